@@ -1,0 +1,250 @@
+//! From a request and the host's policy to what is started: program, arguments, environment, directory.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::platform::{self, Launch, StdinKind};
+use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
+
+pub(crate) use self::check::check;
+pub(crate) use self::environment::EnvPolicy;
+use self::script::{interpreter_by_extension, shebang};
+
+mod check;
+mod environment;
+mod script;
+
+/// Why nothing was started.
+#[derive(Debug)]
+pub(crate) struct SpawnFailure {
+    message: String,
+    errno: Option<&'static str>,
+}
+
+impl SpawnFailure {
+    fn new(error: &io::Error, message: impl Into<String>) -> Self {
+        Self { message: message.into(), errno: platform::errno_name(error).or_else(|| kind_name(error.kind())) }
+    }
+
+    pub(crate) fn into_info(self) -> ErrorInfo {
+        ErrorInfo { code: ErrorCode::SpawnFailed, message: self.message, errno: self.errno.map(str::to_owned) }
+    }
+}
+
+/// For errors that we found ourselves, before the system was asked.
+fn kind_name(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::NotFound => Some("ENOENT"),
+        io::ErrorKind::PermissionDenied => Some("EACCES"),
+        io::ErrorKind::NotADirectory => Some("ENOTDIR"),
+        io::ErrorKind::IsADirectory => Some("EISDIR"),
+        _ => None,
+    }
+}
+
+/// Looks up everything that the child needs. Reads the file system, so it is called where blocking is allowed.
+pub(crate) fn resolve(
+    request: &ExecutionRequest,
+    options: &ExecutionOptions,
+    policy: &EnvPolicy,
+) -> Result<Launch, SpawnFailure> {
+    let mut added = Vec::new();
+    if matches!(request.command, Command::AwsCli { .. }) {
+        added.push(("AWS_PAGER", ""));
+    }
+    let env = policy.build(request, options.host_env.as_ref(), &added);
+    let place = Place {
+        cwd: request.working_dir.as_deref().map(working_dir).transpose()?,
+        path: environment::value(&env, b"PATH").map(platform::path_from_bytes),
+    };
+    let (program, args) = match &request.command {
+        Command::Shell { command, shell } => shell_line(&place, command, shell)?,
+        Command::Exec { program, args } => (place.find(program, "program")?, args.iter().map(OsString::from).collect()),
+        Command::Script { path, interpreter, args } => script_file(&place, path, interpreter.as_deref(), args)?,
+        Command::AwsCli { service, command, args, profile, region } => {
+            let mut all: Vec<OsString> = vec![service.into(), command.into()];
+            all.extend(args.iter().map(OsString::from));
+            for (flag, value) in [("--profile", profile), ("--region", region)] {
+                if let Some(value) = value {
+                    all.extend([flag.into(), value.into()]);
+                }
+            }
+            (place.find("aws", "AWS command line")?, all)
+        }
+    };
+    let stdin = match options.stdin {
+        Stdin::Empty => StdinKind::Empty,
+        Stdin::Bytes(_) => StdinKind::Pipe,
+        Stdin::Inherit => StdinKind::Inherit,
+    };
+    Ok(Launch { program, args, env, cwd: place.cwd, stdin, merge_output: options.merge_output })
+}
+
+/// Says what kept the system from starting `launch`: the directory, the program, or what the program needs to run.
+pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
+    let program = launch.program.display();
+    if let Some(cwd) = &launch.cwd
+        && let Err(failure) = working_dir(cwd)
+    {
+        return failure;
+    }
+    let name = platform::errno_name(error);
+    let message = match name {
+        Some("ENOENT") if launch.program.exists() => match shebang(&launch.program) {
+            Ok(Some(line)) => missing_interpreter(&line.interpreter, &launch.program),
+            _ => format!("program {program} exists, but the loader or library that it was linked for does not: install it, or use a build for this system"),
+        },
+        Some("ENOENT") => format!("program {program} does not exist: check the path, or install it"),
+        Some("EACCES") if launch.program.is_dir() => format!("program {program} is a directory: name a file in it"),
+        Some("EACCES") => format!("program {program} may not be executed: `chmod +x` it, or run it as a script"),
+        Some("ENOEXEC") => format!("program {program} is neither a binary for this machine nor a script with a `#!` line: run it as a script with an interpreter"),
+        Some("E2BIG") => format!("the arguments and the environment of {program} are too large for the system ({} bytes): pass the data on stdin or in a file", argument_bytes(launch)),
+        Some("EAGAIN" | "ENOMEM") => format!("the system has no room for another process ({error}): end some, or lower `max_concurrent_executions`"),
+        Some("EMFILE" | "ENFILE") => format!("too many files are open ({error}): raise the limit (ulimit -n), or lower `max_concurrent_executions`"),
+        _ => format!("program {program} could not be started: {error}"),
+    };
+    SpawnFailure::new(error, message)
+}
+
+fn argument_bytes(launch: &Launch) -> usize {
+    launch.env.len() + launch.args.iter().map(|arg| arg.len() + 1).sum::<usize>()
+}
+
+/// The command as a person would type it.
+pub(crate) fn display(command: &Command) -> String {
+    match command {
+        Command::Shell { command, .. } => command.clone(),
+        Command::Exec { program, args } => words([program.as_str()], args),
+        Command::Script { path, interpreter, args } => {
+            let path = path.to_string_lossy();
+            words(interpreter.as_deref().into_iter().chain([&*path]), args)
+        }
+        Command::AwsCli { service, command, args, profile, region } => {
+            let mut all = args.clone();
+            for (flag, value) in [("--profile", profile), ("--region", region)] {
+                if let Some(value) = value {
+                    all.extend([flag.to_owned(), value.clone()]);
+                }
+            }
+            words(["aws", service, command], &all)
+        }
+    }
+}
+
+fn words<'a>(first: impl IntoIterator<Item = &'a str>, rest: &'a [String]) -> String {
+    let quoted: Vec<_> = first.into_iter().chain(rest.iter().map(String::as_str)).map(quote).collect();
+    quoted.join(" ")
+}
+
+/// A word as a POSIX shell would need it.
+fn quote(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
+}
+
+/// Where names are looked up: as the child would.
+struct Place {
+    cwd: Option<PathBuf>,
+    path: Option<PathBuf>,
+}
+
+impl Place {
+    fn absolute(&self, path: &Path) -> Result<PathBuf, SpawnFailure> {
+        let joined = self.cwd.as_ref().map_or_else(|| path.to_owned(), |cwd| cwd.join(path));
+        std::path::absolute(&joined).map_err(|error| {
+            SpawnFailure::new(&error, format!("{} cannot be made absolute: {error}", joined.display()))
+        })
+    }
+
+    /// A program by path, or by name on the child's `PATH`. `what` says in errors what was being looked for.
+    fn find(&self, name: &str, what: &str) -> Result<PathBuf, SpawnFailure> {
+        let is_path = Path::new(name).components().count() > 1 || name.contains(std::path::is_separator);
+        if is_path {
+            return self.absolute(Path::new(name));
+        }
+        let path = self.path.clone().unwrap_or_else(|| PathBuf::from(platform::DEFAULT_PATH));
+        let cwd = self.absolute(Path::new(""))?;
+        which::which_in(name, Some(&path), &cwd).map_err(|_| self.not_on_path(name, what, &path))
+    }
+
+    fn not_on_path(&self, name: &str, what: &str, path: &Path) -> SpawnFailure {
+        let base = self.cwd.clone().unwrap_or_default();
+        let blocked = std::env::split_paths(path).map(|dir| base.join(dir).join(name)).find(|file| file.is_file());
+        if let Some(file) = blocked {
+            let error = io::Error::from(io::ErrorKind::PermissionDenied);
+            return SpawnFailure::new(&error, format!("{what} {name:?} was found at {}, but may not be executed: `chmod +x` it", file.display()));
+        }
+        let error = io::Error::from(io::ErrorKind::NotFound);
+        SpawnFailure::new(&error, format!("{what} {name:?} was not found on the PATH ({}): install it, or give its full path", path.display()))
+    }
+}
+
+/// The directory, absolute; or what is wrong with it.
+fn working_dir(dir: &Path) -> Result<PathBuf, SpawnFailure> {
+    let explain = |error: &io::Error, what: &str| {
+        SpawnFailure::new(error, format!("working directory {} {what}: create it, or name another", dir.display()))
+    };
+    match std::fs::metadata(dir) {
+        Ok(found) if found.is_dir() => std::path::absolute(dir).map_err(|error| explain(&error, "cannot be made absolute")),
+        Ok(_) => Err(explain(&io::Error::from(io::ErrorKind::NotADirectory), "is not a directory")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(explain(&error, "does not exist")),
+        Err(error) => Err(explain(&error, &format!("cannot be entered ({error})"))),
+    }
+}
+
+type Program = (PathBuf, Vec<OsString>);
+
+fn shell_line(place: &Place, line: &str, shell: &str) -> Result<Program, SpawnFailure> {
+    let shell = if shell.is_empty() { platform::default_shell() } else { place.find(shell, "shell")? };
+    let mut args: Vec<OsString> = platform::shell_flags(&shell).iter().map(OsString::from).collect();
+    args.push(line.into());
+    Ok((shell, args))
+}
+
+fn script_file(place: &Place, path: &Path, interpreter: Option<&str>, args: &[String]) -> Result<Program, SpawnFailure> {
+    let script = place.absolute(path)?;
+    readable_file(&script)?;
+    let (program, mut all): Program = if let Some(interpreter) = interpreter {
+        (place.find(interpreter, "interpreter")?, Vec::new())
+    } else if let Some(line) = shebang(&script).map_err(|error| {
+        SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display()))
+    })? {
+        let program = PathBuf::from(&line.interpreter);
+        if !program.exists() {
+            let error = io::Error::from(io::ErrorKind::NotFound);
+            return Err(SpawnFailure::new(&error, missing_interpreter(&line.interpreter, &script)));
+        }
+        (place.absolute(&program)?, line.argument.into_iter().map(OsString::from).collect())
+    } else {
+        interpreter_by_extension(&script, |name| place.find(name, "interpreter"))?
+    };
+    all.push(script.into());
+    all.extend(args.iter().map(OsString::from));
+    Ok((program, all))
+}
+
+fn readable_file(script: &Path) -> Result<(), SpawnFailure> {
+    let explain = |error: &io::Error, what: &str| SpawnFailure::new(error, format!("script {} {what}", script.display()));
+    match std::fs::metadata(script) {
+        Ok(found) if found.is_dir() => {
+            Err(explain(&io::Error::from(io::ErrorKind::IsADirectory), "is a directory: name a file in it"))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(explain(&error, "does not exist: check the path and the working directory")),
+        Err(error) => Err(explain(&error, &format!("cannot be read: {error}"))),
+    }
+}
+
+fn missing_interpreter(interpreter: &str, script: &Path) -> String {
+    let cause = if interpreter.ends_with('\r') {
+        "its `#!` line ends with a carriage return: save the file with LF line ends"
+    } else {
+        "install it, or correct the `#!` line"
+    };
+    format!("interpreter {interpreter:?} of script {} does not exist: {cause}", script.display())
+}

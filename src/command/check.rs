@@ -1,0 +1,102 @@
+//! Refuses a request that could not run, before it is accepted.
+
+use crate::config::{ExecutionConfig, MOST_MS};
+use crate::error::Invalid;
+use crate::globs;
+use crate::types::{Command, ExecutionOptions, ExecutionRequest};
+
+use super::EnvPolicy;
+
+/// Checks a request and its options against each other and against the engine's configuration.
+pub(crate) fn check(
+    request: &ExecutionRequest,
+    options: &ExecutionOptions,
+    config: &ExecutionConfig,
+    policy: &EnvPolicy,
+) -> Result<(), Invalid> {
+    command(&request.command).map_err(|invalid| invalid.under("command"))?;
+    policy.check(request)?;
+    if let Some(dir) = &request.working_dir {
+        text("working_dir", &dir.to_string_lossy())?;
+    }
+    if let Some(ms) = request.timeout_ms {
+        milliseconds("timeout_ms", ms, 1)?;
+        if ms > config.max_timeout_ms {
+            return Err(Invalid::new(
+                "timeout_ms",
+                format!("{ms} is above `max_timeout_ms` ({}): ask for less, or raise `max_timeout_ms`", config.max_timeout_ms),
+            ));
+        }
+    }
+    if request.output_log_path.is_some() {
+        return Err(Invalid::new("output_log_path", "logs are not there in this version: leave it out, and take `stdout` from the result"));
+    }
+    if let Some(ms) = options.idle_timeout_ms {
+        milliseconds("idle_timeout_ms", ms, 1)?;
+    }
+    if let Some(ms) = options.kill_grace_ms {
+        milliseconds("kill_grace_ms", ms, 0)?;
+    }
+    globs::check("env_allow", &options.env_allow)?;
+    globs::check("env_deny", &options.env_deny)
+}
+
+fn command(command: &Command) -> Result<(), Invalid> {
+    match command {
+        Command::Shell { command, shell } => {
+            text("command", command)?;
+            no_nul("shell", shell)
+        }
+        Command::Exec { program, args } => {
+            text("program", program)?;
+            arguments(args)
+        }
+        Command::Script { path, interpreter, args } => {
+            text("path", &path.to_string_lossy())?;
+            interpreter.as_deref().map_or(Ok(()), |name| text("interpreter", name))?;
+            arguments(args)
+        }
+        Command::AwsCli { service, command, args, profile, region } => {
+            word("service", service)?;
+            word("command", command)?;
+            profile.as_deref().map_or(Ok(()), |name| word("profile", name))?;
+            region.as_deref().map_or(Ok(()), |name| word("region", name))?;
+            arguments(args)
+        }
+    }
+}
+
+/// Something to run: not empty, no NUL.
+fn text(field: &str, value: &str) -> Result<(), Invalid> {
+    if value.trim().is_empty() {
+        return Err(Invalid::new(field, "it is empty: say what to run"));
+    }
+    no_nul(field, value)
+}
+
+/// A name in the middle of a command line: one that starts with a dash would be read as an option.
+fn word(field: &str, value: &str) -> Result<(), Invalid> {
+    text(field, value)?;
+    if value.starts_with('-') {
+        return Err(Invalid::new(field, format!("{value:?} starts with a dash and would be read as an option: put options into `args`")));
+    }
+    Ok(())
+}
+
+fn arguments(args: &[String]) -> Result<(), Invalid> {
+    args.iter().enumerate().try_for_each(|(index, arg)| no_nul(&format!("args[{index}]"), arg))
+}
+
+fn no_nul(field: &str, value: &str) -> Result<(), Invalid> {
+    if value.contains('\0') {
+        return Err(Invalid::new(field, "it holds a NUL character, which no command line can: remove it, or pass the data on stdin"));
+    }
+    Ok(())
+}
+
+fn milliseconds(field: &str, ms: u64, least: u64) -> Result<(), Invalid> {
+    if (least..=MOST_MS).contains(&ms) {
+        return Ok(());
+    }
+    Err(Invalid::new(field, format!("{ms} is out of range: give milliseconds from {least} to {MOST_MS} (365 days)")))
+}

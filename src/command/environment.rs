@@ -1,0 +1,118 @@
+//! The variables of a child.
+
+use std::sync::OnceLock;
+
+use globset::GlobSet;
+
+use crate::config::ExecutionConfig;
+use crate::error::Invalid;
+use crate::globs;
+use crate::platform;
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv};
+
+/// Marks every process of an execution, wherever in the tree it is.
+const TAG: &str = "ESCHER_EXECUTION_ID";
+
+/// Which variables a child gets; made once for an engine, and once more for an execution with options of its own.
+#[derive(Debug, Clone)]
+pub(crate) struct EnvPolicy {
+    inherit: InheritEnv,
+    allow: GlobSet,
+    deny: GlobSet,
+}
+
+impl EnvPolicy {
+    /// The engine's policy, narrowed or widened by what the host says for one execution. The lists add up.
+    pub(crate) fn new(config: &ExecutionConfig, options: &ExecutionOptions) -> Self {
+        Self {
+            inherit: options.inherit_env.unwrap_or(config.inherit_env),
+            allow: globs::set(config.env_allow.iter().chain(&options.env_allow)),
+            deny: globs::set(config.env_deny.iter().chain(&options.env_deny)),
+        }
+    }
+
+    /// Refuses names that the policy forbids and what no environment can hold.
+    pub(crate) fn check(&self, request: &ExecutionRequest) -> Result<(), Invalid> {
+        for (name, value) in &request.env {
+            let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            let field = || if plain { format!("env.{name}") } else { format!("env[{name:?}]") };
+            if name.is_empty() {
+                return Err(Invalid::new(field(), "the name is empty: give it one"));
+            }
+            if name.contains(['=', '\0']) {
+                return Err(Invalid::new(field(), "the name holds `=` or NUL: remove it"));
+            }
+            if value.contains('\0') {
+                return Err(Invalid::new(field(), "the value holds NUL, which no environment can: encode it, or pass it on stdin"));
+            }
+            if name == TAG {
+                return Err(Invalid::new(field(), "the name belongs to the engine: use another"));
+            }
+            if self.deny.is_match(name) {
+                return Err(Invalid::new(field(), "the host's `env_deny` forbids the name: leave it out"));
+            }
+        }
+        Ok(())
+    }
+
+    fn inherits(&self, name: &str) -> bool {
+        let base = match self.inherit {
+            InheritEnv::All => true,
+            InheritEnv::Core => core_names().is_match(name),
+            InheritEnv::None => false,
+        };
+        (base || self.allow.is_match(name)) && !self.deny.is_match(name)
+    }
+
+    /// The child's environment as NUL-ended `NAME=value` entries. `added` gives way to what the request sets.
+    pub(crate) fn build(&self, request: &ExecutionRequest, host: Option<&EnvSnapshot>, added: &[(&str, &str)]) -> Vec<u8> {
+        let own;
+        let host = if let Some(host) = host {
+            host
+        } else {
+            own = EnvSnapshot::of_this_process();
+            &own
+        };
+        let mut env = Vec::with_capacity(4096);
+        let everything = self.inherit == InheritEnv::All && self.deny.is_empty();
+        for (name, value) in host.iter() {
+            let text = String::from_utf8_lossy(name);
+            let replaced = text == TAG
+                || (!request.env.is_empty() && request.env.contains_key(&*text))
+                || added.iter().any(|(added, _)| *added == text);
+            if !replaced && (everything || self.inherits(&text)) {
+                push(&mut env, name, value);
+            }
+        }
+        for (name, value) in added {
+            if !request.env.contains_key(*name) {
+                push(&mut env, name.as_bytes(), value.as_bytes());
+            }
+        }
+        for (name, value) in &request.env {
+            push(&mut env, name.as_bytes(), value.as_bytes());
+        }
+        push(&mut env, TAG.as_bytes(), request.id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes());
+        env
+    }
+}
+
+fn core_names() -> &'static GlobSet {
+    static CORE: OnceLock<GlobSet> = OnceLock::new();
+    CORE.get_or_init(|| {
+        let names: Vec<String> = platform::core_env_names().iter().map(|name| (*name).to_owned()).collect();
+        globs::set(&names)
+    })
+}
+
+fn push(env: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    env.extend_from_slice(name);
+    env.push(b'=');
+    env.extend_from_slice(value);
+    env.push(0);
+}
+
+/// The value of a variable in a built environment.
+pub(super) fn value<'a>(env: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    env.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+}

@@ -1,0 +1,397 @@
+//! The engine: composes the rooms, and is the only writer of the registry.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::command::{self, EnvPolicy};
+use crate::config::{ConcurrencyPolicy, ExecutionConfig};
+use crate::error::{ExecutionError, Result};
+use crate::event::{EventHandler, EventSink, Pump, SilentSink};
+use crate::metrics::Metrics;
+use crate::registry::{Record, Registry};
+use crate::scheduler::Scheduler;
+use crate::state::{Pending, Stop};
+use crate::supervise::Job;
+use crate::types::{
+    ConcurrencyMetrics, ExecutionFilter, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats,
+    ExecutionStatus, ExecutionSummary,
+};
+
+use self::drive::drive;
+
+mod drive;
+
+static GLOBAL: OnceLock<ExecutionEngine> = OnceLock::new();
+
+/// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
+///
+/// A clone is a handle to the same engine. When the last handle is dropped, what still runs is ended.
+///
+/// ```
+/// # #[tokio::main] async fn main() -> execution_engine::Result<()> {
+/// use execution_engine::{Command, ExecutionConfig, ExecutionEngine, ExecutionRequest};
+///
+/// let engine = ExecutionEngine::new(ExecutionConfig::default())?;
+/// let command = Command::Exec { program: "echo".into(), args: vec!["hello".into()] };
+/// let result = engine.run(ExecutionRequest::new(command)).await?;
+/// assert_eq!(result.stdout, "hello\n");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ExecutionEngine {
+    handle: Arc<Handle>,
+    /// Where the events of what is executed through this handle go.
+    sink: Arc<dyn EventSink>,
+}
+
+/// What all handles share; the executions hold only [`Shared`], so that the last handle's drop is seen.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// What the running executions need.
+struct Shared {
+    config: Arc<ExecutionConfig>,
+    policy: Arc<EnvPolicy>,
+    registry: Registry,
+    scheduler: Arc<Scheduler>,
+    metrics: Metrics,
+    closed: AtomicBool,
+}
+
+impl std::fmt::Debug for ExecutionEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecutionEngine").field("config", &self.shared().config).finish_non_exhaustive()
+    }
+}
+
+impl ExecutionEngine {
+    /// An engine without listeners.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` with the field.
+    pub fn new(config: ExecutionConfig) -> Result<Self> {
+        config.validate()?;
+        let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
+        let shared = Shared {
+            registry: Registry::new(&config),
+            scheduler: Scheduler::new(&config),
+            policy: Arc::new(policy),
+            config: Arc::new(config),
+            metrics: Metrics::default(),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self { handle: Arc::new(Handle { shared: Arc::new(shared) }), sink: Arc::new(SilentSink) })
+    }
+
+    /// The same engine with a listener for what is executed through the returned handle and its clones.
+    #[must_use]
+    pub fn with_event_handler(self, handler: Arc<dyn EventHandler>) -> Self {
+        Self { handle: self.handle, sink: Arc::new(Pump::start(handler)) }
+    }
+
+    /// Makes the global engine: it runs one command at a time, whatever the configuration says; the others wait.
+    ///
+    /// # Errors
+    /// `ALREADY_INITIALIZED`, or `INVALID_CONFIG` with the field.
+    pub fn init_global(config: ExecutionConfig) -> Result<&'static Self> {
+        Self::set_global(config, |engine| engine)
+    }
+
+    /// [`ExecutionEngine::init_global`] with a listener.
+    ///
+    /// # Errors
+    /// `ALREADY_INITIALIZED`, or `INVALID_CONFIG` with the field.
+    pub fn init_global_with_handler(config: ExecutionConfig, handler: Arc<dyn EventHandler>) -> Result<&'static Self> {
+        Self::set_global(config, |engine| engine.with_event_handler(handler))
+    }
+
+    fn set_global(config: ExecutionConfig, finish: impl FnOnce(Self) -> Self) -> Result<&'static Self> {
+        let serial =
+            ExecutionConfig { max_concurrent_executions: 1, concurrency_policy: ConcurrencyPolicy::Queue, ..config };
+        GLOBAL.set(finish(Self::new(serial)?)).map_err(|_| ExecutionError::AlreadyInitialized)?;
+        Self::try_global()
+    }
+
+    /// The global engine.
+    ///
+    /// # Panics
+    /// Before [`ExecutionEngine::init_global`]; [`ExecutionEngine::try_global`] gives an error instead.
+    #[must_use]
+    pub fn global() -> &'static Self {
+        GLOBAL.get().expect("there is no global engine: call ExecutionEngine::init_global first")
+    }
+
+    /// The global engine.
+    ///
+    /// # Errors
+    /// `NOT_INITIALIZED` before [`ExecutionEngine::init_global`].
+    pub fn try_global() -> Result<&'static Self> {
+        GLOBAL.get().ok_or(ExecutionError::NotInitialized)
+    }
+
+    /// Accepts a request and runs it in the background.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` with the field, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`.
+    pub async fn execute(&self, request: ExecutionRequest) -> Result<Uuid> {
+        self.execute_with(request, ExecutionOptions::default()).await
+    }
+
+    /// [`ExecutionEngine::execute`] with host policy for this one execution.
+    ///
+    /// # Errors
+    /// As [`ExecutionEngine::execute`].
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn execute_with(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Uuid> {
+        self.submit(request, options, Arc::clone(&self.sink)).map(|record| record.id())
+    }
+
+    /// Accepts a request whose events go to `sink`.
+    pub(crate) fn submit(
+        &self,
+        request: ExecutionRequest,
+        mut options: ExecutionOptions,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<Arc<Record>> {
+        let shared = self.shared();
+        if shared.closed.load(Ordering::Acquire) {
+            return Err(ExecutionError::EngineShutDown);
+        }
+        let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
+        let policy =
+            if own_policy { Arc::new(EnvPolicy::new(&shared.config, &options)) } else { Arc::clone(&shared.policy) };
+        command::check(&request, &options, &shared.config, &policy).map_err(ExecutionError::InvalidRequest)?;
+        // The child gets the variables of this moment, however long it waits.
+        options.host_env.get_or_insert_with(crate::types::EnvSnapshot::of_this_process);
+
+        let entry = shared.scheduler.enter(options.priority)?;
+        let pending = Pending::new();
+        let command = command::display(&request.command);
+        let record = Arc::new(Record::new(request.id, &command, request.metadata.label.as_deref(), pending.accepted_at()));
+        if !shared.registry.insert(Arc::clone(&record)) {
+            return Err(ExecutionError::DuplicateId(request.id));
+        }
+        shared.metrics.accepted();
+        let job = Job {
+            request: Arc::new(request),
+            options: Arc::new(options),
+            config: Arc::clone(&shared.config),
+            policy,
+            stop: Arc::clone(record.stop()),
+        };
+        crate::runtime::spawn(drive(Arc::clone(shared), Arc::clone(&record), job, pending, entry, command, sink));
+        Ok(record)
+    }
+
+    /// Waits for the end of an execution; any number of callers may, before or after it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine could not do its
+    /// part. A command that fails, times out or is cancelled is a result, not an error.
+    pub async fn wait_for_completion(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
+        let record = self.record(id)?;
+        let result = record.settled().await;
+        ExecutionError::of_result(result).map_or_else(|| Ok(Arc::clone(result)), Err)
+    }
+
+    /// [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`].
+    ///
+    /// # Errors
+    /// As both.
+    pub async fn run(&self, request: ExecutionRequest) -> Result<Arc<ExecutionResult>> {
+        self.run_with(request, ExecutionOptions::default()).await
+    }
+
+    /// [`ExecutionEngine::run`] with host policy for this one execution.
+    ///
+    /// # Errors
+    /// As [`ExecutionEngine::run`].
+    pub async fn run_with(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Arc<ExecutionResult>> {
+        let record = self.submit(request, options, Arc::clone(&self.sink))?;
+        let result = record.settled().await;
+        ExecutionError::of_result(result).map_or_else(|| Ok(Arc::clone(result)), Err)
+    }
+
+    /// Ends an execution and resolves when its tree is gone. An ended one stays as it is.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn cancel(&self, id: Uuid) -> Result<()> {
+        let record = self.record(id)?;
+        record.stop().set(Stop::Cancelled);
+        record.settled().await;
+        Ok(())
+    }
+
+    /// Ends everything that has not ended and says how many executions that were.
+    pub async fn cancel_all(&self) -> usize {
+        let live = self.ask_all_to_stop(Stop::Cancelled);
+        for record in &live {
+            record.settled().await;
+        }
+        live.len()
+    }
+
+    fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
+        let live = self.shared().registry.live();
+        for record in &live {
+            record.stop().set(why);
+        }
+        live
+    }
+
+    /// Asks an execution to end, without waiting for it.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding does not wait"))]
+    pub(crate) fn ask_to_stop(&self, id: Uuid, why: Stop) -> Result<()> {
+        self.record(id)?.stop().set(why);
+        Ok(())
+    }
+
+    /// Where an execution stands.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn get_status(&self, id: Uuid) -> Result<ExecutionStatus> {
+        self.record(id).map(|record| record.status())
+    }
+
+    /// The result of an ended execution, whatever its outcome.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `NOT_COMPLETED`.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn get_result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
+        self.result(id)
+    }
+
+    pub(crate) fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
+        self.record(id)?.result().cloned().ok_or(ExecutionError::NotCompleted(id))
+    }
+
+    /// The known executions, newest first.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn list_executions(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
+        self.list(filter)
+    }
+
+    pub(crate) fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
+        self.shared().registry.list(filter)
+    }
+
+    /// Forgets an ended execution.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `NOT_COMPLETED`.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn remove_execution(&self, id: Uuid) -> Result<()> {
+        self.remove(id)
+    }
+
+    pub(crate) fn remove(&self, id: Uuid) -> Result<()> {
+        match self.shared().registry.remove(id) {
+            Some(true) => Ok(()),
+            Some(false) => Err(ExecutionError::NotCompleted(id)),
+            None => Err(ExecutionError::NotFound(id)),
+        }
+    }
+
+    /// Forgets what retention allows, now, and says how many executions that were.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn cleanup(&self) -> usize {
+        self.shared().registry.cleanup()
+    }
+
+    /// Totals since the engine started.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn get_stats(&self) -> ExecutionStats {
+        self.stats()
+    }
+
+    pub(crate) fn stats(&self) -> ExecutionStats {
+        self.shared().metrics.snapshot()
+    }
+
+    /// How busy the engine is now.
+    #[must_use]
+    pub fn get_concurrency_metrics(&self) -> ConcurrencyMetrics {
+        let (free, waiting) = self.shared().scheduler.load();
+        let max = self.shared().config.max_concurrent_executions;
+        ConcurrencyMetrics {
+            max_concurrent: max,
+            currently_running: max - free,
+            currently_pending: waiting,
+            available_slots: free,
+        }
+    }
+
+    /// Executions that hold a slot.
+    #[must_use]
+    pub fn running_count(&self) -> usize {
+        self.get_concurrency_metrics().currently_running
+    }
+
+    /// Executions the engine knows, ended ones included.
+    #[must_use]
+    pub fn total_count(&self) -> usize {
+        self.shared().registry.len()
+    }
+
+    /// Free slots.
+    #[must_use]
+    pub fn available_permits(&self) -> usize {
+        self.get_concurrency_metrics().available_slots
+    }
+
+    /// The configuration, with every default filled in.
+    #[must_use]
+    pub fn config(&self) -> &ExecutionConfig {
+        &self.shared().config
+    }
+
+    /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.close();
+        let live = self.shared().registry.live();
+        if !grace.is_zero() {
+            let all = pin!(async {
+                for record in &live {
+                    record.settled().await;
+                }
+            });
+            let _ = crate::runtime::timeout(grace, all).await;
+        }
+        for record in self.ask_all_to_stop(Stop::Shutdown) {
+            record.settled().await;
+        }
+        for record in live {
+            record.settled().await;
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.shared().closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn record(&self, id: Uuid) -> Result<Arc<Record>> {
+        self.shared().registry.get(id).ok_or(ExecutionError::NotFound(id))
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+        for record in self.shared.registry.live() {
+            record.stop().set(Stop::Shutdown);
+        }
+    }
+}

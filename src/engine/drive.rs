@@ -1,0 +1,110 @@
+//! One execution, from its acceptance to its last event.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::Shared;
+use crate::contain::{contain, contain_call};
+use crate::event::{EventSink, ExecutionEvent};
+use crate::output::Output;
+use crate::registry::Record;
+use crate::runtime;
+use crate::scheduler::{Entry, Permit};
+use crate::state::{Pending, Stop};
+use crate::supervise::{self, Finished, Job};
+
+/// A listener that hangs holds up the waiters of its own execution for no longer than this.
+const LONGEST_FLUSH: Duration = Duration::from_secs(1);
+
+/// Drives an execution to its end: whatever happens on the way, it has one result and one terminal event.
+pub(super) async fn drive(
+    shared: Arc<Shared>,
+    record: Arc<Record>,
+    job: Job,
+    pending: Pending,
+    entry: Entry,
+    command: String,
+    sink: Arc<dyn EventSink>,
+) {
+    let accepted_at = pending.accepted_at();
+    let sequence = Arc::new(AtomicU64::new(0));
+    let output = Output::new(record.id(), &shared.config, Arc::clone(&sink), Arc::clone(&sequence));
+    let course = course(&shared, &record, &job, pending, entry, command, output, &sink);
+    let (finished, permit) = match contain(course).await {
+        Ok(ended) => ended,
+        // The child was killed when the panic dropped it.
+        Err(panic) => (supervise::broken(&job, accepted_at, &panic, sequence.fetch_add(1, Relaxed)), None),
+    };
+    let Finished { result, sequence, lines } = finished;
+    let result = Arc::new(result);
+    shared.metrics.ended(result.status, result.stdout_bytes, result.stderr_bytes, lines);
+    shared.registry.complete(&record, Arc::clone(&result));
+    drop(permit);
+    let told = contain_call(|| {
+        sink.event(ExecutionEvent::ended(result, sequence));
+        sink.flushed()
+    });
+    if let Ok(flushed) = told {
+        let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
+    }
+    record.settle();
+}
+
+/// Queue, then supervision. The permit outlives the tree.
+async fn course(
+    shared: &Shared,
+    record: &Record,
+    job: &Job,
+    pending: Pending,
+    entry: Entry,
+    command: String,
+    mut output: Output,
+    sink: &Arc<dyn EventSink>,
+) -> (Finished, Option<Permit>) {
+    let turn = match entry {
+        Entry::Now(permit) => Ok(permit),
+        Entry::Later(mut ticket) => {
+            sink.event(ExecutionEvent::Queued {
+                execution_id: record.id(),
+                timestamp: pending.accepted_at(),
+                sequence: output.take_sequence(),
+                command: command.clone(),
+            });
+            let patience = shared.config.queue_timeout_ms.map(Duration::from_millis);
+            tokio::select! {
+                biased;
+                why = record.stop().wait() => Err(*why),
+                permit = ticket.turn() => Ok(permit),
+                () = sleep_or_forever(patience) => Err(Stop::QueueTimeout),
+            }
+        }
+    };
+    let permit = match turn {
+        Ok(permit) => permit,
+        Err(why) => return (supervise::never_ran(job, pending, output, why), None),
+    };
+    if let Some(why) = record.stop().get() {
+        return (supervise::never_ran(job, pending, output, *why), Some(permit));
+    }
+    let finished = supervise::run(job, pending, output, |running, pid, output| {
+        record.set_running();
+        sink.event(ExecutionEvent::Started {
+            execution_id: record.id(),
+            timestamp: running.started_at(),
+            sequence: output.take_sequence(),
+            command,
+            pid,
+        });
+    })
+    .await;
+    (finished, Some(permit))
+}
+
+async fn sleep_or_forever(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,154 @@
+//! What can go wrong, said so that the caller knows what to do.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::types::{ErrorCode, ExecutionResult};
+
+/// The result of an engine call.
+pub type Result<T, E = ExecutionError> = std::result::Result<T, E>;
+
+/// A value that was refused: where it is and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// The path of the field, such as `command.args[2]`.
+    pub field: String,
+    /// What is wrong with it, and the mend.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// Names a field and what is wrong with it.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// The same, seen from one level up: `commands[3]` in front of `command.program`.
+    #[must_use]
+    pub fn under(self, parent: &str) -> Self {
+        Self { field: format!("{parent}.{}", self.field), problem: self.problem }
+    }
+}
+
+/// Every error of the public API. [`ExecutionError::code`] is stable; the text is for people.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecutionError {
+    /// A configuration was refused.
+    #[error("invalid config: {0}")]
+    InvalidConfig(#[source] Invalid),
+    /// A request or an option was refused; nothing ran.
+    #[error("invalid request: {0}")]
+    InvalidRequest(#[source] Invalid),
+    /// The id is in use; ids are free again when their record has left.
+    #[error("execution {0} is known already: leave out the id, or give each execution its own")]
+    DuplicateId(Uuid),
+    /// No such execution, or its record has left the engine.
+    #[error("no execution {0}: it was never accepted here, or retention has removed its record")]
+    NotFound(Uuid),
+    /// The execution has no result yet.
+    #[error("execution {0} has not ended: wait for it, or cancel it first")]
+    NotCompleted(Uuid),
+    /// All slots are taken and the policy is to refuse.
+    #[error("all {0} slots are taken: retry later, raise `max_concurrent_executions`, or use the policy \"queue\"")]
+    ConcurrencyLimitReached(usize),
+    /// The queue is full.
+    #[error("{0} executions wait already: retry later, or raise `max_queued_executions`")]
+    QueueFull(usize),
+    /// The command could not be started.
+    #[error("{}", failure_text(.0))]
+    SpawnFailed(Arc<ExecutionResult>),
+    /// The output met its cap and the strategy was to fail.
+    #[error("{}", failure_text(.0))]
+    OutputSizeExceeded(Arc<ExecutionResult>),
+    /// A log could not be opened; nothing ran.
+    #[error("{}", failure_text(.0))]
+    LogFailed(Arc<ExecutionResult>),
+    /// The engine takes no more work.
+    #[error("the engine was shut down: make a new one")]
+    EngineShutDown,
+    /// There is no global engine yet.
+    #[error("there is no global engine: call init_global first")]
+    NotInitialized,
+    /// There is a global engine already.
+    #[error("the global engine exists already: use it, or make an engine of your own")]
+    AlreadyInitialized,
+    /// A defect of the engine, contained in one execution.
+    #[error("internal error: {message}")]
+    Internal {
+        /// What is known of it.
+        message: String,
+        /// What can be told of the execution.
+        result: Option<Arc<ExecutionResult>>,
+    },
+}
+
+fn failure_text(result: &ExecutionResult) -> &str {
+    result.error.as_ref().map_or("the execution failed", |error| error.message.as_str())
+}
+
+impl ExecutionError {
+    /// The stable name.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidConfig(_) => ErrorCode::InvalidConfig,
+            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::DuplicateId(_) => ErrorCode::DuplicateId,
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::NotCompleted(_) => ErrorCode::NotCompleted,
+            Self::ConcurrencyLimitReached(_) => ErrorCode::ConcurrencyLimitReached,
+            Self::QueueFull(_) => ErrorCode::QueueFull,
+            Self::SpawnFailed(_) => ErrorCode::SpawnFailed,
+            Self::OutputSizeExceeded(_) => ErrorCode::OutputSizeExceeded,
+            Self::LogFailed(_) => ErrorCode::LogFailed,
+            Self::EngineShutDown => ErrorCode::EngineShutDown,
+            Self::NotInitialized => ErrorCode::NotInitialized,
+            Self::AlreadyInitialized => ErrorCode::AlreadyInitialized,
+            Self::Internal { .. } => ErrorCode::Internal,
+        }
+    }
+
+    /// The field that was refused.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) => Some(&invalid.field),
+            _ => None,
+        }
+    }
+
+    /// The execution it is about.
+    #[must_use]
+    pub fn execution_id(&self) -> Option<Uuid> {
+        match self {
+            Self::DuplicateId(id) | Self::NotFound(id) | Self::NotCompleted(id) => Some(*id),
+            _ => self.result().map(|result| result.id),
+        }
+    }
+
+    /// What can be told of the execution that failed.
+    #[must_use]
+    pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
+        match self {
+            Self::SpawnFailed(result) | Self::OutputSizeExceeded(result) | Self::LogFailed(result) => Some(result),
+            Self::Internal { result, .. } => result.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The error that waiting for `result` gives, if the engine could not do its part.
+    #[must_use]
+    pub fn of_result(result: &Arc<ExecutionResult>) -> Option<Self> {
+        let error = result.error.as_ref()?;
+        let result = Arc::clone(result);
+        Some(match error.code {
+            ErrorCode::SpawnFailed => Self::SpawnFailed(result),
+            ErrorCode::OutputSizeExceeded => Self::OutputSizeExceeded(result),
+            ErrorCode::LogFailed => Self::LogFailed(result),
+            _ => Self::Internal { message: error.message.clone(), result: Some(result) },
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! What an execution tells while it runs.
+//!
+//! [`handler`] is for applications, [`sink`] is the way from the core to whoever listens.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, Stream};
+
+pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
+pub(crate) use self::pump::Pump;
+pub(crate) use self::sink::{Credit, EventSink, Flow, LineBatch, LineMark, SilentSink};
+
+mod handler;
+mod pump;
+mod sink;
+
+/// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExecutionEvent {
+    /// Accepted, and waiting for a slot.
+    Queued {
+        /// Whose event it is.
+        execution_id: Uuid,
+        /// When it happened.
+        timestamp: DateTime<Utc>,
+        /// Counts the events of this execution from 0.
+        sequence: u64,
+        /// The command as a person would type it.
+        command: String,
+    },
+    /// Spawned.
+    Started {
+        /// Whose event it is.
+        execution_id: Uuid,
+        /// When it happened.
+        timestamp: DateTime<Utc>,
+        /// Counts the events of this execution from 0.
+        sequence: u64,
+        /// The command as a person would type it.
+        command: String,
+        /// The process id.
+        pid: u32,
+    },
+    /// A line, or a piece of one, on standard output.
+    Stdout(OutputLine),
+    /// A line, or a piece of one, on standard error.
+    Stderr(OutputLine),
+    /// Exited with code 0.
+    Completed(Ended),
+    /// Exited otherwise, or the engine could not do its part.
+    Failed(Ended),
+    /// Ended on request.
+    Cancelled(Ended),
+    /// Ended because a time was up.
+    Timeout(Ended),
+}
+
+/// A line without its end. A line is its pieces up to the first that is neither `partial` nor `continued`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputLine {
+    /// Whose event it is.
+    pub execution_id: Uuid,
+    /// When it was read.
+    pub timestamp: DateTime<Utc>,
+    /// Counts the events of this execution from 0.
+    pub sequence: u64,
+    /// The text; bytes that are not UTF-8 are U+FFFD.
+    pub line: String,
+    /// The line was not finished after 200 ms of silence: more of it may follow.
+    pub partial: bool,
+    /// The line is longer than `max_line_bytes`: more of it follows.
+    pub continued: bool,
+    /// A lone carriage return ended it: a progress display overwrites it.
+    pub carriage_return: bool,
+}
+
+/// The end of an execution.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Ended {
+    /// Whose event it is.
+    pub execution_id: Uuid,
+    /// When it ended.
+    pub timestamp: DateTime<Utc>,
+    /// Counts the events of this execution from 0.
+    pub sequence: u64,
+    /// Set when the engine could not do its part.
+    pub error: Option<ErrorInfo>,
+    /// What happened; shared, never copied.
+    pub result: Arc<ExecutionResult>,
+}
+
+impl ExecutionEvent {
+    /// The terminal event of a result.
+    #[must_use]
+    pub(crate) fn ended(result: Arc<ExecutionResult>, sequence: u64) -> Self {
+        let status = result.status;
+        let ended = Ended {
+            execution_id: result.id,
+            timestamp: result.completed_at,
+            sequence,
+            error: result.error.clone(),
+            result,
+        };
+        match status {
+            ExecutionStatus::Completed => Self::Completed(ended),
+            ExecutionStatus::Cancelled => Self::Cancelled(ended),
+            ExecutionStatus::Timeout => Self::Timeout(ended),
+            ExecutionStatus::Failed | ExecutionStatus::Pending | ExecutionStatus::Running => Self::Failed(ended),
+        }
+    }
+
+    pub(crate) fn line(stream: Stream, line: OutputLine) -> Self {
+        match stream {
+            Stream::Stdout => Self::Stdout(line),
+            Stream::Stderr => Self::Stderr(line),
+        }
+    }
+
+    /// Whose event it is.
+    #[must_use]
+    pub fn execution_id(&self) -> Uuid {
+        match self {
+            Self::Queued { execution_id, .. } | Self::Started { execution_id, .. } => *execution_id,
+            Self::Stdout(line) | Self::Stderr(line) => line.execution_id,
+            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.execution_id,
+        }
+    }
+
+    /// Counts the events of one execution from 0.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        match self {
+            Self::Queued { sequence, .. } | Self::Started { sequence, .. } => *sequence,
+            Self::Stdout(line) | Self::Stderr(line) => line.sequence,
+            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.sequence,
+        }
+    }
+
+    /// Whether it is the last event of its execution.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed(_) | Self::Failed(_) | Self::Cancelled(_) | Self::Timeout(_))
+    }
+}

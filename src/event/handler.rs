@@ -1,0 +1,85 @@
+//! The listener of a Rust application.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::ExecutionEvent;
+use crate::types::Reason;
+
+/// Gets every event of an engine: those of one execution in order, one at a time.
+///
+/// A slow handler slows the commands whose lines it has not taken yet; it delays no timeout, no cancel and no other
+/// execution's end by more than a second. A panic in a handler is contained: that event is lost to it, nothing else.
+#[async_trait]
+pub trait EventHandler: Send + Sync {
+    /// Takes one event.
+    async fn handle_event(&self, event: ExecutionEvent);
+}
+
+/// Drops every event.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoopEventHandler;
+
+#[async_trait]
+impl EventHandler for NoopEventHandler {
+    async fn handle_event(&self, _event: ExecutionEvent) {}
+}
+
+/// Tells every event to `tracing`: lines at `debug`, the rest at `info`, failures at `warn`. Output is never part of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoggingEventHandler;
+
+#[async_trait]
+impl EventHandler for LoggingEventHandler {
+    async fn handle_event(&self, event: ExecutionEvent) {
+        match event {
+            ExecutionEvent::Queued { execution_id, command, .. } => tracing::info!(%execution_id, command, "queued"),
+            ExecutionEvent::Started { execution_id, command, pid, .. } => {
+                tracing::info!(%execution_id, command, pid, "started");
+            }
+            ExecutionEvent::Stdout(line) => {
+                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.len(), "stdout");
+            }
+            ExecutionEvent::Stderr(line) => {
+                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.len(), "stderr");
+            }
+            ExecutionEvent::Completed(end) => {
+                tracing::info!(execution_id = %end.execution_id, duration_ms = end.result.duration_ms, "completed");
+            }
+            ExecutionEvent::Failed(end) | ExecutionEvent::Cancelled(end) | ExecutionEvent::Timeout(end) => {
+                let result = &end.result;
+                tracing::warn!(
+                    execution_id = %end.execution_id,
+                    status = result.status.as_str(),
+                    reason = result.reason.map(Reason::as_str),
+                    exit_code = result.exit_code,
+                    "ended",
+                );
+            }
+        }
+    }
+}
+
+/// Hands every event to several handlers, in their order.
+#[derive(Clone, Default)]
+pub struct MultiEventHandler {
+    handlers: Vec<Arc<dyn EventHandler>>,
+}
+
+impl MultiEventHandler {
+    /// A handler of these handlers.
+    #[must_use]
+    pub fn new(handlers: Vec<Arc<dyn EventHandler>>) -> Self {
+        Self { handlers }
+    }
+}
+
+#[async_trait]
+impl EventHandler for MultiEventHandler {
+    async fn handle_event(&self, event: ExecutionEvent) {
+        for handler in &self.handlers {
+            handler.handle_event(event.clone()).await;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Between the core, which never waits for a listener, and an [`EventHandler`], which may take its time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch, OutputLine};
+use crate::contain::contain;
+use crate::runtime;
+
+enum Message {
+    Event(ExecutionEvent),
+    Lines { events: Vec<ExecutionEvent>, credit: Credit },
+    Flush(oneshot::Sender<()>),
+}
+
+/// Hands the events of all executions of an engine to its handler. The queue is bounded by the executions' credits.
+#[derive(Clone)]
+pub(crate) struct Pump {
+    messages: mpsc::UnboundedSender<Message>,
+}
+
+impl Pump {
+    pub(crate) fn start(handler: Arc<dyn EventHandler>) -> Self {
+        let (messages, mut queue) = mpsc::unbounded_channel();
+        runtime::spawn(async move {
+            while let Some(message) = queue.recv().await {
+                match message {
+                    Message::Event(event) => deliver(&*handler, event).await,
+                    Message::Lines { events, credit } => {
+                        for event in events {
+                            deliver(&*handler, event).await;
+                        }
+                        drop(credit);
+                    }
+                    Message::Flush(done) => {
+                        let _ = done.send(());
+                    }
+                }
+            }
+        });
+        Self { messages }
+    }
+
+    fn send(&self, message: Message) {
+        // The queue is gone only with the runtime, at the end of the process.
+        let _ = self.messages.send(message);
+    }
+}
+
+/// One event to one handler; a panic stays here.
+async fn deliver(handler: &dyn EventHandler, event: ExecutionEvent) {
+    let id = event.execution_id();
+    if contain(async { handler.handle_event(event).await }).await.is_err() {
+        tracing::error!(execution_id = %id, "an event handler panicked");
+    }
+}
+
+impl EventSink for Pump {
+    fn wants_lines(&self) -> bool {
+        true
+    }
+
+    fn lines(&self, batch: LineBatch<'_>, credit: Credit) {
+        let events = batch
+            .lines()
+            .zip(batch.first_sequence..)
+            .map(|((bytes, mark), sequence)| {
+                let line = OutputLine {
+                    execution_id: batch.execution_id,
+                    timestamp: batch.timestamp,
+                    sequence,
+                    line: String::from_utf8_lossy(bytes).into_owned(),
+                    partial: mark.partial,
+                    continued: mark.continued,
+                    carriage_return: mark.carriage_return,
+                };
+                ExecutionEvent::line(batch.stream, line)
+            })
+            .collect();
+        self.send(Message::Lines { events, credit });
+    }
+
+    fn event(&self, event: ExecutionEvent) {
+        self.send(Message::Event(event));
+    }
+
+    fn flushed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (done, wait) = oneshot::channel();
+        self.send(Message::Flush(done));
+        Box::pin(async move {
+            let _ = wait.await;
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! From the core to whoever listens: one sink for each execution, bounded by credit.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::ExecutionEvent;
+use crate::types::Stream;
+
+/// Where one line ends in a batch's text, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LineMark {
+    pub(crate) len: u32,
+    pub(crate) partial: bool,
+    pub(crate) continued: bool,
+    pub(crate) carriage_return: bool,
+}
+
+/// The lines of one read, borrowed from the reader.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineBatch<'a> {
+    pub(crate) execution_id: Uuid,
+    pub(crate) stream: Stream,
+    pub(crate) timestamp: DateTime<Utc>,
+    /// The sequence of the first line; the others follow without a gap.
+    pub(crate) first_sequence: u64,
+    /// The lines one after the other, without their ends; any bytes.
+    pub(crate) text: &'a [u8],
+    pub(crate) marks: &'a [LineMark],
+}
+
+impl<'a> LineBatch<'a> {
+    /// Each line with its mark.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'a [u8], LineMark)> + use<'a> {
+        let mut rest = self.text;
+        self.marks.iter().map(move |mark| {
+            let (line, after) = rest.split_at(mark.len as usize);
+            rest = after;
+            (line, *mark)
+        })
+    }
+}
+
+/// Takes the events of one execution. No method may block: each is called by the task that supervises the child.
+pub(crate) trait EventSink: Send + Sync {
+    /// Whether lines are of any use now; asked at each read.
+    fn wants_lines(&self) -> bool;
+    /// Takes lines. The child may be read further while the credits of its execution are below the bound.
+    fn lines(&self, batch: LineBatch<'_>, credit: Credit);
+    /// Takes any other event.
+    fn event(&self, event: ExecutionEvent);
+    /// Resolves when what was taken so far has been handled.
+    fn flushed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(ready(()))
+    }
+}
+
+/// Nobody listens.
+#[derive(Debug)]
+pub(crate) struct SilentSink;
+
+impl EventSink for SilentSink {
+    fn wants_lines(&self) -> bool {
+        false
+    }
+    fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}
+    fn event(&self, _event: ExecutionEvent) {}
+}
+
+/// Bounds the bytes of one execution that were read and not yet handled.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    in_flight: AtomicUsize,
+    released: Notify,
+}
+
+/// Above so many bytes in flight the child is not read: its own writes block then.
+const MOST_IN_FLIGHT: usize = 1024 * 1024;
+/// What an event costs besides its text, so that empty lines are bounded too.
+const LINE_OVERHEAD: usize = 16;
+
+impl Flow {
+    /// Accounts for a batch; the bytes are free again when the credit is dropped.
+    pub(crate) fn lend(self: &Arc<Self>, batch: &LineBatch<'_>) -> Credit {
+        let bytes = batch.text.len() + batch.marks.len() * LINE_OVERHEAD;
+        self.in_flight.fetch_add(bytes, Ordering::AcqRel);
+        Credit { flow: Arc::clone(self), bytes }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) >= MOST_IN_FLIGHT
+    }
+
+    /// Waits until there is room. Cancel-safe.
+    pub(crate) async fn room(&self) {
+        loop {
+            let released = self.released.notified();
+            if !self.is_full() {
+                return;
+            }
+            released.await;
+        }
+    }
+}
+
+/// Bytes on their way to a listener.
+#[derive(Debug)]
+#[must_use = "dropping a credit says that its bytes were handled"]
+pub(crate) struct Credit {
+    flow: Arc<Flow>,
+    bytes: usize,
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        let before = self.flow.in_flight.fetch_sub(self.bytes, Ordering::AcqRel);
+        if before >= MOST_IN_FLIGHT {
+            self.flow.released.notify_waiters();
+        }
+    }
+}

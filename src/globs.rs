@@ -1,0 +1,24 @@
+//! Globs over the names of environment variables.
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use crate::error::Invalid;
+
+/// Checks each pattern; `field[index]` is named.
+pub(crate) fn check(field: &str, patterns: &[String]) -> Result<(), Invalid> {
+    for (index, pattern) in patterns.iter().enumerate() {
+        Glob::new(pattern).map_err(|error| {
+            Invalid::new(format!("{field}[{index}]"), format!("{pattern:?} is not a glob ({}): use *, ? and [a-z]", error.kind()))
+        })?;
+    }
+    Ok(())
+}
+
+/// A matcher for several sources of patterns; what [`check`] refuses is left out.
+pub(crate) fn set<'a>(patterns: impl IntoIterator<Item = &'a String>) -> GlobSet {
+    let mut builder = GlobSetBuilder::new();
+    for glob in patterns.into_iter().filter_map(|pattern| Glob::new(pattern).ok()) {
+        builder.add(glob);
+    }
+    builder.build().unwrap_or_else(|_| GlobSet::empty())
+}

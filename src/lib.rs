@@ -1,0 +1,64 @@
+//! Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
+//! may cost, and tells exactly what happened.
+//!
+//! # The rooms
+//! A room uses only rooms above its own; `tests/house.rs` guards that.
+//!
+//! | room | what is there |
+//! | --- | --- |
+//! | `latch`, `runtime`, `contain` | a value set once; the engine's own threads; panics that stay where they are |
+//! | [`types`], [`error`], [`event`] | the nouns, what can go wrong, what is told |
+//! | [`config`], `globs`, `metrics` | host policy for an engine; name patterns; totals |
+//! | `state` | the life of an execution as types |
+//! | `platform` | the operating system: all that is unsafe |
+//! | `command` | a request and a policy become a program, arguments, variables, a directory |
+//! | `process` | a running child and its pipes |
+//! | `output` | bytes become lines and a capped capture |
+//! | `supervise` | the one loop of an execution; the only place that kills |
+//! | `registry`, `scheduler` | records; who runs and who waits |
+//! | `engine` | composes them |
+//! | `binding` | Node.js (feature `node`) |
+
+pub mod config;
+pub mod error;
+pub mod event;
+pub mod types;
+
+mod command;
+mod contain;
+mod engine;
+mod globs;
+mod latch;
+mod metrics;
+mod output;
+mod platform;
+mod process;
+mod registry;
+mod runtime;
+mod scheduler;
+mod state;
+mod supervise;
+
+#[cfg(feature = "node")]
+mod binding;
+
+pub use async_trait::async_trait;
+
+pub use config::{ConcurrencyPolicy, ExecutionConfig, OversizedOutputStrategy, TruncateKeep};
+pub use engine::ExecutionEngine;
+pub use error::{ExecutionError, Invalid, Result};
+pub use event::{
+    EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine,
+};
+pub use types::{
+    Command, ConcurrencyMetrics, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata, ExecutionOptions,
+    ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv, Reason, Stdin,
+    Stream, Text,
+};
+
+/// Here so that one `use execution_engine::*` is enough to write a request.
+#[doc(no_inline)]
+pub use std::collections::HashMap;
+/// Here so that one `use execution_engine::*` is enough to write a request.
+#[doc(no_inline)]
+pub use uuid::Uuid;

@@ -1,0 +1,60 @@
+//! The operating system: everything that is unsafe, FFI, a signal or a process id.
+//!
+//! `unix.rs` and `windows.rs` are siblings with the same functions; no other room asks which system this is.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use self::unix::{
+    DEFAULT_PATH, Leader, PipeReader, PipeWriter, Spawned, core_env_names, default_shell, errno_name,
+    path_from_bytes, shell_flags, signal_name, spawn,
+};
+
+#[cfg(not(unix))]
+compile_error!("this version runs on Linux and macOS; Windows is not supported yet");
+
+/// What to start: absolute, complete, and with nothing left to look up.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    /// The absolute path of the program.
+    pub(crate) program: PathBuf,
+    /// Its arguments, its own name not among them.
+    pub(crate) args: Vec<OsString>,
+    /// `NAME=value` entries, each ended by a NUL.
+    pub(crate) env: Vec<u8>,
+    /// The absolute working directory; `None` is the host's own.
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) stdin: StdinKind,
+    /// Standard error goes into standard output's pipe.
+    pub(crate) merge_output: bool,
+}
+
+/// What the child's standard input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StdinKind {
+    Empty,
+    Pipe,
+    Inherit,
+}
+
+/// How a process ended. Both absent: somebody else reaped it, so nobody here can know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Exit {
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) cpu_user: Duration,
+    pub(crate) cpu_system: Duration,
+}
+
+/// How hard a tree is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Force {
+    /// SIGTERM, and SIGCONT so that a stopped process hears it.
+    Polite,
+    /// SIGKILL.
+    Final,
+}

@@ -1,0 +1,102 @@
+//! Linux and macOS.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+pub(crate) use self::leader::Leader;
+pub(crate) use self::spawn::{Spawned, spawn};
+
+mod leader;
+mod spawn;
+mod tree;
+
+/// The read end of a child's output, registered with the runtime.
+pub(crate) type PipeReader = tokio::net::unix::pipe::Receiver;
+/// The write end of a child's input, registered with the runtime.
+pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
+
+/// Where programs are looked for when the child has no `PATH`.
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Globs of the variables that a program needs to start.
+pub(crate) const fn core_env_names() -> &'static [&'static str] {
+    &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "TERM"]
+}
+
+/// The shell of a `shell` command that names none.
+pub(crate) fn default_shell() -> PathBuf {
+    let bash = Path::new("/bin/bash");
+    if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
+}
+
+/// What stands between a shell and its line.
+pub(crate) fn shell_flags(shell: &Path) -> &'static [&'static str] {
+    match shell.file_name().and_then(OsStr::to_str) {
+        Some("pwsh" | "powershell") => &["-NoLogo", "-NonInteractive", "-Command"],
+        _ => &["-c"],
+    }
+}
+
+/// A path from the bytes of an environment value.
+pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// The name of an error, such as `ENOENT`.
+pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
+    Some(match error.raw_os_error()? {
+        libc::E2BIG => "E2BIG",
+        libc::EACCES => "EACCES",
+        libc::EAGAIN => "EAGAIN",
+        libc::EBADF => "EBADF",
+        libc::EBUSY => "EBUSY",
+        libc::EFAULT => "EFAULT",
+        libc::EINVAL => "EINVAL",
+        libc::EIO => "EIO",
+        libc::EISDIR => "EISDIR",
+        libc::ELOOP => "ELOOP",
+        libc::EMFILE => "EMFILE",
+        libc::ENAMETOOLONG => "ENAMETOOLONG",
+        libc::ENFILE => "ENFILE",
+        libc::ENODEV => "ENODEV",
+        libc::ENOENT => "ENOENT",
+        libc::ENOEXEC => "ENOEXEC",
+        libc::ENOMEM => "ENOMEM",
+        libc::ENOSPC => "ENOSPC",
+        libc::ENOSYS => "ENOSYS",
+        libc::ENOTDIR => "ENOTDIR",
+        libc::EPERM => "EPERM",
+        libc::ETXTBSY => "ETXTBSY",
+        _ => return None,
+    })
+}
+
+/// The name of a signal, such as `SIGKILL`.
+pub(crate) fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGVTALRM => "SIGVTALRM",
+        libc::SIGPROF => "SIGPROF",
+        libc::SIGSYS => "SIGSYS",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}

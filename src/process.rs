@@ -1,0 +1,151 @@
+//! A running child: its leader, its pipes, and the bytes that go in and out.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+
+use crate::command::{SpawnFailure, explain};
+use crate::platform::{self, Launch, Leader, PipeReader, PipeWriter, Spawned};
+use crate::types::Stream;
+
+/// How much is read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// One read buffer for each thread of the runtime: a waiting child costs none.
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+/// A child and our ends of its pipes. Dropped while the child lives, it kills its group.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) leader: Leader,
+    pub(crate) outputs: Outputs,
+    pub(crate) input: Input,
+}
+
+/// Starts a child. Blocks until it runs; must be called within the runtime, where blocking is allowed.
+pub(crate) fn spawn(launch: &Launch, input: Option<Vec<u8>>) -> Result<Process, SpawnFailure> {
+    let Spawned { leader, stdout, stderr, stdin } = platform::spawn(launch).map_err(|error| explain(&error, launch))?;
+    Ok(Process {
+        leader,
+        outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false },
+        input: Input { rest: stdin.map(|pipe| Unwritten { pipe, bytes: input.unwrap_or_default(), written: 0 }) },
+    })
+}
+
+/// The pipes a child writes to, until each meets its end.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    stdout: Option<PipeReader>,
+    stderr: Option<PipeReader>,
+    /// The streams take turns, so that a flood on one cannot starve the other.
+    stderr_first: bool,
+}
+
+/// What one read gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    Bytes(usize),
+    /// Nothing to read now.
+    Nothing,
+    /// Nobody holds the other end any more.
+    End,
+}
+
+impl Outputs {
+    pub(crate) fn is_open(&self) -> bool {
+        self.stdout.is_some() || self.stderr.is_some()
+    }
+
+    /// Waits until a stream has bytes or has ended. Pends for ever when both have ended. Cancel-safe.
+    pub(crate) async fn readable(&mut self) -> Stream {
+        poll_fn(|context| {
+            let streams = if self.stderr_first { [Stream::Stderr, Stream::Stdout] } else { [Stream::Stdout, Stream::Stderr] };
+            for stream in streams {
+                if self.poll_readable(stream, context).is_ready() {
+                    self.stderr_first = stream == Stream::Stdout;
+                    return Poll::Ready(stream);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn poll_readable(&self, stream: Stream, context: &mut Context<'_>) -> Poll<()> {
+        let pipe = match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        };
+        match pipe {
+            // An error is met again, and handled, by the read.
+            Some(pipe) => pipe.poll_read_ready(context).map(|_| ()),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Reads once, without waiting, and hands out what came.
+    pub(crate) fn read(&mut self, stream: Stream, take: impl FnOnce(&[u8])) -> Read {
+        let pipe = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let Some(open) = pipe.as_ref() else { return Read::End };
+        let got = BUFFER.with_borrow_mut(|buffer| match open.try_read(buffer) {
+            Ok(0) => Read::End,
+            Ok(count) => {
+                take(&buffer[..count]);
+                Read::Bytes(count)
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Read::Nothing,
+            Err(_) => Read::End,
+        });
+        if got == Read::End {
+            *pipe = None;
+        }
+        got
+    }
+}
+
+/// What the child has still to read.
+#[derive(Debug)]
+pub(crate) struct Input {
+    rest: Option<Unwritten>,
+}
+
+#[derive(Debug)]
+struct Unwritten {
+    pipe: PipeWriter,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Input {
+    pub(crate) fn is_open(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Writes what the pipe takes now; at the end, or when the child does not read any more, the pipe is closed.
+    /// Pends for ever when it is closed. Cancel-safe: what was written is counted before the next wait.
+    pub(crate) async fn drive(&mut self) {
+        loop {
+            let Some(rest) = &mut self.rest else { return std::future::pending().await };
+            if rest.written == rest.bytes.len() {
+                self.rest = None;
+                return;
+            }
+            let wrote = match rest.pipe.writable().await {
+                Ok(()) => rest.pipe.try_write(&rest.bytes[rest.written..]),
+                Err(error) => Err(error),
+            };
+            match wrote {
+                Ok(count) => rest.written += count,
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                // EPIPE: the child closed its end. It may do that.
+                Err(_) => self.rest = None,
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The records of an engine's executions, and how long they stay.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::config::ExecutionConfig;
+use crate::latch::Latch;
+use crate::state::Stop;
+use crate::types::{ExecutionFilter, ExecutionResult, ExecutionStatus, ExecutionSummary};
+
+/// The longest command in a listing, in characters.
+const LONGEST_COMMAND: usize = 200;
+
+/// One execution, from its acceptance to its removal.
+#[derive(Debug)]
+pub(crate) struct Record {
+    id: Uuid,
+    command: Box<str>,
+    label: Option<Box<str>>,
+    created_at: DateTime<Utc>,
+    running: AtomicBool,
+    /// Set by whoever wants the execution to end.
+    stop: Arc<Latch<Stop>>,
+    result: OnceLock<Arc<ExecutionResult>>,
+    /// Set when the terminal event was delivered: nothing of this execution comes after it.
+    settled: Latch<()>,
+}
+
+impl Record {
+    pub(crate) fn new(id: Uuid, command: &str, label: Option<&str>, created_at: DateTime<Utc>) -> Self {
+        let command = command.char_indices().nth(LONGEST_COMMAND).map_or(command, |(end, _)| &command[..end]);
+        Self {
+            id,
+            command: command.into(),
+            label: label.map(Into::into),
+            created_at,
+            running: AtomicBool::new(false),
+            stop: Arc::new(Latch::new()),
+            result: OnceLock::new(),
+            settled: Latch::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(crate) fn status(&self) -> ExecutionStatus {
+        match self.result.get() {
+            Some(result) => result.status,
+            None if self.running.load(Ordering::Acquire) => ExecutionStatus::Running,
+            None => ExecutionStatus::Pending,
+        }
+    }
+
+    pub(crate) fn result(&self) -> Option<&Arc<ExecutionResult>> {
+        self.result.get()
+    }
+
+    pub(crate) fn stop(&self) -> &Arc<Latch<Stop>> {
+        &self.stop
+    }
+
+    pub(crate) fn set_running(&self) {
+        self.running.store(true, Ordering::Release);
+    }
+
+    /// Releases the waiters.
+    pub(crate) fn settle(&self) {
+        self.settled.set(());
+    }
+
+    /// Waits for the end and gives the result.
+    pub(crate) async fn settled(&self) -> &Arc<ExecutionResult> {
+        self.settled.wait().await;
+        self.result.get().expect("an execution settles after it has its result")
+    }
+
+    fn summary(&self) -> ExecutionSummary {
+        ExecutionSummary {
+            id: self.id,
+            status: self.status(),
+            command: self.command.to_string(),
+            label: self.label.as_deref().map(str::to_owned),
+            created_at: self.created_at,
+            completed_at: self.result.get().map(|result| result.completed_at),
+        }
+    }
+}
+
+/// How much of the past is kept.
+#[derive(Debug, Clone, Copy)]
+struct Retention {
+    age: Duration,
+    records: usize,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    retention: Retention,
+    /// Held for a look-up or a few moves of pointers, never across an await or a call to a listener.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: HashMap<Uuid, Arc<Record>>,
+    /// The ended ones, oldest first; may name records that were removed by hand.
+    ended: VecDeque<Ended>,
+    /// How many of `ended` are still there, and what their output takes.
+    ended_records: usize,
+    ended_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Ended {
+    id: Uuid,
+    at: Instant,
+    bytes: u64,
+}
+
+impl Registry {
+    pub(crate) fn new(config: &ExecutionConfig) -> Self {
+        let retention = Retention {
+            age: Duration::from_secs(config.execution_retention_secs),
+            records: config.max_in_memory_executions,
+            bytes: config.max_retained_output_bytes,
+        };
+        Self { retention, inner: Mutex::default() }
+    }
+
+    /// `false` when the id is known already.
+    #[must_use]
+    pub(crate) fn insert(&self, record: Arc<Record>) -> bool {
+        match self.lock().records.entry(record.id) {
+            std::collections::hash_map::Entry::Occupied(_) => false,
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(record);
+                true
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Record>> {
+        self.lock().records.get(&id).cloned()
+    }
+
+    /// Gives a record its result; older ones leave when there are too many.
+    pub(crate) fn complete(&self, record: &Record, result: Arc<ExecutionResult>) {
+        let bytes = (result.stdout.raw().len() + result.stderr.raw().len()) as u64;
+        if record.result.set(result).is_err() {
+            return;
+        }
+        let mut inner = self.lock();
+        inner.ended.push_back(Ended { id: record.id, at: Instant::now(), bytes });
+        inner.ended_records += 1;
+        inner.ended_bytes += bytes;
+        inner.evict(self.retention);
+    }
+
+    /// Removes what retention allows and says how many that were.
+    pub(crate) fn cleanup(&self) -> usize {
+        self.lock().evict(self.retention)
+    }
+
+    /// `None`: unknown. `Some(false)`: it has not ended.
+    pub(crate) fn remove(&self, id: Uuid) -> Option<bool> {
+        let mut inner = self.lock();
+        let record = inner.records.get(&id)?;
+        let Some(result) = record.result() else { return Some(false) };
+        let bytes = (result.stdout.raw().len() + result.stderr.raw().len()) as u64;
+        inner.records.remove(&id);
+        inner.ended_records -= 1;
+        inner.ended_bytes -= bytes;
+        Some(true)
+    }
+
+    /// The executions that have not ended.
+    pub(crate) fn live(&self) -> Vec<Arc<Record>> {
+        self.lock().records.values().filter(|record| record.result().is_none()).cloned().collect()
+    }
+
+    /// Newest first.
+    pub(crate) fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
+        let mut found: Vec<_> = self.lock().records.values().cloned().collect();
+        found.retain(|record| {
+            filter.status.is_none_or(|status| record.status() == status)
+                && filter.label.as_deref().is_none_or(|label| record.label.as_deref() == Some(label))
+        });
+        found.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+        found.truncate(filter.limit.unwrap_or(usize::MAX));
+        found.iter().map(|record| record.summary()).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().records.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every change below is complete before anything that could panic.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn evict(&mut self, retention: Retention) -> usize {
+        let before = self.ended_records;
+        let now = Instant::now();
+        while let Some(oldest) = self.ended.front() {
+            let too_many = self.ended_records > retention.records || self.ended_bytes > retention.bytes;
+            if !too_many && now.duration_since(oldest.at) < retention.age {
+                break;
+            }
+            let Ended { id, bytes, .. } = self.ended.pop_front().expect("there is a front");
+            // An id may be in use again after its record was removed by hand: a live record stays.
+            if self.records.get(&id).is_some_and(|record| record.result().is_some()) {
+                self.records.remove(&id);
+                self.ended_records -= 1;
+                self.ended_bytes -= bytes;
+            }
+        }
+        before - self.ended_records
+    }
+}

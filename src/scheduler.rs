@@ -1,0 +1,200 @@
+//! Who may run now, and who waits: by priority, then first come, first served.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::config::{ConcurrencyPolicy, ExecutionConfig};
+use crate::error::ExecutionError;
+
+/// A place in the queue: the smallest key is next.
+type Key = (Reverse<i32>, u64);
+
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    slots: usize,
+    queue_bound: usize,
+    policy: ConcurrencyPolicy,
+    /// Held for a few moves of pointers, never across an await.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    waiting: BTreeMap<Key, oneshot::Sender<Permit>>,
+    arrivals: u64,
+}
+
+/// What an execution gets when it comes.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Now(Permit),
+    Later(Ticket),
+}
+
+/// A slot; dropped, the next in the queue has it.
+#[derive(Debug)]
+#[must_use = "a dropped permit is a free slot"]
+pub(crate) struct Permit {
+    scheduler: Arc<Scheduler>,
+}
+
+/// A place in the queue; dropped, it is given up.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    scheduler: Arc<Scheduler>,
+    key: Key,
+    turn: oneshot::Receiver<Permit>,
+}
+
+impl Scheduler {
+    pub(crate) fn new(config: &ExecutionConfig) -> Arc<Self> {
+        Arc::new(Self {
+            slots: config.max_concurrent_executions,
+            queue_bound: config.max_queued_executions,
+            policy: config.concurrency_policy,
+            state: Mutex::new(State { free: config.max_concurrent_executions, waiting: BTreeMap::new(), arrivals: 0 }),
+        })
+    }
+
+    /// Takes a slot or a place in the queue.
+    pub(crate) fn enter(self: &Arc<Self>, priority: i32) -> Result<Entry, ExecutionError> {
+        let mut state = self.lock();
+        if state.free > 0 {
+            state.free -= 1;
+            return Ok(Entry::Now(Permit { scheduler: Arc::clone(self) }));
+        }
+        if self.policy == ConcurrencyPolicy::Reject {
+            return Err(ExecutionError::ConcurrencyLimitReached(self.slots));
+        }
+        if state.waiting.len() >= self.queue_bound {
+            return Err(ExecutionError::QueueFull(self.queue_bound));
+        }
+        let key = (Reverse(priority), state.arrivals);
+        state.arrivals += 1;
+        let (tell, turn) = oneshot::channel();
+        state.waiting.insert(key, tell);
+        Ok(Entry::Later(Ticket { scheduler: Arc::clone(self), key, turn }))
+    }
+
+    /// Free slots and waiting executions.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.free, state.waiting.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything that could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    /// Waits for a slot. Cancel-safe: a slot that was given meanwhile goes on to the next when the ticket is dropped.
+    pub(crate) async fn turn(&mut self) -> Permit {
+        match (&mut self.turn).await {
+            Ok(permit) => permit,
+            // The sender is dropped only with the ticket, which is ours.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let place = self.scheduler.lock().waiting.remove(&self.key);
+        // Dropped outside the lock: a permit that is already in the channel takes the lock to go on.
+        drop(place);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let next = {
+            let mut state = self.scheduler.lock();
+            match state.waiting.pop_first() {
+                Some((_, next)) => next,
+                None => {
+                    state.free += 1;
+                    return;
+                }
+            }
+        };
+        // A waiter that has given up meanwhile gets the permit back as an error; dropping that goes on to the next.
+        drop(next.send(Permit { scheduler: Arc::clone(&self.scheduler) }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scheduler(slots: usize, queue: usize) -> Arc<Scheduler> {
+        Scheduler::new(&ExecutionConfig {
+            max_concurrent_executions: slots,
+            max_queued_executions: queue,
+            ..ExecutionConfig::default()
+        })
+    }
+
+    fn ticket(entry: Result<Entry, ExecutionError>) -> Ticket {
+        match entry {
+            Ok(Entry::Later(ticket)) => ticket,
+            other => panic!("expected a place in the queue, got {other:?}"),
+        }
+    }
+
+    fn permit(entry: Result<Entry, ExecutionError>) -> Permit {
+        match entry {
+            Ok(Entry::Now(permit)) => permit,
+            other => panic!("expected a slot, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_queue_goes_by_priority_and_then_by_arrival() {
+        let scheduler = scheduler(1, 10);
+        let mut running = permit(scheduler.enter(0));
+        let mut waiting: Vec<_> = [0, 5, 0, 5, -1].map(|priority| ticket(scheduler.enter(priority))).into_iter().enumerate().collect();
+        let mut order = Vec::new();
+        while !waiting.is_empty() {
+            drop(running);
+            let (at, next) = waiting
+                .iter_mut()
+                .enumerate()
+                .find_map(|(at, (_, ticket))| ticket.turn.try_recv().ok().map(|permit| (at, permit)))
+                .expect("a free slot is given to somebody");
+            order.push(waiting.remove(at).0);
+            running = next;
+        }
+        assert_eq!(order, [1, 3, 0, 2, 4]);
+        drop(running);
+        assert_eq!(scheduler.load(), (1, 0));
+    }
+
+    #[test]
+    fn a_slot_is_never_lost_to_a_waiter_that_gave_up() {
+        let scheduler = scheduler(1, 10);
+        let running = permit(scheduler.enter(0));
+        let given_up = ticket(scheduler.enter(0));
+        let patient = ticket(scheduler.enter(0));
+        drop(running);
+        // The slot lies in the first ticket's channel when that ticket is dropped.
+        drop(given_up);
+        let mut patient = patient;
+        let got = patient.turn.try_recv().expect("the slot went on");
+        drop((got, patient));
+        assert_eq!(scheduler.load(), (1, 0));
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let scheduler = scheduler(1, 1);
+        let _running = permit(scheduler.enter(0));
+        let _waiting = ticket(scheduler.enter(0));
+        assert!(matches!(scheduler.enter(9), Err(ExecutionError::QueueFull(1))));
+    }
+}

@@ -1,0 +1,108 @@
+//! The life of one execution as types: a transition takes the state and gives the next one.
+//!
+//! | from | to | by |
+//! | --- | --- | --- |
+//! | [`Pending`] | [`Running`] | [`Pending::started`]: a slot was free and the spawn worked |
+//! | [`Pending`] | [`Over`] | [`Pending::over`]: cancelled, out of time, or not spawned |
+//! | [`Running`] | [`Over`] | [`Running::over`]: the command exited or was ended |
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+use crate::types::Reason;
+
+/// Why the engine is asked to end an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Timeout,
+    IdleTimeout,
+    QueueTimeout,
+    Cancelled,
+    Aborted,
+    Shutdown,
+}
+
+impl Stop {
+    pub(crate) const fn reason(self) -> Reason {
+        match self {
+            Self::Timeout => Reason::Timeout,
+            Self::IdleTimeout => Reason::IdleTimeout,
+            Self::QueueTimeout => Reason::QueueTimeout,
+            Self::Cancelled => Reason::Cancelled,
+            Self::Aborted => Reason::Aborted,
+            Self::Shutdown => Reason::Shutdown,
+        }
+    }
+}
+
+/// Accepted and not spawned.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Pending {
+    accepted: Instant,
+    accepted_at: DateTime<Utc>,
+}
+
+impl Pending {
+    pub(crate) fn new() -> Self {
+        Self { accepted: Instant::now(), accepted_at: Utc::now() }
+    }
+
+    pub(crate) fn accepted_at(&self) -> DateTime<Utc> {
+        self.accepted_at
+    }
+
+    pub(crate) fn started(self) -> Running {
+        let started = Instant::now();
+        Running { queued: started - self.accepted, started, started_at: Utc::now() }
+    }
+
+    pub(crate) fn over(self) -> Over {
+        Over {
+            queued: self.accepted.elapsed(),
+            duration: Duration::ZERO,
+            started_at: self.accepted_at,
+            completed_at: Utc::now(),
+        }
+    }
+}
+
+/// Spawned.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Running {
+    queued: Duration,
+    started: Instant,
+    started_at: DateTime<Utc>,
+}
+
+impl Running {
+    /// The clock of every deadline of the execution: monotonic.
+    pub(crate) fn since(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn started_at(&self) -> DateTime<Utc> {
+        self.started_at
+    }
+
+    pub(crate) fn over(self) -> Over {
+        Over {
+            queued: self.queued,
+            duration: self.started.elapsed(),
+            started_at: self.started_at,
+            completed_at: Utc::now(),
+        }
+    }
+}
+
+/// Ended; the times of the result.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Over {
+    pub(crate) queued: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) completed_at: DateTime<Utc>,
+}
