@@ -1,0 +1,474 @@
+/**
+ * Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
+ * may cost, and tells exactly what happened. Output never leaves the machine.
+ *
+ * @packageDocumentation
+ */
+import { EventEmitter } from 'node:events';
+
+/** A line for a shell, with everything a shell line may do. */
+export interface ShellCommand {
+  type: 'shell';
+  /** The line. */
+  command: string;
+  /** A path, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`. */
+  shell?: string | null;
+}
+
+/** A program and its arguments; no shell ever sees them. */
+export interface ExecCommand {
+  type: 'exec';
+  /** A path (relative ones start at `workingDir`) or a name on the child's `PATH`. */
+  program: string;
+  /** Arguments after the program's own name. Default: none. */
+  args?: readonly string[] | null;
+}
+
+/** A script file, given to its interpreter as a file. */
+export interface ScriptCommand {
+  type: 'script';
+  /** The file; a relative path starts at `workingDir`. */
+  path: string;
+  /** Default: the script's `#!` line, else its extension. */
+  interpreter?: string | null;
+  /** Arguments for the script. Default: none. */
+  args?: readonly string[] | null;
+}
+
+/** The AWS command line, its pager off and its output untouched. */
+export interface AwsCliCommand {
+  type: 'aws_cli';
+  /** As in `aws <service>`: `s3`, `sts`, `ec2`. */
+  service: string;
+  /** As in `aws s3 <command>`: `ls`, `describe-instances`. */
+  command: string;
+  /** Arguments after the command. Default: none. */
+  args?: readonly string[] | null;
+  /** `--profile`. */
+  profile?: string | null;
+  /** `--region`. */
+  region?: string | null;
+}
+
+/** What to run. */
+export type Command = ShellCommand | ExecCommand | ScriptCommand | AwsCliCommand;
+
+/** A JSON value. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** What the caller says about an execution; the engine carries it and reads only `label`. Any JSON. */
+export interface ExecutionMetadata {
+  /** Who asked: a playbook, a person, a schedule. */
+  source?: string;
+  /** The conversation it belongs to. */
+  conversationId?: string;
+  /** A short name for people. */
+  label?: string;
+  /** Free tags. */
+  tags?: string[];
+  [key: string]: Json | undefined;
+}
+
+/** What to run: data, validated strictly. `null` and `undefined` mean absent. */
+export interface ExecutionRequest {
+  /** A UUID. Default: a fresh one. */
+  id?: string | null;
+  /** What to run. */
+  command: Command;
+  /** Variables on top of what `inheritEnv` gives. */
+  env?: Readonly<Record<string, string>> | null;
+  /** Where to run. Default: the host's working directory. */
+  workingDir?: string | null;
+  /** Milliseconds from spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
+  timeoutMs?: number | null;
+  /** A file for the raw output. Refused with `INVALID_REQUEST` until logs are there. */
+  outputLogPath?: string | null;
+  /** Carried to the result and to listings. */
+  metadata?: ExecutionMetadata | null;
+}
+
+/** Which of the host's variables a child starts with. */
+export type InheritEnv = 'all' | 'core' | 'none';
+
+/** How this host runs a request: policy, never taken off a wire. */
+export interface ExecutionOptions {
+  /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
+  signal?: AbortSignal | null;
+  /** What the child reads: text, bytes, or the host's own standard input. Default: nothing, end of file at once. */
+  stdin?: string | Uint8Array | 'inherit' | null;
+  /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
+  idleTimeoutMs?: number | null;
+  /** Milliseconds between SIGTERM and SIGKILL. Default: the engine's `killGraceMs`. */
+  killGraceMs?: number | null;
+  /** Standard error goes into standard output's pipe: the order between them is exact. Default: false. */
+  mergeOutput?: boolean | null;
+  /** Default: the engine's `inheritEnv`. */
+  inheritEnv?: InheritEnv | null;
+  /** Globs of names inherited on top of `inheritEnv`; added to the engine's. */
+  envAllow?: readonly string[] | null;
+  /** Globs of names removed last, which a request may not set either; added to the engine's. */
+  envDeny?: readonly string[] | null;
+  /** Higher starts first among the queued. A whole number, default 0. */
+  priority?: number | null;
+}
+
+/** The configuration of an engine. */
+export interface ExecutionConfig {
+  /** Timeout of a request that names none, in ms. Default: 300 000. */
+  defaultTimeoutMs?: number | null;
+  /** The longest timeout a request may ask for, in ms. Default: 3 600 000. */
+  maxTimeoutMs?: number | null;
+  /** Whether output lines become events. Default: true. */
+  streamOutput?: boolean | null;
+  /** How many commands run at once. Default: 100. */
+  maxConcurrentExecutions?: number | null;
+  /** What happens at that limit: wait, or be refused with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`. */
+  concurrencyPolicy?: 'queue' | 'reject' | null;
+  /** How many may wait; one more is refused with `QUEUE_FULL`. Default: 10 000. */
+  maxQueuedExecutions?: number | null;
+  /** The longest wait for a slot, in ms. Default: no bound. */
+  queueTimeoutMs?: number | null;
+  /** Between SIGTERM and SIGKILL, in ms. Default: 5 000. */
+  killGraceMs?: number | null;
+  /** Ends an execution after so many ms without output. Default: never. */
+  idleTimeoutMs?: number | null;
+  /** How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all. */
+  drainTimeoutMs?: number | null;
+  /** The longest line in one piece, in bytes. Default: 65 536. */
+  maxLineBytes?: number | null;
+  /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
+  maxOutputSizeBytes?: number | null;
+  /** What happens to more. Only `truncateWithWarning` is there in this version. */
+  oversizedOutputStrategy?: 'truncateWithWarning' | null;
+  /** Which part of too much output is kept. Default: `both` ends. */
+  truncateKeep?: 'head' | 'tail' | 'both' | null;
+  /** Which of the host's variables a child starts with. Default: `all`. */
+  inheritEnv?: InheritEnv | null;
+  /** Globs of names inherited on top. Default: none. */
+  envAllow?: readonly string[] | null;
+  /** Globs of names no child gets. Default: none. */
+  envDeny?: readonly string[] | null;
+  /** Ended executions that are remembered. Default: 1 000. */
+  maxInMemoryExecutions?: number | null;
+  /** How long they are remembered, in seconds. Default: 3 600. */
+  executionRetentionSecs?: number | null;
+  /** Bytes of kept output in all of them. Default: 256 MiB. */
+  maxRetainedOutputBytes?: number | null;
+}
+
+/** Every field of a configuration with its value in force; what has no bound is `null`. */
+export type ResolvedConfig = {
+  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs'
+    ? number | null
+    : NonNullable<ExecutionConfig[K]>;
+};
+
+/** Where an execution stands. The last four are final. */
+export type ExecutionStatus = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled' | 'timeout';
+
+/** Why an execution ended. */
+export type Reason =
+  | 'exit'
+  | 'signal'
+  | 'timeout'
+  | 'idle_timeout'
+  | 'queue_timeout'
+  | 'cancelled'
+  | 'aborted'
+  | 'output_limit'
+  | 'shutdown'
+  | 'host_exit'
+  | 'spawn_failed';
+
+/** Stable names of errors. */
+export type ErrorCode =
+  | 'INVALID_CONFIG'
+  | 'INVALID_REQUEST'
+  | 'INVALID_PLAN'
+  | 'DUPLICATE_ID'
+  | 'NOT_FOUND'
+  | 'NOT_COMPLETED'
+  | 'CONCURRENCY_LIMIT_REACHED'
+  | 'QUEUE_FULL'
+  | 'SPAWN_FAILED'
+  | 'OUTPUT_SIZE_EXCEEDED'
+  | 'LOG_FAILED'
+  | 'LOG_NOT_FOUND'
+  | 'ENGINE_SHUT_DOWN'
+  | 'NOT_INITIALIZED'
+  | 'ALREADY_INITIALIZED'
+  | 'INTERNAL';
+
+/** What kept the engine from doing its part. */
+export interface ErrorInfo {
+  code: ErrorCode;
+  /** What was asked, what happened, and what to do. */
+  message: string;
+  /** The operating system's name for it, such as `ENOENT`. */
+  errno?: string;
+}
+
+/** Exactly what happened. */
+export interface ExecutionResult {
+  id: string;
+  /** A final status. */
+  status: 'completed' | 'failed' | 'cancelled' | 'timeout';
+  /** Whether the status is `completed`. */
+  success: boolean;
+  /** `null` when a signal ended the command or it never ran. */
+  exitCode: number | null;
+  /** The name of the signal that ended it, such as `SIGKILL`. */
+  signal: string | null;
+  /** Exactly what it wrote to standard output, up to `maxOutputSizeBytes`. */
+  stdout: string;
+  /** Exactly what it wrote to standard error, up to `maxOutputSizeBytes`. */
+  stderr: string;
+  /** Milliseconds from spawn to the end, on a monotonic clock. */
+  durationMs: number;
+  /** Milliseconds from acceptance to spawn. */
+  queuedMs: number;
+  /** When it was spawned, or accepted if it never was. */
+  startedAt: Date;
+  completedAt: Date;
+  /** `null` when it never ran. */
+  pid: number | null;
+  /** Which attempt this was, from 1. */
+  attempt: number;
+  /** Set when the engine could not do its part. */
+  error?: ErrorInfo;
+  /** Why it ended; absent only when a defect of the engine ended it. */
+  reason?: Reason;
+  /** Bytes written, kept or not. */
+  stdoutBytes: number;
+  stderrBytes: number;
+  /** Whether `stdout` lacks some of them. */
+  stdoutTruncated: boolean;
+  stderrTruncated: boolean;
+  /** Bytes that a log should have got and did not. */
+  logLostBytes: number;
+  /** Whether a background process still held an output pipe when the engine stopped reading. */
+  leaked: boolean;
+  /** What the engine had to end: the processes alive when it began, and the farthest means it needed. */
+  killed?: { pids: number[]; mechanism: string };
+  /** Milliseconds of processor time: the command and the children it waited for. */
+  cpuUserMs: number;
+  cpuSystemMs: number;
+  /** As in the request. */
+  metadata: ExecutionMetadata;
+}
+
+interface EventBase {
+  executionId: string;
+  timestamp: Date;
+  /** Counts the events of this execution from 0; a listener to some sees gaps only where others are. */
+  sequence: number;
+}
+
+/** Accepted, and waiting for a slot. */
+export interface QueuedEvent extends EventBase {
+  type: 'queued';
+  /** The command as a person would type it. */
+  command: string;
+}
+
+/** Spawned. */
+export interface StartedEvent extends EventBase {
+  type: 'started';
+  /** The command as a person would type it. */
+  command: string;
+  pid: number;
+}
+
+/** A line without its end, or a piece of one: a line is its pieces up to the first without `partial` or `continued`. */
+export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'> extends EventBase {
+  type: T;
+  /** The text; bytes that are not UTF-8 are U+FFFD. */
+  line: string;
+  /** The line was not finished after 200 ms of silence: more of it may follow. */
+  partial?: true;
+  /** The line is longer than `maxLineBytes`: more of it follows. */
+  continued?: true;
+  /** A lone carriage return ended it: a progress display overwrites it. */
+  carriageReturn?: true;
+}
+
+/** The end of an execution: exactly one of these, and nothing after it. */
+export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status']> extends EventBase {
+  type: T;
+  /** Made when first read. */
+  readonly result: ExecutionResult;
+  /** Set when the engine could not do its part. */
+  error?: ErrorInfo;
+}
+
+/** One thing that happened. */
+export type ExecutionEvent =
+  | QueuedEvent
+  | StartedEvent
+  | OutputEvent<'stdout'>
+  | OutputEvent<'stderr'>
+  | EndEvent<'completed'>
+  | EndEvent<'failed'>
+  | EndEvent<'cancelled'>
+  | EndEvent<'timeout'>;
+
+/** The events of an engine and what their listeners get. */
+export interface ExecutionEvents {
+  queued: [QueuedEvent];
+  started: [StartedEvent];
+  stdout: [OutputEvent<'stdout'>];
+  stderr: [OutputEvent<'stderr'>];
+  completed: [EndEvent<'completed'>];
+  failed: [EndEvent<'failed'>];
+  cancelled: [EndEvent<'cancelled'>];
+  timeout: [EndEvent<'timeout'>];
+  /** All of them. */
+  event: [ExecutionEvent];
+}
+
+/** The events of one execution at the consumer's pace: a slow consumer slows the child, `break` ends it. */
+export interface ExecutionStream extends AsyncIterable<ExecutionEvent> {
+  /** The id, once the request was accepted. */
+  readonly id: Promise<string>;
+  /** As from `waitForCompletion`. Lines that nobody reads hold the child up, so read them to the end or `break`. */
+  readonly result: Promise<ExecutionResult>;
+  [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
+}
+
+/** Which executions a listing has. */
+export interface ExecutionFilter {
+  status?: ExecutionStatus | null;
+  /** `metadata.label`. */
+  label?: string | null;
+  /** At most so many. */
+  limit?: number | null;
+}
+
+/** One row of a listing. */
+export interface ExecutionSummary {
+  id: string;
+  status: ExecutionStatus;
+  /** The command as a person would type it, at most 200 characters. */
+  command: string;
+  label?: string;
+  createdAt: Date;
+  completedAt?: Date;
+}
+
+/** Totals since the engine started. */
+export interface ExecutionStats {
+  /** Accepted. */
+  total: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  timeout: number;
+  /** Bytes read from the ended executions. */
+  stdoutBytes: number;
+  stderrBytes: number;
+  /** Lines (pieces) found in them. */
+  lines: number;
+}
+
+/** How busy an engine is now. */
+export interface ConcurrencyMetrics {
+  maxConcurrent: number;
+  currentlyRunning: number;
+  currentlyPending: number;
+  availableSlots: number;
+}
+
+/**
+ * Runs commands. Each engine has its own limit, queue and records.
+ *
+ * Running work keeps Node alive unless {@link ExecutionEngine.unref} was called.
+ */
+export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements AsyncDisposable {
+  /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field. */
+  constructor(config?: ExecutionConfig | null);
+
+  /**
+   * Makes the global engine of this thread: it runs one command at a time, the others wait.
+   *
+   * @throws {@link ExecutionError} `ALREADY_INITIALIZED`; `INVALID_CONFIG`, also for a `maxConcurrentExecutions` other than 1.
+   */
+  static initGlobal(config?: ExecutionConfig | null): ExecutionEngine;
+  /** @throws {@link ExecutionError} `NOT_INITIALIZED` before `initGlobal`. */
+  static global(): ExecutionEngine;
+  /**
+   * Reads a request in wire form (snake_case, as a server or a playbook sends it) and validates it strictly.
+   *
+   * @param wire JSON text, or the object that it gives.
+   * @throws {@link ExecutionError} `INVALID_REQUEST` with the field.
+   */
+  static parseRequest(wire: string | object): ExecutionRequest;
+
+  /**
+   * Accepts a request and runs it in the background.
+   *
+   * @returns the id.
+   * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`.
+   */
+  execute(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<string>;
+  /**
+   * Waits for the end of an execution; any number of callers may, before or after it. A command that fails, times out
+   * or is cancelled resolves.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `SPAWN_FAILED` or `INTERNAL` (with `result`) when the engine could not do its part.
+   */
+  waitForCompletion(id: string): Promise<ExecutionResult>;
+  /** `execute` and `waitForCompletion`. */
+  run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult>;
+  /** Runs a request and gives its events at the consumer's pace. */
+  stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream;
+  /**
+   * Ends an execution and resolves when its tree is gone; an ended one stays as it is.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`.
+   */
+  cancel(id: string): Promise<void>;
+  /** Ends everything that has not ended. Resolves with the number of those executions when their trees are gone. */
+  cancelAll(): Promise<number>;
+
+  /** @throws {@link ExecutionError} `NOT_FOUND`. */
+  getStatus(id: string): ExecutionStatus;
+  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  getResult(id: string): ExecutionResult;
+  /** The known executions, newest first. */
+  listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
+  /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  removeExecution(id: string): void;
+  /** Forgets what retention allows, now. @returns how many executions that were. */
+  cleanup(): number;
+  /** Totals since the engine started. */
+  getStats(): ExecutionStats;
+  /** How busy the engine is now. */
+  getConcurrencyMetrics(): ConcurrencyMetrics;
+  /** The configuration in force, every default filled in. */
+  readonly config: ResolvedConfig;
+
+  /**
+   * Takes no more work (`ENGINE_SHUT_DOWN`), gives what runs `graceMs` (default 0) to finish by itself, ends the rest as
+   * a cancel does (reason `shutdown`), and resolves when all is over.
+   */
+  shutdown(options?: { graceMs?: number | null } | null): Promise<void>;
+  /** Running work keeps Node alive (the default). */
+  ref(): this;
+  /** Running work does not keep Node alive. */
+  unref(): this;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Every error of this package. `code` is stable; the message is for people. */
+export class ExecutionError extends Error {
+  name: 'ExecutionError';
+  readonly code: ErrorCode;
+  /** The execution it is about. */
+  readonly executionId?: string;
+  /** The path of the field that was refused, such as `command.args[2]`. */
+  readonly field?: string;
+  /** The operating system's name for it, such as `ENOENT`. */
+  readonly errno?: string;
+  /** What can be told of the execution that failed. */
+  readonly result?: ExecutionResult;
+}
