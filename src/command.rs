@@ -94,15 +94,26 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
     let message = match name {
         Some("ENOENT") if launch.program.exists() => match shebang(&launch.program) {
             Ok(Some(line)) => missing_interpreter(&line.interpreter, &launch.program),
-            _ => format!("program {program} exists, but the loader or library that it was linked for does not: install it, or use a build for this system"),
+            _ => format!(
+                "program {program} exists, but the loader or library that it was linked for does not: install it, or use a build for this system"
+            ),
         },
         Some("ENOENT") => format!("program {program} does not exist: check the path, or install it"),
         Some("EACCES") if launch.program.is_dir() => format!("program {program} is a directory: name a file in it"),
         Some("EACCES") => format!("program {program} may not be executed: `chmod +x` it, or run it as a script"),
-        Some("ENOEXEC") => format!("program {program} is neither a binary for this machine nor a script with a `#!` line: run it as a script with an interpreter"),
-        Some("E2BIG") => format!("the arguments and the environment of {program} are too large for the system ({} bytes): pass the data on stdin or in a file", argument_bytes(launch)),
-        Some("EAGAIN" | "ENOMEM") => format!("the system has no room for another process ({error}): end some, or lower `max_concurrent_executions`"),
-        Some("EMFILE" | "ENFILE") => format!("too many files are open ({error}): raise the limit (ulimit -n), or lower `max_concurrent_executions`"),
+        Some("ENOEXEC") => format!(
+            "program {program} is neither a binary for this machine nor a script with a `#!` line: run it as a script with an interpreter"
+        ),
+        Some("E2BIG") => format!(
+            "the arguments and the environment of {program} are too large for the system ({} bytes): pass the data on stdin or in a file",
+            argument_bytes(launch)
+        ),
+        Some("EAGAIN" | "ENOMEM") => format!(
+            "the system has no room for another process ({error}): end some, or lower `max_concurrent_executions`"
+        ),
+        Some("EMFILE" | "ENFILE") => format!(
+            "too many files are open ({error}): raise the limit (ulimit -n), or lower `max_concurrent_executions`"
+        ),
         _ => format!("program {program} could not be started: {error}"),
     };
     SpawnFailure::new(error, message)
@@ -168,7 +179,7 @@ impl Place {
             return self.absolute(Path::new(name));
         }
         let path = self.path.clone().unwrap_or_else(|| PathBuf::from(platform::DEFAULT_PATH));
-        let cwd = self.absolute(Path::new(""))?;
+        let cwd = self.absolute(Path::new("."))?;
         which::which_in(name, Some(&path), &cwd).map_err(|_| self.not_on_path(name, what, &path))
     }
 
@@ -177,10 +188,19 @@ impl Place {
         let blocked = std::env::split_paths(path).map(|dir| base.join(dir).join(name)).find(|file| file.is_file());
         if let Some(file) = blocked {
             let error = io::Error::from(io::ErrorKind::PermissionDenied);
-            return SpawnFailure::new(&error, format!("{what} {name:?} was found at {}, but may not be executed: `chmod +x` it", file.display()));
+            return SpawnFailure::new(
+                &error,
+                format!("{what} {name:?} was found at {}, but may not be executed: `chmod +x` it", file.display()),
+            );
         }
         let error = io::Error::from(io::ErrorKind::NotFound);
-        SpawnFailure::new(&error, format!("{what} {name:?} was not found on the PATH ({}): install it, or give its full path", path.display()))
+        SpawnFailure::new(
+            &error,
+            format!(
+                "{what} {name:?} was not found on the PATH ({}): install it, or give its full path",
+                path.display()
+            ),
+        )
     }
 }
 
@@ -190,7 +210,9 @@ fn working_dir(dir: &Path) -> Result<PathBuf, SpawnFailure> {
         SpawnFailure::new(error, format!("working directory {} {what}: create it, or name another", dir.display()))
     };
     match std::fs::metadata(dir) {
-        Ok(found) if found.is_dir() => std::path::absolute(dir).map_err(|error| explain(&error, "cannot be made absolute")),
+        Ok(found) if found.is_dir() => {
+            std::path::absolute(dir).map_err(|error| explain(&error, "cannot be made absolute"))
+        }
         Ok(_) => Err(explain(&io::Error::from(io::ErrorKind::NotADirectory), "is not a directory")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(explain(&error, "does not exist")),
         Err(error) => Err(explain(&error, &format!("cannot be entered ({error})"))),
@@ -206,14 +228,19 @@ fn shell_line(place: &Place, line: &str, shell: &str) -> Result<Program, SpawnFa
     Ok((shell, args))
 }
 
-fn script_file(place: &Place, path: &Path, interpreter: Option<&str>, args: &[String]) -> Result<Program, SpawnFailure> {
+fn script_file(
+    place: &Place,
+    path: &Path,
+    interpreter: Option<&str>,
+    args: &[String],
+) -> Result<Program, SpawnFailure> {
     let script = place.absolute(path)?;
     readable_file(&script)?;
     let (program, mut all): Program = if let Some(interpreter) = interpreter {
         (place.find(interpreter, "interpreter")?, Vec::new())
-    } else if let Some(line) = shebang(&script).map_err(|error| {
-        SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display()))
-    })? {
+    } else if let Some(line) = shebang(&script)
+        .map_err(|error| SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())))?
+    {
         let program = PathBuf::from(&line.interpreter);
         if !program.exists() {
             let error = io::Error::from(io::ErrorKind::NotFound);
@@ -229,13 +256,16 @@ fn script_file(place: &Place, path: &Path, interpreter: Option<&str>, args: &[St
 }
 
 fn readable_file(script: &Path) -> Result<(), SpawnFailure> {
-    let explain = |error: &io::Error, what: &str| SpawnFailure::new(error, format!("script {} {what}", script.display()));
+    let explain =
+        |error: &io::Error, what: &str| SpawnFailure::new(error, format!("script {} {what}", script.display()));
     match std::fs::metadata(script) {
         Ok(found) if found.is_dir() => {
             Err(explain(&io::Error::from(io::ErrorKind::IsADirectory), "is a directory: name a file in it"))
         }
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(explain(&error, "does not exist: check the path and the working directory")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(explain(&error, "does not exist: check the path and the working directory"))
+        }
         Err(error) => Err(explain(&error, &format!("cannot be read: {error}"))),
     }
 }

@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::command::{self, EnvPolicy};
-use crate::config::{ConcurrencyPolicy, ExecutionConfig};
+use crate::config::{ConcurrencyPolicy, ExecutionConfig, MOST_MS};
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
 use crate::registry::{Record, Registry};
+use crate::runtime;
 use crate::scheduler::Scheduler;
 use crate::state::{Pending, Stop};
 use crate::supervise::Job;
@@ -20,8 +22,9 @@ use crate::types::{
     ConcurrencyMetrics, ExecutionFilter, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats,
     ExecutionStatus, ExecutionSummary,
 };
+use crate::wire::{self, Case, ParsedRequest};
 
-use self::drive::drive;
+use self::drive::{Accepted, drive};
 
 mod drive;
 
@@ -151,6 +154,25 @@ impl ExecutionEngine {
         self.submit(request, options, Arc::clone(&self.sink)).map(|record| record.id())
     }
 
+    /// Reads a request in wire form: JSON text with names such as `working_dir`, unknown keys refused. An absent id is a fresh one.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` with the field.
+    pub fn parse_request(json: &str) -> Result<ExecutionRequest> {
+        let value = wire::parse_json(json).map_err(ExecutionError::InvalidRequest)?;
+        Self::parse_wire(&value).map(|parsed| parsed.request)
+    }
+
+    pub(crate) fn parse_wire(value: &wire::Value) -> Result<ParsedRequest> {
+        let parsed = wire::request(value, Case::Snake).map_err(ExecutionError::InvalidRequest)?;
+        // Bounds that an engine's configuration sets are that engine's to check.
+        let config = ExecutionConfig { max_timeout_ms: MOST_MS, ..ExecutionConfig::default() };
+        let options = ExecutionOptions::default();
+        let policy = EnvPolicy::new(&config, &options);
+        command::check(&parsed.request, &options, &config, &policy).map_err(ExecutionError::InvalidRequest)?;
+        Ok(parsed)
+    }
+
     /// Accepts a request whose events go to `sink`.
     pub(crate) fn submit(
         &self,
@@ -172,11 +194,15 @@ impl ExecutionEngine {
         let entry = shared.scheduler.enter(options.priority)?;
         let pending = Pending::new();
         let command = command::display(&request.command);
-        let record = Arc::new(Record::new(request.id, &command, request.metadata.label.as_deref(), pending.accepted_at()));
+        let record =
+            Arc::new(Record::new(request.id, &command, request.metadata.label.as_deref(), pending.accepted_at()));
         if !shared.registry.insert(Arc::clone(&record)) {
             return Err(ExecutionError::DuplicateId(request.id));
         }
         shared.metrics.accepted();
+        if let Some(signal) = options.signal.take() {
+            heed(signal, &record);
+        }
         let job = Job {
             request: Arc::new(request),
             options: Arc::new(options),
@@ -184,7 +210,8 @@ impl ExecutionEngine {
             policy,
             stop: Arc::clone(record.stop()),
         };
-        crate::runtime::spawn(drive(Arc::clone(shared), Arc::clone(&record), job, pending, entry, command, sink));
+        let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
+        runtime::spawn(drive(accepted, pending, entry));
         Ok(record)
     }
 
@@ -237,7 +264,7 @@ impl ExecutionEngine {
         live.len()
     }
 
-    fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
+    pub(crate) fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
         let live = self.shared().registry.live();
         for record in &live {
             record.stop().set(why);
@@ -304,6 +331,10 @@ impl ExecutionEngine {
     /// Forgets what retention allows, now, and says how many executions that were.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn cleanup(&self) -> usize {
+        self.clean_up()
+    }
+
+    pub(crate) fn clean_up(&self) -> usize {
         self.shared().registry.cleanup()
     }
 
@@ -364,7 +395,7 @@ impl ExecutionEngine {
                     record.settled().await;
                 }
             });
-            let _ = crate::runtime::timeout(grace, all).await;
+            let _ = runtime::timeout(grace, all).await;
         }
         for record in self.ask_all_to_stop(Stop::Shutdown) {
             record.settled().await;
@@ -385,6 +416,23 @@ impl ExecutionEngine {
     fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
+}
+
+/// Ends an execution when its signal fires; one that fired before is heard before anything is spawned.
+fn heed(signal: CancellationToken, record: &Arc<Record>) {
+    if signal.is_cancelled() {
+        record.stop().set(Stop::Aborted);
+        return;
+    }
+    let record = Arc::clone(record);
+    runtime::spawn(async move {
+        tokio::select! {
+            () = signal.cancelled() => {
+                record.stop().set(Stop::Aborted);
+            }
+            _ = record.settled() => {}
+        }
+    });
 }
 
 impl Drop for Handle {

@@ -8,7 +8,10 @@ use crate::error::Invalid;
 pub(crate) fn check(field: &str, patterns: &[String]) -> Result<(), Invalid> {
     for (index, pattern) in patterns.iter().enumerate() {
         Glob::new(pattern).map_err(|error| {
-            Invalid::new(format!("{field}[{index}]"), format!("{pattern:?} is not a glob ({}): use *, ? and [a-z]", error.kind()))
+            Invalid::new(
+                format!("{field}[{index}]"),
+                format!("{pattern:?} is not a glob ({}): use *, ? and [a-z]", error.kind()),
+            )
         })?;
     }
     Ok(())

@@ -9,6 +9,7 @@
 //! | `latch`, `runtime`, `contain` | a value set once; the engine's own threads; panics that stay where they are |
 //! | [`types`], [`error`], [`event`] | the nouns, what can go wrong, what is told |
 //! | [`config`], `globs`, `metrics` | host policy for an engine; name patterns; totals |
+//! | `wire` | data from outside, decoded strictly |
 //! | `state` | the life of an execution as types |
 //! | `platform` | the operating system: all that is unsafe |
 //! | `command` | a request and a policy become a program, arguments, variables, a directory |
@@ -38,6 +39,11 @@ mod runtime;
 mod scheduler;
 mod state;
 mod supervise;
+#[cfg_attr(
+    not(feature = "node"),
+    expect(dead_code, unused_imports, reason = "options, configuration and filters come as data only from Node.js")
+)]
+mod wire;
 
 #[cfg(feature = "node")]
 mod binding;
@@ -47,9 +53,7 @@ pub use async_trait::async_trait;
 pub use config::{ConcurrencyPolicy, ExecutionConfig, OversizedOutputStrategy, TruncateKeep};
 pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
-pub use event::{
-    EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine,
-};
+pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
 pub use types::{
     Command, ConcurrencyMetrics, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata, ExecutionOptions,
     ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv, Reason, Stdin,

@@ -72,7 +72,9 @@ impl Output {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let (capture, lines) = self.pair(stream);
             if capture.deadline().is_some_and(|deadline| deadline <= now) {
-                capture.split(lines, |splitter, emit| splitter.flush_partial(&mut |piece: &[u8], flags| emit(piece, flags)));
+                capture.split(lines, |splitter, emit| {
+                    splitter.flush_partial(&mut |piece: &[u8], flags| emit(piece, flags));
+                });
             }
         }
     }
@@ -127,7 +129,7 @@ impl Capture {
     /// Runs the splitter and sends what it gives as one batch.
     fn split(&mut self, lines: &mut LineWriter, run: impl FnOnce(&mut Splitter, &mut dyn FnMut(&[u8], Flags))) {
         let Some(splitter) = &mut self.splitter else { return };
-        if lines.sink.wants_lines() {
+        if lines.sink.wants_lines(self.stream) {
             run(splitter, &mut |piece, flags| lines.add(piece, flags));
             lines.send(self.stream);
         } else {

@@ -62,7 +62,8 @@ impl Outputs {
     /// Waits until a stream has bytes or has ended. Pends for ever when both have ended. Cancel-safe.
     pub(crate) async fn readable(&mut self) -> Stream {
         poll_fn(|context| {
-            let streams = if self.stderr_first { [Stream::Stderr, Stream::Stdout] } else { [Stream::Stdout, Stream::Stderr] };
+            let streams =
+                if self.stderr_first { [Stream::Stderr, Stream::Stdout] } else { [Stream::Stdout, Stream::Stderr] };
             for stream in streams {
                 if self.poll_readable(stream, context).is_ready() {
                     self.stderr_first = stream == Stream::Stdout;
@@ -99,7 +100,9 @@ impl Outputs {
                 take(&buffer[..count]);
                 Read::Bytes(count)
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Read::Nothing,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Read::Nothing
+            }
             Err(_) => Read::End,
         });
         if got == Read::End {

@@ -193,7 +193,7 @@ impl Registry {
             filter.status.is_none_or(|status| record.status() == status)
                 && filter.label.as_deref().is_none_or(|label| record.label.as_deref() == Some(label))
         });
-        found.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+        found.sort_by_key(|record| std::cmp::Reverse((record.created_at, record.id)));
         found.truncate(filter.limit.unwrap_or(usize::MAX));
         found.iter().map(|record| record.summary()).collect()
     }

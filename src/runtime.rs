@@ -33,7 +33,9 @@ where
 }
 
 /// Runs a blocking function on a thread of its own kind.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
     handle().spawn_blocking(work).await
 }
 

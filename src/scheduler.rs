@@ -115,13 +115,11 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let next = {
             let mut state = self.scheduler.lock();
-            match state.waiting.pop_first() {
-                Some((_, next)) => next,
-                None => {
-                    state.free += 1;
-                    return;
-                }
-            }
+            let Some((_, next)) = state.waiting.pop_first() else {
+                state.free += 1;
+                return;
+            };
+            next
         };
         // A waiter that has given up meanwhile gets the permit back as an error; dropping that goes on to the next.
         drop(next.send(Permit { scheduler: Arc::clone(&self.scheduler) }));
@@ -158,7 +156,8 @@ mod tests {
     fn the_queue_goes_by_priority_and_then_by_arrival() {
         let scheduler = scheduler(1, 10);
         let mut running = permit(scheduler.enter(0));
-        let mut waiting: Vec<_> = [0, 5, 0, 5, -1].map(|priority| ticket(scheduler.enter(priority))).into_iter().enumerate().collect();
+        let mut waiting: Vec<_> =
+            [0, 5, 0, 5, -1].map(|priority| ticket(scheduler.enter(priority))).into_iter().enumerate().collect();
         let mut order = Vec::new();
         while !waiting.is_empty() {
             drop(running);

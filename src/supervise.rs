@@ -100,6 +100,10 @@ async fn spawn(job: &Job) -> Result<Process, ErrorInfo> {
         process::spawn(&launch, input)
     })
     .await
-    .map_err(|panic| ErrorInfo { code: ErrorCode::Internal, message: format!("starting the command failed: {panic}"), errno: None })?
+    .map_err(|panic| ErrorInfo {
+        code: ErrorCode::Internal,
+        message: format!("starting the command failed: {panic}"),
+        errno: None,
+    })?
     .map_err(SpawnFailure::into_info)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::text::Text;
@@ -185,6 +186,8 @@ pub struct ExecutionOptions {
     pub env_deny: Vec<String>,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
+    /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
+    pub signal: Option<CancellationToken>,
     /// The host's variables at the time of the call. Default: this process's own.
     pub host_env: Option<EnvSnapshot>,
 }
@@ -397,6 +400,7 @@ pub struct Killed {
 
 /// Exactly what happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
 pub struct ExecutionResult {
     /// Names the execution.
     pub id: Uuid,

@@ -1,5 +1,7 @@
 //! The quick start of the project's first README, as it was written.
 
+#![expect(clippy::default_trait_access, reason = "the text is not ours to change")]
+
 use execution_engine::*;
 
 #[tokio::main]
@@ -12,16 +14,13 @@ async fn main() {
     let engine = ExecutionEngine::global();
 
     // 3. Start cleanup task (optional, runs in background)
-    // engine.start_cleanup_task(); // Note: Method signature might need Arc wrapping if used directly, 
-                                    // but global instance manages state internally.
+    // engine.start_cleanup_task(); // Note: Method signature might need Arc wrapping if used directly,
+    // but global instance manages state internally.
 
     // 4. Execute command
     let request = ExecutionRequest {
         id: Uuid::new_v4(),
-        command: Command::Shell {
-            command: "echo 'Hello World'".to_string(),
-            shell: "/bin/bash".to_string(),
-        },
+        command: Command::Shell { command: "echo 'Hello World'".to_string(), shell: "/bin/bash".to_string() },
         timeout_ms: Some(5000),
         env: HashMap::new(),
         working_dir: None,

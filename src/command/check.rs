@@ -24,12 +24,18 @@ pub(crate) fn check(
         if ms > config.max_timeout_ms {
             return Err(Invalid::new(
                 "timeout_ms",
-                format!("{ms} is above `max_timeout_ms` ({}): ask for less, or raise `max_timeout_ms`", config.max_timeout_ms),
+                format!(
+                    "{ms} is above `max_timeout_ms` ({}): ask for less, or raise `max_timeout_ms`",
+                    config.max_timeout_ms
+                ),
             ));
         }
     }
     if request.output_log_path.is_some() {
-        return Err(Invalid::new("output_log_path", "logs are not there in this version: leave it out, and take `stdout` from the result"));
+        return Err(Invalid::new(
+            "output_log_path",
+            "logs are not there in this version: leave it out, and take `stdout` from the result",
+        ));
     }
     if let Some(ms) = options.idle_timeout_ms {
         milliseconds("idle_timeout_ms", ms, 1)?;
@@ -78,7 +84,10 @@ fn text(field: &str, value: &str) -> Result<(), Invalid> {
 fn word(field: &str, value: &str) -> Result<(), Invalid> {
     text(field, value)?;
     if value.starts_with('-') {
-        return Err(Invalid::new(field, format!("{value:?} starts with a dash and would be read as an option: put options into `args`")));
+        return Err(Invalid::new(
+            field,
+            format!("{value:?} starts with a dash and would be read as an option: put options into `args`"),
+        ));
     }
     Ok(())
 }
@@ -89,7 +98,10 @@ fn arguments(args: &[String]) -> Result<(), Invalid> {
 
 fn no_nul(field: &str, value: &str) -> Result<(), Invalid> {
     if value.contains('\0') {
-        return Err(Invalid::new(field, "it holds a NUL character, which no command line can: remove it, or pass the data on stdin"));
+        return Err(Invalid::new(
+            field,
+            "it holds a NUL character, which no command line can: remove it, or pass the data on stdin",
+        ));
     }
     Ok(())
 }

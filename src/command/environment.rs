@@ -43,7 +43,10 @@ impl EnvPolicy {
                 return Err(Invalid::new(field(), "the name holds `=` or NUL: remove it"));
             }
             if value.contains('\0') {
-                return Err(Invalid::new(field(), "the value holds NUL, which no environment can: encode it, or pass it on stdin"));
+                return Err(Invalid::new(
+                    field(),
+                    "the value holds NUL, which no environment can: encode it, or pass it on stdin",
+                ));
             }
             if name == TAG {
                 return Err(Invalid::new(field(), "the name belongs to the engine: use another"));
@@ -65,7 +68,12 @@ impl EnvPolicy {
     }
 
     /// The child's environment as NUL-ended `NAME=value` entries. `added` gives way to what the request sets.
-    pub(crate) fn build(&self, request: &ExecutionRequest, host: Option<&EnvSnapshot>, added: &[(&str, &str)]) -> Vec<u8> {
+    pub(crate) fn build(
+        &self,
+        request: &ExecutionRequest,
+        host: Option<&EnvSnapshot>,
+        added: &[(&str, &str)],
+    ) -> Vec<u8> {
         let own;
         let host = if let Some(host) = host {
             host
@@ -92,7 +100,11 @@ impl EnvPolicy {
         for (name, value) in &request.env {
             push(&mut env, name.as_bytes(), value.as_bytes());
         }
-        push(&mut env, TAG.as_bytes(), request.id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes());
+        push(
+            &mut env,
+            TAG.as_bytes(),
+            request.id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes(),
+        );
         env
     }
 }

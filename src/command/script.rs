@@ -37,8 +37,11 @@ fn parse(head: &[u8]) -> Option<Shebang> {
     Some(Shebang { interpreter: interpreter.to_owned(), argument: (!argument.is_empty()).then(|| argument.to_owned()) })
 }
 
-/// For each extension the programs that read it, best first, each with what stands before the script.
-const BY_EXTENSION: &[(&str, &[(&str, &[&str])])] = &[
+/// A program, and what stands between it and the script.
+type Candidate = (&'static str, &'static [&'static str]);
+
+/// For each extension the programs that read it, best first.
+const BY_EXTENSION: &[(&str, &[Candidate])] = &[
     ("sh", &[("bash", &[]), ("sh", &[])]),
     ("bash", &[("bash", &[])]),
     ("zsh", &[("zsh", &[])]),

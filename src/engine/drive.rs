@@ -18,29 +18,32 @@ use crate::supervise::{self, Finished, Job};
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
+/// An accepted execution.
+pub(super) struct Accepted {
+    pub(super) shared: Arc<Shared>,
+    pub(super) record: Arc<Record>,
+    pub(super) job: Job,
+    /// The command as a person would type it.
+    pub(super) command: String,
+    pub(super) sink: Arc<dyn EventSink>,
+}
+
 /// Drives an execution to its end: whatever happens on the way, it has one result and one terminal event.
-pub(super) async fn drive(
-    shared: Arc<Shared>,
-    record: Arc<Record>,
-    job: Job,
-    pending: Pending,
-    entry: Entry,
-    command: String,
-    sink: Arc<dyn EventSink>,
-) {
+pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
+    let Accepted { shared, record, job, sink, .. } = &accepted;
     let accepted_at = pending.accepted_at();
     let sequence = Arc::new(AtomicU64::new(0));
-    let output = Output::new(record.id(), &shared.config, Arc::clone(&sink), Arc::clone(&sequence));
-    let course = course(&shared, &record, &job, pending, entry, command, output, &sink);
+    let output = Output::new(record.id(), &shared.config, Arc::clone(sink), Arc::clone(&sequence));
+    let course = course(&accepted, pending, entry, output);
     let (finished, permit) = match contain(course).await {
         Ok(ended) => ended,
         // The child was killed when the panic dropped it.
-        Err(panic) => (supervise::broken(&job, accepted_at, &panic, sequence.fetch_add(1, Relaxed)), None),
+        Err(panic) => (supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed)), None),
     };
     let Finished { result, sequence, lines } = finished;
     let result = Arc::new(result);
     shared.metrics.ended(result.status, result.stdout_bytes, result.stderr_bytes, lines);
-    shared.registry.complete(&record, Arc::clone(&result));
+    shared.registry.complete(record, Arc::clone(&result));
     drop(permit);
     let told = contain_call(|| {
         sink.event(ExecutionEvent::ended(result, sequence));
@@ -53,16 +56,8 @@ pub(super) async fn drive(
 }
 
 /// Queue, then supervision. The permit outlives the tree.
-async fn course(
-    shared: &Shared,
-    record: &Record,
-    job: &Job,
-    pending: Pending,
-    entry: Entry,
-    command: String,
-    mut output: Output,
-    sink: &Arc<dyn EventSink>,
-) -> (Finished, Option<Permit>) {
+async fn course(accepted: &Accepted, pending: Pending, entry: Entry, mut output: Output) -> (Finished, Option<Permit>) {
+    let Accepted { shared, record, job, command, sink } = accepted;
     let turn = match entry {
         Entry::Now(permit) => Ok(permit),
         Entry::Later(mut ticket) => {
@@ -94,7 +89,7 @@ async fn course(
             execution_id: record.id(),
             timestamp: running.started_at(),
             sequence: output.take_sequence(),
-            command,
+            command: command.clone(),
             pid,
         });
     })

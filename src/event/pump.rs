@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch, OutputLine};
 use crate::contain::contain;
 use crate::runtime;
+use crate::types::Stream;
 
 enum Message {
     Event(ExecutionEvent),
@@ -59,7 +60,7 @@ async fn deliver(handler: &dyn EventHandler, event: ExecutionEvent) {
 }
 
 impl EventSink for Pump {
-    fn wants_lines(&self) -> bool {
+    fn wants_lines(&self, _stream: Stream) -> bool {
         true
     }
 

@@ -48,8 +48,8 @@ impl<'a> LineBatch<'a> {
 
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.
 pub(crate) trait EventSink: Send + Sync {
-    /// Whether lines are of any use now; asked at each read.
-    fn wants_lines(&self) -> bool;
+    /// Whether lines of a stream are of any use now; asked at each read.
+    fn wants_lines(&self, stream: Stream) -> bool;
     /// Takes lines. The child may be read further while the credits of its execution are below the bound.
     fn lines(&self, batch: LineBatch<'_>, credit: Credit);
     /// Takes any other event.
@@ -65,7 +65,7 @@ pub(crate) trait EventSink: Send + Sync {
 pub(crate) struct SilentSink;
 
 impl EventSink for SilentSink {
-    fn wants_lines(&self) -> bool {
+    fn wants_lines(&self, _stream: Stream) -> bool {
         false
     }
     fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}

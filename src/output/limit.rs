@@ -86,22 +86,10 @@ impl Limit {
         }
     }
 
-    /// Length of the stream so far, in bytes.
-    #[must_use]
-    pub(crate) const fn written(&self) -> u64 {
-        self.written
-    }
-
     /// Whether the stream is longer than the cap: [`Limit::freeze`] would omit some of it.
     #[must_use]
     pub(crate) const fn is_truncated(&self) -> bool {
         self.written > self.cap as u64
-    }
-
-    /// A copy of what [`Limit::freeze`] would keep of the stream so far, marker included.
-    #[must_use]
-    pub(crate) fn snapshot(&self) -> Vec<u8> {
-        self.clone().freeze().bytes
     }
 
     /// Ends the capture. No character is split: one across the end of the head or the start of the tail is omitted.
@@ -281,10 +269,10 @@ mod tests {
 
                 let so_far = &input[..end];
                 prop_assert!(limit.buffer.capacity() <= cap + LOOK_AHEAD + LOOK_BEHIND);
-                prop_assert_eq!(limit.written(), end as u64);
+                prop_assert_eq!(limit.written, end as u64);
                 prop_assert_eq!(limit.is_truncated(), end > cap);
                 let kept = limit.clone().freeze();
-                prop_assert_eq!(&limit.snapshot(), &kept.bytes);
+                prop_assert_eq!(&limit.clone().freeze().bytes, &kept.bytes);
                 prop_assert_eq!((kept.written, kept.truncated), (end as u64, end > cap));
                 if end <= cap {
                     prop_assert_eq!((&*kept.bytes, kept.omitted), (so_far, 0));

@@ -23,18 +23,6 @@ impl Flags {
     pub(crate) const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
-
-    /// The flags as a number: the sum of PARTIAL = 1, CONTINUED = 2, `CARRIAGE_RETURN` = 4.
-    #[must_use]
-    pub(crate) const fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// The flags of a number made by [`Flags::bits`]. Bits that mean nothing are dropped.
-    #[must_use]
-    pub(crate) const fn from_bits(bits: u8) -> Self {
-        Self(bits & (Self::PARTIAL.0 | Self::CONTINUED.0 | Self::CARRIAGE_RETURN.0))
-    }
 }
 
 /// The last byte seen, as far as it decides what a `\n` after it means.
@@ -362,16 +350,6 @@ mod tests {
     fn any_piece_length_works() {
         assert_eq!(Splitter::new(0).max, 4);
         check(usize::MAX, "ab|c~d\n", &[("abc", PARTIAL), ("d", NONE)]);
-    }
-
-    #[test]
-    fn flags_are_numbers_and_back() {
-        for bits in 0..8 {
-            assert_eq!(Flags::from_bits(bits).bits(), bits);
-        }
-        assert_eq!(Flags::from_bits(0xFF).bits(), 7);
-        assert!(Flags::from_bits(3).contains(PARTIAL) && !Flags::from_bits(3).contains(RETURN));
-        assert_eq!(Flags::default(), NONE);
     }
 
     /// Whether `bytes` is a character or can become one: a continuation byte fits every place but the second.

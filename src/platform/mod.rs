@@ -10,8 +10,8 @@ use std::time::Duration;
 mod unix;
 #[cfg(unix)]
 pub(crate) use self::unix::{
-    DEFAULT_PATH, Leader, PipeReader, PipeWriter, Spawned, core_env_names, default_shell, errno_name,
-    path_from_bytes, shell_flags, signal_name, spawn,
+    DEFAULT_PATH, Leader, PipeReader, PipeWriter, Spawned, core_env_names, default_shell, errno_name, path_from_bytes,
+    shell_flags, signal_name, spawn,
 };
 
 #[cfg(not(unix))]
@@ -48,13 +48,4 @@ pub(crate) struct Exit {
     pub(crate) signal: Option<i32>,
     pub(crate) cpu_user: Duration,
     pub(crate) cpu_system: Duration,
-}
-
-/// How hard a tree is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Force {
-    /// SIGTERM, and SIGCONT so that a stopped process hears it.
-    Polite,
-    /// SIGKILL.
-    Final,
 }

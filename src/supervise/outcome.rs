@@ -81,10 +81,11 @@ impl Outcome {
 
 /// What is left to tell when a defect of the engine has taken the rest.
 pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequence: u64) -> Finished {
-    let message = format!("the engine failed at this execution ({panic}) and has ended it; others are not affected: please report it");
+    let message = format!(
+        "the engine failed at this execution ({panic}) and has ended it; others are not affected: please report it"
+    );
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
-    let result =
-        ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
+    let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
     Finished { result, sequence, lines: 0 }
 }
 
@@ -128,7 +129,7 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
         Ending::Broken(error) => {
             let reason = (error.code == ErrorCode::SpawnFailed).then_some(Reason::SpawnFailed);
             (ExecutionStatus::Failed, reason)
-        },
+        }
         Ending::Stopped(why, _) => {
             let status = match why {
                 Stop::Timeout | Stop::IdleTimeout | Stop::QueueTimeout => ExecutionStatus::Timeout,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::platform::{Force, Leader};
+use crate::platform::Leader;
 use crate::state::Stop;
 use crate::types::Killed;
 
@@ -42,7 +42,7 @@ impl Termination {
         };
         if grace.is_zero() {
             this.kill(leader);
-        } else if let Err(error) = leader.signal_group(Force::Polite) {
+        } else if let Err(error) = leader.terminate_group() {
             this.killed.mechanism = format!("SIGTERM to the group was refused ({error})");
         }
         this

@@ -25,6 +25,7 @@ const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
 const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// What happened; [`Watch::decide`] says what follows.
+#[derive(Clone, Copy)]
 enum Event {
     Exited,
     Stop(Stop),
@@ -151,7 +152,8 @@ impl Watch {
                 }
             }
             Phase::Ending(termination) => {
-                if termination.deadline(self.exited) <= now && termination.tick(&self.process.leader, self.exited, now) {
+                if termination.deadline(self.exited) <= now && termination.tick(&self.process.leader, self.exited, now)
+                {
                     let Phase::Ending(ended) = std::mem::replace(&mut self.phase, Phase::Alive) else { unreachable!() };
                     self.phase = Phase::Draining { since: now, ended: Some(ended) };
                 }

@@ -56,7 +56,6 @@ impl AsRef<str> for Text {
     }
 }
 
-
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

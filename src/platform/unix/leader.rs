@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::tree;
 use crate::latch::Latch;
-use crate::platform::{Exit, Force};
+use crate::platform::Exit;
 
 /// A child of ours that leads its own session and process group. Dropped alive, it is killed with its group and reaped.
 #[derive(Debug)]
@@ -60,19 +60,14 @@ impl Leader {
         }
     }
 
-    /// Signals the group. Nothing happens when the leader was reaped.
-    pub(crate) fn signal_group(&self, force: Force) -> io::Result<()> {
+    /// Asks the group to end: SIGTERM, and SIGCONT so that a stopped process hears it.
+    pub(crate) fn terminate_group(&self) -> io::Result<()> {
         let reaped = self.lock();
         if reaped.is_some() {
             return Ok(());
         }
-        match force {
-            Force::Polite => {
-                kill(-self.pid, libc::SIGTERM)?;
-                kill(-self.pid, libc::SIGCONT)
-            }
-            Force::Final => kill(-self.pid, libc::SIGKILL),
-        }
+        kill(-self.pid, libc::SIGTERM)?;
+        kill(-self.pid, libc::SIGCONT)
     }
 
     /// Kills every member of the session, the ones that left the group included, and says which are still there.
@@ -163,8 +158,10 @@ fn wait4(pid: pid_t, flags: i32) -> Option<Exit> {
 }
 
 fn duration(time: libc::timeval) -> Duration {
-    let micros = i64::from(time.tv_usec) + time.tv_sec * 1_000_000;
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    // Below a million by definition; its type differs between systems.
+    let micros = u32::try_from(time.tv_usec).unwrap_or(0);
+    Duration::new(seconds, micros * 1_000)
 }
 
 #[cfg(target_os = "linux")]

@@ -36,8 +36,11 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
     let stdin = Input::new(launch.stdin)?;
     let (stdout, child_stdout) = output_pipe()?;
-    let (stderr, child_stderr) =
-        if launch.merge_output { (None, None) } else { output_pipe().map(|(ours, child)| (Some(ours), Some(child)))? };
+    let (stderr, child_stderr) = if launch.merge_output {
+        (None, None)
+    } else {
+        output_pipe().map(|(ours, child)| (Some(ours), Some(child)))?
+    };
 
     let mut actions = FileActions::new()?;
     actions.dup2(stdin.child_fd(), libc::STDIN_FILENO)?;
@@ -84,7 +87,14 @@ fn posix_spawn_patiently(
         // returns; argv and envp are NULL-terminated arrays of C strings that outlive the call. The child shares our
         // memory only until it execs, and libc runs nothing of ours in it.
         let errno = unsafe {
-            libc::posix_spawn(&raw mut pid, path.as_ptr(), &raw const actions.0, &raw const attributes.0, argv.as_ptr(), envp.as_ptr())
+            libc::posix_spawn(
+                &raw mut pid,
+                path.as_ptr(),
+                &raw const actions.0,
+                &raw const attributes.0,
+                argv.as_ptr(),
+                envp.as_ptr(),
+            )
         };
         match errno {
             0 => return Ok(pid),
@@ -337,9 +347,15 @@ fn newer_libc() -> &'static NewerLibc {
         // SAFETY: each type is the documented signature of the function of that name, and a null stays `None`.
         unsafe {
             NewerLibc {
-                chdir: std::mem::transmute::<*mut libc::c_void, Option<unsafe extern "C" fn(*mut posix_spawn_file_actions_t, *const c_char) -> c_int>>(chdir),
+                chdir: std::mem::transmute::<
+                    *mut libc::c_void,
+                    Option<unsafe extern "C" fn(*mut posix_spawn_file_actions_t, *const c_char) -> c_int>,
+                >(chdir),
                 #[cfg(target_os = "linux")]
-                close_from: std::mem::transmute::<*mut libc::c_void, Option<unsafe extern "C" fn(*mut posix_spawn_file_actions_t, c_int) -> c_int>>(close_from),
+                close_from: std::mem::transmute::<
+                    *mut libc::c_void,
+                    Option<unsafe extern "C" fn(*mut posix_spawn_file_actions_t, c_int) -> c_int>,
+                >(close_from),
             }
         }
     })

@@ -1,9 +1,9 @@
 //! Who belongs to a session.
 
-#[cfg(target_os = "linux")]
-pub(super) use self::linux::{kill_member, session_members};
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::elsewhere::{kill_member, session_members};
+#[cfg(target_os = "linux")]
+pub(super) use self::linux::{kill_member, session_members};
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -27,7 +27,15 @@ mod linux {
         if session_of_living(pid) == Some(session) {
             if fd >= 0 {
                 // SAFETY: a descriptor of ours; a null siginfo is allowed.
-                unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, libc::SIGKILL, std::ptr::null::<libc::siginfo_t>(), 0) };
+                unsafe {
+                    libc::syscall(
+                        libc::SYS_pidfd_send_signal,
+                        fd,
+                        libc::SIGKILL,
+                        std::ptr::null::<libc::siginfo_t>(),
+                        0,
+                    )
+                };
             } else {
                 // SAFETY: no memory is involved. Without descriptors (Linux before 5.3) the look just above is the only guard.
                 unsafe { libc::kill(pid, libc::SIGKILL) };

@@ -1,0 +1,108 @@
+// Engines for one test, and what their listeners get.
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { ExecutionEngine } from '../../index.js';
+
+const FINAL = ['completed', 'failed', 'cancelled', 'timeout'];
+
+/** An engine that nobody listens to; it is shut down at the end of the test. */
+export function newEngine(t, config) {
+  const engine = new ExecutionEngine(config);
+  t.after(() => engine.shutdown());
+  return engine;
+}
+
+/** An engine whose every event is recorded, and checked at the end of the test (F27). */
+export function recordedEngine(t, config) {
+  const engine = new ExecutionEngine(config);
+  const events = new Recorder(engine);
+  t.after(async () => {
+    await engine.shutdown();
+    await events.check();
+  });
+  return { engine, events };
+}
+
+/** Every event of an engine, in the order in which a listener got them. */
+export class Recorder {
+  #byId = new Map();
+  #waiting = new Set();
+
+  constructor(engine) {
+    engine.on('event', (event) => this.#take(event));
+  }
+
+  #take(event) {
+    const known = this.#byId.get(event.executionId);
+    if (known) known.push(event);
+    else this.#byId.set(event.executionId, [event]);
+    for (const waiter of this.#waiting) {
+      if (waiter.matches(event)) {
+        this.#waiting.delete(waiter);
+        waiter.resolve(event);
+      }
+    }
+  }
+
+  /** The events of one execution so far. */
+  of(id) {
+    return this.#byId.get(id) ?? [];
+  }
+
+  /** Their types. */
+  types(id) {
+    return this.of(id).map((event) => event.type);
+  }
+
+  /** The lines of one stream, its pieces put together. */
+  lines(id, type = 'stdout') {
+    return wholeLines(this.of(id).filter((event) => event.type === type));
+  }
+
+  /** The first event, past or to come, that matches. */
+  first(matches) {
+    for (const list of this.#byId.values()) {
+      const found = list.find(matches);
+      if (found) return Promise.resolve(found);
+    }
+    return new Promise((resolve) => this.#waiting.add({ matches, resolve }));
+  }
+
+  /** The first line, past or to come, with this text. */
+  line(text, id) {
+    return this.first((event) => event.line === text && (id === undefined || event.executionId === id));
+  }
+
+  /** Each execution has gapless events from 0 and exactly one terminal one, the last (F27). */
+  async check() {
+    await turn();
+    for (const [id, events] of this.#byId) checkEvents(events, id);
+  }
+}
+
+/** Gapless from 0, exactly one terminal event, nothing after it (F27). */
+export function checkEvents(events, id = events[0]?.executionId) {
+  const ends = events.filter((event) => FINAL.includes(event.type)).length;
+  const last = events.at(-1);
+  assert.equal(ends, 1, `execution ${id} has one terminal event, not ${ends}`);
+  assert.ok(FINAL.includes(last.type), `nothing comes after the terminal event of ${id}, but ${last.type} did`);
+  events.forEach((event, index) => {
+    assert.equal(event.sequence, index, `the events of ${id} count from 0 without a gap`);
+    assert.equal(event.executionId, id);
+  });
+}
+
+/** Lines from their pieces. */
+export function wholeLines(events) {
+  const lines = [];
+  let open = '';
+  for (const event of events) {
+    open += event.line;
+    if (event.partial || event.continued) continue;
+    lines.push(open);
+    open = '';
+  }
+  assert.equal(open, '', 'the last line has an end');
+  return lines;
+}

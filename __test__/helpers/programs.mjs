@@ -1,0 +1,74 @@
+// Child programs, by what they do.
+import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A request for a shell line. */
+export const shell = (command, more) => ({ command: { type: 'shell', command }, ...more });
+
+/** A request for a program. */
+export const exec = (program, ...args) => ({ command: { type: 'exec', program, args } });
+
+/** A request for a Node.js program. */
+export const nodeProgram = (source, ...args) => exec(process.execPath, '-e', source, ...args);
+
+/** Ends at once, with success. */
+export const nothing = exec('true');
+
+/** Says `ready`, then lives until it is ended. */
+export const forever = shell('echo ready; exec sleep 300');
+
+/** Says `ready`, ignores SIGTERM, and lives until it is killed. */
+export const stubborn = shell("trap '' TERM; echo ready; while :; do sleep 0.1; done");
+
+/** Says `ready`, then lives until the file is there. */
+export const untilFile = (file, after = ':') => shell('echo ready; while [ ! -e "$FILE" ]; do sleep 0.01; done; ' + after, { env: { FILE: file } });
+
+/** Writes numbered lines to standard output as fast as they are taken, without end. */
+export const flood = shell('exec yes "0123456789 0123456789 0123456789 0123456789 0123456789"');
+
+/** An empty folder for one test. */
+export function folder(t) {
+  const dir = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'engine-test-')));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+/** A file in a folder. */
+export function file(dir, name, text = '', mode = 0o644) {
+  const full = path.join(dir, name);
+  writeFileSync(full, text);
+  chmodSync(full, mode);
+  return full;
+}
+
+/** Waits for a marker: looks again until `condition` gives something. */
+export async function until(condition, what, limitMs = 10_000) {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const found = await condition();
+    if (found) return found;
+    if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    await sleep(5);
+  }
+}
+
+/** Waits for a file with a whole line in it, and gives its text. */
+export const untilWritten = (name) => until(() => existsSync(name) && /\n$/.test(readFileSync(name, 'utf8')) && readFileSync(name, 'utf8'), `${name} is written`);
+
+/** Whether a process lives; one that is dead and not yet reaped does not. */
+export function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+  if (process.platform !== 'linux') return true;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return !'ZX'.includes(stat[stat.lastIndexOf(')') + 2]);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,54 @@
+// Measures the engine and what it competes with, side by side: `npm run bench`.
+//
+// Absolute numbers belong to a machine and its mood, so only ratios are judged. That is why the contenders of a row take
+// turns (A B C A B C …), why every measurement has a fresh process (a heap or a page table grown by one contender would
+// slow the next one), and why nothing here asserts a time.
+//
+// A row is a file in rows/; harness/rows.mjs says what it exports. Adding the file adds the row.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { findLimit } from './harness/limit.mjs';
+import { describeMachine } from './harness/machine.mjs';
+import { readOptions, usage } from './harness/options.mjs';
+import { printList, printRow } from './harness/report.mjs';
+import { loadRows, selectRows } from './harness/rows.mjs';
+import { createRunner } from './harness/runner.mjs';
+import { summarize } from './harness/statistics.mjs';
+
+const results = path.join(path.dirname(fileURLToPath(import.meta.url)), 'results');
+
+async function main() {
+  const options = readOptions(process.argv.slice(2));
+  if (options.help) return console.log(usage);
+  const known = await loadRows();
+  if (options.list) return printList(known);
+
+  // Standard output is for results: with --json it is one JSON document and nothing else.
+  const say = (text) => process.stderr.write(`${text}\n`);
+  const rows = selectRows(known, options);
+  // Before the limit is built: the load of that is over when the measuring starts.
+  const machine = describeMachine();
+  const needsLimit = rows.some((row) => Object.values(row.contenders).includes('limit'));
+  const limit = needsLimit ? findLimit(options.limit, say) : null;
+  const run = createRunner({ options, limit, say });
+
+  if (machine.loadBefore > machine.cores / 2) say(`the machine is busy (load ${machine.loadBefore.toFixed(1)}): expect noise`);
+  const report = { machine, rounds: options.rounds, rows: [] };
+  for (const row of rows) {
+    const summary = summarize(row, await run(row));
+    report.rows.push(summary);
+    if (!options.json) printRow(summary);
+    // After every row: a run that is interrupted has still said something.
+    mkdirSync(results, { recursive: true });
+    writeFileSync(path.join(results, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
+  }
+  if (options.json) console.log(JSON.stringify(report, null, 2));
+  if (report.rows.some((row) => row.failed.length > 0)) process.exitCode = 1;
+}
+
+main().catch((error) => {
+  console.error(error.expected ? error.message : error);
+  process.exitCode = 1;
+});

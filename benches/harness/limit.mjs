@@ -1,0 +1,42 @@
+// The native limit (benches/limit.rs): finds or builds it, and asks it.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+
+/** Gives `{ path }`, or `{ why }` it is not there. */
+export function findLimit(given, say) {
+  if (given) return existsSync(given) ? { path: path.resolve(given) } : { why: `there is no ${given}` };
+  say('building the limit (cargo bench --bench limit --no-run) …');
+  const args = ['bench', '--bench', 'limit', '--no-run', '--message-format=json'];
+  const { status, error, stdout } = spawnSync('cargo', args, {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (error) return { why: error.code === 'ENOENT' ? 'cargo is not installed' : error.message };
+  if (status !== 0) return { why: 'cargo did not build it (see above)' };
+  for (const line of stdout.split('\n')) {
+    // Cargo's messages are JSON, one a line; a build script may print other things between them.
+    if (!line.startsWith('{')) continue;
+    const message = JSON.parse(line);
+    if (message.reason === 'compiler-artifact' && message.target.name === 'limit' && message.executable) {
+      return { path: message.executable };
+    }
+  }
+  return { why: 'cargo did not say where it is' };
+}
+
+/** Runs the limit and gives what it measured. */
+export function askLimit(binary, args) {
+  const { status, error, stdout } = spawnSync(binary, args.map(String), {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`the limit ended with ${status}`);
+  return JSON.parse(stdout);
+}

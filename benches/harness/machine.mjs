@@ -1,0 +1,39 @@
+// Where and when a result was measured.
+import { readFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+
+export function describeMachine() {
+  const cpus = os.cpus();
+  return {
+    date: new Date().toISOString(),
+    cpu: cpus[0]?.model ?? 'unknown',
+    cores: cpus.length,
+    // Ratios bear some other work on the machine, and not much of it.
+    loadBefore: os.loadavg()[0],
+    memoryMiB: Math.round(os.totalmem() / 1024 / 1024),
+    os: `${os.type()} ${os.release()} ${os.arch()}`,
+    node: process.version,
+    execa: versionOf('execa'),
+    // Both change what a short command or a fork costs, and nobody remembers them later.
+    autogroup: read('/proc/sys/kernel/sched_autogroup_enabled'),
+    hugePages: read('/sys/kernel/mm/transparent_hugepage/enabled')?.match(/\[(\w+)\]/)?.[1] ?? null,
+  };
+}
+
+/** From its file: a package need not let others import its package.json. */
+function versionOf(name) {
+  const text = read(path.join(root, 'node_modules', name, 'package.json'));
+  return text && JSON.parse(text).version;
+}
+
+function read(file) {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}

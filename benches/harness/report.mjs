@@ -1,0 +1,53 @@
+// Results as tables for a terminal.
+
+export function printList(rows) {
+  print(rows.map((row) => [row.name, row.heavy ? 'heavy' : '', `${row.title} (${row.unit})`]), 'lll');
+}
+
+export function printRow(row) {
+  const rounds = Math.max(0, ...Object.values(row.contenders).map(({ measurements }) => measurements.length));
+  console.log(`\n${row.name}: ${row.title}`);
+  console.log(`${row.unit}, ${row.better} is better; ${rounds} rounds\n`);
+  const titles = ['contender', 'median', 'min – max', ...row.columns.map(({ title }) => title)];
+  const lines = Object.entries(row.contenders).map(([name, { median, min, max, columns }]) => [
+    name,
+    number(median),
+    `${number(min)} – ${number(max)}`,
+    ...row.columns.map(({ key, digits }) => (key in columns ? columns[key].toFixed(digits) : '–')),
+  ]);
+  print([titles, ...lines], `l${'r'.repeat(titles.length - 1)}`);
+  for (const { name, why } of row.skipped) console.log(`  ${name}: SKIPPED, ${why}`);
+  for (const { name, why } of row.failed) console.log(`  ${name}: FAILED, ${why}`);
+  if (row.ratios.length > 0) {
+    console.log('');
+    const ratios = row.ratios.map(({ of, to, goal, median, min, max }) => [
+      `${of} / ${to}`,
+      ratio(median),
+      `${ratio(min)} – ${ratio(max)}`,
+      goal ?? '',
+    ]);
+    print([['ratio', 'median', 'min – max', 'goal'], ...ratios], 'lrrl');
+  }
+  if (row.goals) console.log(`  goals: ${row.goals}`);
+}
+
+/** Three significant digits at least, and no more than anybody reads. */
+export function number(value) {
+  if (value >= 1000) return Math.round(value).toLocaleString('en').replaceAll(',', ' ');
+  return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 3);
+}
+
+function ratio(value) {
+  return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
+}
+
+/** @param alignment one letter a column: l or r. */
+function print(lines, alignment) {
+  const widths = [...alignment].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  for (const line of lines) {
+    const cells = line.map((cell, column) =>
+      alignment[column] === 'l' ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
+    );
+    console.log(`  ${cells.join('   ')}`.trimEnd());
+  }
+}

@@ -1,0 +1,67 @@
+// Finds the rows. Each file in rows/ has one as its default export:
+//
+//   name        the file's name without .mjs
+//   title       what is measured, for people
+//   unit        of the value, such as 'commands/s'
+//   better      'higher' or 'lower'
+//   heavy       optional: true keeps it out of the default run
+//   contenders  { name: what it needs }: the name of a package, 'limit' for the native binary, or null for nothing
+//   ratios      optional: [{ of, to, goal }], two contenders and a text; printed as `of / to`
+//   goals       optional: a text about the other columns
+//   columns     optional: [{ key, title, digits, worst? }], what run gives besides the value; over the rounds the
+//               median is shown, or with `worst` the largest
+//   prepare()   optional: runs once before the rounds, in the harness; gives JSON data, for instance the path of a file
+//   cleanup(data)  optional: runs once after them; must not be asynchronous, since it also runs at an interrupt
+//   run(contender, { data, limit })  one measurement, in a fresh process: warms up, measures, and gives the value, or
+//               { value, columns } (observe.mjs helps). `limit` is the path of the native binary. It throws when the work
+//               was not really done: a command that fails is fast.
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+import { expected } from './options.mjs';
+
+const folder = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url))), 'rows');
+
+export async function loadRow(name) {
+  const { default: row } = await import(pathToFileURL(path.join(folder, `${name}.mjs`)).href);
+  const wrong = whatIsWrong(row, name);
+  if (wrong) throw expected(`rows/${name}.mjs: ${wrong}`);
+  return row;
+}
+
+export async function loadRows() {
+  const files = readdirSync(folder).filter((file) => file.endsWith('.mjs'));
+  const names = files.map((file) => path.basename(file, '.mjs')).sort();
+  return Promise.all(names.map(loadRow));
+}
+
+export function selectRows(rows, { only, all, contenders }) {
+  for (const name of only ?? []) {
+    if (!rows.some((row) => row.name === name)) {
+      throw expected(`there is no row ${name}; there are ${rows.map((row) => row.name).join(', ')}`);
+    }
+  }
+  const selected = rows.filter((row) => (only ? only.includes(row.name) : all || !row.heavy));
+  if (!contenders) return selected;
+  for (const name of contenders) {
+    if (!selected.some((row) => name in row.contenders)) throw expected(`no selected row has a contender ${name}`);
+  }
+  return selected.map((row) => ({
+    ...row,
+    contenders: Object.fromEntries(Object.entries(row.contenders).filter(([name]) => contenders.includes(name))),
+  }));
+}
+
+function whatIsWrong(row, name) {
+  if (!row) return 'no default export';
+  if (row.name !== name) return `its name is ${row.name}`;
+  for (const key of ['title', 'unit']) if (typeof row[key] !== 'string') return `${key} must be a text`;
+  if (row.better !== 'higher' && row.better !== 'lower') return `better must be 'higher' or 'lower'`;
+  if (typeof row.run !== 'function') return 'run must be a function';
+  if (typeof row.contenders !== 'object' || row.contenders === null) return 'contenders must be an object';
+  for (const { of, to } of row.ratios ?? []) {
+    for (const side of [of, to]) if (!(side in row.contenders)) return `a ratio names ${side}, which is no contender`;
+  }
+  return null;
+}

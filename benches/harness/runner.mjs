@@ -1,0 +1,112 @@
+// Lets the contenders of a row take turns, each measurement in a process of its own.
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { number } from './report.mjs';
+
+const worker = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.mjs');
+
+/** No measurement takes minutes: one that does hangs. */
+const HANGS_AFTER_MS = 180_000;
+
+/** Gives a function that measures a row: `{ measured: { contender: [measurement] }, skipped, failed }`. */
+export function createRunner({ options, limit, say }) {
+  return async function run(row) {
+    const { present, skipped } = await sortOut(row, limit, say);
+    const measured = Object.fromEntries(present.map((name) => [name, []]));
+    const failed = [];
+    const data = (await row.prepare?.()) ?? null;
+    const interrupted = (signal) => {
+      running?.kill('SIGKILL');
+      row.cleanup?.(data);
+      process.exit(signal === 'SIGINT' ? 130 : 143);
+    };
+    process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
+    try {
+      for (let round = 1; round <= options.rounds; round++) {
+        for (const contender of present) {
+          if (failed.some(({ name }) => name === contender)) continue;
+          try {
+            const job = { row: row.name, contender, data, limit: limit?.path ?? null };
+            const measurement = await measure(job, options.cpuProf);
+            measured[contender].push(measurement);
+            say(`${row.name} ${round}/${options.rounds}  ${contender}: ${number(measurement.value)} ${row.unit}`);
+          } catch (error) {
+            failed.push({ name: contender, why: error.message });
+            say(`FAILED  ${row.name}, ${contender}: ${error.message}`);
+          }
+        }
+      }
+    } finally {
+      process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+      row.cleanup?.(data);
+    }
+    // A contender that failed half-way has no result: its rounds are not those of the others.
+    for (const { name } of failed) delete measured[name];
+    return { measured, skipped, failed };
+  };
+}
+
+/** Which contenders can run here. */
+async function sortOut(row, limit, say) {
+  const present = [];
+  const skipped = [];
+  for (const [name, need] of Object.entries(row.contenders)) {
+    const why = need === 'limit' ? limit.why : need && (await whyNotLoadable(need));
+    if (why) {
+      skipped.push({ name, why });
+      say(`SKIPPED  ${row.name}, ${name}: ${why}`);
+    } else {
+      present.push(name);
+    }
+  }
+  return { present, skipped };
+}
+
+const loadable = new Map();
+
+/** Loads a package in another process: loading a native addon here could not be undone. */
+function whyNotLoadable(name) {
+  if (!loadable.has(name)) loadable.set(name, tryToLoad(name));
+  return loadable.get(name);
+}
+
+async function tryToLoad(name) {
+  const require = createRequire(import.meta.url);
+  try {
+    require.resolve(name);
+  } catch {
+    return `${name} is not installed`;
+  }
+  const script = `import(${JSON.stringify(name)}).catch((error) => { console.log(error.message); process.exit(1); })`;
+  const { status, output } = await node(['--input-type=module', '-e', script]);
+  return status === 0 ? null : `${name} does not load: ${output.trim().split('\n')[0]}`;
+}
+
+async function measure(job, cpuProf) {
+  const profile = cpuProf ? ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${job.row}.${job.contender}.cpuprofile`] : [];
+  const { status, output } = await node([...profile, worker, JSON.stringify(job)]);
+  if (status !== 0) throw new Error(`its process ended with ${status}`);
+  return JSON.parse(output);
+}
+
+/** What measures now, to be ended with us. */
+let running;
+
+/** Runs node here, so that modules are found from the package; its standard error is ours. */
+function node(args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, {
+      cwd: path.dirname(worker),
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: HANGS_AFTER_MS,
+      killSignal: 'SIGKILL',
+    });
+    running = child;
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => (output += text));
+    child.on('error', reject).on('close', (code, signal) => resolve({ status: code ?? signal, output }));
+  });
+}

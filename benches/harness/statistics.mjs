@@ -1,0 +1,34 @@
+// From the measurements of a row to what is said about it.
+
+/** The middle one; of an even number, the mean of the two in the middle. */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+function spread(values) {
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
+}
+
+export function summarize(row, { measured, skipped, failed }) {
+  const contenders = {};
+  for (const [name, measurements] of Object.entries(measured)) {
+    const values = measurements.map(({ value }) => value);
+    const columns = {};
+    for (const { key, worst } of row.columns ?? []) {
+      const numbers = measurements.map((measurement) => measurement.columns[key]).filter(Number.isFinite);
+      if (numbers.length > 0) columns[key] = worst ? Math.max(...numbers) : median(numbers);
+    }
+    contenders[name] = { ...spread(values), columns, measurements };
+  }
+  const ratios = [];
+  for (const { of, to, goal = null } of row.ratios ?? []) {
+    if (!measured[of] || !measured[to]) continue;
+    // Round by round, and then the median: what the machine did to one round it did to both sides of it.
+    const perRound = measured[of].map(({ value }, round) => value / measured[to][round].value);
+    ratios.push({ of, to, goal, ...spread(perRound) });
+  }
+  const { name, title, unit, better, goals = null, columns = [] } = row;
+  return { name, title, unit, better, goals, columns, contenders, ratios, skipped, failed };
+}

@@ -1,0 +1,119 @@
+'use strict';
+
+const { Outcome } = require('./result.js');
+
+/** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
+/** @typedef {import('../index.js').OutputEvent} OutputEvent */
+/** @typedef {import('../index.js').EndEvent} EndEvent */
+/** @typedef {{ text: string, numbers: Float64Array }} Batch */
+
+/**
+ * Who takes the events of a batch.
+ *
+ * @template E
+ * @typedef {object} Consumer
+ * @property {(handle: number) => E | undefined} find The execution of a handle, if anybody is interested in it.
+ * @property {(execution: E, event: ExecutionEvent) => void} event
+ * @property {(execution: E, events: OutputEvent[]) => void} lines The lines of one read.
+ * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => Outcome) => void} end
+ * @property {(position: number) => object} outcome The addon's result at a position of the batch.
+ * @property {(execution: E) => string} id
+ */
+
+const ENDED = /** @type {const} */ ({ 4: 'completed', 5: 'failed', 6: 'cancelled', 7: 'timeout' });
+const PARTIAL = 1;
+const CONTINUED = 2;
+const CARRIAGE_RETURN = 4;
+
+/**
+ * Reads a batch; its form is told in `src/binding/batch.rs`.
+ *
+ * @template E
+ * @param {Batch} batch
+ * @param {Consumer<E>} consumer
+ */
+function readBatch({ text, numbers }, consumer) {
+  let offset = 0;
+  let at = 0;
+  /** @returns {number} The next number. */
+  const next = () => /** @type {number} */ (numbers[at++]);
+  /** @param {number} length */
+  const take = (length) => text.slice(offset, (offset += length));
+
+  while (at < numbers.length) {
+    const kind = next();
+    const execution = consumer.find(next());
+    const timestamp = new Date(next());
+    const sequence = next();
+    const executionId = execution === undefined ? '' : consumer.id(execution);
+    switch (kind) {
+      case 0: {
+        const command = take(next());
+        if (execution !== undefined) consumer.event(execution, { type: 'queued', executionId, timestamp, sequence, command });
+        break;
+      }
+      case 1: {
+        const pid = next();
+        const command = take(next());
+        if (execution !== undefined) consumer.event(execution, { type: 'started', executionId, timestamp, sequence, command, pid });
+        break;
+      }
+      case 2:
+      case 3: {
+        const type = kind === 2 ? 'stdout' : 'stderr';
+        const count = next();
+        /** @type {OutputEvent[]} */
+        const events = new Array(count);
+        for (let index = 0; index < count; index++) {
+          const packed = next();
+          const flags = packed & 7;
+          const line = take((packed - flags) / 8);
+          /** @type {OutputEvent} */
+          const event = { type, executionId, timestamp, sequence: sequence + index, line };
+          if (flags !== 0) flag(event, flags);
+          events[index] = event;
+        }
+        if (execution !== undefined) consumer.lines(execution, events);
+        break;
+      }
+      default: {
+        const type = ENDED[/** @type {4 | 5 | 6 | 7} */ (kind)];
+        const position = next();
+        if (execution === undefined) break;
+        /** @type {Outcome | undefined} */
+        let outcome;
+        const getOutcome = () => (outcome ??= new Outcome(consumer.outcome(position)));
+        consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, getOutcome()), getOutcome);
+      }
+    }
+  }
+}
+
+/**
+ * @param {OutputEvent} event
+ * @param {number} flags
+ */
+function flag(event, flags) {
+  if (flags & PARTIAL) event.partial = true;
+  if (flags & CONTINUED) event.continued = true;
+  if (flags & CARRIAGE_RETURN) event.carriageReturn = true;
+}
+
+/**
+ * @param {EndEvent['type']} type
+ * @param {string} executionId
+ * @param {Date} timestamp
+ * @param {number} sequence
+ * @param {Outcome} outcome
+ * @returns {EndEvent}
+ */
+function endEvent(type, executionId, timestamp, sequence, outcome) {
+  const event = { type, executionId, timestamp, sequence };
+  const error = outcome.error;
+  if (error) Object.assign(event, { error });
+  // The output is copied only for those who read it.
+  Object.defineProperty(event, 'result', { get: () => outcome.result, enumerable: true, configurable: true });
+  return /** @type {EndEvent} */ (event);
+}
+
+module.exports = { readBatch };

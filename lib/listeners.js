@@ -1,0 +1,111 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+
+/** @typedef {(...args: any[]) => void} Listener */
+
+/** Which listeners make the addon send events: the numbers are `listen()`'s. */
+const STDOUT = 1;
+const STDERR = 2;
+const LIFECYCLE = 4;
+
+/**
+ * An emitter that knows at once when its listeners change, and that keeps their exceptions apart.
+ */
+class Listeners extends EventEmitter {
+  /** @type {Map<string, Listener[]>} */ #cache = new Map();
+
+  /** Called with what is listened to now. @type {(interest: number) => void} */
+  #onInterest = () => {};
+
+  /** @param {(interest: number) => void} onInterest */
+  _watchListeners(onInterest) {
+    this.#onInterest = onInterest;
+  }
+
+  #changed() {
+    this.#cache.clear();
+    const all = this.listenerCount('event') > 0;
+    let interest = 0;
+    if (all || this.listenerCount('stdout') > 0) interest |= STDOUT;
+    if (all || this.listenerCount('stderr') > 0) interest |= STDERR;
+    if (all || this.listenerCount('started') > 0 || this.listenerCount('queued') > 0) interest |= LIFECYCLE;
+    this.#onInterest(interest);
+    return this;
+  }
+
+  /**
+   * The listeners to a type and those to all events.
+   *
+   * @param {string} type
+   * @returns {Listener[]}
+   */
+  #of(type) {
+    let found = this.#cache.get(type);
+    if (!found) {
+      found = /** @type {Listener[]} */ ([...this.rawListeners(type), ...this.rawListeners('event')]);
+      this.#cache.set(type, found);
+    }
+    return found;
+  }
+
+  /** @param {string} type */
+  _hasListeners(type) {
+    return this.#of(type).length > 0;
+  }
+
+  /**
+   * Hands an event to every listener. What one of them throws is its own `uncaughtException`: the others still get it.
+   *
+   * @param {string} type
+   * @param {object} event
+   */
+  _tell(type, event) {
+    for (const listener of this.#of(type)) {
+      try {
+        listener.call(this, event);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+
+  /** @override @param {any} type @param {Listener} listener */
+  on(type, listener) {
+    super.on(type, listener);
+    return this.#changed();
+  }
+
+  /** @override @param {any} type @param {Listener} listener */
+  addListener(type, listener) {
+    return this.on(type, listener);
+  }
+
+  /** @override @param {any} type @param {Listener} listener */
+  prependListener(type, listener) {
+    super.prependListener(type, listener);
+    return this.#changed();
+  }
+
+  /** @override @param {any} type @param {Listener} listener */
+  removeListener(type, listener) {
+    super.removeListener(type, listener);
+    return this.#changed();
+  }
+
+  /** @override @param {any} type @param {Listener} listener */
+  off(type, listener) {
+    return this.removeListener(type, listener);
+  }
+
+  /** @override @param {any} [type] */
+  removeAllListeners(type) {
+    if (arguments.length === 0) super.removeAllListeners();
+    else super.removeAllListeners(type);
+    return this.#changed();
+  }
+}
+
+module.exports = { Listeners };

@@ -1,0 +1,59 @@
+'use strict';
+
+const { ExecutionError } = require('./errors.js');
+const native = require('./native.js');
+
+/** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
+/** @typedef {import('../index.js').ErrorInfo} ErrorInfo */
+/** The addon's own hold on a result: no copy of the output. @typedef {object} NativeResult */
+
+/** A result that is copied out of the addon when it is first read, and only then. */
+class Outcome {
+  /** @type {NativeResult} */ #native;
+  /** @type {ExecutionResult | undefined} */ #result;
+
+  /** @param {NativeResult} result */
+  constructor(result) {
+    this.#native = result;
+  }
+
+  /** @returns {ExecutionResult} */
+  get result() {
+    this.#result ??= toResult(native.NativeEngine.resultObject(/** @type {any} */ (this.#native)));
+    return this.#result;
+  }
+
+  /** What kept the engine from doing its part. @returns {ErrorInfo | undefined} */
+  get error() {
+    return /** @type {ErrorInfo | undefined} */ (native.NativeEngine.resultError(/** @type {any} */ (this.#native)) ?? undefined);
+  }
+
+  /**
+   * What a waiter gets.
+   *
+   * @returns {ExecutionResult}
+   * @throws {ExecutionError} When the engine could not do its part.
+   */
+  unwrap() {
+    const { error, result } = this;
+    if (error) {
+      const { code, message, errno } = error;
+      const failure = new ExecutionError(code, message, { executionId: result.id, errno, result });
+      Error.captureStackTrace(failure, Outcome.prototype.unwrap);
+      throw failure;
+    }
+    return result;
+  }
+}
+
+/**
+ * @param {any} object
+ * @returns {ExecutionResult}
+ */
+function toResult(object) {
+  object.startedAt = new Date(object.startedAt);
+  object.completedAt = new Date(object.completedAt);
+  return object;
+}
+
+module.exports = { Outcome };

@@ -1,0 +1,31 @@
+// Builds the addon into the project's folder, unless it is newer than everything it is made from.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const force = process.argv.includes('--force');
+
+/** The newest change below a file or folder, in ms. */
+function newest(entry) {
+  const stat = statSync(entry);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(0, ...readdirSync(entry).map((name) => newest(path.join(entry, name))));
+}
+
+const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json'].map((name) => path.join(root, name));
+const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));
+const isFresh = built.some((name) => statSync(path.join(root, name)).mtimeMs > Math.max(...inputs.map(newest)));
+
+if (isFresh && !force) {
+  console.log('the addon is up to date');
+} else {
+  const cli = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
+  const args = ['build', '--platform', '--release', '--features', 'node', '--js', 'binding.js', '--dts', 'binding.d.ts'];
+  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit' });
+  if (error || status !== 0) {
+    console.error('the addon was not built: Rust 1.88 or newer (cargo) and a C linker are needed');
+    process.exit(status || 1);
+  }
+}

@@ -1,0 +1,190 @@
+//! The Node.js addon: convert, call, convert. What JavaScript users see is the facade in `lib/`.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Array, Env, External, Function, Object, Unknown};
+use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::engine::ExecutionEngine;
+use crate::error::ExecutionError;
+use crate::state::Stop;
+use crate::types::{EnvSnapshot, ExecutionResult};
+use crate::wire::{self, Case};
+
+use self::error::{Thrown, raise};
+use self::outbox::{JsSink, Outbox};
+
+mod batch;
+mod convert;
+mod error;
+mod outbox;
+
+type Result<T> = std::result::Result<T, Thrown>;
+
+/// An engine and the outbox of its events.
+#[napi]
+pub struct NativeEngine {
+    engine: ExecutionEngine,
+    outbox: Arc<Outbox>,
+}
+
+#[napi]
+impl NativeEngine {
+    /// `wake` is called, without arguments, when there is something to take.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
+        let config = convert::read(config)?;
+        let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise)?;
+        let engine = ExecutionEngine::new(config).map_err(raise)?;
+        let outbox = Outbox::new(&wake).map_err(error::of_napi)?;
+        Ok(Self { engine, outbox: Arc::new(outbox) })
+    }
+
+    /// Accepts a request. Its events come under `handle`; with `pull` all of them do, and lines only as they are released.
+    /// `aborted` says that its abort signal has fired already.
+    #[napi(catch_unwind)]
+    pub fn submit(
+        &self,
+        request: Unknown<'_>,
+        options: Unknown<'_>,
+        env: String,
+        handle: u32,
+        pull: bool,
+        aborted: bool,
+    ) -> Result<String> {
+        let (request, options) = (convert::read(request)?, convert::read(options)?);
+        let invalid = |invalid| raise(ExecutionError::InvalidRequest(invalid));
+        let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
+        let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
+        options.host_env = Some(EnvSnapshot::from_packed(env.into_bytes()));
+        if aborted {
+            let fired = CancellationToken::new();
+            fired.cancel();
+            options.signal = Some(fired);
+        }
+        let sink = Arc::new(JsSink::new(Arc::clone(&self.outbox), handle, pull));
+        let record = self.engine.submit(parsed.request, options, sink).map_err(raise)?;
+        Ok(record.id().to_string())
+    }
+
+    /// Asks an execution to end; `aborted` says that an abort signal did.
+    #[napi(catch_unwind)]
+    pub fn stop(&self, id: Unknown<'_>, aborted: bool) -> Result<()> {
+        let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
+        self.engine.ask_to_stop(id_of(id)?, why).map_err(raise)
+    }
+
+    /// Takes no more work.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.engine.close();
+    }
+
+    /// Asks everything to end, as a shutdown does or as a cancel does.
+    #[napi(catch_unwind)]
+    pub fn stop_all(&self, shutdown: bool) {
+        self.engine.ask_all_to_stop(if shutdown { Stop::Shutdown } else { Stop::Cancelled });
+    }
+
+    /// Which events have listeners: 1 stdout, 2 stderr, 4 queued and started.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, interest: u8) {
+        self.outbox.listen(interest);
+    }
+
+    /// The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done.
+    #[napi(catch_unwind)]
+    pub fn take<'env>(&self, env: &'env Env) -> Result<Option<Object<'env>>> {
+        self.outbox.take(env).map_err(error::of_napi)
+    }
+
+    /// Says that `count` more groups of lines of a pulled execution were consumed.
+    #[napi(catch_unwind)]
+    pub fn release(&self, handle: u32, count: u32) {
+        self.outbox.release(handle, count as usize);
+    }
+
+    /// The result at a position of the batch that was taken last.
+    #[napi(catch_unwind)]
+    pub fn outcome(&self, position: u32) -> Option<External<Arc<ExecutionResult>>> {
+        self.outbox.outcome(position as usize).map(External::new)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn status(&self, id: Unknown<'_>) -> Result<&'static str> {
+        Ok(self.engine.record(id_of(id)?).map_err(raise)?.status().as_str())
+    }
+
+    #[napi(catch_unwind)]
+    pub fn result(&self, id: Unknown<'_>) -> Result<External<Arc<ExecutionResult>>> {
+        self.engine.result(id_of(id)?).map(External::new).map_err(raise)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn list<'env>(&self, env: &'env Env, filter: Unknown<'_>) -> Result<Array<'env>> {
+        let filter = convert::read(filter)?;
+        let filter = wire::filter(&filter, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise)?;
+        convert::summaries(env, &self.engine.list(&filter)).map_err(error::of_napi)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn remove(&self, id: Unknown<'_>) -> Result<()> {
+        self.engine.remove(id_of(id)?).map_err(raise)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn cleanup(&self) -> u32 {
+        u32::try_from(self.engine.clean_up()).unwrap_or(u32::MAX)
+    }
+
+    #[napi(catch_unwind, ts_return_type = "object")]
+    pub fn stats(&self) -> serde_json::Value {
+        convert::camel_json(&self.engine.stats())
+    }
+
+    #[napi(catch_unwind, ts_return_type = "object")]
+    pub fn concurrency(&self) -> serde_json::Value {
+        convert::camel_json(&self.engine.get_concurrency_metrics())
+    }
+
+    #[napi(catch_unwind, ts_return_type = "object")]
+    pub fn config(&self) -> serde_json::Value {
+        convert::camel_json(self.engine.config())
+    }
+
+    /// Makes the object of a result; its dates are milliseconds still.
+    #[napi(catch_unwind)]
+    pub fn result_object<'env>(env: &'env Env, result: &External<Arc<ExecutionResult>>) -> Result<Object<'env>> {
+        convert::result(env, result).map_err(error::of_napi)
+    }
+
+    /// What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`.
+    #[napi(catch_unwind)]
+    pub fn result_error<'env>(env: &'env Env, result: &External<Arc<ExecutionResult>>) -> Result<Option<Object<'env>>> {
+        result.error.as_ref().map(|error| convert::error_info(env, error)).transpose().map_err(error::of_napi)
+    }
+
+    /// Reads a request in wire form: JSON text, or the object that it gives.
+    #[napi(catch_unwind)]
+    pub fn parse_request<'env>(env: &'env Env, wire: Unknown<'_>) -> Result<Object<'env>> {
+        let value = match convert::read(wire)? {
+            wire::Value::Text(text) => {
+                wire::parse_json(&text).map_err(ExecutionError::InvalidRequest).map_err(error::raise_snake)?
+            }
+            other => other,
+        };
+        let parsed = ExecutionEngine::parse_wire(&value).map_err(error::raise_snake)?;
+        convert::request(env, &parsed).map_err(error::of_napi)
+    }
+}
+
+/// An id from JavaScript.
+fn id_of(id: Unknown<'_>) -> Result<Uuid> {
+    let value = convert::read(id)?;
+    match &value {
+        wire::Value::Text(text) => wire::id("id", text).map_err(|_| error::not_an_id(&value)),
+        _ => Err(error::not_an_id(&value)),
+    }
+}

@@ -1,0 +1,125 @@
+//! Many events as one string and one array of numbers.
+//!
+//! The string holds all text one after the other. Each group of numbers starts with a kind and a handle:
+//!
+//! | kind | numbers after it |
+//! | --- | --- |
+//! | 0 queued | handle, time in ms, sequence, length of the command |
+//! | 1 started | handle, time in ms, sequence, pid, length of the command |
+//! | 2 stdout, 3 stderr | handle, time in ms, first sequence, count, then for each line its length × 8 + flags |
+//! | 4 completed, 5 failed, 6 cancelled, 7 timeout | handle, time in ms, sequence, position of its result in the batch |
+//!
+//! Lengths are in UTF-16 units, as JavaScript counts. Flags: 1 partial, 2 continued, 4 carriage return.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Env, Float64Array, Object};
+
+use super::convert::milliseconds;
+use crate::event::{Credit, Ended, ExecutionEvent, LineBatch};
+use crate::types::{ExecutionResult, Stream};
+
+/// A batch is closed at this size: JavaScript works through it in about a millisecond.
+const FULL_TEXT: usize = 256 * 1024;
+const FULL_NUMBERS: usize = 8 * 1024;
+
+#[derive(Default)]
+pub(super) struct Batch {
+    text: String,
+    ascii: bool,
+    numbers: Vec<f64>,
+    /// What the listeners of this batch hold up; free when the next batch is taken.
+    credits: Vec<Credit>,
+    pub(super) results: Vec<Arc<ExecutionResult>>,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Self { ascii: true, ..Self::default() }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.text.len() >= FULL_TEXT || self.numbers.len() >= FULL_NUMBERS
+    }
+
+    /// `credit` is `None` when the consumer gives it back by itself.
+    pub(super) fn lines(&mut self, handle: u32, batch: &LineBatch<'_>, credit: Option<Credit>) {
+        let kind = match batch.stream {
+            Stream::Stdout => 2.0,
+            Stream::Stderr => 3.0,
+        };
+        self.head(kind, handle, milliseconds(batch.timestamp), batch.first_sequence);
+        self.numbers.push(number(batch.marks.len()));
+        for (line, mark) in batch.lines() {
+            let length = self.push_bytes(line);
+            let flags = u8::from(mark.partial) + 2 * u8::from(mark.continued) + 4 * u8::from(mark.carriage_return);
+            self.numbers.push(number(length) * 8.0 + f64::from(flags));
+        }
+        self.credits.extend(credit);
+    }
+
+    pub(super) fn event(&mut self, handle: u32, event: ExecutionEvent) {
+        match event {
+            ExecutionEvent::Queued { timestamp, sequence, command, .. } => {
+                self.head(0.0, handle, milliseconds(timestamp), sequence);
+                let length = self.push(&command);
+                self.numbers.push(number(length));
+            }
+            ExecutionEvent::Started { timestamp, sequence, command, pid, .. } => {
+                self.head(1.0, handle, milliseconds(timestamp), sequence);
+                let length = self.push(&command);
+                self.numbers.extend([f64::from(pid), number(length)]);
+            }
+            ExecutionEvent::Completed(end) => self.ended(4.0, handle, end),
+            ExecutionEvent::Failed(end) => self.ended(5.0, handle, end),
+            ExecutionEvent::Cancelled(end) => self.ended(6.0, handle, end),
+            ExecutionEvent::Timeout(end) => self.ended(7.0, handle, end),
+            // Lines come as batches.
+            ExecutionEvent::Stdout(_) | ExecutionEvent::Stderr(_) => {}
+        }
+    }
+
+    fn ended(&mut self, kind: f64, handle: u32, end: Ended) {
+        self.head(kind, handle, milliseconds(end.timestamp), end.sequence);
+        self.numbers.push(number(self.results.len()));
+        self.results.push(end.result);
+    }
+
+    fn head(&mut self, kind: f64, handle: u32, at: f64, sequence: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "no execution has 2^53 events")]
+        self.numbers.extend([kind, f64::from(handle), at, sequence as f64]);
+    }
+
+    fn push_bytes(&mut self, bytes: &[u8]) -> usize {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.push(text),
+            Err(_) => self.push(&String::from_utf8_lossy(bytes)),
+        }
+    }
+
+    /// Adds text and gives its length in UTF-16 units.
+    fn push(&mut self, text: &str) -> usize {
+        self.text.push_str(text);
+        if text.is_ascii() {
+            return text.len();
+        }
+        self.ascii = false;
+        text.chars().map(char::len_utf16).sum()
+    }
+
+    /// `{ text, numbers }`, made on the JavaScript thread.
+    pub(super) fn make_object<'env>(&mut self, env: &'env Env) -> napi::Result<Object<'env>> {
+        let mut object = Object::new(env)?;
+        let text =
+            if self.ascii { env.create_string_latin1(self.text.as_bytes())? } else { env.create_string(&self.text)? };
+        object.set("text", text)?;
+        object.set("numbers", Float64Array::new(std::mem::take(&mut self.numbers)))?;
+        self.text = String::new();
+        Ok(object)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "lengths within one batch are far below 2^53")]
+fn number(length: usize) -> f64 {
+    length as f64
+}

@@ -1,0 +1,222 @@
+//! Between JavaScript values and ours.
+
+use napi::bindgen_prelude::{Array, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown};
+use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::Result;
+use super::error::{of_napi, too_deep};
+use crate::types::{Command, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, Text};
+use crate::wire::{Case, ParsedRequest, Value, camel};
+
+type Napi<T> = napi::Result<T>;
+
+/// Deeper data is refused: it is an accident, or it holds itself.
+const DEEPEST: usize = 100;
+
+/// Copies a value out of JavaScript.
+pub(super) fn read(value: Unknown<'_>) -> Result<Value> {
+    read_at(value, 0)
+}
+
+fn read_at(value: Unknown<'_>, depth: usize) -> Result<Value> {
+    if depth > DEEPEST {
+        return Err(too_deep());
+    }
+    Ok(match value.get_type().map_err(of_napi)? {
+        ValueType::Undefined | ValueType::Null => Value::Null,
+        ValueType::Boolean => Value::Bool(from(value)?),
+        ValueType::Number => Value::Number(from(value)?),
+        ValueType::String => Value::Text(from(value)?),
+        ValueType::Object => read_object(value, depth)?,
+        ValueType::Function => Value::Other("a function"),
+        ValueType::Symbol => Value::Other("a symbol"),
+        ValueType::BigInt => Value::Other("a bigint"),
+        ValueType::External | ValueType::Unknown => Value::Other("a native object"),
+    })
+}
+
+fn read_object(value: Unknown<'_>, depth: usize) -> Result<Value> {
+    if value.is_array().map_err(of_napi)? {
+        let array: Array<'_> = from(value)?;
+        let items = (0..array.len()).map(|index| {
+            let item: Option<Unknown<'_>> = array.get(index).map_err(of_napi)?;
+            item.map_or(Ok(Value::Null), |item| read_at(item, depth + 1))
+        });
+        return Ok(Value::List(items.collect::<Result<_>>()?));
+    }
+    if value.is_typedarray().map_err(of_napi)? {
+        return Ok(
+            Uint8Array::from_unknown(value).map_or(Value::Other("a typed array"), |bytes| Value::Bytes(bytes.to_vec()))
+        );
+    }
+    if value.is_date().map_err(of_napi)? {
+        return Ok(Value::Other("a Date"));
+    }
+    let object: Object<'_> = from(value)?;
+    let names = object
+        .get_all_property_names(KeyCollectionMode::OwnOnly, KeyFilter::Enumerable, KeyConversion::NumbersToStrings)
+        .map_err(of_napi)?;
+    let length = names.get_array_length().map_err(of_napi)?;
+    let entries = (0..length).map(|index| {
+        let name: Unknown<'_> = names.get_element(index).map_err(of_napi)?;
+        if name.get_type().map_err(of_napi)? == ValueType::Symbol {
+            return Ok((String::from("[symbol]"), Value::Other("a value under a symbol")));
+        }
+        let key: String = from(name)?;
+        let value: Unknown<'_> = object.get_property(name).map_err(of_napi)?;
+        Ok((key, read_at(value, depth + 1)?))
+    });
+    Ok(Value::Map(entries.collect::<Result<_>>()?))
+}
+
+fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
+    T::from_unknown(value).map_err(of_napi)
+}
+
+/// Plain data with its keys, and the words of its choices, as JavaScript writes them.
+pub(super) fn camel_json(data: &impl Serialize) -> Json {
+    fn rename(json: Json) -> Json {
+        match json {
+            Json::Object(entries) => entries
+                .into_iter()
+                .map(|(key, value)| (camel(&key), rename(value)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+            Json::String(word) if word == "truncate_with_warning" => camel(&word).into(),
+            other => other,
+        }
+    }
+    rename(serde_json::to_value(data).unwrap_or_default())
+}
+
+/// The object of a result; its dates are milliseconds still.
+pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Object<'env>> {
+    let mut object = Object::new(env)?;
+    object.set("id", result.id.to_string())?;
+    object.set("status", result.status.as_str())?;
+    object.set("success", result.success)?;
+    object.set("exitCode", nullable(env, result.exit_code)?)?;
+    object.set("signal", nullable(env, result.signal.as_deref())?)?;
+    object.set("stdout", text(env, &result.stdout)?)?;
+    object.set("stderr", text(env, &result.stderr)?)?;
+    object.set("durationMs", result.duration_ms)?;
+    object.set("queuedMs", result.queued_ms)?;
+    object.set("startedAt", milliseconds(result.started_at))?;
+    object.set("completedAt", milliseconds(result.completed_at))?;
+    object.set("pid", nullable(env, result.pid)?)?;
+    object.set("attempt", result.attempt)?;
+    if let Some(error) = &result.error {
+        object.set("error", error_info(env, error)?)?;
+    }
+    if let Some(reason) = result.reason {
+        object.set("reason", reason.as_str())?;
+    }
+    object.set("stdoutBytes", count(result.stdout_bytes))?;
+    object.set("stderrBytes", count(result.stderr_bytes))?;
+    object.set("stdoutTruncated", result.stdout_truncated)?;
+    object.set("stderrTruncated", result.stderr_truncated)?;
+    object.set("logLostBytes", count(result.log_lost_bytes))?;
+    object.set("leaked", result.leaked)?;
+    if let Some(killed) = &result.killed {
+        let mut told = Object::new(env)?;
+        told.set("pids", killed.pids.clone())?;
+        told.set("mechanism", killed.mechanism.as_str())?;
+        object.set("killed", told)?;
+    }
+    object.set("cpuUserMs", result.cpu_user_ms)?;
+    object.set("cpuSystemMs", result.cpu_system_ms)?;
+    object.set("metadata", metadata(&result.metadata))?;
+    Ok(object)
+}
+
+pub(super) fn error_info<'env>(env: &'env Env, error: &ErrorInfo) -> Napi<Object<'env>> {
+    let mut object = Object::new(env)?;
+    object.set("code", error.code.as_str())?;
+    object.set("message", error.message.as_str())?;
+    if let Some(errno) = &error.errno {
+        object.set("errno", errno.as_str())?;
+    }
+    Ok(object)
+}
+
+pub(super) fn summaries<'env>(env: &'env Env, rows: &[ExecutionSummary]) -> Napi<Array<'env>> {
+    let mut array = env.create_array(u32::try_from(rows.len()).unwrap_or(u32::MAX))?;
+    for (index, row) in (0..).zip(rows) {
+        let mut object = Object::new(env)?;
+        object.set("id", row.id.to_string())?;
+        object.set("status", row.status.as_str())?;
+        object.set("command", row.command.as_str())?;
+        if let Some(label) = &row.label {
+            object.set("label", label.as_str())?;
+        }
+        object.set("createdAt", milliseconds(row.created_at))?;
+        if let Some(at) = row.completed_at {
+            object.set("completedAt", milliseconds(at))?;
+        }
+        array.set(index, object)?;
+    }
+    Ok(array)
+}
+
+/// A request as JavaScript writes it; an id that did not come with it stays away.
+pub(super) fn request<'env>(env: &'env Env, parsed: &ParsedRequest) -> Napi<Object<'env>> {
+    let request = &parsed.request;
+    let mut object = Object::new(env)?;
+    if parsed.has_id {
+        object.set("id", request.id.to_string())?;
+    }
+    object.set("command", command(&request.command))?;
+    if !request.env.is_empty() {
+        object.set("env", request.env.clone())?;
+    }
+    if let Some(dir) = &request.working_dir {
+        object.set("workingDir", dir.to_string_lossy().into_owned())?;
+    }
+    if let Some(ms) = request.timeout_ms {
+        object.set("timeoutMs", count(ms))?;
+    }
+    object.set("metadata", metadata(&request.metadata))?;
+    Ok(object)
+}
+
+/// None of a command's fields has two words, so both languages write them alike.
+fn command(command: &Command) -> Json {
+    serde_json::to_value(command).unwrap_or_default()
+}
+
+fn metadata(metadata: &ExecutionMetadata) -> Json {
+    let mut json = serde_json::to_value(metadata).unwrap_or_default();
+    if let Json::Object(entries) = &mut json
+        && let Some(id) = metadata.conversation_id.clone()
+    {
+        entries.remove("conversation_id");
+        entries.insert(Case::Camel.name("conversation_id"), id.into());
+    }
+    json
+}
+
+/// Plain ASCII needs no decoding.
+fn text<'env>(env: &'env Env, text: &Text) -> Napi<Unknown<'env>> {
+    let string =
+        if text.raw().is_ascii() { env.create_string_latin1(text.raw())? } else { env.create_string(text.as_str())? };
+    Ok(string.to_unknown())
+}
+
+fn nullable<T: ToNapiValue>(env: &Env, value: Option<T>) -> Napi<Unknown<'_>> {
+    match value {
+        Some(value) => value.into_unknown(env),
+        None => napi::bindgen_prelude::Null.into_unknown(env),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no count of bytes here reaches 2^53")]
+fn count(value: u64) -> f64 {
+    value as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]
+pub(super) fn milliseconds(at: chrono::DateTime<chrono::Utc>) -> f64 {
+    at.timestamp_micros() as f64 / 1_000.0
+}

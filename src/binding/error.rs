@@ -1,0 +1,95 @@
+//! Errors of the core as JavaScript exceptions: the code as `code`, the rest as JSON in the message.
+//!
+//! The facade makes an `ExecutionError` of it, so that the stack shows the caller's line.
+
+use serde_json::json;
+
+use crate::error::ExecutionError;
+use crate::types::ErrorCode;
+use crate::wire::{Case, Value};
+
+/// What a method throws.
+pub(super) type Thrown = napi::Error<String>;
+
+/// An error of the core, its fields named as JavaScript names them.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(super) fn raise(error: ExecutionError) -> Thrown {
+    thrown(&error, camel_path, camel_text)
+}
+
+/// An error of the core about a request in wire form.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(super) fn raise_snake(error: ExecutionError) -> Thrown {
+    thrown(&error, str::to_owned, str::to_owned)
+}
+
+fn thrown(error: &ExecutionError, path: fn(&str) -> String, text: fn(&str) -> String) -> Thrown {
+    let message = match error {
+        ExecutionError::InvalidConfig(invalid) => {
+            format!("invalid config: {}: {}", path(&invalid.field), text(&invalid.problem))
+        }
+        ExecutionError::InvalidRequest(invalid) => {
+            format!("invalid request: {}: {}", path(&invalid.field), text(&invalid.problem))
+        }
+        other => text(&other.to_string()),
+    };
+    make(
+        error.code(),
+        &message,
+        error.field().map(path).as_deref(),
+        error.execution_id().map(|id| id.to_string()).as_deref(),
+    )
+}
+
+fn make(code: ErrorCode, message: &str, field: Option<&str>, id: Option<&str>) -> Thrown {
+    let told = json!({ "message": message, "field": field, "executionId": id });
+    Thrown::new(code.as_str().to_owned(), told.to_string())
+}
+
+/// An error of the JavaScript engine. An exception of the caller's own, from a getter for one, stays as it is.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(super) fn of_napi(error: napi::Error) -> Thrown {
+    Thrown::new(error.status.as_ref().to_owned(), error.reason.clone())
+}
+
+pub(super) fn not_an_id(value: &Value) -> Thrown {
+    if let Value::Text(text) = value {
+        let message = format!("no execution {text:?}: it is not a UUID, so it was never accepted here");
+        return make(ErrorCode::NotFound, &message, Some("id"), None);
+    }
+    let message = format!("invalid request: id: it is {}: give the string that execute() gave", value.describe());
+    make(ErrorCode::InvalidRequest, &message, Some("id"), None)
+}
+
+/// What is nested too deeply, or holds itself.
+pub(super) fn too_deep() -> Thrown {
+    let message = "invalid request: metadata: it is nested too deeply, or holds itself: give plain JSON";
+    make(ErrorCode::InvalidRequest, message, Some("metadata"), None)
+}
+
+/// Our names in a path are written as JavaScript writes them; below `env` and `metadata` the names are the caller's.
+fn camel_path(path: &str) -> String {
+    let (ours, theirs) = path.find("env.").map_or((path, ""), |at| path.split_at(at));
+    format!("{}{theirs}", Case::Camel.name(ours))
+}
+
+/// Our names in a message stand between backticks.
+fn camel_text(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let parts: Vec<String> =
+        parts.map(|(at, part)| if at % 2 == 1 { Case::Camel.name(part) } else { part.to_owned() }).collect();
+    parts.join("`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_change_their_case() {
+        assert_eq!(camel_path("timeout_ms"), "timeoutMs");
+        assert_eq!(camel_path("env_allow[0]"), "envAllow[0]");
+        assert_eq!(camel_path("env.MY_var"), "env.MY_var");
+        assert_eq!(camel_text("above `max_timeout_ms` and \"my_prog\""), "above `maxTimeoutMs` and \"my_prog\"");
+    }
+}

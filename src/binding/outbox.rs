@@ -1,0 +1,164 @@
+//! What waits for JavaScript: batches, at most one of them under way.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use napi::Status;
+use napi::bindgen_prelude::{Env, Function, Object};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+
+use super::batch::Batch;
+use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch};
+use crate::types::{ExecutionResult, Stream};
+
+/// Weak: it does not keep Node alive. It carries nothing: it only says that there is something to take.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// Listeners to `queued` and `started`.
+const LIFECYCLE: u8 = 4;
+
+/// The events of one engine on their way to JavaScript.
+pub(super) struct Outbox {
+    wake: Wake,
+    interest: AtomicU8,
+    /// Held for a copy of at most one read, never while JavaScript runs.
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    ready: VecDeque<Batch>,
+    under_way: Option<Batch>,
+    /// JavaScript was told, and takes batches until there is none.
+    told: bool,
+    /// JavaScript is gone: nothing is kept for it.
+    gone: bool,
+    /// The credits of pulled executions, oldest first.
+    pulled: HashMap<u32, VecDeque<Credit>>,
+}
+
+impl Outbox {
+    pub(super) fn new(wake: &Function<'_, (), ()>) -> napi::Result<Self> {
+        let wake =
+            wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build_callback(|_| Ok(()))?;
+        Ok(Self { wake, interest: AtomicU8::new(0), inner: Mutex::default() })
+    }
+
+    pub(super) fn listen(&self, interest: u8) {
+        self.interest.store(interest, Ordering::Release);
+    }
+
+    fn is_wanted(&self, interest: u8) -> bool {
+        self.interest.load(Ordering::Acquire) & interest != 0
+    }
+
+    /// Adds to the last batch, and tells JavaScript if it does not know.
+    fn put(&self, add: impl FnOnce(&mut Batch, &mut HashMap<u32, VecDeque<Credit>>)) {
+        let mut inner = self.lock();
+        if inner.gone {
+            return;
+        }
+        let Inner { ready, pulled, .. } = &mut *inner;
+        if ready.back().is_none_or(Batch::is_full) {
+            ready.push_back(Batch::new());
+        }
+        add(ready.back_mut().expect("just made"), pulled);
+        if std::mem::replace(&mut inner.told, true) {
+            return;
+        }
+        drop(inner);
+        let status = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        if status != Status::Ok {
+            self.abandon();
+        }
+    }
+
+    /// The environment is being torn down: what waits is dropped, and with it every credit, so that no child waits for
+    /// a listener that is gone.
+    fn abandon(&self) {
+        let left = {
+            let mut inner = self.lock();
+            std::mem::replace(&mut *inner, Inner { gone: true, ..Inner::default() })
+        };
+        drop(left);
+    }
+
+    pub(super) fn take<'env>(&self, env: &'env Env) -> napi::Result<Option<Object<'env>>> {
+        let (done, object) = {
+            let mut inner = self.lock();
+            let done = inner.under_way.take();
+            inner.under_way = inner.ready.pop_front();
+            inner.told = inner.under_way.is_some();
+            let object = inner.under_way.as_mut().map(|batch| batch.make_object(env)).transpose();
+            (done, object)
+        };
+        // Outside the lock: a credit wakes the task that reads the child.
+        drop(done);
+        object
+    }
+
+    pub(super) fn release(&self, handle: u32, count: usize) {
+        let released: Vec<Credit> = {
+            let mut inner = self.lock();
+            let Some(credits) = inner.pulled.get_mut(&handle) else { return };
+            let count = count.min(credits.len());
+            let released = credits.drain(..count).collect();
+            if credits.is_empty() {
+                inner.pulled.remove(&handle);
+            }
+            released
+        };
+        drop(released);
+    }
+
+    pub(super) fn outcome(&self, position: usize) -> Option<Arc<ExecutionResult>> {
+        self.lock().under_way.as_ref()?.results.get(position).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every change is complete before anything that could panic.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One execution's way into the outbox.
+pub(super) struct JsSink {
+    outbox: Arc<Outbox>,
+    handle: u32,
+    pull: bool,
+}
+
+impl JsSink {
+    pub(super) fn new(outbox: Arc<Outbox>, handle: u32, pull: bool) -> Self {
+        Self { outbox, handle, pull }
+    }
+}
+
+impl EventSink for JsSink {
+    fn wants_lines(&self, stream: Stream) -> bool {
+        let interest = match stream {
+            Stream::Stdout => 1,
+            Stream::Stderr => 2,
+        };
+        self.pull || self.outbox.is_wanted(interest)
+    }
+
+    fn lines(&self, lines: LineBatch<'_>, credit: Credit) {
+        self.outbox.put(|batch, pulled| {
+            let credit = if self.pull {
+                pulled.entry(self.handle).or_default().push_back(credit);
+                None
+            } else {
+                Some(credit)
+            };
+            batch.lines(self.handle, &lines, credit);
+        });
+    }
+
+    fn event(&self, event: ExecutionEvent) {
+        if event.is_terminal() || self.pull || self.outbox.is_wanted(LIFECYCLE) {
+            self.outbox.put(|batch, _| batch.event(self.handle, event));
+        }
+    }
+}

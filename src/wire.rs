@@ -1,0 +1,103 @@
+//! Data from outside, decoded strictly: what is unknown, mistyped or out of range is refused by name.
+//!
+//! JavaScript objects and JSON text become the same [`Value`] first, so that both get the same checks and messages.
+
+use crate::error::Invalid;
+
+pub(crate) use self::config::config;
+pub(crate) use self::filter::filter;
+pub(crate) use self::options::options;
+pub(crate) use self::request::{ParsedRequest, id, request};
+
+mod config;
+mod fields;
+mod filter;
+mod metadata;
+mod options;
+mod request;
+
+/// A value as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    /// Also JavaScript's `undefined`: both mean absent.
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    List(Vec<Value>),
+    Map(Vec<(String, Value)>),
+    Bytes(Vec<u8>),
+    /// What has no place in data, by its kind: `a function`, `a symbol`.
+    Other(&'static str),
+}
+
+/// How the names of fields are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Case {
+    /// As in JavaScript: `workingDir`.
+    Camel,
+    /// As on the wire and in Rust: `working_dir`.
+    Snake,
+}
+
+impl Case {
+    /// A name of ours, which is written in snake case, as the sender writes it.
+    pub(crate) fn name(self, snake: &str) -> String {
+        match self {
+            Self::Snake => snake.to_owned(),
+            Self::Camel => camel(snake),
+        }
+    }
+}
+
+/// `working_dir` → `workingDir`.
+pub(crate) fn camel(snake: &str) -> String {
+    let mut name = String::with_capacity(snake.len());
+    let mut words = snake.split('_');
+    name.push_str(words.next().unwrap_or_default());
+    for word in words {
+        let mut letters = word.chars();
+        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        name.push_str(letters.as_str());
+    }
+    name
+}
+
+/// Reads JSON text.
+pub(crate) fn parse_json(text: &str) -> Result<Value, Invalid> {
+    serde_json::from_str::<serde_json::Value>(text)
+        .map(Value::from)
+        .map_err(|error| Invalid::new("request", format!("it is not JSON ({error}): correct the text")))
+}
+
+impl From<serde_json::Value> for Value {
+    fn from(json: serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::Null => Self::Null,
+            serde_json::Value::Bool(flag) => Self::Bool(flag),
+            serde_json::Value::Number(number) => Self::Number(number.as_f64().unwrap_or(f64::NAN)),
+            serde_json::Value::String(text) => Self::Text(text),
+            serde_json::Value::Array(items) => Self::List(items.into_iter().map(Self::from).collect()),
+            serde_json::Value::Object(entries) => {
+                Self::Map(entries.into_iter().map(|(key, value)| (key, Self::from(value))).collect())
+            }
+        }
+    }
+}
+
+impl Value {
+    /// What it is, for people: the type, and the value when it is short.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Bool(flag) => format!("a boolean ({flag})"),
+            Self::Number(number) => format!("a number ({number})"),
+            Self::Text(text) if text.chars().count() <= 40 => format!("a string ({text:?})"),
+            Self::Text(_) => "a string".to_owned(),
+            Self::List(_) => "an array".to_owned(),
+            Self::Map(_) => "an object".to_owned(),
+            Self::Bytes(_) => "a byte array".to_owned(),
+            Self::Other(kind) => (*kind).to_owned(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The fields of one object, each taken with the type it must have.
+
+use super::{Case, Value};
+use crate::error::Invalid;
+
+type Result<T> = std::result::Result<T, Invalid>;
+
+/// Names within this edit distance are offered as what was meant.
+const NEAR: usize = 3;
+/// The largest whole number that JavaScript and JSON keep exactly: 2^53 − 1.
+const LARGEST: f64 = 9_007_199_254_740_991.0;
+
+/// An object whose keys are all known.
+pub(super) struct Fields<'a> {
+    path: String,
+    case: Case,
+    entries: &'a [(String, Value)],
+}
+
+impl<'a> Fields<'a> {
+    /// Opens an object; `path` is empty for the outermost one, which errors call `what`.
+    pub(super) fn open(value: &'a Value, path: &str, what: &str, case: Case, known: &[&str]) -> Result<Self> {
+        let fields = Self::open_any(value, path, what, case)?;
+        let known: Vec<String> = known.iter().map(|name| case.name(name)).collect();
+        for (key, value) in fields.entries {
+            // An absent value under an unknown name is still a name that means something to the sender.
+            if !known.contains(key) {
+                let near = known
+                    .iter()
+                    .map(|name| (strsim::damerau_levenshtein(&key.to_lowercase(), &name.to_lowercase()), name))
+                    .min()
+                    .filter(|(distance, _)| *distance <= NEAR);
+                let hint = near.map_or_else(
+                    || format!("leave it out (known: {})", known.join(", ")),
+                    |(_, name)| format!("did you mean `{name}`?"),
+                );
+                return Err(Invalid::new(fields.at(key), format!("unknown field ({}): {hint}", value.describe())));
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Opens an object of which only some keys are ours.
+    pub(super) fn open_any(value: &'a Value, path: &str, what: &str, case: Case) -> Result<Self> {
+        let Value::Map(entries) = value else {
+            let field = if path.is_empty() { what } else { path };
+            return Err(Invalid::new(field, format!("it is {}: give an object", value.describe())));
+        };
+        Ok(Self { path: path.to_owned(), case, entries })
+    }
+
+    pub(super) fn case(&self) -> Case {
+        self.case
+    }
+
+    pub(super) fn entries(&self) -> &'a [(String, Value)] {
+        self.entries
+    }
+
+    /// The path of a key of this object, as the sender wrote it.
+    pub(super) fn at(&self, key: &str) -> String {
+        let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        match (self.path.is_empty(), plain) {
+            (true, true) => key.to_owned(),
+            (true, false) => format!("[{key:?}]"),
+            (false, true) => format!("{}.{key}", self.path),
+            (false, false) => format!("{}[{key:?}]", self.path),
+        }
+    }
+
+    /// The path of one of our names.
+    pub(super) fn path(&self, name: &str) -> String {
+        self.at(&self.case.name(name))
+    }
+
+    /// The value under one of our names, unless it is absent.
+    pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
+        let name = self.case.name(name);
+        let (_, value) = self.entries.iter().find(|(key, _)| *key == name)?;
+        (*value != Value::Null).then_some(value)
+    }
+
+    pub(super) fn wrong<T>(&self, name: &str, value: &Value, give: &str) -> Result<T> {
+        Err(Invalid::new(self.path(name), format!("it is {}: give {give}", value.describe())))
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text.clone())),
+            Some(other) => self.wrong(name, other, "a string"),
+        }
+    }
+
+    pub(super) fn required_text(&self, name: &str) -> Result<String> {
+        self.text(name)?.ok_or_else(|| Invalid::new(self.path(name), "it is missing: give a string"))
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(other) => self.wrong(name, other, "true or false"),
+        }
+    }
+
+    /// A whole number from 0 to 2^53 − 1; finer bounds are the engine's to check.
+    pub(super) fn whole(&self, name: &str) -> Result<Option<u64>> {
+        match self.get(name) {
+            None => Ok(None),
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+            Some(Value::Number(number)) if number.fract() == 0.0 && (0.0..=LARGEST).contains(number) => {
+                Ok(Some(*number as u64))
+            }
+            Some(other) => self.wrong(name, other, "a whole number from 0 to 2^53 - 1"),
+        }
+    }
+
+    pub(super) fn size(&self, name: &str) -> Result<Option<usize>> {
+        self.whole(name)?
+            .map(|number| {
+                usize::try_from(number).map_err(|_| {
+                    Invalid::new(self.path(name), format!("{number} is too large for this machine: give less"))
+                })
+            })
+            .transpose()
+    }
+
+    /// A whole number that may be negative, within 32 bits.
+    pub(super) fn signed(&self, name: &str) -> Result<Option<i32>> {
+        match self.get(name) {
+            None => Ok(None),
+            #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
+            Some(Value::Number(number))
+                if number.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(number) =>
+            {
+                Ok(Some(*number as i32))
+            }
+            Some(other) => self.wrong(name, other, "a whole number from -2^31 to 2^31 - 1"),
+        }
+    }
+
+    pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>> {
+        let items = match self.get(name) {
+            None => return Ok(None),
+            Some(Value::List(items)) => items,
+            Some(other) => return self.wrong(name, other, "an array of strings"),
+        };
+        let text = |(index, item): (usize, &Value)| match item {
+            Value::Text(text) => Ok(text.clone()),
+            other => {
+                let field = format!("{}[{index}]", self.path(name));
+                Err(Invalid::new(field, format!("it is {}: give a string", other.describe())))
+            }
+        };
+        items.iter().enumerate().map(text).collect::<Result<_>>().map(Some)
+    }
+
+    /// One of a few words; a word is written as the sender's case has it.
+    pub(super) fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let word = |snake: &str| self.case.name(snake);
+        if let Value::Text(text) = value
+            && let Some((_, choice)) = choices.iter().find(|(snake, _)| *text == word(snake))
+        {
+            return Ok(Some(*choice));
+        }
+        let words: Vec<String> = choices.iter().map(|(snake, _)| format!("{:?}", word(snake))).collect();
+        self.wrong(name, value, &words.join(" or "))
+    }
+}

@@ -1,0 +1,164 @@
+//! A listener that remembers everything, and what must hold for whatever it heard.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use execution_engine::types::Stream;
+use execution_engine::{EventHandler, OutputLine, async_trait};
+
+use super::{Arc, ExecutionEvent, ExecutionResult, Uuid, wait_until};
+
+#[derive(Default)]
+pub(crate) struct Recorder {
+    events: Mutex<Vec<ExecutionEvent>>,
+}
+
+#[async_trait]
+impl EventHandler for Recorder {
+    async fn handle_event(&self, event: ExecutionEvent) {
+        self.lock().push(event);
+    }
+}
+
+impl Recorder {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<ExecutionEvent>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn all(&self) -> Vec<ExecutionEvent> {
+        self.lock().clone()
+    }
+
+    /// The events of one execution, as they came.
+    pub(crate) fn of(&self, id: Uuid) -> Vec<ExecutionEvent> {
+        self.lock().iter().filter(|event| event.execution_id() == id).cloned().collect()
+    }
+
+    /// The line events of one stream, piece by piece.
+    pub(crate) fn pieces(&self, id: Uuid, stream: Stream) -> Vec<OutputLine> {
+        self.of(id).into_iter().filter_map(|event| piece_of(&event, stream)).collect()
+    }
+
+    /// The lines of one stream, whole.
+    pub(crate) fn lines(&self, id: Uuid, stream: Stream) -> Vec<String> {
+        joined(&self.pieces(id, stream))
+    }
+
+    /// Waits until a line, or a piece of one, was heard on standard output.
+    pub(crate) async fn saw_line(&self, id: Uuid, line: &str) {
+        wait_until(&format!("execution {id} says {line:?}"), || self.heard(id, line)).await;
+    }
+
+    fn heard(&self, id: Uuid, line: &str) -> bool {
+        self.lock()
+            .iter()
+            .any(|event| matches!(event, ExecutionEvent::Stdout(it) if it.execution_id == id && it.line == line))
+    }
+
+    /// Waits until an execution was told to have started, and gives the pid.
+    pub(crate) async fn started(&self, id: Uuid) -> u32 {
+        let pid = || {
+            self.lock().iter().find_map(|event| match event {
+                ExecutionEvent::Started { execution_id, pid, .. } if *execution_id == id => Some(*pid),
+                _ => None,
+            })
+        };
+        wait_until(&format!("execution {id} starts"), || pid().is_some()).await;
+        pid().expect("just seen")
+    }
+
+    /// What holds for every execution that was told to its end.
+    pub(crate) fn check(&self) {
+        let mut by_execution: HashMap<Uuid, Vec<ExecutionEvent>> = HashMap::new();
+        for event in self.all() {
+            by_execution.entry(event.execution_id()).or_default().push(event);
+        }
+        for (id, events) in by_execution {
+            check_order(id, &events);
+            check_lines(&events);
+        }
+    }
+}
+
+/// F27: one terminal event, the last; numbers from 0 without a gap; `queued` before `started` before lines.
+fn check_order(id: Uuid, events: &[ExecutionEvent]) {
+    let sequences: Vec<u64> = events.iter().map(ExecutionEvent::sequence).collect();
+    let expected: Vec<u64> = (0..events.len() as u64).collect();
+    assert_eq!(sequences, expected, "execution {id}: the sequence has gaps or jumps: {events:#?}");
+    let terminal = events.iter().filter(|event| event.is_terminal()).count();
+    assert_eq!(terminal, 1, "execution {id} has {terminal} terminal events: {events:#?}");
+    assert!(
+        events.last().is_some_and(ExecutionEvent::is_terminal),
+        "execution {id} goes on after its end: {events:#?}"
+    );
+    let stages: Vec<u8> = events.iter().map(stage).collect();
+    assert!(stages.is_sorted(), "execution {id}: events are out of order: {events:#?}");
+    assert!(stages.iter().filter(|stage| **stage == 1).count() <= 1, "execution {id} started twice: {events:#?}");
+}
+
+fn stage(event: &ExecutionEvent) -> u8 {
+    match event {
+        ExecutionEvent::Queued { .. } => 0,
+        ExecutionEvent::Started { .. } => 1,
+        ExecutionEvent::Stdout(_) | ExecutionEvent::Stderr(_) => 2,
+        _ => 3,
+    }
+}
+
+/// The pieces make up the output of the result: each line once, none missing, none invented.
+fn check_lines(events: &[ExecutionEvent]) {
+    let Some(result) = events.last().and_then(result_of) else { return };
+    if !events.iter().any(|event| stage(event) == 2) {
+        return;
+    }
+    for (stream, text, truncated) in [
+        (Stream::Stdout, &result.stdout, result.stdout_truncated),
+        (Stream::Stderr, &result.stderr, result.stderr_truncated),
+    ] {
+        let Ok(text) = std::str::from_utf8(text.raw()) else { continue };
+        if truncated {
+            continue;
+        }
+        let pieces: Vec<OutputLine> = events.iter().filter_map(|event| piece_of(event, stream)).collect();
+        assert_eq!(joined(&pieces), lines_of(text), "the lines of {stream:?} are not what the command wrote");
+    }
+}
+
+pub(crate) fn result_of(event: &ExecutionEvent) -> Option<Arc<ExecutionResult>> {
+    match event {
+        ExecutionEvent::Completed(end)
+        | ExecutionEvent::Failed(end)
+        | ExecutionEvent::Cancelled(end)
+        | ExecutionEvent::Timeout(end) => Some(Arc::clone(&end.result)),
+        _ => None,
+    }
+}
+
+fn piece_of(event: &ExecutionEvent, of: Stream) -> Option<OutputLine> {
+    match (event, of) {
+        (ExecutionEvent::Stdout(line), Stream::Stdout) | (ExecutionEvent::Stderr(line), Stream::Stderr) => {
+            Some(line.clone())
+        }
+        _ => None,
+    }
+}
+
+/// A line is its pieces up to the first that is neither `partial` nor `continued`.
+fn joined(pieces: &[OutputLine]) -> Vec<String> {
+    let lines = pieces.split_inclusive(|piece| !piece.partial && !piece.continued);
+    lines.map(|line| line.iter().map(|piece| piece.line.as_str()).collect()).collect()
+}
+
+/// The lines of a whole text: ended by `\n`, `\r\n` or a lone `\r`.
+pub(crate) fn lines_of(text: &str) -> Vec<String> {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    if lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
+    lines
+}
