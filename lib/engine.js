@@ -8,6 +8,8 @@ const native = require('./native.js');
 const { Outcome } = require('./result.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
+/** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
+/** @typedef {InstanceType<typeof import('./stream.js').EventQueue>} Queue */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
@@ -22,8 +24,8 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
  * @typedef {object} Live
  * @property {string} id
  * @property {number} handle
- * @property {((outcome: Outcome) => void)[]} waiters
- * @property {EventQueue | undefined} queue
+ * @property {((outcome: ResultOutcome) => void)[]} waiters
+ * @property {Queue | undefined} queue
  * @property {(() => void) | undefined} forgetSignal
  */
 
@@ -42,7 +44,7 @@ class ExecutionEngine extends Listeners {
   #lastHandle = 0;
   #keepsAlive = true;
   /** @type {NodeJS.Timeout | undefined} */ #keepAlive;
-  /** @type {Readonly<any>} */ #config;
+  /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {import('./events.js').Consumer<Live>} */ #consumer;
 
   /** @param {ExecutionConfig | null} [config] */
@@ -50,7 +52,10 @@ class ExecutionEngine extends Listeners {
     super();
     // Weak: what the addon holds must not keep an engine that nobody uses.
     const self = new WeakRef(this);
-    const wake = () => self.deref()?.#drain();
+    const wake = () => {
+      const engine = self.deref();
+      if (engine) engine.#drain();
+    };
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(config, wake), config);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
@@ -191,8 +196,7 @@ class ExecutionEngine extends Listeners {
 
   /** @returns {import('../index.js').ResolvedConfig} */
   get config() {
-    this.#config ??= Object.freeze(this.#native.config());
-    return this.#config;
+    return (this.#config ??= /** @type {any} */ (Object.freeze(this.#native.config())));
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */
@@ -318,7 +322,7 @@ class ExecutionEngine extends Listeners {
 
 /**
  * @param {Live} live
- * @returns {Promise<Outcome>}
+ * @returns {Promise<ResultOutcome>}
  */
 function settled(live) {
   return new Promise((resolve) => live.waiters.push(resolve));

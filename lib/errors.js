@@ -23,6 +23,7 @@ class ExecutionError extends Error {
     }
   }
 
+  /** @override */
   get name() {
     return /** @type {const} */ ('ExecutionError');
   }

@@ -5,6 +5,7 @@ const { Outcome } = require('./result.js');
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent} OutputEvent */
 /** @typedef {import('../index.js').EndEvent} EndEvent */
+/** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {{ text: string, numbers: Float64Array }} Batch */
 
 /**
@@ -15,7 +16,7 @@ const { Outcome } = require('./result.js');
  * @property {(handle: number) => E | undefined} find The execution of a handle, if anybody is interested in it.
  * @property {(execution: E, event: ExecutionEvent) => void} event
  * @property {(execution: E, events: OutputEvent[]) => void} lines The lines of one read.
- * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => Outcome) => void} end
+ * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => ResultOutcome) => void} end
  * @property {(position: number) => object} outcome The addon's result at a position of the batch.
  * @property {(execution: E) => string} id
  */
@@ -80,7 +81,7 @@ function readBatch({ text, numbers }, consumer) {
         const type = ENDED[/** @type {4 | 5 | 6 | 7} */ (kind)];
         const position = next();
         if (execution === undefined) break;
-        /** @type {Outcome | undefined} */
+        /** @type {ResultOutcome | undefined} */
         let outcome;
         const getOutcome = () => (outcome ??= new Outcome(consumer.outcome(position)));
         consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, getOutcome()), getOutcome);
@@ -104,7 +105,7 @@ function flag(event, flags) {
  * @param {string} executionId
  * @param {Date} timestamp
  * @param {number} sequence
- * @param {Outcome} outcome
+ * @param {ResultOutcome} outcome
  * @returns {EndEvent}
  */
 function endEvent(type, executionId, timestamp, sequence, outcome) {
