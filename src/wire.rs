@@ -101,3 +101,83 @@ impl Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Command;
+
+    fn refused(json: &str, case: Case) -> Invalid {
+        request(&parse_json(json).unwrap(), case).unwrap_err()
+    }
+
+    #[test]
+    fn each_refusal_names_the_field_the_type_and_the_mend() {
+        let table = [
+            (r#"{"comand": {}}"#, "comand", "did you mean `command`?"),
+            (
+                r#"{"working_dir": "/", "command": {"type": "exec", "program": "a"}}"#,
+                "working_dir",
+                "did you mean `workingDir`?",
+            ),
+            (r"{}", "command", "it is missing"),
+            (r#"{"command": "ls"}"#, "command", "it is a string (\"ls\"): give an object"),
+            (r#"{"command": {"type": "exec"}}"#, "command.program", "it is missing: give a string"),
+            (
+                r#"{"command": {"type": "exek", "program": "a"}}"#,
+                "command.type",
+                "give \"shell\", \"exec\", \"script\" or \"aws_cli\"",
+            ),
+            (
+                r#"{"command": {"type": "exec", "program": "a", "args": ["b", 1]}}"#,
+                "command.args[1]",
+                "it is a number (1): give a string",
+            ),
+            (r#"{"command": {"type": "exec", "program": "a", "shell": "b"}}"#, "command.shell", "unknown field"),
+            (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": -1}"#, "timeoutMs", "it is a number (-1)"),
+            (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 1.5}"#, "timeoutMs", "give a whole number"),
+            (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 9007199254740993}"#, "timeoutMs", "2^53"),
+            (r#"{"command": {"type": "exec", "program": "a"}, "id": "x"}"#, "id", "is not a UUID"),
+            (r#"{"command": {"type": "exec", "program": "a"}, "env": {"A B": 1}}"#, "env[\"A B\"]", "give a string"),
+            (
+                r#"{"command": {"type": "exec", "program": "a"}, "metadata": {"label": 1}}"#,
+                "metadata.label",
+                "give a string",
+            ),
+        ];
+        for (json, field, hint) in table {
+            let invalid = refused(json, Case::Camel);
+            assert_eq!(invalid.field, field, "{json}");
+            assert!(invalid.problem.contains(hint), "{json}: {}", invalid.problem);
+        }
+    }
+
+    #[test]
+    fn null_means_absent_and_the_wire_form_is_snake_case() {
+        let json = r#"{"id": null, "command": {"type": "script", "path": "a.sh", "interpreter": null},
+            "working_dir": "/tmp", "timeout_ms": 5, "env": null, "output_log_path": null,
+            "metadata": {"conversation_id": "c", "deep": [1, 2.5, {"a": null}]}}"#;
+        let ParsedRequest { request, has_id } = request(&parse_json(json).unwrap(), Case::Snake).unwrap();
+        assert!(!has_id);
+        assert_eq!(request.command, Command::Script { path: "a.sh".into(), interpreter: None, args: Vec::new() });
+        assert_eq!(request.timeout_ms, Some(5));
+        assert_eq!(request.metadata.conversation_id.as_deref(), Some("c"));
+        assert_eq!(request.metadata.extra["deep"], serde_json::json!([1, 2.5, {"a": null}]));
+    }
+
+    /// What serde writes is what the wire form reads.
+    #[test]
+    fn a_serialised_request_comes_back() {
+        let sent = crate::types::ExecutionRequest {
+            timeout_ms: Some(7),
+            working_dir: Some("/".into()),
+            env: [("A".to_owned(), "b".to_owned())].into(),
+            ..crate::types::ExecutionRequest::new(Command::Shell { command: "ls".into(), shell: String::new() })
+        };
+        let json = serde_json::to_string(&sent).unwrap();
+        let parsed = request(&parse_json(&json).unwrap(), Case::Snake).unwrap();
+        assert!(parsed.has_id);
+        assert_eq!(parsed.request, sent);
+        assert_eq!(serde_json::from_str::<crate::types::ExecutionRequest>(&json).unwrap(), sent);
+    }
+}

@@ -103,3 +103,70 @@ async fn sleep_or_forever(limit: Option<Duration>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use crate::event::{Credit, LineBatch, SilentSink};
+    use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus, Stream};
+    use crate::{ExecutionConfig, ExecutionEngine};
+
+    use super::*;
+
+    /// Panics inside the supervision, once the child runs.
+    #[derive(Default)]
+    struct Defect {
+        pid: AtomicU32,
+    }
+
+    impl EventSink for Defect {
+        fn wants_lines(&self, _stream: Stream) -> bool {
+            true
+        }
+        fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {
+            panic!("a defect in the middle of the output");
+        }
+        fn event(&self, event: ExecutionEvent) {
+            if let ExecutionEvent::Started { pid, .. } = event {
+                self.pid.store(pid, Relaxed);
+            }
+        }
+    }
+
+    fn shell(line: &str) -> ExecutionRequest {
+        ExecutionRequest::new(Command::Shell { command: line.into(), shell: String::new() })
+    }
+
+    /// F60: a panic in the core ends one execution with `INTERNAL`, with its child; the engine goes on.
+    #[tokio::test]
+    async fn f60_a_panic_costs_one_execution() {
+        let config = ExecutionConfig { max_concurrent_executions: 1, ..ExecutionConfig::default() };
+        let engine = ExecutionEngine::new(config).unwrap();
+        let defect = Arc::new(Defect::default());
+        let options = ExecutionOptions::default;
+        let broken = engine.submit(shell("echo line; exec sleep 600"), options(), defect.clone()).unwrap();
+        let other = engine.submit(shell("echo fine"), options(), Arc::new(SilentSink)).unwrap();
+
+        let result = broken.settled().await;
+        assert_eq!(result.status, ExecutionStatus::Failed);
+        let error = result.error.as_ref().unwrap();
+        assert_eq!(error.code, ErrorCode::Internal);
+        assert!(error.message.contains("a defect in the middle of the output"), "{}", error.message);
+        assert!(result.reason.is_none());
+
+        assert_eq!(other.settled().await.stdout, "fine\n");
+        assert_eq!(engine.available_permits(), 1);
+
+        // The child is killed and reaped, at the latest by the thread that waits for it.
+        let process = format!("/proc/{}", defect.pid.load(Relaxed));
+        assert_ne!(process, "/proc/0", "the child had started");
+        for _ in 0..500 {
+            if !std::path::Path::new(&process).exists() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{process} is still there");
+    }
+}
