@@ -86,6 +86,7 @@ test('cancelAll ends what runs and what waits, and says how many', async (t) => 
   assert.equal(await engine.cancelAll(), 5);
   assert.deepEqual(pids.filter(isAlive), []);
   assert.deepEqual(ids.map((id) => engine.getResult(id).reason), Array(5).fill('cancelled'));
+  assert.deepEqual(ids.slice(2).map((id) => engine.getResult(id).pid), [null, null, null], 'what waited never spawned (F10)');
   assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
 });
 
