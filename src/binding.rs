@@ -30,6 +30,13 @@ pub struct NativeEngine {
     outbox: Arc<Outbox>,
 }
 
+/// Collected, or its thread is going away: what it runs goes too.
+impl Drop for NativeEngine {
+    fn drop(&mut self) {
+        self.engine.kill_now();
+    }
+}
+
 #[napi]
 impl NativeEngine {
     /// `wake` is called, without arguments, when there is something to take.

@@ -351,11 +351,10 @@ impl ExecutionEngine {
     /// How busy the engine is now.
     #[must_use]
     pub fn get_concurrency_metrics(&self) -> ConcurrencyMetrics {
-        let (free, waiting) = self.shared().scheduler.load();
-        let max = self.shared().config.max_concurrent_executions;
+        let (in_use, free, waiting) = self.shared().scheduler.load();
         ConcurrencyMetrics {
-            max_concurrent: max,
-            currently_running: max - free,
+            max_concurrent: self.shared().config.max_concurrent_executions,
+            currently_running: in_use,
             currently_pending: waiting,
             available_slots: free,
         }
@@ -402,6 +401,15 @@ impl ExecutionEngine {
         }
         for record in live {
             record.settled().await;
+        }
+    }
+
+    /// Kills every process group now and takes no more work: for a host that is going away.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js tells when it goes"))]
+    pub(crate) fn kill_now(&self) {
+        self.close();
+        for record in self.ask_all_to_stop(Stop::Shutdown) {
+            record.kill_group();
         }
     }
 

@@ -14,6 +14,7 @@
 //! | `platform` | the operating system: all that is unsafe |
 //! | `command` | a request and a policy become a program, arguments, variables, a directory |
 //! | `process` | a running child and its pipes |
+//! | `guardian` | what kills the trees when the host is gone |
 //! | `output` | bytes become lines and a capped capture |
 //! | `supervise` | the one loop of an execution; the only place that kills |
 //! | `registry`, `scheduler` | records; who runs and who waits |
@@ -29,6 +30,7 @@ mod command;
 mod contain;
 mod engine;
 mod globs;
+mod guardian;
 mod latch;
 mod metrics;
 mod output;
@@ -56,8 +58,8 @@ pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
 pub use types::{
     Command, ConcurrencyMetrics, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata, ExecutionOptions,
-    ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv, Reason, Stdin,
-    Stream, Text,
+    ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv, Leftovers,
+    Reason, Stdin, Stream, Text,
 };
 
 /// Here so that one `use execution_engine::*` is enough to write a request.

@@ -1,8 +1,7 @@
 //! The records of an engine's executions, and how long they stay.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -10,6 +9,7 @@ use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::latch::Latch;
+use crate::platform::Leader;
 use crate::state::Stop;
 use crate::types::{ExecutionFilter, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
@@ -23,7 +23,8 @@ pub(crate) struct Record {
     command: Box<str>,
     label: Option<Box<str>>,
     created_at: DateTime<Utc>,
-    running: AtomicBool,
+    /// Set once it runs.
+    leader: OnceLock<Weak<Leader>>,
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
@@ -39,7 +40,7 @@ impl Record {
             command: command.into(),
             label: label.map(Into::into),
             created_at,
-            running: AtomicBool::new(false),
+            leader: OnceLock::new(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
             settled: Latch::new(),
@@ -53,7 +54,7 @@ impl Record {
     pub(crate) fn status(&self) -> ExecutionStatus {
         match self.result.get() {
             Some(result) => result.status,
-            None if self.running.load(Ordering::Acquire) => ExecutionStatus::Running,
+            None if self.leader.get().is_some() => ExecutionStatus::Running,
             None => ExecutionStatus::Pending,
         }
     }
@@ -66,8 +67,15 @@ impl Record {
         &self.stop
     }
 
-    pub(crate) fn set_running(&self) {
-        self.running.store(true, Ordering::Release);
+    pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
+        let _ = self.leader.set(Arc::downgrade(leader));
+    }
+
+    /// Kills the process group now, without waiting for anything: for a host that is going away.
+    pub(crate) fn kill_group(&self) {
+        if let Some(leader) = self.leader.get().and_then(Weak::upgrade) {
+            leader.kill_group();
+        }
     }
 
     /// Releases the waiters.

@@ -32,6 +32,13 @@ where
     handle().spawn(future)
 }
 
+/// Runs a blocking function in the background.
+pub(crate) fn start_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    handle().spawn_blocking(work)
+}
+
 /// Runs a blocking function on a thread of its own kind.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

@@ -145,6 +145,17 @@ pub enum InheritEnv {
     None,
 }
 
+/// What becomes of the background processes that a command leaves behind when it exits by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leftovers {
+    /// They live on: a browser that a command opened is meant to.
+    #[default]
+    Leave,
+    /// They are ended like a cancelled tree, before the execution ends.
+    Kill,
+}
+
 /// What the child reads.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Stdin {
@@ -184,6 +195,8 @@ pub struct ExecutionOptions {
     pub env_allow: Vec<String>,
     /// Globs of names that are removed last, and that a request may not set.
     pub env_deny: Vec<String>,
+    /// What becomes of background processes that outlive their command. Default: they are left alone.
+    pub leftovers: Leftovers,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
     /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
@@ -398,6 +411,33 @@ pub struct Killed {
     pub mechanism: String,
 }
 
+/// A process of an execution at the moment a time was up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessDiagnosis {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent's id.
+    pub parent: i32,
+    /// Its program and arguments.
+    pub command: String,
+    /// As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped.
+    pub state: String,
+    /// Milliseconds of processor time so far.
+    pub cpu_ms: f64,
+    /// `stdin` or `terminal`, when it is blocked reading that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+}
+
+/// What an execution was doing when its time was up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Milliseconds since its last output, or since its start.
+    pub silent_ms: f64,
+    /// Its processes.
+    pub processes: Vec<ProcessDiagnosis>,
+}
+
 /// Exactly what happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
@@ -446,6 +486,8 @@ pub struct ExecutionResult {
     pub leaked: bool,
     /// What the engine had to end.
     pub killed: Option<Killed>,
+    /// What it was doing when its time was up.
+    pub diagnosis: Option<Diagnosis>,
     /// Milliseconds of processor time in user mode: the command and the children it waited for.
     pub cpu_user_ms: f64,
     /// The same in kernel mode.
@@ -501,6 +543,8 @@ pub struct ExecutionStats {
     pub stderr_bytes: u64,
     /// Lines (pieces) found in the output.
     pub lines: u64,
+    /// Times that a spawn had to wait because the machine had no room for another process.
+    pub backoffs: u64,
 }
 
 /// How busy the engine is now.

@@ -79,6 +79,7 @@ fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
 pub(super) fn camel_json(data: &impl Serialize) -> Json {
     fn rename(json: Json) -> Json {
         match json {
+            Json::Array(items) => items.into_iter().map(rename).collect::<Vec<_>>().into(),
             Json::Object(entries) => entries
                 .into_iter()
                 .map(|(key, value)| (camel(&key), rename(value)))
@@ -124,6 +125,9 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
         told.set("pids", killed.pids.clone())?;
         told.set("mechanism", killed.mechanism.as_str())?;
         object.set("killed", told)?;
+    }
+    if let Some(diagnosis) = &result.diagnosis {
+        object.set("diagnosis", camel_json(diagnosis))?;
     }
     object.set("cpuUserMs", result.cpu_user_ms)?;
     object.set("cpuSystemMs", result.cpu_system_ms)?;

@@ -38,6 +38,9 @@ impl EventHandler for LoggingEventHandler {
             ExecutionEvent::Started { execution_id, command, pid, .. } => {
                 tracing::info!(%execution_id, command, pid, "started");
             }
+            ExecutionEvent::Degraded { execution_id, message, .. } => {
+                tracing::warn!(%execution_id, message, "degraded");
+            }
             ExecutionEvent::Stdout(line) => {
                 tracing::debug!(execution_id = %line.execution_id, bytes = line.line.len(), "stdout");
             }
