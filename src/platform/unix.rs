@@ -13,6 +13,7 @@ pub(crate) use self::tree::Round;
 mod cgroup;
 mod leader;
 mod lifeline;
+mod pidfd;
 mod procs;
 mod spawn;
 mod tree;

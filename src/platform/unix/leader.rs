@@ -1,7 +1,7 @@
 //! The first process of a tree: its exit is seen without reaping it, and no signal is sent after it was reaped.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use libc::pid_t;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::pidfd;
 use super::tree::{Round, Tree};
 use crate::latch::Latch;
 use crate::platform::{Exit, ProcessInfo};
@@ -34,7 +35,7 @@ enum Watch {
 impl Leader {
     /// Takes a child that was just spawned into its own session. Must be called within the runtime.
     pub(super) fn new(pid: pid_t, tag: Vec<u8>) -> Self {
-        let watch = open_pidfd(pid)
+        let watch = pidfd::open(pid)
             // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives, and the `AsyncFd` owns it.
             .and_then(|fd| unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into))
             .map_or_else(|_| Watch::Thread(wait_on_a_thread(pid)), Watch::Descriptor);
@@ -175,38 +176,6 @@ fn duration(time: libc::timeval) -> Duration {
     // Below a million by definition; its type differs between systems.
     let micros = u32::try_from(time.tv_usec).unwrap_or(0);
     Duration::new(seconds, micros * 1_000)
-}
-
-/// A descriptor that stays this process, whatever becomes of its number.
-#[cfg(target_os = "linux")]
-pub(super) fn open_pidfd(pid: pid_t) -> io::Result<OwnedFd> {
-    // SAFETY: no memory is involved; the result is checked.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: fresh and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn open_pidfd(_pid: pid_t) -> io::Result<OwnedFd> {
-    Err(io::Error::from(io::ErrorKind::Unsupported))
-}
-
-#[cfg(target_os = "linux")]
-pub(super) fn signal_pidfd(fd: &OwnedFd, signal: i32) -> io::Result<()> {
-    // SAFETY: a descriptor that lives; a null siginfo is allowed.
-    let done = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0)
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn signal_pidfd(_fd: &OwnedFd, _signal: i32) -> io::Result<()> {
-    Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
 /// For systems without process descriptors: a thread waits for the exit and leaves the reaping to us.

@@ -1,7 +1,7 @@
 //! The guardian's process and what it shares with us: a pipe that ends when the host does, and a table of what to kill.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,7 +121,7 @@ fn unnamed_file() -> io::Result<OwnedFd> {
     let fd = unsafe { libc::syscall(libc::SYS_memfd_create, c"escher-guardian".as_ptr(), libc::MFD_CLOEXEC) };
     match i32::try_from(fd) {
         // SAFETY: fresh and nobody else's.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        Ok(fd) if fd >= 0 => Ok(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }),
         _ => unlinked_file(),
     }
 }

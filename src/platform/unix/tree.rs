@@ -10,6 +10,7 @@ use std::time::Instant;
 use libc::pid_t;
 
 use super::cgroup;
+use super::pidfd;
 use super::procs::{self, Proc};
 use crate::platform::ProcessInfo;
 
@@ -112,13 +113,13 @@ impl Tree {
 /// Kills a process if it is still the one that was seen. The descriptor pins it: between the look and the signal its
 /// number cannot become somebody else's.
 fn kill_member(seen: &Proc) -> io::Result<()> {
-    let pinned = super::leader::open_pidfd(seen.pid);
+    let pinned = pidfd::open(seen.pid);
     let is_same = procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
     if !is_same {
         return Ok(());
     }
     let done = match &pinned {
-        Ok(fd) => super::leader::signal_pidfd(fd, libc::SIGKILL),
+        Ok(fd) => pidfd::signal(fd, libc::SIGKILL),
         // Without descriptors (Linux before 5.3, other systems) the look just above is the only guard.
         Err(_) => super::leader::kill(seen.pid, libc::SIGKILL),
     };

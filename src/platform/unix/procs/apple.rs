@@ -61,9 +61,8 @@ fn arguments(pid: pid_t) -> Option<Vec<u8>> {
     let mut size = 1024 * 1024;
     let mut buffer = vec![0u8; size];
     // SAFETY: the name has three numbers, the buffer has `size` bytes, and nothing is set.
-    let done = unsafe {
-        libc::sysctl(name.as_mut_ptr(), 3, buffer.as_mut_ptr().cast(), &raw mut size, ptr::null_mut(), 0)
-    };
+    let done =
+        unsafe { libc::sysctl(name.as_mut_ptr(), 3, buffer.as_mut_ptr().cast(), &raw mut size, ptr::null_mut(), 0) };
     buffer.truncate(size);
     (done == 0).then_some(buffer)
 }
