@@ -12,6 +12,8 @@ static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
 /// Threads that may block and that are there from the start.
 const BLOCKING_THREADS: usize = 4;
+/// The most of them: what they do is short, and none of them ever goes.
+const MOST_BLOCKING_THREADS: usize = 16;
 /// Idle threads stay: on a machine that has no room for another one, spawning must still have its own.
 const KEEP_IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
@@ -25,6 +27,7 @@ fn start() -> Runtime {
         .worker_threads(threads)
         .thread_name("escher-engine")
         .thread_keep_alive(KEEP_IDLE)
+        .max_blocking_threads(MOST_BLOCKING_THREADS)
         .enable_all()
         .build()
         .expect("the operating system refuses to start threads");
