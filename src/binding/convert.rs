@@ -25,7 +25,8 @@ fn read_at(value: Unknown<'_>, depth: usize) -> Result<Value> {
         return Err(too_deep());
     }
     Ok(match value.get_type().map_err(of_napi)? {
-        ValueType::Undefined | ValueType::Null => Value::Null,
+        ValueType::Undefined => Value::Undefined,
+        ValueType::Null => Value::Null,
         ValueType::Boolean => Value::Bool(from(value)?),
         ValueType::Number => Value::Number(from(value)?),
         ValueType::String => Value::Text(from(value)?),
@@ -42,7 +43,7 @@ fn read_object(value: Unknown<'_>, depth: usize) -> Result<Value> {
         let array: Array<'_> = from(value)?;
         let items = (0..array.len()).map(|index| {
             let item: Option<Unknown<'_>> = array.get(index).map_err(of_napi)?;
-            item.map_or(Ok(Value::Null), |item| read_at(item, depth + 1))
+            item.map_or(Ok(Value::Undefined), |item| read_at(item, depth + 1))
         });
         return Ok(Value::List(items.collect::<Result<_>>()?));
     }

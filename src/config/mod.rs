@@ -162,7 +162,7 @@ impl ExecutionConfig {
         if self.oversized_output_strategy != OversizedOutputStrategy::TruncateWithWarning {
             return Err(Invalid::new(
                 "oversized_output_strategy",
-                "only \"truncate_with_warning\" is there in this version: leave it out",
+                "only `truncate_with_warning` is there in this version: leave it out",
             ));
         }
         crate::globs::check("env_allow", &self.env_allow)?;

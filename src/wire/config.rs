@@ -33,7 +33,7 @@ const FIELDS: &[&str] = &[
 /// Decodes a configuration; absent fields have their defaults.
 pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Invalid> {
     let default = ExecutionConfig::default();
-    if *value == Value::Null {
+    if value.is_absent() {
         return Ok(default);
     }
     let fields = Fields::open(value, "", "config", case, FIELDS)?;

@@ -25,7 +25,7 @@ const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", 
 
 /// Decodes options; absent ones are the engine's.
 pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Invalid> {
-    if *value == Value::Null {
+    if value.is_absent() {
         return Ok(ExecutionOptions::default());
     }
     let fields = Fields::open(value, "options", "options", case, FIELDS)?;
