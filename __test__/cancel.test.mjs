@@ -98,3 +98,11 @@ test('a cancel resolves although the JavaScript that waits was busy', async (t) 
   await cancelled;
   assert.ok(engine.getResult(id).durationMs < 5_000);
 });
+
+test('cancelAll does not count what has ended, although JavaScript has not heard of it yet', async (t) => {
+  const { engine } = recordedEngine(t);
+  const id = await engine.execute(nothing);
+  const asleep = new Int32Array(new SharedArrayBuffer(4));
+  for (let waits = 0; engine.getStatus(id) !== 'completed' && waits < 100; waits += 1) Atomics.wait(asleep, 0, 0, 50);
+  assert.equal(await engine.cancelAll(), 0);
+});

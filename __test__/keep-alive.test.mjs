@@ -73,7 +73,7 @@ describe('keep-alive', { concurrency: 4 }, () => {
     leftWith(await host(`
       const engine = new ExecutionEngine();
       if (engine.unref() !== engine) throw new Error('unref gives the engine');
-      await engine.execute(programs.forever);
+      await engine.execute(programs.shell('exec sleep 20'));
       process.on('exit', () => console.log('left'));
     `), 'left\n');
   });
@@ -83,7 +83,7 @@ describe('keep-alive', { concurrency: 4 }, () => {
       const engine = new ExecutionEngine();
       engine.on('stdout', () => { console.log('ready'); engine.unref(); });
       engine.on('cancelled', () => console.log('not reached'));
-      await engine.execute(programs.forever);
+      await engine.execute(programs.shell('echo ready; exec sleep 20'));
     `), 'ready\n');
   });
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
-import { file, folder, nothing, shell, untilFile } from './helpers/programs.mjs';
+import { file, folder, forever, nothing, shell, untilFile, untilWritten } from './helpers/programs.mjs';
 
 test('an engine is an EventEmitter', async (t) => {
   const engine = newEngine(t);
@@ -38,7 +38,6 @@ test('a listener that comes late sees in the sequence that it missed something',
   const dir = folder(t);
   const [ready, go] = [path.join(dir, 'ready'), path.join(dir, 'go')];
   const id = await engine.execute(shell('echo one; echo two; echo > "$READY"; while [ ! -e "$GO" ]; do sleep 0.01; done; echo three', { env: { READY: ready, GO: go } }));
-  const { untilWritten } = await import('./helpers/programs.mjs');
   await untilWritten(ready);
   await new Promise((resolve) => setTimeout(resolve, 100));
   const seen = [];
@@ -103,4 +102,38 @@ test('an async listener is not waited for', async (t) => {
   const engine = newEngine(t);
   engine.on('stdout', () => new Promise(() => {}));
   assert.equal((await engine.run(shell('echo a; echo b'))).stdout, 'a\nb\n');
+});
+
+test('each type is heard by one who listens to nothing else', async (t) => {
+  const provoke = {
+    queued: async (engine) => {
+      const first = await engine.execute(forever);
+      const second = engine.run(nothing);
+      await engine.cancel(first);
+      await second;
+    },
+    started: (engine) => engine.run(nothing),
+    stdout: (engine) => engine.run(shell('echo out; echo err >&2')),
+    stderr: (engine) => engine.run(shell('echo out; echo err >&2')),
+    completed: (engine) => engine.run(nothing),
+    failed: (engine) => engine.run(shell('exit 1')),
+    cancelled: (engine) => engine.run(nothing, { signal: AbortSignal.abort() }),
+    timeout: (engine) => engine.run(shell('exec sleep 100', { timeoutMs: 20 })),
+  };
+  for (const [type, action] of Object.entries(provoke)) {
+    const engine = newEngine(t, { maxConcurrentExecutions: 1 });
+    const heard = [];
+    engine.on(type, (event) => heard.push(event.type));
+    await action(engine);
+    assert.deepEqual(heard, [type]);
+  }
+});
+
+test('a listener to some sees gaps only where others are', async (t) => {
+  const engine = newEngine(t);
+  const heard = [];
+  engine.on('stdout', (event) => heard.push(event.sequence));
+  engine.on('completed', (event) => heard.push(event.sequence));
+  await engine.run(shell('echo 1; echo 2; echo err >&2'), { mergeOutput: true });
+  assert.deepEqual(heard, [1, 2, 3, 4]);
 });

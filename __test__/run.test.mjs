@@ -91,3 +91,26 @@ test('processor time is that of the command', async (t) => {
   const result = await engine.run(nodeProgram('const end = process.cpuUsage().user + 200_000; while (process.cpuUsage().user < end);'));
   assert.ok(result.cpuUserMs >= 150 && result.cpuUserMs < 5_000, `cpuUserMs is ${result.cpuUserMs}`);
 });
+
+test('the duration is from spawn to the end: no shorter than the processor time of the command', async (t) => {
+  const { engine } = recordedEngine(t);
+  let [duration, processor] = [0, 0];
+  for (let round = 0; round < 30; round += 1) {
+    const { durationMs, cpuUserMs, cpuSystemMs } = await engine.run(nothing);
+    duration += durationMs;
+    processor += cpuUserMs + cpuSystemMs;
+  }
+  assert.ok(duration >= processor / 2, `30 commands took ${duration} ms, of which ${processor} ms on a processor`);
+});
+
+test('a request is taken when it is given: a later change of it is not seen', async (t) => {
+  const { engine } = recordedEngine(t);
+  const request = { ...shell('echo "$A"', { env: { A: 'before' }, metadata: { tags: ['before'] } }) };
+  const run = engine.run(request);
+  request.command.command = 'echo changed';
+  request.env.A = 'after';
+  request.metadata.tags[0] = 'after';
+  const { stdout, metadata } = await run;
+  assert.equal(stdout, 'before\n');
+  assert.deepEqual(metadata, { tags: ['before'] });
+});

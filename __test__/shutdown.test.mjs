@@ -4,7 +4,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { failure, refusal } from './helpers/outcomes.mjs';
+import { failure } from './helpers/outcomes.mjs';
 import { file, folder, forever, isAlive, nothing, shell, stubborn, untilFile } from './helpers/programs.mjs';
 
 test('what runs and what waits ends as cancelled, reason shutdown; waiters resolve', async (t) => {
@@ -86,10 +86,18 @@ test('await using: the end of a scope is a shutdown', async (t) => {
 
 test('a bad grace is refused, and the engine goes on', async (t) => {
   const { engine } = recordedEngine(t);
-  for (const graceMs of [-1, NaN, Infinity, 1.5, '1', true, {}, 2 ** 53]) {
-    await refusal(() => engine.shutdown({ graceMs }), 'INVALID_REQUEST', 'graceMs', graceMs);
+  for (const graceMs of [-1, NaN, Infinity, 1.5, '1', true, 1n, {}, [], () => {}, Symbol('s'), 2 ** 53]) {
+    const error = await failure(() => engine.shutdown({ graceMs }), 'INVALID_REQUEST');
+    assert.match(error.field, /^(options\.)?graceMs$/);
+    assert.match(error.message, /graceMs/);
   }
-  await failure(() => engine.shutdown({ grace: 1 }), 'INVALID_REQUEST');
-  await failure(() => engine.shutdown(5), 'INVALID_REQUEST');
   assert.equal((await engine.run(nothing)).status, 'completed');
+});
+
+test('an option that shutdown does not know is refused, not ignored', async (t) => {
+  const { engine } = recordedEngine(t);
+  const error = await failure(() => engine.shutdown({ grace: 1_000 }), 'INVALID_REQUEST');
+  assert.match(error.message, /did you mean `graceMs`/);
+  for (const options of [5, 'soon', true, [], () => {}]) await failure(() => engine.shutdown(options), 'INVALID_REQUEST');
+  assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
 });

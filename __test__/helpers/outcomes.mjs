@@ -43,23 +43,28 @@ function describe(value) {
   }
 }
 
-/** The error of a refused value: it names the field, what the value was, and says more than that. */
+/** The error of a refused value: it names the field and what the value was, and says how to mend it. */
 export async function refusal(action, code, field, value) {
   const error = await failure(action, code);
   assert.equal(error.field, field, error.message);
-  assert.ok(error.message.includes(field), `the message names the field ${field}: ${error.message}`);
-  const words = kindOf(value);
+  const prefix = code === 'INVALID_CONFIG' ? 'invalid config' : 'invalid request';
+  assert.ok(error.message.startsWith(`${prefix}: ${field}: `), `the message begins with the field ${field}: ${error.message}`);
+  const words = wordsFor(value);
   assert.ok(words.some((word) => error.message.includes(word)), `the message says that it got ${words.join(' or ')}: ${error.message}`);
+  assert.match(error.message, /: (give|ask|leave|remove|say|put|use|encode|did you mean|lower|correct)\b/, 'the message says how to mend it');
   return error;
 }
 
 /** The words that may name what a value is. */
-function kindOf(value) {
-  if (value === null) return ['null'];
-  if (Array.isArray(value)) return ['array'];
-  if (typeof value === 'number') return [String(value), 'number'];
-  if (typeof value === 'string') return [JSON.stringify(value), value === '' ? 'empty' : value, 'string'];
-  if (typeof value === 'boolean') return [String(value), 'boolean'];
-  if (typeof value === 'bigint') return ['bigint', 'BigInt'];
-  return [typeof value];
+function wordsFor(value) {
+  if (value === null || value === undefined) return ['null', 'undefined', 'missing'];
+  if (Array.isArray(value)) return ['an array', 'an object'];
+  if (typeof value === 'number') return ['a number', String(value)];
+  if (typeof value === 'string') return ['a string', JSON.stringify(value), 'empty', 'NUL'];
+  if (typeof value === 'boolean') return ['a boolean'];
+  if (typeof value === 'bigint') return ['a bigint'];
+  if (value instanceof Uint8Array) return ['a byte array', 'an object'];
+  if (value instanceof Date) return ['a Date', 'an object'];
+  if (typeof value === 'object') return ['an object', 'a typed array', `a ${value.constructor?.name}`];
+  return [`a ${typeof value}`];
 }

@@ -29,7 +29,7 @@ pub(crate) fn script(path: impl Into<PathBuf>) -> ExecutionRequest {
 
 /// `true`: the shortest life a child can have.
 pub(crate) fn brief() -> ExecutionRequest {
-    exec::<&str>("/bin/true", &[])
+    exec::<&str>("true", &[])
 }
 
 /// A child that stays until it is ended.
@@ -44,7 +44,7 @@ pub(crate) fn endless_after(trap: &str) -> ExecutionRequest {
 
 /// A child that leaves a file and is done: who looks for the file knows whether it ever ran.
 pub(crate) fn leaves(marker: &Path) -> ExecutionRequest {
-    exec("/usr/bin/touch", &[marker.to_str().expect("test paths are UTF-8")])
+    exec("touch", &[marker.to_str().expect("test paths are UTF-8")])
 }
 
 /// A child that says `ready` and stays until the file is there. It notices an end of the test too.

@@ -78,11 +78,19 @@ const ALONE: &str = "ESCHER_TEST_ALONE";
 ///
 /// The test binary runs itself again for this one test; the body's name is the test's.
 pub(crate) fn alone<F: FnOnce()>(body: F) {
-    let test = own_name::<F>();
+    alone_after(|_| (), body);
+}
+
+/// [`alone`], with something done to the command that starts that process.
+pub(crate) fn alone_after<F: FnOnce()>(prepare: impl FnOnce(&mut process::Command), body: F) {
     if is_alone() {
         return body();
     }
-    run_again(process::Command::new(std::env::current_exe().expect("the test binary")), &test);
+    let test = own_name::<F>();
+    let mut again = process::Command::new(std::env::current_exe().expect("the test binary"));
+    again.args([&test, "--exact", "--nocapture", "--test-threads=1"]);
+    prepare(&mut again);
+    assert_passes(again, &test);
 }
 
 pub(crate) fn is_alone() -> bool {
@@ -96,10 +104,9 @@ pub(crate) fn own_name<F>() -> String {
     name.split_once("::").expect("a test is in a crate").1.to_owned()
 }
 
-/// Runs one test again through `command`, and fails as it fails.
-pub(crate) fn run_again(mut command: process::Command, test: &str) {
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(ALONE, "1");
-    let output = command.output().expect("the test binary runs");
+/// Runs a command that runs one test again, and fails as that fails.
+pub(crate) fn assert_passes(mut again: process::Command, test: &str) {
+    let output = again.env(ALONE, "1").output().expect("the test binary runs");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("1 passed"), "in a process of its own, {test} says:\n{said}");
 }

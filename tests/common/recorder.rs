@@ -97,7 +97,8 @@ fn check_order(id: Uuid, events: &[ExecutionEvent]) {
     );
     let stages: Vec<u8> = events.iter().map(stage).collect();
     assert!(stages.is_sorted(), "execution {id}: events are out of order: {events:#?}");
-    assert!(stages.iter().filter(|stage| **stage == 1).count() <= 1, "execution {id} started twice: {events:#?}");
+    let started = events.iter().filter(|event| matches!(event, ExecutionEvent::Started { .. })).count();
+    assert!(started <= 1, "execution {id} started twice: {events:#?}");
 }
 
 fn stage(event: &ExecutionEvent) -> u8 {

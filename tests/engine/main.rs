@@ -1,8 +1,52 @@
-//! The behaviour of the engine, seen from its public API: one behaviour a file. `F..` are the cases of FAULTS.md.
+//! The behaviour of the engine, seen from its public API: one behaviour a file. `f..` are the cases of `FAULTS.md`.
 //!
 //! All of them are one program: it is linked once, and a test that needs a process of its own starts it again.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+// The tree of a command, and how it ends.
+mod cancel_race;
+mod cancel_twice;
+mod cancel_while_queued;
+mod exit_at_timeout;
+mod grandchildren;
+mod held_pipe;
+mod ignored_sigterm;
+mod stopped_child;
+mod timeouts;
+mod zombies;
+
+// What a command says.
+mod closed_output;
+mod floods;
+mod handlers;
+mod line_ends;
+mod odd_bytes;
+mod output_cap;
+
+// How a command starts.
+mod arguments;
+mod aws;
+mod descriptors;
+mod environment;
+mod invalid_requests;
+mod not_executable;
+mod not_found;
 mod program_lookup;
+mod scripts;
+mod shells;
+mod signals;
+mod stdin;
+mod terminal;
+mod working_dir;
+
+// The engine around it.
+mod at_the_limit;
+mod blocked_host;
+mod config;
+mod global;
+mod limit;
+mod records;
+mod results;
+mod shutdown;

@@ -1,0 +1,83 @@
+// An engine that nobody holds goes; one that works stays (F55).
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { host } from './helpers/hosts.mjs';
+
+const COLLECT = `
+  const collected = async (reference) => {
+    for (let round = 0; round < 100 && reference.deref(); round += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      globalThis.gc();
+    }
+    return reference.deref() === undefined;
+  };
+`;
+
+test('an idle engine is collected, also one that has worked and one with listeners', async () => {
+  const { code, stdout, stderr } = await host(`${COLLECT}
+    const idle = () => new WeakRef(new ExecutionEngine());
+    const worked = async () => {
+      const engine = new ExecutionEngine();
+      engine.on('event', () => {});
+      await engine.run(programs.shell('echo hi'));
+      return new WeakRef(engine);
+    };
+    console.log(await collected(idle()), await collected(await worked()));
+  `, { flags: ['--expose-gc'] });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true\n', stderr: '' });
+});
+
+test('an engine with work is not collected: its events come', async () => {
+  const { code, stdout, stderr } = await host(`${COLLECT}
+    let ended;
+    const over = new Promise((resolve) => { ended = resolve; });
+    const start = () => {
+      const engine = new ExecutionEngine();
+      engine.on('completed', (event) => ended(event.result.stdout));
+      engine.execute(programs.shell('sleep 0.5; echo done'));
+      return new WeakRef(engine);
+    };
+    const reference = start();
+    for (let round = 0; round < 20; round += 1) { globalThis.gc(); await new Promise((resolve) => setTimeout(resolve, 10)); }
+    console.log(reference.deref() !== undefined, (await over).trim());
+  `, { flags: ['--expose-gc'] });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true done\n', stderr: '' });
+});
+
+test('an engine with work that was unref\'d may be collected, and ends its trees then', async () => {
+  const { code, stdout, stderr } = await host(`${COLLECT}
+    const alive = setInterval(() => {}, 1_000);
+    const start = async () => {
+      const engine = new ExecutionEngine().unref();
+      const started = new Promise((resolve) => engine.once('started', resolve));
+      await engine.execute(programs.forever);
+      const { pid } = await started;
+      return { pid, reference: new WeakRef(engine) };
+    };
+    const { pid, reference } = await start();
+    console.log(programs.isAlive(pid), await collected(reference));
+    await programs.until(() => !programs.isAlive(pid), 'its tree is gone');
+    console.log(programs.isAlive(pid));
+    clearInterval(alive);
+  `, { flags: ['--expose-gc'] });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true\nfalse\n', stderr: '' });
+});
+
+test('a thousand engines cost nothing for long', async () => {
+  const { code, stdout, stderr } = await host(`
+    import { readdirSync } from 'node:fs';
+    const count = () => (process.platform === 'linux' ? [readdirSync('/proc/self/fd').length, readdirSync('/proc/self/task').length] : [0, 0]);
+    const round = async (engines) => {
+      for (let index = 0; index < engines; index += 1) await new ExecutionEngine().run(programs.nothing);
+      for (let turn = 0; turn < 20; turn += 1) { globalThis.gc(); await new Promise((resolve) => setTimeout(resolve, 5)); }
+    };
+    await round(200);
+    const [[fds, threads], rss] = [count(), process.memoryUsage.rss()];
+    await round(1_000);
+    const [fdsNow, threadsNow] = count();
+    const growth = (process.memoryUsage.rss() - rss) / 1024 / 1024;
+    console.log(fdsNow <= fds + 2, threadsNow <= threads + 2, growth < 16 || growth);
+  `, { flags: ['--expose-gc'] });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true true\n', stderr: '' });
+});

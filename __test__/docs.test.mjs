@@ -1,0 +1,206 @@
+// The documentation says what is so: its examples run, its links lead somewhere, and it leaves nothing out.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+import { ExecutionEngine } from '../index.js';
+import { newEngine } from './helpers/engine.mjs';
+import { nothing } from './helpers/programs.mjs';
+import { Workshop, anchors, blocks, commands, isShown, links, members, page, pages, root, table, typeNames, union } from './helpers/snippets.mjs';
+
+const everyBlock = pages().flatMap(blocks);
+
+/** The commands that pages may show, and who runs them. */
+const COMMANDS = new Map([
+  ['npm install', '.ci/run, as npm ci'],
+  ['npm test', '.ci/run'],
+  ['npm test -- --list', 'this file'],
+  ['npm run bench', 'people: it takes minutes'],
+  ['npm run build', 'npm test: its step build'],
+  ['npm test -- --only rust', 'npm test: its step rust'],
+  ['npm test -- --only js', 'npm test: its step js'],
+  ['node --test __test__/run.test.mjs', 'npm test: its step js'],
+  ['cargo test --test engine timeouts', 'npm test: its step rust'],
+  ['node examples/node-caller.ts', '.ci/run, and this file'],
+]);
+/** Those that this file runs, as Node.js arguments. */
+const RUN_HERE = ['examples/node-caller.ts', 'scripts/test.mjs --list'];
+
+/** What a block may be; the others are for the reader's eyes, and a compiler or a test has them elsewhere. */
+const LANGUAGES = ['js', 'mjs', 'cjs', 'ts', 'rust', 'sh', 'text', 'toml'];
+
+test('every block says its language', () => {
+  for (const { at, language } of everyBlock) assert.ok(LANGUAGES.includes(language), `${at}: ${language || 'no language'}`);
+});
+
+describe('examples', { concurrency: 2 }, () => {
+  const workshop = new Workshop();
+  const examples = everyBlock.filter(Workshop.takes);
+  let compiled;
+  before(() => {
+    for (const block of examples) workshop.add(block);
+    compiled = workshop.compile();
+  });
+  after(() => workshop.close());
+
+  test('have the right types', async () => assert.equal(await compiled, ''));
+
+  for (const block of examples) {
+    test(block.at, async () => {
+      await compiled;
+      const { code, signal, stdout, stderr } = await workshop.run(block);
+      assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+      if (block.output !== undefined) assert.ok(isShown(block.output, stdout), `it printed\n${stdout}\nand the page shows\n${block.output}`);
+    });
+  }
+
+  for (const args of RUN_HERE) {
+    test(args, async () => {
+      const { code, signal, stderr } = await workshop.runOwn(...args.split(' '));
+      assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
+    });
+  }
+});
+
+test('every command is one that somebody runs', () => {
+  for (const block of everyBlock.filter(({ language }) => language === 'sh')) {
+    for (const command of commands(block)) assert.ok(COMMANDS.has(command), `${block.at}: nobody runs ${JSON.stringify(command)}`);
+  }
+});
+
+test('every link leads somewhere', () => {
+  for (const one of pages()) {
+    for (const { target, file, anchor } of links(one)) {
+      assert.ok(existsSync(path.join(root, file)), `${one.name}: there is no ${target}`);
+      if (anchor !== undefined) assert.ok(anchors(page(file)).includes(anchor), `${one.name}: ${target} has no such heading`);
+    }
+  }
+});
+
+test('every page is linked to from the front page', () => {
+  const targets = links(page('README.md')).map(({ file }) => file);
+  for (const { name } of pages()) if (name !== 'README.md') assert.ok(targets.includes(name), name);
+});
+
+describe('nothing is left out', () => {
+  const says = (name, word) => has(name, word, new RegExp(`\`${word}\\b`));
+  const headed = (name, word) => has(name, word, new RegExp(`^##+ .*\\b${word}\\b`, 'm'));
+  const has = (name, word, pattern) => assert.ok(pattern.test(page(name).text), `${name} says nothing of ${word}`);
+
+  test('error codes', () => {
+    for (const code of union('ErrorCode')) headed('docs/error-handling.md', code);
+  });
+
+  test('methods', () => {
+    for (const member of members('ExecutionEngine')) headed('docs/api.md', member);
+  });
+
+  test('events', () => {
+    for (const event of members('ExecutionEvents')) says('docs/api.md', event);
+  });
+
+  test('types', () => {
+    for (const name of typeNames()) has('docs/types.md', name, new RegExp(`(\`|^## )${name}\\b`, 'm'));
+    for (const word of [...union('ExecutionStatus'), ...union('Reason'), ...union('InheritEnv')]) says('docs/types.md', `'?${word}`);
+  });
+
+  for (const name of ['ExecutionConfig', 'ExecutionOptions']) {
+    test(`fields of ${name}, and none that are not there`, () => {
+      const rows = table(page('docs/configuration.md'), `## ${name}`);
+      assert.deepEqual(rows.map((row) => bare(row.Field)).sort(), members(name).sort());
+    });
+  }
+
+  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'ConcurrencyMetrics', 'ExecutionError'];
+  for (const name of described) {
+    test(`fields of ${name}, and none that are not there`, () => {
+      const rows = table(page('docs/types.md'), `## ${name}`);
+      assert.deepEqual(rows.flatMap((row) => row.Field.split(', ').map(bare)).sort(), members(name).sort());
+    });
+  }
+
+  test('rooms', () => {
+    const rooms = readdirSync(path.join(root, 'src')).map((name) => name.replace(/\.rs$/, ''));
+    const told = table(page('docs/architecture.md'), '## Rooms').map((row) => bare(row.Room));
+    assert.deepEqual(told.sort(), [...new Set(rooms)].filter((name) => name !== 'lib').sort());
+  });
+
+  test('fields of commands and of events', () => {
+    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream']) {
+      for (const field of members(name)) says('docs/types.md', field);
+    }
+  });
+});
+
+describe('numbers', () => {
+  const settings = table(page('docs/configuration.md'), '## ExecutionConfig');
+  const options = table(page('docs/configuration.md'), '## ExecutionOptions');
+
+  test('defaults', (t) => {
+    const { config } = newEngine(t);
+    for (const { Field, Default } of settings) assert.deepEqual(value(Default), config[bare(Field)], Field);
+  });
+
+  test('ranges of settings', () => {
+    const accepts = (field, given) => {
+      // The longest timeout bounds the default one.
+      const others = field === 'defaultTimeoutMs' ? { maxTimeoutMs: 31_536_000_000 } : field === 'maxTimeoutMs' ? { defaultTimeoutMs: 1 } : {};
+      new ExecutionEngine({ ...others, [field]: given });
+    };
+    for (const { Field, Range } of settings) checkRange(bare(Field), Range, accepts, 'INVALID_CONFIG');
+  });
+
+  test('ranges of options', async (t) => {
+    const engine = newEngine(t);
+    const asked = [];
+    const accepts = (field, given) => asked.push([field, given]);
+    const refused = (field, given) => asked.push([field, given, 'INVALID_REQUEST']);
+    for (const { Field, Range } of options) eachOfRange(Range, (given) => accepts(bare(Field), given), (given) => refused(bare(Field), given));
+    for (const [field, given, code] of asked) {
+      const run = engine.run(nothing, { [field]: given });
+      if (code) await assert.rejects(run, { code }, `${field}: ${given}`);
+      else assert.equal((await run).status, 'completed', `${field}: ${given}`);
+    }
+  });
+});
+
+/** A cell without its code marks and without what stands in parentheses. */
+function bare(cell) {
+  return cell.replace(/\(.*?\)/g, '').replaceAll('`', '').trim();
+}
+
+/** What a cell says: a number, a string, a list, `none`. */
+function value(cell) {
+  const text = bare(cell);
+  if (text === 'none') return null;
+  if (text === 'true') return true;
+  if (text === '[]') return [];
+  const word = /^'(\w+)'$/.exec(text);
+  if (word) return word[1];
+  const number = text === '2^53 − 1' ? 2 ** 53 - 1 : Number(text.replaceAll(' ', '').replace('−', '-'));
+  assert.ok(Number.isFinite(number), `${cell} is not a value`);
+  return number;
+}
+
+/** Calls back with values that a range holds, and with their neighbours outside. */
+function eachOfRange(range, inside, outside) {
+  const bounds = bare(range).split(' to ');
+  const words = [...range.matchAll(/`'(\w+)'`/g)].map(([, word]) => word);
+  if (bounds.length === 2) {
+    const [least, most] = bounds.map(value);
+    for (const good of [least, most]) inside(good);
+    for (const bad of [least - 1, most + 1, least + 0.5, 'x']) outside(bad);
+  } else if (words.length > 0) {
+    for (const good of words) inside(good);
+    outside('nonsense');
+  }
+}
+
+function checkRange(field, range, accepts, code) {
+  eachOfRange(
+    range,
+    (given) => assert.doesNotThrow(() => accepts(field, given), `${field}: ${given}`),
+    (given) => assert.throws(() => accepts(field, given), { code, field }, `${field}: ${given}`),
+  );
+}

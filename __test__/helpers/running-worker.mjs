@@ -1,0 +1,10 @@
+// A worker that runs what it is told and says what came of it.
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { ExecutionEngine } from '../../index.js';
+
+const engine = new ExecutionEngine();
+const lines = [];
+engine.on('stdout', (event) => lines.push(event.line));
+const results = await Promise.all(workerData.map((request) => engine.run(request)));
+parentPort.postMessage({ statuses: results.map((result) => result.status), lines });

@@ -1,0 +1,186 @@
+// The documentation as data: its code blocks, its links, its tables, and what index.d.ts promises.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const TSC = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+
+/** How a block is written down; `.mts` and `.mjs` may await at the top. */
+const EXTENSIONS = { js: '.mjs', mjs: '.mjs', cjs: '.cjs', ts: '.mts' };
+
+/** Every page: its path in the project and its text. */
+export function pages() {
+  const docs = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'));
+  const names = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...docs.sort().map((name) => `docs/${name}`)];
+  return names.map((name) => ({ name, text: readFileSync(path.join(root, name), 'utf8') }));
+}
+
+/** One page. */
+export const page = (name) => pages().find((one) => one.name === name);
+
+/** The fenced blocks of a page. A `text` block right after a block of code is what that prints: its `output`. */
+export function blocks({ name, text }) {
+  const found = [];
+  let open;
+  let last;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (open && line === '```') {
+      if (open.language === 'text' && last && last.output === undefined) last.output = open.code;
+      else found.push(open);
+      last = open.language in EXTENSIONS ? open : undefined;
+      open = undefined;
+    } else if (open) {
+      open.code += `${line}\n`;
+    } else if (line.startsWith('```')) {
+      open = { at: `${name}:${index + 1}`, language: line.slice(3), code: '', output: undefined };
+    } else if (line.trim() !== '') {
+      last = undefined;
+    }
+  }
+  if (open) throw new Error(`the block at ${open.at} has no end`);
+  return found;
+}
+
+/** The blocks that Node.js runs, in a folder where the package's name leads to this project. */
+export class Workshop {
+  #folder = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'engine-docs-')));
+  #files = new Map();
+
+  constructor() {
+    const scope = path.join(this.#folder, 'node_modules', '@escher');
+    mkdirSync(scope, { recursive: true });
+    symlinkSync(root, path.join(scope, 'execution-engine'), 'dir');
+  }
+
+  /** Whether a block is one of these. */
+  static takes({ language }) {
+    return language in EXTENSIONS;
+  }
+
+  /** Writes a block down, in a folder of its own that it may use. */
+  add({ at, language, code }) {
+    const name = at.replace(/[^\w]+/g, '-');
+    mkdirSync(path.join(this.#folder, name));
+    const file = path.join(name, `snippet${EXTENSIONS[language]}`);
+    writeFileSync(path.join(this.#folder, file), code);
+    this.#files.set(at, file);
+  }
+
+  /** Checks the types of all blocks at once, and makes JavaScript of those in TypeScript. Gives what tsc says. */
+  async compile() {
+    const options = {
+      strict: true,
+      // What is caught in an example is an error, and JavaScript has no words for the types of parameters.
+      useUnknownInCatchVariables: false,
+      noImplicitAny: false,
+      allowJs: true,
+      checkJs: true,
+      target: 'es2022',
+      lib: ['es2022', 'esnext.disposable'],
+      module: 'nodenext',
+      types: ['node'],
+      typeRoots: [path.join(root, 'node_modules', '@types')],
+      skipLibCheck: true,
+      outDir: 'compiled',
+      rootDir: '.',
+    };
+    writeFileSync(path.join(this.#folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: [...this.#files.values()] }));
+    const { stdout, stderr } = await this.#node([TSC, '-p', '.'], this.#folder);
+    let said = stdout + stderr;
+    for (const [at, file] of this.#files) said = said.replaceAll(file, `${at} (+ line)`);
+    return said;
+  }
+
+  /** Runs a block to its end. */
+  async run({ at, language }) {
+    const file = this.#files.get(at);
+    const written = path.join(this.#folder, file);
+    const run = language === 'ts' ? path.join(this.#folder, 'compiled', file.replace('.mts', '.mjs')) : written;
+    return this.#node([run], path.dirname(written));
+  }
+
+  /** Runs a file of the project. */
+  runOwn(file, ...args) {
+    return this.#node([path.join(root, file), ...args], root);
+  }
+
+  close() {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #node(args, cwd) {
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, env: { ...process.env, NODE_OPTIONS: '' } });
+      const said = { stdout: '', stderr: '' };
+      for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (said[name] += text));
+      child.on('error', reject);
+      child.on('close', (code, signal) => resolve({ code, signal, ...said }));
+    });
+  }
+}
+
+/** Whether text is what a page shows. `…` stands for what differs from run to run, within a line. */
+export function isShown(shown, text) {
+  const pattern = shown.trimEnd().split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^\\n]*');
+  return new RegExp(`^${pattern}$`).test(text.trimEnd());
+}
+
+/** The commands of a shell block. */
+export const commands = ({ code }) => code.split(/\n|&&/).map((part) => part.replace(/#.*$/, '').trim()).filter(Boolean);
+
+/** The links of a page that lead to files of the project: what is written, the file, and the heading in it. */
+export function links({ name, text }) {
+  const found = [...withoutBlocks(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
+  return found
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => {
+      const [file, anchor] = target.split('#');
+      return { target, file: file === '' ? name : path.posix.join(path.posix.dirname(name), file), anchor };
+    });
+}
+
+/** The anchors of a page, as code hosts make them of headings. */
+export function anchors({ text }) {
+  const headings = withoutBlocks(text).split('\n').filter((line) => /^#+ /.test(line));
+  return headings.map((line) => line.replace(/^#+ /, '').toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').trim().replaceAll(' ', '-'));
+}
+
+function withoutBlocks(text) {
+  return text.replace(/^```[^]*?^```$/gm, '');
+}
+
+/** The table below a heading: each row by the names of its columns. */
+export function table({ name, text }, heading) {
+  const lines = text.split('\n');
+  const at = lines.indexOf(heading);
+  if (at < 0) throw new Error(`${name} has no heading ${heading}`);
+  const start = lines.findIndex((line, index) => index > at && line.startsWith('|'));
+  const rows = [];
+  for (let index = start; lines[index]?.startsWith('|'); index += 1) rows.push(cells(lines[index]));
+  const [names, , ...body] = rows;
+  return body.map((row) => Object.fromEntries(names.map((column, index) => [column, row[index]])));
+}
+
+const cells = (line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim());
+
+const promised = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
+
+/** The names of an interface's fields, or of a class's public members. */
+export function members(name) {
+  const body = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{\\n([^]*?)\\n\\}`).exec(promised)?.[1];
+  if (body === undefined) throw new Error(`index.d.ts has no ${name}`);
+  const found = [...body.matchAll(/^ {2}(?:static |readonly )*(\w+)\??\s*[:(<]/gm)].map(([, member]) => member);
+  return [...new Set(found)].filter((member) => member !== 'constructor');
+}
+
+/** The names of all interfaces and types. */
+export const typeNames = () => [...promised.matchAll(/^export (?:interface|type|class) (\w+)/gm)].map(([, name]) => name);
+
+/** The strings of a union type. */
+export function union(name) {
+  const body = new RegExp(`type ${name} =([^;]*);`).exec(promised)?.[1] ?? '';
+  return [...body.matchAll(/'([^']+)'/g)].map(([, word]) => word);
+}

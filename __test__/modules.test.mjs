@@ -1,0 +1,68 @@
+// The package loads both ways, with the same classes.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+
+import defaultExport, { ExecutionEngine, ExecutionError } from '../index.js';
+import * as namespace from '../index.js';
+import { host } from './helpers/hosts.mjs';
+
+const require = createRequire(import.meta.url);
+
+test('require and import give the same classes', () => {
+  const required = require('../index.js');
+  assert.equal(required.ExecutionEngine, ExecutionEngine);
+  assert.equal(required.ExecutionError, ExecutionError);
+  assert.equal(defaultExport, required);
+  assert.deepEqual(Object.keys(required).sort(), ['ExecutionEngine', 'ExecutionError']);
+  assert.deepEqual(Object.keys(namespace).filter((name) => !['default', 'module.exports'].includes(name)).sort(), ['ExecutionEngine', 'ExecutionError']);
+});
+
+test('the package finds itself by its name', () => {
+  assert.equal(require('@escher/execution-engine').ExecutionEngine, ExecutionEngine);
+});
+
+test('a require does the whole round trip', async () => {
+  const { code, stdout, stderr } = await host(`
+    import { createRequire } from 'node:module';
+    const { ExecutionEngine: Required } = createRequire(${JSON.stringify(import.meta.url)})('../index.js');
+    console.log((await new Required().run(programs.shell('echo hi'))).stdout.trim(), Required === ExecutionEngine);
+  `);
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'hi true\n', stderr: '' });
+});
+
+test('a copy that require made anew works beside the first', async () => {
+  const { code, stdout, stderr } = await host(`
+    import { createRequire } from 'node:module';
+    const require = createRequire(${JSON.stringify(import.meta.url)});
+    const first = require('../index.js');
+    for (const name of Object.keys(require.cache)) if (!name.endsWith('.node')) delete require.cache[name];
+    const second = require('../index.js');
+    const results = await Promise.all([first, second].map(({ ExecutionEngine }) => new ExecutionEngine().run(programs.shell('echo hi'))));
+    console.log(results.map((result) => result.stdout.trim()).join());
+  `);
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'hi,hi\n', stderr: '' });
+});
+
+test('a class needs new, and may be extended', async (t) => {
+  assert.throws(() => ExecutionEngine(), TypeError);
+  class Own extends ExecutionEngine {
+    get isOwn() {
+      return true;
+    }
+  }
+  const own = new Own();
+  t.after(() => own.shutdown());
+  assert.ok(own instanceof ExecutionEngine && own.isOwn);
+  assert.equal((await own.run({ command: { type: 'exec', program: 'true' } })).status, 'completed');
+});
+
+test('a method on anything else fails, and does not crash', async () => {
+  const names = ['execute', 'run', 'waitForCompletion', 'cancel', 'cancelAll', 'getStatus', 'getResult', 'listExecutions', 'removeExecution', 'cleanup', 'getStats', 'getConcurrencyMetrics', 'shutdown', 'ref', 'unref'];
+  for (const name of names) {
+    assert.equal(typeof ExecutionEngine.prototype[name], 'function', name);
+    for (const receiver of [{}, undefined, Object.create(ExecutionEngine.prototype)]) {
+      await assert.rejects(async () => ExecutionEngine.prototype[name].call(receiver, {}), Error, name);
+    }
+  }
+});

@@ -1,0 +1,69 @@
+// A slow consumer of a stream slows its child; memory stays bounded.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { newEngine } from './helpers/engine.mjs';
+import { folder, nodeProgram, nothing, until } from './helpers/programs.mjs';
+
+const MIB = 1024 * 1024;
+
+/** Writes up to 100 000 lines of 1 KiB, and to a file how many it has written. */
+const writer = (progress) => nodeProgram(`
+  const fs = require('node:fs');
+  const [progress] = process.argv.slice(1);
+  const line = Buffer.from('x'.repeat(1023) + '\\n');
+  for (let count = 1; count <= 100_000; count += 1) {
+    fs.writeSync(1, line);
+    if (count % 64 === 0) fs.writeFileSync(progress, String(count));
+  }
+`, progress);
+
+test('a child is held up while nobody takes its lines, and goes on when they are taken', async (t) => {
+  const engine = newEngine(t);
+  const progress = path.join(folder(t), 'progress');
+  const written = () => {
+    try {
+      return Number(readFileSync(progress, 'utf8'));
+    } catch {
+      return 0;
+    }
+  };
+  const stalled = async () => {
+    let last = -1;
+    return until(async () => {
+      const before = last;
+      last = written();
+      if (last > 0 && last === before) return last;
+      await sleep(400);
+      return 0;
+    }, 'the child stops writing');
+  };
+
+  const before = process.memoryUsage.rss();
+  const stream = engine.stream(writer(progress));
+  const iterator = stream[Symbol.asyncIterator]();
+  for (let line = ''; line === '' || line === undefined;) line = (await iterator.next()).value.line;
+  const first = await stalled();
+  assert.ok(first < 4 * 1024, `the child wrote ${first} KiB although nobody took them`);
+  assert.ok(process.memoryUsage.rss() - before < 32 * MIB);
+
+  for (let count = 0; count < first + 2_000; count += 1) await iterator.next();
+  await until(() => written() > first, 'the child writes on');
+  const second = await stalled();
+  assert.ok(second < first + 2_000 + 4 * 1024, `the child wrote ${second} KiB when ${first + 2_000} were taken`);
+
+  assert.equal((await engine.run(nothing)).status, 'completed', 'others are not held up');
+  await iterator.return();
+  assert.equal((await stream.result).status, 'cancelled');
+});
+
+test('times are kept while nobody takes the lines', async (t) => {
+  const engine = newEngine(t);
+  const stream = engine.stream({ ...writer(path.join(folder(t), 'progress')), timeoutMs: 400 });
+  const { status, durationMs } = await stream.result;
+  assert.equal(status, 'timeout');
+  assert.ok(durationMs >= 400 && durationMs < 2_000, `it took ${durationMs} ms`);
+});

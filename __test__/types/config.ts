@@ -1,0 +1,37 @@
+// A configuration may leave out anything; the one in force has everything.
+import { ExecutionEngine } from '../../index.js';
+import type { ExecutionConfig, ResolvedConfig } from '../../index.js';
+
+import { assertType, type Equal } from './equal.js';
+
+export const all: ExecutionConfig[] = [
+  {},
+  { maxConcurrentExecutions: 2, concurrencyPolicy: 'reject', queueTimeoutMs: null, inheritEnv: 'none', truncateKeep: 'head' },
+  { oversizedOutputStrategy: 'truncateWithWarning', envAllow: ['A'] as const },
+  // @ts-expect-error it is written in camel case
+  { max_concurrent_executions: 2 },
+  // @ts-expect-error there is no such policy
+  { concurrencyPolicy: 'wait' },
+  // @ts-expect-error not there in this version
+  { oversizedOutputStrategy: 'streamToFile' },
+  // @ts-expect-error not there in this version
+  { logDir: '/tmp' },
+  // @ts-expect-error a number
+  { killGraceMs: '5' },
+];
+
+export const engines = [new ExecutionEngine(), new ExecutionEngine(null), new ExecutionEngine(all[0]), ExecutionEngine.initGlobal({}), ExecutionEngine.global()];
+
+declare const config: ResolvedConfig;
+assertType<Equal<typeof config.defaultTimeoutMs, number>>();
+assertType<Equal<typeof config.queueTimeoutMs, number | null>>();
+assertType<Equal<typeof config.idleTimeoutMs, number | null>>();
+assertType<Equal<typeof config.streamOutput, boolean>>();
+assertType<Equal<typeof config.concurrencyPolicy, 'queue' | 'reject'>>();
+assertType<Equal<typeof config.envAllow, readonly string[]>>();
+assertType<Equal<keyof ResolvedConfig, keyof ExecutionConfig>>();
+// @ts-expect-error it is read-only
+config.killGraceMs = 5;
+// What is in force is a configuration again.
+export const again = new ExecutionEngine(config);
+export const changed = new ExecutionEngine({ ...config, killGraceMs: 1 });

@@ -1,0 +1,41 @@
+// Options are host policy, apart from the request.
+import type { ExecutionEngine, ExecutionOptions, InheritEnv } from '../../index.js';
+
+import { assertType, type Equal } from './equal.js';
+
+declare const engine: ExecutionEngine;
+const request = { command: { type: 'exec', program: 'ls' } } as const;
+
+void engine.execute(request);
+void engine.execute(request, null);
+void engine.run(request, {
+  signal: AbortSignal.timeout(5),
+  stdin: new Uint8Array(2),
+  idleTimeoutMs: 5,
+  killGraceMs: 0,
+  mergeOutput: true,
+  inheritEnv: 'core',
+  envAllow: ['A_*'] as const,
+  envDeny: [],
+  priority: -1,
+});
+void engine.run(request, { stdin: Buffer.from('x') });
+void engine.stream(request, { stdin: 'inherit', signal: null });
+
+assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
+assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'priority'>>();
+
+// @ts-expect-error a controller is not its signal
+void engine.run(request, { signal: new AbortController() });
+// @ts-expect-error a time belongs to the request
+void engine.run(request, { timeoutMs: 5 });
+// @ts-expect-error there is no such choice
+void engine.run(request, { inheritEnv: 'some' });
+// @ts-expect-error numbers are no input
+void engine.run(request, { stdin: 5 });
+// @ts-expect-error a list is needed
+void engine.run(request, { envAllow: 'A' });
+// @ts-expect-error not there in this version
+void engine.run(request, { secrets: ['abcdef'] });
+// @ts-expect-error not there in this version
+void engine.run(request, { retry: { attempts: 2 } });

@@ -1,0 +1,158 @@
+// Every check of this project, in order: `npm test`. Stops at the first that fails.
+//   --list          names the steps
+//   --only <step>   runs that step; may be given more than once
+//   --keep-going    runs all of them, whatever fails
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const inRoot = (...names) => path.join(root, ...names);
+const napi = inRoot('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
+const tsc = inRoot('node_modules', 'typescript', 'bin', 'tsc');
+
+const GENERATED = ['binding.js', 'binding.d.ts'];
+const JS_TEST_LIMIT_MS = 300_000;
+// Many tests measure time, so a core stays free for the children that they start.
+const JS_TEST_FILES_AT_ONCE = Math.max(1, Math.min(4, os.availableParallelism() - 1));
+
+// What the steps before have built stays of use: the same profile and features follow each other.
+const STEPS = [
+  step('fmt', 'Rust is formatted', () => cargo('fmt', '--check')),
+  step('clippy', 'clippy has nothing to say', () => cargo('clippy', '--all-targets', '--locked', '--', '-D', 'warnings')),
+  step('clippy-node', 'nor about the binding', () =>
+    cargo('clippy', '--all-targets', '--locked', '--features', 'node', '--', '-D', 'warnings'),
+  ),
+  step('rust', 'Rust tests', () => cargo('test', '--locked')),
+  step('rust-node', 'Rust tests with the binding', () => cargo('test', '--locked', '--features', 'node')),
+  step('doc', 'the documentation builds without warnings', () =>
+    run('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
+  ),
+  step('build', 'the addon', () => node('scripts/build.mjs')),
+  step('generated', 'generated files are those that the sources give', () => bindingIsCommitted() && packagesAreCurrent()),
+  step('types', 'the facade and its types', () => node(tsc, '-p', '.')),
+  step('js', 'JavaScript tests', () => node(...jsTestFlags(), ...jsTestFiles())),
+];
+
+process.exitCode = main();
+
+function main() {
+  const options = readOptions();
+  if (!options) return 2;
+  const { list, only, keepGoing } = options;
+  if (list) {
+    for (const { name, title } of STEPS) console.log(`${name.padEnd(12)} ${title}`);
+    return 0;
+  }
+  const startedAt = performance.now();
+  const failed = [];
+  for (const { name, title, passes } of STEPS) {
+    if (only.length > 0 && !only.includes(name)) continue;
+    const seconds = Math.round((performance.now() - startedAt) / 1000);
+    console.log(`\n━━ ${name}: ${title} (${seconds} s so far)`);
+    if (passes()) continue;
+    failed.push(name);
+    console.error(`\n━━ FAILED: ${name} (${title}); again with: npm test -- --only ${name}`);
+    if (!keepGoing) break;
+  }
+  if (keepGoing && failed.length > 0) console.error(`\n━━ FAILED steps: ${failed.join(', ')}`);
+  // Nothing is said after success: the run ends with the summary of the test runner.
+  return failed.length > 0 ? 1 : 0;
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        list: { type: 'boolean', default: false },
+        only: { type: 'string', multiple: true, default: [] },
+        'keep-going': { type: 'boolean', default: false },
+      },
+    });
+    const known = STEPS.map(({ name }) => name);
+    const unknown = values.only.find((name) => !known.includes(name));
+    if (unknown !== undefined) throw new Error(`there is no step ${JSON.stringify(unknown)}: give one of ${known.join(', ')}`);
+    return { list: values.list, only: values.only, keepGoing: values['keep-going'] };
+  } catch (error) {
+    console.error(error.message);
+    return undefined;
+  }
+}
+
+function step(name, title, passes) {
+  return { name, title, passes };
+}
+
+/** Runs a program with this one's own output; says whether it went well. */
+function run(program, args, env = {}) {
+  const shown = [program === process.execPath ? 'node' : program, ...args.map((arg) => path.isAbsolute(arg) ? path.relative(root, arg) : arg)];
+  const variables = Object.entries(env).map(([name, value]) => `${name}='${value}'`);
+  const line = [...variables, ...shown].join(' ');
+  console.log(`$ ${line.length > 200 ? `${line.slice(0, 199)}…` : line}`);
+  const { status, signal, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
+  if (error) console.error(`${program} did not run: ${error.message}`);
+  else if (signal) console.error(`${program} was ended by ${signal}`);
+  else if (status !== 0) console.error(`${program} ended with exit code ${status}`);
+  return status === 0;
+}
+
+function cargo(...args) {
+  return run('cargo', args);
+}
+
+function node(...args) {
+  return run(process.execPath, args);
+}
+
+function jsTestFlags() {
+  const flags = ['--test', '--test-reporter=spec', `--test-concurrency=${JS_TEST_FILES_AT_ONCE}`];
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > 20 || minor >= 11) flags.push(`--test-timeout=${JS_TEST_LIMIT_MS}`);
+  return flags;
+}
+
+/** By name: patterns need Node.js 21. */
+function jsTestFiles() {
+  const files = readdirSync(inRoot('__test__')).filter((name) => name.endsWith('.test.mjs'));
+  if (files.length === 0) throw new Error('there is no test in __test__');
+  return files.sort().map((name) => path.join('__test__', name));
+}
+
+/** The build has just written these: what it wrote is what is committed (or staged). */
+function bindingIsCommitted() {
+  const isTracked = spawnSync('git', ['ls-files', '--error-unmatch', ...GENERATED], { cwd: root, stdio: 'ignore' }).status === 0;
+  if (!isTracked) {
+    console.log(`${GENERATED.join(' and ')}: not in a git checkout, nothing to compare with`);
+    return true;
+  }
+  if (run('git', ['--no-pager', 'diff', '--exit-code', '--', ...GENERATED])) return true;
+  console.error(`the build gives another ${GENERATED.join(' or ')} than git has: look at it and add it`);
+  return false;
+}
+
+/** The packages of the platforms, made anew beside the real ones. */
+function packagesAreCurrent() {
+  if (!existsSync(inRoot('npm'))) return true;
+  const fresh = inRoot('target', 'npm-packages');
+  rmSync(fresh, { recursive: true, force: true });
+  if (!node(napi, 'create-npm-dirs', '--npm-dir', path.relative(root, fresh))) return false;
+  const [wanted, found] = [fresh, inRoot('npm')].map(textsBelow);
+  const stale = [...new Set([...wanted.keys(), ...found.keys()])].filter((name) => wanted.get(name) !== found.get(name));
+  if (stale.length === 0) return true;
+  console.error(`not what package.json gives: ${stale.map((name) => `npm/${name}`).join(', ')}; run: npx napi create-npm-dirs`);
+  return false;
+}
+
+/** Every file below a folder with its text, addons apart. */
+function textsBelow(folder) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && !entry.name.endsWith('.node'));
+  return new Map(
+    files.map((entry) => {
+      const full = path.join(entry.parentPath ?? entry.path, entry.name);
+      return [path.relative(folder, full).replaceAll(path.sep, '/'), readFileSync(full, 'utf8')];
+    }),
+  );
+}

@@ -1,0 +1,89 @@
+//! What ends while it waits for a slot never runs.
+
+use execution_engine::types::Stream;
+
+use crate::common::*;
+
+/// One slot, and a child in it that stays until the file `go` is there.
+async fn busy(config: ExecutionConfig, dir: &std::path::Path) -> (Listened, Uuid) {
+    let engine = Listened::with(ExecutionConfig { max_concurrent_executions: 1, ..config });
+    let blocker = engine.start(waits_for(&dir.join("go")), ExecutionOptions::default()).await;
+    (engine, blocker)
+}
+
+/// Lets the blocker go, and a last command through: whoever waited has had its turn.
+async fn drain_queue(engine: &Listened, blocker: Uuid, dir: &std::path::Path) {
+    std::fs::write(dir.join("go"), "").unwrap();
+    assert_completed(&soon("the blocker", engine.wait_for_completion(blocker)).await.unwrap());
+    assert_completed(&soon("the last", engine.run(brief())).await.unwrap());
+}
+
+#[tokio::test]
+async fn f10_an_execution_that_is_cancelled_in_the_queue_never_spawns() {
+    let dir = scratch();
+    let (engine, blocker) = busy(ExecutionConfig::default(), dir.path()).await;
+    let marker = dir.path().join("ran");
+    let id = engine.execute(leaves(&marker)).await.unwrap();
+    assert_eq!(engine.get_status(id).await.unwrap(), ExecutionStatus::Pending);
+    // The slot is taken: that the cancel resolves shows that it did not wait for one.
+    soon("the cancel", engine.cancel(id)).await.unwrap();
+    let result = engine.get_result(id).await.unwrap();
+    assert_cancelled(&result);
+    assert_never_ran(&result);
+    assert!(matches!(engine.recorder.of(id)[..], [ExecutionEvent::Queued { .. }, ExecutionEvent::Cancelled(_)]));
+    drain_queue(&engine, blocker, dir.path()).await;
+    assert!(!marker.exists(), "it ran");
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn f10_an_execution_whose_patience_ends_in_the_queue_never_spawns() {
+    let dir = scratch();
+    let config = ExecutionConfig { queue_timeout_ms: Some(100), ..Default::default() };
+    let (engine, blocker) = busy(config, dir.path()).await;
+    let marker = dir.path().join("ran");
+    let result = soon("the queue timeout", engine.run(leaves(&marker))).await.unwrap();
+    assert_timed_out(&result, Reason::QueueTimeout);
+    assert_never_ran(&result);
+    assert!(result.queued_ms >= 100.0, "{}", result.queued_ms);
+    drain_queue(&engine, blocker, dir.path()).await;
+    assert!(!marker.exists(), "it ran");
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn f10_cancel_all_reaches_the_queue() {
+    let dir = scratch();
+    let (engine, blocker) = busy(ExecutionConfig::default(), dir.path()).await;
+    let marker = dir.path().join("ran");
+    let mut queued = Vec::new();
+    for _ in 0..20 {
+        queued.push(engine.execute(leaves(&marker)).await.unwrap());
+    }
+    assert_eq!(soon("the cancel", engine.cancel_all()).await, 21);
+    assert_cancelled(&engine.get_result(blocker).await.unwrap());
+    for id in queued {
+        let result = engine.get_result(id).await.unwrap();
+        assert_cancelled(&result);
+        assert_never_ran(&result);
+    }
+    assert_eq!(engine.cancel_all().await, 0);
+    assert!(!marker.exists(), "one ran");
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn the_timeout_of_an_execution_starts_with_its_process() {
+    let dir = scratch();
+    let (engine, blocker) = busy(ExecutionConfig::default(), dir.path()).await;
+    let request = ExecutionRequest { timeout_ms: Some(2_000), ..shell("echo in time") };
+    let id = engine.execute(request).await.unwrap();
+    // Not a wait for luck: it has to wait longer than its timeout.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    drain_queue(&engine, blocker, dir.path()).await;
+    let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();
+    assert_completed(&result);
+    assert!(result.queued_ms >= 2_000.0, "{}", result.queued_ms);
+    assert_eq!(engine.recorder.lines(id, Stream::Stdout), ["in time"]);
+    engine.finish().await;
+}

@@ -1,0 +1,90 @@
+//! No more commands run at once than there are slots.
+
+use std::path::Path;
+
+use crate::common::*;
+
+/// Notes its start and its end in a file; short appends do not mix.
+fn noted(file: &Path) -> ExecutionRequest {
+    shell(format!("echo + >> '{0}'; sleep 0.03; echo - >> '{0}'", file.display()))
+}
+
+/// The most that ran at once, by what they noted.
+fn most_at_once(file: &Path) -> i32 {
+    let notes = std::fs::read_to_string(file).unwrap();
+    let running = notes.lines().scan(0, |running, note| {
+        *running += if note == "+" { 1 } else { -1 };
+        Some(*running)
+    });
+    running.max().unwrap()
+}
+
+#[tokio::test]
+async fn the_limit_is_reached_and_never_exceeded() {
+    let engine = Listened::with_slots(3);
+    let dir = scratch();
+    let notes = dir.path().join("notes");
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        ids.push(engine.execute(noted(&notes)).await.unwrap());
+    }
+    for id in ids {
+        assert_completed(&soon("the end", engine.wait_for_completion(id)).await.unwrap());
+        assert!(engine.running_count() <= 3);
+    }
+    assert_eq!(most_at_once(&notes), 3);
+    wait_until("all slots are free", || engine.available_permits() == 3).await;
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn an_engine_tells_how_busy_it_is() {
+    let engine = Listened::with_slots(3);
+    for (running, waiting) in [(1, 0), (2, 0), (3, 0), (3, 1), (3, 2)] {
+        engine.execute(endless()).await.unwrap();
+        let busy = engine.get_concurrency_metrics();
+        assert_eq!((busy.max_concurrent, busy.currently_running, busy.currently_pending), (3, running, waiting));
+        assert_eq!((busy.available_slots, engine.available_permits()), (3 - running, 3 - running));
+        assert_eq!((engine.running_count(), engine.total_count()), (running, running + waiting));
+    }
+    engine.finish().await;
+}
+
+/// A slot is free again whatever the end was.
+#[tokio::test]
+async fn no_slot_is_lost() {
+    let engine = Listened::with_slots(2);
+    for round in 0..25 {
+        let timed = ExecutionRequest { timeout_ms: Some(5), ..endless() };
+        let ids = [
+            engine.execute(timed).await.unwrap(),
+            engine.execute(exec::<&str>("/nope", &[])).await.unwrap(),
+            engine.execute(shell("exit 1")).await.unwrap(),
+            engine.execute(endless()).await.unwrap(),
+            engine.execute(endless()).await.unwrap(),
+        ];
+        // One of them may run, the other may still wait.
+        engine.cancel(ids[4]).await.unwrap();
+        engine.cancel(ids[3]).await.unwrap();
+        for id in ids {
+            let _ = soon("the end", engine.wait_for_completion(id)).await;
+        }
+        assert_eq!(engine.available_permits(), 2, "in round {round}");
+    }
+    engine.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_waiting_executions_all_have_their_turn() {
+    let engine = Listened::with_slots(8);
+    let mut ids = Vec::new();
+    for _ in 0..1_000 {
+        ids.push(engine.execute(brief()).await.unwrap());
+    }
+    for id in ids {
+        assert_completed(&soon("the turn", engine.wait_for_completion(id)).await.unwrap());
+    }
+    let stats = engine.get_stats().await;
+    assert_eq!((stats.total, stats.completed), (1_000, 1_000));
+    engine.finish().await;
+}

@@ -1,0 +1,53 @@
+//! A child starts with default signals, whatever the host does with its own.
+#![cfg(target_os = "linux")]
+
+use std::mem::MaybeUninit;
+
+use crate::common::*;
+
+/// This thread blocks SIGTERM and SIGUSR1, and those that it starts; the process ignores SIGHUP and SIGPIPE.
+fn be_a_difficult_host() {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: the set is initialised by the first call and only read by the last; ignoring a signal runs no code.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGUSR1);
+        assert_eq!(libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()), 0);
+        libc::signal(libc::SIGHUP, libc::SIG_IGN);
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+}
+
+/// Signals 32 and 33 are glibc's own: its `posix_spawn` always ignores them in the child, and no program can ask for them.
+const LIBC_INTERNAL: u64 = 0b11 << 31;
+
+/// The masks of a process, as the kernel shows them.
+fn masks(status: &str) -> Vec<(&str, u64)> {
+    let lines = status.lines().filter_map(|line| line.split_once(":\t"));
+    let masks = lines.filter(|(name, _)| matches!(*name, "SigBlk" | "SigIgn" | "SigCgt"));
+    masks.map(|(name, mask)| (name, u64::from_str_radix(mask, 16).unwrap() & !LIBC_INTERNAL)).collect()
+}
+
+#[test]
+fn f47_nothing_is_blocked_or_ignored_in_a_child() {
+    alone(|| {
+        be_a_difficult_host();
+        let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        assert!(masks(&own).iter().filter(|(_, mask)| *mask != 0).count() >= 2, "{own}");
+        block_on(async {
+            let engine = Listened::new();
+            for working_dir in [None, Some("/".into())] {
+                let request = ExecutionRequest { working_dir, ..exec("cat", &["/proc/self/status"]) };
+                let result = engine.run(request).await.unwrap();
+                assert_eq!(masks(&result.stdout), [("SigBlk", 0), ("SigIgn", 0), ("SigCgt", 0)]);
+            }
+            // And so a child of a host that blocks SIGTERM hears it.
+            let options = ExecutionOptions { kill_grace_ms: Some(600_000), ..Default::default() };
+            let id = engine.start(endless_after(":"), options).await;
+            soon("the cancel", engine.cancel(id)).await.unwrap();
+            assert_eq!(engine.get_result(id).await.unwrap().signal.as_deref(), Some("SIGTERM"));
+            engine.finish().await;
+        });
+    });
+}
