@@ -26,8 +26,8 @@ const STEPS = [
   step('clippy-node', 'nor about the binding', () =>
     cargo('clippy', '--all-targets', '--locked', '--features', 'node', '--', '-D', 'warnings'),
   ),
-  step('rust', 'Rust tests', () => cargo('test', '--locked')),
-  step('rust-node', 'Rust tests with the binding', () => cargo('test', '--locked', '--features', 'node')),
+  step('rust', 'Rust tests', (all) => cargo('test', '--locked', ...all)),
+  step('rust-node', 'Rust tests with the binding', (all) => cargo('test', '--locked', '--features', 'node', ...all)),
   step('doc', 'the documentation builds without warnings', () =>
     run('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
   ),
@@ -53,7 +53,7 @@ function main() {
     if (only.length > 0 && !only.includes(name)) continue;
     const seconds = Math.round((performance.now() - startedAt) / 1000);
     console.log(`\n━━ ${name}: ${title} (${seconds} s so far)`);
-    if (passes()) continue;
+    if (passes(keepGoing ? ['--no-fail-fast'] : [])) continue;
     failed.push(name);
     console.error(`\n━━ FAILED: ${name} (${title}); again with: npm test -- --only ${name}`);
     if (!keepGoing) break;
@@ -88,9 +88,9 @@ function step(name, title, passes) {
 
 /** Runs a program with this one's own output; says whether it went well. */
 function run(program, args, env = {}) {
-  const shown = [program === process.execPath ? 'node' : program, ...args.map((arg) => path.isAbsolute(arg) ? path.relative(root, arg) : arg)];
   const variables = Object.entries(env).map(([name, value]) => `${name}='${value}'`);
-  const line = [...variables, ...shown].join(' ');
+  const words = args.map((arg) => (path.isAbsolute(arg) ? path.relative(root, arg) : arg));
+  const line = [...variables, program === process.execPath ? 'node' : program, ...words].join(' ');
   console.log(`$ ${line.length > 200 ? `${line.slice(0, 199)}…` : line}`);
   const { status, signal, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
   if (error) console.error(`${program} did not run: ${error.message}`);
