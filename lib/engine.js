@@ -95,7 +95,7 @@ class ExecutionEngine extends Listeners {
           throw refusal(SUBJECTS.config, field, problem);
         }
       }
-      return new ExecutionEngine(typeof given === 'object' ? { ...given, ...serial } : given);
+      return new ExecutionEngine(typeof (given ?? {}) === 'object' ? { ...given, ...serial } : given);
     });
     return ExecutionEngine.#global;
   }
@@ -108,7 +108,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string | object} wire */
   static parseRequest(wire) {
-    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => native.NativeEngine.parseRequest(plain('wire', wire))));
+    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plain('wire', wire)))));
   }
 
   /**
@@ -124,7 +124,7 @@ class ExecutionEngine extends Listeners {
     const live = this.#find(id);
     const outcome = live
       ? await settled(live)
-      : new Outcome(guard(this.waitForCompletion, () => this.#native.result(id)));
+      : new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))));
     return outcome.unwrap();
   }
 
@@ -155,7 +155,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async cancel(id) {
-    guard(this.cancel, () => this.#native.stop(id, false));
+    guard(this.cancel, () => this.#native.stop(asId(id), false));
     const live = this.#find(id);
     if (live) await settled(live);
   }
@@ -170,12 +170,12 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   getStatus(id) {
-    return /** @type {import('../index.js').ExecutionStatus} */ (guard(this.getStatus, () => this.#native.status(id)));
+    return /** @type {import('../index.js').ExecutionStatus} */ (guard(this.getStatus, () => this.#native.status(asId(id))));
   }
 
   /** @param {string} id */
   getResult(id) {
-    return new Outcome(guard(this.getResult, () => this.#native.result(id))).result;
+    return new Outcome(guard(this.getResult, () => this.#native.result(asId(id)))).result;
   }
 
   /** @param {ExecutionFilter | null} [filter] */
@@ -191,7 +191,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   removeExecution(id) {
-    guard(this.removeExecution, () => this.#native.remove(id));
+    guard(this.removeExecution, () => this.#native.remove(asId(id)));
   }
 
   cleanup() {
@@ -365,9 +365,21 @@ function fresh(method, code, message) {
   return error;
 }
 
+/**
+ * An id as it came, unless reading it could run code of the caller's; the addon checks the rest.
+ *
+ * @param {unknown} id
+ */
+function asId(id) {
+  if ((typeof id !== 'object' && typeof id !== 'function') || id === null) return id;
+  throw refusal(SUBJECTS.request, 'id', `it is ${show(id)}: give the string that execute() gave`);
+}
+
 /** @param {unknown} value */
 function show(value) {
-  return typeof value === 'object' && value !== null ? 'an object' : `${typeof value} (${String(value)})`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
+  return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
 }
 
 /**
@@ -377,7 +389,7 @@ function show(value) {
  * @returns {{ signal?: AbortSignal, aborted: boolean }}
  */
 function signalOf(options) {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) return { aborted: false };
+  if (typeof options !== 'object' || options === null) return { aborted: false };
   /** @type {AbortSignal | null | undefined} */
   let signal;
   try {
@@ -387,6 +399,8 @@ function signalOf(options) {
     const { aborted } = signal;
     if (typeof aborted === 'boolean' && typeof signal.addEventListener === 'function') return { signal, aborted };
   } catch (error) {
+    // A getter of the signal's, or options that cannot be read at all: the copy of the rest would say so.
+    plain('options', options, 'signal');
     throw threw(SUBJECTS.options, 'options.signal', error);
   }
   throw refusal(SUBJECTS.options, 'options.signal', `it is ${show(signal)}: give the signal of an AbortController`);

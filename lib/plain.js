@@ -51,7 +51,9 @@ function plain(kind, value, omitted) {
 function copy(value, path, depth, subject, omitted) {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
-    const [top = subject.name] = path.split(/[.[]/, 1);
+    // The field of the caller's that it is in, not the depth at which we stopped.
+    const inside = path.slice(subject.prefix.length).replace(/^\./, '').split(/[.[]/, 1)[0];
+    const top = [subject.prefix, inside].filter(Boolean).join('.') || subject.name;
     throw refusal(subject, top, 'it is nested too deeply, or holds itself: give plain JSON');
   }
   if (ArrayBuffer.isView(value)) {
@@ -63,7 +65,7 @@ function copy(value, path, depth, subject, omitted) {
     if (Array.isArray(value)) return list(value, path, depth, subject);
     const tag = Object.prototype.toString.call(value).slice(8, -1);
     if (tag !== 'Object') {
-      throw refusal(subject, path || subject.name, `it is ${article(tag)}: give a plain object`);
+      throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
     return object(value, path, depth, subject, omitted);
   } catch (error) {
@@ -100,6 +102,8 @@ function list(value, path, depth, subject) {
 function object(value, path, depth, subject, omitted) {
   // Without a prototype, so that `__proto__` is a name like any other.
   const entries = Object.create(null);
+  const [hidden] = Object.getOwnPropertySymbols(value);
+  if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
   for (const key of Object.keys(value)) {
     if (key === omitted) continue;
     const at = join(path, key);
@@ -130,11 +134,6 @@ function join(path, key) {
   const isPlain = /^\w+$/.test(key);
   if (path === '') return isPlain ? key : `[${JSON.stringify(key)}]`;
   return isPlain ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
-}
-
-/** @param {string} tag */
-function article(tag) {
-  return `${/^[AEIOU]/.test(tag) ? 'an' : 'a'} ${tag}`;
 }
 
 /**

@@ -174,9 +174,9 @@ impl NativeEngine {
         result.error.as_ref().map(|error| convert::error_info(env, error)).transpose().map_err(error::of_napi)
     }
 
-    /// Reads a request in wire form: JSON text, or the object that it gives.
+    /// Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too.
     #[napi(catch_unwind)]
-    pub fn parse_request<'env>(env: &'env Env, wire: Unknown<'_>) -> Result<Object<'env>> {
+    pub fn parse_request(wire: Unknown<'_>) -> Result<String> {
         let value = match convert::read(wire)? {
             wire::Value::Text(text) => {
                 wire::parse_json(&text).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?
@@ -184,7 +184,7 @@ impl NativeEngine {
             other => other,
         };
         let parsed = ExecutionEngine::parse_wire(&value).map_err(raise_as_is)?;
-        convert::request(env, &parsed).map_err(error::of_napi)
+        Ok(convert::request(&parsed).to_string())
     }
 }
 

@@ -259,12 +259,13 @@ fn script_file(
     } else if let Some(line) = shebang(&script)
         .map_err(|error| SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())))?
     {
-        let program = PathBuf::from(&line.interpreter);
+        // As for the kernel: a relative one starts at the child's directory.
+        let program = place.absolute(Path::new(&line.interpreter))?;
         if !program.exists() {
             let error = io::Error::from(io::ErrorKind::NotFound);
             return Err(SpawnFailure::new(&error, missing_interpreter(&line.interpreter, &script)));
         }
-        (place.absolute(&program)?, line.argument.into_iter().map(OsString::from).collect())
+        (program, line.argument.into_iter().map(OsString::from).collect())
     } else {
         interpreter_by_extension(&script, |name| place.find(name, "interpreter"))?
     };

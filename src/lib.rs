@@ -68,3 +68,22 @@ pub use std::collections::HashMap;
 /// Here so that one `use execution_engine::*` is enough to write a request.
 #[doc(no_inline)]
 pub use uuid::Uuid;
+
+/// The documentation's own examples, as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/api.md")]
+    struct Api;
+    #[doc = include_str!("../docs/architecture.md")]
+    struct Architecture;
+    #[doc = include_str!("../docs/configuration.md")]
+    struct Configuration;
+    #[doc = include_str!("../docs/error-handling.md")]
+    struct ErrorHandling;
+    #[doc = include_str!("../docs/supervision.md")]
+    struct Supervision;
+    #[doc = include_str!("../docs/types.md")]
+    struct Types;
+}

@@ -1,7 +1,7 @@
 //! One execution from a free slot to its result: spawn, watch, end, drain.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
@@ -77,6 +77,8 @@ pub(crate) enum Run {
 /// A child that runs, or nearly so.
 struct Started {
     process: Process,
+    /// When it was spawned.
+    at: Instant,
     /// `None` without a guardian.
     guard: Option<Guard>,
     /// Why there is no guardian although there should be one.
@@ -91,8 +93,8 @@ pub(crate) async fn run(
     started: impl FnOnce(&Running, &Arc<Leader>, &mut Output, Option<String>),
 ) -> Run {
     match spawn(job).await {
-        Ok(Started { process, guard, unguarded }) => {
-            let running = pending.started();
+        Ok(Started { process, at, guard, unguarded }) => {
+            let running = pending.started(at);
             started(&running, &process.leader, &mut output, unguarded);
             Run::Finished(Watch::new(job, running, process, guard, output).run().await.finish(job))
         }
@@ -131,11 +133,12 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
             Stdin::Bytes(bytes) => Some(bytes.clone()),
             Stdin::Empty | Stdin::Inherit => None,
         };
+        let at = Instant::now();
         let process = process::spawn(&launch, input)?;
         if let Some(guard) = &guard {
             guard.started(process.leader.id());
         }
-        Ok(Started { process, guard, unguarded })
+        Ok(Started { process, at, guard, unguarded })
     })
     .await
     // A panic of ours on that thread: the child, if there was one, was killed when it was dropped.

@@ -169,9 +169,10 @@ async fn sleep_or_forever(deadline: Option<Instant>) {
 mod tests {
     use std::sync::atomic::AtomicU32;
 
+    use crate::config::ExecutionConfig;
+    use crate::engine::ExecutionEngine;
     use crate::event::{Credit, LineBatch, SilentSink};
     use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus, Stream};
-    use crate::{ExecutionConfig, ExecutionEngine};
 
     use super::*;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::ExecutionEvent;
+use crate::contain::contain;
 use crate::types::Reason;
 
 /// Gets every event of an engine: those of one execution in order, one at a time.
@@ -64,7 +65,7 @@ impl EventHandler for LoggingEventHandler {
     }
 }
 
-/// Hands every event to several handlers, in their order.
+/// Hands every event to several handlers, in their order. A panic in one is contained: the others get the event.
 #[derive(Clone, Default)]
 pub struct MultiEventHandler {
     handlers: Vec<Arc<dyn EventHandler>>,
@@ -82,7 +83,10 @@ impl MultiEventHandler {
 impl EventHandler for MultiEventHandler {
     async fn handle_event(&self, event: ExecutionEvent) {
         for handler in &self.handlers {
-            handler.handle_event(event.clone()).await;
+            let (id, told) = (event.execution_id(), event.clone());
+            if contain(async { handler.handle_event(told).await }).await.is_err() {
+                tracing::error!(execution_id = %id, "an event handler panicked");
+            }
         }
     }
 }

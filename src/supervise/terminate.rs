@@ -200,8 +200,11 @@ impl Termination {
             self.mechanism = format!("SIGKILL to {pid} was refused ({error})");
         } else if round.by_cgroup {
             self.mechanism = String::from("cgroup.kill");
+        } else if round.escaped {
+            self.mechanism =
+                String::from("SIGKILL to the group and to descendants that escaped it, found by tag or parent");
         } else if round.outside_group && self.mechanism.ends_with("the group") {
-            self.mechanism = String::from("SIGKILL to each process of the tree, outside of the group too");
+            self.mechanism = String::from("SIGKILL to the group and to the rest of the session");
         }
     }
 

@@ -64,8 +64,8 @@ pub struct ExecutionRequest {
     pub id: Uuid,
     /// What to run.
     pub command: Command,
-    /// Variables on top of what [`ExecutionOptions::inherit_env`] gives.
-    #[serde(default)]
+    /// Variables on top of what `inherit_env` gives.
+    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
     pub env: HashMap<String, String>,
     /// Where to run. Default: the host's working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]

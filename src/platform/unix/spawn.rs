@@ -323,12 +323,13 @@ impl Attributes {
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         // SAFETY: initialised just above.
         let mut attributes = Self(unsafe { attributes.assume_init() });
-        let mut all = MaybeUninit::uninit();
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
         let mut none = MaybeUninit::uninit();
-        // SAFETY: both calls initialise the set they are given; the setters copy it. SIGKILL and SIGSTOP cannot be
+        // SAFETY: a set is plain bits, and both are initialised before the setters copy them. SIGKILL and SIGSTOP cannot be
         // changed and some systems refuse to be asked.
         unsafe {
-            libc::sigfillset(all.as_mut_ptr());
+            // Every bit: `sigfillset` leaves out the ones that glibc keeps to itself, which it would leave ignored.
+            all.as_mut_ptr().write_bytes(0xff, 1);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGKILL);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGSTOP);
             libc::sigemptyset(none.as_mut_ptr());

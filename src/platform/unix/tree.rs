@@ -36,6 +36,8 @@ pub(crate) struct Round {
     pub(crate) found: Vec<i32>,
     /// Members outside of the leader's process group among them.
     pub(crate) outside_group: bool,
+    /// Members outside of its session too, found by their tag or their parent.
+    pub(crate) escaped: bool,
     /// One that the system does not let us signal, and why.
     pub(crate) refused: Option<(i32, String)>,
     /// Whether the kernel's own kill of a whole control group was used.
@@ -96,6 +98,7 @@ impl Tree {
         let mut outcome = Round {
             found: members.iter().map(|proc| proc.pid).collect(),
             outside_group: members.iter().any(|proc| proc.group != self.leader),
+            escaped: members.iter().any(|proc| proc.session != self.leader),
             ..Round::default()
         };
         if round >= 3 && !members.is_empty() {
