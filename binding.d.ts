@@ -29,8 +29,8 @@ export declare class NativeEngine {
   stop(id: unknown, aborted: boolean): void
   /** Takes no more work. */
   close(): void
-  /** Asks everything to end, as a shutdown does or as a cancel does. */
-  stopAll(shutdown: boolean): void
+  /** Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. */
+  stopAll(shutdown: boolean): number
   /** Which events have listeners: 1 stdout, 2 stderr, 4 queued and started. */
   listen(interest: number): void
   /** The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. */

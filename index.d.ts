@@ -108,6 +108,8 @@ export interface ExecutionOptions {
   envAllow?: readonly string[] | null;
   /** Globs of names removed last, which a request may not set either; added to the engine's. */
   envDeny?: readonly string[] | null;
+  /** What becomes of background processes that outlive their command. Default: `leave`. */
+  leftovers?: 'leave' | 'kill' | null;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null;
 }
@@ -142,6 +144,8 @@ export interface ExecutionConfig {
   oversizedOutputStrategy?: 'truncateWithWarning' | null;
   /** Which part of too much output is kept. Default: `both` ends. */
   truncateKeep?: 'head' | 'tail' | 'both' | null;
+  /** Whether a guardian process ends what runs when the host dies, however it dies. Default: true. */
+  guardian?: boolean | null;
   /** Which of the host's variables a child starts with. Default: `all`. */
   inheritEnv?: InheritEnv | null;
   /** Globs of names inherited on top. Default: none. */
@@ -208,6 +212,24 @@ export interface ErrorInfo {
   errno?: string;
 }
 
+/** What an execution was doing when its time was up. */
+export interface Diagnosis {
+  /** Milliseconds since its last output, or since its start. */
+  silentMs: number;
+  /** Its processes, with what they were doing. */
+  processes: {
+    pid: number;
+    parent: number;
+    command: string;
+    /** As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped. */
+    state: string;
+    /** Milliseconds of processor time so far. */
+    cpuMs: number;
+    /** What it is blocked reading, if it is one of these. */
+    waitsFor?: 'stdin' | 'terminal';
+  }[];
+}
+
 /** Exactly what happened. */
 export interface ExecutionResult {
   id: string;
@@ -250,6 +272,8 @@ export interface ExecutionResult {
   leaked: boolean;
   /** What the engine had to end: the processes alive when it began, and the farthest means it needed. */
   killed?: { pids: number[]; mechanism: string };
+  /** What it was doing when its time was up (`timeout`, `idle_timeout`). */
+  diagnosis?: Diagnosis;
   /** Milliseconds of processor time: the command and the children it waited for. */
   cpuUserMs: number;
   cpuSystemMs: number;
@@ -279,6 +303,13 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
+/** The execution goes on, with less than was promised: there is no guardian for it. */
+export interface DegradedEvent extends EventBase {
+  type: 'degraded';
+  /** What is missing, and why. */
+  message: string;
+}
+
 /** A line without its end, or a piece of one: a line is its pieces up to the first without `partial` or `continued`. */
 export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'> extends EventBase {
   type: T;
@@ -305,6 +336,7 @@ export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult[
 export type ExecutionEvent =
   | QueuedEvent
   | StartedEvent
+  | DegradedEvent
   | OutputEvent<'stdout'>
   | OutputEvent<'stderr'>
   | EndEvent<'completed'>
@@ -316,6 +348,7 @@ export type ExecutionEvent =
 export interface ExecutionEvents {
   queued: [QueuedEvent];
   started: [StartedEvent];
+  degraded: [DegradedEvent];
   stdout: [OutputEvent<'stdout'>];
   stderr: [OutputEvent<'stderr'>];
   completed: [EndEvent<'completed'>];
@@ -368,6 +401,8 @@ export interface ExecutionStats {
   stderrBytes: number;
   /** Lines (pieces) found in them. */
   lines: number;
+  /** Times that a spawn had to wait because the machine had no room for another process. */
+  backoffs: number;
 }
 
 /** How busy an engine is now. */

@@ -22,6 +22,7 @@ const DEFAULTS = {
   maxOutputSizeBytes: 10 * 1024 * 1024,
   oversizedOutputStrategy: 'truncateWithWarning',
   truncateKeep: 'both',
+  guardian: true,
   inheritEnv: 'all',
   envAllow: [],
   envDeny: [],
@@ -48,7 +49,7 @@ test('every field is taken', (t) => {
   const own = {
     defaultTimeoutMs: 1, maxTimeoutMs: 2, streamOutput: false, maxConcurrentExecutions: 3, concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
-    maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateKeep: 'tail', inheritEnv: 'core',
+    maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateKeep: 'tail', guardian: false, inheritEnv: 'core',
     envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0,
   };
   assert.deepEqual(Object.keys(own).sort(), Object.keys(DEFAULTS).sort());

@@ -49,7 +49,6 @@ test('what is not there in this version is refused, whatever its value', async (
     secrets: [['a-long-secret'], [], null],
     retry: [{ attempts: 3 }, null],
     encoding: ['buffer', 'utf8'],
-    leftovers: ['kill', 'leave'],
     maskEnvSecrets: [true, false],
     logDir: ['/tmp'],
     outputLogPath: ['/tmp/x.log'],

@@ -24,6 +24,7 @@ async function main() {
     };
     if (event.type === 'queued') say(paint(dim, '◌ waits for a slot'));
     else if (event.type === 'started') say(`${paint(dim, '▶')} ${paint(dim, event.command)}`);
+    else if (event.type === 'degraded') say(`  ${event.message}`);
     else if (event.type === 'stdout') say(`  ${event.line}`);
     else if (event.type === 'stderr') say(`  ${paint(red, event.line)}`);
     else {

@@ -5,6 +5,7 @@ const { ExecutionError, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
+const { plain, refusal, threw, SUBJECTS } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
@@ -50,13 +51,8 @@ class ExecutionEngine extends Listeners {
   /** @param {ExecutionConfig | null} [config] */
   constructor(config) {
     super();
-    // Weak: what the addon holds must not keep an engine that nobody uses.
-    const self = new WeakRef(this);
-    const wake = () => {
-      const engine = self.deref();
-      if (engine) engine.#drain();
-    };
-    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(config, wake), config);
+    const wake = ExecutionEngine.#wakeOf(new WeakRef(this));
+    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(plain('config', config), wake));
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
       find: (handle) => this.#byHandle.get(handle),
@@ -71,6 +67,18 @@ class ExecutionEngine extends Listeners {
     };
   }
 
+  /**
+   * What the addon calls. It is made where no engine is in scope: what the addon holds must not keep one that nobody uses.
+   *
+   * @param {WeakRef<ExecutionEngine>} self
+   */
+  static #wakeOf(self) {
+    return () => {
+      const engine = self.deref();
+      if (engine) engine.#drain();
+    };
+  }
+
   /** @param {ExecutionConfig | null} [config] */
   static initGlobal(config) {
     if (ExecutionEngine.#global) {
@@ -78,14 +86,17 @@ class ExecutionEngine extends Listeners {
       throw fresh(ExecutionEngine.initGlobal, 'ALREADY_INITIALIZED', message);
     }
     const serial = { maxConcurrentExecutions: 1, concurrencyPolicy: /** @type {const} */ ('queue') };
-    for (const [field, value] of Object.entries(serial)) {
-      const given = config?.[/** @type {keyof typeof serial} */ (field)];
-      if (given !== undefined && given !== null && given !== value) {
-        const message = `invalid config: ${field}: it is ${JSON.stringify(given)}, but the global engine runs one command at a time and queues the others: leave it out, or make an engine of your own`;
-        throw fresh(ExecutionEngine.initGlobal, 'INVALID_CONFIG', message, { field });
+    ExecutionEngine.#global = guard(ExecutionEngine.initGlobal, () => {
+      const given = plain('config', config);
+      for (const [field, only] of Object.entries(serial)) {
+        const asked = given?.[field] ?? only;
+        if (asked !== only) {
+          const problem = `it is ${show(asked)}, but the global engine runs one command at a time and queues the others: leave it out, or make an engine of your own`;
+          throw refusal(SUBJECTS.config, field, problem);
+        }
       }
-    }
-    ExecutionEngine.#global = guard(ExecutionEngine.initGlobal, () => new ExecutionEngine({ ...config, ...serial }), config);
+      return new ExecutionEngine(typeof (given ?? {}) === 'object' ? { ...given, ...serial } : given);
+    });
     return ExecutionEngine.#global;
   }
 
@@ -97,7 +108,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string | object} wire */
   static parseRequest(wire) {
-    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => native.NativeEngine.parseRequest(wire), wire));
+    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plain('wire', wire)))));
   }
 
   /**
@@ -113,7 +124,7 @@ class ExecutionEngine extends Listeners {
     const live = this.#find(id);
     const outcome = live
       ? await settled(live)
-      : new Outcome(guard(this.waitForCompletion, () => this.#native.result(id)));
+      : new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))));
     return outcome.unwrap();
   }
 
@@ -144,32 +155,33 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async cancel(id) {
-    guard(this.cancel, () => this.#native.stop(id, false));
+    guard(this.cancel, () => this.#native.stop(asId(id), false));
     const live = this.#find(id);
     if (live) await settled(live);
   }
 
   async cancelAll() {
     const live = [...this.#byHandle.values()];
-    this.#native.stopAll(false);
+    // The addon counts: some may have ended without JavaScript having heard of it.
+    const count = this.#native.stopAll(false);
     await Promise.all(live.map(settled));
-    return live.length;
+    return count;
   }
 
   /** @param {string} id */
   getStatus(id) {
-    return /** @type {import('../index.js').ExecutionStatus} */ (guard(this.getStatus, () => this.#native.status(id)));
+    return /** @type {import('../index.js').ExecutionStatus} */ (guard(this.getStatus, () => this.#native.status(asId(id))));
   }
 
   /** @param {string} id */
   getResult(id) {
-    return new Outcome(guard(this.getResult, () => this.#native.result(id))).result;
+    return new Outcome(guard(this.getResult, () => this.#native.result(asId(id)))).result;
   }
 
   /** @param {ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = guard(this.listExecutions, () => this.#native.list(filter), filter);
+    const rows = guard(this.listExecutions, () => this.#native.list(plain('filter', filter)));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
       if (row.completedAt !== undefined) row.completedAt = new Date(row.completedAt);
@@ -179,7 +191,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   removeExecution(id) {
-    guard(this.removeExecution, () => this.#native.remove(id));
+    guard(this.removeExecution, () => this.#native.remove(asId(id)));
   }
 
   cleanup() {
@@ -249,12 +261,12 @@ class ExecutionEngine extends Listeners {
    * @returns {Live}
    */
   #submit(method, request, options, pull) {
-    const { signal, rest } = splitSignal(method, options);
     const handle = (this.#lastHandle = (this.#lastHandle + 1) % ALL);
-    const aborted = signal?.aborted ?? false;
-    const id = guard(method, () => this.#native.submit(request, rest, snapshot(), handle, pull, aborted), {
-      ...request,
-      options: rest,
+    const { id, signal, aborted } = guard(method, () => {
+      const { signal, aborted } = signalOf(options);
+      const [what, how] = [plain('request', request), plain('options', options, 'signal')];
+      const id = this.#native.submit(what, how, snapshot(), handle, pull, aborted);
+      return { id, signal, aborted };
     });
     /** @type {Live} */
     const live = { id, handle, waiters: [], queue: undefined, forgetSignal: undefined };
@@ -346,31 +358,52 @@ async function withinMs(work, ms) {
  * @param {Function} method
  * @param {import('../index.js').ErrorCode} code
  * @param {string} message
- * @param {import('./errors.js').Details} [details]
  */
-function fresh(method, code, message, details) {
-  const error = new ExecutionError(code, message, details);
+function fresh(method, code, message) {
+  const error = new ExecutionError(code, message);
   Error.captureStackTrace(error, method);
   return error;
 }
 
 /**
- * The abort signal is this thread's; the rest goes to the addon.
+ * An id as it came, unless reading it could run code of the caller's; the addon checks the rest.
  *
- * @param {Function} method
- * @param {ExecutionOptions | null | undefined} options
- * @returns {{ signal: AbortSignal | undefined, rest: object | null | undefined }}
+ * @param {unknown} id
  */
-function splitSignal(method, options) {
-  if (typeof options !== 'object' || options === null) return { signal: undefined, rest: options };
-  const given = guard(method, () => ({ ...options }), { options });
-  const { signal, ...rest } = given;
-  if (signal === undefined || signal === null) return { signal: undefined, rest };
-  if (!(signal instanceof EventTarget) || typeof signal.aborted !== 'boolean') {
-    const message = `invalid request: options.signal: it is ${typeof signal === 'object' ? 'an object' : `a ${typeof signal}`}: give the signal of an AbortController`;
-    throw fresh(method, 'INVALID_REQUEST', message, { field: 'options.signal' });
+function asId(id) {
+  if ((typeof id !== 'object' && typeof id !== 'function') || id === null) return id;
+  throw refusal(SUBJECTS.request, 'id', `it is ${show(id)}: give the string that execute() gave`);
+}
+
+/** @param {unknown} value */
+function show(value) {
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
+  return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
+}
+
+/**
+ * The abort signal is this thread's: it does not go to the addon.
+ *
+ * @param {ExecutionOptions | null | undefined} options
+ * @returns {{ signal?: AbortSignal, aborted: boolean }}
+ */
+function signalOf(options) {
+  if (typeof options !== 'object' || options === null) return { aborted: false };
+  /** @type {AbortSignal | null | undefined} */
+  let signal;
+  try {
+    signal = options.signal;
+    if (signal === undefined || signal === null) return { aborted: false };
+    // By what it can do, not by its class: a signal may come from another realm.
+    const { aborted } = signal;
+    if (typeof aborted === 'boolean' && typeof signal.addEventListener === 'function') return { signal, aborted };
+  } catch (error) {
+    // A getter of the signal's, or options that cannot be read at all: the copy of the rest would say so.
+    plain('options', options, 'signal');
+    throw threw(SUBJECTS.options, 'options.signal', error);
   }
-  return { signal, rest };
+  throw refusal(SUBJECTS.options, 'options.signal', `it is ${show(signal)}: give the signal of an AbortController`);
 }
 
 /**
@@ -378,10 +411,16 @@ function splitSignal(method, options) {
  * @param {{ graceMs?: number | null } | null | undefined} options
  */
 function graceOf(method, options) {
-  const ms = options?.graceMs ?? 0;
-  if (typeof ms === 'number' && Number.isSafeInteger(ms) && ms >= 0) return ms;
-  const message = `invalid request: graceMs: it is ${typeof ms} (${String(ms)}): give milliseconds, 0 or more`;
-  throw fresh(method, 'INVALID_REQUEST', message, { field: 'graceMs' });
+  return guard(method, () => {
+    const given = plain('shutdown', options) ?? {};
+    if (typeof given !== 'object') throw refusal(SUBJECTS.shutdown, 'options', `it is ${show(given)}: give an object`);
+    for (const key of Object.keys(given)) {
+      if (key !== 'graceMs') throw refusal(SUBJECTS.shutdown, key, `unknown field (${show(given[key])}): did you mean \`graceMs\`?`);
+    }
+    const ms = given.graceMs ?? 0;
+    if (typeof ms === 'number' && Number.isSafeInteger(ms) && ms >= 0) return ms;
+    throw refusal(SUBJECTS.shutdown, 'graceMs', `it is ${show(ms)}: give milliseconds, 0 or more`);
+  });
 }
 
 module.exports = { ExecutionEngine };

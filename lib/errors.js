@@ -35,41 +35,15 @@ class ExecutionError extends Error {
  * @template T
  * @param {Function} method The public method, which is left out of the stack.
  * @param {() => T} call
- * @param {unknown} [input] What the caller gave: searched for the culprit when a getter of it throws.
  * @returns {T}
  */
-function guard(method, call, input) {
+function guard(method, call) {
   try {
     return call();
   } catch (error) {
-    const typed = fromNative(error, input);
+    const typed = error instanceof ExecutionError ? error : fromNative(error);
     Error.captureStackTrace(typed, method);
     throw typed;
-  }
-}
-
-/**
- * @param {unknown} error
- * @param {unknown} input
- * @returns {ExecutionError}
- */
-function fromNative(error, input) {
-  const told = parse(error);
-  if (told) return told;
-  const field = throwingField(input, '', 0);
-  if (field !== undefined) {
-    const message = `invalid request: ${field}: reading it threw (${describe(error)}): give plain data`;
-    return new ExecutionError('INVALID_REQUEST', message, { field, cause: error });
-  }
-  return new ExecutionError('INTERNAL', `the addon failed: ${describe(error)}`, { cause: error });
-}
-
-/** @param {unknown} error */
-function describe(error) {
-  try {
-    return String(error instanceof Error ? error.message : error);
-  } catch {
-    return 'something that cannot be shown';
   }
 }
 
@@ -77,47 +51,17 @@ function describe(error) {
  * The addon's own errors carry their details as JSON in the message.
  *
  * @param {unknown} error
+ * @returns {ExecutionError}
  */
-function parse(error) {
-  if (!(error instanceof Error) || !('code' in error) || !error.message.startsWith('{"')) return undefined;
+function fromNative(error) {
+  const { message, code } = /** @type {{ message: string, code: ErrorCode }} */ (error);
   try {
-    const { message, field, executionId } = JSON.parse(error.message);
-    const details = { field: field ?? undefined, executionId: executionId ?? undefined };
-    return new ExecutionError(/** @type {ErrorCode} */ (error.code), message, details);
+    const told = JSON.parse(message);
+    const details = { field: told.field ?? undefined, executionId: told.executionId ?? undefined };
+    return new ExecutionError(code, told.message, details);
   } catch {
-    return undefined;
+    return new ExecutionError('INTERNAL', `the addon failed: ${message}`, { cause: error });
   }
-}
-
-/**
- * The path of the first property whose reading throws.
- *
- * @param {unknown} value
- * @param {string} path
- * @param {number} depth
- * @returns {string | undefined}
- */
-function throwingField(value, path, depth) {
-  if (typeof value !== 'object' || value === null || depth > 100) return undefined;
-  /** @type {string[]} */
-  let keys;
-  try {
-    keys = Object.keys(value);
-  } catch {
-    return path || 'request';
-  }
-  for (const key of keys) {
-    const at = Array.isArray(value) ? `${path}[${key}]` : path ? `${path}.${key}` : key;
-    let inner;
-    try {
-      inner = /** @type {Record<string, unknown>} */ (value)[key];
-    } catch {
-      return at;
-    }
-    const found = throwingField(inner, at, depth + 1);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 module.exports = { ExecutionError, guard };

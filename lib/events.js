@@ -59,6 +59,11 @@ function readBatch({ text, numbers }, consumer) {
         if (execution !== undefined) consumer.event(execution, { type: 'started', executionId, timestamp, sequence, command, pid });
         break;
       }
+      case 8: {
+        const message = take(next());
+        if (execution !== undefined) consumer.event(execution, { type: 'degraded', executionId, timestamp, sequence, message });
+        break;
+      }
       case 2:
       case 3: {
         const type = kind === 2 ? 'stdout' : 'stderr';

@@ -29,7 +29,7 @@ class Listeners extends EventEmitter {
     let interest = 0;
     if (all || this.listenerCount('stdout') > 0) interest |= STDOUT;
     if (all || this.listenerCount('stderr') > 0) interest |= STDERR;
-    if (all || this.listenerCount('started') > 0 || this.listenerCount('queued') > 0) interest |= LIFECYCLE;
+    if (all || this.listenerCount('started') > 0 || this.listenerCount('queued') > 0 || this.listenerCount('degraded') > 0) interest |= LIFECYCLE;
     this.#onInterest(interest);
     return this;
   }

@@ -51,6 +51,8 @@ class Outcome {
  * @returns {ExecutionResult}
  */
 function toResult(object) {
+  // As text, so that `__proto__` is a name like any other.
+  object.metadata = JSON.parse(object.metadata);
   object.startedAt = new Date(object.startedAt);
   object.completedAt = new Date(object.completedAt);
   return object;

@@ -13,7 +13,7 @@ use crate::state::Stop;
 use crate::types::{EnvSnapshot, ExecutionResult};
 use crate::wire::{self, Case};
 
-use self::error::{Thrown, raise};
+use self::error::{Thrown, raise, raise_as_is};
 use self::outbox::{JsSink, Outbox};
 
 mod batch;
@@ -30,13 +30,20 @@ pub struct NativeEngine {
     outbox: Arc<Outbox>,
 }
 
+/// Collected, or its thread is going away: what it runs goes too.
+impl Drop for NativeEngine {
+    fn drop(&mut self) {
+        self.engine.kill_now();
+    }
+}
+
 #[napi]
 impl NativeEngine {
     /// `wake` is called, without arguments, when there is something to take.
     #[napi(constructor, catch_unwind)]
     pub fn new(config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
         let config = convert::read(config)?;
-        let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise)?;
+        let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)?;
         let engine = ExecutionEngine::new(config).map_err(raise)?;
         let outbox = Outbox::new(&wake).map_err(error::of_napi)?;
         Ok(Self { engine, outbox: Arc::new(outbox) })
@@ -55,7 +62,7 @@ impl NativeEngine {
         aborted: bool,
     ) -> Result<String> {
         let (request, options) = (convert::read(request)?, convert::read(options)?);
-        let invalid = |invalid| raise(ExecutionError::InvalidRequest(invalid));
+        let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
         let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
         options.host_env = Some(EnvSnapshot::from_packed(env.into_bytes()));
@@ -82,10 +89,11 @@ impl NativeEngine {
         self.engine.close();
     }
 
-    /// Asks everything to end, as a shutdown does or as a cancel does.
+    /// Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are.
     #[napi(catch_unwind)]
-    pub fn stop_all(&self, shutdown: bool) {
-        self.engine.ask_all_to_stop(if shutdown { Stop::Shutdown } else { Stop::Cancelled });
+    pub fn stop_all(&self, shutdown: bool) -> u32 {
+        let live = self.engine.ask_all_to_stop(if shutdown { Stop::Shutdown } else { Stop::Cancelled });
+        u32::try_from(live.len()).unwrap_or(u32::MAX)
     }
 
     /// Which events have listeners: 1 stdout, 2 stderr, 4 queued and started.
@@ -125,7 +133,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn list<'env>(&self, env: &'env Env, filter: Unknown<'_>) -> Result<Array<'env>> {
         let filter = convert::read(filter)?;
-        let filter = wire::filter(&filter, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise)?;
+        let filter = wire::filter(&filter, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
         convert::summaries(env, &self.engine.list(&filter)).map_err(error::of_napi)
     }
 
@@ -166,17 +174,17 @@ impl NativeEngine {
         result.error.as_ref().map(|error| convert::error_info(env, error)).transpose().map_err(error::of_napi)
     }
 
-    /// Reads a request in wire form: JSON text, or the object that it gives.
+    /// Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too.
     #[napi(catch_unwind)]
-    pub fn parse_request<'env>(env: &'env Env, wire: Unknown<'_>) -> Result<Object<'env>> {
+    pub fn parse_request(wire: Unknown<'_>) -> Result<String> {
         let value = match convert::read(wire)? {
             wire::Value::Text(text) => {
-                wire::parse_json(&text).map_err(ExecutionError::InvalidRequest).map_err(error::raise_snake)?
+                wire::parse_json(&text).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?
             }
             other => other,
         };
-        let parsed = ExecutionEngine::parse_wire(&value).map_err(error::raise_snake)?;
-        convert::request(env, &parsed).map_err(error::of_napi)
+        let parsed = ExecutionEngine::parse_wire(&value).map_err(raise_as_is)?;
+        Ok(convert::request(&parsed).to_string())
     }
 }
 

@@ -21,11 +21,21 @@ mod script;
 pub(crate) struct SpawnFailure {
     message: String,
     errno: Option<&'static str>,
+    /// The machine is short of something now and may not be later.
+    is_exhaustion: bool,
 }
 
 impl SpawnFailure {
     fn new(error: &io::Error, message: impl Into<String>) -> Self {
-        Self { message: message.into(), errno: platform::errno_name(error).or_else(|| kind_name(error.kind())) }
+        Self {
+            message: message.into(),
+            errno: platform::errno_name(error).or_else(|| kind_name(error.kind())),
+            is_exhaustion: platform::is_exhaustion(error),
+        }
+    }
+
+    pub(crate) fn is_exhaustion(&self) -> bool {
+        self.is_exhaustion
     }
 
     pub(crate) fn into_info(self) -> ErrorInfo {
@@ -79,7 +89,15 @@ pub(crate) fn resolve(
         Stdin::Bytes(_) => StdinKind::Pipe,
         Stdin::Inherit => StdinKind::Inherit,
     };
-    Ok(Launch { program, args, env, cwd: place.cwd, stdin, merge_output: options.merge_output })
+    Ok(Launch {
+        program,
+        args,
+        env,
+        cwd: place.cwd,
+        tag: environment::tag(request.id),
+        stdin,
+        merge_output: options.merge_output,
+    })
 }
 
 /// Says what kept the system from starting `launch`: the directory, the program, or what the program needs to run.
@@ -241,12 +259,13 @@ fn script_file(
     } else if let Some(line) = shebang(&script)
         .map_err(|error| SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())))?
     {
-        let program = PathBuf::from(&line.interpreter);
+        // As for the kernel: a relative one starts at the child's directory.
+        let program = place.absolute(Path::new(&line.interpreter))?;
         if !program.exists() {
             let error = io::Error::from(io::ErrorKind::NotFound);
             return Err(SpawnFailure::new(&error, missing_interpreter(&line.interpreter, &script)));
         }
-        (place.absolute(&program)?, line.argument.into_iter().map(OsString::from).collect())
+        (program, line.argument.into_iter().map(OsString::from).collect())
     } else {
         interpreter_by_extension(&script, |name| place.find(name, "interpreter"))?
     };

@@ -1,7 +1,6 @@
 //! The engine: composes the rooms, and is the only writer of the registry.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -63,7 +62,6 @@ struct Shared {
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
-    closed: AtomicBool,
 }
 
 impl std::fmt::Debug for ExecutionEngine {
@@ -86,7 +84,6 @@ impl ExecutionEngine {
             policy: Arc::new(policy),
             config: Arc::new(config),
             metrics: Metrics::default(),
-            closed: AtomicBool::new(false),
         };
         Ok(Self { handle: Arc::new(Handle { shared: Arc::new(shared) }), sink: Arc::new(SilentSink) })
     }
@@ -181,7 +178,7 @@ impl ExecutionEngine {
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<Record>> {
         let shared = self.shared();
-        if shared.closed.load(Ordering::Acquire) {
+        if shared.registry.is_closed() {
             return Err(ExecutionError::EngineShutDown);
         }
         let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
@@ -196,9 +193,7 @@ impl ExecutionEngine {
         let command = command::display(&request.command);
         let record =
             Arc::new(Record::new(request.id, &command, request.metadata.label.as_deref(), pending.accepted_at()));
-        if !shared.registry.insert(Arc::clone(&record)) {
-            return Err(ExecutionError::DuplicateId(request.id));
-        }
+        shared.registry.insert(Arc::clone(&record))?;
         shared.metrics.accepted();
         if let Some(signal) = options.signal.take() {
             heed(signal, &record);
@@ -351,11 +346,10 @@ impl ExecutionEngine {
     /// How busy the engine is now.
     #[must_use]
     pub fn get_concurrency_metrics(&self) -> ConcurrencyMetrics {
-        let (free, waiting) = self.shared().scheduler.load();
-        let max = self.shared().config.max_concurrent_executions;
+        let (in_use, free, waiting) = self.shared().scheduler.load();
         ConcurrencyMetrics {
-            max_concurrent: max,
-            currently_running: max - free,
+            max_concurrent: self.shared().config.max_concurrent_executions,
+            currently_running: in_use,
             currently_pending: waiting,
             available_slots: free,
         }
@@ -388,7 +382,7 @@ impl ExecutionEngine {
     /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over.
     pub async fn shutdown(&self, grace: Duration) {
         self.close();
-        let live = self.shared().registry.live();
+        let live = self.shared().registry.unsettled();
         if !grace.is_zero() {
             let all = pin!(async {
                 for record in &live {
@@ -405,8 +399,17 @@ impl ExecutionEngine {
         }
     }
 
+    /// Kills every process group now and takes no more work: for a host that is going away.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js tells when it goes"))]
+    pub(crate) fn kill_now(&self) {
+        self.close();
+        for record in self.ask_all_to_stop(Stop::Shutdown) {
+            record.kill_group();
+        }
+    }
+
     pub(crate) fn close(&self) {
-        self.shared().closed.store(true, Ordering::Release);
+        self.shared().registry.close();
     }
 
     pub(crate) fn record(&self, id: Uuid) -> Result<Arc<Record>> {
@@ -437,7 +440,7 @@ fn heed(signal: CancellationToken, record: &Arc<Record>) {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::Release);
+        self.shared.registry.close();
         for record in self.shared.registry.live() {
             record.stop().set(Stop::Shutdown);
         }

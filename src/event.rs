@@ -47,6 +47,17 @@ pub enum ExecutionEvent {
         /// The process id.
         pid: u32,
     },
+    /// The execution goes on, with less than was promised.
+    Degraded {
+        /// Whose event it is.
+        execution_id: Uuid,
+        /// When it happened.
+        timestamp: DateTime<Utc>,
+        /// Counts the events of this execution from 0.
+        sequence: u64,
+        /// What is missing, and why.
+        message: String,
+    },
     /// A line, or a piece of one, on standard output.
     Stdout(OutputLine),
     /// A line, or a piece of one, on standard error.
@@ -126,7 +137,9 @@ impl ExecutionEvent {
     #[must_use]
     pub fn execution_id(&self) -> Uuid {
         match self {
-            Self::Queued { execution_id, .. } | Self::Started { execution_id, .. } => *execution_id,
+            Self::Queued { execution_id, .. }
+            | Self::Started { execution_id, .. }
+            | Self::Degraded { execution_id, .. } => *execution_id,
             Self::Stdout(line) | Self::Stderr(line) => line.execution_id,
             Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.execution_id,
         }
@@ -136,7 +149,9 @@ impl ExecutionEvent {
     #[must_use]
     pub fn sequence(&self) -> u64 {
         match self {
-            Self::Queued { sequence, .. } | Self::Started { sequence, .. } => *sequence,
+            Self::Queued { sequence, .. } | Self::Started { sequence, .. } | Self::Degraded { sequence, .. } => {
+                *sequence
+            }
             Self::Stdout(line) | Self::Stderr(line) => line.sequence,
             Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.sequence,
         }

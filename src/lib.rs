@@ -14,6 +14,7 @@
 //! | `platform` | the operating system: all that is unsafe |
 //! | `command` | a request and a policy become a program, arguments, variables, a directory |
 //! | `process` | a running child and its pipes |
+//! | `guardian` | what kills the trees when the host is gone |
 //! | `output` | bytes become lines and a capped capture |
 //! | `supervise` | the one loop of an execution; the only place that kills |
 //! | `registry`, `scheduler` | records; who runs and who waits |
@@ -29,6 +30,7 @@ mod command;
 mod contain;
 mod engine;
 mod globs;
+mod guardian;
 mod latch;
 mod metrics;
 mod output;
@@ -55,9 +57,9 @@ pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
 pub use types::{
-    Command, ConcurrencyMetrics, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata, ExecutionOptions,
-    ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv, Reason, Stdin,
-    Stream, Text,
+    Command, ConcurrencyMetrics, Diagnosis, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata,
+    ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv,
+    Leftovers, Reason, Stdin, Stream, Text,
 };
 
 /// Here so that one `use execution_engine::*` is enough to write a request.
@@ -66,3 +68,22 @@ pub use std::collections::HashMap;
 /// Here so that one `use execution_engine::*` is enough to write a request.
 #[doc(no_inline)]
 pub use uuid::Uuid;
+
+/// The documentation's own examples, as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/api.md")]
+    struct Api;
+    #[doc = include_str!("../docs/architecture.md")]
+    struct Architecture;
+    #[doc = include_str!("../docs/configuration.md")]
+    struct Configuration;
+    #[doc = include_str!("../docs/error-handling.md")]
+    struct ErrorHandling;
+    #[doc = include_str!("../docs/supervision.md")]
+    struct Supervision;
+    #[doc = include_str!("../docs/types.md")]
+    struct Types;
+}

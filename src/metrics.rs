@@ -15,11 +15,17 @@ pub(crate) struct Metrics {
     stdout_bytes: AtomicU64,
     stderr_bytes: AtomicU64,
     lines: AtomicU64,
+    backoffs: AtomicU64,
 }
 
 impl Metrics {
     pub(crate) fn accepted(&self) {
         self.total.fetch_add(1, Relaxed);
+    }
+
+    /// A spawn met a machine without room.
+    pub(crate) fn backed_off(&self) {
+        self.backoffs.fetch_add(1, Relaxed);
     }
 
     /// Counts an end and what the execution wrote.
@@ -46,6 +52,7 @@ impl Metrics {
             stdout_bytes: self.stdout_bytes.load(Relaxed),
             stderr_bytes: self.stderr_bytes.load(Relaxed),
             lines: self.lines.load(Relaxed),
+            backoffs: self.backoffs.load(Relaxed),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::command::{SpawnFailure, explain};
@@ -20,7 +21,7 @@ thread_local! {
 /// A child and our ends of its pipes. Dropped while the child lives, it kills its group.
 #[derive(Debug)]
 pub(crate) struct Process {
-    pub(crate) leader: Leader,
+    pub(crate) leader: Arc<Leader>,
     pub(crate) outputs: Outputs,
     pub(crate) input: Input,
 }

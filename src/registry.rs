@@ -1,15 +1,17 @@
 //! The records of an engine's executions, and how long they stay.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
+use crate::error::ExecutionError;
 use crate::latch::Latch;
+use crate::platform::Leader;
 use crate::state::Stop;
 use crate::types::{ExecutionFilter, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
@@ -23,7 +25,8 @@ pub(crate) struct Record {
     command: Box<str>,
     label: Option<Box<str>>,
     created_at: DateTime<Utc>,
-    running: AtomicBool,
+    /// Set once it runs.
+    leader: OnceLock<Weak<Leader>>,
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
@@ -39,7 +42,7 @@ impl Record {
             command: command.into(),
             label: label.map(Into::into),
             created_at,
-            running: AtomicBool::new(false),
+            leader: OnceLock::new(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
             settled: Latch::new(),
@@ -53,7 +56,7 @@ impl Record {
     pub(crate) fn status(&self) -> ExecutionStatus {
         match self.result.get() {
             Some(result) => result.status,
-            None if self.running.load(Ordering::Acquire) => ExecutionStatus::Running,
+            None if self.leader.get().is_some() => ExecutionStatus::Running,
             None => ExecutionStatus::Pending,
         }
     }
@@ -66,8 +69,15 @@ impl Record {
         &self.stop
     }
 
-    pub(crate) fn set_running(&self) {
-        self.running.store(true, Ordering::Release);
+    pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
+        let _ = self.leader.set(Arc::downgrade(leader));
+    }
+
+    /// Kills the process group now, without waiting for anything: for a host that is going away.
+    pub(crate) fn kill_group(&self) {
+        if let Some(leader) = self.leader.get().and_then(Weak::upgrade) {
+            leader.kill_group();
+        }
     }
 
     /// Releases the waiters.
@@ -110,8 +120,10 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// Nothing more is taken. Here, so that whatever is taken is seen by whoever closes.
+    closed: bool,
     records: HashMap<Uuid, Arc<Record>>,
-    /// The ended ones, oldest first; may name records that were removed by hand.
+    /// The ended ones, oldest first; may hold places of records that were removed by hand.
     ended: VecDeque<Ended>,
     /// How many of `ended` are still there, and what their output takes.
     ended_records: usize,
@@ -120,7 +132,8 @@ struct Inner {
 
 #[derive(Debug)]
 struct Ended {
-    id: Uuid,
+    /// Not the id: that may be another record's by now.
+    record: Weak<Record>,
     at: Instant,
     bytes: u64,
 }
@@ -135,16 +148,28 @@ impl Registry {
         Self { retention, inner: Mutex::default() }
     }
 
-    /// `false` when the id is known already.
-    #[must_use]
-    pub(crate) fn insert(&self, record: Arc<Record>) -> bool {
-        match self.lock().records.entry(record.id) {
-            std::collections::hash_map::Entry::Occupied(_) => false,
-            std::collections::hash_map::Entry::Vacant(slot) => {
+    /// Takes a record, unless the id is known already or the registry was closed.
+    pub(crate) fn insert(&self, record: Arc<Record>) -> Result<(), ExecutionError> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(ExecutionError::EngineShutDown);
+        }
+        match inner.records.entry(record.id) {
+            Entry::Occupied(_) => Err(ExecutionError::DuplicateId(record.id)),
+            Entry::Vacant(slot) => {
                 slot.insert(record);
-                true
+                Ok(())
             }
         }
+    }
+
+    /// Takes no more records.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Record>> {
@@ -152,13 +177,13 @@ impl Registry {
     }
 
     /// Gives a record its result; older ones leave when there are too many.
-    pub(crate) fn complete(&self, record: &Record, result: Arc<ExecutionResult>) {
+    pub(crate) fn complete(&self, record: &Arc<Record>, result: Arc<ExecutionResult>) {
         let bytes = (result.stdout.raw().len() + result.stderr.raw().len()) as u64;
         if record.result.set(result).is_err() {
             return;
         }
         let mut inner = self.lock();
-        inner.ended.push_back(Ended { id: record.id, at: Instant::now(), bytes });
+        inner.ended.push_back(Ended { record: Arc::downgrade(record), at: Instant::now(), bytes });
         inner.ended_records += 1;
         inner.ended_bytes += bytes;
         inner.evict(self.retention);
@@ -178,7 +203,13 @@ impl Registry {
         inner.records.remove(&id);
         inner.ended_records -= 1;
         inner.ended_bytes -= bytes;
+        inner.sweep();
         Some(true)
+    }
+
+    /// The executions whose last event was not delivered yet.
+    pub(crate) fn unsettled(&self) -> Vec<Arc<Record>> {
+        self.lock().records.values().filter(|record| record.settled.get().is_none()).cloned().collect()
     }
 
     /// The executions that have not ended.
@@ -217,14 +248,27 @@ impl Inner {
             if !too_many && now.duration_since(oldest.at) < retention.age {
                 break;
             }
-            let Ended { id, bytes, .. } = self.ended.pop_front().expect("there is a front");
-            // An id may be in use again after its record was removed by hand: a live record stays.
-            if self.records.get(&id).is_some_and(|record| record.result().is_some()) {
-                self.records.remove(&id);
+            let Ended { record, bytes, .. } = self.ended.pop_front().expect("there is a front");
+            if let Some(record) = self.still_there(&record) {
+                self.records.remove(&record.id);
                 self.ended_records -= 1;
                 self.ended_bytes -= bytes;
             }
         }
         before - self.ended_records
+    }
+
+    fn still_there(&self, record: &Weak<Record>) -> Option<Arc<Record>> {
+        let record = record.upgrade()?;
+        self.records.get(&record.id).is_some_and(|found| Arc::ptr_eq(found, &record)).then_some(record)
+    }
+
+    /// Forgets the places of records that were removed by hand, once they are the greater part.
+    fn sweep(&mut self) {
+        if self.ended.len() > 2 * self.ended_records + 64 {
+            let mut ended = std::mem::take(&mut self.ended);
+            ended.retain(|place| self.still_there(&place.record).is_some());
+            self.ended = ended;
+        }
     }
 }

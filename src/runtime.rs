@@ -3,24 +3,41 @@
 //! It is the engine's own: a host that blocks its threads, or drops its runtime, delays no timeout and orphans no child.
 
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Arc, Barrier, OnceLock};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
+/// Threads that may block and that are there from the start.
+const BLOCKING_THREADS: usize = 4;
+/// The most of them: what they do is short, and none of them ever goes.
+const MOST_BLOCKING_THREADS: usize = 16;
+/// Idle threads stay: on a machine that has no room for another one, spawning must still have its own.
+const KEEP_IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
 fn handle() -> &'static Handle {
-    RUNTIME
-        .get_or_init(|| {
-            let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
-            Builder::new_multi_thread()
-                .worker_threads(threads)
-                .thread_name("escher-engine")
-                .enable_all()
-                .build()
-                .expect("the operating system refuses to start threads")
-        })
-        .handle()
+    RUNTIME.get_or_init(start).handle()
+}
+
+fn start() -> Runtime {
+    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("escher-engine")
+        .thread_keep_alive(KEEP_IDLE)
+        .max_blocking_threads(MOST_BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .expect("the operating system refuses to start threads");
+    // Each waits for the others, so that each needs a thread of its own.
+    let all_there = Arc::new(Barrier::new(BLOCKING_THREADS));
+    for _ in 0..BLOCKING_THREADS {
+        let all_there = Arc::clone(&all_there);
+        runtime.spawn_blocking(move || all_there.wait());
+    }
+    runtime
 }
 
 /// Runs a future in the background.
@@ -32,6 +49,13 @@ where
     handle().spawn(future)
 }
 
+/// Runs a blocking function in the background.
+pub(crate) fn start_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    handle().spawn_blocking(work)
+}
+
 /// Runs a blocking function on a thread of its own kind.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -40,7 +64,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// Waits for a future for so long. It may be awaited on any runtime: the clock is ours.
-pub(crate) async fn timeout<F: Future>(limit: std::time::Duration, future: F) -> Option<F::Output> {
+pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let limited = {
         let _context = handle().enter();
         tokio::time::timeout(limit, future)

@@ -10,7 +10,7 @@ use crate::config::{ConcurrencyPolicy, ExecutionConfig};
 use crate::error::ExecutionError;
 
 /// A place in the queue: the smallest key is next.
-type Key = (Reverse<i32>, u64);
+type Key = (Reverse<i32>, i64);
 
 #[derive(Debug)]
 pub(crate) struct Scheduler {
@@ -23,9 +23,13 @@ pub(crate) struct Scheduler {
 
 #[derive(Debug)]
 struct State {
-    free: usize,
+    in_use: usize,
+    /// Slots that may be used now: fewer than there are while the machine is short of something.
+    usable: usize,
     waiting: BTreeMap<Key, oneshot::Sender<Permit>>,
-    arrivals: u64,
+    /// The next place at the end of the queue, and the next one at its head.
+    last: i64,
+    first: i64,
 }
 
 /// What an execution gets when it comes.
@@ -52,19 +56,20 @@ pub(crate) struct Ticket {
 
 impl Scheduler {
     pub(crate) fn new(config: &ExecutionConfig) -> Arc<Self> {
+        let slots = config.max_concurrent_executions;
         Arc::new(Self {
-            slots: config.max_concurrent_executions,
+            slots,
             queue_bound: config.max_queued_executions,
             policy: config.concurrency_policy,
-            state: Mutex::new(State { free: config.max_concurrent_executions, waiting: BTreeMap::new(), arrivals: 0 }),
+            state: Mutex::new(State { in_use: 0, usable: slots, waiting: BTreeMap::new(), last: 0, first: -1 }),
         })
     }
 
     /// Takes a slot or a place in the queue.
     pub(crate) fn enter(self: &Arc<Self>, priority: i32) -> Result<Entry, ExecutionError> {
         let mut state = self.lock();
-        if state.free > 0 {
-            state.free -= 1;
+        if state.in_use < state.usable {
+            state.in_use += 1;
             return Ok(Entry::Now(Permit { scheduler: Arc::clone(self) }));
         }
         if self.policy == ConcurrencyPolicy::Reject {
@@ -73,17 +78,68 @@ impl Scheduler {
         if state.waiting.len() >= self.queue_bound {
             return Err(ExecutionError::QueueFull(self.queue_bound));
         }
-        let key = (Reverse(priority), state.arrivals);
-        state.arrivals += 1;
-        let (tell, turn) = oneshot::channel();
-        state.waiting.insert(key, tell);
-        Ok(Entry::Later(Ticket { scheduler: Arc::clone(self), key, turn }))
+        let place = state.last;
+        state.last += 1;
+        Ok(Entry::Later(self.queue(&mut state, (Reverse(priority), place))))
     }
 
-    /// Free slots and waiting executions.
-    pub(crate) fn load(&self) -> (usize, usize) {
+    /// A place at the head of its priority, for one that was accepted before: no bound refuses it.
+    pub(crate) fn enter_again(self: &Arc<Self>, priority: i32) -> Ticket {
+        let ticket = {
+            let mut state = self.lock();
+            let place = state.first;
+            state.first -= 1;
+            self.queue(&mut state, (Reverse(priority), place))
+        };
+        self.serve();
+        ticket
+    }
+
+    fn queue(self: &Arc<Self>, state: &mut State, key: Key) -> Ticket {
+        let (tell, turn) = oneshot::channel();
+        state.waiting.insert(key, tell);
+        Ticket { scheduler: Arc::clone(self), key, turn }
+    }
+
+    /// The machine has no room for one more than run now: no more are started until some have succeeded.
+    pub(crate) fn shrink(&self) {
+        let mut state = self.lock();
+        state.usable = state.in_use.saturating_sub(1).clamp(1, self.slots);
+    }
+
+    /// One has been started: the machine may have room for one more.
+    pub(crate) fn grow(self: &Arc<Self>) {
+        {
+            let mut state = self.lock();
+            if state.usable == self.slots {
+                return;
+            }
+            state.usable += 1;
+        }
+        self.serve();
+    }
+
+    /// Gives free slots to those who wait.
+    fn serve(self: &Arc<Self>) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                if state.in_use >= state.usable {
+                    return;
+                }
+                let Some((_, next)) = state.waiting.pop_first() else { return };
+                state.in_use += 1;
+                next
+            };
+            // Outside the lock: a waiter that has given up gives the permit back, and dropping that takes the lock.
+            drop(next.send(Permit { scheduler: Arc::clone(self) }));
+        }
+    }
+
+    /// Slots in use, slots that are free, and waiting executions.
+    pub(crate) fn load(&self) -> (usize, usize, usize) {
         let state = self.lock();
-        (state.free, state.waiting.len())
+        (state.in_use, state.usable.saturating_sub(state.in_use), state.waiting.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -113,16 +169,8 @@ impl Drop for Ticket {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let next = {
-            let mut state = self.scheduler.lock();
-            let Some((_, next)) = state.waiting.pop_first() else {
-                state.free += 1;
-                return;
-            };
-            next
-        };
-        // A waiter that has given up meanwhile gets the permit back as an error; dropping that goes on to the next.
-        drop(next.send(Permit { scheduler: Arc::clone(&self.scheduler) }));
+        self.scheduler.lock().in_use -= 1;
+        self.scheduler.serve();
     }
 }
 
@@ -171,7 +219,7 @@ mod tests {
         }
         assert_eq!(order, [1, 3, 0, 2, 4]);
         drop(running);
-        assert_eq!(scheduler.load(), (1, 0));
+        assert_eq!(scheduler.load(), (0, 1, 0));
     }
 
     #[test]
@@ -186,7 +234,26 @@ mod tests {
         let mut patient = patient;
         let got = patient.turn.try_recv().expect("the slot went on");
         drop((got, patient));
-        assert_eq!(scheduler.load(), (1, 0));
+        assert_eq!(scheduler.load(), (0, 1, 0));
+    }
+
+    #[test]
+    fn a_machine_without_room_gets_fewer_at_once_until_some_have_started() {
+        let scheduler = scheduler(3, 10);
+        let running: Vec<_> = (0..3).map(|_| permit(scheduler.enter(0))).collect();
+        let mut waiting = ticket(scheduler.enter(0));
+        scheduler.shrink();
+        let mut running = running.into_iter();
+        let failed = running.next();
+        let mut again = scheduler.enter_again(0);
+        drop(failed);
+        assert!(waiting.turn.try_recv().is_err() && again.turn.try_recv().is_err(), "two may run, and two do");
+        scheduler.grow();
+        let first = again.turn.try_recv().expect("who was accepted first comes first");
+        assert!(waiting.turn.try_recv().is_err(), "three may run, and three do");
+        drop((first, running));
+        drop(waiting.turn.try_recv().expect("there is room again"));
+        assert_eq!(scheduler.load(), (0, 3, 0));
     }
 
     #[test]

@@ -53,9 +53,9 @@ impl Pending {
         self.accepted_at
     }
 
-    pub(crate) fn started(self) -> Running {
-        let started = Instant::now();
-        Running { queued: started - self.accepted, started, started_at: Utc::now() }
+    /// The child was spawned at `started`: we may be told only after it has done some of its work.
+    pub(crate) fn started(self, started: Instant) -> Running {
+        Running { queued: started - self.accepted, started, started_at: Utc::now() - started.elapsed() }
     }
 
     pub(crate) fn over(self) -> Over {

@@ -1,18 +1,20 @@
 //! One execution from a free slot to its result: spawn, watch, end, drain.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
 use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
+use crate::guardian::{self, Guard};
 use crate::latch::Latch;
 use crate::output::Output;
+use crate::platform::Leader;
 use crate::process::{self, Process};
 use crate::runtime;
 use crate::state::{Pending, Running, Stop};
-use crate::types::{ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, Stdin};
+use crate::types::{ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, Stdin};
 
 use self::outcome::Outcome;
 use self::watch::Watch;
@@ -60,21 +62,50 @@ pub(crate) struct Finished {
     pub(crate) lines: u64,
 }
 
-/// Runs a job to its end. `started` is called once the child runs, with its process id.
+/// What became of an attempt to run a job.
+#[must_use]
+pub(crate) enum Run {
+    Finished(Finished),
+    /// The machine had no room for another process: the job can be tried again.
+    Exhausted {
+        pending: Pending,
+        output: Output,
+        error: ErrorInfo,
+    },
+}
+
+/// A child that runs, or nearly so.
+struct Started {
+    process: Process,
+    /// When it was spawned.
+    at: Instant,
+    /// `None` without a guardian.
+    guard: Option<Guard>,
+    /// Why there is no guardian although there should be one.
+    unguarded: Option<String>,
+}
+
+/// Runs a job to its end. `started` is called once the child runs.
 pub(crate) async fn run(
     job: &Job,
     pending: Pending,
     mut output: Output,
-    started: impl FnOnce(&Running, u32, &mut Output),
-) -> Finished {
+    started: impl FnOnce(&Running, &Arc<Leader>, &mut Output, Option<String>),
+) -> Run {
     match spawn(job).await {
-        Ok(process) => {
-            let running = pending.started();
-            started(&running, process.leader.id(), &mut output);
-            Watch::new(job, running, process, output).run().await.finish(job)
+        Ok(Started { process, at, guard, unguarded }) => {
+            let running = pending.started(at);
+            started(&running, &process.leader, &mut output, unguarded);
+            Run::Finished(Watch::new(job, running, process, guard, output).run().await.finish(job))
         }
-        Err(error) => Outcome::not_spawned(pending, output, error).finish(job),
+        Err(failure) if failure.is_exhaustion() => Run::Exhausted { pending, output, error: failure.into_info() },
+        Err(failure) => Run::Finished(never_spawned(job, pending, output, failure.into_info())),
     }
+}
+
+/// An execution whose command could not be started.
+pub(crate) fn never_spawned(job: &Job, pending: Pending, output: Output, error: ErrorInfo) -> Finished {
+    Outcome::not_spawned(pending, output, error).finish(job)
 }
 
 /// An execution that ends before it is spawned.
@@ -89,21 +120,27 @@ pub(crate) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
 
 /// Starts the child on a thread that may block: looking a program up reads the file system, and `posix_spawn` returns
 /// only when the program runs.
-async fn spawn(job: &Job) -> Result<Process, ErrorInfo> {
+async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
     let (request, options, policy) = (Arc::clone(&job.request), Arc::clone(&job.options), Arc::clone(&job.policy));
-    let input = match &job.options.stdin {
-        Stdin::Bytes(bytes) => Some(bytes.clone()),
-        Stdin::Empty | Stdin::Inherit => None,
-    };
+    let is_guarded = job.config.guardian;
     runtime::blocking(move || {
         let launch = resolve(&request, &options, &policy)?;
-        process::spawn(&launch, input)
+        let (guard, unguarded) = match is_guarded.then(|| guardian::watch(request.id)).transpose() {
+            Ok(guard) => (guard, None),
+            Err(why) => (None, Some(why)),
+        };
+        let input = match &options.stdin {
+            Stdin::Bytes(bytes) => Some(bytes.clone()),
+            Stdin::Empty | Stdin::Inherit => None,
+        };
+        let at = Instant::now();
+        let process = process::spawn(&launch, input)?;
+        if let Some(guard) = &guard {
+            guard.started(process.leader.id());
+        }
+        Ok(Started { process, at, guard, unguarded })
     })
     .await
-    .map_err(|panic| ErrorInfo {
-        code: ErrorCode::Internal,
-        message: format!("starting the command failed: {panic}"),
-        errno: None,
-    })?
-    .map_err(SpawnFailure::into_info)
+    // A panic of ours on that thread: the child, if there was one, was killed when it was dropped.
+    .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

@@ -19,7 +19,8 @@ mod request;
 /// A value as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
-    /// Also JavaScript's `undefined`: both mean absent.
+    /// JavaScript's; it means absent, as null does, and in free-form data nothing at all.
+    Undefined,
     Null,
     Bool(bool),
     Number(f64),
@@ -85,13 +86,27 @@ impl From<serde_json::Value> for Value {
     }
 }
 
+/// A number as JavaScript shows it.
+pub(crate) fn show(number: f64) -> String {
+    if number.is_infinite() {
+        return String::from(if number > 0.0 { "Infinity" } else { "-Infinity" });
+    }
+    number.to_string()
+}
+
 impl Value {
+    /// Whether a field with it counts as not given.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Undefined | Self::Null)
+    }
+
     /// What it is, for people: the type, and the value when it is short.
     pub(crate) fn describe(&self) -> String {
         match self {
+            Self::Undefined => "undefined".to_owned(),
             Self::Null => "null".to_owned(),
             Self::Bool(flag) => format!("a boolean ({flag})"),
-            Self::Number(number) => format!("a number ({number})"),
+            Self::Number(number) => format!("a number ({})", show(*number)),
             Self::Text(text) if text.chars().count() <= 40 => format!("a string ({text:?})"),
             Self::Text(_) => "a string".to_owned(),
             Self::List(_) => "an array".to_owned(),

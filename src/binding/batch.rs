@@ -5,6 +5,7 @@
 //! | kind | numbers after it |
 //! | --- | --- |
 //! | 0 queued | handle, time in ms, sequence, length of the command |
+//! | 8 degraded | handle, time in ms, sequence, length of the message |
 //! | 1 started | handle, time in ms, sequence, pid, length of the command |
 //! | 2 stdout, 3 stderr | handle, time in ms, first sequence, count, then for each line its length × 8 + flags |
 //! | 4 completed, 5 failed, 6 cancelled, 7 timeout | handle, time in ms, sequence, position of its result in the batch |
@@ -63,6 +64,11 @@ impl Batch {
             ExecutionEvent::Queued { timestamp, sequence, command, .. } => {
                 self.head(0.0, handle, milliseconds(timestamp), sequence);
                 let length = self.push(&command);
+                self.numbers.push(number(length));
+            }
+            ExecutionEvent::Degraded { timestamp, sequence, message, .. } => {
+                self.head(8.0, handle, milliseconds(timestamp), sequence);
+                let length = self.push(&message);
                 self.numbers.push(number(length));
             }
             ExecutionEvent::Started { timestamp, sequence, command, pid, .. } => {

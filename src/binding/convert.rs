@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::Result;
 use super::error::{of_napi, too_deep};
-use crate::types::{Command, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, Text};
+use crate::types::{ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, Text};
 use crate::wire::{Case, ParsedRequest, Value, camel};
 
 type Napi<T> = napi::Result<T>;
@@ -25,7 +25,8 @@ fn read_at(value: Unknown<'_>, depth: usize) -> Result<Value> {
         return Err(too_deep());
     }
     Ok(match value.get_type().map_err(of_napi)? {
-        ValueType::Undefined | ValueType::Null => Value::Null,
+        ValueType::Undefined => Value::Undefined,
+        ValueType::Null => Value::Null,
         ValueType::Boolean => Value::Bool(from(value)?),
         ValueType::Number => Value::Number(from(value)?),
         ValueType::String => Value::Text(from(value)?),
@@ -42,7 +43,7 @@ fn read_object(value: Unknown<'_>, depth: usize) -> Result<Value> {
         let array: Array<'_> = from(value)?;
         let items = (0..array.len()).map(|index| {
             let item: Option<Unknown<'_>> = array.get(index).map_err(of_napi)?;
-            item.map_or(Ok(Value::Null), |item| read_at(item, depth + 1))
+            item.map_or(Ok(Value::Undefined), |item| read_at(item, depth + 1))
         });
         return Ok(Value::List(items.collect::<Result<_>>()?));
     }
@@ -79,6 +80,7 @@ fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
 pub(super) fn camel_json(data: &impl Serialize) -> Json {
     fn rename(json: Json) -> Json {
         match json {
+            Json::Array(items) => items.into_iter().map(rename).collect::<Vec<_>>().into(),
             Json::Object(entries) => entries
                 .into_iter()
                 .map(|(key, value)| (camel(&key), rename(value)))
@@ -125,9 +127,12 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
         told.set("mechanism", killed.mechanism.as_str())?;
         object.set("killed", told)?;
     }
+    if let Some(diagnosis) = &result.diagnosis {
+        object.set("diagnosis", camel_json(diagnosis))?;
+    }
     object.set("cpuUserMs", result.cpu_user_ms)?;
     object.set("cpuSystemMs", result.cpu_system_ms)?;
-    object.set("metadata", metadata(&result.metadata))?;
+    object.set("metadata", metadata(&result.metadata).to_string())?;
     Ok(object)
 }
 
@@ -161,29 +166,19 @@ pub(super) fn summaries<'env>(env: &'env Env, rows: &[ExecutionSummary]) -> Napi
 }
 
 /// A request as JavaScript writes it; an id that did not come with it stays away.
-pub(super) fn request<'env>(env: &'env Env, parsed: &ParsedRequest) -> Napi<Object<'env>> {
-    let request = &parsed.request;
-    let mut object = Object::new(env)?;
-    if parsed.has_id {
-        object.set("id", request.id.to_string())?;
+pub(super) fn request(parsed: &ParsedRequest) -> Json {
+    let mut json = serde_json::to_value(&parsed.request).unwrap_or_default();
+    let Json::Object(entries) = &mut json else { return json };
+    if !parsed.has_id {
+        entries.remove("id");
     }
-    object.set("command", command(&request.command))?;
-    if !request.env.is_empty() {
-        object.set("env", request.env.clone())?;
-    }
-    if let Some(dir) = &request.working_dir {
-        object.set("workingDir", dir.to_string_lossy().into_owned())?;
-    }
-    if let Some(ms) = request.timeout_ms {
-        object.set("timeoutMs", count(ms))?;
-    }
-    object.set("metadata", metadata(&request.metadata))?;
-    Ok(object)
-}
-
-/// None of a command's fields has two words, so both languages write them alike.
-fn command(command: &Command) -> Json {
-    serde_json::to_value(command).unwrap_or_default()
+    entries.insert("metadata".to_owned(), metadata(&parsed.request.metadata));
+    // Only the names of the outermost fields are ours; a command's have one word each.
+    std::mem::take(entries)
+        .into_iter()
+        .map(|(name, value)| (camel(&name), value))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 fn metadata(metadata: &ExecutionMetadata) -> Json {

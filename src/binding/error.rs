@@ -17,9 +17,9 @@ pub(super) fn raise(error: ExecutionError) -> Thrown {
     thrown(&error, camel_path, camel_text)
 }
 
-/// An error of the core about a request in wire form.
+/// An error about data that came from outside: its fields are named as the sender named them.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-pub(super) fn raise_snake(error: ExecutionError) -> Thrown {
+pub(super) fn raise_as_is(error: ExecutionError) -> Thrown {
     thrown(&error, str::to_owned, str::to_owned)
 }
 

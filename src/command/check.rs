@@ -38,13 +38,13 @@ pub(crate) fn check(
         ));
     }
     if let Some(ms) = options.idle_timeout_ms {
-        milliseconds("idle_timeout_ms", ms, 1)?;
+        milliseconds("options.idle_timeout_ms", ms, 1)?;
     }
     if let Some(ms) = options.kill_grace_ms {
-        milliseconds("kill_grace_ms", ms, 0)?;
+        milliseconds("options.kill_grace_ms", ms, 0)?;
     }
-    globs::check("env_allow", &options.env_allow)?;
-    globs::check("env_deny", &options.env_deny)
+    globs::check("options.env_allow", &options.env_allow)?;
+    globs::check("options.env_deny", &options.env_deny)
 }
 
 fn command(command: &Command) -> Result<(), Invalid> {

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use globset::GlobSet;
+use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::error::Invalid;
@@ -100,13 +101,15 @@ impl EnvPolicy {
         for (name, value) in &request.env {
             push(&mut env, name.as_bytes(), value.as_bytes());
         }
-        push(
-            &mut env,
-            TAG.as_bytes(),
-            request.id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes(),
-        );
+        env.extend_from_slice(&tag(request.id));
+        env.push(0);
         env
     }
+}
+
+/// The entry that marks the processes of an execution.
+pub(super) fn tag(id: Uuid) -> Vec<u8> {
+    format!("{TAG}={id}").into_bytes()
 }
 
 fn core_names() -> &'static GlobSet {

@@ -65,7 +65,7 @@ pub(super) fn interpreter_by_extension(
             "script {} has no `#!` line and no extension that names its language: add one, or set `interpreter`",
             script.display()
         );
-        return Err(SpawnFailure { message, errno: Some("ENOEXEC") });
+        return Err(SpawnFailure { message, errno: Some("ENOEXEC"), is_exhaustion: false });
     };
     let mut missing = None;
     for (name, flags) in *candidates {

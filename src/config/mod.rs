@@ -74,6 +74,8 @@ pub struct ExecutionConfig {
     pub oversized_output_strategy: OversizedOutputStrategy,
     /// Which part is kept then. Default: both ends.
     pub truncate_keep: TruncateKeep,
+    /// Whether a guardian process ends what runs when the host dies. Default: true.
+    pub guardian: bool,
     /// Which of the host's variables a child starts with. Default: all.
     pub inherit_env: InheritEnv,
     /// Globs of names inherited on top. Default: none.
@@ -105,6 +107,7 @@ impl Default for ExecutionConfig {
             max_output_size_bytes: 10 * 1024 * 1024,
             oversized_output_strategy: OversizedOutputStrategy::default(),
             truncate_keep: TruncateKeep::default(),
+            guardian: true,
             inherit_env: InheritEnv::default(),
             env_allow: Vec::new(),
             env_deny: Vec::new(),
@@ -159,7 +162,7 @@ impl ExecutionConfig {
         if self.oversized_output_strategy != OversizedOutputStrategy::TruncateWithWarning {
             return Err(Invalid::new(
                 "oversized_output_strategy",
-                "only \"truncate_with_warning\" is there in this version: leave it out",
+                "only `truncate_with_warning` is there in this version: leave it out",
             ));
         }
         crate::globs::check("env_allow", &self.env_allow)?;

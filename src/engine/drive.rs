@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use crate::contain::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent};
 use crate::output::Output;
+use crate::platform::Leader;
 use crate::registry::Record;
 use crate::runtime;
 use crate::scheduler::{Entry, Permit};
-use crate::state::{Pending, Stop};
-use crate::supervise::{self, Finished, Job};
+use crate::state::{Pending, Running, Stop};
+use crate::supervise::{self, Finished, Job, Run};
 
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 const LONGEST_FLUSH: Duration = Duration::from_secs(1);
@@ -55,51 +56,111 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
     record.settle();
 }
 
-/// Queue, then supervision. The permit outlives the tree.
-async fn course(accepted: &Accepted, pending: Pending, entry: Entry, mut output: Output) -> (Finished, Option<Permit>) {
+/// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
+async fn course(
+    accepted: &Accepted,
+    mut pending: Pending,
+    mut entry: Entry,
+    mut output: Output,
+) -> (Finished, Option<Permit>) {
     let Accepted { shared, record, job, command, sink } = accepted;
-    let turn = match entry {
-        Entry::Now(permit) => Ok(permit),
-        Entry::Later(mut ticket) => {
-            sink.event(ExecutionEvent::Queued {
-                execution_id: record.id(),
-                timestamp: pending.accepted_at(),
-                sequence: output.take_sequence(),
-                command: command.clone(),
-            });
-            let patience = shared.config.queue_timeout_ms.map(Duration::from_millis);
-            tokio::select! {
-                biased;
-                why = record.stop().wait() => Err(*why),
-                permit = ticket.turn() => Ok(permit),
-                () = sleep_or_forever(patience) => Err(Stop::QueueTimeout),
-            }
-        }
-    };
-    let permit = match turn {
-        Ok(permit) => permit,
-        Err(why) => return (supervise::never_ran(job, pending, output, why), None),
-    };
-    if let Some(why) = record.stop().get() {
-        return (supervise::never_ran(job, pending, output, *why), Some(permit));
-    }
-    let finished = supervise::run(job, pending, output, |running, pid, output| {
-        record.set_running();
-        sink.event(ExecutionEvent::Started {
+    if matches!(entry, Entry::Later(_)) {
+        sink.event(ExecutionEvent::Queued {
             execution_id: record.id(),
-            timestamp: running.started_at(),
+            timestamp: pending.accepted_at(),
             sequence: output.take_sequence(),
             command: command.clone(),
-            pid,
         });
-    })
-    .await;
-    (finished, Some(permit))
+    }
+    let queue_timeout = shared.config.queue_timeout_ms.map(Duration::from_millis);
+    let queue_deadline = queue_timeout.map(|limit| Instant::now() + limit);
+    let mut backoff = Backoff::new(queue_timeout);
+    loop {
+        let permit = match turn(record, entry, queue_deadline).await {
+            Ok(permit) => permit,
+            Err(why) => return (supervise::never_ran(job, pending, output, why), None),
+        };
+        let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output, unguarded: Option<String>| {
+            shared.scheduler.grow();
+            record.set_running(leader);
+            sink.event(ExecutionEvent::Started {
+                execution_id: record.id(),
+                timestamp: running.started_at(),
+                sequence: output.take_sequence(),
+                command: command.clone(),
+                pid: leader.id(),
+            });
+            if let Some(message) = unguarded {
+                sink.event(ExecutionEvent::Degraded {
+                    execution_id: record.id(),
+                    timestamp: running.started_at(),
+                    sequence: output.take_sequence(),
+                    message,
+                });
+            }
+        };
+        match supervise::run(job, pending, output, started).await {
+            Run::Finished(finished) => return (finished, Some(permit)),
+            Run::Exhausted { pending: back, output: output_back, error } => {
+                shared.metrics.backed_off();
+                shared.scheduler.shrink();
+                let Some(pause) = backoff.next() else {
+                    return (supervise::never_spawned(job, back, output_back, error), Some(permit));
+                };
+                (pending, output) = (back, output_back);
+                drop(permit);
+                let _ = tokio::time::timeout(pause, record.stop().wait()).await;
+                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority));
+            }
+        }
+    }
 }
 
-async fn sleep_or_forever(limit: Option<Duration>) {
-    match limit {
-        Some(limit) => tokio::time::sleep(limit).await,
+/// Waits for a slot, or for a reason not to.
+async fn turn(record: &Record, entry: Entry, deadline: Option<Instant>) -> Result<Permit, Stop> {
+    let permit = match entry {
+        Entry::Now(permit) => permit,
+        Entry::Later(mut ticket) => tokio::select! {
+            biased;
+            why = record.stop().wait() => return Err(*why),
+            permit = ticket.turn() => permit,
+            () = sleep_or_forever(deadline) => return Err(Stop::QueueTimeout),
+        },
+    };
+    record.stop().get().map_or(Ok(permit), |why| Err(*why))
+}
+
+/// How long to wait before the next attempt on a machine without room: ever longer, and not for ever.
+struct Backoff {
+    give_up_after: Duration,
+    first_failure: Option<Instant>,
+    pause: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(5);
+    const LONGEST: Duration = Duration::from_millis(500);
+    /// Without a queue timeout.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn new(queue_timeout: Option<Duration>) -> Self {
+        Self { give_up_after: queue_timeout.unwrap_or(Self::PATIENCE), first_failure: None, pause: Self::FIRST }
+    }
+
+    fn next(&mut self) -> Option<Duration> {
+        let since = *self.first_failure.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.give_up_after {
+            return None;
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(Self::LONGEST);
+        Some(pause)
+    }
+}
+
+async fn sleep_or_forever(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
     }
 }
@@ -108,9 +169,10 @@ async fn sleep_or_forever(limit: Option<Duration>) {
 mod tests {
     use std::sync::atomic::AtomicU32;
 
+    use crate::config::ExecutionConfig;
+    use crate::engine::ExecutionEngine;
     use crate::event::{Credit, LineBatch, SilentSink};
     use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus, Stream};
-    use crate::{ExecutionConfig, ExecutionEngine};
 
     use super::*;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::ExecutionEvent;
+use crate::contain::contain;
 use crate::types::Reason;
 
 /// Gets every event of an engine: those of one execution in order, one at a time.
@@ -38,6 +39,9 @@ impl EventHandler for LoggingEventHandler {
             ExecutionEvent::Started { execution_id, command, pid, .. } => {
                 tracing::info!(%execution_id, command, pid, "started");
             }
+            ExecutionEvent::Degraded { execution_id, message, .. } => {
+                tracing::warn!(%execution_id, message, "degraded");
+            }
             ExecutionEvent::Stdout(line) => {
                 tracing::debug!(execution_id = %line.execution_id, bytes = line.line.len(), "stdout");
             }
@@ -61,7 +65,7 @@ impl EventHandler for LoggingEventHandler {
     }
 }
 
-/// Hands every event to several handlers, in their order.
+/// Hands every event to several handlers, in their order. A panic in one is contained: the others get the event.
 #[derive(Clone, Default)]
 pub struct MultiEventHandler {
     handlers: Vec<Arc<dyn EventHandler>>,
@@ -79,7 +83,10 @@ impl MultiEventHandler {
 impl EventHandler for MultiEventHandler {
     async fn handle_event(&self, event: ExecutionEvent) {
         for handler in &self.handlers {
-            handler.handle_event(event.clone()).await;
+            let (id, told) = (event.execution_id(), event.clone());
+            if contain(async { handler.handle_event(told).await }).await.is_err() {
+                tracing::error!(execution_id = %id, "an event handler panicked");
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 mod unix;
 #[cfg(unix)]
 pub(crate) use self::unix::{
-    DEFAULT_PATH, Leader, PipeReader, PipeWriter, Spawned, core_env_names, default_shell, errno_name, path_from_bytes,
-    shell_flags, signal_name, spawn,
+    DEFAULT_PATH, Leader, Lifeline, PipeReader, PipeWriter, Round, Spawned, Table, core_env_names, default_shell,
+    errno_name, is_exhaustion, path_from_bytes, shell_flags, signal_name, spawn, spawn_guardian,
 };
 
 #[cfg(not(unix))]
@@ -28,6 +28,8 @@ pub(crate) struct Launch {
     pub(crate) env: Vec<u8>,
     /// The absolute working directory; `None` is the host's own.
     pub(crate) cwd: Option<PathBuf>,
+    /// The entry of `env` that every process of this execution carries.
+    pub(crate) tag: Vec<u8>,
     pub(crate) stdin: StdinKind,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,
@@ -39,6 +41,19 @@ pub(crate) enum StdinKind {
     Empty,
     Pipe,
     Inherit,
+}
+
+/// A living process, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ProcessInfo {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
+    pub(crate) command: String,
+    /// As in `ps`.
+    pub(crate) state: String,
+    pub(crate) cpu_ms: f64,
+    /// `stdin` or `terminal`, when it is blocked reading that.
+    pub(crate) waits_for: Option<String>,
 }
 
 /// How a process ended. Both absent: somebody else reaped it, so nobody here can know.

@@ -6,9 +6,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::leader::Leader;
+pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::spawn::{Spawned, spawn};
+pub(crate) use self::tree::Round;
 
+mod cgroup;
 mod leader;
+mod lifeline;
+mod pidfd;
+mod procs;
 mod spawn;
 mod tree;
 
@@ -71,6 +77,11 @@ pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
         libc::ETXTBSY => "ETXTBSY",
         _ => return None,
     })
+}
+
+/// Whether an error says that the machine is short of processes, files or memory.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 /// The name of a signal, such as `SIGKILL`.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::output::Output;
 use crate::platform::{Exit, signal_name};
 use crate::state::{Over, Pending, Stop};
-use crate::types::{ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
+use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
 
 use super::{Finished, Job};
 
@@ -29,6 +29,7 @@ pub(super) struct Outcome {
     pub(super) output: Output,
     pub(super) pid: Option<u32>,
     pub(super) killed: Option<Killed>,
+    pub(super) diagnosis: Option<Diagnosis>,
     pub(super) leaked: bool,
 }
 
@@ -42,11 +43,11 @@ impl Outcome {
     }
 
     fn without_process(pending: Pending, output: Output, ending: Ending) -> Self {
-        Self { ending, over: pending.over(), output, pid: None, killed: None, leaked: false }
+        Self { ending, over: pending.over(), output, pid: None, killed: None, diagnosis: None, leaked: false }
     }
 
     pub(super) fn finish(self, job: &Job) -> Finished {
-        let Self { ending, over, mut output, pid, killed, leaked } = self;
+        let Self { ending, over, mut output, pid, killed, diagnosis, leaked } = self;
         let sequence = output.take_sequence();
         let captured = output.freeze();
         let (status, reason) = classify(&ending);
@@ -71,6 +72,7 @@ impl Outcome {
             error,
             leaked,
             killed,
+            diagnosis,
             cpu_user_ms: milliseconds(exit.cpu_user),
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
@@ -114,6 +116,7 @@ fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: 
         log_lost_bytes: 0,
         leaked: false,
         killed: None,
+        diagnosis: None,
         cpu_user_ms: 0.0,
         cpu_system_ms: 0.0,
         metadata: job.request.metadata.clone(),

@@ -1,91 +1,220 @@
 //! The only place that ends a tree.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::platform::Leader;
+use crate::platform::{Leader, ProcessInfo, Round};
+use crate::runtime;
 use crate::state::Stop;
-use crate::types::Killed;
+use crate::types::{Killed, ProcessDiagnosis};
 
-/// A tree is looked at this soon after it was signalled, then ever more rarely up to [`SLOWEST_SCAN`].
-const FIRST_SCAN: Duration = Duration::from_millis(2);
-const SLOWEST_SCAN: Duration = Duration::from_millis(50);
-/// A tree that SIGKILL does not end for so long is given up: its processes hang in the kernel.
+/// A tree is looked at this soon after it was signalled, then ever more rarely up to [`SLOWEST_LOOK`].
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+const SLOWEST_LOOK: Duration = Duration::from_millis(50);
+/// A tree that SIGKILL does not end for so long is given up: its processes hang in the kernel, or are not ours to kill.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
 
-/// The ending of one tree: asked politely, then killed, until two looks in a row find nobody.
+/// Why a tree is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    Stop(Stop),
+    /// The command has exited; what it left behind goes too.
+    Leftovers,
+}
+
+/// The ending of one tree.
+///
+/// | step | what is done | next |
+/// | --- | --- | --- |
+/// | look | who is there, and what do they do? | ask |
+/// | ask | SIGTERM and SIGCONT to the group | the leader exits, or the grace is over |
+/// | wait | looks, once the leader has exited | gone, or the grace is over |
+/// | kill | SIGKILL to the group and to every other member, in rounds | two rounds in a row that find nobody |
+///
+/// A look reads the table of processes: it is done where blocking is allowed, one at a time.
 #[derive(Debug)]
 pub(super) struct Termination {
-    pub(super) why: Stop,
-    kill_at: Instant,
-    give_up_at: Instant,
-    next_scan: Instant,
+    pub(super) cause: Cause,
+    leader: Arc<Leader>,
+    grace: Duration,
+    step: Step,
+    look: Option<tokio::task::JoinHandle<Sight>>,
+    next_look: Instant,
     pause: Duration,
-    empty_scans: u8,
-    killing: bool,
-    killed: Killed,
+    empty_looks: u8,
+    pids: BTreeSet<i32>,
+    mechanism: String,
+    processes: Vec<ProcessDiagnosis>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Looking,
+    Waiting { kill_at: Instant },
+    Killing { round: u32, give_up_at: Instant },
+}
+
+/// What a look gave.
+#[derive(Debug)]
+pub(super) enum Sight {
+    Described(Vec<ProcessInfo>),
+    Living(Vec<i32>),
+    Killed(Round),
+    /// The thread that looked has failed.
+    Nothing,
 }
 
 impl Termination {
-    /// Asks the tree to end.
-    pub(super) fn begin(leader: &Leader, why: Stop, grace: Duration) -> Self {
+    /// Begins with a look, so that the result can tell what was going on.
+    pub(super) fn begin(leader: &Arc<Leader>, cause: Cause, grace: Duration) -> Self {
         let now = Instant::now();
-        let kill_at = now + grace;
         let mut this = Self {
-            why,
-            kill_at,
-            give_up_at: kill_at + GIVE_UP_AFTER,
-            next_scan: now + FIRST_SCAN,
-            pause: FIRST_SCAN,
-            empty_scans: 0,
-            killing: false,
-            killed: Killed { pids: leader.members(), mechanism: String::from("SIGTERM to the group") },
+            cause,
+            leader: Arc::clone(leader),
+            grace,
+            step: Step::Looking,
+            look: None,
+            next_look: now,
+            pause: FIRST_LOOK,
+            empty_looks: 0,
+            pids: BTreeSet::new(),
+            mechanism: String::new(),
+            processes: Vec::new(),
         };
-        if grace.is_zero() {
-            this.kill(leader);
-        } else if let Err(error) = leader.terminate_group() {
-            this.killed.mechanism = format!("SIGTERM to the group was refused ({error})");
-        }
+        this.start_look();
         this
     }
 
+    /// Resolves with what a look under way gives; pends for ever when there is none. Cancel-safe.
+    pub(super) async fn looked(&mut self) -> Sight {
+        let Some(look) = &mut self.look else { return std::future::pending().await };
+        let sight = look.await.unwrap_or(Sight::Nothing);
+        self.look = None;
+        sight
+    }
+
     /// When [`Termination::tick`] has something to do next.
-    pub(super) fn deadline(&self, leader_exited: bool) -> Instant {
-        let next_step = if self.killing { self.give_up_at } else { self.kill_at };
-        if leader_exited || self.killing { self.next_scan.min(next_step) } else { next_step }
-    }
-
-    /// Looks at the tree, and kills it when its grace is over. `true` when nobody is left, or nothing more can be done.
-    pub(super) fn tick(&mut self, leader: &Leader, leader_exited: bool, now: Instant) -> bool {
-        if now >= self.give_up_at {
-            self.killed.mechanism.push_str("; unreaped");
-            return true;
-        }
-        let left = if now >= self.kill_at {
-            self.kill(leader)
-        } else if leader_exited {
-            leader.members()
-        } else {
-            return false;
+    pub(super) fn deadline(&self, leader_exited: bool) -> Option<Instant> {
+        let look = (self.look.is_none() && (leader_exited || self.is_killing())).then_some(self.next_look);
+        let step = match self.step {
+            Step::Looking => None,
+            Step::Waiting { kill_at } => Some(kill_at),
+            Step::Killing { give_up_at, .. } => Some(give_up_at),
         };
-        self.pause = (self.pause * 2).min(SLOWEST_SCAN);
-        self.next_scan = now + self.pause;
-        self.empty_scans = if left.is_empty() { self.empty_scans + 1 } else { 0 };
-        leader_exited && self.empty_scans >= 2
+        look.into_iter().chain(step).min()
     }
 
-    fn kill(&mut self, leader: &Leader) -> Vec<i32> {
-        self.killing = true;
-        let left = leader.kill_session();
-        self.killed.mechanism = String::from("SIGKILL to the session");
-        for pid in &left {
-            if !self.killed.pids.contains(pid) {
-                self.killed.pids.push(*pid);
+    /// Starts what is due. `true`: nothing more can be done.
+    pub(super) fn tick(&mut self, leader_exited: bool, now: Instant) -> bool {
+        match self.step {
+            Step::Waiting { kill_at } if now >= kill_at => self.start_killing(now),
+            Step::Killing { give_up_at, .. } if now >= give_up_at => {
+                self.mechanism.push_str("; unreaped: still there when given up");
+                return true;
+            }
+            _ => {}
+        }
+        let is_due = now >= self.next_look && (leader_exited || self.is_killing());
+        if is_due && self.look.is_none() && !matches!(self.step, Step::Looking) {
+            self.start_look();
+        }
+        false
+    }
+
+    /// Takes what a look gave. `true`: nobody is left.
+    pub(super) fn take(&mut self, sight: Sight, leader_exited: bool, now: Instant) -> bool {
+        match self.step {
+            Step::Looking => {
+                if let Sight::Described(processes) = sight {
+                    self.pids.extend(processes.iter().map(|process| process.pid));
+                    self.processes = processes.into_iter().map(diagnosis).collect();
+                }
+                self.ask(now);
+                false
+            }
+            Step::Waiting { .. } | Step::Killing { .. } => {
+                self.count(sight);
+                self.pause = (self.pause * 2).min(SLOWEST_LOOK);
+                self.next_look = now + self.pause;
+                leader_exited && self.empty_looks >= 2
             }
         }
-        left
     }
 
-    pub(super) fn into_killed(self) -> Killed {
-        self.killed
+    fn ask(&mut self, now: Instant) {
+        self.next_look = now + FIRST_LOOK;
+        if self.grace.is_zero() {
+            self.start_killing(now);
+            return;
+        }
+        self.mechanism = match self.leader.terminate_group() {
+            Ok(()) => String::from("SIGTERM to the group"),
+            Err(error) => format!("SIGTERM to the group was refused ({error})"),
+        };
+        self.step = Step::Waiting { kill_at: now + self.grace };
     }
+
+    fn start_killing(&mut self, now: Instant) {
+        self.mechanism = String::from("SIGKILL to the group");
+        self.leader.kill_group();
+        self.step = Step::Killing { round: 0, give_up_at: now + GIVE_UP_AFTER };
+        self.empty_looks = 0;
+        self.pause = FIRST_LOOK;
+        self.next_look = now;
+    }
+
+    fn is_killing(&self) -> bool {
+        matches!(self.step, Step::Killing { .. })
+    }
+
+    fn start_look(&mut self) {
+        let leader = Arc::clone(&self.leader);
+        self.look = Some(match &mut self.step {
+            Step::Looking => runtime::start_blocking(move || Sight::Described(leader.describe())),
+            Step::Waiting { .. } => runtime::start_blocking(move || Sight::Living(leader.living())),
+            Step::Killing { round, .. } => {
+                *round += 1;
+                let round = *round;
+                runtime::start_blocking(move || Sight::Killed(leader.kill_tree(round)))
+            }
+        });
+    }
+
+    fn count(&mut self, sight: Sight) {
+        let found = match sight {
+            Sight::Living(found) => found,
+            Sight::Killed(round) => {
+                self.tell(&round);
+                round.found
+            }
+            Sight::Described(_) | Sight::Nothing => return,
+        };
+        self.empty_looks = if found.is_empty() { self.empty_looks + 1 } else { 0 };
+        self.pids.extend(found);
+    }
+
+    /// The farthest means that was needed.
+    fn tell(&mut self, round: &Round) {
+        if let Some((pid, error)) = &round.refused {
+            self.mechanism = format!("SIGKILL to {pid} was refused ({error})");
+        } else if round.by_cgroup {
+            self.mechanism = String::from("cgroup.kill");
+        } else if round.escaped {
+            self.mechanism =
+                String::from("SIGKILL to the group and to descendants that escaped it, found by tag or parent");
+        } else if round.outside_group && self.mechanism.ends_with("the group") {
+            self.mechanism = String::from("SIGKILL to the group and to the rest of the session");
+        }
+    }
+
+    /// What was ended, and what it was doing before.
+    pub(super) fn into_story(self) -> (Killed, Vec<ProcessDiagnosis>) {
+        (Killed { pids: self.pids.into_iter().collect(), mechanism: self.mechanism }, self.processes)
+    }
+}
+
+fn diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
+    let ProcessInfo { pid, parent, command, state, cpu_ms, waits_for } = process;
+    ProcessDiagnosis { pid, parent, command, state, cpu_ms, waits_for }
 }

@@ -1,19 +1,21 @@
 //! The one loop that watches a running child.
 
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
 
+use crate::guardian::Guard;
 use crate::latch::Latch;
 use crate::output::Output;
 use crate::process::{Process, Read};
 use crate::state::{Running, Stop};
-use crate::types::Stream;
+use crate::types::{Diagnosis, Leftovers, Stream};
 
 use super::outcome::{Ending, Outcome};
-use super::terminate::Termination;
+use super::terminate::{Cause, Sight, Termination};
 use super::{Job, Times};
 
 /// The longest drain after the leader has gone, however much a leftover still writes.
@@ -25,11 +27,11 @@ const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
 const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// What happened; [`Watch::decide`] says what follows.
-#[derive(Clone, Copy)]
 enum Event {
     Exited,
     Stop(Stop),
     Readable(Stream),
+    Looked(Sight),
     /// The listener has taken something, or the child has read its input.
     Progress,
     Tick,
@@ -40,7 +42,7 @@ enum Event {
 /// | from | to | by |
 /// | --- | --- | --- |
 /// | `Alive` | `Draining` | the leader exited |
-/// | `Alive`, `Draining` | `Ending` | somebody wants it to end, or a time is up |
+/// | `Alive`, `Draining` | `Ending` | somebody wants it to end, a time is up, or leftovers are to go |
 /// | `Ending` | `Draining` | the tree is gone |
 /// | `Draining` | over | the pipes have ended, were silent for long, or took too long |
 enum Phase {
@@ -54,26 +56,36 @@ pub(super) struct Watch {
     stop: Arc<Latch<Stop>>,
     running: Running,
     process: Process,
+    guard: Option<Guard>,
     output: Output,
     phase: Phase,
     exited: bool,
     /// The child's last sign of life: its start or its last output.
     last_output: Instant,
     exempt: usize,
+    leftovers: Leftovers,
+    /// A pipe was still held when the command had exited and its drain was over.
+    leaked: bool,
+    /// How long it had been silent when it was ended.
+    silent: Duration,
 }
 
 impl Watch {
-    pub(super) fn new(job: &Job, running: Running, process: Process, output: Output) -> Self {
+    pub(super) fn new(job: &Job, running: Running, process: Process, guard: Option<Guard>, output: Output) -> Self {
         Self {
             times: Times::of(job),
             stop: Arc::clone(&job.stop),
             last_output: running.since(),
             running,
             process,
+            guard,
             output,
             phase: Phase::Alive,
             exited: false,
             exempt: EXEMPT_AFTER_EXIT,
+            leftovers: job.options.leftovers,
+            leaked: false,
+            silent: Duration::ZERO,
         }
     }
 
@@ -90,16 +102,24 @@ impl Watch {
 
     /// Waits for the first thing that happens. An exit goes before a wish to end: the truth wins a tie.
     async fn next(&mut self, timer: &mut Timer) -> Event {
-        let listens = matches!(self.phase, Phase::Alive) || matches!(&self.phase, Phase::Draining { ended: None, .. });
+        let listens = matches!(&self.phase, Phase::Alive | Phase::Draining { ended: None, .. });
         let may_read = self.process.outputs.is_open() && self.may_read();
         let flow = if may_read { None } else { self.output.flow().cloned() };
+        let ending = match &mut self.phase {
+            Phase::Ending(termination) => Some(termination),
+            Phase::Alive | Phase::Draining { .. } => None,
+        };
+        let is_ending = ending.is_some();
         tokio::select! {
             biased;
             () = self.process.leader.exited(), if !self.exited => Event::Exited,
             why = self.stop.wait(), if listens => Event::Stop(*why),
+            sight = async { match ending { Some(termination) => termination.looked().await, None => pending().await } },
+                if is_ending => Event::Looked(sight),
             () = timer.elapsed() => Event::Tick,
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
-            () = async { if let Some(flow) = &flow { flow.room().await } }, if flow.is_some() && self.process.outputs.is_open() => Event::Progress,
+            () = async { if let Some(flow) = &flow { flow.room().await } },
+                if flow.is_some() && self.process.outputs.is_open() => Event::Progress,
             () = self.process.input.drive(), if self.process.input.is_open() => Event::Progress,
         }
     }
@@ -119,12 +139,20 @@ impl Watch {
                     self.phase = Phase::Draining { since: now, ended: None };
                 }
             }
-            Event::Stop(why) => self.end(why),
+            // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
+            Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
             Event::Readable(stream) => self.read(stream, now),
+            Event::Looked(sight) => {
+                if let Phase::Ending(termination) = &mut self.phase
+                    && termination.take(sight, self.exited, now)
+                {
+                    self.tree_is_gone(now);
+                }
+            }
             Event::Progress => {}
             Event::Tick => self.tick(now),
         }
-        self.is_drained(now)
+        self.is_over(now)
     }
 
     fn read(&mut self, stream: Stream, now: Instant) {
@@ -146,24 +174,30 @@ impl Watch {
         match &mut self.phase {
             Phase::Alive => {
                 if now >= self.running.since() + self.times.timeout {
-                    self.end(Stop::Timeout);
+                    self.end(Cause::Stop(Stop::Timeout), now);
                 } else if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
-                    self.end(Stop::IdleTimeout);
+                    self.end(Cause::Stop(Stop::IdleTimeout), now);
                 }
             }
             Phase::Ending(termination) => {
-                if termination.deadline(self.exited) <= now && termination.tick(&self.process.leader, self.exited, now)
-                {
-                    let Phase::Ending(ended) = std::mem::replace(&mut self.phase, Phase::Alive) else { unreachable!() };
-                    self.phase = Phase::Draining { since: now, ended: Some(ended) };
+                if termination.tick(self.exited, now) {
+                    self.tree_is_gone(now);
                 }
             }
             Phase::Draining { .. } => {}
         }
     }
 
-    fn end(&mut self, why: Stop) {
-        self.phase = Phase::Ending(Termination::begin(&self.process.leader, why, self.times.grace));
+    fn end(&mut self, cause: Cause, now: Instant) {
+        self.silent = now - self.last_output;
+        self.phase = Phase::Ending(Termination::begin(&self.process.leader, cause, self.times.grace));
+    }
+
+    fn tree_is_gone(&mut self, now: Instant) {
+        let before = std::mem::replace(&mut self.phase, Phase::Alive);
+        if let Phase::Ending(ended) = before {
+            self.phase = Phase::Draining { since: now, ended: Some(ended) };
+        }
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
@@ -175,43 +209,64 @@ impl Watch {
         (self.last_output.max(since) + self.times.drain).min(since + LONGEST_DRAIN)
     }
 
-    fn is_drained(&self, now: Instant) -> bool {
-        match &self.phase {
-            Phase::Draining { since, .. } => !self.process.outputs.is_open() || now >= self.drain_deadline(*since),
-            Phase::Alive | Phase::Ending(_) => false,
+    fn is_over(&mut self, now: Instant) -> bool {
+        let Phase::Draining { since, ended } = &self.phase else { return false };
+        let is_open = self.process.outputs.is_open();
+        if is_open && now < self.drain_deadline(*since) {
+            return false;
         }
+        self.leaked |= is_open;
+        if ended.is_none() && self.leftovers == Leftovers::Kill {
+            self.end(Cause::Leftovers, now);
+            return false;
+        }
+        true
     }
 
-    fn deadline(&self) -> Instant {
+    fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::Alive => {
                 let total = self.running.since() + self.times.timeout;
-                self.idle_deadline().map_or(total, |idle| idle.min(total))
+                Some(self.idle_deadline().map_or(total, |idle| idle.min(total)))
             }
             Phase::Ending(termination) => termination.deadline(self.exited),
-            Phase::Draining { since, .. } => self.drain_deadline(*since),
+            Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
         };
-        self.output.deadline().map_or(phase, |partial| partial.min(phase))
+        phase.into_iter().chain(self.output.deadline()).min()
     }
 
     fn over(mut self) -> Outcome {
-        let leaked = self.process.outputs.is_open();
-        if leaked {
+        if self.process.outputs.is_open() {
             for stream in [Stream::Stdout, Stream::Stderr] {
                 self.output.finish(stream);
             }
         }
+        // Before the number can become somebody else's: the guardian must not kill that one.
+        drop(self.guard.take());
         let exit = self.process.leader.reap();
         let pid = Some(self.process.leader.id());
         let ended = match self.phase {
             Phase::Draining { ended, .. } => ended,
             Phase::Alive | Phase::Ending(_) => None,
         };
-        let (ending, killed) = match ended {
-            Some(termination) => (Ending::Stopped(termination.why, exit), Some(termination.into_killed())),
-            None => (Ending::Exited(exit.unwrap_or_default()), None),
+        let (mut killed, mut diagnosis) = (None, None);
+        let ending = match ended.map(|termination| (termination.cause, termination.into_story())) {
+            Some((Cause::Stop(why), (told, processes))) => {
+                if matches!(why, Stop::Timeout | Stop::IdleTimeout) {
+                    let silent_ms = self.silent.as_secs_f64() * 1_000.0;
+                    diagnosis = Some(Diagnosis { silent_ms, processes });
+                }
+                killed = Some(told);
+                Ending::Stopped(why, exit)
+            }
+            Some((Cause::Leftovers, (told, _))) => {
+                killed = (!told.pids.is_empty()).then_some(told);
+                Ending::Exited(exit.unwrap_or_default())
+            }
+            None => Ending::Exited(exit.unwrap_or_default()),
         };
-        Outcome { ending, over: self.running.over(), output: self.output, pid, killed, leaked }
+        let leaked = self.leaked;
+        Outcome { ending, over: self.running.over(), output: self.output, pid, killed, diagnosis, leaked }
     }
 }
 
@@ -228,7 +283,8 @@ impl Timer {
         Self { sleep: Box::pin(sleep_until(armed.into())), armed }
     }
 
-    fn arm(&mut self, deadline: Instant) {
+    fn arm(&mut self, deadline: Option<Instant>) {
+        let deadline = deadline.unwrap_or_else(|| Instant::now() + FAR_FUTURE);
         if deadline < self.armed || self.armed <= Instant::now() {
             self.armed = deadline;
             self.sleep.as_mut().reset(deadline.into());

@@ -21,6 +21,7 @@ const FIELDS: &[&str] = &[
     "max_output_size_bytes",
     "oversized_output_strategy",
     "truncate_keep",
+    "guardian",
     "inherit_env",
     "env_allow",
     "env_deny",
@@ -32,7 +33,7 @@ const FIELDS: &[&str] = &[
 /// Decodes a configuration; absent fields have their defaults.
 pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Invalid> {
     let default = ExecutionConfig::default();
-    if *value == Value::Null {
+    if value.is_absent() {
         return Ok(default);
     }
     let fields = Fields::open(value, "", "config", case, FIELDS)?;
@@ -60,6 +61,7 @@ pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Inval
         max_output_size_bytes: fields.size("max_output_size_bytes")?.unwrap_or(default.max_output_size_bytes),
         oversized_output_strategy: fields.choice("oversized_output_strategy", &strategies)?.unwrap_or_default(),
         truncate_keep: fields.choice("truncate_keep", &keeps)?.unwrap_or_default(),
+        guardian: fields.flag("guardian")?.unwrap_or(default.guardian),
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.unwrap_or_default(),
         env_allow: fields.texts("env_allow")?.unwrap_or_default(),
         env_deny: fields.texts("env_deny")?.unwrap_or_default(),

@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
         let name = self.case.name(name);
         let (_, value) = self.entries.iter().find(|(key, _)| *key == name)?;
-        (*value != Value::Null).then_some(value)
+        (!value.is_absent()).then_some(value)
     }
 
     pub(super) fn wrong<T>(&self, name: &str, value: &Value, give: &str) -> Result<T> {

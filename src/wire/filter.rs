@@ -16,7 +16,7 @@ const STATUS: &[(&str, ExecutionStatus)] = &[
 
 /// Decodes a filter; absent fields filter nothing.
 pub(crate) fn filter(value: &Value, case: Case) -> Result<ExecutionFilter, Invalid> {
-    if *value == Value::Null {
+    if value.is_absent() {
         return Ok(ExecutionFilter::default());
     }
     let fields = Fields::open(value, "filter", "filter", case, &["status", "label", "limit"])?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::fields::Fields;
-use super::{Case, Value};
+use super::{Case, Value, show};
 use crate::error::Invalid;
 use crate::types::ExecutionMetadata;
 
@@ -14,7 +14,7 @@ pub(super) fn metadata(value: &Value, case: Case) -> Result<ExecutionMetadata, I
     let ours = OURS.map(|name| case.name(name));
     let mut extra = Map::new();
     for (key, value) in fields.entries() {
-        if !ours.contains(key) {
+        if !ours.contains(key) && *value != Value::Undefined {
             extra.insert(key.clone(), json(value, &fields.at(key))?);
         }
     }
@@ -29,10 +29,13 @@ pub(super) fn metadata(value: &Value, case: Case) -> Result<ExecutionMetadata, I
 
 fn json(value: &Value, path: &str) -> Result<Json, Invalid> {
     Ok(match value {
-        Value::Null => Json::Null,
+        Value::Undefined | Value::Null => Json::Null,
         Value::Bool(flag) => Json::Bool(*flag),
         Value::Number(value) => number(*value).map(Json::Number).ok_or_else(|| {
-            Invalid::new(path, format!("it is {value}, which JSON has no word for: give a finite number or null"))
+            Invalid::new(
+                path,
+                format!("it is {}, which JSON has no word for: give a finite number or null", show(*value)),
+            )
         })?,
         Value::Text(text) => Json::String(text.clone()),
         Value::List(items) => {
@@ -40,7 +43,8 @@ fn json(value: &Value, path: &str) -> Result<Json, Invalid> {
             Json::Array(items.collect::<Result<_, _>>()?)
         }
         Value::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| Ok((key.clone(), json(value, &format!("{path}.{key}"))?)));
+            let entries = entries.iter().filter(|(_, value)| *value != Value::Undefined);
+            let entries = entries.map(|(key, value)| Ok((key.clone(), json(value, &format!("{path}.{key}"))?)));
             Json::Object(entries.collect::<Result<_, Invalid>>()?)
         }
         Value::Bytes(_) | Value::Other(_) => {

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{ExecutionOptions, InheritEnv, Stdin};
+use crate::types::{ExecutionOptions, InheritEnv, Leftovers, Stdin};
 
 const FIELDS: &[&str] = &[
     "signal",
@@ -14,15 +14,18 @@ const FIELDS: &[&str] = &[
     "inherit_env",
     "env_allow",
     "env_deny",
+    "leftovers",
     "priority",
 ];
 
 pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
     &[("all", InheritEnv::All), ("core", InheritEnv::Core), ("none", InheritEnv::None)];
 
+const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)];
+
 /// Decodes options; absent ones are the engine's.
 pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Invalid> {
-    if *value == Value::Null {
+    if value.is_absent() {
         return Ok(ExecutionOptions::default());
     }
     let fields = Fields::open(value, "options", "options", case, FIELDS)?;
@@ -41,6 +44,7 @@ pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Inv
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?,
         env_allow: fields.texts("env_allow")?.unwrap_or_default(),
         env_deny: fields.texts("env_deny")?.unwrap_or_default(),
+        leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or_default(),
         priority: fields.signed("priority")?.unwrap_or_default(),
         signal: None,
         host_env: None,

@@ -101,7 +101,7 @@ fn env(fields: &Fields<'_>) -> Result<HashMap<String, String>, Invalid> {
     names
         .entries()
         .iter()
-        .filter(|(_, value)| *value != Value::Null)
+        .filter(|(_, value)| !value.is_absent())
         .map(|(name, value)| match value {
             Value::Text(text) => Ok((name.clone(), text.clone())),
             other => Err(Invalid::new(names.at(name), format!("it is {}: give a string", other.describe()))),

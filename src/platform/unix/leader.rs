@@ -1,7 +1,7 @@
 //! The first process of a tree: its exit is seen without reaping it, and no signal is sent after it was reaped.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,15 +9,17 @@ use libc::pid_t;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::tree;
+use super::pidfd;
+use super::tree::{Round, Tree};
 use crate::latch::Latch;
-use crate::platform::Exit;
+use crate::platform::{Exit, ProcessInfo};
 
 /// A child of ours that leads its own session and process group. Dropped alive, it is killed with its group and reaped.
 #[derive(Debug)]
 pub(crate) struct Leader {
     pid: pid_t,
     watch: Watch,
+    tree: Tree,
     /// Held while a signal is sent and while the child is reaped: after the reaping its number may be somebody else's.
     reaped: Mutex<Option<Exit>>,
 }
@@ -32,12 +34,12 @@ enum Watch {
 
 impl Leader {
     /// Takes a child that was just spawned into its own session. Must be called within the runtime.
-    pub(super) fn new(pid: pid_t) -> Self {
-        let watch = open_pidfd(pid)
+    pub(super) fn new(pid: pid_t, tag: Vec<u8>) -> Self {
+        let watch = pidfd::open(pid)
             // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives, and the `AsyncFd` owns it.
             .and_then(|fd| unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into))
             .map_or_else(|_| Watch::Thread(wait_on_a_thread(pid)), Watch::Descriptor);
-        Self { pid, watch, reaped: Mutex::new(None) }
+        Self { pid, watch, tree: Tree::new(pid, tag), reaped: Mutex::new(None) }
     }
 
     /// The process id, for people.
@@ -70,25 +72,37 @@ impl Leader {
         kill(-self.pid, libc::SIGCONT)
     }
 
-    /// Kills every member of the session, the ones that left the group included, and says which are still there.
-    /// The leader itself, if it is only waiting to be reaped, does not count.
-    pub(crate) fn kill_session(&self) -> Vec<i32> {
-        let reaped = self.lock();
-        if reaped.is_some() {
-            return Vec::new();
+    /// Kills the group, and then every other member of the tree, wherever it went. `round` counts from 1.
+    pub(crate) fn kill_tree(&self, round: u32) -> Round {
+        let refused = {
+            let reaped = self.lock();
+            if reaped.is_none() { kill(-self.pid, libc::SIGKILL).err() } else { None }
+        };
+        let mut outcome = self.tree.kill(round);
+        if let (Some(error), None) = (refused, &outcome.refused)
+            && !outcome.found.is_empty()
+        {
+            outcome.refused = Some((self.pid, error.to_string()));
         }
-        let _ = kill(-self.pid, libc::SIGKILL);
-        let members = tree::session_members(self.pid);
-        for pid in &members {
-            tree::kill_member(*pid, self.pid);
-        }
-        members
+        outcome
     }
 
-    /// The living members of the session.
-    pub(crate) fn members(&self) -> Vec<i32> {
+    /// Kills the group at once and looks no further: for a host that is going away.
+    pub(crate) fn kill_group(&self) {
         let reaped = self.lock();
-        if reaped.is_some() { Vec::new() } else { tree::session_members(self.pid) }
+        if reaped.is_none() {
+            let _ = kill(-self.pid, libc::SIGKILL);
+        }
+    }
+
+    /// The living members of the tree; the leader, if it only waits to be reaped, is none.
+    pub(crate) fn living(&self) -> Vec<i32> {
+        self.tree.living()
+    }
+
+    /// The living members of the tree with what they do now.
+    pub(crate) fn describe(&self) -> Vec<ProcessInfo> {
+        self.tree.describe()
     }
 
     /// Reaps the leader if it has exited; from then on no signal is sent.
@@ -121,8 +135,8 @@ impl Drop for Leader {
     }
 }
 
-fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
-    // SAFETY: no memory is involved. The callers hold the lock that keeps the number ours.
+pub(super) fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved. The callers make sure that the number is still that process.
     if unsafe { libc::kill(pid, signal) } == 0 {
         return Ok(());
     }
@@ -164,40 +178,39 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::new(seconds, micros * 1_000)
 }
 
-#[cfg(target_os = "linux")]
-fn open_pidfd(pid: pid_t) -> io::Result<OwnedFd> {
-    // SAFETY: no memory is involved; the result is checked.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: fresh and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_pidfd(_pid: pid_t) -> io::Result<OwnedFd> {
-    Err(io::Error::from(io::ErrorKind::Unsupported))
-}
-
 /// For systems without process descriptors: a thread waits for the exit and leaves the reaping to us.
 fn wait_on_a_thread(pid: pid_t) -> Arc<Latch<()>> {
     let exited = Arc::new(Latch::new());
     let tell = Arc::clone(&exited);
     let waiter = move || {
-        loop {
-            let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-            // SAFETY: the out-parameter is valid for the call. WNOWAIT leaves the child as it is.
-            let done = unsafe {
-                libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT)
-            };
-            if done == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
-                break;
-            }
-        }
+        while exits_later(pid, libc::WEXITED | libc::WNOWAIT) {}
         tell.set(());
     };
-    tokio::task::spawn_blocking(waiter);
+    // Not the runtime's pool: as many children as it has threads would leave none to spawn with.
+    let started = std::thread::Builder::new().name("escher-wait".into()).stack_size(64 * 1024).spawn(waiter);
+    if started.is_err() {
+        let tell = Arc::clone(&exited);
+        tokio::spawn(async move {
+            while exits_later(pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            tell.set(());
+        });
+    }
     exited
+}
+
+/// Whether the exit is still to come. A child that somebody else reaped has exited.
+fn exits_later(pid: pid_t, flags: i32) -> bool {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the out-parameter is valid for the call and a zeroed one is valid to read. WNOWAIT leaves the child as it is.
+    let (done, info) = unsafe {
+        let done = libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), flags);
+        (done, info.assume_init())
+    };
+    if done == 0 {
+        // With WNOHANG nothing is filled in while it runs.
+        return info.si_signo == 0;
+    }
+    io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
 }

@@ -9,8 +9,9 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use libc::{c_char, c_int, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
@@ -22,7 +23,7 @@ use crate::platform::{Launch, StdinKind};
 /// A child that runs, and our ends of its pipes.
 #[derive(Debug)]
 pub(crate) struct Spawned {
-    pub(crate) leader: Leader,
+    pub(crate) leader: Arc<Leader>,
     pub(crate) stdout: PipeReader,
     /// `None` when it shares standard output's pipe.
     pub(crate) stderr: Option<PipeReader>,
@@ -46,7 +47,7 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     actions.dup2(stdin.child_fd(), libc::STDIN_FILENO)?;
     actions.dup2(child_stdout.as_raw_fd(), libc::STDOUT_FILENO)?;
     actions.dup2(child_stderr.as_ref().unwrap_or(&child_stdout).as_raw_fd(), libc::STDERR_FILENO)?;
-    actions.close_above_stderr()?;
+    actions.close_above(libc::STDERR_FILENO)?;
     let program = c_string(launch.program.as_os_str().as_bytes())?;
     let mut argv = vec![program.clone()];
     for arg in &launch.args {
@@ -69,7 +70,29 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
 
     let pid = posix_spawn_patiently(path, &actions, &attributes, &argv, &envp)?;
     // From here on a child exists: nothing below can fail.
-    Ok(Spawned { leader: Leader::new(pid), stdout, stderr, stdin: stdin.into_writer() })
+    Ok(Spawned { leader: Arc::new(Leader::new(pid, launch.tag.clone())), stdout, stderr, stdin: stdin.into_writer() })
+}
+
+/// Starts a shell that helps the host: `input` is its standard input, `table` its descriptor 3, and it says nothing. It has
+/// a session of its own and nothing of the host's but `PATH`. Must be called within the runtime.
+pub(super) fn spawn_helper(shell: &Path, script: &str, input: RawFd, table: RawFd) -> io::Result<Leader> {
+    const TABLE: RawFd = libc::STDERR_FILENO + 1;
+    let null = dev_null()?;
+    let mut actions = FileActions::new()?;
+    actions.dup2(input, libc::STDIN_FILENO)?;
+    actions.dup2(null, libc::STDOUT_FILENO)?;
+    actions.dup2(null, libc::STDERR_FILENO)?;
+    // Last: each of the others may itself have this number.
+    actions.dup2(table, TABLE)?;
+    actions.close_above(TABLE)?;
+    let shell = c_string(shell.as_os_str().as_bytes())?;
+    let argv = [shell.clone(), c_string(b"-c")?, c_string(script.as_bytes())?, c_string(b"escher-guardian")?];
+    let env = c_string(format!("PATH={}", super::DEFAULT_PATH).as_bytes())?;
+    let attributes = Attributes::new()?;
+    let argv = pointers(argv.iter().map(|arg| arg.as_ptr()));
+    let envp = pointers([env.as_ptr()].into_iter());
+    let pid = posix_spawn_patiently(&shell, &actions, &attributes, &argv, &envp)?;
+    Ok(Leader::new(pid, Vec::new()))
 }
 
 /// `ETXTBSY` passes: another thread's child holds a just-written program open for writing until its own exec.
@@ -169,7 +192,7 @@ fn output_pipe() -> io::Result<(PipeReader, OwnedFd)> {
 }
 
 /// A pipe no child inherits by accident, with both ends above standard error.
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds: [RawFd; 2] = [-1; 2];
     #[cfg(target_os = "linux")]
     // SAFETY: `fds` has room for the two descriptors that the call writes.
@@ -191,7 +214,7 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// A host that closed 0, 1 or 2 gets such numbers for new files; `dup2` in the child would overwrite them.
-fn above_stderr(fd: OwnedFd) -> io::Result<OwnedFd> {
+pub(super) fn above_stderr(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(fd);
     }
@@ -232,28 +255,31 @@ impl FileActions {
     }
 
     /// Closes whatever the host forgot to mark. macOS does it by an attribute.
-    fn close_above_stderr(&mut self) -> io::Result<()> {
+    fn close_above(&mut self, last: RawFd) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         {
             if let Some(close_from) = newer_libc().close_from {
                 // SAFETY: the signature is glibc's own for this name; the struct is initialised.
-                return check(unsafe { close_from(&raw mut self.0, libc::STDERR_FILENO + 1) });
+                return check(unsafe { close_from(&raw mut self.0, last + 1) });
             }
-            self.close_each_open()
+            self.close_each_open(last)
         }
         #[cfg(not(target_os = "linux"))]
-        Ok(())
+        {
+            let _ = last;
+            Ok(())
+        }
     }
 
     /// glibc before 2.34: what is open now and would be inherited is closed one by one. A descriptor that another thread
     /// opens without CLOEXEC after this look gets through.
     #[cfg(target_os = "linux")]
-    fn close_each_open(&mut self) -> io::Result<()> {
+    fn close_each_open(&mut self, last: RawFd) -> io::Result<()> {
         for entry in std::fs::read_dir("/proc/self/fd")?.flatten() {
             let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()) else { continue };
             // SAFETY: reads a flag; a number that is closed meanwhile gives an error, which is skipped.
             let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-            if fd > libc::STDERR_FILENO && flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+            if fd > last && flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
                 // SAFETY: the struct is initialised; the number is only recorded.
                 check(unsafe { libc::posix_spawn_file_actions_addclose(&raw mut self.0, fd) })?;
             }
@@ -297,12 +323,13 @@ impl Attributes {
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         // SAFETY: initialised just above.
         let mut attributes = Self(unsafe { attributes.assume_init() });
-        let mut all = MaybeUninit::uninit();
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
         let mut none = MaybeUninit::uninit();
-        // SAFETY: both calls initialise the set they are given; the setters copy it. SIGKILL and SIGSTOP cannot be
+        // SAFETY: a set is plain bits, and both are initialised before the setters copy them. SIGKILL and SIGSTOP cannot be
         // changed and some systems refuse to be asked.
         unsafe {
-            libc::sigfillset(all.as_mut_ptr());
+            // Every bit: `sigfillset` leaves out the ones that glibc keeps to itself, which it would leave ignored.
+            all.as_mut_ptr().write_bytes(0xff, 1);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGKILL);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGSTOP);
             libc::sigemptyset(none.as_mut_ptr());

@@ -1,0 +1,164 @@
+'use strict';
+
+const { ExecutionError } = require('./errors.js');
+
+/** @typedef {import('../index.js').ErrorCode} ErrorCode */
+
+/**
+ * What is being copied: its name in errors, whether paths start with that name, and the code of a refusal.
+ *
+ * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
+ */
+
+/** @type {Record<'request' | 'options' | 'config' | 'filter' | 'wire' | 'shutdown', Subject>} */
+const SUBJECTS = {
+  request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  options: { name: 'options', prefix: 'options', code: 'INVALID_REQUEST', says: 'invalid request' },
+  config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
+  filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
+  wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  shutdown: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+};
+
+/** Deeper data is refused: it is an accident, or it holds itself. */
+const DEEPEST = 100;
+/** Longer lists are refused: no command line holds so many arguments. */
+const LONGEST = 1_000_000;
+
+/**
+ * Copies what a caller gave into plain data: every getter is read once, so that what is checked is what runs, and nothing
+ * of the caller's code runs after that. Values of a wrong type stay as they are: the addon names them.
+ *
+ * @param {keyof typeof SUBJECTS} kind
+ * @param {unknown} value
+ * @param {string} [omitted] A field of the outermost object that is not for the addon.
+ * @returns {any}
+ */
+function plain(kind, value, omitted) {
+  if (typeof value !== 'object' || value === null) return value;
+  const subject = SUBJECTS[kind];
+  return copy(value, subject.prefix, 0, subject, omitted);
+}
+
+/**
+ * @param {any} value
+ * @param {string} path
+ * @param {number} depth
+ * @param {Subject} subject
+ * @param {string} [omitted]
+ * @returns {any}
+ */
+function copy(value, path, depth, subject, omitted) {
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth > DEEPEST) {
+    // The field of the caller's that it is in, not the depth at which we stopped.
+    const inside = path.slice(subject.prefix.length).replace(/^\./, '').split(/[.[]/, 1)[0];
+    const top = [subject.prefix, inside].filter(Boolean).join('.') || subject.name;
+    throw refusal(subject, top, 'it is nested too deeply, or holds itself: give plain JSON');
+  }
+  if (ArrayBuffer.isView(value)) {
+    // The top level has no place for bytes, and the addon would take them for a list.
+    if (depth > 0) return value;
+    throw refusal(subject, path || subject.name, 'it is a byte array: give an object');
+  }
+  try {
+    if (Array.isArray(value)) return list(value, path, depth, subject);
+    const tag = Object.prototype.toString.call(value).slice(8, -1);
+    if (tag !== 'Object') {
+      throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
+    }
+    return object(value, path, depth, subject, omitted);
+  } catch (error) {
+    if (error instanceof ExecutionError) throw error;
+    throw threw(subject, path || subject.name, error);
+  }
+}
+
+/**
+ * @param {unknown[]} value
+ * @param {string} path
+ * @param {number} depth
+ * @param {Subject} subject
+ */
+function list(value, path, depth, subject) {
+  if (depth === 0) throw refusal(subject, path || subject.name, 'it is an array: give an object');
+  const { length } = value;
+  if (length > LONGEST) throw refusal(subject, path, `it has ${length} items: give ${LONGEST} at most`);
+  const items = new Array(length);
+  for (let index = 0; index < length; index++) {
+    const at = `${path}[${index}]`;
+    items[index] = copy(read(value, index, at, subject), at, depth + 1, subject);
+  }
+  return items;
+}
+
+/**
+ * @param {Record<string, unknown>} value
+ * @param {string} path
+ * @param {number} depth
+ * @param {Subject} subject
+ * @param {string | undefined} omitted
+ */
+function object(value, path, depth, subject, omitted) {
+  // Without a prototype, so that `__proto__` is a name like any other.
+  const entries = Object.create(null);
+  const [hidden] = Object.getOwnPropertySymbols(value);
+  if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
+  for (const key of Object.keys(value)) {
+    if (key === omitted) continue;
+    const at = join(path, key);
+    entries[key] = copy(read(value, key, at, subject), at, depth + 1, subject);
+  }
+  return entries;
+}
+
+/**
+ * @param {any} holder
+ * @param {string | number} key
+ * @param {string} at
+ * @param {Subject} subject
+ */
+function read(holder, key, at, subject) {
+  try {
+    return holder[key];
+  } catch (error) {
+    throw threw(subject, at, error);
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {string} key
+ */
+function join(path, key) {
+  const isPlain = /^\w+$/.test(key);
+  if (path === '') return isPlain ? key : `[${JSON.stringify(key)}]`;
+  return isPlain ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+}
+
+/**
+ * @param {Subject} subject
+ * @param {string} field
+ * @param {string} problem
+ * @param {import('./errors.js').Details} [details]
+ */
+function refusal({ code, says }, field, problem, details) {
+  return new ExecutionError(code, `${says}: ${field}: ${problem}`, { ...details, field });
+}
+
+/**
+ * @param {Subject} subject
+ * @param {string} field
+ * @param {unknown} cause
+ */
+function threw(subject, field, cause) {
+  let told = 'something that cannot be shown';
+  try {
+    told = String(cause instanceof Error ? cause.message : cause);
+  } catch {
+    // What is thrown may itself throw.
+  }
+  return refusal(subject, field, `reading it threw (${told}): give plain data`, { cause });
+}
+
+module.exports = { plain, refusal, threw, SUBJECTS };

@@ -1,0 +1,154 @@
+//! What kills the trees when the host is gone.
+//!
+//! One small process for each host, started with its first execution. Its standard input is a pipe of which only the host
+//! has the other end: the pipe ends when the host dies, however it dies. Then the guardian reads the table of what was
+//! running, kills the process groups, the rest of their sessions and whoever carries their tags, and leaves.
+//!
+//! The guardian is a shell script. A binary of our own would have to be built, signed and shipped for each platform, would
+//! not come with the Rust crate, and could not be run from memory where the system forbids that; `/bin/sh` is everywhere,
+//! takes less than 2 MiB, and does nothing at all while the host lives: executions are written into shared memory, so that
+//! they cost no system call and cannot fill a pipe that nobody reads.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::platform::{self, Leader, Lifeline, Table};
+use crate::runtime;
+
+const SCRIPT: &str = include_str!("guardian/guardian.sh");
+/// A guardian that does not start is tried again with an execution that comes this much later.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A guardian that lives for less than this was not killed by somebody: it does not work here.
+const TOO_SHORT_A_LIFE: Duration = Duration::from_millis(20);
+
+static GUARDIAN: OnceLock<Result<Arc<Guardian>, String>> = OnceLock::new();
+
+#[derive(Debug)]
+struct Guardian {
+    lifeline: Lifeline,
+    table: Table,
+    /// Held for a few moves of numbers, or while a guardian is started.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Rows that were used and are free again.
+    free: Vec<usize>,
+    /// Rows from here on were never used.
+    untouched: usize,
+    health: Health,
+}
+
+#[derive(Debug, Default)]
+enum Health {
+    #[default]
+    NotStarted,
+    Alive,
+    Failed {
+        at: Instant,
+        why: String,
+    },
+}
+
+/// The guardian's eye on one execution; dropped, it looks away.
+#[derive(Debug)]
+#[must_use = "a dropped guard guards nothing"]
+pub(crate) struct Guard {
+    guardian: Arc<Guardian>,
+    row: usize,
+}
+
+/// Has an execution guarded, from before its process exists. Must be called within the runtime, where blocking is allowed.
+///
+/// # Errors
+/// Why there is no guardian.
+pub(crate) fn watch(id: Uuid) -> Result<Guard, String> {
+    let guardian = Arc::clone(GUARDIAN.get_or_init(Guardian::new).as_ref().map_err(Clone::clone)?);
+    guardian.ensure_alive()?;
+    let mut state = guardian.lock();
+    let row = state.free.pop().unwrap_or(state.untouched);
+    if row == state.untouched {
+        guardian.table.grow(row).map_err(|error| format!("the guardian's table cannot grow: {error}"))?;
+        state.untouched += 1;
+    }
+    drop(state);
+    // The id goes first: whoever is spawned between the two writes is found by its tag.
+    guardian.table.write(row, format!("         {id}").as_bytes());
+    Ok(Guard { guardian, row })
+}
+
+impl Guard {
+    /// Tells the process group of the execution.
+    pub(crate) fn started(&self, pid: u32) {
+        let digits = format!("{pid:>8}");
+        // A process id has at most 7 digits (10 on systems that do not exist yet): without it the tag has to do.
+        if let Ok(head) = <[u8; 8]>::try_from(digits.as_bytes()) {
+            self.guardian.table.write_head(self.row, head);
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.guardian.table.write(self.row, b"");
+        self.guardian.lock().free.push(self.row);
+    }
+}
+
+impl Guardian {
+    fn new() -> Result<Arc<Self>, String> {
+        let lifeline = Lifeline::new().map_err(|error| format!("the guardian's pipe cannot be made: {error}"))?;
+        let table = Table::new().map_err(|error| format!("the guardian's table cannot be made: {error}"))?;
+        Ok(Arc::new(Self { lifeline, table, state: Mutex::default() }))
+    }
+
+    fn ensure_alive(self: &Arc<Self>) -> Result<(), String> {
+        let mut state = self.lock();
+        match &state.health {
+            Health::Alive => return Ok(()),
+            Health::Failed { at, why } if at.elapsed() < RETRY_AFTER => return Err(why.clone()),
+            Health::NotStarted | Health::Failed { .. } => {}
+        }
+        // Under the lock: executions that come meanwhile wait for the one guardian instead of starting their own.
+        self.start(&mut state)
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) -> Result<(), String> {
+        match platform::spawn_guardian(SCRIPT, &self.lifeline, &self.table) {
+            Ok(leader) => {
+                state.health = Health::Alive;
+                runtime::spawn(Arc::clone(self).replace_when_gone(leader));
+                Ok(())
+            }
+            Err(error) => {
+                let why = format!("the guardian cannot be started: {error}");
+                state.health = Health::Failed { at: Instant::now(), why: why.clone() };
+                Err(why)
+            }
+        }
+    }
+
+    /// A guardian that was killed is followed by another, which reads the same table.
+    async fn replace_when_gone(self: Arc<Self>, leader: Leader) {
+        let started = Instant::now();
+        leader.exited().await;
+        leader.reap();
+        if started.elapsed() < TOO_SHORT_A_LIFE {
+            // One that dies at once, again and again, must not keep the machine busy.
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+        let _ = runtime::blocking(move || {
+            let mut state = self.lock();
+            let _ = self.start(&mut state);
+        })
+        .await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything that could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

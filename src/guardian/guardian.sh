@@ -1,0 +1,53 @@
+# Waits for the host's end, then ends what the host was running. Descriptor 0 is the lifeline, 3 the table of executions:
+# one line each, the process id of the leader (blank before it is known) and the id of the execution.
+trap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU
+cd /
+while read -r line; do :; done
+
+groups= sessions=' ' tags=
+while read -r pid id; do
+	# Before the process id is known, the id of the execution is the only word.
+	case $pid in *-*) id=$pid pid= ;; esac
+	[ "${pid:-0}" -gt 1 ] && groups="$groups -$pid" sessions="$sessions$pid "
+	[ -n "$id" ] && tags="${tags:+$tags
+}ESCHER_EXECUTION_ID=$id"
+done <<ROWS
+$(grep -v '^ *$' <&3)
+ROWS
+[ -n "$tags" ] || exit 0
+
+# The living members: carriers of a tag, and whoever is in a leader's session.
+if [ -r /proc/self/stat ]; then
+	members() {
+		for file in $(grep -lsF -e "$tags" /proc/[0-9]*/environ); do
+			pid=${file#/proc/}
+			echo "${pid%%/*}"
+		done
+		for file in /proc/[0-9]*/stat; do
+			read -r line <"$file" || continue
+			pid=${line%% *}
+			# After the name, which may hold anything but ends with the last parenthesis: state, parent, group, session.
+			set -- ${line##*) }
+			case $1 in Z | X) continue ;; esac
+			case $sessions in *" $4 "*) echo "$pid" ;; esac
+		done
+	}
+else
+	members() {
+		ps -axww -E -o pid=,command= | grep -F -e "$tags" | while read -r pid line; do echo "$pid"; done
+	}
+fi 2>/dev/null
+
+quiet=0 round=0
+while [ $quiet -lt 3 ] && [ $round -lt 200 ]; do
+	round=$((round + 1))
+	[ -n "$groups" ] && kill -s KILL -- $groups
+	found=$(members)
+	if [ -n "$found" ]; then
+		quiet=0
+		kill -s KILL -- $found
+	else
+		quiet=$((quiet + 1))
+		sleep 0.02
+	fi
+done 2>/dev/null

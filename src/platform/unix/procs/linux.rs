@@ -1,0 +1,94 @@
+//! Linux: `/proc`.
+
+use libc::pid_t;
+
+use super::Proc;
+use crate::platform::ProcessInfo;
+
+/// Every process id there is.
+pub(super) fn pids() -> Vec<pid_t> {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+pub(in super::super) fn read(pid: pid_t) -> Option<Proc> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let fields = fields(&stat)?;
+    let number = |index: usize| fields.get(index)?.parse().ok();
+    Some(Proc {
+        pid,
+        state: *fields.first()?.as_bytes().first()?,
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        start: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// `pid (name) state ppid pgrp session …` from the state on; the name may hold anything, so the last parenthesis
+/// ends it.
+fn fields(stat: &[u8]) -> Option<Vec<&str>> {
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    Some(std::str::from_utf8(stat.get(after_name..)?).ok()?.split_ascii_whitespace().collect())
+}
+
+/// Whether its environment, as it was when it became the program that it is, holds the tag.
+pub(in super::super) fn has_tag(pid: pid_t, tag: &[u8]) -> bool {
+    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+    environ.split(|byte| *byte == 0).any(|entry| entry == tag)
+}
+
+pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
+    let pid = proc.pid;
+    let file = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let mut command = file("cmdline");
+    command.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+    let stat = file("stat");
+    // utime and stime, in ticks of 1/100 s wherever Linux runs.
+    let ticks = fields(&stat)
+        .map_or(0, |fields| [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum());
+    #[expect(clippy::cast_precision_loss, reason = "a count of ticks is far below 2^53")]
+    let cpu_ms = ticks as f64 * 10.0;
+    ProcessInfo {
+        pid,
+        parent: proc.parent,
+        command: String::from_utf8_lossy(&command).trim_end().to_owned(),
+        state: char::from(proc.state).to_string(),
+        cpu_ms,
+        waits_for: waits_for(&String::from_utf8_lossy(&file("wchan")), &String::from_utf8_lossy(&file("syscall"))),
+    }
+}
+
+/// The number of `read`.
+#[cfg(target_arch = "x86_64")]
+const READ: &str = "0";
+#[cfg(not(target_arch = "x86_64"))]
+const READ: &str = "63";
+
+/// What a process that reads is blocked on, if it is one of the two that a person would have to feed.
+fn waits_for(wchan: &str, syscall: &str) -> Option<String> {
+    if wchan.contains("tty_read") {
+        return Some("terminal".to_owned());
+    }
+    let mut call = syscall.split_ascii_whitespace();
+    (call.next() == Some(READ) && call.next() == Some("0x0")).then(|| "stdin".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = b"12 (a) b ( c) S 1 2 3 0 -1 0";
+        assert_eq!(fields(stat).unwrap()[..4], ["S", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_reader_of_stdin_or_a_terminal_is_told() {
+        assert_eq!(waits_for("n_tty_read", "running").as_deref(), Some("terminal"));
+        assert_eq!(waits_for("0", &format!("{READ} 0x0 0x7f 0x1000 0x0")).as_deref(), Some("stdin"));
+        assert_eq!(waits_for("pipe_read", &format!("{READ} 0x3 0x7f")), None);
+        assert_eq!(waits_for("", "running"), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! How the host runs it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+/// Which of the host's variables a child starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InheritEnv {
+    /// All of them.
+    #[default]
+    All,
+    /// What a program needs to start: `PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR TERM`, and what Windows needs.
+    Core,
+    /// None.
+    None,
+}
+
+/// What becomes of the background processes that a command leaves behind when it exits by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leftovers {
+    /// They live on: a browser that a command opened is meant to.
+    #[default]
+    Leave,
+    /// They are ended like a cancelled tree, before the execution ends.
+    Kill,
+}
+
+/// What the child reads.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Stdin {
+    /// Nothing: end of file at once.
+    #[default]
+    Empty,
+    /// These bytes, then end of file. A child that does not read them is not an error.
+    Bytes(Vec<u8>),
+    /// The host's own standard input.
+    Inherit,
+}
+
+impl std::fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Inherit => f.write_str("Inherit"),
+        }
+    }
+}
+
+/// How this host runs a request. `None` means the engine's default.
+#[derive(Debug, Clone, Default)]
+pub struct ExecutionOptions {
+    /// What the child reads. Default: nothing.
+    pub stdin: Stdin,
+    /// Ends the execution after so many milliseconds without output. Default: never.
+    pub idle_timeout_ms: Option<u64>,
+    /// Milliseconds between SIGTERM and SIGKILL. Default: `kill_grace_ms` of the engine.
+    pub kill_grace_ms: Option<u64>,
+    /// Standard error goes into standard output's pipe: the order between them is exact.
+    pub merge_output: bool,
+    /// Which of the host's variables the child starts with. Default: `inherit_env` of the engine.
+    pub inherit_env: Option<InheritEnv>,
+    /// Globs of names that are inherited on top of `inherit_env`.
+    pub env_allow: Vec<String>,
+    /// Globs of names that are removed last, and that a request may not set.
+    pub env_deny: Vec<String>,
+    /// What becomes of background processes that outlive their command. Default: they are left alone.
+    pub leftovers: Leftovers,
+    /// Higher starts first among the queued. Default: 0.
+    pub priority: i32,
+    /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
+    pub signal: Option<CancellationToken>,
+    /// The host's variables at the time of the call. Default: this process's own.
+    pub host_env: Option<EnvSnapshot>,
+}
+
+/// The host's variables as they were at one moment: `NAME=value` entries, each ended by a NUL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvSnapshot(Arc<[u8]>);
+
+impl EnvSnapshot {
+    /// Takes the variables of this process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let mut packed = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            packed.extend_from_slice(name.as_encoded_bytes());
+            packed.push(b'=');
+            packed.extend_from_slice(value.as_encoded_bytes());
+            packed.push(0);
+        }
+        Self(packed.into())
+    }
+
+    /// Takes entries that are packed already.
+    #[must_use]
+    pub fn from_packed(packed: Vec<u8>) -> Self {
+        Self(packed.into())
+    }
+
+    /// The entries as name and value; what has no name is skipped.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.split(|byte| *byte == 0).filter_map(|entry| {
+            let equals = memchr::memchr(b'=', entry)?;
+            (equals > 0).then(|| (&entry[..equals], &entry[equals + 1..]))
+        })
+    }
+}

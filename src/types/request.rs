@@ -1,0 +1,124 @@
+//! What is asked for.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What to run. The tag on the wire is `type`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// A line for a shell, with everything a shell line may do.
+    Shell {
+        /// The line, handed to the shell after `-c`.
+        command: String,
+        /// The shell: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else `/bin/sh`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        shell: String,
+    },
+    /// A program and its arguments. No shell ever sees them.
+    Exec {
+        /// A path (relative ones start at the working directory) or a name on the child's `PATH`.
+        program: String,
+        /// Arguments after the program's own name.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// A script file, given to its interpreter as a file.
+    Script {
+        /// The file; a relative path starts at the working directory.
+        path: PathBuf,
+        /// Default: the script's `#!` line, else its extension.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interpreter: Option<String>,
+        /// Arguments for the script.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// The AWS command line, its pager off and its output untouched.
+    AwsCli {
+        /// As in `aws <service>`: `s3`, `sts`, `ec2`.
+        service: String,
+        /// As in `aws s3 <command>`: `ls`, `describe-instances`.
+        command: String,
+        /// Arguments after the command.
+        #[serde(default)]
+        args: Vec<String>,
+        /// `--profile`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<String>,
+        /// `--region`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+    },
+}
+
+/// One command to execute, with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutionRequest {
+    /// Names the execution; generated when the wire form has none.
+    #[serde(default = "Uuid::new_v4")]
+    pub id: Uuid,
+    /// What to run.
+    pub command: Command,
+    /// Variables on top of what `inherit_env` gives.
+    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
+    pub env: HashMap<String, String>,
+    /// Where to run. Default: the host's working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<PathBuf>,
+    /// Milliseconds from spawn to the end. Default: `default_timeout_ms` of the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// A file that gets the raw output. Refused until logs are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_log_path: Option<PathBuf>,
+    /// Whatever the caller wants to find again in the result.
+    #[serde(default)]
+    pub metadata: ExecutionMetadata,
+}
+
+impl ExecutionRequest {
+    /// A request with a fresh id and nothing but a command.
+    #[must_use]
+    pub fn new(command: Command) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            command,
+            env: HashMap::new(),
+            working_dir: None,
+            timeout_ms: None,
+            output_log_path: None,
+            metadata: ExecutionMetadata::default(),
+        }
+    }
+}
+
+impl From<Command> for ExecutionRequest {
+    fn from(command: Command) -> Self {
+        Self::new(command)
+    }
+}
+
+/// What the caller says about an execution; the engine carries it and reads none of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionMetadata {
+    /// Who asked: a playbook, a person, a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The conversation it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<String>,
+    /// A short name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Free tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Any other JSON.
+    #[serde(flatten)]
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}

@@ -1,0 +1,101 @@
+//! What came of it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, Reason, Text};
+
+/// What was ended by the engine, and by which means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Killed {
+    /// The processes that were alive when ending them began.
+    pub pids: Vec<i32>,
+    /// The farthest means that was needed, such as `SIGTERM to the group`.
+    pub mechanism: String,
+}
+
+/// A process of an execution at the moment a time was up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessDiagnosis {
+    /// Its id.
+    pub pid: i32,
+    /// Its parent's id.
+    pub parent: i32,
+    /// Its program and arguments.
+    pub command: String,
+    /// As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped.
+    pub state: String,
+    /// Milliseconds of processor time so far.
+    pub cpu_ms: f64,
+    /// `stdin` or `terminal`, when it is blocked reading that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+}
+
+/// What an execution was doing when its time was up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// Milliseconds since its last output, or since its start.
+    pub silent_ms: f64,
+    /// Its processes.
+    pub processes: Vec<ProcessDiagnosis>,
+}
+
+/// Exactly what happened.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
+pub struct ExecutionResult {
+    /// Names the execution.
+    pub id: Uuid,
+    /// A final status.
+    pub status: ExecutionStatus,
+    /// Whether the status is `completed`.
+    pub success: bool,
+    /// The exit code; `None` when a signal ended the command or it never ran.
+    pub exit_code: Option<i32>,
+    /// The name of the signal that ended it, such as `SIGKILL`.
+    pub signal: Option<String>,
+    /// What it wrote to standard output, up to the cap.
+    pub stdout: Text,
+    /// What it wrote to standard error, up to the cap.
+    pub stderr: Text,
+    /// Milliseconds from spawn to the end, on a monotonic clock.
+    pub duration_ms: f64,
+    /// Milliseconds from acceptance to spawn.
+    pub queued_ms: f64,
+    /// When it was spawned, or accepted if it never was.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub completed_at: DateTime<Utc>,
+    /// The process id; `None` when it never ran.
+    pub pid: Option<u32>,
+    /// Which attempt this was, from 1.
+    pub attempt: u32,
+    /// Set when the engine could not do its part.
+    pub error: Option<ErrorInfo>,
+    /// Why it ended; `None` when a defect of the engine ended it.
+    pub reason: Option<Reason>,
+    /// Bytes written to standard output, kept or not.
+    pub stdout_bytes: u64,
+    /// Bytes written to standard error, kept or not.
+    pub stderr_bytes: u64,
+    /// Whether `stdout` lacks some of them.
+    pub stdout_truncated: bool,
+    /// Whether `stderr` lacks some of them.
+    pub stderr_truncated: bool,
+    /// Bytes that a log should have got and did not.
+    pub log_lost_bytes: u64,
+    /// Whether a background process still held an output pipe when the engine stopped reading.
+    pub leaked: bool,
+    /// What the engine had to end.
+    pub killed: Option<Killed>,
+    /// What it was doing when its time was up.
+    pub diagnosis: Option<Diagnosis>,
+    /// Milliseconds of processor time in user mode: the command and the children it waited for.
+    pub cpu_user_ms: f64,
+    /// The same in kernel mode.
+    pub cpu_system_ms: f64,
+    /// As in the request.
+    pub metadata: ExecutionMetadata,
+}
