@@ -51,6 +51,6 @@ export declare class NativeEngine {
   static resultObject(result: ExternalObject<ExecutionResult>): object
   /** What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`. */
   static resultError(result: ExternalObject<ExecutionResult>): object | null
-  /** Reads a request in wire form: JSON text, or the object that it gives. */
-  static parseRequest(wire: unknown): object
+  /** Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too. */
+  static parseRequest(wire: unknown): string
 }
