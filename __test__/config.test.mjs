@@ -106,9 +106,11 @@ for (const [field, more] of Object.entries(CHOICES)) {
   });
 }
 
-test('streamOutput', async (t) => {
-  for (const value of notFlag) await t.test(nameOf(value), () => refusal(make({ streamOutput: value }), CODE, 'streamOutput', value));
-});
+for (const field of ['streamOutput', 'guardian']) {
+  test(field, async (t) => {
+    for (const value of notFlag) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
+  });
+}
 
 for (const field of ['envAllow', 'envDeny']) {
   test(field, async (t) => {

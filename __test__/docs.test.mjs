@@ -113,7 +113,7 @@ describe('nothing is left out', () => {
     });
   }
 
-  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'ConcurrencyMetrics', 'ExecutionError'];
+  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'ConcurrencyMetrics', 'ExecutionError'];
   for (const name of described) {
     test(`fields of ${name}, and none that are not there`, () => {
       const rows = table(page('docs/types.md'), `## ${name}`);
@@ -128,7 +128,7 @@ describe('nothing is left out', () => {
   });
 
   test('fields of commands and of events', () => {
-    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream']) {
+    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'DegradedEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream']) {
       for (const field of members(name)) says('docs/types.md', field);
     }
   });

@@ -1,4 +1,4 @@
-// No tree survives a host that goes in an orderly way (F50).
+// No tree survives its host, however that goes (F50, F51).
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -10,12 +10,18 @@ const WAYS = {
   'process.exit': 'process.exit(0);',
   'an uncaught exception': 'throw new Error("on purpose");',
   'process.exit in a listener': 'engine.on("stdout", () => process.exit(0)); await engine.execute(programs.flood);',
+  SIGTERM: 'process.kill(process.pid, "SIGTERM"); await new Promise((resolve) => setTimeout(resolve, 5_000));',
+  SIGINT: 'process.kill(process.pid, "SIGINT"); await new Promise((resolve) => setTimeout(resolve, 5_000));',
+  SIGKILL: 'process.kill(process.pid, "SIGKILL"); await new Promise((resolve) => setTimeout(resolve, 5_000));',
+  abort: 'process.abort();',
 };
+/** What else than code 0 a way ends with. */
+const ENDS = { 'an uncaught exception': 1, SIGTERM: 'SIGTERM', SIGINT: 'SIGINT', SIGKILL: 'SIGKILL', abort: 'SIGABRT' };
 
 describe('host exit', { concurrency: 4 }, () => {
   for (const [way, source] of Object.entries(WAYS)) {
     test(way, async () => {
-      const { stdout, code } = await host(`
+      const { stdout, code, signal } = await host(`
         import { writeSync } from 'node:fs';
         const engine = new ExecutionEngine({ killGraceMs: 200 });
         let ready = 0;
@@ -30,7 +36,7 @@ describe('host exit', { concurrency: 4 }, () => {
       `);
       const pids = stdout.trim().split('\n').map(Number);
       assert.ok(pids.length >= 2, `it said ${stdout}`);
-      assert.equal(code, way === 'an uncaught exception' ? 1 : 0);
+      assert.equal(signal ?? code, ENDS[way] ?? 0);
       await until(() => pids.every((pid) => !isAlive(pid)), `the trees of the host are gone (${pids.filter(isAlive)})`, 2_000).finally(() => {
         for (const pid of pids.filter(isAlive)) process.kill(-pid, 'SIGKILL');
       });

@@ -23,6 +23,17 @@ test('a grandchild that holds the pipe does not hold the result (F3)', async (t)
   process.kill(Number(pid));
 });
 
+test("leftovers: 'kill' ends what a command leaves behind, also what holds no pipe", async (t) => {
+  const { engine } = recordedEngine(t, { drainTimeoutMs: 100 });
+  const line = 'sleep 300 & echo $!; sleep 300 > /dev/null 2>&1 & echo $!; exit 5';
+  const killed = await engine.run(shell(line), { leftovers: 'kill' });
+  assert.equal(killed.exitCode, 5, 'the outcome is that of the command');
+  assert.deepEqual(killed.stdout.split('\n').slice(0, -1).map(Number).filter(isAlive), []);
+  const left = (await engine.run(shell(line), { leftovers: 'leave' })).stdout.split('\n').slice(0, -1).map(Number);
+  assert.deepEqual(left.map(isAlive), [true, true]);
+  for (const pid of left) process.kill(pid);
+});
+
 test('a leftover that keeps writing says nothing after the end (F4)', async (t) => {
   const { engine, events } = recordedEngine(t, { drainTimeoutMs: 100 });
   const result = await engine.run(shell('(while :; do echo more; sleep 0.01; done) & echo pid $!; exit 0'));

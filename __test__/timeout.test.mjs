@@ -74,3 +74,19 @@ test('the largest times are times', async (t) => {
   assert.equal((await engine.run({ ...nothing, timeoutMs: 31_536_000_000 }, { idleTimeoutMs: 31_536_000_000 })).status, 'completed');
   assert.equal((await engine.run({ ...nothing, timeoutMs: 2 ** 31 })).status, 'completed');
 });
+
+test('a result says what the command was doing when its time was up, and only then', async (t) => {
+  const { engine } = recordedEngine(t);
+  const timeout = await engine.run(shell('echo first; sleep 300', { timeoutMs: 150 }));
+  const { silentMs, processes } = timeout.diagnosis;
+  assert.ok(silentMs > 50 && silentMs < 1_500, `silent for ${silentMs} ms`);
+  assert.ok(processes.some(({ command }) => command.includes('sleep 300')), JSON.stringify(processes));
+  for (const { pid, parent, command, state, cpuMs } of processes) {
+    assert.ok(Number.isInteger(pid) && Number.isInteger(parent));
+    assert.deepEqual([typeof command, state.length, cpuMs >= 0], ['string', 1, true]);
+  }
+  const idle = await engine.run(forever, { idleTimeoutMs: 100 });
+  assert.ok(idle.diagnosis.silentMs >= 100);
+  for (const request of [nothing, shell('exit 1')]) assert.equal((await engine.run(request)).diagnosis, undefined);
+  assert.equal((await engine.run(forever, { signal: AbortSignal.timeout(50) })).diagnosis, undefined);
+});

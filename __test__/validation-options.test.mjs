@@ -30,6 +30,7 @@ test('inheritEnv', (t) => refused(t, 'inheritEnv', [...notText, '', 'ALL', 'some
 test('envAllow', (t) => refused(t, 'envAllow', notTexts));
 test('envDeny', (t) => refused(t, 'envDeny', notTexts));
 test('priority', (t) => refused(t, 'priority', [...notWhole.filter((value) => value !== -1), 2 ** 31, -(2 ** 31) - 1]));
+test('leftovers', (t) => refused(t, 'leftovers', [...notText, '', 'KILL', 'keep']));
 test('stdin', (t) => refused(t, 'stdin', [0, 5, true, 1n, [], [1, 2], {}, () => {}, Symbol('s'), new Date(), new ArrayBuffer(2), new Uint16Array(2), new DataView(new ArrayBuffer(2))]));
 test('signal', (t) => refused(t, 'signal', ['abort', 1, true, 1n, [], {}, { aborted: false }, () => {}, Symbol('s'), new EventTarget(), new AbortController()]));
 

@@ -1,6 +1,6 @@
 //! What an execution tells while it runs.
 //!
-//! [`handler`] is for applications, [`sink`] is the way from the core to whoever listens.
+//! [`EventHandler`] is for applications; `sink` is the way from the core to whoever listens.
 
 use std::sync::Arc;
 
