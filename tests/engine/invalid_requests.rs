@@ -69,11 +69,11 @@ async fn f43_f65_each_bad_field_is_named() {
 async fn f65_each_bad_option_is_named() {
     let engine = Listened::new();
     let cases = [
-        (ExecutionOptions { idle_timeout_ms: Some(0), ..Default::default() }, "idle_timeout_ms"),
-        (ExecutionOptions { idle_timeout_ms: Some(u64::MAX), ..Default::default() }, "idle_timeout_ms"),
-        (ExecutionOptions { kill_grace_ms: Some(u64::MAX), ..Default::default() }, "kill_grace_ms"),
-        (ExecutionOptions { env_allow: vec!["FINE".into(), "[".into()], ..Default::default() }, "env_allow[1]"),
-        (ExecutionOptions { env_deny: vec!["{a".into()], ..Default::default() }, "env_deny[0]"),
+        (ExecutionOptions { idle_timeout_ms: Some(0), ..Default::default() }, "options.idle_timeout_ms"),
+        (ExecutionOptions { idle_timeout_ms: Some(u64::MAX), ..Default::default() }, "options.idle_timeout_ms"),
+        (ExecutionOptions { kill_grace_ms: Some(u64::MAX), ..Default::default() }, "options.kill_grace_ms"),
+        (ExecutionOptions { env_allow: vec!["FINE".into(), "[".into()], ..Default::default() }, "options.env_allow[1]"),
+        (ExecutionOptions { env_deny: vec!["{a".into()], ..Default::default() }, "options.env_deny[0]"),
     ];
     for (options, field) in cases {
         assert_field_refused(engine.execute_with(brief(), options).await, ErrorCode::InvalidRequest, field);
