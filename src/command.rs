@@ -26,7 +26,7 @@ pub(crate) struct SpawnFailure {
 }
 
 impl SpawnFailure {
-    fn new(error: &io::Error, message: impl Into<String>) -> Self {
+    pub(crate) fn new(error: &io::Error, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             errno: platform::errno_name(error).or_else(|| kind_name(error.kind())),

@@ -9,7 +9,8 @@
 //! takes less than 2 MiB, and does nothing at all while the host lives: executions are written into shared memory, so that
 //! they cost no system call and cannot fill a pipe that nobody reads.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -23,7 +24,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A guardian that lives for less than this was not killed by somebody: it does not work here.
 const TOO_SHORT_A_LIFE: Duration = Duration::from_millis(20);
 
-static GUARDIAN: OnceLock<Result<Arc<Guardian>, String>> = OnceLock::new();
+/// Made by the first execution that finds room for it. Held while it is made.
+static GUARDIAN: Mutex<Option<Arc<Guardian>>> = Mutex::new(None);
 
 #[derive(Debug)]
 struct Guardian {
@@ -49,7 +51,7 @@ enum Health {
     Alive,
     Failed {
         at: Instant,
-        why: String,
+        why: Unguarded,
     },
 }
 
@@ -61,17 +63,29 @@ pub(crate) struct Guard {
     row: usize,
 }
 
-/// Has an execution guarded, from before its process exists. Must be called within the runtime, where blocking is allowed.
-///
-/// # Errors
 /// Why there is no guardian.
-pub(crate) fn watch(id: Uuid) -> Result<Guard, String> {
-    let guardian = Arc::clone(GUARDIAN.get_or_init(Guardian::new).as_ref().map_err(Clone::clone)?);
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{what}: {error}")]
+pub(crate) struct Unguarded {
+    what: &'static str,
+    #[source]
+    pub(crate) error: Arc<io::Error>,
+}
+
+impl Unguarded {
+    fn because(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self { what, error: Arc::new(error) }
+    }
+}
+
+/// Has an execution guarded, from before its process exists. Must be called within the runtime, where blocking is allowed.
+pub(crate) fn watch(id: Uuid) -> Result<Guard, Unguarded> {
+    let guardian = Guardian::get()?;
     guardian.ensure_alive()?;
     let mut state = guardian.lock();
     let row = state.free.pop().unwrap_or(state.untouched);
     if row == state.untouched {
-        guardian.table.grow(row).map_err(|error| format!("the guardian's table cannot grow: {error}"))?;
+        guardian.table.grow(row).map_err(Unguarded::because("the guardian's table cannot grow"))?;
         state.untouched += 1;
     }
     drop(state);
@@ -99,13 +113,17 @@ impl Drop for Guard {
 }
 
 impl Guardian {
-    fn new() -> Result<Arc<Self>, String> {
-        let lifeline = Lifeline::new().map_err(|error| format!("the guardian's pipe cannot be made: {error}"))?;
-        let table = Table::new().map_err(|error| format!("the guardian's table cannot be made: {error}"))?;
-        Ok(Arc::new(Self { lifeline, table, state: Mutex::default() }))
+    fn get() -> Result<Arc<Self>, Unguarded> {
+        let mut slot = GUARDIAN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(guardian) = &*slot {
+            return Ok(Arc::clone(guardian));
+        }
+        let lifeline = Lifeline::new().map_err(Unguarded::because("the guardian's pipe cannot be made"))?;
+        let table = Table::new().map_err(Unguarded::because("the guardian's table cannot be made"))?;
+        Ok(Arc::clone(slot.insert(Arc::new(Self { lifeline, table, state: Mutex::default() }))))
     }
 
-    fn ensure_alive(self: &Arc<Self>) -> Result<(), String> {
+    fn ensure_alive(self: &Arc<Self>) -> Result<(), Unguarded> {
         let mut state = self.lock();
         match &state.health {
             Health::Alive => return Ok(()),
@@ -116,19 +134,17 @@ impl Guardian {
         self.start(&mut state)
     }
 
-    fn start(self: &Arc<Self>, state: &mut State) -> Result<(), String> {
-        match platform::spawn_guardian(SCRIPT, &self.lifeline, &self.table) {
-            Ok(leader) => {
-                state.health = Health::Alive;
-                runtime::spawn(Arc::clone(self).replace_when_gone(leader));
-                Ok(())
-            }
-            Err(error) => {
-                let why = format!("the guardian cannot be started: {error}");
-                state.health = Health::Failed { at: Instant::now(), why: why.clone() };
-                Err(why)
-            }
-        }
+    fn start(self: &Arc<Self>, state: &mut State) -> Result<(), Unguarded> {
+        let leader = platform::spawn_guardian(SCRIPT, &self.lifeline, &self.table).map_err(|error| {
+            let is_passing = platform::is_exhaustion(&error);
+            let why = Unguarded::because("the guardian cannot be started")(error);
+            state.health =
+                if is_passing { Health::NotStarted } else { Health::Failed { at: Instant::now(), why: why.clone() } };
+            why
+        })?;
+        state.health = Health::Alive;
+        runtime::spawn(Arc::clone(self).replace_when_gone(leader));
+        Ok(())
     }
 
     /// A guardian that was killed is followed by another, which reads the same table.

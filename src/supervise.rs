@@ -10,7 +10,7 @@ use crate::config::ExecutionConfig;
 use crate::guardian::{self, Guard};
 use crate::latch::Latch;
 use crate::output::Output;
-use crate::platform::Leader;
+use crate::platform::{self, Leader};
 use crate::process::{self, Process};
 use crate::runtime;
 use crate::state::{Pending, Running, Stop};
@@ -127,7 +127,11 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
         let launch = resolve(&request, &options, &policy)?;
         let (guard, unguarded) = match is_guarded.then(|| guardian::watch(request.id)).transpose() {
             Ok(guard) => (guard, None),
-            Err(why) => (None, Some(why)),
+            // A machine without room for the guardian has none for the command: both are tried again.
+            Err(why) if platform::is_exhaustion(&why.error) => {
+                return Err(SpawnFailure::new(&why.error, why.to_string()));
+            }
+            Err(why) => (None, Some(why.to_string())),
         };
         let input = match &options.stdin {
             Stdin::Bytes(bytes) => Some(bytes.clone()),

@@ -139,7 +139,7 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
 pub(super) fn error_info<'env>(env: &'env Env, error: &ErrorInfo) -> Napi<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set("code", error.code.as_str())?;
-    object.set("message", error.message.as_str())?;
+    object.set("message", super::error::camel_text(&error.message))?;
     if let Some(errno) = &error.errno {
         object.set("errno", errno.as_str())?;
     }

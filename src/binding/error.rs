@@ -74,7 +74,7 @@ fn camel_path(path: &str) -> String {
 }
 
 /// Our names in a message stand between backticks.
-fn camel_text(text: &str) -> String {
+pub(super) fn camel_text(text: &str) -> String {
     let parts = text.split('`').enumerate();
     let parts: Vec<String> =
         parts.map(|(at, part)| if at % 2 == 1 { Case::Camel.name(part) } else { part.to_owned() }).collect();

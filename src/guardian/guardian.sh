@@ -16,12 +16,17 @@ $(grep -v '^ *$' <&3)
 ROWS
 [ -n "$tags" ] || exit 0
 
-# The living members: carriers of a tag, and whoever is in a leader's session.
+# Finds the living members: carriers of a tag, and whoever is in a leader's session. A carrier that leads a session is a
+# leader whose process id did not reach the table in time.
 if [ -r /proc/self/stat ]; then
 	members() {
+		found=
 		for file in $(grep -lsF -e "$tags" /proc/[0-9]*/environ); do
-			pid=${file#/proc/}
-			echo "${pid%%/*}"
+			pid=${file#/proc/} pid=${pid%%/*}
+			found="$found $pid"
+			read -r line <"/proc/$pid/stat" || continue
+			set -- ${line##*) }
+			[ "$4" = "$pid" ] && sessions="$sessions$pid "
 		done
 		for file in /proc/[0-9]*/stat; do
 			read -r line <"$file" || continue
@@ -29,20 +34,20 @@ if [ -r /proc/self/stat ]; then
 			# After the name, which may hold anything but ends with the last parenthesis: state, parent, group, session.
 			set -- ${line##*) }
 			case $1 in Z | X) continue ;; esac
-			case $sessions in *" $4 "*) echo "$pid" ;; esac
+			case $sessions in *" $4 "*) found="$found $pid" ;; esac
 		done
 	}
 else
 	members() {
-		ps -axww -E -o pid=,command= | grep -F -e "$tags" | while read -r pid line; do echo "$pid"; done
+		found=$(ps -axww -E -o pid=,command= | grep -F -e "$tags" | while read -r pid line; do echo "$pid"; done)
 	}
-fi 2>/dev/null
+fi
 
 quiet=0 round=0
 while [ $quiet -lt 3 ] && [ $round -lt 200 ]; do
 	round=$((round + 1))
 	[ -n "$groups" ] && kill -s KILL -- $groups
-	found=$(members)
+	members
 	if [ -n "$found" ]; then
 		quiet=0
 		kill -s KILL -- $found

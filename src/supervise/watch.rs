@@ -32,8 +32,10 @@ enum Event {
     Stop(Stop),
     Readable(Stream),
     Looked(Sight),
-    /// The listener has taken something, or the child has read its input.
-    Progress,
+    /// The listener has taken something: the child can be read again.
+    Room,
+    /// The child has read its input.
+    Fed,
     Tick,
 }
 
@@ -119,8 +121,8 @@ impl Watch {
             () = timer.elapsed() => Event::Tick,
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
             () = async { if let Some(flow) = &flow { flow.room().await } },
-                if flow.is_some() && self.process.outputs.is_open() => Event::Progress,
-            () = self.process.input.drive(), if self.process.input.is_open() => Event::Progress,
+                if flow.is_some() && self.process.outputs.is_open() => Event::Room,
+            () = self.process.input.drive(), if self.process.input.is_open() => Event::Fed,
         }
     }
 
@@ -149,7 +151,9 @@ impl Watch {
                     self.tree_is_gone(now);
                 }
             }
-            Event::Progress => {}
+            // What the listener held up was no silence of the command's.
+            Event::Room => self.last_output = now,
+            Event::Fed => {}
             Event::Tick => self.tick(now),
         }
         self.is_over(now)
@@ -201,7 +205,9 @@ impl Watch {
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
-        self.times.idle.map(|idle| self.last_output + idle)
+        // A command that is not read cannot show that it is alive.
+        let idle = self.times.idle.filter(|_| self.may_read())?;
+        Some(self.last_output + idle)
     }
 
     /// When the drain ends although a pipe is still held.

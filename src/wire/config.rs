@@ -38,11 +38,8 @@ pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Inval
     }
     let fields = Fields::open(value, "", "config", case, FIELDS)?;
     let policies = [("queue", ConcurrencyPolicy::Queue), ("reject", ConcurrencyPolicy::Reject)];
-    let strategies = [
-        ("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning),
-        ("fail_execution", OversizedOutputStrategy::FailExecution),
-        ("stream_to_file", OversizedOutputStrategy::StreamToFile),
-    ];
+    // The others are refused until they are there.
+    let strategies = [("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning)];
     let keeps = [("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
     Ok(ExecutionConfig {
         default_timeout_ms: fields.whole("default_timeout_ms")?.unwrap_or(default.default_timeout_ms),

@@ -5,8 +5,8 @@ use crate::error::Invalid;
 
 type Result<T> = std::result::Result<T, Invalid>;
 
-/// Names within this edit distance are offered as what was meant.
-const NEAR: usize = 3;
+/// A name is offered as what was meant when so much of it, at most, is different: one letter in so many.
+const LETTERS_FOR_EACH_SLIP: usize = 3;
 /// The largest whole number that JavaScript and JSON keep exactly: 2^53 − 1.
 const LARGEST: f64 = 9_007_199_254_740_991.0;
 
@@ -29,7 +29,7 @@ impl<'a> Fields<'a> {
                     .iter()
                     .map(|name| (strsim::damerau_levenshtein(&key.to_lowercase(), &name.to_lowercase()), name))
                     .min()
-                    .filter(|(distance, _)| *distance <= NEAR);
+                    .filter(|(distance, name)| *distance <= name.len().min(key.len()) / LETTERS_FOR_EACH_SLIP);
                 let hint = near.map_or_else(
                     || format!("leave it out (known: {})", known.join(", ")),
                     |(_, name)| format!("did you mean `{name}`?"),

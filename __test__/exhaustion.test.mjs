@@ -1,0 +1,72 @@
+// A host without room for one more process or descriptor: its executions wait, and say why when they waited in vain (F39).
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { describe, test } from 'node:test';
+
+const PACKAGE = new URL('../index.js', import.meta.url).href;
+const linux = process.platform === 'linux' ? {} : { skip: 'descriptors are counted in /proc' };
+
+/** What a host that a shell has limited says at its end, as JSON. */
+function limited(limit, source) {
+  const prelude = `
+    import { closeSync, openSync, readdirSync } from 'node:fs';
+    import { setTimeout as sleep } from 'node:timers/promises';
+    import { ExecutionEngine } from ${JSON.stringify(PACKAGE)};
+    const shell = (command) => ({ command: { type: 'shell', command, shell: '/bin/sh' } });
+    const descriptors = () => { try { return readdirSync('/proc/self/fd').length; } catch { return Infinity; } };
+  `;
+  return new Promise((resolve, reject) => {
+    const words = ['-c', `${limit}; exec "$@"`, 'sh', process.execPath, '--input-type=module', '-e', prelude + source];
+    const child = spawn('/bin/sh', words, { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL' });
+    let [said, wrong] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
+    child.stderr.setEncoding('utf8').on('data', (text) => (wrong += text));
+    child.on('error', reject);
+    child.on('close', (code, signal) => (code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`the host ended with ${code ?? signal}: ${said}${wrong}`))));
+  });
+}
+
+describe('exhaustion', { concurrency: 2, ...linux }, () => {
+  test('F39: fifty at once complete with 60 descriptors', async (t) => {
+    const told = await limited(
+      'ulimit -n 60',
+      `
+      const engine = new ExecutionEngine({ maxConcurrentExecutions: 50 });
+      await engine.run(shell('true'));
+      const base = descriptors();
+      const results = await Promise.all(Array.from({ length: 50 }, (_, i) => engine.run(shell('echo ' + i + '; sleep 0.2'))));
+      const { backoffs } = await engine.getStats();
+      for (let i = 0; i < 200 && descriptors() > base; i++) await sleep(10);
+      console.log(JSON.stringify({ statuses: results.map((one) => one.status), texts: results.map((one) => one.stdout), backoffs, left: descriptors() - base }));
+    `,
+    );
+    assert.deepEqual(told.statuses, Array(50).fill('completed'));
+    assert.deepEqual(told.texts, Array.from({ length: 50 }, (_, i) => `${i}\n`));
+    assert.ok(told.backoffs > 0, 'there was room for all: this test is none');
+    assert.ok(told.left <= 0, `${told.left} descriptors are left`);
+    t.diagnostic(`${told.backoffs} waits`);
+  });
+
+  test('F39: who waits in vain ends typed, and the next one runs', async () => {
+    const told = await limited(
+      'ulimit -n 80',
+      `
+      const engine = new ExecutionEngine({ maxConcurrentExecutions: 4, queueTimeoutMs: 300 });
+      await engine.run(shell('true'));
+      const taken = [];
+      try { for (;;) taken.push(openSync('/dev/null', 'r')); } catch {}
+      const ends = await Promise.allSettled(Array.from({ length: 10 }, () => engine.run(shell('true'))));
+      for (const fd of taken) closeSync(fd);
+      const next = await engine.run(shell('echo fine'));
+      const { backoffs } = await engine.getStats();
+      const word = ({ value, reason }) => value ? value.status + ' ' + value.reason : reason.code + ' ' + reason.result?.error?.errno;
+      console.log(JSON.stringify({ ends: ends.map(word), next: next.stdout, backoffs }));
+    `,
+    );
+    assert.equal(told.ends.length, 10);
+    for (const end of told.ends) assert.ok(['SPAWN_FAILED EMFILE', 'timeout queue_timeout'].includes(end), end);
+    assert.ok(told.ends.includes('SPAWN_FAILED EMFILE'), `${told.ends}`);
+    assert.equal(told.next, 'fine\n');
+    assert.ok(told.backoffs > 0);
+  });
+});

@@ -1,0 +1,89 @@
+// `kill -9` of the host: no tree survives (F51).
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { gone, guarded, guardianOf, isAlive, KINDS, marked, newMark } from './helpers/guardians.mjs';
+import { until } from './helpers/programs.mjs';
+
+const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
+
+/** Starts so many trees, of all kinds in turn, and says `started` when each has. */
+const trees = (mark, count) => `
+  const kinds = ${JSON.stringify(Object.values(KINDS).map((kind) => kind(mark)))};
+  let started = 0;
+  engine.on('started', () => { if (++started === ${count}) say('started'); });
+  for (let i = 0; i < ${count}; i++) engine.execute({ command: { type: 'shell', command: kinds[i % kinds.length], shell: '/bin/bash' } });
+`;
+
+describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
+  test('of 100 trees leaves nobody', async (t) => {
+    const mark = newMark();
+    const host = await guarded(t, trees(mark, 100));
+    await host.next();
+    await until(() => marked(mark).length >= 120, 'the trees have grown');
+    host.kill('SIGKILL');
+    const ms = await gone(mark);
+    t.diagnostic(`100 trees were gone after ${ms.toFixed()} ms`);
+  });
+
+  test('in the middle of starting leaves nobody', async (t) => {
+    for (let round = 0; round < 5; round++) {
+      const mark = newMark();
+      const host = await guarded(t, `engine.once('started', () => say('first')); ${trees(mark, 30)}`);
+      await host.next();
+      host.kill('SIGKILL');
+      await gone(mark);
+    }
+  });
+
+  for (const [kind, command] of Object.entries(KINDS)) {
+    test(`leaves nobody of a tree with: ${kind}`, async (t) => {
+      const mark = newMark();
+      const host = await guarded(t, `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command(mark))}, shell: '/bin/bash' } });`);
+      await host.next();
+      const least = kind === 'job control' ? 3 : 2;
+      await until(() => marked(mark).length >= least, 'the tree has grown');
+      host.kill('SIGKILL');
+      await gone(mark);
+    });
+  }
+
+  test('whose guardian was killed before leaves nobody', async (t) => {
+    const mark = newMark();
+    const host = await guarded(t, trees(mark, 20));
+    await host.next();
+    let guardian = await guardianOf(host.pid);
+    for (let round = 0; round < 3; round++) {
+      process.kill(guardian, 'SIGKILL');
+      const startedAt = performance.now();
+      const next = await guardianOf(host.pid, guardian);
+      assert.ok(performance.now() - startedAt < 2_500, 'it is replaced soon');
+      assert.ok(!isAlive(guardian));
+      guardian = next;
+    }
+    host.kill('SIGKILL');
+    const ms = await gone(mark);
+    t.diagnostic(`20 trees were gone after ${ms.toFixed()} ms`);
+  });
+
+  test('whose guardian is stopped leaves nobody once that goes on', async (t) => {
+    const mark = newMark();
+    const host = await guarded(t, trees(mark, 5));
+    await host.next();
+    const guardian = await guardianOf(host.pid);
+    process.kill(guardian, 'SIGSTOP');
+    host.kill('SIGKILL');
+    await host.exited;
+    process.kill(guardian, 'SIGCONT');
+    await gone(mark);
+  });
+
+  test('that was stopped leaves nobody', async (t) => {
+    const mark = newMark();
+    const host = await guarded(t, trees(mark, 5));
+    await host.next();
+    host.kill('SIGSTOP');
+    host.kill('SIGKILL');
+    await gone(mark);
+  });
+});

@@ -1,0 +1,111 @@
+// Guardians, the hosts that they guard, and the trees that must not outlive those.
+import { spawn } from 'node:child_process';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+import { isAlive, until } from './programs.mjs';
+
+const PACKAGE = new URL('../../index.js', import.meta.url).href;
+const HELPERS = new URL('./', import.meta.url).href;
+
+/** Every kind of tree that tries to stay; each of its processes carries the mark in its command line. */
+export const KINDS = {
+  'a grandchild': (mark) => `sleep 1000.${mark} & sleep 1000.${mark}`,
+  'a session of its own': (mark) => `setsid sleep 1000.${mark} & sleep 1000.${mark}`,
+  'a daemon that forked twice': (mark) => `(setsid sh -c 'setsid sleep 1000.${mark} & :' &); sleep 1000.${mark}`,
+  'SIGTERM and SIGHUP ignored': (mark) => `trap '' TERM HUP INT; sleep 1000.${mark} & while :; do sleep 0.1; : ${mark}; done`,
+  'stopped': (mark) => `sleep 1000.${mark} & kill -STOP $!; kill -STOP $$; : ${mark}`,
+  'job control': (mark) => `set -m; sleep 1000.${mark} & env -i sleep 1000.${mark} & exec sleep 1000.${mark}`,
+};
+
+/** A mark that no other test has: digits, the fraction of a number of seconds. */
+export const newMark = () => String(process.pid) + String(process.hrtime.bigint());
+
+/** Starts a module in a Node.js process of its own that stays: it has `engine` and `say`, and ends when it is told to. */
+export async function guarded(t, source, { config = {}, flags = [] } = {}) {
+  const prelude = `
+    import { writeSync } from 'node:fs';
+    import { Worker } from 'node:worker_threads';
+    import { ExecutionEngine } from ${JSON.stringify(PACKAGE)};
+    import * as programs from ${JSON.stringify(`${HELPERS}programs.mjs`)};
+    const say = (value) => writeSync(1, JSON.stringify(value) + '\\n');
+    const engine = new ExecutionEngine(${JSON.stringify({ maxConcurrentExecutions: 1000, ...config })});
+    const stays = setInterval(() => {}, 1000);
+  `;
+  const child = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec "$@"', 'sh', process.execPath, ...flags, '--input-type=module', '-e', prelude + source], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));
+  t.after(() => child.kill('SIGKILL'));
+  const next = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('the host has ended without a word');
+    return JSON.parse(value);
+  };
+  return { child, pid: child.pid, next, exited, kill: (signal) => child.kill(signal) };
+}
+
+/** The processes with this mark. */
+export const marked = (mark) => processes().filter(({ command }) => command.includes(`.${mark}`) || command.includes(`: ${mark}`)).map(({ pid }) => pid);
+
+/** The guardians of a host. */
+export const guardiansOf = (host) => processes().filter(({ command, parent }) => parent === host && command.includes('escher-guardian')).map(({ pid }) => pid);
+
+/** The one guardian of a host. */
+export async function guardianOf(host, other) {
+  const found = () => guardiansOf(host).find((pid) => pid !== other);
+  return until(found, 'the host has a guardian');
+}
+
+/** Waits until no process with this mark lives, tells how long that took, and ends what is left. */
+export async function gone(mark, limitMs = 2_000) {
+  const startedAt = performance.now();
+  try {
+    await until(() => marked(mark).length === 0, `the trees are gone: ${describe(mark)}`, limitMs);
+  } catch (error) {
+    const left = processes().filter(({ pid }) => marked(mark).includes(pid)).map(({ pid, command }) => `${pid} ${command} ${JSON.stringify(statOf(pid))} ${/ESCHER_EXECUTION_ID=[^\0]*/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))?.[0] ?? 'without a tag'}`);
+    for (const pid of marked(mark)) process.kill(pid, 'SIGKILL');
+    throw new Error(`${error.message}; left: ${left.join(', ')}`, { cause: error });
+  }
+  return performance.now() - startedAt;
+}
+
+const describe = (mark) => `${marked(mark).length} at first`;
+
+/** A field of `/proc/<pid>/status`. */
+export const statusOf = (pid, field) => new RegExp(`^${field}:\\t(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+
+/** What is behind the descriptors of a process. */
+export function descriptorsOf(pid) {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [[Number(fd), readlinkSync(`/proc/${pid}/fd/${fd}`)]];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** State, parent, group and session of a process. */
+export function statOf(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const [state, parent, group, session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { state, parent: Number(parent), group: Number(group), session: Number(session) };
+}
+
+function processes() {
+  return readdirSync('/proc').flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    try {
+      const { state, parent } = statOf(entry);
+      const command = readFileSync(`/proc/${entry}/cmdline`, 'latin1').replaceAll('\0', ' ');
+      return state === 'Z' ? [] : [{ pid: Number(entry), parent, command }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+export { isAlive };

@@ -1,0 +1,148 @@
+//! A machine without room for one more process: executions wait for it, and say so when it does not come.
+
+use std::fs::File;
+
+use crate::common::*;
+use crate::hosts::{Injection, Stranger, alone_under, can};
+
+const FEW_DESCRIPTORS: &[&str] = &["/bin/sh", "-c", "ulimit -n 60; exec \"$@\"", "sh"];
+
+/// Fifty at once where fewer have room.
+async fn all_complete() {
+    let engine = Listened::with_slots(50);
+    assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
+    let base = open_descriptors();
+    let mut ids = Vec::new();
+    for i in 0..50 {
+        ids.push((i, engine.execute(shell(format!("echo {i}; exec sleep 0.2"))).await.unwrap()));
+    }
+    for (i, id) in ids {
+        let result = soon("its turn", engine.wait_for_completion(id)).await.unwrap();
+        assert_completed(&result);
+        assert_eq!(result.stdout, format!("{i}\n"));
+    }
+    let stats = engine.get_stats().await;
+    println!("{} waits", stats.backoffs);
+    assert!(stats.backoffs > 0, "there was room for all: this test is none");
+    // Each that starts makes one more slot usable.
+    for _ in 0..50 {
+        assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
+    }
+    assert_eq!(engine.available_permits(), 50, "all slots are usable again");
+    wait_until("the descriptors are back", || open_descriptors() <= base).await;
+    assert_eq!(zombies(), [0_u32; 0]);
+    engine.finish().await;
+}
+
+#[test]
+fn f39_fifty_complete_with_descriptors_for_a_few() {
+    let body = || block_on(all_complete());
+    if can(&body, FEW_DESCRIPTORS) {
+        alone_under(FEW_DESCRIPTORS, body);
+    }
+}
+
+#[test]
+fn f40_fifty_complete_with_processes_for_a_few() {
+    let stranger = Stranger::new(3, 40, ":");
+    let body = || block_on(all_complete());
+    if can(&body, &stranger.words()) {
+        alone_under(&stranger.words(), body);
+    }
+}
+
+#[test]
+fn f41_a_short_lack_of_memory_is_waited_out() {
+    alone(|| {
+        block_on(async {
+            let engine = Listened::with_slots(4);
+            for _ in 0..3 {
+                assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
+            }
+            let Some(injection) = Injection::new("pipe2", "error=ENOMEM:when=1") else {
+                eprintln!("SKIPPED f41: `strace` is missing, or may not trace here");
+                engine.finish().await;
+                return;
+            };
+            assert_completed(&soon("the end", engine.run(brief())).await.unwrap());
+            drop(injection);
+            assert!(engine.get_stats().await.backoffs > 0);
+            engine.finish().await;
+        });
+    });
+}
+
+/// Takes every descriptor that this process may have.
+fn take_all() -> Vec<File> {
+    let mut taken = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        taken.push(file);
+    }
+    taken
+}
+
+#[test]
+fn f39_who_never_finds_room_ends_with_the_reason() {
+    let body = || {
+        block_on(async {
+            let engine = Listened::with(ExecutionConfig {
+                queue_timeout_ms: Some(300),
+                max_concurrent_executions: 4,
+                ..Default::default()
+            });
+            assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
+            let base = open_descriptors();
+            let taken = take_all();
+            let mut ids = Vec::new();
+            for _ in 0..10 {
+                ids.push(engine.execute(brief()).await.unwrap());
+            }
+            let mut failed = 0;
+            for id in ids {
+                match within(Duration::from_secs(5), "the end", engine.wait_for_completion(id)).await {
+                    Ok(result) => assert_timed_out(&result, Reason::QueueTimeout),
+                    Err(error) => {
+                        failed += 1;
+                        assert_not_spawned(Err(error), "EMFILE", &[]);
+                    }
+                }
+            }
+            println!("{failed} of 10 could not be spawned");
+            assert_eq!(engine.running_count(), 0);
+            drop(taken);
+            assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
+            wait_until("the descriptors are back", || open_descriptors() <= base).await;
+            engine.finish().await;
+        });
+    };
+    if can(&body, FEW_DESCRIPTORS) {
+        alone_under(FEW_DESCRIPTORS, body);
+    }
+}
+
+#[test]
+fn f39_who_waits_for_room_can_be_cancelled() {
+    let body = || {
+        block_on(async {
+            let engine = Listened::with_slots(4);
+            assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
+            let taken = take_all();
+            let id = engine.execute(brief()).await.unwrap();
+            let mut waits = 0;
+            while waits == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                waits = engine.get_stats().await.backoffs;
+            }
+            within(Duration::from_secs(5), "the cancel", engine.cancel(id)).await.unwrap();
+            let result = engine.get_result(id).await.unwrap();
+            assert_cancelled(&result);
+            assert_never_ran(&result);
+            drop(taken);
+            assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
+            engine.finish().await;
+        });
+    };
+    if can(&body, FEW_DESCRIPTORS) {
+        alone_under(FEW_DESCRIPTORS, body);
+    }
+}

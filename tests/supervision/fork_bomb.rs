@@ -1,0 +1,66 @@
+//! A command that forks faster than anybody can look is ended, and the engine goes on.
+
+use crate::common::*;
+use crate::hosts::{Stranger, alone_under, can};
+
+/// Forks until there is no room, again and again. It never ends by itself.
+const BOMB: &str = "while (1) { fork; select(undef, undef, undef, 0.001) }";
+
+async fn bomb_and_go_on(bomb: ExecutionRequest) {
+    assert!(limit_of_processes() <= 1_000, "not without a limit: it would take the whole machine");
+    let engine = Listened::new();
+    assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
+    let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
+    let request = ExecutionRequest { timeout_ms: Some(1_000), ..bomb };
+    let result = soon("the timeout", engine.run_with(request, options)).await.unwrap();
+    assert_timed_out(&result, Reason::Timeout);
+    let killed = result.killed.as_ref().unwrap();
+    println!("{} processes, {}, after {} ms", killed.pids.len(), killed.mechanism, result.duration_ms);
+    assert!(killed.pids.len() > 20, "this was no bomb: {killed:?}");
+    assert!(!killed.mechanism.contains("unreaped"), "{}", killed.mechanism);
+    assert_gone(&killed.pids.iter().map(|pid| pid.unsigned_abs()).collect::<Vec<_>>());
+    assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
+    engine.finish().await;
+    // SAFETY: no memory is involved.
+    let ours = unsafe { libc::getuid() };
+    assert_eq!(processes_of(ours), [std::process::id()], "the host is alone again, its guardian aside");
+}
+
+fn limit_of_processes() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call fills what it is given.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limit) }, 0);
+    limit.rlim_cur
+}
+
+/// The living processes of a user, guardians aside.
+fn processes_of(uid: u32) -> Vec<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let theirs = entries.filter(|entry| entry.metadata().is_ok_and(|meta| meta.uid() == uid));
+    let pids = theirs.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        is_alive(*pid) && !String::from_utf8_lossy(&line).contains("escher-guardian")
+    })
+    .collect()
+}
+
+#[test]
+fn f15_a_fork_bomb_is_ended_and_the_next_command_runs() {
+    let stranger = Stranger::new(0, 1_000, ":");
+    let body = || block_on(bomb_and_go_on(exec("prlimit", &["--nproc=120", "perl", "-e", BOMB])));
+    if can(&body, &stranger.words()) {
+        alone_under(&stranger.words(), body);
+    }
+}
+
+/// The host is under the same limit as the bomb: it cannot make a thread either while the bomb lives.
+#[test]
+fn f15_a_fork_bomb_under_the_hosts_own_limit_is_ended() {
+    let stranger = Stranger::new(1, 200, ":");
+    let body = || block_on(bomb_and_go_on(exec("perl", &["-e", BOMB])));
+    if can(&body, &stranger.words()) {
+        alone_under(&stranger.words(), body);
+    }
+}

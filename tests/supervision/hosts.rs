@@ -1,0 +1,119 @@
+//! Hosts in circumstances of their own: the test program runs itself again, under another program.
+
+use std::path::Path;
+use std::process::{self, Stdio};
+
+use crate::common::{Recorder, Uuid, assert_passes, block_until, is_alone, own_name, pids_in, wait_until};
+
+/// Runs the body of a test in a process of its own that `wrapper` starts: the last words of the wrapper's command line are
+/// the program and its arguments.
+pub(crate) fn alone_under<F: FnOnce()>(wrapper: &[&str], body: F) {
+    if is_alone() {
+        return body();
+    }
+    let test = own_name::<F>();
+    let mut again = process::Command::new(wrapper[0]);
+    again.args(&wrapper[1..]).arg(std::env::current_exe().expect("the test binary"));
+    again.args([&test, "--exact", "--nocapture", "--test-threads=1"]);
+    assert_passes(again, &test);
+}
+
+/// Whether the test can be run here; says so if not. In the inner process it can.
+pub(crate) fn can<F>(_of: &F, wrapper: &[&str]) -> bool {
+    if is_alone() {
+        return true;
+    }
+    let binary = std::env::current_exe().expect("the test binary");
+    let tried =
+        process::Command::new(wrapper[0]).args(&wrapper[1..]).args([binary.as_os_str(), "--list".as_ref()]).output();
+    if tried.is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    eprintln!("SKIPPED {}: `{}` cannot start a process here", own_name::<F>(), wrapper.join(" "));
+    false
+}
+
+/// Starts a program as a user whose only processes are those of the test.
+pub(crate) struct Stranger {
+    words: Vec<String>,
+}
+
+impl Stranger {
+    /// `salt` tells the users of two tests apart; it may have so many processes and threads. `first` is done by a shell
+    /// before the program.
+    pub(crate) fn new(salt: u32, most_processes: u32, first: &str) -> Self {
+        let uid = 200_000 + process::id() % 100_000 + salt * 100_000;
+        // Not the shell's `ulimit -u`, which dash does not have.
+        let limit = ["prlimit".to_owned(), format!("--nproc={most_processes}")];
+        let ids = [format!("--reuid={uid}"), format!("--regid={uid}"), "--clear-groups".to_owned()];
+        let shell = ["/bin/sh".to_owned(), "-c".to_owned(), format!("{first}; exec \"$@\""), "sh".to_owned()];
+        Self { words: [limit.into(), vec!["setpriv".to_owned()], ids.into(), shell.into()].concat() }
+    }
+
+    pub(crate) fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+}
+
+/// Lets system calls of this process fail while it lives.
+pub(crate) struct Injection {
+    strace: process::Child,
+}
+
+impl Injection {
+    /// `None`: `strace` is missing, or may not trace here.
+    pub(crate) fn new(calls: &str, what: &str) -> Option<Self> {
+        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:{what}"));
+        let mut strace = process::Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, "-p", &process::id().to_string()])
+            .stdin(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut over = false;
+        block_until("the tracer is there", || {
+            over = strace.try_wait().expect("it is our child").is_some();
+            over || threads_traced()
+        });
+        (!over).then_some(Self { strace })
+    }
+}
+
+impl Drop for Injection {
+    fn drop(&mut self) {
+        // SAFETY: the child was not waited for, so the number is its own. SIGINT lets it detach.
+        unsafe { libc::kill(i32::try_from(self.strace.id()).expect("pids fit"), libc::SIGINT) };
+        let _ = self.strace.wait();
+    }
+}
+
+fn threads_traced() -> bool {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("/proc").flatten();
+    tasks.map(|task| std::fs::read_to_string(task.path().join("status"))).all(|status| {
+        // A thread that has just gone needs no tracer.
+        status.map_or(true, |status| !status.contains("TracerPid:\t0\n"))
+    })
+}
+
+/// Waits until an execution has told so many pids as `pid <number>` lines, and gives them.
+pub(crate) async fn pids_told(recorder: &Recorder, id: Uuid, count: usize) -> Vec<u32> {
+    let told = || pids_in(&recorder.lines(id, execution_engine::types::Stream::Stdout).join("\n"));
+    wait_until(&format!("execution {id} has told {count} pids"), || told().len() == count).await;
+    told()
+}
+
+/// The session of a process.
+pub(crate) fn session_of(pid: u32) -> i32 {
+    // SAFETY: no memory is involved.
+    unsafe { libc::getsid(i32::try_from(pid).expect("pids fit")) }
+}
+
+/// Living processes with these words in their command lines.
+pub(crate) fn with_words(words: &str) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        let line = std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ").contains(words) && crate::common::is_alive(*pid)
+    })
+    .collect()
+}

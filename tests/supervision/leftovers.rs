@@ -1,0 +1,94 @@
+//! What a command leaves behind is ended or left alone, as the option says; the status is the command's own.
+
+use execution_engine::types::Leftovers;
+
+use crate::common::*;
+
+fn kill() -> ExecutionOptions {
+    ExecutionOptions { leftovers: Leftovers::Kill, kill_grace_ms: Some(100), ..Default::default() }
+}
+
+/// Holds the pipe, has let go of it, and has left the session.
+const THREE: &str = "sleep 999 & echo pid $!; sleep 998 >/dev/null 2>&1 & echo pid $!; \
+                     (setsid sh -c 'echo pid $$; exec sleep 997' &)";
+
+async fn leaves_three(engine: &Listened, code: i32, options: ExecutionOptions) -> (Arc<ExecutionResult>, Vec<u32>) {
+    // The daemon tells its pid before the command exits.
+    let line = format!("{THREE}; sleep 0.5; exit {code}");
+    let result = soon("the end", engine.run_with(shell(line), options)).await.unwrap();
+    let pids = pids_in(&result.stdout);
+    assert_eq!(pids.len(), 3, "{result:#?}");
+    (result, pids)
+}
+
+fn told(result: &ExecutionResult) -> Vec<u32> {
+    let killed = result.killed.as_ref().unwrap_or_else(|| panic!("nothing is told: {result:#?}"));
+    killed.pids.iter().map(|pid| pid.unsigned_abs()).collect()
+}
+
+#[tokio::test]
+async fn leftovers_that_are_to_go_are_gone_and_told() {
+    let engine = Listened::new();
+    let (result, pids) = leaves_three(&engine, 0, kill()).await;
+    assert_ended(&result, ExecutionStatus::Completed, Reason::Exit);
+    assert_eq!(result.exit_code, Some(0));
+    assert_gone(&pids);
+    assert!(pids.iter().all(|pid| told(&result).contains(pid)), "{result:#?}");
+    assert!(!told(&result).contains(&result.pid.unwrap()), "the command itself was not killed: {result:#?}");
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn the_status_is_that_of_the_exit_code() {
+    let engine = Listened::new();
+    let (result, pids) = leaves_three(&engine, 7, kill()).await;
+    assert_ended(&result, ExecutionStatus::Failed, Reason::Exit);
+    assert_eq!((result.exit_code, result.signal.as_deref()), (Some(7), None));
+    assert_gone(&pids);
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn who_leaves_nothing_has_nothing_told() {
+    let engine = Listened::new();
+    assert_completed(&engine.run_with(shell("sleep 0.01 & wait; echo done"), kill()).await.unwrap());
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn leftovers_that_ignore_sigterm_are_killed() {
+    let engine = Listened::new();
+    let line = "sh -c 'trap \"\" TERM; echo pid $$; while :; do sleep 0.1; done' & sleep 0.3; exit 0";
+    let result = soon("the end", engine.run_with(shell(line), kill())).await.unwrap();
+    assert_ended(&result, ExecutionStatus::Completed, Reason::Exit);
+    assert_gone(&pids_in(&result.stdout));
+    assert!(result.killed.as_ref().unwrap().mechanism.starts_with("SIGKILL"), "{result:#?}");
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn by_default_leftovers_live_on() {
+    let engine = Listened::new();
+    let (result, pids) = leaves_three(&engine, 0, ExecutionOptions::default()).await;
+    assert_completed(&result);
+    assert!(result.leaked, "two of them still hold the pipe");
+    assert!(pids.iter().all(|pid| is_alive(*pid)), "they are left alone");
+    // The end of the execution is the end of the engine's interest: a late cancel does not reach them.
+    soon("a late cancel", engine.cancel(result.id)).await.unwrap();
+    assert!(pids.iter().all(|pid| is_alive(*pid)), "they are left alone");
+    for pid in pids {
+        end(pid).await;
+    }
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn f03_a_daemon_that_holds_the_pipe_costs_the_drain_and_no_byte() {
+    let engine = Listened::with(ExecutionConfig { drain_timeout_ms: 100, ..Default::default() });
+    let line = "(setsid sh -c 'echo pid $$; exec sleep 999' &); sleep 0.3; echo last; exit 3";
+    let result = within(Duration::from_secs(10), "the drain", engine.run(shell(line))).await.unwrap();
+    assert_exited(&result, 3);
+    assert!(result.leaked && result.stdout.ends_with("last\n"), "{result:#?}");
+    end(pids_in(&result.stdout)[0]).await;
+    engine.finish().await;
+}

@@ -1,0 +1,30 @@
+//! What the engine promises about the processes that it starts: `docs/supervision.md`, one behaviour a file.
+//! `f..` are the cases of `FAULTS.md`. A test that cannot be run where it is says `SKIPPED` and why.
+#![cfg(target_os = "linux")]
+
+#[path = "../common/mod.rs"]
+#[expect(unused, reason = "the words are shared with other test programs, which use the rest")]
+mod common;
+mod hosts;
+
+// Who belongs to a tree.
+mod escaped;
+mod job_control;
+mod stopped_tree;
+
+// How it ends.
+mod cancel_while_spawning;
+mod foreign_reaper;
+mod fork_bomb;
+mod leftovers;
+mod other_user;
+mod reused_pid;
+mod without_pidfd;
+
+// What is told about it.
+mod diagnosis;
+
+// A machine without room.
+mod exhaustion;
+mod guardian_without_room;
+mod half_spawned;

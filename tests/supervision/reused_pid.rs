@@ -1,0 +1,98 @@
+//! The pid of an execution that has ended may be somebody else's: nothing is sent to it.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command as Program};
+
+use execution_engine::types::Leftovers;
+
+use crate::common::*;
+use crate::hosts::{alone_under, can};
+
+/// The shell is process 1 of the namespace, so that the host is an ordinary process in it.
+const OWN_PIDS: &[&str] = &[
+    "unshare",
+    "-p",
+    "-f",
+    "--mount-proc",
+    "/bin/sh",
+    "-c",
+    "echo 100 > /proc/sys/kernel/ns_last_pid || exit 1; \"$@\"; exit $?",
+    "sh",
+];
+
+/// A process that has this number, and leads a group and a session by it.
+fn stand_in(pid: u32) -> Child {
+    for _ in 0..1_000 {
+        std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).unwrap();
+        let mut program = Program::new("/bin/sleep");
+        // SAFETY: `setsid` is async-signal-safe.
+        unsafe {
+            program
+                .arg("999")
+                .pre_exec(|| if libc::setsid() < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) })
+        };
+        let mut child = program.spawn().unwrap();
+        if child.id() == pid {
+            return child;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    panic!("the number {pid} never came back");
+}
+
+#[test]
+fn f09_a_pid_is_not_signalled_after_it_was_reaped() {
+    let body = || {
+        block_on(async {
+            for (case, line) in
+                [("exit", "exit 0"), ("timeout", "exec sleep 999"), ("leftovers", "sleep 998 >/dev/null 2>&1 & exit 0")]
+            {
+                let engine = Listened::new();
+                let options =
+                    ExecutionOptions { kill_grace_ms: Some(50), leftovers: Leftovers::Kill, ..Default::default() };
+                let request = ExecutionRequest { timeout_ms: Some(300), ..shell(line) };
+                let result = soon("the end", engine.run_with(request, options)).await.unwrap();
+                let mut other = stand_in(result.pid.unwrap());
+                soon("a late cancel", engine.cancel(result.id)).await.unwrap();
+                soon("a late cancel of all", engine.cancel_all()).await;
+                // The looks of another execution's end do not take it for a member either.
+                let id = engine.execute(endless()).await.unwrap();
+                soon("the cancel of another", engine.cancel(id)).await.unwrap();
+                engine.finish().await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                assert!(other.try_wait().unwrap().is_none(), "{case}: who had the number next was killed");
+                other.kill().unwrap();
+                other.wait().unwrap();
+            }
+        });
+    };
+    if can(&body, OWN_PIDS) {
+        alone_under(OWN_PIDS, body);
+    }
+}
+
+/// Number after number comes back while executions with that number end.
+#[test]
+fn f09_ends_and_cancels_of_numbers_that_come_back_at_once() {
+    let body = || {
+        block_on(async {
+            let engine = Listened::new();
+            for round in 0..50_u64 {
+                let id = engine.execute(brief()).await.unwrap();
+                let pid = engine.recorder.started(id).await;
+                tokio::time::sleep(Duration::from_micros(round * 61 % 2_000)).await;
+                soon("the cancel", engine.cancel(id)).await.unwrap();
+                let mut other = stand_in(pid);
+                soon("a late cancel", engine.cancel(id)).await.unwrap();
+                assert!(other.try_wait().unwrap().is_none(), "round {round}: who had the number next was killed");
+                other.kill().unwrap();
+                other.wait().unwrap();
+            }
+            engine.finish().await;
+        });
+    };
+    if can(&body, OWN_PIDS) {
+        alone_under(OWN_PIDS, body);
+    }
+}
