@@ -152,15 +152,18 @@ impl Guardian {
         let started = Instant::now();
         leader.exited().await;
         leader.reap();
-        if started.elapsed() < TOO_SHORT_A_LIFE {
-            // One that dies at once, again and again, must not keep the machine busy.
-            tokio::time::sleep(RETRY_AFTER).await;
+        self.lock().health = Health::NotStarted;
+        // One that dies at once, again and again, must not keep the machine busy.
+        let mut pause = if started.elapsed() < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
+        loop {
+            tokio::time::sleep(pause).await;
+            let again = Arc::clone(&self);
+            // An execution that came meanwhile may have started it.
+            if let Ok(Ok(())) = runtime::blocking(move || again.ensure_alive()).await {
+                return;
+            }
+            pause = RETRY_AFTER;
         }
-        let _ = runtime::blocking(move || {
-            let mut state = self.lock();
-            let _ = self.start(&mut state);
-        })
-        .await;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -169,7 +169,14 @@ impl Drop for Ticket {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.scheduler.lock().in_use -= 1;
+        {
+            let mut state = self.scheduler.lock();
+            state.in_use -= 1;
+            if state.in_use == 0 && state.waiting.is_empty() {
+                // What was short belongs to the past.
+                state.usable = self.scheduler.slots;
+            }
+        }
         self.scheduler.serve();
     }
 }

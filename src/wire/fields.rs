@@ -25,14 +25,10 @@ impl<'a> Fields<'a> {
         for (key, value) in fields.entries {
             // An absent value under an unknown name is still a name that means something to the sender.
             if !known.contains(key) {
-                let near = known
-                    .iter()
-                    .map(|name| (strsim::damerau_levenshtein(&key.to_lowercase(), &name.to_lowercase()), name))
-                    .min()
-                    .filter(|(distance, name)| *distance <= name.len().min(key.len()) / LETTERS_FOR_EACH_SLIP);
+                let near = nearest(key, &known);
                 let hint = near.map_or_else(
                     || format!("leave it out (known: {})", known.join(", ")),
-                    |(_, name)| format!("did you mean `{name}`?"),
+                    |name| format!("did you mean `{name}`?"),
                 );
                 return Err(Invalid::new(fields.at(key), format!("unknown field ({}): {hint}", value.describe())));
             }
@@ -168,4 +164,17 @@ impl<'a> Fields<'a> {
         let words: Vec<String> = choices.iter().map(|(snake, _)| format!("{:?}", word(snake))).collect();
         self.wrong(name, value, &words.join(" or "))
     }
+}
+
+/// The known name that was probably meant.
+fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+    let key = key.to_lowercase();
+    let candidates = known.iter().filter_map(|name| {
+        let lower = name.to_lowercase();
+        let distance = strsim::damerau_levenshtein(&key, &lower);
+        let is_near = distance <= lower.len().min(key.len()) / LETTERS_FOR_EACH_SLIP;
+        let is_cut_short = key.len() >= LETTERS_FOR_EACH_SLIP && lower.starts_with(&key);
+        (is_near || is_cut_short).then_some((distance, name))
+    });
+    candidates.min().map(|(_, name)| name)
 }
