@@ -58,7 +58,7 @@ class ExecutionEngine extends Listeners {
       find: (handle) => this.#byHandle.get(handle),
       id: (live) => live.id,
       event: (live, event) => {
-        this._tell(event.type, event);
+        this._tell(event.type, [event]);
         live.queue?.push([event]);
       },
       lines: (live, events) => this.#lines(live, events),
@@ -305,9 +305,7 @@ class ExecutionEngine extends Listeners {
    */
   #lines(live, events) {
     const type = /** @type {OutputEvent} */ (events[0]).type;
-    if (this._hasListeners(type)) {
-      for (const event of events) this._tell(type, event);
-    }
+    this._tell(type, events);
     live.queue?.push(/** @type {ExecutionEvent[]} */ (events));
   }
 
@@ -318,7 +316,7 @@ class ExecutionEngine extends Listeners {
     live.forgetSignal?.();
     if (this.#byHandle.size === 0) this.#updateKeepAlive();
     const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
-    if (event) this._tell(type, event);
+    if (event) this._tell(type, [event]);
     if (event && live.queue) {
       live.queue.push([event]);
       live.queue.end();

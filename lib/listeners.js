@@ -15,6 +15,9 @@ const LIFECYCLE = 4;
 class Listeners extends EventEmitter {
   /** @type {Map<string, Listener[]>} */ #cache = new Map();
 
+  /** Changes whenever the listeners do. */
+  #version = 0;
+
   /** Called with what is listened to now. @type {(interest: number) => void} */
   #onInterest = () => {};
 
@@ -25,6 +28,7 @@ class Listeners extends EventEmitter {
 
   #changed() {
     this.#cache.clear();
+    this.#version++;
     const all = this.listenerCount('event') > 0;
     let interest = 0;
     if (all || this.listenerCount('stdout') > 0) interest |= STDOUT;
@@ -55,19 +59,29 @@ class Listeners extends EventEmitter {
   }
 
   /**
-   * Hands an event to every listener. What one of them throws is its own `uncaughtException`: the others still get it.
+   * Hands events of one type to every listener. What one of them throws is its own `uncaughtException`: the others still
+   * get the event.
    *
    * @param {string} type
-   * @param {object} event
+   * @param {object[]} events
    */
-  _tell(type, event) {
-    for (const listener of this.#of(type)) {
-      try {
-        listener.call(this, event);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
+  _tell(type, events) {
+    let listeners = this.#of(type);
+    let version = this.#version;
+    for (const event of events) {
+      // A listener may come or go while it is called.
+      if (version !== this.#version) {
+        listeners = this.#of(type);
+        version = this.#version;
+      }
+      for (const listener of listeners) {
+        try {
+          listener.call(this, event);
+        } catch (error) {
+          queueMicrotask(() => {
+            throw error;
+          });
+        }
       }
     }
   }

@@ -20,8 +20,9 @@ use super::convert::milliseconds;
 use crate::event::{Credit, Ended, ExecutionEvent, LineBatch};
 use crate::types::{ExecutionResult, Stream};
 
-/// A batch is closed at this size: JavaScript works through it in about a millisecond.
-const FULL_TEXT: usize = 256 * 1024;
+/// A batch is closed at this size: JavaScript works through it in less than a millisecond, and its string stays out of the
+/// engine's space for large objects, where each one would be fresh memory.
+const FULL_TEXT: usize = 60 * 1024;
 const FULL_NUMBERS: usize = 8 * 1024;
 
 #[derive(Default)]
@@ -35,8 +36,15 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new() -> Self {
-        Self { ascii: true, ..Self::default() }
+    /// An empty batch that fills memory which was used before.
+    pub(super) fn reusing(mut text: String) -> Self {
+        text.clear();
+        Self { ascii: true, text, ..Self::default() }
+    }
+
+    /// The memory of a batch that is done; its credits are free.
+    pub(super) fn into_memory(self) -> String {
+        self.text
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -120,7 +128,6 @@ impl Batch {
             if self.ascii { env.create_string_latin1(self.text.as_bytes())? } else { env.create_string(&self.text)? };
         object.set("text", text)?;
         object.set("numbers", Float64Array::new(std::mem::take(&mut self.numbers)))?;
-        self.text = String::new();
         Ok(object)
     }
 }

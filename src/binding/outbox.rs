@@ -15,6 +15,8 @@ use crate::types::{ExecutionResult, Stream};
 /// Weak: it does not keep Node alive. It carries nothing: it only says that there is something to take.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
+/// Batches whose memory is kept for the next ones.
+const MOST_SPARE: usize = 4;
 /// Listeners to `queued` and `started`.
 const LIFECYCLE: u8 = 4;
 
@@ -34,6 +36,8 @@ struct Inner {
     told: bool,
     /// JavaScript is gone: nothing is kept for it.
     gone: bool,
+    /// Memory of batches that are done.
+    spare: Vec<String>,
     /// The credits of pulled executions, oldest first.
     pulled: HashMap<u32, VecDeque<Credit>>,
 }
@@ -59,9 +63,9 @@ impl Outbox {
         if inner.gone {
             return;
         }
-        let Inner { ready, pulled, .. } = &mut *inner;
+        let Inner { ready, pulled, spare, .. } = &mut *inner;
         if ready.back().is_none_or(Batch::is_full) {
-            ready.push_back(Batch::new());
+            ready.push_back(Batch::reusing(spare.pop().unwrap_or_default()));
         }
         add(ready.back_mut().expect("just made"), pulled);
         if std::mem::replace(&mut inner.told, true) {
@@ -85,17 +89,22 @@ impl Outbox {
     }
 
     pub(super) fn take<'env>(&self, env: &'env Env) -> napi::Result<Option<Object<'env>>> {
-        let (done, object) = {
+        let (done, next) = {
             let mut inner = self.lock();
-            let done = inner.under_way.take();
-            inner.under_way = inner.ready.pop_front();
-            inner.told = inner.under_way.is_some();
-            let object = inner.under_way.as_mut().map(|batch| batch.make_object(env)).transpose();
-            (done, object)
+            let next = inner.ready.pop_front();
+            inner.told = next.is_some();
+            (inner.under_way.take(), next)
         };
-        // Outside the lock: a credit wakes the task that reads the child.
-        drop(done);
-        object
+        // Outside the lock: a credit wakes the task that reads the child, and that must not wait while text is copied.
+        let memory = done.map(Batch::into_memory);
+        let Some(mut batch) = next else { return Ok(None) };
+        let object = batch.make_object(env);
+        let mut inner = self.lock();
+        inner.under_way = Some(batch);
+        if inner.spare.len() < MOST_SPARE {
+            inner.spare.extend(memory);
+        }
+        object.map(Some)
     }
 
     pub(super) fn release(&self, handle: u32, count: usize) {
