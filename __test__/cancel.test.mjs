@@ -33,7 +33,7 @@ test('one that ignores SIGTERM is killed after its grace (F5)', async (t) => {
   const { status, signal, killed } = engine.getResult(id);
   assert.deepEqual({ status, signal }, { status: 'cancelled', signal: 'SIGKILL' });
   assert.match(killed.mechanism, /SIGKILL|cgroup\.kill/);
-  assert.ok(took >= 99 && took < 2_000, `it took ${took} ms`);
+  assert.ok(took >= 99 && took < 5_000, `it took ${took} ms`);
 });
 
 test('a queued one never spawns (F10)', async (t) => {

@@ -30,7 +30,7 @@ async function refused(t, cases, call) {
       const before = performance.now();
       const error = await failure(() => call(engine, value), CODE);
       if (field) assert.equal(error.field, field, error.message);
-      assert.ok(performance.now() - before < 1_000, 'it took its time');
+      assert.ok(performance.now() - before < 5_000, 'it took its time');
     });
   }
   assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');

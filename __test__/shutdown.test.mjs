@@ -63,7 +63,7 @@ test('a grace is not longer than it says', async (t) => {
   const before = performance.now();
   await engine.shutdown({ graceMs: 200 });
   const took = performance.now() - before;
-  assert.ok(took >= 195 && took < 2_000, `it took ${took} ms`);
+  assert.ok(took >= 195 && took < 5_000, `it took ${took} ms`);
   assert.equal(engine.getResult(id).reason, 'shutdown');
 });
 
