@@ -260,7 +260,9 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
-        let live = self.shared().registry.live();
+        let mut live = self.shared().registry.live();
+        // The waiting ones first: a slot that a running one gives up must find nobody who could still spawn (F10).
+        live.sort_by_key(|record| record.status() != ExecutionStatus::Pending);
         for record in &live {
             record.stop().set(why);
         }
