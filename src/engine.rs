@@ -260,13 +260,7 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
-        let mut live = self.shared().registry.live();
-        // The waiting ones first: a slot that a running one gives up must find nobody who could still spawn (F10).
-        live.sort_by_key(|record| record.status() != ExecutionStatus::Pending);
-        for record in &live {
-            record.stop().set(why);
-        }
-        live
+        ask_all_to_stop(&self.shared().registry, why)
     }
 
     /// Asks an execution to end, without waiting for it.
@@ -423,6 +417,18 @@ impl ExecutionEngine {
     }
 }
 
+/// Asks every execution that has not ended to end, those that wait before those that run: a slot that a running one gives
+/// up must find nobody who could still spawn (F10).
+fn ask_all_to_stop(registry: &Registry, why: Stop) -> Vec<Arc<Record>> {
+    let mut live = registry.live();
+    // Each is looked at once: one that starts meanwhile must not confuse the sorting.
+    live.sort_by_cached_key(|record| record.status() != ExecutionStatus::Pending);
+    for record in &live {
+        record.stop().set(why);
+    }
+    live
+}
+
 /// Ends an execution when its signal fires; one that fired before is heard before anything is spawned.
 fn heed(signal: CancellationToken, record: &Arc<Record>) {
     if signal.is_cancelled() {
@@ -443,8 +449,6 @@ fn heed(signal: CancellationToken, record: &Arc<Record>) {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.registry.close();
-        for record in self.shared.registry.live() {
-            record.stop().set(Stop::Shutdown);
-        }
+        ask_all_to_stop(&self.shared.registry, Stop::Shutdown);
     }
 }

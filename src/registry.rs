@@ -80,9 +80,8 @@ impl Record {
         }
     }
 
-    /// Releases the waiters.
-    pub(crate) fn settle(&self) {
-        self.settled.set(());
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.get().is_some()
     }
 
     /// Waits for the end and gives the result.
@@ -176,7 +175,7 @@ impl Registry {
         self.lock().records.get(&id).cloned()
     }
 
-    /// Gives a record its result; older ones leave when there are too many.
+    /// Gives a record its result.
     pub(crate) fn complete(&self, record: &Arc<Record>, result: Arc<ExecutionResult>) {
         let bytes = (result.stdout.raw().len() + result.stderr.raw().len()) as u64;
         if record.result.set(result).is_err() {
@@ -186,7 +185,12 @@ impl Registry {
         inner.ended.push_back(Ended { record: Arc::downgrade(record), at: Instant::now(), bytes });
         inner.ended_records += 1;
         inner.ended_bytes += bytes;
-        inner.evict(self.retention);
+    }
+
+    /// Releases the waiters of a record that has its result; the oldest ones leave when there are too many.
+    pub(crate) fn settle(&self, record: &Record) {
+        record.settled.set(());
+        self.cleanup();
     }
 
     /// Removes what retention allows and says how many that were.
@@ -209,7 +213,7 @@ impl Registry {
 
     /// The executions whose last event was not delivered yet.
     pub(crate) fn unsettled(&self) -> Vec<Arc<Record>> {
-        self.lock().records.values().filter(|record| record.settled.get().is_none()).cloned().collect()
+        self.lock().records.values().filter(|record| !record.is_settled()).cloned().collect()
     }
 
     /// The executions that have not ended.
@@ -245,7 +249,10 @@ impl Inner {
         let now = Instant::now();
         while let Some(oldest) = self.ended.front() {
             let too_many = self.ended_records > retention.records || self.ended_bytes > retention.bytes;
-            if !too_many && now.duration_since(oldest.at) < retention.age {
+            let keep = !too_many && now.duration_since(oldest.at) < retention.age;
+            // Until its last event was delivered, a shutdown waits for it.
+            let unsettled = oldest.record.upgrade().is_some_and(|record| !record.is_settled());
+            if keep || unsettled {
                 break;
             }
             let Ended { record, bytes, .. } = self.ended.pop_front().expect("there is a front");

@@ -53,7 +53,7 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
     if let Ok(flushed) = told {
         let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
-    record.settle();
+    shared.registry.settle(record);
 }
 
 /// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
@@ -167,6 +167,7 @@ async fn sleep_or_forever(deadline: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::sync::atomic::AtomicU32;
 
     use crate::config::ExecutionConfig;
@@ -198,6 +199,63 @@ mod tests {
 
     fn shell(line: &str) -> ExecutionRequest {
         ExecutionRequest::new(Command::Shell { command: line.into(), shell: String::new() })
+    }
+
+    /// F10: whoever waits is told first, so that no slot that falls free is given to one that could still spawn.
+    #[tokio::test]
+    async fn f10_those_that_wait_are_stopped_before_those_that_run() {
+        let config = ExecutionConfig { max_concurrent_executions: 2, ..ExecutionConfig::default() };
+        let engine = ExecutionEngine::new(config).unwrap();
+        let submit =
+            || engine.submit(shell("exec sleep 600"), ExecutionOptions::default(), Arc::new(SilentSink)).unwrap();
+        let records: Vec<_> = (0..20).map(|_| submit()).collect();
+        let runs = |record: &Record| record.status() == ExecutionStatus::Running;
+        while records.iter().filter(|record| runs(record)).count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let asked = engine.ask_all_to_stop(Stop::Cancelled);
+        let last: Vec<_> = asked[18..].iter().map(|record| record.id()).collect();
+        assert!(records[..2].iter().all(|record| last.contains(&record.id())), "the first two ran");
+        for record in &records {
+            assert_eq!(record.settled().await.status, ExecutionStatus::Cancelled);
+        }
+        assert!(records[2..].iter().all(|record| record.result().unwrap().pid.is_none()), "none of them spawned");
+    }
+
+    /// Its last event is handled when the test says so.
+    #[derive(Default)]
+    struct Slow(Arc<tokio::sync::Notify>);
+
+    impl EventSink for Slow {
+        fn wants_lines(&self, _stream: Stream) -> bool {
+            false
+        }
+        fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}
+        fn event(&self, _event: ExecutionEvent) {}
+        fn flushed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+            let handled = Arc::clone(&self.0);
+            Box::pin(async move { handled.notified().await })
+        }
+    }
+
+    /// However little is kept, nothing is forgotten before its last event was handled.
+    #[tokio::test]
+    async fn a_shutdown_waits_for_the_last_event_of_what_is_not_kept() {
+        let config = ExecutionConfig { max_in_memory_executions: 0, ..ExecutionConfig::default() };
+        let engine = ExecutionEngine::new(config).unwrap();
+        let handled = Arc::new(tokio::sync::Notify::new());
+        let slow = Arc::new(Slow(Arc::clone(&handled)));
+        let record = engine.submit(shell("true"), ExecutionOptions::default(), slow).unwrap();
+        while record.result().is_none() {
+            tokio::task::yield_now().await;
+        }
+        engine.clean_up();
+        let unsettled = engine.shared().registry.unsettled();
+        assert_eq!(unsettled.len(), 1, "the result is there and its event is not handled");
+        handled.notify_one();
+        engine.shutdown(Duration::ZERO).await;
+        assert!(record.is_settled());
+        assert_eq!(engine.total_count(), 0);
     }
 
     /// F60: a panic in the core ends one execution with `INTERNAL`, with its child; the engine goes on.
