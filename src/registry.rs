@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,7 +32,9 @@ pub(crate) struct Record {
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
-    /// Set when the terminal event was delivered: nothing of this execution comes after it.
+    /// Its terminal event was handled: it may be forgotten.
+    is_told: AtomicBool,
+    /// Set after that: nothing of this execution comes any more.
     settled: Latch<()>,
 }
 
@@ -45,6 +49,7 @@ impl Record {
             leader: OnceLock::new(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
+            is_told: AtomicBool::new(false),
             settled: Latch::new(),
         }
     }
@@ -78,10 +83,6 @@ impl Record {
         if let Some(leader) = self.leader.get().and_then(Weak::upgrade) {
             leader.kill_group();
         }
-    }
-
-    pub(crate) fn is_settled(&self) -> bool {
-        self.settled.get().is_some()
     }
 
     /// Waits for the end and gives the result.
@@ -187,10 +188,11 @@ impl Registry {
         inner.ended_bytes += bytes;
     }
 
-    /// Releases the waiters of a record that has its result; the oldest ones leave when there are too many.
+    /// The last event of a record was handled: the oldest records leave when there are too many, then waiters go on.
     pub(crate) fn settle(&self, record: &Record) {
-        record.settled.set(());
+        record.is_told.store(true, Relaxed);
         self.cleanup();
+        record.settled.set(());
     }
 
     /// Removes what retention allows and says how many that were.
@@ -213,7 +215,7 @@ impl Registry {
 
     /// The executions whose last event was not delivered yet.
     pub(crate) fn unsettled(&self) -> Vec<Arc<Record>> {
-        self.lock().records.values().filter(|record| !record.is_settled()).cloned().collect()
+        self.lock().records.values().filter(|record| record.settled.get().is_none()).cloned().collect()
     }
 
     /// The executions that have not ended.
@@ -250,9 +252,9 @@ impl Inner {
         while let Some(oldest) = self.ended.front() {
             let too_many = self.ended_records > retention.records || self.ended_bytes > retention.bytes;
             let keep = !too_many && now.duration_since(oldest.at) < retention.age;
-            // Until its last event was delivered, a shutdown waits for it.
-            let unsettled = oldest.record.upgrade().is_some_and(|record| !record.is_settled());
-            if keep || unsettled {
+            // A shutdown finds here whom it has to wait for.
+            let is_untold = oldest.record.upgrade().is_some_and(|record| !record.is_told.load(Relaxed));
+            if keep || is_untold {
                 break;
             }
             let Ended { record, bytes, .. } = self.ended.pop_front().expect("there is a front");

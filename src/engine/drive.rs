@@ -254,7 +254,6 @@ mod tests {
         assert_eq!(unsettled.len(), 1, "the result is there and its event is not handled");
         handled.notify_one();
         engine.shutdown(Duration::ZERO).await;
-        assert!(record.is_settled());
         assert_eq!(engine.total_count(), 0);
     }
 
