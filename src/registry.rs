@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -32,9 +30,7 @@ pub(crate) struct Record {
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
-    /// Its terminal event was handled: it may be forgotten.
-    is_told: AtomicBool,
-    /// Set after that: nothing of this execution comes any more.
+    /// Set when the terminal event was handled: nothing of this execution comes after it.
     settled: Latch<()>,
 }
 
@@ -49,7 +45,6 @@ impl Record {
             leader: OnceLock::new(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
-            is_told: AtomicBool::new(false),
             settled: Latch::new(),
         }
     }
@@ -123,6 +118,8 @@ struct Inner {
     /// Nothing more is taken. Here, so that whatever is taken is seen by whoever closes.
     closed: bool,
     records: HashMap<Uuid, Arc<Record>>,
+    /// Ended, and their last event is on its way; they may have left `records` already.
+    telling: Vec<Arc<Record>>,
     /// The ended ones, oldest first; may hold places of records that were removed by hand.
     ended: VecDeque<Ended>,
     /// How many of `ended` are still there, and what their output takes.
@@ -176,7 +173,7 @@ impl Registry {
         self.lock().records.get(&id).cloned()
     }
 
-    /// Gives a record its result.
+    /// Gives a record its result; the oldest ones leave when there are too many.
     pub(crate) fn complete(&self, record: &Arc<Record>, result: Arc<ExecutionResult>) {
         let bytes = (result.stdout.raw().len() + result.stderr.raw().len()) as u64;
         if record.result.set(result).is_err() {
@@ -186,12 +183,13 @@ impl Registry {
         inner.ended.push_back(Ended { record: Arc::downgrade(record), at: Instant::now(), bytes });
         inner.ended_records += 1;
         inner.ended_bytes += bytes;
+        inner.telling.push(Arc::clone(record));
+        inner.evict(self.retention);
     }
 
-    /// The last event of a record was handled: the oldest records leave when there are too many, then waiters go on.
-    pub(crate) fn settle(&self, record: &Record) {
-        record.is_told.store(true, Relaxed);
-        self.cleanup();
+    /// The last event of a record was handled: its waiters go on.
+    pub(crate) fn settle(&self, record: &Arc<Record>) {
+        self.lock().telling.retain(|telling| !Arc::ptr_eq(telling, record));
         record.settled.set(());
     }
 
@@ -215,7 +213,10 @@ impl Registry {
 
     /// The executions whose last event was not delivered yet.
     pub(crate) fn unsettled(&self) -> Vec<Arc<Record>> {
-        self.lock().records.values().filter(|record| record.settled.get().is_none()).cloned().collect()
+        let inner = self.lock();
+        // One that has just got its result may be in both, which does no harm.
+        let unsettled = inner.records.values().filter(|record| record.settled.get().is_none());
+        unsettled.chain(&inner.telling).cloned().collect()
     }
 
     /// The executions that have not ended.
@@ -251,10 +252,7 @@ impl Inner {
         let now = Instant::now();
         while let Some(oldest) = self.ended.front() {
             let too_many = self.ended_records > retention.records || self.ended_bytes > retention.bytes;
-            let keep = !too_many && now.duration_since(oldest.at) < retention.age;
-            // A shutdown finds here whom it has to wait for.
-            let is_untold = oldest.record.upgrade().is_some_and(|record| !record.is_told.load(Relaxed));
-            if keep || is_untold {
+            if !too_many && now.duration_since(oldest.at) < retention.age {
                 break;
             }
             let Ended { record, bytes, .. } = self.ended.pop_front().expect("there is a front");
