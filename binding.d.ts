@@ -41,6 +41,9 @@ export declare class NativeEngine {
   outcome(position: number): ExternalObject<ExecutionResult> | null
   status(id: unknown): string
   result(id: unknown): ExternalObject<ExecutionResult>
+  logPath(id: unknown): string | null
+  /** Reads a log, or its end; all of it when `tail_bytes` is negative. */
+  readLog(id: unknown, tailBytes: number): Promise<LogRead>
   list(filter: unknown): unknown[]
   remove(id: unknown): void
   cleanup(): number
@@ -53,4 +56,11 @@ export declare class NativeEngine {
   static resultError(result: ExternalObject<ExecutionResult>): object | null
   /** Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too. */
   static parseRequest(wire: unknown): string
+}
+
+/** What came of reading a log: its text, or an error as the facade understands it. */
+export interface LogRead {
+  text?: string
+  code?: string
+  message?: string
 }

@@ -81,7 +81,10 @@ export interface ExecutionRequest {
   workingDir?: string | null;
   /** Milliseconds from spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
   timeoutMs?: number | null;
-  /** A file for the raw output. Refused with `INVALID_REQUEST` until logs are there. */
+  /**
+   * An absolute path for a log, besides the engine's own: made for this user only, or appended to if a plain file of this
+   * user's is there. Links, pipes and devices are refused with `LOG_FAILED`.
+   */
   outputLogPath?: string | null;
   /** Carried to the result and to listings. */
   metadata?: ExecutionMetadata | null;
@@ -108,6 +111,13 @@ export interface ExecutionOptions {
   envAllow?: readonly string[] | null;
   /** Globs of names removed last, which a request may not set either; added to the engine's. */
   envDeny?: readonly string[] | null;
+  /**
+   * Strings that are masked (`***`) in whatever leaves the engine, as they are and in Base64, URL and JSON form; besides the
+   * engine's own. At least 6 bytes each.
+   */
+  secrets?: readonly string[] | null;
+  /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: the engine's `maskEnvSecrets`. */
+  maskEnvSecrets?: boolean | null;
   /** What becomes of background processes that outlive their command. Default: `leave`. */
   leftovers?: 'leave' | 'kill' | null;
   /** Higher starts first among the queued. A whole number, default 0. */
@@ -140,10 +150,34 @@ export interface ExecutionConfig {
   maxLineBytes?: number | null;
   /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
   maxOutputSizeBytes?: number | null;
-  /** What happens to more. Only `truncateWithWarning` is there in this version. */
-  oversizedOutputStrategy?: 'truncateWithWarning' | null;
+  /**
+   * What happens to more: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it and all of it
+   * in a file that goes with the record. Default: `truncateWithWarning`.
+   */
+  oversizedOutputStrategy?: 'truncateWithWarning' | 'failExecution' | 'streamToFile' | null;
   /** Which part of too much output is kept. Default: `both` ends. */
   truncateKeep?: 'head' | 'tail' | 'both' | null;
+  /** An absolute path: where `streamToFile` writes. Default: a folder of this user under the temp folder. */
+  overflowDir?: string | null;
+  /** The largest such file, in bytes. Default: 1 GiB. */
+  maxOverflowFileBytes?: number | null;
+  /** Bytes in all such files of this engine. Default: 4 GiB. */
+  maxOverflowTotalBytes?: number | null;
+  /** Such files stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
+  minFreeDiskBytes?: number | null;
+  /** An absolute path: where each execution gets a log, named by its id. Default: no logs. */
+  logDir?: string | null;
+  /** What is in logs: the raw bytes as they came, or a JSON object for each line. Default: `raw`. */
+  logFormat?: 'raw' | 'jsonl' | null;
+  /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
+  secrets?: readonly string[] | null;
+  /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */
+  maskEnvSecrets?: boolean | null;
+  /**
+   * Globs of the names of variables whose values are secret. Default: `*TOKEN* *SECRET* *PASSWORD* *PASSWD* *CREDENTIAL*
+   * *PRIVATE_KEY* *API_KEY* AWS_*KEY*`.
+   */
+  envSecretPatterns?: readonly string[] | null;
   /** Whether a guardian process ends what runs when the host dies, however it dies. Default: true. */
   guardian?: boolean | null;
   /** Which of the host's variables a child starts with. Default: `all`. */
@@ -162,8 +196,8 @@ export interface ExecutionConfig {
 
 /** Every field of a configuration with its value in force; what has no bound is `null`. */
 export type ResolvedConfig = {
-  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs'
-    ? number | null
+  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs' | 'overflowDir' | 'logDir'
+    ? NonNullable<ExecutionConfig[K]> | null
     : NonNullable<ExecutionConfig[K]>;
 };
 
@@ -266,6 +300,16 @@ export interface ExecutionResult {
   /** Whether `stdout` lacks some of them. */
   stdoutTruncated: boolean;
   stderrTruncated: boolean;
+  /**
+   * All of standard output, when it was longer than its cap and the strategy is `streamToFile`: from its first byte, to
+   * its end or to the bound that it met. The file goes with the record.
+   */
+  stdoutOverflowFile?: string;
+  stderrOverflowFile?: string;
+  /** Bytes that those files should have got and did not, because a bound or the disk forbade it. */
+  overflowLostBytes: number;
+  /** Its log: at `outputLogPath` if the request named one, else in `logDir`. */
+  logPath?: string;
   /** Bytes that a log should have got and did not. */
   logLostBytes: number;
   /** Whether a background process still held an output pipe when the engine stopped reading. */
@@ -469,6 +513,14 @@ export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements As
   getStatus(id: string): ExecutionStatus;
   /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
   getResult(id: string): ExecutionResult;
+  /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
+  getLogPath(id: string): string | null;
+  /**
+   * The log of an execution as text, or its last `tailBytes` bytes; while it runs, what is there so far.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, or none that can be read.
+   */
+  readLogs(id: string, options?: { tailBytes?: number | null } | null): Promise<string>;
   /** The known executions, newest first. */
   listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
   /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */

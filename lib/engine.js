@@ -1,7 +1,7 @@
 'use strict';
 
 const { snapshot } = require('./environment.js');
-const { ExecutionError, guard } = require('./errors.js');
+const { ExecutionError, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
@@ -178,6 +178,22 @@ class ExecutionEngine extends Listeners {
     return new Outcome(guard(this.getResult, () => this.#native.result(asId(id)))).result;
   }
 
+  /** @param {string} id */
+  getLogPath(id) {
+    return guard(this.getLogPath, () => this.#native.logPath(asId(id)));
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ tailBytes?: number | null } | null} [options]
+   */
+  async readLogs(id, options) {
+    const tailBytes = numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
+    const { text, code, message } = await guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
+    if (text === undefined || text === null) throw fromNative({ code, message });
+    return text;
+  }
+
   /** @param {ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
@@ -213,7 +229,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async shutdown(options) {
-    const graceMs = graceOf(this.shutdown, options);
+    const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
     const all = Promise.all([...this.#byHandle.values()].map(settled));
     if (graceMs > 0 && this.#byHandle.size > 0) await withinMs(all, graceMs);
@@ -405,19 +421,24 @@ function signalOf(options) {
 }
 
 /**
+ * The one number that the options of a call may hold.
+ *
  * @param {Function} method
- * @param {{ graceMs?: number | null } | null | undefined} options
+ * @param {string} field
+ * @param {string} unit
+ * @param {object | null | undefined} options
+ * @returns {number | undefined}
  */
-function graceOf(method, options) {
+function numberOf(method, field, unit, options) {
   return guard(method, () => {
-    const given = plain('shutdown', options) ?? {};
-    if (typeof given !== 'object') throw refusal(SUBJECTS.shutdown, 'options', `it is ${show(given)}: give an object`);
+    const given = plain('call', options) ?? {};
+    if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
     for (const key of Object.keys(given)) {
-      if (key !== 'graceMs') throw refusal(SUBJECTS.shutdown, key, `unknown field (${show(given[key])}): did you mean \`graceMs\`?`);
+      if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
     }
-    const ms = given.graceMs ?? 0;
-    if (typeof ms === 'number' && Number.isSafeInteger(ms) && ms >= 0) return ms;
-    throw refusal(SUBJECTS.shutdown, 'graceMs', `it is ${show(ms)}: give milliseconds, 0 or more`);
+    const number = given[field] ?? undefined;
+    if (number === undefined || (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0)) return number;
+    throw refusal(SUBJECTS.call, field, `it is ${show(number)}: give ${unit}, 0 or more`);
   });
 }
 

@@ -17,7 +17,7 @@ const SUBJECTS = {
   config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
   wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
-  shutdown: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  call: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
 };
 
 /** Deeper data is refused: it is an accident, or it holds itself. */

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Array, Env, External, Function, Object, Unknown};
+use napi::bindgen_prelude::{Array, AsyncTask, Env, External, Function, Object, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -14,11 +14,13 @@ use crate::types::{EnvSnapshot, ExecutionResult};
 use crate::wire::{self, Case};
 
 use self::error::{Thrown, raise, raise_as_is};
+use self::logs::ReadLog;
 use self::outbox::{JsSink, Outbox};
 
 mod batch;
 mod convert;
 mod error;
+mod logs;
 mod outbox;
 
 type Result<T> = std::result::Result<T, Thrown>;
@@ -128,6 +130,18 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn result(&self, id: Unknown<'_>) -> Result<External<Arc<ExecutionResult>>> {
         self.engine.result(id_of(id)?).map(External::new).map_err(raise)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn log_path(&self, id: Unknown<'_>) -> Result<Option<String>> {
+        let path = self.engine.get_log_path(id_of(id)?).map_err(raise)?;
+        Ok(path.map(|path| path.to_string_lossy().into_owned()))
+    }
+
+    /// Reads a log, or its end; all of it when `tail_bytes` is negative.
+    #[napi(catch_unwind, ts_return_type = "Promise<LogRead>")]
+    pub fn read_log(&self, id: Unknown<'_>, tail_bytes: i64) -> Result<AsyncTask<ReadLog>> {
+        Ok(ReadLog::start(&self.engine, id_of(id)?, u64::try_from(tail_bytes).ok()))
     }
 
     #[napi(catch_unwind)]

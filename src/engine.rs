@@ -12,6 +12,8 @@ use crate::config::{ConcurrencyPolicy, ExecutionConfig, MOST_MS};
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
+use crate::output::{LogPaths, Overflow};
+use crate::redact::Secrets;
 use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
@@ -26,6 +28,7 @@ use crate::wire::{self, Case, ParsedRequest};
 use self::drive::{Accepted, drive};
 
 mod drive;
+mod logs;
 
 static GLOBAL: OnceLock<ExecutionEngine> = OnceLock::new();
 
@@ -59,9 +62,30 @@ struct Handle {
 struct Shared {
     config: Arc<ExecutionConfig>,
     policy: Arc<EnvPolicy>,
+    /// The engine's own secrets, when an execution adds none.
+    secrets: Option<Arc<Secrets>>,
+    overflow: Option<Arc<Overflow>>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
+}
+
+impl Shared {
+    /// What is to be masked for one execution. Those of the engine alone are made ready once.
+    fn secrets_of(
+        &self,
+        request: &ExecutionRequest,
+        options: &ExecutionOptions,
+        policy: &EnvPolicy,
+    ) -> Option<Arc<Secrets>> {
+        let is_env_masked = options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets);
+        if options.secrets.is_empty() && !is_env_masked {
+            return self.secrets.clone();
+        }
+        let given = self.config.secrets.iter().chain(&options.secrets).map(|secret| secret.reveal().as_bytes());
+        let variables = is_env_masked.then(|| policy.secret_values(request, options.host_env.as_ref()));
+        Secrets::new(given.chain(variables.into_iter().flatten()))
+    }
 }
 
 impl std::fmt::Debug for ExecutionEngine {
@@ -82,6 +106,8 @@ impl ExecutionEngine {
             registry: Registry::new(&config),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
+            secrets: Secrets::new(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
+            overflow: Overflow::new(&config),
             config: Arc::new(config),
             metrics: Metrics::default(),
         };
@@ -190,9 +216,12 @@ impl ExecutionEngine {
 
         let entry = shared.scheduler.enter(options.priority)?;
         let pending = Pending::new();
+        let secrets = shared.secrets_of(&request, &options, &policy);
         let command = command::display(&request.command);
-        let record =
-            Arc::new(Record::new(request.id, &command, request.metadata.label.as_deref(), pending.accepted_at()));
+        let command = secrets.as_ref().map_or_else(|| command.clone(), |secrets| secrets.mask(&command).into_owned());
+        let log = LogPaths::of(&request, &shared.config);
+        let label = request.metadata.label.as_deref();
+        let record = Arc::new(Record::new(request.id, &command, label, log.main(), pending.accepted_at()));
         shared.registry.insert(Arc::clone(&record))?;
         shared.metrics.accepted();
         if let Some(signal) = options.signal.take() {
@@ -203,6 +232,8 @@ impl ExecutionEngine {
             options: Arc::new(options),
             config: Arc::clone(&shared.config),
             policy,
+            secrets,
+            log,
             stop: Arc::clone(record.stop()),
         };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };

@@ -66,6 +66,14 @@ pub enum ExecutionError {
     /// A log could not be opened; nothing ran.
     #[error("{}", failure_text(.0))]
     LogFailed(Arc<ExecutionResult>),
+    /// The execution has no log, or none that can be read.
+    #[error("no log of execution {id}: {why}")]
+    LogNotFound {
+        /// Whose log.
+        id: Uuid,
+        /// What is missing.
+        why: String,
+    },
     /// The engine takes no more work.
     #[error("the engine was shut down: make a new one")]
     EngineShutDown,
@@ -104,6 +112,7 @@ impl ExecutionError {
             Self::SpawnFailed(_) => ErrorCode::SpawnFailed,
             Self::OutputSizeExceeded(_) => ErrorCode::OutputSizeExceeded,
             Self::LogFailed(_) => ErrorCode::LogFailed,
+            Self::LogNotFound { .. } => ErrorCode::LogNotFound,
             Self::EngineShutDown => ErrorCode::EngineShutDown,
             Self::NotInitialized => ErrorCode::NotInitialized,
             Self::AlreadyInitialized => ErrorCode::AlreadyInitialized,
@@ -124,7 +133,9 @@ impl ExecutionError {
     #[must_use]
     pub fn execution_id(&self) -> Option<Uuid> {
         match self {
-            Self::DuplicateId(id) | Self::NotFound(id) | Self::NotCompleted(id) => Some(*id),
+            Self::DuplicateId(id) | Self::NotFound(id) | Self::NotCompleted(id) | Self::LogNotFound { id, .. } => {
+                Some(*id)
+            }
             _ => self.result().map(|result| result.id),
         }
     }

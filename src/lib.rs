@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `latch`, `runtime`, `contain` | a value set once; the engine's own threads; panics that stay where they are |
 //! | [`types`], [`error`], [`event`] | the nouns, what can go wrong, what is told |
-//! | [`config`], `globs`, `metrics` | host policy for an engine; name patterns; totals |
+//! | `globs`, `redact`, [`config`], `metrics` | name patterns; secrets; host policy for an engine; totals |
 //! | `wire` | data from outside, decoded strictly |
 //! | `state` | the life of an execution as types |
 //! | `platform` | the operating system: all that is unsafe |
@@ -36,6 +36,7 @@ mod metrics;
 mod output;
 mod platform;
 mod process;
+mod redact;
 mod registry;
 mod runtime;
 mod scheduler;
@@ -52,14 +53,14 @@ mod binding;
 
 pub use async_trait::async_trait;
 
-pub use config::{ConcurrencyPolicy, ExecutionConfig, OversizedOutputStrategy, TruncateKeep};
+pub use config::{ConcurrencyPolicy, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata,
     ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv,
-    Leftovers, Reason, Stdin, Stream, Text,
+    Leftovers, Reason, Secret, Stdin, Stream, Text,
 };
 
 /// Here so that one `use execution_engine::*` is enough to write a request.

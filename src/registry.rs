@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
 use crate::latch::Latch;
+use crate::output::SpillFile;
 use crate::platform::Leader;
 use crate::state::Stop;
 use crate::types::{ExecutionFilter, ExecutionResult, ExecutionStatus, ExecutionSummary};
@@ -27,6 +29,10 @@ pub(crate) struct Record {
     created_at: DateTime<Utc>,
     /// Set once it runs.
     leader: OnceLock<Weak<Leader>>,
+    /// Its log, if it has one or is to have one.
+    log_path: Option<Box<Path>>,
+    /// Go with the record.
+    files: OnceLock<Vec<Arc<SpillFile>>>,
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
@@ -35,7 +41,13 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(id: Uuid, command: &str, label: Option<&str>, created_at: DateTime<Utc>) -> Self {
+    pub(crate) fn new(
+        id: Uuid,
+        command: &str,
+        label: Option<&str>,
+        log_path: Option<&Path>,
+        created_at: DateTime<Utc>,
+    ) -> Self {
         let command = command.char_indices().nth(LONGEST_COMMAND).map_or(command, |(end, _)| &command[..end]);
         Self {
             id,
@@ -43,6 +55,8 @@ impl Record {
             label: label.map(Into::into),
             created_at,
             leader: OnceLock::new(),
+            log_path: log_path.map(Into::into),
+            files: OnceLock::new(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
             settled: Latch::new(),
@@ -63,6 +77,17 @@ impl Record {
 
     pub(crate) fn result(&self) -> Option<&Arc<ExecutionResult>> {
         self.result.get()
+    }
+
+    pub(crate) fn log_path(&self) -> Option<&Path> {
+        self.log_path.as_deref()
+    }
+
+    /// Keeps files of output for as long as there is this record.
+    pub(crate) fn keep(&self, files: Vec<Arc<SpillFile>>) {
+        if !files.is_empty() {
+            let _ = self.files.set(files);
+        }
     }
 
     pub(crate) fn stop(&self) -> &Arc<Latch<Stop>> {

@@ -21,6 +21,7 @@ pub(crate) enum Stop {
     Cancelled,
     Aborted,
     Shutdown,
+    OutputLimit,
 }
 
 impl Stop {
@@ -32,6 +33,7 @@ impl Stop {
             Self::Cancelled => Reason::Cancelled,
             Self::Aborted => Reason::Aborted,
             Self::Shutdown => Reason::Shutdown,
+            Self::OutputLimit => Reason::OutputLimit,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
 
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary};
-pub use self::options::{EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Stdin};
+pub use self::options::{EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret, Stdin};
 pub use self::request::{Command, ExecutionMetadata, ExecutionRequest};
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
 pub use self::text::Text;

@@ -78,19 +78,19 @@ fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
 
 /// Plain data with its keys, and the words of its choices, as JavaScript writes them.
 pub(super) fn camel_json(data: &impl Serialize) -> Json {
-    fn rename(json: Json) -> Json {
+    fn rename(key: &str, json: Json) -> Json {
         match json {
-            Json::Array(items) => items.into_iter().map(rename).collect::<Vec<_>>().into(),
+            Json::Array(items) => items.into_iter().map(|item| rename(key, item)).collect::<Vec<_>>().into(),
             Json::Object(entries) => entries
                 .into_iter()
-                .map(|(key, value)| (camel(&key), rename(value)))
+                .map(|(key, value)| (camel(&key), rename(&key, value)))
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
-            Json::String(word) if word == "truncate_with_warning" => camel(&word).into(),
+            Json::String(word) if key == "oversized_output_strategy" => camel(&word).into(),
             other => other,
         }
     }
-    rename(serde_json::to_value(data).unwrap_or_default())
+    rename("", serde_json::to_value(data).unwrap_or_default())
 }
 
 /// The object of a result; its dates are milliseconds still.
@@ -119,6 +119,16 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
     object.set("stderrBytes", count(result.stderr_bytes))?;
     object.set("stdoutTruncated", result.stdout_truncated)?;
     object.set("stderrTruncated", result.stderr_truncated)?;
+    for (name, file) in [
+        ("stdoutOverflowFile", &result.stdout_overflow_file),
+        ("stderrOverflowFile", &result.stderr_overflow_file),
+        ("logPath", &result.log_path),
+    ] {
+        if let Some(path) = file {
+            object.set(name, &*path.to_string_lossy())?;
+        }
+    }
+    object.set("overflowLostBytes", count(result.overflow_lost_bytes))?;
     object.set("logLostBytes", count(result.log_lost_bytes))?;
     object.set("leaked", result.leaked)?;
     if let Some(killed) = &result.killed {

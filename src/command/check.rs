@@ -3,6 +3,7 @@
 use crate::config::{ExecutionConfig, MOST_MS};
 use crate::error::Invalid;
 use crate::globs;
+use crate::redact;
 use crate::types::{Command, ExecutionOptions, ExecutionRequest};
 
 use super::EnvPolicy;
@@ -31,12 +32,15 @@ pub(crate) fn check(
             ));
         }
     }
-    if request.output_log_path.is_some() {
-        return Err(Invalid::new(
-            "output_log_path",
-            "logs are not there in this version: leave it out, and take `stdout` from the result",
-        ));
+    if let Some(path) = &request.output_log_path {
+        text("output_log_path", &path.to_string_lossy())?;
+        if !path.is_absolute() {
+            let problem =
+                "it is not an absolute path: the host's directory and the command's may differ, so say the whole path";
+            return Err(Invalid::new("output_log_path", problem));
+        }
     }
+    redact::check("options.secrets", &options.secrets)?;
     if let Some(ms) = options.idle_timeout_ms {
         milliseconds("options.idle_timeout_ms", ms, 1)?;
     }

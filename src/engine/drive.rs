@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Shared;
 use crate::contain::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent};
-use crate::output::Output;
+use crate::output::{Channels, Output};
 use crate::platform::Leader;
 use crate::registry::Record;
 use crate::runtime;
@@ -34,15 +34,23 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
     let Accepted { shared, record, job, sink, .. } = &accepted;
     let accepted_at = pending.accepted_at();
     let sequence = Arc::new(AtomicU64::new(0));
-    let output = Output::new(record.id(), &shared.config, Arc::clone(sink), Arc::clone(&sequence));
+    let output = Output::new(Channels {
+        id: record.id(),
+        config: &shared.config,
+        sink: Arc::clone(sink),
+        sequence: Arc::clone(&sequence),
+        secrets: job.secrets.clone(),
+        overflow: shared.overflow.clone(),
+    });
     let course = course(&accepted, pending, entry, output);
     let (finished, permit) = match contain(course).await {
         Ok(ended) => ended,
         // The child was killed when the panic dropped it.
         Err(panic) => (supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed)), None),
     };
-    let Finished { result, sequence, lines } = finished;
+    let Finished { result, sequence, lines, files } = finished;
     let result = Arc::new(result);
+    record.keep(files);
     shared.metrics.ended(result.status, result.stdout_bytes, result.stderr_bytes, lines);
     shared.registry.complete(record, Arc::clone(&result));
     drop(permit);
@@ -78,7 +86,7 @@ async fn course(
     loop {
         let permit = match turn(record, entry, queue_deadline).await {
             Ok(permit) => permit,
-            Err(why) => return (supervise::never_ran(job, pending, output, why), None),
+            Err(why) => return (supervise::never_ran(job, pending, output, why).await, None),
         };
         let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output, unguarded: Option<String>| {
             shared.scheduler.grow();
@@ -105,7 +113,7 @@ async fn course(
                 shared.metrics.backed_off();
                 shared.scheduler.shrink();
                 let Some(pause) = backoff.next() else {
-                    return (supervise::never_spawned(job, back, output_back, error), Some(permit));
+                    return (supervise::never_spawned(job, back, output_back, error).await, Some(permit));
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);

@@ -5,12 +5,17 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::files::{
+    append_private, check_private_dir, create_private, create_private_dir, free_bytes, is_deleted, lock,
+    private_temp_dir, try_lock,
+};
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::spawn::{Spawned, spawn};
 pub(crate) use self::tree::Round;
 
 mod cgroup;
+mod files;
 mod leader;
 mod lifeline;
 mod pidfd;

@@ -1,10 +1,12 @@
 //! From how an execution ended to its result.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::output::Output;
+use crate::output::{Captured, Output, SpillFile};
 use crate::platform::{Exit, signal_name};
 use crate::state::{Over, Pending, Stop};
 use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
@@ -46,21 +48,35 @@ impl Outcome {
         Self { ending, over: pending.over(), output, pid: None, killed: None, diagnosis: None, leaked: false }
     }
 
-    pub(super) fn finish(self, job: &Job) -> Finished {
-        let Self { ending, over, mut output, pid, killed, diagnosis, leaked } = self;
-        let sequence = output.take_sequence();
-        let captured = output.freeze();
+    pub(super) async fn finish(self, job: &Job) -> Finished {
+        let Self { ending, over, output, pid, killed, mut diagnosis, leaked } = self;
+        let captured = output.freeze().await;
         let (status, reason) = classify(&ending);
-        let (exit, error) = match ending {
+        let (exit, mut error) = match ending {
             Ending::Broken(error) => (Exit::default(), Some(error)),
+            Ending::Stopped(Stop::OutputLimit, exit) => (exit.unwrap_or_default(), Some(beyond_cap(job, &captured))),
             Ending::Stopped(_, exit) => (exit.unwrap_or_default(), None),
             Ending::Exited(exit) => (exit, None),
         };
+        if let Some(secrets) = &job.secrets {
+            let processes = diagnosis.iter_mut().flat_map(|diagnosis| &mut diagnosis.processes);
+            let texts = processes.map(|process| &mut process.command);
+            for text in texts.chain(error.as_mut().map(|error| &mut error.message)) {
+                *text = secrets.mask(text).into_owned();
+            }
+        }
+        let files: Vec<_> = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten().cloned().collect();
+        let path = |file: &Option<Arc<SpillFile>>| file.as_ref()?.path().map(Path::to_owned);
         let result = ExecutionResult {
             exit_code: exit.code,
             signal: exit.signal.map(signal_name),
             stdout_bytes: captured.stdout.written,
             stderr_bytes: captured.stderr.written,
+            stdout_overflow_file: path(&captured.stdout_file),
+            stderr_overflow_file: path(&captured.stderr_file),
+            overflow_lost_bytes: captured.overflow_lost_bytes,
+            log_path: captured.log_path,
+            log_lost_bytes: captured.log_lost_bytes,
             stdout_truncated: captured.stdout.truncated,
             stderr_truncated: captured.stderr.truncated,
             stdout: Text::from(captured.stdout.bytes),
@@ -77,8 +93,17 @@ impl Outcome {
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
         };
-        Finished { result, sequence, lines: captured.lines }
+        Finished { result, sequence: captured.sequence, lines: captured.lines, files }
     }
+}
+
+fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
+    let stream = if captured.stdout.truncated { "stdout" } else { "stderr" };
+    let cap = job.config.max_output_size_bytes;
+    let message = format!(
+        "{stream} is longer than `max_output_size_bytes` ({cap}), so the command was ended: raise it, or use another `oversized_output_strategy`"
+    );
+    ErrorInfo { code: ErrorCode::OutputSizeExceeded, message, errno: None }
 }
 
 /// What is left to tell when a defect of the engine has taken the rest.
@@ -88,7 +113,7 @@ pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     );
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
-    Finished { result, sequence, lines: 0 }
+    Finished { result, sequence, lines: 0, files: Vec::new() }
 }
 
 /// A result that says nothing yet.
@@ -113,6 +138,10 @@ fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: 
         stderr_bytes: 0,
         stdout_truncated: false,
         stderr_truncated: false,
+        stdout_overflow_file: None,
+        stderr_overflow_file: None,
+        overflow_lost_bytes: 0,
+        log_path: None,
         log_lost_bytes: 0,
         leaked: false,
         killed: None,
@@ -137,6 +166,7 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
             let status = match why {
                 Stop::Timeout | Stop::IdleTimeout | Stop::QueueTimeout => ExecutionStatus::Timeout,
                 Stop::Cancelled | Stop::Aborted | Stop::Shutdown => ExecutionStatus::Cancelled,
+                Stop::OutputLimit => ExecutionStatus::Failed,
             };
             (status, Some(why.reason()))
         }

@@ -32,7 +32,7 @@ enum Event {
     Stop(Stop),
     Readable(Stream),
     Looked(Sight),
-    /// The listener has taken something: the child can be read again.
+    /// The listener or the disk has taken something: the child can be read again.
     Room,
     /// The child has read its input.
     Fed,
@@ -68,6 +68,8 @@ pub(super) struct Watch {
     leftovers: Leftovers,
     /// A pipe was still held when the command had exited and its drain was over.
     leaked: bool,
+    /// It was ended for that already.
+    is_beyond_cap: bool,
     /// How long it had been silent when it was ended.
     silent: Duration,
 }
@@ -87,6 +89,7 @@ impl Watch {
             exempt: EXEMPT_AFTER_EXIT,
             leftovers: job.options.leftovers,
             leaked: false,
+            is_beyond_cap: false,
             silent: Duration::ZERO,
         }
     }
@@ -105,8 +108,9 @@ impl Watch {
     /// Waits for the first thing that happens. An exit goes before a wish to end: the truth wins a tie.
     async fn next(&mut self, timer: &mut Timer) -> Event {
         let listens = matches!(&self.phase, Phase::Alive | Phase::Draining { ended: None, .. });
-        let may_read = self.process.outputs.is_open() && self.may_read();
-        let flow = if may_read { None } else { self.output.flow().cloned() };
+        let is_open = self.process.outputs.is_open();
+        let may_read = is_open && self.may_read();
+        let output = &self.output;
         let ending = match &mut self.phase {
             Phase::Ending(termination) => Some(termination),
             Phase::Alive | Phase::Draining { .. } => None,
@@ -120,15 +124,13 @@ impl Watch {
                 if is_ending => Event::Looked(sight),
             () = timer.elapsed() => Event::Tick,
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
-            () = async { if let Some(flow) = &flow { flow.room().await } },
-                if flow.is_some() && self.process.outputs.is_open() => Event::Room,
+            () = output.room(), if !may_read && is_open => Event::Room,
             () = self.process.input.drive(), if self.process.input.is_open() => Event::Fed,
         }
     }
 
     fn may_read(&self) -> bool {
-        let room = self.output.flow().is_none_or(|flow| !flow.is_full());
-        room || (self.exited && self.exempt > 0)
+        !self.output.is_full() || (self.exited && self.exempt > 0)
     }
 
     /// The one place that decides. `true`: it is over.
@@ -143,7 +145,14 @@ impl Watch {
             }
             // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
             Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
-            Event::Readable(stream) => self.read(stream, now),
+            Event::Readable(stream) => {
+                self.read(stream, now);
+                if self.output.beyond_cap().is_some() && !matches!(self.phase, Phase::Ending(_)) && !self.is_beyond_cap
+                {
+                    self.is_beyond_cap = true;
+                    self.end(Cause::Stop(Stop::OutputLimit), now);
+                }
+            }
             Event::Looked(sight) => {
                 if let Phase::Ending(termination) = &mut self.phase
                     && termination.take(sight, self.exited, now)
@@ -151,7 +160,7 @@ impl Watch {
                     self.tree_is_gone(now);
                 }
             }
-            // What the listener held up was no silence of the command's.
+            // What the listener or the disk held up was no silence of the command's.
             Event::Room => self.last_output = now,
             Event::Fed => {}
             Event::Tick => self.tick(now),

@@ -51,6 +51,37 @@ impl std::fmt::Debug for Stdin {
     }
 }
 
+/// A string to mask. It shows itself to nobody.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The string itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(secret: T) -> Self {
+        Self(secret.into())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
+    }
+}
+
 /// How this host runs a request. `None` means the engine's default.
 #[derive(Debug, Clone, Default)]
 pub struct ExecutionOptions {
@@ -68,6 +99,10 @@ pub struct ExecutionOptions {
     pub env_allow: Vec<String>,
     /// Globs of names that are removed last, and that a request may not set.
     pub env_deny: Vec<String>,
+    /// Strings that are masked in whatever leaves the engine, besides those of the engine's configuration. At least 6 bytes each.
+    pub secrets: Vec<Secret>,
+    /// Whether the values of variables that look secret are masked too. Default: `mask_env_secrets` of the engine.
+    pub mask_env_secrets: Option<bool>,
     /// What becomes of background processes that outlive their command. Default: they are left alone.
     pub leftovers: Leftovers,
     /// Higher starts first among the queued. Default: 0.

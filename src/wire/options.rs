@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{ExecutionOptions, InheritEnv, Leftovers, Stdin};
+use crate::types::{ExecutionOptions, InheritEnv, Leftovers, Secret, Stdin};
 
 const FIELDS: &[&str] = &[
     "signal",
@@ -14,6 +14,8 @@ const FIELDS: &[&str] = &[
     "inherit_env",
     "env_allow",
     "env_deny",
+    "secrets",
+    "mask_env_secrets",
     "leftovers",
     "priority",
 ];
@@ -44,6 +46,8 @@ pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Inv
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?,
         env_allow: fields.texts("env_allow")?.unwrap_or_default(),
         env_deny: fields.texts("env_deny")?.unwrap_or_default(),
+        secrets: fields.texts("secrets")?.unwrap_or_default().into_iter().map(Secret::from).collect(),
+        mask_env_secrets: fields.flag("mask_env_secrets")?,
         leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or_default(),
         priority: fields.signed("priority")?.unwrap_or_default(),
         signal: None,
