@@ -47,10 +47,8 @@ test('a bad glob is named with its index', async (t) => {
 test('what is not there in this version is refused, whatever its value', async (t) => {
   const engine = newEngine(t);
   const later = {
-    secrets: [['a-long-secret'], [], null],
     retry: [{ attempts: 3 }, null],
     encoding: ['buffer', 'utf8'],
-    maskEnvSecrets: [true, false],
     logDir: ['/tmp'],
     outputLogPath: ['/tmp/x.log'],
   };

@@ -58,9 +58,11 @@ for (const command of [{ type: 'exec', program: 'a' }, { type: 'script', path: '
   test(`command.args[2] of ${command.type}`, (t) => refused(t, 'command.args[2]', [...notText, null, undefined, 'a\0b'], (arg) => withCommand({ ...command, args: ['a', '', arg, 'b'] })));
 }
 
-test('outputLogPath is refused until logs are there', async (t) => {
-  const error = await failure(() => newEngine(t).run({ ...nothing, outputLogPath: '/tmp/engine.log' }), CODE);
-  assert.equal(error.field, 'outputLogPath');
+test('outputLogPath is an absolute path', async (t) => {
+  for (const outputLogPath of ['engine.log', './x', '', 'a\0b', 5]) {
+    const error = await failure(() => newEngine(t).run({ ...nothing, outputLogPath }), CODE);
+    assert.equal(error.field, 'outputLogPath');
+  }
 });
 
 test('names that no environment can hold', async (t) => {

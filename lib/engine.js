@@ -7,6 +7,7 @@ const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
 const { plain, refusal, threw, SUBJECTS } = require('./plain.js');
 const { Outcome } = require('./result.js');
+const { veil } = require('./secrets.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
@@ -46,13 +47,16 @@ class ExecutionEngine extends Listeners {
   #keepsAlive = true;
   /** @type {NodeJS.Timeout | undefined} */ #keepAlive;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
+  /** @type {readonly string[]} */ #secrets;
   /** @type {import('./events.js').Consumer<Live>} */ #consumer;
 
   /** @param {ExecutionConfig | null} [config] */
   constructor(config) {
     super();
     const wake = ExecutionEngine.#wakeOf(new WeakRef(this));
-    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(plain('config', config), wake));
+    const given = guard(ExecutionEngine, () => plain('config', config));
+    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
+    this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
       find: (handle) => this.#byHandle.get(handle),
@@ -224,7 +228,7 @@ class ExecutionEngine extends Listeners {
 
   /** @returns {import('../index.js').ResolvedConfig} */
   get config() {
-    return (this.#config ??= /** @type {any} */ (Object.freeze(this.#native.config())));
+    return (this.#config ??= /** @type {any} */ (Object.freeze({ ...this.#native.config(), secrets: this.#secrets })));
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */

@@ -18,13 +18,15 @@ void engine.run(request, {
   envAllow: ['A_*'] as const,
   envDeny: [],
   leftovers: 'kill',
+  secrets: ['abcdef'] as const,
+  maskEnvSecrets: true,
   priority: -1,
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
 
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
-assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'leftovers' | 'priority'>>();
+assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority'>>();
 
 // @ts-expect-error a controller is not its signal
 void engine.run(request, { signal: new AbortController() });
@@ -36,7 +38,5 @@ void engine.run(request, { inheritEnv: 'some' });
 void engine.run(request, { stdin: 5 });
 // @ts-expect-error a list is needed
 void engine.run(request, { envAllow: 'A' });
-// @ts-expect-error not there in this version
-void engine.run(request, { secrets: ['abcdef'] });
 // @ts-expect-error not there in this version
 void engine.run(request, { retry: { attempts: 2 } });
