@@ -10,7 +10,7 @@ const { ExecutionError } = require('./errors.js');
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'options' | 'config' | 'filter' | 'wire' | 'shutdown', Subject>} */
+/** @type {Record<'request' | 'options' | 'config' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   options: { name: 'options', prefix: 'options', code: 'INVALID_REQUEST', says: 'invalid request' },

@@ -23,6 +23,7 @@ const parts = [
   ['hosts killed', () => node('scripts/decapitate.mjs', '--rounds', String(times(200)))],
   ['hosts killed after their guardians', () => node('scripts/decapitate.mjs', '--guardian-first', '--rounds', String(times(20)))],
   ['system calls that fail', () => node('scripts/faults.mjs', '--calls', String(Math.max(1, times(3))))],
+  ['floods', () => node('scripts/floods.mjs', '--seconds', String(times(20)))],
   ...Object.keys(RACES).map((program) => [`races of tests/${program}`, () => races(program)]),
 ];
 

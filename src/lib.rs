@@ -63,6 +63,11 @@ pub use types::{
     Leftovers, Reason, Secret, Stdin, Stream, Text,
 };
 
+/// For the fuzzer in `fuzz/`.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use output::fuzz_output;
+
 /// Here so that one `use execution_engine::*` is enough to write a request.
 #[doc(no_inline)]
 pub use std::collections::HashMap;

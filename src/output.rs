@@ -19,9 +19,13 @@ use self::lines::{Flags, Splitter};
 use self::overflow::Spill;
 use self::spool::Spool;
 
+#[cfg(fuzzing)]
+pub use self::fuzz::check as fuzz_output;
 pub(crate) use self::log::{Log, LogPaths, read as read_log};
 pub(crate) use self::overflow::{Overflow, SpillFile};
 
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod limit;
 mod lines;
 mod log;
