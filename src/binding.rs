@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Array, Env, External, Function, Object, Unknown};
+use napi::bindgen_prelude::{Array, Env, External, Function, Object, Uint8Array, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -10,15 +10,17 @@ use uuid::Uuid;
 use crate::engine::ExecutionEngine;
 use crate::error::ExecutionError;
 use crate::state::Stop;
-use crate::types::{EnvSnapshot, ExecutionResult};
+use crate::types::{EnvSnapshot, ExecutionResult, StdinStream};
 use crate::wire::{self, Case};
 
 use self::error::{Thrown, raise, raise_as_is};
+use self::input::Inputs;
 use self::outbox::{JsSink, Outbox};
 
 mod batch;
 mod convert;
 mod error;
+mod input;
 mod outbox;
 
 type Result<T> = std::result::Result<T, Thrown>;
@@ -28,6 +30,7 @@ type Result<T> = std::result::Result<T, Thrown>;
 pub struct NativeEngine {
     engine: ExecutionEngine,
     outbox: Arc<Outbox>,
+    inputs: Inputs,
 }
 
 /// Collected, or its thread is going away: what it runs goes too.
@@ -46,12 +49,16 @@ impl NativeEngine {
         let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)?;
         let engine = ExecutionEngine::new(config).map_err(raise)?;
         let outbox = Outbox::new(&wake).map_err(error::of_napi)?;
-        Ok(Self { engine, outbox: Arc::new(outbox) })
+        Ok(Self { engine, outbox: Arc::new(outbox), inputs: Inputs::default() })
     }
 
     /// Accepts a request. Its events come under `handle`; with `pull` all of them do, and lines only as they are released.
-    /// `aborted` says that its abort signal has fired already.
+    /// `aborted` says that its abort signal has fired already, `feeds` that its input comes through `feed`.
     #[napi(catch_unwind)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are what JavaScript passes: an object would be read field by field"
+    )]
     pub fn submit(
         &self,
         request: Unknown<'_>,
@@ -60,6 +67,7 @@ impl NativeEngine {
         handle: u32,
         pull: bool,
         aborted: bool,
+        feeds: bool,
     ) -> Result<String> {
         let (request, options) = (convert::read(request)?, convert::read(options)?);
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
@@ -71,9 +79,30 @@ impl NativeEngine {
             fired.cancel();
             options.signal = Some(fired);
         }
-        let sink = Arc::new(JsSink::new(Arc::clone(&self.outbox), handle, pull));
-        let record = self.engine.submit(parsed.request, options, sink).map_err(raise)?;
+        let writer = feeds.then(|| {
+            let (writer, stdin) = StdinStream::channel();
+            options.stdin = stdin;
+            writer
+        });
+        let sink = JsSink::new(Arc::clone(&self.outbox), handle, pull);
+        let record = self.engine.submit(parsed.request, options, Arc::new(sink.clone())).map_err(raise)?;
+        if let Some(writer) = writer {
+            self.inputs.open(handle, writer, sink);
+        }
         Ok(record.id().to_string())
+    }
+
+    /// Gives the input of an execution the chunk that it asked for.
+    #[napi(catch_unwind)]
+    #[expect(clippy::needless_pass_by_value, reason = "the view of JavaScript's bytes is ours to drop")]
+    pub fn feed(&self, handle: u32, chunk: Uint8Array) {
+        self.inputs.write(handle, chunk.to_vec());
+    }
+
+    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too.
+    #[napi(catch_unwind)]
+    pub fn end_input(&self, handle: u32, failure: Option<String>) {
+        self.inputs.end(handle, failure);
     }
 
     /// Asks an execution to end; `aborted` says that an abort signal did.

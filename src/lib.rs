@@ -57,9 +57,9 @@ pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
 pub use types::{
-    Command, ConcurrencyMetrics, Diagnosis, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata,
-    ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv,
-    Leftovers, Reason, Stdin, Stream, Text,
+    Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
+    ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus,
+    ExecutionSummary, InheritEnv, Leftovers, Reason, Stdin, StdinClosed, StdinStream, StdinWriter, Stream, Text,
 };
 
 /// Here so that one `use execution_engine::*` is enough to write a request.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::config::{ExecutionConfig, TruncateKeep};
 use crate::event::{EventSink, Flow, LineBatch, LineMark};
-use crate::types::Stream;
+use crate::types::{Encoding, Stream};
 
 use self::limit::{Keep, Kept, Limit};
 use self::lines::{Flags, Splitter};
@@ -36,12 +36,27 @@ pub(crate) struct Captured {
 }
 
 impl Output {
-    pub(crate) fn new(id: Uuid, config: &ExecutionConfig, sink: Arc<dyn EventSink>, sequence: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        id: Uuid,
+        config: &ExecutionConfig,
+        encoding: Encoding,
+        sink: Arc<dyn EventSink>,
+        sequence: Arc<AtomicU64>,
+    ) -> Self {
         let lines = config.stream_output;
         Self {
             stdout: Capture::new(Stream::Stdout, config, lines),
             stderr: Capture::new(Stream::Stderr, config, lines),
-            lines: LineWriter { id, sink, flow: None, sequence, lines: 0, text: Vec::new(), marks: Vec::new() },
+            lines: LineWriter {
+                id,
+                encoding,
+                sink,
+                flow: None,
+                sequence,
+                lines: 0,
+                text: Vec::new(),
+                marks: Vec::new(),
+            },
         }
     }
 
@@ -149,6 +164,7 @@ impl Capture {
 /// Gathers the lines of one read.
 struct LineWriter {
     id: Uuid,
+    encoding: Encoding,
     sink: Arc<dyn EventSink>,
     flow: Option<Arc<Flow>>,
     /// Shared with whoever tells the end, should a panic drop this.
@@ -177,6 +193,7 @@ impl LineWriter {
         let batch = LineBatch {
             execution_id: self.id,
             stream,
+            encoding: self.encoding,
             timestamp: Utc::now(),
             first_sequence: self.sequence.fetch_add(count, Relaxed),
             text: &self.text,

@@ -14,7 +14,7 @@ use crate::platform::{self, Leader};
 use crate::process::{self, Process};
 use crate::runtime;
 use crate::state::{Pending, Running, Stop};
-use crate::types::{ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, Stdin};
+use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::outcome::Outcome;
 use self::watch::Watch;
@@ -40,6 +40,13 @@ struct Times {
     idle: Option<Duration>,
     grace: Duration,
     drain: Duration,
+}
+
+impl Job {
+    /// As what JavaScript gets the output.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.options.encoding.unwrap_or(self.config.encoding)
+    }
 }
 
 impl Times {
@@ -133,12 +140,8 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
             }
             Err(why) => (None, Some(why.to_string())),
         };
-        let input = match &options.stdin {
-            Stdin::Bytes(bytes) => Some(bytes.clone()),
-            Stdin::Empty | Stdin::Inherit => None,
-        };
         let at = Instant::now();
-        let process = process::spawn(&launch, input)?;
+        let process = process::spawn(&launch, &options.stdin)?;
         if let Some(guard) = &guard {
             guard.started(process.leader.id());
         }

@@ -34,7 +34,7 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
     let Accepted { shared, record, job, sink, .. } = &accepted;
     let accepted_at = pending.accepted_at();
     let sequence = Arc::new(AtomicU64::new(0));
-    let output = Output::new(record.id(), &shared.config, Arc::clone(sink), Arc::clone(&sequence));
+    let output = Output::new(record.id(), &shared.config, job.encoding(), Arc::clone(sink), Arc::clone(&sequence));
     let course = course(&accepted, pending, entry, output);
     let (finished, permit) = match contain(course).await {
         Ok(ended) => ended,

@@ -11,7 +11,7 @@ mod unix;
 #[cfg(unix)]
 pub(crate) use self::unix::{
     DEFAULT_PATH, Leader, Lifeline, PipeReader, PipeWriter, Round, Spawned, Table, core_env_names, default_shell,
-    errno_name, is_exhaustion, path_from_bytes, shell_flags, signal_name, spawn, spawn_guardian,
+    errno_name, is_exhaustion, nobody_reads, path_from_bytes, shell_flags, signal_name, spawn, spawn_guardian,
 };
 
 #[cfg(not(unix))]

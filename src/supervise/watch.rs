@@ -10,11 +10,11 @@ use tokio::time::{Sleep, sleep_until};
 use crate::guardian::Guard;
 use crate::latch::Latch;
 use crate::output::Output;
-use crate::process::{Process, Read};
+use crate::process::{Fed, Process, Read};
 use crate::state::{Running, Stop};
-use crate::types::{Diagnosis, Leftovers, Stream};
+use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
-use super::outcome::{Ending, Outcome};
+use super::outcome::{self, Ending, Outcome};
 use super::terminate::{Cause, Sight, Termination};
 use super::{Job, Times};
 
@@ -34,8 +34,8 @@ enum Event {
     Looked(Sight),
     /// The listener has taken something: the child can be read again.
     Room,
-    /// The child has read its input.
-    Fed,
+    /// The child's input has come to its end.
+    Fed(Fed),
     Tick,
 }
 
@@ -70,6 +70,8 @@ pub(super) struct Watch {
     leaked: bool,
     /// How long it had been silent when it was ended.
     silent: Duration,
+    /// Why its input broke off, if it was ended for that.
+    input_error: Option<ErrorInfo>,
 }
 
 impl Watch {
@@ -88,6 +90,7 @@ impl Watch {
             leftovers: job.options.leftovers,
             leaked: false,
             silent: Duration::ZERO,
+            input_error: None,
         }
     }
 
@@ -122,7 +125,7 @@ impl Watch {
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
             () = async { if let Some(flow) = &flow { flow.room().await } },
                 if flow.is_some() && self.process.outputs.is_open() => Event::Room,
-            () = self.process.input.drive(), if self.process.input.is_open() => Event::Fed,
+            fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
         }
     }
 
@@ -143,7 +146,9 @@ impl Watch {
             }
             // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
             Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
-            Event::Readable(stream) => self.read(stream, now),
+            // Meanwhile the others may have taken the room that there was.
+            Event::Readable(stream) if self.may_read() => self.read(stream, now),
+            Event::Readable(_) => {}
             Event::Looked(sight) => {
                 if let Phase::Ending(termination) = &mut self.phase
                     && termination.take(sight, self.exited, now)
@@ -153,7 +158,8 @@ impl Watch {
             }
             // What the listener held up was no silence of the command's.
             Event::Room => self.last_output = now,
-            Event::Fed => {}
+            Event::Fed(Fed::Done) => {}
+            Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
             Event::Tick => self.tick(now),
         }
         self.is_over(now)
@@ -170,6 +176,14 @@ impl Watch {
             }
             Read::Nothing => {}
             Read::End => self.output.finish(stream),
+        }
+    }
+
+    /// There is no more input although there should be. What exits by itself or is being ended anyway needs none.
+    fn break_off(&mut self, reason: &str, now: Instant) {
+        if matches!(self.phase, Phase::Alive) {
+            self.input_error = Some(outcome::input_failed(reason));
+            self.end(Cause::Stop(Stop::Aborted), now);
         }
     }
 
@@ -263,7 +277,10 @@ impl Watch {
                     diagnosis = Some(Diagnosis { silent_ms, processes });
                 }
                 killed = Some(told);
-                Ending::Stopped(why, exit)
+                match self.input_error {
+                    Some(error) => Ending::InputFailed(error, exit),
+                    None => Ending::Stopped(why, exit),
+                }
             }
             Some((Cause::Leftovers, (told, _))) => {
                 killed = (!told.pids.is_empty()).then_some(told);
