@@ -55,10 +55,6 @@ impl NativeEngine {
     /// Accepts a request. Its events come under `handle`; with `pull` all of them do, and lines only as they are released.
     /// `aborted` says that its abort signal has fired already, `feeds` that its input comes through `feed`.
     #[napi(catch_unwind)]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "they are what JavaScript passes: an object would be read field by field"
-    )]
     pub fn submit(
         &self,
         request: Unknown<'_>,
@@ -94,7 +90,6 @@ impl NativeEngine {
 
     /// Gives the input of an execution the chunk that it asked for.
     #[napi(catch_unwind)]
-    #[expect(clippy::needless_pass_by_value, reason = "the view of JavaScript's bytes is ours to drop")]
     pub fn feed(&self, handle: u32, chunk: Uint8Array) {
         self.inputs.write(handle, chunk.to_vec());
     }

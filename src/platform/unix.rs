@@ -28,7 +28,7 @@ pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
     if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
         // It cannot be watched, which says nothing of the child.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

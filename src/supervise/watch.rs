@@ -148,7 +148,6 @@ impl Watch {
             Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
             // Meanwhile the others may have taken the room that there was.
             Event::Readable(stream) if self.may_read() => self.read(stream, now),
-            Event::Readable(_) => {}
             Event::Looked(sight) => {
                 if let Phase::Ending(termination) = &mut self.phase
                     && termination.take(sight, self.exited, now)
@@ -158,7 +157,7 @@ impl Watch {
             }
             // What the listener held up was no silence of the command's.
             Event::Room => self.last_output = now,
-            Event::Fed(Fed::Done) => {}
+            Event::Readable(_) | Event::Fed(Fed::Done) => {}
             Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
             Event::Tick => self.tick(now),
         }
