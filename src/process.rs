@@ -176,30 +176,39 @@ impl Input {
 impl Unwritten {
     async fn drive(&mut self) -> Fed {
         loop {
-            if self.written < self.bytes.len() {
-                let wrote = match self.pipe.writable().await {
-                    Ok(()) => self.pipe.try_write(&self.bytes[self.written..]),
-                    Err(error) => Err(error),
-                };
-                match wrote {
-                    Ok(count) => self.written += count,
-                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                    // EPIPE: the child closed its end. It may do that.
-                    Err(_) => return Fed::Done,
+            if self.written == self.bytes.len() {
+                let Some(more) = &mut self.more else { return Fed::Done };
+                tokio::select! {
+                    biased;
+                    // A child that closes its end is noticed although there is nothing to write.
+                    () = platform::nobody_reads(&self.pipe) => return Fed::Done,
+                    chunk = more.next() => match chunk {
+                        Chunk::Bytes(bytes) => (self.bytes, self.written) = (bytes, 0),
+                        Chunk::End => return Fed::Done,
+                        Chunk::Failed(reason) => return Fed::Failed(reason),
+                    },
                 }
                 continue;
             }
-            let Some(more) = &mut self.more else { return Fed::Done };
-            tokio::select! {
+            let writable = tokio::select! {
                 biased;
-                // A child that closes its end is noticed although there is nothing to write.
-                () = platform::nobody_reads(&self.pipe) => return Fed::Done,
-                chunk = more.next() => match chunk {
-                    Chunk::Bytes(bytes) => (self.bytes, self.written) = (bytes, 0),
-                    Chunk::End => return Fed::Done,
-                    Chunk::Failed(reason) => return Fed::Failed(reason),
-                },
+                // What fails while the child reads nothing has failed all the same.
+                reason = failed(self.more.as_ref()) => return Fed::Failed(reason),
+                writable = self.pipe.writable() => writable,
+            };
+            match writable.and_then(|()| self.pipe.try_write(&self.bytes[self.written..])) {
+                Ok(count) => self.written += count,
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                // EPIPE: the child closed its end. It may do that.
+                Err(_) => return Fed::Done,
             }
         }
+    }
+}
+
+async fn failed(more: Option<&StdinReader>) -> String {
+    match more {
+        Some(more) => more.failed().await,
+        None => std::future::pending().await,
     }
 }

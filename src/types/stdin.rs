@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::latch::Latch;
+
 /// What the child reads.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum Stdin {
@@ -64,10 +66,11 @@ impl StdinStream {
     /// ```
     #[must_use]
     pub fn channel() -> (StdinWriter, Stdin) {
-        let (messages, inbox) = unbounded_channel();
-        let wanted = Arc::new(Semaphore::new(0));
-        let reader = StdinReader { inbox, wanted: Arc::clone(&wanted), asked: false };
-        (StdinWriter { messages, wanted: StdinDemand(wanted) }, Stdin::Stream(Self(Arc::new(Mutex::new(Some(reader))))))
+        let (chunks, inbox) = unbounded_channel();
+        let (wanted, failure) = (Arc::new(Semaphore::new(0)), Arc::new(Latch::new()));
+        let reader = StdinReader { inbox, wanted: Arc::clone(&wanted), failure: Arc::clone(&failure), asked: false };
+        let writer = StdinWriter { chunks, wanted: StdinDemand(wanted), failure };
+        (writer, Stdin::Stream(Self(Arc::new(Mutex::new(Some(reader))))))
     }
 
     /// The reader, for the first who asks.
@@ -75,11 +78,6 @@ impl StdinStream {
         // Nothing can panic while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-}
-
-enum Message {
-    Bytes(Vec<u8>),
-    Failed(String),
 }
 
 /// Nobody reads any more: the child has closed its input or has ended, or it never ran.
@@ -90,8 +88,10 @@ pub struct StdinClosed;
 /// Writes what a child reads. Dropping it is the end of the file.
 #[derive(Debug)]
 pub struct StdinWriter {
-    messages: UnboundedSender<Message>,
+    /// Bounded by what is asked for.
+    chunks: UnboundedSender<Vec<u8>>,
     wanted: StdinDemand,
+    failure: Arc<Latch<String>>,
 }
 
 impl StdinWriter {
@@ -110,17 +110,17 @@ impl StdinWriter {
     /// it got for the whole. It is `cancelled` with the reason `aborted`, and its error has this message. One that does not
     /// read its input any more is not touched.
     pub fn fail(self, message: impl Into<String>) {
-        let _ = self.messages.send(Message::Failed(message.into()));
+        self.failure.set(message.into());
     }
 
     /// Waits until nobody reads any more. Cancel-safe.
     pub async fn closed(&self) {
-        self.messages.closed().await;
+        self.chunks.closed().await;
     }
 
     /// Hands over bytes that were asked for.
     pub(crate) fn hand_over(&self, bytes: Vec<u8>) {
-        let _ = self.messages.send(Message::Bytes(bytes));
+        let _ = self.chunks.send(bytes);
     }
 
     /// Tells when more is wanted, for one who calls [`StdinWriter::hand_over`] then.
@@ -154,8 +154,9 @@ pub(crate) enum Chunk {
 /// Takes what a [`StdinWriter`] gives. Dropped, it says that nobody reads any more.
 #[derive(Debug)]
 pub(crate) struct StdinReader {
-    inbox: UnboundedReceiver<Message>,
+    inbox: UnboundedReceiver<Vec<u8>>,
     wanted: Arc<Semaphore>,
+    failure: Arc<Latch<String>>,
     /// A chunk is asked for and has not come yet.
     asked: bool,
 }
@@ -167,13 +168,19 @@ impl StdinReader {
             self.asked = true;
             self.wanted.add_permits(1);
         }
-        let message = self.inbox.recv().await;
+        let chunk = tokio::select! {
+            biased;
+            // Before the end: a writer that has failed is gone too.
+            reason = self.failure.wait() => return Chunk::Failed(reason.clone()),
+            chunk = self.inbox.recv() => chunk,
+        };
         self.asked = false;
-        match message {
-            Some(Message::Bytes(bytes)) => Chunk::Bytes(bytes),
-            Some(Message::Failed(reason)) => Chunk::Failed(reason),
-            None => Chunk::End,
-        }
+        chunk.map_or(Chunk::End, Chunk::Bytes)
+    }
+
+    /// Waits until there cannot be more, and says why. Cancel-safe.
+    pub(crate) async fn failed(&self) -> String {
+        self.failure.wait().await.clone()
     }
 }
 
@@ -240,6 +247,7 @@ mod tests {
     async fn a_failure_needs_no_asking() {
         let (writer, mut reader) = pair();
         writer.fail("the disk is gone");
+        assert_eq!(once(reader.failed()).await.as_deref(), Some("the disk is gone"));
         assert_eq!(once(reader.next()).await, Some(Chunk::Failed("the disk is gone".to_owned())));
     }
 }

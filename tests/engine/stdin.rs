@@ -219,6 +219,17 @@ async fn an_input_that_fails_ends_its_command() {
 }
 
 #[tokio::test]
+async fn an_input_that_fails_while_its_child_reads_nothing_ends_it_too() {
+    let engine = Listened::new();
+    let (id, mut writer) = fed(&engine, endless_after(":")).await;
+    writer.write(vec![b'x'; 2_000_000]).await.unwrap();
+    engine.recorder.saw_line(id, "ready").await;
+    writer.fail("the disk is gone");
+    assert_refused(soon("the end", engine.wait_for_completion(id)).await, ErrorCode::InvalidRequest);
+    engine.finish().await;
+}
+
+#[tokio::test]
 async fn an_input_that_fails_too_late_changes_nothing() {
     let engine = Listened::new();
     let (id, writer) = fed(&engine, shell("exec 0<&-; echo done")).await;
