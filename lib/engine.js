@@ -37,6 +37,10 @@ const TURN_MS = 4;
 /** The longest interval of a timer; the one that keeps Node alive needs never fire. */
 const NEVER_MS = 2 ** 31 - 1;
 const ALL = 2 ** 32 - 1;
+/** How an execution is submitted; the numbers are `submit()`'s. */
+const PULLS = 1;
+const ABORTED = 2;
+const FEEDS = 4;
 
 class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
@@ -275,7 +279,8 @@ class ExecutionEngine extends Listeners {
         return true;
       };
       const [what, how] = [plain('request', request), plain('options', options, 'signal', takeSource)];
-      const id = this.#native.submit(what, how, snapshot(), handle, pull, aborted, source !== undefined);
+      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0);
+      const id = this.#native.submit(what, how, snapshot(), handle, ways);
       return { id, signal, aborted, source };
     });
     /** @type {Live} */

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Array, Env, External, Function, Object, Uint8Array, Unknown};
+use napi::bindgen_prelude::{Array, Env, External, Function, Object, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -52,8 +52,8 @@ impl NativeEngine {
         Ok(Self { engine, outbox: Arc::new(outbox), inputs: Inputs::default() })
     }
 
-    /// Accepts a request. Its events come under `handle`; with `pull` all of them do, and lines only as they are released.
-    /// `aborted` says that its abort signal has fired already, `feeds` that its input comes through `feed`.
+    /// Accepts a request. Its events come under `handle`. `ways` adds up: 1 all its events come, and lines only as they are
+    /// released; 2 its abort signal has fired already; 4 its input comes through `feed`.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
@@ -61,10 +61,9 @@ impl NativeEngine {
         options: Unknown<'_>,
         env: String,
         handle: u32,
-        pull: bool,
-        aborted: bool,
-        feeds: bool,
+        ways: u8,
     ) -> Result<String> {
+        let [pull, aborted, feeds] = [1, 2, 4].map(|way| ways & way != 0);
         let (request, options) = (convert::read(request)?, convert::read(options)?);
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
@@ -90,7 +89,7 @@ impl NativeEngine {
 
     /// Gives the input of an execution the chunk that it asked for.
     #[napi(catch_unwind)]
-    pub fn feed(&self, handle: u32, chunk: Uint8Array) {
+    pub fn feed(&self, handle: u32, chunk: &[u8]) {
         self.inputs.write(handle, chunk.to_vec());
     }
 
