@@ -93,12 +93,18 @@ export interface ExecutionRequest {
 /** Which of the host's variables a child starts with. */
 export type InheritEnv = 'all' | 'core' | 'none';
 
+/** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
+export type Encoding = 'utf8' | 'buffer';
+
 /** How this host runs a request: policy, never taken off a wire. */
 export interface ExecutionOptions {
   /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
   signal?: AbortSignal | null;
-  /** What the child reads: text, bytes, or the host's own standard input. Default: nothing, end of file at once. */
-  stdin?: string | Uint8Array | 'inherit' | null;
+  /**
+   * What the child reads: text, bytes, what an async iterable or a Readable gives as the child reads it, or the host's own
+   * standard input. Default: nothing, end of file at once.
+   */
+  stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array> | 'inherit' | null;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null;
   /** Milliseconds between SIGTERM and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -122,6 +128,8 @@ export interface ExecutionOptions {
   leftovers?: 'leave' | 'kill' | null;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null;
+  /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
+  encoding?: Encoding | null;
 }
 
 /** The configuration of an engine. */
@@ -132,6 +140,8 @@ export interface ExecutionConfig {
   maxTimeoutMs?: number | null;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null;
+  /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */
+  encoding?: Encoding | null;
   /** How many commands run at once. Default: 100. */
   maxConcurrentExecutions?: number | null;
   /** What happens at that limit: wait, or be refused with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`. */
@@ -264,8 +274,8 @@ export interface Diagnosis {
   }[];
 }
 
-/** Exactly what happened. */
-export interface ExecutionResult {
+/** Exactly what happened. `Output` is `Buffer` with `encoding: 'buffer'`. */
+export interface ExecutionResult<Output extends string | Buffer = string> {
   id: string;
   /** A final status. */
   status: 'completed' | 'failed' | 'cancelled' | 'timeout';
@@ -276,9 +286,9 @@ export interface ExecutionResult {
   /** The name of the signal that ended it, such as `SIGKILL`. */
   signal: string | null;
   /** Exactly what it wrote to standard output, up to `maxOutputSizeBytes`. */
-  stdout: string;
+  stdout: Output;
   /** Exactly what it wrote to standard error, up to `maxOutputSizeBytes`. */
-  stderr: string;
+  stderr: Output;
   /** Milliseconds from spawn to the end, on a monotonic clock. */
   durationMs: number;
   /** Milliseconds from acceptance to spawn. */
@@ -355,10 +365,13 @@ export interface DegradedEvent extends EventBase {
 }
 
 /** A line without its end, or a piece of one: a line is its pieces up to the first without `partial` or `continued`. */
-export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'> extends EventBase {
+export interface OutputEvent<
+  T extends 'stdout' | 'stderr' = 'stdout' | 'stderr',
+  Output extends string | Buffer = string,
+> extends EventBase {
   type: T;
-  /** The text; bytes that are not UTF-8 are U+FFFD. */
-  line: string;
+  /** The text, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
+  line: Output;
   /** The line was not finished after 200 ms of silence: more of it may follow. */
   partial?: true;
   /** The line is longer than `maxLineBytes`: more of it follows. */
@@ -368,48 +381,51 @@ export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'
 }
 
 /** The end of an execution: exactly one of these, and nothing after it. */
-export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status']> extends EventBase {
+export interface EndEvent<
+  T extends ExecutionResult['status'] = ExecutionResult['status'],
+  Output extends string | Buffer = string,
+> extends EventBase {
   type: T;
   /** Made when first read. */
-  readonly result: ExecutionResult;
+  readonly result: ExecutionResult<Output>;
   /** Set when the engine could not do its part. */
   error?: ErrorInfo;
 }
 
 /** One thing that happened. */
-export type ExecutionEvent =
+export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
   | DegradedEvent
-  | OutputEvent<'stdout'>
-  | OutputEvent<'stderr'>
-  | EndEvent<'completed'>
-  | EndEvent<'failed'>
-  | EndEvent<'cancelled'>
-  | EndEvent<'timeout'>;
+  | OutputEvent<'stdout', Output>
+  | OutputEvent<'stderr', Output>
+  | EndEvent<'completed', Output>
+  | EndEvent<'failed', Output>
+  | EndEvent<'cancelled', Output>
+  | EndEvent<'timeout', Output>;
 
 /** The events of an engine and what their listeners get. */
-export interface ExecutionEvents {
+export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   started: [StartedEvent];
   degraded: [DegradedEvent];
-  stdout: [OutputEvent<'stdout'>];
-  stderr: [OutputEvent<'stderr'>];
-  completed: [EndEvent<'completed'>];
-  failed: [EndEvent<'failed'>];
-  cancelled: [EndEvent<'cancelled'>];
-  timeout: [EndEvent<'timeout'>];
+  stdout: [OutputEvent<'stdout', Output>];
+  stderr: [OutputEvent<'stderr', Output>];
+  completed: [EndEvent<'completed', Output>];
+  failed: [EndEvent<'failed', Output>];
+  cancelled: [EndEvent<'cancelled', Output>];
+  timeout: [EndEvent<'timeout', Output>];
   /** All of them. */
-  event: [ExecutionEvent];
+  event: [ExecutionEvent<Output>];
 }
 
 /** The events of one execution at the consumer's pace: a slow consumer slows the child, `break` ends it. */
-export interface ExecutionStream extends AsyncIterable<ExecutionEvent> {
+export interface ExecutionStream<Output extends string | Buffer = string> extends AsyncIterable<ExecutionEvent<Output>> {
   /** The id, once the request was accepted. */
   readonly id: Promise<string>;
   /** As from `waitForCompletion`. Lines that nobody reads hold the child up, so read them to the end or `break`. */
-  readonly result: Promise<ExecutionResult>;
-  [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
+  readonly result: Promise<ExecutionResult<Output>>;
+  [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
 }
 
 /** Which executions a listing has. */
@@ -461,8 +477,11 @@ export interface ConcurrencyMetrics {
  * Runs commands. Each engine has its own limit, queue and records.
  *
  * Running work keeps Node alive unless {@link ExecutionEngine.unref} was called.
+ *
+ * @typeParam Output What listeners, and calls that name no `encoding`, get: `Buffer` when `config.encoding` is `buffer`,
+ * `string | Buffer` when executions that are listened to differ.
  */
-export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements AsyncDisposable {
+export class ExecutionEngine<Output extends string | Buffer = string> extends EventEmitter<ExecutionEvents<Output>> implements AsyncDisposable {
   /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field. */
   constructor(config?: ExecutionConfig | null);
 
@@ -495,11 +514,15 @@ export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements As
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `SPAWN_FAILED` or `INTERNAL` (with `result`) when the engine could not do its part.
    */
-  waitForCompletion(id: string): Promise<ExecutionResult>;
+  waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`. */
-  run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult>;
+  run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): Promise<ExecutionResult<Buffer>>;
+  run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): Promise<ExecutionResult<string>>;
+  run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult<Output>>;
   /** Runs a request and gives its events at the consumer's pace. */
-  stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream;
+  stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionStream<Buffer>;
+  stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionStream<string>;
+  stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream<Output>;
   /**
    * Ends an execution and resolves when its tree is gone; an ended one stays as it is.
    *
@@ -512,7 +535,7 @@ export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements As
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
   /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
-  getResult(id: string): ExecutionResult;
+  getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
   /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
   getLogPath(id: string): string | null;
   /**
@@ -556,6 +579,6 @@ export class ExecutionError extends Error {
   readonly field?: string;
   /** The operating system's name for it, such as `ENOENT`. */
   readonly errno?: string;
-  /** What can be told of the execution that failed. */
+  /** What can be told of the execution that failed. With `encoding: 'buffer'` its output is Buffers, here too. */
   readonly result?: ExecutionResult;
 }

@@ -32,6 +32,8 @@ test('envDeny', (t) => refused(t, 'envDeny', notTexts));
 test('priority', (t) => refused(t, 'priority', [...notWhole.filter((value) => value !== -1), 2 ** 31, -(2 ** 31) - 1]));
 test('leftovers', (t) => refused(t, 'leftovers', [...notText, '', 'KILL', 'keep']));
 test('stdin', (t) => refused(t, 'stdin', [0, 5, true, 1n, [], [1, 2], {}, () => {}, Symbol('s'), new Date(), new ArrayBuffer(2), new Uint16Array(2), new DataView(new ArrayBuffer(2))]));
+test('encoding', (t) => refused(t, 'encoding', [...notText, '', 'UTF8', 'utf-8', 'latin1']));
+test('stdin: what gives its parts at once, or is still to be called', (t) => refused(t, 'stdin', [new Set(['a']), (function* () {})(), async function* () {}]));
 test('signal', (t) => refused(t, 'signal', ['abort', 1, true, 1n, [], {}, { aborted: false }, () => {}, Symbol('s'), new EventTarget(), new AbortController()]));
 
 test('a bad glob is named with its index', async (t) => {
@@ -48,7 +50,6 @@ test('what is not there in this version is refused, whatever its value', async (
   const engine = newEngine(t);
   const later = {
     retry: [{ attempts: 3 }, null],
-    encoding: ['buffer', 'utf8'],
     logDir: ['/tmp'],
     outputLogPath: ['/tmp/x.log'],
   };

@@ -135,7 +135,7 @@ test('null and undefined mean absent', async (t) => {
     assert.equal((await engine.run(request, absent)).status, 'completed');
     assert.equal((await engine.run(withCommand({ type: 'shell', command: 'true', shell: absent }))).status, 'completed');
     assert.deepEqual((await engine.run({ ...nothing, metadata: { label: absent, source: absent, conversationId: absent, tags: absent } })).metadata, {});
-    const options = { signal: absent, stdin: absent, idleTimeoutMs: absent, killGraceMs: absent, mergeOutput: absent, inheritEnv: absent, envAllow: absent, envDeny: absent, priority: absent };
+    const options = { signal: absent, stdin: absent, idleTimeoutMs: absent, killGraceMs: absent, mergeOutput: absent, inheritEnv: absent, envAllow: absent, envDeny: absent, priority: absent, encoding: absent };
     assert.equal((await engine.run(nothing, options)).status, 'completed');
     assert.equal(await engine.shutdown.call(newEngine(t), absent), undefined);
   }

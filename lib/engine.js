@@ -3,6 +3,7 @@
 const { snapshot } = require('./environment.js');
 const { ExecutionError, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
+const { Input, isSource } = require('./input.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
 const { plain, refusal, threw, SUBJECTS } = require('./plain.js');
@@ -18,7 +19,7 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
-/** @typedef {import('../index.js').OutputEvent} OutputEvent */
+/** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 
 /**
  * An execution that has not ended, as this thread knows it.
@@ -28,6 +29,7 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
  * @property {number} handle
  * @property {((outcome: ResultOutcome) => void)[]} waiters
  * @property {Queue | undefined} queue
+ * @property {InstanceType<typeof import('./input.js').Input> | undefined} input
  * @property {(() => void) | undefined} forgetSignal
  */
 
@@ -36,6 +38,10 @@ const TURN_MS = 4;
 /** The longest interval of a timer; the one that keeps Node alive needs never fire. */
 const NEVER_MS = 2 ** 31 - 1;
 const ALL = 2 ** 32 - 1;
+/** How an execution is submitted; the numbers are `submit()`'s. */
+const PULLS = 1;
+const ABORTED = 2;
+const FEEDS = 4;
 
 class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
@@ -66,6 +72,7 @@ class ExecutionEngine extends Listeners {
         live.queue?.push([event]);
       },
       lines: (live, events) => this.#lines(live, events),
+      input: (live, isWanted) => (isWanted ? live.input?.wanted() : live.input?.close()),
       end: (type, live, event, outcome) => this.#end(type, live, event, outcome),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
     };
@@ -282,14 +289,23 @@ class ExecutionEngine extends Listeners {
    */
   #submit(method, request, options, pull) {
     const handle = (this.#lastHandle = (this.#lastHandle + 1) % ALL);
-    const { id, signal, aborted } = guard(method, () => {
+    const { id, signal, aborted, source } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
-      const [what, how] = [plain('request', request), plain('options', options, 'signal')];
-      const id = this.#native.submit(what, how, snapshot(), handle, pull, aborted);
-      return { id, signal, aborted };
+      /** @type {AsyncIterable<unknown> | undefined} */
+      let source;
+      const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
+        if (key !== 'stdin' || !isSource(value)) return false;
+        source = value;
+        return true;
+      };
+      const [what, how] = [plain('request', request), plain('options', options, 'signal', takeSource)];
+      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0);
+      const id = this.#native.submit(what, how, snapshot(), handle, ways);
+      return { id, signal, aborted, source };
     });
     /** @type {Live} */
-    const live = { id, handle, waiters: [], queue: undefined, forgetSignal: undefined };
+    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined };
+    if (source) live.input = this.#inputOf(handle, source);
     if (pull) {
       live.queue = new EventQueue({
         release: (groups) => this.#native.release(handle, groups),
@@ -305,6 +321,19 @@ class ExecutionEngine extends Listeners {
     this.#byId.set(id, live);
     if (this.#byHandle.size === 1) this.#updateKeepAlive();
     return live;
+  }
+
+  /**
+   * @param {number} handle
+   * @param {AsyncIterable<unknown>} source
+   */
+  #inputOf(handle, source) {
+    // Weak: a source that never gives anything must not keep an engine that nobody uses.
+    const native = new WeakRef(this.#native);
+    return new Input(source, {
+      feed: (bytes) => native.deref()?.feed(handle, bytes),
+      end: (failure) => native.deref()?.endInput(handle, failure),
+    });
   }
 
   /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
@@ -334,6 +363,7 @@ class ExecutionEngine extends Listeners {
     this.#byHandle.delete(live.handle);
     this.#byId.delete(live.id);
     live.forgetSignal?.();
+    live.input?.close();
     if (this.#byHandle.size === 0) this.#updateKeepAlive();
     const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
     if (event) this._tell(type, [event]);
@@ -345,6 +375,7 @@ class ExecutionEngine extends Listeners {
     }
     if (live.waiters.length > 0) {
       const ended = outcome();
+      ended.cause = live.input?.failure;
       for (const waiter of live.waiters) waiter(ended);
     }
   }

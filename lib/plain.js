@@ -20,10 +20,18 @@ const SUBJECTS = {
   call: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
 };
 
+/**
+ * Says whether it has taken a field, which then stays out of the copy.
+ *
+ * @typedef {(key: string, value: unknown) => boolean} Aside
+ */
+
 /** Deeper data is refused: it is an accident, or it holds itself. */
 const DEEPEST = 100;
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
+/** In the place of a value that was taken aside. */
+const ASIDE = Symbol('aside');
 
 /**
  * Copies what a caller gave into plain data: every getter is read once, so that what is checked is what runs, and nothing
@@ -32,12 +40,13 @@ const LONGEST = 1_000_000;
  * @param {keyof typeof SUBJECTS} kind
  * @param {unknown} value
  * @param {string} [omitted] A field of the outermost object that is not for the addon.
+ * @param {Aside} [aside] Takes values of the outermost object that are not data.
  * @returns {any}
  */
-function plain(kind, value, omitted) {
+function plain(kind, value, omitted, aside) {
   if (typeof value !== 'object' || value === null) return value;
   const subject = SUBJECTS[kind];
-  return copy(value, subject.prefix, 0, subject, omitted);
+  return copy(value, subject.prefix, 0, subject, omitted, aside);
 }
 
 /**
@@ -46,9 +55,10 @@ function plain(kind, value, omitted) {
  * @param {number} depth
  * @param {Subject} subject
  * @param {string} [omitted]
+ * @param {Aside} [aside]
  * @returns {any}
  */
-function copy(value, path, depth, subject, omitted) {
+function copy(value, path, depth, subject, omitted, aside) {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
     // The field of the caller's that it is in, not the depth at which we stopped.
@@ -67,7 +77,7 @@ function copy(value, path, depth, subject, omitted) {
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
-    return object(value, path, depth, subject, omitted);
+    return object(value, path, depth, subject, omitted, aside);
   } catch (error) {
     if (error instanceof ExecutionError) throw error;
     throw threw(subject, path || subject.name, error);
@@ -98,8 +108,9 @@ function list(value, path, depth, subject) {
  * @param {number} depth
  * @param {Subject} subject
  * @param {string | undefined} omitted
+ * @param {Aside | undefined} aside
  */
-function object(value, path, depth, subject, omitted) {
+function object(value, path, depth, subject, omitted, aside) {
   // Without a prototype, so that `__proto__` is a name like any other.
   const entries = Object.create(null);
   const [hidden] = Object.getOwnPropertySymbols(value);
@@ -107,7 +118,8 @@ function object(value, path, depth, subject, omitted) {
   for (const key of Object.keys(value)) {
     if (key === omitted) continue;
     const at = join(path, key);
-    entries[key] = copy(read(value, key, at, subject), at, depth + 1, subject);
+    const found = read(value, key, at, subject, aside);
+    if (found !== ASIDE) entries[key] = copy(found, at, depth + 1, subject);
   }
   return entries;
 }
@@ -117,10 +129,12 @@ function object(value, path, depth, subject, omitted) {
  * @param {string | number} key
  * @param {string} at
  * @param {Subject} subject
+ * @param {Aside} [aside]
  */
-function read(holder, key, at, subject) {
+function read(holder, key, at, subject, aside) {
   try {
-    return holder[key];
+    const value = holder[key];
+    return aside?.(String(key), value) ? ASIDE : value;
   } catch (error) {
     throw threw(subject, at, error);
   }
@@ -152,13 +166,21 @@ function refusal({ code, says }, field, problem, details) {
  * @param {unknown} cause
  */
 function threw(subject, field, cause) {
-  let told = 'something that cannot be shown';
-  try {
-    told = String(cause instanceof Error ? cause.message : cause);
-  } catch {
-    // What is thrown may itself throw.
-  }
-  return refusal(subject, field, `reading it threw (${told}): give plain data`, { cause });
+  return refusal(subject, field, `reading it threw (${told(cause)}): give plain data`, { cause });
 }
 
-module.exports = { plain, refusal, threw, SUBJECTS };
+/**
+ * What was thrown, in words.
+ *
+ * @param {unknown} cause
+ */
+function told(cause) {
+  try {
+    return String(cause instanceof Error ? cause.message : cause);
+  } catch {
+    // What is thrown may itself throw.
+    return 'something that cannot be shown';
+  }
+}
+
+module.exports = { plain, refusal, threw, told, SUBJECTS };

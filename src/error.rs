@@ -74,6 +74,9 @@ pub enum ExecutionError {
         /// What is missing.
         why: String,
     },
+    /// Standard input broke off before its end; the command was ended, lest it take a part for the whole.
+    #[error("{}", failure_text(.0))]
+    InputFailed(Arc<ExecutionResult>),
     /// The engine takes no more work.
     #[error("the engine was shut down: make a new one")]
     EngineShutDown,
@@ -103,7 +106,7 @@ impl ExecutionError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidConfig(_) => ErrorCode::InvalidConfig,
-            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::InvalidRequest(_) | Self::InputFailed(_) => ErrorCode::InvalidRequest,
             Self::DuplicateId(_) => ErrorCode::DuplicateId,
             Self::NotFound(_) => ErrorCode::NotFound,
             Self::NotCompleted(_) => ErrorCode::NotCompleted,
@@ -125,6 +128,7 @@ impl ExecutionError {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) => Some(&invalid.field),
+            Self::InputFailed(_) => Some("options.stdin"),
             _ => None,
         }
     }
@@ -144,7 +148,10 @@ impl ExecutionError {
     #[must_use]
     pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
         match self {
-            Self::SpawnFailed(result) | Self::OutputSizeExceeded(result) | Self::LogFailed(result) => Some(result),
+            Self::SpawnFailed(result)
+            | Self::OutputSizeExceeded(result)
+            | Self::LogFailed(result)
+            | Self::InputFailed(result) => Some(result),
             Self::Internal { result, .. } => result.as_ref(),
             _ => None,
         }
@@ -159,6 +166,7 @@ impl ExecutionError {
             ErrorCode::SpawnFailed => Self::SpawnFailed(result),
             ErrorCode::OutputSizeExceeded => Self::OutputSizeExceeded(result),
             ErrorCode::LogFailed => Self::LogFailed(result),
+            ErrorCode::InvalidRequest => Self::InputFailed(result),
             _ => Self::Internal { message: error.message.clone(), result: Some(result) },
         })
     }

@@ -58,9 +58,10 @@ pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
 pub use types::{
-    Command, ConcurrencyMetrics, Diagnosis, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata,
-    ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv,
-    Leftovers, Reason, Secret, Stdin, Stream, Text,
+    Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
+    ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus,
+    ExecutionSummary, InheritEnv, Leftovers, Reason, Secret, Stdin, StdinClosed, StdinStream, StdinWriter, Stream,
+    Text,
 };
 
 /// For the fuzzer in `fuzz/`.

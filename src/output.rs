@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::config::{ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 use crate::event::{EventSink, ExecutionEvent, Flow, LineBatch, LineMark};
 use crate::redact::{Redactor, Secrets};
-use crate::types::Stream;
+use crate::types::{Encoding, Stream};
 
 use self::limit::{Keep, Kept, Limit};
 use self::lines::{Flags, Splitter};
@@ -41,6 +41,7 @@ const LONGEST_WRITE: Duration = Duration::from_secs(2);
 pub(crate) struct Channels<'a> {
     pub(crate) id: Uuid,
     pub(crate) config: &'a ExecutionConfig,
+    pub(crate) encoding: Encoding,
     pub(crate) sink: Arc<dyn EventSink>,
     /// Shared with whoever tells the end, should a panic drop the output.
     pub(crate) sequence: Arc<AtomicU64>,
@@ -74,9 +75,10 @@ pub(crate) struct Captured {
 
 impl Output {
     pub(crate) fn new(channels: Channels<'_>) -> Self {
-        let Channels { id, config, sink, sequence, secrets, overflow } = channels;
+        let Channels { id, config, encoding, sink, sequence, secrets, overflow } = channels;
         let lines = LineWriter {
             id,
+            encoding,
             sink,
             is_streamed: config.stream_output,
             flow: None,
@@ -314,6 +316,7 @@ struct Outlets {
 /// Gathers the lines of one read.
 struct LineWriter {
     id: Uuid,
+    encoding: Encoding,
     sink: Arc<dyn EventSink>,
     /// Lines become events, if anybody wants them.
     is_streamed: bool,
@@ -343,6 +346,7 @@ impl LineWriter {
         let batch = LineBatch {
             execution_id: self.id,
             stream,
+            encoding: self.encoding,
             timestamp: Utc::now(),
             first_sequence: self.sequence.fetch_add(count, Relaxed),
             text: &self.text,

@@ -15,7 +15,7 @@ use crate::process::{self, Process};
 use crate::redact::Secrets;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop};
-use crate::types::{ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, Stdin};
+use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::outcome::Outcome;
 use self::watch::Watch;
@@ -44,6 +44,13 @@ struct Times {
     idle: Option<Duration>,
     grace: Duration,
     drain: Duration,
+}
+
+impl Job {
+    /// As what JavaScript gets the output.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.options.encoding.unwrap_or(self.config.encoding)
+    }
 }
 
 impl Times {
@@ -154,12 +161,8 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
             }
             Err(why) => (None, Some(why.to_string())),
         };
-        let input = match &options.stdin {
-            Stdin::Bytes(bytes) => Some(bytes.clone()),
-            Stdin::Empty | Stdin::Inherit => None,
-        };
         let at = Instant::now();
-        let process = process::spawn(&launch, input)?;
+        let process = process::spawn(&launch, &options.stdin)?;
         if let Some(guard) = &guard {
             guard.started(process.leader.id());
         }

@@ -3,9 +3,11 @@
 //! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
 
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary};
-pub use self::options::{EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret, Stdin};
+pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
 pub use self::request::{Command, ExecutionMetadata, ExecutionRequest};
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
+pub(crate) use self::stdin::{Chunk, StdinReader};
+pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
 pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
@@ -13,5 +15,6 @@ mod listing;
 mod options;
 mod request;
 mod result;
+mod stdin;
 mod text;
 mod words;

@@ -1,4 +1,6 @@
 // Options are host policy, apart from the request.
+import { createReadStream } from 'node:fs';
+
 import type { ExecutionEngine, ExecutionOptions, InheritEnv } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
@@ -24,9 +26,16 @@ void engine.run(request, {
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
+void engine.run(request, { stdin: createReadStream('file') });
+void engine.run(request, { stdin: process.stdin });
+async function* texts() {
+  yield 'text';
+  yield new Uint8Array(2);
+}
+void engine.run(request, { stdin: texts() });
 
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
-assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority'>>();
+assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding'>>();
 
 // @ts-expect-error a controller is not its signal
 void engine.run(request, { signal: new AbortController() });
@@ -36,6 +45,15 @@ void engine.run(request, { timeoutMs: 5 });
 void engine.run(request, { inheritEnv: 'some' });
 // @ts-expect-error numbers are no input
 void engine.run(request, { stdin: 5 });
+// @ts-expect-error nor is a list
+void engine.run(request, { stdin: ['a'] });
+async function* numbers() {
+  yield 5;
+}
+// @ts-expect-error nor are numbers that come one by one
+void engine.run(request, { stdin: numbers() });
+// @ts-expect-error there is no such encoding
+void engine.run(request, { encoding: 'latin1' });
 // @ts-expect-error a list is needed
 void engine.run(request, { envAllow: 'A' });
 // @ts-expect-error not there in this version

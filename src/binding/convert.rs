@@ -1,13 +1,15 @@
 //! Between JavaScript values and ours.
 
-use napi::bindgen_prelude::{Array, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown};
+use napi::bindgen_prelude::{
+    Array, BufferSlice, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown,
+};
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::Result;
 use super::error::{of_napi, too_deep};
-use crate::types::{ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, Text};
+use crate::types::{Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, Text};
 use crate::wire::{Case, ParsedRequest, Value, camel};
 
 type Napi<T> = napi::Result<T>;
@@ -202,8 +204,11 @@ fn metadata(metadata: &ExecutionMetadata) -> Json {
     json
 }
 
-/// Plain ASCII needs no decoding.
+/// A string or a Buffer of its own. Plain ASCII needs no decoding.
 fn text<'env>(env: &'env Env, text: &Text) -> Napi<Unknown<'env>> {
+    if text.encoding() == Encoding::Buffer {
+        return Ok(BufferSlice::copy_from(env, text.raw())?.to_unknown());
+    }
     let string =
         if text.raw().is_ascii() { env.create_string_latin1(text.raw())? } else { env.create_string(text.as_str())? };
     Ok(string.to_unknown())

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::globs;
 use crate::redact;
-use crate::types::{InheritEnv, Secret};
+use crate::types::{Encoding, InheritEnv, Secret};
 
 /// What happens at the concurrency limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub struct ExecutionConfig {
     pub max_timeout_ms: u64,
     /// Whether output lines become events. Default: true.
     pub stream_output: bool,
+    /// As what JavaScript gets output. Default: text.
+    pub encoding: Encoding,
     /// How many commands run at once. Default: 100.
     pub max_concurrent_executions: usize,
     /// What happens at that limit. Default: queue.
@@ -130,6 +132,7 @@ impl Default for ExecutionConfig {
             default_timeout_ms: 300_000,
             max_timeout_ms: 3_600_000,
             stream_output: true,
+            encoding: Encoding::default(),
             max_concurrent_executions: 100,
             concurrency_policy: ConcurrencyPolicy::default(),
             max_queued_executions: 10_000,

@@ -37,6 +37,7 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
     let output = Output::new(Channels {
         id: record.id(),
         config: &shared.config,
+        encoding: job.encoding(),
         sink: Arc::clone(sink),
         sequence: Arc::clone(&sequence),
         secrets: job.secrets.clone(),

@@ -10,13 +10,15 @@ use crate::redact::{Redactor, Secrets};
 const SECRETS: [&str; 6] = ["abcabc", "bcabcab", "aaaaaaaa", "ab\r\nabcab", "a€uro€a", "abcabcabcabc"];
 
 /// Reads the input as settings, the lengths of pieces, and a stream. Panics if the pieces make a difference.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer is another crate"))]
 pub fn check(data: &[u8]) {
     let Some((settings, rest)) = data.split_first_chunk::<4>() else { return };
     let [max, cap, keep, chosen] = settings.map(usize::from);
     let (lengths, stream) = rest.split_at(rest.len().min(cap % 32));
     let pieces = cut(stream, lengths);
 
-    let secrets = SECRETS.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, secret)| secret.as_bytes());
+    let secrets =
+        SECRETS.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, secret)| secret.as_bytes());
     if let Some(secrets) = Secrets::new(secrets) {
         let masked = redact(&secrets, &[stream]);
         assert_eq!(redact(&secrets, &pieces), masked, "the pieces change what is masked");

@@ -28,6 +28,15 @@ pub(crate) type PipeReader = tokio::net::unix::pipe::Receiver;
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 
+/// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
+/// meets it then.
+pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
+    if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
+        // It cannot be watched, which says nothing of the child.
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Where programs are looked for when the child has no `PATH`.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 

@@ -20,6 +20,8 @@ pub(super) enum Ending {
     Broken(ErrorInfo),
     /// The engine ended it; the exit, if it ran.
     Stopped(Stop, Option<Exit>),
+    /// The engine ended it because its input broke off.
+    InputFailed(ErrorInfo, Option<Exit>),
     /// It ended by itself.
     Exited(Exit),
 }
@@ -56,6 +58,7 @@ impl Outcome {
             Ending::Broken(error) => (Exit::default(), Some(error)),
             Ending::Stopped(Stop::OutputLimit, exit) => (exit.unwrap_or_default(), Some(beyond_cap(job, &captured))),
             Ending::Stopped(_, exit) => (exit.unwrap_or_default(), None),
+            Ending::InputFailed(error, exit) => (exit.unwrap_or_default(), Some(error)),
             Ending::Exited(exit) => (exit, None),
         };
         if let Some(secrets) = &job.secrets {
@@ -79,8 +82,8 @@ impl Outcome {
             log_lost_bytes: captured.log_lost_bytes,
             stdout_truncated: captured.stdout.truncated,
             stderr_truncated: captured.stderr.truncated,
-            stdout: Text::from(captured.stdout.bytes),
-            stderr: Text::from(captured.stderr.bytes),
+            stdout: Text::new(captured.stdout.bytes, job.encoding()),
+            stderr: Text::new(captured.stderr.bytes, job.encoding()),
             duration_ms: milliseconds(over.duration),
             queued_ms: milliseconds(over.queued),
             completed_at: over.completed_at,
@@ -106,6 +109,15 @@ fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
     ErrorInfo { code: ErrorCode::OutputSizeExceeded, message, errno: None }
 }
 
+/// What to tell of an input that broke off.
+pub(super) fn input_failed(reason: &str) -> ErrorInfo {
+    let message = format!(
+        "invalid request: options.stdin: it broke off ({reason}), and the command was ended, lest it take a part for the \
+         whole: correct what it is read from"
+    );
+    ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }
+}
+
 /// What is left to tell when a defect of the engine has taken the rest.
 pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequence: u64) -> Finished {
     let message = format!(
@@ -124,8 +136,8 @@ fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: 
         success: status == ExecutionStatus::Completed,
         exit_code: None,
         signal: None,
-        stdout: Text::default(),
-        stderr: Text::default(),
+        stdout: Text::new(Vec::new(), job.encoding()),
+        stderr: Text::new(Vec::new(), job.encoding()),
         duration_ms: 0.0,
         queued_ms: 0.0,
         started_at,
@@ -170,6 +182,8 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
             };
             (status, Some(why.reason()))
         }
+        // As by an abort signal: the caller's own part of it has failed.
+        Ending::InputFailed(..) => (ExecutionStatus::Cancelled, Some(Reason::Aborted)),
         Ending::Exited(exit) => match (exit.code, exit.signal) {
             (Some(0), _) => (ExecutionStatus::Completed, Some(Reason::Exit)),
             (_, Some(_)) => (ExecutionStatus::Failed, Some(Reason::Signal)),

@@ -10,11 +10,11 @@ use tokio::time::{Sleep, sleep_until};
 use crate::guardian::Guard;
 use crate::latch::Latch;
 use crate::output::Output;
-use crate::process::{Process, Read};
+use crate::process::{Fed, Process, Read};
 use crate::state::{Running, Stop};
-use crate::types::{Diagnosis, Leftovers, Stream};
+use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
-use super::outcome::{Ending, Outcome};
+use super::outcome::{self, Ending, Outcome};
 use super::terminate::{Cause, Sight, Termination};
 use super::{Job, Times};
 
@@ -34,8 +34,8 @@ enum Event {
     Looked(Sight),
     /// The listener or the disk has taken something: the child can be read again.
     Room,
-    /// The child has read its input.
-    Fed,
+    /// The child's input has come to its end.
+    Fed(Fed),
     Tick,
 }
 
@@ -72,6 +72,8 @@ pub(super) struct Watch {
     is_beyond_cap: bool,
     /// How long it had been silent when it was ended.
     silent: Duration,
+    /// Why its input broke off, if it was ended for that.
+    input_error: Option<ErrorInfo>,
 }
 
 impl Watch {
@@ -91,6 +93,7 @@ impl Watch {
             leaked: false,
             is_beyond_cap: false,
             silent: Duration::ZERO,
+            input_error: None,
         }
     }
 
@@ -125,7 +128,7 @@ impl Watch {
             () = timer.elapsed() => Event::Tick,
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
             () = output.room(), if !may_read && is_open => Event::Room,
-            () = self.process.input.drive(), if self.process.input.is_open() => Event::Fed,
+            fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
         }
     }
 
@@ -145,7 +148,8 @@ impl Watch {
             }
             // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
             Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
-            Event::Readable(stream) => {
+            // Meanwhile the others may have taken the room that there was.
+            Event::Readable(stream) if self.may_read() => {
                 self.read(stream, now);
                 if self.output.beyond_cap().is_some() && !matches!(self.phase, Phase::Ending(_)) && !self.is_beyond_cap
                 {
@@ -162,7 +166,8 @@ impl Watch {
             }
             // What the listener or the disk held up was no silence of the command's.
             Event::Room => self.last_output = now,
-            Event::Fed => {}
+            Event::Readable(_) | Event::Fed(Fed::Done) => {}
+            Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
             Event::Tick => self.tick(now),
         }
         self.is_over(now)
@@ -179,6 +184,14 @@ impl Watch {
             }
             Read::Nothing => {}
             Read::End => self.output.finish(stream),
+        }
+    }
+
+    /// There is no more input although there should be. What exits by itself or is being ended anyway needs none.
+    fn break_off(&mut self, reason: &str, now: Instant) {
+        if matches!(self.phase, Phase::Alive) {
+            self.input_error = Some(outcome::input_failed(reason));
+            self.end(Cause::Stop(Stop::Aborted), now);
         }
     }
 
@@ -272,7 +285,10 @@ impl Watch {
                     diagnosis = Some(Diagnosis { silent_ms, processes });
                 }
                 killed = Some(told);
-                Ending::Stopped(why, exit)
+                match self.input_error {
+                    Some(error) => Ending::InputFailed(error, exit),
+                    None => Ending::Stopped(why, exit),
+                }
             }
             Some((Cause::Leftovers, (told, _))) => {
                 killed = (!told.pids.is_empty()).then_some(told);

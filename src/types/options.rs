@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::Stdin;
+
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,26 +31,15 @@ pub enum Leftovers {
     Kill,
 }
 
-/// What the child reads.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum Stdin {
-    /// Nothing: end of file at once.
+/// As what JavaScript gets output. In Rust a [`Text`](super::Text) is both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Text; bytes that are not UTF-8 are U+FFFD.
     #[default]
-    Empty,
-    /// These bytes, then end of file. A child that does not read them is not an error.
-    Bytes(Vec<u8>),
-    /// The host's own standard input.
-    Inherit,
-}
-
-impl std::fmt::Debug for Stdin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Empty => f.write_str("Empty"),
-            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-            Self::Inherit => f.write_str("Inherit"),
-        }
-    }
+    Utf8,
+    /// The bytes as they were written.
+    Buffer,
 }
 
 /// A string to mask. It shows itself to nobody.
@@ -107,6 +98,8 @@ pub struct ExecutionOptions {
     pub leftovers: Leftovers,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
+    /// As what JavaScript gets the output. Default: `encoding` of the engine.
+    pub encoding: Option<Encoding>,
     /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
     pub signal: Option<CancellationToken>,
     /// The host's variables at the time of the call. Default: this process's own.

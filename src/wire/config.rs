@@ -1,7 +1,7 @@
 //! A configuration from data.
 
 use super::fields::Fields;
-use super::options::INHERIT_ENV;
+use super::options::{ENCODING, INHERIT_ENV};
 use super::{Case, Value};
 use std::path::PathBuf;
 
@@ -13,6 +13,7 @@ const FIELDS: &[&str] = &[
     "default_timeout_ms",
     "max_timeout_ms",
     "stream_output",
+    "encoding",
     "max_concurrent_executions",
     "concurrency_policy",
     "max_queued_executions",
@@ -61,6 +62,7 @@ pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Inval
         default_timeout_ms: fields.whole("default_timeout_ms")?.unwrap_or(default.default_timeout_ms),
         max_timeout_ms: fields.whole("max_timeout_ms")?.unwrap_or(default.max_timeout_ms),
         stream_output: fields.flag("stream_output")?.unwrap_or(default.stream_output),
+        encoding: fields.choice("encoding", ENCODING)?.unwrap_or_default(),
         max_concurrent_executions: fields
             .size("max_concurrent_executions")?
             .unwrap_or(default.max_concurrent_executions),

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{ExecutionOptions, InheritEnv, Leftovers, Secret, Stdin};
+use crate::types::{Encoding, ExecutionOptions, InheritEnv, Leftovers, Secret, Stdin};
 
 const FIELDS: &[&str] = &[
     "signal",
@@ -18,10 +18,13 @@ const FIELDS: &[&str] = &[
     "mask_env_secrets",
     "leftovers",
     "priority",
+    "encoding",
 ];
 
 pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
     &[("all", InheritEnv::All), ("core", InheritEnv::Core), ("none", InheritEnv::None)];
+
+pub(super) const ENCODING: &[(&str, Encoding)] = &[("utf8", Encoding::Utf8), ("buffer", Encoding::Buffer)];
 
 const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)];
 
@@ -36,7 +39,9 @@ pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Inv
         Some(Value::Text(text)) if text == "inherit" => Stdin::Inherit,
         Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
         Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
-        Some(other) => return fields.wrong("stdin", other, "a string, a Uint8Array or \"inherit\""),
+        Some(other) => {
+            return fields.wrong("stdin", other, "a string, a Uint8Array, an async iterable of them, or \"inherit\"");
+        }
     };
     Ok(ExecutionOptions {
         stdin,
@@ -50,6 +55,7 @@ pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Inv
         mask_env_secrets: fields.flag("mask_env_secrets")?,
         leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or_default(),
         priority: fields.signed("priority")?.unwrap_or_default(),
+        encoding: fields.choice("encoding", ENCODING)?,
         signal: None,
         host_env: None,
     })
