@@ -25,6 +25,8 @@ pub(crate) struct Record {
     command: Box<str>,
     label: Option<Box<str>>,
     created_at: DateTime<Utc>,
+    /// The wall clock may jump, and the order of the records must not.
+    accepted: Instant,
     /// Set once it runs.
     leader: OnceLock<Weak<Leader>>,
     /// Set by whoever wants the execution to end.
@@ -42,6 +44,7 @@ impl Record {
             command: command.into(),
             label: label.map(Into::into),
             created_at,
+            accepted: Instant::now(),
             leader: OnceLock::new(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
@@ -231,7 +234,7 @@ impl Registry {
             filter.status.is_none_or(|status| record.status() == status)
                 && filter.label.as_deref().is_none_or(|label| record.label.as_deref() == Some(label))
         });
-        found.sort_by_key(|record| std::cmp::Reverse((record.created_at, record.id)));
+        found.sort_by_key(|record| std::cmp::Reverse((record.accepted, record.id)));
         found.truncate(filter.limit.unwrap_or(usize::MAX));
         found.iter().map(|record| record.summary()).collect()
     }

@@ -6,14 +6,30 @@ use crate::hosts::{Stranger, alone_under, can};
 /// Forks until there is no room, again and again. It never ends by itself.
 const BOMB: &str = "while (1) { fork; select(undef, undef, undef, 0.001) }";
 
+/// Every child has a group and a session of its own, so that no signal reaches two of them, and none of them ever rests.
+const SCATTERING_BOMB: &str = "use POSIX; while (1) { POSIX::setsid() if !fork; }";
+
+const SLOTS: usize = 4;
+
 async fn bomb_and_go_on(bomb: ExecutionRequest) {
     assert!(limit_of_processes() <= 1_000, "not without a limit: it would take the whole machine");
-    let engine = Listened::new();
+    let engine = Listened::with_slots(SLOTS);
     assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
     let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
     let request = ExecutionRequest { timeout_ms: Some(1_000), ..bomb };
-    let result = soon("the timeout", engine.run_with(request, options)).await.unwrap();
+    let id = engine.execute_with(request, options).await.unwrap();
+    // As many as may run, besides it: they have their turns although the machine is busy.
+    let mut others = Vec::new();
+    for _ in 0..10 {
+        others.push(engine.execute(brief()).await.unwrap());
+    }
+    assert!(engine.running_count() <= SLOTS);
+    let result = soon("the timeout", engine.wait_for_completion(id)).await.unwrap();
+    assert!(engine.running_count() <= SLOTS);
     assert_timed_out(&result, Reason::Timeout);
+    for other in others {
+        assert_completed(&soon("its turn", engine.wait_for_completion(other)).await.unwrap());
+    }
     let killed = result.killed.as_ref().unwrap();
     println!("{} processes, {}, after {} ms", killed.pids.len(), killed.mechanism, result.duration_ms);
     assert!(killed.pids.len() > 20, "this was no bomb: {killed:?}");
@@ -60,6 +76,16 @@ fn f15_a_fork_bomb_is_ended_and_the_next_command_runs() {
 fn f15_a_fork_bomb_under_the_hosts_own_limit_is_ended() {
     let stranger = Stranger::new(1, 200, ":");
     let body = || block_on(bomb_and_go_on(exec("perl", &["-e", BOMB])));
+    if can(&body, &stranger.words()) {
+        alone_under(&stranger.words(), body);
+    }
+}
+
+/// Whoever is killed makes room for the next, so they have to be stopped first.
+#[test]
+fn f15_a_fork_bomb_that_scatters_is_ended() {
+    let stranger = Stranger::new(5, 1_000, ":");
+    let body = || block_on(bomb_and_go_on(exec("prlimit", &["--nproc=150", "perl", "-e", SCATTERING_BOMB])));
     if can(&body, &stranger.words()) {
         alone_under(&stranger.words(), body);
     }
