@@ -74,7 +74,9 @@ mod linux {
             let is_killed = kill(&pids);
             if !is_killed {
                 eprintln!("SKIPPED a_group_is_killed_and_removed: no control group of version 2 is ours to write");
-                children.iter_mut().for_each(|child| child.kill().unwrap());
+                for child in &mut children {
+                    child.kill().unwrap();
+                }
             }
             for mut child in children {
                 assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
