@@ -52,6 +52,13 @@ while [ $quiet -lt 3 ] && [ $round -lt 200 ]; do
 	members
 	if [ -n "$found" ]; then
 		quiet=0
+		# Twice killed and still there: it forks. Who is stopped does not, and leaves no room for another as the dead do.
+		before= chase=0
+		while [ $round -gt 2 ] && [ "$found" != "$before" ] && [ $chase -lt 50 ]; do
+			chase=$((chase + 1)) before=$found
+			kill -s STOP -- $found
+			members
+		done
 		kill -s KILL -- $found
 	else
 		quiet=$((quiet + 1))

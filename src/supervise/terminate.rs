@@ -12,8 +12,11 @@ use crate::types::{Killed, ProcessDiagnosis};
 /// A tree is looked at this soon after it was signalled, then ever more rarely up to [`SLOWEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const SLOWEST_LOOK: Duration = Duration::from_millis(50);
-/// A tree that SIGKILL does not end for so long is given up: its processes hang in the kernel, or are not ours to kill.
+/// A tree in which SIGKILL has ended nobody for so long, and in which nobody new came, is given up: its processes hang in the
+/// kernel, or are not ours to kill.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
+/// However it goes: looks that hang, or a bomb that has brought the machine down.
+const GIVE_UP_ANYWAY_AFTER: Duration = Duration::from_secs(30);
 /// The first look is worth so much waiting: reading about a process that hangs in the kernel can hang with it.
 const LONGEST_FIRST_LOOK: Duration = Duration::from_secs(1);
 
@@ -79,7 +82,7 @@ impl Means {
 enum Step {
     Looking { ask_at: Instant },
     Waiting { kill_at: Instant },
-    Killing { round: u32, give_up_at: Instant },
+    Killing { round: u32, last_new: Instant, give_up_at: Instant },
 }
 
 /// What a look gave.
@@ -167,7 +170,7 @@ impl Termination {
                 false
             }
             Step::Waiting { .. } | Step::Killing { .. } => {
-                self.count(sight);
+                self.count(sight, now);
                 self.pause = (self.pause * 2).min(SLOWEST_LOOK);
                 self.next_look = now + self.pause;
                 leader_exited && self.empty_looks >= 2
@@ -192,7 +195,7 @@ impl Termination {
         self.leader.kill_group();
         // One that hangs must not keep the killing waiting.
         self.look = None;
-        self.step = Step::Killing { round: 0, give_up_at: now + GIVE_UP_AFTER };
+        self.step = Step::Killing { round: 0, last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
         self.empty_looks = 0;
         self.pause = FIRST_LOOK;
         self.next_look = now;
@@ -215,7 +218,7 @@ impl Termination {
         });
     }
 
-    fn count(&mut self, sight: Sight) {
+    fn count(&mut self, sight: Sight, now: Instant) {
         let found = match sight {
             Sight::Living(found) => found,
             Sight::Killed(round) => {
@@ -225,7 +228,15 @@ impl Termination {
             Sight::Described(_) | Sight::Nothing => return,
         };
         self.empty_looks = if found.is_empty() { self.empty_looks + 1 } else { 0 };
+        let known = self.pids.len();
         self.pids.extend(found);
+        if let Step::Killing { last_new, give_up_at, .. } = &mut self.step {
+            if self.pids.len() > known {
+                *last_new = now;
+            } else if now >= *last_new + GIVE_UP_AFTER {
+                *give_up_at = now;
+            }
+        }
     }
 
     /// The farthest means that was needed; a later round does not take it back.

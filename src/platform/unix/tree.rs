@@ -18,7 +18,9 @@ use crate::platform::ProcessInfo;
 type Identity = (pid_t, u64);
 
 /// A tree that forks is stopped for so long at most before it is killed as far as it was seen.
-const LONGEST_CHASE: Duration = Duration::from_secs(1);
+const LONGEST_CHASE: Duration = Duration::from_secs(5);
+/// So many members outside of the session are no daemon any more.
+const SCATTERED: usize = 8;
 
 /// The processes of one execution.
 #[derive(Debug)]
@@ -97,8 +99,8 @@ impl Tree {
 
     /// Kills every member.
     ///
-    /// From the second round on whoever is new is stopped first, with all others: who is stopped does not fork, and still
-    /// takes the place that a dead one would leave to the next. From the third round on those whom signals do not reach, as
+    /// From the second round on whoever is new is stopped first, with all others, and so is a tree that has scattered: who is
+    /// stopped does not fork, and still takes the place that a dead one would leave to the next. From the third round on those whom signals do not reach, as
     /// they fork faster than we look or belong to somebody else, are killed as one control group where that is possible.
     pub(super) fn kill(&self, round: u32) -> Round {
         let mut members = self.members();
@@ -106,7 +108,8 @@ impl Tree {
         let mut killed = self.killed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = |proc: &Proc| !killed.contains(&proc.identity());
         let mut is_chase = false;
-        if round >= 2 && members.iter().any(is_new) {
+        let scattered = members.iter().filter(|proc| proc.session != self.leader).count();
+        if scattered > SCATTERED || (round >= 2 && members.iter().any(is_new)) {
             is_chase = !self.stop_all(&members);
             members = self.members();
         }
