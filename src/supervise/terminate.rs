@@ -140,10 +140,8 @@ impl Termination {
     /// Starts what is due. `true`: nothing more can be done.
     pub(super) fn tick(&mut self, leader_exited: bool, now: Instant) -> bool {
         match self.step {
-            Step::Looking { ask_at } if now >= ask_at => {
-                self.look = None;
-                self.ask(now);
-            }
+            // What it sees is taken when it comes.
+            Step::Looking { ask_at } if now >= ask_at => self.ask(now),
             Step::Waiting { kill_at } if now >= kill_at => self.start_killing(now),
             Step::Killing { give_up_at, .. } if now >= give_up_at => {
                 self.is_given_up = true;
@@ -162,10 +160,7 @@ impl Termination {
     pub(super) fn take(&mut self, sight: Sight, leader_exited: bool, now: Instant) -> bool {
         match self.step {
             Step::Looking { .. } => {
-                if let Sight::Described(processes) = sight {
-                    self.pids.extend(processes.iter().map(|process| process.pid));
-                    self.processes = processes.into_iter().map(diagnosis).collect();
-                }
+                self.count(sight, now);
                 self.ask(now);
                 false
             }
@@ -225,7 +220,12 @@ impl Termination {
                 self.tell(&round);
                 round.found
             }
-            Sight::Described(_) | Sight::Nothing => return,
+            Sight::Described(processes) => {
+                self.pids.extend(processes.iter().map(|process| process.pid));
+                self.processes = processes.into_iter().map(diagnosis).collect();
+                return;
+            }
+            Sight::Nothing => return,
         };
         self.empty_looks = if found.is_empty() { self.empty_looks + 1 } else { 0 };
         let known = self.pids.len();

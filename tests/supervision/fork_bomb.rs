@@ -36,12 +36,11 @@ async fn bomb_and_go_on(bomb: ExecutionRequest) {
     }
     let killed = result.killed.as_ref().unwrap();
     println!("{} processes, {}, after {} ms", killed.pids.len(), killed.mechanism, result.duration_ms);
-    assert!(killed.pids.len() > 50, "this was no bomb: {killed:?}");
     assert!(!killed.mechanism.contains("unreaped"), "{}", killed.mechanism);
-    assert_gone(&killed.pids.iter().map(|pid| pid.unsigned_abs()).collect::<Vec<_>>());
+    // Not by the pids that were told: on a machine that a bomb has brought down they may be none.
+    assert_eq!(processes_of(ours), [std::process::id()], "the host is alone again, its guardian aside");
     assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
     engine.finish().await;
-    assert_eq!(processes_of(ours), [std::process::id()], "the host is alone again, its guardian aside");
 }
 
 fn limit_of_processes() -> u64 {
