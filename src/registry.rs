@@ -27,6 +27,8 @@ pub(crate) struct Record {
     command: Box<str>,
     label: Option<Box<str>>,
     created_at: DateTime<Utc>,
+    /// The wall clock may jump, and the order of the records must not.
+    accepted: Instant,
     /// Set once it runs.
     leader: OnceLock<Weak<Leader>>,
     /// Its log, if it has one or is to have one.
@@ -54,6 +56,7 @@ impl Record {
             command: command.into(),
             label: label.map(Into::into),
             created_at,
+            accepted: Instant::now(),
             leader: OnceLock::new(),
             log_path: log_path.map(Into::into),
             files: OnceLock::new(),
@@ -256,7 +259,7 @@ impl Registry {
             filter.status.is_none_or(|status| record.status() == status)
                 && filter.label.as_deref().is_none_or(|label| record.label.as_deref() == Some(label))
         });
-        found.sort_by_key(|record| std::cmp::Reverse((record.created_at, record.id)));
+        found.sort_by_key(|record| std::cmp::Reverse((record.accepted, record.id)));
         found.truncate(filter.limit.unwrap_or(usize::MAX));
         found.iter().map(|record| record.summary()).collect()
     }
