@@ -17,13 +17,13 @@ pub fn check(data: &[u8]) {
     let (lengths, stream) = rest.split_at(rest.len().min(cap % 32));
     let pieces = cut(stream, lengths);
 
-    let secrets =
-        SECRETS.iter().enumerate().filter(|(at, _)| chosen >> at & 1 == 1).map(|(_, secret)| secret.as_bytes());
-    if let Some(secrets) = Secrets::new(secrets) {
+    let is_chosen = |at: usize| chosen >> at & 1 == 1;
+    let chosen: Vec<_> = (0..SECRETS.len()).filter(|at| is_chosen(*at)).map(|at| SECRETS[at].as_bytes()).collect();
+    if let Some(secrets) = Secrets::new(chosen.iter().copied()) {
         let masked = redact(&secrets, &[stream]);
         assert_eq!(redact(&secrets, &pieces), masked, "the pieces change what is masked");
-        let is_whole = !SECRETS.iter().any(|secret| stream.windows(secret.len()).any(|part| part == secret.as_bytes()));
-        assert!(!is_whole || masked == stream, "what is no secret is masked");
+        let is_left = chosen.iter().any(|secret| masked.windows(secret.len()).any(|part| part == *secret));
+        assert!(!is_left, "a secret is left");
     }
 
     let lines = split(max % 64, &[stream]);
@@ -31,7 +31,9 @@ pub fn check(data: &[u8]) {
 
     let keep = [Keep::Head, Keep::Tail, Keep::Both][keep % 3];
     let mut limit = Limit::new(cap, keep);
-    pieces.iter().for_each(|piece| limit.push(piece));
+    for piece in &pieces {
+        limit.push(piece);
+    }
     let kept = limit.freeze();
     assert_eq!(kept.written, stream.len() as u64);
     assert_eq!(kept.truncated, stream.len() > cap);
