@@ -9,14 +9,14 @@ import { exec } from './helpers/programs.mjs';
 
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
-/** What is captured, its copy in JavaScript, and what an engine may need besides. */
+/** Besides what is captured, which has a cap of its own. */
 const MOST_GROWTH = 32 * MIB;
 
 /** A host that runs a command with a way to listen, and prints how far its memory grew. */
 function growth(listen, command) {
   const source = `
     const { ExecutionEngine } = require(${JSON.stringify(path.resolve('index.js'))});
-    const engine = new ExecutionEngine();
+    const engine = new ExecutionEngine({ maxOutputSizeBytes: 2 ** 20 });
     let pieces = 0, length = 0;
     const count = (event) => { if (event.line !== undefined) { pieces += 1; length += event.line.length; } };
     const request = (command) => ({ command: { type: 'shell', command }, timeoutMs: 3_600_000 });
