@@ -52,8 +52,15 @@ export declare class NativeEngine {
   remove(id: unknown): void
   cleanup(): number
   stats(): object
+  metricsText(): string
+  /** The command of an execution as a person would type it, cut short. */
+  command(id: unknown): string | null
   concurrency(): object
   config(): object
+  /** Reads `EXEC_*` variables; gives the settings that they set. */
+  static configFromEnv(vars: unknown): object
+  /** Reads a file; gives the settings that it sets. */
+  static configFromFile(path: string): object
   /** Makes the object of a result; its dates are milliseconds still. */
   static resultObject(result: ExternalObject<ExecutionResult>): object
   /** What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`. */

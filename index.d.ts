@@ -144,7 +144,7 @@ export interface ExecutionConfig {
   encoding?: Encoding | null;
   /** How many commands run at once. Default: 100. */
   maxConcurrentExecutions?: number | null;
-  /** What happens at that limit: wait, or be refused with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`. */
+  /** When so many run: wait, or be refused with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`. */
   concurrencyPolicy?: 'queue' | 'reject' | null;
   /** How many may wait; one more is refused with `QUEUE_FULL`. Default: 10 000. */
   maxQueuedExecutions?: number | null;
@@ -165,6 +165,8 @@ export interface ExecutionConfig {
    * in a file that goes with the record. Default: `truncateWithWarning`.
    */
   oversizedOutputStrategy?: 'truncateWithWarning' | 'failExecution' | 'streamToFile' | null;
+  /** An older word for `oversizedOutputStrategy`: `false` is `failExecution`, unless a strategy is named. Default: true. */
+  truncateLargeOutput?: boolean | null;
   /** Which part of too much output is kept. Default: `both` ends. */
   truncateKeep?: 'head' | 'tail' | 'both' | null;
   /** An absolute path: where `streamToFile` writes. Default: a folder of this user under the temp folder. */
@@ -202,6 +204,10 @@ export interface ExecutionConfig {
   executionRetentionSecs?: number | null;
   /** Bytes of kept output in all of them. Default: 256 MiB. */
   maxRetainedOutputBytes?: number | null;
+  /** Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets. Default: true. */
+  enableAutoCleanup?: boolean | null;
+  /** The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks. Default: 60. */
+  cleanupIntervalSecs?: number | null;
 }
 
 /** Every field of a configuration with its value in force; what has no bound is `null`. */
@@ -433,6 +439,10 @@ export interface ExecutionFilter {
   status?: ExecutionStatus | null;
   /** `metadata.label`. */
   label?: string | null;
+  /** `metadata.source`. */
+  source?: string | null;
+  /** Accepted at this moment or later: a Date, an ISO 8601 string, or milliseconds since 1970. */
+  since?: Date | string | number | null;
   /** At most so many. */
   limit?: number | null;
 }
@@ -443,9 +453,45 @@ export interface ExecutionSummary {
   status: ExecutionStatus;
   /** The command as a person would type it, at most 200 characters. */
   command: string;
+  /** `metadata.label`. */
   label?: string;
+  /** `metadata.source`. */
+  source?: string;
+  /** `metadata.conversationId`. */
+  conversationId?: string;
   createdAt: Date;
   completedAt?: Date;
+  /** Absent before the end; `null` when a signal ended it or it never ran. */
+  exitCode?: number | null;
+  /** Milliseconds from spawn to the end; absent before. */
+  durationMs?: number;
+}
+
+/** How long something took, over all executions that ran; each value is off by 1 % at most. */
+export interface Percentiles {
+  /** How many were measured. With 0 the rest is 0 too. */
+  count: number;
+  mean: number;
+  p50: number;
+  p90: number;
+  p95: number;
+  p99: number;
+  max: number;
+}
+
+/** What the channels `escher:execution:start`, `:error` and `:end` of `node:diagnostics_channel` carry: one object for each execution. */
+export interface ExecutionTrace {
+  readonly executionId: string;
+  /** As a person would type it, at most 200 characters. */
+  readonly command: string;
+  /** As in the request. */
+  readonly metadata: ExecutionMetadata;
+  /** From the end on. */
+  status?: ExecutionResult['status'];
+  /** From the end on; made when first read. */
+  readonly result?: ExecutionResult;
+  /** Set before `:error`, when the engine could not do its part. */
+  error?: ErrorInfo;
 }
 
 /** Totals since the engine started. */
@@ -463,6 +509,16 @@ export interface ExecutionStats {
   lines: number;
   /** Times that a spawn had to wait because the machine had no room for another process. */
   backoffs: number;
+  /** Executions whose result lacks output because of the cap. */
+  truncated: number;
+  /** Bytes that logs should have got and did not. */
+  logLostBytes: number;
+  /** Milliseconds from having a slot to being spawned. */
+  spawnLatencyMs: Percentiles;
+  /** Milliseconds from acceptance to spawn. */
+  queueTimeMs: Percentiles;
+  /** Milliseconds from spawn to the end. */
+  durationMs: Percentiles;
 }
 
 /** How busy an engine is now. */
@@ -493,6 +549,20 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
   static initGlobal(config?: ExecutionConfig | null): ExecutionEngine;
   /** @throws {@link ExecutionError} `NOT_INITIALIZED` before `initGlobal`. */
   static global(): ExecutionEngine;
+  /**
+   * Reads `EXEC_*` variables, such as `EXEC_MAX_TIMEOUT_MS`. Gives only what they set.
+   *
+   * @param env Default: `process.env`.
+   * @throws {@link ExecutionError} `INVALID_CONFIG` with the variable as `field`.
+   */
+  static configFromEnv(env?: Readonly<Record<string, string | undefined>>): ExecutionConfig;
+  /**
+   * Reads settings from a `.toml` or `.json` file with snake_case keys, which may stand in a table `execution`. Gives only
+   * what it sets.
+   *
+   * @throws {@link ExecutionError} `INVALID_CONFIG` with the key as `field`; the message has the file and the line.
+   */
+  static configFromFile(path: string | URL): ExecutionConfig;
   /**
    * Reads a request in wire form (snake_case, as a server or a playbook sends it) and validates it strictly.
    *
@@ -552,6 +622,8 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
   cleanup(): number;
   /** Totals since the engine started. */
   getStats(): ExecutionStats;
+  /** Totals and what the engine holds now, in the text format that Prometheus reads (0.0.4). */
+  metricsText(): string;
   /** How busy the engine is now. */
   getConcurrencyMetrics(): ConcurrencyMetrics;
   /** The configuration in force, every default filled in. */

@@ -189,6 +189,19 @@ impl NativeEngine {
         convert::camel_json(&self.engine.stats())
     }
 
+    #[napi(catch_unwind)]
+    pub fn metrics_text(&self) -> String {
+        self.engine.metrics_text()
+    }
+
+    /// The command of an execution as a person would type it, cut short.
+    #[napi(catch_unwind)]
+    pub fn command(&self, id: Unknown<'_>) -> Result<Option<String>> {
+        let id = id_of(id)?;
+        // It may have ended, and left, since it was accepted.
+        Ok(self.engine.record(id).ok().map(|record| record.command().to_owned()))
+    }
+
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn concurrency(&self) -> serde_json::Value {
         convert::camel_json(&self.engine.get_concurrency_metrics())
@@ -196,7 +209,20 @@ impl NativeEngine {
 
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn config(&self) -> serde_json::Value {
-        convert::camel_json(self.engine.config())
+        convert::settings(self.engine.config())
+    }
+
+    /// Reads `EXEC_*` variables; gives the settings that they set.
+    #[napi(catch_unwind, ts_return_type = "object")]
+    pub fn config_from_env(vars: Unknown<'_>) -> Result<serde_json::Value> {
+        let vars = convert::texts(&convert::read(vars)?)?;
+        ExecutionEngine::config_from_vars(vars).map(|layer| convert::settings(&layer)).map_err(raise_as_is)
+    }
+
+    /// Reads a file; gives the settings that it sets.
+    #[napi(catch_unwind, ts_return_type = "object")]
+    pub fn config_from_file(path: String) -> Result<serde_json::Value> {
+        ExecutionEngine::config_from_file(path).map(|layer| convert::settings(&layer)).map_err(raise_as_is)
     }
 
     /// Makes the object of a result; its dates are milliseconds still.

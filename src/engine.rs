@@ -1,14 +1,14 @@
 //! The engine: composes the rooms, and is the only writer of the registry.
 
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::command::{self, EnvPolicy};
-use crate::config::{ConcurrencyPolicy, ExecutionConfig, MOST_MS};
+use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
@@ -19,18 +19,17 @@ use crate::runtime;
 use crate::scheduler::Scheduler;
 use crate::state::{Pending, Stop};
 use crate::supervise::Job;
-use crate::types::{
-    ConcurrencyMetrics, ExecutionFilter, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats,
-    ExecutionStatus, ExecutionSummary,
-};
-use crate::wire::{self, Case, ParsedRequest};
+use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus};
 
 use self::drive::{Accepted, drive};
+use self::keeper::Keeper;
 
 mod drive;
+mod global;
+mod keeper;
 mod logs;
-
-static GLOBAL: OnceLock<ExecutionEngine> = OnceLock::new();
+mod outside;
+mod queries;
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
@@ -68,6 +67,7 @@ struct Shared {
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
+    keeper: Keeper,
 }
 
 impl Shared {
@@ -101,9 +101,11 @@ impl ExecutionEngine {
     /// `INVALID_CONFIG` with the field.
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
+        let config = config.in_one_voice();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {
             registry: Registry::new(&config),
+            keeper: Keeper::new(Duration::from_secs(config.cleanup_interval_secs)),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
             secrets: Secrets::new(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
@@ -118,46 +120,6 @@ impl ExecutionEngine {
     #[must_use]
     pub fn with_event_handler(self, handler: Arc<dyn EventHandler>) -> Self {
         Self { handle: self.handle, sink: Arc::new(Pump::start(handler)) }
-    }
-
-    /// Makes the global engine: it runs one command at a time, whatever the configuration says; the others wait.
-    ///
-    /// # Errors
-    /// `ALREADY_INITIALIZED`, or `INVALID_CONFIG` with the field.
-    pub fn init_global(config: ExecutionConfig) -> Result<&'static Self> {
-        Self::set_global(config, |engine| engine)
-    }
-
-    /// [`ExecutionEngine::init_global`] with a listener.
-    ///
-    /// # Errors
-    /// `ALREADY_INITIALIZED`, or `INVALID_CONFIG` with the field.
-    pub fn init_global_with_handler(config: ExecutionConfig, handler: Arc<dyn EventHandler>) -> Result<&'static Self> {
-        Self::set_global(config, |engine| engine.with_event_handler(handler))
-    }
-
-    fn set_global(config: ExecutionConfig, finish: impl FnOnce(Self) -> Self) -> Result<&'static Self> {
-        let serial =
-            ExecutionConfig { max_concurrent_executions: 1, concurrency_policy: ConcurrencyPolicy::Queue, ..config };
-        GLOBAL.set(finish(Self::new(serial)?)).map_err(|_| ExecutionError::AlreadyInitialized)?;
-        Self::try_global()
-    }
-
-    /// The global engine.
-    ///
-    /// # Panics
-    /// Before [`ExecutionEngine::init_global`]; [`ExecutionEngine::try_global`] gives an error instead.
-    #[must_use]
-    pub fn global() -> &'static Self {
-        GLOBAL.get().expect("there is no global engine: call ExecutionEngine::init_global first")
-    }
-
-    /// The global engine.
-    ///
-    /// # Errors
-    /// `NOT_INITIALIZED` before [`ExecutionEngine::init_global`].
-    pub fn try_global() -> Result<&'static Self> {
-        GLOBAL.get().ok_or(ExecutionError::NotInitialized)
     }
 
     /// Accepts a request and runs it in the background.
@@ -175,25 +137,6 @@ impl ExecutionEngine {
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn execute_with(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Uuid> {
         self.submit(request, options, Arc::clone(&self.sink)).map(|record| record.id())
-    }
-
-    /// Reads a request in wire form: JSON text with names such as `working_dir`, unknown keys refused. An absent id is a fresh one.
-    ///
-    /// # Errors
-    /// `INVALID_REQUEST` with the field.
-    pub fn parse_request(json: &str) -> Result<ExecutionRequest> {
-        let value = wire::parse_json(json).map_err(ExecutionError::InvalidRequest)?;
-        Self::parse_wire(&value).map(|parsed| parsed.request)
-    }
-
-    pub(crate) fn parse_wire(value: &wire::Value) -> Result<ParsedRequest> {
-        let parsed = wire::request(value, Case::Snake).map_err(ExecutionError::InvalidRequest)?;
-        // Bounds that an engine's configuration sets are that engine's to check.
-        let config = ExecutionConfig { max_timeout_ms: MOST_MS, ..ExecutionConfig::default() };
-        let options = ExecutionOptions::default();
-        let policy = EnvPolicy::new(&config, &options);
-        command::check(&parsed.request, &options, &config, &policy).map_err(ExecutionError::InvalidRequest)?;
-        Ok(parsed)
     }
 
     /// Accepts a request whose events go to `sink`.
@@ -220,8 +163,7 @@ impl ExecutionEngine {
         let command = command::display(&request.command);
         let command = secrets.as_ref().map_or_else(|| command.clone(), |secrets| secrets.mask(&command).into_owned());
         let log = LogPaths::of(&request, &shared.config);
-        let label = request.metadata.label.as_deref();
-        let record = Arc::new(Record::new(request.id, &command, label, log.main(), pending.accepted_at()));
+        let record = Arc::new(Record::new(request.id, &command, &request.metadata, log.main(), pending.accepted_at()));
         shared.registry.insert(Arc::clone(&record))?;
         shared.metrics.accepted();
         if let Some(signal) = options.signal.take() {
@@ -299,111 +241,6 @@ impl ExecutionEngine {
     pub(crate) fn ask_to_stop(&self, id: Uuid, why: Stop) -> Result<()> {
         self.record(id)?.stop().set(why);
         Ok(())
-    }
-
-    /// Where an execution stands.
-    ///
-    /// # Errors
-    /// `NOT_FOUND`.
-    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
-    pub async fn get_status(&self, id: Uuid) -> Result<ExecutionStatus> {
-        self.record(id).map(|record| record.status())
-    }
-
-    /// The result of an ended execution, whatever its outcome.
-    ///
-    /// # Errors
-    /// `NOT_FOUND`, `NOT_COMPLETED`.
-    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
-    pub async fn get_result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
-        self.result(id)
-    }
-
-    pub(crate) fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
-        self.record(id)?.result().cloned().ok_or(ExecutionError::NotCompleted(id))
-    }
-
-    /// The known executions, newest first.
-    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
-    pub async fn list_executions(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
-        self.list(filter)
-    }
-
-    pub(crate) fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
-        self.shared().registry.list(filter)
-    }
-
-    /// Forgets an ended execution.
-    ///
-    /// # Errors
-    /// `NOT_FOUND`, `NOT_COMPLETED`.
-    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
-    pub async fn remove_execution(&self, id: Uuid) -> Result<()> {
-        self.remove(id)
-    }
-
-    pub(crate) fn remove(&self, id: Uuid) -> Result<()> {
-        match self.shared().registry.remove(id) {
-            Some(true) => Ok(()),
-            Some(false) => Err(ExecutionError::NotCompleted(id)),
-            None => Err(ExecutionError::NotFound(id)),
-        }
-    }
-
-    /// Forgets what retention allows, now, and says how many executions that were.
-    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
-    pub async fn cleanup(&self) -> usize {
-        self.clean_up()
-    }
-
-    pub(crate) fn clean_up(&self) -> usize {
-        self.shared().registry.cleanup()
-    }
-
-    /// Totals since the engine started.
-    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
-    pub async fn get_stats(&self) -> ExecutionStats {
-        self.stats()
-    }
-
-    pub(crate) fn stats(&self) -> ExecutionStats {
-        self.shared().metrics.snapshot()
-    }
-
-    /// How busy the engine is now.
-    #[must_use]
-    pub fn get_concurrency_metrics(&self) -> ConcurrencyMetrics {
-        let (in_use, free, waiting) = self.shared().scheduler.load();
-        ConcurrencyMetrics {
-            max_concurrent: self.shared().config.max_concurrent_executions,
-            currently_running: in_use,
-            currently_pending: waiting,
-            available_slots: free,
-        }
-    }
-
-    /// Executions that hold a slot.
-    #[must_use]
-    pub fn running_count(&self) -> usize {
-        self.get_concurrency_metrics().currently_running
-    }
-
-    /// Executions the engine knows, ended ones included.
-    #[must_use]
-    pub fn total_count(&self) -> usize {
-        self.shared().registry.len()
-    }
-
-    /// Free slots.
-    #[must_use]
-    pub fn available_permits(&self) -> usize {
-        self.get_concurrency_metrics().available_slots
-    }
-
-    /// The configuration, with every default filled in.
-    #[must_use]
-    pub fn config(&self) -> &ExecutionConfig {
-        &self.shared().config
     }
 
     /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over.

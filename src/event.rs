@@ -22,6 +22,7 @@ mod sink;
 
 /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExecutionEvent {
@@ -76,6 +77,7 @@ pub enum ExecutionEvent {
 
 /// A line without its end. A line is its pieces up to the first that is neither `partial` nor `continued`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OutputLine {
     /// Whose event it is.
     pub execution_id: Uuid,
@@ -95,6 +97,7 @@ pub struct OutputLine {
 
 /// The end of an execution.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ended {
     /// Whose event it is.
     pub execution_id: Uuid,

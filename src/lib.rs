@@ -53,15 +53,15 @@ mod binding;
 
 pub use async_trait::async_trait;
 
-pub use config::{ConcurrencyPolicy, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
+pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus,
-    ExecutionSummary, InheritEnv, Leftovers, Reason, Secret, Stdin, StdinClosed, StdinStream, StdinWriter, Stream,
-    Text,
+    ExecutionSummary, InheritEnv, Leftovers, Percentiles, Reason, Secret, Stdin, StdinClosed, StdinStream, StdinWriter,
+    Stream, Text,
 };
 
 /// For the fuzzer in `fuzz/`.
@@ -89,6 +89,8 @@ mod pages {
     struct Configuration;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
+    #[doc = include_str!("../docs/operations.md")]
+    struct Operations;
     #[doc = include_str!("../docs/output.md")]
     struct Output;
     #[doc = include_str!("../docs/supervision.md")]

@@ -1,8 +1,15 @@
 //! Totals since an engine started.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-use crate::types::{ExecutionStats, ExecutionStatus};
+use crate::types::{ExecutionResult, ExecutionStats, ExecutionStatus};
+
+pub(crate) use self::text::{Gauges, text};
+use self::times::Times;
+
+mod text;
+mod times;
 
 /// Counters that any thread may raise. They are statistics: no order between them is promised.
 #[derive(Debug, Default)]
@@ -16,6 +23,12 @@ pub(crate) struct Metrics {
     stderr_bytes: AtomicU64,
     lines: AtomicU64,
     backoffs: AtomicU64,
+    truncated: AtomicU64,
+    log_lost_bytes: AtomicU64,
+    looks: AtomicU64,
+    spawn_latency: Times,
+    queue_time: Times,
+    duration: Times,
 }
 
 impl Metrics {
@@ -28,18 +41,36 @@ impl Metrics {
         self.backoffs.fetch_add(1, Relaxed);
     }
 
+    /// A command runs, so long after it had its slot.
+    pub(crate) fn spawned(&self, after: Duration) {
+        self.spawn_latency.record(after);
+    }
+
+    /// Somebody looked for records that are too old.
+    pub(crate) fn looked(&self) {
+        self.looks.fetch_add(1, Relaxed);
+    }
+
     /// Counts an end and what the execution wrote.
-    pub(crate) fn ended(&self, status: ExecutionStatus, stdout_bytes: u64, stderr_bytes: u64, lines: u64) {
-        let outcome = match status {
+    pub(crate) fn ended(&self, result: &ExecutionResult, lines: u64) {
+        let outcome = match result.status {
             ExecutionStatus::Completed => &self.completed,
             ExecutionStatus::Cancelled => &self.cancelled,
             ExecutionStatus::Timeout => &self.timeout,
             ExecutionStatus::Failed | ExecutionStatus::Pending | ExecutionStatus::Running => &self.failed,
         };
         outcome.fetch_add(1, Relaxed);
-        self.stdout_bytes.fetch_add(stdout_bytes, Relaxed);
-        self.stderr_bytes.fetch_add(stderr_bytes, Relaxed);
+        self.stdout_bytes.fetch_add(result.stdout_bytes, Relaxed);
+        self.stderr_bytes.fetch_add(result.stderr_bytes, Relaxed);
         self.lines.fetch_add(lines, Relaxed);
+        self.log_lost_bytes.fetch_add(result.log_lost_bytes, Relaxed);
+        if result.stdout_truncated || result.stderr_truncated {
+            self.truncated.fetch_add(1, Relaxed);
+        }
+        if result.pid.is_some() {
+            self.queue_time.record(milliseconds(result.queued_ms));
+            self.duration.record(milliseconds(result.duration_ms));
+        }
     }
 
     pub(crate) fn snapshot(&self) -> ExecutionStats {
@@ -53,6 +84,15 @@ impl Metrics {
             stderr_bytes: self.stderr_bytes.load(Relaxed),
             lines: self.lines.load(Relaxed),
             backoffs: self.backoffs.load(Relaxed),
+            truncated: self.truncated.load(Relaxed),
+            log_lost_bytes: self.log_lost_bytes.load(Relaxed),
+            spawn_latency_ms: self.spawn_latency.percentiles(),
+            queue_time_ms: self.queue_time.percentiles(),
+            duration_ms: self.duration.percentiles(),
         }
     }
+}
+
+fn milliseconds(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or_default()
 }

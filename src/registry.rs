@@ -1,8 +1,10 @@
 //! The records of an engine's executions, and how long they stay.
 
-use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -15,20 +17,27 @@ use crate::latch::Latch;
 use crate::output::SpillFile;
 use crate::platform::Leader;
 use crate::state::Stop;
-use crate::types::{ExecutionFilter, ExecutionResult, ExecutionStatus, ExecutionSummary};
+use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
+
+#[cfg(test)]
+mod tests;
 
 /// The longest command in a listing, in characters.
 const LONGEST_COMMAND: usize = 200;
+/// How many records leave, or are listed, in one go: the lock is held for no longer than a fraction of a millisecond.
+const SLICE: usize = 256;
 
 /// One execution, from its acceptance to its removal.
 #[derive(Debug)]
 pub(crate) struct Record {
     id: Uuid,
+    /// Later ones have greater numbers, whatever the wall clock does.
+    number: u64,
     command: Box<str>,
     label: Option<Box<str>>,
+    source: Option<Box<str>>,
+    conversation_id: Option<Box<str>>,
     created_at: DateTime<Utc>,
-    /// The wall clock may jump, and the order of the records must not.
-    accepted: Instant,
     /// Set once it runs.
     leader: OnceLock<Weak<Leader>>,
     /// Its log, if it has one or is to have one.
@@ -46,17 +55,20 @@ impl Record {
     pub(crate) fn new(
         id: Uuid,
         command: &str,
-        label: Option<&str>,
+        metadata: &ExecutionMetadata,
         log_path: Option<&Path>,
         created_at: DateTime<Utc>,
     ) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         let command = command.char_indices().nth(LONGEST_COMMAND).map_or(command, |(end, _)| &command[..end]);
         Self {
             id,
+            number: LAST.fetch_add(1, Relaxed),
             command: command.into(),
-            label: label.map(Into::into),
+            label: metadata.label.as_deref().map(Into::into),
+            source: metadata.source.as_deref().map(Into::into),
+            conversation_id: metadata.conversation_id.as_deref().map(Into::into),
             created_at,
-            accepted: Instant::now(),
             leader: OnceLock::new(),
             log_path: log_path.map(Into::into),
             files: OnceLock::new(),
@@ -68,6 +80,12 @@ impl Record {
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The command as a person would type it, cut short.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the channels of Node.js tell it apart"))]
+    pub(crate) fn command(&self) -> &str {
+        &self.command
     }
 
     pub(crate) fn status(&self) -> ExecutionStatus {
@@ -97,6 +115,11 @@ impl Record {
         &self.stop
     }
 
+    /// What its output takes.
+    fn kept_bytes(&self) -> u64 {
+        self.result.get().map_or(0, |result| (result.stdout.raw().len() + result.stderr.raw().len()) as u64)
+    }
+
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
         let _ = self.leader.set(Arc::downgrade(leader));
     }
@@ -115,14 +138,28 @@ impl Record {
     }
 
     fn summary(&self) -> ExecutionSummary {
+        let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let result = self.result.get();
         ExecutionSummary {
             id: self.id,
             status: self.status(),
             command: self.command.to_string(),
-            label: self.label.as_deref().map(str::to_owned),
+            label: owned(&self.label),
+            source: owned(&self.source),
+            conversation_id: owned(&self.conversation_id),
             created_at: self.created_at,
-            completed_at: self.result.get().map(|result| result.completed_at),
+            completed_at: result.map(|result| result.completed_at),
+            exit_code: result.and_then(|result| result.exit_code),
+            duration_ms: result.map(|result| result.duration_ms),
         }
+    }
+
+    fn is_in(&self, filter: &ExecutionFilter) -> bool {
+        let is = |wanted: Option<&str>, has: Option<&str>| wanted.is_none_or(|wanted| has == Some(wanted));
+        filter.status.is_none_or(|status| self.status() == status)
+            && is(filter.label.as_deref(), self.label.as_deref())
+            && is(filter.source.as_deref(), self.source.as_deref())
+            && filter.since.is_none_or(|since| self.created_at >= since)
     }
 }
 
@@ -132,6 +169,7 @@ struct Retention {
     age: Duration,
     records: usize,
     bytes: u64,
+    is_automatic: bool,
 }
 
 #[derive(Debug)]
@@ -145,7 +183,9 @@ pub(crate) struct Registry {
 struct Inner {
     /// Nothing more is taken. Here, so that whatever is taken is seen by whoever closes.
     closed: bool,
-    records: HashMap<Uuid, Arc<Record>>,
+    /// By their numbers, so that a listing begins with the newest.
+    records: BTreeMap<u64, Arc<Record>>,
+    numbers: HashMap<Uuid, u64>,
     /// Ended, and their last event is on its way; they may have left `records` already.
     telling: Vec<Arc<Record>>,
     /// The ended ones, oldest first; may hold places of records that were removed by hand.
@@ -157,8 +197,9 @@ struct Inner {
 
 #[derive(Debug)]
 struct Ended {
-    /// Not the id: that may be another record's by now.
-    record: Weak<Record>,
+    /// All that is needed to let it go, so that 100 000 of them go without a look at each.
+    number: u64,
+    id: Uuid,
     at: Instant,
     bytes: u64,
 }
@@ -169,6 +210,7 @@ impl Registry {
             age: Duration::from_secs(config.execution_retention_secs),
             records: config.max_in_memory_executions,
             bytes: config.max_retained_output_bytes,
+            is_automatic: config.enable_auto_cleanup,
         };
         Self { retention, inner: Mutex::default() }
     }
@@ -179,13 +221,8 @@ impl Registry {
         if inner.closed {
             return Err(ExecutionError::EngineShutDown);
         }
-        match inner.records.entry(record.id) {
-            Entry::Occupied(_) => Err(ExecutionError::DuplicateId(record.id)),
-            Entry::Vacant(slot) => {
-                slot.insert(record);
-                Ok(())
-            }
-        }
+        let id = record.id;
+        if inner.take(record) { Ok(()) } else { Err(ExecutionError::DuplicateId(id)) }
     }
 
     /// Takes no more records.
@@ -198,21 +235,24 @@ impl Registry {
     }
 
     pub(crate) fn get(&self, id: Uuid) -> Option<Arc<Record>> {
-        self.lock().records.get(&id).cloned()
+        self.lock().get(id)
     }
 
-    /// Gives a record its result; the oldest ones leave when there are too many.
-    pub(crate) fn complete(&self, record: &Arc<Record>, result: Arc<ExecutionResult>) {
-        let bytes = (result.stdout.raw().len() + result.stderr.raw().len()) as u64;
-        if record.result.set(result).is_err() {
-            return;
-        }
-        let mut inner = self.lock();
-        inner.ended.push_back(Ended { record: Arc::downgrade(record), at: Instant::now(), bytes });
-        inner.ended_records += 1;
-        inner.ended_bytes += bytes;
-        inner.telling.push(Arc::clone(record));
-        inner.evict(self.retention);
+    /// Gives a record its result; the oldest ones leave when there are too many. `true`: more of them are to leave, which is
+    /// [`Registry::cleanup`]'s work.
+    #[must_use]
+    pub(crate) fn complete(&self, record: &Arc<Record>, result: Arc<ExecutionResult>) -> bool {
+        let leaving = {
+            let mut inner = self.lock();
+            // Under the lock: whoever removes a record that has its result finds it counted.
+            if record.result.set(result).is_err() {
+                return false;
+            }
+            inner.end(record);
+            if self.retention.is_automatic { inner.evict(&self.retention, None) } else { Vec::new() }
+        };
+        // What they kept is freed here, outside of the lock.
+        leaving.len() == SLICE
     }
 
     /// The last event of a record was handled: its waiters go on.
@@ -221,21 +261,49 @@ impl Registry {
         record.settled.set(());
     }
 
-    /// Removes what retention allows and says how many that were.
-    pub(crate) fn cleanup(&self) -> usize {
-        self.lock().evict(self.retention)
+    /// Removes what retention allows and says how many that were. The lock is given up between slices of them, and each
+    /// slice goes to `discard`.
+    pub(crate) fn cleanup(&self, mut discard: impl FnMut(Vec<Arc<Record>>)) -> usize {
+        let now = Instant::now();
+        let mut count = 0;
+        loop {
+            let leaving = self.lock().evict(&self.retention, Some(now));
+            let is_last = leaving.len() < SLICE;
+            count += leaving.len();
+            discard(leaving);
+            if is_last {
+                return count;
+            }
+        }
+    }
+
+    /// When the oldest record will be too old; `None` when there is none, or never.
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        if !self.retention.is_automatic {
+            return None;
+        }
+        self.lock().oldest_end()?.checked_add(self.retention.age)
+    }
+
+    /// How many records there are, and what the output of the ended ones takes.
+    pub(crate) fn kept(&self) -> (usize, u64) {
+        let inner = self.lock();
+        (inner.records.len(), inner.ended_bytes)
     }
 
     /// `None`: unknown. `Some(false)`: it has not ended.
     pub(crate) fn remove(&self, id: Uuid) -> Option<bool> {
         let mut inner = self.lock();
-        let record = inner.records.get(&id)?;
-        let Some(result) = record.result() else { return Some(false) };
-        let bytes = (result.stdout.raw().len() + result.stderr.raw().len()) as u64;
-        inner.records.remove(&id);
+        let record = inner.get(id)?;
+        if record.result().is_none() {
+            return Some(false);
+        }
+        inner.numbers.remove(&id);
+        inner.records.remove(&record.number);
         inner.ended_records -= 1;
-        inner.ended_bytes -= bytes;
+        inner.ended_bytes -= record.kept_bytes();
         inner.sweep();
+        drop(inner);
         Some(true)
     }
 
@@ -254,14 +322,19 @@ impl Registry {
 
     /// Newest first.
     pub(crate) fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
-        let mut found: Vec<_> = self.lock().records.values().cloned().collect();
-        found.retain(|record| {
-            filter.status.is_none_or(|status| record.status() == status)
-                && filter.label.as_deref().is_none_or(|label| record.label.as_deref() == Some(label))
-        });
-        found.sort_by_key(|record| std::cmp::Reverse((record.accepted, record.id)));
-        found.truncate(filter.limit.unwrap_or(usize::MAX));
-        found.iter().map(|record| record.summary()).collect()
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        let mut rows = Vec::new();
+        let mut below = u64::MAX;
+        while rows.len() < limit {
+            // The lock is given up between slices: a listing of very many holds nobody up.
+            let slice: Vec<_> =
+                self.lock().records.range(..below).rev().take(SLICE).map(|(_, it)| Arc::clone(it)).collect();
+            let Some(last) = slice.last() else { break };
+            below = last.number;
+            let found = slice.iter().filter(|record| record.is_in(filter));
+            rows.extend(found.take(limit - rows.len()).map(|record| record.summary()));
+        }
+        rows
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -275,34 +348,67 @@ impl Registry {
 }
 
 impl Inner {
-    fn evict(&mut self, retention: Retention) -> usize {
-        let before = self.ended_records;
-        let now = Instant::now();
-        while let Some(oldest) = self.ended.front() {
-            let too_many = self.ended_records > retention.records || self.ended_bytes > retention.bytes;
-            if !too_many && now.duration_since(oldest.at) < retention.age {
-                break;
-            }
-            let Ended { record, bytes, .. } = self.ended.pop_front().expect("there is a front");
-            if let Some(record) = self.still_there(&record) {
-                self.records.remove(&record.id);
-                self.ended_records -= 1;
-                self.ended_bytes -= bytes;
-            }
-        }
-        before - self.ended_records
+    fn get(&self, id: Uuid) -> Option<Arc<Record>> {
+        self.records.get(self.numbers.get(&id)?).cloned()
     }
 
-    fn still_there(&self, record: &Weak<Record>) -> Option<Arc<Record>> {
-        let record = record.upgrade()?;
-        self.records.get(&record.id).is_some_and(|found| Arc::ptr_eq(found, &record)).then_some(record)
+    /// `false`: the id is known already.
+    fn take(&mut self, record: Arc<Record>) -> bool {
+        let Entry::Vacant(slot) = self.numbers.entry(record.id) else { return false };
+        slot.insert(record.number);
+        self.records.insert(record.number, record);
+        true
+    }
+
+    /// A record may leave from now on.
+    fn end(&mut self, record: &Arc<Record>) {
+        let bytes = record.kept_bytes();
+        self.ended.push_back(Ended { number: record.number, id: record.id, at: Instant::now(), bytes });
+        self.ended_records += 1;
+        self.ended_bytes += bytes;
+        self.telling.push(Arc::clone(record));
+    }
+
+    /// Takes out a slice of what may leave: what is too much, and what is too old at `now` if that is asked for.
+    #[must_use]
+    fn evict(&mut self, retention: &Retention, now: Option<Instant>) -> Vec<Arc<Record>> {
+        let mut leaving = Vec::new();
+        while leaving.len() < SLICE
+            && let Some(oldest) = self.ended.front()
+        {
+            let too_many = self.ended_records > retention.records || self.ended_bytes > retention.bytes;
+            let too_old = now.is_some_and(|now| now.duration_since(oldest.at) >= retention.age);
+            if !(too_many || too_old) {
+                break;
+            }
+            let Ended { number, id, bytes, .. } = self.ended.pop_front().expect("there is a front");
+            // One that was removed by hand has left nothing but its place; its id may be another record's by now.
+            if let Some(record) = self.records.remove(&number) {
+                self.numbers.remove(&id);
+                self.ended_records -= 1;
+                self.ended_bytes -= bytes;
+                leaving.push(record);
+            }
+        }
+        leaving
+    }
+
+    /// When the oldest of those that may leave ended.
+    fn oldest_end(&mut self) -> Option<Instant> {
+        while let Some(oldest) = self.ended.front() {
+            if self.records.contains_key(&oldest.number) {
+                return Some(oldest.at);
+            }
+            self.ended.pop_front();
+        }
+        None
     }
 
     /// Forgets the places of records that were removed by hand, once they are the greater part.
     fn sweep(&mut self) {
         if self.ended.len() > 2 * self.ended_records + 64 {
             let mut ended = std::mem::take(&mut self.ended);
-            ended.retain(|place| self.still_there(&place.record).is_some());
+            ended.retain(|place| self.records.contains_key(&place.number));
             self.ended = ended;
         }
     }

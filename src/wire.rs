@@ -4,12 +4,16 @@
 
 use crate::error::Invalid;
 
-pub(crate) use self::config::config;
+pub(crate) use self::config::{camel_settings, config};
+pub(crate) use self::config_env::{config_env, texts};
+pub(crate) use self::config_file::config_file;
 pub(crate) use self::filter::filter;
 pub(crate) use self::options::options;
 pub(crate) use self::request::{ParsedRequest, id, request};
 
 mod config;
+mod config_env;
+mod config_file;
 mod fields;
 mod filter;
 mod metadata;
@@ -48,6 +52,14 @@ impl Case {
             Self::Snake => snake.to_owned(),
             Self::Camel => camel(snake),
         }
+    }
+
+    /// A message of ours: our names in it stand between backticks.
+    pub(crate) fn text(self, text: &str) -> String {
+        let parts = text.split('`').enumerate();
+        let parts: Vec<_> =
+            parts.map(|(at, part)| if at % 2 == 1 { self.name(part) } else { part.to_owned() }).collect();
+        parts.join("`")
     }
 }
 

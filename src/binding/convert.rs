@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::Result;
-use super::error::{of_napi, too_deep};
+use super::error::{of_napi, raise_as_is, too_deep};
+use crate::error::ExecutionError;
 use crate::types::{Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, Text};
-use crate::wire::{Case, ParsedRequest, Value, camel};
+use crate::wire::{self, Case, ParsedRequest, Value, camel, camel_settings};
 
 type Napi<T> = napi::Result<T>;
 
@@ -78,21 +79,30 @@ fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
     T::from_unknown(value).map_err(of_napi)
 }
 
-/// Plain data with its keys, and the words of its choices, as JavaScript writes them.
+/// Plain data with its keys as JavaScript writes them.
 pub(super) fn camel_json(data: &impl Serialize) -> Json {
-    fn rename(key: &str, json: Json) -> Json {
+    fn rename(json: Json) -> Json {
         match json {
-            Json::Array(items) => items.into_iter().map(|item| rename(key, item)).collect::<Vec<_>>().into(),
+            Json::Array(items) => items.into_iter().map(rename).collect::<Vec<_>>().into(),
             Json::Object(entries) => entries
                 .into_iter()
-                .map(|(key, value)| (camel(&key), rename(&key, value)))
+                .map(|(key, value)| (camel(&key), rename(value)))
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
-            Json::String(word) if key == "oversized_output_strategy" => camel(&word).into(),
             other => other,
         }
     }
-    rename("", serde_json::to_value(data).unwrap_or_default())
+    rename(serde_json::to_value(data).unwrap_or_default())
+}
+
+/// Settings with their keys, and the words of their choices, as JavaScript writes them.
+pub(super) fn settings(data: &impl Serialize) -> Json {
+    camel_settings(serde_json::to_value(data).unwrap_or_default())
+}
+
+/// An object of strings as pairs; what is absent is left out.
+pub(super) fn texts(value: &Value) -> Result<Vec<(String, String)>> {
+    wire::texts(value).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)
 }
 
 /// The object of a result; its dates are milliseconds still.
@@ -168,9 +178,19 @@ pub(super) fn summaries<'env>(env: &'env Env, rows: &[ExecutionSummary]) -> Napi
         if let Some(label) = &row.label {
             object.set("label", label.as_str())?;
         }
+        if let Some(source) = &row.source {
+            object.set("source", source.as_str())?;
+        }
+        if let Some(conversation) = &row.conversation_id {
+            object.set("conversationId", conversation.as_str())?;
+        }
         object.set("createdAt", milliseconds(row.created_at))?;
         if let Some(at) = row.completed_at {
             object.set("completedAt", milliseconds(at))?;
+            object.set("exitCode", nullable(env, row.exit_code)?)?;
+        }
+        if let Some(ms) = row.duration_ms {
+            object.set("durationMs", ms)?;
         }
         array.set(index, object)?;
     }

@@ -79,12 +79,9 @@ fn camel_path(path: &str) -> String {
     format!("{}{theirs}", Case::Camel.name(ours))
 }
 
-/// Our names in a message stand between backticks.
+/// Our names in a message, as JavaScript writes them.
 pub(super) fn camel_text(text: &str) -> String {
-    let parts = text.split('`').enumerate();
-    let parts: Vec<String> =
-        parts.map(|(at, part)| if at % 2 == 1 { Case::Camel.name(part) } else { part.to_owned() }).collect();
-    parts.join("`")
+    Case::Camel.text(text)
 }
 
 #[cfg(test)]

@@ -5,12 +5,29 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
-use crate::globs;
 use crate::redact;
 use crate::types::{Encoding, InheritEnv, Secret};
 
+pub(crate) use self::field::{Field, Kind};
+pub use self::layer::ConfigLayer;
+
+mod field;
+mod layer;
+#[cfg(feature = "schema")]
+mod schema;
+
+/// The smallest `max_line_bytes`: below it, splitting costs more than the lines.
+const LEAST_LINE_BYTES: u64 = 64;
+/// The largest `max_line_bytes` and cap: what one JavaScript string can hold, with room to spare.
+pub(crate) const MOST_STRING_BYTES: usize = 256 * 1024 * 1024;
+/// The longest time a timer takes, in ms: 365 days.
+pub(crate) const MOST_MS: u64 = 365 * 24 * 3_600_000;
+/// The largest whole number that JavaScript and JSON keep exactly: 2^53 − 1.
+pub(crate) const LARGEST_WHOLE: u64 = (1 << 53) - 1;
+
 /// What happens at the concurrency limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConcurrencyPolicy {
     /// Wait for a slot: higher priority first, then first come, first served.
@@ -22,6 +39,7 @@ pub enum ConcurrencyPolicy {
 
 /// What happens to output above the cap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OversizedOutputStrategy {
     /// Keep a part, with a marker that says how much is missing.
@@ -35,6 +53,7 @@ pub enum OversizedOutputStrategy {
 
 /// Which part of too much output is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TruncateKeep {
     /// The first bytes.
@@ -48,6 +67,7 @@ pub enum TruncateKeep {
 
 /// What is in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// The bytes of both streams in the order in which they came.
@@ -57,122 +77,109 @@ pub enum LogFormat {
     Jsonl,
 }
 
-/// The configuration of an engine. `..Default::default()` fills what is not named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ExecutionConfig {
-    /// Timeout of a request that names none, in ms. Default: 300 000.
-    pub default_timeout_ms: u64,
-    /// The longest timeout a request may ask for, in ms. Default: 3 600 000.
-    pub max_timeout_ms: u64,
-    /// Whether output lines become events. Default: true.
-    pub stream_output: bool,
-    /// As what JavaScript gets output. Default: text.
-    pub encoding: Encoding,
-    /// How many commands run at once. Default: 100.
-    pub max_concurrent_executions: usize,
-    /// What happens at that limit. Default: queue.
-    pub concurrency_policy: ConcurrencyPolicy,
-    /// How many may wait. Default: 10 000.
-    pub max_queued_executions: usize,
-    /// The longest wait for a slot, in ms. Default: no bound.
-    pub queue_timeout_ms: Option<u64>,
-    /// Between SIGTERM and SIGKILL, in ms. Default: 5 000.
-    pub kill_grace_ms: u64,
-    /// Ends an execution after so many ms without output. Default: never.
-    pub idle_timeout_ms: Option<u64>,
-    /// How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all.
-    pub drain_timeout_ms: u64,
-    /// The longest line in one piece, in bytes. Default: 65 536.
-    pub max_line_bytes: usize,
-    /// Bytes of output kept in memory for each stream. Default: 10 MiB.
-    pub max_output_size_bytes: usize,
-    /// What happens to more. Default: truncate with a warning.
-    pub oversized_output_strategy: OversizedOutputStrategy,
-    /// Which part is kept then. Default: both ends.
-    pub truncate_keep: TruncateKeep,
-    /// Where files of overflowing output go, for `stream_to_file`. Default: a folder of this user under the temp folder.
-    pub overflow_dir: Option<PathBuf>,
-    /// The largest such file, in bytes. Default: 1 GiB.
-    pub max_overflow_file_bytes: u64,
-    /// Bytes in all such files of this engine. Default: 4 GiB.
-    pub max_overflow_total_bytes: u64,
-    /// Such files stop growing before the disk has less than so many bytes left. Default: 512 MiB.
-    pub min_free_disk_bytes: u64,
-    /// Where each execution gets a log, named by its id. Default: no logs.
-    pub log_dir: Option<PathBuf>,
-    /// What is in logs. Default: the raw bytes.
-    pub log_format: LogFormat,
-    /// Strings that are masked in whatever leaves the engine, of at least 6 bytes. Default: none.
-    pub secrets: Vec<Secret>,
-    /// Whether the values of variables that look secret are masked too. Default: false.
-    pub mask_env_secrets: bool,
-    /// Globs of the names of such variables. Default: `*TOKEN* *SECRET* *PASSWORD* *PASSWD* *CREDENTIAL* *PRIVATE_KEY* *API_KEY*
-    /// AWS_*KEY*`.
-    pub env_secret_patterns: Vec<String>,
-    /// Whether a guardian process ends what runs when the host dies. Default: true.
-    pub guardian: bool,
-    /// Which of the host's variables a child starts with. Default: all.
-    pub inherit_env: InheritEnv,
-    /// Globs of names inherited on top. Default: none.
-    pub env_allow: Vec<String>,
-    /// Globs of names no child gets. Default: none.
-    pub env_deny: Vec<String>,
-    /// Ended executions that are remembered. Default: 1 000.
-    pub max_in_memory_executions: usize,
-    /// How long they are remembered, in seconds. Default: 3 600.
-    pub execution_retention_secs: u64,
-    /// Bytes of kept output in all of them. Default: 256 MiB.
-    pub max_retained_output_bytes: u64,
-}
-
-impl Default for ExecutionConfig {
-    fn default() -> Self {
-        Self {
-            default_timeout_ms: 300_000,
-            max_timeout_ms: 3_600_000,
-            stream_output: true,
-            encoding: Encoding::default(),
-            max_concurrent_executions: 100,
-            concurrency_policy: ConcurrencyPolicy::default(),
-            max_queued_executions: 10_000,
-            queue_timeout_ms: None,
-            kill_grace_ms: 5_000,
-            idle_timeout_ms: None,
-            drain_timeout_ms: 500,
-            max_line_bytes: 64 * 1024,
-            max_output_size_bytes: 10 * 1024 * 1024,
-            oversized_output_strategy: OversizedOutputStrategy::default(),
-            truncate_keep: TruncateKeep::default(),
-            overflow_dir: None,
-            max_overflow_file_bytes: 1024 * 1024 * 1024,
-            max_overflow_total_bytes: 4 * 1024 * 1024 * 1024,
-            min_free_disk_bytes: 512 * 1024 * 1024,
-            log_dir: None,
-            log_format: LogFormat::default(),
-            secrets: Vec::new(),
-            mask_env_secrets: false,
-            env_secret_patterns: ENV_SECRET_PATTERNS.map(str::to_owned).to_vec(),
-            guardian: true,
-            inherit_env: InheritEnv::default(),
-            env_allow: Vec::new(),
-            env_deny: Vec::new(),
-            max_in_memory_executions: 1_000,
-            execution_retention_secs: 3_600,
-            max_retained_output_bytes: 256 * 1024 * 1024,
-        }
-    }
-}
-
 const ENV_SECRET_PATTERNS: [&str; 8] =
     ["*TOKEN*", "*SECRET*", "*PASSWORD*", "*PASSWD*", "*CREDENTIAL*", "*PRIVATE_KEY*", "*API_KEY*", "AWS_*KEY*"];
 
-/// The smallest `max_line_bytes`: below it, splitting costs more than the lines.
-const LEAST_LINE_BYTES: usize = 64;
-/// The largest `max_line_bytes` and cap: what one JavaScript string can hold, with room to spare.
-pub(crate) const MOST_STRING_BYTES: usize = 256 * 1024 * 1024;
-/// The longest time a timer takes, in ms: 365 days.
-pub(crate) const MOST_MS: u64 = 365 * 24 * 3_600_000;
+/// Makes of one list: the configuration's type, its defaults, and the table that every source of settings goes by.
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr;)+) => {
+        /// The configuration of an engine. `..Default::default()` fills what is not named.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = schema::tell_bounds))]
+        pub struct ExecutionConfig {
+            $(
+                $(#[doc = $help])+
+                #[doc = concat!("\n\nDefault: `", stringify!($default), "`.")]
+                pub $name: $type,
+            )+
+        }
+
+        impl Default for ExecutionConfig {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        /// Every setting, in the order in which people read them.
+        pub(crate) const FIELDS: &[Field] =
+            &[$(Field { name: stringify!($name), kind: $kind, help: concat!($($help),+) },)+];
+    };
+}
+
+settings! {
+    /// Timeout of a request that names none, in ms. Not above `max_timeout_ms`.
+    default_timeout_ms: u64 = 300_000, Kind::ms(1);
+    /// The longest timeout that a request may ask for, in ms. More is `INVALID_REQUEST`.
+    max_timeout_ms: u64 = 3_600_000, Kind::ms(1);
+    /// Whether output lines become events.
+    stream_output: bool = true, Kind::Flag;
+    /// As what JavaScript gets output: text, or Buffers with the exact bytes.
+    encoding: Encoding = Encoding::Utf8, Kind::Choice(&["utf8", "buffer"]);
+    /// How many commands run at once.
+    max_concurrent_executions: usize = 100, Kind::Whole { least: 1, most: 100_000 };
+    /// When so many run: wait (higher priority first, then first come, first served), or be refused with
+    /// `CONCURRENCY_LIMIT_REACHED`.
+    concurrency_policy: ConcurrencyPolicy = ConcurrencyPolicy::Queue, Kind::Choice(&["queue", "reject"]);
+    /// How many may wait. One more is `QUEUE_FULL`.
+    max_queued_executions: usize = 10_000, Kind::Whole { least: 0, most: 10_000_000 };
+    /// The longest wait for a slot, in ms. Then: status `timeout`, reason `queue_timeout`.
+    queue_timeout_ms: Option<u64> = None, Kind::ms(1);
+    /// Between SIGTERM and SIGKILL, in ms. 0: SIGKILL at once.
+    kill_grace_ms: u64 = 5_000, Kind::ms(0);
+    /// Ends an execution after so many ms without output.
+    idle_timeout_ms: Option<u64> = None, Kind::ms(1);
+    /// How long an output pipe may be silent after the command has exited, in ms. At most 2 s in all.
+    drain_timeout_ms: u64 = 500, Kind::ms(0);
+    /// The longest line in one piece, in bytes. Longer ones come in several.
+    max_line_bytes: usize = 64 * 1024, Kind::Whole { least: LEAST_LINE_BYTES, most: MOST_STRING_BYTES as u64 };
+    /// Bytes of output kept in memory for each stream.
+    max_output_size_bytes: usize = 10 * 1024 * 1024, Kind::Whole { least: 0, most: MOST_STRING_BYTES as u64 };
+    /// What happens to output above `max_output_size_bytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`;
+    /// or keep a part of it and all of it in a file that goes with the record.
+    oversized_output_strategy: OversizedOutputStrategy = OversizedOutputStrategy::TruncateWithWarning,
+        Kind::Choice(&["truncate_with_warning", "fail_execution", "stream_to_file"]);
+    /// An older word for `oversized_output_strategy`: `false` is `fail_execution`, unless a strategy is named.
+    truncate_large_output: bool = true, Kind::Flag;
+    /// Which part of too much output is kept; `both` is half from either end.
+    truncate_keep: TruncateKeep = TruncateKeep::Both, Kind::Choice(&["head", "tail", "both"]);
+    /// Where `stream_to_file` writes. None: a folder of this user under the temp folder.
+    overflow_dir: Option<PathBuf> = None, Kind::Path;
+    /// The largest such file, in bytes.
+    max_overflow_file_bytes: u64 = 1024 * 1024 * 1024, Kind::ANY_WHOLE;
+    /// Bytes in all such files of this engine.
+    max_overflow_total_bytes: u64 = 4 * 1024 * 1024 * 1024, Kind::ANY_WHOLE;
+    /// Such files stop growing before the disk has less than so many bytes left.
+    min_free_disk_bytes: u64 = 512 * 1024 * 1024, Kind::ANY_WHOLE;
+    /// Where each execution gets a log, named by its id.
+    log_dir: Option<PathBuf> = None, Kind::Path;
+    /// What is in logs: the raw bytes as they came, or a JSON object for each line.
+    log_format: LogFormat = LogFormat::Raw, Kind::Choice(&["raw", "jsonl"]);
+    /// Strings that are masked in whatever leaves the engine, of at least 6 bytes.
+    secrets: Vec<Secret> = Vec::new(), Kind::Secrets;
+    /// Whether the values of variables named by `env_secret_patterns` are masked too.
+    mask_env_secrets: bool = false, Kind::Flag;
+    /// Globs of the names of variables whose values are secret.
+    env_secret_patterns: Vec<String> = ENV_SECRET_PATTERNS.map(str::to_owned).to_vec(), Kind::Globs;
+    /// Whether a guardian process ends what runs when the host dies, however it dies.
+    guardian: bool = true, Kind::Flag;
+    /// Which of the host's variables a child starts with.
+    inherit_env: InheritEnv = InheritEnv::All, Kind::Choice(&["all", "core", "none"]);
+    /// Globs of names inherited on top of `inherit_env`.
+    env_allow: Vec<String> = Vec::new(), Kind::Globs;
+    /// Globs of names that no child gets, and that no request may set.
+    env_deny: Vec<String> = Vec::new(), Kind::Globs;
+    /// Ended executions that are remembered; the oldest leave first.
+    max_in_memory_executions: usize = 1_000, Kind::Whole { least: 0, most: 100_000_000 };
+    /// How long ended executions are remembered, in seconds.
+    execution_retention_secs: u64 = 3_600, Kind::ANY_WHOLE;
+    /// Bytes of kept output in all that are remembered; the oldest leave first.
+    max_retained_output_bytes: u64 = 256 * 1024 * 1024, Kind::ANY_WHOLE;
+    /// Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets.
+    enable_auto_cleanup: bool = true, Kind::Flag;
+    /// The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks.
+    cleanup_interval_secs: u64 = 60, Kind::Whole { least: 1, most: MOST_MS / 1_000 };
+}
 
 impl ExecutionConfig {
     /// Checks every field and how they go together.
@@ -184,53 +191,43 @@ impl ExecutionConfig {
     }
 
     fn check(&self) -> Result<(), Invalid> {
-        within_ms("max_timeout_ms", self.max_timeout_ms, 1)?;
-        within_ms("default_timeout_ms", self.default_timeout_ms, 1)?;
-        if self.default_timeout_ms > self.max_timeout_ms {
-            return Err(Invalid::new(
-                "default_timeout_ms",
-                format!(
-                    "{} is above `max_timeout_ms` ({}): lower it, or raise `max_timeout_ms`",
-                    self.default_timeout_ms, self.max_timeout_ms
-                ),
-            ));
-        }
-        within("max_concurrent_executions", self.max_concurrent_executions, 1, 100_000)?;
-        within("max_queued_executions", self.max_queued_executions, 0, 10_000_000)?;
-        within("max_in_memory_executions", self.max_in_memory_executions, 0, 100_000_000)?;
-        within("max_line_bytes", self.max_line_bytes, LEAST_LINE_BYTES, MOST_STRING_BYTES)?;
-        within("max_output_size_bytes", self.max_output_size_bytes, 0, MOST_STRING_BYTES)?;
-        within_ms("kill_grace_ms", self.kill_grace_ms, 0)?;
-        within_ms("drain_timeout_ms", self.drain_timeout_ms, 0)?;
-        if let Some(ms) = self.queue_timeout_ms {
-            within_ms("queue_timeout_ms", ms, 1)?;
-        }
-        if let Some(ms) = self.idle_timeout_ms {
-            within_ms("idle_timeout_ms", ms, 1)?;
-        }
-        for (field, dir) in [("overflow_dir", &self.overflow_dir), ("log_dir", &self.log_dir)] {
-            if dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
-                let problem = "it is not an absolute path: the host's directory may change, so say the whole path";
-                return Err(Invalid::new(field, problem));
+        let values = serde_json::to_value(self).map_err(|error| Invalid::new("config", error.to_string()))?;
+        for Field { name, kind, .. } in FIELDS {
+            if !matches!(kind, Kind::Secrets) {
+                kind.check(name, &values[name])?;
             }
         }
-        redact::check("secrets", &self.secrets)?;
-        globs::check("env_secret_patterns", &self.env_secret_patterns)?;
-        globs::check("env_allow", &self.env_allow)?;
-        globs::check("env_deny", &self.env_deny)
+        timeouts_agree(self.default_timeout_ms, self.max_timeout_ms)?;
+        // They show themselves to nobody, not to the table either.
+        redact::check("secrets", &self.secrets)
+    }
+
+    /// What happens to too much output, whichever of its two words says it.
+    fn strategy(&self) -> OversizedOutputStrategy {
+        match self.oversized_output_strategy {
+            OversizedOutputStrategy::TruncateWithWarning if !self.truncate_large_output => {
+                OversizedOutputStrategy::FailExecution
+            }
+            named => named,
+        }
+    }
+
+    /// The same, with both words for what happens to too much output saying it.
+    #[must_use]
+    pub(crate) fn in_one_voice(self) -> Self {
+        let strategy = self.strategy();
+        Self {
+            oversized_output_strategy: strategy,
+            truncate_large_output: strategy != OversizedOutputStrategy::FailExecution,
+            ..self
+        }
     }
 }
 
-fn within(field: &str, value: usize, least: usize, most: usize) -> Result<(), Invalid> {
-    if (least..=most).contains(&value) {
+fn timeouts_agree(default: u64, most: u64) -> Result<(), Invalid> {
+    if default <= most {
         return Ok(());
     }
-    Err(Invalid::new(field, format!("{value} is out of range: give a whole number from {least} to {most}")))
-}
-
-fn within_ms(field: &str, value: u64, least: u64) -> Result<(), Invalid> {
-    if (least..=MOST_MS).contains(&value) {
-        return Ok(());
-    }
-    Err(Invalid::new(field, format!("{value} is out of range: give milliseconds from {least} to {MOST_MS} (365 days)")))
+    let problem = format!("{default} is above `max_timeout_ms` ({most}): lower it, or raise `max_timeout_ms`");
+    Err(Invalid::new("default_timeout_ms", problem))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::keeper::Keeper;
 use crate::contain::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent};
 use crate::output::{Channels, Output};
@@ -52,8 +53,10 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
     let Finished { result, sequence, lines, files } = finished;
     let result = Arc::new(result);
     record.keep(files);
-    shared.metrics.ended(result.status, result.stdout_bytes, result.stderr_bytes, lines);
-    shared.registry.complete(record, Arc::clone(&result));
+    shared.metrics.ended(&result, lines);
+    if shared.registry.complete(record, Arc::clone(&result)) {
+        Keeper::clean_up(shared);
+    }
     drop(permit);
     let told = contain_call(|| {
         sink.event(ExecutionEvent::ended(result, sequence));
@@ -63,6 +66,7 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
         let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.registry.settle(record);
+    shared.keeper.watch(shared);
 }
 
 /// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
@@ -89,7 +93,9 @@ async fn course(
             Ok(permit) => permit,
             Err(why) => return (supervise::never_ran(job, pending, output, why).await, None),
         };
+        let has_slot = Instant::now();
         let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output, unguarded: Option<String>| {
+            shared.metrics.spawned(has_slot.elapsed());
             shared.scheduler.grow();
             record.set_running(leader);
             sink.event(ExecutionEvent::Started {

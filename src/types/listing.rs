@@ -8,6 +8,7 @@ use super::ExecutionStatus;
 
 /// One row of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionSummary {
     /// Names the execution.
     pub id: Uuid,
@@ -17,10 +18,18 @@ pub struct ExecutionSummary {
     pub command: String,
     /// `metadata.label`.
     pub label: Option<String>,
+    /// `metadata.source`.
+    pub source: Option<String>,
+    /// `metadata.conversation_id`.
+    pub conversation_id: Option<String>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it ended.
     pub completed_at: Option<DateTime<Utc>>,
+    /// Its exit code; `None` before its end, and when a signal ended it or it never ran.
+    pub exit_code: Option<i32>,
+    /// Milliseconds from spawn to the end; `None` before.
+    pub duration_ms: Option<f64>,
 }
 
 /// Which rows a listing has.
@@ -30,12 +39,17 @@ pub struct ExecutionFilter {
     pub status: Option<ExecutionStatus>,
     /// Only those with this label.
     pub label: Option<String>,
-    /// At most so many.
+    /// Only those with this source.
+    pub source: Option<String>,
+    /// Only those accepted at that moment or later.
+    pub since: Option<DateTime<Utc>>,
+    /// At most so many, the newest.
     pub limit: Option<usize>,
 }
 
 /// Totals since the engine started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionStats {
     /// Accepted.
     pub total: u64,
@@ -55,10 +69,41 @@ pub struct ExecutionStats {
     pub lines: u64,
     /// Times that a spawn had to wait because the machine had no room for another process.
     pub backoffs: u64,
+    /// Executions whose result lacks output because of the cap.
+    pub truncated: u64,
+    /// Bytes that logs should have got and did not.
+    pub log_lost_bytes: u64,
+    /// Milliseconds from having a slot to being spawned: what the engine and the system took.
+    pub spawn_latency_ms: Percentiles,
+    /// Milliseconds from acceptance to spawn.
+    pub queue_time_ms: Percentiles,
+    /// Milliseconds from spawn to the end.
+    pub duration_ms: Percentiles,
+}
+
+/// How long something took, over all executions that ran; each value is off by 1 % at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Percentiles {
+    /// How many were measured. With 0 the rest is 0 too.
+    pub count: u64,
+    /// The average.
+    pub mean: f64,
+    /// Half of them took no longer.
+    pub p50: f64,
+    /// Nine in ten took no longer.
+    pub p90: f64,
+    /// 95 in a hundred took no longer.
+    pub p95: f64,
+    /// 99 in a hundred took no longer.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
 }
 
 /// How busy the engine is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConcurrencyMetrics {
     /// The limit.
     pub max_concurrent: usize,

@@ -9,6 +9,7 @@ use super::Stdin;
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InheritEnv {
     /// All of them.
@@ -22,6 +23,7 @@ pub enum InheritEnv {
 
 /// What becomes of the background processes that a command leaves behind when it exits by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Leftovers {
     /// They live on: a browser that a command opened is meant to.
@@ -33,6 +35,7 @@ pub enum Leftovers {
 
 /// As what JavaScript gets output. In Rust a [`Text`](super::Text) is both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// Text; bytes that are not UTF-8 are U+FFFD.
@@ -44,6 +47,7 @@ pub enum Encoding {
 
 /// A string to mask. It shows itself to nobody.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Secret(String);
 

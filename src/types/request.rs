@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 /// What to run. The tag on the wire is `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// A line for a shell, with everything a shell line may do.
@@ -57,6 +58,8 @@ pub enum Command {
 
 /// One command to execute, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = without_the_id_of_this_moment))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// Names the execution; generated when the wire form has none.
@@ -79,6 +82,14 @@ pub struct ExecutionRequest {
     /// Whatever the caller wants to find again in the result.
     #[serde(default)]
     pub metadata: ExecutionMetadata,
+}
+
+/// A schema tells the default of a field; that of the id is another one each time.
+#[cfg(feature = "schema")]
+fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
+    if let Some(id) = schema.pointer_mut("/properties/id").and_then(serde_json::Value::as_object_mut) {
+        id.remove("default");
+    }
 }
 
 impl ExecutionRequest {
@@ -105,6 +116,7 @@ impl From<Command> for ExecutionRequest {
 
 /// What the caller says about an execution; the engine carries it and reads none of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionMetadata {
     /// Who asked: a playbook, a person, a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, Reason, Text};
 
 /// What was ended by the engine, and by which means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Killed {
     /// The processes that were alive when ending them began.
     pub pids: Vec<i32>,
@@ -19,6 +20,7 @@ pub struct Killed {
 
 /// A process of an execution at the moment a time was up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessDiagnosis {
     /// Its id.
     pub pid: i32,
@@ -37,6 +39,7 @@ pub struct ProcessDiagnosis {
 
 /// What an execution was doing when its time was up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// Milliseconds since its last output, or since its start.
     pub silent_ms: f64,
@@ -46,6 +49,7 @@ pub struct Diagnosis {
 
 /// Exactly what happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
 pub struct ExecutionResult {
     /// Names the execution.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where an execution stands. The last four are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExecutionStatus {
     /// Accepted, not spawned yet.
@@ -49,6 +50,7 @@ impl std::fmt::Display for ExecutionStatus {
 
 /// Why an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The command exited by itself.
@@ -97,6 +99,7 @@ impl Reason {
 
 /// One of a child's two output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
     /// Standard output.
@@ -107,6 +110,7 @@ pub enum Stream {
 
 /// The stable name of an error, the same in both languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "docs/error-handling.md tells each code; the names are the documentation here")]
@@ -156,6 +160,7 @@ impl ErrorCode {
 
 /// What kept the engine from doing its part for one execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorInfo {
     /// Its stable name.
     pub code: ErrorCode,

@@ -1,98 +1,109 @@
-//! A configuration from data.
+//! A configuration from data, by the table of `config`.
+
+use serde_json::{Map, Value as Json};
 
 use super::fields::Fields;
-use super::options::{ENCODING, INHERIT_ENV};
-use super::{Case, Value};
-use std::path::PathBuf;
-
-use crate::config::{ConcurrencyPolicy, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
+use super::{Case, Value, camel};
+use crate::config::{ConfigLayer, ExecutionConfig, FIELDS, Field, Kind};
 use crate::error::Invalid;
-use crate::types::Secret;
-
-const FIELDS: &[&str] = &[
-    "default_timeout_ms",
-    "max_timeout_ms",
-    "stream_output",
-    "encoding",
-    "max_concurrent_executions",
-    "concurrency_policy",
-    "max_queued_executions",
-    "queue_timeout_ms",
-    "kill_grace_ms",
-    "idle_timeout_ms",
-    "drain_timeout_ms",
-    "max_line_bytes",
-    "max_output_size_bytes",
-    "oversized_output_strategy",
-    "truncate_keep",
-    "overflow_dir",
-    "max_overflow_file_bytes",
-    "max_overflow_total_bytes",
-    "min_free_disk_bytes",
-    "log_dir",
-    "log_format",
-    "secrets",
-    "mask_env_secrets",
-    "env_secret_patterns",
-    "guardian",
-    "inherit_env",
-    "env_allow",
-    "env_deny",
-    "max_in_memory_executions",
-    "execution_retention_secs",
-    "max_retained_output_bytes",
-];
 
 /// Decodes a configuration; absent fields have their defaults.
 pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Invalid> {
-    let default = ExecutionConfig::default();
+    layer(value, case)?.into_config()
+}
+
+/// Decodes the settings that are given, and checks each by itself.
+pub(super) fn layer(value: &Value, case: Case) -> Result<ConfigLayer, Invalid> {
     if value.is_absent() {
-        return Ok(default);
+        return Ok(ConfigLayer::default());
     }
-    let fields = Fields::open(value, "", "config", case, FIELDS)?;
-    let policies = [("queue", ConcurrencyPolicy::Queue), ("reject", ConcurrencyPolicy::Reject)];
-    let strategies = [
-        ("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning),
-        ("fail_execution", OversizedOutputStrategy::FailExecution),
-        ("stream_to_file", OversizedOutputStrategy::StreamToFile),
-    ];
-    let formats = [("raw", LogFormat::Raw), ("jsonl", LogFormat::Jsonl)];
-    let keeps = [("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
-    Ok(ExecutionConfig {
-        default_timeout_ms: fields.whole("default_timeout_ms")?.unwrap_or(default.default_timeout_ms),
-        max_timeout_ms: fields.whole("max_timeout_ms")?.unwrap_or(default.max_timeout_ms),
-        stream_output: fields.flag("stream_output")?.unwrap_or(default.stream_output),
-        encoding: fields.choice("encoding", ENCODING)?.unwrap_or_default(),
-        max_concurrent_executions: fields
-            .size("max_concurrent_executions")?
-            .unwrap_or(default.max_concurrent_executions),
-        concurrency_policy: fields.choice("concurrency_policy", &policies)?.unwrap_or_default(),
-        max_queued_executions: fields.size("max_queued_executions")?.unwrap_or(default.max_queued_executions),
-        queue_timeout_ms: fields.whole("queue_timeout_ms")?,
-        kill_grace_ms: fields.whole("kill_grace_ms")?.unwrap_or(default.kill_grace_ms),
-        idle_timeout_ms: fields.whole("idle_timeout_ms")?,
-        drain_timeout_ms: fields.whole("drain_timeout_ms")?.unwrap_or(default.drain_timeout_ms),
-        max_line_bytes: fields.size("max_line_bytes")?.unwrap_or(default.max_line_bytes),
-        max_output_size_bytes: fields.size("max_output_size_bytes")?.unwrap_or(default.max_output_size_bytes),
-        oversized_output_strategy: fields.choice("oversized_output_strategy", &strategies)?.unwrap_or_default(),
-        truncate_keep: fields.choice("truncate_keep", &keeps)?.unwrap_or_default(),
-        overflow_dir: fields.text("overflow_dir")?.map(PathBuf::from),
-        max_overflow_file_bytes: fields.whole("max_overflow_file_bytes")?.unwrap_or(default.max_overflow_file_bytes),
-        max_overflow_total_bytes: fields.whole("max_overflow_total_bytes")?.unwrap_or(default.max_overflow_total_bytes),
-        min_free_disk_bytes: fields.whole("min_free_disk_bytes")?.unwrap_or(default.min_free_disk_bytes),
-        log_dir: fields.text("log_dir")?.map(PathBuf::from),
-        log_format: fields.choice("log_format", &formats)?.unwrap_or_default(),
-        secrets: fields.texts("secrets")?.unwrap_or_default().into_iter().map(Secret::from).collect(),
-        mask_env_secrets: fields.flag("mask_env_secrets")?.unwrap_or_default(),
-        env_secret_patterns: fields.texts("env_secret_patterns")?.unwrap_or(default.env_secret_patterns),
-        guardian: fields.flag("guardian")?.unwrap_or(default.guardian),
-        inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.unwrap_or_default(),
-        env_allow: fields.texts("env_allow")?.unwrap_or_default(),
-        env_deny: fields.texts("env_deny")?.unwrap_or_default(),
-        max_in_memory_executions: fields.size("max_in_memory_executions")?.unwrap_or(default.max_in_memory_executions),
-        execution_retention_secs: fields.whole("execution_retention_secs")?.unwrap_or(default.execution_retention_secs),
-        max_retained_output_bytes: fields
-            .whole("max_retained_output_bytes")?
-            .unwrap_or(default.max_retained_output_bytes),
+    let names: Vec<_> = FIELDS.iter().map(|field| field.name).collect();
+    let fields = Fields::open(value, "", "config", case, &names)?;
+    let mut given = Map::new();
+    for Field { name, kind, .. } in FIELDS {
+        if let Some(json) = decode(&fields, name, *kind)? {
+            kind.check(&fields.path(name), &json)?;
+            given.insert((*name).to_owned(), json);
+        }
+    }
+    // Contradictions are found among names of ours.
+    ConfigLayer::new(given).map_err(|invalid| Invalid::new(case.name(&invalid.field), case.text(&invalid.problem)))
+}
+
+fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, Invalid> {
+    Ok(match kind {
+        Kind::Flag => fields.flag(name)?.map(Json::from),
+        Kind::Whole { .. } => fields.whole(name)?.map(Json::from),
+        Kind::Path => fields.text(name)?.map(Json::from),
+        Kind::Globs | Kind::Secrets => fields.texts(name)?.map(Json::from),
+        Kind::Choice(words) => {
+            let known: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
+            let pascal = match fields.get(name) {
+                // As serde writes an enum that nobody renamed: older files have it so.
+                Some(Value::Text(text)) if fields.case() == Case::Snake => words.iter().find(|it| pascal(it) == *text),
+                _ => None,
+            };
+            match pascal {
+                Some(word) => Some(Json::from(*word)),
+                None => fields.choice(name, &known)?.map(Json::from),
+            }
+        }
     })
+}
+
+/// `stream_to_file` → `StreamToFile`.
+fn pascal(snake: &str) -> String {
+    camel(&format!("_{snake}"))
+}
+
+/// Settings as JavaScript writes them.
+pub(crate) fn camel_settings(settings: Json) -> Json {
+    let Json::Object(entries) = settings else { return settings };
+    let is_choice = |name: &str| FIELDS.iter().any(|it| it.name == name && matches!(it.kind, Kind::Choice(_)));
+    let rename = |(name, value): (String, Json)| match value {
+        Json::String(word) if is_choice(&name) => (camel(&name), camel(&word).into()),
+        other => (camel(&name), other),
+    };
+    entries.into_iter().map(rename).collect::<Map<_, _>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::parse_json;
+
+    /// Each word of the table is one of the type's, and the type has no others.
+    #[test]
+    fn the_words_of_the_table_are_those_of_the_types() {
+        for Field { name, kind, .. } in FIELDS {
+            let Kind::Choice(words) = kind else { continue };
+            for word in *words {
+                for written in [(*word).to_owned(), pascal(word)] {
+                    let json = format!("{{\"{name}\": \"{written}\"}}");
+                    let config = layer(&parse_json(&json).unwrap(), Case::Snake).unwrap().into_config().unwrap();
+                    assert_eq!(serde_json::to_value(&config).unwrap()[name], *word, "{json}");
+                }
+            }
+            let unknown = serde_json::json!({ *name: "no such word" });
+            let told = serde_json::from_value::<ExecutionConfig>(unknown).unwrap_err().to_string();
+            assert_eq!(told.matches('`').count() / 2 - 1, words.len(), "{name}: {told}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_every_field_and_a_bound_for_every_number() {
+        let defaults = serde_json::to_value(ExecutionConfig::default()).unwrap();
+        assert_eq!(defaults.as_object().unwrap().len(), FIELDS.len());
+        for Field { name, kind, .. } in FIELDS {
+            let default = &defaults[name];
+            let fits = match kind {
+                Kind::Flag => default.is_boolean(),
+                Kind::Whole { .. } => default.is_u64() || default.is_null(),
+                Kind::Choice(_) => default.is_string(),
+                Kind::Globs | Kind::Secrets => default.is_array(),
+                Kind::Path => default.is_null() || default.is_string(),
+            };
+            assert!(fits, "{name} is {kind:?} and its default is {default}");
+        }
+    }
 }

@@ -7,8 +7,8 @@ type Result<T> = std::result::Result<T, Invalid>;
 
 /// A name is offered as what was meant when so much of it, at most, is different: one letter in so many.
 const LETTERS_FOR_EACH_SLIP: usize = 3;
-/// The largest whole number that JavaScript and JSON keep exactly: 2^53 − 1.
-const LARGEST: f64 = 9_007_199_254_740_991.0;
+#[expect(clippy::cast_precision_loss, reason = "it is the largest that has none")]
+const LARGEST: f64 = crate::config::LARGEST_WHOLE as f64;
 
 /// An object whose keys are all known.
 pub(super) struct Fields<'a> {
@@ -55,13 +55,7 @@ impl<'a> Fields<'a> {
 
     /// The path of a key of this object, as the sender wrote it.
     pub(super) fn at(&self, key: &str) -> String {
-        let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        match (self.path.is_empty(), plain) {
-            (true, true) => key.to_owned(),
-            (true, false) => format!("[{key:?}]"),
-            (false, true) => format!("{}.{key}", self.path),
-            (false, false) => format!("{}[{key:?}]", self.path),
-        }
+        join(&self.path, key)
     }
 
     /// The path of one of our names.
@@ -166,8 +160,19 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The path of a key below another one.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match (path.is_empty(), plain) {
+        (true, true) => key.to_owned(),
+        (true, false) => format!("[{key:?}]"),
+        (false, true) => format!("{path}.{key}"),
+        (false, false) => format!("{path}[{key:?}]"),
+    }
+}
+
 /// The known name that was probably meant.
-fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+pub(super) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
     let key = key.to_lowercase();
     let candidates = known.iter().filter_map(|name| {
         let lower = name.to_lowercase();

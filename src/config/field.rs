@@ -1,0 +1,92 @@
+//! What a setting may be: the bounds that every source of settings is checked against.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::MOST_MS;
+use crate::error::Invalid;
+use crate::types::Secret;
+
+/// One setting of the table.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// As in Rust and in files.
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// What it is for.
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only the schema tells it"))]
+    pub(crate) help: &'static str,
+}
+
+/// The values that a setting takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Flag,
+    /// A whole number.
+    Whole {
+        least: u64,
+        most: u64,
+    },
+    /// One of a few words, as files write them.
+    Choice(&'static [&'static str]),
+    /// Globs of names.
+    Globs,
+    /// Strings to mask.
+    Secrets,
+    /// A file or a folder, by its whole path.
+    Path,
+}
+
+impl Kind {
+    /// Milliseconds, up to the longest time that a timer takes.
+    pub(crate) const fn ms(least: u64) -> Self {
+        Self::Whole { least, most: MOST_MS }
+    }
+
+    /// A whole number from 0 to the largest that JavaScript and JSON keep exactly.
+    pub(crate) const ANY_WHOLE: Self = Self::Whole { least: 0, most: super::LARGEST_WHOLE };
+
+    /// Checks the bounds of a value whose type is right already.
+    pub(crate) fn check(self, field: &str, value: &Json) -> Result<(), Invalid> {
+        match self {
+            Self::Whole { least, most } => {
+                let Some(number) = value.as_u64() else { return Ok(()) };
+                if (least..=most).contains(&number) {
+                    return Ok(());
+                }
+                let give = match most {
+                    MOST_MS => format!("give milliseconds from {least} to {most} (365 days)"),
+                    super::LARGEST_WHOLE => format!("give a whole number from {least} to 2^53 - 1"),
+                    _ => format!("give a whole number from {least} to {most}"),
+                };
+                Err(Invalid::new(field, format!("{number} is out of range: {give}")))
+            }
+            Self::Globs => {
+                let items = value.as_array().into_iter().flatten().filter_map(Json::as_str);
+                crate::globs::check(field, &items.map(str::to_owned).collect::<Vec<_>>())
+            }
+            Self::Secrets => {
+                let items = value.as_array().into_iter().flatten().filter_map(Json::as_str);
+                crate::redact::check(field, &items.map(Secret::from).collect::<Vec<_>>())
+            }
+            Self::Path if value.as_str().is_some_and(|path| !Path::new(path).is_absolute() || path.contains('\0')) => {
+                let problem = "it is not an absolute path: the host's directory may change, so say the whole path";
+                Err(Invalid::new(field, problem))
+            }
+            Self::Flag | Self::Choice(_) | Self::Path => Ok(()),
+        }
+    }
+}
+
+impl Field {
+    /// The variable of the environment that sets it.
+    pub(crate) fn variable(&self) -> String {
+        format!("EXEC_{}", self.name.to_uppercase())
+    }
+
+    /// A shorter name of that variable, which came first.
+    pub(crate) fn other_variable(&self) -> Option<&'static str> {
+        (self.name == "max_concurrent_executions").then_some("EXEC_MAX_CONCURRENT")
+    }
+}

@@ -1,0 +1,91 @@
+//! Who lets records that are too old go, and wakes for nothing else.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+
+use super::Shared;
+use crate::runtime;
+
+/// At most one task, which sleeps until the oldest record is too old. With no record that ever will be, there is none.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    /// Between two looks.
+    interval: Duration,
+    is_there: AtomicBool,
+    task: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    handle: Option<AbortHandle>,
+    last_look: Option<Instant>,
+}
+
+impl Keeper {
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, is_there: AtomicBool::new(false), task: Mutex::default() }
+    }
+
+    /// There is a record that will be too old some day.
+    pub(super) fn watch(&self, shared: &Arc<Shared>) {
+        // What ends later is too old later: whoever watches already wakes in time.
+        if self.is_there.load(SeqCst) {
+            return;
+        }
+        let Some(expiry) = shared.registry.next_expiry() else { return };
+        if self.is_there.swap(true, SeqCst) {
+            return;
+        }
+        let mut inner = self.lock();
+        let due = self.not_too_often(expiry, inner.last_look);
+        inner.handle = Some(runtime::spawn(keep(Arc::downgrade(shared), due)).abort_handle());
+    }
+
+    /// Lets go of what retention allows, in the background.
+    pub(super) fn clean_up(shared: &Arc<Shared>) {
+        let shared = Arc::clone(shared);
+        runtime::start_blocking(move || shared.registry.cleanup(drop));
+    }
+
+    fn not_too_often(&self, due: Instant, last: Option<Instant>) -> Instant {
+        last.map_or(due, |last| due.max(last + self.interval))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(handle) = self.lock().handle.take() {
+            handle.abort();
+        }
+    }
+}
+
+async fn keep(engine: Weak<Shared>, mut due: Instant) {
+    loop {
+        tokio::time::sleep_until(due.into()).await;
+        let Some(shared) = engine.upgrade() else { return };
+        shared.metrics.looked();
+        let looked = Instant::now();
+        let working = Arc::clone(&shared);
+        // Records may hold much: freeing them is nothing for a thread that serves requests.
+        let _ = runtime::blocking(move || working.registry.cleanup(drop)).await;
+        let keeper = &shared.keeper;
+        keeper.lock().last_look = Some(looked);
+        if let Some(expiry) = shared.registry.next_expiry() {
+            due = keeper.not_too_often(expiry, Some(looked));
+            continue;
+        }
+        keeper.is_there.store(false, SeqCst);
+        // One that ended since saw somebody watching.
+        keeper.watch(&shared);
+        return;
+    }
+}

@@ -1,0 +1,142 @@
+//! What an engine knows: records, totals, how busy it is.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::ExecutionEngine;
+use crate::config::ExecutionConfig;
+use crate::error::{ExecutionError, Result};
+use crate::metrics::{self, Gauges};
+use crate::runtime;
+use crate::types::{
+    ConcurrencyMetrics, ExecutionFilter, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary,
+};
+
+impl ExecutionEngine {
+    /// Where an execution stands.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn get_status(&self, id: Uuid) -> Result<ExecutionStatus> {
+        self.record(id).map(|record| record.status())
+    }
+
+    /// The result of an ended execution, whatever its outcome.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `NOT_COMPLETED`.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn get_result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
+        self.result(id)
+    }
+
+    pub(crate) fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
+        self.record(id)?.result().cloned().ok_or(ExecutionError::NotCompleted(id))
+    }
+
+    /// The known executions, newest first.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn list_executions(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
+        self.list(filter)
+    }
+
+    pub(crate) fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
+        self.shared().registry.list(filter)
+    }
+
+    /// Forgets an ended execution.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `NOT_COMPLETED`.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn remove_execution(&self, id: Uuid) -> Result<()> {
+        self.remove(id)
+    }
+
+    pub(crate) fn remove(&self, id: Uuid) -> Result<()> {
+        match self.shared().registry.remove(id) {
+            Some(true) => Ok(()),
+            Some(false) => Err(ExecutionError::NotCompleted(id)),
+            None => Err(ExecutionError::NotFound(id)),
+        }
+    }
+
+    /// Forgets what retention allows, now, and says how many executions that were.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn cleanup(&self) -> usize {
+        self.clean_up()
+    }
+
+    pub(crate) fn clean_up(&self) -> usize {
+        let mut all = Vec::new();
+        let count = self.shared().registry.cleanup(|leaving| all.push(leaving));
+        // What they kept is freed elsewhere: this thread may be the one that serves requests.
+        if count > 0 {
+            runtime::start_blocking(move || drop(all));
+        }
+        count
+    }
+
+    /// Totals since the engine started.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn get_stats(&self) -> ExecutionStats {
+        self.stats()
+    }
+
+    pub(crate) fn stats(&self) -> ExecutionStats {
+        self.shared().metrics.snapshot()
+    }
+
+    /// Totals and what the engine holds now, as Prometheus reads it (text exposition format 0.0.4).
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let busy = self.get_concurrency_metrics();
+        let (records, output_bytes) = self.shared().registry.kept();
+        let gauges = Gauges {
+            slots: busy.max_concurrent,
+            running: busy.currently_running,
+            queued: busy.currently_pending,
+            records,
+            output_bytes,
+        };
+        metrics::text(&self.shared().metrics, gauges)
+    }
+
+    /// How busy the engine is now.
+    #[must_use]
+    pub fn get_concurrency_metrics(&self) -> ConcurrencyMetrics {
+        let (in_use, free, waiting) = self.shared().scheduler.load();
+        ConcurrencyMetrics {
+            max_concurrent: self.shared().config.max_concurrent_executions,
+            currently_running: in_use,
+            currently_pending: waiting,
+            available_slots: free,
+        }
+    }
+
+    /// Executions that hold a slot.
+    #[must_use]
+    pub fn running_count(&self) -> usize {
+        self.get_concurrency_metrics().currently_running
+    }
+
+    /// Executions the engine knows, ended ones included.
+    #[must_use]
+    pub fn total_count(&self) -> usize {
+        self.shared().registry.len()
+    }
+
+    /// Free slots.
+    #[must_use]
+    pub fn available_permits(&self) -> usize {
+        self.get_concurrency_metrics().available_slots
+    }
+
+    /// The configuration, with every default filled in.
+    #[must_use]
+    pub fn config(&self) -> &ExecutionConfig {
+        &self.shared().config
+    }
+}

@@ -1,0 +1,105 @@
+//! How records leave.
+
+use super::*;
+use crate::types::Text;
+
+fn registry(config: &ExecutionConfig) -> Registry {
+    Registry::new(config)
+}
+
+fn ended(registry: &Registry, stdout: &str) -> Arc<Record> {
+    let record = Arc::new(Record::new(Uuid::new_v4(), "true", &ExecutionMetadata::default(), None, Utc::now()));
+    registry.insert(Arc::clone(&record)).unwrap();
+    let result = ExecutionResult {
+        id: record.id,
+        status: ExecutionStatus::Completed,
+        success: true,
+        exit_code: Some(0),
+        signal: None,
+        stdout: Text::from(stdout.as_bytes().to_vec()),
+        stderr: Text::default(),
+        duration_ms: 1.0,
+        queued_ms: 0.0,
+        started_at: record.created_at,
+        completed_at: record.created_at,
+        pid: Some(1),
+        attempt: 1,
+        error: None,
+        reason: None,
+        stdout_bytes: 0,
+        stderr_bytes: 0,
+        stdout_truncated: false,
+        stderr_truncated: false,
+        stdout_overflow_file: None,
+        stderr_overflow_file: None,
+        overflow_lost_bytes: 0,
+        log_path: None,
+        log_lost_bytes: 0,
+        leaked: false,
+        killed: None,
+        diagnosis: None,
+        cpu_user_ms: 0.0,
+        cpu_system_ms: 0.0,
+        metadata: ExecutionMetadata::default(),
+    };
+    let _ = registry.complete(&record, Arc::new(result));
+    registry.settle(&record);
+    record
+}
+
+/// However many go, the lock is given up between slices of them.
+#[test]
+fn records_leave_in_slices() {
+    let config = ExecutionConfig {
+        enable_auto_cleanup: false,
+        execution_retention_secs: 0,
+        max_in_memory_executions: 1_000_000,
+        ..ExecutionConfig::default()
+    };
+    let registry = registry(&config);
+    for _ in 0..10 * SLICE + 7 {
+        ended(&registry, "");
+    }
+    let mut slices = Vec::new();
+    let count = registry.cleanup(|leaving| {
+        // It can be had: nobody holds it here.
+        assert!(registry.inner.try_lock().is_ok());
+        slices.push(leaving.len());
+    });
+    assert_eq!((count, registry.len(), registry.kept()), (10 * SLICE + 7, 0, (0, 0)));
+    assert!(slices.len() == 11 && slices.iter().all(|slice| *slice <= SLICE), "{slices:?}");
+    assert!(registry.lock().ended.is_empty() && registry.lock().telling.is_empty());
+}
+
+/// A large output may push out very many small ones: an end removes a slice and says that there are more.
+#[test]
+fn an_end_removes_a_slice_at_most() {
+    let registry = registry(&ExecutionConfig {
+        max_retained_output_bytes: 2_000,
+        max_in_memory_executions: 1_000_000,
+        ..ExecutionConfig::default()
+    });
+    for _ in 0..2_000 {
+        ended(&registry, "x");
+    }
+    assert_eq!(registry.len(), 2_000);
+    ended(&registry, &"x".repeat(1_900));
+    assert_eq!(registry.len(), 2_001 - SLICE);
+    assert_eq!(registry.cleanup(drop), 1_900 - SLICE);
+    assert_eq!(registry.kept(), (101, 2_000));
+}
+
+#[test]
+fn what_was_removed_by_hand_is_counted_once() {
+    let registry = registry(&ExecutionConfig { max_in_memory_executions: 100, ..ExecutionConfig::default() });
+    let records: Vec<_> = (0..100).map(|_| ended(&registry, "xy")).collect();
+    for record in &records[..99] {
+        assert_eq!(registry.remove(record.id), Some(true));
+        assert_eq!(registry.remove(record.id), None);
+    }
+    assert_eq!(registry.kept(), (1, 2));
+    assert!(registry.lock().ended.len() <= 2 + 64, "their places are forgotten too");
+    assert!(registry.next_expiry().is_some());
+    registry.remove(records[99].id);
+    assert_eq!((registry.next_expiry(), registry.cleanup(drop)), (None, 0));
+}

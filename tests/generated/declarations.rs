@@ -1,0 +1,143 @@
+//! `index.d.ts` is written by hand, and says what the types are.
+
+use std::collections::BTreeSet;
+
+use execution_engine::{
+    ConcurrencyMetrics, ErrorCode, ExecutionConfig, ExecutionEvent, ExecutionRequest, ExecutionStats, ExecutionStatus,
+    ExecutionSummary, InheritEnv, Reason,
+};
+use serde_json::Value;
+
+use super::schemas::{given, taken};
+use super::settings::words;
+use super::{camel, read};
+
+/// The text between the braces of an interface, or after the `=` of a type.
+fn declared(name: &str) -> String {
+    let text = read("index.d.ts");
+    let head = |keyword: &str, after: char| format!("\n{keyword} {name}{after}");
+    let heads = [
+        head("export interface", ' '),
+        head("export interface", '<'),
+        head("interface", ' '),
+        head("export type", ' '),
+    ];
+    let start = heads.iter().find_map(|head| text.find(head).map(|at| at + 1)).unwrap_or_else(|| panic!("no {name}"));
+    let end = if text[start..].starts_with("export type") { ";" } else { "\n}" };
+    let length = text[start..].find(end).unwrap();
+    text[start..start + length].to_owned()
+}
+
+/// The members of an interface, with what is said of each.
+fn members(name: &str) -> Vec<(String, String)> {
+    let body = declared(name);
+    let lines = body.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let members = lines.filter_map(|line| line.trim().trim_end_matches([';', '{']).split_once(':'));
+    let named = members.map(|(name, kind)| {
+        (name.trim_start_matches("readonly ").trim_end_matches('?').to_owned(), kind.trim().to_owned())
+    });
+    named.filter(|(name, _)| name.chars().all(char::is_alphanumeric)).collect()
+}
+
+pub(crate) fn names_in_order(interface: &str) -> Vec<String> {
+    members(interface).into_iter().map(|(name, _)| name).collect()
+}
+
+fn names(interface: &str) -> BTreeSet<String> {
+    members(interface).into_iter().map(|(name, _)| name).collect()
+}
+
+fn union(name: &str) -> BTreeSet<String> {
+    declared(name).split('\'').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn properties(schema: &Value) -> BTreeSet<String> {
+    schema["properties"].as_object().into_iter().flatten().map(|(name, _)| camel(name)).collect()
+}
+
+fn schema_of(schema: &schemars::Schema) -> Value {
+    serde_json::to_value(schema).unwrap()
+}
+
+#[test]
+fn settings_have_the_same_names_and_types() {
+    let schema = schema_of(&taken::<ExecutionConfig>());
+    let declared = members("ExecutionConfig");
+    let wanted: Vec<_> = schema["properties"].as_object().unwrap().iter().collect();
+    for (name, property) in &wanted {
+        let reference = property["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let kind = match (reference, &property["type"]) {
+            (Some(named @ ("InheritEnv" | "Encoding")), _) => named.to_owned(),
+            (Some(choice), _) => {
+                let quoted =
+                    words(&schema["$defs"][choice]).iter().map(|word| format!("'{}'", camel(word))).collect::<Vec<_>>();
+                quoted.join(" | ")
+            }
+            (None, Value::Array(types)) => types[0].as_str().unwrap().replace("integer", "number"),
+            (None, Value::String(kind)) => kind.replace("integer", "number").replace("array", "readonly string[]"),
+            _ => panic!("{name}: {property}"),
+        };
+        let found = declared.iter().find(|(declared, _)| *declared == camel(name));
+        assert_eq!(found.map(|(_, kind)| kind.as_str()), Some(format!("{kind} | null").as_str()), "{name}");
+    }
+    assert_eq!(declared.len(), wanted.len(), "{declared:?}");
+}
+
+#[test]
+fn requests_and_commands_have_the_same_fields() {
+    let schema = schema_of(&taken::<ExecutionRequest>());
+    assert_eq!(names("ExecutionRequest"), properties(&schema));
+    assert_eq!(names("ExecutionMetadata"), properties(&schema["$defs"]["ExecutionMetadata"]));
+    let commands = schema["$defs"]["Command"]["oneOf"].as_array().unwrap();
+    let interfaces = ["ShellCommand", "ExecCommand", "ScriptCommand", "AwsCliCommand"];
+    assert_eq!(commands.len(), interfaces.len());
+    for (command, interface) in commands.iter().zip(interfaces) {
+        assert_eq!(names(interface), properties(command), "{interface}");
+    }
+}
+
+#[test]
+fn results_and_events_have_the_same_fields() {
+    let schema = schema_of(&given::<ExecutionEvent>());
+    let definitions = &schema["$defs"];
+    for (interface, type_name) in
+        [("ExecutionResult", "ExecutionResult"), ("ErrorInfo", "ErrorInfo"), ("Diagnosis", "Diagnosis")]
+    {
+        assert_eq!(names(interface), properties(&definitions[type_name]), "{interface}");
+    }
+    let base = names("EventBase");
+    for event in schema["oneOf"].as_array().unwrap() {
+        let kind = event["properties"]["type"]["const"].as_str().unwrap();
+        let interface = match kind {
+            "stdout" | "stderr" => "OutputEvent".to_owned(),
+            "completed" | "failed" | "cancelled" | "timeout" => "EndEvent".to_owned(),
+            other => {
+                let name = camel(&format!("_{other}"));
+                format!("{name}Event")
+            }
+        };
+        let shared = event["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let mut wanted = properties(event);
+        wanted.extend(shared.map(|name| properties(&definitions[name])).unwrap_or_default());
+        let found: BTreeSet<_> = base.union(&names(&interface)).cloned().collect();
+        assert_eq!(found, wanted, "{kind}");
+    }
+}
+
+#[test]
+fn listings_and_totals_have_the_same_fields() {
+    assert_eq!(names("ExecutionSummary"), properties(&schema_of(&given::<ExecutionSummary>())));
+    let stats = schema_of(&given::<ExecutionStats>());
+    assert_eq!(names("ExecutionStats"), properties(&stats));
+    assert_eq!(names("Percentiles"), properties(&stats["$defs"]["Percentiles"]));
+    assert_eq!(names("ConcurrencyMetrics"), properties(&schema_of(&given::<ConcurrencyMetrics>())));
+}
+
+#[test]
+fn the_words_are_the_same() {
+    let of = |schema: schemars::Schema| words(&schema_of(&schema)).into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(union("ExecutionStatus"), of(given::<ExecutionStatus>()));
+    assert_eq!(union("Reason"), of(given::<Reason>()));
+    assert_eq!(union("InheritEnv"), of(given::<InheritEnv>()));
+    assert_eq!(union("ErrorCode"), of(given::<ErrorCode>()));
+}
