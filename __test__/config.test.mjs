@@ -21,6 +21,7 @@ const DEFAULTS = {
   maxLineBytes: 65_536,
   maxOutputSizeBytes: 10 * 1024 * 1024,
   oversizedOutputStrategy: 'truncateWithWarning',
+  truncateLargeOutput: true,
   truncateKeep: 'both',
   encoding: 'utf8',
   overflowDir: null,
@@ -39,6 +40,8 @@ const DEFAULTS = {
   maxInMemoryExecutions: 1_000,
   executionRetentionSecs: 3_600,
   maxRetainedOutputBytes: 256 * 1024 * 1024,
+  enableAutoCleanup: true,
+  cleanupIntervalSecs: 60,
 };
 const CODE = 'INVALID_CONFIG';
 
@@ -59,10 +62,11 @@ test('every field is taken', (t) => {
   const own = {
     defaultTimeoutMs: 1, maxTimeoutMs: 2, streamOutput: false, maxConcurrentExecutions: 3, concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
-    maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
+    maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateLargeOutput: true, truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
     maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', secrets: ['a secret'],
     maskEnvSecrets: true, envSecretPatterns: ['MY_*'], guardian: false, inheritEnv: 'core',
     envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0,
+    enableAutoCleanup: false, cleanupIntervalSecs: 1,
   };
   assert.deepEqual(Object.keys(own).sort(), Object.keys(DEFAULTS).sort());
   assert.deepEqual({ ...newEngine(t, own).config }, own);
@@ -91,12 +95,12 @@ test('it can be given to the next engine', (t) => {
 });
 
 const make = (config) => () => new ExecutionEngine(config);
-const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes'];
-const NOT_ZERO = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'queueTimeoutMs', 'idleTimeoutMs', 'maxLineBytes'];
+const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'cleanupIntervalSecs'];
+const NOT_ZERO = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'queueTimeoutMs', 'idleTimeoutMs', 'maxLineBytes', 'cleanupIntervalSecs'];
 const TOO_LARGE = {
   defaultTimeoutMs: 3_600_001, maxTimeoutMs: 31_536_000_001, maxConcurrentExecutions: 100_001, maxQueuedExecutions: 10_000_001,
   queueTimeoutMs: 31_536_000_001, killGraceMs: 31_536_000_001, idleTimeoutMs: 31_536_000_001, drainTimeoutMs: 31_536_000_001,
-  maxLineBytes: 2 ** 31, maxOutputSizeBytes: 2 ** 31, maxInMemoryExecutions: 2 ** 31,
+  maxLineBytes: 2 ** 31, maxOutputSizeBytes: 2 ** 31, maxInMemoryExecutions: 2 ** 31, cleanupIntervalSecs: 31_536_001,
 };
 for (const field of WHOLE) {
   test(field, async (t) => {
@@ -118,7 +122,7 @@ for (const [field, more] of Object.entries(CHOICES)) {
   });
 }
 
-for (const field of ['streamOutput', 'guardian', 'maskEnvSecrets']) {
+for (const field of ['streamOutput', 'guardian', 'maskEnvSecrets', 'truncateLargeOutput', 'enableAutoCleanup']) {
   test(field, async (t) => {
     for (const value of notFlag) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
   });
@@ -132,12 +136,20 @@ for (const field of ['envAllow', 'envDeny', 'envSecretPatterns']) {
   });
 }
 
+test('two words for what happens to too much output', () => {
+  const error = failureNow(make({ truncateLargeOutput: false, oversizedOutputStrategy: 'truncateWithWarning' }), CODE);
+  assert.equal(error.field, 'truncateLargeOutput');
+  assert.match(error.message, /contradicts `oversizedOutputStrategy`/);
+  assert.equal(new ExecutionEngine({ truncateLargeOutput: false }).config.oversizedOutputStrategy, 'failExecution');
+  assert.equal(new ExecutionEngine({ oversizedOutputStrategy: 'failExecution' }).config.truncateLargeOutput, false);
+});
+
 test('the configuration itself', async (t) => {
   for (const value of notObject) await t.test(nameOf(value), () => refusal(make(value), CODE, 'config', value));
 });
 
 test('an unknown field is refused, with the nearest known name', async (t) => {
-  const cases = [['maxConcurrentExecution', 'maxConcurrentExecutions'], ['max_timeout_ms', 'maxTimeoutMs'], ['killGrace', undefined], ['logDir', undefined], ['enableAutoCleanup', undefined], ['overflowDir', undefined], ['secrets', undefined]];
+  const cases = [['maxConcurrentExecution', 'maxConcurrentExecutions'], ['max_timeout_ms', 'maxTimeoutMs'], ['killGrace', undefined], ['enable_auto_cleanup', 'enableAutoCleanup'], ['overflowDir', undefined], ['secrets', undefined]];
   for (const [field, meant] of cases) {
     await t.test(field, () => {
       const error = failureNow(make({ [field]: 1 }), CODE);

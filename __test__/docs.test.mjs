@@ -23,6 +23,10 @@ const COMMANDS = new Map([
   ['node --test __test__/run.test.mjs', 'npm test: its step js'],
   ['cargo test --test engine timeouts', 'npm test: its step rust'],
   ['node examples/node-caller.ts', '.ci/run, and this file'],
+  ['node examples/execution-manager.mjs', '__test__/examples.test.mjs'],
+  ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
+  ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
+  ['npm run test:stress', 'people: it takes an hour'],
 ]);
 /** Those that this file runs, as Node.js arguments. */
 const RUN_HERE = ['examples/node-caller.ts', 'scripts/test.mjs --list'];
@@ -113,7 +117,7 @@ describe('nothing is left out', () => {
     });
   }
 
-  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'ConcurrencyMetrics', 'ExecutionError'];
+  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'Percentiles', 'ConcurrencyMetrics', 'ExecutionTrace', 'ExecutionError'];
   for (const name of described) {
     test(`fields of ${name}, and none that are not there`, () => {
       const rows = table(page('docs/types.md'), `## ${name}`);
@@ -187,7 +191,7 @@ function value(cell) {
 
 /** Calls back with values that a range holds, and with their neighbours outside. */
 function eachOfRange(range, inside, outside) {
-  const bounds = bare(range).split(' to ');
+  const bounds = range.includes('`') ? [] : bare(range).split(' to ');
   const words = [...range.matchAll(/`'(\w+)'`/g)].map(([, word]) => word);
   if (bounds.length === 2) {
     const [least, most] = bounds.map(value);

@@ -1,5 +1,8 @@
 'use strict';
 
+const { fileURLToPath } = require('node:url');
+
+const channels = require('./channels.js');
 const { snapshot } = require('./environment.js');
 const { ExecutionError, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
@@ -31,6 +34,7 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
  * @property {Queue | undefined} queue
  * @property {InstanceType<typeof import('./input.js').Input> | undefined} input
  * @property {(() => void) | undefined} forgetSignal
+ * @property {import('../index.js').ExecutionTrace | undefined} trace
  */
 
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
@@ -115,6 +119,16 @@ class ExecutionEngine extends Listeners {
     if (ExecutionEngine.#global) return ExecutionEngine.#global;
     const message = 'there is no global engine: call ExecutionEngine.initGlobal() first';
     throw fresh(ExecutionEngine.global, 'NOT_INITIALIZED', message);
+  }
+
+  /** @param {Readonly<Record<string, string | undefined>>} [env] */
+  static configFromEnv(env = process.env) {
+    return /** @type {ExecutionConfig} */ (guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(plain('env', env))));
+  }
+
+  /** @param {string | URL} path */
+  static configFromFile(path) {
+    return /** @type {ExecutionConfig} */ (guard(ExecutionEngine.configFromFile, () => native.NativeEngine.configFromFile(pathOf(path))));
   }
 
   /** @param {string | object} wire */
@@ -208,7 +222,7 @@ class ExecutionEngine extends Listeners {
   /** @param {ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = guard(this.listExecutions, () => this.#native.list(plain('filter', filter)));
+    const rows = guard(this.listExecutions, () => this.#native.list(plainFilter(filter)));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
       if (row.completedAt !== undefined) row.completedAt = new Date(row.completedAt);
@@ -227,6 +241,10 @@ class ExecutionEngine extends Listeners {
 
   getStats() {
     return /** @type {import('../index.js').ExecutionStats} */ (this.#native.stats());
+  }
+
+  metricsText() {
+    return this.#native.metricsText();
   }
 
   getConcurrencyMetrics() {
@@ -289,7 +307,7 @@ class ExecutionEngine extends Listeners {
    */
   #submit(method, request, options, pull) {
     const handle = (this.#lastHandle = (this.#lastHandle + 1) % ALL);
-    const { id, signal, aborted, source } = guard(method, () => {
+    const { id, metadata, signal, aborted, source } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
       /** @type {AsyncIterable<unknown> | undefined} */
       let source;
@@ -301,10 +319,10 @@ class ExecutionEngine extends Listeners {
       const [what, how] = [plain('request', request), plain('options', options, 'signal', takeSource)];
       const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0);
       const id = this.#native.submit(what, how, snapshot(), handle, ways);
-      return { id, signal, aborted, source };
+      return { id, metadata: what?.metadata, signal, aborted, source };
     });
     /** @type {Live} */
-    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined };
+    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined, trace: undefined };
     if (source) live.input = this.#inputOf(handle, source);
     if (pull) {
       live.queue = new EventQueue({
@@ -320,6 +338,7 @@ class ExecutionEngine extends Listeners {
     this.#byHandle.set(handle, live);
     this.#byId.set(id, live);
     if (this.#byHandle.size === 1) this.#updateKeepAlive();
+    if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', metadata ?? {});
     return live;
   }
 
@@ -373,6 +392,7 @@ class ExecutionEngine extends Listeners {
       // The child is gone: nothing is held up by lines that were not read yet.
       this.#native.release(live.handle, ALL);
     }
+    if (live.trace) channels.finish(live.trace, type, outcome());
     if (live.waiters.length > 0) {
       const ended = outcome();
       ended.cause = live.input?.failure;
@@ -453,6 +473,30 @@ function signalOf(options) {
     throw threw(SUBJECTS.options, 'options.signal', error);
   }
   throw refusal(SUBJECTS.options, 'options.signal', `it is ${show(signal)}: give the signal of an AbortController`);
+}
+
+/**
+ * A filter's moment is the one Date that anybody gives us: it crosses as its milliseconds.
+ *
+ * @param {ExecutionFilter | null | undefined} filter
+ */
+function plainFilter(filter) {
+  if (typeof filter !== 'object' || filter === null) return plain('filter', filter);
+  const given = plain('filter', filter, 'since');
+  try {
+    const { since } = filter;
+    if (since !== undefined && since !== null) given.since = since instanceof Date ? since.getTime() : plain('filter', { since }).since;
+  } catch (error) {
+    throw error instanceof ExecutionError ? error : threw(SUBJECTS.filter, 'filter.since', error);
+  }
+  return given;
+}
+
+/** @param {unknown} path */
+function pathOf(path) {
+  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
+  if (typeof path === 'string' && path !== '') return path;
+  throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
 }
 
 /**

@@ -10,11 +10,12 @@ const { ExecutionError } = require('./errors.js');
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'options' | 'config' | 'filter' | 'wire' | 'call', Subject>} */
+/** @type {Record<'request' | 'options' | 'config' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   options: { name: 'options', prefix: 'options', code: 'INVALID_REQUEST', says: 'invalid request' },
   config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
+  env: { name: 'env', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
   wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   call: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },

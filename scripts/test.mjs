@@ -25,11 +25,11 @@ const REPEATS = { ESCHER_TEST_REPEATS: process.env.ESCHER_TEST_REPEATS ?? (proce
 const STEPS = [
   step('fmt', 'Rust is formatted', () => cargo('fmt', '--check')),
   step('clippy', 'clippy has nothing to say', () => cargo('clippy', '--all-targets', '--locked', '--', '-D', 'warnings')),
-  step('clippy-node', 'nor about the binding', () =>
-    cargo('clippy', '--all-targets', '--locked', '--features', 'node', '--', '-D', 'warnings'),
+  step('clippy-node', 'nor about the binding and the schemas', () =>
+    cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema', '--', '-D', 'warnings'),
   ),
   step('rust', 'Rust tests', (all) => run('cargo', ['test', '--locked', ...all], REPEATS)),
-  step('rust-node', 'Rust tests with the binding', (all) => cargo('test', '--locked', '--features', 'node', ...all)),
+  step('rust-node', 'Rust tests with the binding and the schemas', (all) => cargo('test', '--locked', '--features', 'node,schema', ...all)),
   step('doc', 'the documentation builds without warnings', () =>
     run('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
   ),

@@ -12,6 +12,9 @@ export const all: ExecutionConfig[] = [
   { max_concurrent_executions: 2 },
   // @ts-expect-error there is no such policy
   { concurrencyPolicy: 'wait' },
+  { oversizedOutputStrategy: 'streamToFile', truncateLargeOutput: true, logDir: '/var/log' },
+  ExecutionEngine.configFromEnv(),
+  { ...ExecutionEngine.configFromFile('execution.toml'), ...ExecutionEngine.configFromEnv({ EXEC_MAX_CONCURRENT: '2' }) },
   { oversizedOutputStrategy: 'streamToFile', logDir: '/logs', logFormat: 'jsonl', secrets: ['abcdef'] },
   // @ts-expect-error there is no such format
   { logFormat: 'text' },
@@ -25,6 +28,7 @@ declare const config: ResolvedConfig;
 assertType<Equal<typeof config.defaultTimeoutMs, number>>();
 assertType<Equal<typeof config.queueTimeoutMs, number | null>>();
 assertType<Equal<typeof config.idleTimeoutMs, number | null>>();
+assertType<Equal<typeof config.logDir, string | null>>();
 assertType<Equal<typeof config.streamOutput, boolean>>();
 assertType<Equal<typeof config.concurrencyPolicy, 'queue' | 'reject'>>();
 assertType<Equal<typeof config.envAllow, readonly string[]>>();

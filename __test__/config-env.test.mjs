@@ -1,0 +1,90 @@
+// What the environment says: one variable for each setting, and only what is set (F65).
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+import { ExecutionEngine } from '../index.js';
+import { newEngine } from './helpers/engine.mjs';
+import { failureNow } from './helpers/outcomes.mjs';
+
+const { properties } = JSON.parse(readFileSync(new URL('../schema/config.json', import.meta.url), 'utf8'));
+const camel = (snake) => snake.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+const read = (env) => ExecutionEngine.configFromEnv(env);
+
+test('each setting has its variable', async (t) => {
+  for (const [name, property] of Object.entries(properties)) {
+    await t.test(property['x-variable'], () => {
+      const usual = `EXEC_${name.toUpperCase()}`;
+      const [text, value] = sample(property);
+      const wanted = { [camel(name)]: value };
+      assert.deepEqual(read({ [usual]: text }), wanted);
+      assert.deepEqual(read({ [property['x-variable']]: text }), wanted);
+    });
+  }
+});
+
+/** A text for a variable, and what it means. */
+function sample({ type, minimum = 0, $ref, 'x-variable': variable }) {
+  if (variable === 'EXEC_SECRETS') return ['first secret, second secret', ['first secret', 'second secret']];
+  if (type === 'boolean') return ['false', false];
+  if (type === 'array') return [' A_*, B ', ['A_*', 'B']];
+  if ($ref) {
+    const [text, word] = { ConcurrencyPolicy: ['reject', 'reject'], OversizedOutputStrategy: ['StreamToFile', 'streamToFile'], TruncateKeep: ['tail', 'tail'], InheritEnv: ['none', 'none'], Encoding: ['buffer', 'buffer'], LogFormat: ['jsonl', 'jsonl'] }[$ref.split('/').at(-1)];
+    return [text, word];
+  }
+  if (type.includes('string')) return ['/var/log/x', '/var/log/x'];
+  return [String(minimum + 1), minimum + 1];
+}
+
+test('what is not set is not there', () => {
+  assert.deepEqual(read({}), {});
+  assert.deepEqual(read({ PATH: '/bin', EXEC_MAX_TIMEOUT_MS: '', EXEC_KILL_GRACE_MS: undefined, EXEC_OTHERS: '1' }), {});
+});
+
+test('true and 1, false and 0', () => {
+  for (const [text, flag] of [['true', true], ['TRUE', true], ['1', true], ['false', false], ['0', false]]) {
+    assert.deepEqual(read({ EXEC_STREAM_OUTPUT: text }), { streamOutput: flag });
+  }
+});
+
+test('an older word for what happens to too much output', () => {
+  assert.deepEqual(read({ EXEC_TRUNCATE_LARGE_OUTPUT: 'false' }), { truncateLargeOutput: false });
+  const error = failureNow(() => read({ EXEC_TRUNCATE_LARGE_OUTPUT: 'false', EXEC_OVERSIZED_OUTPUT_STRATEGY: 'truncate_with_warning' }), 'INVALID_CONFIG');
+  assert.equal(error.field, 'EXEC_TRUNCATE_LARGE_OUTPUT');
+});
+
+const REFUSED = [
+  [{ EXEC_DEFAULT_TIMEOUT_MS: 'soon' }, 'EXEC_DEFAULT_TIMEOUT_MS', /it is a string \("soon"\): give a whole number/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: '0' }, 'EXEC_DEFAULT_TIMEOUT_MS', /out of range/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: '-1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: 'NaN' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: 'Infinity' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: '1e3' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],
+  [{ EXEC_MAX_LINE_BYTES: '2147483648' }, 'EXEC_MAX_LINE_BYTES', /out of range/],
+  [{ EXEC_MAX_RETAINED_OUTPUT_BYTES: '9007199254740992' }, 'EXEC_MAX_RETAINED_OUTPUT_BYTES', /2\^53/],
+  [{ EXEC_MAX_CONCURRENT: '1.5' }, 'EXEC_MAX_CONCURRENT', /give a whole number/],
+  [{ EXEC_STREAM_OUTPUT: 'maybe' }, 'EXEC_STREAM_OUTPUT', /give true or false/],
+  [{ EXEC_CONCURRENCY_POLICY: 'wait' }, 'EXEC_CONCURRENCY_POLICY', /give "queue" or "reject"/],
+  [{ EXEC_MAX_TIMOUT_MS: '1' }, 'EXEC_MAX_TIMOUT_MS', /did you mean `EXEC_MAX_TIMEOUT_MS`/],
+  [{ EXEC_MAX_CONCURRENT: '1', EXEC_MAX_CONCURRENT_EXECUTIONS: '2' }, 'EXEC_MAX_CONCURRENT', /contradicts EXEC_MAX_CONCURRENT_EXECUTIONS/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: '2', EXEC_MAX_TIMEOUT_MS: '1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /2 is above/],
+  [{ EXEC_LOG_DIR: 7 }, 'EXEC_LOG_DIR', /it is a number \(7\): give a string/],
+];
+for (const [env, field, told] of REFUSED) {
+  test(`refused: ${JSON.stringify(env)}`, () => {
+    const error = failureNow(() => read(env), 'INVALID_CONFIG');
+    assert.equal(error.field, field);
+    assert.match(error.message, told);
+  });
+}
+
+test('an environment is an object', () => {
+  for (const wrong of ['x', 7, null, []]) failureNow(() => read(wrong), 'INVALID_CONFIG');
+});
+
+test('by default it is that of the process', (t) => {
+  process.env.EXEC_KILL_GRACE_MS = '17';
+  t.after(() => delete process.env.EXEC_KILL_GRACE_MS);
+  assert.equal(read().killGraceMs, 17);
+  assert.equal(newEngine(t, read()).config.killGraceMs, 17);
+});
