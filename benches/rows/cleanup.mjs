@@ -1,0 +1,12 @@
+import { cleanupOf } from '../workloads/records.mjs';
+
+export default {
+  name: 'cleanup',
+  title: 'cleanup() of 100 000 records without output',
+  unit: 'ms',
+  better: 'lower',
+  contenders: { engine: '@escher/execution-engine' },
+  goals: '≤ 50 ms',
+  columns: [{ key: 'rssMiB', title: 'host RSS before, MiB', digits: 0 }],
+  run: () => cleanupOf(100_000),
+};
