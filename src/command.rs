@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::platform::{self, Launch, StdinKind};
+use crate::platform::{self, Launch, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 pub(crate) use self::check::check;
@@ -69,8 +69,13 @@ pub(crate) fn resolve(
         cwd: request.working_dir.as_deref().map(working_dir).transpose()?,
         path: environment::value(&env, b"PATH").map(platform::path_from_bytes),
     };
+    let mut verbatim = false;
     let (program, args) = match &request.command {
-        Command::Shell { command, shell } => shell_line(&place, command, shell)?,
+        Command::Shell { command, shell } => {
+            let (program, given) = shell_line(&place, command, shell)?;
+            verbatim = given.verbatim;
+            (program, given.args)
+        }
         Command::Exec { program, args } => (place.find(program, "program")?, args.iter().map(OsString::from).collect()),
         Command::Script { path, interpreter, args } => script_file(&place, path, interpreter.as_deref(), args)?,
         Command::AwsCli { service, command, args, profile, region } => {
@@ -92,6 +97,7 @@ pub(crate) fn resolve(
     Ok(Launch {
         program,
         args,
+        verbatim,
         env,
         cwd: place.cwd,
         tag: environment::tag(request.id),
@@ -118,7 +124,12 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
         },
         Some("ENOENT") => format!("program {program} does not exist: check the path, or install it"),
         Some("EACCES") if launch.program.is_dir() => format!("program {program} is a directory: name a file in it"),
-        Some("EACCES") => format!("program {program} may not be executed: `chmod +x` it, or run it as a script"),
+        Some("EACCES") => {
+            format!(
+                "program {program} may not be executed: {}, or run it as a script",
+                platform::not_executable(Some(error))
+            )
+        }
         Some("ENOEXEC") => format!(
             "program {program} is neither a binary for this machine nor a script with a `#!` line: run it as a script with an interpreter"
         ),
@@ -194,9 +205,9 @@ impl Place {
     fn find(&self, name: &str, what: &str) -> Result<PathBuf, SpawnFailure> {
         let is_path = Path::new(name).components().count() > 1 || name.contains(std::path::is_separator);
         if is_path {
-            return self.absolute(Path::new(name));
+            return self.absolute(Path::new(name)).map(platform::executable);
         }
-        let path = self.path.clone().unwrap_or_else(|| PathBuf::from(platform::DEFAULT_PATH));
+        let path = self.path.clone().unwrap_or_else(platform::default_path);
         let cwd = self.absolute(Path::new("."))?;
         which::which_in(name, Some(&path), &cwd).map_err(|_| self.not_on_path(name, what, &path))
     }
@@ -208,7 +219,11 @@ impl Place {
             let error = io::Error::from(io::ErrorKind::PermissionDenied);
             return SpawnFailure::new(
                 &error,
-                format!("{what} {name:?} was found at {}, but may not be executed: `chmod +x` it", file.display()),
+                format!(
+                    "{what} {name:?} was found at {}, but may not be executed: {}",
+                    file.display(),
+                    platform::not_executable(None)
+                ),
             );
         }
         let error = io::Error::from(io::ErrorKind::NotFound);
@@ -239,11 +254,10 @@ fn working_dir(dir: &Path) -> Result<PathBuf, SpawnFailure> {
 
 type Program = (PathBuf, Vec<OsString>);
 
-fn shell_line(place: &Place, line: &str, shell: &str) -> Result<Program, SpawnFailure> {
+fn shell_line(place: &Place, line: &str, shell: &str) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
     let shell = if shell.is_empty() { platform::default_shell() } else { place.find(shell, "shell")? };
-    let mut args: Vec<OsString> = platform::shell_flags(&shell).iter().map(OsString::from).collect();
-    args.push(line.into());
-    Ok((shell, args))
+    let given = platform::shell_args(&shell, line);
+    Ok((shell, given))
 }
 
 fn script_file(
@@ -256,16 +270,29 @@ fn script_file(
     readable_file(&script)?;
     let (program, mut all): Program = if let Some(interpreter) = interpreter {
         (place.find(interpreter, "interpreter")?, Vec::new())
+    } else if platform::is_batch(&script) {
+        // The system knows who reads it.
+        return Ok((script, args.iter().map(OsString::from).collect()));
     } else if let Some(line) = shebang(&script)
         .map_err(|error| SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())))?
     {
-        // As for the kernel: a relative one starts at the child's directory.
-        let program = place.absolute(Path::new(&line.interpreter))?;
-        if !program.exists() {
-            let error = io::Error::from(io::ErrorKind::NotFound);
-            return Err(SpawnFailure::new(&error, missing_interpreter(&line.interpreter, &script)));
+        if platform::SHEBANG_IS_A_PATH {
+            // As for the kernel: a relative one starts at the child's directory.
+            let program = place.absolute(Path::new(&line.interpreter))?;
+            if !program.exists() {
+                let error = io::Error::from(io::ErrorKind::NotFound);
+                return Err(SpawnFailure::new(&error, missing_interpreter(&line.interpreter, &script)));
+            }
+            (program, line.argument.into_iter().map(OsString::from).collect())
+        } else {
+            let (name, flags) = line.by_name();
+            match place.find(name, "interpreter") {
+                Ok(program) => (program, flags),
+                // It names a program of other systems; the extension may know one of this.
+                Err(missing) => interpreter_by_extension(&script, |name| place.find(name, "interpreter"))
+                    .map_err(|_| missing)?,
+            }
         }
-        (program, line.argument.into_iter().map(OsString::from).collect())
     } else {
         interpreter_by_extension(&script, |name| place.find(name, "interpreter"))?
     };

@@ -4,6 +4,8 @@
 //! has the other end: the pipe ends when the host dies, however it dies. Then the guardian reads the table of what was
 //! running, kills the process groups, the rest of their sessions and whoever carries their tags, and leaves.
 //!
+//! Where the system itself ends the trees with their host (Windows, by job objects), there is no guardian.
+//!
 //! The guardian is a shell script. A binary of our own would have to be built, signed and shipped for each platform, would
 //! not come with the Rust crate, and could not be run from memory where the system forbids that; `/bin/sh` is everywhere,
 //! takes less than 2 MiB, and does nothing at all while the host lives: executions are written into shared memory, so that
@@ -78,8 +80,12 @@ impl Unguarded {
     }
 }
 
-/// Has an execution guarded, from before its process exists. Must be called within the runtime, where blocking is allowed.
-pub(crate) fn watch(id: Uuid) -> Result<Guard, Unguarded> {
+/// Has an execution guarded, from before its process exists; `None` where that needs no guardian. Must be called within
+/// the runtime, where blocking is allowed.
+pub(crate) fn watch(id: Uuid) -> Result<Option<Guard>, Unguarded> {
+    if platform::TREES_END_WITH_THE_HOST {
+        return Ok(None);
+    }
     let guardian = Guardian::get()?;
     guardian.ensure_alive()?;
     let mut state = guardian.lock();
@@ -91,7 +97,7 @@ pub(crate) fn watch(id: Uuid) -> Result<Guard, Unguarded> {
     drop(state);
     // The id goes first: whoever is spawned between the two writes is found by its tag.
     guardian.table.write(row, format!("         {id}").as_bytes());
-    Ok(Guard { guardian, row })
+    Ok(Some(Guard { guardian, row }))
 }
 
 impl Guard {

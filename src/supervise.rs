@@ -154,7 +154,7 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
     runtime::blocking(move || {
         let launch = resolve(&request, &options, &policy)?;
         let (guard, unguarded) = match is_guarded.then(|| guardian::watch(request.id)).transpose() {
-            Ok(guard) => (guard, None),
+            Ok(guard) => (guard.flatten(), None),
             // A machine without room for the guardian has none for the command: both are tried again.
             Err(why) if platform::is_exhaustion(&why.error) => {
                 return Err(SpawnFailure::new(&why.error, why.to_string()));

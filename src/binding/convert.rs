@@ -111,7 +111,8 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
     object.set("id", result.id.to_string())?;
     object.set("status", result.status.as_str())?;
     object.set("success", result.success)?;
-    object.set("exitCode", nullable(env, result.exit_code)?)?;
+    // Windows has codes above 2^31, such as 0xC0000005; nobody has negative ones.
+    object.set("exitCode", nullable(env, result.exit_code.map(i32::cast_unsigned))?)?;
     object.set("signal", nullable(env, result.signal.as_deref())?)?;
     object.set("stdout", text(env, &result.stdout)?)?;
     object.set("stderr", text(env, &result.stderr)?)?;

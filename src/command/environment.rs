@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::config::ExecutionConfig;
 use crate::error::Invalid;
 use crate::globs;
-use crate::platform;
+use crate::platform::{self, ENV_IGNORES_CASE, same_name};
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv};
 
 /// Marks every process of an execution, wherever in the tree it is.
@@ -29,9 +29,9 @@ impl EnvPolicy {
     pub(crate) fn new(config: &ExecutionConfig, options: &ExecutionOptions) -> Self {
         Self {
             inherit: options.inherit_env.unwrap_or(config.inherit_env),
-            allow: globs::set(config.env_allow.iter().chain(&options.env_allow)),
-            deny: globs::set(config.env_deny.iter().chain(&options.env_deny)),
-            secret: globs::set(&config.env_secret_patterns),
+            allow: name_set(config.env_allow.iter().chain(&options.env_allow)),
+            deny: name_set(config.env_deny.iter().chain(&options.env_deny)),
+            secret: name_set(&config.env_secret_patterns),
         }
     }
 
@@ -52,7 +52,13 @@ impl EnvPolicy {
                     "the value holds NUL, which no environment can: encode it, or pass it on stdin",
                 ));
             }
-            if name == TAG {
+            if let Some(twin) = twin(request, name) {
+                return Err(Invalid::new(
+                    field(),
+                    format!("it is the same variable as {twin:?}, for names ignore case here: leave one out"),
+                ));
+            }
+            if same_name(name, TAG) {
                 return Err(Invalid::new(field(), "the name belongs to the engine: use another"));
             }
             if self.deny.is_match(name) {
@@ -101,15 +107,14 @@ impl EnvPolicy {
         let everything = self.inherit == InheritEnv::All && self.deny.is_empty();
         for (name, value) in host.iter() {
             let text = String::from_utf8_lossy(name);
-            let replaced = text == TAG
-                || (!request.env.is_empty() && request.env.contains_key(&*text))
-                || added.iter().any(|(added, _)| *added == text);
+            let replaced =
+                same_name(&text, TAG) || sets(request, &text) || added.iter().any(|(added, _)| same_name(added, &text));
             if !replaced && (everything || self.inherits(&text)) {
                 push(&mut env, name, value);
             }
         }
         for (name, value) in added {
-            if !request.env.contains_key(*name) {
+            if !sets(request, name) {
                 push(&mut env, name.as_bytes(), value.as_bytes());
             }
         }
@@ -129,10 +134,22 @@ pub(super) fn tag(id: Uuid) -> Vec<u8> {
 
 fn core_names() -> &'static GlobSet {
     static CORE: OnceLock<GlobSet> = OnceLock::new();
-    CORE.get_or_init(|| {
-        let names: Vec<String> = platform::core_env_names().iter().map(|name| (*name).to_owned()).collect();
-        globs::set(&names)
-    })
+    CORE.get_or_init(|| globs::set(platform::core_env_names().iter().copied(), ENV_IGNORES_CASE))
+}
+
+fn name_set<'a>(patterns: impl IntoIterator<Item = &'a String>) -> GlobSet {
+    globs::set(patterns.into_iter().map(String::as_str), ENV_IGNORES_CASE)
+}
+
+/// Whether the request has a variable of that name.
+fn sets(request: &ExecutionRequest, name: &str) -> bool {
+    request.env.contains_key(name) || (ENV_IGNORES_CASE && request.env.keys().any(|set| same_name(set, name)))
+}
+
+/// Another spelling of `name` that the request has too: which of the two should count?
+fn twin<'a>(request: &'a ExecutionRequest, name: &str) -> Option<&'a String> {
+    let differs = |other: &&String| *other != name && same_name(other, name);
+    if ENV_IGNORES_CASE { request.env.keys().find(differs) } else { None }
 }
 
 fn push(env: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -142,7 +159,11 @@ fn push(env: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     env.push(0);
 }
 
-/// The value of a variable in a built environment.
+/// The value of a variable, its name in ASCII, in a built environment.
 pub(super) fn value<'a>(env: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    env.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(name)?.strip_prefix(b"="))
+    env.split(|byte| *byte == 0).find_map(|entry| {
+        let (found, rest) = entry.split_at_checked(name.len())?;
+        let is_it = if ENV_IGNORES_CASE { found.eq_ignore_ascii_case(name) } else { found == name };
+        if is_it { rest.strip_prefix(b"=") } else { None }
+    })
 }

@@ -5,12 +5,26 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::SpawnFailure;
+use crate::platform::{INTERPRETERS, Interpreter};
 
 /// The first line of a script, as the kernel reads it: a program and at most one argument.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shebang {
     pub(super) interpreter: String,
     pub(super) argument: Option<String>,
+}
+
+impl Shebang {
+    /// The line as a name to look up and what follows it: for systems that have no `/usr/bin`. `env` only looks up too.
+    pub(super) fn by_name(&self) -> (&str, Vec<OsString>) {
+        let mut words = self.argument.as_deref().unwrap_or_default().split_ascii_whitespace().peekable();
+        let mut name = self.interpreter.trim_end_matches('\r').rsplit(['/', '\\']).next().unwrap_or_default();
+        if name == "env" {
+            words.next_if_eq(&"-S");
+            name = words.next().unwrap_or(name);
+        }
+        (name, words.map(OsString::from).collect())
+    }
 }
 
 /// What Linux reads of a `#!` line (`BINPRM_BUF_SIZE`).
@@ -37,11 +51,8 @@ fn parse(head: &[u8]) -> Option<Shebang> {
     Some(Shebang { interpreter: interpreter.to_owned(), argument: (!argument.is_empty()).then(|| argument.to_owned()) })
 }
 
-/// A program, and what stands between it and the script.
-type Candidate = (&'static str, &'static [&'static str]);
-
 /// For each extension the programs that read it, best first.
-const BY_EXTENSION: &[(&str, &[Candidate])] = &[
+const BY_EXTENSION: &[(&str, &[Interpreter])] = &[
     ("sh", &[("bash", &[]), ("sh", &[])]),
     ("bash", &[("bash", &[])]),
     ("zsh", &[("zsh", &[])]),
@@ -60,7 +71,7 @@ pub(super) fn interpreter_by_extension(
     find: impl Fn(&str) -> Result<PathBuf, SpawnFailure>,
 ) -> Result<(PathBuf, Vec<OsString>), SpawnFailure> {
     let extension = script.extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let Some((_, candidates)) = BY_EXTENSION.iter().find(|(known, _)| *known == extension) else {
+    let Some((_, candidates)) = INTERPRETERS.iter().chain(BY_EXTENSION).find(|(known, _)| *known == extension) else {
         let message = format!(
             "script {} has no `#!` line and no extension that names its language: add one, or set `interpreter`",
             script.display()
@@ -94,5 +105,19 @@ mod tests {
         assert_eq!(line("#!\n"), None);
         assert_eq!(line("echo\n"), None);
         assert_eq!(line(""), None);
+    }
+
+    #[test]
+    fn where_there_is_no_usr_bin_a_shebang_names_a_program() {
+        let by_name = |text: &str| {
+            let line = parse(text.as_bytes()).expect("a shebang");
+            let (name, flags) = line.by_name();
+            (name.to_owned(), flags.into_iter().map(|flag| flag.into_string().unwrap()).collect::<Vec<_>>())
+        };
+        assert_eq!(by_name("#!/bin/sh\r\n"), ("sh".into(), vec![]));
+        assert_eq!(by_name("#!/usr/bin/env node\r\n"), ("node".into(), vec![]));
+        assert_eq!(by_name("#!/usr/bin/env -S node --x y\n"), ("node".into(), vec!["--x".into(), "y".into()]));
+        assert_eq!(by_name("#!/usr/bin/python3 -u\n"), ("python3".into(), vec!["-u".into()]));
+        assert_eq!(by_name("#!C:\\tools\\perl.exe -w\n"), ("perl.exe".into(), vec!["-w".into()]));
     }
 }

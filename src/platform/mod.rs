@@ -9,15 +9,22 @@ use std::time::Duration;
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(crate) use self::unix::{
-    DEFAULT_PATH, Leader, Lifeline, PipeReader, PipeWriter, Round, Spawned, Table, append_private, check_private_dir,
-    core_env_names, create_private, create_private_dir, default_shell, errno_name, free_bytes, is_deleted,
-    is_exhaustion, lock, nobody_reads, path_from_bytes, private_temp_dir, shell_flags, signal_name, spawn,
-    spawn_guardian, try_lock,
-};
+use self::unix as system;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use self::windows as system;
 
-#[cfg(not(unix))]
-compile_error!("this version runs on Linux and macOS; Windows is not supported yet");
+#[cfg(not(any(unix, windows)))]
+compile_error!("this version runs on Linux, macOS and Windows");
+
+pub(crate) use self::system::{
+    ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, Means, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, Spawned,
+    TREES_END_WITH_THE_HOST, Table, append_private, check_private_dir, core_env_names, create_private,
+    create_private_dir, default_path, default_shell, errno_name, executable, free_bytes, is_batch, is_deleted,
+    is_exhaustion, lock, nobody_reads, not_executable, path_from_bytes, private_temp_dir, same_name, shell_args,
+    signal_name, spawn, spawn_guardian, try_lock,
+};
 
 /// What to start: absolute, complete, and with nothing left to look up.
 #[derive(Debug)]
@@ -26,16 +33,31 @@ pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     /// Its arguments, its own name not among them.
     pub(crate) args: Vec<OsString>,
+    /// The arguments are the rest of the command line as it is: for a shell that reads it by rules of its own.
+    #[cfg_attr(unix, expect(dead_code, reason = "only Windows has command lines"))]
+    pub(crate) verbatim: bool,
     /// `NAME=value` entries, each ended by a NUL.
     pub(crate) env: Vec<u8>,
     /// The absolute working directory; `None` is the host's own.
     pub(crate) cwd: Option<PathBuf>,
     /// The entry of `env` that every process of this execution carries.
+    #[cfg_attr(windows, expect(dead_code, reason = "a job needs no other means to find its members"))]
     pub(crate) tag: Vec<u8>,
     pub(crate) stdin: StdinKind,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,
 }
+
+/// What a shell gets to run a line.
+#[derive(Debug)]
+pub(crate) struct ShellArgs {
+    pub(crate) args: Vec<OsString>,
+    /// As in [`Launch`].
+    pub(crate) verbatim: bool,
+}
+
+/// A program that reads scripts, and what stands between it and the script.
+pub(crate) type Interpreter = (&'static str, &'static [&'static str]);
 
 /// What the child's standard input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +78,17 @@ pub(crate) struct ProcessInfo {
     pub(crate) cpu_ms: f64,
     /// `stdin` or `terminal`, when it is blocked reading that.
     pub(crate) waits_for: Option<String>,
+}
+
+/// What a round of killing left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Round {
+    /// Members that were alive when the round began.
+    pub(crate) found: Vec<i32>,
+    /// The farthest means that they needed.
+    pub(crate) means: Means,
+    /// What the system did not let us do, and why.
+    pub(crate) refused: Option<String>,
 }
 
 /// How a process ended. Both absent: somebody else reaped it, so nobody here can know.

@@ -1,6 +1,6 @@
 //! Linux and macOS.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,9 @@ pub(crate) use self::files::{
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::spawn::{Spawned, spawn};
-pub(crate) use self::tree::Round;
+pub(crate) use self::tree::Means;
+
+use super::{Interpreter, ShellArgs};
 
 mod cgroup;
 mod files;
@@ -28,6 +30,17 @@ pub(crate) type PipeReader = tokio::net::unix::pipe::Receiver;
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 
+/// Whether the system itself ends the trees of a host that is gone. Here a guardian does.
+pub(crate) const TREES_END_WITH_THE_HOST: bool = false;
+/// Whether `Path` and `PATH` are one variable.
+pub(crate) const ENV_IGNORES_CASE: bool = false;
+/// Whether a `#!` line names a path of this system.
+pub(crate) const SHEBANG_IS_A_PATH: bool = true;
+/// Programs that read scripts here and are better than those of every system, by extension.
+pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[];
+
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
 /// meets it then.
 pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
@@ -38,7 +51,9 @@ pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
 }
 
 /// Where programs are looked for when the child has no `PATH`.
-pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) fn default_path() -> PathBuf {
+    PathBuf::from(DEFAULT_PATH)
+}
 
 /// Globs of the variables that a program needs to start.
 pub(crate) const fn core_env_names() -> &'static [&'static str] {
@@ -51,12 +66,33 @@ pub(crate) fn default_shell() -> PathBuf {
     if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
 }
 
-/// What stands between a shell and its line.
-pub(crate) fn shell_flags(shell: &Path) -> &'static [&'static str] {
-    match shell.file_name().and_then(OsStr::to_str) {
+/// How a shell is given its line.
+pub(crate) fn shell_args(shell: &Path, line: &str) -> ShellArgs {
+    let flags: &[&str] = match shell.file_name().and_then(OsStr::to_str) {
         Some("pwsh" | "powershell") => &["-NoLogo", "-NonInteractive", "-Command"],
         _ => &["-c"],
-    }
+    };
+    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false }
+}
+
+/// Whether two names are of the same variable.
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
+    one == other
+}
+
+/// The file that is meant by the path of a program: the path itself.
+pub(crate) fn executable(path: PathBuf) -> PathBuf {
+    path
+}
+
+/// Whether a file is a script of the system's own shell, known by its extension. There are none here.
+pub(crate) fn is_batch(_: &Path) -> bool {
+    false
+}
+
+/// What to do about a program that may not be executed.
+pub(crate) fn not_executable(_: Option<&io::Error>) -> &'static str {
+    "`chmod +x` it"
 }
 
 /// A path from the bytes of an environment value.

@@ -1,10 +1,11 @@
 //! The only place that ends a tree.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::platform::{Leader, ProcessInfo, Round};
+use crate::platform::{Leader, Means, ProcessInfo, Round};
 use crate::runtime;
 use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis};
@@ -33,9 +34,9 @@ pub(super) enum Cause {
 /// | step | what is done | next |
 /// | --- | --- | --- |
 /// | look | who is there, and what do they do? | ask; not later than a second after |
-/// | ask | SIGTERM and SIGCONT to the group | the leader exits, or the grace is over |
+/// | ask | SIGTERM and SIGCONT to the group; Ctrl-Break on Windows | the leader exits, or the grace is over |
 /// | wait | looks, once the leader has exited | gone, or the grace is over |
-/// | kill | SIGKILL to the group and to every other member, in rounds | two rounds in a row that find nobody |
+/// | kill | SIGKILL to the group and to every other member, or an end of the job, in rounds | two rounds in a row that find nobody |
 ///
 /// A look reads the table of processes: it is done where blocking is allowed, one at a time.
 #[derive(Debug)]
@@ -54,28 +55,6 @@ pub(super) struct Termination {
     refused: Option<String>,
     is_given_up: bool,
     processes: Vec<ProcessDiagnosis>,
-}
-
-/// What was done to end a tree, from the nearest to the farthest means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Means {
-    Term,
-    KillGroup,
-    KillSession,
-    KillEscaped,
-    Cgroup,
-}
-
-impl Means {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Term => "SIGTERM to the group",
-            Self::KillGroup => "SIGKILL to the group",
-            Self::KillSession => "SIGKILL to the group and to the rest of the session",
-            Self::KillEscaped => "SIGKILL to the group and to descendants that escaped it, found by tag or parent",
-            Self::Cgroup => "SIGKILL to every member, then cgroup.kill",
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +88,7 @@ impl Termination {
             pause: FIRST_LOOK,
             empty_looks: 0,
             pids: BTreeSet::new(),
-            means: Means::Term,
+            means: Means::Ask,
             refused: None,
             is_given_up: false,
             processes: Vec::new(),
@@ -179,13 +158,17 @@ impl Termination {
             self.start_killing(now);
             return;
         }
-        self.refused =
-            self.leader.terminate_group().err().map(|error| format!("SIGTERM to the group was refused ({error})"));
+        self.refused = match self.leader.terminate_group() {
+            Ok(()) => None,
+            // Nobody could be asked, so there is no answer to wait for.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => return self.start_killing(now),
+            Err(error) => Some(format!("{} was refused ({error})", Means::Ask.text())),
+        };
         self.step = Step::Waiting { kill_at: now + self.grace };
     }
 
     fn start_killing(&mut self, now: Instant) {
-        self.means = Means::KillGroup;
+        self.means = Means::Kill;
         self.refused = None;
         self.leader.kill_group();
         // One that hangs must not keep the killing waiting.
@@ -241,17 +224,10 @@ impl Termination {
 
     /// The farthest means that was needed; a later round does not take it back.
     fn tell(&mut self, round: &Round) {
-        let means = match round {
-            Round { by_cgroup: true, .. } => Means::Cgroup,
-            Round { escaped: true, .. } => Means::KillEscaped,
-            Round { outside_group: true, .. } => Means::KillSession,
-            Round { .. } => Means::KillGroup,
-        };
-        if round.found.is_empty() {
-            return;
+        if !round.found.is_empty() {
+            self.means = self.means.max(round.means);
+            self.refused.clone_from(&round.refused);
         }
-        self.means = self.means.max(means);
-        self.refused = round.refused.as_ref().map(|(pid, error)| format!("SIGKILL to {pid} was refused ({error})"));
     }
 
     /// What was ended, and what it was doing before.

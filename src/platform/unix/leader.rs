@@ -10,9 +10,9 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::pidfd;
-use super::tree::{Round, Tree};
+use super::tree::Tree;
 use crate::latch::Latch;
-use crate::platform::{Exit, ProcessInfo};
+use crate::platform::{Exit, ProcessInfo, Round};
 
 /// A child of ours that leads its own session and process group. Dropped alive, it is killed with its group and reaped.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Leader {
         if let (Some(error), None) = (refused, &outcome.refused)
             && !outcome.found.is_empty()
         {
-            outcome.refused = Some((self.pid, error.to_string()));
+            outcome.refused = Some(format!("SIGKILL to {} was refused ({error})", self.pid));
         }
         outcome
     }

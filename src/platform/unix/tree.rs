@@ -12,7 +12,7 @@ use libc::pid_t;
 use super::cgroup;
 use super::pidfd;
 use super::procs::{self, Proc};
-use crate::platform::ProcessInfo;
+use crate::platform::{ProcessInfo, Round};
 
 /// A process for all time: a number may come back, with another start.
 type Identity = (pid_t, u64);
@@ -36,19 +36,29 @@ pub(super) struct Tree {
     killed: Mutex<HashSet<Identity>>,
 }
 
-/// What a round of killing left.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Round {
-    /// Members that were alive when the round began.
-    pub(crate) found: Vec<i32>,
-    /// Members outside of the leader's process group among them.
-    pub(crate) outside_group: bool,
-    /// Members outside of its session too, found by their tag or their parent.
-    pub(crate) escaped: bool,
-    /// One that the system does not let us signal, and why.
-    pub(crate) refused: Option<(i32, String)>,
-    /// Whether the kernel's own kill of a whole control group was used.
-    pub(crate) by_cgroup: bool,
+/// What is done to end a tree, from the nearest to the farthest means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Means {
+    /// Nobody is forced.
+    Ask,
+    /// What is done first by force.
+    Kill,
+    KillSession,
+    KillEscaped,
+    Cgroup,
+}
+
+impl Means {
+    /// In the words of `killed.mechanism`.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Ask => "SIGTERM to the group",
+            Self::Kill => "SIGKILL to the group",
+            Self::KillSession => "SIGKILL to the group and to the rest of the session",
+            Self::KillEscaped => "SIGKILL to the group and to descendants that escaped it, found by tag or parent",
+            Self::Cgroup => "SIGKILL to every member, then cgroup.kill",
+        }
+    }
 }
 
 impl Tree {
@@ -113,29 +123,29 @@ impl Tree {
             is_chase = !self.stop_all(&members);
             members = self.members();
         }
-        let mut outcome = Round {
-            found: members.iter().map(|proc| proc.pid).collect(),
-            outside_group: members.iter().any(|proc| proc.group != self.leader),
-            escaped: members.iter().any(|proc| proc.session != self.leader),
-            ..Round::default()
+        let means = if members.iter().any(|proc| proc.session != self.leader) {
+            Means::KillEscaped
+        } else if members.iter().any(|proc| proc.group != self.leader) {
+            Means::KillSession
+        } else {
+            Means::Kill
         };
+        let mut outcome = Round { found: members.iter().map(|proc| proc.pid).collect(), means, refused: None };
         let mut out_of_reach = Vec::new();
         for proc in &members {
             match signal_member(proc, libc::SIGKILL) {
                 Ok(()) => _ = killed.insert(proc.identity()),
                 Err(error) => {
                     out_of_reach.push(proc.pid);
-                    outcome.refused = Some((proc.pid, error.to_string()));
+                    outcome.refused = Some(format!("SIGKILL to {} was refused ({error})", proc.pid));
                 }
             }
         }
         if is_chase {
             out_of_reach.clone_from(&outcome.found);
         }
-        if round >= 3 && !out_of_reach.is_empty() {
-            outcome.by_cgroup = cgroup::kill(&out_of_reach);
-        }
-        if outcome.by_cgroup {
+        if round >= 3 && !out_of_reach.is_empty() && cgroup::kill(&out_of_reach) {
+            outcome.means = Means::Cgroup;
             // Whoever could not be moved is refused again by the next round.
             outcome.refused = None;
         }

@@ -1,0 +1,135 @@
+// What runs on Windows: programs, lines for shells, scripts; what they say and how they end.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import path from 'node:path';
+import test from 'node:test';
+
+import { newEngine, recordedEngine } from '../helpers/engine.mjs';
+import { file, nodeRuns, rejection, scratch, shell } from './helpers.mjs';
+
+test('a program streams its lines and tells its exit code', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const code = "console.log('one'); process.stdout.write('two\\r\\nthree'); console.error('oops'); process.exitCode = 7;";
+  const result = await engine.run(nodeRuns(code));
+  assert.equal(result.status, 'failed');
+  assert.equal(result.reason, 'exit');
+  assert.equal(result.exitCode, 7);
+  assert.equal(result.signal, null);
+  assert.equal(result.stdout, 'one\ntwo\r\nthree');
+  assert.equal(result.stderr, 'oops\n');
+  assert.ok(result.pid > 0);
+  assert.ok(result.cpuUserMs + result.cpuSystemMs > 0, 'processor time was counted');
+  assert.deepEqual(events.lines(result.id), ['one', 'two', 'three']);
+  assert.deepEqual(events.lines(result.id, 'stderr'), ['oops']);
+});
+
+test('an exit code above 2^31 is told as Node.js tells it', async (t) => {
+  const result = await newEngine(t).run(nodeRuns('process.reallyExit(-1073741819)'));
+  assert.equal(result.exitCode, 0xc0000005);
+  assert.equal(result.status, 'failed');
+});
+
+test('the default shell is cmd.exe and reads its line as it is', async (t) => {
+  const engine = newEngine(t);
+  const result = await engine.run(shell('echo "a & b" c&& exit 3'));
+  assert.equal(result.stdout.trimEnd(), '"a & b" c');
+  assert.equal(result.exitCode, 3);
+  const node = await engine.run(shell(`"${process.execPath}" -p "1 + 1" "x y"`));
+  assert.equal(node.stdout, '2\n');
+});
+
+test('a script is read by the program that its #! line or its extension names', async (t) => {
+  const engine = newEngine(t);
+  const folder = scratch(t);
+  const env = { PATH: path.dirname(process.execPath) };
+  const run = (full, args) => engine.run({ command: { type: 'script', path: full, args }, env });
+  const byExtension = await run(file(folder, 'a b.js', 'console.log(process.argv.slice(2).join("|"))'), ['x y', '"q"']);
+  assert.equal(byExtension.stdout, 'x y|"q"\n');
+  const byLine = await run(file(folder, 'tool', '#!/usr/bin/env -S node --no-warnings', 'console.log(process.execArgv[0])'));
+  assert.equal(byLine.stdout, '--no-warnings\n');
+  const unknown = await rejection(run(file(folder, 'what.ever', 'x')));
+  assert.equal(unknown.code, 'SPAWN_FAILED');
+});
+
+test('F71: a batch file gets its arguments as they are, or is not run', async (t) => {
+  const engine = newEngine(t);
+  const folder = scratch(t);
+  const batch = file(folder, 'say it.cmd', '@echo off', 'echo [%~1][%~2]', 'exit /b 4');
+  for (const command of [
+    { type: 'exec', program: batch, args: ['a b', 'c'] },
+    { type: 'script', path: batch, args: ['a b', 'c'] },
+  ]) {
+    const result = await engine.run({ command });
+    assert.equal(result.stdout.trimEnd(), '[a b][c]');
+    assert.equal(result.exitCode, 4);
+  }
+  for (const bad of ['a&echo pwned', '"&echo pwned', '%PATH%', 'a\nb', '^']) {
+    const error = await rejection(engine.run({ command: { type: 'exec', program: batch, args: ['fine', bad] } }));
+    assert.equal(error.code, 'SPAWN_FAILED');
+    assert.match(error.message, /batch file, and argument 1 holds/);
+  }
+});
+
+test('programs are found by %PATHEXT%, aws among them', async (t) => {
+  const engine = newEngine(t);
+  const folder = scratch(t);
+  file(folder, 'aws.cmd', '@echo off', 'echo %~1 %~2 %~3 %~4 pager=[%AWS_PAGER%]');
+  const result = await engine.run({
+    command: { type: 'aws_cli', service: 's3', command: 'ls', region: 'eu-west-1' },
+    env: { Path: folder },
+  });
+  assert.equal(result.stdout.trimEnd(), 's3 ls --region eu-west-1 pager=[]');
+  const byPath = process.execPath.replace(/\.exe$/i, '');
+  const version = await engine.run({ command: { type: 'exec', program: byPath, args: ['--version'] } });
+  assert.equal(version.stdout, `${process.version}\n`);
+});
+
+test('F35: what is not there is named', async (t) => {
+  const engine = newEngine(t);
+  const program = await rejection(engine.run({ command: { type: 'exec', program: 'no-such-program' } }));
+  assert.deepEqual([program.code, program.errno], ['SPAWN_FAILED', 'ENOENT']);
+  const full = await rejection(engine.run({ command: { type: 'exec', program: 'C:\\no\\such.exe' } }));
+  assert.deepEqual([full.code, full.errno], ['SPAWN_FAILED', 'ENOENT']);
+  const directory = await rejection(engine.run({ ...shell('cd'), workingDir: 'C:\\no\\such' }));
+  assert.equal(directory.code, 'SPAWN_FAILED');
+  assert.match(directory.message, /working directory/);
+});
+
+test('a command runs in its working directory', async (t) => {
+  const folder = scratch(t);
+  const result = await newEngine(t).run({ ...nodeRuns('console.log(process.cwd())'), workingDir: folder });
+  assert.equal(path.basename(result.stdout.trim()), path.basename(folder));
+});
+
+test('standard input is at its end at once, or has the bytes that are given', async (t) => {
+  const engine = newEngine(t);
+  const digest = "const h = require('crypto').createHash('sha256'); process.stdin.on('data', (d) => h.update(d)).on('end', () => console.log(h.digest('hex')))";
+  const bytes = randomBytes(1_000_000);
+  const hash = (data) => `${createHash('sha256').update(data).digest('hex')}\n`;
+  assert.equal((await engine.run(nodeRuns(digest))).stdout, hash(''));
+  assert.equal((await engine.run(nodeRuns(digest), { stdin: bytes })).stdout, hash(bytes));
+  const unread = await engine.run(nodeRuns('process.exit(5)'), { stdin: bytes });
+  assert.equal(unread.exitCode, 5);
+});
+
+test('F23: both streams flood, and nothing is lost', async (t) => {
+  const code = "for (let i = 0; i < 20000; i++) { require('fs').writeSync(1, `out ${i}\\n`); require('fs').writeSync(2, `err ${i}\\n`); }";
+  const result = await newEngine(t).run(nodeRuns(code));
+  const lines = (name) => Array.from({ length: 20_000 }, (_, i) => `${name} ${i}\n`).join('');
+  assert.equal(result.status, 'completed');
+  assert.ok(result.stdout === lines('out'), 'stdout is exact');
+  assert.ok(result.stderr === lines('err'), 'stderr is exact');
+});
+
+test('F24: merged output keeps its order', async (t) => {
+  const code = "for (let i = 0; i < 500; i++) require('fs').writeSync(1 + (i % 2), `${i}\\n`);";
+  const result = await newEngine(t).run(nodeRuns(code), { mergeOutput: true });
+  assert.equal(result.stdout, Array.from({ length: 500 }, (_, i) => `${i}\n`).join(''));
+  assert.equal(result.stderr, '');
+});
+
+test('many at once, and more of them queued', async (t) => {
+  const engine = newEngine(t, { maxConcurrentExecutions: 8 });
+  const results = await Promise.all(Array.from({ length: 40 }, (_, i) => engine.run(shell(`echo ${i}`))));
+  results.forEach((result, i) => assert.equal(result.stdout.trimEnd(), String(i)));
+});

@@ -1,0 +1,218 @@
+//! Windows.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use windows_sys::Win32::Foundation as win32;
+use windows_sys::Win32::Globalization::{CSTR_EQUAL, CompareStringOrdinal};
+use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
+
+use super::{Interpreter, ShellArgs};
+
+pub(crate) use self::leader::{Leader, Means};
+pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
+pub(crate) use self::pipe::{PipeReader, PipeWriter};
+pub(crate) use self::spawn::{Spawned, spawn};
+
+mod command_line;
+mod environment;
+mod exit_watch;
+mod job;
+mod leader;
+mod lifeline;
+mod pipe;
+mod process;
+mod spawn;
+
+/// Whether the system itself ends the trees of a host that is gone. A job ends with its last handle, and that is ours.
+pub(crate) const TREES_END_WITH_THE_HOST: bool = true;
+/// Whether `Path` and `PATH` are one variable.
+pub(crate) const ENV_IGNORES_CASE: bool = true;
+/// Whether a `#!` line names a path of this system.
+pub(crate) const SHEBANG_IS_A_PATH: bool = false;
+/// Programs that read scripts here and are better than those of every system, by extension.
+pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[
+    // `python3` may be a stand-in that opens the shop.
+    ("py", &[("py", &["-3"]), ("python", &[]), ("python3", &[])]),
+    ("ps1", &[("pwsh", POWERSHELL_FILE), ("powershell", POWERSHELL_FILE)]),
+];
+const POWERSHELL_FILE: &[&str] = &["-NoLogo", "-NoProfile", "-NonInteractive", "-File"];
+
+/// The numbers that Node.js gives to the two signals that Windows has in its place.
+const SIGKILL: i32 = 9;
+const SIGBREAK: i32 = 21;
+
+/// Globs of the variables that a program needs to start.
+pub(crate) const fn core_env_names() -> &'static [&'static str] {
+    &[
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LC_*",
+        "TZ",
+        "TMPDIR",
+        "TERM",
+        // What Windows needs.
+        "PATHEXT",
+        "SystemRoot",
+        "SystemDrive",
+        "windir",
+        "ComSpec",
+        "OS",
+        "TEMP",
+        "TMP",
+        "COMPUTERNAME",
+        "NUMBER_OF_PROCESSORS",
+        "PROCESSOR_*",
+        "USERNAME",
+        "USERDOMAIN",
+        "USERPROFILE",
+        "HOMEDRIVE",
+        "HOMEPATH",
+        "LOGONSERVER",
+        "PUBLIC",
+        "ALLUSERSPROFILE",
+        "APPDATA",
+        "LOCALAPPDATA",
+        "ProgramData",
+        "ProgramFiles*",
+        "ProgramW6432",
+        "CommonProgramFiles*",
+        "CommonProgramW6432",
+        "PSModulePath",
+    ]
+}
+
+/// Where programs are looked for when the child has no `PATH`.
+pub(crate) fn default_path() -> PathBuf {
+    let system = system_directory();
+    let mut path = system.clone().into_os_string();
+    if let Some(windows) = system.parent() {
+        path.push(";");
+        path.push(windows);
+    }
+    PathBuf::from(path)
+}
+
+/// The shell of a `shell` command that names none. Not `%ComSpec%`: a variable must not choose what is run.
+pub(crate) fn default_shell() -> PathBuf {
+    system_directory().join("cmd.exe")
+}
+
+fn system_directory() -> PathBuf {
+    let mut buffer = [0_u16; 260];
+    // SAFETY: the buffer is as long as is said.
+    let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), 260) } as usize;
+    match buffer.get(..length) {
+        Some(path) if length > 0 => PathBuf::from(String::from_utf16_lossy(path)),
+        _ => PathBuf::from(r"C:\Windows\System32"),
+    }
+}
+
+/// How a shell is given its line. `cmd.exe` takes the rest of its command line as it is, between the quotes that `/s`
+/// removes; every other one takes it as an argument.
+pub(crate) fn shell_args(shell: &Path, line: &str) -> ShellArgs {
+    let name = shell.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+    let flags: &[&str] = match &*name {
+        "cmd" => {
+            let args = ["/d", "/s", "/c"].into_iter().map(OsString::from).chain([format!("\"{line}\"").into()]);
+            return ShellArgs { args: args.collect(), verbatim: true };
+        }
+        "pwsh" | "powershell" => &["-NoLogo", "-NonInteractive", "-Command"],
+        _ => &["-c"],
+    };
+    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false }
+}
+
+/// A path from the bytes of an environment value.
+pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Whether two names are of the same variable.
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+        || (!(one.is_ascii() && other.is_ascii()) && compare_names(&wide(one), &wide(other)).is_eq())
+}
+
+fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+/// The order of variables in an environment.
+fn compare_names(one: &[u16], other: &[u16]) -> std::cmp::Ordering {
+    let length = |name: &[u16]| i32::try_from(name.len()).unwrap_or(i32::MAX);
+    // SAFETY: both are as long as is said.
+    let order = unsafe { CompareStringOrdinal(one.as_ptr(), length(one), other.as_ptr(), length(other), 1) };
+    order.cmp(&CSTR_EQUAL)
+}
+
+/// The file that is meant by the path of a program: with an extension of `%PATHEXT%`, if the path has none.
+pub(crate) fn executable(path: PathBuf) -> PathBuf {
+    if path.extension().is_some() {
+        return path;
+    }
+    which::which_in(&path, None::<&OsStr>, Path::new("")).unwrap_or(path)
+}
+
+/// Whether a file is a script of `cmd.exe`, known by its extension.
+pub(crate) fn is_batch(path: &Path) -> bool {
+    command_line::is_batch(path.as_os_str())
+}
+
+/// What to do about a program that may not be executed.
+pub(crate) fn not_executable(error: Option<&io::Error>) -> &'static str {
+    match error.and_then(code) {
+        Some(win32::ERROR_ELEVATION_REQUIRED) => "it asks for the rights of an administrator: give them to the host",
+        _ => "give this user the right to execute it",
+    }
+}
+
+fn code(error: &io::Error) -> Option<u32> {
+    error.raw_os_error().map(i32::cast_unsigned)
+}
+
+/// The name of an error, such as `ENOENT`: the one that Node.js gives to it.
+pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
+    Some(match code(error)? {
+        win32::ERROR_FILE_NOT_FOUND | win32::ERROR_PATH_NOT_FOUND | win32::ERROR_INVALID_NAME => "ENOENT",
+        win32::ERROR_ACCESS_DENIED | win32::ERROR_ELEVATION_REQUIRED | win32::ERROR_ACCESS_DISABLED_BY_POLICY => {
+            "EACCES"
+        }
+        win32::ERROR_BAD_EXE_FORMAT | win32::ERROR_EXE_MACHINE_TYPE_MISMATCH => "ENOEXEC",
+        command_line::TOO_LONG => "E2BIG",
+        win32::ERROR_FILENAME_EXCED_RANGE => "ENAMETOOLONG",
+        win32::ERROR_DIRECTORY => "ENOTDIR",
+        win32::ERROR_TOO_MANY_OPEN_FILES => "EMFILE",
+        win32::ERROR_NOT_ENOUGH_MEMORY
+        | win32::ERROR_OUTOFMEMORY
+        | win32::ERROR_COMMITMENT_LIMIT
+        | win32::ERROR_NO_SYSTEM_RESOURCES
+        | win32::ERROR_NOT_ENOUGH_QUOTA => "ENOMEM",
+        win32::ERROR_MAX_THRDS_REACHED => "EAGAIN",
+        win32::ERROR_SHARING_VIOLATION | win32::ERROR_PIPE_BUSY => "EBUSY",
+        win32::ERROR_INVALID_HANDLE => "EBADF",
+        win32::ERROR_INVALID_PARAMETER => "EINVAL",
+        win32::ERROR_NOT_SUPPORTED => "ENOTSUP",
+        win32::ERROR_DISK_FULL => "ENOSPC",
+        _ => return None,
+    })
+}
+
+/// Whether an error says that the machine is short of processes, files or memory.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(errno_name(error), Some("EMFILE" | "ENOMEM" | "EAGAIN"))
+}
+
+/// The name of a signal, such as `SIGKILL`.
+pub(crate) fn signal_name(signal: i32) -> String {
+    match signal {
+        SIGKILL => String::from("SIGKILL"),
+        SIGBREAK => String::from("SIGBREAK"),
+        other => format!("signal {other}"),
+    }
+}

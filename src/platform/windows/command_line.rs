@@ -1,0 +1,241 @@
+//! From a program and its arguments to one command line: on Windows a program gets its arguments as a single text.
+//!
+//! Programs take it apart by the rules of Microsoft's C library, which is what is written here. Two read it by others:
+//! `cmd.exe`, whose lines are passed on as they are, and batch files, which `cmd.exe` reads before they run.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::path::Path;
+
+use windows_sys::Win32::Foundation::ERROR_BAD_LENGTH;
+
+use crate::platform::Launch;
+
+/// What is given for a command line that no process can have. The system's own answer is less clear.
+pub(super) const TOO_LONG: u32 = ERROR_BAD_LENGTH;
+/// The longest one, its end included.
+const MOST_UNITS: usize = 32_767;
+
+/// What `cmd.exe` reads as more than a character, quotes or not, when it runs a batch file or the file uses its arguments.
+const SPECIAL_IN_BATCH: &str = "\"%!^&|<>";
+
+/// A program that the system can start, and its command line, ended by a NUL.
+#[derive(Debug)]
+pub(super) struct CommandLine {
+    pub(super) program: Vec<u16>,
+    pub(super) text: Vec<u16>,
+}
+
+impl CommandLine {
+    pub(super) fn new(launch: &Launch) -> io::Result<Self> {
+        let program = launch.program.as_os_str();
+        let line = if is_batch(program) { for_batch(launch)? } else { for_program(launch)? };
+        if line.text.len() > MOST_UNITS {
+            return Err(io::Error::from_raw_os_error(TOO_LONG.cast_signed()));
+        }
+        Ok(line)
+    }
+}
+
+/// By its extension. The system ignores blanks and dots at the end of a name, so `x.bat .` is one too (CVE-2024-43402).
+pub(super) fn is_batch(program: &OsStr) -> bool {
+    let name = program.to_string_lossy();
+    let extension = Path::new(name.trim_end_matches([' ', '.'])).extension().map(OsStr::to_ascii_lowercase);
+    extension.is_some_and(|extension| extension == "bat" || extension == "cmd")
+}
+
+fn for_program(launch: &Launch) -> io::Result<CommandLine> {
+    let program = wide_z(launch.program.as_os_str())?;
+    // A name cannot hold a quote, and ends where its quotes do: nothing in it is escaped.
+    let mut text = vec![QUOTE];
+    text.extend(launch.program.as_os_str().encode_wide());
+    text.push(QUOTE);
+    for arg in &launch.args {
+        let arg = wide(arg)?;
+        text.push(BLANK);
+        if launch.verbatim { text.extend(arg) } else { push_quoted(&mut text, &arg, false) }
+    }
+    text.push(0);
+    Ok(CommandLine { program, text })
+}
+
+/// `cmd.exe /d /v:off /s /c ""file" "argument" …"`. The system would start `cmd.exe` by itself, with arguments that were
+/// quoted for somebody else (`BatBadBut`). There is no quoting that holds in every batch file, so an argument that would
+/// need it is refused.
+fn for_batch(launch: &Launch) -> io::Result<CommandLine> {
+    let shell = super::default_shell();
+    let mut text = vec![QUOTE];
+    text.extend(shell.as_os_str().encode_wide());
+    text.push(QUOTE);
+    text.extend(" /d /v:off /s /c \"\"".encode_utf16());
+    text.extend(plain("its path", launch.program.as_os_str())?);
+    text.push(QUOTE);
+    for (index, arg) in launch.args.iter().enumerate() {
+        text.push(BLANK);
+        push_quoted(&mut text, &plain(&format!("argument {index}"), arg)?, true);
+    }
+    text.extend([QUOTE, 0]);
+    Ok(CommandLine { program: wide_z(shell.as_os_str())?, text })
+}
+
+/// Text that `cmd.exe` between quotes reads as it is.
+fn plain(what: &str, text: &OsStr) -> io::Result<Vec<u16>> {
+    let shown = text.to_string_lossy();
+    if let Some(special) = shown.chars().find(|c| c.is_control() || SPECIAL_IN_BATCH.contains(*c)) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "it is a batch file, and {what} holds {special:?}, which cmd.exe would not pass on as it is: name the program that the file runs, or write a `shell` command"
+            ),
+        ));
+    }
+    wide(text)
+}
+
+const QUOTE: u16 = b'"' as u16;
+const BACKSLASH: u16 = b'\\' as u16;
+const BLANK: u16 = b' ' as u16;
+const TAB: u16 = b'\t' as u16;
+
+/// Appends one argument. Backslashes count only before a quote, where each needs another one.
+fn push_quoted(line: &mut Vec<u16>, arg: &[u16], always: bool) {
+    let in_quotes = always || arg.is_empty() || arg.iter().any(|unit| [BLANK, TAB].contains(unit));
+    if in_quotes {
+        line.push(QUOTE);
+    }
+    let mut backslashes = 0;
+    for &unit in arg {
+        if unit == BACKSLASH {
+            backslashes += 1;
+        } else {
+            if unit == QUOTE {
+                line.extend(std::iter::repeat_n(BACKSLASH, backslashes + 1));
+            }
+            backslashes = 0;
+        }
+        line.push(unit);
+    }
+    if in_quotes {
+        line.extend(std::iter::repeat_n(BACKSLASH, backslashes));
+        line.push(QUOTE);
+    }
+}
+
+/// The text as the system takes it. A NUL would be its end, whatever follows.
+pub(super) fn wide(text: &OsStr) -> io::Result<Vec<u16>> {
+    let units: Vec<u16> = text.encode_wide().collect();
+    if units.contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it holds a NUL character, which ends a text"));
+    }
+    Ok(units)
+}
+
+/// As [`wide`], ended by a NUL.
+pub(super) fn wide_z(text: &OsStr) -> io::Result<Vec<u16>> {
+    let mut units = wide(text)?;
+    units.push(0);
+    Ok(units)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::windows::ffi::OsStringExt;
+
+    use proptest::prelude::*;
+    use windows_sys::Win32::UI::Shell::CommandLineToArgvW;
+
+    use super::*;
+    use crate::platform::StdinKind;
+
+    fn launch(program: &str, args: &[OsString]) -> Launch {
+        Launch {
+            program: program.into(),
+            args: args.to_vec(),
+            verbatim: false,
+            env: Vec::new(),
+            cwd: None,
+            tag: Vec::new(),
+            stdin: StdinKind::Empty,
+            merge_output: false,
+        }
+    }
+
+    fn text(launch: &Launch) -> String {
+        let line = CommandLine::new(launch).expect("a command line").text;
+        String::from_utf16(line.strip_suffix(&[0]).expect("its end")).expect("UTF-16")
+    }
+
+    /// As the system itself takes a command line apart.
+    fn taken_apart(line: &[u16]) -> Vec<OsString> {
+        let mut count = 0;
+        // SAFETY: the line ends with a NUL; the answer holds `count` texts, each ended by one. It is left to the process.
+        unsafe {
+            let texts = CommandLineToArgvW(line.as_ptr(), &raw mut count);
+            assert!(!texts.is_null());
+            (0..usize::try_from(count).unwrap())
+                .map(|index| {
+                    let text = *texts.add(index);
+                    let length = (0..).take_while(|at| *text.add(*at) != 0).count();
+                    OsString::from_wide(std::slice::from_raw_parts(text, length))
+                })
+                .collect()
+        }
+    }
+
+    fn cases() -> impl Strategy<Value = Vec<OsString>> {
+        let piece = prop_oneof!["[\\\\\" \t]{0,6}", "[a-z%^&|<>!()\u{e4}]{0,4}", "\\PC{0,4}"];
+        let arg = proptest::collection::vec(piece, 0..4).prop_map(|pieces| OsString::from(pieces.concat()));
+        proptest::collection::vec(arg, 0..6)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// F69
+        #[test]
+        fn f69_arguments_round_trip(args in cases()) {
+            let line = CommandLine::new(&launch(r"C:\a b\c.exe", &args)).unwrap().text;
+            let taken = taken_apart(&line);
+            prop_assert_eq!(&taken[0], r"C:\a b\c.exe");
+            prop_assert_eq!(&taken[1..], &args[..]);
+        }
+    }
+
+    #[test]
+    fn quotes_are_there_where_they_are_needed() {
+        let args: Vec<OsString> = ["plain", "", "a b", r#"say "hi""#, r"C:\dir\", r"C:\a b\"].map(OsString::from).into();
+        let expected = r#""C:\x.exe" plain "" "a b" "say \"hi\"" C:\dir\ "C:\a b\\""#;
+        assert_eq!(text(&launch(r"C:\x.exe", &args)), expected);
+    }
+
+    #[test]
+    fn a_line_for_cmd_is_passed_on_as_it_is() {
+        let args = super::super::shell_args(Path::new(r"C:\cmd.exe"), r#"echo "a b" & dir"#);
+        let launch = Launch { verbatim: args.verbatim, ..launch(r"C:\cmd.exe", &args.args) };
+        assert_eq!(text(&launch), r#""C:\cmd.exe" /d /s /c "echo "a b" & dir""#);
+    }
+
+    #[test]
+    fn f71_a_batch_file_gets_quoted_arguments_or_none() {
+        for name in [r"C:\x.bat", r"C:\x.CMD", r"C:\x.bat .", r"C:\x.cmd.."] {
+            assert!(is_batch(OsStr::new(name)), "{name}");
+            for bad in ["\"", "%PATH%", "a&calc", "a|b", "<", ">", "^", "!x!", "a\nb", "\r"] {
+                let error = CommandLine::new(&launch(name, &["fine".into(), bad.into()])).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bad:?}");
+                assert!(error.to_string().contains("argument 1"), "{error}");
+            }
+        }
+        let line = text(&launch(r"C:\a b\x.bat", &["a b".into(), "".into(), r"c\".into()]));
+        assert!(line.ends_with(r#"cmd.exe" /d /v:off /s /c ""C:\a b\x.bat" "a b" "" "c\\"""#), "{line}");
+        assert!(!is_batch(OsStr::new(r"C:\x.bat\y.exe")));
+        assert!(CommandLine::new(&launch(r"C:\100%\x.bat", &[])).is_err());
+    }
+
+    #[test]
+    fn f38_what_no_process_can_have_is_too_long() {
+        let error = CommandLine::new(&launch(r"C:\x.exe", &["a".repeat(40_000).into()])).unwrap_err();
+        assert_eq!(super::super::errno_name(&error), Some("E2BIG"));
+    }
+}

@@ -1,0 +1,69 @@
+//! Seeing a process exit, without a thread for each.
+
+use std::ffi::c_void;
+use std::io;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle};
+use std::ptr;
+use std::sync::Arc;
+
+use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::System::Threading::{
+    INFINITE, RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEINWAITTHREAD, WT_EXECUTEONLYONCE,
+};
+
+use crate::latch::Latch;
+
+/// Set by a thread of the system's when the process has exited.
+#[derive(Debug)]
+pub(super) struct ExitWatch {
+    exited: Arc<Latch<()>>,
+    wait: HANDLE,
+}
+
+// SAFETY: the handle of the wait may be used from any thread; it is used once, when this is dropped.
+unsafe impl Send for ExitWatch {}
+// SAFETY: as above; the latch is made to be shared.
+unsafe impl Sync for ExitWatch {}
+
+impl ExitWatch {
+    /// Starts to watch. The process's handle must outlive the watch.
+    pub(super) fn new(process: BorrowedHandle<'_>) -> io::Result<Self> {
+        let exited = Arc::new(Latch::new());
+        let mut wait = ptr::null_mut();
+        // SAFETY: the latch outlives the wait: `drop` ends the wait, and a call under way, before it lets go of the latch.
+        let done = unsafe {
+            RegisterWaitForSingleObject(
+                &raw mut wait,
+                process.as_raw_handle(),
+                Some(tell),
+                Arc::as_ptr(&exited).cast(),
+                INFINITE,
+                WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD,
+            )
+        };
+        if done == 0 { Err(io::Error::last_os_error()) } else { Ok(Self { exited, wait }) }
+    }
+
+    /// Cancel-safe.
+    pub(super) async fn exited(&self) {
+        self.exited.wait().await;
+    }
+
+    pub(super) fn has_exited(&self) -> bool {
+        self.exited.get().is_some()
+    }
+}
+
+impl Drop for ExitWatch {
+    fn drop(&mut self) {
+        // SAFETY: a wait that was registered and is ended once. With this event the call returns only when `tell` does not
+        // run and never will.
+        unsafe { UnregisterWaitEx(self.wait, INVALID_HANDLE_VALUE) };
+    }
+}
+
+unsafe extern "system" fn tell(latch: *mut c_void, _timed_out: bool) {
+    // SAFETY: the latch that `new` gave, which lives as long as the wait.
+    let latch = unsafe { &*latch.cast::<Latch<()>>() };
+    latch.set(());
+}

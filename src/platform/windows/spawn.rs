@@ -1,0 +1,223 @@
+//! One `CreateProcessW` for each command.
+//!
+//! The standard library's spawn lets a child inherit whatever is inheritable at that moment, another thread's pipes
+//! included, and has no job: what a child starts before it could be put into one escapes.
+
+use std::ffi::c_void;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::mem::size_of;
+use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::ptr;
+use std::sync::Arc;
+
+use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation};
+use windows_sys::Win32::System::Console::{GetConsoleCP, GetStdHandle, STD_INPUT_HANDLE};
+use windows_sys::Win32::System::Threading::{
+    CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW,
+    DeleteProcThreadAttributeList, EXTENDED_STARTUPINFO_PRESENT, InitializeProcThreadAttributeList,
+    LPPROC_THREAD_ATTRIBUTE_LIST, PROC_THREAD_ATTRIBUTE_HANDLE_LIST, PROC_THREAD_ATTRIBUTE_JOB_LIST,
+    PROCESS_INFORMATION, ResumeThread, STARTF_USESTDHANDLES, STARTUPINFOEXW, UpdateProcThreadAttribute,
+};
+
+use super::command_line::{CommandLine, wide_z};
+use super::environment;
+use super::job::Job;
+use super::leader::Leader;
+use super::pipe::{self, PipeReader, PipeWriter};
+use crate::platform::{Launch, StdinKind};
+
+/// A child that runs, and our ends of its pipes.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub(crate) leader: Arc<Leader>,
+    pub(crate) stdout: PipeReader,
+    /// `None` when it shares standard output's pipe.
+    pub(crate) stderr: Option<PipeReader>,
+    pub(crate) stdin: Option<PipeWriter>,
+}
+
+/// Starts a program in a group and a job of its own, with three handles only.
+///
+/// Blocks until the process is there, so it is called on a thread that may block; must be called within the runtime.
+pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
+    // Everything that can fail without a child comes first.
+    let line = CommandLine::new(launch)?;
+    let env = environment::block(&launch.env);
+    let cwd = launch.cwd.as_ref().map(|cwd| wide_z(cwd.as_os_str())).transpose()?;
+    let job = Job::new()?;
+    let (stdin, child_stdin) = match launch.stdin {
+        StdinKind::Empty => (None, nul()?.into()),
+        StdinKind::Pipe => pipe::input().map(|(ours, child)| (Some(ours), OwnedHandle::from(child)))?,
+        StdinKind::Inherit => (None, own_stdin()?),
+    };
+    let (stdout, child_stdout) = pipe::output()?;
+    let (stderr, child_stderr) =
+        if launch.merge_output { (None, None) } else { pipe::output().map(|(ours, child)| (Some(ours), Some(child)))? };
+
+    let child = Child {
+        stdin: child_stdin.as_raw_handle(),
+        stdout: child_stdout.as_raw_handle(),
+        stderr: child_stderr.as_ref().unwrap_or(&child_stdout).as_raw_handle(),
+    };
+    // Without a console of ours a child would open a window of its own.
+    let has_console = has_console();
+    let made = child.create(line, &env, cwd.as_deref(), &job, has_console)?;
+    // From here on a child exists, which has not run yet: whatever fails, its job ends with the values below.
+    let leader = Leader::new(made.pid, made.process, job, has_console)?;
+    // SAFETY: the first thread of the child, which was created suspended.
+    if unsafe { ResumeThread(made.thread.as_raw_handle()) } == u32::MAX {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Spawned { leader: Arc::new(leader), stdout, stderr, stdin })
+}
+
+/// A standard input that is at its end.
+fn nul() -> io::Result<File> {
+    OpenOptions::new().read(true).open("NUL")
+}
+
+/// The host's standard input, as a handle that can be made inheritable without the host's own becoming so.
+fn own_stdin() -> io::Result<OwnedHandle> {
+    // SAFETY: the answer is checked, and used only for the duplication.
+    let handle = unsafe { GetStdHandle(STD_INPUT_HANDLE) };
+    if handle.is_null() || handle == INVALID_HANDLE_VALUE {
+        return nul().map(OwnedHandle::from);
+    }
+    // SAFETY: an open handle of the process, which nobody closes in the middle of a spawn.
+    unsafe { BorrowedHandle::borrow_raw(handle) }.try_clone_to_owned()
+}
+
+fn has_console() -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { GetConsoleCP() != 0 }
+}
+
+/// The child's handles.
+struct Child {
+    stdin: HANDLE,
+    stdout: HANDLE,
+    stderr: HANDLE,
+}
+
+/// A process that does not run yet.
+struct Made {
+    pid: u32,
+    process: OwnedHandle,
+    thread: OwnedHandle,
+}
+
+impl Child {
+    fn create(
+        &self,
+        mut line: CommandLine,
+        env: &[u16],
+        cwd: Option<&[u16]>,
+        job: &Job,
+        has_console: bool,
+    ) -> io::Result<Made> {
+        let mut handles = vec![self.stdin, self.stdout, self.stderr];
+        // The list takes none twice.
+        handles.dedup();
+        let jobs = [job.handle()];
+        let mut attributes = Attributes::new(2)?;
+        // In the job from its birth on: a host that dies at this very moment leaves nobody behind.
+        attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, &jobs)?;
+        attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &handles)?;
+        for handle in &handles {
+            // Only now: until they are closed, whoever else in the host spawns at this moment may inherit them too.
+            inheritable(*handle)?;
+        }
+        let mut startup = STARTUPINFOEXW::default();
+        startup.StartupInfo.cb = size_of::<STARTUPINFOEXW>() as u32;
+        startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
+        startup.StartupInfo.hStdInput = self.stdin;
+        startup.StartupInfo.hStdOutput = self.stdout;
+        startup.StartupInfo.hStdError = self.stderr;
+        startup.lpAttributeList = attributes.as_ptr();
+        let window = if has_console { 0 } else { CREATE_NO_WINDOW };
+        let mut made = PROCESS_INFORMATION::default();
+        // SAFETY: the texts end with a NUL and the block with two; the command line is ours to be written to; the structs
+        // and what the attributes point to live until the call returns.
+        let done = unsafe {
+            CreateProcessW(
+                line.program.as_ptr(),
+                line.text.as_mut_ptr(),
+                ptr::null(),
+                ptr::null(),
+                1,
+                CREATE_SUSPENDED
+                    | CREATE_NEW_PROCESS_GROUP
+                    | CREATE_UNICODE_ENVIRONMENT
+                    | EXTENDED_STARTUPINFO_PRESENT
+                    | window,
+                env.as_ptr().cast(),
+                cwd.map_or(ptr::null(), <[u16]>::as_ptr),
+                &raw const startup.StartupInfo,
+                &raw mut made,
+            )
+        };
+        if done == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: both are fresh and nobody else's.
+        let (process, thread) =
+            unsafe { (OwnedHandle::from_raw_handle(made.hProcess), OwnedHandle::from_raw_handle(made.hThread)) };
+        Ok(Made { pid: made.dwProcessId, process, thread })
+    }
+}
+
+fn inheritable(handle: HANDLE) -> io::Result<()> {
+    // SAFETY: a plain flag on a handle that we own.
+    let done = unsafe { SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// What a process is given at its birth. The values stay where they are; the list only points to them.
+struct Attributes<'a> {
+    /// Of machine words, so that it is aligned for whatever the system puts into it.
+    list: Vec<usize>,
+    values: std::marker::PhantomData<&'a [HANDLE]>,
+}
+
+impl<'a> Attributes<'a> {
+    fn new(count: u32) -> io::Result<Self> {
+        let mut bytes = 0;
+        // SAFETY: without a list the call only says how long it has to be.
+        unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), count, 0, &raw mut bytes) };
+        let mut list = vec![0_usize; bytes.div_ceil(size_of::<usize>())];
+        // SAFETY: the list is as long as was asked for.
+        let done = unsafe { InitializeProcThreadAttributeList(list.as_mut_ptr().cast(), count, 0, &raw mut bytes) };
+        if done == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { list, values: std::marker::PhantomData })
+    }
+
+    fn set(&mut self, attribute: u32, value: &'a [HANDLE]) -> io::Result<()> {
+        // SAFETY: the list is initialised, and the value outlives it.
+        let done = unsafe {
+            UpdateProcThreadAttribute(
+                self.as_ptr(),
+                0,
+                attribute as usize,
+                value.as_ptr().cast::<c_void>(),
+                size_of_val(value),
+                ptr::null_mut(),
+                ptr::null(),
+            )
+        };
+        if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    fn as_ptr(&mut self) -> LPPROC_THREAD_ATTRIBUTE_LIST {
+        self.list.as_mut_ptr().cast()
+    }
+}
+
+impl Drop for Attributes<'_> {
+    fn drop(&mut self) {
+        // SAFETY: initialised by `new`, deleted once.
+        unsafe { DeleteProcThreadAttributeList(self.as_ptr()) };
+    }
+}
