@@ -11,7 +11,7 @@ export interface ShellCommand {
   type: 'shell';
   /** The line. */
   command: string;
-  /** A path, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`. */
+  /** A path, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`; on Windows `cmd.exe`. */
   shell?: string | null;
 }
 
@@ -190,7 +190,10 @@ export interface ExecutionConfig {
    * *PRIVATE_KEY* *API_KEY* AWS_*KEY*`.
    */
   envSecretPatterns?: readonly string[] | null;
-  /** Whether a guardian process ends what runs when the host dies, however it dies. Default: true. */
+  /**
+   * Whether a guardian process ends what runs when the host dies, however it dies. Default: true. Windows needs none, and
+   * ends what runs in any case.
+   */
   guardian?: boolean | null;
   /** Which of the host's variables a child starts with. Default: `all`. */
   inheritEnv?: InheritEnv | null;

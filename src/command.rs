@@ -50,6 +50,7 @@ fn kind_name(kind: io::ErrorKind) -> Option<&'static str> {
         io::ErrorKind::PermissionDenied => Some("EACCES"),
         io::ErrorKind::NotADirectory => Some("ENOTDIR"),
         io::ErrorKind::IsADirectory => Some("EISDIR"),
+        io::ErrorKind::InvalidInput => Some("EINVAL"),
         _ => None,
     }
 }
@@ -289,8 +290,9 @@ fn script_file(
             match place.find(name, "interpreter") {
                 Ok(program) => (program, flags),
                 // It names a program of other systems; the extension may know one of this.
-                Err(missing) => interpreter_by_extension(&script, |name| place.find(name, "interpreter"))
-                    .map_err(|_| missing)?,
+                Err(missing) => {
+                    interpreter_by_extension(&script, |name| place.find(name, "interpreter")).map_err(|_| missing)?
+                }
             }
         }
     } else {

@@ -172,6 +172,12 @@ pub(crate) fn not_executable(error: Option<&io::Error>) -> &'static str {
     }
 }
 
+/// How long a struct is, in the words of the system.
+#[expect(clippy::cast_possible_truncation, reason = "the structs of an interface have a few hundred bytes")]
+const fn size<T>() -> u32 {
+    size_of::<T>() as u32
+}
+
 fn code(error: &io::Error) -> Option<u32> {
     error.raw_os_error().map(i32::cast_unsigned)
 }

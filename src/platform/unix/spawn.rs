@@ -255,6 +255,14 @@ impl FileActions {
     }
 
     /// Closes whatever the host forgot to mark. macOS does it by an attribute.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "there is nothing to do where an attribute does it"
+        )
+    )]
     fn close_above(&mut self, last: RawFd) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         {

@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn quotes_are_there_where_they_are_needed() {
-        let args: Vec<OsString> = ["plain", "", "a b", r#"say "hi""#, r"C:\dir\", r"C:\a b\"].map(OsString::from).into();
+        let args: Vec<OsString> =
+            ["plain", "", "a b", r#"say "hi""#, r"C:\dir\", r"C:\a b\"].map(OsString::from).into();
         let expected = r#""C:\x.exe" plain "" "a b" "say \"hi\"" C:\dir\ "C:\a b\\""#;
         assert_eq!(text(&launch(r"C:\x.exe", &args)), expected);
     }

@@ -14,7 +14,7 @@ use windows_sys::Win32::System::JobObjects::{
     TerminateJobObject,
 };
 
-use super::process;
+use super::{process, size};
 
 #[derive(Debug)]
 pub(super) struct Job(OwnedHandle);
@@ -46,7 +46,7 @@ impl Job {
                 self.handle(),
                 JobObjectExtendedLimitInformation,
                 (&raw const limits).cast(),
-                size_of::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>() as u32,
+                size::<JOBOBJECT_EXTENDED_LIMIT_INFORMATION>(),
             )
         };
         if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -108,7 +108,7 @@ impl Job {
                 self.handle(),
                 JobObjectBasicAccountingInformation,
                 (&raw mut used).cast(),
-                size_of::<JOBOBJECT_BASIC_ACCOUNTING_INFORMATION>() as u32,
+                size::<JOBOBJECT_BASIC_ACCOUNTING_INFORMATION>(),
                 ptr::null_mut(),
             )
         };

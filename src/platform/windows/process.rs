@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::mem::size_of;
 use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::time::Duration;
 
@@ -104,7 +103,7 @@ fn snapshot() -> HashMap<u32, Seen> {
     }
     // SAFETY: fresh and nobody else's.
     let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
-    let mut entry = PROCESSENTRY32W { dwSize: size_of::<PROCESSENTRY32W>() as u32, ..PROCESSENTRY32W::default() };
+    let mut entry = PROCESSENTRY32W { dwSize: super::size::<PROCESSENTRY32W>(), ..PROCESSENTRY32W::default() };
     // SAFETY: the struct says its own size; its content is used only when a call says that it was filled.
     let mut more = unsafe { Process32FirstW(handle.as_raw_handle(), &raw mut entry) };
     while more != 0 {

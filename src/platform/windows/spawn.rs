@@ -52,8 +52,11 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         StdinKind::Inherit => (None, own_stdin()?),
     };
     let (stdout, child_stdout) = pipe::output()?;
-    let (stderr, child_stderr) =
-        if launch.merge_output { (None, None) } else { pipe::output().map(|(ours, child)| (Some(ours), Some(child)))? };
+    let (stderr, child_stderr) = if launch.merge_output {
+        (None, None)
+    } else {
+        pipe::output().map(|(ours, child)| (Some(ours), Some(child)))?
+    };
 
     let child = Child {
         stdin: child_stdin.as_raw_handle(),
@@ -129,7 +132,7 @@ impl Child {
             inheritable(*handle)?;
         }
         let mut startup = STARTUPINFOEXW::default();
-        startup.StartupInfo.cb = size_of::<STARTUPINFOEXW>() as u32;
+        startup.StartupInfo.cb = super::size::<STARTUPINFOEXW>();
         startup.StartupInfo.dwFlags = STARTF_USESTDHANDLES;
         startup.StartupInfo.hStdInput = self.stdin;
         startup.StartupInfo.hStdOutput = self.stdout;
