@@ -43,7 +43,7 @@ pub(crate) struct Overflow {
 struct Folder {
     path: PathBuf,
     /// Held as long as this engine lives: by it, another host knows that the folder is in use.
-    _lock: File,
+    lock: File,
 }
 
 impl Overflow {
@@ -79,7 +79,7 @@ impl Overflow {
         };
         let name = format!("{id}-{}.{stream}", self.files.fetch_add(1, Relaxed));
         let file = Arc::new(SpillFile { overflow: Arc::clone(self), path: OnceLock::new(), bytes: AtomicU64::new(0) });
-        let store = SpillStore { file: Arc::clone(&file), name, open: None, look_in: 0, is_full: false };
+        let store = SpillStore { open: None, file: Arc::clone(&file), name, look_in: 0, is_full: false };
         Spill { spool: Spool::new(Box::new(store)), file }
     }
 
@@ -106,7 +106,7 @@ impl Overflow {
         platform::create_private_dir(&path)?;
         let lock = platform::create_private(&path.join(LOCK))?;
         platform::try_lock(&lock)?;
-        Ok(Folder { path, _lock: lock })
+        Ok(Folder { path, lock })
     }
 
     /// Takes up to `bytes` from the engine's quota.
@@ -123,9 +123,11 @@ impl Overflow {
 impl Drop for Overflow {
     fn drop(&mut self) {
         let folder = self.folder.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(folder) = folder {
-            let _ = fs::remove_file(folder.path.join(LOCK));
-            let _ = fs::remove_dir(&folder.path);
+        if let Some(Folder { path, lock }) = folder.take() {
+            // An open file may keep its name, and so its folder. Nothing in there is needed any more.
+            drop(lock);
+            let _ = fs::remove_file(path.join(LOCK));
+            let _ = fs::remove_dir(&path);
         }
     }
 }
@@ -190,9 +192,10 @@ impl Drop for SpillFile {
 }
 
 struct SpillStore {
+    /// Closed before the file may be removed: fields are dropped in this order.
+    open: Option<File>,
     file: Arc<SpillFile>,
     name: String,
-    open: Option<File>,
     /// Bytes until the next look at what is free.
     look_in: u64,
     /// It has met a bound or an error: what is there is the beginning of the stream, and stays that.

@@ -10,14 +10,19 @@ use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
 
 use super::{Interpreter, ShellArgs};
 
+pub(crate) use self::files::{
+    append_private, check_private_dir, create_private, create_private_dir, free_bytes, is_deleted, lock,
+    private_temp_dir, try_lock,
+};
 pub(crate) use self::leader::{Leader, Means};
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
-pub(crate) use self::pipe::{PipeReader, PipeWriter};
+pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
 pub(crate) use self::spawn::{Spawned, spawn};
 
 mod command_line;
 mod environment;
 mod exit_watch;
+mod files;
 mod job;
 mod leader;
 mod lifeline;

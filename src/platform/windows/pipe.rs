@@ -48,6 +48,12 @@ impl PipeWriter {
     }
 }
 
+/// Waits until the child has closed its end of a pipe to it. The system does not tell that of an idle pipe; the next write
+/// meets it.
+pub(crate) async fn nobody_reads(_: &PipeWriter) {
+    std::future::pending::<()>().await;
+}
+
 /// Our end, and the one that a child writes to. Must be called within the runtime.
 pub(super) fn output() -> io::Result<(PipeReader, File)> {
     let (server, child) = connected(PIPE_ACCESS_INBOUND, GENERIC_WRITE | FILE_READ_ATTRIBUTES)?;

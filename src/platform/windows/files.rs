@@ -1,0 +1,182 @@
+//! Files that hold output: never somebody else's. Who may read them is what the rights of their folder say, which they inherit;
+//! a folder in a user's profile is that user's only.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
+use std::os::windows::io::AsRawHandle;
+use std::path::{Path, PathBuf};
+use std::ptr;
+
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_STANDARD_INFO,
+    FILE_TYPE_DISK, FileStandardInfo, GetDiskFreeSpaceExW, GetFileInformationByHandleEx, GetFileType, LOCK_FILE_FLAGS,
+    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, SECURITY_IDENTIFICATION,
+};
+use windows_sys::Win32::System::IO::OVERLAPPED;
+
+use super::command_line::wide_z;
+
+/// Makes a file; one that is there already is an error.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    // What can only be appended to cannot be locked.
+    OpenOptions::new().read(true).append(true).create_new(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
+}
+
+/// Opens a file to append to, or makes it. What is there must be a plain file under no other name: whoever names the path must
+/// not reach through a link, a pipe or a device.
+pub(crate) fn append_private(path: &Path) -> io::Result<File> {
+    let opened = OpenOptions::new()
+        .append(true)
+        // A pipe's server must not act as this user; a folder can be opened and told apart only with the other flag.
+        .security_qos_flags(SECURITY_IDENTIFICATION)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
+        .open(path);
+    match opened {
+        Ok(file) => check_plain(&file).map(|()| file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create_private(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn check_plain(file: &File) -> io::Result<()> {
+    // SAFETY: the handle is open for the whole call.
+    let is_on_disk = unsafe { GetFileType(file.as_raw_handle()) } == FILE_TYPE_DISK;
+    let problem = if !is_on_disk {
+        "it is not a plain file"
+    } else if file.metadata()?.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+        "it is a symbolic link, or stands for something else"
+    } else {
+        match standard_info(file)? {
+            FILE_STANDARD_INFO { Directory: true, .. } => "it is not a plain file",
+            FILE_STANDARD_INFO { NumberOfLinks: 1, .. } => return Ok(()),
+            _ => "it has another name too (a hard link)",
+        }
+    };
+    Err(io::Error::other(problem))
+}
+
+fn standard_info(file: &File) -> io::Result<FILE_STANDARD_INFO> {
+    let mut info = FILE_STANDARD_INFO::default();
+    // SAFETY: the struct is the one of this class, and as long as is said; the handle is open for the whole call.
+    let done = unsafe {
+        GetFileInformationByHandleEx(
+            file.as_raw_handle(),
+            FileStandardInfo,
+            (&raw mut info).cast(),
+            super::size::<FILE_STANDARD_INFO>(),
+        )
+    };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(info) }
+}
+
+/// Whether a file has been deleted while it was open.
+pub(crate) fn is_deleted(file: &File) -> bool {
+    standard_info(file).is_ok_and(|info| info.DeletePending || info.NumberOfLinks == 0)
+}
+
+/// Makes a directory, with what leads to it. One that is there already stays as it is.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+/// Refuses what is no directory of its own, such as a junction to another.
+pub(crate) fn check_private_dir(path: &Path) -> io::Result<()> {
+    if std::fs::symlink_metadata(path)?.is_dir() {
+        return Ok(());
+    }
+    Err(io::Error::other("it is not a directory"))
+}
+
+/// A folder name under the temp folder, which is in the user's profile. Services may share theirs, so the user is in the name.
+pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
+    let user = std::env::var("USERNAME").unwrap_or_default();
+    std::env::temp_dir().join(format!("{name}-{user}"))
+}
+
+/// Locks a file for as long as it is open; waits for whoever has it.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    lock_whole(file, LOCKFILE_EXCLUSIVE_LOCK)
+}
+
+/// Locks a file for as long as it is open, or says at once that somebody else has it.
+pub(crate) fn try_lock(file: &File) -> io::Result<()> {
+    lock_whole(file, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY)
+}
+
+fn lock_whole(file: &File, flags: LOCK_FILE_FLAGS) -> io::Result<()> {
+    let mut from_the_start = OVERLAPPED::default();
+    // SAFETY: the handle is open for the whole call, and not an overlapped one: the struct is not used after it.
+    let done = unsafe { LockFileEx(file.as_raw_handle(), flags, 0, u32::MAX, u32::MAX, &raw mut from_the_start) };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Bytes that this user may still write on the disk of a directory.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = wide_z(path.as_os_str())?;
+    let mut available = 0;
+    // SAFETY: the path ends with a NUL; the answer has a place, and what is not asked for has none.
+    let done = unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut available, ptr::null_mut(), ptr::null_mut()) };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(available) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_appended_to_is_a_plain_file_with_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for text in ["one", "two"] {
+            append_private(&at("plain")).unwrap().write_all(text.as_bytes()).unwrap();
+        }
+        assert_eq!(fs::read_to_string(at("plain")).unwrap(), "onetwo");
+        assert_eq!(create_private(&at("plain")).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+
+        fs::hard_link(at("plain"), at("other name")).unwrap();
+        let problem = append_private(&at("plain")).unwrap_err().to_string();
+        assert!(problem.contains("hard link"), "{problem}");
+        assert!(append_private(folder.path()).is_err(), "a folder");
+        assert!(append_private(Path::new(r"\\.\NUL")).is_err(), "a device");
+        assert_eq!(append_private(&at(r"no\such")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_lock_is_held_while_its_file_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let mine = create_private(&path).unwrap();
+        try_lock(&mine).unwrap();
+        let other = File::open(&path).unwrap();
+        assert!(try_lock(&other).is_err());
+        drop(mine);
+        lock(&other).unwrap();
+    }
+
+    #[test]
+    fn a_file_knows_that_it_was_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let file = create_private(&path).unwrap();
+        assert!(!is_deleted(&file));
+        fs::remove_file(&path).unwrap();
+        assert!(is_deleted(&file));
+    }
+
+    #[test]
+    fn folders_are_made_and_have_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a").join("b");
+        create_private_dir(&deep).unwrap();
+        create_private_dir(&deep).unwrap();
+        check_private_dir(&deep).unwrap();
+        assert!(free_bytes(&deep).unwrap() > 0);
+        drop(create_private(&deep.join("file")).unwrap());
+        assert!(check_private_dir(&deep.join("file")).is_err());
+        assert!(private_temp_dir("x").starts_with(std::env::temp_dir()));
+    }
+}
