@@ -90,7 +90,7 @@ function rustFor(target, tool = 'cargo') {
     if (!existsSync(rustc) || !existsSync(path.join(folder, tool))) continue;
     const { stdout } = spawnSync(rustc, ['--print', 'sysroot'], { encoding: 'utf8', cwd: root });
     const library = path.join(stdout.trim(), 'lib', 'rustlib');
-    const env = { PATH: `${folder}${path.delimiter}${process.env.PATH}`, RUSTC: rustc, CARGO_TARGET_DIR: inRoot('target', 'cross') };
+    const env = { PATH: `${folder}${path.delimiter}${process.env.PATH}`, RUSTC: rustc, CARGO_TARGET_DIR: inRoot('target', 'cross'), CARGO_PROFILE_DEV_DEBUG: 'none' };
     if (existsSync(path.join(library, target, 'lib'))) return { target, flags: [], env };
     // Building the library is not a stable feature yet; with its own source it works in every compiler.
     const flags = ['-Zbuild-std=std,panic_unwind'];
@@ -156,7 +156,7 @@ function libnode() {
 
 /** A disk for Wine, with one library that older versions lack: random numbers. */
 function wineDisk(wine) {
-  const env = { ...process.env, WINEPREFIX: path.join(place, 'disk'), WINEARCH: 'win64', WINEDEBUG: '-all', NODE_SKIP_PLATFORM_CHECK: '1' };
+  const env = { ...process.env, WINEPREFIX: path.join(place, 'disk'), WINEARCH: 'win64', WINEDEBUG: '-all', UNDER_WINE: '1', NODE_SKIP_PLATFORM_CHECK: '1' };
   const system = path.join(env.WINEPREFIX, 'drive_c', 'windows', 'system32');
   if (!existsSync(path.join(system, 'kernel32.dll'))) {
     // The first start makes the disk; this one also says which Windows it is.

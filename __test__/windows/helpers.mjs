@@ -22,6 +22,24 @@ export function scratch(t) {
   return folder;
 }
 
+/** A folder in which an engine keeps a file open, for longer than a test can wait: it goes if it can. */
+export function heldScratch(t) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'escher test '));
+  t.after(() => {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+    } catch {
+      // Not every Windows removes the name of an open file.
+    }
+  });
+  return folder;
+}
+
+/** Why a test cannot be shown here, if it needs what Wine does not have; it is run on Windows itself. */
+export function notInWine(what) {
+  return { skip: process.env.UNDER_WINE === '1' && `NOT SHOWN HERE: ${what}` };
+}
+
 /** Writes a file, with the line ends of Windows. */
 export function file(folder, name, ...lines) {
   const full = path.join(folder, name);

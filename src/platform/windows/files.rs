@@ -158,16 +158,6 @@ mod tests {
     }
 
     #[test]
-    fn a_file_knows_that_it_was_deleted() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let file = create_private(&path).unwrap();
-        assert!(!is_deleted(&file));
-        fs::remove_file(&path).unwrap();
-        assert!(is_deleted(&file));
-    }
-
-    #[test]
     fn folders_are_made_and_have_room() {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("a").join("b");
