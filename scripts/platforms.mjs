@@ -60,11 +60,11 @@ function underWine() {
     LIBNODE_PATH: libnode(),
     CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER: 'x86_64-w64-mingw32-gcc',
   });
-  if (!cargo(rust, 'build', '--lib', '--features', 'node')) return false;
-  const unitTests = unitTestsOf(rust);
-  if (!unitTests) return false;
+  const built = buildOnce(rust);
+  if (!built) return false;
+  const { unitTests } = built;
   const addon = path.join(place, 'execution-engine.node');
-  copyFileSync(inRoot('target', 'cross', WINDOWS, 'debug', 'execution_engine.dll'), addon);
+  copyFileSync(built.library, addon);
 
   const env = wineDisk(wine);
   if (!env) return false;
@@ -90,7 +90,7 @@ function rustFor(target, tool = 'cargo') {
     if (!existsSync(rustc) || !existsSync(path.join(folder, tool))) continue;
     const { stdout } = spawnSync(rustc, ['--print', 'sysroot'], { encoding: 'utf8', cwd: root });
     const library = path.join(stdout.trim(), 'lib', 'rustlib');
-    const env = { PATH: `${folder}${path.delimiter}${process.env.PATH}`, RUSTC: rustc, CARGO_TARGET_DIR: inRoot('target', 'cross'), CARGO_PROFILE_DEV_DEBUG: 'none' };
+    const env = { PATH: `${folder}${path.delimiter}${process.env.PATH}`, RUSTC: rustc, CARGO_TARGET_DIR: inRoot('target', 'cross'), CARGO_PROFILE_DEV_DEBUG: process.env.CARGO_PROFILE_DEV_DEBUG ?? 'none' };
     if (existsSync(path.join(library, target, 'lib'))) return { target, flags: [], env };
     // Building the library is not a stable feature yet; with its own source it works in every compiler.
     const flags = ['-Zbuild-std=std,panic_unwind'];
@@ -127,9 +127,12 @@ function run(program, args, env = {}) {
   return status === 0;
 }
 
-/** Builds the unit tests; the program's path. */
-function unitTestsOf(rust) {
-  const args = cargoArgs(rust, 'test', ['--lib', '--no-run', '--message-format=json-render-diagnostics']);
+/**
+ * Builds the unit tests and the addon; their paths. The addon is what another test links with: by itself it would be built with
+ * other features of the same crates, which would be compiled twice.
+ */
+function buildOnce(rust) {
+  const args = cargoArgs(rust, 'test', ['--lib', '--test', 'house', '--features', 'node', '--no-run', '--message-format=json-render-diagnostics']);
   console.log(`$ cargo ${args.join(' ')}`);
   const { status, stdout } = spawnSync('cargo', args, {
     cwd: root,
@@ -140,7 +143,11 @@ function unitTestsOf(rust) {
   });
   if (status !== 0) return undefined;
   const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
-  return messages.find(({ executable, profile }) => executable && profile?.test)?.executable;
+  const own = messages.filter(({ target }) => target?.name === 'execution_engine');
+  const unitTests = own.find(({ executable, profile }) => executable && profile.test)?.executable;
+  const library = own.flatMap(({ filenames }) => filenames ?? []).find((name) => name.endsWith('.dll'));
+  if (!unitTests || !library) throw new Error('cargo did not say where it put what it built');
+  return { unitTests, library };
 }
 
 /** An addon links against the host that loads it; here against a list of what that has. */
