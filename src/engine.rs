@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::command::{self, EnvPolicy};
@@ -12,20 +11,24 @@ use crate::config::{ConcurrencyPolicy, ExecutionConfig, MOST_MS};
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
+use crate::plan::Plans;
 use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
 use crate::state::{Pending, Stop};
-use crate::supervise::Job;
 use crate::types::{
     ConcurrencyMetrics, ExecutionFilter, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats,
     ExecutionStatus, ExecutionSummary,
 };
 use crate::wire::{self, Case, ParsedRequest};
 
-use self::drive::{Accepted, drive};
+use self::admit::{Admitted, Work};
 
+mod admit;
+mod attempts;
 mod drive;
+mod plans;
+mod steps;
 
 static GLOBAL: OnceLock<ExecutionEngine> = OnceLock::new();
 
@@ -62,6 +65,7 @@ struct Shared {
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
+    plans: Plans,
 }
 
 impl std::fmt::Debug for ExecutionEngine {
@@ -80,6 +84,7 @@ impl ExecutionEngine {
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {
             registry: Registry::new(&config),
+            plans: Plans::new(&config),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
             config: Arc::new(config),
@@ -181,33 +186,16 @@ impl ExecutionEngine {
         if shared.registry.is_closed() {
             return Err(ExecutionError::EngineShutDown);
         }
-        let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
-        let policy =
-            if own_policy { Arc::new(EnvPolicy::new(&shared.config, &options)) } else { Arc::clone(&shared.policy) };
+        let policy = shared.policy_of(&options);
         command::check(&request, &options, &shared.config, &policy).map_err(ExecutionError::InvalidRequest)?;
-        // The child gets the variables of this moment, however long it waits.
-        options.host_env.get_or_insert_with(crate::types::EnvSnapshot::of_this_process);
-
+        admit::snapshot(&mut options);
+        let signal = options.signal.take();
+        let options = Arc::new(options);
         let entry = shared.scheduler.enter(options.priority)?;
-        let pending = Pending::new();
-        let command = command::display(&request.command);
-        let record =
-            Arc::new(Record::new(request.id, &command, request.metadata.label.as_deref(), pending.accepted_at()));
-        shared.registry.insert(Arc::clone(&record))?;
-        shared.metrics.accepted();
-        if let Some(signal) = options.signal.take() {
-            heed(signal, &record);
-        }
-        let job = Job {
-            request: Arc::new(request),
-            options: Arc::new(options),
-            config: Arc::clone(&shared.config),
-            policy,
-            stop: Arc::clone(record.stop()),
-        };
-        let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
-        runtime::spawn(drive(accepted, pending, entry));
-        Ok(record)
+        let work = Work { request: Arc::new(request), options, policy, signal };
+        let admitted = Admitted::new(work, Pending::new(), sink);
+        shared.registry.insert(Arc::clone(&admitted.record))?;
+        Ok(admitted.start(shared, entry))
     }
 
     /// Waits for the end of an execution; any number of callers may, before or after it.
@@ -250,17 +238,21 @@ impl ExecutionEngine {
         Ok(())
     }
 
-    /// Ends everything that has not ended and says how many executions that were.
+    /// Ends everything that has not ended, plans too, and says how many executions that were.
     pub async fn cancel_all(&self) -> usize {
+        let plans = self.shared().plans.unsettled();
         let live = self.ask_all_to_stop(Stop::Cancelled);
         for record in &live {
             record.settled().await;
+        }
+        for plan in plans {
+            plan.settled().await;
         }
         live.len()
     }
 
     pub(crate) fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
-        ask_all_to_stop(&self.shared().registry, why)
+        self.shared().ask_all_to_stop(why)
     }
 
     /// Asks an execution to end, without waiting for it.
@@ -326,6 +318,7 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn clean_up(&self) -> usize {
+        self.shared().plans.cleanup();
         self.shared().registry.cleanup()
     }
 
@@ -379,10 +372,14 @@ impl ExecutionEngine {
     pub async fn shutdown(&self, grace: Duration) {
         self.close();
         let live = self.shared().registry.unsettled();
+        let plans = self.shared().plans.unsettled();
         if !grace.is_zero() {
             let all = pin!(async {
                 for record in &live {
                     record.settled().await;
+                }
+                for plan in &plans {
+                    plan.settled().await;
                 }
             });
             let _ = runtime::timeout(grace, all).await;
@@ -392,6 +389,9 @@ impl ExecutionEngine {
         }
         for record in live {
             record.settled().await;
+        }
+        for plan in plans {
+            plan.settled().await;
         }
     }
 
@@ -405,7 +405,7 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn close(&self) {
-        self.shared().registry.close();
+        self.shared().close();
     }
 
     pub(crate) fn record(&self, id: Uuid) -> Result<Arc<Record>> {
@@ -417,38 +417,30 @@ impl ExecutionEngine {
     }
 }
 
-/// Asks every execution that has not ended to end, those that wait before those that run: a slot that a running one gives
-/// up must find nobody who could still spawn (F10).
-fn ask_all_to_stop(registry: &Registry, why: Stop) -> Vec<Arc<Record>> {
-    let mut live = registry.live();
-    // Each is looked at once: one that starts meanwhile must not confuse the sorting.
-    live.sort_by_cached_key(|record| record.status() != ExecutionStatus::Pending);
-    for record in &live {
-        record.stop().set(why);
-    }
-    live
-}
-
-/// Ends an execution when its signal fires; one that fired before is heard before anything is spawned.
-fn heed(signal: CancellationToken, record: &Arc<Record>) {
-    if signal.is_cancelled() {
-        record.stop().set(Stop::Aborted);
-        return;
-    }
-    let record = Arc::clone(record);
-    runtime::spawn(async move {
-        tokio::select! {
-            () = signal.cancelled() => {
-                record.stop().set(Stop::Aborted);
-            }
-            _ = record.settled() => {}
+impl Shared {
+    /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
+    /// run, since a slot that a running one gives up must find nobody who could still spawn (F10).
+    fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
+        self.plans.stop_all(why);
+        let mut live = self.registry.live();
+        // Each is looked at once: one that starts meanwhile must not confuse the sorting.
+        live.sort_by_cached_key(|record| record.has_process());
+        for record in &live {
+            record.stop().set(why);
         }
-    });
+        live
+    }
+
+    /// Takes no more work.
+    fn close(&self) {
+        self.plans.close();
+        self.registry.close();
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.registry.close();
-        ask_all_to_stop(&self.shared.registry, Stop::Shutdown);
+        self.shared.close();
+        self.shared.ask_all_to_stop(Stop::Shutdown);
     }
 }

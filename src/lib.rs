@@ -18,6 +18,7 @@
 //! | `output` | bytes become lines and a capped capture |
 //! | `supervise` | the one loop of an execution; the only place that kills |
 //! | `registry`, `scheduler` | records; who runs and who waits |
+//! | `plan` | several executions as one: order, failures, what is left |
 //! | `engine` | composes them |
 //! | `binding` | Node.js (feature `node`) |
 
@@ -34,6 +35,7 @@ mod guardian;
 mod latch;
 mod metrics;
 mod output;
+mod plan;
 mod platform;
 mod process;
 mod registry;
@@ -55,11 +57,15 @@ pub use async_trait::async_trait;
 pub use config::{ConcurrencyPolicy, ExecutionConfig, OversizedOutputStrategy, TruncateKeep};
 pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
-pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
+pub use event::{
+    EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine, PlanProgress,
+    Retried,
+};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata,
-    ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, InheritEnv,
-    Leftovers, Reason, Stdin, Stream, Text,
+    ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus,
+    ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, PlanExecutionResult, PlanOptions,
+    PlanStats, PlanStep, Reason, Retry, RetryOn, SkipReason, SkippedStep, Stdin, StepStatus, Stream, Text,
 };
 
 /// Here so that one `use execution_engine::*` is enough to write a request.

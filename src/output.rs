@@ -33,6 +33,8 @@ pub(crate) struct Captured {
     pub(crate) stdout: Kept,
     pub(crate) stderr: Kept,
     pub(crate) lines: u64,
+    /// What is still under way to the listener counts for the next attempt too.
+    pub(crate) flow: Option<Arc<Flow>>,
 }
 
 impl Output {
@@ -43,6 +45,12 @@ impl Output {
             stderr: Capture::new(Stream::Stderr, config, lines),
             lines: LineWriter { id, sink, flow: None, sequence, lines: 0, text: Vec::new(), marks: Vec::new() },
         }
+    }
+
+    /// Goes on with the bound of an attempt before.
+    pub(crate) fn with_flow(mut self, flow: Option<Arc<Flow>>) -> Self {
+        self.lines.flow = flow;
+        self
     }
 
     /// The number of the next event; whoever asks has that event.
@@ -85,7 +93,12 @@ impl Output {
     }
 
     pub(crate) fn freeze(self) -> Captured {
-        Captured { stdout: self.stdout.limit.freeze(), stderr: self.stderr.limit.freeze(), lines: self.lines.lines }
+        Captured {
+            stdout: self.stdout.limit.freeze(),
+            stderr: self.stderr.limit.freeze(),
+            lines: self.lines.lines,
+            flow: self.lines.flow,
+        }
     }
 
     fn pair(&mut self, stream: Stream) -> (&mut Capture, &mut LineWriter) {

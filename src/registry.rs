@@ -25,8 +25,8 @@ pub(crate) struct Record {
     command: Box<str>,
     label: Option<Box<str>>,
     created_at: DateTime<Utc>,
-    /// Set once it runs.
-    leader: OnceLock<Weak<Leader>>,
+    /// Set once it runs; each attempt has its own. Held for a move of a pointer.
+    leader: Mutex<Option<Weak<Leader>>>,
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
@@ -42,7 +42,7 @@ impl Record {
             command: command.into(),
             label: label.map(Into::into),
             created_at,
-            leader: OnceLock::new(),
+            leader: Mutex::default(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
             settled: Latch::new(),
@@ -56,7 +56,7 @@ impl Record {
     pub(crate) fn status(&self) -> ExecutionStatus {
         match self.result.get() {
             Some(result) => result.status,
-            None if self.leader.get().is_some() => ExecutionStatus::Running,
+            None if self.leader().is_some() => ExecutionStatus::Running,
             None => ExecutionStatus::Pending,
         }
     }
@@ -70,12 +70,21 @@ impl Record {
     }
 
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
-        let _ = self.leader.set(Arc::downgrade(leader));
+        *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(leader));
+    }
+
+    /// Whether it has a process now: between two attempts it has none.
+    pub(crate) fn has_process(&self) -> bool {
+        self.leader().is_some_and(|leader| leader.strong_count() > 0)
+    }
+
+    fn leader(&self) -> Option<Weak<Leader>> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Kills the process group now, without waiting for anything: for a host that is going away.
     pub(crate) fn kill_group(&self) {
-        if let Some(leader) = self.leader.get().and_then(Weak::upgrade) {
+        if let Some(leader) = self.leader().as_ref().and_then(Weak::upgrade) {
             leader.kill_group();
         }
     }
@@ -156,6 +165,17 @@ impl Registry {
             Entry::Vacant(slot) => {
                 slot.insert(record);
                 Ok(())
+            }
+        }
+    }
+
+    /// Takes a record of work that was accepted before, closed or not. `false`: the id is known already.
+    pub(crate) fn insert_accepted(&self, record: Arc<Record>) -> bool {
+        match self.lock().records.entry(record.id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(slot) => {
+                slot.insert(record);
+                true
             }
         }
     }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
+use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::latch::Latch;
 use crate::output::Output;
@@ -60,6 +61,8 @@ pub(crate) struct Finished {
     pub(crate) result: ExecutionResult,
     pub(crate) sequence: u64,
     pub(crate) lines: u64,
+    /// The bound on what is still under way to the listener.
+    pub(crate) flow: Option<Arc<Flow>>,
 }
 
 /// What became of an attempt to run a job.
@@ -111,6 +114,11 @@ pub(crate) fn never_spawned(job: &Job, pending: Pending, output: Output, error: 
 /// An execution that ends before it is spawned.
 pub(crate) fn never_ran(job: &Job, pending: Pending, output: Output, why: Stop) -> Finished {
     Outcome::stopped_before_spawn(pending, output, why).finish(job)
+}
+
+/// An execution that was to be tried again and was asked to end before that.
+pub(crate) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
+    outcome::given_up(last, why)
 }
 
 /// An execution that a defect of the engine ended.

@@ -4,14 +4,21 @@
 
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary};
 pub use self::options::{EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Stdin};
+pub use self::plan::{
+    ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
+    StepStatus,
+};
 pub use self::request::{Command, ExecutionMetadata, ExecutionRequest};
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
+pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub use self::text::Text;
 pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
 mod listing;
 mod options;
+mod plan;
 mod request;
 mod result;
+mod retry;
 mod text;
 mod words;

@@ -7,6 +7,7 @@ use crate::error::Invalid;
 pub(crate) use self::config::config;
 pub(crate) use self::filter::filter;
 pub(crate) use self::options::options;
+pub(crate) use self::plan::{plan, plan_options};
 pub(crate) use self::request::{ParsedRequest, id, request};
 
 mod config;
@@ -14,6 +15,7 @@ mod fields;
 mod filter;
 mod metadata;
 mod options;
+mod plan;
 mod request;
 
 /// A value as it came.

@@ -77,7 +77,7 @@ impl Outcome {
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
         };
-        Finished { result, sequence, lines: captured.lines }
+        Finished { result, sequence, lines: captured.lines, flow: captured.flow }
     }
 }
 
@@ -88,7 +88,19 @@ pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     );
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
-    Finished { result, sequence, lines: 0 }
+    Finished { result, sequence, lines: 0, flow: None }
+}
+
+/// The last attempt as it was, and why there is no other.
+pub(super) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
+    ExecutionResult {
+        status: why.status(),
+        success: false,
+        reason: Some(why.reason()),
+        error: None,
+        completed_at: Utc::now(),
+        ..last
+    }
 }
 
 /// A result that says nothing yet.
@@ -107,6 +119,7 @@ fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: 
         completed_at: Utc::now(),
         pid: None,
         attempt: 1,
+        retries: Vec::new(),
         error: None,
         reason,
         stdout_bytes: 0,
@@ -133,13 +146,7 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
             let reason = (error.code == ErrorCode::SpawnFailed).then_some(Reason::SpawnFailed);
             (ExecutionStatus::Failed, reason)
         }
-        Ending::Stopped(why, _) => {
-            let status = match why {
-                Stop::Timeout | Stop::IdleTimeout | Stop::QueueTimeout => ExecutionStatus::Timeout,
-                Stop::Cancelled | Stop::Aborted | Stop::Shutdown => ExecutionStatus::Cancelled,
-            };
-            (status, Some(why.reason()))
-        }
+        Ending::Stopped(why, _) => (why.status(), Some(why.reason())),
         Ending::Exited(exit) => match (exit.code, exit.signal) {
             (Some(0), _) => (ExecutionStatus::Completed, Some(Reason::Exit)),
             (_, Some(_)) => (ExecutionStatus::Failed, Some(Reason::Signal)),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::Retry;
+
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +74,8 @@ pub struct ExecutionOptions {
     pub leftovers: Leftovers,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
+    /// Runs the command again when it fails. Default: it runs once.
+    pub retry: Option<Retry>,
     /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
     pub signal: Option<CancellationToken>,
     /// The host's variables at the time of the call. Default: this process's own.
