@@ -5,8 +5,11 @@ const { ExecutionError, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
-const { plain, refusal, threw, SUBJECTS } = require('./plain.js');
+const { plain, refusal, show, SUBJECTS } = require('./plain.js');
+const { LivePlan, mark, PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
+const { graceOf, withinMs, NEVER_MS } = require('./shutdown.js');
+const { onAbort, signalOf } = require('./signals.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
@@ -17,7 +20,10 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
+/** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').OutputEvent} OutputEvent */
+/** @typedef {import('../index.js').PlanOptions} PlanOptions */
+/** @typedef {InstanceType<typeof LivePlan>} Plan */
 
 /**
  * An execution that has not ended, as this thread knows it.
@@ -25,15 +31,15 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
  * @typedef {object} Live
  * @property {string} id
  * @property {number} handle
- * @property {((outcome: ResultOutcome) => void)[]} waiters
- * @property {Queue | undefined} queue
+ * @property {((outcome: ResultOutcome | undefined) => void)[]} waiters Without an outcome it was skipped.
+ * @property {Queue | undefined} queue That of its plan, for a step.
  * @property {(() => void) | undefined} forgetSignal
+ * @property {string} [planId]
+ * @property {number} [step]
  */
 
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
-/** The longest interval of a timer; the one that keeps Node alive needs never fire. */
-const NEVER_MS = 2 ** 31 - 1;
 const ALL = 2 ** 32 - 1;
 
 class ExecutionEngine extends Listeners {
@@ -42,11 +48,13 @@ class ExecutionEngine extends Listeners {
   /** @type {import('../binding.js').NativeEngine} */ #native;
   /** @type {Map<number, Live>} */ #byHandle = new Map();
   /** @type {Map<string, Live>} */ #byId = new Map();
+  /** @type {Map<number, Plan>} */ #plans = new Map();
+  /** @type {Map<string, Plan>} */ #planById = new Map();
   #lastHandle = 0;
   #keepsAlive = true;
   /** @type {NodeJS.Timeout | undefined} */ #keepAlive;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
-  /** @type {import('./events.js').Consumer<Live>} */ #consumer;
+  /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
 
   /** @param {ExecutionConfig | null} [config] */
   constructor(config) {
@@ -55,15 +63,18 @@ class ExecutionEngine extends Listeners {
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(plain('config', config), wake));
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
-      find: (handle) => this.#byHandle.get(handle),
+      find: (handle) => this.#byHandle.get(handle) ?? this.#plans.get(handle),
       id: (live) => live.id,
       event: (live, event) => {
+        mark(/** @type {Live} */ (live), event);
         this._tell(event.type, [event]);
         live.queue?.push([event]);
       },
-      lines: (live, events) => this.#lines(live, events),
-      end: (type, live, event, outcome) => this.#end(type, live, event, outcome),
+      lines: (live, events) => this.#lines(/** @type {Live} */ (live), events),
+      end: (type, live, event, outcome) => this.#end(type, /** @type {Live} */ (live), event, outcome),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
+      progress: (plan, event, outcome) => this.#progress(/** @type {Plan} */ (plan), event, outcome),
+      planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
     };
   }
 
@@ -122,10 +133,8 @@ class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async waitForCompletion(id) {
     const live = this.#find(id);
-    const outcome = live
-      ? await settled(live)
-      : new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))));
-    return outcome.unwrap();
+    const outcome = live && (await settled(live));
+    return (outcome ?? new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))))).unwrap();
   }
 
   /**
@@ -134,7 +143,7 @@ class ExecutionEngine extends Listeners {
    */
   async run(request, options) {
     const outcome = await settled(this.#submit(this.run, request, options, false));
-    return outcome.unwrap();
+    return /** @type {ResultOutcome} */ (outcome).unwrap();
   }
 
   /**
@@ -149,7 +158,7 @@ class ExecutionEngine extends Listeners {
     } catch (refusal) {
       return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
     }
-    const result = settled(live).then((outcome) => outcome.unwrap());
+    const result = settled(live).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
     return new ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
   }
 
@@ -161,11 +170,59 @@ class ExecutionEngine extends Listeners {
   }
 
   async cancelAll() {
-    const live = [...this.#byHandle.values()];
+    const live = [...this.#byHandle.values(), ...this.#plans.values()];
     // The addon counts: some may have ended without JavaScript having heard of it.
     const count = this.#native.stopAll(false);
-    await Promise.all(live.map(settled));
+    await Promise.all(live.map((one) => settled(one)));
     return count;
+  }
+
+  /**
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null} [options]
+   */
+  async executePlan(plan, options) {
+    return this.#submitPlan(this.executePlan, plan, options, false).id;
+  }
+
+  /** @param {string} id */
+  async waitForPlan(id) {
+    const live = this.#findPlan(id);
+    const outcome = live
+      ? await settled(live)
+      : new PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
+    return outcome.result;
+  }
+
+  /**
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null} [options]
+   */
+  async runPlan(plan, options) {
+    const outcome = await settled(this.#submitPlan(this.runPlan, plan, options, false));
+    return outcome.result;
+  }
+
+  /**
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null} [options]
+   */
+  streamPlan(plan, options) {
+    /** @type {Plan} */
+    let live;
+    try {
+      live = this.#submitPlan(this.streamPlan, plan, options, true);
+    } catch (refusal) {
+      return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
+    }
+    return new ExecutionStream(Promise.resolve(live.id), settled(live).then((outcome) => outcome.result), live.queue, undefined);
+  }
+
+  /** @param {string} id */
+  async cancelPlan(id) {
+    guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false));
+    const live = this.#findPlan(id);
+    if (live) await settled(live);
   }
 
   /** @param {string} id */
@@ -215,8 +272,9 @@ class ExecutionEngine extends Listeners {
   async shutdown(options) {
     const graceMs = graceOf(this.shutdown, options);
     this.#native.close();
-    const all = Promise.all([...this.#byHandle.values()].map(settled));
-    if (graceMs > 0 && this.#byHandle.size > 0) await withinMs(all, graceMs);
+    const live = [...this.#byHandle.values(), ...this.#plans.values()];
+    const all = Promise.all(live.map((one) => settled(one)));
+    if (graceMs > 0 && live.length > 0) await withinMs(all, graceMs);
     this.#native.stopAll(true);
     await all;
   }
@@ -239,7 +297,7 @@ class ExecutionEngine extends Listeners {
 
   /** A timer that never fires, held while there is work: it keeps Node and this engine alive. */
   #updateKeepAlive() {
-    const wanted = this.#keepsAlive && this.#byHandle.size > 0;
+    const wanted = this.#keepsAlive && (this.#byHandle.size > 0 || this.#plans.size > 0);
     if (wanted && !this.#keepAlive) {
       this.#keepAlive = setInterval(() => this.#keepsAlive, NEVER_MS);
     } else if (!wanted && this.#keepAlive) {
@@ -253,6 +311,19 @@ class ExecutionEngine extends Listeners {
     return typeof id === 'string' ? (this.#byId.get(id) ?? this.#byId.get(id.toLowerCase())) : undefined;
   }
 
+  /** @param {string} id */
+  #findPlan(id) {
+    return typeof id === 'string' ? this.#planById.get(id.toLowerCase()) : undefined;
+  }
+
+  /** The first of so many handles in a row. @param {number} count */
+  #handles(count) {
+    if (this.#lastHandle + count >= ALL) this.#lastHandle = 0;
+    const first = this.#lastHandle + 1;
+    this.#lastHandle += count;
+    return first;
+  }
+
   /**
    * @param {Function} method
    * @param {ExecutionRequest} request
@@ -261,10 +332,10 @@ class ExecutionEngine extends Listeners {
    * @returns {Live}
    */
   #submit(method, request, options, pull) {
-    const handle = (this.#lastHandle = (this.#lastHandle + 1) % ALL);
+    const handle = this.#handles(1);
     const { id, signal, aborted } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
-      const [what, how] = [plain('request', request), plain('options', options, 'signal')];
+      const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal')];
       const id = this.#native.submit(what, how, snapshot(), handle, pull, aborted);
       return { id, signal, aborted };
     });
@@ -277,14 +348,62 @@ class ExecutionEngine extends Listeners {
       });
     }
     if (signal && !aborted) {
-      const abort = () => this.#byHandle.has(handle) && this.#native.stop(id, true);
-      signal.addEventListener('abort', abort, { once: true });
-      live.forgetSignal = () => signal.removeEventListener('abort', abort);
+      live.forgetSignal = onAbort(signal, () => this.#byHandle.has(handle) && this.#native.stop(id, true));
     }
     this.#byHandle.set(handle, live);
     this.#byId.set(id, live);
     if (this.#byHandle.size === 1) this.#updateKeepAlive();
     return live;
+  }
+
+  /**
+   * @param {Function} method
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null | undefined} options
+   * @param {boolean} pull
+   * @returns {Plan}
+   */
+  #submitPlan(method, plan, options, pull) {
+    const live = new LivePlan(this.#native, method, plan, options, pull, (count) => this.#handles(count));
+    if (pull) {
+      const release = (/** @type {number} */ groups, /** @type {ExecutionEvent} */ event) => this.#native.release(live.handleOf(event), groups);
+      live.queue = new EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
+    }
+    live.steps.forEach((id, step) => {
+      /** @type {Live} */
+      const one = { id, handle: live.handle + 1 + step, waiters: [], queue: live.queue, forgetSignal: undefined, planId: live.id, step };
+      this.#byHandle.set(one.handle, one);
+      this.#byId.set(id, one);
+    });
+    this.#plans.set(live.handle, live);
+    this.#planById.set(live.id, live);
+    this.#updateKeepAlive();
+    return live;
+  }
+
+  /** @type {import('./events.js').Consumer<Plan>['progress']} */
+  #progress(plan, event, outcome) {
+    if (outcome) this.#forgetPlan(plan);
+    if (plan.queue || this._hasListeners('progress')) this._tell('progress', [event]);
+    plan.queue?.push([event]);
+    if (!outcome) return;
+    plan.queue?.end();
+    for (const waiter of plan.waiters) waiter(outcome());
+  }
+
+  /** The steps that are left never began. @param {Plan} plan */
+  #forgetPlan(plan) {
+    this.#plans.delete(plan.handle);
+    this.#planById.delete(plan.id);
+    plan.forgetSignals();
+    plan.steps.forEach((id, index) => {
+      const step = this.#byHandle.get(plan.handle + 1 + index);
+      if (!step) return;
+      this.#byHandle.delete(step.handle);
+      this.#byId.delete(id);
+      for (const waiter of step.waiters) waiter(undefined);
+    });
+    this.#updateKeepAlive();
   }
 
   /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
@@ -305,6 +424,7 @@ class ExecutionEngine extends Listeners {
    */
   #lines(live, events) {
     const type = /** @type {OutputEvent} */ (events[0]).type;
+    if (live.planId !== undefined) for (const event of events) mark(live, event);
     this._tell(type, events);
     live.queue?.push(/** @type {ExecutionEvent[]} */ (events));
   }
@@ -316,10 +436,13 @@ class ExecutionEngine extends Listeners {
     live.forgetSignal?.();
     if (this.#byHandle.size === 0) this.#updateKeepAlive();
     const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
-    if (event) this._tell(type, [event]);
+    if (event) {
+      mark(live, event);
+      this._tell(type, [event]);
+    }
     if (event && live.queue) {
       live.queue.push([event]);
-      live.queue.end();
+      if (live.planId === undefined) live.queue.end();
       // The child is gone: nothing is held up by lines that were not read yet.
       this.#native.release(live.handle, ALL);
     }
@@ -331,23 +454,12 @@ class ExecutionEngine extends Listeners {
 }
 
 /**
- * @param {Live} live
- * @returns {Promise<ResultOutcome>}
+ * @template T
+ * @param {{ waiters: ((outcome: T) => void)[] }} live
+ * @returns {Promise<T>}
  */
 function settled(live) {
   return new Promise((resolve) => live.waiters.push(resolve));
-}
-
-/**
- * @param {Promise<unknown>} work
- * @param {number} ms
- */
-async function withinMs(work, ms) {
-  /** @type {NodeJS.Timeout | undefined} */
-  let timer;
-  const limit = new Promise((resolve) => (timer = setTimeout(resolve, Math.min(ms, NEVER_MS))));
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
 }
 
 /**
@@ -371,54 +483,6 @@ function fresh(method, code, message) {
 function asId(id) {
   if ((typeof id !== 'object' && typeof id !== 'function') || id === null) return id;
   throw refusal(SUBJECTS.request, 'id', `it is ${show(id)}: give the string that execute() gave`);
-}
-
-/** @param {unknown} value */
-function show(value) {
-  if (typeof value === 'object' && value !== null) return 'an object';
-  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
-  return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
-}
-
-/**
- * The abort signal is this thread's: it does not go to the addon.
- *
- * @param {ExecutionOptions | null | undefined} options
- * @returns {{ signal?: AbortSignal, aborted: boolean }}
- */
-function signalOf(options) {
-  if (typeof options !== 'object' || options === null) return { aborted: false };
-  /** @type {AbortSignal | null | undefined} */
-  let signal;
-  try {
-    signal = options.signal;
-    if (signal === undefined || signal === null) return { aborted: false };
-    // By what it can do, not by its class: a signal may come from another realm.
-    const { aborted } = signal;
-    if (typeof aborted === 'boolean' && typeof signal.addEventListener === 'function') return { signal, aborted };
-  } catch (error) {
-    // A getter of the signal's, or options that cannot be read at all: the copy of the rest would say so.
-    plain('options', options, 'signal');
-    throw threw(SUBJECTS.options, 'options.signal', error);
-  }
-  throw refusal(SUBJECTS.options, 'options.signal', `it is ${show(signal)}: give the signal of an AbortController`);
-}
-
-/**
- * @param {Function} method
- * @param {{ graceMs?: number | null } | null | undefined} options
- */
-function graceOf(method, options) {
-  return guard(method, () => {
-    const given = plain('shutdown', options) ?? {};
-    if (typeof given !== 'object') throw refusal(SUBJECTS.shutdown, 'options', `it is ${show(given)}: give an object`);
-    for (const key of Object.keys(given)) {
-      if (key !== 'graceMs') throw refusal(SUBJECTS.shutdown, key, `unknown field (${show(given[key])}): did you mean \`graceMs\`?`);
-    }
-    const ms = given.graceMs ?? 0;
-    if (typeof ms === 'number' && Number.isSafeInteger(ms) && ms >= 0) return ms;
-    throw refusal(SUBJECTS.shutdown, 'graceMs', `it is ${show(ms)}: give milliseconds, 0 or more`);
-  });
 }
 
 module.exports = { ExecutionEngine };

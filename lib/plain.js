@@ -10,9 +10,10 @@ const { ExecutionError } = require('./errors.js');
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'options' | 'config' | 'filter' | 'wire' | 'shutdown', Subject>} */
+/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'filter' | 'wire' | 'shutdown', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  plan: { name: 'plan', prefix: '', code: 'INVALID_PLAN', says: 'invalid plan' },
   options: { name: 'options', prefix: 'options', code: 'INVALID_REQUEST', says: 'invalid request' },
   config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
@@ -31,13 +32,13 @@ const LONGEST = 1_000_000;
  *
  * @param {keyof typeof SUBJECTS} kind
  * @param {unknown} value
- * @param {string} [omitted] A field of the outermost object that is not for the addon.
+ * @param {(path: string) => boolean} [isOmitted] Whether a field is not for the addon.
  * @returns {any}
  */
-function plain(kind, value, omitted) {
+function plain(kind, value, isOmitted) {
   if (typeof value !== 'object' || value === null) return value;
   const subject = SUBJECTS[kind];
-  return copy(value, subject.prefix, 0, subject, omitted);
+  return copy(value, subject.prefix, 0, subject, isOmitted);
 }
 
 /**
@@ -45,10 +46,10 @@ function plain(kind, value, omitted) {
  * @param {string} path
  * @param {number} depth
  * @param {Subject} subject
- * @param {string} [omitted]
+ * @param {(path: string) => boolean} [isOmitted]
  * @returns {any}
  */
-function copy(value, path, depth, subject, omitted) {
+function copy(value, path, depth, subject, isOmitted) {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
     // The field of the caller's that it is in, not the depth at which we stopped.
@@ -62,12 +63,12 @@ function copy(value, path, depth, subject, omitted) {
     throw refusal(subject, path || subject.name, 'it is a byte array: give an object');
   }
   try {
-    if (Array.isArray(value)) return list(value, path, depth, subject);
+    if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
     const tag = Object.prototype.toString.call(value).slice(8, -1);
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
-    return object(value, path, depth, subject, omitted);
+    return object(value, path, depth, subject, isOmitted);
   } catch (error) {
     if (error instanceof ExecutionError) throw error;
     throw threw(subject, path || subject.name, error);
@@ -79,15 +80,16 @@ function copy(value, path, depth, subject, omitted) {
  * @param {string} path
  * @param {number} depth
  * @param {Subject} subject
+ * @param {((path: string) => boolean) | undefined} isOmitted
  */
-function list(value, path, depth, subject) {
+function list(value, path, depth, subject, isOmitted) {
   if (depth === 0) throw refusal(subject, path || subject.name, 'it is an array: give an object');
   const { length } = value;
   if (length > LONGEST) throw refusal(subject, path, `it has ${length} items: give ${LONGEST} at most`);
   const items = new Array(length);
   for (let index = 0; index < length; index++) {
     const at = `${path}[${index}]`;
-    items[index] = copy(read(value, index, at, subject), at, depth + 1, subject);
+    items[index] = copy(read(value, index, at, subject), at, depth + 1, subject, isOmitted);
   }
   return items;
 }
@@ -97,17 +99,17 @@ function list(value, path, depth, subject) {
  * @param {string} path
  * @param {number} depth
  * @param {Subject} subject
- * @param {string | undefined} omitted
+ * @param {((path: string) => boolean) | undefined} isOmitted
  */
-function object(value, path, depth, subject, omitted) {
+function object(value, path, depth, subject, isOmitted) {
   // Without a prototype, so that `__proto__` is a name like any other.
   const entries = Object.create(null);
   const [hidden] = Object.getOwnPropertySymbols(value);
   if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
   for (const key of Object.keys(value)) {
-    if (key === omitted) continue;
     const at = join(path, key);
-    entries[key] = copy(read(value, key, at, subject), at, depth + 1, subject);
+    if (isOmitted?.(at)) continue;
+    entries[key] = copy(read(value, key, at, subject), at, depth + 1, subject, isOmitted);
   }
   return entries;
 }
@@ -161,4 +163,11 @@ function threw(subject, field, cause) {
   return refusal(subject, field, `reading it threw (${told}): give plain data`, { cause });
 }
 
-module.exports = { plain, refusal, threw, SUBJECTS };
+/** What a value is, for people. @param {unknown} value */
+function show(value) {
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
+  return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
+}
+
+module.exports = { plain, refusal, show, threw, SUBJECTS };

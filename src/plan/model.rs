@@ -1,5 +1,5 @@
 //! Random plans against a simple model. Slots are the real scheduler's; a step lasts so many turns of the executor, which makes
-//! a thousand plans with thousands of orders of events.
+//! a thousand plans with a thousand orders of events.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
