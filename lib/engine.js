@@ -170,10 +170,10 @@ class ExecutionEngine extends Listeners {
   }
 
   async cancelAll() {
-    const live = [...this.#byHandle.values(), ...this.#plans.values()];
+    const all = this.#allSettled();
     // The addon counts: some may have ended without JavaScript having heard of it.
     const count = this.#native.stopAll(false);
-    await Promise.all(live.map((one) => settled(one)));
+    await all;
     return count;
   }
 
@@ -272,9 +272,8 @@ class ExecutionEngine extends Listeners {
   async shutdown(options) {
     const graceMs = graceOf(this.shutdown, options);
     this.#native.close();
-    const live = [...this.#byHandle.values(), ...this.#plans.values()];
-    const all = Promise.all(live.map((one) => settled(one)));
-    if (graceMs > 0 && live.length > 0) await withinMs(all, graceMs);
+    const all = this.#allSettled();
+    if (graceMs > 0 && this.#hasWork()) await withinMs(all, graceMs);
     this.#native.stopAll(true);
     await all;
   }
@@ -297,7 +296,7 @@ class ExecutionEngine extends Listeners {
 
   /** A timer that never fires, held while there is work: it keeps Node and this engine alive. */
   #updateKeepAlive() {
-    const wanted = this.#keepsAlive && (this.#byHandle.size > 0 || this.#plans.size > 0);
+    const wanted = this.#keepsAlive && this.#hasWork();
     if (wanted && !this.#keepAlive) {
       this.#keepAlive = setInterval(() => this.#keepsAlive, NEVER_MS);
     } else if (!wanted && this.#keepAlive) {
@@ -309,6 +308,15 @@ class ExecutionEngine extends Listeners {
   /** @param {string} id */
   #find(id) {
     return typeof id === 'string' ? (this.#byId.get(id) ?? this.#byId.get(id.toLowerCase())) : undefined;
+  }
+
+  #hasWork() {
+    return this.#byHandle.size > 0 || this.#plans.size > 0;
+  }
+
+  /** Resolves when what runs now, and what waits, is over. */
+  #allSettled() {
+    return Promise.all([...[...this.#byHandle.values()].map(settled), ...[...this.#plans.values()].map(settled)]);
   }
 
   /** @param {string} id */

@@ -195,7 +195,7 @@ impl ExecutionEngine {
         let work = Work { request: Arc::new(request), options, policy, signal };
         let admitted = Admitted::new(work, Pending::new(), sink);
         shared.registry.insert(Arc::clone(&admitted.record))?;
-        Ok(admitted.start(shared, entry))
+        Ok(admitted.start(shared, entry, None))
     }
 
     /// Waits for the end of an execution; any number of callers may, before or after it.

@@ -19,12 +19,13 @@ void engine.run(request, {
   envDeny: [],
   leftovers: 'kill',
   priority: -1,
+  retry: { attempts: 3, backoffMs: 5, maxBackoffMs: null, on: ['exit', 'signal', 'timeout', 'spawn', 7] as const },
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
 
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
-assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'leftovers' | 'priority'>>();
+assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'leftovers' | 'priority' | 'retry'>>();
 
 // @ts-expect-error a controller is not its signal
 void engine.run(request, { signal: new AbortController() });
@@ -38,5 +39,7 @@ void engine.run(request, { stdin: 5 });
 void engine.run(request, { envAllow: 'A' });
 // @ts-expect-error not there in this version
 void engine.run(request, { secrets: ['abcdef'] });
-// @ts-expect-error not there in this version
-void engine.run(request, { retry: { attempts: 2 } });
+// @ts-expect-error how often has to be said
+void engine.run(request, { retry: {} });
+// @ts-expect-error there is no such kind of failure
+void engine.run(request, { retry: { attempts: 2, on: ['bad luck'] } });

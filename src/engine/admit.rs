@@ -14,7 +14,7 @@ use crate::supervise::Job;
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest};
 
 use super::Shared;
-use super::drive::{Accepted, drive};
+use super::drive::{Accepted, Told, drive};
 
 /// A request that was checked, with the policies it runs under.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Admitted {
     }
 
     /// Runs it in the background; its record is in the registry by now.
-    pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry) -> Arc<Record> {
+    pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, told: Option<Told>) -> Arc<Record> {
         let Self { record, work: Work { request, options, policy, signal }, command, pending, sink } = self;
         shared.metrics.accepted();
         if let Some(signal) = signal {
@@ -52,7 +52,7 @@ impl Admitted {
         }
         let job = Job { request, options, config: Arc::clone(&shared.config), policy, stop: Arc::clone(record.stop()) };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
-        runtime::spawn(drive(accepted, pending, entry));
+        runtime::spawn(drive(accepted, pending, entry, told));
         record
     }
 }

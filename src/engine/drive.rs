@@ -21,6 +21,9 @@ use crate::types::ExecutionResult;
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
+/// Called with whether it completed when the end of an execution was told, before its slot is free.
+pub(super) type Told = Box<dyn FnOnce(bool) + Send>;
+
 /// An accepted execution.
 pub(super) struct Accepted {
     pub(super) shared: Arc<Shared>,
@@ -32,7 +35,7 @@ pub(super) struct Accepted {
 }
 
 /// Drives an execution to its end: whatever happens on the way, it has one result and one terminal event.
-pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
+pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, told: Option<Told>) {
     let Accepted { shared, record, job, sink, .. } = &accepted;
     let accepted_at = pending.accepted_at();
     let sequence = Arc::new(AtomicU64::new(0));
@@ -45,12 +48,17 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
     let result = Arc::new(result);
     shared.metrics.ended(result.status, stdout, stderr, lines);
     shared.registry.complete(record, Arc::clone(&result));
-    drop(permit);
-    let told = contain_call(|| {
+    let completed = result.success;
+    let flushed = contain_call(|| {
         sink.event(ExecutionEvent::ended(result, sequence));
         sink.flushed()
     });
-    if let Ok(flushed) = told {
+    if let Some(told) = told {
+        told(completed);
+    }
+    // After that: a plan that waits for a slot must know by then which of its steps are next.
+    drop(permit);
+    if let Ok(flushed) = flushed {
         let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.registry.settle(record);

@@ -154,11 +154,12 @@ async fn drive(
         Ok(stopped) => stopped,
         Err(panic) => {
             tracing::error!(plan_id = %record.id(), panic, "the engine failed at this plan and has ended it");
-            steps.give_up().await;
+            steps.give_up();
             course.stop(SkipReason::Cancelled);
             Some(Stop::Cancelled)
         }
     };
+    steps.settled().await;
     let result = Arc::new(steps.freeze(&course, stopped, about));
     shared.plans.complete(&record, Arc::clone(&result));
     let sink = steps.tell_end(&course, &result);

@@ -12,7 +12,6 @@ use crate::contain::contain_call;
 use crate::event::{EventSink, ExecutionEvent, PlanProgress};
 use crate::plan::{Claim, Course, End, Host, Slot, Step};
 use crate::registry::Record;
-use crate::runtime;
 use crate::scheduler::{Entry, Permit, Ticket};
 use crate::state::{Pending, Stop};
 use crate::types::{
@@ -78,15 +77,13 @@ impl Host for Steps {
                 self.shared.scheduler.claim(priority)
             }
         };
-        let record = admitted.start(&self.shared, entry);
-        self.records[index] = Some(Arc::clone(&record));
-        self.begun.push(index);
         let ends = self.ends.clone();
-        runtime::spawn(async move {
-            let completed = record.settled().await.success;
-            // The plan may have been broken by a panic.
+        let told = move |completed| {
+            // Nobody hears it when a defect has ended the plan.
             let _ = ends.send(End { index, completed });
-        });
+        };
+        self.records[index] = Some(admitted.start(&self.shared, entry, Some(Box::new(told))));
+        self.begun.push(index);
         Ok(())
     }
 
@@ -141,9 +138,15 @@ impl Steps {
     }
 
     /// Ends what still runs after a defect in the driving of the plan.
-    pub(super) async fn give_up(&self) {
+    pub(super) fn give_up(&self) {
         for record in self.records.iter().flatten() {
             record.stop().set(Stop::Cancelled);
+        }
+    }
+
+    /// Waits until nothing of any step comes any more.
+    pub(super) async fn settled(&self) {
+        for record in self.records.iter().flatten() {
             record.settled().await;
         }
     }

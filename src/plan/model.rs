@@ -360,3 +360,28 @@ fn scarce_slots_go_to_the_longest_chain() {
     scripts[0].priority = 1;
     assert_eq!(perform(&case(1, scripts)).stage.choices, [0, 2, 1, 4, 3, 5]);
 }
+
+/// F68: long plans, wide plans: no recursion, and no more work than there are steps.
+#[test]
+fn f68_ten_thousand_steps_in_a_row_and_side_by_side() {
+    const STEPS: usize = 10_000;
+    let script = Script { turns: 0, failures: 0, completes: true, priority: 0 };
+    let chain = (1..STEPS).map(|index| (index, vec![index - 1])).collect();
+    let fan = (1..STEPS).map(|index| (index, vec![0])).collect();
+    for dependencies in [chain, fan, HashMap::new()] {
+        let mut case = Case {
+            scripts: vec![script; STEPS],
+            dependencies,
+            slots: 8,
+            most_at_once: usize::MAX,
+            continues: false,
+            cancelled_after: None,
+        };
+        let outcome = perform(&case);
+        assert_eq!(outcome.course.tally(), (STEPS, 0, 0));
+        // The first one fails: whatever waits for it is skipped.
+        case.scripts[0].completes = false;
+        let waiting = case.dependencies.len();
+        assert_eq!(perform(&case).course.tally(), (STEPS, 1, waiting));
+    }
+}
