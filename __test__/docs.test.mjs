@@ -23,6 +23,7 @@ const COMMANDS = new Map([
   ['node --test __test__/run.test.mjs', 'npm test: its step js'],
   ['cargo test --test engine timeouts', 'npm test: its step rust'],
   ['node examples/node-caller.ts', '.ci/run, and this file'],
+  ['node examples/plan.mjs', '__test__/plan-example.test.mjs'],
 ]);
 /** Those that this file runs, as Node.js arguments. */
 const RUN_HERE = ['examples/node-caller.ts', 'scripts/test.mjs --list'];
@@ -113,13 +114,32 @@ describe('nothing is left out', () => {
     });
   }
 
-  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'ConcurrencyMetrics', 'ExecutionError'];
+  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'ConcurrencyMetrics', 'ExecutionError', 'FailedAttempt'];
   for (const name of described) {
     test(`fields of ${name}, and none that are not there`, () => {
       const rows = table(page('docs/types.md'), `## ${name}`);
       assert.deepEqual(rows.flatMap((row) => row.Field.split(', ').map(bare)).sort(), members(name).sort());
     });
   }
+
+  for (const name of ['ExecutionPlan', 'PlanExecutionResult', 'PlanOptions']) {
+    test(`fields of ${name}, and none that are not there`, () => {
+      const rows = table(page('docs/plans.md'), `## ${name}`);
+      assert.deepEqual(rows.map((row) => bare(row.Field)).sort(), members(name).sort());
+    });
+  }
+
+  test('fields of a retry, and none that are not there', () => {
+    const rows = table(page('docs/plans.md'), '## Retry');
+    assert.deepEqual(rows.map((row) => bare(row.Field)).sort(), members('RetryOptions').sort());
+  });
+
+  test('what else belongs to plans', () => {
+    for (const name of ['SerialStrategy', 'ParallelStrategy', 'DependencyGraphStrategy', 'PlanStep', 'SkippedStep', 'PlanStats', 'ProgressEvent', 'RetryEvent', 'PlanStream']) {
+      for (const field of members(name)) has('docs/plans.md', field, new RegExp(`\\b${field}\\b`));
+    }
+    for (const reason of union('SkipReason')) says('docs/plans.md', reason);
+  });
 
   test('rooms', () => {
     const rooms = readdirSync(path.join(root, 'src')).map((name) => name.replace(/\.rs$/, ''));
@@ -128,7 +148,7 @@ describe('nothing is left out', () => {
   });
 
   test('fields of commands and of events', () => {
-    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'DegradedEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream']) {
+    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'DegradedEvent', 'RetryEvent', 'ProgressEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream', 'PlanStream']) {
       for (const field of members(name)) says('docs/types.md', field);
     }
   });

@@ -88,6 +88,8 @@ mod pages {
     struct Configuration;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
+    #[doc = include_str!("../docs/plans.md")]
+    struct Plans;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
     #[doc = include_str!("../docs/types.md")]
