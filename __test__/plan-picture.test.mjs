@@ -6,17 +6,19 @@ import { test } from 'node:test';
 import { toSvg, toTrace } from '../index.js';
 import { newEngine } from './helpers/engine.mjs';
 import { flaky, graph, serial } from './helpers/plans.mjs';
-import { folder, nothing, shell } from './helpers/programs.mjs';
+import { folder, nothing, shell, untilFile } from './helpers/programs.mjs';
 
 const labelled = (label, request) => ({ ...request, metadata: { label } });
 
 /** A diamond whose one side is slow and whose other side is retried, and a branch that fails. */
 async function performed(t) {
   const engine = newEngine(t, { maxConcurrentExecutions: 8 });
+  const counter = path.join(folder(t), 'runs');
   const steps = [
     labelled('fetch', shell('sleep 0.1')),
-    labelled('slow <side> & "quotes"', shell('sleep 0.6')),
-    labelled('flaky', flaky(path.join(folder(t), 'runs'), 1)),
+    // It ends well after the other side.
+    labelled('slow <side> & "quotes"', untilFile(`${counter}.done`, 'sleep 0.5')),
+    labelled('flaky', flaky(counter, 1, 1, 'touch "$COUNTER.done"')),
     labelled('join', shell('sleep 0.05')),
     labelled('bad', shell('exit 3')),
     labelled('after bad \u0000\u001b[31m\ud800', nothing),

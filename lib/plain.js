@@ -23,6 +23,8 @@ const SUBJECTS = {
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
 const DEEPEST = 100;
+/** Objects whose keys are indexes. */
+const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
 
@@ -133,6 +135,7 @@ function read(holder, key, at, subject) {
  * @param {string} key
  */
 function join(path, key) {
+  if (INDEXED.includes(path) && /^\d+$/.test(key)) return `${path}[${key}]`;
   const isPlain = /^\w+$/.test(key);
   if (path === '') return isPlain ? key : `[${JSON.stringify(key)}]`;
   return isPlain ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;

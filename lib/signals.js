@@ -30,7 +30,7 @@ function signalOf(options, field = 'options.signal') {
 }
 
 /** Whether a path is that of a signal of a plan or of one of its steps. @param {string} at */
-const isPlanSignal = (at) => /^options(?:\.steps\.\d+)?\.signal$/.test(at);
+const isPlanSignal = (at) => /^options(?:\.steps\[\d+\])?\.signal$/.test(at);
 
 /**
  * The abort signals of single steps of a plan, by index.

@@ -175,7 +175,7 @@ function legend(baseline) {
  * @param {string} attributes
  */
 function text(x, y, content, attributes) {
-  return `<text x="${px(x)}" y="${px(y)}" ${attributes} xml:space="preserve">${escape(content)}</text>`;
+  return `<text x="${px(x)}" y="${px(y)}"${attributes && ' '}${attributes} xml:space="preserve">${escape(content)}</text>`;
 }
 
 /** @param {number} value */

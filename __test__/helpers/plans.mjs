@@ -8,8 +8,8 @@ export const parallel = (commands, maxConcurrency) => ({ description: 'a test', 
 export const graph = (dependencies, commands) => ({ description: 'a test', strategy: { type: 'dependency_graph', dependencies }, commands });
 
 /** Fails with an exit code until it has run so often. */
-export const flaky = (counter, failures, code = 1) =>
-  shell('echo . >> "$COUNTER"; n=$(grep -c . "$COUNTER"); echo "attempt $n"; [ "$n" -gt "$FAILURES" ] || exit "$CODE"', {
+export const flaky = (counter, failures, code = 1, after = ':') =>
+  shell('echo . >> "$COUNTER"; n=$(grep -c . "$COUNTER"); echo "attempt $n"; [ "$n" -gt "$FAILURES" ] || exit "$CODE"; ' + after, {
     env: { COUNTER: counter, FAILURES: String(failures), CODE: String(code) },
   });
 
