@@ -161,7 +161,7 @@ async fn drive(
     };
     steps.settled().await;
     let result = Arc::new(steps.freeze(&course, stopped, about));
-    shared.plans.complete(&record, Arc::clone(&result));
+    record.complete(Arc::clone(&result));
     let sink = steps.tell_end(&course, &result);
     if let Ok(flushed) = contain_call(|| sink.flushed()) {
         let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;

@@ -157,7 +157,7 @@ impl Steps {
 
     /// What is left of a plan that is over.
     pub(super) fn freeze(&self, course: &Course, stopped: Option<Stop>, about: About) -> PlanExecutionResult {
-        let mut stats = PlanStats { total: self.work.len(), ..PlanStats::default() };
+        let mut counts = PlanStats { total: self.work.len(), ..PlanStats::default() };
         let mut steps = Vec::with_capacity(self.work.len());
         let mut results = Vec::new();
         let mut skipped = Vec::new();
@@ -165,20 +165,20 @@ impl Steps {
             let result = self.records[index].as_ref().and_then(|record| record.result());
             let status = result.map_or(StepStatus::Skipped, |result| result.status.into());
             match status {
-                StepStatus::Completed => stats.completed += 1,
-                StepStatus::Failed => stats.failed += 1,
-                StepStatus::Cancelled => stats.cancelled += 1,
-                StepStatus::Timeout => stats.timeout += 1,
-                StepStatus::Skipped => stats.skipped += 1,
+                StepStatus::Completed => counts.completed += 1,
+                StepStatus::Failed => counts.failed += 1,
+                StepStatus::Cancelled => counts.cancelled += 1,
+                StepStatus::Timeout => counts.timeout += 1,
+                StepStatus::Skipped => counts.skipped += 1,
             }
-            stats.retries += result.map_or(0, |result| result.retries.len());
+            counts.retries += result.map_or(0, |result| result.retries.len());
             results.extend(result.cloned());
             if let Step::Skipped(step) = course.step(index) {
                 skipped.push(step);
             }
             steps.push(self.step(course, index, status));
         }
-        let status = status(&stats, stopped, &results, &skipped);
+        let status = status(&counts, stopped, &results, &skipped);
         PlanExecutionResult {
             plan_id: self.plan_id,
             status,
@@ -187,7 +187,7 @@ impl Steps {
             results,
             steps,
             skipped,
-            stats,
+            stats: counts,
             total_duration_ms: about.since.elapsed().as_secs_f64() * 1_000.0,
             started_at: about.accepted_at,
             completed_at: Utc::now(),

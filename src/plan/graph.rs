@@ -74,13 +74,13 @@ impl Graph {
 }
 
 /// The dependencies of one step, each another step of the plan.
-fn checked(index: usize, list: &[usize], steps: usize) -> Result<&[usize], Invalid> {
+fn checked(index: usize, given: &[usize], steps: usize) -> Result<&[usize], Invalid> {
     let field = format!("strategy.dependencies[{index}]");
     let last = steps.saturating_sub(1);
     if index >= steps {
         return Err(Invalid::new(field, format!("there is no step {index}: give indexes of commands, 0 to {last}")));
     }
-    for (at, dependency) in list.iter().enumerate() {
+    for (at, dependency) in given.iter().enumerate() {
         let field = format!("{field}[{at}]");
         if *dependency >= steps {
             let problem = format!(
@@ -93,7 +93,7 @@ fn checked(index: usize, list: &[usize], steps: usize) -> Result<&[usize], Inval
             return Err(Invalid::new(field, problem));
         }
     }
-    Ok(list)
+    Ok(given)
 }
 
 /// The steps, each after its dependencies.

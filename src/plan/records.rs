@@ -43,6 +43,11 @@ impl PlanRecord {
         self.result.get()
     }
 
+    /// Gives it its result.
+    pub(crate) fn complete(&self, result: Arc<PlanExecutionResult>) {
+        let _ = self.result.set(result);
+    }
+
     /// Waits for the end and gives the result.
     pub(crate) async fn settled(&self) -> &Arc<PlanExecutionResult> {
         self.settled.wait().await;
@@ -123,11 +128,6 @@ impl Plans {
             record.stop.set(why);
         }
         live
-    }
-
-    /// Gives a plan its result.
-    pub(crate) fn complete(&self, record: &PlanRecord, result: Arc<PlanExecutionResult>) {
-        let _ = record.result.set(result);
     }
 
     /// The last event of a plan was delivered: the oldest leave when there are too many, then waiters go on.

@@ -179,7 +179,7 @@ mod tests {
             (graph(r#"{"x": []}"#), "strategy.dependencies.x", "not the index"),
             (graph(r#"{"0": 1}"#), "strategy.dependencies[0]", "give an array"),
             (graph(r#"{"0": [0.5]}"#), "strategy.dependencies[0][0]", "a number (0.5)"),
-            (graph(r#"[[]]"#), "strategy.dependencies", "give an object"),
+            (graph("[[]]"), "strategy.dependencies", "give an object"),
             (with(r#"{"type": "serial"}"#, "{}"), "commands", "an array of requests"),
             (commands("5"), "commands[1]", "it is a number (5)"),
             (commands(r#"{"command": {"type": "exec"}}"#), "commands[1].command.program", "it is missing"),

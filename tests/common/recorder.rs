@@ -103,12 +103,10 @@ fn check_order(id: Uuid, events: &[ExecutionEvent]) {
     }
     if let Some(result) = events.last().and_then(result_of) {
         let retries = events.iter().filter(|event| matches!(event, ExecutionEvent::Retry(_))).count();
-        let was_given_up = retries as u32 == result.attempt;
-        assert!(
-            was_given_up || retries as u32 + 1 == result.attempt,
-            "execution {id}: {retries} retries in {result:#?}"
-        );
-        assert_eq!(result.retries.len() as u32 + 1, result.attempt, "execution {id}: {result:#?}");
+        let attempt = usize::try_from(result.attempt).unwrap();
+        let was_given_up = retries == attempt;
+        assert!(was_given_up || retries + 1 == attempt, "execution {id}: {retries} retries in {result:#?}");
+        assert_eq!(result.retries.len() + 1, attempt, "execution {id}: {result:#?}");
     }
 }
 

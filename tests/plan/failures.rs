@@ -63,8 +63,7 @@ async fn a_step_may_fail_in_any_way() {
     let strategy = graph(&[(1, &[0]), (3, &[2])]);
     let steps = [exec::<&str>("/no/such/program", &[]), brief(), late, brief()];
     let result = soon("the plan", engine.run_plan(plan(strategy, steps))).await.unwrap();
-    use StepStatus::{Failed, Skipped, Timeout};
-    assert_eq!(statuses(&result), [Failed, Skipped, Timeout, Skipped]);
+    assert_eq!(statuses(&result), [StepStatus::Failed, StepStatus::Skipped, StepStatus::Timeout, StepStatus::Skipped]);
     assert_eq!(result.skipped, [skipped(1, SkipReason::Dependency, 0), skipped(3, SkipReason::Dependency, 2)]);
     let error = result.results[0].error.as_ref().expect("it was not started");
     assert_eq!(error.code, ErrorCode::SpawnFailed);

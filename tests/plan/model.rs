@@ -10,7 +10,7 @@ use crate::steps::*;
 
 #[derive(Debug, Clone)]
 struct Script {
-    duration_ms: u64,
+    duration_ms: u32,
     /// So many attempts fail.
     failures: u32,
     attempts: u32,
@@ -27,7 +27,7 @@ struct Case {
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let script = (0_u64..40, prop::sample::select(vec![0_u32, 0, 0, 1, 2, 9]), 1_u32..4)
+    let script = (0_u32..40, prop::sample::select(vec![0_u32, 0, 0, 1, 2, 9]), 1_u32..4)
         .prop_map(|(duration_ms, failures, attempts)| Script { duration_ms, failures, attempts });
     let edge = (any::<prop::sample::Index>(), any::<prop::sample::Index>());
     (
@@ -55,7 +55,7 @@ fn cases() -> impl Strategy<Value = Case> {
 /// `+step` and `-step` around each attempt; short appends do not mix.
 fn request(notes: &std::path::Path, index: usize, script: &Script) -> ExecutionRequest {
     let notes = notes.display();
-    let seconds = script.duration_ms as f64 / 1_000.0;
+    let seconds = f64::from(script.duration_ms) / 1_000.0;
     let failures = script.failures;
     shell(format!(
         "trap \"echo -{index} >> '{notes}'; exit 99\" TERM; echo +{index} >> '{notes}'; sleep {seconds} & wait; \

@@ -20,12 +20,12 @@ async fn progress_is_told_at_each_beginning_and_each_end() {
     let told = progress(&engine, result.plan_id);
     let rows: Vec<_> =
         told.iter().map(|it| (it.completed, it.failed, it.skipped, it.current_command.as_deref(), it.status)).collect();
-    use ExecutionStatus::{Failed, Running};
+    let (running, failed) = (ExecutionStatus::Running, ExecutionStatus::Failed);
     let expected = [
-        (0, 0, 0, Some("true"), Running),
-        (1, 0, 0, None, Running),
-        (1, 0, 0, Some("exit 1"), Running),
-        (3, 1, 1, None, Failed),
+        (0, 0, 0, Some("true"), running),
+        (1, 0, 0, None, running),
+        (1, 0, 0, Some("exit 1"), running),
+        (3, 1, 1, None, failed),
     ];
     assert_eq!(rows, expected);
     assert!(told.iter().all(|it| it.total == 3 && it.plan_id == result.plan_id));
