@@ -1,5 +1,6 @@
 // Several commands as one: serial, parallel, a graph.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,6 +10,7 @@ import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
 import { graph, parallel, serial, statuses } from './helpers/plans.mjs';
 import { exec, folder, forever, isAlive, nothing, shell, until, untilFile } from './helpers/programs.mjs';
+import { root } from './helpers/snippets.mjs';
 
 const labelled = (label, request) => ({ ...request, metadata: { label } });
 
@@ -152,6 +154,19 @@ test('cancelAll and shutdown end plans too', async (t) => {
   assert.deepEqual((await last).skipped, [{ index: 1, reason: 'shutdown', because: null }]);
   await failure(() => engine.executePlan(serial([nothing])), 'ENGINE_SHUT_DOWN');
   assert.ok(!existsSync(marker));
+});
+
+test('a plan keeps Node alive, between its steps and in a pause too', () => {
+  const source = `
+    const { ExecutionEngine } = require(${JSON.stringify(path.join(root, 'index.js'))});
+    const engine = new ExecutionEngine();
+    const step = (command) => ({ command: { type: 'shell', command } });
+    const plan = { description: 'd', strategy: { type: 'serial', stopOnError: false }, commands: [step('exit 1'), step('echo last')] };
+    engine.on('stdout', ({ line }) => console.log(line));
+    engine.executePlan(plan, { steps: { 0: { retry: { attempts: 2, backoffMs: 300 } } } });
+  `;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', timeout: 30_000 });
+  assert.deepEqual([status, stdout, stderr], [0, 'last\n', '']);
 });
 
 test('a plan of a thousand steps', async (t) => {
