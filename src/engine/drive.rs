@@ -48,6 +48,9 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, to
     let result = Arc::new(result);
     shared.metrics.ended(result.status, stdout, stderr, lines);
     shared.registry.complete(record, Arc::clone(&result));
+    // Who hears of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
+    // be more urgent than those that wait.
+    let permit = permit.filter(|_| told.is_some());
     let completed = result.success;
     let flushed = contain_call(|| {
         sink.event(ExecutionEvent::ended(result, sequence));
@@ -56,7 +59,6 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, to
     if let Some(told) = told {
         told(completed);
     }
-    // After that: a plan that waits for a slot must know by then which of its steps are next.
     drop(permit);
     if let Ok(flushed) = flushed {
         let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
