@@ -35,10 +35,14 @@ export declare class NativeEngine {
   /** `wake` is called, without arguments, when there is something to take. */
   constructor(config: unknown, wake: () => void)
   /**
-   * Accepts a request. Its events come under `handle`; with `pull` all of them do, and lines only as they are released.
-   * `aborted` says that its abort signal has fired already.
+   * Accepts a request. Its events come under `handle`. `ways` adds up: 1 all its events come, and lines only as they are
+   * released; 2 its abort signal has fired already; 4 its input comes through `feed`.
    */
-  submit(request: unknown, options: unknown, env: string, handle: number, pull: boolean, aborted: boolean): string
+  submit(request: unknown, options: unknown, env: string, handle: number, ways: number): string
+  /** Gives the input of an execution the chunk that it asked for. */
+  feed(handle: number, chunk: Uint8Array): void
+  /** Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. */
+  endInput(handle: number, failure?: string | undefined | null): void
   /** Asks an execution to end; `aborted` says that an abort signal did. */
   stop(id: unknown, aborted: boolean): void
   /** Takes no more work. */
@@ -55,6 +59,9 @@ export declare class NativeEngine {
   outcome(position: number): ExternalObject<ExecutionResult> | null
   status(id: unknown): string
   result(id: unknown): ExternalObject<ExecutionResult>
+  logPath(id: unknown): string | null
+  /** Reads a log, or its end; all of it when `tail_bytes` is negative. */
+  readLog(id: unknown, tailBytes: number): Promise<LogRead>
   list(filter: unknown): unknown[]
   remove(id: unknown): void
   cleanup(): number
@@ -75,6 +82,13 @@ export interface AcceptedPlan {
   /** The ids of its steps, by index. */
   steps: Array<string>
   signals: ExternalObject<StepSignals>
+}
+
+/** What came of reading a log: its text, or an error as the facade understands it. */
+export interface LogRead {
+  text?: string
+  code?: string
+  message?: string
 }
 
 /** What comes with a plan. */

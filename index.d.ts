@@ -81,7 +81,10 @@ export interface ExecutionRequest {
   workingDir?: string | null;
   /** Milliseconds from spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
   timeoutMs?: number | null;
-  /** A file for the raw output. Refused with `INVALID_REQUEST` until logs are there. */
+  /**
+   * An absolute path for a log, besides the engine's own: made for this user only, or appended to if a plain file of this
+   * user's is there. Links, pipes and devices are refused with `LOG_FAILED`.
+   */
   outputLogPath?: string | null;
   /** Carried to the result and to listings. */
   metadata?: ExecutionMetadata | null;
@@ -90,6 +93,8 @@ export interface ExecutionRequest {
 /** Which of the host's variables a child starts with. */
 export type InheritEnv = 'all' | 'core' | 'none';
 
+/** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
+export type Encoding = 'utf8' | 'buffer';
 /** When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good. */
 export interface RetryOptions {
   /** Runs in all, the first one included: 1 to 1 000. */
@@ -106,8 +111,11 @@ export interface RetryOptions {
 export interface ExecutionOptions {
   /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
   signal?: AbortSignal | null;
-  /** What the child reads: text, bytes, or the host's own standard input. Default: nothing, end of file at once. */
-  stdin?: string | Uint8Array | 'inherit' | null;
+  /**
+   * What the child reads: text, bytes, what an async iterable or a Readable gives as the child reads it, or the host's own
+   * standard input. Default: nothing, end of file at once.
+   */
+  stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array> | 'inherit' | null;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null;
   /** Milliseconds between SIGTERM and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -120,12 +128,21 @@ export interface ExecutionOptions {
   envAllow?: readonly string[] | null;
   /** Globs of names removed last, which a request may not set either; added to the engine's. */
   envDeny?: readonly string[] | null;
+  /**
+   * Strings that are masked (`***`) in whatever leaves the engine, as they are and in Base64, URL and JSON form; besides the
+   * engine's own. At least 6 bytes each.
+   */
+  secrets?: readonly string[] | null;
+  /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: the engine's `maskEnvSecrets`. */
+  maskEnvSecrets?: boolean | null;
   /** What becomes of background processes that outlive their command. Default: `leave`. */
   leftovers?: 'leave' | 'kill' | null;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null;
   /** Runs the command again when it fails. Default: it runs once. */
   retry?: RetryOptions | null;
+  /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
+  encoding?: Encoding | null;
 }
 
 /** In which order the commands of a plan run. */
@@ -184,6 +201,8 @@ export interface ExecutionConfig {
   maxTimeoutMs?: number | null;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null;
+  /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */
+  encoding?: Encoding | null;
   /** How many commands run at once. Default: 100. */
   maxConcurrentExecutions?: number | null;
   /** What happens at that limit: wait, or be refused with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`. */
@@ -202,10 +221,34 @@ export interface ExecutionConfig {
   maxLineBytes?: number | null;
   /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
   maxOutputSizeBytes?: number | null;
-  /** What happens to more. Only `truncateWithWarning` is there in this version. */
-  oversizedOutputStrategy?: 'truncateWithWarning' | null;
+  /**
+   * What happens to more: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it and all of it
+   * in a file that goes with the record. Default: `truncateWithWarning`.
+   */
+  oversizedOutputStrategy?: 'truncateWithWarning' | 'failExecution' | 'streamToFile' | null;
   /** Which part of too much output is kept. Default: `both` ends. */
   truncateKeep?: 'head' | 'tail' | 'both' | null;
+  /** An absolute path: where `streamToFile` writes. Default: a folder of this user under the temp folder. */
+  overflowDir?: string | null;
+  /** The largest such file, in bytes. Default: 1 GiB. */
+  maxOverflowFileBytes?: number | null;
+  /** Bytes in all such files of this engine. Default: 4 GiB. */
+  maxOverflowTotalBytes?: number | null;
+  /** Such files stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
+  minFreeDiskBytes?: number | null;
+  /** An absolute path: where each execution gets a log, named by its id. Default: no logs. */
+  logDir?: string | null;
+  /** What is in logs: the raw bytes as they came, or a JSON object for each line. Default: `raw`. */
+  logFormat?: 'raw' | 'jsonl' | null;
+  /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
+  secrets?: readonly string[] | null;
+  /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */
+  maskEnvSecrets?: boolean | null;
+  /**
+   * Globs of the names of variables whose values are secret. Default: `*TOKEN* *SECRET* *PASSWORD* *PASSWD* *CREDENTIAL*
+   * *PRIVATE_KEY* *API_KEY* AWS_*KEY*`.
+   */
+  envSecretPatterns?: readonly string[] | null;
   /** Whether a guardian process ends what runs when the host dies, however it dies. Default: true. */
   guardian?: boolean | null;
   /** Which of the host's variables a child starts with. Default: `all`. */
@@ -224,8 +267,8 @@ export interface ExecutionConfig {
 
 /** Every field of a configuration with its value in force; what has no bound is `null`. */
 export type ResolvedConfig = {
-  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs'
-    ? number | null
+  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs' | 'overflowDir' | 'logDir'
+    ? NonNullable<ExecutionConfig[K]> | null
     : NonNullable<ExecutionConfig[K]>;
 };
 
@@ -292,8 +335,8 @@ export interface Diagnosis {
   }[];
 }
 
-/** Exactly what happened. */
-export interface ExecutionResult {
+/** Exactly what happened. `Output` is `Buffer` with `encoding: 'buffer'`. */
+export interface ExecutionResult<Output extends string | Buffer = string> {
   id: string;
   /** A final status. */
   status: 'completed' | 'failed' | 'cancelled' | 'timeout';
@@ -304,9 +347,9 @@ export interface ExecutionResult {
   /** The name of the signal that ended it, such as `SIGKILL`. */
   signal: string | null;
   /** Exactly what it wrote to standard output, up to `maxOutputSizeBytes`. */
-  stdout: string;
+  stdout: Output;
   /** Exactly what it wrote to standard error, up to `maxOutputSizeBytes`. */
-  stderr: string;
+  stderr: Output;
   /** Milliseconds from spawn to the end, on a monotonic clock. */
   durationMs: number;
   /** Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn. */
@@ -330,6 +373,16 @@ export interface ExecutionResult {
   /** Whether `stdout` lacks some of them. */
   stdoutTruncated: boolean;
   stderrTruncated: boolean;
+  /**
+   * All of standard output, when it was longer than its cap and the strategy is `streamToFile`: from its first byte, to
+   * its end or to the bound that it met. The file goes with the record.
+   */
+  stdoutOverflowFile?: string;
+  stderrOverflowFile?: string;
+  /** Bytes that those files should have got and did not, because a bound or the disk forbade it. */
+  overflowLostBytes: number;
+  /** Its log: at `outputLogPath` if the request named one, else in `logDir`. */
+  logPath?: string;
   /** Bytes that a log should have got and did not. */
   logLostBytes: number;
   /** Whether a background process still held an output pipe when the engine stopped reading. */
@@ -400,7 +453,7 @@ export interface PlanStats {
 }
 
 /** What came of a plan. */
-export interface PlanExecutionResult {
+export interface PlanExecutionResult<Output = string> {
   planId: string;
   /** `completed` when every step completed; `cancelled` or `timeout` when the plan was ended; else `failed`. */
   status: ExecutionResult['status'];
@@ -409,7 +462,7 @@ export interface PlanExecutionResult {
   /** As in the plan. */
   description: string;
   /** The results of the steps that began, in the order of their indexes. Made when first read. */
-  readonly results: ExecutionResult[];
+  readonly results: ExecutionResult<Output>[];
   /** All steps, by index. */
   steps: PlanStep[];
   /** The steps that never began, in the order of their indexes. */
@@ -457,7 +510,7 @@ export interface DegradedEvent extends EventBase {
 }
 
 /** An attempt failed, and another one follows after a pause. */
-export interface RetryEvent extends EventBase {
+export interface RetryEvent<Output = string> extends EventBase {
   type: 'retry';
   /** The attempt that failed, from 1. */
   attempt: number;
@@ -466,11 +519,11 @@ export interface RetryEvent extends EventBase {
   /** Milliseconds until the next one may begin. */
   delayMs: number;
   /** What happened in this attempt. Made when first read. */
-  readonly result: ExecutionResult;
+  readonly result: ExecutionResult<Output>;
 }
 
 /** A plan is farther than before: told when a step begins and when one is over. */
-export interface ProgressEvent extends EventBase {
+export interface ProgressEvent<Output = string> extends EventBase {
   type: 'progress';
   /** The plan, as `executionId`: these events have a sequence of their own. */
   planId: string;
@@ -486,14 +539,17 @@ export interface ProgressEvent extends EventBase {
   /** How the plan ended, in its last event. */
   status: 'running' | ExecutionResult['status'];
   /** What came of it, in its last event. Made when first read. */
-  readonly result?: PlanExecutionResult;
+  readonly result?: PlanExecutionResult<Output>;
 }
 
 /** A line without its end, or a piece of one: a line is its pieces up to the first without `partial` or `continued`. */
-export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'> extends EventBase {
+export interface OutputEvent<
+  T extends 'stdout' | 'stderr' = 'stdout' | 'stderr',
+  Output extends string | Buffer = string,
+> extends EventBase {
   type: T;
-  /** The text; bytes that are not UTF-8 are U+FFFD. */
-  line: string;
+  /** The text, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
+  line: Output;
   /** The line was not finished after 200 ms of silence: more of it may follow. */
   partial?: true;
   /** The line is longer than `maxLineBytes`: more of it follows. */
@@ -503,52 +559,55 @@ export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'
 }
 
 /** The end of an execution: exactly one of these, and nothing after it. */
-export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status']> extends EventBase {
+export interface EndEvent<
+  T extends ExecutionResult['status'] = ExecutionResult['status'],
+  Output extends string | Buffer = string,
+> extends EventBase {
   type: T;
   /** Made when first read. */
-  readonly result: ExecutionResult;
+  readonly result: ExecutionResult<Output>;
   /** Set when the engine could not do its part. */
   error?: ErrorInfo;
 }
 
 /** One thing that happened. */
-export type ExecutionEvent =
+export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
   | DegradedEvent
-  | RetryEvent
-  | ProgressEvent
-  | OutputEvent<'stdout'>
-  | OutputEvent<'stderr'>
-  | EndEvent<'completed'>
-  | EndEvent<'failed'>
-  | EndEvent<'cancelled'>
-  | EndEvent<'timeout'>;
+  | RetryEvent<Output>
+  | ProgressEvent<Output>
+  | OutputEvent<'stdout', Output>
+  | OutputEvent<'stderr', Output>
+  | EndEvent<'completed', Output>
+  | EndEvent<'failed', Output>
+  | EndEvent<'cancelled', Output>
+  | EndEvent<'timeout', Output>;
 
 /** The events of an engine and what their listeners get. */
-export interface ExecutionEvents {
+export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   started: [StartedEvent];
   degraded: [DegradedEvent];
-  retry: [RetryEvent];
-  progress: [ProgressEvent];
-  stdout: [OutputEvent<'stdout'>];
-  stderr: [OutputEvent<'stderr'>];
-  completed: [EndEvent<'completed'>];
-  failed: [EndEvent<'failed'>];
-  cancelled: [EndEvent<'cancelled'>];
-  timeout: [EndEvent<'timeout'>];
+  retry: [RetryEvent<Output>];
+  progress: [ProgressEvent<Output>];
+  stdout: [OutputEvent<'stdout', Output>];
+  stderr: [OutputEvent<'stderr', Output>];
+  completed: [EndEvent<'completed', Output>];
+  failed: [EndEvent<'failed', Output>];
+  cancelled: [EndEvent<'cancelled', Output>];
+  timeout: [EndEvent<'timeout', Output>];
   /** All of them. */
-  event: [ExecutionEvent];
+  event: [ExecutionEvent<Output>];
 }
 
 /** The events of one execution at the consumer's pace: a slow consumer slows the child, `break` ends it. */
-export interface ExecutionStream extends AsyncIterable<ExecutionEvent> {
+export interface ExecutionStream<Output extends string | Buffer = string> extends AsyncIterable<ExecutionEvent<Output>> {
   /** The id, once the request was accepted. */
   readonly id: Promise<string>;
   /** As from `waitForCompletion`. Lines that nobody reads hold the child up, so read them to the end or `break`. */
-  readonly result: Promise<ExecutionResult>;
-  [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
+  readonly result: Promise<ExecutionResult<Output>>;
+  [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
 }
 
 /** The events of a plan and of its steps at the consumer's pace: a slow consumer slows the children, `break` ends the plan. */
@@ -609,8 +668,11 @@ export interface ConcurrencyMetrics {
  * Runs commands. Each engine has its own limit, queue and records.
  *
  * Running work keeps Node alive unless {@link ExecutionEngine.unref} was called.
+ *
+ * @typeParam Output What listeners, and calls that name no `encoding`, get: `Buffer` when `config.encoding` is `buffer`,
+ * `string | Buffer` when executions that are listened to differ.
  */
-export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements AsyncDisposable {
+export class ExecutionEngine<Output extends string | Buffer = string> extends EventEmitter<ExecutionEvents<Output>> implements AsyncDisposable {
   /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field. */
   constructor(config?: ExecutionConfig | null);
 
@@ -643,11 +705,15 @@ export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements As
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `SPAWN_FAILED` or `INTERNAL` (with `result`) when the engine could not do its part.
    */
-  waitForCompletion(id: string): Promise<ExecutionResult>;
+  waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`. */
-  run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult>;
+  run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): Promise<ExecutionResult<Buffer>>;
+  run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): Promise<ExecutionResult<string>>;
+  run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult<Output>>;
   /** Runs a request and gives its events at the consumer's pace. */
-  stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream;
+  stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionStream<Buffer>;
+  stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionStream<string>;
+  stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream<Output>;
   /**
    * Ends an execution and resolves when its tree is gone; an ended one stays as it is.
    *
@@ -686,7 +752,15 @@ export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements As
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
   /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
-  getResult(id: string): ExecutionResult;
+  getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
+  /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
+  getLogPath(id: string): string | null;
+  /**
+   * The log of an execution as text, or its last `tailBytes` bytes; while it runs, what is there so far.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, or none that can be read.
+   */
+  readLogs(id: string, options?: { tailBytes?: number | null } | null): Promise<string>;
   /** The known executions, newest first. */
   listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
   /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
@@ -716,9 +790,9 @@ export class ExecutionEngine extends EventEmitter<ExecutionEvents> implements As
  * A plan as a trace: JSON text for `chrome://tracing` or Perfetto, one row for each step, with its waiting, its attempts and the
  * pauses between them.
  */
-export function toTrace(result: PlanExecutionResult): string;
+export function toTrace(result: PlanExecutionResult<string | Buffer>): string;
 /** A plan as a picture: SVG text with one bar for each step, and the critical path marked. */
-export function toSvg(result: PlanExecutionResult): string;
+export function toSvg(result: PlanExecutionResult<string | Buffer>): string;
 
 /** Every error of this package. `code` is stable; the message is for people. */
 export class ExecutionError extends Error {
@@ -730,6 +804,6 @@ export class ExecutionError extends Error {
   readonly field?: string;
   /** The operating system's name for it, such as `ENOENT`. */
   readonly errno?: string;
-  /** What can be told of the execution that failed. */
+  /** What can be told of the execution that failed. With `encoding: 'buffer'` its output is Buffers, here too. */
   readonly result?: ExecutionResult;
 }

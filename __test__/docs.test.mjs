@@ -181,7 +181,8 @@ describe('numbers', () => {
     for (const [field, given, code] of asked) {
       const run = engine.run(nothing, { [field]: given });
       if (code) await assert.rejects(run, { code }, `${field}: ${given}`);
-      else assert.equal((await run).status, 'completed', `${field}: ${given}`);
+      // The shortest time without output may well end it.
+      else assert.match((await run).status, field === 'idleTimeoutMs' ? /^(completed|timeout)$/ : /^completed$/, `${field}: ${given}`);
     }
   });
 });
@@ -195,8 +196,8 @@ function bare(cell) {
 function value(cell) {
   const text = bare(cell);
   if (text === 'none') return null;
-  if (text === 'true') return true;
-  if (text === '[]') return [];
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (text.startsWith('[')) return [...text.matchAll(/'([^']+)'/g)].map(([, item]) => item);
   const word = /^'(\w+)'$/.exec(text);
   if (word) return word[1];
   const number = text === '2^53 − 1' ? 2 ** 53 - 1 : Number(text.replaceAll(' ', '').replace('−', '-'));

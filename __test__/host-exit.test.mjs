@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { host } from './helpers/hosts.mjs';
+import { allowed } from './helpers/pace.mjs';
 import { isAlive, until } from './helpers/programs.mjs';
 
 const WAYS = {
@@ -37,7 +38,7 @@ describe('host exit', { concurrency: 4 }, () => {
       const pids = stdout.trim().split('\n').map(Number);
       assert.ok(pids.length >= 2, `it said ${stdout}`);
       assert.equal(signal ?? code, ENDS[way] ?? 0);
-      await until(() => pids.every((pid) => !isAlive(pid)), `the trees of the host are gone (${pids.filter(isAlive)})`, 2_000).finally(() => {
+      await until(() => pids.every((pid) => !isAlive(pid)), `the trees of the host are gone (${pids.filter(isAlive)})`, allowed(1_000)).finally(() => {
         for (const pid of pids.filter(isAlive)) process.kill(-pid, 'SIGKILL');
       });
     });

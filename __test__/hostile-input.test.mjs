@@ -61,6 +61,8 @@ test('proxies whose traps throw', (t) => refused(t, [
 
 test('options that throw', (t) => refused(t, [
   ['stdin', throwing('stdin'), 'options.stdin'],
+  ['a stdin whose iterator throws when it is looked for', { stdin: { get [Symbol.asyncIterator]() { throw new Error('boom'); } } }, 'options.stdin'],
+  ['a stdin that is revoked', { stdin: revoked({}) }, 'options.stdin'],
   ['signal', throwing('signal'), 'options.signal'],
   ['ownKeys', trap({}, 'ownKeys'), 'options'],
   ['revoked', revoked({}), 'options'],

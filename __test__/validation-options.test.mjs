@@ -48,6 +48,8 @@ test('retry', async (t) => {
   assert.equal(engine.getStats().total, 0, 'nothing was accepted');
 });
 test('stdin', (t) => refused(t, 'stdin', [0, 5, true, 1n, [], [1, 2], {}, () => {}, Symbol('s'), new Date(), new ArrayBuffer(2), new Uint16Array(2), new DataView(new ArrayBuffer(2))]));
+test('encoding', (t) => refused(t, 'encoding', [...notText, '', 'UTF8', 'utf-8', 'latin1']));
+test('stdin: what gives its parts at once, or is still to be called', (t) => refused(t, 'stdin', [new Set(['a']), (function* () {})(), async function* () {}]));
 test('signal', (t) => refused(t, 'signal', ['abort', 1, true, 1n, [], {}, { aborted: false }, () => {}, Symbol('s'), new EventTarget(), new AbortController()]));
 
 test('a bad glob is named with its index', async (t) => {
@@ -63,9 +65,6 @@ test('a bad glob is named with its index', async (t) => {
 test('what is not there in this version is refused, whatever its value', async (t) => {
   const engine = newEngine(t);
   const later = {
-    secrets: [['a-long-secret'], [], null],
-    encoding: ['buffer', 'utf8'],
-    maskEnvSecrets: [true, false],
     logDir: ['/tmp'],
     outputLogPath: ['/tmp/x.log'],
   };

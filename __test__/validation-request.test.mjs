@@ -58,9 +58,11 @@ for (const command of [{ type: 'exec', program: 'a' }, { type: 'script', path: '
   test(`command.args[2] of ${command.type}`, (t) => refused(t, 'command.args[2]', [...notText, null, undefined, 'a\0b'], (arg) => withCommand({ ...command, args: ['a', '', arg, 'b'] })));
 }
 
-test('outputLogPath is refused until logs are there', async (t) => {
-  const error = await failure(() => newEngine(t).run({ ...nothing, outputLogPath: '/tmp/engine.log' }), CODE);
-  assert.equal(error.field, 'outputLogPath');
+test('outputLogPath is an absolute path', async (t) => {
+  for (const outputLogPath of ['engine.log', './x', '', 'a\0b', 5]) {
+    const error = await failure(() => newEngine(t).run({ ...nothing, outputLogPath }), CODE);
+    assert.equal(error.field, 'outputLogPath');
+  }
 });
 
 test('names that no environment can hold', async (t) => {
@@ -133,7 +135,7 @@ test('null and undefined mean absent', async (t) => {
     assert.equal((await engine.run(request, absent)).status, 'completed');
     assert.equal((await engine.run(withCommand({ type: 'shell', command: 'true', shell: absent }))).status, 'completed');
     assert.deepEqual((await engine.run({ ...nothing, metadata: { label: absent, source: absent, conversationId: absent, tags: absent } })).metadata, {});
-    const options = { signal: absent, stdin: absent, idleTimeoutMs: absent, killGraceMs: absent, mergeOutput: absent, inheritEnv: absent, envAllow: absent, envDeny: absent, priority: absent };
+    const options = { signal: absent, stdin: absent, idleTimeoutMs: absent, killGraceMs: absent, mergeOutput: absent, inheritEnv: absent, envAllow: absent, envDeny: absent, priority: absent, encoding: absent };
     assert.equal((await engine.run(nothing, options)).status, 'completed');
     assert.equal(await engine.shutdown.call(newEngine(t), absent), undefined);
   }

@@ -1,14 +1,16 @@
 'use strict';
 
 const { snapshot } = require('./environment.js');
-const { ExecutionError, guard } = require('./errors.js');
+const { ExecutionError, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
+const { Input, isSource } = require('./input.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
-const { plain, refusal, show, SUBJECTS } = require('./plain.js');
+const { numberOf, plain, refusal, show, SUBJECTS } = require('./plain.js');
 const { LivePlan, mark, PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
-const { graceOf, withinMs, NEVER_MS } = require('./shutdown.js');
+const { veil } = require('./secrets.js');
+const { withinMs, NEVER_MS } = require('./shutdown.js');
 const { onAbort, signalOf } = require('./signals.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
@@ -21,7 +23,7 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
-/** @typedef {import('../index.js').OutputEvent} OutputEvent */
+/** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
 /** @typedef {InstanceType<typeof LivePlan>} Plan */
 
@@ -33,6 +35,7 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
  * @property {number} handle
  * @property {((outcome: ResultOutcome | undefined) => void)[]} waiters Without an outcome it was skipped.
  * @property {Queue | undefined} queue That of its plan, for a step.
+ * @property {InstanceType<typeof import('./input.js').Input> | undefined} input
  * @property {(() => void) | undefined} forgetSignal
  * @property {string} [planId]
  * @property {number} [step]
@@ -41,6 +44,10 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
 const ALL = 2 ** 32 - 1;
+/** How an execution is submitted; the numbers are `submit()`'s. */
+const PULLS = 1;
+const ABORTED = 2;
+const FEEDS = 4;
 
 class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
@@ -54,13 +61,16 @@ class ExecutionEngine extends Listeners {
   #keepsAlive = true;
   /** @type {NodeJS.Timeout | undefined} */ #keepAlive;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
+  /** @type {readonly string[]} */ #secrets;
   /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
 
   /** @param {ExecutionConfig | null} [config] */
   constructor(config) {
     super();
     const wake = ExecutionEngine.#wakeOf(new WeakRef(this));
-    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(plain('config', config), wake));
+    const given = guard(ExecutionEngine, () => plain('config', config));
+    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
+    this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
       find: (handle) => this.#byHandle.get(handle) ?? this.#plans.get(handle),
@@ -71,6 +81,7 @@ class ExecutionEngine extends Listeners {
         live.queue?.push([event]);
       },
       lines: (live, events) => this.#lines(/** @type {Live} */ (live), events),
+      input: (live, isWanted) => this.#input(/** @type {Live} */ (live), isWanted),
       end: (type, live, event, outcome) => this.#end(type, /** @type {Live} */ (live), event, outcome),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
       progress: (plan, event, outcome) => this.#progress(/** @type {Plan} */ (plan), event, outcome),
@@ -235,6 +246,22 @@ class ExecutionEngine extends Listeners {
     return new Outcome(guard(this.getResult, () => this.#native.result(asId(id)))).result;
   }
 
+  /** @param {string} id */
+  getLogPath(id) {
+    return guard(this.getLogPath, () => this.#native.logPath(asId(id)));
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ tailBytes?: number | null } | null} [options]
+   */
+  async readLogs(id, options) {
+    const tailBytes = numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
+    const { text, code, message } = await guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
+    if (text === undefined || text === null) throw fromNative({ code, message });
+    return text;
+  }
+
   /** @param {ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
@@ -265,12 +292,12 @@ class ExecutionEngine extends Listeners {
 
   /** @returns {import('../index.js').ResolvedConfig} */
   get config() {
-    return (this.#config ??= /** @type {any} */ (Object.freeze(this.#native.config())));
+    return (this.#config ??= /** @type {any} */ (Object.freeze({ ...this.#native.config(), secrets: this.#secrets })));
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async shutdown(options) {
-    const graceMs = graceOf(this.shutdown, options);
+    const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
     const all = this.#allSettled();
     if (graceMs > 0 && this.#hasWork()) await withinMs(all, graceMs);
@@ -341,14 +368,23 @@ class ExecutionEngine extends Listeners {
    */
   #submit(method, request, options, pull) {
     const handle = this.#handles(1);
-    const { id, signal, aborted } = guard(method, () => {
+    const { id, signal, aborted, source } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
-      const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal')];
-      const id = this.#native.submit(what, how, snapshot(), handle, pull, aborted);
-      return { id, signal, aborted };
+      /** @type {AsyncIterable<unknown> | undefined} */
+      let source;
+      const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
+        if (key !== 'stdin' || !isSource(value)) return false;
+        source = value;
+        return true;
+      };
+      const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal', takeSource)];
+      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0);
+      const id = this.#native.submit(what, how, snapshot(), handle, ways);
+      return { id, signal, aborted, source };
     });
     /** @type {Live} */
-    const live = { id, handle, waiters: [], queue: undefined, forgetSignal: undefined };
+    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined };
+    if (source) live.input = this.#inputOf(handle, source);
     if (pull) {
       live.queue = new EventQueue({
         release: (groups) => this.#native.release(handle, groups),
@@ -379,7 +415,7 @@ class ExecutionEngine extends Listeners {
     }
     live.steps.forEach((id, step) => {
       /** @type {Live} */
-      const one = { id, handle: live.handle + 1 + step, waiters: [], queue: live.queue, forgetSignal: undefined, planId: live.id, step };
+      const one = { id, handle: live.handle + 1 + step, waiters: [], queue: live.queue, input: undefined, forgetSignal: undefined, planId: live.id, step };
       this.#byHandle.set(one.handle, one);
       this.#byId.set(id, one);
     });
@@ -414,6 +450,25 @@ class ExecutionEngine extends Listeners {
     this.#updateKeepAlive();
   }
 
+  /** @param {Live} live @param {boolean} isWanted */
+  #input(live, isWanted) {
+    if (isWanted) live.input?.wanted();
+    else live.input?.close();
+  }
+
+  /**
+   * @param {number} handle
+   * @param {AsyncIterable<unknown>} source
+   */
+  #inputOf(handle, source) {
+    // Weak: a source that never gives anything must not keep an engine that nobody uses.
+    const native = new WeakRef(this.#native);
+    return new Input(source, {
+      feed: (bytes) => native.deref()?.feed(handle, bytes),
+      end: (failure) => native.deref()?.endInput(handle, failure),
+    });
+  }
+
   /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
   #drain() {
     const started = performance.now();
@@ -442,6 +497,7 @@ class ExecutionEngine extends Listeners {
     this.#byHandle.delete(live.handle);
     this.#byId.delete(live.id);
     live.forgetSignal?.();
+    live.input?.close();
     if (this.#byHandle.size === 0) this.#updateKeepAlive();
     const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
     if (event) {
@@ -456,6 +512,7 @@ class ExecutionEngine extends Listeners {
     }
     if (live.waiters.length > 0) {
       const ended = outcome();
+      ended.cause = live.input?.failure;
       for (const waiter of live.waiters) waiter(ended);
     }
   }

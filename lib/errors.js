@@ -64,4 +64,4 @@ function fromNative(error) {
   }
 }
 
-module.exports = { ExecutionError, guard };
+module.exports = { ExecutionError, fromNative, guard };

@@ -4,13 +4,13 @@ const { PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
-/** @typedef {import('../index.js').OutputEvent} OutputEvent */
+/** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').EndEvent} EndEvent */
 /** @typedef {import('../index.js').ProgressEvent} ProgressEvent */
 /** @typedef {import('../index.js').RetryEvent} RetryEvent */
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {InstanceType<typeof import('./plan.js').PlanOutcome>} PlanResultOutcome */
-/** @typedef {{ text: string, numbers: Float64Array }} Batch */
+/** @typedef {{ text: string, numbers: Float64Array, bytes?: Uint8Array }} Batch */
 
 /**
  * Who takes the events of a batch.
@@ -22,6 +22,7 @@ const { Outcome } = require('./result.js');
  * @property {(execution: E, events: OutputEvent[]) => void} lines The lines of one read.
  * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => ResultOutcome) => void} end
  * @property {(position: number) => object} outcome The addon's result at a position of the batch.
+ * @property {(execution: E, isWanted: boolean) => void} input The child wants more of its standard input, or none any more.
  * @property {(execution: E) => string} id
  * @property {(execution: E, event: ProgressEvent, outcome: (() => PlanResultOutcome) | undefined) => void} progress The last one has an outcome.
  * @property {(position: number) => object} planOutcome The addon's plan result at a position of the batch.
@@ -31,6 +32,7 @@ const ENDED = /** @type {const} */ ({ 4: 'completed', 5: 'failed', 6: 'cancelled
 const PARTIAL = 1;
 const CONTINUED = 2;
 const CARRIAGE_RETURN = 4;
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Reads a batch; its form is told in `src/binding/batch.rs`.
@@ -39,13 +41,20 @@ const CARRIAGE_RETURN = 4;
  * @param {Batch} batch
  * @param {Consumer<E>} consumer
  */
-function readBatch({ text, numbers }, consumer) {
+function readBatch({ text, numbers, bytes = NO_BYTES }, consumer) {
   let offset = 0;
+  let byteOffset = bytes.byteOffset;
   let at = 0;
   /** @returns {number} The next number. */
   const next = () => /** @type {number} */ (numbers[at++]);
   /** @param {number} length */
   const take = (length) => text.slice(offset, (offset += length));
+  /** A part of the batch's own memory, which nothing else is in. @param {number} length */
+  const takeBytes = (length) => {
+    const taken = Buffer.from(bytes.buffer, byteOffset, length);
+    byteOffset += length;
+    return taken;
+  };
 
   while (at < numbers.length) {
     const kind = next();
@@ -95,21 +104,29 @@ function readBatch({ text, numbers }, consumer) {
         break;
       }
       case 2:
-      case 3: {
-        const type = kind === 2 ? 'stdout' : 'stderr';
+      case 3:
+      case 11:
+      case 12: {
+        const type = kind === 2 || kind === 11 ? 'stdout' : 'stderr';
         const count = next();
         /** @type {OutputEvent[]} */
         const events = new Array(count);
         for (let index = 0; index < count; index++) {
           const packed = next();
           const flags = packed & 7;
-          const line = take((packed - flags) / 8);
+          const length = (packed - flags) / 8;
+          const line = kind < 11 ? take(length) : takeBytes(length);
           /** @type {OutputEvent} */
           const event = { type, executionId, timestamp, sequence: sequence + index, line };
           if (flags !== 0) flag(event, flags);
           events[index] = event;
         }
         if (execution !== undefined) consumer.lines(execution, events);
+        break;
+      }
+      case 13: {
+        const isWanted = next() === 1;
+        if (execution !== undefined) consumer.input(execution, isWanted);
         break;
       }
       default: {

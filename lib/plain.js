@@ -1,6 +1,6 @@
 'use strict';
 
-const { ExecutionError } = require('./errors.js');
+const { ExecutionError, guard } = require('./errors.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 
@@ -10,7 +10,7 @@ const { ExecutionError } = require('./errors.js');
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'filter' | 'wire' | 'shutdown', Subject>} */
+/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   plan: { name: 'plan', prefix: '', code: 'INVALID_PLAN', says: 'invalid plan' },
@@ -18,8 +18,14 @@ const SUBJECTS = {
   config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
   wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
-  shutdown: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  call: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
 };
+
+/**
+ * Says whether it has taken a field, which then stays out of the copy.
+ *
+ * @typedef {(key: string, value: unknown) => boolean} Aside
+ */
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
 const DEEPEST = 100;
@@ -27,6 +33,8 @@ const DEEPEST = 100;
 const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
+/** In the place of a value that was taken aside. */
+const ASIDE = Symbol('aside');
 
 /**
  * Copies what a caller gave into plain data: every getter is read once, so that what is checked is what runs, and nothing
@@ -35,12 +43,13 @@ const LONGEST = 1_000_000;
  * @param {keyof typeof SUBJECTS} kind
  * @param {unknown} value
  * @param {(path: string) => boolean} [isOmitted] Whether a field is not for the addon.
+ * @param {Aside} [aside] Takes values of the outermost object that are not data.
  * @returns {any}
  */
-function plain(kind, value, isOmitted) {
+function plain(kind, value, isOmitted, aside) {
   if (typeof value !== 'object' || value === null) return value;
   const subject = SUBJECTS[kind];
-  return copy(value, subject.prefix, 0, subject, isOmitted);
+  return copy(value, subject.prefix, 0, subject, isOmitted, aside);
 }
 
 /**
@@ -49,9 +58,10 @@ function plain(kind, value, isOmitted) {
  * @param {number} depth
  * @param {Subject} subject
  * @param {(path: string) => boolean} [isOmitted]
+ * @param {Aside} [aside]
  * @returns {any}
  */
-function copy(value, path, depth, subject, isOmitted) {
+function copy(value, path, depth, subject, isOmitted, aside) {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
     // The field of the caller's that it is in, not the depth at which we stopped.
@@ -70,7 +80,7 @@ function copy(value, path, depth, subject, isOmitted) {
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
-    return object(value, path, depth, subject, isOmitted);
+    return object(value, path, depth, subject, isOmitted, aside);
   } catch (error) {
     if (error instanceof ExecutionError) throw error;
     throw threw(subject, path || subject.name, error);
@@ -102,8 +112,9 @@ function list(value, path, depth, subject, isOmitted) {
  * @param {number} depth
  * @param {Subject} subject
  * @param {((path: string) => boolean) | undefined} isOmitted
+ * @param {Aside | undefined} aside
  */
-function object(value, path, depth, subject, isOmitted) {
+function object(value, path, depth, subject, isOmitted, aside) {
   // Without a prototype, so that `__proto__` is a name like any other.
   const entries = Object.create(null);
   const [hidden] = Object.getOwnPropertySymbols(value);
@@ -111,7 +122,8 @@ function object(value, path, depth, subject, isOmitted) {
   for (const key of Object.keys(value)) {
     const at = join(path, key);
     if (isOmitted?.(at)) continue;
-    entries[key] = copy(read(value, key, at, subject), at, depth + 1, subject, isOmitted);
+    const found = read(value, key, at, subject, aside);
+    if (found !== ASIDE) entries[key] = copy(found, at, depth + 1, subject, isOmitted);
   }
   return entries;
 }
@@ -121,10 +133,12 @@ function object(value, path, depth, subject, isOmitted) {
  * @param {string | number} key
  * @param {string} at
  * @param {Subject} subject
+ * @param {Aside} [aside]
  */
-function read(holder, key, at, subject) {
+function read(holder, key, at, subject, aside) {
   try {
-    return holder[key];
+    const value = holder[key];
+    return aside?.(String(key), value) ? ASIDE : value;
   } catch (error) {
     throw threw(subject, at, error);
   }
@@ -157,13 +171,7 @@ function refusal({ code, says }, field, problem, details) {
  * @param {unknown} cause
  */
 function threw(subject, field, cause) {
-  let told = 'something that cannot be shown';
-  try {
-    told = String(cause instanceof Error ? cause.message : cause);
-  } catch {
-    // What is thrown may itself throw.
-  }
-  return refusal(subject, field, `reading it threw (${told}): give plain data`, { cause });
+  return refusal(subject, field, `reading it threw (${told(cause)}): give plain data`, { cause });
 }
 
 /** What a value is, for people. @param {unknown} value */
@@ -173,4 +181,40 @@ function show(value) {
   return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
 }
 
-module.exports = { plain, refusal, show, threw, SUBJECTS };
+/**
+ * What was thrown, in words.
+ *
+ * @param {unknown} cause
+ */
+function told(cause) {
+  try {
+    return String(cause instanceof Error ? cause.message : cause);
+  } catch {
+    // What is thrown may itself throw.
+    return 'something that cannot be shown';
+  }
+}
+
+/**
+ * The one number that the options of a call may hold.
+ *
+ * @param {Function} method
+ * @param {string} field
+ * @param {string} unit
+ * @param {object | null | undefined} options
+ * @returns {number | undefined}
+ */
+function numberOf(method, field, unit, options) {
+  return guard(method, () => {
+    const given = plain('call', options) ?? {};
+    if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
+    for (const key of Object.keys(given)) {
+      if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
+    }
+    const number = given[field] ?? undefined;
+    if (number === undefined || (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0)) return number;
+    throw refusal(SUBJECTS.call, field, `it is ${show(number)}: give ${unit}, 0 or more`);
+  });
+}
+
+module.exports = { numberOf, plain, refusal, show, threw, told, SUBJECTS };

@@ -94,7 +94,7 @@ function toPlanResult(held) {
  * Marks an event as one of a step.
  *
  * @param {{ planId?: string | undefined, step?: number | undefined }} live
- * @param {ExecutionEvent} event
+ * @param {object} event
  */
 function mark({ planId, step }, event) {
   if (planId !== undefined) Object.assign(event, { planId, step });

@@ -12,6 +12,9 @@ class Outcome {
   /** @type {NativeResult} */ #native;
   /** @type {ExecutionResult | undefined} */ #result;
 
+  /** What a failure was caused by, if that was this thread's. @type {{ error: unknown } | undefined} */
+  cause;
+
   /** @param {NativeResult} result */
   constructor(result) {
     this.#native = result;
@@ -38,7 +41,10 @@ class Outcome {
     const { error, result } = this;
     if (error) {
       const { code, message, errno } = error;
-      const failure = new ExecutionError(code, message, { executionId: result.id, errno, result });
+      // The one part of an accepted request that can turn out to be invalid.
+      const field = code === 'INVALID_REQUEST' ? 'options.stdin' : undefined;
+      const cause = this.cause && { cause: this.cause.error };
+      const failure = new ExecutionError(code, message, { executionId: result.id, errno, field, result, ...cause });
       Error.captureStackTrace(failure, Outcome.prototype.unwrap);
       throw failure;
     }

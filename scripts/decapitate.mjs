@@ -62,7 +62,7 @@ async function main() {
     worst = Math.max(worst, left.length);
     if (left.length > 0) {
       console.error(`round ${round}: ${left.length} of ${alive} survived`, left.slice(0, 5));
-      for (const { pid } of left) process.kill(pid, 'SIGKILL');
+      for (const { pid } of left) end(pid);
     }
     if (round % 20 === 0) console.log(`${round} rounds, ${survivors} survivors`);
   }
@@ -73,6 +73,15 @@ async function main() {
 /** Processes with the mark in their arguments. */
 function marked(mark) {
   return processes().filter(({ command }) => command.includes(mark) && !command.includes('--host'));
+}
+
+/** Kills a process that may be gone by now. */
+function end(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 /** Kills the guardian of a host and waits for the next one. */

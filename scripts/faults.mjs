@@ -1,10 +1,12 @@
 // Lets system calls of a host fail, one kind and one error at a time, while it runs commands, and checks each time that
 // every execution ended exactly once, that no process and no descriptor is left, and that the next command works.
 //
-//   node scripts/faults.mjs [--only pipe2] [--calls 3]        needs strace
+//   node scripts/faults.mjs [--only pipe2] [--calls 3]        needs strace and a C compiler
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
@@ -12,35 +14,44 @@ const { values } = parseArgs({
   options: { host: { type: 'boolean' }, only: { type: 'string' }, calls: { type: 'string', default: '3' } },
 });
 
-// `write` is not among them: the runtimes of the host itself wake their threads by it, and Node aborts when that fails.
-const CALLS = ['clone3,clone,vfork', 'pipe2', 'pidfd_open', 'epoll_ctl', 'openat', 'fcntl', 'wait4'];
+// The runtimes of the host wake their own threads by `write`, and Node aborts when that fails. So this call alone fails by
+// a library that is loaded before libc, and only for pipes and files.
+const CALLS = ['clone3,clone,vfork', 'pipe2', 'pidfd_open', 'epoll_ctl', 'openat', 'fcntl', 'wait4', 'write'];
 const ERRORS = ['EMFILE', 'ENOMEM', 'EAGAIN', 'ENOSPC', 'EIO'];
 const COMMANDS = 6;
+/** More than a pipe takes at once: half of the commands read so much from the engine. */
+const INPUT = 'x'.repeat(200_000);
 
 if (values.host) await host();
 else process.exitCode = await sweep();
 
 async function host() {
   const { ExecutionEngine } = await import('../index.js');
-  const engine = new ExecutionEngine({ maxConcurrentExecutions: 3, queueTimeoutMs: 4000, defaultTimeoutMs: 8000 });
+  const engine = new ExecutionEngine({ maxConcurrentExecutions: 3, queueTimeoutMs: 4000, defaultTimeoutMs: 3000 });
+  const ids = new Set();
   const ends = new Map();
   let after = 0;
   engine.on('event', ({ type, executionId }) => {
+    ids.add(executionId);
     if (ends.has(executionId)) after++;
     if (['completed', 'failed', 'cancelled', 'timeout'].includes(type)) ends.set(executionId, type);
   });
-  const run = (command) => engine.run({ command: { type: 'shell', command } }).then((result) => result.status, (error) => (error.code === 'INTERNAL' ? error.message : error.code));
+  const run = (command, options) =>
+    engine.run({ command: { type: 'shell', command } }, options).then(
+      (result) => result.status,
+      (error) => (error.code === 'INTERNAL' ? error.message : error.code),
+    );
   await run('true');
   process.stdin.resume();
   const base = descriptors();
   console.log('ready');
   const [go] = await once(createInterface({ input: process.stdin }), 'line');
-  const outcomes = await Promise.all(Array.from({ length: COMMANDS }, (_, index) => run(`echo ${index}; sleep 0.05 & wait`)));
+  const outcomes = await Promise.all(Array.from({ length: COMMANDS }, (_, index) => (index % 2 ? run('cat', { stdin: INPUT }) : run(`echo ${index}; sleep 0.05 & wait`))));
   console.log(JSON.stringify({ outcomes }));
   await once(createInterface({ input: process.stdin }), 'line');
   const next = await run('echo fine');
-  await settled(() => descriptors() <= base && tagged().length === 0);
-  const report = { go, next, ended: ends.size, after, descriptors: descriptors() - base, tagged: tagged() };
+  await settled(() => descriptors() <= base && tagged(ids).length === 0);
+  const report = { go, next, ended: ends.size, after, descriptors: descriptors() - base, tagged: tagged(ids) };
   console.log(JSON.stringify(report));
   process.exit(0);
 }
@@ -54,13 +65,13 @@ function descriptors() {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** Living processes with the tag of an execution, this host aside. */
-function tagged() {
+/** Processes, zombies apart, with the tag of one of these executions. */
+function tagged(ids) {
   return readdirSync('/proc').filter((pid) => {
-    if (!/^\d+$/.test(pid) || pid === String(process.pid)) return false;
+    if (!/^\d+$/.test(pid)) return false;
     try {
-      const mine = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[1] === String(process.pid);
-      return mine && readFileSync(`/proc/${pid}/environ`, 'latin1').includes('ESCHER_EXECUTION_ID=');
+      const [, id] = /(?:^|\0)ESCHER_EXECUTION_ID=([^\0]*)/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1')) ?? [];
+      return ids.has(id);
     } catch {
       return false;
     }
@@ -72,14 +83,25 @@ async function sweep() {
     console.error('SKIPPED: strace is not installed');
     return process.env.CI ? 1 : 0;
   }
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'faults-'));
+  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+  const library = path.join(dir, 'failing_writes.so');
+  const source = new URL('../tests/preload/failing_writes.c', import.meta.url).pathname;
+  if (spawnSync('cc', ['-shared', '-fPIC', '-o', library, source, '-ldl'], { stdio: 'inherit' }).status !== 0) {
+    console.error('there is no C compiler, or it does not compile the library');
+    return 1;
+  }
   let failures = 0;
   let rounds = 0;
+  let injected = 0;
   const outcomes = {};
   for (const call of CALLS.filter((name) => !values.only || name.includes(values.only))) {
     for (const error of ERRORS) {
       for (let count = 1; count <= Number(values.calls); count++) {
-        const { problems, told } = await round(call, error, count);
+        const inject = call === 'write' ? failingWrites(library, path.join(dir, 'control')) : failingCalls(call);
+        const { problems, told, failed } = await round(inject, error, count);
         rounds++;
+        injected += failed > 0 ? 1 : 0;
         for (const outcome of told) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
         if (problems.length > 0) {
           failures++;
@@ -89,34 +111,70 @@ async function sweep() {
     }
     console.log(`${call}: done`);
   }
-  console.log(`${rounds} rounds, ${failures} with problems; outcomes of the commands:`, outcomes);
+  console.log(`${rounds} rounds, in ${injected} of which a call failed; ${failures} with problems; outcomes of the commands:`, outcomes);
   return failures === 0 ? 0 : 1;
 }
 
-async function round(call, error, count) {
-  const child = spawn(process.execPath, [new URL(import.meta.url).pathname, '--host'], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** Calls of the engine's threads that strace lets fail: Node's own end it when they fail. */
+function failingCalls(call) {
+  const log = path.join(mkdtempSync(path.join(os.tmpdir(), 'faults-')), 'log');
+  let tracer;
+  return {
+    env: {},
+    async start(pid, error, count) {
+      const inject = `inject=${call}:error=${error}:when=1..${count}`;
+      const threads = readdirSync(`/proc/${pid}/task`).filter((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, 'latin1').startsWith('escher'));
+      if (threads.length === 0) throw new Error('the host has no thread of the engine');
+      tracer = spawn('strace', ['-qq', '-o', log, '-e', `trace=${call}`, '-e', 'signal=none', '-e', inject, ...threads.flatMap((thread) => ['-p', thread])], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      // Attached when the kernel names a tracer of each.
+      const isAttached = () => threads.every((task) => !/TracerPid:\t0\n/.test(readFileSync(`/proc/${pid}/task/${task}/status`, 'latin1')));
+      for (let tries = 0; tries < 500 && !isAttached(); tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+    },
+    async stop() {
+      tracer.kill('SIGINT');
+      await once(tracer, 'exit');
+      const failed = readFileSync(log, 'latin1').split('(INJECTED)').length - 1;
+      rmSync(path.dirname(log), { recursive: true, force: true });
+      return failed;
+    },
+  };
+}
+
+/** Writes that a library lets fail, as a file says that it shares with the host: the error, how many, and how many did. */
+function failingWrites(library, control) {
+  const set = (error, rest, failed) => writeFileSync(control, Buffer.from(new Int32Array([error, rest, failed]).buffer), { flag: 'r+' });
+  writeFileSync(control, Buffer.alloc(12));
+  return {
+    env: { LD_PRELOAD: library, FAILING_WRITES: control },
+    start: (_pid, error, count) => set(os.constants.errno[error], count, 0),
+    stop() {
+      const failed = readFileSync(control).readInt32LE(8);
+      set(0, 0, 0);
+      return failed;
+    },
+  };
+}
+
+async function round(inject, error, count) {
+  const child = spawn(process.execPath, [new URL(import.meta.url).pathname, '--host'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...inject.env },
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const exited = once(child, 'exit');
   await lines.next();
-  const inject = `inject=${call}:error=${error}:when=1..${count}`;
-  const tracer = spawn('strace', ['-f', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, '-e', inject, '-p', String(child.pid)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  // Attached when the kernel names a tracer.
-  for (let tries = 0; tries < 500; tries++) {
-    if (!/TracerPid:\t0\n/.test(readFileSync(`/proc/${child.pid}/status`, 'latin1'))) break;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await inject.start(child.pid, error, count);
   child.stdin.write('go\n');
   const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
   const first = (await lines.next()).value;
-  tracer.kill('SIGINT');
-  await once(tracer, 'exit');
+  const failed = await inject.stop();
   child.stdin.write('on\n');
   const second = (await lines.next()).value;
   const [code, signal] = await exited;
   clearTimeout(timer);
-  if (first === undefined || second === undefined) return { problems: [`the host ended: ${code ?? signal}`], told: [] };
+  if (first === undefined || second === undefined) return { problems: [`the host ended: ${code ?? signal}`], told: [], failed };
   const { outcomes } = JSON.parse(first);
   const report = JSON.parse(second);
   const problems = [];
@@ -125,5 +183,5 @@ async function round(call, error, count) {
   if (report.next !== 'completed') problems.push(`the next command: ${report.next}`);
   if (report.descriptors > 0) problems.push(`${report.descriptors} descriptors left`);
   if (report.tagged.length > 0) problems.push(`processes left: ${report.tagged}`);
-  return { problems, told: outcomes };
+  return { problems, told: outcomes, failed };
 }

@@ -1,4 +1,4 @@
-// What a single run does not show: races and deaths, again and again. Each part prints a summary of its own.
+// What a single run does not show: races and deaths, again and again. Each part prints its counts.
 //
 //   node scripts/stress.mjs [--quick]        --quick: a fifth of it
 import { spawnSync } from 'node:child_process';
@@ -10,20 +10,26 @@ const { values } = parseArgs({ options: { quick: { type: 'boolean', default: fal
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const times = (count) => Math.max(1, Math.round(values.quick ? count / 5 : count));
 
-// The tests that race, by test program; those of one program run together.
+/** The tests that race, by test program. Each repeats its race by itself, as often as it is told to. */
 const RACES = {
-  engine: ['cancel_race::', 'cancel_twice::', 'exit_at_timeout::', 'cancel_while_queued::'],
-  supervision: ['escaped::', 'job_control::', 'stopped_tree::', 'without_pidfd::', 'foreign_reaper::'],
+  engine: ['f10_', 'f12_'],
+  supervision: ['f09_', 'f11_', 'f13_', 'f17_'],
 };
-/** How often each test of a program runs. Those of `engine` are quick and race a few thousand times each by themselves. */
-const REPEATS = { engine: 1000, supervision: 200 };
+const JS_RACES = ['cancel-race', 'stream-race', 'worker', 'guardian-kill'];
+const REPEATS = times(1000);
+/** Tests of single trees, whose processes race with the looks at them. They are run again as a whole. */
+const TREES = { engine: ['f01_', 'f05_', 'f07_'], supervision: ['f02_', 'f07_'] };
+const TREE_ROUNDS = times(200);
 const SHOWN_FAILURES = 3;
 
 const parts = [
   ['hosts killed', () => node('scripts/decapitate.mjs', '--rounds', String(times(200)))],
   ['hosts killed after their guardians', () => node('scripts/decapitate.mjs', '--guardian-first', '--rounds', String(times(20)))],
-  ['system calls that fail', () => node('scripts/faults.mjs', '--calls', String(Math.max(1, times(3))))],
-  ...Object.keys(RACES).map((program) => [`races of tests/${program}`, () => races(program)]),
+  ['system calls that fail', () => node('scripts/faults.mjs', '--calls', String(times(3)))],
+  ['floods', () => node('scripts/floods.mjs', '--seconds', String(times(20)))],
+  ...Object.entries(RACES).map(([program, names]) => [`${REPEATS} times the races of tests/${program}`, () => races(program, names)]),
+  [`${REPEATS} times the races of __test__`, jsRaces],
+  ...Object.entries(TREES).map(([program, names]) => [`${TREE_ROUNDS} times the trees of tests/${program}`, () => trees(program, names)]),
 ];
 
 const failed = [];
@@ -38,22 +44,35 @@ console.log(failed.length === 0 ? '\nall fine' : `\nFAILED: ${failed.join(', ')}
 process.exitCode = failed.length === 0 ? 0 : 1;
 
 function node(...args) {
-  return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status === 0;
+  return run(process.execPath, args).status === 0;
 }
 
-/** Builds a test program once and runs its races many times. */
-function races(program) {
+/** Runs a program with its output here, and the races repeated. */
+function run(program, args) {
+  return spawnSync(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ESCHER_TEST_REPEATS: String(REPEATS) } });
+}
+
+function races(program, names) {
+  const binary = build(program);
+  return binary !== undefined && run(binary, names).status === 0;
+}
+
+function jsRaces() {
+  return node('--test', '--test-reporter=spec', '--test-concurrency=1', ...JS_RACES.map((name) => path.join('__test__', `${name}.test.mjs`)));
+}
+
+/** Builds a test program once and runs some of it many times. */
+function trees(program, names) {
   const binary = build(program);
   if (binary === undefined) return false;
-  const rounds = times(REPEATS[program]);
   let failures = 0;
-  for (let round = 1; round <= rounds; round++) {
-    const { status, signal, stdout, stderr } = spawnSync(binary, RACES[program], { cwd: root, encoding: 'utf8', timeout: 300_000, maxBuffer: 2 ** 28 });
+  for (let round = 1; round <= TREE_ROUNDS; round++) {
+    const { status, signal, stdout, stderr } = spawnSync(binary, names, { cwd: root, encoding: 'utf8', timeout: 300_000, maxBuffer: 2 ** 28 });
     if (status !== 0 || !/ [1-9]\d* passed/.test(stdout)) {
       failures += 1;
       if (failures <= SHOWN_FAILURES) console.error(`round ${round}: ended with ${status ?? signal}\n${stdout}${stderr}`);
     }
-    if (round % Math.ceil(rounds / 10) === 0) console.log(`${round} of ${rounds} rounds, ${failures} failed`);
+    if (round % Math.ceil(TREE_ROUNDS / 10) === 0) console.log(`${round} of ${TREE_ROUNDS} rounds, ${failures} failed`);
   }
   return failures === 0;
 }

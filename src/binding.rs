@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Array, Env, External, Function, Object, Unknown};
+use napi::bindgen_prelude::{Array, AsyncTask, Env, External, Function, Object, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -10,15 +10,19 @@ use uuid::Uuid;
 use crate::engine::ExecutionEngine;
 use crate::error::ExecutionError;
 use crate::state::Stop;
-use crate::types::{EnvSnapshot, ExecutionResult};
+use crate::types::{EnvSnapshot, ExecutionResult, StdinStream};
 use crate::wire::{self, Case};
 
 use self::error::{Thrown, raise, raise_as_is};
+use self::input::Inputs;
+use self::logs::ReadLog;
 use self::outbox::{JsSink, Outbox};
 
 mod batch;
 mod convert;
 mod error;
+mod input;
+mod logs;
 mod outbox;
 mod plans;
 
@@ -29,6 +33,7 @@ type Result<T> = std::result::Result<T, Thrown>;
 pub struct NativeEngine {
     engine: ExecutionEngine,
     outbox: Arc<Outbox>,
+    inputs: Inputs,
 }
 
 /// Collected, or its thread is going away: what it runs goes too.
@@ -47,11 +52,11 @@ impl NativeEngine {
         let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)?;
         let engine = ExecutionEngine::new(config).map_err(raise)?;
         let outbox = Outbox::new(&wake).map_err(error::of_napi)?;
-        Ok(Self { engine, outbox: Arc::new(outbox) })
+        Ok(Self { engine, outbox: Arc::new(outbox), inputs: Inputs::default() })
     }
 
-    /// Accepts a request. Its events come under `handle`; with `pull` all of them do, and lines only as they are released.
-    /// `aborted` says that its abort signal has fired already.
+    /// Accepts a request. Its events come under `handle`. `ways` adds up: 1 all its events come, and lines only as they are
+    /// released; 2 its abort signal has fired already; 4 its input comes through `feed`.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
@@ -59,9 +64,9 @@ impl NativeEngine {
         options: Unknown<'_>,
         env: String,
         handle: u32,
-        pull: bool,
-        aborted: bool,
+        ways: u8,
     ) -> Result<String> {
+        let [pull, aborted, feeds] = [1, 2, 4].map(|way| ways & way != 0);
         let (request, options) = (convert::read(request)?, convert::read(options)?);
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
@@ -72,9 +77,29 @@ impl NativeEngine {
             fired.cancel();
             options.signal = Some(fired);
         }
-        let sink = Arc::new(JsSink::new(Arc::clone(&self.outbox), handle, pull));
-        let record = self.engine.submit(parsed.request, options, sink).map_err(raise)?;
+        let writer = feeds.then(|| {
+            let (writer, stdin) = StdinStream::channel();
+            options.stdin = stdin;
+            writer
+        });
+        let sink = JsSink::new(Arc::clone(&self.outbox), handle, pull);
+        let record = self.engine.submit(parsed.request, options, Arc::new(sink.clone())).map_err(raise)?;
+        if let Some(writer) = writer {
+            self.inputs.open(handle, writer, sink);
+        }
         Ok(record.id().to_string())
+    }
+
+    /// Gives the input of an execution the chunk that it asked for.
+    #[napi(catch_unwind)]
+    pub fn feed(&self, handle: u32, chunk: &[u8]) {
+        self.inputs.write(handle, chunk.to_vec());
+    }
+
+    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too.
+    #[napi(catch_unwind)]
+    pub fn end_input(&self, handle: u32, failure: Option<String>) {
+        self.inputs.end(handle, failure);
     }
 
     /// Asks an execution to end; `aborted` says that an abort signal did.
@@ -129,6 +154,18 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn result(&self, id: Unknown<'_>) -> Result<External<Arc<ExecutionResult>>> {
         self.engine.result(id_of(id)?).map(External::new).map_err(raise)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn log_path(&self, id: Unknown<'_>) -> Result<Option<String>> {
+        let path = self.engine.get_log_path(id_of(id)?).map_err(raise)?;
+        Ok(path.map(|path| path.to_string_lossy().into_owned()))
+    }
+
+    /// Reads a log, or its end; all of it when `tail_bytes` is negative.
+    #[napi(catch_unwind, ts_return_type = "Promise<LogRead>")]
+    pub fn read_log(&self, id: Unknown<'_>, tail_bytes: i64) -> Result<AsyncTask<ReadLog>> {
+        Ok(ReadLog::start(&self.engine, id_of(id)?, u64::try_from(tail_bytes).ok()))
     }
 
     #[napi(catch_unwind)]

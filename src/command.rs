@@ -86,7 +86,7 @@ pub(crate) fn resolve(
     };
     let stdin = match options.stdin {
         Stdin::Empty => StdinKind::Empty,
-        Stdin::Bytes(_) => StdinKind::Pipe,
+        Stdin::Bytes(_) | Stdin::Stream(_) => StdinKind::Pipe,
         Stdin::Inherit => StdinKind::Inherit,
     };
     Ok(Launch {

@@ -11,7 +11,9 @@ use crate::config::{ConcurrencyPolicy, ExecutionConfig, MOST_MS};
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
+use crate::output::Overflow;
 use crate::plan::Plans;
+use crate::redact::Secrets;
 use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
@@ -27,6 +29,7 @@ use self::admit::{Admitted, Work};
 mod admit;
 mod attempts;
 mod drive;
+mod logs;
 mod plans;
 mod steps;
 
@@ -62,10 +65,31 @@ struct Handle {
 struct Shared {
     config: Arc<ExecutionConfig>,
     policy: Arc<EnvPolicy>,
+    /// The engine's own secrets, when an execution adds none.
+    secrets: Option<Arc<Secrets>>,
+    overflow: Option<Arc<Overflow>>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
     plans: Plans,
+}
+
+impl Shared {
+    /// What is to be masked for one execution. Those of the engine alone are made ready once.
+    fn secrets_of(
+        &self,
+        request: &ExecutionRequest,
+        options: &ExecutionOptions,
+        policy: &EnvPolicy,
+    ) -> Option<Arc<Secrets>> {
+        let is_env_masked = options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets);
+        if options.secrets.is_empty() && !is_env_masked {
+            return self.secrets.clone();
+        }
+        let given = self.config.secrets.iter().chain(&options.secrets).map(|secret| secret.reveal().as_bytes());
+        let variables = is_env_masked.then(|| policy.secret_values(request, options.host_env.as_ref()));
+        Secrets::new(given.chain(variables.into_iter().flatten()))
+    }
 }
 
 impl std::fmt::Debug for ExecutionEngine {
@@ -87,6 +111,8 @@ impl ExecutionEngine {
             plans: Plans::new(&config),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
+            secrets: Secrets::new(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
+            overflow: Overflow::new(&config),
             config: Arc::new(config),
             metrics: Metrics::default(),
         };
@@ -192,8 +218,9 @@ impl ExecutionEngine {
         let signal = options.signal.take();
         let options = Arc::new(options);
         let entry = shared.scheduler.enter(options.priority)?;
-        let work = Work { request: Arc::new(request), options, policy, signal };
-        let admitted = Admitted::new(work, Pending::new(), sink);
+        let secrets = shared.secrets_of(&request, &options, &policy);
+        let work = Work { request: Arc::new(request), options, policy, secrets, signal };
+        let admitted = Admitted::new(work, shared, Pending::new(), sink);
         shared.registry.insert(Arc::clone(&admitted.record))?;
         Ok(admitted.start(shared, entry, None))
     }

@@ -75,6 +75,17 @@ pub enum ExecutionError {
     /// A log could not be opened; nothing ran.
     #[error("{}", failure_text(.0))]
     LogFailed(Arc<ExecutionResult>),
+    /// The execution has no log, or none that can be read.
+    #[error("no log of execution {id}: {why}")]
+    LogNotFound {
+        /// Whose log.
+        id: Uuid,
+        /// What is missing.
+        why: String,
+    },
+    /// Standard input broke off before its end; the command was ended, lest it take a part for the whole.
+    #[error("{}", failure_text(.0))]
+    InputFailed(Arc<ExecutionResult>),
     /// The engine takes no more work.
     #[error("the engine was shut down: make a new one")]
     EngineShutDown,
@@ -104,7 +115,7 @@ impl ExecutionError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidConfig(_) => ErrorCode::InvalidConfig,
-            Self::InvalidRequest(_) => ErrorCode::InvalidRequest,
+            Self::InvalidRequest(_) | Self::InputFailed(_) => ErrorCode::InvalidRequest,
             Self::InvalidPlan(_) => ErrorCode::InvalidPlan,
             Self::DuplicateId(_) | Self::DuplicatePlan(_) => ErrorCode::DuplicateId,
             Self::NotFound(_) | Self::PlanNotFound(_) => ErrorCode::NotFound,
@@ -114,6 +125,7 @@ impl ExecutionError {
             Self::SpawnFailed(_) => ErrorCode::SpawnFailed,
             Self::OutputSizeExceeded(_) => ErrorCode::OutputSizeExceeded,
             Self::LogFailed(_) => ErrorCode::LogFailed,
+            Self::LogNotFound { .. } => ErrorCode::LogNotFound,
             Self::EngineShutDown => ErrorCode::EngineShutDown,
             Self::NotInitialized => ErrorCode::NotInitialized,
             Self::AlreadyInitialized => ErrorCode::AlreadyInitialized,
@@ -128,6 +140,7 @@ impl ExecutionError {
             Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) | Self::InvalidPlan(invalid) => {
                 Some(&invalid.field)
             }
+            Self::InputFailed(_) => Some("options.stdin"),
             _ => None,
         }
     }
@@ -136,7 +149,9 @@ impl ExecutionError {
     #[must_use]
     pub fn execution_id(&self) -> Option<Uuid> {
         match self {
-            Self::DuplicateId(id) | Self::NotFound(id) | Self::NotCompleted(id) => Some(*id),
+            Self::DuplicateId(id) | Self::NotFound(id) | Self::NotCompleted(id) | Self::LogNotFound { id, .. } => {
+                Some(*id)
+            }
             _ => self.result().map(|result| result.id),
         }
     }
@@ -145,7 +160,10 @@ impl ExecutionError {
     #[must_use]
     pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
         match self {
-            Self::SpawnFailed(result) | Self::OutputSizeExceeded(result) | Self::LogFailed(result) => Some(result),
+            Self::SpawnFailed(result)
+            | Self::OutputSizeExceeded(result)
+            | Self::LogFailed(result)
+            | Self::InputFailed(result) => Some(result),
             Self::Internal { result, .. } => result.as_ref(),
             _ => None,
         }
@@ -160,6 +178,7 @@ impl ExecutionError {
             ErrorCode::SpawnFailed => Self::SpawnFailed(result),
             ErrorCode::OutputSizeExceeded => Self::OutputSizeExceeded(result),
             ErrorCode::LogFailed => Self::LogFailed(result),
+            ErrorCode::InvalidRequest => Self::InputFailed(result),
             _ => Self::Internal { message: error.message.clone(), result: Some(result) },
         })
     }

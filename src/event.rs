@@ -1,6 +1,6 @@
 //! What an execution tells while it runs.
 //!
-//! [`EventHandler`] is for applications; `sink` is the way from the core to whoever listens.
+//! [`EventHandler`] is for applications; `sink` is the way from the core to whoever listens, and `flow` bounds what is on it.
 
 use std::sync::Arc;
 
@@ -8,12 +8,14 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream};
+use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream, Text};
 
+pub(crate) use self::flow::{Credit, Flow};
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::pump::Pump;
-pub(crate) use self::sink::{Credit, EventSink, Flow, LineBatch, LineMark, SilentSink};
+pub(crate) use self::sink::{EventSink, LineBatch, LineMark, SilentSink};
 
+mod flow;
 mod handler;
 mod pump;
 mod sink;
@@ -85,8 +87,8 @@ pub struct OutputLine {
     pub timestamp: DateTime<Utc>,
     /// Counts the events of this execution from 0.
     pub sequence: u64,
-    /// The text; bytes that are not UTF-8 are U+FFFD.
-    pub line: String,
+    /// What was written. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+    pub line: Text,
     /// The line was not finished after 200 ms of silence: more of it may follow.
     pub partial: bool,
     /// The line is longer than `max_line_bytes`: more of it follows.

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `latch`, `runtime`, `contain` | a value set once; the engine's own threads; panics that stay where they are |
 //! | [`types`], [`error`], [`event`] | the nouns, what can go wrong, what is told |
-//! | [`config`], `globs`, `metrics` | host policy for an engine; name patterns; totals |
+//! | `globs`, `redact`, [`config`], `metrics` | name patterns; secrets; host policy for an engine; totals |
 //! | `wire` | data from outside, decoded strictly |
 //! | `state` | the life of an execution as types |
 //! | `platform` | the operating system: all that is unsafe |
@@ -38,6 +38,7 @@ mod output;
 mod plan;
 mod platform;
 mod process;
+mod redact;
 mod registry;
 mod runtime;
 mod scheduler;
@@ -54,7 +55,7 @@ mod binding;
 
 pub use async_trait::async_trait;
 
-pub use config::{ConcurrencyPolicy, ExecutionConfig, OversizedOutputStrategy, TruncateKeep};
+pub use config::{ConcurrencyPolicy, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{
@@ -62,11 +63,17 @@ pub use event::{
     Retried,
 };
 pub use types::{
-    Command, ConcurrencyMetrics, Diagnosis, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter, ExecutionMetadata,
-    ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus,
-    ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, PlanExecutionResult, PlanOptions,
-    PlanStats, PlanStep, Reason, Retry, RetryOn, SkipReason, SkippedStep, Stdin, StepStatus, Stream, Text,
+    Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
+    ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
+    ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, PlanExecutionResult,
+    PlanOptions, PlanStats, PlanStep, Reason, Retry, RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed,
+    StdinStream, StdinWriter, StepStatus, Stream, Text,
 };
+
+/// For the fuzzer in `fuzz/`.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use output::fuzz_output;
 
 /// Here so that one `use execution_engine::*` is enough to write a request.
 #[doc(no_inline)]
@@ -88,6 +95,8 @@ mod pages {
     struct Configuration;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
+    #[doc = include_str!("../docs/output.md")]
+    struct Output;
     #[doc = include_str!("../docs/plans.md")]
     struct Plans;
     #[doc = include_str!("../docs/supervision.md")]

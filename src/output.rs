@@ -1,5 +1,6 @@
-//! From the bytes of two pipes to lines for whoever listens and to what the result keeps.
+//! From the bytes of two pipes to lines for whoever listens, to logs, and to what the result keeps.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,118 +9,257 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use uuid::Uuid;
 
-use crate::config::{ExecutionConfig, TruncateKeep};
-use crate::event::{EventSink, Flow, LineBatch, LineMark};
-use crate::types::Stream;
+use crate::config::{ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
+use crate::event::{EventSink, ExecutionEvent, Flow, LineBatch, LineMark};
+use crate::redact::{Redactor, Secrets};
+use crate::types::{Encoding, Stream};
 
 use self::limit::{Keep, Kept, Limit};
 use self::lines::{Flags, Splitter};
+use self::overflow::Spill;
+use self::spool::Spool;
 
+#[cfg(fuzzing)]
+pub use self::fuzz::check as fuzz_output;
+pub(crate) use self::log::{Log, LogPaths, read as read_log};
+pub(crate) use self::overflow::{Overflow, SpillFile};
+
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod limit;
 mod lines;
+mod log;
+mod overflow;
+mod spool;
 
 /// An unfinished line is shown after so much silence: it may be a prompt.
 const PARTIAL_AFTER: Duration = Duration::from_millis(200);
+/// A disk that takes nothing holds up the end of an execution no longer than this.
+const LONGEST_WRITE: Duration = Duration::from_secs(2);
+
+/// What an execution's output goes through, settled when it was accepted.
+pub(crate) struct Channels<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) config: &'a ExecutionConfig,
+    pub(crate) encoding: Encoding,
+    pub(crate) sink: Arc<dyn EventSink>,
+    /// Shared with whoever tells the end, should a panic drop the output.
+    pub(crate) sequence: Arc<AtomicU64>,
+    pub(crate) secrets: Option<Arc<Secrets>>,
+    pub(crate) overflow: Option<Arc<Overflow>>,
+}
 
 /// What both streams of one execution have given so far.
 pub(crate) struct Output {
     stdout: Capture,
     stderr: Capture,
-    lines: LineWriter,
+    outlets: Outlets,
+    fails_beyond_cap: bool,
+    overflow: Option<Arc<Overflow>>,
+    is_loss_told: bool,
 }
 
 /// What is left of both streams at the end.
 pub(crate) struct Captured {
+    /// The number of the terminal event.
+    pub(crate) sequence: u64,
     pub(crate) stdout: Kept,
     pub(crate) stderr: Kept,
     pub(crate) lines: u64,
     /// What is still under way to the listener counts for the next attempt too.
     pub(crate) flow: Option<Arc<Flow>>,
+    pub(crate) log_path: Option<PathBuf>,
+    pub(crate) log_lost_bytes: u64,
+    pub(crate) stdout_file: Option<Arc<SpillFile>>,
+    pub(crate) stderr_file: Option<Arc<SpillFile>>,
+    pub(crate) overflow_lost_bytes: u64,
 }
 
 impl Output {
-    pub(crate) fn new(id: Uuid, config: &ExecutionConfig, sink: Arc<dyn EventSink>, sequence: Arc<AtomicU64>) -> Self {
-        let lines = config.stream_output;
+    pub(crate) fn new(channels: Channels<'_>) -> Self {
+        let Channels { id, config, encoding, sink, sequence, secrets, overflow } = channels;
+        let lines = LineWriter {
+            id,
+            encoding,
+            sink,
+            is_streamed: config.stream_output,
+            flow: None,
+            sequence,
+            lines: 0,
+            text: Vec::new(),
+            marks: Vec::new(),
+        };
+        let capture =
+            |stream| Capture { redactor: secrets.clone().map(Redactor::new), clean: Clean::new(stream, config) };
         Self {
-            stdout: Capture::new(Stream::Stdout, config, lines),
-            stderr: Capture::new(Stream::Stderr, config, lines),
-            lines: LineWriter { id, sink, flow: None, sequence, lines: 0, text: Vec::new(), marks: Vec::new() },
+            stdout: capture(Stream::Stdout),
+            stderr: capture(Stream::Stderr),
+            outlets: Outlets { lines, log: None },
+            fails_beyond_cap: config.oversized_output_strategy == OversizedOutputStrategy::FailExecution,
+            overflow,
+            is_loss_told: false,
         }
     }
 
     /// Goes on with the bound of an attempt before.
     pub(crate) fn with_flow(mut self, flow: Option<Arc<Flow>>) -> Self {
-        self.lines.flow = flow;
+        self.outlets.lines.flow = flow;
         self
+    }
+
+    /// What comes from now on is logged.
+    pub(crate) fn set_log(&mut self, log: Log) {
+        self.outlets.log = Some(log);
+    }
+
+    pub(crate) fn has_log(&self) -> bool {
+        self.outlets.log.is_some()
     }
 
     /// The number of the next event; whoever asks has that event.
     pub(crate) fn take_sequence(&mut self) -> u64 {
-        self.lines.sequence.fetch_add(1, Relaxed)
+        self.outlets.lines.sequence.fetch_add(1, Relaxed)
     }
 
     /// Takes what was read.
     pub(crate) fn feed(&mut self, stream: Stream, bytes: &[u8]) {
-        let (capture, lines) = self.pair(stream);
-        capture.feed(bytes, lines);
+        let Self { stdout, stderr, outlets, overflow, .. } = self;
+        let Capture { redactor, clean } = match stream {
+            Stream::Stdout => stdout,
+            Stream::Stderr => stderr,
+        };
+        clean.last_read = Instant::now();
+        match redactor {
+            Some(redactor) => redactor.feed(bytes, |bytes| clean.take(bytes, outlets, overflow.as_ref())),
+            None => clean.take(bytes, outlets, overflow.as_ref()),
+        }
+        self.tell_loss();
     }
 
     /// The stream has ended: what is unfinished is a line now.
     pub(crate) fn finish(&mut self, stream: Stream) {
-        let (capture, lines) = self.pair(stream);
-        capture.split(lines, |splitter, emit| splitter.finish(&mut |piece: &[u8], flags| emit(piece, flags)));
+        let Self { stdout, stderr, outlets, overflow, .. } = self;
+        let Capture { redactor, clean } = match stream {
+            Stream::Stdout => stdout,
+            Stream::Stderr => stderr,
+        };
+        if let Some(redactor) = redactor {
+            redactor.finish(|bytes| clean.take(bytes, outlets, overflow.as_ref()));
+        }
+        clean.split(outlets, |splitter, emit| splitter.finish(&mut |piece: &[u8], flags| emit(piece, flags)));
     }
 
     /// When [`Output::tick`] has something to do next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [&self.stdout, &self.stderr].into_iter().filter_map(Capture::deadline).min()
+        [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.deadline()).min()
     }
 
     /// Shows lines that have been unfinished for long.
     pub(crate) fn tick(&mut self, now: Instant) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            let (capture, lines) = self.pair(stream);
-            if capture.deadline().is_some_and(|deadline| deadline <= now) {
-                capture.split(lines, |splitter, emit| {
+        let Self { stdout, stderr, outlets, .. } = self;
+        for Capture { clean, .. } in [stdout, stderr] {
+            if clean.deadline().is_some_and(|deadline| deadline <= now) {
+                clean.split(outlets, |splitter, emit| {
                     splitter.flush_partial(&mut |piece: &[u8], flags| emit(piece, flags));
                 });
             }
         }
     }
 
-    /// The bound on what is under way to the listener; `None` while nothing is.
-    pub(crate) fn flow(&self) -> Option<&Arc<Flow>> {
-        self.lines.flow.as_ref()
+    /// The stream that has met its cap, if that ends the execution.
+    pub(crate) fn beyond_cap(&self) -> Option<Stream> {
+        let is_beyond = |capture: &Capture| self.fails_beyond_cap && capture.clean.limit.is_truncated();
+        if is_beyond(&self.stdout) {
+            return Some(Stream::Stdout);
+        }
+        is_beyond(&self.stderr).then_some(Stream::Stderr)
     }
 
-    pub(crate) fn freeze(self) -> Captured {
-        Captured {
-            stdout: self.stdout.limit.freeze(),
-            stderr: self.stderr.limit.freeze(),
-            lines: self.lines.lines,
-            flow: self.lines.flow,
+    /// Whether nothing more may be read: the listener or the disk has enough to do.
+    pub(crate) fn is_full(&self) -> bool {
+        self.outlets.lines.flow.as_ref().is_some_and(|flow| flow.is_full()) || self.spools().any(Spool::is_full)
+    }
+
+    /// Waits until [`Output::is_full`] is over. Cancel-safe.
+    pub(crate) async fn room(&self) {
+        if let Some(flow) = &self.outlets.lines.flow {
+            flow.room().await;
+        }
+        for spool in self.spools() {
+            spool.room().await;
         }
     }
 
-    fn pair(&mut self, stream: Stream) -> (&mut Capture, &mut LineWriter) {
-        match stream {
-            Stream::Stdout => (&mut self.stdout, &mut self.lines),
-            Stream::Stderr => (&mut self.stderr, &mut self.lines),
+    fn spools(&self) -> impl Iterator<Item = &Spool> {
+        let spills = [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.spill.as_ref());
+        let logs = self.outlets.log.iter().flat_map(Log::spools);
+        logs.chain(spills.map(|spill| &spill.spool))
+    }
+
+    /// Says once that something is missing on disk.
+    fn tell_loss(&mut self) {
+        if self.is_loss_told {
+            return;
+        }
+        let Some(why) = self.spools().find_map(Spool::first_loss) else { return };
+        self.is_loss_told = true;
+        let message = format!("not all of the output gets into its file: {why}; the command goes on");
+        let sequence = self.take_sequence();
+        let lines = &self.outlets.lines;
+        let (execution_id, timestamp) = (lines.id, Utc::now());
+        lines.sink.event(ExecutionEvent::Degraded { execution_id, timestamp, sequence, message });
+    }
+
+    /// Ends both streams and their files.
+    pub(crate) async fn freeze(mut self) -> Captured {
+        let deadline = Instant::now() + LONGEST_WRITE;
+        let mut log_lost_bytes = 0;
+        for spool in self.outlets.log.iter().flat_map(Log::spools) {
+            log_lost_bytes += spool.finish(deadline).await;
+        }
+        let mut overflow_lost_bytes = 0;
+        for spill in [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.spill.as_ref()) {
+            overflow_lost_bytes += spill.spool.finish(deadline).await;
+        }
+        self.tell_loss();
+        let sequence = self.take_sequence();
+        let file =
+            |spill: Option<Spill>| spill.map(|spill| Arc::clone(&spill.file)).filter(|file| file.path().is_some());
+        let Self { stdout, stderr, outlets, .. } = self;
+        Captured {
+            sequence,
+            stdout: stdout.clean.limit.freeze(),
+            stderr: stderr.clean.limit.freeze(),
+            lines: outlets.lines.lines,
+            flow: outlets.lines.flow.clone(),
+            log_path: outlets.log.map(Log::into_path),
+            log_lost_bytes,
+            stdout_file: file(stdout.clean.spill),
+            stderr_file: file(stderr.clean.spill),
+            overflow_lost_bytes,
         }
     }
 }
 
-/// One stream.
+/// One stream, from its bytes on.
 struct Capture {
+    redactor: Option<Redactor>,
+    clean: Clean,
+}
+
+/// What becomes of a stream's bytes once no secret is in them.
+struct Clean {
     stream: Stream,
     /// `None` when no lines are made.
     splitter: Option<Splitter>,
     limit: Limit,
+    /// Set once the stream is longer than its cap, if the rest goes into a file.
+    spill: Option<Spill>,
     last_read: Instant,
 }
 
-impl Capture {
-    fn new(stream: Stream, config: &ExecutionConfig, lines: bool) -> Self {
+impl Clean {
+    fn new(stream: Stream, config: &ExecutionConfig) -> Self {
         let keep = match config.truncate_keep {
             TruncateKeep::Head => Keep::Head,
             TruncateKeep::Tail => Keep::Tail,
@@ -127,24 +267,41 @@ impl Capture {
         };
         Self {
             stream,
-            splitter: lines.then(|| Splitter::new(config.max_line_bytes)),
+            splitter: (config.stream_output || config.log_format == LogFormat::Jsonl)
+                .then(|| Splitter::new(config.max_line_bytes)),
             limit: Limit::new(config.max_output_size_bytes, keep),
+            spill: None,
             last_read: Instant::now(),
         }
     }
 
-    fn feed(&mut self, bytes: &[u8], lines: &mut LineWriter) {
-        self.last_read = Instant::now();
+    fn take(&mut self, bytes: &[u8], outlets: &mut Outlets, overflow: Option<&Arc<Overflow>>) {
+        if let Some(log) = &outlets.log {
+            log.bytes(bytes);
+        }
+        if let Some(overflow) = overflow {
+            if self.spill.is_none() && self.limit.would_truncate(bytes.len()) {
+                let spill = overflow.start(outlets.lines.id, self.stream);
+                spill.spool.push(self.limit.so_far());
+                self.spill = Some(spill);
+            }
+            if let Some(spill) = &self.spill {
+                spill.spool.push(bytes);
+            }
+        }
         self.limit.push(bytes);
-        self.split(lines, |splitter, emit| splitter.feed(bytes, &mut |piece: &[u8], flags| emit(piece, flags)));
+        self.split(outlets, |splitter, emit| splitter.feed(bytes, &mut |piece: &[u8], flags| emit(piece, flags)));
     }
 
     /// Runs the splitter and sends what it gives as one batch.
-    fn split(&mut self, lines: &mut LineWriter, run: impl FnOnce(&mut Splitter, &mut dyn FnMut(&[u8], Flags))) {
+    fn split(&mut self, outlets: &mut Outlets, run: impl FnOnce(&mut Splitter, &mut dyn FnMut(&[u8], Flags))) {
         let Some(splitter) = &mut self.splitter else { return };
-        if lines.sink.wants_lines(self.stream) {
+        let Outlets { lines, log } = outlets;
+        let is_heard = lines.is_streamed && lines.sink.wants_lines(self.stream);
+        let log = log.as_mut().filter(|log| log.wants_lines());
+        if is_heard || log.is_some() {
             run(splitter, &mut |piece, flags| lines.add(piece, flags));
-            lines.send(self.stream);
+            lines.send(self.stream, is_heard, log);
         } else {
             // Lines that nobody takes are counted: a listener that comes later sees that it missed some.
             let mut count = 0;
@@ -159,12 +316,20 @@ impl Capture {
     }
 }
 
+/// Where both streams meet again.
+struct Outlets {
+    lines: LineWriter,
+    log: Option<Log>,
+}
+
 /// Gathers the lines of one read.
 struct LineWriter {
     id: Uuid,
+    encoding: Encoding,
     sink: Arc<dyn EventSink>,
+    /// Lines become events, if anybody wants them.
+    is_streamed: bool,
     flow: Option<Arc<Flow>>,
-    /// Shared with whoever tells the end, should a panic drop this.
     sequence: Arc<AtomicU64>,
     lines: u64,
     text: Vec<u8>,
@@ -182,7 +347,7 @@ impl LineWriter {
         });
     }
 
-    fn send(&mut self, stream: Stream) {
+    fn send(&mut self, stream: Stream, is_heard: bool, log: Option<&mut Log>) {
         if self.marks.is_empty() {
             return;
         }
@@ -190,13 +355,19 @@ impl LineWriter {
         let batch = LineBatch {
             execution_id: self.id,
             stream,
+            encoding: self.encoding,
             timestamp: Utc::now(),
             first_sequence: self.sequence.fetch_add(count, Relaxed),
             text: &self.text,
             marks: &self.marks,
         };
-        let credit = self.flow.get_or_insert_default().lend(&batch);
-        self.sink.lines(batch, credit);
+        if let Some(log) = log {
+            log.lines(&batch);
+        }
+        if is_heard {
+            let credit = self.flow.get_or_insert_default().lend(&batch);
+            self.sink.lines(batch, credit);
+        }
         self.lines += count;
         self.text.clear();
         self.marks.clear();

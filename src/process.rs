@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::command::{SpawnFailure, explain};
 use crate::platform::{self, Launch, Leader, PipeReader, PipeWriter, Spawned};
-use crate::types::Stream;
+use crate::types::{Chunk, Stdin, StdinReader, Stream};
 
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -27,12 +27,14 @@ pub(crate) struct Process {
 }
 
 /// Starts a child. Blocks until it runs; must be called within the runtime, where blocking is allowed.
-pub(crate) fn spawn(launch: &Launch, input: Option<Vec<u8>>) -> Result<Process, SpawnFailure> {
-    let Spawned { leader, stdout, stderr, stdin } = platform::spawn(launch).map_err(|error| explain(&error, launch))?;
+pub(crate) fn spawn(launch: &Launch, stdin: &Stdin) -> Result<Process, SpawnFailure> {
+    let Spawned { leader, stdout, stderr, stdin: pipe } =
+        platform::spawn(launch).map_err(|error| explain(&error, launch))?;
     Ok(Process {
         leader,
         outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false },
-        input: Input { rest: stdin.map(|pipe| Unwritten { pipe, bytes: input.unwrap_or_default(), written: 0 }) },
+        // Only now: a spawn that is tried again finds a stream as it was.
+        input: pipe.map_or_else(Input::closed, |pipe| Input::new(pipe, stdin)),
     })
 }
 
@@ -117,6 +119,8 @@ impl Outputs {
 #[derive(Debug)]
 pub(crate) struct Input {
     rest: Option<Unwritten>,
+    /// The pipe of an input that broke off. It stays open: its end would tell the child that it has read the whole.
+    broken: Option<PipeWriter>,
 }
 
 #[derive(Debug)]
@@ -124,32 +128,87 @@ struct Unwritten {
     pipe: PipeWriter,
     bytes: Vec<u8>,
     written: usize,
+    /// Where more comes from when these are written.
+    more: Option<StdinReader>,
+}
+
+/// How a child's input came to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fed {
+    /// It has read all, or does not want the rest.
+    Done,
+    /// The rest cannot be had, for this reason.
+    Failed(String),
 }
 
 impl Input {
+    fn new(pipe: PipeWriter, stdin: &Stdin) -> Self {
+        let (bytes, more) = match stdin {
+            Stdin::Bytes(bytes) => (bytes.clone(), None),
+            Stdin::Stream(stream) => (Vec::new(), stream.take()),
+            Stdin::Empty | Stdin::Inherit => (Vec::new(), None),
+        };
+        Self { rest: Some(Unwritten { pipe, bytes, written: 0, more }), broken: None }
+    }
+
+    fn closed() -> Self {
+        Self { rest: None, broken: None }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.rest.is_some()
     }
 
-    /// Writes what the pipe takes now; at the end, or when the child does not read any more, the pipe is closed.
-    /// Pends for ever when it is closed. Cancel-safe: what was written is counted before the next wait.
-    pub(crate) async fn drive(&mut self) {
+    /// Writes what the pipe takes; at the end, or when the child does not read any more, the pipe is closed and whoever
+    /// writes is told. Pends for ever when it is closed. Cancel-safe: what was written, and what was taken to be
+    /// written, is kept before the next wait.
+    pub(crate) async fn drive(&mut self) -> Fed {
+        let Some(rest) = &mut self.rest else { return std::future::pending().await };
+        let fed = rest.drive().await;
+        let done = self.rest.take();
+        if matches!(fed, Fed::Failed(_)) {
+            self.broken = done.map(|done| done.pipe);
+        }
+        fed
+    }
+}
+
+impl Unwritten {
+    async fn drive(&mut self) -> Fed {
         loop {
-            let Some(rest) = &mut self.rest else { return std::future::pending().await };
-            if rest.written == rest.bytes.len() {
-                self.rest = None;
-                return;
+            if self.written == self.bytes.len() {
+                let Some(more) = &mut self.more else { return Fed::Done };
+                tokio::select! {
+                    biased;
+                    // A child that closes its end is noticed although there is nothing to write.
+                    () = platform::nobody_reads(&self.pipe) => return Fed::Done,
+                    chunk = more.next() => match chunk {
+                        Chunk::Bytes(bytes) => (self.bytes, self.written) = (bytes, 0),
+                        Chunk::End => return Fed::Done,
+                        Chunk::Failed(reason) => return Fed::Failed(reason),
+                    },
+                }
+                continue;
             }
-            let wrote = match rest.pipe.writable().await {
-                Ok(()) => rest.pipe.try_write(&rest.bytes[rest.written..]),
-                Err(error) => Err(error),
+            let writable = tokio::select! {
+                biased;
+                // What fails while the child reads nothing has failed all the same.
+                reason = failed(self.more.as_ref()) => return Fed::Failed(reason),
+                writable = self.pipe.writable() => writable,
             };
-            match wrote {
-                Ok(count) => rest.written += count,
+            match writable.and_then(|()| self.pipe.try_write(&self.bytes[self.written..])) {
+                Ok(count) => self.written += count,
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 // EPIPE: the child closed its end. It may do that.
-                Err(_) => self.rest = None,
+                Err(_) => return Fed::Done,
             }
         }
+    }
+}
+
+async fn failed(more: Option<&StdinReader>) -> String {
+    match more {
+        Some(more) => more.failed().await,
+        None => std::future::pending().await,
     }
 }

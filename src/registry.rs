@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
 use crate::latch::Latch;
+use crate::output::SpillFile;
 use crate::platform::Leader;
 use crate::state::Stop;
 use crate::types::{ExecutionFilter, ExecutionResult, ExecutionStatus, ExecutionSummary};
@@ -25,8 +27,14 @@ pub(crate) struct Record {
     command: Box<str>,
     label: Option<Box<str>>,
     created_at: DateTime<Utc>,
+    /// The wall clock may jump, and the order of the records must not.
+    accepted: Instant,
     /// Set once it runs; each attempt has its own. Held for a move of a pointer.
     leader: Mutex<Option<Weak<Leader>>>,
+    /// Its log, if it has one or is to have one.
+    log_path: Option<Box<Path>>,
+    /// Go with the record.
+    files: OnceLock<Vec<Arc<SpillFile>>>,
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
@@ -35,14 +43,23 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(id: Uuid, command: &str, label: Option<&str>, created_at: DateTime<Utc>) -> Self {
+    pub(crate) fn new(
+        id: Uuid,
+        command: &str,
+        label: Option<&str>,
+        log_path: Option<&Path>,
+        created_at: DateTime<Utc>,
+    ) -> Self {
         let command = command.char_indices().nth(LONGEST_COMMAND).map_or(command, |(end, _)| &command[..end]);
         Self {
             id,
             command: command.into(),
             label: label.map(Into::into),
             created_at,
+            accepted: Instant::now(),
             leader: Mutex::default(),
+            log_path: log_path.map(Into::into),
+            files: OnceLock::new(),
             stop: Arc::new(Latch::new()),
             result: OnceLock::new(),
             settled: Latch::new(),
@@ -63,6 +80,17 @@ impl Record {
 
     pub(crate) fn result(&self) -> Option<&Arc<ExecutionResult>> {
         self.result.get()
+    }
+
+    pub(crate) fn log_path(&self) -> Option<&Path> {
+        self.log_path.as_deref()
+    }
+
+    /// Keeps files of output for as long as there is this record.
+    pub(crate) fn keep(&self, files: Vec<Arc<SpillFile>>) {
+        if !files.is_empty() {
+            let _ = self.files.set(files);
+        }
     }
 
     pub(crate) fn stop(&self) -> &Arc<Latch<Stop>> {
@@ -251,7 +279,7 @@ impl Registry {
             filter.status.is_none_or(|status| record.status() == status)
                 && filter.label.as_deref().is_none_or(|label| record.label.as_deref() == Some(label))
         });
-        found.sort_by_key(|record| std::cmp::Reverse((record.created_at, record.id)));
+        found.sort_by_key(|record| std::cmp::Reverse((record.accepted, record.id)));
         found.truncate(filter.limit.unwrap_or(usize::MAX));
         found.iter().map(|record| record.summary()).collect()
     }

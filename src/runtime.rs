@@ -3,6 +3,8 @@
 //! It is the engine's own: a host that blocks its threads, or drops its runtime, delays no timeout and orphans no child.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::Duration;
 
@@ -61,6 +63,29 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, tokio::task::JoinError> {
     handle().spawn_blocking(work).await
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Runs a function on the one thread that writes files, after those that were given before. Not one of the threads that may
+/// block: a disk that hangs must take none of those that spawn and that end trees.
+pub(crate) fn on_disk(work: impl FnOnce() + Send + 'static) {
+    static DISK: OnceLock<Option<Sender<Work>>> = OnceLock::new();
+    let disk = DISK.get_or_init(|| {
+        let (give, given) = mpsc::channel::<Work>();
+        let run = move || {
+            for work in given {
+                // A panic was told by the hook already; the others go on.
+                let _ = catch_unwind(AssertUnwindSafe(work));
+            }
+        };
+        std::thread::Builder::new().name("escher-disk".into()).spawn(run).is_ok().then_some(give)
+    });
+    match disk {
+        Some(disk) => drop(disk.send(Box::new(work))),
+        // A machine without room for another thread.
+        None => drop(start_blocking(work)),
+    }
 }
 
 /// Waits for a future for so long. It may be awaited on any runtime: the clock is ours.

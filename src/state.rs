@@ -21,6 +21,7 @@ pub(crate) enum Stop {
     Cancelled,
     Aborted,
     Shutdown,
+    OutputLimit,
 }
 
 impl Stop {
@@ -29,6 +30,7 @@ impl Stop {
         match self {
             Self::Timeout | Self::IdleTimeout | Self::QueueTimeout => ExecutionStatus::Timeout,
             Self::Cancelled | Self::Aborted | Self::Shutdown => ExecutionStatus::Cancelled,
+            Self::OutputLimit => ExecutionStatus::Failed,
         }
     }
 
@@ -40,6 +42,7 @@ impl Stop {
             Self::Cancelled => Reason::Cancelled,
             Self::Aborted => Reason::Aborted,
             Self::Shutdown => Reason::Shutdown,
+            Self::OutputLimit => Reason::OutputLimit,
         }
     }
 }

@@ -10,12 +10,13 @@ use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::latch::Latch;
-use crate::output::Output;
+use crate::output::{Log, LogPaths, Output, SpillFile};
 use crate::platform::{self, Leader};
 use crate::process::{self, Process};
+use crate::redact::Secrets;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop};
-use crate::types::{ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, Stdin};
+use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::outcome::Outcome;
 use self::watch::Watch;
@@ -25,11 +26,15 @@ mod terminate;
 mod watch;
 
 /// What an execution is, settled when it was accepted.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) request: Arc<ExecutionRequest>,
     pub(crate) options: Arc<ExecutionOptions>,
     pub(crate) config: Arc<ExecutionConfig>,
     pub(crate) policy: Arc<EnvPolicy>,
+    /// Masked in whatever leaves the engine.
+    pub(crate) secrets: Option<Arc<Secrets>>,
+    pub(crate) log: LogPaths,
     /// Set by whoever wants the execution to end.
     pub(crate) stop: Arc<Latch<Stop>>,
 }
@@ -41,6 +46,18 @@ struct Times {
     idle: Option<Duration>,
     grace: Duration,
     drain: Duration,
+}
+
+impl Job {
+    /// For another attempt.
+    pub(crate) fn again(&self) -> Self {
+        Self { log: self.log.again(), ..self.clone() }
+    }
+
+    /// As what JavaScript gets the output.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.options.encoding.unwrap_or(self.config.encoding)
+    }
 }
 
 impl Times {
@@ -63,6 +80,8 @@ pub(crate) struct Finished {
     pub(crate) lines: u64,
     /// The bound on what is still under way to the listener.
     pub(crate) flow: Option<Arc<Flow>>,
+    /// They go when nobody keeps them.
+    pub(crate) files: Vec<Arc<SpillFile>>,
 }
 
 /// What became of an attempt to run a job.
@@ -95,25 +114,32 @@ pub(crate) async fn run(
     mut output: Output,
     started: impl FnOnce(&Running, &Arc<Leader>, &mut Output, Option<String>),
 ) -> Run {
+    // Opened once, however often the spawn is tried.
+    if !job.log.is_empty() && !output.has_log() {
+        match open_log(job).await {
+            Ok(log) => output.set_log(log),
+            Err(error) => return Run::Finished(never_spawned(job, pending, output, error).await),
+        }
+    }
     match spawn(job).await {
         Ok(Started { process, at, guard, unguarded }) => {
             let running = pending.started(at);
             started(&running, &process.leader, &mut output, unguarded);
-            Run::Finished(Watch::new(job, running, process, guard, output).run().await.finish(job))
+            Run::Finished(Watch::new(job, running, process, guard, output).run().await.finish(job).await)
         }
         Err(failure) if failure.is_exhaustion() => Run::Exhausted { pending, output, error: failure.into_info() },
-        Err(failure) => Run::Finished(never_spawned(job, pending, output, failure.into_info())),
+        Err(failure) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
     }
 }
 
 /// An execution whose command could not be started.
-pub(crate) fn never_spawned(job: &Job, pending: Pending, output: Output, error: ErrorInfo) -> Finished {
-    Outcome::not_spawned(pending, output, error).finish(job)
+pub(crate) async fn never_spawned(job: &Job, pending: Pending, output: Output, error: ErrorInfo) -> Finished {
+    Outcome::not_spawned(pending, output, error).finish(job).await
 }
 
 /// An execution that ends before it is spawned.
-pub(crate) fn never_ran(job: &Job, pending: Pending, output: Output, why: Stop) -> Finished {
-    Outcome::stopped_before_spawn(pending, output, why).finish(job)
+pub(crate) async fn never_ran(job: &Job, pending: Pending, output: Output, why: Stop) -> Finished {
+    Outcome::stopped_before_spawn(pending, output, why).finish(job).await
 }
 
 /// An execution that was to be tried again and was asked to end before that.
@@ -124,6 +150,14 @@ pub(crate) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
 /// An execution that a defect of the engine ended.
 pub(crate) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequence: u64) -> Finished {
     outcome::broken(job, accepted_at, panic, sequence)
+}
+
+/// Opens the logs on a thread that may block.
+async fn open_log(job: &Job) -> Result<Log, ErrorInfo> {
+    let (paths, format) = (job.log.clone(), job.config.log_format);
+    runtime::blocking(move || Log::open(&paths, format))
+        .await
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 /// Starts the child on a thread that may block: looking a program up reads the file system, and `posix_spawn` returns
@@ -141,12 +175,8 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
             }
             Err(why) => (None, Some(why.to_string())),
         };
-        let input = match &options.stdin {
-            Stdin::Bytes(bytes) => Some(bytes.clone()),
-            Stdin::Empty | Stdin::Inherit => None,
-        };
         let at = Instant::now();
-        let process = process::spawn(&launch, input)?;
+        let process = process::spawn(&launch, &options.stdin)?;
         if let Some(guard) = &guard {
             guard.started(process.leader.id());
         }

@@ -3,7 +3,7 @@
 //! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
 
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary};
-pub use self::options::{EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Stdin};
+pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
 pub use self::plan::{
     ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
     StepStatus,
@@ -11,6 +11,8 @@ pub use self::plan::{
 pub use self::request::{Command, ExecutionMetadata, ExecutionRequest};
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
 pub use self::retry::{FailedAttempt, Retry, RetryOn};
+pub(crate) use self::stdin::{Chunk, StdinReader};
+pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
 pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
@@ -20,5 +22,6 @@ mod plan;
 mod request;
 mod result;
 mod retry;
+mod stdin;
 mod text;
 mod words;

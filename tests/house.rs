@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("types", "the nouns"),
     ("error", "what can go wrong"),
     ("globs", "name patterns"),
+    ("redact", "secrets in bytes"),
     ("config", "host policy for an engine"),
     ("event", "what is told, and to whom"),
     ("metrics", "totals"),

@@ -5,13 +5,13 @@ const PACKAGE = new URL('../../index.js', import.meta.url).href;
 const PROGRAMS = new URL('./programs.mjs', import.meta.url).href;
 
 /** Runs a module with the package's names, and the child programs as `programs`, in a Node.js process of its own. */
-export function host(source, { flags = [], env = {}, limitMs = 20_000 } = {}) {
+export function host(source, { flags = [], env = {}, limitMs = 20_000, stdin = 'ignore' } = {}) {
   const prelude = `import { ExecutionEngine, ExecutionError } from ${JSON.stringify(PACKAGE)}; import * as programs from ${JSON.stringify(PROGRAMS)};\n`;
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
     const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', prelude + source], {
       env: { ...process.env, NODE_OPTIONS: '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     });
     const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {
       const chunks = [];

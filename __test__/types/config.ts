@@ -12,10 +12,9 @@ export const all: ExecutionConfig[] = [
   { max_concurrent_executions: 2 },
   // @ts-expect-error there is no such policy
   { concurrencyPolicy: 'wait' },
-  // @ts-expect-error not there in this version
-  { oversizedOutputStrategy: 'streamToFile' },
-  // @ts-expect-error not there in this version
-  { logDir: '/tmp' },
+  { oversizedOutputStrategy: 'streamToFile', logDir: '/logs', logFormat: 'jsonl', secrets: ['abcdef'] },
+  // @ts-expect-error there is no such format
+  { logFormat: 'text' },
   // @ts-expect-error a number
   { killGraceMs: '5' },
 ];

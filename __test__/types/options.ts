@@ -1,4 +1,6 @@
 // Options are host policy, apart from the request.
+import { createReadStream } from 'node:fs';
+
 import type { ExecutionEngine, ExecutionOptions, InheritEnv } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
@@ -18,14 +20,23 @@ void engine.run(request, {
   envAllow: ['A_*'] as const,
   envDeny: [],
   leftovers: 'kill',
+  secrets: ['abcdef'] as const,
+  maskEnvSecrets: true,
   priority: -1,
   retry: { attempts: 3, backoffMs: 5, maxBackoffMs: null, on: ['exit', 'signal', 'timeout', 'spawn', 7] as const },
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
+void engine.run(request, { stdin: createReadStream('file') });
+void engine.run(request, { stdin: process.stdin });
+async function* texts() {
+  yield 'text';
+  yield new Uint8Array(2);
+}
+void engine.run(request, { stdin: texts() });
 
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
-assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'leftovers' | 'priority' | 'retry'>>();
+assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding' | 'retry'>>();
 
 // @ts-expect-error a controller is not its signal
 void engine.run(request, { signal: new AbortController() });
@@ -35,10 +46,19 @@ void engine.run(request, { timeoutMs: 5 });
 void engine.run(request, { inheritEnv: 'some' });
 // @ts-expect-error numbers are no input
 void engine.run(request, { stdin: 5 });
+// @ts-expect-error nor is a list
+void engine.run(request, { stdin: ['a'] });
+async function* numbers() {
+  yield 5;
+}
+// @ts-expect-error nor are numbers that come one by one
+void engine.run(request, { stdin: numbers() });
+// @ts-expect-error there is no such encoding
+void engine.run(request, { encoding: 'latin1' });
 // @ts-expect-error a list is needed
 void engine.run(request, { envAllow: 'A' });
 // @ts-expect-error not there in this version
-void engine.run(request, { secrets: ['abcdef'] });
+void engine.run(request, { logDir: '/tmp' });
 // @ts-expect-error how often has to be said
 void engine.run(request, { retry: {} });
 // @ts-expect-error there is no such kind of failure

@@ -20,13 +20,13 @@ assertType<Equal<Exclude<ExecutionStatus, ExecutionResult['status']>, 'pending' 
 export const code: number = result.exitCode;
 
 assertType<Equal<ReturnType<typeof engine.getStatus>, ExecutionStatus>>();
-assertType<Equal<ReturnType<typeof engine.getResult>, ExecutionResult>>();
+assertType<Equal<ReturnType<typeof engine.getResult<string>>, ExecutionResult>>();
 assertType<Equal<ReturnType<typeof engine.listExecutions>, ExecutionSummary[]>>();
 assertType<Equal<ReturnType<typeof engine.removeExecution>, void>>();
 assertType<Equal<ReturnType<typeof engine.cleanup>, number>>();
 assertType<Equal<ReturnType<typeof engine.getStats>, ExecutionStats>>();
 assertType<Equal<ReturnType<typeof engine.getConcurrencyMetrics>, ConcurrencyMetrics>>();
-assertType<Equal<ReturnType<typeof engine.waitForCompletion>, Promise<ExecutionResult>>>();
+assertType<Equal<ReturnType<typeof engine.waitForCompletion<string>>, Promise<ExecutionResult>>>();
 assertType<Equal<ReturnType<typeof engine.cancel>, Promise<void>>>();
 assertType<Equal<ReturnType<typeof engine.cancelAll>, Promise<number>>>();
 assertType<Equal<ReturnType<typeof engine.shutdown>, Promise<void>>>();

@@ -12,15 +12,19 @@
 //! | 9 retry | handle, time in ms, sequence, attempt, attempts, delay in ms, position of the attempt's result in the batch |
 //! | 10 progress | handle, time in ms, sequence, completed, failed, skipped, total, kind of the plan's end or 0, length of the current command, position of the plan's result |
 //!
-//! −1 stands for what is not there. Lengths are in UTF-16 units, as JavaScript counts. Flags: 1 partial, 2 continued, 4 carriage return.
+//! | 11 stdout, 12 stderr, as bytes | as 2 and 3 |
+//! | 13 input | handle, 0, 0, 1 when the child wants more of its standard input, 0 when it wants none any more |
+//!
+//! −1 stands for what is not there. Lengths are in UTF-16 units, as JavaScript counts; those of lines as bytes are in bytes,
+//! which come one after the other in an array of their own. Flags: 1 partial, 2 continued, 4 carriage return.
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Float64Array, Object};
+use napi::bindgen_prelude::{Env, Float64Array, Object, Uint8Array};
 
 use super::convert::milliseconds;
 use crate::event::{Credit, Ended, ExecutionEvent, LineBatch, PlanProgress, Retried};
-use crate::types::{ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream};
+use crate::types::{Encoding, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream};
 
 /// A batch is closed at this size: JavaScript works through it in less than a millisecond, and its string stays out of the
 /// engine's space for large objects, where each one would be fresh memory.
@@ -32,6 +36,7 @@ pub(super) struct Batch {
     text: String,
     ascii: bool,
     numbers: Vec<f64>,
+    bytes: Vec<u8>,
     /// What the listeners of this batch hold up; free when the next batch is taken.
     credits: Vec<Credit>,
     pub(super) results: Vec<Arc<ExecutionResult>>,
@@ -51,23 +56,36 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.text.len() >= FULL_TEXT || self.numbers.len() >= FULL_NUMBERS
+        self.text.len() + self.bytes.len() >= FULL_TEXT || self.numbers.len() >= FULL_NUMBERS
     }
 
     /// `credit` is `None` when the consumer gives it back by itself.
     pub(super) fn lines(&mut self, handle: u32, batch: &LineBatch<'_>, credit: Option<Credit>) {
-        let kind = match batch.stream {
-            Stream::Stdout => 2.0,
-            Stream::Stderr => 3.0,
+        let kind = match (batch.encoding, batch.stream) {
+            (Encoding::Utf8, Stream::Stdout) => 2.0,
+            (Encoding::Utf8, Stream::Stderr) => 3.0,
+            (Encoding::Buffer, Stream::Stdout) => 11.0,
+            (Encoding::Buffer, Stream::Stderr) => 12.0,
         };
+        if batch.encoding == Encoding::Buffer {
+            self.bytes.extend_from_slice(batch.text);
+        }
         self.head(kind, handle, milliseconds(batch.timestamp), batch.first_sequence);
         self.numbers.push(number(batch.marks.len()));
         for (line, mark) in batch.lines() {
-            let length = self.push_bytes(line);
+            let length = match batch.encoding {
+                Encoding::Utf8 => self.push_bytes(line),
+                Encoding::Buffer => line.len(),
+            };
             let flags = u8::from(mark.partial) + 2 * u8::from(mark.continued) + 4 * u8::from(mark.carriage_return);
             self.numbers.push(number(length) * 8.0 + f64::from(flags));
         }
         self.credits.extend(credit);
+    }
+
+    pub(super) fn input(&mut self, handle: u32, is_wanted: bool) {
+        self.head(13.0, handle, 0.0, 0);
+        self.numbers.push(f64::from(u8::from(is_wanted)));
     }
 
     pub(super) fn event(&mut self, handle: u32, event: ExecutionEvent) {
@@ -151,13 +169,16 @@ impl Batch {
         text.chars().map(char::len_utf16).sum()
     }
 
-    /// `{ text, numbers }`, made on the JavaScript thread.
+    /// `{ text, numbers, bytes? }`, made on the JavaScript thread.
     pub(super) fn make_object<'env>(&mut self, env: &'env Env) -> napi::Result<Object<'env>> {
         let mut object = Object::new(env)?;
         let text =
             if self.ascii { env.create_string_latin1(self.text.as_bytes())? } else { env.create_string(&self.text)? };
         object.set("text", text)?;
         object.set("numbers", Float64Array::new(std::mem::take(&mut self.numbers)))?;
+        if !self.bytes.is_empty() {
+            object.set("bytes", Uint8Array::new(std::mem::take(&mut self.bytes)))?;
+        }
         Ok(object)
     }
 }

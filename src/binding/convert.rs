@@ -1,6 +1,8 @@
 //! Between JavaScript values and ours.
 
-use napi::bindgen_prelude::{Array, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown};
+use napi::bindgen_prelude::{
+    Array, BufferSlice, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown,
+};
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -8,7 +10,7 @@ use serde_json::Value as Json;
 use super::Result;
 use super::error::{of_napi, too_deep};
 use crate::types::{
-    ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, FailedAttempt, PlanExecutionResult, Text,
+    Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, FailedAttempt, PlanExecutionResult, Text,
 };
 use crate::wire::{Case, ParsedRequest, Value, camel};
 
@@ -80,19 +82,19 @@ fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
 
 /// Plain data with its keys, and the words of its choices, as JavaScript writes them.
 pub(super) fn camel_json(data: &impl Serialize) -> Json {
-    fn rename(json: Json) -> Json {
+    fn rename(key: &str, json: Json) -> Json {
         match json {
-            Json::Array(items) => items.into_iter().map(rename).collect::<Vec<_>>().into(),
+            Json::Array(items) => items.into_iter().map(|item| rename(key, item)).collect::<Vec<_>>().into(),
             Json::Object(entries) => entries
                 .into_iter()
-                .map(|(key, value)| (camel(&key), rename(value)))
+                .map(|(key, value)| (camel(&key), rename(&key, value)))
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
-            Json::String(word) if word == "truncate_with_warning" => camel(&word).into(),
+            Json::String(word) if key == "oversized_output_strategy" => camel(&word).into(),
             other => other,
         }
     }
-    rename(serde_json::to_value(data).unwrap_or_default())
+    rename("", serde_json::to_value(data).unwrap_or_default())
 }
 
 /// The object of a result; its dates are milliseconds still.
@@ -125,6 +127,16 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
     object.set("stderrBytes", count(result.stderr_bytes))?;
     object.set("stdoutTruncated", result.stdout_truncated)?;
     object.set("stderrTruncated", result.stderr_truncated)?;
+    for (name, file) in [
+        ("stdoutOverflowFile", &result.stdout_overflow_file),
+        ("stderrOverflowFile", &result.stderr_overflow_file),
+        ("logPath", &result.log_path),
+    ] {
+        if let Some(path) = file {
+            object.set(name, &*path.to_string_lossy())?;
+        }
+    }
+    object.set("overflowLostBytes", count(result.overflow_lost_bytes))?;
     object.set("logLostBytes", count(result.log_lost_bytes))?;
     object.set("leaked", result.leaked)?;
     if let Some(killed) = &result.killed {
@@ -225,8 +237,11 @@ fn metadata(metadata: &ExecutionMetadata) -> Json {
     json
 }
 
-/// Plain ASCII needs no decoding.
+/// A string or a Buffer of its own. Plain ASCII needs no decoding.
 fn text<'env>(env: &'env Env, text: &Text) -> Napi<Unknown<'env>> {
+    if text.encoding() == Encoding::Buffer {
+        return Ok(BufferSlice::copy_from(env, text.raw())?.to_unknown());
+    }
     let string =
         if text.raw().is_ascii() { env.create_string_latin1(text.raw())? } else { env.create_string(text.as_str())? };
     Ok(string.to_unknown())

@@ -44,6 +44,12 @@ fn thrown(error: &ExecutionError, path: fn(&str) -> String, text: fn(&str) -> St
     )
 }
 
+/// The code and the message of an error that is not thrown but handed over.
+pub(super) fn told(error: &ExecutionError) -> (&'static str, String) {
+    let thrown = thrown(error, camel_path, camel_text);
+    (error.code().as_str(), thrown.reason)
+}
+
 fn make(code: ErrorCode, message: &str, field: Option<&str>, id: Option<&str>) -> Thrown {
     let told = json!({ "message": message, "field": field, "executionId": id });
     Thrown::new(code.as_str().to_owned(), told.to_string())

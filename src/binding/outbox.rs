@@ -136,6 +136,7 @@ impl Outbox {
 }
 
 /// One execution's way into the outbox.
+#[derive(Clone)]
 pub(super) struct JsSink {
     outbox: Arc<Outbox>,
     handle: u32,
@@ -145,6 +146,11 @@ pub(super) struct JsSink {
 impl JsSink {
     pub(super) fn new(outbox: Arc<Outbox>, handle: u32, pull: bool) -> Self {
         Self { outbox, handle, pull }
+    }
+
+    /// Says whether more input is wanted, or none any more.
+    pub(super) fn input(&self, is_wanted: bool) {
+        self.outbox.put(|batch, _| batch.input(self.handle, is_wanted));
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::config::{ExecutionConfig, MOST_MS};
 use crate::error::Invalid;
 use crate::globs;
-use crate::types::{Command, ExecutionOptions, ExecutionRequest, Retry, RetryOn};
+use crate::redact;
+use crate::types::{Command, ExecutionOptions, ExecutionRequest, Retry, RetryOn, Stdin};
 
 use super::EnvPolicy;
 
@@ -34,12 +35,15 @@ pub(crate) fn check(
             ));
         }
     }
-    if request.output_log_path.is_some() {
-        return Err(Invalid::new(
-            "output_log_path",
-            "logs are not there in this version: leave it out, and take `stdout` from the result",
-        ));
+    if let Some(path) = &request.output_log_path {
+        text("output_log_path", &path.to_string_lossy())?;
+        if !path.is_absolute() {
+            let problem =
+                "it is not an absolute path: the host's directory and the command's may differ, so say the whole path";
+            return Err(Invalid::new("output_log_path", problem));
+        }
     }
+    redact::check("options.secrets", &options.secrets)?;
     if let Some(ms) = options.idle_timeout_ms {
         milliseconds("options.idle_timeout_ms", ms, 1)?;
     }
@@ -47,6 +51,12 @@ pub(crate) fn check(
         milliseconds("options.kill_grace_ms", ms, 0)?;
     }
     options.retry.as_ref().map_or(Ok(()), retry)?;
+    if options.retry.as_ref().is_some_and(|retry| retry.attempts > 1) && matches!(options.stdin, Stdin::Stream(_)) {
+        return Err(Invalid::new(
+            "options.retry",
+            "another attempt cannot read `stdin` again: give it as text or bytes",
+        ));
+    }
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
 }

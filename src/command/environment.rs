@@ -20,6 +20,8 @@ pub(crate) struct EnvPolicy {
     inherit: InheritEnv,
     allow: GlobSet,
     deny: GlobSet,
+    /// Names whose values are secrets.
+    secret: GlobSet,
 }
 
 impl EnvPolicy {
@@ -29,6 +31,7 @@ impl EnvPolicy {
             inherit: options.inherit_env.unwrap_or(config.inherit_env),
             allow: globs::set(config.env_allow.iter().chain(&options.env_allow)),
             deny: globs::set(config.env_deny.iter().chain(&options.env_deny)),
+            secret: globs::set(&config.env_secret_patterns),
         }
     }
 
@@ -57,6 +60,18 @@ impl EnvPolicy {
             }
         }
         Ok(())
+    }
+
+    /// The values of variables whose names say that they are secret, whether the child gets them or not.
+    pub(crate) fn secret_values<'a>(
+        &self,
+        request: &'a ExecutionRequest,
+        host: Option<&'a EnvSnapshot>,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let of_host = host.into_iter().flat_map(EnvSnapshot::iter);
+        let of_request = request.env.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let is_secret = |name: &[u8]| self.secret.is_match(&*String::from_utf8_lossy(name));
+        of_host.chain(of_request).filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
     }
 
     fn inherits(&self, name: &str) -> bool {

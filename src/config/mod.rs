@@ -1,9 +1,13 @@
 //! Host policy for a whole engine: every field, its default and its bounds.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
-use crate::types::InheritEnv;
+use crate::globs;
+use crate::redact;
+use crate::types::{Encoding, InheritEnv, Secret};
 
 /// What happens at the concurrency limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,9 +27,9 @@ pub enum OversizedOutputStrategy {
     /// Keep a part, with a marker that says how much is missing.
     #[default]
     TruncateWithWarning,
-    /// End the execution with `OUTPUT_SIZE_EXCEEDED`. Refused until it is there.
+    /// End the execution with `OUTPUT_SIZE_EXCEEDED`.
     FailExecution,
-    /// Keep all of it in a file. Refused until it is there.
+    /// Keep a part, and all of it in a file that goes with the record.
     StreamToFile,
 }
 
@@ -42,6 +46,17 @@ pub enum TruncateKeep {
     Both,
 }
 
+/// What is in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// The bytes of both streams in the order in which they came.
+    #[default]
+    Raw,
+    /// A JSON object for each line: time, stream, sequence, text.
+    Jsonl,
+}
+
 /// The configuration of an engine. `..Default::default()` fills what is not named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -52,6 +67,8 @@ pub struct ExecutionConfig {
     pub max_timeout_ms: u64,
     /// Whether output lines become events. Default: true.
     pub stream_output: bool,
+    /// As what JavaScript gets output. Default: text.
+    pub encoding: Encoding,
     /// How many commands run at once. Default: 100.
     pub max_concurrent_executions: usize,
     /// What happens at that limit. Default: queue.
@@ -74,6 +91,25 @@ pub struct ExecutionConfig {
     pub oversized_output_strategy: OversizedOutputStrategy,
     /// Which part is kept then. Default: both ends.
     pub truncate_keep: TruncateKeep,
+    /// Where files of overflowing output go, for `stream_to_file`. Default: a folder of this user under the temp folder.
+    pub overflow_dir: Option<PathBuf>,
+    /// The largest such file, in bytes. Default: 1 GiB.
+    pub max_overflow_file_bytes: u64,
+    /// Bytes in all such files of this engine. Default: 4 GiB.
+    pub max_overflow_total_bytes: u64,
+    /// Such files stop growing before the disk has less than so many bytes left. Default: 512 MiB.
+    pub min_free_disk_bytes: u64,
+    /// Where each execution gets a log, named by its id. Default: no logs.
+    pub log_dir: Option<PathBuf>,
+    /// What is in logs. Default: the raw bytes.
+    pub log_format: LogFormat,
+    /// Strings that are masked in whatever leaves the engine, of at least 6 bytes. Default: none.
+    pub secrets: Vec<Secret>,
+    /// Whether the values of variables that look secret are masked too. Default: false.
+    pub mask_env_secrets: bool,
+    /// Globs of the names of such variables. Default: `*TOKEN* *SECRET* *PASSWORD* *PASSWD* *CREDENTIAL* *PRIVATE_KEY* *API_KEY*
+    /// AWS_*KEY*`.
+    pub env_secret_patterns: Vec<String>,
     /// Whether a guardian process ends what runs when the host dies. Default: true.
     pub guardian: bool,
     /// Which of the host's variables a child starts with. Default: all.
@@ -96,6 +132,7 @@ impl Default for ExecutionConfig {
             default_timeout_ms: 300_000,
             max_timeout_ms: 3_600_000,
             stream_output: true,
+            encoding: Encoding::default(),
             max_concurrent_executions: 100,
             concurrency_policy: ConcurrencyPolicy::default(),
             max_queued_executions: 10_000,
@@ -107,6 +144,15 @@ impl Default for ExecutionConfig {
             max_output_size_bytes: 10 * 1024 * 1024,
             oversized_output_strategy: OversizedOutputStrategy::default(),
             truncate_keep: TruncateKeep::default(),
+            overflow_dir: None,
+            max_overflow_file_bytes: 1024 * 1024 * 1024,
+            max_overflow_total_bytes: 4 * 1024 * 1024 * 1024,
+            min_free_disk_bytes: 512 * 1024 * 1024,
+            log_dir: None,
+            log_format: LogFormat::default(),
+            secrets: Vec::new(),
+            mask_env_secrets: false,
+            env_secret_patterns: ENV_SECRET_PATTERNS.map(str::to_owned).to_vec(),
             guardian: true,
             inherit_env: InheritEnv::default(),
             env_allow: Vec::new(),
@@ -118,10 +164,13 @@ impl Default for ExecutionConfig {
     }
 }
 
+const ENV_SECRET_PATTERNS: [&str; 8] =
+    ["*TOKEN*", "*SECRET*", "*PASSWORD*", "*PASSWD*", "*CREDENTIAL*", "*PRIVATE_KEY*", "*API_KEY*", "AWS_*KEY*"];
+
 /// The smallest `max_line_bytes`: below it, splitting costs more than the lines.
 const LEAST_LINE_BYTES: usize = 64;
 /// The largest `max_line_bytes` and cap: what one JavaScript string can hold, with room to spare.
-const MOST_STRING_BYTES: usize = 256 * 1024 * 1024;
+pub(crate) const MOST_STRING_BYTES: usize = 256 * 1024 * 1024;
 /// The longest time a timer takes, in ms: 365 days.
 pub(crate) const MOST_MS: u64 = 365 * 24 * 3_600_000;
 
@@ -159,14 +208,16 @@ impl ExecutionConfig {
         if let Some(ms) = self.idle_timeout_ms {
             within_ms("idle_timeout_ms", ms, 1)?;
         }
-        if self.oversized_output_strategy != OversizedOutputStrategy::TruncateWithWarning {
-            return Err(Invalid::new(
-                "oversized_output_strategy",
-                "only `truncate_with_warning` is there in this version: leave it out",
-            ));
+        for (field, dir) in [("overflow_dir", &self.overflow_dir), ("log_dir", &self.log_dir)] {
+            if dir.as_ref().is_some_and(|dir| !dir.is_absolute()) {
+                let problem = "it is not an absolute path: the host's directory may change, so say the whole path";
+                return Err(Invalid::new(field, problem));
+            }
         }
-        crate::globs::check("env_allow", &self.env_allow)?;
-        crate::globs::check("env_deny", &self.env_deny)
+        redact::check("secrets", &self.secrets)?;
+        globs::check("env_secret_patterns", &self.env_secret_patterns)?;
+        globs::check("env_allow", &self.env_allow)?;
+        globs::check("env_deny", &self.env_deny)
     }
 }
 

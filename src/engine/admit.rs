@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{self, EnvPolicy};
 use crate::event::EventSink;
+use crate::output::LogPaths;
+use crate::redact::Secrets;
 use crate::registry::Record;
 use crate::runtime;
 use crate::scheduler::Entry;
@@ -22,35 +24,55 @@ pub(super) struct Work {
     pub(super) request: Arc<ExecutionRequest>,
     pub(super) options: Arc<ExecutionOptions>,
     pub(super) policy: Arc<EnvPolicy>,
+    pub(super) secrets: Option<Arc<Secrets>>,
     pub(super) signal: Option<CancellationToken>,
+}
+
+impl Work {
+    /// The command as a person would type it, without secrets.
+    pub(super) fn command(&self) -> String {
+        let command = command::display(&self.request.command);
+        self.secrets.as_ref().map_or_else(|| command.clone(), |secrets| secrets.mask(&command).into_owned())
+    }
 }
 
 /// An execution that has its record and has not begun.
 pub(super) struct Admitted {
     pub(super) record: Arc<Record>,
     work: Work,
+    log: LogPaths,
     command: String,
     pending: Pending,
     sink: Arc<dyn EventSink>,
 }
 
 impl Admitted {
-    pub(super) fn new(work: Work, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
+    pub(super) fn new(work: Work, shared: &Shared, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
         let request = &work.request;
-        let command = command::display(&request.command);
+        let command = work.command();
+        let log = LogPaths::of(request, &shared.config);
         let label = request.metadata.label.as_deref();
-        let record = Arc::new(Record::new(request.id, &command, label, pending.accepted_at()));
-        Self { record, work, command, pending, sink }
+        let record = Arc::new(Record::new(request.id, &command, label, log.main(), pending.accepted_at()));
+        Self { record, work, log, command, pending, sink }
     }
 
     /// Runs it in the background; its record is in the registry by now.
     pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, told: Option<Told>) -> Arc<Record> {
-        let Self { record, work: Work { request, options, policy, signal }, command, pending, sink } = self;
+        let Self { record, work: Work { request, options, policy, secrets, signal }, log, command, pending, sink } =
+            self;
         shared.metrics.accepted();
         if let Some(signal) = signal {
             heed(signal, &record);
         }
-        let job = Job { request, options, config: Arc::clone(&shared.config), policy, stop: Arc::clone(record.stop()) };
+        let job = Job {
+            request,
+            options,
+            config: Arc::clone(&shared.config),
+            policy,
+            secrets,
+            log,
+            stop: Arc::clone(record.stop()),
+        };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
         runtime::spawn(drive(accepted, pending, entry, told));
         record

@@ -9,7 +9,7 @@ use super::Shared;
 use super::attempts::Attempts;
 use crate::contain::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent, Retried};
-use crate::output::Output;
+use crate::output::{Channels, Output, SpillFile};
 use crate::platform::Leader;
 use crate::registry::Record;
 use crate::runtime;
@@ -44,8 +44,9 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, to
         // The child was killed when the panic dropped it.
         Err(panic) => (Ended::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None),
     };
-    let Ended { result, sequence, written: Written { stdout, stderr, lines } } = ended;
+    let Ended { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(result);
+    record.keep(files);
     shared.metrics.ended(result.status, stdout, stderr, lines);
     shared.registry.complete(record, Arc::clone(&result));
     // Who hears of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
@@ -71,13 +72,14 @@ struct Ended {
     result: ExecutionResult,
     sequence: u64,
     written: Written,
+    files: Vec<Arc<SpillFile>>,
 }
 
 impl Ended {
     fn of(finished: Finished) -> Self {
         let mut written = Written::default();
         written.add(&finished);
-        Self { result: finished.result, sequence: finished.sequence, written }
+        Self { result: finished.result, sequence: finished.sequence, written, files: finished.files }
     }
 }
 
@@ -109,22 +111,38 @@ async fn course(
     let mut written = Written::default();
     let mut flow = None;
     let mut last: Option<Arc<ExecutionResult>> = None;
+    // Those of all attempts: the events of the retries name them.
+    let mut files = Vec::new();
+    let mut again = None;
     loop {
-        let output = Output::new(record.id(), &shared.config, Arc::clone(sink), Arc::clone(sequence)).with_flow(flow);
-        let (mut finished, permit) = match (attempt(accepted, pending, entry, output).await, last) {
+        let output = Output::new(Channels {
+            id: record.id(),
+            config: &shared.config,
+            encoding: job.encoding(),
+            sink: Arc::clone(sink),
+            sequence: Arc::clone(sequence),
+            secrets: job.secrets.clone(),
+            overflow: shared.overflow.clone(),
+        });
+        let this = again.as_ref().unwrap_or(job);
+        let (mut finished, permit) = match (attempt(accepted, this, pending, entry, output.with_flow(flow)).await, last)
+        {
             (Attempt::Finished(finished, permit), _) => (finished, Some(permit)),
-            (Attempt::Stopped(why, pending, output), None) => (supervise::never_ran(job, pending, output, why), None),
+            (Attempt::Stopped(why, pending, output), None) => {
+                (supervise::never_ran(job, pending, output, why).await, None)
+            }
             // What is known of the last attempt stays.
-            (Attempt::Stopped(why, ..), Some(last)) => return (given_up(last, why, sequence, written), None),
+            (Attempt::Stopped(why, ..), Some(last)) => return (given_up(last, why, sequence, written, files), None),
         };
         written.add(&finished);
+        files.append(&mut finished.files);
         attempts.sign(&mut finished.result);
         let attempt = attempts.attempt();
         // Who was asked to end is not tried again, whatever its own end was.
         let pause = record.stop().get().is_none().then(|| attempts.next(&finished.result)).flatten();
         let Some(pause) = pause else {
             let Finished { result, sequence, .. } = finished;
-            return (Ended { result, sequence, written }, permit);
+            return (Ended { result, sequence, written, files }, permit);
         };
         flow = finished.flow;
         let failed = Arc::new(finished.result);
@@ -140,18 +158,25 @@ async fn course(
         // Others run during the pause.
         drop(permit);
         if let Ok(why) = tokio::time::timeout(pause, record.stop().wait()).await {
-            return (given_up(failed, *why, sequence, written), None);
+            return (given_up(failed, *why, sequence, written, files), None);
         }
         last = Some(failed);
+        again.get_or_insert_with(|| job.again());
         pending = Pending::new();
         entry = shared.scheduler.claim(job.options.priority);
     }
 }
 
 /// The end of an execution that was to be tried again and may not be.
-fn given_up(last: Arc<ExecutionResult>, why: Stop, sequence: &AtomicU64, written: Written) -> Ended {
+fn given_up(
+    last: Arc<ExecutionResult>,
+    why: Stop,
+    sequence: &AtomicU64,
+    written: Written,
+    files: Vec<Arc<SpillFile>>,
+) -> Ended {
     let result = supervise::given_up(Arc::unwrap_or_clone(last), why);
-    Ended { result, sequence: sequence.fetch_add(1, Relaxed), written }
+    Ended { result, sequence: sequence.fetch_add(1, Relaxed), written, files }
 }
 
 /// What became of one attempt.
@@ -162,8 +187,14 @@ enum Attempt {
 }
 
 /// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
-async fn attempt(accepted: &Accepted, mut pending: Pending, mut entry: Entry, mut output: Output) -> Attempt {
-    let Accepted { shared, record, job, command, sink } = accepted;
+async fn attempt(
+    accepted: &Accepted,
+    job: &Job,
+    mut pending: Pending,
+    mut entry: Entry,
+    mut output: Output,
+) -> Attempt {
+    let Accepted { shared, record, command, sink, .. } = accepted;
     if matches!(entry, Entry::Later(_)) {
         sink.event(ExecutionEvent::Queued {
             execution_id: record.id(),
@@ -205,7 +236,7 @@ async fn attempt(accepted: &Accepted, mut pending: Pending, mut entry: Entry, mu
                 shared.metrics.backed_off();
                 shared.scheduler.shrink();
                 let Some(pause) = backoff.next() else {
-                    return Attempt::Finished(supervise::never_spawned(job, back, output_back, error), permit);
+                    return Attempt::Finished(supervise::never_spawned(job, back, output_back, error).await, permit);
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);

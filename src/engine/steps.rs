@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
-use crate::command;
 use crate::contain::contain_call;
 use crate::event::{EventSink, ExecutionEvent, PlanProgress};
 use crate::plan::{Claim, Course, End, Host, Slot, Step};
@@ -66,7 +65,7 @@ impl Host for Steps {
     fn begin(&mut self, index: usize, slot: Slot<Permit>, since: Instant) -> Result<(), SkipReason> {
         let work = self.work[index].clone();
         let priority = work.options.priority;
-        let admitted = Admitted::new(work, Pending::since(since), (self.sinks)(Some(index)));
+        let admitted = Admitted::new(work, &self.shared, Pending::since(since), (self.sinks)(Some(index)));
         if !self.shared.registry.insert_accepted(Arc::clone(&admitted.record)) {
             return Err(SkipReason::DuplicateId);
         }
@@ -152,7 +151,7 @@ impl Steps {
     }
 
     fn command(&self, index: usize) -> String {
-        command::display(&self.work[index].request.command)
+        self.work[index].command()
     }
 
     /// What is left of a plan that is over.

@@ -51,10 +51,10 @@ impl EventHandler for LoggingEventHandler {
                 tracing::info!(%plan_id, completed, total, status = progress.status.as_str(), "progress");
             }
             ExecutionEvent::Stdout(line) => {
-                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.len(), "stdout");
+                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.raw().len(), "stdout");
             }
             ExecutionEvent::Stderr(line) => {
-                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.len(), "stderr");
+                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.raw().len(), "stderr");
             }
             ExecutionEvent::Completed(end) => {
                 tracing::info!(execution_id = %end.execution_id, duration_ms = end.result.duration_ms, "completed");

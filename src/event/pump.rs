@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch, OutputLine};
 use crate::contain::contain;
 use crate::runtime;
-use crate::types::Stream;
+use crate::types::{Stream, Text};
 
 enum Message {
     Event(ExecutionEvent),
@@ -73,7 +73,7 @@ impl EventSink for Pump {
                     execution_id: batch.execution_id,
                     timestamp: batch.timestamp,
                     sequence,
-                    line: String::from_utf8_lossy(bytes).into_owned(),
+                    line: Text::new(bytes.to_vec(), batch.encoding),
                     partial: mark.partial,
                     continued: mark.continued,
                     carriage_return: mark.carriage_return,

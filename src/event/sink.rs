@@ -2,15 +2,12 @@
 
 use std::future::{Future, ready};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::ExecutionEvent;
-use crate::types::Stream;
+use super::{Credit, ExecutionEvent};
+use crate::types::{Encoding, Stream};
 
 /// Where one line ends in a batch's text, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +23,8 @@ pub(crate) struct LineMark {
 pub(crate) struct LineBatch<'a> {
     pub(crate) execution_id: Uuid,
     pub(crate) stream: Stream,
+    /// As what its lines are handed out.
+    pub(crate) encoding: Encoding,
     pub(crate) timestamp: DateTime<Utc>,
     /// The sequence of the first line; the others follow without a gap.
     pub(crate) first_sequence: u64,
@@ -70,57 +69,4 @@ impl EventSink for SilentSink {
     }
     fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}
     fn event(&self, _event: ExecutionEvent) {}
-}
-
-/// Bounds the bytes of one execution that were read and not yet handled.
-#[derive(Debug, Default)]
-pub(crate) struct Flow {
-    in_flight: AtomicUsize,
-    released: Notify,
-}
-
-/// Above so many bytes in flight the child is not read: its own writes block then.
-const MOST_IN_FLIGHT: usize = 1024 * 1024;
-/// What an event costs besides its text, so that empty lines are bounded too.
-const LINE_OVERHEAD: usize = 16;
-
-impl Flow {
-    /// Accounts for a batch; the bytes are free again when the credit is dropped.
-    pub(crate) fn lend(self: &Arc<Self>, batch: &LineBatch<'_>) -> Credit {
-        let bytes = batch.text.len() + batch.marks.len() * LINE_OVERHEAD;
-        self.in_flight.fetch_add(bytes, Ordering::AcqRel);
-        Credit { flow: Arc::clone(self), bytes }
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) >= MOST_IN_FLIGHT
-    }
-
-    /// Waits until there is room. Cancel-safe.
-    pub(crate) async fn room(&self) {
-        loop {
-            let released = self.released.notified();
-            if !self.is_full() {
-                return;
-            }
-            released.await;
-        }
-    }
-}
-
-/// Bytes on their way to a listener.
-#[derive(Debug)]
-#[must_use = "dropping a credit says that its bytes were handled"]
-pub(crate) struct Credit {
-    flow: Arc<Flow>,
-    bytes: usize,
-}
-
-impl Drop for Credit {
-    fn drop(&mut self) {
-        let before = self.flow.in_flight.fetch_sub(self.bytes, Ordering::AcqRel);
-        if before >= MOST_IN_FLIGHT {
-            self.flow.released.notify_waiters();
-        }
-    }
 }

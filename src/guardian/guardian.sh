@@ -4,11 +4,11 @@ trap '' HUP INT QUIT TERM PIPE TSTP TTIN TTOU
 cd /
 while read -r line; do :; done
 
-groups= sessions=' ' tags=
+groups= sessions= tags=
 while read -r pid id; do
 	# Before the process id is known, the id of the execution is the only word.
 	case $pid in *-*) id=$pid pid= ;; esac
-	[ "${pid:-0}" -gt 1 ] && groups="$groups -$pid" sessions="$sessions$pid "
+	[ "${pid:-0}" -gt 1 ] && groups="$groups -$pid" sessions="$sessions|$pid"
 	[ -n "$id" ] && tags="${tags:+$tags
 }ESCHER_EXECUTION_ID=$id"
 done <<ROWS
@@ -17,24 +17,26 @@ ROWS
 [ -n "$tags" ] || exit 0
 
 # Finds the living members: carriers of a tag, and whoever is in a leader's session. A carrier that leads a session is a
-# leader whose process id did not reach the table in time.
+# leader whose process id did not reach the table in time. All files are looked at by one process, as a shell reads them
+# byte by byte, and the patterns come by a pipe, as an argument has a largest size.
+#
+# `pid (name) state parent group session …`: the name may hold anything but ends with the last parenthesis.
 if [ -r /proc/self/stat ]; then
+	leads='^\([0-9]*\) (.*) [^)] [0-9]* [0-9]* \1 [^)]*$'
 	members() {
-		found=
-		for file in $(grep -lsF -e "$tags" /proc/[0-9]*/environ); do
+		found= stats=
+		for file in $(printf '%s\n' "$tags" | grep -lsF -f - /proc/[0-9]*/environ); do
 			pid=${file#/proc/} pid=${pid%%/*}
-			found="$found $pid"
-			read -r line <"/proc/$pid/stat" || continue
-			set -- ${line##*) }
-			[ "$4" = "$pid" ] && sessions="$sessions$pid "
+			found="$found $pid" stats="$stats /proc/$pid/stat"
 		done
-		for file in /proc/[0-9]*/stat; do
-			read -r line <"$file" || continue
-			pid=${line%% *}
-			# After the name, which may hold anything but ends with the last parenthesis: state, parent, group, session.
-			set -- ${line##*) }
-			case $1 in Z | X) continue ;; esac
-			case $sessions in *" $4 "*) found="$found $pid" ;; esac
+		if [ -n "$stats" ]; then
+			for file in $(grep -ls "$leads" $stats); do
+				pid=${file#/proc/} sessions="$sessions|${pid%%/*}"
+			done
+		fi
+		[ -n "$sessions" ] || return
+		for file in $(printf '\\) [^ZX)] [0-9]+ [0-9]+ (%s) [^)]*$\n' "${sessions#|}" | grep -lsE -f - /proc/[0-9]*/stat); do
+			pid=${file#/proc/} found="$found ${pid%%/*}"
 		done
 	}
 else
@@ -50,6 +52,13 @@ while [ $quiet -lt 3 ] && [ $round -lt 200 ]; do
 	members
 	if [ -n "$found" ]; then
 		quiet=0
+		# Twice killed and still there: it forks. Who is stopped does not, and leaves no room for another as the dead do.
+		before= chase=0
+		while [ $round -gt 2 ] && [ "$found" != "$before" ] && [ $chase -lt 50 ]; do
+			chase=$((chase + 1)) before=$found
+			kill -s STOP -- $found
+			members
+		done
 		kill -s KILL -- $found
 	else
 		quiet=$((quiet + 1))

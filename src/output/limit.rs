@@ -86,6 +86,18 @@ impl Limit {
         }
     }
 
+    /// Whether `count` bytes more make the stream longer than the cap.
+    #[must_use]
+    pub(crate) const fn would_truncate(&self, count: usize) -> bool {
+        self.written + count as u64 > self.cap as u64
+    }
+
+    /// The stream from its first byte, as long as it is within the cap.
+    #[must_use]
+    pub(crate) fn so_far(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Whether the stream is longer than the cap: [`Limit::freeze`] would omit some of it.
     #[must_use]
     pub(crate) const fn is_truncated(&self) -> bool {

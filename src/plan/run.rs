@@ -208,7 +208,7 @@ impl<H: Host> Drive<'_, H> {
 const fn skip_reason(why: Stop) -> SkipReason {
     match why {
         Stop::Timeout | Stop::IdleTimeout | Stop::QueueTimeout => SkipReason::Deadline,
-        Stop::Cancelled => SkipReason::Cancelled,
+        Stop::Cancelled | Stop::OutputLimit => SkipReason::Cancelled,
         Stop::Aborted => SkipReason::Aborted,
         Stop::Shutdown => SkipReason::Shutdown,
     }

@@ -10,8 +10,10 @@ use std::time::Duration;
 mod unix;
 #[cfg(unix)]
 pub(crate) use self::unix::{
-    DEFAULT_PATH, Leader, Lifeline, PipeReader, PipeWriter, Round, Spawned, Table, core_env_names, default_shell,
-    errno_name, is_exhaustion, path_from_bytes, shell_flags, signal_name, spawn, spawn_guardian,
+    DEFAULT_PATH, Leader, Lifeline, PipeReader, PipeWriter, Round, Spawned, Table, append_private, check_private_dir,
+    core_env_names, create_private, create_private_dir, default_shell, errno_name, free_bytes, is_deleted,
+    is_exhaustion, lock, nobody_reads, path_from_bytes, private_temp_dir, shell_flags, signal_name, spawn,
+    spawn_guardian, try_lock,
 };
 
 #[cfg(not(unix))]

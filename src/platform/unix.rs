@@ -5,12 +5,17 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::files::{
+    append_private, check_private_dir, create_private, create_private_dir, free_bytes, is_deleted, lock,
+    private_temp_dir, try_lock,
+};
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::spawn::{Spawned, spawn};
 pub(crate) use self::tree::Round;
 
 mod cgroup;
+mod files;
 mod leader;
 mod lifeline;
 mod pidfd;
@@ -22,6 +27,15 @@ mod tree;
 pub(crate) type PipeReader = tokio::net::unix::pipe::Receiver;
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
+
+/// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
+/// meets it then.
+pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
+    if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
+        // It cannot be watched, which says nothing of the child.
+        std::future::pending::<()>().await;
+    }
+}
 
 /// Where programs are looked for when the child has no `PATH`.
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";

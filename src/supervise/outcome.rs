@@ -1,10 +1,12 @@
 //! From how an execution ended to its result.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::output::Output;
+use crate::output::{Captured, Output, SpillFile};
 use crate::platform::{Exit, signal_name};
 use crate::state::{Over, Pending, Stop};
 use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
@@ -18,6 +20,8 @@ pub(super) enum Ending {
     Broken(ErrorInfo),
     /// The engine ended it; the exit, if it ran.
     Stopped(Stop, Option<Exit>),
+    /// The engine ended it because its input broke off.
+    InputFailed(ErrorInfo, Option<Exit>),
     /// It ended by itself.
     Exited(Exit),
 }
@@ -46,25 +50,40 @@ impl Outcome {
         Self { ending, over: pending.over(), output, pid: None, killed: None, diagnosis: None, leaked: false }
     }
 
-    pub(super) fn finish(self, job: &Job) -> Finished {
-        let Self { ending, over, mut output, pid, killed, diagnosis, leaked } = self;
-        let sequence = output.take_sequence();
-        let captured = output.freeze();
+    pub(super) async fn finish(self, job: &Job) -> Finished {
+        let Self { ending, over, output, pid, killed, mut diagnosis, leaked } = self;
+        let captured = output.freeze().await;
         let (status, reason) = classify(&ending);
-        let (exit, error) = match ending {
+        let (exit, mut error) = match ending {
             Ending::Broken(error) => (Exit::default(), Some(error)),
+            Ending::Stopped(Stop::OutputLimit, exit) => (exit.unwrap_or_default(), Some(beyond_cap(job, &captured))),
             Ending::Stopped(_, exit) => (exit.unwrap_or_default(), None),
+            Ending::InputFailed(error, exit) => (exit.unwrap_or_default(), Some(error)),
             Ending::Exited(exit) => (exit, None),
         };
+        if let Some(secrets) = &job.secrets {
+            let processes = diagnosis.iter_mut().flat_map(|diagnosis| &mut diagnosis.processes);
+            let texts = processes.map(|process| &mut process.command);
+            for text in texts.chain(error.as_mut().map(|error| &mut error.message)) {
+                *text = secrets.mask(text).into_owned();
+            }
+        }
+        let files: Vec<_> = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten().cloned().collect();
+        let path = |file: &Option<Arc<SpillFile>>| file.as_ref()?.path().map(Path::to_owned);
         let result = ExecutionResult {
             exit_code: exit.code,
             signal: exit.signal.map(signal_name),
             stdout_bytes: captured.stdout.written,
             stderr_bytes: captured.stderr.written,
+            stdout_overflow_file: path(&captured.stdout_file),
+            stderr_overflow_file: path(&captured.stderr_file),
+            overflow_lost_bytes: captured.overflow_lost_bytes,
+            log_path: captured.log_path,
+            log_lost_bytes: captured.log_lost_bytes,
             stdout_truncated: captured.stdout.truncated,
             stderr_truncated: captured.stderr.truncated,
-            stdout: Text::from(captured.stdout.bytes),
-            stderr: Text::from(captured.stderr.bytes),
+            stdout: Text::new(captured.stdout.bytes, job.encoding()),
+            stderr: Text::new(captured.stderr.bytes, job.encoding()),
             duration_ms: milliseconds(over.duration),
             queued_ms: milliseconds(over.queued),
             completed_at: over.completed_at,
@@ -77,8 +96,26 @@ impl Outcome {
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
         };
-        Finished { result, sequence, lines: captured.lines, flow: captured.flow }
+        Finished { result, sequence: captured.sequence, lines: captured.lines, files, flow: captured.flow }
     }
+}
+
+fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
+    let stream = if captured.stdout.truncated { "stdout" } else { "stderr" };
+    let cap = job.config.max_output_size_bytes;
+    let message = format!(
+        "{stream} is longer than `max_output_size_bytes` ({cap}), so the command was ended: raise it, or use another `oversized_output_strategy`"
+    );
+    ErrorInfo { code: ErrorCode::OutputSizeExceeded, message, errno: None }
+}
+
+/// What to tell of an input that broke off.
+pub(super) fn input_failed(reason: &str) -> ErrorInfo {
+    let message = format!(
+        "invalid request: options.stdin: it broke off ({reason}), and the command was ended, lest it take a part for the \
+         whole: correct what it is read from"
+    );
+    ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }
 }
 
 /// What is left to tell when a defect of the engine has taken the rest.
@@ -88,7 +125,7 @@ pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     );
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
-    Finished { result, sequence, lines: 0, flow: None }
+    Finished { result, sequence, lines: 0, files: Vec::new(), flow: None }
 }
 
 /// The last attempt as it was, and why there is no other.
@@ -111,8 +148,8 @@ fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: 
         success: status == ExecutionStatus::Completed,
         exit_code: None,
         signal: None,
-        stdout: Text::default(),
-        stderr: Text::default(),
+        stdout: Text::new(Vec::new(), job.encoding()),
+        stderr: Text::new(Vec::new(), job.encoding()),
         duration_ms: 0.0,
         queued_ms: 0.0,
         started_at,
@@ -126,6 +163,10 @@ fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: 
         stderr_bytes: 0,
         stdout_truncated: false,
         stderr_truncated: false,
+        stdout_overflow_file: None,
+        stderr_overflow_file: None,
+        overflow_lost_bytes: 0,
+        log_path: None,
         log_lost_bytes: 0,
         leaked: false,
         killed: None,
@@ -147,6 +188,8 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
             (ExecutionStatus::Failed, reason)
         }
         Ending::Stopped(why, _) => (why.status(), Some(why.reason())),
+        // As by an abort signal: the caller's own part of it has failed.
+        Ending::InputFailed(..) => (ExecutionStatus::Cancelled, Some(Reason::Aborted)),
         Ending::Exited(exit) => match (exit.code, exit.signal) {
             (Some(0), _) => (ExecutionStatus::Completed, Some(Reason::Exit)),
             (_, Some(_)) => (ExecutionStatus::Failed, Some(Reason::Signal)),

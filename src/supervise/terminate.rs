@@ -12,8 +12,13 @@ use crate::types::{Killed, ProcessDiagnosis};
 /// A tree is looked at this soon after it was signalled, then ever more rarely up to [`SLOWEST_LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const SLOWEST_LOOK: Duration = Duration::from_millis(50);
-/// A tree that SIGKILL does not end for so long is given up: its processes hang in the kernel, or are not ours to kill.
+/// A tree in which SIGKILL has ended nobody for so long, and in which nobody new came, is given up: its processes hang in the
+/// kernel, or are not ours to kill.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
+/// However it goes: looks that hang, or a bomb that has brought the machine down.
+const GIVE_UP_ANYWAY_AFTER: Duration = Duration::from_secs(30);
+/// The first look is worth so much waiting: reading about a process that hangs in the kernel can hang with it.
+const LONGEST_FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Why a tree is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub(super) enum Cause {
 ///
 /// | step | what is done | next |
 /// | --- | --- | --- |
-/// | look | who is there, and what do they do? | ask |
+/// | look | who is there, and what do they do? | ask; not later than a second after |
 /// | ask | SIGTERM and SIGCONT to the group | the leader exits, or the grace is over |
 /// | wait | looks, once the leader has exited | gone, or the grace is over |
 /// | kill | SIGKILL to the group and to every other member, in rounds | two rounds in a row that find nobody |
@@ -44,15 +49,40 @@ pub(super) struct Termination {
     pause: Duration,
     empty_looks: u8,
     pids: BTreeSet<i32>,
-    mechanism: String,
+    means: Means,
+    /// What the system did not let us do.
+    refused: Option<String>,
+    is_given_up: bool,
     processes: Vec<ProcessDiagnosis>,
+}
+
+/// What was done to end a tree, from the nearest to the farthest means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Means {
+    Term,
+    KillGroup,
+    KillSession,
+    KillEscaped,
+    Cgroup,
+}
+
+impl Means {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Term => "SIGTERM to the group",
+            Self::KillGroup => "SIGKILL to the group",
+            Self::KillSession => "SIGKILL to the group and to the rest of the session",
+            Self::KillEscaped => "SIGKILL to the group and to descendants that escaped it, found by tag or parent",
+            Self::Cgroup => "SIGKILL to every member, then cgroup.kill",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Looking,
+    Looking { ask_at: Instant },
     Waiting { kill_at: Instant },
-    Killing { round: u32, give_up_at: Instant },
+    Killing { round: u32, last_new: Instant, give_up_at: Instant },
 }
 
 /// What a look gave.
@@ -73,13 +103,15 @@ impl Termination {
             cause,
             leader: Arc::clone(leader),
             grace,
-            step: Step::Looking,
+            step: Step::Looking { ask_at: now + LONGEST_FIRST_LOOK },
             look: None,
             next_look: now,
             pause: FIRST_LOOK,
             empty_looks: 0,
             pids: BTreeSet::new(),
-            mechanism: String::new(),
+            means: Means::Term,
+            refused: None,
+            is_given_up: false,
             processes: Vec::new(),
         };
         this.start_look();
@@ -98,7 +130,7 @@ impl Termination {
     pub(super) fn deadline(&self, leader_exited: bool) -> Option<Instant> {
         let look = (self.look.is_none() && (leader_exited || self.is_killing())).then_some(self.next_look);
         let step = match self.step {
-            Step::Looking => None,
+            Step::Looking { ask_at } => Some(ask_at),
             Step::Waiting { kill_at } => Some(kill_at),
             Step::Killing { give_up_at, .. } => Some(give_up_at),
         };
@@ -108,15 +140,17 @@ impl Termination {
     /// Starts what is due. `true`: nothing more can be done.
     pub(super) fn tick(&mut self, leader_exited: bool, now: Instant) -> bool {
         match self.step {
+            // What it sees is taken when it comes.
+            Step::Looking { ask_at } if now >= ask_at => self.ask(now),
             Step::Waiting { kill_at } if now >= kill_at => self.start_killing(now),
             Step::Killing { give_up_at, .. } if now >= give_up_at => {
-                self.mechanism.push_str("; unreaped: still there when given up");
+                self.is_given_up = true;
                 return true;
             }
             _ => {}
         }
         let is_due = now >= self.next_look && (leader_exited || self.is_killing());
-        if is_due && self.look.is_none() && !matches!(self.step, Step::Looking) {
+        if is_due && self.look.is_none() && !matches!(self.step, Step::Looking { .. }) {
             self.start_look();
         }
         false
@@ -125,16 +159,13 @@ impl Termination {
     /// Takes what a look gave. `true`: nobody is left.
     pub(super) fn take(&mut self, sight: Sight, leader_exited: bool, now: Instant) -> bool {
         match self.step {
-            Step::Looking => {
-                if let Sight::Described(processes) = sight {
-                    self.pids.extend(processes.iter().map(|process| process.pid));
-                    self.processes = processes.into_iter().map(diagnosis).collect();
-                }
+            Step::Looking { .. } => {
+                self.count(sight, now);
                 self.ask(now);
                 false
             }
             Step::Waiting { .. } | Step::Killing { .. } => {
-                self.count(sight);
+                self.count(sight, now);
                 self.pause = (self.pause * 2).min(SLOWEST_LOOK);
                 self.next_look = now + self.pause;
                 leader_exited && self.empty_looks >= 2
@@ -148,17 +179,18 @@ impl Termination {
             self.start_killing(now);
             return;
         }
-        self.mechanism = match self.leader.terminate_group() {
-            Ok(()) => String::from("SIGTERM to the group"),
-            Err(error) => format!("SIGTERM to the group was refused ({error})"),
-        };
+        self.refused =
+            self.leader.terminate_group().err().map(|error| format!("SIGTERM to the group was refused ({error})"));
         self.step = Step::Waiting { kill_at: now + self.grace };
     }
 
     fn start_killing(&mut self, now: Instant) {
-        self.mechanism = String::from("SIGKILL to the group");
+        self.means = Means::KillGroup;
+        self.refused = None;
         self.leader.kill_group();
-        self.step = Step::Killing { round: 0, give_up_at: now + GIVE_UP_AFTER };
+        // One that hangs must not keep the killing waiting.
+        self.look = None;
+        self.step = Step::Killing { round: 0, last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
         self.empty_looks = 0;
         self.pause = FIRST_LOOK;
         self.next_look = now;
@@ -171,7 +203,7 @@ impl Termination {
     fn start_look(&mut self) {
         let leader = Arc::clone(&self.leader);
         self.look = Some(match &mut self.step {
-            Step::Looking => runtime::start_blocking(move || Sight::Described(leader.describe())),
+            Step::Looking { .. } => runtime::start_blocking(move || Sight::Described(leader.describe())),
             Step::Waiting { .. } => runtime::start_blocking(move || Sight::Living(leader.living())),
             Step::Killing { round, .. } => {
                 *round += 1;
@@ -181,36 +213,54 @@ impl Termination {
         });
     }
 
-    fn count(&mut self, sight: Sight) {
+    fn count(&mut self, sight: Sight, now: Instant) {
         let found = match sight {
             Sight::Living(found) => found,
             Sight::Killed(round) => {
                 self.tell(&round);
                 round.found
             }
-            Sight::Described(_) | Sight::Nothing => return,
+            Sight::Described(processes) => {
+                self.pids.extend(processes.iter().map(|process| process.pid));
+                self.processes = processes.into_iter().map(diagnosis).collect();
+                return;
+            }
+            Sight::Nothing => return,
         };
         self.empty_looks = if found.is_empty() { self.empty_looks + 1 } else { 0 };
+        let known = self.pids.len();
         self.pids.extend(found);
+        if let Step::Killing { last_new, give_up_at, .. } = &mut self.step {
+            if self.pids.len() > known {
+                *last_new = now;
+            } else if now >= *last_new + GIVE_UP_AFTER {
+                *give_up_at = now;
+            }
+        }
     }
 
-    /// The farthest means that was needed.
+    /// The farthest means that was needed; a later round does not take it back.
     fn tell(&mut self, round: &Round) {
-        if let Some((pid, error)) = &round.refused {
-            self.mechanism = format!("SIGKILL to {pid} was refused ({error})");
-        } else if round.by_cgroup {
-            self.mechanism = String::from("cgroup.kill");
-        } else if round.escaped {
-            self.mechanism =
-                String::from("SIGKILL to the group and to descendants that escaped it, found by tag or parent");
-        } else if round.outside_group && self.mechanism.ends_with("the group") {
-            self.mechanism = String::from("SIGKILL to the group and to the rest of the session");
+        let means = match round {
+            Round { by_cgroup: true, .. } => Means::Cgroup,
+            Round { escaped: true, .. } => Means::KillEscaped,
+            Round { outside_group: true, .. } => Means::KillSession,
+            Round { .. } => Means::KillGroup,
+        };
+        if round.found.is_empty() {
+            return;
         }
+        self.means = self.means.max(means);
+        self.refused = round.refused.as_ref().map(|(pid, error)| format!("SIGKILL to {pid} was refused ({error})"));
     }
 
     /// What was ended, and what it was doing before.
     pub(super) fn into_story(self) -> (Killed, Vec<ProcessDiagnosis>) {
-        (Killed { pids: self.pids.into_iter().collect(), mechanism: self.mechanism }, self.processes)
+        let mut mechanism = self.refused.unwrap_or_else(|| self.means.text().to_owned());
+        if self.is_given_up {
+            mechanism.push_str("; unreaped: still there when given up");
+        }
+        (Killed { pids: self.pids.into_iter().collect(), mechanism }, self.processes)
     }
 }
 

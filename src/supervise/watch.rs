@@ -10,11 +10,11 @@ use tokio::time::{Sleep, sleep_until};
 use crate::guardian::Guard;
 use crate::latch::Latch;
 use crate::output::Output;
-use crate::process::{Process, Read};
+use crate::process::{Fed, Process, Read};
 use crate::state::{Running, Stop};
-use crate::types::{Diagnosis, Leftovers, Stream};
+use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
-use super::outcome::{Ending, Outcome};
+use super::outcome::{self, Ending, Outcome};
 use super::terminate::{Cause, Sight, Termination};
 use super::{Job, Times};
 
@@ -32,10 +32,10 @@ enum Event {
     Stop(Stop),
     Readable(Stream),
     Looked(Sight),
-    /// The listener has taken something: the child can be read again.
+    /// The listener or the disk has taken something: the child can be read again.
     Room,
-    /// The child has read its input.
-    Fed,
+    /// The child's input has come to its end.
+    Fed(Fed),
     Tick,
 }
 
@@ -68,8 +68,12 @@ pub(super) struct Watch {
     leftovers: Leftovers,
     /// A pipe was still held when the command had exited and its drain was over.
     leaked: bool,
+    /// It was ended for that already.
+    is_beyond_cap: bool,
     /// How long it had been silent when it was ended.
     silent: Duration,
+    /// Why its input broke off, if it was ended for that.
+    input_error: Option<ErrorInfo>,
 }
 
 impl Watch {
@@ -87,7 +91,9 @@ impl Watch {
             exempt: EXEMPT_AFTER_EXIT,
             leftovers: job.options.leftovers,
             leaked: false,
+            is_beyond_cap: false,
             silent: Duration::ZERO,
+            input_error: None,
         }
     }
 
@@ -105,8 +111,9 @@ impl Watch {
     /// Waits for the first thing that happens. An exit goes before a wish to end: the truth wins a tie.
     async fn next(&mut self, timer: &mut Timer) -> Event {
         let listens = matches!(&self.phase, Phase::Alive | Phase::Draining { ended: None, .. });
-        let may_read = self.process.outputs.is_open() && self.may_read();
-        let flow = if may_read { None } else { self.output.flow().cloned() };
+        let is_open = self.process.outputs.is_open();
+        let may_read = is_open && self.may_read();
+        let output = &self.output;
         let ending = match &mut self.phase {
             Phase::Ending(termination) => Some(termination),
             Phase::Alive | Phase::Draining { .. } => None,
@@ -120,15 +127,13 @@ impl Watch {
                 if is_ending => Event::Looked(sight),
             () = timer.elapsed() => Event::Tick,
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
-            () = async { if let Some(flow) = &flow { flow.room().await } },
-                if flow.is_some() && self.process.outputs.is_open() => Event::Room,
-            () = self.process.input.drive(), if self.process.input.is_open() => Event::Fed,
+            () = output.room(), if !may_read && is_open => Event::Room,
+            fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
         }
     }
 
     fn may_read(&self) -> bool {
-        let room = self.output.flow().is_none_or(|flow| !flow.is_full());
-        room || (self.exited && self.exempt > 0)
+        !self.output.is_full() || (self.exited && self.exempt > 0)
     }
 
     /// The one place that decides. `true`: it is over.
@@ -143,7 +148,15 @@ impl Watch {
             }
             // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
             Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
-            Event::Readable(stream) => self.read(stream, now),
+            // Meanwhile the others may have taken the room that there was.
+            Event::Readable(stream) if self.may_read() => {
+                self.read(stream, now);
+                if self.output.beyond_cap().is_some() && !matches!(self.phase, Phase::Ending(_)) && !self.is_beyond_cap
+                {
+                    self.is_beyond_cap = true;
+                    self.end(Cause::Stop(Stop::OutputLimit), now);
+                }
+            }
             Event::Looked(sight) => {
                 if let Phase::Ending(termination) = &mut self.phase
                     && termination.take(sight, self.exited, now)
@@ -151,9 +164,10 @@ impl Watch {
                     self.tree_is_gone(now);
                 }
             }
-            // What the listener held up was no silence of the command's.
+            // What the listener or the disk held up was no silence of the command's.
             Event::Room => self.last_output = now,
-            Event::Fed => {}
+            Event::Readable(_) | Event::Fed(Fed::Done) => {}
+            Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
             Event::Tick => self.tick(now),
         }
         self.is_over(now)
@@ -170,6 +184,14 @@ impl Watch {
             }
             Read::Nothing => {}
             Read::End => self.output.finish(stream),
+        }
+    }
+
+    /// There is no more input although there should be. What exits by itself or is being ended anyway needs none.
+    fn break_off(&mut self, reason: &str, now: Instant) {
+        if matches!(self.phase, Phase::Alive) {
+            self.input_error = Some(outcome::input_failed(reason));
+            self.end(Cause::Stop(Stop::Aborted), now);
         }
     }
 
@@ -263,7 +285,10 @@ impl Watch {
                     diagnosis = Some(Diagnosis { silent_ms, processes });
                 }
                 killed = Some(told);
-                Ending::Stopped(why, exit)
+                match self.input_error {
+                    Some(error) => Ending::InputFailed(error, exit),
+                    None => Ending::Stopped(why, exit),
+                }
             }
             Some((Cause::Leftovers, (told, _))) => {
                 killed = (!told.pids.is_empty()).then_some(told);

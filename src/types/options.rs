@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::Retry;
+use super::{Retry, Stdin};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,25 +31,45 @@ pub enum Leftovers {
     Kill,
 }
 
-/// What the child reads.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub enum Stdin {
-    /// Nothing: end of file at once.
+/// As what JavaScript gets output. In Rust a [`Text`](super::Text) is both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// Text; bytes that are not UTF-8 are U+FFFD.
     #[default]
-    Empty,
-    /// These bytes, then end of file. A child that does not read them is not an error.
-    Bytes(Vec<u8>),
-    /// The host's own standard input.
-    Inherit,
+    Utf8,
+    /// The bytes as they were written.
+    Buffer,
 }
 
-impl std::fmt::Debug for Stdin {
+/// A string to mask. It shows itself to nobody.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The string itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(secret: T) -> Self {
+        Self(secret.into())
+    }
+}
+
+impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Empty => f.write_str("Empty"),
-            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-            Self::Inherit => f.write_str("Inherit"),
-        }
+        f.write_str("***")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("***")
     }
 }
 
@@ -70,12 +90,18 @@ pub struct ExecutionOptions {
     pub env_allow: Vec<String>,
     /// Globs of names that are removed last, and that a request may not set.
     pub env_deny: Vec<String>,
+    /// Strings that are masked in whatever leaves the engine, besides those of the engine's configuration. At least 6 bytes each.
+    pub secrets: Vec<Secret>,
+    /// Whether the values of variables that look secret are masked too. Default: `mask_env_secrets` of the engine.
+    pub mask_env_secrets: Option<bool>,
     /// What becomes of background processes that outlive their command. Default: they are left alone.
     pub leftovers: Leftovers,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
     /// Runs the command again when it fails. Default: it runs once.
     pub retry: Option<Retry>,
+    /// As what JavaScript gets the output. Default: `encoding` of the engine.
+    pub encoding: Option<Encoding>,
     /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
     pub signal: Option<CancellationToken>,
     /// The host's variables at the time of the call. Default: this process's own.

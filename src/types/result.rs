@@ -1,5 +1,7 @@
 //! What came of it.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -86,6 +88,14 @@ pub struct ExecutionResult {
     pub stdout_truncated: bool,
     /// Whether `stderr` lacks some of them.
     pub stderr_truncated: bool,
+    /// All of standard output, if it was longer than its cap and the strategy is to keep it in a file. Goes with the record.
+    pub stdout_overflow_file: Option<PathBuf>,
+    /// The same for standard error.
+    pub stderr_overflow_file: Option<PathBuf>,
+    /// Bytes that those files should have got and did not, because a bound or the disk forbade it.
+    pub overflow_lost_bytes: u64,
+    /// Its log, if it has one.
+    pub log_path: Option<PathBuf>,
     /// Bytes that a log should have got and did not.
     pub log_lost_bytes: u64,
     /// Whether a background process still held an output pipe when the engine stopped reading.

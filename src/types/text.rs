@@ -6,15 +6,30 @@ use std::sync::OnceLock;
 
 use serde::{Serialize, Serializer};
 
+use super::Encoding;
+
 /// What a command wrote. It reads as a `&str`; bytes that are not UTF-8 read as U+FFFD and stay as they were in [`Text::raw`].
 #[derive(Default)]
 pub struct Text {
     bytes: Vec<u8>,
+    encoding: Encoding,
     /// Only for bytes that are not UTF-8: their readable form, made when first read.
     lossy: OnceLock<String>,
 }
 
 impl Text {
+    /// Output that its host wants as text or as bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>, encoding: Encoding) -> Self {
+        Self { bytes, encoding, lossy: OnceLock::new() }
+    }
+
+    /// As what JavaScript gets it. Here both ways to read it are open.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     /// The bytes as they were written.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
@@ -33,13 +48,24 @@ impl Text {
 
 impl From<Vec<u8>> for Text {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, lossy: OnceLock::new() }
+        Self::new(bytes, Encoding::default())
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        match Self::from_utf8(text.bytes) {
+            Ok(string) => string,
+            Err(error) => {
+                text.lossy.into_inner().unwrap_or_else(|| Self::from_utf8_lossy(error.as_bytes()).into_owned())
+            }
+        }
     }
 }
 
 impl Clone for Text {
     fn clone(&self) -> Self {
-        Self::from(self.bytes.clone())
+        Self::new(self.bytes.clone(), self.encoding)
     }
 }
 

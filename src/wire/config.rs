@@ -1,15 +1,19 @@
 //! A configuration from data.
 
 use super::fields::Fields;
-use super::options::INHERIT_ENV;
+use super::options::{ENCODING, INHERIT_ENV};
 use super::{Case, Value};
-use crate::config::{ConcurrencyPolicy, ExecutionConfig, OversizedOutputStrategy, TruncateKeep};
+use std::path::PathBuf;
+
+use crate::config::{ConcurrencyPolicy, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 use crate::error::Invalid;
+use crate::types::Secret;
 
 const FIELDS: &[&str] = &[
     "default_timeout_ms",
     "max_timeout_ms",
     "stream_output",
+    "encoding",
     "max_concurrent_executions",
     "concurrency_policy",
     "max_queued_executions",
@@ -21,6 +25,15 @@ const FIELDS: &[&str] = &[
     "max_output_size_bytes",
     "oversized_output_strategy",
     "truncate_keep",
+    "overflow_dir",
+    "max_overflow_file_bytes",
+    "max_overflow_total_bytes",
+    "min_free_disk_bytes",
+    "log_dir",
+    "log_format",
+    "secrets",
+    "mask_env_secrets",
+    "env_secret_patterns",
     "guardian",
     "inherit_env",
     "env_allow",
@@ -38,13 +51,18 @@ pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Inval
     }
     let fields = Fields::open(value, "", "config", case, FIELDS)?;
     let policies = [("queue", ConcurrencyPolicy::Queue), ("reject", ConcurrencyPolicy::Reject)];
-    // The others are refused until they are there.
-    let strategies = [("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning)];
+    let strategies = [
+        ("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning),
+        ("fail_execution", OversizedOutputStrategy::FailExecution),
+        ("stream_to_file", OversizedOutputStrategy::StreamToFile),
+    ];
+    let formats = [("raw", LogFormat::Raw), ("jsonl", LogFormat::Jsonl)];
     let keeps = [("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
     Ok(ExecutionConfig {
         default_timeout_ms: fields.whole("default_timeout_ms")?.unwrap_or(default.default_timeout_ms),
         max_timeout_ms: fields.whole("max_timeout_ms")?.unwrap_or(default.max_timeout_ms),
         stream_output: fields.flag("stream_output")?.unwrap_or(default.stream_output),
+        encoding: fields.choice("encoding", ENCODING)?.unwrap_or_default(),
         max_concurrent_executions: fields
             .size("max_concurrent_executions")?
             .unwrap_or(default.max_concurrent_executions),
@@ -58,6 +76,15 @@ pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Inval
         max_output_size_bytes: fields.size("max_output_size_bytes")?.unwrap_or(default.max_output_size_bytes),
         oversized_output_strategy: fields.choice("oversized_output_strategy", &strategies)?.unwrap_or_default(),
         truncate_keep: fields.choice("truncate_keep", &keeps)?.unwrap_or_default(),
+        overflow_dir: fields.text("overflow_dir")?.map(PathBuf::from),
+        max_overflow_file_bytes: fields.whole("max_overflow_file_bytes")?.unwrap_or(default.max_overflow_file_bytes),
+        max_overflow_total_bytes: fields.whole("max_overflow_total_bytes")?.unwrap_or(default.max_overflow_total_bytes),
+        min_free_disk_bytes: fields.whole("min_free_disk_bytes")?.unwrap_or(default.min_free_disk_bytes),
+        log_dir: fields.text("log_dir")?.map(PathBuf::from),
+        log_format: fields.choice("log_format", &formats)?.unwrap_or_default(),
+        secrets: fields.texts("secrets")?.unwrap_or_default().into_iter().map(Secret::from).collect(),
+        mask_env_secrets: fields.flag("mask_env_secrets")?.unwrap_or_default(),
+        env_secret_patterns: fields.texts("env_secret_patterns")?.unwrap_or(default.env_secret_patterns),
         guardian: fields.flag("guardian")?.unwrap_or(default.guardian),
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.unwrap_or_default(),
         env_allow: fields.texts("env_allow")?.unwrap_or_default(),

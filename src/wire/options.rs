@@ -3,7 +3,7 @@
 use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{ExecutionOptions, InheritEnv, Leftovers, Retry, RetryOn, Stdin};
+use crate::types::{Encoding, ExecutionOptions, InheritEnv, Leftovers, Retry, RetryOn, Secret, Stdin};
 
 pub(super) const FIELDS: &[&str] = &[
     "signal",
@@ -14,15 +14,20 @@ pub(super) const FIELDS: &[&str] = &[
     "inherit_env",
     "env_allow",
     "env_deny",
+    "secrets",
+    "mask_env_secrets",
     "leftovers",
     "priority",
     "retry",
+    "encoding",
 ];
 
 const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
 
 pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
     &[("all", InheritEnv::All), ("core", InheritEnv::Core), ("none", InheritEnv::None)];
+
+pub(super) const ENCODING: &[(&str, Encoding)] = &[("utf8", Encoding::Utf8), ("buffer", Encoding::Buffer)];
 
 const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)];
 
@@ -51,7 +56,9 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         Some(Value::Text(text)) if text == "inherit" => Stdin::Inherit,
         Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
         Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
-        Some(other) => return fields.wrong("stdin", other, "a string, a Uint8Array or \"inherit\""),
+        Some(other) => {
+            return fields.wrong("stdin", other, "a string, a Uint8Array, an async iterable of them, or \"inherit\"");
+        }
     };
     Ok(ExecutionOptions {
         stdin,
@@ -61,8 +68,13 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.or(base.inherit_env),
         env_allow: fields.texts("env_allow")?.unwrap_or(base.env_allow),
         env_deny: fields.texts("env_deny")?.unwrap_or(base.env_deny),
+        secrets: fields
+            .texts("secrets")?
+            .map_or(base.secrets, |secrets| secrets.into_iter().map(Secret::from).collect()),
+        mask_env_secrets: fields.flag("mask_env_secrets")?.or(base.mask_env_secrets),
         leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or(base.leftovers),
         priority: fields.signed("priority")?.unwrap_or(base.priority),
+        encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
         host_env: base.host_env,

@@ -5,6 +5,7 @@ pub(crate) mod listened;
 pub(crate) mod outcomes;
 pub(crate) mod processes;
 pub(crate) mod recorder;
+pub(crate) mod repeats;
 pub(crate) mod waiting;
 
 pub(crate) use std::sync::Arc;
@@ -20,4 +21,5 @@ pub(crate) use self::listened::*;
 pub(crate) use self::outcomes::*;
 pub(crate) use self::processes::*;
 pub(crate) use self::recorder::*;
+pub(crate) use self::repeats::*;
 pub(crate) use self::waiting::*;

@@ -48,13 +48,25 @@ pub(crate) async fn end(pid: u32) {
 /// Our children that have ended and were not reaped.
 #[cfg(target_os = "linux")]
 pub(crate) fn zombies() -> Vec<u32> {
+    children().into_iter().filter(|pid| state(*pid) == Some('Z')).collect()
+}
+
+/// Our children that run a program of this name.
+#[cfg(target_os = "linux")]
+pub(crate) fn children_named(program: &str) -> Vec<u32> {
+    let runs =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == program);
+    children().into_iter().filter(runs).collect()
+}
+
+#[cfg(target_os = "linux")]
+fn children() -> Vec<u32> {
     let us = process::id().to_string();
     let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
     pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid| {
             let stat = stat_after_name(*pid).unwrap_or_default();
-            let mut fields = stat.split_ascii_whitespace();
-            fields.next() == Some("Z") && fields.next() == Some(us.as_str())
+            stat.split_ascii_whitespace().nth(1) == Some(us.as_str())
         })
         .collect()
 }

@@ -43,6 +43,34 @@ pub(crate) async fn within<F: Future>(limit: Duration, what: &str, future: F) ->
     limited.unwrap_or_else(|_| panic!("took more than {limit:?}: {what}"))
 }
 
+/// Awaits an end that is promised a second after what was given, and tells how long it took.
+pub(crate) async fn a_second_after<F: Future>(given: Duration, what: &str, future: F) -> F::Output {
+    let begun = Instant::now();
+    let output = soon(what, future).await;
+    assert_a_second_after(given, what, begun.elapsed());
+    output
+}
+
+/// It took what was given, and a second at most. A machine that was too busy for it shows that by being busy still.
+pub(crate) fn assert_a_second_after(given: Duration, what: &str, took: Duration) {
+    let limit = given + Duration::from_secs(1);
+    if took > limit {
+        let look = one_look();
+        assert!(
+            took < limit + look * 5,
+            "{what} took {took:?}, not {limit:?}; one look at all processes takes {look:?}"
+        );
+    }
+}
+
+/// How long one look at all processes takes now: some 10 ms on an idle machine.
+fn one_look() -> Duration {
+    let begun = Instant::now();
+    let look = "for file in /proc/[0-9]*/stat; do read -r line <$file; done 2>/dev/null; grep -ls no-process-has-this /proc/[0-9]*/environ; :";
+    std::process::Command::new("/bin/sh").args(["-c", look]).output().expect("a shell");
+    begun.elapsed()
+}
+
 /// Runs a future on a runtime of its own, for tests that are not async.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)

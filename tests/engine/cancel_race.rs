@@ -24,10 +24,12 @@ fn race(rounds: u64, attempt: impl Fn(Duration) + Sync) {
 fn f12_a_cancel_that_races_the_exit_leaves_one_end() {
     let engine = Listened::with(ExecutionConfig {
         max_concurrent_executions: 16,
-        max_in_memory_executions: 10_000,
+        max_in_memory_executions: 100_000,
         ..Default::default()
     });
-    race(250, |delay| {
+    // 2 000 in CI's run, 10 000 in the stress.
+    let rounds = repeats() * 10 / THREADS;
+    race(rounds, |delay| {
         block_on(async {
             let id = engine.execute(brief()).await.unwrap();
             thread::sleep(delay);
@@ -39,7 +41,7 @@ fn f12_a_cancel_that_races_the_exit_leaves_one_end() {
         });
     });
     let stats = block_on(engine.get_stats());
-    assert_eq!(stats.total, 250 * THREADS);
+    assert_eq!(stats.total, rounds * THREADS);
     assert_eq!(stats.completed + stats.cancelled, stats.total, "{stats:?}");
     assert_eq!(engine.running_count(), 0);
     // The recorder checks that each has exactly one terminal event.
@@ -49,7 +51,7 @@ fn f12_a_cancel_that_races_the_exit_leaves_one_end() {
 #[test]
 fn f12_a_cancel_that_races_the_spawn_leaves_nobody() {
     let engine = Listened::with_slots(8);
-    race(40, |delay| {
+    race(repeats().div_ceil(THREADS), |delay| {
         block_on(async {
             let id = engine.execute(endless()).await.unwrap();
             thread::sleep(delay);

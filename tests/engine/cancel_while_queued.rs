@@ -72,6 +72,38 @@ async fn f10_cancel_all_reaches_the_queue() {
     engine.finish().await;
 }
 
+/// Its slot falls free while it is cancelled: either it never ran, or it is told what ran.
+#[tokio::test]
+async fn f10_a_cancel_that_races_its_turn_leaves_one_truth() {
+    let engine = Listened::with_slots(1);
+    let dir = scratch();
+    let mut never = 0;
+    for round in 0..repeats() {
+        let marker = dir.path().join(round.to_string());
+        let before = engine.execute(brief()).await.unwrap();
+        let id = engine.execute(leaves(&marker)).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(round * 61 % 3_000)).await;
+        soon("the cancel", engine.cancel(id)).await.unwrap();
+        let result = engine.get_result(id).await.unwrap();
+        let has_started = engine.recorder.of(id).iter().any(|event| matches!(event, ExecutionEvent::Started { .. }));
+        assert_eq!(has_started, result.pid.is_some(), "{result:#?}");
+        if result.status == ExecutionStatus::Completed {
+            assert!(marker.exists(), "{result:#?}");
+        } else {
+            assert_cancelled(&result);
+        }
+        if !has_started {
+            never += 1;
+            assert_never_ran(&result);
+            assert!(!marker.exists(), "it ran");
+        }
+        soon("the one before", engine.wait_for_completion(before)).await.unwrap();
+    }
+    println!("{never} never ran");
+    assert_eq!(engine.available_permits(), 1);
+    engine.finish().await;
+}
+
 #[tokio::test]
 async fn the_timeout_of_an_execution_starts_with_its_process() {
     let dir = scratch();

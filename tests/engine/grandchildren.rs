@@ -34,7 +34,8 @@ fn assert_all_five_gone(result: &ExecutionResult) {
 async fn f01_no_grandchild_survives_a_cancel() {
     let engine = Listened::new();
     let id = start_tree(&engine, family(":"), 5, grace(600_000)).await;
-    soon("the cancel", engine.cancel(id)).await.unwrap();
+    // All of them go when they are asked.
+    a_second_after(Duration::ZERO, "the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);
     assert_all_five_gone(&result);
@@ -47,6 +48,8 @@ async fn f01_no_grandchild_survives_a_timeout() {
     let request = ExecutionRequest { timeout_ms: Some(2_000), ..family(":") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
     assert_timed_out(&result, Reason::Timeout);
+    let took = Duration::from_secs_f64(result.duration_ms / 1_000.0);
+    assert_a_second_after(Duration::from_secs(2), "the timeout", took);
     assert_all_five_gone(&result);
     engine.finish().await;
 }
@@ -55,7 +58,7 @@ async fn f01_no_grandchild_survives_a_timeout() {
 async fn f01_grandchildren_that_ignore_sigterm_are_killed() {
     let engine = Listened::new();
     let id = start_tree(&engine, family("trap '' TERM"), 5, grace(100)).await;
-    soon("the cancel", engine.cancel(id)).await.unwrap();
+    a_second_after(Duration::from_millis(100), "the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);
     assert_all_five_gone(&result);
@@ -70,7 +73,7 @@ async fn f01_a_grandchild_that_outlives_its_parent_is_killed() {
     let engine = Listened::new();
     let line = "sh -c 'trap \"\" TERM; echo pid $$; exec sleep 999' & wait";
     let id = start_tree(&engine, shell(line), 1, grace(100)).await;
-    soon("the cancel", engine.cancel(id)).await.unwrap();
+    a_second_after(Duration::from_millis(100), "the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);
     assert_eq!(result.signal.as_deref(), Some("SIGTERM"), "the parent went when it was asked");
@@ -85,7 +88,7 @@ async fn f01_a_grandchild_in_a_group_of_its_own_is_killed() {
     let engine = Listened::new();
     let line = "perl -e 'setpgrp(0, 0); $| = 1; print qq(pid $$\\n); sleep 999' & wait";
     let id = start_tree(&engine, shell(line), 1, grace(100)).await;
-    soon("the cancel", engine.cancel(id)).await.unwrap();
+    a_second_after(Duration::from_millis(100), "the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);
     assert_gone(&pids_in(&result.stdout));

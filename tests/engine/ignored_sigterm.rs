@@ -13,7 +13,7 @@ async fn f05_a_child_that_ignores_sigterm_is_killed_when_its_grace_is_over() {
     let engine = Listened::new();
     let id = engine.start(endless_after("trap '' TERM"), grace(150)).await;
     let asked = Instant::now();
-    soon("the cancel", engine.cancel(id)).await.unwrap();
+    a_second_after(Duration::from_millis(150), "the cancel", engine.cancel(id)).await.unwrap();
     assert!(asked.elapsed() >= Duration::from_millis(150), "killed within its grace");
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);

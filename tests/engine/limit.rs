@@ -80,11 +80,76 @@ async fn a_thousand_waiting_executions_all_have_their_turn() {
     let mut ids = Vec::new();
     for _ in 0..1_000 {
         ids.push(engine.execute(brief()).await.unwrap());
+        assert!(engine.running_count() <= 8);
     }
     for id in ids {
         assert_completed(&soon("the turn", engine.wait_for_completion(id)).await.unwrap());
+        assert!(engine.running_count() <= 8);
     }
     let stats = engine.get_stats().await;
     assert_eq!((stats.total, stats.completed), (1_000, 1_000));
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn f61_ten_thousand_that_wait_are_all_that_may_wait() {
+    let engine = Listened::with(ExecutionConfig {
+        max_concurrent_executions: 16,
+        max_in_memory_executions: 20_000,
+        ..Default::default()
+    });
+    let mut running = Vec::new();
+    for _ in 0..16 {
+        running.push(engine.execute(endless()).await.unwrap());
+    }
+    let mut waiting = Vec::new();
+    for _ in 0..10_000 {
+        waiting.push(engine.execute(brief()).await.unwrap());
+    }
+    assert_refused(engine.execute(brief()).await, ErrorCode::QueueFull);
+    let busy = engine.get_concurrency_metrics();
+    assert_eq!((busy.currently_running, busy.currently_pending, busy.available_slots), (16, 10_000, 0));
+    // A slot that falls free is taken by the next, and by no more than that.
+    for id in running {
+        soon("the cancel", engine.cancel(id)).await.unwrap();
+        assert!(engine.running_count() <= 16);
+    }
+    for id in &waiting[..100] {
+        assert_completed(&soon("the turn", engine.wait_for_completion(*id)).await.unwrap());
+        assert!(engine.running_count() <= 16);
+    }
+    soon("the cancel of the rest", engine.cancel_all()).await;
+    for id in waiting {
+        let result = engine.get_result(id).await.unwrap();
+        assert!(result.success || (result.reason == Some(Reason::Cancelled)), "{result:#?}");
+    }
+    assert_eq!(engine.available_permits(), 16);
+    engine.finish().await;
+}
+
+/// F62: a hundred trees that write as fast as they are read, and ten may run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn f62_the_limit_holds_under_a_hundred_floods() {
+    let engine = Listened::with(ExecutionConfig {
+        max_concurrent_executions: 10,
+        max_output_size_bytes: 64 * 1024,
+        stream_output: false,
+        ..Default::default()
+    });
+    let flood = "yes 0123456789 & yes abcdefghij";
+    let mut ids = Vec::new();
+    for _ in 0..100 {
+        let request = ExecutionRequest { timeout_ms: Some(150), ..shell(flood) };
+        let options = ExecutionOptions { kill_grace_ms: Some(0), ..Default::default() };
+        ids.push(engine.execute_with(request, options).await.unwrap());
+    }
+    for id in ids {
+        let result = soon("the timeout", engine.wait_for_completion(id)).await.unwrap();
+        assert_timed_out(&result, Reason::Timeout);
+        assert!(result.stdout.len() <= 128 * 1024, "{} bytes are kept", result.stdout.len());
+        let busy = engine.get_concurrency_metrics();
+        assert!(busy.currently_running <= 10 && engine.running_count() <= 10, "{busy:?}");
+    }
+    wait_until("all slots are free", || engine.available_permits() == 10).await;
     engine.finish().await;
 }

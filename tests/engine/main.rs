@@ -19,8 +19,10 @@ mod zombies;
 
 // What a command says.
 mod closed_output;
+mod encoding;
 mod floods;
 mod handlers;
+mod in_flight;
 mod line_ends;
 mod odd_bytes;
 mod output_cap;

@@ -1,7 +1,7 @@
 //! Several commands as one, seen from the public API: one behaviour a file. `f..` are the cases of `FAULTS.md`.
 
 #[path = "../common/mod.rs"]
-#[expect(dead_code, reason = "the helpers are those of all tests, and plans need only some of them")]
+#[expect(dead_code, unused_imports, reason = "the helpers are those of all tests, and plans need only some of them")]
 mod common;
 mod steps;
 

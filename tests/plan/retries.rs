@@ -32,7 +32,7 @@ async fn a_flaky_command_completes_at_its_third_attempt() {
     for event in engine.recorder.of(id) {
         match event {
             ExecutionEvent::Started { .. } => kinds.push("started".to_owned()),
-            ExecutionEvent::Stdout(line) => kinds.push(line.line),
+            ExecutionEvent::Stdout(line) => kinds.push(line.line.to_string()),
             ExecutionEvent::Retry(retried) => {
                 assert_eq!((retried.attempts, retried.result.attempt), (5, retried.attempt));
                 assert_eq!(retried.result.stdout, format!("attempt {}\n", retried.attempt), "each keeps its output");

@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::hosts::{alone_under, can, with_words};
 
-/// Every birth of a process or thread takes 200 ms more.
+/// Every birth of a process or thread takes 100 ms more.
 const SLOW_BIRTH: &[&str] = &[
     "strace",
     "-f",
@@ -13,8 +13,11 @@ const SLOW_BIRTH: &[&str] = &[
     "-e",
     "trace=clone3,clone,vfork",
     "-e",
-    "inject=clone3,clone,vfork:delay_enter=200000",
+    "inject=clone3,clone,vfork:delay_enter=100000",
 ];
+
+/// As many as there are threads to spawn on.
+const AT_ONCE: u64 = 16;
 
 #[test]
 fn f11_who_is_cancelled_while_it_is_spawned_dies_at_birth() {
@@ -23,16 +26,19 @@ fn f11_who_is_cancelled_while_it_is_spawned_dies_at_birth() {
             let engine = Listened::new();
             // The guardian and the threads are there.
             assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
-            for wait_ms in [0, 100, 250] {
-                let id = engine.execute(exec("/bin/sleep", &["1000.11"])).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-                within(Duration::from_secs(5), "the cancel", engine.cancel(id)).await.unwrap();
-                let result = engine.get_result(id).await.unwrap();
-                assert_cancelled(&result);
-                if let Some(pid) = result.pid {
-                    assert_gone(&[pid]);
+            let ours = format!("1000.{}", std::process::id());
+            for batch in 0..repeats().div_ceil(AT_ONCE) {
+                let attempts: Vec<_> = (0..AT_ONCE)
+                    .map(|one| {
+                        let engine = ExecutionEngine::clone(&engine);
+                        let wait = Duration::from_millis((batch * 61 + one * 37) % 200);
+                        tokio::spawn(cancel_after(engine, exec("/bin/sleep", &[&ours]), wait))
+                    })
+                    .collect();
+                for attempt in attempts {
+                    soon("the attempt", attempt).await.unwrap();
                 }
-                assert_eq!(with_words("sleep 1000.11"), [0_u32; 0], "cancelled after {wait_ms} ms");
+                assert_eq!(with_words(&ours), [0_u32; 0], "batch {batch}");
             }
             assert_eq!(zombies(), [0_u32; 0]);
             engine.finish().await;
@@ -40,5 +46,16 @@ fn f11_who_is_cancelled_while_it_is_spawned_dies_at_birth() {
     };
     if can(&body, SLOW_BIRTH) {
         alone_under(SLOW_BIRTH, body);
+    }
+}
+
+async fn cancel_after(engine: ExecutionEngine, request: ExecutionRequest, wait: Duration) {
+    let id = engine.execute(request).await.unwrap();
+    tokio::time::sleep(wait).await;
+    soon("the cancel", engine.cancel(id)).await.unwrap();
+    let result = engine.get_result(id).await.unwrap();
+    assert_cancelled(&result);
+    if let Some(pid) = result.pid {
+        assert_gone(&[pid]);
     }
 }

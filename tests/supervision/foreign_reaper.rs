@@ -31,7 +31,8 @@ fn f17_a_host_that_reaps_everything_gets_ends_without_a_status() {
 async fn under_a_reaper() {
     let engine = Listened::with_slots(8);
     let mut unknown = 0;
-    for round in 0..50 {
+    let rounds = repeats().max(50);
+    for round in 0..rounds {
         let line = if round % 2 == 0 { "exit 3" } else { "sleep 0.005; echo late; exit 3" };
         let result = soon("the end", engine.run(shell(line))).await.unwrap();
         assert_ended(&result, ExecutionStatus::Failed, Reason::Exit);
@@ -40,7 +41,7 @@ async fn under_a_reaper() {
         unknown += u32::from(result.exit_code.is_none());
     }
     assert!(unknown > 0, "nobody has reaped before us: this test is none");
-    println!("{unknown} of 50 were reaped by somebody else");
+    println!("{unknown} of {rounds} were reaped by somebody else");
     for grace in [0, 100, 5_000] {
         let options = ExecutionOptions { kill_grace_ms: Some(grace), ..Default::default() };
         let id = engine.start(shell("sleep 999 & echo pid $!; echo ready; wait"), options).await;
@@ -48,6 +49,15 @@ async fn under_a_reaper() {
         let result = engine.get_result(id).await.unwrap();
         assert_cancelled(&result);
         assert_gone(&pids_in(&result.stdout));
+    }
+    for round in 0..repeats() {
+        let id = engine.execute(brief()).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(round * 37 % 3_000)).await;
+        soon("the cancel", engine.cancel(id)).await.unwrap();
+        let result = engine.get_result(id).await.unwrap();
+        // Of an exit that nobody saw, nobody knows that it was a success.
+        let is_exit = result.reason == Some(Reason::Exit) && matches!(result.exit_code, None | Some(0));
+        assert!(is_exit || result.status == ExecutionStatus::Cancelled, "{result:#?}");
     }
     let request = ExecutionRequest { timeout_ms: Some(100), ..endless() };
     assert_timed_out(&soon("the timeout", engine.run(request)).await.unwrap(), Reason::Timeout);

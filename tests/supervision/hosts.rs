@@ -1,6 +1,6 @@
 //! Hosts in circumstances of their own: the test program runs itself again, under another program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, Stdio};
 
 use crate::common::{Recorder, Uuid, assert_passes, block_until, is_alone, own_name, pids_in, wait_until};
@@ -16,6 +16,11 @@ pub(crate) fn alone_under<F: FnOnce()>(wrapper: &[&str], body: F) {
     again.args(&wrapper[1..]).arg(std::env::current_exe().expect("the test binary"));
     again.args([&test, "--exact", "--nocapture", "--test-threads=1"]);
     assert_passes(again, &test);
+}
+
+/// The name of the test whose body this is.
+pub(crate) fn own_name_of<F>(_of: &F) -> String {
+    own_name::<F>()
 }
 
 /// Whether the test can be run here; says so if not. In the inner process it can.
@@ -35,6 +40,7 @@ pub(crate) fn can<F>(_of: &F, wrapper: &[&str]) -> bool {
 
 /// Starts a program as a user whose only processes are those of the test.
 pub(crate) struct Stranger {
+    pub(crate) uid: u32,
     words: Vec<String>,
 }
 
@@ -47,12 +53,25 @@ impl Stranger {
         let limit = ["prlimit".to_owned(), format!("--nproc={most_processes}")];
         let ids = [format!("--reuid={uid}"), format!("--regid={uid}"), "--clear-groups".to_owned()];
         let shell = ["/bin/sh".to_owned(), "-c".to_owned(), format!("{first}; exec \"$@\""), "sh".to_owned()];
-        Self { words: [limit.into(), vec!["setpriv".to_owned()], ids.into(), shell.into()].concat() }
+        Self { uid, words: [limit.into(), vec!["setpriv".to_owned()], ids.into(), shell.into()].concat() }
     }
 
     pub(crate) fn words(&self) -> Vec<&str> {
         self.words.iter().map(String::as_str).collect()
     }
+}
+
+/// Compiles a library of `tests/preload`, to be loaded before a program's own. `None`: there is no C compiler.
+pub(crate) fn preload(name: &str, dir: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload").join(name).with_extension("c");
+    let library = dir.join(name).with_extension("so");
+    let mut compiler = process::Command::new("cc");
+    compiler.args(["-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl");
+    match compiler.status() {
+        Ok(status) => assert!(status.success(), "{name} does not compile"),
+        Err(_) => return None,
+    }
+    Some(library)
 }
 
 /// Lets system calls of this process fail while it lives.

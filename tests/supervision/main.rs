@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 #[expect(unused, reason = "the words are shared with other test programs, which use the rest")]
 mod common;
+mod delegated;
 mod hosts;
 
 // Who belongs to a tree.
@@ -14,11 +15,13 @@ mod stopped_tree;
 
 // How it ends.
 mod cancel_while_spawning;
+mod clock_jumps;
 mod foreign_reaper;
 mod fork_bomb;
 mod leftovers;
 mod other_user;
 mod reused_pid;
+mod unkillable;
 mod without_pidfd;
 
 // What is told about it.
@@ -28,3 +31,4 @@ mod diagnosis;
 mod exhaustion;
 mod guardian_without_room;
 mod half_spawned;
+mod no_guardian;

@@ -1,33 +1,89 @@
 //! A process that the host may not signal is told, and nobody waits for it for ever.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::common::*;
-use crate::hosts::{Stranger, alone_under, can};
+use crate::delegated::Delegated;
+use crate::hosts::{Stranger, alone_under, can, own_name_of, pids_told};
 
 const SETUID: &str = "ESCHER_TEST_SETUID";
 
-/// The host is an ordinary user, and its command becomes root: by a copy of `setpriv` that anybody runs as root.
-#[test]
-fn f16_who_may_not_be_killed_is_told_and_given_up() {
+/// A directory in which anybody finds a copy of `setpriv` that runs as root. `None`: it cannot be made.
+fn become_root() -> Option<(tempfile::TempDir, PathBuf)> {
+    use std::os::unix::fs::PermissionsExt;
     let dir = scratch();
     let copy = dir.path().join("become-root");
-    let is_ready = is_alone() || {
-        std::fs::copy("/usr/bin/setpriv", &copy).is_ok() && {
-            use std::os::unix::fs::PermissionsExt;
-            let open = std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755));
-            open.is_ok() && std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o4755)).is_ok()
-        }
-    };
+    std::fs::copy("/usr/bin/setpriv", &copy).ok()?;
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).ok()?;
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o4755)).ok()?;
+    Some((dir, copy))
+}
+
+/// The host is an ordinary user, and its command becomes root.
+fn stranger(salt: u32, copy: &Path) -> Stranger {
     let first =
         format!("export {SETUID}='{}'; [ \"$(\"${SETUID}\" --reuid=0 id -ru)\" = 0 ] || exit 1", copy.display());
-    let stranger = Stranger::new(2, 500, &first);
+    Stranger::new(salt, 500, &first)
+}
+
+#[test]
+fn f16_who_may_not_be_killed_is_told_and_given_up() {
     let body = || block_on(give_up(&std::env::var(SETUID).unwrap()));
-    if is_ready && can(&body, &stranger.words()) {
-        alone_under(&stranger.words(), body);
-    } else if !is_ready {
-        eprintln!("SKIPPED f16_who_may_not_be_killed_is_told_and_given_up: `setpriv` cannot be copied");
+    if is_alone() {
+        return body();
     }
+    let Some((_dir, copy)) = become_root() else {
+        eprintln!("SKIPPED f16_who_may_not_be_killed_is_told_and_given_up: `setpriv` cannot be copied");
+        return;
+    };
+    let stranger = stranger(2, &copy);
+    if can(&body, &stranger.words()) {
+        alone_under(&stranger.words(), body);
+    }
+}
+
+/// A control group that is the host's own to write ends it all the same.
+#[test]
+fn f16_a_delegated_control_group_ends_whom_no_signal_may_reach() {
+    let body = || block_on(killed_by_the_group(&std::env::var(SETUID).unwrap()));
+    if is_alone() {
+        return body();
+    }
+    let name = own_name_of(&body);
+    let Some((_dir, copy)) = become_root() else {
+        eprintln!("SKIPPED {name}: `setpriv` cannot be copied");
+        return;
+    };
+    let stranger = stranger(4, &copy);
+    let Some(group) = Delegated::to(stranger.uid) else {
+        eprintln!("SKIPPED {name}: no control group of version 2 with a `cgroup.kill` can be made");
+        return;
+    };
+    let enter = group.words();
+    let words: Vec<&str> = enter.iter().map(String::as_str).chain(stranger.words()).collect();
+    if can(&body, &words) {
+        alone_under(&words, body);
+    }
+}
+
+async fn killed_by_the_group(become_root: &str) {
+    let engine = Listened::new();
+    let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
+    let line = format!("'{become_root}' --reuid=0 /bin/sh -c 'echo pid $$; exec sleep 20' & wait");
+    let id = engine.execute_with(shell(line), options).await.unwrap();
+    let root = pids_told(&engine.recorder, id, 1).await[0];
+    soon("the cancel", engine.cancel(id)).await.unwrap();
+    let result = engine.get_result(id).await.unwrap();
+    assert_cancelled(&result);
+    assert_gone(&[root]);
+    let killed = result.killed.as_ref().unwrap();
+    assert!(killed.pids.contains(&i32::try_from(root).unwrap()), "{killed:?}");
+    assert_eq!(killed.mechanism, "SIGKILL to every member, then cgroup.kill");
+    let left = Delegated::groups_in_ours();
+    assert!(left.is_empty(), "{left:?}");
+    assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
+    engine.finish().await;
 }
 
 async fn give_up(become_root: &str) {
@@ -36,7 +92,7 @@ async fn give_up(become_root: &str) {
     // It ends by itself: nobody here could end it.
     let line = format!("'{become_root}' --reuid=0 /bin/sh -c 'echo pid $$; exec sleep 20' & wait");
     let id = engine.execute_with(shell(line), options).await.unwrap();
-    let root = crate::hosts::pids_told(&engine.recorder, id, 1).await[0];
+    let root = pids_told(&engine.recorder, id, 1).await[0];
     let begun = Instant::now();
     soon("the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();

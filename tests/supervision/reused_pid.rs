@@ -78,7 +78,7 @@ fn f09_ends_and_cancels_of_numbers_that_come_back_at_once() {
     let body = || {
         block_on(async {
             let engine = Listened::new();
-            for round in 0..50_u64 {
+            for round in 0..repeats() {
                 let id = engine.execute(brief()).await.unwrap();
                 let pid = engine.recorder.started(id).await;
                 tokio::time::sleep(Duration::from_micros(round * 61 % 2_000)).await;

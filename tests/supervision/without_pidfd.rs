@@ -57,7 +57,7 @@ fn f17_a_cancel_that_races_the_exit_leaves_one_end_without_pidfd() {
     let body = || {
         block_on(async {
             let engine = Listened::with_slots(8);
-            for round in 0..200_u64 {
+            for round in 0..repeats() {
                 let id = engine.execute(brief()).await.unwrap();
                 tokio::time::sleep(Duration::from_micros(round * 37 % 5_000)).await;
                 soon("the cancel", engine.cancel(id)).await.unwrap();

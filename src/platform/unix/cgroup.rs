@@ -28,10 +28,9 @@ mod linux {
             return false;
         }
         // One number a write; one that is gone, or may not be moved, is left to the signals.
-        for pid in pids {
-            let _ = std::fs::write(group.join("cgroup.procs"), pid.to_string());
-        }
-        let killed = std::fs::write(group.join("cgroup.kill"), "1").is_ok();
+        let move_in = |pid: &&pid_t| std::fs::write(group.join("cgroup.procs"), pid.to_string()).is_ok();
+        let moved = pids.iter().filter(move_in).count();
+        let killed = moved > 0 && std::fs::write(group.join("cgroup.kill"), "1").is_ok();
         remove_when_empty(&group);
         killed
     }
@@ -58,5 +57,38 @@ mod linux {
             home.join("cgroup.procs").exists().then_some(home)
         })
         .as_deref()
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::os::unix::process::ExitStatusExt;
+        use std::process::Command;
+
+        use super::*;
+
+        #[test]
+        fn a_group_is_killed_and_removed() {
+            let sleeper = || Command::new("sleep").arg("1000").spawn().unwrap();
+            let mut children = [sleeper(), sleeper(), sleeper()];
+            let pids = children.each_ref().map(|child| pid_t::try_from(child.id()).unwrap());
+            let is_killed = kill(&pids);
+            if !is_killed {
+                eprintln!("SKIPPED a_group_is_killed_and_removed: no control group of version 2 is ours to write");
+                for child in &mut children {
+                    child.kill().unwrap();
+                }
+            }
+            for mut child in children {
+                assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+            }
+            let ours = format!("escher-{}-", std::process::id());
+            let left = home().into_iter().flat_map(|home| std::fs::read_dir(home).unwrap().flatten());
+            assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with(&ours)));
+        }
+
+        #[test]
+        fn a_group_of_nobody_kills_nobody() {
+            assert!(!kill(&[pid_t::MAX]));
+        }
     }
 }

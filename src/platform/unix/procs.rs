@@ -25,6 +25,11 @@ pub(super) struct Proc {
 }
 
 impl Proc {
+    /// It, and not another with the same number later.
+    pub(super) fn identity(&self) -> (pid_t, u64) {
+        (self.pid, self.start)
+    }
+
     /// It only waits to be reaped.
     pub(super) fn is_dead(&self) -> bool {
         matches!(self.state, b'Z' | b'X')

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libc::pid_t;
 
@@ -17,6 +17,11 @@ use crate::platform::ProcessInfo;
 /// A process for all time: a number may come back, with another start.
 type Identity = (pid_t, u64);
 
+/// A tree that forks is stopped for so long at most before it is killed as far as it was seen.
+const LONGEST_CHASE: Duration = Duration::from_secs(5);
+/// So many members outside of the session are no daemon any more.
+const SCATTERED: usize = 8;
+
 /// The processes of one execution.
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -27,6 +32,8 @@ pub(super) struct Tree {
     born: OnceLock<u64>,
     /// Everybody ever seen: a member stays one when its parent is gone.
     known: Mutex<HashSet<Identity>>,
+    /// Who was sent SIGKILL. It may take its time to go.
+    killed: Mutex<HashSet<Identity>>,
 }
 
 /// What a round of killing left.
@@ -46,7 +53,7 @@ pub(crate) struct Round {
 
 impl Tree {
     pub(super) fn new(leader: pid_t, tag: Vec<u8>) -> Self {
-        Self { leader, tag, born: OnceLock::new(), known: Mutex::default() }
+        Self { leader, tag, born: OnceLock::new(), known: Mutex::default(), killed: Mutex::default() }
     }
 
     /// The living members now.
@@ -58,9 +65,8 @@ impl Tree {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut members: HashSet<pid_t> = HashSet::new();
         for proc in &young {
-            let is_member = proc.session == self.leader
-                || known.contains(&(proc.pid, proc.start))
-                || procs::has_tag(proc.pid, &self.tag);
+            let is_member =
+                proc.session == self.leader || known.contains(&proc.identity()) || procs::has_tag(proc.pid, &self.tag);
             if is_member {
                 members.insert(proc.pid);
             }
@@ -78,7 +84,7 @@ impl Tree {
             }
         }
         let found: Vec<Proc> = young.into_iter().filter(|proc| members.contains(&proc.pid)).collect();
-        known.extend(found.iter().map(|proc| (proc.pid, proc.start)));
+        known.extend(found.iter().map(Proc::identity));
         found.into_iter().filter(|proc| !proc.is_dead()).collect()
     }
 
@@ -91,40 +97,84 @@ impl Tree {
         self.members().iter().map(procs::describe).collect()
     }
 
-    /// Kills every member. From the third round on the kernel is asked to kill them as one control group, where it can:
-    /// whoever forks faster than we look is caught by that.
+    /// Kills every member.
+    ///
+    /// From the second round on whoever is new is stopped first, with all others, and so is a tree that has scattered: who is
+    /// stopped does not fork, and still takes the place that a dead one would leave to the next. From the third round on those whom signals do not reach, as
+    /// they fork faster than we look or belong to somebody else, are killed as one control group where that is possible.
     pub(super) fn kill(&self, round: u32) -> Round {
-        let members = self.members();
+        let mut members = self.members();
+        // Held by one round at a time; nobody else waits for it.
+        let mut killed = self.killed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = |proc: &Proc| !killed.contains(&proc.identity());
+        let mut is_chase = false;
+        let scattered = members.iter().filter(|proc| proc.session != self.leader).count();
+        if scattered > SCATTERED || (round >= 2 && members.iter().any(is_new)) {
+            is_chase = !self.stop_all(&members);
+            members = self.members();
+        }
         let mut outcome = Round {
             found: members.iter().map(|proc| proc.pid).collect(),
             outside_group: members.iter().any(|proc| proc.group != self.leader),
             escaped: members.iter().any(|proc| proc.session != self.leader),
             ..Round::default()
         };
-        if round >= 3 && !members.is_empty() {
-            outcome.by_cgroup = cgroup::kill(&outcome.found);
-        }
+        let mut out_of_reach = Vec::new();
         for proc in &members {
-            if let Err(error) = kill_member(proc) {
-                outcome.refused = Some((proc.pid, error.to_string()));
+            match signal_member(proc, libc::SIGKILL) {
+                Ok(()) => _ = killed.insert(proc.identity()),
+                Err(error) => {
+                    out_of_reach.push(proc.pid);
+                    outcome.refused = Some((proc.pid, error.to_string()));
+                }
             }
+        }
+        if is_chase {
+            out_of_reach.clone_from(&outcome.found);
+        }
+        if round >= 3 && !out_of_reach.is_empty() {
+            outcome.by_cgroup = cgroup::kill(&out_of_reach);
+        }
+        if outcome.by_cgroup {
+            // Whoever could not be moved is refused again by the next round.
+            outcome.refused = None;
         }
         outcome
     }
+
+    /// Stops the members until a look finds nobody new. `false`: there was always somebody.
+    fn stop_all(&self, members: &[Proc]) -> bool {
+        let until = Instant::now() + LONGEST_CHASE;
+        let mut stopped: HashSet<Identity> = HashSet::new();
+        let mut fresh = members.to_vec();
+        while !fresh.is_empty() {
+            for proc in &fresh {
+                // One that may not be signalled is met again by the kill, which tells it.
+                let _ = signal_member(proc, libc::SIGSTOP);
+            }
+            if Instant::now() > until {
+                return false;
+            }
+            stopped.extend(fresh.iter().map(Proc::identity));
+            fresh = self.members();
+            fresh.retain(|proc| !stopped.contains(&proc.identity()));
+        }
+        true
+    }
 }
 
-/// Kills a process if it is still the one that was seen. The descriptor pins it: between the look and the signal its
+/// Signals a process if it is still the one that was seen. The descriptor pins it: between the look and the signal its
 /// number cannot become somebody else's.
-fn kill_member(seen: &Proc) -> io::Result<()> {
+fn signal_member(seen: &Proc, signal: i32) -> io::Result<()> {
     let pinned = pidfd::open(seen.pid);
     let is_same = procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
     if !is_same {
         return Ok(());
     }
     let done = match &pinned {
-        Ok(fd) => pidfd::signal(fd, libc::SIGKILL),
+        Ok(fd) => pidfd::signal(fd, signal),
         // Without descriptors (Linux before 5.3, other systems) the look just above is the only guard.
-        Err(_) => super::leader::kill(seen.pid, libc::SIGKILL),
+        Err(_) => super::leader::kill(seen.pid, signal),
     };
     match done {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),

@@ -1,0 +1,62 @@
+// Much output in little memory.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { recordedEngine } from './helpers/engine.mjs';
+import { exec } from './helpers/programs.mjs';
+
+const GIB = 2 ** 30;
+const MIB = 2 ** 20;
+/** The default cap of both streams and what an engine may need besides. */
+const MOST_GROWTH = 32 * MIB;
+
+/** A host that runs a command with a way to listen, and prints how far its memory grew. */
+function growth(listen, command) {
+  const source = `
+    const { ExecutionEngine } = require(${JSON.stringify(path.resolve('index.js'))});
+    const engine = new ExecutionEngine();
+    let pieces = 0, length = 0;
+    const count = (event) => { if (event.line !== undefined) { pieces += 1; length += event.line.length; } };
+    const request = (command) => ({ command: { type: 'shell', command }, timeoutMs: 3_600_000 });
+    (async () => {
+      // What a first run needs is not what much output needs; the cap is full.
+      await engine.run(request('head -c 20M /dev/zero'));
+      global.gc();
+      const before = process.resourceUsage().maxRSS;
+      ${listen}
+      console.log(JSON.stringify({ grown: (process.resourceUsage().maxRSS - before) * 1024, bytes: result.stdoutBytes, truncated: result.stdoutTruncated, pieces, length }));
+    })();
+  `;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', '-e', source, command], { encoding: 'utf8' });
+  return JSON.parse(stdout || `{"stderr":${JSON.stringify(stderr)}}`);
+}
+
+const LISTENING = {
+  nobody: 'const result = await engine.run(request(process.argv[1]));',
+  'a listener': "engine.on('stdout', count); const result = await engine.run(request(process.argv[1]));",
+  'a stream': 'const stream = engine.stream(request(process.argv[1])); for await (const event of stream) count(event); const result = await stream.result;',
+};
+
+for (const [who, listen] of Object.entries(LISTENING)) {
+  test(`1 GiB without a line end, heard by ${who}: bounded memory (F22)`, (t) => {
+    const told = growth(listen, 'head -c 1G /dev/zero');
+    t.diagnostic(`grown by ${(told.grown / MIB).toFixed(1)} MiB`);
+    assert.deepEqual([told.bytes, told.truncated], [GIB, true], JSON.stringify(told));
+    assert.ok(told.grown <= MOST_GROWTH, `grown by ${told.grown} bytes`);
+    if (who === 'nobody') return;
+    assert.equal(told.length, GIB);
+    // On a busy machine, silences cut some pieces.
+    assert.ok(told.pieces >= GIB / 65_536 && told.pieces < 2 * (GIB / 65_536), `${told.pieces} pieces`);
+  });
+}
+
+test('a million one-byte writes are read in large pieces (F33)', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const { id, stdout, stdoutBytes } = await engine.run(exec('perl', '-e', 'syswrite(STDOUT, $_ % 50 ? "x" : "\\n") for 1 .. 1_000_000'));
+  assert.equal(stdoutBytes, 1_000_000);
+  assert.equal(stdout, `${'x'.repeat(49)}\n`.repeat(20_000));
+  const lines = events.of(id).filter((event) => event.type === 'stdout');
+  assert.deepEqual([lines.filter((event) => !event.partial).length, lines.map((event) => event.line).join('').length], [20_000, 980_000]);
+});

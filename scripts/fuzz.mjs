@@ -1,0 +1,34 @@
+// Fuzzes what output goes through: the splitter, the redactor, the cap.
+//
+//   node scripts/fuzz.mjs [--seconds 60]
+//
+// It is what `cargo fuzz run output` does, with a stable compiler and without a sanitizer: safe code has nothing for one to find.
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } });
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const folder = path.join(root, 'fuzz');
+
+// What libFuzzer needs to see where an input leads.
+const coverage = ['level=4', 'inline-8bit-counters', 'pc-table', 'trace-compares'].map((name) => `-Cllvm-args=-sanitizer-coverage-${name}`);
+const flags = ['--cfg', 'fuzzing', '-Cpasses=sancov-module', ...coverage, '-Ccodegen-units=1'];
+const host = /host: (\S+)/.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout)[1];
+const target = path.join(root, 'target', 'fuzz');
+// With a target named, build scripts and macros are compiled without the flags.
+const build = ['build', '--release', '--target', host, '--target-dir', target];
+const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f') };
+let { status } = spawnSync('cargo', build, { cwd: folder, stdio: 'inherit', env });
+if (status === 0) {
+  const found = mkdtempSync(path.join(tmpdir(), 'fuzz-'));
+  cpSync(path.join(folder, 'corpus', 'output'), found, { recursive: true });
+  const args = [found, `-max_total_time=${values.seconds}`, '-max_len=600', '-timeout=10', '-print_final_stats=1', '-verbosity=0', `-artifact_prefix=${found}/`];
+  ({ status } = spawnSync(path.join(target, host, 'release', 'output'), args, { cwd: folder, stdio: 'inherit' }));
+  if (status === 0) rmSync(found, { recursive: true });
+  else console.error(`the input that failed is in ${found}: mend what it found and add it to fuzz/corpus/output`);
+}
+process.exitCode = status ?? 1;

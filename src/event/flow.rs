@@ -1,0 +1,250 @@
+//! The bound on what was read and not yet handled: for each execution, and for all of the process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use super::LineBatch;
+
+/// Above so many bytes in flight a child is not read: its own writes block then.
+const MOST_OF_ONE: usize = 1024 * 1024;
+/// Above so many bytes in flight in the whole process, a child that has any of them is not read.
+const MOST_OF_ALL: usize = 64 * 1024 * 1024;
+/// What an event costs besides its text, so that empty lines are bounded too.
+const LINE_OVERHEAD: usize = 16;
+
+/// What all engines of the process have in flight.
+static ALL: Pool = Pool::new(MOST_OF_ALL);
+
+/// The bytes in flight of many executions.
+#[derive(Debug)]
+struct Pool {
+    in_flight: AtomicUsize,
+    most: usize,
+    /// Told when the pool was full and is not any more.
+    released: Notify,
+}
+
+impl Pool {
+    const fn new(most: usize) -> Self {
+        Self { in_flight: AtomicUsize::new(0), most, released: Notify::const_new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) >= self.most
+    }
+
+    fn add(&self, bytes: usize) {
+        self.in_flight.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    fn remove(&self, bytes: usize) {
+        let before = self.in_flight.fetch_sub(bytes, Ordering::AcqRel);
+        // The subtractions have an order, so exactly one of them is the step below the bound, and it tells everybody.
+        if before >= self.most && before - bytes < self.most {
+            self.released.notify_waiters();
+        }
+    }
+}
+
+/// Bounds the bytes of one execution that were read and not yet handled.
+///
+/// It is full above its own bound, and also when the pool is full and some of that is its own. So one that has nothing in
+/// flight may always go on, whatever the others hold: every execution makes progress, if only a read at a time.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    in_flight: AtomicUsize,
+    /// Told whenever the answer of [`Flow::is_full`] may have changed by what became of its own bytes.
+    released: Notify,
+    pool: &'static Pool,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self::of(&ALL)
+    }
+}
+
+impl Flow {
+    fn of(pool: &'static Pool) -> Self {
+        Self { in_flight: AtomicUsize::new(0), released: Notify::new(), pool }
+    }
+
+    /// Accounts for a batch; the bytes are free again when the credit is dropped.
+    pub(crate) fn lend(self: &Arc<Self>, batch: &LineBatch<'_>) -> Credit {
+        self.lend_bytes(batch.text.len() + batch.marks.len() * LINE_OVERHEAD)
+    }
+
+    fn lend_bytes(self: &Arc<Self>, bytes: usize) -> Credit {
+        self.in_flight.fetch_add(bytes, Ordering::AcqRel);
+        self.pool.add(bytes);
+        Credit { flow: Arc::clone(self), bytes }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        match self.in_flight.load(Ordering::Acquire) {
+            0 => false,
+            own => own >= MOST_OF_ONE || self.pool.is_full(),
+        }
+    }
+
+    /// Waits until there is room. Cancel-safe.
+    pub(crate) async fn room(&self) {
+        loop {
+            // Both are made before the look: whatever makes room after it is not missed.
+            let own = self.released.notified();
+            let all = self.pool.released.notified();
+            if !self.is_full() {
+                return;
+            }
+            tokio::select! {
+                () = own => {}
+                () = all => {}
+            }
+        }
+    }
+}
+
+/// Bytes on their way to a listener.
+#[derive(Debug)]
+#[must_use = "dropping a credit says that its bytes were handled"]
+pub(crate) struct Credit {
+    flow: Arc<Flow>,
+    bytes: usize,
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        let Self { flow, bytes } = self;
+        let before = flow.in_flight.fetch_sub(*bytes, Ordering::AcqRel);
+        // Below its own bound, or with nothing in flight, which the pool does not hold up.
+        if before >= MOST_OF_ONE || before == *bytes {
+            flow.released.notify_waiters();
+        }
+        flow.pool.remove(*bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const KIB: usize = 1024;
+    /// Longer than any of this takes: beyond it, a wake-up was lost.
+    const LOST: Duration = Duration::from_secs(30);
+
+    fn pool(most: usize) -> &'static Pool {
+        Box::leak(Box::new(Pool::new(most)))
+    }
+
+    async fn has_room(flow: &Flow) -> bool {
+        timeout(Duration::ZERO, flow.room()).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn each_execution_has_a_bound_of_its_own() {
+        let pool = pool(MOST_OF_ALL);
+        let (flow, other) = (Arc::new(Flow::of(pool)), Arc::new(Flow::of(pool)));
+        let nearly = flow.lend_bytes(MOST_OF_ONE - 1);
+        assert!(!flow.is_full());
+        let last = flow.lend_bytes(1);
+        assert!(flow.is_full() && !has_room(&flow).await);
+        assert!(!other.is_full() && has_room(&other).await);
+        drop(last);
+        assert!(!flow.is_full() && has_room(&flow).await);
+        drop(nearly);
+        assert_eq!(pool.in_flight.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn a_full_pool_holds_up_whoever_has_a_part_of_it_and_nobody_else() {
+        let pool = pool(100);
+        let flows: Vec<_> = (0..3).map(|_| Arc::new(Flow::of(pool))).collect();
+        let first = flows[0].lend_bytes(60);
+        let second = flows[1].lend_bytes(40);
+        let full: Vec<_> = flows.iter().map(|flow| flow.is_full()).collect();
+        assert_eq!(full, [true, true, false], "who has nothing in flight may go on");
+        drop(first);
+        assert!(flows.iter().all(|flow| !flow.is_full()));
+        let third = flows[2].lend_bytes(70);
+        let full: Vec<_> = flows.iter().map(|flow| flow.is_full()).collect();
+        assert_eq!(full, [false, true, true]);
+        drop((second, third));
+    }
+
+    /// Whoever waits is told: by its own last byte, and by somebody else's.
+    #[tokio::test]
+    async fn a_waiter_is_woken_by_what_made_room() {
+        let pool = pool(100);
+        let (flow, other) = (Arc::new(Flow::of(pool)), Arc::new(Flow::of(pool)));
+        for by_its_own in [true, false] {
+            let (own, others) = (flow.lend_bytes(10), other.lend_bytes(95));
+            let waiting = Arc::clone(&flow);
+            let waiter = tokio::spawn(async move { waiting.room().await });
+            tokio::task::yield_now().await;
+            assert!(!waiter.is_finished());
+            let kept = if by_its_own {
+                drop(own);
+                others
+            } else {
+                drop(others);
+                own
+            };
+            timeout(LOST, waiter).await.expect("the waiter is woken").unwrap();
+            drop(kept);
+        }
+    }
+
+    /// Many executions, one slow consumer that frees in any order, on several threads: each reads all it has, and what is
+    /// in flight stays within the bound and one read of each.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_wake_up_is_lost_and_the_bound_holds() {
+        const EXECUTIONS: usize = 64;
+        const READS: usize = 400;
+        const READ: usize = 4 * KIB;
+        const MOST: usize = 256 * KIB;
+        let pool = pool(MOST);
+        let taken: Arc<Mutex<Vec<Credit>>> = Arc::default();
+        let readers: Vec<_> = (0..EXECUTIONS)
+            .map(|_| {
+                let taken = Arc::clone(&taken);
+                tokio::spawn(async move {
+                    let flow = Arc::new(Flow::of(pool));
+                    for _ in 0..READS {
+                        flow.room().await;
+                        let credit = flow.lend_bytes(READ);
+                        taken.lock().unwrap().push(credit);
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let consumer = tokio::spawn(async move {
+            let mut handled = 0;
+            let mut turn = 0_usize;
+            while handled < EXECUTIONS * READS {
+                assert!(pool.in_flight.load(Ordering::Relaxed) <= MOST + EXECUTIONS * READ);
+                let credit = {
+                    let mut taken = taken.lock().unwrap();
+                    turn = turn.wrapping_mul(31).wrapping_add(7);
+                    let count = taken.len();
+                    (count > 0).then(|| taken.swap_remove(turn % count))
+                };
+                handled += usize::from(credit.is_some());
+                drop(credit);
+                tokio::task::yield_now().await;
+            }
+        });
+        for reader in readers {
+            timeout(LOST, reader).await.expect("a reader was not woken").unwrap();
+        }
+        timeout(LOST, consumer).await.expect("all was handled").unwrap();
+        assert_eq!(pool.in_flight.load(Ordering::Relaxed), 0);
+    }
+}

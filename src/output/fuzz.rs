@@ -1,0 +1,93 @@
+//! What must hold for any bytes in any pieces: the check that the fuzzer and a test run.
+
+use std::sync::Arc;
+
+use super::limit::{Keep, Limit};
+use super::lines::{Flags, Splitter};
+use crate::redact::{Redactor, Secrets};
+
+/// Overlapping, nested, of several lines, and with characters of several bytes.
+const SECRETS: [&str; 6] = ["abcabc", "bcabcab", "aaaaaaaa", "ab\r\nabcab", "a€uro€a", "abcabcabcabc"];
+
+/// Reads the input as settings, the lengths of pieces, and a stream. Panics if the pieces make a difference.
+#[cfg_attr(not(fuzzing), expect(unreachable_pub, reason = "the fuzzer is another crate"))]
+pub fn check(data: &[u8]) {
+    let Some((settings, rest)) = data.split_first_chunk::<4>() else { return };
+    let [max, cap, keep, chosen] = settings.map(usize::from);
+    let (lengths, stream) = rest.split_at(rest.len().min(cap % 32));
+    let pieces = cut(stream, lengths);
+
+    let is_chosen = |at: usize| chosen >> at & 1 == 1;
+    let chosen: Vec<_> = (0..SECRETS.len()).filter(|at| is_chosen(*at)).map(|at| SECRETS[at].as_bytes()).collect();
+    if let Some(secrets) = Secrets::new(chosen.iter().copied()) {
+        let masked = redact(&secrets, &[stream]);
+        assert_eq!(redact(&secrets, &pieces), masked, "the pieces change what is masked");
+        let is_left = chosen.iter().any(|secret| masked.windows(secret.len()).any(|part| part == *secret));
+        assert!(!is_left, "a secret is left");
+    }
+
+    let lines = split(max % 64, &[stream]);
+    assert_eq!(split(max % 64, &pieces), lines, "the pieces change the lines");
+
+    let keep = [Keep::Head, Keep::Tail, Keep::Both][keep % 3];
+    let mut limit = Limit::new(cap, keep);
+    for piece in &pieces {
+        limit.push(piece);
+    }
+    let kept = limit.freeze();
+    assert_eq!(kept.written, stream.len() as u64);
+    assert_eq!(kept.truncated, stream.len() > cap);
+    let marker = format!("\n[... output truncated: {} of {} bytes omitted ...]\n", kept.omitted, kept.written);
+    let marker = if kept.truncated { marker.len() } else { 0 };
+    assert_eq!((kept.bytes.len() - marker) as u64 + kept.omitted, kept.written, "kept and omitted are not all");
+}
+
+fn cut<'s>(mut stream: &'s [u8], lengths: &[u8]) -> Vec<&'s [u8]> {
+    let mut pieces = Vec::new();
+    for length in lengths {
+        let (piece, rest) = stream.split_at(stream.len().min(usize::from(*length)));
+        pieces.push(piece);
+        stream = rest;
+    }
+    pieces.push(stream);
+    pieces
+}
+
+fn redact(secrets: &Arc<Secrets>, pieces: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut redactor = Redactor::new(Arc::clone(secrets));
+    for piece in pieces {
+        redactor.feed(piece, |clean| out.extend_from_slice(clean));
+    }
+    redactor.finish(|clean| out.extend_from_slice(clean));
+    out
+}
+
+fn split(max: usize, pieces: &[&[u8]]) -> Vec<(Vec<u8>, Flags)> {
+    let mut lines = Vec::new();
+    let mut splitter = Splitter::new(max);
+    let mut emit = |text: &[u8], flags| lines.push((text.to_vec(), flags));
+    for piece in pieces {
+        splitter.feed(piece, &mut emit);
+    }
+    splitter.finish(&mut emit);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The inputs that the fuzzer starts from, and those that it once found something with.
+    #[test]
+    fn the_corpus_holds() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/output");
+        let files: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() >= 5, "the corpus is there");
+        for file in files {
+            check(&std::fs::read(file).unwrap());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Bytes on their way to a file: written in order by one thread of the process, so that no slow disk holds up an execution's
+//! deadlines.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::runtime;
+
+/// A child is not read while so many of its bytes wait for the disk.
+const MOST_WAITING: usize = 256 * 1024;
+
+/// Where bytes end up. Called on the thread that writes.
+pub(super) trait Store: Send {
+    /// Takes the next bytes, and says how many of them are lost and why.
+    fn write(&mut self, bytes: &[u8]) -> Loss;
+    /// There are no more.
+    fn finish(&mut self) -> Loss;
+}
+
+/// Bytes that could not be written.
+#[derive(Debug, Default)]
+pub(super) struct Loss {
+    pub(super) bytes: u64,
+    /// Why, for people.
+    pub(super) why: Option<String>,
+}
+
+impl Loss {
+    pub(super) fn of(bytes: u64, error: &io::Error) -> Self {
+        Self { bytes, why: Some(error.to_string()) }
+    }
+
+    /// Adds a later one; the first reason stays.
+    pub(super) fn add(&mut self, later: Self) {
+        self.bytes += later.bytes;
+        self.why = self.why.take().or(later.why);
+    }
+}
+
+/// One file that is being written. Dropped, it is finished with what it has.
+pub(super) struct Spool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Held to move a buffer, never while something is written.
+    state: Mutex<State>,
+    /// There is room again, or it is finished.
+    changed: Notify,
+}
+
+struct State {
+    waiting: Vec<u8>,
+    /// With the writing thread, unless it is here.
+    store: Option<Box<dyn Store>>,
+    /// The writing thread has it, or will.
+    is_queued: bool,
+    is_closed: bool,
+    is_finished: bool,
+    loss: Loss,
+    /// What is being written now.
+    in_hand: usize,
+}
+
+impl Spool {
+    pub(super) fn new(store: Box<dyn Store>) -> Self {
+        let state = State {
+            waiting: Vec::new(),
+            store: Some(store),
+            is_queued: false,
+            is_closed: false,
+            is_finished: false,
+            loss: Loss::default(),
+            in_hand: 0,
+        };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
+    }
+
+    /// Takes bytes. Never blocks; who heeds [`Spool::is_full`] bounds what waits.
+    pub(super) fn push(&self, bytes: &[u8]) {
+        let mut state = self.shared.lock();
+        state.waiting.extend_from_slice(bytes);
+        self.shared.queue(state);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.shared.lock().is_full()
+    }
+
+    /// Whether bytes were lost so far, and why.
+    pub(super) fn first_loss(&self) -> Option<String> {
+        self.shared.lock().loss.why.clone()
+    }
+
+    /// Waits until there is room. Cancel-safe.
+    pub(super) async fn room(&self) {
+        self.shared.until(|state| !state.is_full()).await;
+    }
+
+    /// Ends the file, waits for it until `deadline` at most, and says how many bytes were lost.
+    pub(super) async fn finish(&self, deadline: Instant) -> u64 {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        {
+            let mut state = self.shared.lock();
+            state.is_closed = true;
+            self.shared.queue(state);
+        }
+        let finished = runtime::timeout(patience, self.shared.until(|state| state.is_finished)).await;
+        let mut state = self.shared.lock();
+        if finished.is_none() {
+            let bytes = (std::mem::take(&mut state.waiting).len() + state.in_hand) as u64;
+            state.loss.add(Loss { bytes, why: Some("the disk did not take it in time".into()) });
+        }
+        state.loss.bytes
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        if !state.is_finished {
+            state.is_closed = true;
+            self.shared.queue(state);
+        }
+    }
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.waiting.len() + self.in_hand >= MOST_WAITING
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before anything that could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn until(&self, condition: impl Fn(&State) -> bool) {
+        loop {
+            let changed = self.changed.notified();
+            if condition(&self.lock()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Sees to it that what is new is written.
+    fn queue(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let was_queued = std::mem::replace(&mut state.is_queued, true);
+        drop(state);
+        if !was_queued {
+            self.write_later();
+        }
+    }
+
+    /// The files take turns on the one thread.
+    fn write_later(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        runtime::on_disk(move || {
+            if shared.write() {
+                shared.write_later();
+            }
+        });
+    }
+
+    /// Writes what waits; once there is nothing and there will be nothing, ends the file. `true`: there is more to do.
+    fn write(&self) -> bool {
+        let (bytes, store, is_closed) = {
+            let mut state = self.lock();
+            let bytes = std::mem::take(&mut state.waiting);
+            state.in_hand = bytes.len();
+            (bytes, state.store.take(), state.is_closed)
+        };
+        let Some(mut store) = store else { return false };
+        let is_finished = bytes.is_empty() && is_closed;
+        let loss = if is_finished { store.finish() } else { store.write(&bytes) };
+        let is_more = {
+            let mut state = self.lock();
+            state.in_hand = 0;
+            state.loss.add(loss);
+            state.is_finished = is_finished;
+            if !is_finished {
+                state.store = Some(store);
+            }
+            let is_more = !is_finished && (!state.waiting.is_empty() || state.is_closed);
+            // What is finished is never queued again.
+            state.is_queued = is_more || is_finished;
+            is_more
+        };
+        self.changed.notify_waiters();
+        is_more
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Keeps what it gets, and lets the test say when a write may go on.
+    struct Slow {
+        go: mpsc::Receiver<()>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Store for Slow {
+        fn write(&mut self, bytes: &[u8]) -> Loss {
+            let _ = self.go.recv();
+            self.written.lock().unwrap().extend_from_slice(bytes);
+            Loss::default()
+        }
+        fn finish(&mut self) -> Loss {
+            Loss { bytes: 1, why: Some("the last".into()) }
+        }
+    }
+
+    fn slow() -> (Spool, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let (say, go) = mpsc::channel();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        (Spool::new(Box::new(Slow { go, written: Arc::clone(&written) })), say, written)
+    }
+
+    #[tokio::test]
+    async fn bytes_arrive_in_order_and_bounded() {
+        let (spool, go, written) = slow();
+        let mut expected = Vec::new();
+        for round in 0..100_u8 {
+            let bytes = vec![round; 10_000];
+            if spool.is_full() {
+                go.send(()).unwrap();
+                spool.room().await;
+            }
+            assert!(!spool.is_full());
+            spool.push(&bytes);
+            expected.extend_from_slice(&bytes);
+        }
+        drop(go);
+        assert_eq!(spool.finish(Instant::now() + Duration::from_secs(60)).await, 1);
+        assert_eq!(spool.first_loss().as_deref(), Some("the last"));
+        assert_eq!(*written.lock().unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_not_waited_for() {
+        let (spool, go, _written) = slow();
+        spool.push(b"abc");
+        assert_eq!(spool.finish(Instant::now()).await, 3);
+        drop(go);
+    }
+}

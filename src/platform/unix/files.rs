@@ -1,0 +1,128 @@
+//! Files that hold output: for this user only, and never somebody else's.
+
+use std::ffi::CString;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Makes a file that nobody else can read, whatever the umask; one that is there already is an error.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path)?;
+    // A umask can take the owner's own rights away.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Opens a file to append to, or makes it. What is there must be a plain file of this user's under no other name: whoever
+/// names the path must not reach through a link, a pipe or a device.
+pub(crate) fn append_private(path: &Path) -> io::Result<File> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return create_private(path),
+        Err(error) => return Err(error),
+    };
+    check_plain(&found)?;
+    let file = OpenOptions::new()
+        .append(true)
+        // Between the look and the opening it may have become a pipe without a reader.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)?;
+    check_plain(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn check_plain(found: &std::fs::Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    let problem = if kind.is_symlink() {
+        "it is a symbolic link"
+    } else if !kind.is_file() {
+        "it is not a plain file"
+    } else if found.nlink() != 1 {
+        "it has another name too (a hard link)"
+    } else if found.uid() != effective_user() {
+        "it belongs to another user"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(problem))
+}
+
+/// Whether a file has been deleted while it was open.
+pub(crate) fn is_deleted(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.nlink() == 0)
+}
+
+/// Makes a directory for this user only, with what leads to it. One that is there already stays as it is.
+pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
+/// Refuses a directory that another user owns or may write to.
+pub(crate) fn check_private_dir(path: &Path) -> io::Result<()> {
+    let found = std::fs::symlink_metadata(path)?;
+    let problem = if !found.is_dir() {
+        "it is not a directory"
+    } else if found.uid() != effective_user() {
+        "it belongs to another user"
+    } else if found.mode() & 0o022 != 0 {
+        "other users may write to it"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(problem))
+}
+
+/// A folder name under the temp folder that no other user has.
+pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{name}-{}", effective_user()))
+}
+
+/// Locks a file for as long as it is open; waits for whoever has it.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    flock(file, libc::LOCK_EX)
+}
+
+/// Locks a file for as long as it is open, or says at once that somebody else has it.
+pub(crate) fn try_lock(file: &File) -> io::Result<()> {
+    flock(file, libc::LOCK_EX | libc::LOCK_NB)
+}
+
+fn flock(file: &File, operation: i32) -> io::Result<()> {
+    // SAFETY: the descriptor is open for the whole call.
+    if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// Bytes that this user may still write on the file system of `path`.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends with a NUL and the buffer has the size of the structure, for the whole call.
+    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has succeeded, so the structure is filled.
+    let found = unsafe { found.assume_init() };
+    // The types differ between systems.
+    #[expect(clippy::useless_conversion, reason = "they are 32 bits wide on macOS")]
+    Ok(u64::from(found.f_bavail).saturating_mul(u64::from(found.f_frsize)))
+}
+
+fn effective_user() -> u32 {
+    // SAFETY: it takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}

@@ -1,0 +1,253 @@
+//! What a child reads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::latch::Latch;
+
+/// What the child reads.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum Stdin {
+    /// Nothing: end of file at once.
+    #[default]
+    Empty,
+    /// These bytes, then end of file. A child that does not read them is not an error.
+    Bytes(Vec<u8>),
+    /// What a [`StdinWriter`] gives, as the child reads it, then end of file.
+    Stream(StdinStream),
+    /// The host's own standard input.
+    Inherit,
+}
+
+impl std::fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+            Self::Inherit => f.write_str("Inherit"),
+        }
+    }
+}
+
+/// The child's end of a [`StdinStream::channel`]. It can be read once: of several executions with a clone of it, the first
+/// to start has it and the others read nothing.
+#[derive(Debug, Clone)]
+pub struct StdinStream(Arc<Mutex<Option<StdinReader>>>);
+
+impl PartialEq for StdinStream {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for StdinStream {}
+
+impl StdinStream {
+    /// A writer and the input for [`ExecutionOptions::stdin`](super::ExecutionOptions::stdin) that gives what is written.
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() -> execution_engine::Result<()> {
+    /// use execution_engine::{Command, ExecutionEngine, ExecutionOptions, StdinStream};
+    ///
+    /// let engine = ExecutionEngine::new(Default::default())?;
+    /// let (mut writer, stdin) = StdinStream::channel();
+    /// let sort = Command::Exec { program: "sort".into(), args: vec![] };
+    /// let options = ExecutionOptions { stdin, ..ExecutionOptions::default() };
+    /// let id = engine.execute_with(sort.into(), options).await?;
+    /// for line in ["b\n", "a\n"] {
+    ///     writer.write(line).await.expect("sort reads to the end");
+    /// }
+    /// drop(writer);
+    /// assert_eq!(engine.wait_for_completion(id).await?.stdout, "a\nb\n");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn channel() -> (StdinWriter, Stdin) {
+        let (chunks, inbox) = unbounded_channel();
+        let (wanted, failure) = (Arc::new(Semaphore::new(0)), Arc::new(Latch::new()));
+        let reader = StdinReader { inbox, wanted: Arc::clone(&wanted), failure: Arc::clone(&failure), asked: false };
+        let writer = StdinWriter { chunks, wanted: StdinDemand(wanted), failure };
+        (writer, Stdin::Stream(Self(Arc::new(Mutex::new(Some(reader))))))
+    }
+
+    /// The reader, for the first who asks.
+    pub(crate) fn take(&self) -> Option<StdinReader> {
+        // Nothing can panic while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Nobody reads any more: the child has closed its input or has ended, or it never ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the command does not read its input any more")]
+pub struct StdinClosed;
+
+/// Writes what a child reads. Dropping it is the end of the file.
+#[derive(Debug)]
+pub struct StdinWriter {
+    /// Bounded by what is asked for.
+    chunks: UnboundedSender<Vec<u8>>,
+    wanted: StdinDemand,
+    failure: Arc<Latch<String>>,
+}
+
+impl StdinWriter {
+    /// Waits until the child has taken what was written before into its pipe, and hands over the next bytes. So no more than
+    /// the bytes of one call are under way, besides what the pipe holds. Cancel-safe: cancelled, it has handed over nothing.
+    ///
+    /// # Errors
+    /// When nobody reads any more. That ends no execution: a command need not read its input.
+    pub async fn write(&mut self, bytes: impl Into<Vec<u8>>) -> Result<(), StdinClosed> {
+        self.wanted.next().await?;
+        self.hand_over(bytes.into());
+        Ok(())
+    }
+
+    /// Ends the execution because there is no more input although there should be: a command must not take the part that
+    /// it got for the whole. It is `cancelled` with the reason `aborted`, and its error has this message. One that does not
+    /// read its input any more is not touched.
+    pub fn fail(self, message: impl Into<String>) {
+        self.failure.set(message.into());
+    }
+
+    /// Waits until nobody reads any more. Cancel-safe.
+    pub async fn closed(&self) {
+        self.chunks.closed().await;
+    }
+
+    /// Hands over bytes that were asked for.
+    pub(crate) fn hand_over(&self, bytes: Vec<u8>) {
+        let _ = self.chunks.send(bytes);
+    }
+
+    /// Tells when more is wanted, for one who calls [`StdinWriter::hand_over`] then.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only JavaScript is asked; Rust waits"))]
+    pub(crate) fn demand(&self) -> StdinDemand {
+        self.wanted.clone()
+    }
+}
+
+/// What the child's side asks for, one chunk at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct StdinDemand(Arc<Semaphore>);
+
+impl StdinDemand {
+    /// Waits until one more chunk is wanted. Cancel-safe.
+    pub(crate) async fn next(&self) -> Result<(), StdinClosed> {
+        self.0.acquire().await.map_err(|_| StdinClosed)?.forget();
+        Ok(())
+    }
+}
+
+/// What comes next on a child's standard input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Chunk {
+    Bytes(Vec<u8>),
+    End,
+    /// It broke off, for this reason.
+    Failed(String),
+}
+
+/// Takes what a [`StdinWriter`] gives. Dropped, it says that nobody reads any more.
+#[derive(Debug)]
+pub(crate) struct StdinReader {
+    inbox: UnboundedReceiver<Vec<u8>>,
+    wanted: Arc<Semaphore>,
+    failure: Arc<Latch<String>>,
+    /// A chunk is asked for and has not come yet.
+    asked: bool,
+}
+
+impl StdinReader {
+    /// Asks for a chunk and waits for it. Cancel-safe: it asks once for each.
+    pub(crate) async fn next(&mut self) -> Chunk {
+        if !self.asked {
+            self.asked = true;
+            self.wanted.add_permits(1);
+        }
+        let chunk = tokio::select! {
+            biased;
+            // Before the end: a writer that has failed is gone too.
+            reason = self.failure.wait() => return Chunk::Failed(reason.clone()),
+            chunk = self.inbox.recv() => chunk,
+        };
+        self.asked = false;
+        chunk.map_or(Chunk::End, Chunk::Bytes)
+    }
+
+    /// Waits until there cannot be more, and says why. Cancel-safe.
+    pub(crate) async fn failed(&self) -> String {
+        self.failure.wait().await.clone()
+    }
+}
+
+impl Drop for StdinReader {
+    fn drop(&mut self) {
+        self.wanted.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair() -> (StdinWriter, StdinReader) {
+        let (writer, stdin) = StdinStream::channel();
+        let Stdin::Stream(stream) = stdin else { panic!("a stream") };
+        let reader = stream.take().unwrap();
+        assert!(stream.take().is_none(), "it can be read once");
+        (writer, reader)
+    }
+
+    /// Polls a future once, and drops it.
+    async fn once<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|context| match future.as_mut().poll(context) {
+            std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
+            std::task::Poll::Pending => std::task::Poll::Ready(None),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_chunk_is_taken_only_when_it_is_asked_for() {
+        let (mut writer, mut reader) = pair();
+        assert_eq!(once(writer.write("early")).await, None);
+        // However often the wait is given up, it asks for one chunk.
+        for _ in 0..3 {
+            assert_eq!(once(reader.next()).await, None);
+        }
+        assert_eq!(once(writer.write("one")).await, Some(Ok(())));
+        assert_eq!(once(writer.write("two")).await, None);
+        assert_eq!(once(reader.next()).await, Some(Chunk::Bytes(b"one".to_vec())));
+        assert_eq!(once(writer.write("two")).await, None, "it has not asked again");
+        assert_eq!(once(reader.next()).await, None);
+        assert_eq!(once(writer.write("two")).await, Some(Ok(())));
+        drop(writer);
+        assert_eq!(once(reader.next()).await, Some(Chunk::Bytes(b"two".to_vec())));
+        assert_eq!(once(reader.next()).await, Some(Chunk::End));
+    }
+
+    #[tokio::test]
+    async fn a_writer_learns_that_nobody_reads() {
+        let (mut writer, reader) = pair();
+        assert_eq!(once(writer.closed()).await, None);
+        drop(reader);
+        assert_eq!(once(writer.closed()).await, Some(()));
+        assert_eq!(once(writer.write("late")).await, Some(Err(StdinClosed)));
+        let (mut writer, never_run) = StdinStream::channel();
+        drop(never_run);
+        assert_eq!(once(writer.write("late")).await, Some(Err(StdinClosed)));
+    }
+
+    #[tokio::test]
+    async fn a_failure_needs_no_asking() {
+        let (writer, mut reader) = pair();
+        writer.fail("the disk is gone");
+        assert_eq!(once(reader.failed()).await.as_deref(), Some("the disk is gone"));
+        assert_eq!(once(reader.next()).await, Some(Chunk::Failed("the disk is gone".to_owned())));
+    }
+}

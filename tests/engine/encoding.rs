@@ -1,0 +1,46 @@
+//! Text or bytes: in Rust output is both, and says as what it was asked for.
+
+use execution_engine::Encoding;
+use execution_engine::types::Stream;
+
+use crate::common::*;
+
+const ODD: &str = r"printf 'a\377b\n\303\050\000\n\342\202'";
+
+#[tokio::test]
+async fn f18_a_line_reads_as_text_and_keeps_its_bytes() {
+    let engine = Listened::new();
+    let result = engine.run(shell(ODD)).await.unwrap();
+    assert_completed(&result);
+    let pieces = engine.recorder.pieces(result.id, Stream::Stdout);
+    let lines: Vec<_> = pieces.iter().map(|piece| (piece.line.raw(), piece.line.as_str())).collect();
+    let expected: [(&[u8], &str); 3] =
+        [(b"a\xffb", "a\u{fffd}b"), (b"\xc3(\0", "\u{fffd}(\0"), (b"\xe2\x82", "\u{fffd}")];
+    assert_eq!(lines, expected);
+    assert!(pieces.iter().all(|piece| piece.line.encoding() == Encoding::Utf8));
+    let owned: Vec<String> = pieces.into_iter().map(|piece| piece.line.into()).collect();
+    assert_eq!(owned, ["a\u{fffd}b", "\u{fffd}(\0", "\u{fffd}"]);
+    engine.finish().await;
+}
+
+/// What is nearer to the command wins, in lines and in results.
+#[tokio::test]
+async fn output_says_as_what_it_was_asked_for() {
+    let (text, bytes) = (Encoding::Utf8, Encoding::Buffer);
+    for (engine_wide, own, expected) in
+        [(text, None, text), (text, Some(bytes), bytes), (bytes, None, bytes), (bytes, Some(text), text)]
+    {
+        let engine = Listened::with(ExecutionConfig { encoding: engine_wide, ..ExecutionConfig::default() });
+        let options = || ExecutionOptions { encoding: own, ..Default::default() };
+        let result = engine.run_with(shell("echo out; echo err >&2"), options()).await.unwrap();
+        assert_eq!((result.stdout.encoding(), result.stderr.encoding()), (expected, expected));
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let pieces = engine.recorder.pieces(result.id, stream);
+            assert!(!pieces.is_empty() && pieces.iter().all(|piece| piece.line.encoding() == expected));
+        }
+        // Also of a command that was never there.
+        let error = engine.run_with(exec::<&str>("/no/such/program", &[]), options()).await.unwrap_err();
+        assert_eq!(error.result().unwrap().stdout.encoding(), expected);
+        engine.finish().await;
+    }
+}

@@ -1,0 +1,50 @@
+//! Control groups of version 2 that a user may write, as a service manager delegates them.
+
+use std::path::{Path, PathBuf};
+
+use crate::common::{Uuid, block_until};
+
+pub(crate) struct Delegated(PathBuf);
+
+impl Delegated {
+    /// A new group for a user. `None`: there is no version 2 here, it is not ours to write, or it has no `cgroup.kill`.
+    pub(crate) fn to(uid: u32) -> Option<Self> {
+        let group = mount()?.join(format!("escher-test-{}", Uuid::new_v4()));
+        std::fs::create_dir(&group).ok()?;
+        let this = Self(group);
+        // Whoever moves a process must be able to write to both groups' common ancestor.
+        for file in ["", "cgroup.procs"] {
+            std::os::unix::fs::chown(this.0.join(file), Some(uid), None).ok()?;
+        }
+        this.0.join("cgroup.kill").exists().then_some(this)
+    }
+
+    /// Starts a program in the group.
+    pub(crate) fn words(&self) -> [String; 4] {
+        let line = format!("echo $$ > '{}' && exec \"$@\"", self.0.join("cgroup.procs").display());
+        ["/bin/sh".into(), "-c".into(), line, "sh".into()]
+    }
+
+    /// The groups in the one that this process is in.
+    pub(crate) fn groups_in_ours() -> Vec<PathBuf> {
+        let ours = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+        let ours = mount().unwrap().join(ours.lines().find_map(|line| line.strip_prefix("0::/")).unwrap());
+        std::fs::read_dir(ours).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What a failed test has left must not outlive it.
+            let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
+        }
+        block_until("the group is empty", || std::fs::remove_dir(&self.0).is_ok());
+    }
+}
+
+fn mount() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+    line.split(' ').nth(4).map(|mount| Path::new(mount).to_owned())
+}
