@@ -162,3 +162,34 @@ async fn a_retry_that_cannot_be_is_refused() {
     assert_eq!(engine.total_count(), 0);
     engine.finish().await;
 }
+
+#[tokio::test]
+async fn all_attempts_are_in_one_log() {
+    let dir = scratch();
+    let logs = dir.path().join("logs");
+    let engine = Listened::with(ExecutionConfig { log_dir: Some(logs.clone()), ..ExecutionConfig::default() });
+    let request = flaky(&dir.path().join("runs"), 2, 1);
+    let id = request.id;
+    let result = soon("the end", engine.run_with(request, retrying(attempts(5)))).await.unwrap();
+    assert_completed(&result);
+    let log = std::fs::read_to_string(logs.join(format!("{id}.log"))).unwrap();
+    assert_eq!(log, "attempt 1\nattempt 2\nattempt 3\n");
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn secrets_are_masked_in_every_attempt_and_in_the_names_of_steps() {
+    let (engine, dir) = (Listened::new(), scratch());
+    let secret = || ExecutionOptions { secrets: vec!["sesame".to_owned().into()], ..retrying(attempts(2)) };
+    let request =
+        shell(format!("echo . >> '{0}'; echo sesame; [ $(wc -l < '{0}') -gt 1 ]", dir.path().join("runs").display()));
+    let id = request.id;
+    let options = PlanOptions { options: secret(), ..PlanOptions::default() };
+    let result = engine.run_plan_with(plan(SERIAL, [request]), options).await.unwrap();
+    assert_eq!((result.results[0].attempt, result.results[0].stdout.as_str()), (2, "***\n"));
+    assert!(!result.steps[0].name.contains("sesame"), "{}", result.steps[0].name);
+    for event in engine.recorder.of(id).into_iter().chain(engine.recorder.of(result.plan_id)) {
+        assert!(!format!("{event:?}").contains("sesame"), "{event:?}");
+    }
+    engine.finish().await;
+}
