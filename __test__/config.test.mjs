@@ -22,6 +22,16 @@ const DEFAULTS = {
   maxOutputSizeBytes: 10 * 1024 * 1024,
   oversizedOutputStrategy: 'truncateWithWarning',
   truncateKeep: 'both',
+  encoding: 'utf8',
+  overflowDir: null,
+  maxOverflowFileBytes: 1024 ** 3,
+  maxOverflowTotalBytes: 4 * 1024 ** 3,
+  minFreeDiskBytes: 512 * 1024 ** 2,
+  logDir: null,
+  logFormat: 'raw',
+  secrets: [],
+  maskEnvSecrets: false,
+  envSecretPatterns: ['*TOKEN*', '*SECRET*', '*PASSWORD*', '*PASSWD*', '*CREDENTIAL*', '*PRIVATE_KEY*', '*API_KEY*', 'AWS_*KEY*'],
   guardian: true,
   inheritEnv: 'all',
   envAllow: [],
@@ -49,7 +59,9 @@ test('every field is taken', (t) => {
   const own = {
     defaultTimeoutMs: 1, maxTimeoutMs: 2, streamOutput: false, maxConcurrentExecutions: 3, concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
-    maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateKeep: 'tail', guardian: false, inheritEnv: 'core',
+    maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
+    maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', secrets: ['a secret'],
+    maskEnvSecrets: true, envSecretPatterns: ['MY_*'], guardian: false, inheritEnv: 'core',
     envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0,
   };
   assert.deepEqual(Object.keys(own).sort(), Object.keys(DEFAULTS).sort());
@@ -79,7 +91,7 @@ test('it can be given to the next engine', (t) => {
 });
 
 const make = (config) => () => new ExecutionEngine(config);
-const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes'];
+const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes'];
 const NOT_ZERO = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'queueTimeoutMs', 'idleTimeoutMs', 'maxLineBytes'];
 const TOO_LARGE = {
   defaultTimeoutMs: 3_600_001, maxTimeoutMs: 31_536_000_001, maxConcurrentExecutions: 100_001, maxQueuedExecutions: 10_000_001,
@@ -93,7 +105,7 @@ for (const field of WHOLE) {
   });
 }
 
-const CHOICES = { concurrencyPolicy: ['Queue', ''], oversizedOutputStrategy: ['truncate', '', 'failExecution', 'streamToFile'], truncateKeep: ['middle', ''], inheritEnv: ['ALL', ''] };
+const CHOICES = { concurrencyPolicy: ['Queue', ''], oversizedOutputStrategy: ['truncate', '', 'fail'], truncateKeep: ['middle', ''], encoding: ['latin1', ''], logFormat: ['json', ''], inheritEnv: ['ALL', ''] };
 for (const [field, more] of Object.entries(CHOICES)) {
   test(field, async (t) => {
     for (const value of [...notText, ...more]) {
@@ -106,13 +118,13 @@ for (const [field, more] of Object.entries(CHOICES)) {
   });
 }
 
-for (const field of ['streamOutput', 'guardian']) {
+for (const field of ['streamOutput', 'guardian', 'maskEnvSecrets']) {
   test(field, async (t) => {
     for (const value of notFlag) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
   });
 }
 
-for (const field of ['envAllow', 'envDeny']) {
+for (const field of ['envAllow', 'envDeny', 'envSecretPatterns']) {
   test(field, async (t) => {
     for (const value of notTexts) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
     for (const value of notText) await t.test(`[${nameOf(value)}]`, () => refusal(make({ [field]: ['A', value] }), CODE, `${field}[1]`, value));

@@ -32,6 +32,7 @@ test('a success has every field of a result', async (t) => {
     stderrBytes: 3,
     stdoutTruncated: false,
     stderrTruncated: false,
+    overflowLostBytes: 0,
     logLostBytes: 0,
     leaked: false,
     metadata,
