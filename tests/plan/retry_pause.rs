@@ -86,7 +86,9 @@ async fn no_attempt_begins_after_the_plan_was_cancelled() {
         let runs = read_notes(&counter).len();
         let result = engine.wait_for_plan(id).await.unwrap();
         assert_eq!(result.status, ExecutionStatus::Cancelled);
-        assert_eq!(statuses(&result), [StepStatus::Cancelled, StepStatus::Skipped]);
+        // An attempt that exits while it is cancelled has failed: the truth wins a tie.
+        let ends = statuses(&result);
+        assert!(matches!(ends[..], [StepStatus::Cancelled | StepStatus::Failed, StepStatus::Skipped]), "{ends:?}");
         // Somebody else's command, from start to end: an attempt that was on its way has had its time.
         soon("another one", engine.run(brief())).await.unwrap();
         assert_eq!(read_notes(&counter).len(), runs, "it was tried again");
