@@ -52,7 +52,7 @@ impl Metrics {
     }
 
     /// Counts an end and what the execution wrote.
-    pub(crate) fn ended(&self, result: &ExecutionResult, lines: u64) {
+    pub(crate) fn ended(&self, result: &ExecutionResult, stdout_bytes: u64, stderr_bytes: u64, lines: u64) {
         let outcome = match result.status {
             ExecutionStatus::Completed => &self.completed,
             ExecutionStatus::Cancelled => &self.cancelled,
@@ -60,8 +60,8 @@ impl Metrics {
             ExecutionStatus::Failed | ExecutionStatus::Pending | ExecutionStatus::Running => &self.failed,
         };
         outcome.fetch_add(1, Relaxed);
-        self.stdout_bytes.fetch_add(result.stdout_bytes, Relaxed);
-        self.stderr_bytes.fetch_add(result.stderr_bytes, Relaxed);
+        self.stdout_bytes.fetch_add(stdout_bytes, Relaxed);
+        self.stderr_bytes.fetch_add(stderr_bytes, Relaxed);
         self.lines.fetch_add(lines, Relaxed);
         self.log_lost_bytes.fetch_add(result.log_lost_bytes, Relaxed);
         if result.stdout_truncated || result.stderr_truncated {

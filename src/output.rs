@@ -66,6 +66,8 @@ pub(crate) struct Captured {
     pub(crate) stdout: Kept,
     pub(crate) stderr: Kept,
     pub(crate) lines: u64,
+    /// What is still under way to the listener counts for the next attempt too.
+    pub(crate) flow: Option<Arc<Flow>>,
     pub(crate) log_path: Option<PathBuf>,
     pub(crate) log_lost_bytes: u64,
     pub(crate) stdout_file: Option<Arc<SpillFile>>,
@@ -97,6 +99,12 @@ impl Output {
             overflow,
             is_loss_told: false,
         }
+    }
+
+    /// Goes on with the bound of an attempt before.
+    pub(crate) fn with_flow(mut self, flow: Option<Arc<Flow>>) -> Self {
+        self.outlets.lines.flow = flow;
+        self
     }
 
     /// What comes from now on is logged.
@@ -223,6 +231,7 @@ impl Output {
             stdout: stdout.clean.limit.freeze(),
             stderr: stderr.clean.limit.freeze(),
             lines: outlets.lines.lines,
+            flow: outlets.lines.flow.clone(),
             log_path: outlets.log.map(Log::into_path),
             log_lost_bytes,
             stdout_file: file(stdout.clean.spill),

@@ -21,6 +21,8 @@ pub(crate) struct LogPaths {
     in_dir: Option<PathBuf>,
     /// Where the request wants one: appended to.
     asked: Option<PathBuf>,
+    /// An attempt before has made it.
+    is_made: bool,
 }
 
 impl LogPaths {
@@ -29,7 +31,13 @@ impl LogPaths {
             // From the id alone: nothing that a request says names a file in there.
             in_dir: config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id))),
             asked: request.output_log_path.clone(),
+            is_made: false,
         }
+    }
+
+    /// The same for another attempt, which goes on in it.
+    pub(crate) fn again(&self) -> Self {
+        Self { is_made: true, ..self.clone() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -62,7 +70,7 @@ impl Log {
         if let Some(path) = &paths.in_dir {
             let open = |path: &Path| {
                 path.parent().map_or(Ok(()), platform::create_private_dir)?;
-                platform::create_private(path)
+                if paths.is_made { platform::append_private(path) } else { platform::create_private(path) }
             };
             spools.push(spool(open(path), path, "`log_dir` needs a directory that the host may write to")?);
         }
