@@ -1,24 +1,24 @@
 'use strict';
 
-const { fileURLToPath } = require('node:url');
-
+const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
 const channels = require('./channels.js');
 const { snapshot } = require('./environment.js');
-const { ExecutionError, fromNative, guard } = require('./errors.js');
+const { fresh, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { Input, isSource } = require('./input.js');
 const { Listeners } = require('./listeners.js');
+const { settled } = require('./live.js');
 const native = require('./native.js');
-const { numberOf, plain, refusal, show, SUBJECTS } = require('./plain.js');
+const { numberOf, plain } = require('./plain.js');
 const { LivePlan, mark, PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
-const { withinMs, NEVER_MS } = require('./shutdown.js');
+const { KeepAlive, withinMs } = require('./shutdown.js');
 const { onAbort, signalOf } = require('./signals.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {InstanceType<typeof import('./stream.js').EventQueue>} Queue */
+/** @typedef {import('./live.js').Live} Live */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
@@ -29,21 +29,6 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
 /** @typedef {InstanceType<typeof LivePlan>} Plan */
-
-/**
- * An execution that has not ended, as this thread knows it.
- *
- * @typedef {object} Live
- * @property {string} id
- * @property {number} handle
- * @property {((outcome: ResultOutcome | undefined) => void)[]} waiters Without an outcome it was skipped.
- * @property {Queue | undefined} queue That of its plan, for a step.
- * @property {InstanceType<typeof import('./input.js').Input> | undefined} input
- * @property {(() => void) | undefined} forgetSignal
- * @property {import('../index.js').ExecutionTrace | undefined} trace
- * @property {string} [planId]
- * @property {number} [step]
- */
 
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
@@ -63,7 +48,7 @@ class ExecutionEngine extends Listeners {
   /** @type {Map<string, Plan>} */ #planById = new Map();
   #lastHandle = 0;
   #keepsAlive = true;
-  /** @type {NodeJS.Timeout | undefined} */ #keepAlive;
+  #keepAlive = new KeepAlive();
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
@@ -111,18 +96,7 @@ class ExecutionEngine extends Listeners {
       const message = 'the global engine exists already: use ExecutionEngine.global(), or make an engine of your own';
       throw fresh(ExecutionEngine.initGlobal, 'ALREADY_INITIALIZED', message);
     }
-    const serial = { maxConcurrentExecutions: 1, concurrencyPolicy: /** @type {const} */ ('queue') };
-    ExecutionEngine.#global = guard(ExecutionEngine.initGlobal, () => {
-      const given = plain('config', config);
-      for (const [field, only] of Object.entries(serial)) {
-        const asked = given?.[field] ?? only;
-        if (asked !== only) {
-          const problem = `it is ${show(asked)}, but the global engine runs one command at a time and queues the others: leave it out, or make an engine of your own`;
-          throw refusal(SUBJECTS.config, field, problem);
-        }
-      }
-      return new ExecutionEngine(typeof (given ?? {}) === 'object' ? { ...given, ...serial } : given);
-    });
+    ExecutionEngine.#global = guard(ExecutionEngine.initGlobal, () => new ExecutionEngine(serial(config)));
     return ExecutionEngine.#global;
   }
 
@@ -339,15 +313,8 @@ class ExecutionEngine extends Listeners {
     return this;
   }
 
-  /** A timer that never fires, held while there is work: it keeps Node and this engine alive. */
   #updateKeepAlive() {
-    const wanted = this.#keepsAlive && this.#hasWork();
-    if (wanted && !this.#keepAlive) {
-      this.#keepAlive = setInterval(() => this.#keepsAlive, NEVER_MS);
-    } else if (!wanted && this.#keepAlive) {
-      clearInterval(this.#keepAlive);
-      this.#keepAlive = undefined;
-    }
+    this.#keepAlive.update(this.#keepsAlive && this.#hasWork(), this);
   }
 
   /** @param {string} id */
@@ -401,7 +368,7 @@ class ExecutionEngine extends Listeners {
       return { id, metadata: what?.metadata, signal, aborted, source };
     });
     /** @type {Live} */
-    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined, trace: undefined };
+    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined };
     if (source) live.input = this.#inputOf(handle, source);
     if (pull) {
       live.queue = new EventQueue({
@@ -536,62 +503,6 @@ class ExecutionEngine extends Listeners {
       for (const waiter of live.waiters) waiter(ended);
     }
   }
-}
-
-/**
- * @template T
- * @param {{ waiters: ((outcome: T) => void)[] }} live
- * @returns {Promise<T>}
- */
-function settled(live) {
-  return new Promise((resolve) => live.waiters.push(resolve));
-}
-
-/**
- * An error whose stack starts at the caller of `method`.
- *
- * @param {Function} method
- * @param {import('../index.js').ErrorCode} code
- * @param {string} message
- */
-function fresh(method, code, message) {
-  const error = new ExecutionError(code, message);
-  Error.captureStackTrace(error, method);
-  return error;
-}
-
-/**
- * An id as it came, unless reading it could run code of the caller's; the addon checks the rest.
- *
- * @param {unknown} id
- */
-function asId(id) {
-  if ((typeof id !== 'object' && typeof id !== 'function') || id === null) return id;
-  throw refusal(SUBJECTS.request, 'id', `it is ${show(id)}: give the string that execute() gave`);
-}
-
-/**
- * A filter's moment is the one Date that anybody gives us: it crosses as its milliseconds.
- *
- * @param {ExecutionFilter | null | undefined} filter
- */
-function plainFilter(filter) {
-  if (typeof filter !== 'object' || filter === null) return plain('filter', filter);
-  const given = plain('filter', filter, 'since');
-  try {
-    const { since } = filter;
-    if (since !== undefined && since !== null) given.since = since instanceof Date ? since.getTime() : plain('filter', { since }).since;
-  } catch (error) {
-    throw error instanceof ExecutionError ? error : threw(SUBJECTS.filter, 'filter.since', error);
-  }
-  return given;
-}
-
-/** @param {unknown} path */
-function pathOf(path) {
-  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
-  if (typeof path === 'string' && path !== '') return path;
-  throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
 }
 
 module.exports = { ExecutionEngine };

@@ -15,4 +15,22 @@ async function withinMs(work, ms) {
   clearTimeout(timer);
 }
 
-module.exports = { withinMs, NEVER_MS };
+/** A timer that never fires: it keeps Node and the engine alive. */
+class KeepAlive {
+  /** @type {NodeJS.Timeout | undefined} */ #timer;
+
+  /**
+   * @param {boolean} isWanted
+   * @param {object} engine
+   */
+  update(isWanted, engine) {
+    if (isWanted && !this.#timer) {
+      this.#timer = setInterval(() => engine, NEVER_MS);
+    } else if (!isWanted && this.#timer) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+}
+
+module.exports = { KeepAlive, withinMs };
