@@ -242,6 +242,8 @@ export interface ExecutionConfig {
   logDir?: string | null;
   /** What is in logs: the raw bytes as they came, or a JSON object for each line. Default: `raw`. */
   logFormat?: 'raw' | 'jsonl' | null;
+  /** Whether logs in `logDir` stay when their record leaves. A file at `outputLogPath` always does. Default: true. */
+  keepLogs?: boolean | null;
   /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
   secrets?: readonly string[] | null;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */
@@ -704,6 +706,8 @@ export interface ExecutionStats {
   truncated: number;
   /** Bytes that logs should have got and did not. */
   logLostBytes: number;
+  /** The same of overflow files. */
+  overflowLostBytes: number;
   /** Milliseconds from having a slot to being spawned. */
   spawnLatencyMs: Percentiles;
   /** Milliseconds from acceptance to spawn. */

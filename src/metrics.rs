@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     backoffs: AtomicU64,
     truncated: AtomicU64,
     log_lost_bytes: AtomicU64,
+    overflow_lost_bytes: AtomicU64,
     looks: AtomicU64,
     spawn_latency: Times,
     queue_time: Times,
@@ -64,6 +65,7 @@ impl Metrics {
         self.stderr_bytes.fetch_add(stderr_bytes, Relaxed);
         self.lines.fetch_add(lines, Relaxed);
         self.log_lost_bytes.fetch_add(result.log_lost_bytes, Relaxed);
+        self.overflow_lost_bytes.fetch_add(result.overflow_lost_bytes, Relaxed);
         if result.stdout_truncated || result.stderr_truncated {
             self.truncated.fetch_add(1, Relaxed);
         }
@@ -86,6 +88,7 @@ impl Metrics {
             backoffs: self.backoffs.load(Relaxed),
             truncated: self.truncated.load(Relaxed),
             log_lost_bytes: self.log_lost_bytes.load(Relaxed),
+            overflow_lost_bytes: self.overflow_lost_bytes.load(Relaxed),
             spawn_latency_ms: self.spawn_latency.percentiles(),
             queue_time_ms: self.queue_time.percentiles(),
             duration_ms: self.duration.percentiles(),

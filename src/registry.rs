@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
 use crate::latch::Latch;
-use crate::output::SpillFile;
+use crate::output::Keepsake;
 use crate::platform::Leader;
 use crate::state::Stop;
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
@@ -43,7 +43,7 @@ pub(crate) struct Record {
     /// Its log, if it has one or is to have one.
     log_path: Option<Box<Path>>,
     /// Go with the record.
-    files: OnceLock<Vec<Arc<SpillFile>>>,
+    files: OnceLock<Vec<Keepsake>>,
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
@@ -105,7 +105,7 @@ impl Record {
     }
 
     /// Keeps files of output for as long as there is this record.
-    pub(crate) fn keep(&self, files: Vec<Arc<SpillFile>>) {
+    pub(crate) fn keep(&self, files: Vec<Keepsake>) {
         if !files.is_empty() {
             let _ = self.files.set(files);
         }

@@ -10,7 +10,7 @@ use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::latch::Latch;
-use crate::output::{Log, LogPaths, Output, SpillFile};
+use crate::output::{Keepsake, Log, LogPaths, Output};
 use crate::platform::{self, Leader};
 use crate::process::{self, Process};
 use crate::redact::Secrets;
@@ -81,7 +81,7 @@ pub(crate) struct Finished {
     /// The bound on what is still under way to the listener.
     pub(crate) flow: Option<Arc<Flow>>,
     /// They go when nobody keeps them.
-    pub(crate) files: Vec<Arc<SpillFile>>,
+    pub(crate) files: Vec<Keepsake>,
 }
 
 /// What became of an attempt to run a job.

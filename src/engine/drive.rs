@@ -10,7 +10,7 @@ use super::attempts::Attempts;
 use super::keeper::Keeper;
 use crate::contain::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent, Retried};
-use crate::output::{Channels, Output, SpillFile};
+use crate::output::{Channels, Keepsake, Output};
 use crate::platform::Leader;
 use crate::registry::Record;
 use crate::runtime;
@@ -76,7 +76,7 @@ struct Ended {
     result: ExecutionResult,
     sequence: u64,
     written: Written,
-    files: Vec<Arc<SpillFile>>,
+    files: Vec<Keepsake>,
 }
 
 impl Ended {
@@ -177,7 +177,7 @@ fn given_up(
     why: Stop,
     sequence: &AtomicU64,
     written: Written,
-    files: Vec<Arc<SpillFile>>,
+    files: Vec<Keepsake>,
 ) -> Ended {
     let result = supervise::given_up(Arc::unwrap_or_clone(last), why);
     Ended { result, sequence: sequence.fetch_add(1, Relaxed), written, files }

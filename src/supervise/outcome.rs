@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::output::{Captured, Output, SpillFile};
+use crate::output::{Captured, Keepsake, Output, SpillFile};
 use crate::platform::{Exit, signal_name};
 use crate::state::{Over, Pending, Stop};
 use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
@@ -68,7 +68,9 @@ impl Outcome {
                 *text = secrets.mask(text).into_owned();
             }
         }
-        let files: Vec<_> = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten().cloned().collect();
+        let overflow = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten();
+        let overflow = overflow.map(|file| Arc::clone(file) as Keepsake);
+        let files = overflow.chain(captured.log_file.clone()).collect();
         let path = |file: &Option<Arc<SpillFile>>| file.as_ref()?.path().map(Path::to_owned);
         let result = ExecutionResult {
             exit_code: exit.code,
