@@ -18,6 +18,20 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** An engine and the outbox of its events. */
 export declare class NativeEngine {
+  /** Accepts a plan. */
+  submitPlan(plan: unknown, options: unknown, call: PlanCall): AcceptedPlan
+  /** Asks a plan to end; `aborted` says that an abort signal did. */
+  stopPlan(id: unknown, aborted: boolean): void
+  /** Says that the abort signal of a step has fired. */
+  static abortStep(signals: ExternalObject<StepSignals>, index: number): void
+  /** The result of a plan that is over; `null` while it runs. */
+  planResult(id: unknown): ExternalObject<PlanExecutionResult> | null
+  /** The plan result at a position of the batch that was taken last. */
+  planOutcome(position: number): ExternalObject<PlanExecutionResult> | null
+  /** A plan's result as JSON text, apart from the results of its steps. */
+  static planText(result: ExternalObject<PlanExecutionResult>): string
+  /** The results of the steps that began, in the order of their indexes. */
+  static planSteps(result: ExternalObject<PlanExecutionResult>): Array<ExternalObject<ExecutionResult>>
   /** `wake` is called, without arguments, when there is something to take. */
   constructor(config: unknown, wake: () => void)
   /**
@@ -35,7 +49,7 @@ export declare class NativeEngine {
   close(): void
   /** Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. */
   stopAll(shutdown: boolean): number
-  /** Which events have listeners: 1 stdout, 2 stderr, 4 queued and started. */
+  /** Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end. */
   listen(interest: number): void
   /** The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. */
   take(): object | null
@@ -69,9 +83,33 @@ export declare class NativeEngine {
   static parseRequest(wire: unknown): string
 }
 
+/** An accepted plan. */
+export interface AcceptedPlan {
+  id: string
+  /** The ids of its steps, by index. */
+  steps: Array<string>
+  signals: ExternalObject<StepSignals>
+}
+
 /** What came of reading a log: its text, or an error as the facade understands it. */
 export interface LogRead {
   text?: string
   code?: string
   message?: string
+}
+
+/** What comes with a plan. */
+export interface PlanCall {
+  /** The variables of the host. */
+  env: string
+  /** The plan's events come under it, and those of its steps under the handles that follow, in the order of the steps. */
+  handle: number
+  /** Whether lines come only as they are released. */
+  pull: boolean
+  /** The plan's abort signal has fired. */
+  aborted: boolean
+  /** The steps that have an abort signal. */
+  signals: Array<number>
+  /** Those of them whose signal has fired. */
+  fired: Array<number>
 }

@@ -95,6 +95,17 @@ export type InheritEnv = 'all' | 'core' | 'none';
 
 /** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
 export type Encoding = 'utf8' | 'buffer';
+/** When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good. */
+export interface RetryOptions {
+  /** Runs in all, the first one included: 1 to 1 000. */
+  attempts: number;
+  /** The longest pause after the first failure, in ms; it doubles each time, and a random half of it is taken off. Default: 1 000. */
+  backoffMs?: number | null;
+  /** The longest pause, in ms. Default: 30 000. */
+  maxBackoffMs?: number | null;
+  /** What is retried: kinds of failure, or single exit codes. Default: all four kinds. */
+  on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null;
+}
 
 /** How this host runs a request: policy, never taken off a wire. */
 export interface ExecutionOptions {
@@ -128,8 +139,58 @@ export interface ExecutionOptions {
   leftovers?: 'leave' | 'kill' | null;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null;
+  /** Runs the command again when it fails. Default: it runs once. */
+  retry?: RetryOptions | null;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
   encoding?: Encoding | null;
+}
+
+/** In which order the commands of a plan run. */
+export type ExecutionStrategy = SerialStrategy | ParallelStrategy | DependencyGraphStrategy;
+
+/** One after the other. */
+export interface SerialStrategy {
+  type: 'serial';
+  /** Whether a step that does not complete is the last one. Default: true. */
+  stopOnError?: boolean | null;
+}
+
+/** All at once. */
+export interface ParallelStrategy {
+  type: 'parallel';
+  /** At most so many of this plan at once. Default: as many as the engine has slots. */
+  maxConcurrency?: number | null;
+}
+
+/** Each as soon as those that it depends on have completed. */
+export interface DependencyGraphStrategy {
+  type: 'dependency_graph';
+  /** For the index of a command the indexes of those that must complete before it. */
+  dependencies: Readonly<Record<number, readonly number[]>>;
+}
+
+/** A small set of commands and the order between them. A step is a command by its index. */
+export interface ExecutionPlan {
+  /** A UUID. Default: a fresh one. */
+  id?: string | null;
+  /** What it is for, in the words of people. */
+  description: string;
+  /** In which order the commands run. */
+  strategy: ExecutionStrategy;
+  /** 1 to 100 000 commands. */
+  commands: readonly ExecutionRequest[];
+  /** Carried to the result. */
+  metadata?: ExecutionMetadata | null;
+}
+
+/** How this host runs a plan: options for all its steps, and what is the plan's own. Its `signal` ends the whole plan. */
+export interface PlanOptions extends ExecutionOptions {
+  /** A step that does not complete keeps no other from running. Default: false. */
+  continueOnError?: boolean | null;
+  /** Ends the plan after so many milliseconds (status `timeout`). Default: never. */
+  deadlineMs?: number | null;
+  /** Options of single steps, by index, on top of those for all. */
+  steps?: Readonly<Record<number, ExecutionOptions>> | null;
 }
 
 /** The configuration of an engine. */
@@ -181,6 +242,8 @@ export interface ExecutionConfig {
   logDir?: string | null;
   /** What is in logs: the raw bytes as they came, or a JSON object for each line. Default: `raw`. */
   logFormat?: 'raw' | 'jsonl' | null;
+  /** Whether logs in `logDir` stay when their record leaves. A file at `outputLogPath` always does. Default: true. */
+  keepLogs?: boolean | null;
   /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
   secrets?: readonly string[] | null;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */
@@ -300,15 +363,17 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   stderr: Output;
   /** Milliseconds from spawn to the end, on a monotonic clock. */
   durationMs: number;
-  /** Milliseconds from acceptance to spawn. */
+  /** Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn. */
   queuedMs: number;
   /** When it was spawned, or accepted if it never was. */
   startedAt: Date;
   completedAt: Date;
   /** `null` when it never ran. */
   pid: number | null;
-  /** Which attempt this was, from 1. */
+  /** Which attempt this was, from 1. All that is told here is of this attempt. */
   attempt: number;
+  /** The attempts before it, oldest first. Absent when there were none. */
+  retries?: FailedAttempt[];
   /** Set when the engine could not do its part. */
   error?: ErrorInfo;
   /** Why it ended; absent only when a defect of the engine ended it. */
@@ -344,11 +409,93 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   metadata: ExecutionMetadata;
 }
 
+/** An attempt that failed and was followed by another one. */
+export interface FailedAttempt {
+  /** Which one it was, from 1. */
+  attempt: number;
+  status: 'failed' | 'timeout';
+  exitCode: number | null;
+  signal: string | null;
+  reason: Reason;
+  /** Set when it could not be started. */
+  error?: ErrorInfo;
+  startedAt: Date;
+  /** Milliseconds that it waited for a slot. */
+  queuedMs: number;
+  /** Milliseconds from spawn to the end. */
+  durationMs: number;
+  /** Milliseconds of the pause after it. */
+  delayMs: number;
+}
+
+/** Why a step never began. */
+export type SkipReason = 'dependency' | 'stop_on_error' | 'cancelled' | 'aborted' | 'deadline' | 'shutdown' | 'duplicate_id';
+
+/** A step that never began. */
+export interface SkippedStep {
+  index: number;
+  reason: SkipReason;
+  /** The step that did not complete, for `dependency` and `stop_on_error`; else `null`. */
+  because: number | null;
+}
+
+/** One step of a plan that is over. */
+export interface PlanStep {
+  index: number;
+  /** The id of its execution, which has a record unless the step was skipped. */
+  id: string;
+  /** The label of its request, else the command as a person would type it, at most 200 characters. */
+  name: string;
+  status: ExecutionResult['status'] | 'skipped';
+  /** The steps that it waited for. */
+  dependsOn: number[];
+}
+
+/** How many steps of a plan ended in which way. */
+export interface PlanStats {
+  total: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+  timeout: number;
+  skipped: number;
+  /** Attempts beyond the first of each step. */
+  retries: number;
+}
+
+/** What came of a plan. */
+export interface PlanExecutionResult<Output = string> {
+  planId: string;
+  /** `completed` when every step completed; `cancelled` or `timeout` when the plan was ended; else `failed`. */
+  status: ExecutionResult['status'];
+  /** Whether the status is `completed`. */
+  success: boolean;
+  /** As in the plan. */
+  description: string;
+  /** The results of the steps that began, in the order of their indexes. Made when first read. */
+  readonly results: ExecutionResult<Output>[];
+  /** All steps, by index. */
+  steps: PlanStep[];
+  /** The steps that never began, in the order of their indexes. */
+  skipped: SkippedStep[];
+  stats: PlanStats;
+  /** Milliseconds from acceptance to the end, on a monotonic clock. */
+  totalDurationMs: number;
+  startedAt: Date;
+  completedAt: Date;
+  /** As in the plan. */
+  metadata: ExecutionMetadata;
+}
+
 interface EventBase {
   executionId: string;
   timestamp: Date;
   /** Counts the events of this execution from 0; a listener to some sees gaps only where others are. */
   sequence: number;
+  /** The plan that the execution is a step of. */
+  planId?: string;
+  /** Its index in that plan. */
+  step?: number;
 }
 
 /** Accepted, and waiting for a slot. */
@@ -371,6 +518,39 @@ export interface DegradedEvent extends EventBase {
   type: 'degraded';
   /** What is missing, and why. */
   message: string;
+}
+
+/** An attempt failed, and another one follows after a pause. */
+export interface RetryEvent<Output = string> extends EventBase {
+  type: 'retry';
+  /** The attempt that failed, from 1. */
+  attempt: number;
+  /** The most attempts there will be. */
+  attempts: number;
+  /** Milliseconds until the next one may begin. */
+  delayMs: number;
+  /** What happened in this attempt. Made when first read. */
+  readonly result: ExecutionResult<Output>;
+}
+
+/** A plan is farther than before: told when a step begins and when one is over. */
+export interface ProgressEvent<Output = string> extends EventBase {
+  type: 'progress';
+  /** The plan, as `executionId`: these events have a sequence of their own. */
+  planId: string;
+  /** Steps that are over, the skipped ones included: at the end it is `total`. */
+  completed: number;
+  /** Those of them that began and did not complete. */
+  failed: number;
+  /** Those of them that never began. */
+  skipped: number;
+  total: number;
+  /** The command of the step that began last among those that run. */
+  currentCommand: string | null;
+  /** How the plan ended, in its last event. */
+  status: 'running' | ExecutionResult['status'];
+  /** What came of it, in its last event. Made when first read. */
+  readonly result?: PlanExecutionResult<Output>;
 }
 
 /** A line without its end, or a piece of one: a line is its pieces up to the first without `partial` or `continued`. */
@@ -406,6 +586,8 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
   | DegradedEvent
+  | RetryEvent<Output>
+  | ProgressEvent<Output>
   | OutputEvent<'stdout', Output>
   | OutputEvent<'stderr', Output>
   | EndEvent<'completed', Output>
@@ -418,6 +600,8 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   started: [StartedEvent];
   degraded: [DegradedEvent];
+  retry: [RetryEvent<Output>];
+  progress: [ProgressEvent<Output>];
   stdout: [OutputEvent<'stdout', Output>];
   stderr: [OutputEvent<'stderr', Output>];
   completed: [EndEvent<'completed', Output>];
@@ -435,6 +619,15 @@ export interface ExecutionStream<Output extends string | Buffer = string> extend
   /** As from `waitForCompletion`. Lines that nobody reads hold the child up, so read them to the end or `break`. */
   readonly result: Promise<ExecutionResult<Output>>;
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
+}
+
+/** The events of a plan and of its steps at the consumer's pace: a slow consumer slows the children, `break` ends the plan. */
+export interface PlanStream extends AsyncIterable<ExecutionEvent> {
+  /** The id of the plan, once it was accepted. */
+  readonly id: Promise<string>;
+  /** As from `waitForPlan`. */
+  readonly result: Promise<PlanExecutionResult>;
+  [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
 }
 
 /** Which executions a listing has. */
@@ -516,6 +709,8 @@ export interface ExecutionStats {
   truncated: number;
   /** Bytes that logs should have got and did not. */
   logLostBytes: number;
+  /** The same of overflow files. */
+  overflowLostBytes: number;
   /** Milliseconds from having a slot to being spawned. */
   spawnLatencyMs: Percentiles;
   /** Milliseconds from acceptance to spawn. */
@@ -602,7 +797,33 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   cancel(id: string): Promise<void>;
-  /** Ends everything that has not ended. Resolves with the number of those executions when their trees are gone. */
+  /**
+   * Accepts a plan, after checking the whole of it, and runs it in the background.
+   *
+   * @returns its id.
+   * @throws {@link ExecutionError} `INVALID_PLAN` with the field, such as `commands[3].command.program`; `INVALID_REQUEST` for
+   * an option; `DUPLICATE_ID`, `ENGINE_SHUT_DOWN`.
+   */
+  executePlan(plan: ExecutionPlan, options?: PlanOptions | null): Promise<string>;
+  /**
+   * Waits for the end of a plan; any number of callers may, before or after it. However the plan ended, this resolves.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`.
+   */
+  waitForPlan(id: string): Promise<PlanExecutionResult>;
+  /** `executePlan` and `waitForPlan`. */
+  runPlan(plan: ExecutionPlan, options?: PlanOptions | null): Promise<PlanExecutionResult>;
+  /** Runs a plan and gives the events of the plan and of its steps at the consumer's pace. */
+  streamPlan(plan: ExecutionPlan, options?: PlanOptions | null): PlanStream;
+  /**
+   * Ends a plan: what runs is ended with its tree, the rest is skipped. Resolves when all of it is over; a plan that is over
+   * stays as it is.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`.
+   */
+  cancelPlan(id: string): Promise<void>;
+
+  /** Ends everything that has not ended, plans too. Resolves with the number of those executions when their trees are gone. */
   cancelAll(): Promise<number>;
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
@@ -643,6 +864,14 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
   unref(): this;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/**
+ * A plan as a trace: JSON text for `chrome://tracing` or Perfetto, one row for each step, with its waiting, its attempts and the
+ * pauses between them.
+ */
+export function toTrace(result: PlanExecutionResult<string | Buffer>): string;
+/** A plan as a picture: SVG text with one bar for each step, and the critical path marked. */
+export function toSvg(result: PlanExecutionResult<string | Buffer>): string;
 
 /** Every error of this package. `code` is stable; the message is for people. */
 export class ExecutionError extends Error {

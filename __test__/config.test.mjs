@@ -30,6 +30,7 @@ const DEFAULTS = {
   minFreeDiskBytes: 512 * 1024 ** 2,
   logDir: null,
   logFormat: 'raw',
+  keepLogs: true,
   secrets: [],
   maskEnvSecrets: false,
   envSecretPatterns: ['*TOKEN*', '*SECRET*', '*PASSWORD*', '*PASSWD*', '*CREDENTIAL*', '*PRIVATE_KEY*', '*API_KEY*', 'AWS_*KEY*'],
@@ -63,7 +64,7 @@ test('every field is taken', (t) => {
     defaultTimeoutMs: 1, maxTimeoutMs: 2, streamOutput: false, maxConcurrentExecutions: 3, concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
     maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateLargeOutput: true, truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
-    maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', secrets: ['a secret'],
+    maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', keepLogs: false, secrets: ['a secret'],
     maskEnvSecrets: true, envSecretPatterns: ['MY_*'], guardian: false, inheritEnv: 'core',
     envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0,
     enableAutoCleanup: false, cleanupIntervalSecs: 1,
@@ -122,7 +123,7 @@ for (const [field, more] of Object.entries(CHOICES)) {
   });
 }
 
-for (const field of ['streamOutput', 'guardian', 'maskEnvSecrets', 'truncateLargeOutput', 'enableAutoCleanup']) {
+for (const field of ['streamOutput', 'guardian', 'maskEnvSecrets', 'keepLogs', 'truncateLargeOutput', 'enableAutoCleanup']) {
   test(field, async (t) => {
     for (const value of notFlag) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
   });

@@ -27,6 +27,7 @@ const COMMANDS = new Map([
   ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
   ['npm run test:stress', 'people: it takes an hour'],
+  ['node examples/plan.mjs', '__test__/plan-example.test.mjs'],
 ]);
 /** Those that this file runs, as Node.js arguments. */
 const RUN_HERE = ['examples/node-caller.ts', 'scripts/test.mjs --list'];
@@ -117,13 +118,32 @@ describe('nothing is left out', () => {
     });
   }
 
-  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'Percentiles', 'ConcurrencyMetrics', 'ExecutionTrace', 'ExecutionError'];
+  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'Percentiles', 'ConcurrencyMetrics', 'ExecutionTrace', 'ExecutionError', 'FailedAttempt'];
   for (const name of described) {
     test(`fields of ${name}, and none that are not there`, () => {
       const rows = table(page('docs/types.md'), `## ${name}`);
       assert.deepEqual(rows.flatMap((row) => row.Field.split(', ').map(bare)).sort(), members(name).sort());
     });
   }
+
+  for (const name of ['ExecutionPlan', 'PlanExecutionResult', 'PlanOptions']) {
+    test(`fields of ${name}, and none that are not there`, () => {
+      const rows = table(page('docs/plans.md'), `## ${name}`);
+      assert.deepEqual(rows.map((row) => bare(row.Field)).sort(), members(name).sort());
+    });
+  }
+
+  test('fields of a retry, and none that are not there', () => {
+    const rows = table(page('docs/plans.md'), '## Retry');
+    assert.deepEqual(rows.map((row) => bare(row.Field)).sort(), members('RetryOptions').sort());
+  });
+
+  test('what else belongs to plans', () => {
+    for (const name of ['SerialStrategy', 'ParallelStrategy', 'DependencyGraphStrategy', 'PlanStep', 'SkippedStep', 'PlanStats', 'ProgressEvent', 'RetryEvent', 'PlanStream']) {
+      for (const field of members(name)) has('docs/plans.md', field, new RegExp(`\\b${field}\\b`));
+    }
+    for (const reason of union('SkipReason')) says('docs/plans.md', reason);
+  });
 
   test('rooms', () => {
     const rooms = readdirSync(path.join(root, 'src')).map((name) => name.replace(/\.rs$/, ''));
@@ -132,7 +152,7 @@ describe('nothing is left out', () => {
   });
 
   test('fields of commands and of events', () => {
-    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'DegradedEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream']) {
+    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'DegradedEvent', 'RetryEvent', 'ProgressEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream', 'PlanStream']) {
       for (const field of members(name)) says('docs/types.md', field);
     }
   });

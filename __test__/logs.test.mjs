@@ -131,6 +131,22 @@ test('a log of the same id is never overwritten', async (t) => {
   assert.equal(readFileSync(log, 'utf8'), 'first\n');
 });
 
+test('keepLogs: false lets a log go with its record, and nothing else', async (t) => {
+  const [dir, logDir] = [folder(t), folder(t)];
+  const engine = newEngine(t, { logDir, keepLogs: false });
+  const outputLogPath = path.join(dir, 'mine.log');
+  const { id } = await engine.run({ ...shell('echo x'), outputLogPath });
+  const log = path.join(logDir, `${id}.log`);
+  // Another's log of this name was there first.
+  const taken = '22222222-2222-4222-8222-222222222222';
+  file(logDir, `${taken}.log`, 'not ours');
+  await failure(() => engine.run({ ...nothing, id: taken }), 'LOG_FAILED');
+  assert.ok(existsSync(log));
+  for (const each of [id, taken]) engine.removeExecution(each);
+  await until(() => !existsSync(log), 'the log is gone');
+  assert.deepEqual([readFileSync(outputLogPath, 'utf8'), readFileSync(path.join(logDir, `${taken}.log`), 'utf8')], ['x\n', 'not ours']);
+});
+
 test('logDir where no directory can be: LOG_FAILED', async (t) => {
   const engine = newEngine(t, { logDir: path.join(file(folder(t), 'file'), 'logs') });
   const error = await failure(() => engine.run(nothing), 'LOG_FAILED');

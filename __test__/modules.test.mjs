@@ -14,8 +14,8 @@ test('require and import give the same classes', () => {
   assert.equal(required.ExecutionEngine, ExecutionEngine);
   assert.equal(required.ExecutionError, ExecutionError);
   assert.equal(defaultExport, required);
-  assert.deepEqual(Object.keys(required).sort(), ['ExecutionEngine', 'ExecutionError']);
-  assert.deepEqual(Object.keys(namespace).filter((name) => !['default', 'module.exports'].includes(name)).sort(), ['ExecutionEngine', 'ExecutionError']);
+  assert.deepEqual(Object.keys(required).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace']);
+  assert.deepEqual(Object.keys(namespace).filter((name) => !['default', 'module.exports'].includes(name)).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace']);
 });
 
 test('the package finds itself by its name', () => {

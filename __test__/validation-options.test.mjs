@@ -31,6 +31,22 @@ test('envAllow', (t) => refused(t, 'envAllow', notTexts));
 test('envDeny', (t) => refused(t, 'envDeny', notTexts));
 test('priority', (t) => refused(t, 'priority', [...notWhole.filter((value) => value !== -1), 2 ** 31, -(2 ** 31) - 1]));
 test('leftovers', (t) => refused(t, 'leftovers', [...notText, '', 'KILL', 'keep']));
+test('retry', async (t) => {
+  const engine = newEngine(t);
+  const refusedAt = (retry, field, value) => refusal(() => engine.run(nothing, { retry }), CODE, `options.retry${field}`, value);
+  for (const value of notObject) await refusedAt(value, '', value);
+  await refusedAt({}, '.attempts', undefined);
+  for (const value of [...notWhole, 0, 1001]) await refusedAt({ attempts: value }, '.attempts', value);
+  for (const value of notWhole) await refusedAt({ attempts: 2, backoffMs: value }, '.backoffMs', value);
+  for (const value of [...notWhole, 365 * 24 * 3_600_000 + 1]) await refusedAt({ attempts: 2, maxBackoffMs: value }, '.maxBackoffMs', value);
+  for (const value of ['exit', 1, true, {}]) await refusedAt({ attempts: 2, on: value }, '.on', value);
+  for (const value of ['Exit', '', 1.5, 2 ** 31, null, [], true]) await refusedAt({ attempts: 2, on: ['exit', value] }, '.on[1]', value);
+  const error = await failure(() => engine.run(nothing, { retry: { attempts: 2, on: [] } }), CODE);
+  assert.equal(error.field, 'options.retry.on');
+  assert.match((await failure(() => engine.run(nothing, { retry: { attempts: 2, on: [0] } }), CODE)).message, /success/);
+  assert.match((await failure(() => engine.run(nothing, { retry: { atempts: 2 } }), CODE)).message, /did you mean `attempts`/);
+  assert.equal(engine.getStats().total, 0, 'nothing was accepted');
+});
 test('stdin', (t) => refused(t, 'stdin', [0, 5, true, 1n, [], [1, 2], {}, () => {}, Symbol('s'), new Date(), new ArrayBuffer(2), new Uint16Array(2), new DataView(new ArrayBuffer(2))]));
 test('encoding', (t) => refused(t, 'encoding', [...notText, '', 'UTF8', 'utf-8', 'latin1']));
 test('stdin: what gives its parts at once, or is still to be called', (t) => refused(t, 'stdin', [new Set(['a']), (function* () {})(), async function* () {}]));
@@ -49,7 +65,6 @@ test('a bad glob is named with its index', async (t) => {
 test('what is not there in this version is refused, whatever its value', async (t) => {
   const engine = newEngine(t);
   const later = {
-    retry: [{ attempts: 3 }, null],
     logDir: ['/tmp'],
     outputLogPath: ['/tmp/x.log'],
   };

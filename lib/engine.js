@@ -1,46 +1,37 @@
 'use strict';
 
-const { fileURLToPath } = require('node:url');
-
+const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
 const channels = require('./channels.js');
 const { snapshot } = require('./environment.js');
-const { ExecutionError, fromNative, guard } = require('./errors.js');
+const { fresh, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { Input, isSource } = require('./input.js');
 const { Listeners } = require('./listeners.js');
+const { settled } = require('./live.js');
 const native = require('./native.js');
-const { plain, refusal, threw, SUBJECTS } = require('./plain.js');
+const { numberOf, plain } = require('./plain.js');
+const { LivePlan, mark, PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
+const { KeepAlive, withinMs } = require('./shutdown.js');
+const { onAbort, signalOf } = require('./signals.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {InstanceType<typeof import('./stream.js').EventQueue>} Queue */
+/** @typedef {import('./live.js').Live} Live */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
+/** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
-
-/**
- * An execution that has not ended, as this thread knows it.
- *
- * @typedef {object} Live
- * @property {string} id
- * @property {number} handle
- * @property {((outcome: ResultOutcome) => void)[]} waiters
- * @property {Queue | undefined} queue
- * @property {InstanceType<typeof import('./input.js').Input> | undefined} input
- * @property {(() => void) | undefined} forgetSignal
- * @property {import('../index.js').ExecutionTrace | undefined} trace
- */
+/** @typedef {import('../index.js').PlanOptions} PlanOptions */
+/** @typedef {InstanceType<typeof LivePlan>} Plan */
 
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
-/** The longest interval of a timer; the one that keeps Node alive needs never fire. */
-const NEVER_MS = 2 ** 31 - 1;
 const ALL = 2 ** 32 - 1;
 /** How an execution is submitted; the numbers are `submit()`'s. */
 const PULLS = 1;
@@ -53,12 +44,14 @@ class ExecutionEngine extends Listeners {
   /** @type {import('../binding.js').NativeEngine} */ #native;
   /** @type {Map<number, Live>} */ #byHandle = new Map();
   /** @type {Map<string, Live>} */ #byId = new Map();
+  /** @type {Map<number, Plan>} */ #plans = new Map();
+  /** @type {Map<string, Plan>} */ #planById = new Map();
   #lastHandle = 0;
   #keepsAlive = true;
-  /** @type {NodeJS.Timeout | undefined} */ #keepAlive;
+  #keepAlive = new KeepAlive();
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
-  /** @type {import('./events.js').Consumer<Live>} */ #consumer;
+  /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
 
   /** @param {ExecutionConfig | null} [config] */
   constructor(config) {
@@ -69,16 +62,19 @@ class ExecutionEngine extends Listeners {
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
-      find: (handle) => this.#byHandle.get(handle),
+      find: (handle) => this.#byHandle.get(handle) ?? this.#plans.get(handle),
       id: (live) => live.id,
       event: (live, event) => {
+        mark(/** @type {Live} */ (live), event);
         this._tell(event.type, [event]);
         live.queue?.push([event]);
       },
-      lines: (live, events) => this.#lines(live, events),
-      input: (live, isWanted) => (isWanted ? live.input?.wanted() : live.input?.close()),
-      end: (type, live, event, outcome) => this.#end(type, live, event, outcome),
+      lines: (live, events) => this.#lines(/** @type {Live} */ (live), events),
+      input: (live, isWanted) => this.#input(/** @type {Live} */ (live), isWanted),
+      end: (type, live, event, outcome) => this.#end(type, /** @type {Live} */ (live), event, outcome),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
+      progress: (plan, event, outcome) => this.#progress(/** @type {Plan} */ (plan), event, outcome),
+      planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
     };
   }
 
@@ -100,18 +96,7 @@ class ExecutionEngine extends Listeners {
       const message = 'the global engine exists already: use ExecutionEngine.global(), or make an engine of your own';
       throw fresh(ExecutionEngine.initGlobal, 'ALREADY_INITIALIZED', message);
     }
-    const serial = { maxConcurrentExecutions: 1, concurrencyPolicy: /** @type {const} */ ('queue') };
-    ExecutionEngine.#global = guard(ExecutionEngine.initGlobal, () => {
-      const given = plain('config', config);
-      for (const [field, only] of Object.entries(serial)) {
-        const asked = given?.[field] ?? only;
-        if (asked !== only) {
-          const problem = `it is ${show(asked)}, but the global engine runs one command at a time and queues the others: leave it out, or make an engine of your own`;
-          throw refusal(SUBJECTS.config, field, problem);
-        }
-      }
-      return new ExecutionEngine(typeof (given ?? {}) === 'object' ? { ...given, ...serial } : given);
-    });
+    ExecutionEngine.#global = guard(ExecutionEngine.initGlobal, () => new ExecutionEngine(serial(config)));
     return ExecutionEngine.#global;
   }
 
@@ -147,10 +132,8 @@ class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async waitForCompletion(id) {
     const live = this.#find(id);
-    const outcome = live
-      ? await settled(live)
-      : new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))));
-    return outcome.unwrap();
+    const outcome = live && (await settled(live));
+    return (outcome ?? new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))))).unwrap();
   }
 
   /**
@@ -159,7 +142,7 @@ class ExecutionEngine extends Listeners {
    */
   async run(request, options) {
     const outcome = await settled(this.#submit(this.run, request, options, false));
-    return outcome.unwrap();
+    return /** @type {ResultOutcome} */ (outcome).unwrap();
   }
 
   /**
@@ -174,7 +157,7 @@ class ExecutionEngine extends Listeners {
     } catch (refusal) {
       return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
     }
-    const result = settled(live).then((outcome) => outcome.unwrap());
+    const result = settled(live).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
     return new ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
   }
 
@@ -186,11 +169,59 @@ class ExecutionEngine extends Listeners {
   }
 
   async cancelAll() {
-    const live = [...this.#byHandle.values()];
+    const all = this.#allSettled();
     // The addon counts: some may have ended without JavaScript having heard of it.
     const count = this.#native.stopAll(false);
-    await Promise.all(live.map(settled));
+    await all;
     return count;
+  }
+
+  /**
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null} [options]
+   */
+  async executePlan(plan, options) {
+    return this.#submitPlan(this.executePlan, plan, options, false).id;
+  }
+
+  /** @param {string} id */
+  async waitForPlan(id) {
+    const live = this.#findPlan(id);
+    const outcome = live
+      ? await settled(live)
+      : new PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
+    return outcome.result;
+  }
+
+  /**
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null} [options]
+   */
+  async runPlan(plan, options) {
+    const outcome = await settled(this.#submitPlan(this.runPlan, plan, options, false));
+    return outcome.result;
+  }
+
+  /**
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null} [options]
+   */
+  streamPlan(plan, options) {
+    /** @type {Plan} */
+    let live;
+    try {
+      live = this.#submitPlan(this.streamPlan, plan, options, true);
+    } catch (refusal) {
+      return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
+    }
+    return new ExecutionStream(Promise.resolve(live.id), settled(live).then((outcome) => outcome.result), live.queue, undefined);
+  }
+
+  /** @param {string} id */
+  async cancelPlan(id) {
+    guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false));
+    const live = this.#findPlan(id);
+    if (live) await settled(live);
   }
 
   /** @param {string} id */
@@ -260,8 +291,8 @@ class ExecutionEngine extends Listeners {
   async shutdown(options) {
     const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
-    const all = Promise.all([...this.#byHandle.values()].map(settled));
-    if (graceMs > 0 && this.#byHandle.size > 0) await withinMs(all, graceMs);
+    const all = this.#allSettled();
+    if (graceMs > 0 && this.#hasWork()) await withinMs(all, graceMs);
     this.#native.stopAll(true);
     await all;
   }
@@ -282,20 +313,35 @@ class ExecutionEngine extends Listeners {
     return this;
   }
 
-  /** A timer that never fires, held while there is work: it keeps Node and this engine alive. */
   #updateKeepAlive() {
-    const wanted = this.#keepsAlive && this.#byHandle.size > 0;
-    if (wanted && !this.#keepAlive) {
-      this.#keepAlive = setInterval(() => this.#keepsAlive, NEVER_MS);
-    } else if (!wanted && this.#keepAlive) {
-      clearInterval(this.#keepAlive);
-      this.#keepAlive = undefined;
-    }
+    this.#keepAlive.update(this.#keepsAlive && this.#hasWork(), this);
   }
 
   /** @param {string} id */
   #find(id) {
     return typeof id === 'string' ? (this.#byId.get(id) ?? this.#byId.get(id.toLowerCase())) : undefined;
+  }
+
+  #hasWork() {
+    return this.#byHandle.size > 0 || this.#plans.size > 0;
+  }
+
+  /** Resolves when what runs now, and what waits, is over. */
+  #allSettled() {
+    return Promise.all([...[...this.#byHandle.values()].map(settled), ...[...this.#plans.values()].map(settled)]);
+  }
+
+  /** @param {string} id */
+  #findPlan(id) {
+    return typeof id === 'string' ? this.#planById.get(id.toLowerCase()) : undefined;
+  }
+
+  /** The first of so many handles in a row. @param {number} count */
+  #handles(count) {
+    if (this.#lastHandle + count >= ALL) this.#lastHandle = 0;
+    const first = this.#lastHandle + 1;
+    this.#lastHandle += count;
+    return first;
   }
 
   /**
@@ -306,7 +352,7 @@ class ExecutionEngine extends Listeners {
    * @returns {Live}
    */
   #submit(method, request, options, pull) {
-    const handle = (this.#lastHandle = (this.#lastHandle + 1) % ALL);
+    const handle = this.#handles(1);
     const { id, metadata, signal, aborted, source } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
       /** @type {AsyncIterable<unknown> | undefined} */
@@ -316,13 +362,13 @@ class ExecutionEngine extends Listeners {
         source = value;
         return true;
       };
-      const [what, how] = [plain('request', request), plain('options', options, 'signal', takeSource)];
+      const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal', takeSource)];
       const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0);
       const id = this.#native.submit(what, how, snapshot(), handle, ways);
       return { id, metadata: what?.metadata, signal, aborted, source };
     });
     /** @type {Live} */
-    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined, trace: undefined };
+    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined };
     if (source) live.input = this.#inputOf(handle, source);
     if (pull) {
       live.queue = new EventQueue({
@@ -331,15 +377,69 @@ class ExecutionEngine extends Listeners {
       });
     }
     if (signal && !aborted) {
-      const abort = () => this.#byHandle.has(handle) && this.#native.stop(id, true);
-      signal.addEventListener('abort', abort, { once: true });
-      live.forgetSignal = () => signal.removeEventListener('abort', abort);
+      live.forgetSignal = onAbort(signal, () => this.#byHandle.has(handle) && this.#native.stop(id, true));
     }
     this.#byHandle.set(handle, live);
     this.#byId.set(id, live);
     if (this.#byHandle.size === 1) this.#updateKeepAlive();
     if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', metadata ?? {});
     return live;
+  }
+
+  /**
+   * @param {Function} method
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null | undefined} options
+   * @param {boolean} pull
+   * @returns {Plan}
+   */
+  #submitPlan(method, plan, options, pull) {
+    const live = new LivePlan(this.#native, method, plan, options, pull, (count) => this.#handles(count));
+    if (pull) {
+      const release = (/** @type {number} */ groups, /** @type {ExecutionEvent} */ event) => this.#native.release(live.handleOf(event), groups);
+      live.queue = new EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
+    }
+    live.steps.forEach((id, step) => {
+      /** @type {Live} */
+      const one = { id, handle: live.handle + 1 + step, waiters: [], queue: live.queue, input: undefined, forgetSignal: undefined, planId: live.id, step };
+      this.#byHandle.set(one.handle, one);
+      this.#byId.set(id, one);
+    });
+    this.#plans.set(live.handle, live);
+    this.#planById.set(live.id, live);
+    this.#updateKeepAlive();
+    return live;
+  }
+
+  /** @type {import('./events.js').Consumer<Plan>['progress']} */
+  #progress(plan, event, outcome) {
+    if (outcome) this.#forgetPlan(plan);
+    if (plan.queue || this._hasListeners('progress')) this._tell('progress', [event]);
+    plan.queue?.push([event]);
+    if (!outcome) return;
+    plan.queue?.end();
+    for (const waiter of plan.waiters) waiter(outcome());
+  }
+
+  /** The steps that are left never began. @param {Plan} plan */
+  #forgetPlan(plan) {
+    this.#plans.delete(plan.handle);
+    this.#planById.delete(plan.id);
+    plan.forgetSignals();
+    plan.steps.forEach((id, index) => {
+      const step = this.#byHandle.get(plan.handle + 1 + index);
+      if (!step) return;
+      this.#byHandle.delete(step.handle);
+      this.#byId.delete(id);
+      for (const waiter of step.waiters) waiter(undefined);
+    });
+    this.#updateKeepAlive();
+  }
+
+  /** @param {Live} live @param {boolean} isWanted */
+  #input(live, isWanted) {
+    if (isWanted) live.input?.wanted();
+    else live.input?.close();
   }
 
   /**
@@ -373,6 +473,7 @@ class ExecutionEngine extends Listeners {
    */
   #lines(live, events) {
     const type = /** @type {OutputEvent} */ (events[0]).type;
+    if (live.planId !== undefined) for (const event of events) mark(live, event);
     this._tell(type, events);
     live.queue?.push(/** @type {ExecutionEvent[]} */ (events));
   }
@@ -385,10 +486,13 @@ class ExecutionEngine extends Listeners {
     live.input?.close();
     if (this.#byHandle.size === 0) this.#updateKeepAlive();
     const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
-    if (event) this._tell(type, [event]);
+    if (event) {
+      mark(live, event);
+      this._tell(type, [event]);
+    }
     if (event && live.queue) {
       live.queue.push([event]);
-      live.queue.end();
+      if (live.planId === undefined) live.queue.end();
       // The child is gone: nothing is held up by lines that were not read yet.
       this.#native.release(live.handle, ALL);
     }
@@ -399,126 +503,6 @@ class ExecutionEngine extends Listeners {
       for (const waiter of live.waiters) waiter(ended);
     }
   }
-}
-
-/**
- * @param {Live} live
- * @returns {Promise<ResultOutcome>}
- */
-function settled(live) {
-  return new Promise((resolve) => live.waiters.push(resolve));
-}
-
-/**
- * @param {Promise<unknown>} work
- * @param {number} ms
- */
-async function withinMs(work, ms) {
-  /** @type {NodeJS.Timeout | undefined} */
-  let timer;
-  const limit = new Promise((resolve) => (timer = setTimeout(resolve, Math.min(ms, NEVER_MS))));
-  await Promise.race([work, limit]);
-  clearTimeout(timer);
-}
-
-/**
- * An error whose stack starts at the caller of `method`.
- *
- * @param {Function} method
- * @param {import('../index.js').ErrorCode} code
- * @param {string} message
- */
-function fresh(method, code, message) {
-  const error = new ExecutionError(code, message);
-  Error.captureStackTrace(error, method);
-  return error;
-}
-
-/**
- * An id as it came, unless reading it could run code of the caller's; the addon checks the rest.
- *
- * @param {unknown} id
- */
-function asId(id) {
-  if ((typeof id !== 'object' && typeof id !== 'function') || id === null) return id;
-  throw refusal(SUBJECTS.request, 'id', `it is ${show(id)}: give the string that execute() gave`);
-}
-
-/** @param {unknown} value */
-function show(value) {
-  if (typeof value === 'object' && value !== null) return 'an object';
-  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
-  return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
-}
-
-/**
- * The abort signal is this thread's: it does not go to the addon.
- *
- * @param {ExecutionOptions | null | undefined} options
- * @returns {{ signal?: AbortSignal, aborted: boolean }}
- */
-function signalOf(options) {
-  if (typeof options !== 'object' || options === null) return { aborted: false };
-  /** @type {AbortSignal | null | undefined} */
-  let signal;
-  try {
-    signal = options.signal;
-    if (signal === undefined || signal === null) return { aborted: false };
-    // By what it can do, not by its class: a signal may come from another realm.
-    const { aborted } = signal;
-    if (typeof aborted === 'boolean' && typeof signal.addEventListener === 'function') return { signal, aborted };
-  } catch (error) {
-    // A getter of the signal's, or options that cannot be read at all: the copy of the rest would say so.
-    plain('options', options, 'signal');
-    throw threw(SUBJECTS.options, 'options.signal', error);
-  }
-  throw refusal(SUBJECTS.options, 'options.signal', `it is ${show(signal)}: give the signal of an AbortController`);
-}
-
-/**
- * A filter's moment is the one Date that anybody gives us: it crosses as its milliseconds.
- *
- * @param {ExecutionFilter | null | undefined} filter
- */
-function plainFilter(filter) {
-  if (typeof filter !== 'object' || filter === null) return plain('filter', filter);
-  const given = plain('filter', filter, 'since');
-  try {
-    const { since } = filter;
-    if (since !== undefined && since !== null) given.since = since instanceof Date ? since.getTime() : plain('filter', { since }).since;
-  } catch (error) {
-    throw error instanceof ExecutionError ? error : threw(SUBJECTS.filter, 'filter.since', error);
-  }
-  return given;
-}
-
-/** @param {unknown} path */
-function pathOf(path) {
-  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
-  if (typeof path === 'string' && path !== '') return path;
-  throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
-}
-
-/**
- * The one number that the options of a call may hold.
- *
- * @param {Function} method
- * @param {string} field
- * @param {string} unit
- * @param {object | null | undefined} options
- * @returns {number | undefined}
- */
-function numberOf(method, field, unit, options) {
-  return guard(method, () => {
-    const given = plain('call', options) ?? {};
-    if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
-    for (const key of Object.keys(given)) {
-      if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
-    }
-    const number = given[field] ?? undefined;
-    if (number === undefined || (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0)) return number;
-    throw refusal(SUBJECTS.call, field, `it is ${show(number)}: give ${unit}, 0 or more`);
-  });
 }
 
 module.exports = { ExecutionEngine };

@@ -64,4 +64,17 @@ function fromNative(error) {
   }
 }
 
-module.exports = { ExecutionError, fromNative, guard };
+/**
+ * An error whose stack starts at the caller of `method`.
+ *
+ * @param {Function} method
+ * @param {import('../index.js').ErrorCode} code
+ * @param {string} message
+ */
+function fresh(method, code, message) {
+  const error = new ExecutionError(code, message);
+  Error.captureStackTrace(error, method);
+  return error;
+}
+
+module.exports = { ExecutionError, fresh, fromNative, guard };

@@ -1,11 +1,15 @@
 'use strict';
 
+const { PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').EndEvent} EndEvent */
+/** @typedef {import('../index.js').ProgressEvent} ProgressEvent */
+/** @typedef {import('../index.js').RetryEvent} RetryEvent */
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
+/** @typedef {InstanceType<typeof import('./plan.js').PlanOutcome>} PlanResultOutcome */
 /** @typedef {{ text: string, numbers: Float64Array, bytes?: Uint8Array }} Batch */
 
 /**
@@ -20,6 +24,8 @@ const { Outcome } = require('./result.js');
  * @property {(position: number) => object} outcome The addon's result at a position of the batch.
  * @property {(execution: E, isWanted: boolean) => void} input The child wants more of its standard input, or none any more.
  * @property {(execution: E) => string} id
+ * @property {(execution: E, event: ProgressEvent, outcome: (() => PlanResultOutcome) | undefined) => void} progress The last one has an outcome.
+ * @property {(position: number) => object} planOutcome The addon's plan result at a position of the batch.
  */
 
 const ENDED = /** @type {const} */ ({ 4: 'completed', 5: 'failed', 6: 'cancelled', 7: 'timeout' });
@@ -71,6 +77,30 @@ function readBatch({ text, numbers, bytes = NO_BYTES }, consumer) {
       case 8: {
         const message = take(next());
         if (execution !== undefined) consumer.event(execution, { type: 'degraded', executionId, timestamp, sequence, message });
+        break;
+      }
+      case 9: {
+        const [attempt, attempts, delayMs, position] = [next(), next(), next(), next()];
+        if (execution === undefined) break;
+        const event = { type: 'retry', executionId, timestamp, sequence, attempt, attempts, delayMs };
+        consumer.event(execution, /** @type {RetryEvent} */ (withResult(event, new Outcome(consumer.outcome(position)))));
+        break;
+      }
+      case 10: {
+        const [completed, failed, skipped, total, end] = [next(), next(), next(), next(), next()];
+        const length = next();
+        const currentCommand = length < 0 ? null : take(length);
+        const position = next();
+        if (execution === undefined) break;
+        const status = end === 0 ? /** @type {const} */ ('running') : ENDED[/** @type {4 | 5 | 6 | 7} */ (end)];
+        /** @type {ProgressEvent} */
+        const event = { type: 'progress', executionId, planId: executionId, timestamp, sequence, completed, failed, skipped, total, currentCommand, status };
+        if (position < 0) {
+          consumer.progress(execution, event, undefined);
+          break;
+        }
+        const outcome = new PlanOutcome(consumer.planOutcome(position));
+        consumer.progress(execution, /** @type {ProgressEvent} */ (withResult(event, outcome)), () => outcome);
         break;
       }
       case 2:
@@ -134,9 +164,17 @@ function endEvent(type, executionId, timestamp, sequence, outcome) {
   const event = { type, executionId, timestamp, sequence };
   const error = outcome.error;
   if (error) Object.assign(event, { error });
-  // The output is copied only for those who read it.
-  Object.defineProperty(event, 'result', { get: () => outcome.result, enumerable: true, configurable: true });
-  return /** @type {EndEvent} */ (event);
+  return /** @type {EndEvent} */ (withResult(event, outcome));
+}
+
+/**
+ * The output is copied only for those who read it.
+ *
+ * @param {object} event
+ * @param {{ result: unknown }} outcome
+ */
+function withResult(event, outcome) {
+  return Object.defineProperty(event, 'result', { get: () => outcome.result, enumerable: true, configurable: true });
 }
 
 module.exports = { readBatch };

@@ -8,6 +8,8 @@ const { EventEmitter } = require('node:events');
 const STDOUT = 1;
 const STDERR = 2;
 const LIFECYCLE = 4;
+/** What is neither a line nor an end. */
+const BETWEEN = ['queued', 'started', 'degraded', 'retry', 'progress'];
 
 /**
  * An emitter that knows at once when its listeners change, and that keeps their exceptions apart.
@@ -33,7 +35,7 @@ class Listeners extends EventEmitter {
     let interest = 0;
     if (all || this.listenerCount('stdout') > 0) interest |= STDOUT;
     if (all || this.listenerCount('stderr') > 0) interest |= STDERR;
-    if (all || this.listenerCount('started') > 0 || this.listenerCount('queued') > 0 || this.listenerCount('degraded') > 0) interest |= LIFECYCLE;
+    if (all || BETWEEN.some((type) => this.listenerCount(type) > 0)) interest |= LIFECYCLE;
     this.#onInterest(interest);
     return this;
   }

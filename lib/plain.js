@@ -1,6 +1,6 @@
 'use strict';
 
-const { ExecutionError } = require('./errors.js');
+const { ExecutionError, guard } = require('./errors.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 
@@ -10,9 +10,10 @@ const { ExecutionError } = require('./errors.js');
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'options' | 'config' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
+/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  plan: { name: 'plan', prefix: '', code: 'INVALID_PLAN', says: 'invalid plan' },
   options: { name: 'options', prefix: 'options', code: 'INVALID_REQUEST', says: 'invalid request' },
   config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   env: { name: 'env', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
@@ -29,6 +30,8 @@ const SUBJECTS = {
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
 const DEEPEST = 100;
+/** Objects whose keys are indexes. */
+const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
 /** In the place of a value that was taken aside. */
@@ -40,14 +43,14 @@ const ASIDE = Symbol('aside');
  *
  * @param {keyof typeof SUBJECTS} kind
  * @param {unknown} value
- * @param {string} [omitted] A field of the outermost object that is not for the addon.
+ * @param {(path: string) => boolean} [isOmitted] Whether a field is not for the addon.
  * @param {Aside} [aside] Takes values of the outermost object that are not data.
  * @returns {any}
  */
-function plain(kind, value, omitted, aside) {
+function plain(kind, value, isOmitted, aside) {
   if (typeof value !== 'object' || value === null) return value;
   const subject = SUBJECTS[kind];
-  return copy(value, subject.prefix, 0, subject, omitted, aside);
+  return copy(value, subject.prefix, 0, subject, isOmitted, aside);
 }
 
 /**
@@ -55,11 +58,11 @@ function plain(kind, value, omitted, aside) {
  * @param {string} path
  * @param {number} depth
  * @param {Subject} subject
- * @param {string} [omitted]
+ * @param {(path: string) => boolean} [isOmitted]
  * @param {Aside} [aside]
  * @returns {any}
  */
-function copy(value, path, depth, subject, omitted, aside) {
+function copy(value, path, depth, subject, isOmitted, aside) {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
     // The field of the caller's that it is in, not the depth at which we stopped.
@@ -73,12 +76,12 @@ function copy(value, path, depth, subject, omitted, aside) {
     throw refusal(subject, path || subject.name, 'it is a byte array: give an object');
   }
   try {
-    if (Array.isArray(value)) return list(value, path, depth, subject);
+    if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
     const tag = Object.prototype.toString.call(value).slice(8, -1);
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
-    return object(value, path, depth, subject, omitted, aside);
+    return object(value, path, depth, subject, isOmitted, aside);
   } catch (error) {
     if (error instanceof ExecutionError) throw error;
     throw threw(subject, path || subject.name, error);
@@ -90,15 +93,16 @@ function copy(value, path, depth, subject, omitted, aside) {
  * @param {string} path
  * @param {number} depth
  * @param {Subject} subject
+ * @param {((path: string) => boolean) | undefined} isOmitted
  */
-function list(value, path, depth, subject) {
+function list(value, path, depth, subject, isOmitted) {
   if (depth === 0) throw refusal(subject, path || subject.name, 'it is an array: give an object');
   const { length } = value;
   if (length > LONGEST) throw refusal(subject, path, `it has ${length} items: give ${LONGEST} at most`);
   const items = new Array(length);
   for (let index = 0; index < length; index++) {
     const at = `${path}[${index}]`;
-    items[index] = copy(read(value, index, at, subject), at, depth + 1, subject);
+    items[index] = copy(read(value, index, at, subject), at, depth + 1, subject, isOmitted);
   }
   return items;
 }
@@ -108,19 +112,19 @@ function list(value, path, depth, subject) {
  * @param {string} path
  * @param {number} depth
  * @param {Subject} subject
- * @param {string | undefined} omitted
+ * @param {((path: string) => boolean) | undefined} isOmitted
  * @param {Aside | undefined} aside
  */
-function object(value, path, depth, subject, omitted, aside) {
+function object(value, path, depth, subject, isOmitted, aside) {
   // Without a prototype, so that `__proto__` is a name like any other.
   const entries = Object.create(null);
   const [hidden] = Object.getOwnPropertySymbols(value);
   if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
   for (const key of Object.keys(value)) {
-    if (key === omitted) continue;
     const at = join(path, key);
+    if (isOmitted?.(at)) continue;
     const found = read(value, key, at, subject, aside);
-    if (found !== ASIDE) entries[key] = copy(found, at, depth + 1, subject);
+    if (found !== ASIDE) entries[key] = copy(found, at, depth + 1, subject, isOmitted);
   }
   return entries;
 }
@@ -146,6 +150,7 @@ function read(holder, key, at, subject, aside) {
  * @param {string} key
  */
 function join(path, key) {
+  if (INDEXED.includes(path) && /^\d+$/.test(key)) return `${path}[${key}]`;
   const isPlain = /^\w+$/.test(key);
   if (path === '') return isPlain ? key : `[${JSON.stringify(key)}]`;
   return isPlain ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
@@ -170,6 +175,13 @@ function threw(subject, field, cause) {
   return refusal(subject, field, `reading it threw (${told(cause)}): give plain data`, { cause });
 }
 
+/** What a value is, for people. @param {unknown} value */
+function show(value) {
+  if (typeof value === 'object' && value !== null) return 'an object';
+  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
+  return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
+}
+
 /**
  * What was thrown, in words.
  *
@@ -184,4 +196,26 @@ function told(cause) {
   }
 }
 
-module.exports = { plain, refusal, threw, told, SUBJECTS };
+/**
+ * The one number that the options of a call may hold.
+ *
+ * @param {Function} method
+ * @param {string} field
+ * @param {string} unit
+ * @param {object | null | undefined} options
+ * @returns {number | undefined}
+ */
+function numberOf(method, field, unit, options) {
+  return guard(method, () => {
+    const given = plain('call', options) ?? {};
+    if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
+    for (const key of Object.keys(given)) {
+      if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
+    }
+    const number = given[field] ?? undefined;
+    if (number === undefined || (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0)) return number;
+    throw refusal(SUBJECTS.call, field, `it is ${show(number)}: give ${unit}, 0 or more`);
+  });
+}
+
+module.exports = { numberOf, plain, refusal, show, threw, told, SUBJECTS };

@@ -61,6 +61,7 @@ function toResult(object) {
   object.metadata = JSON.parse(object.metadata);
   object.startedAt = new Date(object.startedAt);
   object.completedAt = new Date(object.completedAt);
+  for (const retry of object.retries ?? []) retry.startedAt = new Date(retry.startedAt);
   return object;
 }
 

@@ -1,14 +1,13 @@
 'use strict';
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
-/** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {IteratorResult<ExecutionEvent, undefined>} Step */
 
 /**
  * What a stream needs of its execution.
  *
  * @typedef {object} Source
- * @property {(groups: number) => void} release Lets the child be read further, by so many reads.
+ * @property {(groups: number, event: ExecutionEvent) => void} release Lets the child of an event be read further, by so many reads.
  * @property {() => Promise<unknown>} cancel Resolves when the tree is gone.
  */
 
@@ -80,18 +79,19 @@ class EventQueue {
 
   /** @param {ExecutionEvent[]} group */
   #done(group) {
-    const type = group[0]?.type;
-    if (type === 'stdout' || type === 'stderr') this.#source.release(1);
+    const [event] = group;
+    if (event?.type === 'stdout' || event?.type === 'stderr') this.#source.release(1, event);
   }
 }
 
+/** @template R */
 class ExecutionStream {
   /** @type {EventQueue | undefined} */ #queue;
   /** @type {unknown} */ #refusal;
 
   /**
    * @param {Promise<string>} id
-   * @param {Promise<ExecutionResult>} result
+   * @param {Promise<R>} result
    * @param {EventQueue | undefined} queue Absent when the request was refused.
    * @param {unknown} refusal Why it was.
    */

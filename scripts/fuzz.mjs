@@ -14,6 +14,11 @@ const { values } = parseArgs({ options: { seconds: { type: 'string', default: '6
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const folder = path.join(root, 'fuzz');
 
+if (spawnSync('c++', ['--version']).status !== 0) {
+  console.log('SKIPPED: libFuzzer is C++, and there is no `c++` here');
+  process.exit(0);
+}
+
 // What libFuzzer needs to see where an input leads.
 const coverage = ['level=4', 'inline-8bit-counters', 'pc-table', 'trace-compares'].map((name) => `-Cllvm-args=-sanitizer-coverage-${name}`);
 const flags = ['--cfg', 'fuzzing', '-Cpasses=sancov-module', ...coverage, '-Ccodegen-units=1'];

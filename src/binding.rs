@@ -24,6 +24,7 @@ mod error;
 mod input;
 mod logs;
 mod outbox;
+mod plans;
 
 type Result<T> = std::result::Result<T, Thrown>;
 
@@ -121,7 +122,7 @@ impl NativeEngine {
         u32::try_from(live.len()).unwrap_or(u32::MAX)
     }
 
-    /// Which events have listeners: 1 stdout, 2 stderr, 4 queued and started.
+    /// Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end.
     #[napi(catch_unwind)]
     pub fn listen(&self, interest: u8) {
         self.outbox.listen(interest);

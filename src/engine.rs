@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::command::{self, EnvPolicy};
@@ -12,24 +11,28 @@ use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
-use crate::output::{LogPaths, Overflow};
+use crate::output::Overflow;
+use crate::plan::Plans;
 use crate::redact::Secrets;
 use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
 use crate::state::{Pending, Stop};
-use crate::supervise::Job;
-use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus};
+use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
 
-use self::drive::{Accepted, drive};
+use self::admit::{Admitted, Work};
 use self::keeper::Keeper;
 
+mod admit;
+mod attempts;
 mod drive;
 mod global;
 mod keeper;
 mod logs;
 mod outside;
+mod plans;
 mod queries;
+mod steps;
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
@@ -68,6 +71,7 @@ struct Shared {
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
     keeper: Keeper,
+    plans: Plans,
 }
 
 impl Shared {
@@ -106,6 +110,7 @@ impl ExecutionEngine {
         let shared = Shared {
             registry: Registry::new(&config),
             keeper: Keeper::new(Duration::from_secs(config.cleanup_interval_secs)),
+            plans: Plans::new(&config),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
             secrets: Secrets::new(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
@@ -150,37 +155,17 @@ impl ExecutionEngine {
         if shared.registry.is_closed() {
             return Err(ExecutionError::EngineShutDown);
         }
-        let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
-        let policy =
-            if own_policy { Arc::new(EnvPolicy::new(&shared.config, &options)) } else { Arc::clone(&shared.policy) };
+        let policy = shared.policy_of(&options);
         command::check(&request, &options, &shared.config, &policy).map_err(ExecutionError::InvalidRequest)?;
-        // The child gets the variables of this moment, however long it waits.
-        options.host_env.get_or_insert_with(crate::types::EnvSnapshot::of_this_process);
-
+        admit::snapshot(&mut options);
+        let signal = options.signal.take();
+        let options = Arc::new(options);
         let entry = shared.scheduler.enter(options.priority)?;
-        let pending = Pending::new();
         let secrets = shared.secrets_of(&request, &options, &policy);
-        let command = command::display(&request.command);
-        let command = secrets.as_ref().map_or_else(|| command.clone(), |secrets| secrets.mask(&command).into_owned());
-        let log = LogPaths::of(&request, &shared.config);
-        let record = Arc::new(Record::new(request.id, &command, &request.metadata, log.main(), pending.accepted_at()));
-        shared.registry.insert(Arc::clone(&record))?;
-        shared.metrics.accepted();
-        if let Some(signal) = options.signal.take() {
-            heed(signal, &record);
-        }
-        let job = Job {
-            request: Arc::new(request),
-            options: Arc::new(options),
-            config: Arc::clone(&shared.config),
-            policy,
-            secrets,
-            log,
-            stop: Arc::clone(record.stop()),
-        };
-        let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
-        runtime::spawn(drive(accepted, pending, entry));
-        Ok(record)
+        let work = Work { request: Arc::new(request), options, policy, secrets, signal };
+        let admitted = Admitted::new(work, shared, Pending::new(), sink);
+        shared.registry.insert(Arc::clone(&admitted.record))?;
+        Ok(admitted.start(shared, entry, None))
     }
 
     /// Waits for the end of an execution; any number of callers may, before or after it.
@@ -223,17 +208,21 @@ impl ExecutionEngine {
         Ok(())
     }
 
-    /// Ends everything that has not ended and says how many executions that were.
+    /// Ends everything that has not ended, plans too, and says how many executions that were.
     pub async fn cancel_all(&self) -> usize {
+        let plans = self.shared().plans.unsettled();
         let live = self.ask_all_to_stop(Stop::Cancelled);
         for record in &live {
             record.settled().await;
+        }
+        for plan in plans {
+            plan.settled().await;
         }
         live.len()
     }
 
     pub(crate) fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
-        ask_all_to_stop(&self.shared().registry, why)
+        self.shared().ask_all_to_stop(why)
     }
 
     /// Asks an execution to end, without waiting for it.
@@ -247,10 +236,14 @@ impl ExecutionEngine {
     pub async fn shutdown(&self, grace: Duration) {
         self.close();
         let live = self.shared().registry.unsettled();
+        let plans = self.shared().plans.unsettled();
         if !grace.is_zero() {
             let all = pin!(async {
                 for record in &live {
                     record.settled().await;
+                }
+                for plan in &plans {
+                    plan.settled().await;
                 }
             });
             let _ = runtime::timeout(grace, all).await;
@@ -260,6 +253,9 @@ impl ExecutionEngine {
         }
         for record in live {
             record.settled().await;
+        }
+        for plan in plans {
+            plan.settled().await;
         }
     }
 
@@ -273,7 +269,7 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn close(&self) {
-        self.shared().registry.close();
+        self.shared().close();
     }
 
     pub(crate) fn record(&self, id: Uuid) -> Result<Arc<Record>> {
@@ -285,38 +281,30 @@ impl ExecutionEngine {
     }
 }
 
-/// Asks every execution that has not ended to end, those that wait before those that run: a slot that a running one gives
-/// up must find nobody who could still spawn (F10).
-fn ask_all_to_stop(registry: &Registry, why: Stop) -> Vec<Arc<Record>> {
-    let mut live = registry.live();
-    // Each is looked at once: one that starts meanwhile must not confuse the sorting.
-    live.sort_by_cached_key(|record| record.status() != ExecutionStatus::Pending);
-    for record in &live {
-        record.stop().set(why);
-    }
-    live
-}
-
-/// Ends an execution when its signal fires; one that fired before is heard before anything is spawned.
-fn heed(signal: CancellationToken, record: &Arc<Record>) {
-    if signal.is_cancelled() {
-        record.stop().set(Stop::Aborted);
-        return;
-    }
-    let record = Arc::clone(record);
-    runtime::spawn(async move {
-        tokio::select! {
-            () = signal.cancelled() => {
-                record.stop().set(Stop::Aborted);
-            }
-            _ = record.settled() => {}
+impl Shared {
+    /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
+    /// run, since a slot that a running one gives up must find nobody who could still spawn (F10).
+    fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
+        self.plans.stop_all(why);
+        let mut live = self.registry.live();
+        // Each is looked at once: one that starts meanwhile must not confuse the sorting.
+        live.sort_by_cached_key(|record| record.has_process());
+        for record in &live {
+            record.stop().set(why);
         }
-    });
+        live
+    }
+
+    /// Takes no more work.
+    fn close(&self) {
+        self.plans.close();
+        self.registry.close();
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.registry.close();
-        ask_all_to_stop(&self.shared.registry, Stop::Shutdown);
+        self.shared.close();
+        self.shared.ask_all_to_stop(Stop::Shutdown);
     }
 }

@@ -42,12 +42,21 @@ pub enum ExecutionError {
     /// A request or an option was refused; nothing ran.
     #[error("invalid request: {0}")]
     InvalidRequest(#[source] Invalid),
+    /// A plan was refused; nothing ran.
+    #[error("invalid plan: {0}")]
+    InvalidPlan(#[source] Invalid),
     /// The id is in use; ids are free again when their record has left.
     #[error("execution {0} is known already: leave out the id, or give each execution its own")]
     DuplicateId(Uuid),
+    /// The id of a plan is in use.
+    #[error("plan {0} is known already: leave out the id, or give each plan its own")]
+    DuplicatePlan(Uuid),
     /// No such execution, or its record has left the engine.
     #[error("no execution {0}: it was never accepted here, or retention has removed its record")]
     NotFound(Uuid),
+    /// No such plan, or its record has left the engine.
+    #[error("no plan {0}: it was never accepted here, or retention has removed its record")]
+    PlanNotFound(Uuid),
     /// The execution has no result yet.
     #[error("execution {0} has not ended: wait for it, or cancel it first")]
     NotCompleted(Uuid),
@@ -107,8 +116,9 @@ impl ExecutionError {
         match self {
             Self::InvalidConfig(_) => ErrorCode::InvalidConfig,
             Self::InvalidRequest(_) | Self::InputFailed(_) => ErrorCode::InvalidRequest,
-            Self::DuplicateId(_) => ErrorCode::DuplicateId,
-            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::InvalidPlan(_) => ErrorCode::InvalidPlan,
+            Self::DuplicateId(_) | Self::DuplicatePlan(_) => ErrorCode::DuplicateId,
+            Self::NotFound(_) | Self::PlanNotFound(_) => ErrorCode::NotFound,
             Self::NotCompleted(_) => ErrorCode::NotCompleted,
             Self::ConcurrencyLimitReached(_) => ErrorCode::ConcurrencyLimitReached,
             Self::QueueFull(_) => ErrorCode::QueueFull,
@@ -127,7 +137,9 @@ impl ExecutionError {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) => Some(&invalid.field),
+            Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) | Self::InvalidPlan(invalid) => {
+                Some(&invalid.field)
+            }
             Self::InputFailed(_) => Some("options.stdin"),
             _ => None,
         }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, Stream, Text};
+use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream, Text};
 
 pub(crate) use self::flow::{Credit, Flow};
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
@@ -61,6 +61,10 @@ pub enum ExecutionEvent {
         /// What is missing, and why.
         message: String,
     },
+    /// An attempt failed, and another one follows after a pause.
+    Retry(Retried),
+    /// A plan is farther than before.
+    Progress(PlanProgress),
     /// A line, or a piece of one, on standard output.
     Stdout(OutputLine),
     /// A line, or a piece of one, on standard error.
@@ -93,6 +97,52 @@ pub struct OutputLine {
     pub continued: bool,
     /// A lone carriage return ended it: a progress display overwrites it.
     pub carriage_return: bool,
+}
+
+/// An attempt that failed and is followed by another one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Retried {
+    /// Whose event it is.
+    pub execution_id: Uuid,
+    /// When the attempt ended.
+    pub timestamp: DateTime<Utc>,
+    /// Counts the events of this execution from 0, over all its attempts.
+    pub sequence: u64,
+    /// The attempt that failed, from 1.
+    pub attempt: u32,
+    /// The most attempts there will be.
+    pub attempts: u32,
+    /// Milliseconds until the next one may begin.
+    pub delay_ms: u64,
+    /// What happened in this attempt; shared, never copied.
+    pub result: Arc<ExecutionResult>,
+}
+
+/// How far a plan is: told when a step begins and when one is over. The last one of a plan has its result.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlanProgress {
+    /// Whose event it is.
+    pub plan_id: Uuid,
+    /// When it happened.
+    pub timestamp: DateTime<Utc>,
+    /// Counts the events of this plan from 0; those of its steps count for themselves.
+    pub sequence: u64,
+    /// Steps that are over, the skipped ones included.
+    pub completed: usize,
+    /// Those of them that did not complete, the skipped ones not included.
+    pub failed: usize,
+    /// Those of them that never began.
+    pub skipped: usize,
+    /// Steps in all.
+    pub total: usize,
+    /// The command of the step that began last among those that run.
+    pub current_command: Option<String>,
+    /// `running`, or how the plan ended.
+    pub status: ExecutionStatus,
+    /// What came of it, in the last event of the plan; shared, never copied.
+    pub result: Option<Arc<PlanExecutionResult>>,
 }
 
 /// The end of an execution.
@@ -138,33 +188,41 @@ impl ExecutionEvent {
         }
     }
 
-    /// Whose event it is.
+    /// Whose event it is: the id of an execution, or that of a plan for its progress.
     #[must_use]
     pub fn execution_id(&self) -> Uuid {
         match self {
             Self::Queued { execution_id, .. }
             | Self::Started { execution_id, .. }
             | Self::Degraded { execution_id, .. } => *execution_id,
+            Self::Retry(retried) => retried.execution_id,
+            Self::Progress(progress) => progress.plan_id,
             Self::Stdout(line) | Self::Stderr(line) => line.execution_id,
             Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.execution_id,
         }
     }
 
-    /// Counts the events of one execution from 0.
+    /// Counts the events of one execution, or the progress of one plan, from 0.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         match self {
             Self::Queued { sequence, .. } | Self::Started { sequence, .. } | Self::Degraded { sequence, .. } => {
                 *sequence
             }
+            Self::Retry(retried) => retried.sequence,
+            Self::Progress(progress) => progress.sequence,
             Self::Stdout(line) | Self::Stderr(line) => line.sequence,
             Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.sequence,
         }
     }
 
-    /// Whether it is the last event of its execution.
+    /// Whether it is the last event of its execution or plan.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Completed(_) | Self::Failed(_) | Self::Cancelled(_) | Self::Timeout(_))
+        match self {
+            Self::Completed(_) | Self::Failed(_) | Self::Cancelled(_) | Self::Timeout(_) => true,
+            Self::Progress(progress) => progress.result.is_some(),
+            _ => false,
+        }
     }
 }

@@ -18,6 +18,7 @@
 //! | `output` | bytes become lines and a capped capture |
 //! | `supervise` | the one loop of an execution; the only place that kills |
 //! | `registry`, `scheduler` | records; who runs and who waits |
+//! | `plan` | several executions as one: order, failures, what is left |
 //! | `engine` | composes them |
 //! | `binding` | Node.js (feature `node`) |
 
@@ -34,6 +35,7 @@ mod guardian;
 mod latch;
 mod metrics;
 mod output;
+mod plan;
 mod platform;
 mod process;
 mod redact;
@@ -56,12 +58,16 @@ pub use async_trait::async_trait;
 pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 pub use engine::ExecutionEngine;
 pub use error::{ExecutionError, Invalid, Result};
-pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine};
+pub use event::{
+    EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine, PlanProgress,
+    Retried,
+};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
-    ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStats, ExecutionStatus,
-    ExecutionSummary, InheritEnv, Leftovers, Percentiles, Reason, Secret, Stdin, StdinClosed, StdinStream, StdinWriter,
-    Stream, Text,
+    ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
+    ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, Percentiles,
+    PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry, RetryOn, Secret, SkipReason, SkippedStep,
+    Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, Stream, Text,
 };
 
 /// For the fuzzer in `fuzz/`.
@@ -93,6 +99,8 @@ mod pages {
     struct Operations;
     #[doc = include_str!("../docs/output.md")]
     struct Output;
+    #[doc = include_str!("../docs/plans.md")]
+    struct Plans;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
     #[doc = include_str!("../docs/types.md")]

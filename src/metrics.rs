@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     backoffs: AtomicU64,
     truncated: AtomicU64,
     log_lost_bytes: AtomicU64,
+    overflow_lost_bytes: AtomicU64,
     looks: AtomicU64,
     spawn_latency: Times,
     queue_time: Times,
@@ -52,7 +53,7 @@ impl Metrics {
     }
 
     /// Counts an end and what the execution wrote.
-    pub(crate) fn ended(&self, result: &ExecutionResult, lines: u64) {
+    pub(crate) fn ended(&self, result: &ExecutionResult, stdout_bytes: u64, stderr_bytes: u64, lines: u64) {
         let outcome = match result.status {
             ExecutionStatus::Completed => &self.completed,
             ExecutionStatus::Cancelled => &self.cancelled,
@@ -60,10 +61,11 @@ impl Metrics {
             ExecutionStatus::Failed | ExecutionStatus::Pending | ExecutionStatus::Running => &self.failed,
         };
         outcome.fetch_add(1, Relaxed);
-        self.stdout_bytes.fetch_add(result.stdout_bytes, Relaxed);
-        self.stderr_bytes.fetch_add(result.stderr_bytes, Relaxed);
+        self.stdout_bytes.fetch_add(stdout_bytes, Relaxed);
+        self.stderr_bytes.fetch_add(stderr_bytes, Relaxed);
         self.lines.fetch_add(lines, Relaxed);
         self.log_lost_bytes.fetch_add(result.log_lost_bytes, Relaxed);
+        self.overflow_lost_bytes.fetch_add(result.overflow_lost_bytes, Relaxed);
         if result.stdout_truncated || result.stderr_truncated {
             self.truncated.fetch_add(1, Relaxed);
         }
@@ -86,6 +88,7 @@ impl Metrics {
             backoffs: self.backoffs.load(Relaxed),
             truncated: self.truncated.load(Relaxed),
             log_lost_bytes: self.log_lost_bytes.load(Relaxed),
+            overflow_lost_bytes: self.overflow_lost_bytes.load(Relaxed),
             spawn_latency_ms: self.spawn_latency.percentiles(),
             queue_time_ms: self.queue_time.percentiles(),
             duration_ms: self.duration.percentiles(),

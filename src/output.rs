@@ -59,6 +59,9 @@ pub(crate) struct Output {
     is_loss_told: bool,
 }
 
+/// Something that is undone when nobody keeps it any more.
+pub(crate) type Keepsake = Arc<dyn std::any::Any + Send + Sync>;
+
 /// What is left of both streams at the end.
 pub(crate) struct Captured {
     /// The number of the terminal event.
@@ -66,7 +69,11 @@ pub(crate) struct Captured {
     pub(crate) stdout: Kept,
     pub(crate) stderr: Kept,
     pub(crate) lines: u64,
+    /// What is still under way to the listener counts for the next attempt too.
+    pub(crate) flow: Option<Arc<Flow>>,
     pub(crate) log_path: Option<PathBuf>,
+    /// Set when the log is to go with the record.
+    pub(crate) log_file: Option<Keepsake>,
     pub(crate) log_lost_bytes: u64,
     pub(crate) stdout_file: Option<Arc<SpillFile>>,
     pub(crate) stderr_file: Option<Arc<SpillFile>>,
@@ -97,6 +104,12 @@ impl Output {
             overflow,
             is_loss_told: false,
         }
+    }
+
+    /// Goes on with the bound of an attempt before.
+    pub(crate) fn with_flow(mut self, flow: Option<Arc<Flow>>) -> Self {
+        self.outlets.lines.flow = flow;
+        self
     }
 
     /// What comes from now on is logged.
@@ -223,6 +236,8 @@ impl Output {
             stdout: stdout.clean.limit.freeze(),
             stderr: stderr.clean.limit.freeze(),
             lines: outlets.lines.lines,
+            flow: outlets.lines.flow.clone(),
+            log_file: outlets.log.as_ref().and_then(Log::file_to_remove),
             log_path: outlets.log.map(Log::into_path),
             log_lost_bytes,
             stdout_file: file(stdout.clean.spill),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
 use crate::latch::Latch;
-use crate::output::SpillFile;
+use crate::output::Keepsake;
 use crate::platform::Leader;
 use crate::state::Stop;
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
@@ -38,12 +38,12 @@ pub(crate) struct Record {
     source: Option<Box<str>>,
     conversation_id: Option<Box<str>>,
     created_at: DateTime<Utc>,
-    /// Set once it runs.
-    leader: OnceLock<Weak<Leader>>,
+    /// Set once it runs; each attempt has its own. Held for a move of a pointer.
+    leader: Mutex<Option<Weak<Leader>>>,
     /// Its log, if it has one or is to have one.
     log_path: Option<Box<Path>>,
     /// Go with the record.
-    files: OnceLock<Vec<Arc<SpillFile>>>,
+    files: OnceLock<Vec<Keepsake>>,
     /// Set by whoever wants the execution to end.
     stop: Arc<Latch<Stop>>,
     result: OnceLock<Arc<ExecutionResult>>,
@@ -69,7 +69,7 @@ impl Record {
             source: metadata.source.as_deref().map(Into::into),
             conversation_id: metadata.conversation_id.as_deref().map(Into::into),
             created_at,
-            leader: OnceLock::new(),
+            leader: Mutex::default(),
             log_path: log_path.map(Into::into),
             files: OnceLock::new(),
             stop: Arc::new(Latch::new()),
@@ -91,7 +91,7 @@ impl Record {
     pub(crate) fn status(&self) -> ExecutionStatus {
         match self.result.get() {
             Some(result) => result.status,
-            None if self.leader.get().is_some() => ExecutionStatus::Running,
+            None if self.leader().is_some() => ExecutionStatus::Running,
             None => ExecutionStatus::Pending,
         }
     }
@@ -105,7 +105,7 @@ impl Record {
     }
 
     /// Keeps files of output for as long as there is this record.
-    pub(crate) fn keep(&self, files: Vec<Arc<SpillFile>>) {
+    pub(crate) fn keep(&self, files: Vec<Keepsake>) {
         if !files.is_empty() {
             let _ = self.files.set(files);
         }
@@ -121,12 +121,21 @@ impl Record {
     }
 
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
-        let _ = self.leader.set(Arc::downgrade(leader));
+        *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(leader));
+    }
+
+    /// Whether it has a process now: between two attempts it has none.
+    pub(crate) fn has_process(&self) -> bool {
+        self.leader().is_some_and(|leader| leader.strong_count() > 0)
+    }
+
+    fn leader(&self) -> Option<Weak<Leader>> {
+        self.leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Kills the process group now, without waiting for anything: for a host that is going away.
     pub(crate) fn kill_group(&self) {
-        if let Some(leader) = self.leader.get().and_then(Weak::upgrade) {
+        if let Some(leader) = self.leader().as_ref().and_then(Weak::upgrade) {
             leader.kill_group();
         }
     }
@@ -223,6 +232,11 @@ impl Registry {
         }
         let id = record.id;
         if inner.take(record) { Ok(()) } else { Err(ExecutionError::DuplicateId(id)) }
+    }
+
+    /// Takes a record of work that was accepted before, closed or not. `false`: the id is known already.
+    pub(crate) fn insert_accepted(&self, record: Arc<Record>) -> bool {
+        self.lock().take(record)
     }
 
     /// Takes no more records.

@@ -83,6 +83,19 @@ impl Scheduler {
         Ok(Entry::Later(self.queue(&mut state, (Reverse(priority), place))))
     }
 
+    /// A slot, or a place in the queue for one: no bound and no policy refuses it. For a plan, which was accepted before and
+    /// has one place whatever its size.
+    pub(crate) fn claim(self: &Arc<Self>, priority: i32) -> Entry {
+        let mut state = self.lock();
+        if state.in_use < state.usable {
+            state.in_use += 1;
+            return Entry::Now(Permit { scheduler: Arc::clone(self) });
+        }
+        let place = state.last;
+        state.last += 1;
+        Entry::Later(self.queue(&mut state, (Reverse(priority), place)))
+    }
+
     /// A place at the head of its priority, for one that was accepted before: no bound refuses it.
     pub(crate) fn enter_again(self: &Arc<Self>, priority: i32) -> Ticket {
         let ticket = {

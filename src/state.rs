@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use crate::types::Reason;
+use crate::types::{ExecutionStatus, Reason};
 
 /// Why the engine is asked to end an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,15 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
+    /// How an execution ends that is asked to end.
+    pub(crate) const fn status(self) -> ExecutionStatus {
+        match self {
+            Self::Timeout | Self::IdleTimeout | Self::QueueTimeout => ExecutionStatus::Timeout,
+            Self::Cancelled | Self::Aborted | Self::Shutdown => ExecutionStatus::Cancelled,
+            Self::OutputLimit => ExecutionStatus::Failed,
+        }
+    }
+
     pub(crate) const fn reason(self) -> Reason {
         match self {
             Self::Timeout => Reason::Timeout,
@@ -49,6 +58,11 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) fn new() -> Self {
         Self { accepted: Instant::now(), accepted_at: Utc::now() }
+    }
+
+    /// Accepted earlier.
+    pub(crate) fn since(accepted: Instant) -> Self {
+        Self { accepted, accepted_at: Utc::now() - accepted.elapsed() }
     }
 
     pub(crate) fn accepted_at(&self) -> DateTime<Utc> {

@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 
 use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
+use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::latch::Latch;
-use crate::output::{Log, LogPaths, Output, SpillFile};
+use crate::output::{Keepsake, Log, LogPaths, Output};
 use crate::platform::{self, Leader};
 use crate::process::{self, Process};
 use crate::redact::Secrets;
@@ -25,6 +26,7 @@ mod terminate;
 mod watch;
 
 /// What an execution is, settled when it was accepted.
+#[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) request: Arc<ExecutionRequest>,
     pub(crate) options: Arc<ExecutionOptions>,
@@ -47,6 +49,11 @@ struct Times {
 }
 
 impl Job {
+    /// For another attempt.
+    pub(crate) fn again(&self) -> Self {
+        Self { log: self.log.again(), ..self.clone() }
+    }
+
     /// As what JavaScript gets the output.
     pub(crate) fn encoding(&self) -> Encoding {
         self.options.encoding.unwrap_or(self.config.encoding)
@@ -71,8 +78,10 @@ pub(crate) struct Finished {
     pub(crate) result: ExecutionResult,
     pub(crate) sequence: u64,
     pub(crate) lines: u64,
+    /// The bound on what is still under way to the listener.
+    pub(crate) flow: Option<Arc<Flow>>,
     /// They go when nobody keeps them.
-    pub(crate) files: Vec<Arc<SpillFile>>,
+    pub(crate) files: Vec<Keepsake>,
 }
 
 /// What became of an attempt to run a job.
@@ -131,6 +140,11 @@ pub(crate) async fn never_spawned(job: &Job, pending: Pending, output: Output, e
 /// An execution that ends before it is spawned.
 pub(crate) async fn never_ran(job: &Job, pending: Pending, output: Output, why: Stop) -> Finished {
     Outcome::stopped_before_spawn(pending, output, why).finish(job).await
+}
+
+/// An execution that was to be tried again and was asked to end before that.
+pub(crate) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
+    outcome::given_up(last, why)
 }
 
 /// An execution that a defect of the engine ended.

@@ -4,8 +4,13 @@
 
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
+pub use self::plan::{
+    ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
+    StepStatus,
+};
 pub use self::request::{Command, ExecutionMetadata, ExecutionRequest};
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
+pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
@@ -13,8 +18,10 @@ pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
 mod listing;
 mod options;
+mod plan;
 mod request;
 mod result;
+mod retry;
 mod stdin;
 mod text;
 mod words;

@@ -9,6 +9,7 @@ pub(crate) use self::config_env::{config_env, texts};
 pub(crate) use self::config_file::config_file;
 pub(crate) use self::filter::filter;
 pub(crate) use self::options::options;
+pub(crate) use self::plan::{plan, plan_options};
 pub(crate) use self::request::{ParsedRequest, id, request};
 
 mod config;
@@ -18,6 +19,7 @@ mod fields;
 mod filter;
 mod metadata;
 mod options;
+mod plan;
 mod request;
 
 /// A value as it came.

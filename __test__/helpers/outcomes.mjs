@@ -47,7 +47,7 @@ function describe(value) {
 export async function refusal(action, code, field, value) {
   const error = await failure(action, code);
   assert.equal(error.field, field, error.message);
-  const prefix = code === 'INVALID_CONFIG' ? 'invalid config' : 'invalid request';
+  const prefix = { INVALID_CONFIG: 'invalid config', INVALID_PLAN: 'invalid plan' }[code] ?? 'invalid request';
   assert.ok(error.message.startsWith(`${prefix}: ${field}: `), `the message begins with the field ${field}: ${error.message}`);
   const words = wordsFor(value);
   assert.ok(words.some((word) => error.message.includes(word)), `the message says that it got ${words.join(' or ')}: ${error.message}`);

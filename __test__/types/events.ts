@@ -29,7 +29,7 @@ engine.on('cancelled', (event) => void assertType<Equal<typeof event.type, 'canc
 engine.on('timeout', (event) => void assertType<Equal<typeof event.timestamp, Date>>());
 engine.off('timeout', () => {});
 
-assertType<Equal<keyof ExecutionEvents, 'queued' | 'started' | 'degraded' | 'stdout' | 'stderr' | 'completed' | 'failed' | 'cancelled' | 'timeout' | 'event'>>();
+assertType<Equal<keyof ExecutionEvents, 'queued' | 'started' | 'degraded' | 'stdout' | 'stderr' | 'completed' | 'failed' | 'cancelled' | 'timeout' | 'retry' | 'progress' | 'event'>>();
 assertType<Equal<ExecutionEvents['event'], [ExecutionEvent]>>();
 assertType<Equal<ExecutionEvent['type'], Exclude<keyof ExecutionEvents, 'event'>>>();
 assertType<Equal<ExecutionEvent['sequence'], number>>();
@@ -43,6 +43,10 @@ engine.on('event', (event) => {
       return void event.pid;
     case 'degraded':
       return void event.message;
+    case 'retry':
+      return void event.result.stdout;
+    case 'progress':
+      return void event.result?.steps;
     case 'stdout':
     case 'stderr':
       return void event.line;

@@ -23,6 +23,7 @@ void engine.run(request, {
   secrets: ['abcdef'] as const,
   maskEnvSecrets: true,
   priority: -1,
+  retry: { attempts: 3, backoffMs: 5, maxBackoffMs: null, on: ['exit', 'signal', 'timeout', 'spawn', 7] as const },
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
@@ -35,7 +36,7 @@ async function* texts() {
 void engine.run(request, { stdin: texts() });
 
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
-assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding'>>();
+assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding' | 'retry'>>();
 
 // @ts-expect-error a controller is not its signal
 void engine.run(request, { signal: new AbortController() });
@@ -57,4 +58,8 @@ void engine.run(request, { encoding: 'latin1' });
 // @ts-expect-error a list is needed
 void engine.run(request, { envAllow: 'A' });
 // @ts-expect-error not there in this version
-void engine.run(request, { retry: { attempts: 2 } });
+void engine.run(request, { logDir: '/tmp' });
+// @ts-expect-error how often has to be said
+void engine.run(request, { retry: {} });
+// @ts-expect-error there is no such kind of failure
+void engine.run(request, { retry: { attempts: 2, on: ['bad luck'] } });

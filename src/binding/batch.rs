@@ -9,20 +9,22 @@
 //! | 1 started | handle, time in ms, sequence, pid, length of the command |
 //! | 2 stdout, 3 stderr | handle, time in ms, first sequence, count, then for each line its length × 8 + flags |
 //! | 4 completed, 5 failed, 6 cancelled, 7 timeout | handle, time in ms, sequence, position of its result in the batch |
+//! | 9 retry | handle, time in ms, sequence, attempt, attempts, delay in ms, position of the attempt's result in the batch |
+//! | 10 progress | handle, time in ms, sequence, completed, failed, skipped, total, kind of the plan's end or 0, length of the current command, position of the plan's result |
 //!
 //! | 11 stdout, 12 stderr, as bytes | as 2 and 3 |
 //! | 13 input | handle, 0, 0, 1 when the child wants more of its standard input, 0 when it wants none any more |
 //!
-//! Lengths are in UTF-16 units, as JavaScript counts; those of lines as bytes are in bytes, which come one after the other
-//! in an array of their own. Flags: 1 partial, 2 continued, 4 carriage return.
+//! −1 stands for what is not there. Lengths are in UTF-16 units, as JavaScript counts; those of lines as bytes are in bytes,
+//! which come one after the other in an array of their own. Flags: 1 partial, 2 continued, 4 carriage return.
 
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Float64Array, Object, Uint8Array};
 
 use super::convert::milliseconds;
-use crate::event::{Credit, Ended, ExecutionEvent, LineBatch};
-use crate::types::{Encoding, ExecutionResult, Stream};
+use crate::event::{Credit, Ended, ExecutionEvent, LineBatch, PlanProgress, Retried};
+use crate::types::{Encoding, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream};
 
 /// A batch is closed at this size: JavaScript works through it in less than a millisecond, and its string stays out of the
 /// engine's space for large objects, where each one would be fresh memory.
@@ -38,6 +40,7 @@ pub(super) struct Batch {
     /// What the listeners of this batch hold up; free when the next batch is taken.
     credits: Vec<Credit>,
     pub(super) results: Vec<Arc<ExecutionResult>>,
+    pub(super) plans: Vec<Arc<PlanExecutionResult>>,
 }
 
 impl Batch {
@@ -102,6 +105,14 @@ impl Batch {
                 let length = self.push(&command);
                 self.numbers.extend([f64::from(pid), number(length)]);
             }
+            ExecutionEvent::Retry(Retried { timestamp, sequence, attempt, attempts, delay_ms, result, .. }) => {
+                self.head(9.0, handle, milliseconds(timestamp), sequence);
+                let position = number(self.results.len());
+                #[expect(clippy::cast_precision_loss, reason = "no pause has 2^53 ms")]
+                self.numbers.extend([f64::from(attempt), f64::from(attempts), delay_ms as f64, position]);
+                self.results.push(result);
+            }
+            ExecutionEvent::Progress(progress) => self.progress(handle, progress),
             ExecutionEvent::Completed(end) => self.ended(4.0, handle, end),
             ExecutionEvent::Failed(end) => self.ended(5.0, handle, end),
             ExecutionEvent::Cancelled(end) => self.ended(6.0, handle, end),
@@ -115,6 +126,25 @@ impl Batch {
         self.head(kind, handle, milliseconds(end.timestamp), end.sequence);
         self.numbers.push(number(self.results.len()));
         self.results.push(end.result);
+    }
+
+    fn progress(&mut self, handle: u32, progress: PlanProgress) {
+        let PlanProgress { timestamp, sequence, completed, failed, skipped, total, current_command, .. } = progress;
+        self.head(10.0, handle, milliseconds(timestamp), sequence);
+        let length = current_command.map_or(-1.0, |command| number(self.push(&command)));
+        let end = match progress.status {
+            ExecutionStatus::Pending | ExecutionStatus::Running => 0.0,
+            ExecutionStatus::Completed => 4.0,
+            ExecutionStatus::Failed => 5.0,
+            ExecutionStatus::Cancelled => 6.0,
+            ExecutionStatus::Timeout => 7.0,
+        };
+        let position = progress.result.map_or(-1.0, |result| {
+            self.plans.push(result);
+            number(self.plans.len() - 1)
+        });
+        self.numbers.extend([completed, failed, skipped, total].map(number));
+        self.numbers.extend([end, length, position]);
     }
 
     fn head(&mut self, kind: f64, handle: u32, at: f64, sequence: u64) {

@@ -10,7 +10,9 @@ use serde_json::Value as Json;
 use super::Result;
 use super::error::{of_napi, raise_as_is, too_deep};
 use crate::error::ExecutionError;
-use crate::types::{Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, Text};
+use crate::types::{
+    Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, FailedAttempt, PlanExecutionResult, Text,
+};
 use crate::wire::{self, Case, ParsedRequest, Value, camel, camel_settings};
 
 type Napi<T> = napi::Result<T>;
@@ -122,6 +124,10 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
     object.set("completedAt", milliseconds(result.completed_at))?;
     object.set("pid", nullable(env, result.pid)?)?;
     object.set("attempt", result.attempt)?;
+    if !result.retries.is_empty() {
+        let retries = result.retries.iter().map(failed_attempt).collect::<Vec<_>>();
+        object.set("retries", Json::from(retries))?;
+    }
     if let Some(error) = &result.error {
         object.set("error", error_info(env, error)?)?;
     }
@@ -157,6 +163,33 @@ pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Obj
     object.set("cpuSystemMs", result.cpu_system_ms)?;
     object.set("metadata", metadata(&result.metadata).to_string())?;
     Ok(object)
+}
+
+/// An attempt as JSON; its date is text.
+fn failed_attempt(attempt: &FailedAttempt) -> Json {
+    let mut json = camel_json(attempt);
+    if let (Some(error), Some(message)) = (&attempt.error, json.pointer_mut("/error/message")) {
+        *message = super::error::camel_text(&error.message).into();
+    }
+    json
+}
+
+/// A plan's result as JSON text, apart from the results of its steps; its dates are text.
+pub(super) fn plan(plan: &PlanExecutionResult) -> String {
+    let mut json = serde_json::json!({
+        "planId": plan.plan_id,
+        "status": plan.status,
+        "success": plan.success,
+        "description": plan.description,
+        "steps": camel_json(&plan.steps),
+        "skipped": camel_json(&plan.skipped),
+        "stats": camel_json(&plan.stats),
+        "totalDurationMs": plan.total_duration_ms,
+        "startedAt": plan.started_at,
+        "completedAt": plan.completed_at,
+    });
+    json["metadata"] = metadata(&plan.metadata);
+    json.to_string()
 }
 
 pub(super) fn error_info<'env>(env: &'env Env, error: &ErrorInfo) -> Napi<Object<'env>> {

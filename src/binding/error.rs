@@ -31,6 +31,9 @@ fn thrown(error: &ExecutionError, path: fn(&str) -> String, text: fn(&str) -> St
         ExecutionError::InvalidRequest(invalid) => {
             format!("invalid request: {}: {}", path(&invalid.field), text(&invalid.problem))
         }
+        ExecutionError::InvalidPlan(invalid) => {
+            format!("invalid plan: {}: {}", path(&invalid.field), text(&invalid.problem))
+        }
         other => text(&other.to_string()),
     };
     make(
@@ -64,6 +67,15 @@ pub(super) fn not_an_id(value: &Value) -> Thrown {
         return make(ErrorCode::NotFound, &message, Some("id"), None);
     }
     let message = format!("invalid request: id: it is {}: give the string that execute() gave", value.describe());
+    make(ErrorCode::InvalidRequest, &message, Some("id"), None)
+}
+
+pub(super) fn not_a_plan_id(value: &Value) -> Thrown {
+    if let Value::Text(text) = value {
+        let message = format!("no plan {text:?}: it is not a UUID, so it was never accepted here");
+        return make(ErrorCode::NotFound, &message, Some("id"), None);
+    }
+    let message = format!("invalid request: id: it is {}: give the string that executePlan() gave", value.describe());
     make(ErrorCode::InvalidRequest, &message, Some("id"), None)
 }
 

@@ -10,14 +10,14 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::batch::Batch;
 use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch};
-use crate::types::{ExecutionResult, Stream};
+use crate::types::{ExecutionResult, PlanExecutionResult, Stream};
 
 /// Weak: it does not keep Node alive. It carries nothing: it only says that there is something to take.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Batches whose memory is kept for the next ones.
 const MOST_SPARE: usize = 4;
-/// Listeners to `queued` and `started`.
+/// Listeners to what is neither a line nor an end.
 const LIFECYCLE: u8 = 4;
 
 /// The events of one engine on their way to JavaScript.
@@ -123,6 +123,10 @@ impl Outbox {
 
     pub(super) fn outcome(&self, position: usize) -> Option<Arc<ExecutionResult>> {
         self.lock().under_way.as_ref()?.results.get(position).cloned()
+    }
+
+    pub(super) fn plan_outcome(&self, position: usize) -> Option<Arc<PlanExecutionResult>> {
+        self.lock().under_way.as_ref()?.plans.get(position).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -4,9 +4,12 @@ use crate::config::{ExecutionConfig, MOST_MS};
 use crate::error::Invalid;
 use crate::globs;
 use crate::redact;
-use crate::types::{Command, ExecutionOptions, ExecutionRequest};
+use crate::types::{Command, ExecutionOptions, ExecutionRequest, Retry, RetryOn, Stdin};
 
 use super::EnvPolicy;
+
+/// More attempts than that are a loop.
+const MOST_ATTEMPTS: u32 = 1_000;
 
 /// Checks a request and its options against each other and against the engine's configuration.
 pub(crate) fn check(
@@ -47,8 +50,36 @@ pub(crate) fn check(
     if let Some(ms) = options.kill_grace_ms {
         milliseconds("options.kill_grace_ms", ms, 0)?;
     }
+    options.retry.as_ref().map_or(Ok(()), retry)?;
+    if options.retry.as_ref().is_some_and(|retry| retry.attempts > 1) && matches!(options.stdin, Stdin::Stream(_)) {
+        return Err(Invalid::new(
+            "options.retry",
+            "another attempt cannot read `stdin` again: give it as text or bytes",
+        ));
+    }
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
+}
+
+fn retry(retry: &Retry) -> Result<(), Invalid> {
+    if !(1..=MOST_ATTEMPTS).contains(&retry.attempts) {
+        let problem = format!("{} is out of range: give a whole number from 1 to {MOST_ATTEMPTS}", retry.attempts);
+        return Err(Invalid::new("options.retry.attempts", problem));
+    }
+    milliseconds("options.retry.backoff_ms", retry.backoff_ms, 0)?;
+    milliseconds("options.retry.max_backoff_ms", retry.max_backoff_ms, 0)?;
+    if retry.on.is_empty() {
+        return Err(Invalid::new(
+            "options.retry.on",
+            "it is empty, so that nothing is retried: give at least one, or leave it out",
+        ));
+    }
+    match retry.on.iter().position(|on| *on == RetryOn::Code(0)) {
+        Some(index) => {
+            Err(Invalid::new(format!("options.retry.on[{index}]"), "0 is the exit code of success: leave it out"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn command(command: &Command) -> Result<(), Invalid> {

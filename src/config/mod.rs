@@ -155,6 +155,8 @@ settings! {
     log_dir: Option<PathBuf> = None, Kind::Path;
     /// What is in logs: the raw bytes as they came, or a JSON object for each line.
     log_format: LogFormat = LogFormat::Raw, Kind::Choice(&["raw", "jsonl"]);
+    /// Whether logs in `log_dir` stay when their record leaves. A file at `output_log_path` always does.
+    keep_logs: bool = true, Kind::Flag;
     /// Strings that are masked in whatever leaves the engine, of at least 6 bytes.
     secrets: Vec<Secret> = Vec::new(), Kind::Secrets;
     /// Whether the values of variables named by `env_secret_patterns` are masked too.

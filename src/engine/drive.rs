@@ -6,19 +6,24 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::attempts::Attempts;
 use super::keeper::Keeper;
 use crate::contain::{contain, contain_call};
-use crate::event::{EventSink, ExecutionEvent};
-use crate::output::{Channels, Output};
+use crate::event::{EventSink, ExecutionEvent, Retried};
+use crate::output::{Channels, Keepsake, Output};
 use crate::platform::Leader;
 use crate::registry::Record;
 use crate::runtime;
 use crate::scheduler::{Entry, Permit};
 use crate::state::{Pending, Running, Stop};
 use crate::supervise::{self, Finished, Job, Run};
+use crate::types::ExecutionResult;
 
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
-const LONGEST_FLUSH: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
+
+/// Called with whether it completed when the end of an execution was told, before its slot is free.
+pub(super) type Told = Box<dyn FnOnce(bool) + Send>;
 
 /// An accepted execution.
 pub(super) struct Accepted {
@@ -31,52 +36,169 @@ pub(super) struct Accepted {
 }
 
 /// Drives an execution to its end: whatever happens on the way, it has one result and one terminal event.
-pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry) {
+pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, told: Option<Told>) {
     let Accepted { shared, record, job, sink, .. } = &accepted;
     let accepted_at = pending.accepted_at();
     let sequence = Arc::new(AtomicU64::new(0));
-    let output = Output::new(Channels {
-        id: record.id(),
-        config: &shared.config,
-        encoding: job.encoding(),
-        sink: Arc::clone(sink),
-        sequence: Arc::clone(&sequence),
-        secrets: job.secrets.clone(),
-        overflow: shared.overflow.clone(),
-    });
-    let course = course(&accepted, pending, entry, output);
-    let (finished, permit) = match contain(course).await {
+    let (ended, permit) = match contain(course(&accepted, pending, entry, &sequence)).await {
         Ok(ended) => ended,
         // The child was killed when the panic dropped it.
-        Err(panic) => (supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed)), None),
+        Err(panic) => (Ended::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None),
     };
-    let Finished { result, sequence, lines, files } = finished;
+    let Ended { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(result);
     record.keep(files);
-    shared.metrics.ended(&result, lines);
+    shared.metrics.ended(&result, stdout, stderr, lines);
     if shared.registry.complete(record, Arc::clone(&result)) {
         Keeper::clean_up(shared);
     }
-    drop(permit);
-    let told = contain_call(|| {
+    // Who hears of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
+    // be more urgent than those that wait.
+    let permit = permit.filter(|_| told.is_some());
+    let completed = result.success;
+    let flushed = contain_call(|| {
         sink.event(ExecutionEvent::ended(result, sequence));
         sink.flushed()
     });
-    if let Ok(flushed) = told {
+    if let Some(told) = told {
+        told(completed);
+    }
+    drop(permit);
+    if let Ok(flushed) = flushed {
         let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.registry.settle(record);
     shared.keeper.watch(shared);
 }
 
-/// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
+/// An execution that is over, after its last attempt.
+struct Ended {
+    result: ExecutionResult,
+    sequence: u64,
+    written: Written,
+    files: Vec<Keepsake>,
+}
+
+impl Ended {
+    fn of(finished: Finished) -> Self {
+        let mut written = Written::default();
+        written.add(&finished);
+        Self { result: finished.result, sequence: finished.sequence, written, files: finished.files }
+    }
+}
+
+/// What all attempts have written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Written {
+    stdout: u64,
+    stderr: u64,
+    lines: u64,
+}
+
+impl Written {
+    fn add(&mut self, Finished { result, lines, .. }: &Finished) {
+        self.stdout += result.stdout_bytes;
+        self.stderr += result.stderr_bytes;
+        self.lines += lines;
+    }
+}
+
+/// Attempt after attempt, until one needs no other.
 async fn course(
     accepted: &Accepted,
     mut pending: Pending,
     mut entry: Entry,
+    sequence: &Arc<AtomicU64>,
+) -> (Ended, Option<Permit>) {
+    let Accepted { shared, record, job, sink, .. } = accepted;
+    let mut attempts = Attempts::new(job.options.retry.as_ref());
+    let mut written = Written::default();
+    let mut flow = None;
+    let mut last: Option<Arc<ExecutionResult>> = None;
+    // Those of all attempts: the events of the retries name them.
+    let mut files = Vec::new();
+    let mut again = None;
+    loop {
+        let output = Output::new(Channels {
+            id: record.id(),
+            config: &shared.config,
+            encoding: job.encoding(),
+            sink: Arc::clone(sink),
+            sequence: Arc::clone(sequence),
+            secrets: job.secrets.clone(),
+            overflow: shared.overflow.clone(),
+        });
+        let this = again.as_ref().unwrap_or(job);
+        let (mut finished, permit) = match (attempt(accepted, this, pending, entry, output.with_flow(flow)).await, last)
+        {
+            (Attempt::Finished(finished, permit), _) => (finished, Some(permit)),
+            (Attempt::Stopped(why, pending, output), None) => {
+                (supervise::never_ran(job, pending, output, why).await, None)
+            }
+            // What is known of the last attempt stays.
+            (Attempt::Stopped(why, ..), Some(last)) => return (given_up(last, why, sequence, written, files), None),
+        };
+        written.add(&finished);
+        files.append(&mut finished.files);
+        attempts.sign(&mut finished.result);
+        let attempt = attempts.attempt();
+        // Who was asked to end is not tried again, whatever its own end was.
+        let pause = record.stop().get().is_none().then(|| attempts.next(&finished.result)).flatten();
+        let Some(pause) = pause else {
+            let Finished { result, sequence, .. } = finished;
+            return (Ended { result, sequence, written, files }, permit);
+        };
+        flow = finished.flow;
+        let failed = Arc::new(finished.result);
+        sink.event(ExecutionEvent::Retry(Retried {
+            execution_id: record.id(),
+            timestamp: failed.completed_at,
+            sequence: finished.sequence,
+            attempt,
+            attempts: attempts.most(),
+            delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            result: Arc::clone(&failed),
+        }));
+        // Others run during the pause.
+        drop(permit);
+        if let Ok(why) = tokio::time::timeout(pause, record.stop().wait()).await {
+            return (given_up(failed, *why, sequence, written, files), None);
+        }
+        last = Some(failed);
+        again.get_or_insert_with(|| job.again());
+        pending = Pending::new();
+        entry = shared.scheduler.claim(job.options.priority);
+    }
+}
+
+/// The end of an execution that was to be tried again and may not be.
+fn given_up(
+    last: Arc<ExecutionResult>,
+    why: Stop,
+    sequence: &AtomicU64,
+    written: Written,
+    files: Vec<Keepsake>,
+) -> Ended {
+    let result = supervise::given_up(Arc::unwrap_or_clone(last), why);
+    Ended { result, sequence: sequence.fetch_add(1, Relaxed), written, files }
+}
+
+/// What became of one attempt.
+enum Attempt {
+    Finished(Finished, Permit),
+    /// It never ran.
+    Stopped(Stop, Pending, Output),
+}
+
+/// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
+async fn attempt(
+    accepted: &Accepted,
+    job: &Job,
+    mut pending: Pending,
+    mut entry: Entry,
     mut output: Output,
-) -> (Finished, Option<Permit>) {
-    let Accepted { shared, record, job, command, sink } = accepted;
+) -> Attempt {
+    let Accepted { shared, record, command, sink, .. } = accepted;
     if matches!(entry, Entry::Later(_)) {
         sink.event(ExecutionEvent::Queued {
             execution_id: record.id(),
@@ -91,7 +213,7 @@ async fn course(
     loop {
         let permit = match turn(record, entry, queue_deadline).await {
             Ok(permit) => permit,
-            Err(why) => return (supervise::never_ran(job, pending, output, why).await, None),
+            Err(why) => return Attempt::Stopped(why, pending, output),
         };
         let has_slot = Instant::now();
         let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output, unguarded: Option<String>| {
@@ -115,12 +237,12 @@ async fn course(
             }
         };
         match supervise::run(job, pending, output, started).await {
-            Run::Finished(finished) => return (finished, Some(permit)),
+            Run::Finished(finished) => return Attempt::Finished(finished, permit),
             Run::Exhausted { pending: back, output: output_back, error } => {
                 shared.metrics.backed_off();
                 shared.scheduler.shrink();
                 let Some(pause) = backoff.next() else {
-                    return (supervise::never_spawned(job, back, output_back, error).await, Some(permit));
+                    return Attempt::Finished(supervise::never_spawned(job, back, output_back, error).await, permit);
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);

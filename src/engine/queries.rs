@@ -70,6 +70,7 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn clean_up(&self) -> usize {
+        self.shared().plans.cleanup();
         let mut all = Vec::new();
         let count = self.shared().registry.cleanup(|leaving| all.push(leaving));
         // What they kept is freed elsewhere: this thread may be the one that serves requests.

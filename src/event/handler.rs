@@ -42,6 +42,14 @@ impl EventHandler for LoggingEventHandler {
             ExecutionEvent::Degraded { execution_id, message, .. } => {
                 tracing::warn!(%execution_id, message, "degraded");
             }
+            ExecutionEvent::Retry(retried) => {
+                let (execution_id, attempt, delay_ms) = (retried.execution_id, retried.attempt, retried.delay_ms);
+                tracing::warn!(%execution_id, attempt, delay_ms, "retry");
+            }
+            ExecutionEvent::Progress(progress) => {
+                let (plan_id, completed, total) = (progress.plan_id, progress.completed, progress.total);
+                tracing::info!(%plan_id, completed, total, status = progress.status.as_str(), "progress");
+            }
             ExecutionEvent::Stdout(line) => {
                 tracing::debug!(execution_id = %line.execution_id, bytes = line.line.raw().len(), "stdout");
             }

@@ -70,6 +70,11 @@ pub(crate) fn text(metrics: &Metrics, gauges: Gauges) -> String {
             &metrics.truncated,
         ),
         ("escher_log_lost_bytes_total", "Bytes that logs should have got and did not.", &metrics.log_lost_bytes),
+        (
+            "escher_overflow_lost_bytes_total",
+            "Bytes that overflow files should have got and did not.",
+            &metrics.overflow_lost_bytes,
+        ),
         ("escher_retention_looks_total", "Looks for records that are too old.", &metrics.looks),
     ];
     for (name, help, counter) in counters {

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use crate::types::Percentiles;
 
-/// Two digits: values are off by 1 % at most, and a histogram takes 30 KB at most.
+/// Two digits: values are off by 1 % at most, and a histogram takes 15 KB at most.
 const DIGITS: u8 = 2;
 
 /// What is longer counts as so long, in microseconds: it bounds the memory.
@@ -22,7 +22,7 @@ pub(super) struct Times {
 #[derive(Debug)]
 struct Inner {
     /// In microseconds.
-    histogram: Histogram<u64>,
+    histogram: Histogram<u32>,
     sum: Duration,
 }
 

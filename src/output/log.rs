@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::Keepsake;
 use super::spool::{Loss, Spool, Store};
 use crate::config::{ExecutionConfig, LogFormat, MOST_STRING_BYTES};
 use crate::event::LineBatch;
@@ -19,8 +21,12 @@ use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, Stream};
 pub(crate) struct LogPaths {
     /// In the engine's directory: made for this execution.
     in_dir: Option<PathBuf>,
+    /// That one goes with the record.
+    goes: bool,
     /// Where the request wants one: appended to.
     asked: Option<PathBuf>,
+    /// An attempt before has made it.
+    is_made: bool,
 }
 
 impl LogPaths {
@@ -28,8 +34,15 @@ impl LogPaths {
         Self {
             // From the id alone: nothing that a request says names a file in there.
             in_dir: config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id))),
+            goes: !config.keep_logs,
             asked: request.output_log_path.clone(),
+            is_made: false,
         }
+    }
+
+    /// The same for another attempt, which goes on in it.
+    pub(crate) fn again(&self) -> Self {
+        Self { is_made: true, ..self.clone() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -50,6 +63,8 @@ fn file_name(id: Uuid) -> String {
 pub(crate) struct Log {
     /// The one to read.
     path: PathBuf,
+    /// The one in the engine's directory, if it goes with the record.
+    to_remove: Option<PathBuf>,
     spools: Vec<Spool>,
     format: LogFormat,
     records: Vec<u8>,
@@ -62,7 +77,7 @@ impl Log {
         if let Some(path) = &paths.in_dir {
             let open = |path: &Path| {
                 path.parent().map_or(Ok(()), platform::create_private_dir)?;
-                platform::create_private(path)
+                if paths.is_made { platform::append_private(path) } else { platform::create_private(path) }
             };
             spools.push(spool(open(path), path, "`log_dir` needs a directory that the host may write to")?);
         }
@@ -72,7 +87,8 @@ impl Log {
             spools.push(spool(platform::append_private(path), path, advice)?);
         }
         let path = paths.main().map(Path::to_owned).unwrap_or_default();
-        Ok(Self { path, spools, format, records: Vec::new() })
+        let to_remove = paths.in_dir.clone().filter(|_| paths.goes);
+        Ok(Self { path, to_remove, spools, format, records: Vec::new() })
     }
 
     /// Takes bytes as they came, unless lines are logged.
@@ -120,6 +136,11 @@ impl Log {
         &self.spools
     }
 
+    /// What removes the engine's own log when it is dropped, if that is wanted.
+    pub(super) fn file_to_remove(&self) -> Option<Keepsake> {
+        self.to_remove.clone().map(|path| Arc::new(Removed(path)) as Keepsake)
+    }
+
     pub(super) fn into_path(self) -> PathBuf {
         self.path
     }
@@ -163,6 +184,15 @@ fn spool(file: io::Result<File>, path: &Path, advice: &str) -> Result<Spool, Err
                 errno: platform::errno_name(&error).map(str::to_owned),
             })
         }
+    }
+}
+
+/// A log that goes with its record.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -24,6 +24,7 @@ fn ended(registry: &Registry, stdout: &str) -> Arc<Record> {
         completed_at: record.created_at,
         pid: Some(1),
         attempt: 1,
+        retries: Vec::new(),
         error: None,
         reason: None,
         stdout_bytes: 0,

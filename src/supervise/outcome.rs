@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::output::{Captured, Output, SpillFile};
+use crate::output::{Captured, Keepsake, Output, SpillFile};
 use crate::platform::{Exit, signal_name};
 use crate::state::{Over, Pending, Stop};
 use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
@@ -68,7 +68,9 @@ impl Outcome {
                 *text = secrets.mask(text).into_owned();
             }
         }
-        let files: Vec<_> = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten().cloned().collect();
+        let overflow = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten();
+        let overflow = overflow.map(|file| Arc::clone(file) as Keepsake);
+        let files = overflow.chain(captured.log_file.clone()).collect();
         let path = |file: &Option<Arc<SpillFile>>| file.as_ref()?.path().map(Path::to_owned);
         let result = ExecutionResult {
             exit_code: exit.code,
@@ -96,7 +98,7 @@ impl Outcome {
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
         };
-        Finished { result, sequence: captured.sequence, lines: captured.lines, files }
+        Finished { result, sequence: captured.sequence, lines: captured.lines, files, flow: captured.flow }
     }
 }
 
@@ -125,7 +127,19 @@ pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     );
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
-    Finished { result, sequence, lines: 0, files: Vec::new() }
+    Finished { result, sequence, lines: 0, files: Vec::new(), flow: None }
+}
+
+/// The last attempt as it was, and why there is no other.
+pub(super) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
+    ExecutionResult {
+        status: why.status(),
+        success: false,
+        reason: Some(why.reason()),
+        error: None,
+        completed_at: Utc::now(),
+        ..last
+    }
 }
 
 /// A result that says nothing yet.
@@ -144,6 +158,7 @@ fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: 
         completed_at: Utc::now(),
         pid: None,
         attempt: 1,
+        retries: Vec::new(),
         error: None,
         reason,
         stdout_bytes: 0,
@@ -174,14 +189,7 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
             let reason = (error.code == ErrorCode::SpawnFailed).then_some(Reason::SpawnFailed);
             (ExecutionStatus::Failed, reason)
         }
-        Ending::Stopped(why, _) => {
-            let status = match why {
-                Stop::Timeout | Stop::IdleTimeout | Stop::QueueTimeout => ExecutionStatus::Timeout,
-                Stop::Cancelled | Stop::Aborted | Stop::Shutdown => ExecutionStatus::Cancelled,
-                Stop::OutputLimit => ExecutionStatus::Failed,
-            };
-            (status, Some(why.reason()))
-        }
+        Ending::Stopped(why, _) => (why.status(), Some(why.reason())),
         // As by an abort signal: the caller's own part of it has failed.
         Ending::InputFailed(..) => (ExecutionStatus::Cancelled, Some(Reason::Aborted)),
         Ending::Exited(exit) => match (exit.code, exit.signal) {

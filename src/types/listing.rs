@@ -73,6 +73,8 @@ pub struct ExecutionStats {
     pub truncated: u64,
     /// Bytes that logs should have got and did not.
     pub log_lost_bytes: u64,
+    /// Bytes that overflow files should have got and did not.
+    pub overflow_lost_bytes: u64,
     /// Milliseconds from having a slot to being spawned: what the engine and the system took.
     pub spawn_latency_ms: Percentiles,
     /// Milliseconds from acceptance to spawn.

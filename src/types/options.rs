@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::Stdin;
+use super::{Retry, Stdin};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -102,6 +102,8 @@ pub struct ExecutionOptions {
     pub leftovers: Leftovers,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
+    /// Runs the command again when it fails. Default: it runs once.
+    pub retry: Option<Retry>,
     /// As what JavaScript gets the output. Default: `encoding` of the engine.
     pub encoding: Option<Encoding>,
     /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.

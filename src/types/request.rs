@@ -86,7 +86,7 @@ pub struct ExecutionRequest {
 
 /// A schema tells the default of a field; that of the id is another one each time.
 #[cfg(feature = "schema")]
-fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
+pub(super) fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
     if let Some(id) = schema.pointer_mut("/properties/id").and_then(serde_json::Value::as_object_mut) {
         id.remove("default");
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, Reason, Text};
+use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, FailedAttempt, Reason, Text};
 
 /// What was ended by the engine, and by which means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub struct ExecutionResult {
     pub stderr: Text,
     /// Milliseconds from spawn to the end, on a monotonic clock.
     pub duration_ms: f64,
-    /// Milliseconds from acceptance to spawn.
+    /// Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn.
     pub queued_ms: f64,
     /// When it was spawned, or accepted if it never was.
     pub started_at: DateTime<Utc>,
@@ -76,8 +76,10 @@ pub struct ExecutionResult {
     pub completed_at: DateTime<Utc>,
     /// The process id; `None` when it never ran.
     pub pid: Option<u32>,
-    /// Which attempt this was, from 1.
+    /// Which attempt this was, from 1. All that is told here is of this attempt.
     pub attempt: u32,
+    /// The attempts before it, oldest first.
+    pub retries: Vec<FailedAttempt>,
     /// Set when the engine could not do its part.
     pub error: Option<ErrorInfo>,
     /// Why it ended; `None` when a defect of the engine ended it.

@@ -118,16 +118,13 @@ impl<'a> Fields<'a> {
 
     /// A whole number that may be negative, within 32 bits.
     pub(super) fn signed(&self, name: &str) -> Result<Option<i32>> {
-        match self.get(name) {
-            None => Ok(None),
-            #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
-            Some(Value::Number(number))
-                if number.fract() == 0.0 && (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(number) =>
-            {
-                Ok(Some(*number as i32))
-            }
-            Some(other) => self.wrong(name, other, "a whole number from -2^31 to 2^31 - 1"),
+        let Some(value) = self.get(name) else { return Ok(None) };
+        if let Value::Number(number) = value
+            && let Some(whole) = whole_i32(*number)
+        {
+            return Ok(Some(whole));
         }
+        self.wrong(name, value, "a whole number from -2^31 to 2^31 - 1")
     }
 
     pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>> {
@@ -169,6 +166,13 @@ pub(super) fn join(path: &str, key: &str) -> String {
         (false, true) => format!("{path}.{key}"),
         (false, false) => format!("{path}[{key:?}]"),
     }
+}
+
+/// A whole number within 32 bits.
+pub(super) fn whole_i32(number: f64) -> Option<i32> {
+    let is_in_range = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
+    #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
+    (number.fract() == 0.0 && is_in_range).then_some(number as i32)
 }
 
 /// The known name that was probably meant.

@@ -1,11 +1,11 @@
 //! The options of one execution; an abort signal never comes this far.
 
-use super::fields::Fields;
+use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{Encoding, ExecutionOptions, InheritEnv, Leftovers, Secret, Stdin};
+use crate::types::{Encoding, ExecutionOptions, InheritEnv, Leftovers, Retry, RetryOn, Secret, Stdin};
 
-const FIELDS: &[&str] = &[
+pub(super) const FIELDS: &[&str] = &[
     "signal",
     "stdin",
     "idle_timeout_ms",
@@ -18,8 +18,11 @@ const FIELDS: &[&str] = &[
     "mask_env_secrets",
     "leftovers",
     "priority",
+    "retry",
     "encoding",
 ];
+
+const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
 
 pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
     &[("all", InheritEnv::All), ("core", InheritEnv::Core), ("none", InheritEnv::None)];
@@ -30,12 +33,26 @@ const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", 
 
 /// Decodes options; absent ones are the engine's.
 pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Invalid> {
+    options_over(ExecutionOptions::default(), value, "options", case)
+}
+
+/// Decodes options on top of others.
+pub(super) fn options_over(
+    base: ExecutionOptions,
+    value: &Value,
+    path: &str,
+    case: Case,
+) -> Result<ExecutionOptions, Invalid> {
     if value.is_absent() {
-        return Ok(ExecutionOptions::default());
+        return Ok(base);
     }
-    let fields = Fields::open(value, "options", "options", case, FIELDS)?;
+    fields_over(base, &Fields::open(value, path, path, case, FIELDS)?)
+}
+
+/// The options among the fields of an object, on top of others.
+pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result<ExecutionOptions, Invalid> {
     let stdin = match fields.get("stdin") {
-        None => Stdin::Empty,
+        None => base.stdin,
         Some(Value::Text(text)) if text == "inherit" => Stdin::Inherit,
         Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
         Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
@@ -45,18 +62,63 @@ pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Inv
     };
     Ok(ExecutionOptions {
         stdin,
-        idle_timeout_ms: fields.whole("idle_timeout_ms")?,
-        kill_grace_ms: fields.whole("kill_grace_ms")?,
-        merge_output: fields.flag("merge_output")?.unwrap_or_default(),
-        inherit_env: fields.choice("inherit_env", INHERIT_ENV)?,
-        env_allow: fields.texts("env_allow")?.unwrap_or_default(),
-        env_deny: fields.texts("env_deny")?.unwrap_or_default(),
-        secrets: fields.texts("secrets")?.unwrap_or_default().into_iter().map(Secret::from).collect(),
-        mask_env_secrets: fields.flag("mask_env_secrets")?,
-        leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or_default(),
-        priority: fields.signed("priority")?.unwrap_or_default(),
-        encoding: fields.choice("encoding", ENCODING)?,
-        signal: None,
-        host_env: None,
+        idle_timeout_ms: fields.whole("idle_timeout_ms")?.or(base.idle_timeout_ms),
+        kill_grace_ms: fields.whole("kill_grace_ms")?.or(base.kill_grace_ms),
+        merge_output: fields.flag("merge_output")?.unwrap_or(base.merge_output),
+        inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.or(base.inherit_env),
+        env_allow: fields.texts("env_allow")?.unwrap_or(base.env_allow),
+        env_deny: fields.texts("env_deny")?.unwrap_or(base.env_deny),
+        secrets: fields
+            .texts("secrets")?
+            .map_or(base.secrets, |secrets| secrets.into_iter().map(Secret::from).collect()),
+        mask_env_secrets: fields.flag("mask_env_secrets")?.or(base.mask_env_secrets),
+        leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or(base.leftovers),
+        priority: fields.signed("priority")?.unwrap_or(base.priority),
+        encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
+        retry: retry(fields)?.or(base.retry),
+        signal: base.signal,
+        host_env: base.host_env,
+    })
+}
+
+fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
+    let Some(value) = options.get("retry") else { return Ok(None) };
+    let path = options.path("retry");
+    let fields = Fields::open(value, &path, &path, options.case(), RETRY)?;
+    let Some(attempts) = fields.whole("attempts")? else {
+        return Err(Invalid::new(fields.path("attempts"), "it is missing: give how many runs there may be in all"));
+    };
+    // What does not fit is above the bound too, and refused there.
+    let default = Retry::new(u32::try_from(attempts).unwrap_or(u32::MAX));
+    Ok(Some(Retry {
+        backoff_ms: fields.whole("backoff_ms")?.unwrap_or(default.backoff_ms),
+        max_backoff_ms: fields.whole("max_backoff_ms")?.unwrap_or(default.max_backoff_ms),
+        on: match fields.get("on") {
+            None => default.on,
+            Some(Value::List(items)) => {
+                let item = |(index, item)| retry_on(item, &format!("{}[{index}]", fields.path("on")));
+                items.iter().enumerate().map(item).collect::<Result<_, _>>()?
+            }
+            Some(other) => return fields.wrong("on", other, "an array"),
+        },
+        ..default
+    }))
+}
+
+fn retry_on(value: &Value, path: &str) -> Result<RetryOn, Invalid> {
+    let known = [
+        ("exit", RetryOn::Exit),
+        ("signal", RetryOn::Signal),
+        ("timeout", RetryOn::Timeout),
+        ("spawn", RetryOn::Spawn),
+    ];
+    let found = match value {
+        Value::Text(text) => known.iter().find(|(word, _)| text == word).map(|(_, on)| *on),
+        Value::Number(code) => whole_i32(*code).map(RetryOn::Code),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let give = "give \"exit\", \"signal\", \"timeout\", \"spawn\" or an exit code";
+        Invalid::new(path, format!("it is {}: {give}", value.describe()))
     })
 }

@@ -95,10 +95,24 @@ fn check_order(id: Uuid, events: &[ExecutionEvent]) {
         events.last().is_some_and(ExecutionEvent::is_terminal),
         "execution {id} goes on after its end: {events:#?}"
     );
-    let stages: Vec<u8> = events.iter().map(stage).collect();
-    assert!(stages.is_sorted(), "execution {id}: events are out of order: {events:#?}");
-    let started = events.iter().filter(|event| matches!(event, ExecutionEvent::Started { .. })).count();
-    assert!(started <= 1, "execution {id} started twice: {events:#?}");
+    for attempt in attempts(events) {
+        let stages: Vec<u8> = attempt.iter().map(stage).collect();
+        assert!(stages.is_sorted(), "execution {id}: events are out of order: {events:#?}");
+        let started = attempt.iter().filter(|event| matches!(event, ExecutionEvent::Started { .. })).count();
+        assert!(started <= 1, "execution {id} started twice: {events:#?}");
+    }
+    if let Some(result) = events.last().and_then(result_of) {
+        let retries = events.iter().filter(|event| matches!(event, ExecutionEvent::Retry(_))).count();
+        let attempt = usize::try_from(result.attempt).unwrap();
+        let was_given_up = retries == attempt;
+        assert!(was_given_up || retries + 1 == attempt, "execution {id}: {retries} retries in {result:#?}");
+        assert_eq!(result.retries.len() + 1, attempt, "execution {id}: {result:#?}");
+    }
+}
+
+/// The events of each attempt; that of the retry is the last of its attempt.
+fn attempts(events: &[ExecutionEvent]) -> impl Iterator<Item = &[ExecutionEvent]> {
+    events.split_inclusive(|event| matches!(event, ExecutionEvent::Retry(_)))
 }
 
 fn stage(event: &ExecutionEvent) -> u8 {
@@ -113,6 +127,8 @@ fn stage(event: &ExecutionEvent) -> u8 {
 /// The pieces make up the output of the result: each line once, none missing, none invented.
 fn check_lines(events: &[ExecutionEvent]) {
     let Some(result) = events.last().and_then(result_of) else { return };
+    // The result is that of the last attempt; one that was given up in a pause tells of the one before it.
+    let Some(events) = attempts(events).last() else { return };
     if !events.iter().any(|event| stage(event) == 2) {
         return;
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use execution_engine::{
-    ConcurrencyMetrics, ErrorCode, ExecutionConfig, ExecutionEvent, ExecutionRequest, ExecutionStats, ExecutionStatus,
-    ExecutionSummary, InheritEnv, Reason,
+    ConcurrencyMetrics, ErrorCode, ExecutionConfig, ExecutionEvent, ExecutionPlan, ExecutionRequest, ExecutionStats,
+    ExecutionStatus, ExecutionSummary, InheritEnv, PlanExecutionResult, Reason,
 };
 use serde_json::Value;
 
@@ -97,6 +97,17 @@ fn requests_and_commands_have_the_same_fields() {
 }
 
 #[test]
+fn plans_have_the_same_fields() {
+    let schema = schema_of(&taken::<ExecutionPlan>());
+    assert_eq!(names("ExecutionPlan"), properties(&schema));
+    let result = schema_of(&given::<PlanExecutionResult>());
+    assert_eq!(names("PlanExecutionResult"), properties(&result));
+    for name in ["PlanStats", "SkippedStep"] {
+        assert_eq!(names(name), properties(&result["$defs"][name]), "{name}");
+    }
+}
+
+#[test]
 fn results_and_events_have_the_same_fields() {
     let schema = schema_of(&given::<ExecutionEvent>());
     let definitions = &schema["$defs"];
@@ -106,6 +117,8 @@ fn results_and_events_have_the_same_fields() {
         assert_eq!(names(interface), properties(&definitions[type_name]), "{interface}");
     }
     let base = names("EventBase");
+    // The facade adds them to the events of a step; in Rust a handler is told which plan it listens to.
+    let of_steps = BTreeSet::from(["planId".to_owned(), "step".to_owned()]);
     for event in schema["oneOf"].as_array().unwrap() {
         let kind = event["properties"]["type"]["const"].as_str().unwrap();
         let interface = match kind {
@@ -119,6 +132,14 @@ fn results_and_events_have_the_same_fields() {
         let shared = event["$ref"].as_str().and_then(|path| path.rsplit('/').next());
         let mut wanted = properties(event);
         wanted.extend(shared.map(|name| properties(&definitions[name])).unwrap_or_default());
+        if kind == "progress" {
+            // It is about a plan, whose id stands where an execution's stands in the others.
+            wanted.insert("executionId".to_owned());
+            let found: BTreeSet<_> = base.union(&names(&interface)).filter(|name| *name != "step").cloned().collect();
+            assert_eq!(found, wanted, "{kind}");
+            continue;
+        }
+        wanted.extend(of_steps.iter().cloned());
         let found: BTreeSet<_> = base.union(&names(&interface)).cloned().collect();
         assert_eq!(found, wanted, "{kind}");
     }

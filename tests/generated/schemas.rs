@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use execution_engine::{ExecutionConfig, ExecutionEvent, ExecutionRequest};
+use execution_engine::{ExecutionConfig, ExecutionEvent, ExecutionPlan, ExecutionRequest};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
@@ -23,6 +23,7 @@ fn the_schemas_are_those_of_the_types() {
     let schemas = [
         ("config", taken::<ExecutionConfig>()),
         ("request", taken::<ExecutionRequest>()),
+        ("plan", taken::<ExecutionPlan>()),
         ("event", given::<ExecutionEvent>()),
     ];
     for (name, schema) in schemas {

@@ -1,0 +1,66 @@
+'use strict';
+
+const { fileURLToPath } = require('node:url');
+
+const { ExecutionError } = require('./errors.js');
+const { plain, refusal, show, threw, SUBJECTS } = require('./plain.js');
+
+/** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
+/** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
+
+/**
+ * An id as it came, unless reading it could run code of the caller's; the addon checks the rest.
+ *
+ * @param {unknown} id
+ */
+function asId(id) {
+  if ((typeof id !== 'object' && typeof id !== 'function') || id === null) return id;
+  throw refusal(SUBJECTS.request, 'id', `it is ${show(id)}: give the string that execute() gave`);
+}
+
+/**
+ * A filter's moment is the one Date that anybody gives us: it crosses as its milliseconds.
+ *
+ * @param {ExecutionFilter | null | undefined} filter
+ */
+function plainFilter(filter) {
+  if (typeof filter !== 'object' || filter === null) return plain('filter', filter);
+  const given = plain('filter', filter, (at) => at === 'filter.since');
+  try {
+    const { since } = filter;
+    if (since !== undefined && since !== null) given.since = since instanceof Date ? since.getTime() : plain('filter', { since }).since;
+  } catch (error) {
+    throw error instanceof ExecutionError ? error : threw(SUBJECTS.filter, 'filter.since', error);
+  }
+  return given;
+}
+
+/** @param {unknown} path */
+function pathOf(path) {
+  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
+  if (typeof path === 'string' && path !== '') return path;
+  throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
+}
+
+/** What the global engine does not leave to its configuration. */
+const SERIAL = /** @type {const} */ ({ maxConcurrentExecutions: 1, concurrencyPolicy: 'queue' });
+
+/**
+ * The configuration of the global engine, which runs one command at a time.
+ *
+ * @param {ExecutionConfig | null | undefined} config
+ * @returns {ExecutionConfig}
+ */
+function serial(config) {
+  const given = plain('config', config);
+  for (const [field, only] of Object.entries(SERIAL)) {
+    const asked = given?.[field] ?? only;
+    if (asked !== only) {
+      const problem = `it is ${show(asked)}, but the global engine runs one command at a time and queues the others: leave it out, or make an engine of your own`;
+      throw refusal(SUBJECTS.config, field, problem);
+    }
+  }
+  return typeof (given ?? {}) === 'object' ? { ...given, ...SERIAL } : given;
+}
+
+module.exports = { asId, pathOf, plainFilter, serial };

@@ -1,0 +1,139 @@
+//! Plans for Node.js.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{External, Unknown};
+use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::error::{self, raise, raise_as_is};
+use super::outbox::JsSink;
+use super::{NativeEngine, Result, convert};
+use crate::error::ExecutionError;
+use crate::state::Stop;
+use crate::types::{EnvSnapshot, ExecutionResult, PlanExecutionResult};
+use crate::wire::{self, Case};
+
+/// The abort signals of the steps that have one, by index.
+pub struct StepSignals(HashMap<u32, CancellationToken>);
+
+/// What comes with a plan.
+#[napi(object, object_to_js = false)]
+pub struct PlanCall {
+    /// The variables of the host.
+    pub env: String,
+    /// The plan's events come under it, and those of its steps under the handles that follow, in the order of the steps.
+    pub handle: u32,
+    /// Whether lines come only as they are released.
+    pub pull: bool,
+    /// The plan's abort signal has fired.
+    pub aborted: bool,
+    /// The steps that have an abort signal.
+    pub signals: Vec<u32>,
+    /// Those of them whose signal has fired.
+    pub fired: Vec<u32>,
+}
+
+/// An accepted plan.
+#[napi(object, object_from_js = false)]
+pub struct AcceptedPlan {
+    pub id: String,
+    /// The ids of its steps, by index.
+    pub steps: Vec<String>,
+    #[napi(ts_type = "ExternalObject<StepSignals>")]
+    pub signals: External<StepSignals>,
+}
+
+#[napi]
+impl NativeEngine {
+    /// Accepts a plan.
+    #[napi(catch_unwind)]
+    pub fn submit_plan(&self, plan: Unknown<'_>, options: Unknown<'_>, call: PlanCall) -> Result<AcceptedPlan> {
+        let PlanCall { env, handle, pull, aborted, signals, fired } = call;
+        let (plan, options) = (convert::read(plan)?, convert::read(options)?);
+        let plan = wire::plan(&plan, Case::Camel).map_err(ExecutionError::InvalidPlan).map_err(raise_as_is)?;
+        let mut options =
+            wire::plan_options(&options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
+        let env = EnvSnapshot::from_packed(env.into_bytes());
+        options.options.host_env = Some(env.clone());
+        options.options.signal = aborted.then(fired_signal);
+        let signals: HashMap<u32, CancellationToken> =
+            signals.into_iter().map(|index| (index, CancellationToken::new())).collect();
+        for (index, step) in &mut options.steps {
+            step.host_env = Some(env.clone());
+            step.signal = u32::try_from(*index).ok().and_then(|index| signals.get(&index).cloned());
+        }
+        for index in &fired {
+            signals.get(index).inspect(|signal| signal.cancel());
+        }
+        let steps = plan.commands.iter().map(|request| request.id.to_string()).collect();
+        let outbox = Arc::clone(&self.outbox);
+        let sinks = move |step: Option<usize>| {
+            let offset = step.map_or(0, |index| u32::try_from(index + 1).unwrap_or(u32::MAX));
+            Arc::new(JsSink::new(Arc::clone(&outbox), handle.wrapping_add(offset), pull)) as _
+        };
+        let record = self.engine.submit_plan(plan, options, Box::new(sinks)).map_err(raise)?;
+        Ok(AcceptedPlan { id: record.id().to_string(), steps, signals: External::new(StepSignals(signals)) })
+    }
+
+    /// Asks a plan to end; `aborted` says that an abort signal did.
+    #[napi(catch_unwind)]
+    pub fn stop_plan(&self, id: Unknown<'_>, aborted: bool) -> Result<()> {
+        let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
+        let plan = self.engine.plan(plan_id(id)?);
+        // A signal may fire when the plan is over and forgotten, and JavaScript has not heard of it.
+        if aborted && plan.is_err() {
+            return Ok(());
+        }
+        plan.map_err(raise)?.stop().set(why);
+        Ok(())
+    }
+
+    /// Says that the abort signal of a step has fired.
+    #[napi(catch_unwind, ts_args_type = "signals: ExternalObject<StepSignals>, index: number")]
+    pub fn abort_step(signals: &External<StepSignals>, index: u32) {
+        signals.0.get(&index).inspect(|signal| signal.cancel());
+    }
+
+    /// The result of a plan that is over; `null` while it runs.
+    #[napi(catch_unwind)]
+    pub fn plan_result(&self, id: Unknown<'_>) -> Result<Option<External<Arc<PlanExecutionResult>>>> {
+        let record = self.engine.plan(plan_id(id)?).map_err(raise)?;
+        Ok(record.result().map(|result| External::new(Arc::clone(result))))
+    }
+
+    /// The plan result at a position of the batch that was taken last.
+    #[napi(catch_unwind)]
+    pub fn plan_outcome(&self, position: u32) -> Option<External<Arc<PlanExecutionResult>>> {
+        self.outbox.plan_outcome(position as usize).map(External::new)
+    }
+
+    /// A plan's result as JSON text, apart from the results of its steps.
+    #[napi(catch_unwind)]
+    pub fn plan_text(result: &External<Arc<PlanExecutionResult>>) -> String {
+        convert::plan(result)
+    }
+
+    /// The results of the steps that began, in the order of their indexes.
+    #[napi(catch_unwind)]
+    pub fn plan_steps(result: &External<Arc<PlanExecutionResult>>) -> Vec<External<Arc<ExecutionResult>>> {
+        result.results.iter().map(|result| External::new(Arc::clone(result))).collect()
+    }
+}
+
+fn fired_signal() -> CancellationToken {
+    let signal = CancellationToken::new();
+    signal.cancel();
+    signal
+}
+
+/// The id of a plan from JavaScript.
+fn plan_id(id: Unknown<'_>) -> Result<Uuid> {
+    let value = convert::read(id)?;
+    match &value {
+        wire::Value::Text(text) => wire::id("id", text).map_err(|_| error::not_a_plan_id(&value)),
+        _ => Err(error::not_a_plan_id(&value)),
+    }
+}

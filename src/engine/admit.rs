@@ -1,0 +1,109 @@
+//! From a checked request to an execution.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{self, EnvPolicy};
+use crate::event::EventSink;
+use crate::output::LogPaths;
+use crate::redact::Secrets;
+use crate::registry::Record;
+use crate::runtime;
+use crate::scheduler::Entry;
+use crate::state::{Pending, Stop};
+use crate::supervise::Job;
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest};
+
+use super::Shared;
+use super::drive::{Accepted, Told, drive};
+
+/// A request that was checked, with the policies it runs under.
+#[derive(Clone)]
+pub(super) struct Work {
+    pub(super) request: Arc<ExecutionRequest>,
+    pub(super) options: Arc<ExecutionOptions>,
+    pub(super) policy: Arc<EnvPolicy>,
+    pub(super) secrets: Option<Arc<Secrets>>,
+    pub(super) signal: Option<CancellationToken>,
+}
+
+impl Work {
+    /// The command as a person would type it, without secrets.
+    pub(super) fn command(&self) -> String {
+        let command = command::display(&self.request.command);
+        self.secrets.as_ref().map_or_else(|| command.clone(), |secrets| secrets.mask(&command).into_owned())
+    }
+}
+
+/// An execution that has its record and has not begun.
+pub(super) struct Admitted {
+    pub(super) record: Arc<Record>,
+    work: Work,
+    log: LogPaths,
+    command: String,
+    pending: Pending,
+    sink: Arc<dyn EventSink>,
+}
+
+impl Admitted {
+    pub(super) fn new(work: Work, shared: &Shared, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
+        let request = &work.request;
+        let command = work.command();
+        let log = LogPaths::of(request, &shared.config);
+        let record = Arc::new(Record::new(request.id, &command, &request.metadata, log.main(), pending.accepted_at()));
+        Self { record, work, log, command, pending, sink }
+    }
+
+    /// Runs it in the background; its record is in the registry by now.
+    pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, told: Option<Told>) -> Arc<Record> {
+        let Self { record, work: Work { request, options, policy, secrets, signal }, log, command, pending, sink } =
+            self;
+        shared.metrics.accepted();
+        if let Some(signal) = signal {
+            heed(signal, &record);
+        }
+        let job = Job {
+            request,
+            options,
+            config: Arc::clone(&shared.config),
+            policy,
+            secrets,
+            log,
+            stop: Arc::clone(record.stop()),
+        };
+        let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
+        runtime::spawn(drive(accepted, pending, entry, told));
+        record
+    }
+}
+
+impl Shared {
+    /// The environment policy under some options.
+    pub(super) fn policy_of(&self, options: &ExecutionOptions) -> Arc<EnvPolicy> {
+        let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
+        if own_policy { Arc::new(EnvPolicy::new(&self.config, options)) } else { Arc::clone(&self.policy) }
+    }
+}
+
+/// The child gets the variables of the moment of the call, however long it waits.
+pub(super) fn snapshot(options: &mut ExecutionOptions) {
+    options.host_env.get_or_insert_with(EnvSnapshot::of_this_process);
+}
+
+/// Ends an execution when its signal fires; one that fired before is heard before anything is spawned.
+fn heed(signal: CancellationToken, record: &Arc<Record>) {
+    if signal.is_cancelled() {
+        record.stop().set(Stop::Aborted);
+        return;
+    }
+    let record = Arc::clone(record);
+    runtime::spawn(async move {
+        tokio::select! {
+            () = signal.cancelled() => {
+                record.stop().set(Stop::Aborted);
+            }
+            _ = record.settled() => {}
+        }
+    });
+}

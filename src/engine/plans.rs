@@ -1,0 +1,274 @@
+//! Plans: checked as a whole before anything runs, then driven in the background.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::command;
+use crate::config::MOST_MS;
+use crate::contain::{contain, contain_call};
+use crate::error::{ExecutionError, Invalid, Result};
+use crate::plan::{self, Course, Graph, Pace, PlanRecord, Rules};
+use crate::runtime;
+use crate::state::Stop;
+use crate::types::{
+    ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanExecutionResult, PlanOptions, SkipReason,
+};
+
+use super::admit::{self, Work};
+use super::drive::LONGEST_FLUSH;
+use super::steps::{About, Sinks, Steps};
+use super::{ExecutionEngine, Shared};
+
+/// More steps than that are no small set of commands.
+const MOST_STEPS: usize = 100_000;
+
+impl ExecutionEngine {
+    /// Accepts a plan and runs it in the background.
+    ///
+    /// # Errors
+    /// `INVALID_PLAN` with the field, such as `commands[3].command.program`; `DUPLICATE_ID`, `ENGINE_SHUT_DOWN`. Nothing ran then.
+    pub async fn execute_plan(&self, plan: ExecutionPlan) -> Result<Uuid> {
+        self.execute_plan_with(plan, PlanOptions::default()).await
+    }
+
+    /// [`ExecutionEngine::execute_plan`] with host policy for this one plan.
+    ///
+    /// # Errors
+    /// As [`ExecutionEngine::execute_plan`], and `INVALID_REQUEST` for an option.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn execute_plan_with(&self, plan: ExecutionPlan, options: PlanOptions) -> Result<Uuid> {
+        let sink = Arc::clone(&self.sink);
+        self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink))).map(|record| record.id())
+    }
+
+    /// Waits for the end of a plan; any number of callers may, before or after it.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`. A plan that fails is a result, not an error, and so is a step that the engine could not run.
+    pub async fn wait_for_plan(&self, id: Uuid) -> Result<Arc<PlanExecutionResult>> {
+        Ok(Arc::clone(self.plan(id)?.settled().await))
+    }
+
+    /// [`ExecutionEngine::execute_plan`] and [`ExecutionEngine::wait_for_plan`].
+    ///
+    /// # Errors
+    /// As both.
+    pub async fn run_plan(&self, plan: ExecutionPlan) -> Result<Arc<PlanExecutionResult>> {
+        self.run_plan_with(plan, PlanOptions::default()).await
+    }
+
+    /// [`ExecutionEngine::run_plan`] with host policy for this one plan.
+    ///
+    /// # Errors
+    /// As [`ExecutionEngine::execute_plan_with`].
+    pub async fn run_plan_with(&self, plan: ExecutionPlan, options: PlanOptions) -> Result<Arc<PlanExecutionResult>> {
+        let sink = Arc::clone(&self.sink);
+        let record = self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink)))?;
+        Ok(Arc::clone(record.settled().await))
+    }
+
+    /// Ends a plan: what runs is ended with its tree, the rest is skipped. Resolves when all of it is over; a plan that is over
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn cancel_plan(&self, id: Uuid) -> Result<()> {
+        let record = self.plan(id)?;
+        record.stop().set(Stop::Cancelled);
+        record.settled().await;
+        Ok(())
+    }
+
+    pub(crate) fn plan(&self, id: Uuid) -> Result<Arc<PlanRecord>> {
+        self.shared().plans.get(id).ok_or(ExecutionError::PlanNotFound(id))
+    }
+
+    /// Accepts a plan whose events go where `sinks` says.
+    pub(crate) fn submit_plan(
+        &self,
+        plan: ExecutionPlan,
+        options: PlanOptions,
+        sinks: Sinks,
+    ) -> Result<Arc<PlanRecord>> {
+        let shared = self.shared();
+        let since = Instant::now();
+        if shared.registry.is_closed() {
+            return Err(ExecutionError::EngineShutDown);
+        }
+        let PlanOptions { options: mut common, continue_on_error, deadline_ms, steps: mut own } = options;
+        let ExecutionPlan { id, description, strategy, commands, metadata } = plan;
+        check_options(deadline_ms, own.keys().next_back(), commands.len()).map_err(ExecutionError::InvalidRequest)?;
+        let signal = common.signal.take();
+        let graph = check_plan(&strategy, &commands, shared).map_err(ExecutionError::InvalidPlan)?;
+        for options in own.values_mut().chain([&mut common]) {
+            admit::snapshot(options);
+        }
+        let work = work_of(shared, commands, common, own.into_iter().collect())?;
+
+        let rules = rules_of(&strategy, continue_on_error);
+        let priorities = work.iter().map(|work| work.options.priority).collect();
+        let course = Course::new(graph, rules, priorities, since);
+        let record = Arc::new(PlanRecord::new(id));
+        shared.plans.insert(Arc::clone(&record))?;
+        if let Some(signal) = signal {
+            heed(signal, &record);
+        }
+        let (ends, heard) = mpsc::unbounded_channel();
+        let steps = Steps {
+            shared: Arc::clone(shared),
+            plan_id: id,
+            records: vec![None; work.len()],
+            work,
+            sinks,
+            ends,
+            begun: Vec::new(),
+            sequence: 0,
+        };
+        let pace = Pace {
+            deadline: deadline_ms.map(|ms| since + Duration::from_millis(ms)),
+            queue_timeout: shared.config.queue_timeout_ms.map(Duration::from_millis),
+        };
+        let about = About { description, metadata, since, accepted_at: Utc::now() };
+        runtime::spawn(drive(Arc::clone(&record), steps, course, heard, pace, about));
+        Ok(record)
+    }
+}
+
+/// Drives a plan to its end: whatever happens on the way, it has one result and one last event.
+async fn drive(
+    record: Arc<PlanRecord>,
+    mut steps: Steps,
+    mut course: Course,
+    ends: mpsc::UnboundedReceiver<plan::End>,
+    pace: Pace,
+    about: About,
+) {
+    let shared = Arc::clone(&steps.shared);
+    let stopped = match contain(plan::run(&mut steps, &mut course, record.stop(), ends, pace)).await {
+        Ok(stopped) => stopped,
+        Err(panic) => {
+            tracing::error!(plan_id = %record.id(), panic, "the engine failed at this plan and has ended it");
+            steps.give_up();
+            course.stop(SkipReason::Cancelled);
+            Some(Stop::Cancelled)
+        }
+    };
+    steps.settled().await;
+    let result = Arc::new(steps.freeze(&course, stopped, about));
+    record.complete(Arc::clone(&result));
+    let sink = steps.tell_end(&course, &result);
+    if let Ok(flushed) = contain_call(|| sink.flushed()) {
+        let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
+    }
+    shared.plans.settle(&record);
+}
+
+fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {
+    let (most_at_once, on_failure) = match strategy {
+        ExecutionStrategy::Serial { stop_on_error } => (1, stop_on_error.then_some(SkipReason::StopOnError)),
+        ExecutionStrategy::Parallel { max_concurrency } => (max_concurrency.unwrap_or(usize::MAX), None),
+        ExecutionStrategy::DependencyGraph { .. } => (usize::MAX, Some(SkipReason::Dependency)),
+    };
+    Rules { most_at_once, on_failure: on_failure.filter(|_| !continue_on_error) }
+}
+
+fn check_options(deadline_ms: Option<u64>, last_step: Option<&usize>, steps: usize) -> Result<(), Invalid> {
+    if let Some(ms) = deadline_ms.filter(|ms| !(1..=MOST_MS).contains(ms)) {
+        let problem = format!("{ms} is out of range: give milliseconds from 1 to {MOST_MS} (365 days)");
+        return Err(Invalid::new("options.deadline_ms", problem));
+    }
+    match last_step.filter(|index| **index >= steps) {
+        Some(index) => {
+            let problem = format!("there is no step {index}, the plan has {steps}: give indexes of `commands`");
+            Err(Invalid::new(format!("options.steps[{index}]"), problem))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks a plan apart from its requests.
+fn check_plan(strategy: &ExecutionStrategy, commands: &[ExecutionRequest], shared: &Shared) -> Result<Graph, Invalid> {
+    if commands.is_empty() || commands.len() > MOST_STEPS {
+        let problem = format!("it has {} commands: give 1 to {MOST_STEPS}", commands.len());
+        return Err(Invalid::new("commands", problem));
+    }
+    if matches!(strategy, ExecutionStrategy::Parallel { max_concurrency: Some(0) }) {
+        return Err(Invalid::new("strategy.max_concurrency", "0 is out of range: give 1 or more, or leave it out"));
+    }
+    let mut seen = HashMap::with_capacity(commands.len());
+    for (index, request) in commands.iter().enumerate() {
+        let field = || format!("commands[{index}].id");
+        if let Some(first) = seen.insert(request.id, index) {
+            let problem =
+                format!("{} is also the id of commands[{first}]: leave it out, or give each its own", request.id);
+            return Err(Invalid::new(field(), problem));
+        }
+        if shared.registry.get(request.id).is_some() {
+            let problem = format!("execution {} is known already: leave it out, or give each its own", request.id);
+            return Err(Invalid::new(field(), problem));
+        }
+    }
+    Graph::new(strategy, commands.len())
+}
+
+/// Checks each request with the options that it runs under.
+fn work_of(
+    shared: &Shared,
+    commands: Vec<ExecutionRequest>,
+    common: ExecutionOptions,
+    mut own: HashMap<usize, ExecutionOptions>,
+) -> Result<Vec<Work>> {
+    let common = Arc::new(common);
+    let common_policy = shared.policy_of(&common);
+    let work = |(index, request): (usize, ExecutionRequest)| {
+        let own = own.remove(&index);
+        let has_own = own.is_some();
+        let (options, signal) = match own {
+            Some(mut own) => {
+                let signal = own.signal.take();
+                (Arc::new(own), signal)
+            }
+            None => (Arc::clone(&common), None),
+        };
+        let policy = if has_own { shared.policy_of(&options) } else { Arc::clone(&common_policy) };
+        command::check(&request, &options, &shared.config, &policy)
+            .map_err(|invalid| step_error(invalid, index, has_own))?;
+        let secrets = shared.secrets_of(&request, &options, &policy);
+        Ok(Work { request: Arc::new(request), options, policy, secrets, signal })
+    };
+    commands.into_iter().enumerate().map(work).collect()
+}
+
+/// What is wrong with a step, as seen from the plan.
+fn step_error(invalid: Invalid, index: usize, has_own_options: bool) -> ExecutionError {
+    match invalid.field.strip_prefix("options.") {
+        Some(option) if has_own_options => {
+            ExecutionError::InvalidRequest(Invalid::new(format!("options.steps[{index}].{option}"), invalid.problem))
+        }
+        Some(_) => ExecutionError::InvalidRequest(invalid),
+        None => ExecutionError::InvalidPlan(invalid.under(&format!("commands[{index}]"))),
+    }
+}
+
+/// Ends a plan when its signal fires.
+fn heed(signal: CancellationToken, record: &Arc<PlanRecord>) {
+    if signal.is_cancelled() {
+        record.stop().set(Stop::Aborted);
+        return;
+    }
+    let record = Arc::clone(record);
+    runtime::spawn(async move {
+        tokio::select! {
+            () = signal.cancelled() => {
+                record.stop().set(Stop::Aborted);
+            }
+            _ = record.settled() => {}
+        }
+    });
+}

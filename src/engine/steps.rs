@@ -1,0 +1,230 @@
+//! The engine as a plan sees it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use crate::contain::contain_call;
+use crate::event::{EventSink, ExecutionEvent, PlanProgress};
+use crate::plan::{Claim, Course, End, Host, Slot, Step};
+use crate::registry::Record;
+use crate::scheduler::{Entry, Permit, Ticket};
+use crate::state::{Pending, Stop};
+use crate::types::{
+    ExecutionMetadata, ExecutionResult, ExecutionStatus, PlanExecutionResult, PlanStats, PlanStep, SkipReason,
+    SkippedStep, StepStatus,
+};
+
+use super::Shared;
+use super::admit::{Admitted, Work};
+
+/// The longest name of a step, in characters.
+const LONGEST_NAME: usize = 200;
+
+/// Where the events of a plan (`None`) and of its steps go.
+pub(crate) type Sinks = Box<dyn Fn(Option<usize>) -> Arc<dyn EventSink> + Send + Sync>;
+
+/// The steps of one plan on their way through the engine.
+pub(super) struct Steps {
+    pub(super) shared: Arc<Shared>,
+    pub(super) plan_id: Uuid,
+    pub(super) work: Vec<Work>,
+    pub(super) sinks: Sinks,
+    pub(super) ends: UnboundedSender<End>,
+    /// The executions of the steps that have begun.
+    pub(super) records: Vec<Option<Arc<Record>>>,
+    /// The steps in the order in which they began; those at its end that have ended are gone.
+    pub(super) begun: Vec<usize>,
+    /// The number of the next event.
+    pub(super) sequence: u64,
+}
+
+impl Host for Steps {
+    type Permit = Permit;
+    type Ticket = Ticket;
+
+    fn claim(&self, priority: i32) -> Claim<Permit, Ticket> {
+        match self.shared.scheduler.claim(priority) {
+            Entry::Now(permit) => Claim::Now(permit),
+            Entry::Later(ticket) => Claim::Later(ticket),
+        }
+    }
+
+    async fn turn(ticket: &mut Ticket) -> Permit {
+        ticket.turn().await
+    }
+
+    fn free(&self) -> usize {
+        let (_, free, _) = self.shared.scheduler.load();
+        free
+    }
+
+    fn begin(&mut self, index: usize, slot: Slot<Permit>, since: Instant) -> Result<(), SkipReason> {
+        let work = self.work[index].clone();
+        let priority = work.options.priority;
+        let admitted = Admitted::new(work, &self.shared, Pending::since(since), (self.sinks)(Some(index)));
+        if !self.shared.registry.insert_accepted(Arc::clone(&admitted.record)) {
+            return Err(SkipReason::DuplicateId);
+        }
+        let entry = match slot {
+            Slot::Free(permit) => Entry::Now(permit),
+            Slot::None => {
+                admitted.record.stop().set(Stop::QueueTimeout);
+                self.shared.scheduler.claim(priority)
+            }
+        };
+        let ends = self.ends.clone();
+        let told = move |completed| {
+            // Nobody hears it when a defect has ended the plan.
+            let _ = ends.send(End { index, completed });
+        };
+        self.records[index] = Some(admitted.start(&self.shared, entry, Some(Box::new(told))));
+        self.begun.push(index);
+        Ok(())
+    }
+
+    fn stop(&self, index: usize, why: Stop) {
+        if let Some(record) = &self.records[index] {
+            record.stop().set(why);
+        }
+    }
+
+    fn tell(&mut self, course: &Course) {
+        // The last event has the result, and is told when there is one.
+        if !course.is_over() {
+            self.tell_progress(course, ExecutionStatus::Running, None);
+        }
+    }
+}
+
+impl Steps {
+    /// Tells the end of the plan, its last event.
+    pub(super) fn tell_end(&mut self, course: &Course, result: &Arc<PlanExecutionResult>) -> Arc<dyn EventSink> {
+        self.tell_progress(course, result.status, Some(Arc::clone(result)))
+    }
+
+    fn tell_progress(
+        &mut self,
+        course: &Course,
+        status: ExecutionStatus,
+        result: Option<Arc<PlanExecutionResult>>,
+    ) -> Arc<dyn EventSink> {
+        while self.begun.last().is_some_and(|index| course.step(*index) != Step::Running) {
+            self.begun.pop();
+        }
+        let (completed, failed, skipped) = course.tally();
+        let progress = PlanProgress {
+            plan_id: self.plan_id,
+            timestamp: Utc::now(),
+            sequence: self.sequence,
+            completed,
+            failed,
+            skipped,
+            total: self.work.len(),
+            current_command: self.begun.last().map(|index| self.command(*index)),
+            status,
+            result,
+        };
+        self.sequence += 1;
+        let sink = (self.sinks)(None);
+        if let Err(panic) = contain_call(|| sink.event(ExecutionEvent::Progress(progress))) {
+            tracing::error!(plan_id = %self.plan_id, panic, "a listener panicked");
+        }
+        sink
+    }
+
+    /// Ends what still runs after a defect in the driving of the plan.
+    pub(super) fn give_up(&self) {
+        for record in self.records.iter().flatten() {
+            record.stop().set(Stop::Cancelled);
+        }
+    }
+
+    /// Waits until nothing of any step comes any more.
+    pub(super) async fn settled(&self) {
+        for record in self.records.iter().flatten() {
+            record.settled().await;
+        }
+    }
+
+    fn command(&self, index: usize) -> String {
+        self.work[index].command()
+    }
+
+    /// What is left of a plan that is over.
+    pub(super) fn freeze(&self, course: &Course, stopped: Option<Stop>, about: About) -> PlanExecutionResult {
+        let mut counts = PlanStats { total: self.work.len(), ..PlanStats::default() };
+        let mut steps = Vec::with_capacity(self.work.len());
+        let mut results = Vec::new();
+        let mut skipped = Vec::new();
+        for index in 0..self.work.len() {
+            let result = self.records[index].as_ref().and_then(|record| record.result());
+            let status = result.map_or(StepStatus::Skipped, |result| result.status.into());
+            match status {
+                StepStatus::Completed => counts.completed += 1,
+                StepStatus::Failed => counts.failed += 1,
+                StepStatus::Cancelled => counts.cancelled += 1,
+                StepStatus::Timeout => counts.timeout += 1,
+                StepStatus::Skipped => counts.skipped += 1,
+            }
+            counts.retries += result.map_or(0, |result| result.retries.len());
+            results.extend(result.cloned());
+            if let Step::Skipped(step) = course.step(index) {
+                skipped.push(step);
+            }
+            steps.push(self.step(course, index, status));
+        }
+        let status = status(&counts, stopped, &results, &skipped);
+        PlanExecutionResult {
+            plan_id: self.plan_id,
+            status,
+            success: status == ExecutionStatus::Completed,
+            description: about.description,
+            results,
+            steps,
+            skipped,
+            stats: counts,
+            total_duration_ms: about.since.elapsed().as_secs_f64() * 1_000.0,
+            started_at: about.accepted_at,
+            completed_at: Utc::now(),
+            metadata: about.metadata,
+        }
+    }
+
+    fn step(&self, course: &Course, index: usize, status: StepStatus) -> PlanStep {
+        let request = &self.work[index].request;
+        let mut name = request.metadata.label.clone().unwrap_or_else(|| self.command(index));
+        if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
+            name.truncate(end);
+        }
+        PlanStep { index, id: request.id, name, status, depends_on: course.graph().dependencies(index).to_vec() }
+    }
+}
+
+/// What a plan says of itself.
+pub(super) struct About {
+    pub(super) description: String,
+    pub(super) metadata: ExecutionMetadata,
+    pub(super) since: Instant,
+    pub(super) accepted_at: DateTime<Utc>,
+}
+
+/// A plan that was asked to end has that status only if it made a difference: the truth wins a tie.
+fn status(
+    stats: &PlanStats,
+    stopped: Option<Stop>,
+    results: &[Arc<ExecutionResult>],
+    skipped: &[SkippedStep],
+) -> ExecutionStatus {
+    if stats.completed == stats.total {
+        return ExecutionStatus::Completed;
+    }
+    let made_a_difference = |why: &Stop| {
+        let was_skipped = skipped.iter().any(|step| step.because.is_none());
+        was_skipped || results.iter().any(|result| result.reason == Some(why.reason()))
+    };
+    stopped.filter(made_a_difference).map_or(ExecutionStatus::Failed, Stop::status)
+}

@@ -1,0 +1,387 @@
+//! Random plans against a simple model. Slots are the real scheduler's; a step lasts so many turns of the executor, which makes
+//! a thousand plans with a thousand orders of events.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use proptest::prelude::*;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::yield_now;
+
+use crate::config::ExecutionConfig;
+use crate::latch::Latch;
+use crate::scheduler::{Entry, Permit, Scheduler, Ticket};
+use crate::state::Stop;
+use crate::types::{ExecutionStrategy, SkipReason};
+
+use super::course::{Course, Rules, Step};
+use super::graph::Graph;
+use super::run::{Claim, End, Host, Pace, Slot, run};
+
+/// What a step does once it has a slot.
+#[derive(Debug, Clone, Copy)]
+struct Script {
+    turns: u8,
+    /// So many attempts fail first, and a pause comes after each; one that fails for good has no other attempt.
+    failures: u8,
+    completes: bool,
+    priority: i32,
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    scripts: Vec<Script>,
+    dependencies: HashMap<usize, Vec<usize>>,
+    slots: usize,
+    most_at_once: usize,
+    continues: bool,
+    /// The plan is cancelled after so many turns.
+    cancelled_after: Option<u8>,
+}
+
+/// What was seen, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Note {
+    Began(usize),
+    Attempt(usize),
+    Rested(usize),
+    Ended(usize, bool),
+    Cancelled,
+}
+
+type Notes = Arc<Mutex<Vec<Note>>>;
+
+fn note(notes: &Notes, note: Note) {
+    notes.lock().unwrap().push(note);
+}
+
+struct Stage {
+    scheduler: Arc<Scheduler>,
+    scripts: Vec<Script>,
+    notes: Notes,
+    ends: UnboundedSender<End>,
+    stops: Vec<Arc<Latch<Stop>>>,
+    /// The steps in the order in which they began.
+    choices: Vec<usize>,
+    tallies: Vec<(usize, usize, usize)>,
+}
+
+impl Host for Stage {
+    type Permit = Permit;
+    type Ticket = Ticket;
+
+    fn claim(&self, priority: i32) -> Claim<Permit, Ticket> {
+        match self.scheduler.claim(priority) {
+            Entry::Now(permit) => Claim::Now(permit),
+            Entry::Later(ticket) => Claim::Later(ticket),
+        }
+    }
+
+    async fn turn(ticket: &mut Ticket) -> Permit {
+        ticket.turn().await
+    }
+
+    fn free(&self) -> usize {
+        self.scheduler.load().1
+    }
+
+    fn begin(&mut self, index: usize, slot: Slot<Permit>, _since: Instant) -> Result<(), SkipReason> {
+        let Slot::Free(permit) = slot else { panic!("there is no queue timeout") };
+        note(&self.notes, Note::Began(index));
+        self.choices.push(index);
+        let stop = Arc::clone(&self.stops[index]);
+        tokio::spawn(play(
+            index,
+            self.scripts[index],
+            permit,
+            stop,
+            Arc::clone(&self.scheduler),
+            Arc::clone(&self.notes),
+            self.ends.clone(),
+        ));
+        Ok(())
+    }
+
+    fn stop(&self, index: usize, why: Stop) {
+        self.stops[index].set(why);
+    }
+
+    fn tell(&mut self, course: &Course) {
+        self.tallies.push(course.tally());
+    }
+}
+
+/// One step: attempts with pauses between them, in which it has no slot.
+async fn play(
+    index: usize,
+    script: Script,
+    mut permit: Permit,
+    stop: Arc<Latch<Stop>>,
+    scheduler: Arc<Scheduler>,
+    notes: Notes,
+    ends: UnboundedSender<End>,
+) {
+    let mut completed = script.completes;
+    'attempts: for attempt in 0..=script.failures {
+        note(&notes, Note::Attempt(index));
+        for _ in 0..script.turns {
+            if stop.get().is_some() {
+                completed = false;
+                break 'attempts;
+            }
+            yield_now().await;
+        }
+        if attempt < script.failures {
+            note(&notes, Note::Rested(index));
+            drop(permit);
+            yield_now().await;
+            permit = match scheduler.claim(script.priority) {
+                Entry::Now(permit) => permit,
+                Entry::Later(mut ticket) => ticket.turn().await,
+            };
+            if stop.get().is_some() {
+                completed = false;
+                break;
+            }
+        }
+    }
+    note(&notes, Note::Ended(index, completed));
+    drop(permit);
+    ends.send(End { index, completed }).unwrap();
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let script = (0_u8..6, 0_u8..3, prop::bool::weighted(0.8), -1_i32..2)
+        .prop_map(|(turns, failures, completes, priority)| Script { turns, failures, completes, priority });
+    let scripts = prop::collection::vec(script, 1..25);
+    let edges = prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..40);
+    let order = any::<u64>();
+    let rest = (1_usize..6, 1_usize..8, any::<bool>(), prop::option::weighted(0.3, 0_u8..40));
+    (scripts, edges, order, rest).prop_map(
+        |(scripts, edges, order, (slots, most_at_once, continues, cancelled_after))| {
+            // Edges go along a hidden order, so that there is no cycle and indexes say nothing about who comes first.
+            let place = |index: usize| (index as u64 ^ order).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut dependencies: HashMap<usize, Vec<usize>> = HashMap::new();
+            for (a, b) in edges {
+                let (a, b) = (a.index(scripts.len()), b.index(scripts.len()));
+                if place(a) != place(b) {
+                    let (first, then) = if place(a) < place(b) { (a, b) } else { (b, a) };
+                    dependencies.entry(then).or_default().push(first);
+                }
+            }
+            Case { scripts, dependencies, slots, most_at_once, continues, cancelled_after }
+        },
+    )
+}
+
+/// What is left of a plan.
+struct Outcome {
+    notes: Vec<Note>,
+    stage: Stage,
+    course: Course,
+    stopped: Option<Stop>,
+}
+
+fn perform(case: &Case) -> Outcome {
+    let executor = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    executor.block_on(async {
+        let config = ExecutionConfig { max_concurrent_executions: case.slots, ..ExecutionConfig::default() };
+        let scheduler = Scheduler::new(&config);
+        let notes = Notes::default();
+        let (ends, heard) = unbounded_channel();
+        let strategy = ExecutionStrategy::DependencyGraph { dependencies: case.dependencies.clone() };
+        let graph = Graph::new(&strategy, case.scripts.len()).unwrap();
+        let on_failure = (!case.continues).then_some(SkipReason::Dependency);
+        let rules = Rules { most_at_once: case.most_at_once, on_failure };
+        let priorities = case.scripts.iter().map(|script| script.priority).collect();
+        let mut course = Course::new(graph, rules, priorities, Instant::now());
+        let mut stage = Stage {
+            scheduler: Arc::clone(&scheduler),
+            scripts: case.scripts.clone(),
+            notes: Arc::clone(&notes),
+            ends,
+            stops: case.scripts.iter().map(|_| Arc::new(Latch::new())).collect(),
+            choices: Vec::new(),
+            tallies: Vec::new(),
+        };
+        let stop = Arc::new(Latch::new());
+        if let Some(turns) = case.cancelled_after {
+            let (stop, notes) = (Arc::clone(&stop), Arc::clone(&notes));
+            tokio::spawn(async move {
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                note(&notes, Note::Cancelled);
+                stop.set(Stop::Cancelled);
+            });
+        }
+        let pace = Pace { deadline: None, queue_timeout: None };
+        let stopped = run(&mut stage, &mut course, &stop, heard, pace).await;
+        assert_eq!(scheduler.load(), (0, case.slots, 0), "a slot or a place in the queue was lost");
+        let notes = notes.lock().unwrap().clone();
+        Outcome { notes, stage, course, stopped }
+    })
+}
+
+/// What the model says of each step: whether it may have begun, and with what end.
+fn check(case: &Case, outcome: &Outcome) {
+    let Outcome { notes, stage, course, stopped } = outcome;
+    let steps = case.scripts.len();
+    let at = |wanted: Note| notes.iter().position(|note| *note == wanted);
+    let ended = |index| at(Note::Ended(index, true)).or(at(Note::Ended(index, false)));
+    for index in 0..steps {
+        let began = notes.iter().filter(|note| **note == Note::Began(index)).count();
+        let ends = notes.iter().filter(|note| matches!(note, Note::Ended(it, _) if *it == index)).count();
+        let dependencies = case.dependencies.get(&index).map_or(&[][..], Vec::as_slice);
+        match course.step(index) {
+            Step::Ended => {
+                assert_eq!((began, ends), (1, 1), "step {index} began and ended once");
+                for dependency in dependencies {
+                    assert!(
+                        ended(*dependency) < at(Note::Began(index)),
+                        "step {index} began before {dependency} ended"
+                    );
+                    let completed = at(Note::Ended(*dependency, true)).is_some();
+                    assert!(completed || case.continues, "step {index} began although {dependency} did not complete");
+                }
+                let was_stopped = stage.stops[index].get().is_some();
+                let completed = at(Note::Ended(index, true)).is_some();
+                assert!(was_stopped || completed == case.scripts[index].completes, "step {index} has its own end");
+                let attempts = notes.iter().filter(|note| **note == Note::Attempt(index)).count();
+                let wanted = usize::from(case.scripts[index].failures) + 1;
+                assert!(attempts == wanted || was_stopped && attempts <= wanted, "step {index}: {attempts} attempts");
+            }
+            Step::Skipped(skipped) => {
+                assert_eq!((began, ends), (0, 0), "step {index} was skipped");
+                match (skipped.reason, skipped.because) {
+                    (SkipReason::Dependency, Some(failed)) => {
+                        assert!(!case.continues);
+                        assert!(
+                            at(Note::Ended(failed, false)).is_some(),
+                            "step {index} is skipped because of {failed}"
+                        );
+                        assert!(waits_for(case, index, failed), "step {index} does not wait for {failed}");
+                    }
+                    (SkipReason::Cancelled, None) => assert_eq!(*stopped, Some(Stop::Cancelled)),
+                    other => panic!("step {index} is skipped for {other:?}"),
+                }
+            }
+            other => panic!("step {index} is {other:?} at the end"),
+        }
+    }
+    if let Some(cancelled) = at(Note::Cancelled) {
+        let later = notes[cancelled..].iter().find(|note| matches!(note, Note::Began(_)));
+        assert_eq!(later, None, "a step began after the plan was cancelled");
+    }
+    if stopped.is_none() {
+        // Nothing is skipped but what waits for a failure.
+        for index in 0..steps {
+            let blocked = !case.continues
+                && (0..steps).any(|it| at(Note::Ended(it, false)).is_some() && waits_for(case, index, it));
+            assert_eq!(matches!(course.step(index), Step::Skipped(_)), blocked, "step {index}");
+        }
+    }
+}
+
+/// Whether a step waits for another one, near or far.
+fn waits_for(case: &Case, index: usize, other: usize) -> bool {
+    let mut next = vec![index];
+    let mut seen = vec![false; case.scripts.len()];
+    while let Some(index) = next.pop() {
+        for dependency in case.dependencies.get(&index).into_iter().flatten() {
+            if *dependency == other {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[*dependency], true) {
+                next.push(*dependency);
+            }
+        }
+    }
+    false
+}
+
+/// The limits hold at every moment, and nobody waits for nothing.
+fn check_limits(case: &Case, outcome: &Outcome) {
+    let (mut open, mut busy) = (0, 0);
+    for note in &outcome.notes {
+        match note {
+            Note::Began(_) => open += 1,
+            Note::Attempt(_) => busy += 1,
+            Note::Rested(_) => busy -= 1,
+            Note::Ended(index, _) => {
+                open -= 1;
+                // One that is stopped while it rests has noted no other attempt.
+                let last = outcome
+                    .notes
+                    .iter()
+                    .rev()
+                    .find(|note| matches!(note, Note::Attempt(it) | Note::Rested(it) if it == index));
+                busy -= i32::from(matches!(last, Some(Note::Attempt(_))));
+            }
+            Note::Cancelled => {}
+        }
+        assert!(open <= case.most_at_once, "{open} steps of the plan at once");
+        assert!(usize::try_from(busy).unwrap() <= case.slots, "{busy} steps in {} slots", case.slots);
+    }
+    assert_eq!((open, busy), (0, 0));
+    let tallies = &outcome.stage.tallies;
+    assert!(tallies.windows(2).all(|pair| pair[0] <= pair[1]), "progress goes forward: {tallies:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_plan_does_what_the_model_says(case in cases()) {
+        let outcome = perform(&case);
+        check(&case, &outcome);
+        check_limits(&case, &outcome);
+    }
+}
+
+/// With a slot for each the order is that of the indexes; with one slot the longest chain goes first.
+#[test]
+fn scarce_slots_go_to_the_longest_chain() {
+    let script = Script { turns: 3, failures: 0, completes: true, priority: 0 };
+    let dependencies = HashMap::from([(4, vec![2]), (5, vec![4]), (3, vec![1])]);
+    let case = |slots, scripts| Case {
+        scripts,
+        dependencies: dependencies.clone(),
+        slots,
+        most_at_once: 10,
+        continues: false,
+        cancelled_after: None,
+    };
+    assert_eq!(perform(&case(6, vec![script; 6])).stage.choices[..3], [0, 1, 2]);
+    assert_eq!(perform(&case(1, vec![script; 6])).stage.choices, [2, 1, 4, 0, 3, 5]);
+    // What the host wants first comes before that.
+    let mut scripts = vec![script; 6];
+    scripts[0].priority = 1;
+    assert_eq!(perform(&case(1, scripts)).stage.choices, [0, 2, 1, 4, 3, 5]);
+}
+
+/// F68: long plans, wide plans: no recursion, and no more work than there are steps.
+#[test]
+fn f68_ten_thousand_steps_in_a_row_and_side_by_side() {
+    const STEPS: usize = 10_000;
+    let script = Script { turns: 0, failures: 0, completes: true, priority: 0 };
+    let chain = (1..STEPS).map(|index| (index, vec![index - 1])).collect();
+    let fan = (1..STEPS).map(|index| (index, vec![0])).collect();
+    for dependencies in [chain, fan, HashMap::new()] {
+        let mut case = Case {
+            scripts: vec![script; STEPS],
+            dependencies,
+            slots: 8,
+            most_at_once: usize::MAX,
+            continues: false,
+            cancelled_after: None,
+        };
+        let outcome = perform(&case);
+        assert_eq!(outcome.course.tally(), (STEPS, 0, 0));
+        // The first one fails: whatever waits for it is skipped.
+        case.scripts[0].completes = false;
+        let waiting = case.dependencies.len();
+        assert_eq!(perform(&case).course.tally(), (STEPS, 1, waiting));
+    }
+}

@@ -1,0 +1,215 @@
+//! Drives a plan: gets slots, begins steps, hears of their ends.
+
+use std::future::{Future, pending};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::latch::Latch;
+use crate::state::Stop;
+use crate::types::SkipReason;
+
+use super::course::Course;
+
+/// A deadline that is not set.
+const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+/// What a plan needs of the engine.
+pub(crate) trait Host: Send {
+    /// The right to run one step.
+    type Permit: Send;
+    /// A place in the queue for a permit; dropped, it is given up.
+    type Ticket: Send;
+
+    fn claim(&self, priority: i32) -> Claim<Self::Permit, Self::Ticket>;
+    /// Waits for the permit of a ticket. Cancel-safe.
+    fn turn(ticket: &mut Self::Ticket) -> impl Future<Output = Self::Permit> + Send;
+    /// Permits that nobody has now.
+    fn free(&self) -> usize;
+    /// Begins a step that has been ready since then. Its end comes as an [`End`].
+    fn begin(&mut self, index: usize, slot: Slot<Self::Permit>, since: Instant) -> Result<(), SkipReason>;
+    /// Asks a running step to end.
+    fn stop(&self, index: usize, why: Stop);
+    /// The plan is farther than before.
+    fn tell(&mut self, course: &Course);
+}
+
+/// What a plan gets when it asks for a permit.
+pub(crate) enum Claim<P, T> {
+    Now(P),
+    Later(T),
+}
+
+/// What a step begins with.
+pub(crate) enum Slot<P> {
+    Free(P),
+    /// There was none in time: the step ends with `queue_timeout`.
+    None,
+}
+
+/// A step has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) index: usize,
+    pub(crate) completed: bool,
+}
+
+/// The times of a plan.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// When the plan is ended.
+    pub(crate) deadline: Option<Instant>,
+    /// How long a step may wait for a slot.
+    pub(crate) queue_timeout: Option<Duration>,
+}
+
+/// What happened; [`Drive::decide`] says what follows.
+enum Event<P> {
+    Stop(Stop),
+    Deadline,
+    Ended(End),
+    Turn(P),
+    TooLate,
+}
+
+/// Runs a plan until every step is over, and gives why it was stopped, if it was.
+pub(crate) async fn run<H: Host>(
+    host: &mut H,
+    course: &mut Course,
+    stop: &Latch<Stop>,
+    ends: UnboundedReceiver<End>,
+    pace: Pace,
+) -> Option<Stop> {
+    Drive { host, course, stop, ends, pace, ticket: None, stopped: None }.run().await
+}
+
+struct Drive<'a, H: Host> {
+    host: &'a mut H,
+    course: &'a mut Course,
+    stop: &'a Latch<Stop>,
+    ends: UnboundedReceiver<End>,
+    pace: Pace,
+    /// One place in the queue for whichever step is next when the turn comes, and not one for each step: a large plan must not
+    /// fill the queue, and a step that became ready meanwhile may be more urgent.
+    ticket: Option<Waiting<H::Ticket>>,
+    stopped: Option<Stop>,
+}
+
+struct Waiting<T> {
+    ticket: T,
+    priority: i32,
+    since: Instant,
+}
+
+impl<H: Host> Drive<'_, H> {
+    async fn run(mut self) -> Option<Stop> {
+        loop {
+            // Looked at before every beginning: nothing begins after somebody was told that the plan ends.
+            if self.stopped.is_none()
+                && let Some(why) = self.stop.get()
+            {
+                self.end(*why);
+            }
+            self.begin_what_can();
+            if self.course.is_over() {
+                return self.stopped;
+            }
+            let event = self.next().await;
+            self.decide(event);
+        }
+    }
+
+    /// Begins steps as long as there are permits, then waits in the queue.
+    fn begin_what_can(&mut self) {
+        while let Some(priority) = self.course.urgency() {
+            if let Some(waiting) = &self.ticket {
+                if waiting.priority >= priority {
+                    return;
+                }
+                self.ticket = None;
+            }
+            match self.host.claim(priority) {
+                Claim::Now(permit) => {
+                    let slots = self.host.free().saturating_add(1);
+                    self.begin(Slot::Free(permit), slots);
+                }
+                Claim::Later(ticket) => {
+                    self.ticket = Some(Waiting { ticket, priority, since: Instant::now() });
+                    return;
+                }
+            }
+        }
+        self.ticket = None;
+    }
+
+    fn begin(&mut self, slot: Slot<H::Permit>, slots: usize) {
+        let Some((index, since)) = self.course.take(slots) else { return };
+        if let Err(reason) = self.host.begin(index, slot, since) {
+            self.course.refused(index, reason, Instant::now());
+        }
+        self.host.tell(self.course);
+    }
+
+    async fn next(&mut self) -> Event<H::Permit> {
+        let far = Instant::now() + FAR_FUTURE;
+        let goes_on = self.stopped.is_none();
+        let deadline = self.pace.deadline.unwrap_or(far);
+        let patience = self.pace.queue_timeout.zip(self.ticket.as_ref());
+        let patience = patience.map_or(far, |(timeout, waiting)| waiting.since + timeout);
+        let (ticket, ends) = (&mut self.ticket, &mut self.ends);
+        let turn = async move {
+            match ticket {
+                Some(waiting) => H::turn(&mut waiting.ticket).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            why = self.stop.wait(), if goes_on => Event::Stop(*why),
+            () = tokio::time::sleep_until(deadline.into()), if goes_on => Event::Deadline,
+            end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), Event::Ended),
+            permit = turn => Event::Turn(permit),
+            () = tokio::time::sleep_until(patience.into()) => Event::TooLate,
+        }
+    }
+
+    fn decide(&mut self, event: Event<H::Permit>) {
+        match event {
+            Event::Stop(why) => self.end(why),
+            Event::Deadline => self.end(Stop::Timeout),
+            Event::Ended(End { index, completed }) => {
+                self.course.ended(index, completed, Instant::now());
+                self.host.tell(self.course);
+            }
+            Event::Turn(permit) => {
+                self.ticket = None;
+                // There was a queue, so that slots are scarce.
+                self.begin(Slot::Free(permit), 1);
+            }
+            Event::TooLate => {
+                self.ticket = None;
+                self.begin(Slot::None, 1);
+            }
+        }
+    }
+
+    /// Nothing more begins, and what runs is asked to end.
+    fn end(&mut self, why: Stop) {
+        self.stopped = Some(why);
+        self.ticket = None;
+        self.course.stop(skip_reason(why));
+        for index in self.course.running() {
+            self.host.stop(index, why);
+        }
+        self.host.tell(self.course);
+    }
+}
+
+const fn skip_reason(why: Stop) -> SkipReason {
+    match why {
+        Stop::Timeout | Stop::IdleTimeout | Stop::QueueTimeout => SkipReason::Deadline,
+        Stop::Cancelled | Stop::OutputLimit => SkipReason::Cancelled,
+        Stop::Aborted => SkipReason::Aborted,
+        Stop::Shutdown => SkipReason::Shutdown,
+    }
+}

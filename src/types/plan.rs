@@ -1,0 +1,241 @@
+//! Several commands as one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus};
+
+/// In which order the commands of a plan run. The tag on the wire is `type`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ExecutionStrategy {
+    /// One after the other.
+    Serial {
+        /// Whether a step that does not complete is the last one. Default on the wire: true.
+        #[serde(default = "yes")]
+        stop_on_error: bool,
+    },
+    /// All at once.
+    Parallel {
+        /// At most so many of this plan at once, 1 or more. Default: as many as the engine has slots.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_concurrency: Option<usize>,
+    },
+    /// Each as soon as those that it depends on have completed.
+    DependencyGraph {
+        /// For the index of a step the indexes of the steps that must complete before it.
+        #[serde(default, deserialize_with = "indexes")]
+        dependencies: HashMap<usize, Vec<usize>>,
+    },
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// JSON has text for keys, and behind a tag serde does not make numbers of them.
+fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, Vec<usize>>, D::Error> {
+    let texts = HashMap::<String, Vec<usize>>::deserialize(deserializer)?;
+    let index = |(text, list): (String, _)| match text.parse() {
+        Ok(index) => Ok((index, list)),
+        Err(_) => Err(serde::de::Error::custom(format!("{text:?} is not the index of a step"))),
+    };
+    texts.into_iter().map(index).collect()
+}
+
+/// A small set of commands and the order between them. A *step* is a command by its index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = super::request::without_the_id_of_this_moment))]
+#[serde(deny_unknown_fields)]
+pub struct ExecutionPlan {
+    /// Names the plan; generated when the wire form has none.
+    #[serde(default = "Uuid::new_v4")]
+    pub id: Uuid,
+    /// What it is for, in the words of people.
+    pub description: String,
+    /// In which order the commands run.
+    pub strategy: ExecutionStrategy,
+    /// The commands, 1 to 100 000.
+    pub commands: Vec<ExecutionRequest>,
+    /// Whatever the caller wants to find again in the result.
+    #[serde(default)]
+    pub metadata: ExecutionMetadata,
+}
+
+impl ExecutionPlan {
+    /// A plan with a fresh id.
+    #[must_use]
+    pub fn new(
+        description: impl Into<String>,
+        strategy: ExecutionStrategy,
+        commands: impl IntoIterator<Item = impl Into<ExecutionRequest>>,
+    ) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            description: description.into(),
+            strategy,
+            commands: commands.into_iter().map(Into::into).collect(),
+            metadata: ExecutionMetadata::default(),
+        }
+    }
+}
+
+/// How this host runs a plan.
+#[derive(Debug, Clone, Default)]
+pub struct PlanOptions {
+    /// How each step runs that has no options of its own. Its `signal` ends the whole plan (reason `aborted`).
+    pub options: ExecutionOptions,
+    /// A step that does not complete keeps no other from running. Default: false.
+    pub continue_on_error: bool,
+    /// Ends the plan after so many milliseconds. Default: never.
+    pub deadline_ms: Option<u64>,
+    /// How single steps run, by their index: in place of `options`.
+    pub steps: BTreeMap<usize, ExecutionOptions>,
+}
+
+/// How a step of a plan ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Exited with code 0.
+    Completed,
+    /// Exited otherwise, or the engine could not do its part.
+    Failed,
+    /// Ended on request.
+    Cancelled,
+    /// Ended because a time was up.
+    Timeout,
+    /// Never began.
+    Skipped,
+}
+
+impl StepStatus {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Timeout => "timeout",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl From<ExecutionStatus> for StepStatus {
+    fn from(status: ExecutionStatus) -> Self {
+        match status {
+            ExecutionStatus::Completed => Self::Completed,
+            ExecutionStatus::Cancelled => Self::Cancelled,
+            ExecutionStatus::Timeout => Self::Timeout,
+            ExecutionStatus::Failed | ExecutionStatus::Pending | ExecutionStatus::Running => Self::Failed,
+        }
+    }
+}
+
+/// Why a step never began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// A step that it depends on did not complete.
+    Dependency,
+    /// A step before it did not complete, and the plan stops on errors.
+    StopOnError,
+    /// The plan was cancelled.
+    Cancelled,
+    /// The abort signal of the plan fired.
+    Aborted,
+    /// The deadline of the plan was reached.
+    Deadline,
+    /// The engine was shut down.
+    Shutdown,
+    /// Its id was taken by another execution after the plan was accepted.
+    DuplicateId,
+}
+
+/// A step that never began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SkippedStep {
+    /// Which step.
+    pub index: usize,
+    /// Why.
+    pub reason: SkipReason,
+    /// The step that did not complete, for [`SkipReason::Dependency`] and [`SkipReason::StopOnError`].
+    pub because: Option<usize>,
+}
+
+/// One step of a plan that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlanStep {
+    /// Its place in the plan.
+    pub index: usize,
+    /// The id of its execution, which has a record unless the step was skipped.
+    pub id: Uuid,
+    /// `metadata.label` of its request, else the command as a person would type it, at most 200 characters.
+    pub name: String,
+    /// How it ended.
+    pub status: StepStatus,
+    /// The steps that it waited for.
+    pub depends_on: Vec<usize>,
+}
+
+/// How many steps of a plan ended in which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlanStats {
+    /// Steps in all.
+    pub total: usize,
+    /// Exited with 0.
+    pub completed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Ended on request.
+    pub cancelled: usize,
+    /// Out of time.
+    pub timeout: usize,
+    /// Never begun.
+    pub skipped: usize,
+    /// Attempts beyond the first of each step.
+    pub retries: usize,
+}
+
+/// What came of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PlanExecutionResult {
+    /// Names the plan.
+    pub plan_id: Uuid,
+    /// `completed` when every step completed; `cancelled` or `timeout` when the plan was ended; else `failed`.
+    pub status: ExecutionStatus,
+    /// Whether the status is `completed`.
+    pub success: bool,
+    /// As in the plan.
+    pub description: String,
+    /// The results of the steps that began, in the order of their indexes.
+    pub results: Vec<Arc<ExecutionResult>>,
+    /// All steps, by index.
+    pub steps: Vec<PlanStep>,
+    /// The steps that never began, in the order of their indexes.
+    pub skipped: Vec<SkippedStep>,
+    /// How many ended in which way.
+    pub stats: PlanStats,
+    /// Milliseconds from acceptance to the end, on a monotonic clock.
+    pub total_duration_ms: f64,
+    /// When it was accepted.
+    pub started_at: DateTime<Utc>,
+    /// When it was over.
+    pub completed_at: DateTime<Utc>,
+    /// As in the plan.
+    pub metadata: ExecutionMetadata,
+}

@@ -1,0 +1,77 @@
+//! Another try.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{ErrorInfo, ExecutionStatus, Reason};
+
+/// Which ends of an attempt are followed by another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RetryOn {
+    /// An exit code other than 0.
+    Exit,
+    /// This exit code.
+    Code(i32),
+    /// A signal that the engine did not send.
+    Signal,
+    /// `timeout_ms` or `idle_timeout_ms`.
+    Timeout,
+    /// The command could not be started.
+    Spawn,
+}
+
+/// When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good.
+///
+/// The pause before the next attempt doubles each time, from `backoff_ms` up to `max_backoff_ms`; a random half of it is
+/// taken off, so that many that failed together do not come back together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// Runs in all, the first one included: 1 to 1 000.
+    pub attempts: u32,
+    /// The longest pause after the first failure, in ms. Default: 1 000.
+    pub backoff_ms: u64,
+    /// The longest pause, in ms. Default: 30 000.
+    pub max_backoff_ms: u64,
+    /// What is retried. Default: exit, signal, timeout and spawn.
+    pub on: Vec<RetryOn>,
+}
+
+impl Retry {
+    /// So many runs in all; the rest as by default.
+    #[must_use]
+    pub fn new(attempts: u32) -> Self {
+        Self {
+            attempts,
+            backoff_ms: 1_000,
+            max_backoff_ms: 30_000,
+            on: vec![RetryOn::Exit, RetryOn::Signal, RetryOn::Timeout, RetryOn::Spawn],
+        }
+    }
+}
+
+/// An attempt that failed and was followed by another one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FailedAttempt {
+    /// Which one it was, from 1.
+    pub attempt: u32,
+    /// How it ended: `failed` or `timeout`.
+    pub status: ExecutionStatus,
+    /// The exit code; `None` when a signal ended the command or it never ran.
+    pub exit_code: Option<i32>,
+    /// The name of the signal that ended it.
+    pub signal: Option<String>,
+    /// Why it ended.
+    pub reason: Option<Reason>,
+    /// Set when it could not be started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorInfo>,
+    /// When it was spawned.
+    pub started_at: DateTime<Utc>,
+    /// Milliseconds that it waited for a slot.
+    pub queued_ms: f64,
+    /// Milliseconds from spawn to the end.
+    pub duration_ms: f64,
+    /// Milliseconds of the pause after it.
+    pub delay_ms: u64,
+}

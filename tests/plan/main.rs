@@ -1,0 +1,15 @@
+//! Several commands as one, seen from the public API: one behaviour a file. `f..` are the cases of `FAULTS.md`.
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the helpers are those of all tests, and plans need only some of them")]
+mod common;
+mod steps;
+
+mod failures;
+mod model;
+mod order;
+mod progress;
+mod refusals;
+mod retries;
+mod retry_pause;
+mod stopping;
