@@ -36,8 +36,6 @@ const STEPS = [
   step('build', 'the addon', () => node('scripts/build.mjs')),
   step('generated', 'generated files are those that the sources give', () => bindingIsCommitted() && packagesAreCurrent()),
   step('types', 'the facade and its types', () => node(tsc, '-p', '.')),
-  step('cross', 'clippy for the systems other than this one', () => node('scripts/platforms.mjs', 'lint')),
-  step('windows', 'the addon for Windows, under Wine', () => node('scripts/platforms.mjs', 'windows')),
   step('fuzz', 'any bytes in any pieces', () => node('scripts/fuzz.mjs', '--seconds', process.env.CI ? '60' : '5')),
   step('js', 'JavaScript tests', () => run(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS)),
 ];
