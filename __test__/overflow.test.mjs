@@ -122,6 +122,19 @@ test('failExecution: a command that is over too soon to be ended fails all the s
   assert.equal((await engine.run(shell('printf 1234567890; printf 1234567890 >&2'))).status, 'completed');
 });
 
+test('failExecution: what a leftover writes while it is ended counts too, and a cancel stays a cancel', async (t) => {
+  const engine = newEngine(t, { oversizedOutputStrategy: 'failExecution', maxOutputSizeBytes: 10, drainTimeoutMs: 50 });
+  const ready = path.join(folder(t), 'ready');
+  const last = `trap 'printf 12345678901; exit' TERM; echo go; : > '${ready}'; while :; do sleep 0.02; done`;
+  const error = await failure(() => engine.run(shell(`(${last}) & while [ ! -e '${ready}' ]; do sleep 0.01; done`), { leftovers: 'kill' }), 'OUTPUT_SIZE_EXCEEDED');
+  assert.deepEqual([error.result.reason, error.result.exitCode], ['output_limit', 0]);
+  const untilLine = new Promise((resolve) => engine.once('stdout', resolve));
+  const id = await engine.execute(shell(last));
+  await untilLine;
+  await engine.cancel(id);
+  assert.deepEqual([engine.getResult(id).status, engine.getResult(id).reason], ['cancelled', 'cancelled']);
+});
+
 test('overflow that cannot be written costs the command nothing', async (t) => {
   const blocked = path.join(folder(t), 'file');
   writeFileSync(blocked, '');

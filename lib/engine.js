@@ -21,10 +21,8 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** @typedef {import('./live.js').Live} Live */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
-/** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
-/** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
@@ -70,7 +68,7 @@ class ExecutionEngine extends Listeners {
         live.queue?.push([event]);
       },
       lines: (live, events) => this.#lines(/** @type {Live} */ (live), events),
-      input: (live, isWanted) => this.#input(/** @type {Live} */ (live), isWanted),
+      input: (live, isWanted) => /** @type {Live} */ (live).input?.[isWanted ? 'wanted' : 'close'](),
       end: (type, live, event, outcome) => this.#end(type, /** @type {Live} */ (live), event, outcome),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
       progress: (plan, event, outcome) => this.#progress(/** @type {Plan} */ (plan), event, outcome),
@@ -155,7 +153,7 @@ class ExecutionEngine extends Listeners {
     try {
       live = this.#submit(this.stream, request, options, true);
     } catch (refusal) {
-      return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
+      return ExecutionStream.refused(refusal);
     }
     const result = settled(live).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
     return new ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
@@ -212,7 +210,7 @@ class ExecutionEngine extends Listeners {
     try {
       live = this.#submitPlan(this.streamPlan, plan, options, true);
     } catch (refusal) {
-      return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
+      return ExecutionStream.refused(refusal);
     }
     return new ExecutionStream(Promise.resolve(live.id), settled(live).then((outcome) => outcome.result), live.queue, undefined);
   }
@@ -250,7 +248,7 @@ class ExecutionEngine extends Listeners {
     return text;
   }
 
-  /** @param {ExecutionFilter | null} [filter] */
+  /** @param {import('../index.js').ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
     const rows = guard(this.listExecutions, () => this.#native.list(plainFilter(filter)));
@@ -434,12 +432,6 @@ class ExecutionEngine extends Listeners {
       for (const waiter of step.waiters) waiter(undefined);
     });
     this.#updateKeepAlive();
-  }
-
-  /** @param {Live} live @param {boolean} isWanted */
-  #input(live, isWanted) {
-    if (isWanted) live.input?.wanted();
-    else live.input?.close();
   }
 
   /**

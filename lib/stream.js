@@ -105,6 +105,11 @@ class ExecutionStream {
     result.catch(() => {});
   }
 
+  /** A stream of what was not accepted. @param {unknown} refusal @returns {ExecutionStream<never>} */
+  static refused(refusal) {
+    return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
+  }
+
   /** @returns {AsyncIterator<ExecutionEvent, undefined, undefined>} */
   [Symbol.asyncIterator]() {
     const queue = this.#queue;

@@ -171,13 +171,10 @@ impl Output {
         }
     }
 
-    /// The stream that has met its cap, if that ends the execution.
-    pub(crate) fn beyond_cap(&self) -> Option<Stream> {
-        let is_beyond = |capture: &Capture| self.fails_beyond_cap && capture.clean.limit.is_truncated();
-        if is_beyond(&self.stdout) {
-            return Some(Stream::Stdout);
-        }
-        is_beyond(&self.stderr).then_some(Stream::Stderr)
+    /// Whether a stream is longer than its cap, if that ends the execution.
+    pub(crate) fn is_beyond_cap(&self) -> bool {
+        let captures = [&self.stdout, &self.stderr];
+        self.fails_beyond_cap && captures.iter().any(|capture| capture.clean.limit.is_truncated())
     }
 
     /// Whether nothing more may be read: the listener or the disk has enough to do.

@@ -61,7 +61,9 @@ impl Admitted {
             self;
         shared.metrics.accepted();
         if let Some(signal) = signal {
-            heed(signal, &record);
+            let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
+            let abort = move || _ = asked.stop().set(Stop::Aborted);
+            heed(signal, abort, async move { _ = settling.settled().await });
         }
         let job = Job {
             request,
@@ -91,19 +93,20 @@ pub(super) fn snapshot(options: &mut ExecutionOptions) {
     options.host_env.get_or_insert_with(EnvSnapshot::of_this_process);
 }
 
-/// Ends an execution when its signal fires; one that fired before is heard before anything is spawned.
-fn heed(signal: CancellationToken, record: &Arc<Record>) {
+/// Calls `abort` when a signal fires, unless all is over before; one that fired already is heard at once.
+pub(super) fn heed(
+    signal: CancellationToken,
+    abort: impl FnOnce() + Send + 'static,
+    over: impl Future<Output = ()> + Send + 'static,
+) {
     if signal.is_cancelled() {
-        record.stop().set(Stop::Aborted);
+        abort();
         return;
     }
-    let record = Arc::clone(record);
     runtime::spawn(async move {
         tokio::select! {
-            () = signal.cancelled() => {
-                record.stop().set(Stop::Aborted);
-            }
-            _ = record.settled() => {}
+            () = signal.cancelled() => abort(),
+            () = over => {}
         }
     });
 }

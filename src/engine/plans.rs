@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::command;
@@ -117,7 +116,9 @@ impl ExecutionEngine {
         let record = Arc::new(PlanRecord::new(id));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
-            heed(signal, &record);
+            let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
+            let abort = move || _ = asked.stop().set(Stop::Aborted);
+            admit::heed(signal, abort, async move { _ = settling.settled().await });
         }
         let (ends, heard) = mpsc::unbounded_channel();
         let steps = Steps {
@@ -254,21 +255,4 @@ fn step_error(invalid: Invalid, index: usize, has_own_options: bool) -> Executio
         Some(_) => ExecutionError::InvalidRequest(invalid),
         None => ExecutionError::InvalidPlan(invalid.under(&format!("commands[{index}]"))),
     }
-}
-
-/// Ends a plan when its signal fires.
-fn heed(signal: CancellationToken, record: &Arc<PlanRecord>) {
-    if signal.is_cancelled() {
-        record.stop().set(Stop::Aborted);
-        return;
-    }
-    let record = Arc::clone(record);
-    runtime::spawn(async move {
-        tokio::select! {
-            () = signal.cancelled() => {
-                record.stop().set(Stop::Aborted);
-            }
-            _ = record.settled() => {}
-        }
-    });
 }

@@ -68,8 +68,6 @@ pub(super) struct Watch {
     leftovers: Leftovers,
     /// A pipe was still held when the command had exited and its drain was over.
     leaked: bool,
-    /// It was ended for that already.
-    is_beyond_cap: bool,
     /// How long it had been silent when it was ended.
     silent: Duration,
     /// Why its input broke off, if it was ended for that.
@@ -91,7 +89,6 @@ impl Watch {
             exempt: EXEMPT_AFTER_EXIT,
             leftovers: job.options.leftovers,
             leaked: false,
-            is_beyond_cap: false,
             silent: Duration::ZERO,
             input_error: None,
         }
@@ -110,7 +107,7 @@ impl Watch {
 
     /// Waits for the first thing that happens. An exit goes before a wish to end: the truth wins a tie.
     async fn next(&mut self, timer: &mut Timer) -> Event {
-        let listens = matches!(&self.phase, Phase::Alive | Phase::Draining { ended: None, .. });
+        let listens = self.may_be_ended();
         let is_open = self.process.outputs.is_open();
         let may_read = is_open && self.may_read();
         let output = &self.output;
@@ -132,6 +129,11 @@ impl Watch {
         }
     }
 
+    /// Whether nobody has begun to end it.
+    fn may_be_ended(&self) -> bool {
+        matches!(self.phase, Phase::Alive | Phase::Draining { ended: None, .. })
+    }
+
     fn may_read(&self) -> bool {
         !self.output.is_full() || (self.exited && self.exempt > 0)
     }
@@ -151,9 +153,7 @@ impl Watch {
             // Meanwhile the others may have taken the room that there was.
             Event::Readable(stream) if self.may_read() => {
                 self.read(stream, now);
-                if self.output.beyond_cap().is_some() && !matches!(self.phase, Phase::Ending(_)) && !self.is_beyond_cap
-                {
-                    self.is_beyond_cap = true;
+                if self.may_be_ended() && self.output.is_beyond_cap() {
                     self.end(Cause::Stop(Stop::OutputLimit), now);
                 }
             }
@@ -295,6 +295,11 @@ impl Watch {
                 Ending::Exited(exit.unwrap_or_default())
             }
             None => Ending::Exited(exit.unwrap_or_default()),
+        };
+        // What came after the exit, while others were ended or at the very end, counts too; an earlier reason stays.
+        let ending = match ending {
+            Ending::Exited(exit) if self.output.is_beyond_cap() => Ending::Stopped(Stop::OutputLimit, Some(exit)),
+            other => other,
         };
         let leaked = self.leaked;
         Outcome { ending, over: self.running.over(), output: self.output, pid, killed, diagnosis, leaked }
