@@ -4,10 +4,10 @@ import { performance } from 'node:perf_hooks';
 
 import { observe, repeat } from '../harness/observe.mjs';
 
-/** An engine with so many ended executions without output, none of which leaves by itself. */
-async function engineWith(records) {
+/** An engine with so many ended executions without output; none of them leaves by itself, unless the settings say so. */
+async function engineWith(records, settings = { enableAutoCleanup: false, executionRetentionSecs: 0 }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
-  const engine = new ExecutionEngine({ maxConcurrentExecutions: 8, maxInMemoryExecutions: 10_000_000, enableAutoCleanup: false, executionRetentionSecs: 0 });
+  const engine = new ExecutionEngine({ maxConcurrentExecutions: 8, maxInMemoryExecutions: 10_000_000, ...settings });
   // They never spawn: their signal has fired already.
   const signal = AbortSignal.abort();
   await repeat(records, 100, () => engine.run({ command: { type: 'exec', program: 'true' } }, { signal }));
@@ -38,4 +38,30 @@ export async function cleanupOf(records) {
   if (count !== records) throw new Error(`${count} records left`);
   await engine.shutdown();
   return { value, columns: { rssMiB: before / 2 ** 20 } };
+}
+
+/**
+ * The longest call into an engine, in ms, while so many records leave by themselves; or, for comparison, for as long while
+ * they stay.
+ */
+export async function pauseOfCleanup(records, { leaving }) {
+  const seconds = 20;
+  const retention = leaving ? { executionRetentionSecs: seconds, cleanupIntervalSecs: 1 } : undefined;
+  const engine = await engineWith(records, retention);
+  const filter = { limit: 1 };
+  let [longest, above] = [0, 0];
+  const end = performance.now() + (seconds + (leaving ? 60 : 0)) * 1000;
+  engine.listExecutions(filter);
+  while (engine.listExecutions(filter).length > 0 && performance.now() < end) {
+    const start = performance.now();
+    engine.listExecutions(filter);
+    const took = performance.now() - start;
+    longest = Math.max(longest, took);
+    if (took > 5) above += 1;
+    await new Promise(setImmediate);
+  }
+  const left = engine.listExecutions(filter).length;
+  if (left !== (leaving ? 0 : 1)) throw new Error('not those records left that were to leave');
+  await engine.shutdown();
+  return { value: longest, columns: { above } };
 }

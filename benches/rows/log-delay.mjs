@@ -1,0 +1,12 @@
+import { delayOfLog } from '../workloads/logs.mjs';
+
+export default {
+  name: 'log-delay',
+  title: 'from a line heard by a listener to the same line in the log file, the longest of 300',
+  unit: 'ms',
+  better: 'lower',
+  contenders: { engine: '@escher/execution-engine' },
+  goals: '≤ 100 ms',
+  columns: [{ key: 'ahead', title: 'in the log first, %', digits: 0 }],
+  run: () => delayOfLog(300),
+};
