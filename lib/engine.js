@@ -6,6 +6,7 @@ const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { Input, isSource } = require('./input.js');
+const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
@@ -31,10 +32,13 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
 const ALL = 2 ** 32 - 1;
+/** A batch with fewer numbers than this needs no array of its own. */
+const SHORT_BATCH = 512;
 /** How an execution is submitted; the numbers are `submit()`'s. */
 const PULLS = 1;
 const ABORTED = 2;
 const FEEDS = 4;
+const AS_TEXT = 8;
 
 class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
@@ -44,6 +48,8 @@ class ExecutionEngine extends Listeners {
   /** @type {Map<string, Live>} */ #byId = new Map();
   /** @type {Map<number, Plan>} */ #plans = new Map();
   /** @type {Map<string, Plan>} */ #planById = new Map();
+  /** Those of the batch that was taken last, if it was short. */
+  #numbers = new Float64Array(SHORT_BATCH);
   #lastHandle = 0;
   #keepsAlive = true;
   #keepAlive = new KeepAlive();
@@ -361,8 +367,9 @@ class ExecutionEngine extends Listeners {
         return true;
       };
       const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal', takeSource)];
-      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0);
-      const id = this.#native.submit(what, how, snapshot(), handle, ways);
+      const text = asJson(what, how);
+      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
+      const id = this.#native.submit(text ?? what, how, snapshot(), handle, ways);
       return { id, metadata: what?.metadata, signal, aborted, source };
     });
     /** @type {Live} */
@@ -450,8 +457,8 @@ class ExecutionEngine extends Listeners {
   /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
   #drain() {
     const started = performance.now();
-    for (let batch; (batch = this.#native.take()); ) {
-      readBatch(/** @type {import('./events.js').Batch} */ (batch), this.#consumer);
+    for (let batch; (batch = this.#native.take(this.#numbers)) !== null; ) {
+      readBatch(batch, this.#numbers, this.#consumer);
       if (performance.now() - started > TURN_MS) {
         setImmediate(() => this.#drain());
         return;

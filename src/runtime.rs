@@ -2,10 +2,12 @@
 //!
 //! It is the engine's own: a host that blocks its threads, or drops its runtime, delays no timeout and orphans no child.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Barrier, OnceLock};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -51,6 +53,34 @@ where
     handle().spawn(future)
 }
 
+thread_local! {
+    /// A future is at its beginning on this thread, which may block.
+    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a future in the background. What it does first, up to its first [`blocking`] function and with that, it does on a
+/// thread that may block: one hand-over less for a future that begins so.
+pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'static) {
+    start_blocking(move || {
+        let mut future = Box::pin(future);
+        MAY_BLOCK.set(true);
+        let _reset = Reset;
+        // Nobody is woken by this look: whatever it waits for is looked at again by the task that it becomes.
+        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            spawn(future);
+        }
+    });
+}
+
+/// The thread is a common one again, even after a panic.
+struct Reset;
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        MAY_BLOCK.set(false);
+    }
+}
+
 /// Runs a blocking function in the background.
 pub(crate) fn start_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -62,7 +92,19 @@ pub(crate) fn start_blocking<T: Send + 'static>(
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, tokio::task::JoinError> {
+    if MAY_BLOCK.replace(false) {
+        let done = work();
+        // What follows must not keep a thread of which there are few.
+        leave().await;
+        return Ok(done);
+    }
     handle().spawn_blocking(work).await
+}
+
+/// Is pending once, so that the future goes on as a task.
+async fn leave() {
+    let mut has_left = false;
+    std::future::poll_fn(|_| if std::mem::replace(&mut has_left, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 type Work = Box<dyn FnOnce() + Send>;
