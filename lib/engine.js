@@ -1,6 +1,7 @@
 'use strict';
 
 const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
+const { Board } = require('./board.js');
 const channels = require('./channels.js');
 const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
@@ -14,7 +15,7 @@ const { numberOf, plain } = require('./plain.js');
 const { LivePlan, mark, PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
-const { KeepAlive, withinMs } = require('./shutdown.js');
+const { withinMs } = require('./shutdown.js');
 const { onAbort, signalOf } = require('./signals.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
@@ -44,15 +45,9 @@ class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
-  /** @type {Map<number, Live>} */ #byHandle = new Map();
-  /** @type {Map<string, Live>} */ #byId = new Map();
-  /** @type {Map<number, Plan>} */ #plans = new Map();
-  /** @type {Map<string, Plan>} */ #planById = new Map();
+  #board = new Board(this);
   /** Those of the batch that was taken last, if it was short. */
   #numbers = new Float64Array(SHORT_BATCH);
-  #lastHandle = 0;
-  #keepsAlive = true;
-  #keepAlive = new KeepAlive();
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
@@ -66,7 +61,7 @@ class ExecutionEngine extends Listeners {
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
-      find: (handle) => this.#byHandle.get(handle) ?? this.#plans.get(handle),
+      find: (handle) => this.#board.at(handle),
       id: (live) => live.id,
       event: (live, event) => {
         mark(/** @type {Live} */ (live), event);
@@ -135,7 +130,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async waitForCompletion(id) {
-    const live = this.#find(id);
+    const live = this.#board.find(id);
     const outcome = live && (await settled(live));
     return (outcome ?? new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))))).unwrap();
   }
@@ -168,12 +163,12 @@ class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async cancel(id) {
     guard(this.cancel, () => this.#native.stop(asId(id), false));
-    const live = this.#find(id);
+    const live = this.#board.find(id);
     if (live) await settled(live);
   }
 
   async cancelAll() {
-    const all = this.#allSettled();
+    const all = this.#board.allSettled();
     // The addon counts: some may have ended without JavaScript having heard of it.
     const count = this.#native.stopAll(false);
     await all;
@@ -190,7 +185,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async waitForPlan(id) {
-    const live = this.#findPlan(id);
+    const live = this.#board.findPlan(id);
     const outcome = live
       ? await settled(live)
       : new PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
@@ -224,7 +219,7 @@ class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async cancelPlan(id) {
     guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false));
-    const live = this.#findPlan(id);
+    const live = this.#board.findPlan(id);
     if (live) await settled(live);
   }
 
@@ -295,8 +290,8 @@ class ExecutionEngine extends Listeners {
   async shutdown(options) {
     const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
-    const all = this.#allSettled();
-    if (graceMs > 0 && this.#hasWork()) await withinMs(all, graceMs);
+    const all = this.#board.allSettled();
+    if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs);
     this.#native.stopAll(true);
     await all;
   }
@@ -306,46 +301,13 @@ class ExecutionEngine extends Listeners {
   }
 
   ref() {
-    this.#keepsAlive = true;
-    this.#updateKeepAlive();
+    this.#board.keepAlive(true);
     return this;
   }
 
   unref() {
-    this.#keepsAlive = false;
-    this.#updateKeepAlive();
+    this.#board.keepAlive(false);
     return this;
-  }
-
-  #updateKeepAlive() {
-    this.#keepAlive.update(this.#keepsAlive && this.#hasWork(), this);
-  }
-
-  /** @param {string} id */
-  #find(id) {
-    return typeof id === 'string' ? (this.#byId.get(id) ?? this.#byId.get(id.toLowerCase())) : undefined;
-  }
-
-  #hasWork() {
-    return this.#byHandle.size > 0 || this.#plans.size > 0;
-  }
-
-  /** Resolves when what runs now, and what waits, is over. */
-  #allSettled() {
-    return Promise.all([...[...this.#byHandle.values()].map(settled), ...[...this.#plans.values()].map(settled)]);
-  }
-
-  /** @param {string} id */
-  #findPlan(id) {
-    return typeof id === 'string' ? this.#planById.get(id.toLowerCase()) : undefined;
-  }
-
-  /** The first of so many handles in a row. @param {number} count */
-  #handles(count) {
-    if (this.#lastHandle + count >= ALL) this.#lastHandle = 0;
-    const first = this.#lastHandle + 1;
-    this.#lastHandle += count;
-    return first;
   }
 
   /**
@@ -356,7 +318,7 @@ class ExecutionEngine extends Listeners {
    * @returns {Live}
    */
   #submit(method, request, options, pull) {
-    const handle = this.#handles(1);
+    const handle = this.#board.handles(1);
     const { id, metadata, signal, aborted, source } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
       /** @type {AsyncIterable<unknown> | undefined} */
@@ -382,11 +344,9 @@ class ExecutionEngine extends Listeners {
       });
     }
     if (signal && !aborted) {
-      live.forgetSignal = onAbort(signal, () => this.#byHandle.has(handle) && this.#native.stop(id, true));
+      live.forgetSignal = onAbort(signal, () => this.#board.has(handle) && this.#native.stop(id, true));
     }
-    this.#byHandle.set(handle, live);
-    this.#byId.set(id, live);
-    if (this.#byHandle.size === 1) this.#updateKeepAlive();
+    this.#board.add(live);
     if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', metadata ?? {});
     return live;
   }
@@ -399,46 +359,26 @@ class ExecutionEngine extends Listeners {
    * @returns {Plan}
    */
   #submitPlan(method, plan, options, pull) {
-    const live = new LivePlan(this.#native, method, plan, options, pull, (count) => this.#handles(count));
+    const live = new LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {ExecutionEvent} */ event) => this.#native.release(live.handleOf(event), groups);
       live.queue = new EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
     }
-    live.steps.forEach((id, step) => {
-      /** @type {Live} */
-      const one = { id, handle: live.handle + 1 + step, waiters: [], queue: live.queue, input: undefined, forgetSignal: undefined, planId: live.id, step };
-      this.#byHandle.set(one.handle, one);
-      this.#byId.set(id, one);
-    });
-    this.#plans.set(live.handle, live);
-    this.#planById.set(live.id, live);
-    this.#updateKeepAlive();
+    this.#board.addPlan(live);
     return live;
   }
 
   /** @type {import('./events.js').Consumer<Plan>['progress']} */
   #progress(plan, event, outcome) {
-    if (outcome) this.#forgetPlan(plan);
+    if (outcome) {
+      plan.forgetSignals();
+      this.#board.removePlan(plan);
+    }
     if (plan.queue || this._hasListeners('progress')) this._tell('progress', [event]);
     plan.queue?.push([event]);
     if (!outcome) return;
     plan.queue?.end();
     for (const waiter of plan.waiters) waiter(outcome());
-  }
-
-  /** The steps that are left never began. @param {Plan} plan */
-  #forgetPlan(plan) {
-    this.#plans.delete(plan.handle);
-    this.#planById.delete(plan.id);
-    plan.forgetSignals();
-    plan.steps.forEach((id, index) => {
-      const step = this.#byHandle.get(plan.handle + 1 + index);
-      if (!step) return;
-      this.#byHandle.delete(step.handle);
-      this.#byId.delete(id);
-      for (const waiter of step.waiters) waiter(undefined);
-    });
-    this.#updateKeepAlive();
   }
 
   /**
@@ -479,11 +419,9 @@ class ExecutionEngine extends Listeners {
 
   /** @type {import('./events.js').Consumer<Live>['end']} */
   #end(type, live, makeEvent, outcome) {
-    this.#byHandle.delete(live.handle);
-    this.#byId.delete(live.id);
+    this.#board.remove(live);
     live.forgetSignal?.();
     live.input?.close();
-    if (this.#byHandle.size === 0) this.#updateKeepAlive();
     const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
     if (event) {
       mark(live, event);
