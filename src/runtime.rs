@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Barrier, OnceLock};
@@ -13,6 +14,12 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// For the code of Rust hosts, which may block: it must not hold up what ends trees on time.
+static LISTENERS: OnceLock<Runtime> = OnceLock::new();
+
+/// Where there are two processors, a second thread would only be woken to find that there is nothing to do.
+const PROCESSORS_FOR_EACH_THREAD: usize = 2;
+const MOST_THREADS: usize = 4;
 
 /// Threads that may block and that are there from the start.
 const BLOCKING_THREADS: usize = 4;
@@ -26,7 +33,7 @@ fn handle() -> &'static Handle {
 }
 
 fn start() -> Runtime {
-    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
+    let threads = (processors() / PROCESSORS_FOR_EACH_THREAD).clamp(1, MOST_THREADS);
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("escher-engine")
@@ -42,6 +49,24 @@ fn start() -> Runtime {
         runtime.spawn_blocking(move || all_there.wait());
     }
     runtime
+}
+
+fn start_listeners() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(processors().clamp(2, MOST_THREADS))
+        .thread_name("escher-listener")
+        .enable_all()
+        .build()
+        .expect("the operating system refuses to start threads")
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Runs a future of which a part is the host's, apart from the engine's own.
+pub(crate) fn spawn_listener(future: impl Future<Output = ()> + Send + 'static) {
+    LISTENERS.get_or_init(start_listeners).handle().spawn(future);
 }
 
 /// Runs a future in the background.
@@ -104,7 +129,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
 /// Is pending once, so that the future goes on as a task.
 async fn leave() {
     let mut has_left = false;
-    std::future::poll_fn(|_| if std::mem::replace(&mut has_left, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    std::future::poll_fn(|_| if std::mem::replace(&mut has_left, true) { Poll::Ready(()) } else { Poll::Pending })
+        .await;
 }
 
 type Work = Box<dyn FnOnce() + Send>;

@@ -1,8 +1,6 @@
 //! Between JavaScript values and ours.
 
-use napi::bindgen_prelude::{
-    Array, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown,
-};
+use napi::bindgen_prelude::{Array, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown};
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use serde::Serialize;
 use serde_json::Value as Json;

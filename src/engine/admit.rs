@@ -78,7 +78,11 @@ impl Admitted {
         // With a slot it spawns next.
         let spawns_next = matches!(entry, Entry::Now(_));
         let driven = drive(accepted, pending, entry, told);
-        if spawns_next { runtime::spawn_blocking_first(driven) } else { drop(runtime::spawn(driven)) }
+        if spawns_next {
+            runtime::spawn_blocking_first(driven)
+        } else {
+            drop(runtime::spawn(driven))
+        }
         record
     }
 }
