@@ -26,7 +26,7 @@ pub struct ProcessDiagnosis {
     pub pid: i32,
     /// Its parent's id.
     pub parent: i32,
-    /// Its program and arguments.
+    /// Its program and arguments; its name in brackets while it has none.
     pub command: String,
     /// As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped.
     pub state: String,
