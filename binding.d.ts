@@ -36,7 +36,8 @@ export declare class NativeEngine {
   constructor(config: unknown, wake: () => void)
   /**
    * Accepts a request. Its events come under `handle`. `ways` adds up: 1 all its events come, and lines only as they are
-   * released; 2 its abort signal has fired already; 4 its input comes through `feed`.
+   * released; 2 its abort signal has fired already; 4 its input comes through `feed`; 8 `request` is the JSON text of a
+   * list of the request and the options.
    */
   submit(request: unknown, options: unknown, env: string, handle: number, ways: number): string
   /** Gives the input of an execution the chunk that it asked for. */
@@ -51,8 +52,11 @@ export declare class NativeEngine {
   stopAll(shutdown: boolean): number
   /** Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end. */
   listen(interest: number): void
-  /** The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. */
-  take(): object | null
+  /**
+   * The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short
+   * one is its text alone, and `shared` holds the count of its numbers and the numbers.
+   */
+  take(shared: Float64Array): string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null
   /** Says that `count` more groups of lines of a pulled execution were consumed. */
   release(handle: number, count: number): void
   /** The result at a position of the batch that was taken last. */
@@ -75,8 +79,10 @@ export declare class NativeEngine {
   static configFromEnv(vars: unknown): object
   /** Reads a file; gives the settings that it sets. */
   static configFromFile(path: string): object
-  /** Makes the object of a result; its dates are milliseconds still. */
-  static resultObject(result: ExternalObject<ExecutionResult>): object
+  /** A result as JSON text. Its dates are milliseconds, and output that is `null` there comes by `resultOutput`. */
+  static resultText(result: ExternalObject<ExecutionResult>): string
+  /** What a result has of standard output, or of standard error. */
+  static resultOutput(result: ExternalObject<ExecutionResult>, stderr: boolean): string | Buffer
   /** What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`. */
   static resultError(result: ExternalObject<ExecutionResult>): object | null
   /** Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too. */
@@ -104,6 +110,8 @@ export interface PlanCall {
   env: string
   /** The plan's events come under it, and those of its steps under the handles that follow, in the order of the steps. */
   handle: number
+  /** The plan is the JSON text of a list of the plan and the options. */
+  asText: boolean
   /** Whether lines come only as they are released. */
   pull: boolean
   /** The plan's abort signal has fired. */

@@ -336,6 +336,7 @@ export interface Diagnosis {
   processes: {
     pid: number;
     parent: number;
+    /** Its program and arguments; its name in brackets while it has none. */
     command: string;
     /** As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped. */
     state: string;

@@ -2,10 +2,15 @@
 
 const { ExecutionEngine } = require('./lib/engine.js');
 const { ExecutionError } = require('./lib/errors.js');
-const { toSvg } = require('./lib/svg.js');
-const { toTrace } = require('./lib/trace.js');
 
 exports.ExecutionEngine = ExecutionEngine;
 exports.ExecutionError = ExecutionError;
-exports.toSvg = toSvg;
-exports.toTrace = toTrace;
+// What draws is loaded when something is drawn.
+/** @param {import('./index.js').PlanExecutionResult} plan */
+exports.toSvg = function toSvg(plan) {
+  return require('./lib/svg.js').toSvg(plan);
+};
+/** @param {import('./index.js').PlanExecutionResult} plan */
+exports.toTrace = function toTrace(plan) {
+  return require('./lib/trace.js').toTrace(plan);
+};

@@ -1,11 +1,13 @@
 'use strict';
 
 const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
+const { Board } = require('./board.js');
 const channels = require('./channels.js');
 const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { Input, isSource } = require('./input.js');
+const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
@@ -13,7 +15,7 @@ const { numberOf, plain } = require('./plain.js');
 const { LivePlan, mark, PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
-const { KeepAlive, withinMs } = require('./shutdown.js');
+const { withinMs } = require('./shutdown.js');
 const { onAbort, signalOf } = require('./signals.js');
 const { EventQueue, ExecutionStream } = require('./stream.js');
 
@@ -31,22 +33,21 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
 const ALL = 2 ** 32 - 1;
+/** A batch with fewer numbers than this needs no array of its own. */
+const SHORT_BATCH = 512;
 /** How an execution is submitted; the numbers are `submit()`'s. */
 const PULLS = 1;
 const ABORTED = 2;
 const FEEDS = 4;
+const AS_TEXT = 8;
 
 class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
-  /** @type {Map<number, Live>} */ #byHandle = new Map();
-  /** @type {Map<string, Live>} */ #byId = new Map();
-  /** @type {Map<number, Plan>} */ #plans = new Map();
-  /** @type {Map<string, Plan>} */ #planById = new Map();
-  #lastHandle = 0;
-  #keepsAlive = true;
-  #keepAlive = new KeepAlive();
+  #board = new Board(this);
+  /** Those of the batch that was taken last, if it was short. */
+  #numbers = new Float64Array(SHORT_BATCH);
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
@@ -60,7 +61,7 @@ class ExecutionEngine extends Listeners {
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#consumer = {
-      find: (handle) => this.#byHandle.get(handle) ?? this.#plans.get(handle),
+      find: (handle) => this.#board.at(handle),
       id: (live) => live.id,
       event: (live, event) => {
         mark(/** @type {Live} */ (live), event);
@@ -129,7 +130,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async waitForCompletion(id) {
-    const live = this.#find(id);
+    const live = this.#board.find(id);
     const outcome = live && (await settled(live));
     return (outcome ?? new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))))).unwrap();
   }
@@ -162,12 +163,12 @@ class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async cancel(id) {
     guard(this.cancel, () => this.#native.stop(asId(id), false));
-    const live = this.#find(id);
+    const live = this.#board.find(id);
     if (live) await settled(live);
   }
 
   async cancelAll() {
-    const all = this.#allSettled();
+    const all = this.#board.allSettled();
     // The addon counts: some may have ended without JavaScript having heard of it.
     const count = this.#native.stopAll(false);
     await all;
@@ -184,7 +185,7 @@ class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async waitForPlan(id) {
-    const live = this.#findPlan(id);
+    const live = this.#board.findPlan(id);
     const outcome = live
       ? await settled(live)
       : new PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
@@ -218,7 +219,7 @@ class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async cancelPlan(id) {
     guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false));
-    const live = this.#findPlan(id);
+    const live = this.#board.findPlan(id);
     if (live) await settled(live);
   }
 
@@ -289,8 +290,8 @@ class ExecutionEngine extends Listeners {
   async shutdown(options) {
     const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
-    const all = this.#allSettled();
-    if (graceMs > 0 && this.#hasWork()) await withinMs(all, graceMs);
+    const all = this.#board.allSettled();
+    if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs);
     this.#native.stopAll(true);
     await all;
   }
@@ -300,46 +301,13 @@ class ExecutionEngine extends Listeners {
   }
 
   ref() {
-    this.#keepsAlive = true;
-    this.#updateKeepAlive();
+    this.#board.keepAlive(true);
     return this;
   }
 
   unref() {
-    this.#keepsAlive = false;
-    this.#updateKeepAlive();
+    this.#board.keepAlive(false);
     return this;
-  }
-
-  #updateKeepAlive() {
-    this.#keepAlive.update(this.#keepsAlive && this.#hasWork(), this);
-  }
-
-  /** @param {string} id */
-  #find(id) {
-    return typeof id === 'string' ? (this.#byId.get(id) ?? this.#byId.get(id.toLowerCase())) : undefined;
-  }
-
-  #hasWork() {
-    return this.#byHandle.size > 0 || this.#plans.size > 0;
-  }
-
-  /** Resolves when what runs now, and what waits, is over. */
-  #allSettled() {
-    return Promise.all([...[...this.#byHandle.values()].map(settled), ...[...this.#plans.values()].map(settled)]);
-  }
-
-  /** @param {string} id */
-  #findPlan(id) {
-    return typeof id === 'string' ? this.#planById.get(id.toLowerCase()) : undefined;
-  }
-
-  /** The first of so many handles in a row. @param {number} count */
-  #handles(count) {
-    if (this.#lastHandle + count >= ALL) this.#lastHandle = 0;
-    const first = this.#lastHandle + 1;
-    this.#lastHandle += count;
-    return first;
   }
 
   /**
@@ -350,7 +318,7 @@ class ExecutionEngine extends Listeners {
    * @returns {Live}
    */
   #submit(method, request, options, pull) {
-    const handle = this.#handles(1);
+    const handle = this.#board.handles(1);
     const { id, metadata, signal, aborted, source } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
       /** @type {AsyncIterable<unknown> | undefined} */
@@ -361,8 +329,9 @@ class ExecutionEngine extends Listeners {
         return true;
       };
       const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal', takeSource)];
-      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0);
-      const id = this.#native.submit(what, how, snapshot(), handle, ways);
+      const text = asJson(what, how);
+      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
+      const id = this.#native.submit(text ?? what, how, snapshot(), handle, ways);
       return { id, metadata: what?.metadata, signal, aborted, source };
     });
     /** @type {Live} */
@@ -375,11 +344,9 @@ class ExecutionEngine extends Listeners {
       });
     }
     if (signal && !aborted) {
-      live.forgetSignal = onAbort(signal, () => this.#byHandle.has(handle) && this.#native.stop(id, true));
+      live.forgetSignal = onAbort(signal, () => this.#board.has(handle) && this.#native.stop(id, true));
     }
-    this.#byHandle.set(handle, live);
-    this.#byId.set(id, live);
-    if (this.#byHandle.size === 1) this.#updateKeepAlive();
+    this.#board.add(live);
     if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', metadata ?? {});
     return live;
   }
@@ -392,46 +359,26 @@ class ExecutionEngine extends Listeners {
    * @returns {Plan}
    */
   #submitPlan(method, plan, options, pull) {
-    const live = new LivePlan(this.#native, method, plan, options, pull, (count) => this.#handles(count));
+    const live = new LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {ExecutionEvent} */ event) => this.#native.release(live.handleOf(event), groups);
       live.queue = new EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
     }
-    live.steps.forEach((id, step) => {
-      /** @type {Live} */
-      const one = { id, handle: live.handle + 1 + step, waiters: [], queue: live.queue, input: undefined, forgetSignal: undefined, planId: live.id, step };
-      this.#byHandle.set(one.handle, one);
-      this.#byId.set(id, one);
-    });
-    this.#plans.set(live.handle, live);
-    this.#planById.set(live.id, live);
-    this.#updateKeepAlive();
+    this.#board.addPlan(live);
     return live;
   }
 
   /** @type {import('./events.js').Consumer<Plan>['progress']} */
   #progress(plan, event, outcome) {
-    if (outcome) this.#forgetPlan(plan);
+    if (outcome) {
+      plan.forgetSignals();
+      this.#board.removePlan(plan);
+    }
     if (plan.queue || this._hasListeners('progress')) this._tell('progress', [event]);
     plan.queue?.push([event]);
     if (!outcome) return;
     plan.queue?.end();
     for (const waiter of plan.waiters) waiter(outcome());
-  }
-
-  /** The steps that are left never began. @param {Plan} plan */
-  #forgetPlan(plan) {
-    this.#plans.delete(plan.handle);
-    this.#planById.delete(plan.id);
-    plan.forgetSignals();
-    plan.steps.forEach((id, index) => {
-      const step = this.#byHandle.get(plan.handle + 1 + index);
-      if (!step) return;
-      this.#byHandle.delete(step.handle);
-      this.#byId.delete(id);
-      for (const waiter of step.waiters) waiter(undefined);
-    });
-    this.#updateKeepAlive();
   }
 
   /**
@@ -450,8 +397,8 @@ class ExecutionEngine extends Listeners {
   /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
   #drain() {
     const started = performance.now();
-    for (let batch; (batch = this.#native.take()); ) {
-      readBatch(/** @type {import('./events.js').Batch} */ (batch), this.#consumer);
+    for (let batch; (batch = this.#native.take(this.#numbers)) !== null; ) {
+      readBatch(batch, this.#numbers, this.#consumer);
       if (performance.now() - started > TURN_MS) {
         setImmediate(() => this.#drain());
         return;
@@ -472,11 +419,9 @@ class ExecutionEngine extends Listeners {
 
   /** @type {import('./events.js').Consumer<Live>['end']} */
   #end(type, live, makeEvent, outcome) {
-    this.#byHandle.delete(live.handle);
-    this.#byId.delete(live.id);
+    this.#board.remove(live);
     live.forgetSignal?.();
     live.input?.close();
-    if (this.#byHandle.size === 0) this.#updateKeepAlive();
     const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
     if (event) {
       mark(live, event);

@@ -9,7 +9,7 @@
 function snapshot() {
   const env = process.env;
   let packed = '';
-  for (const name of Object.keys(env)) packed += name + '=' + env[name] + '\0';
+  for (const name of Object.getOwnPropertyNames(env)) packed += name + '=' + env[name] + '\0';
   return packed;
 }
 

@@ -10,7 +10,7 @@ const { Outcome } = require('./result.js');
 /** @typedef {import('../index.js').RetryEvent} RetryEvent */
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {InstanceType<typeof import('./plan.js').PlanOutcome>} PlanResultOutcome */
-/** @typedef {{ text: string, numbers: Float64Array, bytes?: Uint8Array }} Batch */
+/** A batch as the addon gives it: a short one is its text, and its numbers are in what it was given. @typedef {NonNullable<ReturnType<import('../binding.js').NativeEngine['take']>>} Batch */
 
 /**
  * Who takes the events of a batch.
@@ -39,12 +39,16 @@ const NO_BYTES = new Uint8Array(0);
  *
  * @template E
  * @param {Batch} batch
+ * @param {Float64Array} shared The count of the numbers of a short batch, and these.
  * @param {Consumer<E>} consumer
  */
-function readBatch({ text, numbers, bytes = NO_BYTES }, consumer) {
+function readBatch(batch, shared, consumer) {
+  const isShort = typeof batch === 'string';
+  const { text, numbers, bytes = NO_BYTES } = isShort ? { text: batch, numbers: shared } : batch;
   let offset = 0;
   let byteOffset = bytes.byteOffset;
-  let at = 0;
+  let at = isShort ? 1 : 0;
+  const end = isShort ? 1 + /** @type {number} */ (shared[0]) : numbers.length;
   /** @returns {number} The next number. */
   const next = () => /** @type {number} */ (numbers[at++]);
   /** @param {number} length */
@@ -56,7 +60,7 @@ function readBatch({ text, numbers, bytes = NO_BYTES }, consumer) {
     return taken;
   };
 
-  while (at < numbers.length) {
+  while (at < end) {
     const kind = next();
     const execution = consumer.find(next());
     const timestamp = new Date(next());
@@ -87,12 +91,12 @@ function readBatch({ text, numbers, bytes = NO_BYTES }, consumer) {
         break;
       }
       case 10: {
-        const [completed, failed, skipped, total, end] = [next(), next(), next(), next(), next()];
+        const [completed, failed, skipped, total, ended] = [next(), next(), next(), next(), next()];
         const length = next();
         const currentCommand = length < 0 ? null : take(length);
         const position = next();
         if (execution === undefined) break;
-        const status = end === 0 ? /** @type {const} */ ('running') : ENDED[/** @type {4 | 5 | 6 | 7} */ (end)];
+        const status = ended === 0 ? /** @type {const} */ ('running') : ENDED[/** @type {4 | 5 | 6 | 7} */ (ended)];
         /** @type {ProgressEvent} */
         const event = { type: 'progress', executionId, planId: executionId, timestamp, sequence, completed, failed, skipped, total, currentCommand, status };
         if (position < 0) {

@@ -2,6 +2,7 @@
 
 const { snapshot } = require('./environment.js');
 const { guard } = require('./errors.js');
+const { asJson } = require('./json.js');
 const native = require('./native.js');
 const { plain } = require('./plain.js');
 const { Outcome } = require('./result.js');
@@ -35,8 +36,9 @@ class LivePlan {
       const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
       const signals = steps.map(([index]) => index);
       const fired = steps.filter(([, { aborted }]) => aborted).map(([index]) => index);
-      const call = { env: snapshot(), handle, pull, aborted: own.aborted, signals, fired };
-      return { accepted: engine.submitPlan(what, how, call), handle, own, steps };
+      const text = asJson(what, how);
+      const call = { env: snapshot(), handle, asText: text !== undefined, pull, aborted: own.aborted, signals, fired };
+      return { accepted: engine.submitPlan(text ?? what, how, call), handle, own, steps };
     });
     this.id = accepted.id;
     /** Those of its steps follow it. */

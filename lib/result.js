@@ -22,7 +22,7 @@ class Outcome {
 
   /** @returns {ExecutionResult} */
   get result() {
-    this.#result ??= toResult(native.NativeEngine.resultObject(/** @type {any} */ (this.#native)));
+    this.#result ??= toResult(/** @type {any} */ (this.#native));
     return this.#result;
   }
 
@@ -38,7 +38,8 @@ class Outcome {
    * @throws {ExecutionError} When the engine could not do its part.
    */
   unwrap() {
-    const { error, result } = this;
+    const { result } = this;
+    const { error } = result;
     if (error) {
       const { code, message, errno } = error;
       // The one part of an accepted request that can turn out to be invalid.
@@ -53,12 +54,13 @@ class Outcome {
 }
 
 /**
- * @param {any} object
+ * @param {any} held
  * @returns {ExecutionResult}
  */
-function toResult(object) {
-  // As text, so that `__proto__` is a name like any other.
-  object.metadata = JSON.parse(object.metadata);
+function toResult(held) {
+  const object = JSON.parse(native.NativeEngine.resultText(held));
+  object.stdout ??= native.NativeEngine.resultOutput(held, false);
+  object.stderr ??= native.NativeEngine.resultOutput(held, true);
   object.startedAt = new Date(object.startedAt);
   object.completedAt = new Date(object.completedAt);
   for (const retry of object.retries ?? []) retry.startedAt = new Date(retry.startedAt);

@@ -1,11 +1,13 @@
 // Builds the addon into the project's folder, unless it is newer than everything it is made from.
+//   --force    builds it anyway; so does anything else that is given, which goes to `napi build`
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const force = process.argv.includes('--force');
+const given = process.argv.slice(2);
+const passedOn = given.filter((word) => word !== '--force');
 
 /** The newest change below a file or folder, in ms. */
 function newest(entry) {
@@ -18,12 +20,14 @@ const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json'].m
 const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));
 const isFresh = built.some((name) => statSync(path.join(root, name)).mtimeMs > Math.max(...inputs.map(newest)));
 
-if (isFresh && !force) {
+if (isFresh && given.length === 0) {
   console.log('the addon is up to date');
 } else {
   const cli = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
-  const args = ['build', '--platform', '--release', '--features', 'node', '--js', 'binding.js', '--dts', 'binding.d.ts'];
-  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit' });
+  const args = ['build', '--platform', '--release', '--features', 'node', '--js', 'binding.js', '--dts', 'binding.d.ts', ...passedOn];
+  // On Windows nothing but a program can stand for cargo: there the addon is larger.
+  const CARGO = process.platform === 'win32' ? undefined : path.join(root, 'scripts', 'cargo-addon');
+  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env: { ...process.env, ...(CARGO && { CARGO }) } });
   if (error || status !== 0) {
     console.error('the addon was not built: Rust 1.88 or newer (cargo) and a C linker are needed');
     process.exit(status || 1);

@@ -3,7 +3,7 @@
 //   --only <step>   runs that step; may be given more than once
 //   --keep-going    runs all of them, whatever fails
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,7 @@ const napi = inRoot('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
 const tsc = inRoot('node_modules', 'typescript', 'bin', 'tsc');
 
 const GENERATED = ['binding.js', 'binding.d.ts'];
+const LARGEST_ADDON_BYTES = 3_000_000;
 const JS_TEST_LIMIT_MS = 300_000;
 // Many tests measure time, so a core stays free for the children that they start.
 const JS_TEST_FILES_AT_ONCE = Math.max(1, Math.min(4, os.availableParallelism() - 1));
@@ -34,6 +35,7 @@ const STEPS = [
     run('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
   ),
   step('build', 'the addon', () => node('scripts/build.mjs')),
+  step('size', 'the addon is small', () => addonIsSmall()),
   step('generated', 'generated files are those that the sources give', () => bindingIsCommitted() && packagesAreCurrent()),
   step('types', 'the facade and its types', () => node(tsc, '-p', '.')),
   step('fuzz', 'any bytes in any pieces', () => node('scripts/fuzz.mjs', '--seconds', process.env.CI ? '60' : '5')),
@@ -122,6 +124,20 @@ function jsTestFiles() {
   const files = readdirSync(inRoot('__test__')).filter((name) => name.endsWith('.test.mjs'));
   if (files.length === 0) throw new Error('there is no test in __test__');
   return files.sort().map((name) => path.join('__test__', name));
+}
+
+/** Asked of one system's addon only: those of others differ by their linkers. */
+function addonIsSmall() {
+  const addon = inRoot('execution-engine.linux-x64-gnu.node');
+  if (!existsSync(addon)) {
+    console.log('skipped: there is no addon for linux-x64-gnu');
+    return true;
+  }
+  const { size } = statSync(addon);
+  console.log(`${path.basename(addon)}: ${size} bytes of ${LARGEST_ADDON_BYTES}`);
+  if (size <= LARGEST_ADDON_BYTES) return true;
+  console.error('it is larger: if it is no debug build (npm run build), see what brings so much, and leave it out');
+  return false;
 }
 
 /** The build has just written these: what it wrote is what is committed (or staged). */

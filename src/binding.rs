@@ -25,6 +25,7 @@ mod input;
 mod logs;
 mod outbox;
 mod plans;
+mod result;
 
 type Result<T> = std::result::Result<T, Thrown>;
 
@@ -56,7 +57,8 @@ impl NativeEngine {
     }
 
     /// Accepts a request. Its events come under `handle`. `ways` adds up: 1 all its events come, and lines only as they are
-    /// released; 2 its abort signal has fired already; 4 its input comes through `feed`.
+    /// released; 2 its abort signal has fired already; 4 its input comes through `feed`; 8 `request` is the JSON text of a
+    /// list of the request and the options.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
@@ -66,8 +68,8 @@ impl NativeEngine {
         handle: u32,
         ways: u8,
     ) -> Result<String> {
-        let [pull, aborted, feeds] = [1, 2, 4].map(|way| ways & way != 0);
-        let (request, options) = (convert::read(request)?, convert::read(options)?);
+        let [pull, aborted, feeds, as_text] = [1, 2, 4, 8].map(|way| ways & way != 0);
+        let [request, options] = convert::given(request, options, as_text, ExecutionError::InvalidRequest)?;
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
         let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
@@ -128,10 +130,15 @@ impl NativeEngine {
         self.outbox.listen(interest);
     }
 
-    /// The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done.
-    #[napi(catch_unwind)]
-    pub fn take<'env>(&self, env: &'env Env) -> Result<Option<Object<'env>>> {
-        self.outbox.take(env).map_err(error::of_napi)
+    /// The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short
+    /// one is its text alone, and `shared` holds the count of its numbers and the numbers.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "shared: Float64Array",
+        ts_return_type = "string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null"
+    )]
+    pub fn take<'env>(&self, env: &'env Env, shared: Unknown<'_>) -> Result<Option<Unknown<'env>>> {
+        self.outbox.take(env, convert::from(shared)?).map_err(error::of_napi)
     }
 
     /// Says that `count` more groups of lines of a pulled execution were consumed.
@@ -226,10 +233,20 @@ impl NativeEngine {
         ExecutionEngine::config_from_file(path).map(|layer| convert::settings(&layer)).map_err(raise_as_is)
     }
 
-    /// Makes the object of a result; its dates are milliseconds still.
+    /// A result as JSON text. Its dates are milliseconds, and output that is `null` there comes by `resultOutput`.
     #[napi(catch_unwind)]
-    pub fn result_object<'env>(env: &'env Env, result: &External<Arc<ExecutionResult>>) -> Result<Object<'env>> {
-        convert::result(env, result).map_err(error::of_napi)
+    pub fn result_text(result: &External<Arc<ExecutionResult>>) -> String {
+        result::result(result)
+    }
+
+    /// What a result has of standard output, or of standard error.
+    #[napi(catch_unwind, ts_return_type = "string | Buffer")]
+    pub fn result_output<'env>(
+        env: &'env Env,
+        result: &External<Arc<ExecutionResult>>,
+        stderr: bool,
+    ) -> Result<Unknown<'env>> {
+        result::text(env, if stderr { &result.stderr } else { &result.stdout }).map_err(error::of_napi)
     }
 
     /// What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`.

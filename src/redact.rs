@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::nfa::contiguous::NFA;
+use aho_corasick::{Input, Match};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -50,7 +52,7 @@ pub(crate) fn check(field: &str, secrets: &[Secret]) -> Result<(), Invalid> {
 /// The secrets of one execution in every form in which they are recognised.
 #[derive(Debug)]
 pub(crate) struct Secrets {
-    automaton: AhoCorasick,
+    automaton: NFA,
     /// The forms in order, to see what can still become one.
     forms: Vec<Box<[u8]>>,
     /// Which bytes a form starts with.
@@ -78,17 +80,14 @@ impl Secrets {
             starts[usize::from(form[0])] = true;
         }
         // A table for each byte would be faster, and 1 KiB for each byte of a key.
-        let automaton = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&forms)
-            .expect("few short patterns");
+        let automaton = NFA::new(&forms).expect("few short patterns");
         let longest = forms.iter().map(|form| form.len()).max().unwrap_or_default();
         Some(Arc::new(Self { automaton, forms, starts, longest }))
     }
 
     /// A whole text with its secrets masked.
     pub(crate) fn mask<'t>(self: &Arc<Self>, text: &'t str) -> Cow<'t, str> {
-        if self.automaton.find(text).is_none() {
+        if self.found(text.as_bytes()).next().is_none() {
             return Cow::Borrowed(text);
         }
         let mut masked = Vec::with_capacity(text.len());
@@ -97,6 +96,12 @@ impl Secrets {
         redactor.finish(|clean| masked.extend_from_slice(clean));
         // A secret of bytes that are not UTF-8 can cut a character.
         Cow::Owned(String::from_utf8_lossy(&masked).into_owned())
+    }
+
+    /// Every form in `bytes`, by its end.
+    fn found(&self, bytes: &[u8]) -> impl Iterator<Item = Match> {
+        let found = self.automaton.try_find_overlapping_iter(Input::new(bytes));
+        found.expect("it searches from everywhere, for all matches")
     }
 
     /// Where the longest end of `bytes` starts that can still become a secret, or a longer one.
@@ -184,7 +189,7 @@ impl Redactor {
         if self.masked > 0 {
             spans.push((0, self.masked));
         }
-        for found in self.secrets.automaton.find_overlapping_iter(bytes).filter(|found| found.start() < certain) {
+        for found in self.secrets.found(bytes).filter(|found| found.start() < certain) {
             // Matches come by their ends: one that overlaps the last swallows it.
             let (mut start, mut end) = (found.start(), found.end());
             while let Some(&(last_start, last_end)) = spans.last()

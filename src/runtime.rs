@@ -2,15 +2,24 @@
 //!
 //! It is the engine's own: a host that blocks its threads, or drops its runtime, delays no timeout and orphans no child.
 
+use std::cell::Cell;
 use std::future::Future;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Barrier, OnceLock};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// For the code of Rust hosts, which may block: it must not hold up what ends trees on time.
+static LISTENERS: OnceLock<Runtime> = OnceLock::new();
+
+/// Where there are two processors, a second thread would only be woken to find that there is nothing to do.
+const PROCESSORS_FOR_EACH_THREAD: usize = 2;
+const MOST_THREADS: usize = 4;
 
 /// Threads that may block and that are there from the start.
 const BLOCKING_THREADS: usize = 4;
@@ -24,7 +33,7 @@ fn handle() -> &'static Handle {
 }
 
 fn start() -> Runtime {
-    let threads = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 4));
+    let threads = (processors() / PROCESSORS_FOR_EACH_THREAD).clamp(1, MOST_THREADS);
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("escher-engine")
@@ -42,6 +51,24 @@ fn start() -> Runtime {
     runtime
 }
 
+fn start_listeners() -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(processors().clamp(2, MOST_THREADS))
+        .thread_name("escher-listener")
+        .enable_all()
+        .build()
+        .expect("the operating system refuses to start threads")
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Runs a future of which a part is the host's, apart from the engine's own.
+pub(crate) fn spawn_listener(future: impl Future<Output = ()> + Send + 'static) {
+    LISTENERS.get_or_init(start_listeners).handle().spawn(future);
+}
+
 /// Runs a future in the background.
 pub(crate) fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
 where
@@ -49,6 +76,34 @@ where
     F::Output: Send + 'static,
 {
     handle().spawn(future)
+}
+
+thread_local! {
+    /// A future is at its beginning on this thread, which may block.
+    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a future in the background. What it does first, up to its first [`blocking`] function and with that, it does on a
+/// thread that may block: one hand-over less for a future that begins so.
+pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'static) {
+    start_blocking(move || {
+        let mut future = Box::pin(future);
+        MAY_BLOCK.set(true);
+        let _reset = Reset;
+        // Nobody is woken by this look: whatever it waits for is looked at again by the task that it becomes.
+        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            spawn(future);
+        }
+    });
+}
+
+/// The thread is a common one again, even after a panic.
+struct Reset;
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        MAY_BLOCK.set(false);
+    }
 }
 
 /// Runs a blocking function in the background.
@@ -62,7 +117,20 @@ pub(crate) fn start_blocking<T: Send + 'static>(
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, tokio::task::JoinError> {
+    if MAY_BLOCK.replace(false) {
+        let done = work();
+        // What follows must not keep a thread of which there are few.
+        leave().await;
+        return Ok(done);
+    }
     handle().spawn_blocking(work).await
+}
+
+/// Is pending once, so that the future goes on as a task.
+async fn leave() {
+    let mut has_left = false;
+    std::future::poll_fn(|_| if std::mem::replace(&mut has_left, true) { Poll::Ready(()) } else { Poll::Pending })
+        .await;
 }
 
 type Work = Box<dyn FnOnce() + Send>;

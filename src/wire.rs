@@ -2,12 +2,13 @@
 //!
 //! JavaScript objects and JSON text become the same [`Value`] first, so that both get the same checks and messages.
 
-use crate::error::Invalid;
-
 pub(crate) use self::config::{camel_settings, config};
 pub(crate) use self::config_env::{config_env, texts};
 pub(crate) use self::config_file::config_file;
 pub(crate) use self::filter::filter;
+pub(crate) use self::json::parse_json;
+#[cfg(feature = "node")]
+pub(crate) use self::json::parse_two;
 pub(crate) use self::options::options;
 pub(crate) use self::plan::{plan, plan_options};
 pub(crate) use self::request::{ParsedRequest, id, request};
@@ -17,6 +18,7 @@ mod config_env;
 mod config_file;
 mod fields;
 mod filter;
+mod json;
 mod metadata;
 mod options;
 mod plan;
@@ -78,13 +80,6 @@ pub(crate) fn camel(snake: &str) -> String {
     name
 }
 
-/// Reads JSON text.
-pub(crate) fn parse_json(text: &str) -> Result<Value, Invalid> {
-    serde_json::from_str::<serde_json::Value>(text)
-        .map(Value::from)
-        .map_err(|error| Invalid::new("request", format!("it is not JSON ({error}): correct the text")))
-}
-
 impl From<serde_json::Value> for Value {
     fn from(json: serde_json::Value) -> Self {
         match json {
@@ -134,6 +129,7 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Invalid;
     use crate::types::Command;
 
     fn refused(json: &str, case: Case) -> Invalid {

@@ -11,7 +11,6 @@
 //! | 4 completed, 5 failed, 6 cancelled, 7 timeout | handle, time in ms, sequence, position of its result in the batch |
 //! | 9 retry | handle, time in ms, sequence, attempt, attempts, delay in ms, position of the attempt's result in the batch |
 //! | 10 progress | handle, time in ms, sequence, completed, failed, skipped, total, kind of the plan's end or 0, length of the current command, position of the plan's result |
-//!
 //! | 11 stdout, 12 stderr, as bytes | as 2 and 3 |
 //! | 13 input | handle, 0, 0, 1 when the child wants more of its standard input, 0 when it wants none any more |
 //!
@@ -20,7 +19,8 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Float64Array, Object, Uint8Array};
+use napi::JsValue;
+use napi::bindgen_prelude::{Env, Float64Array, Object, Uint8Array, Unknown};
 
 use super::convert::milliseconds;
 use crate::event::{Credit, Ended, ExecutionEvent, LineBatch, PlanProgress, Retried};
@@ -169,17 +169,24 @@ impl Batch {
         text.chars().map(char::len_utf16).sum()
     }
 
-    /// `{ text, numbers, bytes? }`, made on the JavaScript thread.
-    pub(super) fn make_object<'env>(&mut self, env: &'env Env) -> napi::Result<Object<'env>> {
-        let mut object = Object::new(env)?;
+    /// Made on the JavaScript thread: the text alone, when there are no bytes and `shared` has room for the numbers, of which
+    /// it then holds the count and the numbers themselves; otherwise `{ text, numbers, bytes? }`.
+    pub(super) fn give<'env>(&mut self, env: &'env Env, shared: &mut [f64]) -> napi::Result<Unknown<'env>> {
         let text =
             if self.ascii { env.create_string_latin1(self.text.as_bytes())? } else { env.create_string(&self.text)? };
+        let count = self.numbers.len();
+        if self.bytes.is_empty() && count < shared.len() {
+            shared[0] = number(count);
+            shared[1..=count].copy_from_slice(&self.numbers);
+            return Ok(text.to_unknown());
+        }
+        let mut object = Object::new(env)?;
         object.set("text", text)?;
         object.set("numbers", Float64Array::new(std::mem::take(&mut self.numbers)))?;
         if !self.bytes.is_empty() {
             object.set("bytes", Uint8Array::new(std::mem::take(&mut self.bytes)))?;
         }
-        Ok(object)
+        Ok(object.to_unknown())
     }
 }
 

@@ -1,18 +1,14 @@
 //! Between JavaScript values and ours.
 
-use napi::bindgen_prelude::{
-    Array, BufferSlice, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown,
-};
+use napi::bindgen_prelude::{Array, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown};
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::Result;
 use super::error::{of_napi, raise_as_is, too_deep};
-use crate::error::ExecutionError;
-use crate::types::{
-    Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, ExecutionSummary, FailedAttempt, PlanExecutionResult, Text,
-};
+use crate::error::{ExecutionError, Invalid};
+use crate::types::{ErrorInfo, ExecutionMetadata, ExecutionSummary, PlanExecutionResult};
 use crate::wire::{self, Case, ParsedRequest, Value, camel, camel_settings};
 
 type Napi<T> = napi::Result<T>;
@@ -23,6 +19,20 @@ const DEEPEST: usize = 100;
 /// Copies a value out of JavaScript.
 pub(super) fn read(value: Unknown<'_>) -> Result<Value> {
     read_at(value, 0)
+}
+
+/// The two things that a call gives: plain data, or, with `as_text`, the JSON text of both in the place of the first.
+pub(super) fn given(
+    first: Unknown<'_>,
+    second: Unknown<'_>,
+    as_text: bool,
+    refuse: fn(Invalid) -> ExecutionError,
+) -> Result<[Value; 2]> {
+    if !as_text {
+        return Ok([read(first)?, read(second)?]);
+    }
+    let text: String = from(first)?;
+    wire::parse_two(&text).map_err(refuse).map_err(raise_as_is)
 }
 
 fn read_at(value: Unknown<'_>, depth: usize) -> Result<Value> {
@@ -77,7 +87,7 @@ fn read_object(value: Unknown<'_>, depth: usize) -> Result<Value> {
     Ok(Value::Map(entries.collect::<Result<_>>()?))
 }
 
-fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
+pub(super) fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
     T::from_unknown(value).map_err(of_napi)
 }
 
@@ -105,73 +115,6 @@ pub(super) fn settings(data: &impl Serialize) -> Json {
 /// An object of strings as pairs; what is absent is left out.
 pub(super) fn texts(value: &Value) -> Result<Vec<(String, String)>> {
     wire::texts(value).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)
-}
-
-/// The object of a result; its dates are milliseconds still.
-pub(super) fn result<'env>(env: &'env Env, result: &ExecutionResult) -> Napi<Object<'env>> {
-    let mut object = Object::new(env)?;
-    object.set("id", result.id.to_string())?;
-    object.set("status", result.status.as_str())?;
-    object.set("success", result.success)?;
-    // Windows has codes above 2^31, such as 0xC0000005; nobody has negative ones.
-    object.set("exitCode", nullable(env, result.exit_code.map(i32::cast_unsigned))?)?;
-    object.set("signal", nullable(env, result.signal.as_deref())?)?;
-    object.set("stdout", text(env, &result.stdout)?)?;
-    object.set("stderr", text(env, &result.stderr)?)?;
-    object.set("durationMs", result.duration_ms)?;
-    object.set("queuedMs", result.queued_ms)?;
-    object.set("startedAt", milliseconds(result.started_at))?;
-    object.set("completedAt", milliseconds(result.completed_at))?;
-    object.set("pid", nullable(env, result.pid)?)?;
-    object.set("attempt", result.attempt)?;
-    if !result.retries.is_empty() {
-        let retries = result.retries.iter().map(failed_attempt).collect::<Vec<_>>();
-        object.set("retries", Json::from(retries))?;
-    }
-    if let Some(error) = &result.error {
-        object.set("error", error_info(env, error)?)?;
-    }
-    if let Some(reason) = result.reason {
-        object.set("reason", reason.as_str())?;
-    }
-    object.set("stdoutBytes", count(result.stdout_bytes))?;
-    object.set("stderrBytes", count(result.stderr_bytes))?;
-    object.set("stdoutTruncated", result.stdout_truncated)?;
-    object.set("stderrTruncated", result.stderr_truncated)?;
-    for (name, file) in [
-        ("stdoutOverflowFile", &result.stdout_overflow_file),
-        ("stderrOverflowFile", &result.stderr_overflow_file),
-        ("logPath", &result.log_path),
-    ] {
-        if let Some(path) = file {
-            object.set(name, &*path.to_string_lossy())?;
-        }
-    }
-    object.set("overflowLostBytes", count(result.overflow_lost_bytes))?;
-    object.set("logLostBytes", count(result.log_lost_bytes))?;
-    object.set("leaked", result.leaked)?;
-    if let Some(killed) = &result.killed {
-        let mut told = Object::new(env)?;
-        told.set("pids", killed.pids.clone())?;
-        told.set("mechanism", killed.mechanism.as_str())?;
-        object.set("killed", told)?;
-    }
-    if let Some(diagnosis) = &result.diagnosis {
-        object.set("diagnosis", camel_json(diagnosis))?;
-    }
-    object.set("cpuUserMs", result.cpu_user_ms)?;
-    object.set("cpuSystemMs", result.cpu_system_ms)?;
-    object.set("metadata", metadata(&result.metadata).to_string())?;
-    Ok(object)
-}
-
-/// An attempt as JSON; its date is text.
-fn failed_attempt(attempt: &FailedAttempt) -> Json {
-    let mut json = camel_json(attempt);
-    if let (Some(error), Some(message)) = (&attempt.error, json.pointer_mut("/error/message")) {
-        *message = super::error::camel_text(&error.message).into();
-    }
-    json
 }
 
 /// A plan's result as JSON text, apart from the results of its steps; its dates are text.
@@ -247,7 +190,7 @@ pub(super) fn request(parsed: &ParsedRequest) -> Json {
         .into()
 }
 
-fn metadata(metadata: &ExecutionMetadata) -> Json {
+pub(super) fn metadata(metadata: &ExecutionMetadata) -> Json {
     let mut json = serde_json::to_value(metadata).unwrap_or_default();
     if let Json::Object(entries) = &mut json
         && let Some(id) = metadata.conversation_id.clone()
@@ -258,26 +201,11 @@ fn metadata(metadata: &ExecutionMetadata) -> Json {
     json
 }
 
-/// A string or a Buffer of its own. Plain ASCII needs no decoding.
-fn text<'env>(env: &'env Env, text: &Text) -> Napi<Unknown<'env>> {
-    if text.encoding() == Encoding::Buffer {
-        return Ok(BufferSlice::copy_from(env, text.raw())?.to_unknown());
-    }
-    let string =
-        if text.raw().is_ascii() { env.create_string_latin1(text.raw())? } else { env.create_string(text.as_str())? };
-    Ok(string.to_unknown())
-}
-
 fn nullable<T: ToNapiValue>(env: &Env, value: Option<T>) -> Napi<Unknown<'_>> {
     match value {
         Some(value) => value.into_unknown(env),
         None => napi::bindgen_prelude::Null.into_unknown(env),
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no count of bytes here reaches 2^53")]
-fn count(value: u64) -> f64 {
-    value as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]

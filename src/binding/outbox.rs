@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::Status;
-use napi::bindgen_prelude::{Env, Function, Object};
+use napi::bindgen_prelude::{Env, Function, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::batch::Batch;
@@ -88,7 +88,7 @@ impl Outbox {
         drop(left);
     }
 
-    pub(super) fn take<'env>(&self, env: &'env Env) -> napi::Result<Option<Object<'env>>> {
+    pub(super) fn take<'env>(&self, env: &'env Env, shared: &mut [f64]) -> napi::Result<Option<Unknown<'env>>> {
         let (done, next) = {
             let mut inner = self.lock();
             let next = inner.ready.pop_front();
@@ -98,13 +98,13 @@ impl Outbox {
         // Outside the lock: a credit wakes the task that reads the child, and that must not wait while text is copied.
         let memory = done.map(Batch::into_memory);
         let Some(mut batch) = next else { return Ok(None) };
-        let object = batch.make_object(env);
+        let given = batch.give(env, shared);
         let mut inner = self.lock();
         inner.under_way = Some(batch);
         if inner.spare.len() < MOST_SPARE {
             inner.spare.extend(memory);
         }
-        object.map(Some)
+        given.map(Some)
     }
 
     pub(super) fn release(&self, handle: u32, count: usize) {

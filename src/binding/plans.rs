@@ -26,6 +26,8 @@ pub struct PlanCall {
     pub env: String,
     /// The plan's events come under it, and those of its steps under the handles that follow, in the order of the steps.
     pub handle: u32,
+    /// The plan is the JSON text of a list of the plan and the options.
+    pub as_text: bool,
     /// Whether lines come only as they are released.
     pub pull: bool,
     /// The plan's abort signal has fired.
@@ -51,8 +53,8 @@ impl NativeEngine {
     /// Accepts a plan.
     #[napi(catch_unwind)]
     pub fn submit_plan(&self, plan: Unknown<'_>, options: Unknown<'_>, call: PlanCall) -> Result<AcceptedPlan> {
-        let PlanCall { env, handle, pull, aborted, signals, fired } = call;
-        let (plan, options) = (convert::read(plan)?, convert::read(options)?);
+        let PlanCall { env, handle, as_text, pull, aborted, signals, fired } = call;
+        let [plan, options] = convert::given(plan, options, as_text, ExecutionError::InvalidPlan)?;
         let plan = wire::plan(&plan, Case::Camel).map_err(ExecutionError::InvalidPlan).map_err(raise_as_is)?;
         let mut options =
             wire::plan_options(&options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;

@@ -2,12 +2,11 @@
 
 use std::sync::OnceLock;
 
-use globset::GlobSet;
 use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::error::Invalid;
-use crate::globs;
+use crate::globs::Globs;
 use crate::platform::{self, ENV_IGNORES_CASE, same_name};
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv};
 
@@ -18,10 +17,10 @@ const TAG: &str = "ESCHER_EXECUTION_ID";
 #[derive(Debug, Clone)]
 pub(crate) struct EnvPolicy {
     inherit: InheritEnv,
-    allow: GlobSet,
-    deny: GlobSet,
+    allow: Globs,
+    deny: Globs,
     /// Names whose values are secrets.
-    secret: GlobSet,
+    secret: Globs,
 }
 
 impl EnvPolicy {
@@ -76,7 +75,7 @@ impl EnvPolicy {
     ) -> impl Iterator<Item = &'a [u8]> {
         let of_host = host.into_iter().flat_map(EnvSnapshot::iter);
         let of_request = request.env.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let is_secret = |name: &[u8]| self.secret.is_match(&*String::from_utf8_lossy(name));
+        let is_secret = |name: &[u8]| self.secret.is_match(&String::from_utf8_lossy(name));
         of_host.chain(of_request).filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
     }
 
@@ -132,13 +131,13 @@ pub(super) fn tag(id: Uuid) -> Vec<u8> {
     format!("{TAG}={id}").into_bytes()
 }
 
-fn core_names() -> &'static GlobSet {
-    static CORE: OnceLock<GlobSet> = OnceLock::new();
-    CORE.get_or_init(|| globs::set(platform::core_env_names().iter().copied(), ENV_IGNORES_CASE))
+fn core_names() -> &'static Globs {
+    static CORE: OnceLock<Globs> = OnceLock::new();
+    CORE.get_or_init(|| Globs::new(platform::core_env_names().iter().copied(), ENV_IGNORES_CASE))
 }
 
-fn name_set<'a>(patterns: impl IntoIterator<Item = &'a String>) -> GlobSet {
-    globs::set(patterns.into_iter().map(String::as_str), ENV_IGNORES_CASE)
+fn name_set<'a>(patterns: impl IntoIterator<Item = &'a String>) -> Globs {
+    Globs::new(patterns.into_iter().map(String::as_str), ENV_IGNORES_CASE)
 }
 
 /// Whether the request has a variable of that name.

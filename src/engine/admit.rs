@@ -75,7 +75,14 @@ impl Admitted {
             stop: Arc::clone(record.stop()),
         };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
-        runtime::spawn(drive(accepted, pending, entry, told));
+        // With a slot it spawns next.
+        let spawns_next = matches!(entry, Entry::Now(_));
+        let driven = drive(accepted, pending, entry, told);
+        if spawns_next {
+            runtime::spawn_blocking_first(driven)
+        } else {
+            drop(runtime::spawn(driven))
+        }
         record
     }
 }

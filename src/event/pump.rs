@@ -26,7 +26,7 @@ pub(crate) struct Pump {
 impl Pump {
     pub(crate) fn start(handler: Arc<dyn EventHandler>) -> Self {
         let (messages, mut queue) = mpsc::unbounded_channel();
-        runtime::spawn(async move {
+        runtime::spawn_listener(async move {
             while let Some(message) = queue.recv().await {
                 match message {
                     Message::Event(event) => deliver(&*handler, event).await,

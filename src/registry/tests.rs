@@ -11,37 +11,8 @@ fn ended(registry: &Registry, stdout: &str) -> Arc<Record> {
     let record = Arc::new(Record::new(Uuid::new_v4(), "true", &ExecutionMetadata::default(), None, Utc::now()));
     registry.insert(Arc::clone(&record)).unwrap();
     let result = ExecutionResult {
-        id: record.id,
-        status: ExecutionStatus::Completed,
-        success: true,
-        exit_code: Some(0),
-        signal: None,
         stdout: Text::from(stdout.as_bytes().to_vec()),
-        stderr: Text::default(),
-        duration_ms: 1.0,
-        queued_ms: 0.0,
-        started_at: record.created_at,
-        completed_at: record.created_at,
-        pid: Some(1),
-        attempt: 1,
-        retries: Vec::new(),
-        error: None,
-        reason: None,
-        stdout_bytes: 0,
-        stderr_bytes: 0,
-        stdout_truncated: false,
-        stderr_truncated: false,
-        stdout_overflow_file: None,
-        stderr_overflow_file: None,
-        overflow_lost_bytes: 0,
-        log_path: None,
-        log_lost_bytes: 0,
-        leaked: false,
-        killed: None,
-        diagnosis: None,
-        cpu_user_ms: 0.0,
-        cpu_system_ms: 0.0,
-        metadata: ExecutionMetadata::default(),
+        ..ExecutionResult::blank(record.id, ExecutionStatus::Completed, record.created_at)
     };
     let _ = registry.complete(&record, Arc::new(result));
     registry.settle(&record);

@@ -145,37 +145,11 @@ pub(super) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
 /// A result that says nothing yet.
 fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: Option<Reason>) -> ExecutionResult {
     ExecutionResult {
-        id: job.request.id,
-        status,
-        success: status == ExecutionStatus::Completed,
-        exit_code: None,
-        signal: None,
         stdout: Text::new(Vec::new(), job.encoding()),
         stderr: Text::new(Vec::new(), job.encoding()),
-        duration_ms: 0.0,
-        queued_ms: 0.0,
-        started_at,
-        completed_at: Utc::now(),
-        pid: None,
-        attempt: 1,
-        retries: Vec::new(),
-        error: None,
         reason,
-        stdout_bytes: 0,
-        stderr_bytes: 0,
-        stdout_truncated: false,
-        stderr_truncated: false,
-        stdout_overflow_file: None,
-        stderr_overflow_file: None,
-        overflow_lost_bytes: 0,
-        log_path: None,
-        log_lost_bytes: 0,
-        leaked: false,
-        killed: None,
-        diagnosis: None,
-        cpu_user_ms: 0.0,
-        cpu_system_ms: 0.0,
         metadata: job.request.metadata.clone(),
+        ..ExecutionResult::blank(job.request.id, status, started_at)
     }
 }
 

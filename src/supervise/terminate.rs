@@ -120,7 +120,7 @@ impl Termination {
     pub(super) fn tick(&mut self, leader_exited: bool, now: Instant) -> bool {
         match self.step {
             // What it sees is taken when it comes.
-            Step::Looking { ask_at } if now >= ask_at => self.ask(now),
+            Step::Looking { ask_at } if now >= ask_at => self.ask(leader_exited, now),
             Step::Waiting { kill_at } if now >= kill_at => self.start_killing(now),
             Step::Killing { give_up_at, .. } if now >= give_up_at => {
                 self.is_given_up = true;
@@ -140,7 +140,7 @@ impl Termination {
         match self.step {
             Step::Looking { .. } => {
                 self.count(sight, now);
-                self.ask(now);
+                self.ask(leader_exited, now);
                 false
             }
             Step::Waiting { .. } | Step::Killing { .. } => {
@@ -152,8 +152,12 @@ impl Termination {
         }
     }
 
-    fn ask(&mut self, now: Instant) {
+    fn ask(&mut self, leader_exited: bool, now: Instant) {
         self.next_look = now + FIRST_LOOK;
+        if !leader_exited {
+            // Who is signalled is told, also if no look comes in time to see it.
+            self.pids.insert(self.leader.id().cast_signed());
+        }
         if self.grace.is_zero() {
             self.start_killing(now);
             return;
@@ -243,4 +247,58 @@ impl Termination {
 fn diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
     let ProcessInfo { pid, parent, command, state, cpu_ms, waits_for } = process;
     ProcessDiagnosis { pid, parent, command, state, cpu_ms, waits_for }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::platform::{self, Launch, Spawned, StdinKind};
+
+    /// A shell that waits for its input.
+    fn a_leader() -> Spawned {
+        let tag = format!("ESCHER_EXECUTION_ID={}", Uuid::new_v4());
+        let launch = Launch {
+            program: platform::default_shell(),
+            args: Vec::new(),
+            verbatim: false,
+            env: format!("{tag}\0").into_bytes(),
+            cwd: None,
+            tag: tag.into_bytes(),
+            stdin: StdinKind::Pipe,
+            merge_output: true,
+        };
+        platform::spawn(&launch).unwrap()
+    }
+
+    async fn killed_after_a_look_that_took_too_long(leader: &Arc<Leader>, exits_before: bool) -> Killed {
+        let mut termination = Termination::begin(leader, Cause::Leftovers, Duration::ZERO);
+        let late = Instant::now() + LONGEST_FIRST_LOOK;
+        assert!(!termination.tick(exits_before, late));
+        leader.exited().await;
+        for round in 1.. {
+            assert!(!termination.tick(true, late + SLOWEST_LOOK * round));
+            let sight = termination.looked().await;
+            if termination.take(sight, true, late + SLOWEST_LOOK * round) {
+                break;
+            }
+        }
+        termination.into_story().0
+    }
+
+    #[tokio::test]
+    async fn the_leader_is_told_however_long_the_first_look_takes() {
+        let spawned = a_leader();
+        let killed = killed_after_a_look_that_took_too_long(&spawned.leader, false).await;
+        assert_eq!(killed.pids, [spawned.leader.id().cast_signed()]);
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_has_exited_is_nobody_who_was_ended() {
+        let Spawned { leader, stdin, stdout: _stdout, .. } = a_leader();
+        drop(stdin);
+        leader.exited().await;
+        assert_eq!(killed_after_a_look_that_took_too_long(&leader, true).await.pids, [0; 0]);
+    }
 }

@@ -26,7 +26,7 @@ pub struct ProcessDiagnosis {
     pub pid: i32,
     /// Its parent's id.
     pub parent: i32,
-    /// Its program and arguments.
+    /// Its program and arguments; its name in brackets while it has none.
     pub command: String,
     /// As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped.
     pub state: String,
@@ -114,4 +114,43 @@ pub struct ExecutionResult {
     pub cpu_system_ms: f64,
     /// As in the request.
     pub metadata: ExecutionMetadata,
+}
+
+impl ExecutionResult {
+    /// One that says nothing yet.
+    pub(crate) fn blank(id: Uuid, status: ExecutionStatus, started_at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            status,
+            success: status == ExecutionStatus::Completed,
+            exit_code: None,
+            signal: None,
+            stdout: Text::default(),
+            stderr: Text::default(),
+            duration_ms: 0.0,
+            queued_ms: 0.0,
+            started_at,
+            completed_at: Utc::now(),
+            pid: None,
+            attempt: 1,
+            retries: Vec::new(),
+            error: None,
+            reason: None,
+            stdout_bytes: 0,
+            stderr_bytes: 0,
+            stdout_truncated: false,
+            stderr_truncated: false,
+            stdout_overflow_file: None,
+            stderr_overflow_file: None,
+            overflow_lost_bytes: 0,
+            log_path: None,
+            log_lost_bytes: 0,
+            leaked: false,
+            killed: None,
+            diagnosis: None,
+            cpu_user_ms: 0.0,
+            cpu_system_ms: 0.0,
+            metadata: ExecutionMetadata::default(),
+        }
+    }
 }

@@ -119,7 +119,32 @@ async fn f26_a_handler_that_hangs_costs_the_result_nothing() {
     hanging.let_go();
 }
 
-/// It has one of the engine's threads; the others go on.
+/// Handlers have threads of their own: however many of them block, who has none is not held up.
+#[tokio::test]
+async fn f26_handlers_that_block_all_threads_delay_nobody_else() {
+    let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap();
+    let blocking: Vec<_> = (0..8).map(|_| Arc::new(Blocking::default())).collect();
+    let mut stuck = Vec::new();
+    for handler in &blocking {
+        let rude = engine.clone().with_event_handler(handler.clone());
+        stuck.push(rude.execute(brief()).await.unwrap());
+    }
+    let all_block = || blocking.iter().filter(|handler| handler.entered.load(Ordering::Acquire)).count() >= 2;
+    wait_until("the handlers block", all_block).await;
+    for _ in 0..20 {
+        assert_completed(&soon("somebody else's end", engine.run(shell("echo hi"))).await.unwrap());
+    }
+    let timed = ExecutionRequest { timeout_ms: Some(100), ..endless() };
+    assert_timed_out(&soon("somebody else's timeout", engine.run(timed)).await.unwrap(), Reason::Timeout);
+    for id in &stuck {
+        assert_completed(&soon("a stuck one's end", engine.wait_for_completion(*id)).await.unwrap());
+    }
+    for handler in &blocking {
+        handler.let_go.store(true, Ordering::Release);
+    }
+}
+
+/// It has one of the listeners' threads; the others go on.
 #[tokio::test]
 async fn f26_a_handler_that_blocks_its_thread_stops_nobody_else() {
     let engine = Listened::new();

@@ -26,7 +26,7 @@ const SCATTERED: usize = 8;
 #[derive(Debug)]
 pub(super) struct Tree {
     leader: pid_t,
-    /// `NAME=value` in the environment of every process that has not scrubbed it.
+    /// `NAME=value` in the environment of every process that has not scrubbed it; empty for a tree that has none.
     tag: Vec<u8>,
     /// When the leader started: nothing older belongs to it. Looked up by the first who needs it.
     born: OnceLock<u64>,
@@ -75,8 +75,10 @@ impl Tree {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut members: HashSet<pid_t> = HashSet::new();
         for proc in &young {
-            let is_member =
-                proc.session == self.leader || known.contains(&proc.identity()) || procs::has_tag(proc.pid, &self.tag);
+            let is_member = proc.session == self.leader
+                || known.contains(&proc.identity())
+                // Every environment ends with an empty entry: a tree without a tag would be the whole machine.
+                || (!self.tag.is_empty() && procs::has_tag(proc.pid, &self.tag));
             if is_member {
                 members.insert(proc.pid);
             }
@@ -189,5 +191,22 @@ fn signal_member(seen: &Proc, signal: i32) -> io::Result<()> {
     match done {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn without_a_tag_nobody_is_a_member_by_it() {
+        let mut stranger = Command::new("sleep").arg("99").spawn().unwrap();
+        let tree = Tree::new(stranger.id().cast_signed(), Vec::new());
+        let members = tree.living();
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+        assert_eq!(members, [0; 0], "it leads no session of its own");
     }
 }

@@ -41,8 +41,6 @@ pub(in super::super) fn has_tag(pid: pid_t, tag: &[u8]) -> bool {
 pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     let pid = proc.pid;
     let file = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let mut command = file("cmdline");
-    command.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
     let stat = file("stat");
     // utime and stime, in ticks of 1/100 s wherever Linux runs.
     let ticks = fields(&stat)
@@ -52,10 +50,19 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     ProcessInfo {
         pid,
         parent: proc.parent,
-        command: String::from_utf8_lossy(&command).trim_end().to_owned(),
+        command: command(&file("cmdline"), &file("comm")),
         state: char::from(proc.state).to_string(),
         cpu_ms,
         waits_for: waits_for(&String::from_utf8_lossy(&file("wchan")), &String::from_utf8_lossy(&file("syscall"))),
+    }
+}
+
+/// The program and its arguments. Who is just becoming a program has none yet, and is told by its name, as `ps` does it.
+fn command(cmdline: &[u8], name: &[u8]) -> String {
+    let words = String::from_utf8_lossy(cmdline).replace('\0', " ");
+    match words.trim_end() {
+        "" => format!("[{}]", String::from_utf8_lossy(name).trim_end()),
+        words => words.to_owned(),
     }
 }
 
@@ -82,6 +89,13 @@ mod tests {
     fn a_name_may_hold_anything() {
         let stat = b"12 (a) b ( c) S 1 2 3 0 -1 0";
         assert_eq!(fields(stat).unwrap()[..4], ["S", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn who_has_no_arguments_is_told_by_its_name() {
+        assert_eq!(command(b"cat\0-u\0", b"cat\n"), "cat -u");
+        assert_eq!(command(b"", b"cat\n"), "[cat]");
+        assert_eq!(command(b"\0\0", b"a b\n"), "[a b]");
     }
 
     #[test]

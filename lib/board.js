@@ -1,0 +1,113 @@
+'use strict';
+
+const { settled } = require('./live.js');
+const { KeepAlive } = require('./shutdown.js');
+
+/** @typedef {import('./live.js').Live} Live */
+/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+
+const MOST = 2 ** 32 - 1;
+
+/** What an engine runs now, as this thread knows it: executions, steps of plans among them, and plans. */
+class Board {
+  /** @type {Map<number, Live>} */ #byHandle = new Map();
+  /** @type {Map<string, Live>} */ #byId = new Map();
+  /** @type {Map<number, Plan>} */ #plans = new Map();
+  /** @type {Map<string, Plan>} */ #planById = new Map();
+  #lastHandle = 0;
+  #keepsAlive = true;
+  #keepAlive = new KeepAlive();
+  /** @type {object} */ #engine;
+
+  /** @param {object} engine Kept alive, and Node with it, while anything runs. */
+  constructor(engine) {
+    this.#engine = engine;
+  }
+
+  /** The first of so many handles in a row. @param {number} count */
+  handles(count) {
+    if (this.#lastHandle + count >= MOST) this.#lastHandle = 0;
+    const first = this.#lastHandle + 1;
+    this.#lastHandle += count;
+    return first;
+  }
+
+  /** Whether that which runs keeps Node alive. @param {boolean} keepsAlive */
+  keepAlive(keepsAlive) {
+    this.#keepsAlive = keepsAlive;
+    this.#update();
+  }
+
+  /** @param {number} handle */
+  at(handle) {
+    return this.#byHandle.get(handle) ?? this.#plans.get(handle);
+  }
+
+  /** @param {number} handle */
+  has(handle) {
+    return this.#byHandle.has(handle);
+  }
+
+  /** @param {string} id */
+  find(id) {
+    return typeof id === 'string' ? (this.#byId.get(id) ?? this.#byId.get(id.toLowerCase())) : undefined;
+  }
+
+  /** @param {string} id */
+  findPlan(id) {
+    return typeof id === 'string' ? this.#planById.get(id.toLowerCase()) : undefined;
+  }
+
+  /** @param {Live} live */
+  add(live) {
+    this.#byHandle.set(live.handle, live);
+    this.#byId.set(live.id, live);
+    if (this.#byHandle.size === 1) this.#update();
+  }
+
+  /** @param {Live} live */
+  remove(live) {
+    this.#byHandle.delete(live.handle);
+    this.#byId.delete(live.id);
+    if (this.#byHandle.size === 0) this.#update();
+  }
+
+  /** With its steps: each has the plan's events. @param {Plan} plan */
+  addPlan(plan) {
+    plan.steps.forEach((id, step) => {
+      const handle = plan.handle + 1 + step;
+      this.add({ id, handle, waiters: [], queue: plan.queue, input: undefined, forgetSignal: undefined, planId: plan.id, step });
+    });
+    this.#plans.set(plan.handle, plan);
+    this.#planById.set(plan.id, plan);
+    this.#update();
+  }
+
+  /** With the steps that are left: they never began. @param {Plan} plan */
+  removePlan(plan) {
+    this.#plans.delete(plan.handle);
+    this.#planById.delete(plan.id);
+    plan.steps.forEach((_, index) => {
+      const step = this.#byHandle.get(plan.handle + 1 + index);
+      if (!step) return;
+      this.remove(step);
+      for (const waiter of step.waiters) waiter(undefined);
+    });
+    this.#update();
+  }
+
+  isEmpty() {
+    return this.#byHandle.size === 0 && this.#plans.size === 0;
+  }
+
+  /** Resolves when what runs now, and what waits, is over. */
+  allSettled() {
+    return Promise.all([...[...this.#byHandle.values()].map(settled), ...[...this.#plans.values()].map(settled)]);
+  }
+
+  #update() {
+    this.#keepAlive.update(this.#keepsAlive && !this.isEmpty(), this.#engine);
+  }
+}
+
+module.exports = { Board };

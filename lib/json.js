@@ -1,0 +1,33 @@
+'use strict';
+
+/**
+ * What a call gives as JSON text, which crosses at a fraction of the cost of objects; `undefined` when JSON has no words for
+ * all of it, and then the addon says what is wrong with it.
+ *
+ * @param {unknown} first Plain data of ours: no code of the caller's runs here.
+ * @param {unknown} second `undefined` is as good as `null`.
+ */
+function asJson(first, second) {
+  const both = [first, second ?? null];
+  if (!isJson(both)) return undefined;
+  const text = JSON.stringify(both);
+  // Half of a pair, which the addon could not read, or just a backslash before it.
+  return text.includes('\\ud') ? undefined : text;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {boolean}
+ */
+function isJson(value) {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (Array.isArray(value)) return value.every(isJson);
+  if (typeof value !== 'object' || ArrayBuffer.isView(value)) return false;
+  for (const key in value) {
+    if (!isJson(/** @type {Record<string, unknown>} */ (value)[key])) return false;
+  }
+  return true;
+}
+
+module.exports = { asJson };
