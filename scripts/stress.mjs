@@ -25,7 +25,7 @@ const SHOWN_FAILURES = 3;
 const parts = [
   ['hosts killed', () => node('scripts/decapitate.mjs', '--rounds', String(times(200)))],
   ['hosts killed after their guardians', () => node('scripts/decapitate.mjs', '--guardian-first', '--rounds', String(times(20)))],
-  ['many short commands', () => node('--expose-gc', 'scripts/soak.mjs', '--runs', String(times(20_000)))],
+  ['many short commands', () => node('--expose-gc', 'scripts/soak.mjs', '--runs', String(times(50_000)))],
   ['system calls that fail', () => node('scripts/faults.mjs', '--calls', String(times(3)))],
   ['floods', () => node('scripts/floods.mjs', '--seconds', String(times(20)))],
   ...Object.entries(RACES).map(([program, names]) => [`${REPEATS} times the races of tests/${program}`, () => races(program, names)]),
