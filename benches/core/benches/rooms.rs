@@ -73,7 +73,7 @@ fn scheduler(criterion: &mut Criterion) {
     let slots = Slots::new(&ExecutionConfig { max_concurrent_executions: 8, ..ExecutionConfig::default() });
     let mut group = criterion.benchmark_group("scheduler");
     group.bench_function("a free slot", |bencher| bencher.iter(|| slots.take()));
-    for waiting in [8, 1_000] {
+    for waiting in [8_i32, 1_000] {
         group.throughput(Throughput::Elements(u64::from(waiting.unsigned_abs())));
         group.bench_function(BenchmarkId::new("a queue of", waiting), |bencher| bencher.iter(|| slots.queue(waiting)));
     }
