@@ -66,8 +66,8 @@ export const GROUPS = [
 
 /** Builds what counts from inside the core. Says whether that went well. */
 export function build() {
-  const args = ['build', '--release', '--bins', '--locked', '--target-dir', path.join(root, 'target', 'benches')];
-  const made = spawnSync('cargo', args, { cwd: path.join(root, 'benches', 'core'), stdio: 'inherit' });
+  // Where it goes, benches/core/.cargo/config.toml says.
+  const made = spawnSync('cargo', ['build', '--release', '--bins', '--locked'], { cwd: path.join(root, 'benches', 'core'), stdio: 'inherit' });
   if (made.error) console.error(`cargo did not run: ${made.error.message}`);
   return made.status === 0 && spawnSync(process.execPath, [path.join(root, 'scripts', 'build.mjs')], { stdio: 'inherit' }).status === 0;
 }
