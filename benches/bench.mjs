@@ -45,7 +45,7 @@ async function main() {
     writeFileSync(path.join(results, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
   }
   if (options.json) console.log(JSON.stringify(report, null, 2));
-  if (report.rows.some((row) => row.failed.length > 0)) process.exitCode = 1;
+  if (report.rows.some((row) => row.failed.some(({ isFinding }) => !isFinding))) process.exitCode = 1;
 }
 
 main().catch((error) => {

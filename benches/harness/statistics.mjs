@@ -29,6 +29,7 @@ export function summarize(row, { measured, skipped, failed }) {
     const perRound = measured[of].map(({ value }, round) => value / measured[to][round].value);
     ratios.push({ of, to, goal, ...spread(perRound) });
   }
-  const { name, title, unit, better, goals = null, columns = [] } = row;
-  return { name, title, unit, better, goals, columns, contenders, ratios, skipped, failed };
+  const { name, title, unit, better, goals = null, columns = [], mayFail = [] } = row;
+  const failures = failed.map((one) => ({ ...one, isFinding: mayFail.includes(one.name) }));
+  return { name, title, unit, better, goals, columns, contenders, ratios, skipped, failed: failures };
 }
