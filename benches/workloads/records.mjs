@@ -1,6 +1,8 @@
 // What remembering costs: a run beside many records, and the day on which they all leave.
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import { observe, repeat } from '../harness/observe.mjs';
 
@@ -64,4 +66,35 @@ export async function pauseOfCleanup(records, { leaving }) {
   if (left !== (leaving ? 0 : 1)) throw new Error('not those records left that were to leave');
   await engine.shutdown();
   return { value: longest, columns: { above } };
+}
+
+/**
+ * Bytes that a record takes, from two measurements with so many records between them: what an engine costs by itself, and
+ * the room that the first records found in the heap, are in both.
+ */
+export async function sizeOfRecord(contender) {
+  const [request, options, first, more] = {
+    // They have the shape of all records without output, and cost no process.
+    'never started': [{ program: 'true' }, { signal: AbortSignal.abort() }, 20_000, 100_000],
+    'has run': [{ program: 'true' }, undefined, 1000, 5000],
+  }[contender];
+  const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
+  const engine = new ExecutionEngine({ maxInMemoryExecutions: 10_000_000, enableAutoCleanup: false, executionRetentionSecs: 0 });
+  const add = (count) => repeat(count, 8, () => engine.run({ command: { type: 'exec', ...request } }, options));
+  await add(first);
+  const before = residentBytes();
+  await add(more);
+  const after = residentBytes();
+  const { total } = engine.getStats();
+  if (total !== first + more) throw new Error(`there are ${total} records`);
+  await engine.shutdown();
+  return { value: (after - before) / more, columns: { records: total } };
+}
+
+/** Without what JavaScript could forget: results that nobody holds are not records. */
+function residentBytes() {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  for (let times = 0; times < 3; times++) collect();
+  return process.memoryUsage.rss();
 }
