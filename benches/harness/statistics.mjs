@@ -31,5 +31,6 @@ export function summarize(row, { measured, skipped, failed }) {
   }
   const { name, title, unit, better, goals = null, columns = [], mayFail = [] } = row;
   const failures = failed.map((one) => ({ ...one, isFinding: mayFail.includes(one.name) }));
-  return { name, title, unit, better, goals, columns, contenders, ratios, skipped, failed: failures };
+  const rounds = Math.max(0, ...Object.values(measured).map(({ length }) => length));
+  return { name, title, unit, better, goals, rounds, columns, contenders, ratios, skipped, failed: failures };
 }

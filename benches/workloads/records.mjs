@@ -69,32 +69,34 @@ export async function pauseOfCleanup(records, { leaving }) {
 }
 
 /**
- * Bytes that a record takes, from two measurements with so many records between them: what an engine costs by itself, and
- * the room that the first records found in the heap, are in both.
+ * Bytes that a record takes, from two measurements with so many records between them: what an engine costs by itself is in
+ * both. Room that V8 has taken and does not use is left out: it is there for the next objects, and no record's.
  */
 export async function sizeOfRecord(contender) {
-  const [request, options, first, more] = {
+  const { first, more, options } = {
     // They have the shape of all records without output, and cost no process.
-    'never started': [{ program: 'true' }, { signal: AbortSignal.abort() }, 20_000, 100_000],
-    'has run': [{ program: 'true' }, undefined, 1000, 5000],
+    'never started': { first: 50_000, more: 100_000, options: { signal: AbortSignal.abort() } },
+    'has run': { first: 10_000, more: 5000 },
   }[contender];
-  const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
-  const engine = new ExecutionEngine({ maxInMemoryExecutions: 10_000_000, enableAutoCleanup: false, executionRetentionSecs: 0 });
-  const add = (count) => repeat(count, 8, () => engine.run({ command: { type: 'exec', ...request } }, options));
+  const engine = await engineWith(0);
+  const add = (count) => repeat(count, 8, () => engine.run({ command: { type: 'exec', program: 'true' } }, options));
   await add(first);
-  const before = residentBytes();
+  const before = memory();
   await add(more);
-  const after = residentBytes();
-  const { total } = engine.getStats();
-  if (total !== first + more) throw new Error(`there are ${total} records`);
+  const after = memory();
+  const { total, completed } = engine.getStats();
+  const records = engine.listExecutions({ limit: 1_000_000 }).length;
+  if (records !== first + more || completed !== (options ? 0 : total)) throw new Error(`${records} records, ${completed} of ${total} completed`);
   await engine.shutdown();
-  return { value: (after - before) / more, columns: { records: total } };
+  const unused = ({ heapTotal, heapUsed }) => heapTotal - heapUsed;
+  const idleBytes = (unused(after) - unused(before)) / more;
+  return { value: (after.rss - before.rss) / more - idleBytes, columns: { records, idleBytes } };
 }
 
 /** Without what JavaScript could forget: results that nobody holds are not records. */
-function residentBytes() {
+function memory() {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');
   for (let times = 0; times < 3; times++) collect();
-  return process.memoryUsage.rss();
+  return process.memoryUsage();
 }
