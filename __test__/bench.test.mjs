@@ -169,6 +169,13 @@ describe('tables', () => {
     assert.match(frontTable(rows), /^\| 1 M lines .* \| 3.000.000 \| 1.500.000 \(`readline`\) \|( \|)+$/m);
   });
 
+  test('the front page says how often, when, and whether the machine was busy', () => {
+    const row = measured({ engine: [1, 2, 3] });
+    assert.match(frontTable(published(row)), /^Medians, 3 rounds on 2026-01-02 with Node\.js 20\.1\.2 on 2 cores\. /);
+    const busy = merge([], { machine: { ...machine, loadBefore: 1.5 }, rows: [row] }, [row.name]).rows;
+    assert.match(frontTable(busy), /on 2 cores that had other work to do\. /);
+  });
+
   test('a page of results tells of ratios, goals, findings, who was missing, and where', () => {
     const text = performanceTables(
       published(

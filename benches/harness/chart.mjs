@@ -69,7 +69,7 @@ function group({ title, unit, better, contenders }) {
     text: `${number(value)} ${unit}`,
     kind: /^engine\b/.test(name) ? 'engine' : name === 'limit' ? 'limit' : 'peer',
   }));
-  return { title: title.replaceAll('`', ''), note: `${unit}, ${better} is better`, bars };
+  return { title: title.replaceAll('`', ''), note: `in ${unit}`, bars };
 }
 
 function drawBar({ name, part, text, kind }, y) {

@@ -32,7 +32,8 @@ export function frontTable(rows) {
     const row = rows.find((one) => one.name === name);
     return row ? [[label, ...COLUMNS.map(([, names]) => frontCell(row, names, key))]] : [];
   });
-  const machines = [...new Set(rows.filter(({ name }) => LINES.some(([line]) => line === name)).map(shortMachine))];
+  const used = rows.filter(({ name }) => LINES.some(([line]) => line === name));
+  const machines = [...new Set(used.map(shortMachine))];
   return `Medians, ${machines.join('; ') || 'not measured yet'}. [docs/performance.md](docs/performance.md) has every row with its spread, goals,
 rounds and date. "Limit" is a native loop of \`posix_spawn\`, read and wait in the same run.
 
@@ -47,6 +48,7 @@ function frontCell(row, names, key) {
   if (!name) return '';
   const { median, columns } = row.contenders[name];
   const column = row.columns.find((one) => one.key === key);
+  if (key && !(key in columns)) return '';
   const text = column ? columnText(column, columns) : number(median);
   return name === names[0] || column ? text : `${text} (${by(name)})`;
 }
@@ -85,9 +87,10 @@ function section(row) {
   return `${parts.filter(Boolean).join('\n\n')}\n`;
 }
 
-/** The day and what matters most. */
-function shortMachine({ machine }) {
-  return `${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} cores`;
+/** What matters most: a machine that had other work says so. */
+function shortMachine({ machine, rounds }) {
+  const busy = machine.loadBefore > machine.cores / 2 ? ' that had other work to do' : '';
+  return `${roundsText(rounds)} on ${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} cores${busy}`;
 }
 
 function longMachine({ machine, contenders }) {

@@ -32,6 +32,6 @@ function look(name) {
   const { status, error, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
   const version = /\d+\.\d+\.\d+/.exec(stdout ?? '')?.[0];
   if (status === 0 && version) return { program, version };
-  if (error?.code === 'ENOENT') return { why: `${name} is not installed; npm install --no-save --no-package-lock ${name}` };
+  if (error?.code === 'ENOENT') return { why: `${name} is not installed; npm install --no-save ${name}` };
   return { why: `${name} --version fails: ${error?.message ?? `it ended with ${status}`}` };
 }
