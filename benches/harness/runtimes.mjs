@@ -25,13 +25,13 @@ export function inRuntime(name, ...script) {
   return [findRuntime(name).program, ...FLAGS[name], ...script];
 }
 
-/** In this project first, where `npm install --no-save` puts it, and then on the PATH. */
+/** In this project first, where `npm install --no-save` puts it, and then on the PATH. Installed one by one they would displace each other. */
 function look(name) {
   const installed = path.join(root, 'node_modules', '.bin', name);
   const program = existsSync(installed) ? installed : name;
   const { status, error, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
   const version = /\d+\.\d+\.\d+/.exec(stdout ?? '')?.[0];
   if (status === 0 && version) return { program, version };
-  if (error?.code === 'ENOENT') return { why: `${name} is not installed; npm install --no-save ${name}` };
+  if (error?.code === 'ENOENT') return { why: `${name} is not installed; npm install --no-save ${otherRuntimes.join(' ')}` };
   return { why: `${name} --version fails: ${error?.message ?? `it ended with ${status}`}` };
 }
