@@ -33,13 +33,8 @@ thread_local! {
 /// Starts a child. Blocks until it is the program, or has failed to be.
 pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
     STACK.with(|kept| {
-        let stack = match kept.get() {
-            Some(stack) => stack,
-            None => {
-                let fresh = Stack::new()?;
-                kept.get_or_init(|| fresh)
-            }
-        };
+        let fresh = if kept.get().is_none() { Some(Stack::new()?) } else { None };
+        let stack = kept.get_or_init(|| fresh.expect("made where there is none"));
         loop {
             let is_known = CLOSES_ONE_BY_ONE.load(Relaxed);
             let open = if is_known { Some(inheritable(image.fds.len())?) } else { None };
