@@ -17,6 +17,8 @@ const COMMANDS = new Map([
   ['npm test', '.ci/run'],
   ['npm test -- --list', 'this file'],
   ['npm run bench', 'people: it takes minutes'],
+  ['npm run bench:rust', 'people: it takes minutes'],
+  ['node scripts/guard.mjs --update', 'people, who look at what it changes'],
   ['npm run build', 'npm test: its step build'],
   ['npm test -- --only rust', 'npm test: its step rust'],
   ['npm test -- --only js', 'npm test: its step js'],

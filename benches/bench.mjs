@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { findLimit } from './harness/limit.mjs';
 import { describeMachine } from './harness/machine.mjs';
 import { readOptions, usage } from './harness/options.mjs';
+import { publish, render } from './harness/publish.mjs';
 import { printList, printRow } from './harness/report.mjs';
 import { loadRows, selectRows } from './harness/rows.mjs';
 import { createRunner } from './harness/runner.mjs';
@@ -24,6 +25,8 @@ async function main() {
   if (options.help) return console.log(usage);
   const known = await loadRows();
   if (options.list) return printList(known);
+
+  if (options.render) return render(known);
 
   // Standard output is for results: with --json it is one JSON document and nothing else.
   const say = (text) => process.stderr.write(`${text}\n`);
@@ -45,7 +48,11 @@ async function main() {
     writeFileSync(path.join(results, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
   }
   if (options.json) console.log(JSON.stringify(report, null, 2));
-  if (report.rows.some((row) => row.failed.length > 0)) process.exitCode = 1;
+  if (options.write) {
+    const { refused } = publish(known, report);
+    for (const name of refused) say(`NOT PUBLISHED  ${name}: it has failures`);
+  }
+  if (report.rows.some((row) => row.failed.some(({ isFinding }) => !isFinding))) process.exitCode = 1;
 }
 
 main().catch((error) => {

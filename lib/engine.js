@@ -6,18 +6,28 @@ const channels = require('./channels.js');
 const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
-const { Input, isSource } = require('./input.js');
 const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
-const { settled } = require('./live.js');
+const { mark, settled } = require('./live.js');
 const native = require('./native.js');
 const { numberOf, plain } = require('./plain.js');
-const { LivePlan, mark, PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
 const { withinMs } = require('./shutdown.js');
 const { onAbort, signalOf } = require('./signals.js');
-const { EventQueue, ExecutionStream } = require('./stream.js');
+
+/** What only some hosts use is loaded when it is used: every file costs each host a part of a millisecond. */
+const later = {
+  get input() {
+    return require('./input.js');
+  },
+  get plan() {
+    return require('./plan.js');
+  },
+  get stream() {
+    return require('./stream.js');
+  },
+};
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('./live.js').Live} Live */
@@ -28,7 +38,7 @@ const { EventQueue, ExecutionStream } = require('./stream.js');
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
-/** @typedef {InstanceType<typeof LivePlan>} Plan */
+/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
 
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
@@ -154,10 +164,10 @@ class ExecutionEngine extends Listeners {
     try {
       live = this.#submit(this.stream, request, options, true);
     } catch (refusal) {
-      return ExecutionStream.refused(refusal);
+      return later.stream.ExecutionStream.refused(refusal);
     }
     const result = settled(live).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
+    return new later.stream.ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
   }
 
   /** @param {string} id */
@@ -188,7 +198,7 @@ class ExecutionEngine extends Listeners {
     const live = this.#board.findPlan(id);
     const outcome = live
       ? await settled(live)
-      : new PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
+      : new later.plan.PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
     return outcome.result;
   }
 
@@ -211,9 +221,9 @@ class ExecutionEngine extends Listeners {
     try {
       live = this.#submitPlan(this.streamPlan, plan, options, true);
     } catch (refusal) {
-      return ExecutionStream.refused(refusal);
+      return later.stream.ExecutionStream.refused(refusal);
     }
-    return new ExecutionStream(Promise.resolve(live.id), settled(live).then((outcome) => outcome.result), live.queue, undefined);
+    return new later.stream.ExecutionStream(Promise.resolve(live.id), settled(live).then((outcome) => outcome.result), live.queue, undefined);
   }
 
   /** @param {string} id */
@@ -324,7 +334,7 @@ class ExecutionEngine extends Listeners {
       /** @type {AsyncIterable<unknown> | undefined} */
       let source;
       const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-        if (key !== 'stdin' || !isSource(value)) return false;
+        if (key !== 'stdin' || !later.input.isSource(value)) return false;
         source = value;
         return true;
       };
@@ -338,7 +348,7 @@ class ExecutionEngine extends Listeners {
     const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined };
     if (source) live.input = this.#inputOf(handle, source);
     if (pull) {
-      live.queue = new EventQueue({
+      live.queue = new later.stream.EventQueue({
         release: (groups) => this.#native.release(handle, groups),
         cancel: () => this.cancel(id),
       });
@@ -359,10 +369,10 @@ class ExecutionEngine extends Listeners {
    * @returns {Plan}
    */
   #submitPlan(method, plan, options, pull) {
-    const live = new LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
+    const live = new later.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {ExecutionEvent} */ event) => this.#native.release(live.handleOf(event), groups);
-      live.queue = new EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
+      live.queue = new later.stream.EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
     }
     this.#board.addPlan(live);
     return live;
@@ -388,7 +398,7 @@ class ExecutionEngine extends Listeners {
   #inputOf(handle, source) {
     // Weak: a source that never gives anything must not keep an engine that nobody uses.
     const native = new WeakRef(this.#native);
-    return new Input(source, {
+    return new later.input.Input(source, {
       feed: (bytes) => native.deref()?.feed(handle, bytes),
       end: (failure) => native.deref()?.endInput(handle, failure),
     });

@@ -1,6 +1,5 @@
 'use strict';
 
-const { PlanOutcome } = require('./plan.js');
 const { Outcome } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
@@ -103,6 +102,7 @@ function readBatch(batch, shared, consumer) {
           consumer.progress(execution, event, undefined);
           break;
         }
+        const { PlanOutcome } = require('./plan.js');
         const outcome = new PlanOutcome(consumer.planOutcome(position));
         consumer.progress(execution, /** @type {ProgressEvent} */ (withResult(event, outcome)), () => outcome);
         break;

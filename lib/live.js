@@ -26,4 +26,14 @@ function settled(live) {
   return new Promise((resolve) => live.waiters.push(resolve));
 }
 
-module.exports = { settled };
+/**
+ * Marks an event as one of a step.
+ *
+ * @param {{ planId?: string | undefined, step?: number | undefined }} live
+ * @param {object} event
+ */
+function mark({ planId, step }, event) {
+  if (planId !== undefined) Object.assign(event, { planId, step });
+}
+
+module.exports = { mark, settled };

@@ -92,14 +92,4 @@ function toPlanResult(held) {
   return Object.defineProperty(result, 'results', { get, enumerable: true, configurable: true });
 }
 
-/**
- * Marks an event as one of a step.
- *
- * @param {{ planId?: string | undefined, step?: number | undefined }} live
- * @param {object} event
- */
-function mark({ planId, step }, event) {
-  if (planId !== undefined) Object.assign(event, { planId, step });
-}
-
-module.exports = { LivePlan, PlanOutcome, mark };
+module.exports = { LivePlan, PlanOutcome };

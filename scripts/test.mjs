@@ -14,6 +14,8 @@ const inRoot = (...names) => path.join(root, ...names);
 const napi = inRoot('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
 const tsc = inRoot('node_modules', 'typescript', 'bin', 'tsc');
 
+/** The crate that measures: one of its own, so that nothing else builds what it needs. */
+const benches = ['--manifest-path', 'benches/core/Cargo.toml'];
 const GENERATED = ['binding.js', 'binding.d.ts'];
 const LARGEST_ADDON_BYTES = 3_000_000;
 const JS_TEST_LIMIT_MS = 300_000;
@@ -24,10 +26,13 @@ const REPEATS = { ESCHER_TEST_REPEATS: process.env.ESCHER_TEST_REPEATS ?? (proce
 
 // What the steps before have built stays of use: the same profile and features follow each other.
 const STEPS = [
-  step('fmt', 'Rust is formatted', () => cargo('fmt', '--check')),
+  step('fmt', 'Rust is formatted', () => cargo('fmt', '--check') && cargo('fmt', '--check', ...benches)),
   step('clippy', 'clippy has nothing to say', () => cargo('clippy', '--all-targets', '--locked', '--', '-D', 'warnings')),
   step('clippy-node', 'nor about the binding and the schemas', () =>
     cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema', '--', '-D', 'warnings'),
+  ),
+  step('clippy-bench', 'nor about the benches of the core', () =>
+    cargo('clippy', '--all-targets', '--locked', ...benches, '--target-dir', 'target', '--', '-D', 'warnings'),
   ),
   step('rust', 'Rust tests', (all) => run('cargo', ['test', '--locked', ...all], REPEATS)),
   step('rust-node', 'Rust tests with the binding and the schemas', (all) => cargo('test', '--locked', '--features', 'node,schema', ...all)),
@@ -39,6 +44,7 @@ const STEPS = [
   step('generated', 'generated files are those that the sources give', () => bindingIsCommitted() && packagesAreCurrent()),
   step('types', 'the facade and its types', () => node(tsc, '-p', '.')),
   step('fuzz', 'any bytes in any pieces', () => node('scripts/fuzz.mjs', '--seconds', process.env.CI ? '60' : '5')),
+  step('guard', 'no run costs more than it did', () => node('scripts/guard.mjs')),
   step('js', 'JavaScript tests', () => run(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS)),
 ];
 

@@ -21,6 +21,7 @@
 //! | `plan` | several executions as one: order, failures, what is left |
 //! | `engine` | composes them |
 //! | `binding` | Node.js (feature `node`) |
+//! | `bench` | doors for the measurements in `benches/core/` (feature `bench`) |
 
 pub mod config;
 pub mod error;
@@ -52,6 +53,11 @@ mod wire;
 
 #[cfg(feature = "node")]
 mod binding;
+
+/// For the measurements in `benches/core/`.
+#[cfg(any(test, feature = "bench"))]
+#[doc(hidden)]
+pub mod bench;
 
 pub use async_trait::async_trait;
 

@@ -14,13 +14,15 @@ use crate::event::{EventSink, ExecutionEvent, Flow, LineBatch, LineMark};
 use crate::redact::{Redactor, Secrets};
 use crate::types::{Encoding, Stream};
 
-use self::limit::{Keep, Kept, Limit};
-use self::lines::{Flags, Splitter};
+use self::limit::Kept;
+use self::lines::Flags;
 use self::overflow::Spill;
 use self::spool::Spool;
 
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_output;
+pub(crate) use self::limit::{Keep, Limit};
+pub(crate) use self::lines::Splitter;
 pub(crate) use self::log::{Log, LogPaths, read as read_log};
 pub(crate) use self::overflow::{Overflow, SpillFile};
 

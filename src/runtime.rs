@@ -6,9 +6,10 @@ use std::cell::Cell;
 use std::future::Future;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Barrier, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -80,21 +81,74 @@ where
 
 thread_local! {
     /// A future is at its beginning on this thread, which may block.
-    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+    static MAY_BLOCK: Cell<bool> = Cell::default();
 }
 
-/// Runs a future in the background. What it does first, up to its first [`blocking`] function and with that, it does on a
-/// thread that may block: one hand-over less for a future that begins so.
+/// Runs a future in the background. What it does first, it does on a thread that may block, where its first [`blocking`] function
+/// costs no hand-over; it becomes a task when something that it waits for has happened.
+///
+/// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
 pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'static) {
     start_blocking(move || {
-        let mut future = Box::pin(future);
+        let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
+        let beginning = Arc::new(Beginning::default());
+        let waker = Waker::from(Arc::clone(&beginning));
         MAY_BLOCK.set(true);
         let _reset = Reset;
-        // Nobody is woken by this look: whatever it waits for is looked at again by the task that it becomes.
-        if future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            spawn(future);
+        if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            beginning.go_on_with(future);
         }
     });
+}
+
+/// A future that was polled where it may block, and goes on as a task once it is woken.
+#[derive(Default)]
+struct Beginning(Mutex<Waiting>);
+
+#[derive(Default)]
+enum Waiting {
+    /// It is being polled.
+    #[default]
+    Polled,
+    /// Woken while it was polled.
+    Woken,
+    Idle(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// A task; its own waker counts.
+    Gone,
+}
+
+impl Beginning {
+    fn go_on_with(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        let mut waiting = self.lock();
+        if matches!(*waiting, Waiting::Polled) {
+            *waiting = Waiting::Idle(future);
+            return;
+        }
+        *waiting = Waiting::Gone;
+        drop(waiting);
+        spawn(future);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Held for moves of pointers.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Beginning {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut waiting = self.lock();
+        let next = if matches!(*waiting, Waiting::Polled | Waiting::Woken) { Waiting::Woken } else { Waiting::Gone };
+        let before = std::mem::replace(&mut *waiting, next);
+        drop(waiting);
+        if let Waiting::Idle(future) = before {
+            spawn(future);
+        }
+    }
 }
 
 /// The thread is a common one again, even after a panic.
@@ -118,19 +172,9 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, tokio::task::JoinError> {
     if MAY_BLOCK.replace(false) {
-        let done = work();
-        // What follows must not keep a thread of which there are few.
-        leave().await;
-        return Ok(done);
+        return Ok(work());
     }
     handle().spawn_blocking(work).await
-}
-
-/// Is pending once, so that the future goes on as a task.
-async fn leave() {
-    let mut has_left = false;
-    std::future::poll_fn(|_| if std::mem::replace(&mut has_left, true) { Poll::Ready(()) } else { Poll::Pending })
-        .await;
 }
 
 type Work = Box<dyn FnOnce() + Send>;

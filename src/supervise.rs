@@ -160,8 +160,8 @@ async fn open_log(job: &Job) -> Result<Log, ErrorInfo> {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// Starts the child on a thread that may block: looking a program up reads the file system, and `posix_spawn` returns
-/// only when the program runs.
+/// Starts the child on a thread that may block: looking a program up reads the file system, and a spawn returns only when the
+/// program runs.
 async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
     let (request, options, policy) = (Arc::clone(&job.request), Arc::clone(&job.options), Arc::clone(&job.policy));
     let is_guarded = job.config.guardian;

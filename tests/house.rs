@@ -31,6 +31,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("plan", "several executions as one"),
     ("engine", "composes the rooms"),
     ("binding", "Node.js; nothing else names napi"),
+    ("bench", "doors for what measures"),
 ];
 
 const LONGEST_FILE: usize = 500;

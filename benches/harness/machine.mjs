@@ -4,6 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { findRuntime, otherRuntimes } from './runtimes.mjs';
+
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 
 export function describeMachine() {
@@ -15,9 +17,11 @@ export function describeMachine() {
     // Ratios bear some other work on the machine, and not much of it.
     loadBefore: os.loadavg()[0],
     memoryMiB: Math.round(os.totalmem() / 1024 / 1024),
-    os: `${os.type()} ${os.release()} ${os.arch()}`,
+    // Two numbers of the version: what stands behind them names who built the kernel.
+    os: `${os.type()} ${/^\d+\.\d+/.exec(os.release())?.[0] ?? ''} ${os.arch()}`,
     node: process.version,
-    execa: versionOf('execa'),
+    peers: Object.fromEntries(['execa', 'tinyexec', 'nano-spawn', 'zx'].map((name) => [name, versionOf(name)])),
+    runtimes: Object.fromEntries(otherRuntimes.map((name) => [name, findRuntime(name).version ?? null])),
     // Both change what a short command or a fork costs, and nobody remembers them later.
     autogroup: read('/proc/sys/kernel/sched_autogroup_enabled'),
     hugePages: read('/sys/kernel/mm/transparent_hugepage/enabled')?.match(/\[(\w+)\]/)?.[1] ?? null,

@@ -1,4 +1,4 @@
-// What a row's run measures with.
+// What a row's run measures with. It runs in every runtime that harness/runtimes.mjs knows.
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -12,15 +12,18 @@ export const loopColumns = [
   { key: 'loopMaxMs', title: 'loop max ms', digits: 1, worst: true },
 ];
 
+/** For a row's `columns`: by how much the largest memory of this process exceeds what it had before. */
+export const growthColumn = { key: 'growthMiB', title: 'peak RSS growth MiB', digits: 0, worst: true };
+
 /**
- * Does the work and looks at the process meanwhile: wall time, the event loop's delay, and the processor time of this
- * process (all its threads, not its children).
+ * Does the work and looks at the process meanwhile: wall time, the event loop's delay, the processor time of this process
+ * (all its threads, not its children), and its memory.
  */
 export async function observe(work) {
-  const loop = monitorEventLoopDelay({ resolution: 1 });
-  loop.enable();
+  const loop = watchLoop();
   // The first turn only sets the clock: without this pause a stall at the very start would not be seen.
   await sleep(5);
+  const rssBefore = process.memoryUsage.rss();
   const cpuBefore = process.cpuUsage();
   const start = performance.now();
   await work();
@@ -28,14 +31,46 @@ export async function observe(work) {
   const cpu = process.cpuUsage(cpuBefore);
   // A stall at the very end is counted by the turn after it.
   await sleep(5);
-  loop.disable();
   return {
     seconds,
     cpuMicros: cpu.user + cpu.system,
-    columns: {
-      loopP50Ms: loop.percentile(50) / 1e6,
-      loopP99Ms: loop.percentile(99) / 1e6,
-      loopMaxMs: loop.max / 1e6,
+    columns: loop.stop(),
+    // The peak is that of the whole life: what was taken and given back before counts for nothing only if it was less.
+    growthMiB: Math.max(0, process.resourceUsage().maxRSS / 1024 - rssBefore / 1024 / 1024),
+  };
+}
+
+/** Node.js watches its own loop. The others' monitors leave the timer's millisecond out, or see no stall at all. */
+function watchLoop() {
+  return process.versions.bun || process.versions.deno ? watchByTimer() : watchByMonitor();
+}
+
+function watchByMonitor() {
+  const loop = monitorEventLoopDelay({ resolution: 1 });
+  loop.enable();
+  return {
+    stop() {
+      loop.disable();
+      const [loopP50Ms, loopP99Ms, loopMaxMs] = [loop.percentile(50), loop.percentile(99), loop.max].map((nanos) => nanos / 1e6);
+      return { loopP50Ms, loopP99Ms, loopMaxMs };
+    },
+  };
+}
+
+function watchByTimer() {
+  const turns = [];
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    turns.push(now - last);
+    last = now;
+  }, 1);
+  return {
+    stop() {
+      clearInterval(timer);
+      turns.sort((a, b) => a - b);
+      const [loopP50Ms, loopP99Ms, loopMaxMs] = [0.5, 0.99, 1].map((part) => turns[Math.ceil(part * turns.length) - 1]);
+      return { loopP50Ms, loopP99Ms, loopMaxMs };
     },
   };
 }

@@ -7,6 +7,8 @@ export const usage = `npm run bench -- [options]
   --all               every row, heavy ones included
   --contenders a,b    only these contenders
   --rounds N          how often the contenders take turns (default 5)
+  --write             the results go into README.md and docs/performance.md too; other rows stay as they were
+  --render            writes these pages again from the published results, and runs nothing
   --json              the results as JSON on standard output, instead of tables
   --list              the rows there are
   --limit PATH        a built benches/limit.rs to use, instead of building it
@@ -27,6 +29,8 @@ export function readOptions(argv) {
         all: { type: 'boolean', default: false },
         contenders: { type: 'string', multiple: true },
         rounds: { type: 'string', default: '5' },
+        write: { type: 'boolean', default: false },
+        render: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         limit: { type: 'string' },
@@ -39,6 +43,7 @@ export function readOptions(argv) {
   }
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw expected(`--rounds takes a whole number from 1, not ${values.rounds}`);
+  if (values.write && values.contenders) throw expected('--write takes whole rows, and --contenders only parts of them');
   return {
     ...values,
     rounds,

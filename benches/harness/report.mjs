@@ -5,19 +5,18 @@ export function printList(rows) {
 }
 
 export function printRow(row) {
-  const rounds = Math.max(0, ...Object.values(row.contenders).map(({ measurements }) => measurements.length));
-  console.log(`\n${row.name}: ${row.title}`);
-  console.log(`${row.unit}, ${row.better} is better; ${rounds} rounds\n`);
+    console.log(`\n${row.name}: ${row.title}`);
+  console.log(`${row.unit}, ${row.better} is better; ${roundsText(row.rounds)}\n`);
   const titles = ['contender', 'median', 'min – max', ...row.columns.map(({ title }) => title)];
   const lines = Object.entries(row.contenders).map(([name, { median, min, max, columns }]) => [
     name,
     number(median),
     `${number(min)} – ${number(max)}`,
-    ...row.columns.map(({ key, digits }) => (key in columns ? columns[key].toFixed(digits) : '–')),
+    ...row.columns.map((column) => columnText(column, columns)),
   ]);
   print([titles, ...lines], `l${'r'.repeat(titles.length - 1)}`);
   for (const { name, why } of row.skipped) console.log(`  ${name}: SKIPPED, ${why}`);
-  for (const { name, why } of row.failed) console.log(`  ${name}: FAILED, ${why}`);
+  for (const { name, why, isFinding } of row.failed) console.log(`  ${name}: ${isFinding ? 'fails' : 'FAILED'}, ${why}`);
   if (row.ratios.length > 0) {
     console.log('');
     const ratios = row.ratios.map(({ of, to, goal, median, min, max }) => [
@@ -37,7 +36,15 @@ export function number(value) {
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 3);
 }
 
-function ratio(value) {
+/** What a contender has in one of the row's columns. */
+export function columnText({ key, digits }, columns) {
+  if (!(key in columns)) return '–';
+  return columns[key] >= 1000 ? number(columns[key]) : columns[key].toFixed(digits);
+}
+
+export const roundsText = (rounds) => `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`;
+
+export function ratio(value) {
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
 

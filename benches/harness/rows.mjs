@@ -5,7 +5,10 @@
 //   unit        of the value, such as 'commands/s'
 //   better      'higher' or 'lower'
 //   heavy       optional: true keeps it out of the default run
-//   contenders  { name: what it needs }: the name of a package, 'limit' for the native binary, or null for nothing
+//   needsMiB    optional: memory without which it is skipped
+//   contenders  { name: what it needs }: the name of a package, 'limit' for the native binary, 'bun' or 'deno' to run in
+//               that runtime, or null for nothing
+//   mayFail     optional: contenders whose failure is a finding and not a fault of the run
 //   ratios      optional: [{ of, to, goal }], two contenders and a text; printed as `of / to`
 //   goals       optional: a text about the other columns
 //   columns     optional: [{ key, title, digits, worst? }], what run gives besides the value; over the rounds the
@@ -63,5 +66,6 @@ function whatIsWrong(row, name) {
   for (const { of, to } of row.ratios ?? []) {
     for (const side of [of, to]) if (!(side in row.contenders)) return `a ratio names ${side}, which is no contender`;
   }
+  for (const name of row.mayFail ?? []) if (!(name in row.contenders)) return `mayFail names ${name}, which is no contender`;
   return null;
 }

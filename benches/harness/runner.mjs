@@ -1,10 +1,12 @@
 // Lets the contenders of a row take turns, each measurement in a process of its own.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { number } from './report.mjs';
+import { findRuntime, inRuntime, otherRuntimes } from './runtimes.mjs';
 
 const worker = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.mjs');
 
@@ -13,10 +15,11 @@ const HANGS_AFTER_MS = 180_000;
 
 /** Gives a function that measures a row: `{ measured: { contender: [measurement] }, skipped, failed }`. */
 export function createRunner({ options, limit, say }) {
-  return async function run(row) {
+  return async function runRow(row) {
     const { present, skipped } = await sortOut(row, limit, say);
     const measured = Object.fromEntries(present.map((name) => [name, []]));
     const failed = [];
+    if (present.length === 0) return { measured, skipped, failed };
     const data = (await row.prepare?.()) ?? null;
     const interrupted = (signal) => {
       running?.kill('SIGKILL');
@@ -30,12 +33,12 @@ export function createRunner({ options, limit, say }) {
           if (failed.some(({ name }) => name === contender)) continue;
           try {
             const job = { row: row.name, contender, data, limit: limit?.path ?? null };
-            const measurement = await measure(job, options.cpuProf);
+            const measurement = await measure(job, runtimeOf(row.contenders[contender]), options.cpuProf);
             measured[contender].push(measurement);
             say(`${row.name} ${round}/${options.rounds}  ${contender}: ${number(measurement.value)} ${row.unit}`);
           } catch (error) {
             failed.push({ name: contender, why: error.message });
-            say(`FAILED  ${row.name}, ${contender}: ${error.message}`);
+            say(`${row.mayFail?.includes(contender) ? 'fails' : 'FAILED'}  ${row.name}, ${contender}: ${error.message}`);
           }
         }
       }
@@ -54,7 +57,7 @@ async function sortOut(row, limit, say) {
   const present = [];
   const skipped = [];
   for (const [name, need] of Object.entries(row.contenders)) {
-    const why = need === 'limit' ? limit.why : need && (await whyNotLoadable(need));
+    const why = tooSmallFor(row) ?? (await whyNotThere(need, limit));
     if (why) {
       skipped.push({ name, why });
       say(`SKIPPED  ${row.name}, ${name}: ${why}`);
@@ -63,6 +66,20 @@ async function sortOut(row, limit, say) {
     }
   }
   return { present, skipped };
+}
+
+const runtimeOf = (need) => (otherRuntimes.includes(need) ? need : 'node');
+
+function whyNotThere(need, limit) {
+  if (need === 'limit') return limit.why;
+  if (otherRuntimes.includes(need)) return findRuntime(need).why;
+  return need && whyNotLoadable(need);
+}
+
+/** A machine that swaps measures its disk. */
+function tooSmallFor({ needsMiB = 0 }) {
+  const freeMiB = Math.floor(os.freemem() / 1024 / 1024);
+  return needsMiB > freeMiB ? `it needs ${needsMiB} MiB of memory, and ${freeMiB} MiB are free` : null;
 }
 
 const loadable = new Map();
@@ -81,24 +98,34 @@ async function tryToLoad(name) {
     return `${name} is not installed`;
   }
   const script = `import(${JSON.stringify(name)}).catch((error) => { console.log(error.message); process.exit(1); })`;
-  const { status, output } = await node(['--input-type=module', '-e', script]);
+  const { status, output } = await run([process.execPath, '--input-type=module', '-e', script]);
   return status === 0 ? null : `${name} does not load: ${output.trim().split('\n')[0]}`;
 }
 
-async function measure(job, cpuProf) {
-  const profile = cpuProf ? ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${job.row}.${job.contender}.cpuprofile`] : [];
-  const { status, output } = await node([...profile, worker, JSON.stringify(job)]);
-  if (status !== 0) throw new Error(`its process ended with ${status}`);
-  return JSON.parse(output);
+async function measure(job, runtime, cpuProf) {
+  const profile = cpuProf && runtime === 'node'
+    ? ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${job.row}.${job.contender}.cpuprofile`]
+    : [];
+  const { status, output } = await run(inRuntime(runtime, ...profile, worker, JSON.stringify(job)));
+  const said = readResult(output);
+  if (said.error) throw new Error(said.error.split('\n')[0]);
+  if (status !== 0) throw new Error(status === 'SIGKILL' ? `it was killed, after ${HANGS_AFTER_MS / 1000} s or by the system` : `its process ended with ${status}`);
+  return said;
+}
+
+/** The last line: a contender may print, and one that was killed has said nothing. */
+function readResult(output) {
+  const line = output.trimEnd().split('\n').at(-1);
+  return line.startsWith('{') ? JSON.parse(line) : {};
 }
 
 /** What measures now, to be ended with us. */
 let running;
 
-/** Runs node here, so that modules are found from the package; its standard error is ours. */
-function node(args) {
+/** Runs a program here, so that modules are found from the package; its standard error is ours. */
+function run([program, ...args]) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, {
+    const child = spawn(program, args, {
       cwd: path.dirname(worker),
       stdio: ['ignore', 'pipe', 'inherit'],
       timeout: HANGS_AFTER_MS,

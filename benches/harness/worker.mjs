@@ -1,9 +1,29 @@
-// One measurement: its job is the argument, its result goes to standard output as JSON.
+// One measurement: its job is the argument, its result goes to standard output as JSON, `{ value, columns }` or `{ error }`.
+import { writeSync } from 'node:fs';
+
 import { loadRow } from './rows.mjs';
 
 const { row: name, contender, data, limit } = JSON.parse(process.argv[2]);
 const row = await loadRow(name);
-const result = await row.run(contender, { data, limit });
-const { value, columns = {} } = typeof result === 'number' ? { value: result } : result;
-if (!Number.isFinite(value) || value <= 0) throw new Error(`${name} gave ${value} for ${contender}`);
-process.stdout.write(JSON.stringify({ value, columns }));
+// Some contenders throw where nobody can catch it, such as in a listener of their own.
+process.on('uncaughtException', fail);
+try {
+  const result = await row.run(contender, { data, limit });
+  const { value, columns = {} } = typeof result === 'number' ? { value: result } : result;
+  if (!Number.isFinite(value) || value <= 0) throw new Error(`${name} gave ${value} for ${contender}`);
+  say({ value, columns });
+} catch (error) {
+  fail(error);
+}
+
+function fail(error) {
+  // Where a failure is a finding its message is enough.
+  if (!row.mayFail?.includes(contender)) console.error(error);
+  say({ error: error?.message ?? String(error) });
+  // A child that nobody reads any more must not keep this process.
+  process.exit(1);
+}
+
+function say(result) {
+  writeSync(1, `${JSON.stringify(result)}\n`);
+}

@@ -1,4 +1,4 @@
-import { columns, contenders, throughput } from '../workloads/short-commands.mjs';
+import { columns, contenders, countFor, ratios, throughput } from '../workloads/short-commands.mjs';
 
 export default {
   name: 'short-commands',
@@ -6,13 +6,8 @@ export default {
   unit: 'commands/s',
   better: 'higher',
   contenders,
-  ratios: [
-    { of: 'engine', to: 'limit', goal: '≥ 0.8 (then 0.9)' },
-    { of: 'engine', to: 'child_process', goal: '≥ 3' },
-    { of: 'engine', to: 'execFile' },
-    { of: 'engine', to: 'execa' },
-  ],
+  ratios: ratios({ limit: '≥ 0.8 (then 0.9)', child_process: '≥ 3' }),
   goals: 'loop p99 ≤ 5 ms, max ≤ 15 ms; CPU ≤ 200 µs/command',
   columns,
-  run: (contender, { limit }) => throughput(contender, { limit, count: 1500, parallel: 8 }),
+  run: (contender, { limit }) => throughput(contender, { limit, count: countFor(contender), parallel: 8 }),
 };

@@ -1,6 +1,8 @@
 // What remembering costs: a run beside many records, and the day on which they all leave.
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import { observe, repeat } from '../harness/observe.mjs';
 
@@ -64,4 +66,37 @@ export async function pauseOfCleanup(records, { leaving }) {
   if (left !== (leaving ? 0 : 1)) throw new Error('not those records left that were to leave');
   await engine.shutdown();
   return { value: longest, columns: { above } };
+}
+
+/**
+ * Bytes that a record takes, from two measurements with so many records between them: what an engine costs by itself is in
+ * both. Room that V8 has taken and does not use is left out: it is there for the next objects, and no record's.
+ */
+export async function sizeOfRecord(contender) {
+  const { first, more, options } = {
+    // They have the shape of all records without output, and cost no process.
+    'never started': { first: 50_000, more: 100_000, options: { signal: AbortSignal.abort() } },
+    'has run': { first: 10_000, more: 5000 },
+  }[contender];
+  const engine = await engineWith(0);
+  const add = (count) => repeat(count, 8, () => engine.run({ command: { type: 'exec', program: 'true' } }, options));
+  await add(first);
+  const before = memory();
+  await add(more);
+  const after = memory();
+  const { total, completed } = engine.getStats();
+  const records = engine.listExecutions({ limit: 1_000_000 }).length;
+  if (records !== first + more || completed !== (options ? 0 : total)) throw new Error(`${records} records, ${completed} of ${total} completed`);
+  await engine.shutdown();
+  const unused = ({ heapTotal, heapUsed }) => heapTotal - heapUsed;
+  const idleBytes = (unused(after) - unused(before)) / more;
+  return { value: (after.rss - before.rss) / more - idleBytes, columns: { records, idleBytes } };
+}
+
+/** Without what JavaScript could forget: results that nobody holds are not records. */
+function memory() {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  for (let times = 0; times < 3; times++) collect();
+  return process.memoryUsage();
 }

@@ -1,13 +1,11 @@
 // Many commands that do nothing: what remains is the cost of running one.
-import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
-import { promisify } from 'node:util';
 
 import { askLimit } from '../harness/limit.mjs';
-import { hold, loopColumns, observe, repeat } from '../harness/observe.mjs';
+import { growthColumn, hold, loopColumns, observe, repeat } from '../harness/observe.mjs';
 import { median } from '../harness/statistics.mjs';
+import { open } from './runners.mjs';
 
 const program = existsSync('/bin/true') ? '/bin/true' : '/usr/bin/true';
 
@@ -17,56 +15,24 @@ export const contenders = {
   child_process: null,
   execFile: null,
   execa: 'execa',
+  tinyexec: 'tinyexec',
+  'nano-spawn': 'nano-spawn',
+  zx: 'zx',
+  'Bun.spawn': 'bun',
+  'Deno.Command': 'deno',
   limit: 'limit',
 };
 
 export const columns = [...loopColumns, { key: 'cpuMicros', title: 'CPU µs/command', digits: 0 }];
 
-/** Opens a contender: a function that runs one command and throws unless it succeeded, and what to do at the end. */
-const open = {
-  engine(parallel) {
-    const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
-    const engine = new ExecutionEngine({ maxConcurrentExecutions: parallel });
-    const one = async () => {
-      const { success, exitCode } = await engine.run({ command: { type: 'exec', program } });
-      check(success && exitCode === 0);
-    };
-    return { one, close: () => engine.shutdown() };
-  },
-
-  child_process() {
-    // Without a pipe for standard input, which the engine's children do not get either.
-    const one = () =>
-      new Promise((resolve, reject) => {
-        const child = spawn(program, { stdio: ['ignore', 'pipe', 'pipe'] });
-        const stdout = [];
-        const stderr = [];
-        child.stdout.on('data', (chunk) => stdout.push(chunk));
-        child.stderr.on('data', (chunk) => stderr.push(chunk));
-        child.on('error', reject);
-        child.on('close', (code) => {
-          const output = Buffer.concat(stdout).toString() + Buffer.concat(stderr).toString();
-          if (code === 0 && output === '') resolve();
-          else reject(new Error(`the command ended with ${code}: ${output}`));
-        });
-      });
-    return { one };
-  },
-
-  execFile() {
-    const run = promisify(execFile);
-    return { one: () => run(program) };
-  },
-
-  async execa() {
-    const { execa } = await import('execa');
-    return { one: async () => check((await execa(program)).exitCode === 0) };
-  },
-};
-
-function check(isFine) {
-  if (!isFine) throw new Error('the command did not succeed');
+/** The engine to everybody else; some of these have goals. */
+export function ratios(goals) {
+  const others = ['limit', ...Object.keys(contenders).filter((name) => name !== 'engine' && name !== 'limit')];
+  return others.map((to) => ({ of: 'engine', to, goal: goals[to] }));
 }
+
+/** Enough of them to measure, and not minutes of them: the packages are several times slower than the rest. */
+export const countFor = (contender) => (['execFile', 'execa', 'tinyexec', 'nano-spawn', 'zx'].includes(contender) ? 500 : 1500);
 
 /** Commands per second, `parallel` at a time, by a host that holds `hostMiB` more than an empty one. */
 export async function throughput(contender, { limit, count, parallel, hostMiB = 0 }) {
@@ -75,12 +41,12 @@ export async function throughput(contender, { limit, count, parallel, hostMiB = 
     return { value: asked.perSecond, columns: { cpuMicros: asked.cpuMicros / count } };
   }
   const held = hold(hostMiB);
-  const { one, close } = await open[contender](parallel);
+  const { one, close } = await open[contender](program, parallel);
   await repeat(Math.ceil(count / 10), parallel, one);
   const seen = await observe(() => repeat(count, parallel, one));
   await close?.();
   // Used after the measurement, so that nothing of it was collected before.
-  check(held.length === hostMiB);
+  if (held.length !== hostMiB) throw new Error('the host is not as large as it should be');
   return { value: count / seen.seconds, columns: { ...seen.columns, cpuMicros: seen.cpuMicros / count } };
 }
 
@@ -91,7 +57,7 @@ export async function latency(contender, { limit, count }) {
     const columns = { p99Ms: asked.p99Micros / 1000, cpuMicros: asked.cpuMicros / count };
     return { value: asked.p50Micros / 1000, columns };
   }
-  const { one, close } = await open[contender](1);
+  const { one, close } = await open[contender](program, 1);
   const times = [];
   const timed = async () => {
     const start = performance.now();
@@ -105,16 +71,21 @@ export async function latency(contender, { limit, count }) {
   return { value: median(times), columns: { ...seen.columns, p99Ms, cpuMicros: seen.cpuMicros / count } };
 }
 
-/** A row like short-commands with a large host: a fork copies its page tables, so the forking ones get fewer commands. */
+/**
+ * A row like short-commands with a large host. A fork copies its page tables, so those that fork get fewer commands; of the
+ * packages only execa is here, since all of them run theirs by `spawn` of child_process and share what it costs.
+ */
 export function largeHostRow({ name, title, hostMiB, forked, goal }) {
+  const { engine, child_process, execFile, execa, limit, ...others } = contenders;
   return {
     name,
-    title: `${program.split('/').pop()}, 8 at a time, by a host that holds ${title}`,
+    title: `true, 8 at a time, by a host that holds ${title}`,
     unit: 'commands/s',
     better: 'higher',
     heavy: true,
+    needsMiB: hostMiB + 512,
     // The empty host takes its turns in the same row: a ratio across rows would compare two moods of the machine.
-    contenders: { ...contenders, 'engine (empty host)': contenders.engine },
+    contenders: { engine, 'engine (empty host)': engine, child_process, execFile, execa, ...native(others), limit },
     ratios: [
       { of: 'engine', to: 'child_process', goal },
       { of: 'engine', to: 'engine (empty host)', goal: '≥ 0.9' },
@@ -128,5 +99,23 @@ export function largeHostRow({ name, title, hostMiB, forked, goal }) {
       const count = isForking ? forked : 1500;
       return throughput(isEmpty ? 'engine' : contender, { limit, count, parallel: 8, hostMiB: isEmpty ? 0 : hostMiB });
     },
+  };
+}
+
+const native = (others) => Object.fromEntries(Object.entries(others).filter(([, need]) => need === 'bun' || need === 'deno'));
+
+export const queueColumns = [...columns, growthColumn];
+
+/** Commands per second when all of them are given at once, and 8 run at a time. */
+export async function queued(contender, { limit, count }) {
+  if (contender === 'limit') return throughput('limit', { limit, count, parallel: 8 });
+  const { one, close } = await open.engine(program, 8);
+  await repeat(count / 10, 8, one);
+  const lanes = contender === 'engine' ? count : 8;
+  const seen = await observe(() => repeat(count, lanes, one));
+  await close();
+  return {
+    value: count / seen.seconds,
+    columns: { ...seen.columns, cpuMicros: seen.cpuMicros / count, growthMiB: seen.growthMiB },
   };
 }

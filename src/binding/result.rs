@@ -17,6 +17,7 @@ const LONGEST_WITHIN: usize = 1024;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "as in the result itself")]
 struct Told<'a> {
     id: Uuid,
     status: &'static str,

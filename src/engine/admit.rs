@@ -79,9 +79,9 @@ impl Admitted {
         let spawns_next = matches!(entry, Entry::Now(_));
         let driven = drive(accepted, pending, entry, told);
         if spawns_next {
-            runtime::spawn_blocking_first(driven)
+            runtime::spawn_blocking_first(driven);
         } else {
-            drop(runtime::spawn(driven))
+            runtime::spawn(driven);
         }
         record
     }

@@ -23,6 +23,7 @@ mod lifeline;
 mod pidfd;
 mod procs;
 mod spawn;
+mod start;
 mod tree;
 
 /// The read end of a child's output, registered with the runtime.

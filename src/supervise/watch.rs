@@ -23,6 +23,8 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 /// A listener that takes nothing must not cost the command its last words: this much is read after its exit whatever the
 /// listener does. It is the most that a pipe holds.
 const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
+/// So many events are handled before others have their turn.
+const TURNS: u32 = 32;
 /// An optional deadline that is not set.
 const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
@@ -96,9 +98,15 @@ impl Watch {
 
     pub(super) async fn run(mut self) -> Outcome {
         let mut timer = Timer::new();
+        let mut turns: u32 = 0;
         loop {
             timer.arm(self.deadline());
             let event = self.next(&mut timer).await;
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(TURNS) {
+                // A child that always has something to read must not keep a thread.
+                tokio::task::yield_now().await;
+            }
             if self.decide(event) {
                 return self.over();
             }

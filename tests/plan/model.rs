@@ -126,9 +126,12 @@ async fn check(case: Case) {
                 if end.status == ExecutionStatus::Cancelled {
                     assert!(case.cancelled_after_ms.is_some());
                 } else {
-                    assert_eq!(end.success, completes(index), "{end:#?}");
                     let wanted = (script.failures + 1).min(script.attempts);
-                    assert_eq!((end.attempt, begun), (wanted, wanted as usize), "{end:#?}");
+                    assert_eq!(end.attempt as usize, begun, "{end:#?}");
+                    // Who had failed by itself when the plan was cancelled keeps that end, and is not tried again.
+                    if !(was_cancelled && !end.success && end.attempt < wanted) {
+                        assert_eq!((end.success, end.attempt), (completes(index), wanted), "{end:#?}");
+                    }
                 }
             }
         }

@@ -22,6 +22,7 @@ mod leftovers;
 mod other_user;
 mod reused_pid;
 mod unkillable;
+mod without_close_range;
 mod without_pidfd;
 
 // What is told about it.

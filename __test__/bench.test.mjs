@@ -1,0 +1,259 @@
+// The benchmark's own arithmetic and its pages. Nothing here runs a benchmark or looks at a clock.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { drawChart } from '../benches/harness/chart.mjs';
+import { frontTable, performanceTables } from '../benches/harness/markdown.mjs';
+import { readOptions } from '../benches/harness/options.mjs';
+import { merge, pagesOf, readPage, readPublished, replaceBetween } from '../benches/harness/publish.mjs';
+import { columnText, number, ratio } from '../benches/harness/report.mjs';
+import { loadRows, selectRows } from '../benches/harness/rows.mjs';
+import { median, summarize } from '../benches/harness/statistics.mjs';
+
+const known = await loadRows();
+
+const machine = {
+  date: '2026-01-02T03:04:05.000Z',
+  cpu: 'A <fast> one',
+  cores: 2,
+  loadBefore: 0.25,
+  memoryMiB: 4096,
+  os: 'Linux 6.1 x64',
+  node: 'v20.1.2',
+  peers: { execa: '9.6.0', tinyexec: null },
+  runtimes: { bun: '1.2.3', deno: null },
+};
+
+/** What a run says of a row: each contender with its measurements, one a round. */
+function measured(contenders, more = {}) {
+  const row = { name: 'short-commands', title: 'true & co', unit: 'commands/s', better: 'higher', columns: [], ...more };
+  const measurements = Object.entries(contenders).map(([name, values]) => [name, values.map((value) => (typeof value === 'number' ? { value, columns: {} } : value))]);
+  return summarize(row, { measured: Object.fromEntries(measurements), skipped: more.skipped ?? [], failed: more.failed ?? [] });
+}
+
+const published = (...rows) => merge([], { machine, rows }, rows.map(({ name }) => name)).rows;
+
+describe('statistics', () => {
+  test('a median is the middle, or the mean of both middles', () => {
+    assert.equal(median([5, 1, 3]), 3);
+    assert.equal(median([4, 1, 3, 2]), 2.5);
+    assert.equal(median([100, 9, 20]), 20);
+  });
+
+  test('a ratio is taken round by round', () => {
+    const { ratios } = measured({ a: [10, 40, 90], b: [10, 20, 30] }, { ratios: [{ of: 'a', to: 'b', goal: '≥ 2' }] });
+    assert.deepEqual(ratios, [{ of: 'a', to: 'b', goal: '≥ 2', median: 2, min: 1, max: 3 }]);
+  });
+
+  test('a ratio to somebody who was not there is left out', () => {
+    assert.deepEqual(measured({ a: [1] }, { ratios: [{ of: 'a', to: 'b' }] }).ratios, []);
+  });
+
+  test('a column is the median of the rounds, or the worst of them', () => {
+    const columns = [{ key: 'p50', title: 'p50', digits: 1 }, { key: 'max', title: 'max', digits: 1, worst: true }, { key: 'none', title: 'none', digits: 1 }];
+    const rounds = [3, 1, 2].map((each) => ({ value: each, columns: { p50: each, max: each } }));
+    assert.deepEqual(measured({ a: rounds }, { columns }).contenders.a.columns, { p50: 2, max: 3 });
+  });
+
+  test('a failure is a finding only where the row expects it', () => {
+    const failed = [{ name: 'a', why: 'one' }, { name: 'b', why: 'two' }];
+    assert.deepEqual(measured({}, { failed, mayFail: ['b'] }).failed.map(({ isFinding }) => isFinding), [false, true]);
+  });
+});
+
+test('numbers have three digits and groups of three', () => {
+  assert.deepEqual([0.12345, 12.345, 123.45, 1234.5, 1234567].map(number).map((text) => text.replace(/\s/g, '_')), ['0.123', '12.3', '123', '1_235', '1_234_567']);
+  assert.deepEqual([0.126, 12.34, 123.4].map(ratio), ['0.13', '12.3', '123']);
+  assert.equal(columnText({ key: 'a', digits: 2 }, { a: 1.005 }), '1.00');
+  assert.equal(columnText({ key: 'a', digits: 2 }, {}), '–');
+});
+
+describe('options', () => {
+  test('rows and contenders are lists', () => {
+    const { only, contenders, rounds } = readOptions(['--only', 'a,b', '--only', 'c', '--contenders', 'x', '--rounds', '3']);
+    assert.deepEqual({ only, contenders, rounds }, { only: ['a', 'b', 'c'], contenders: ['x'], rounds: 3 });
+  });
+
+  test('nonsense is refused', () => {
+    for (const argv of [['--rounds', '0'], ['--rounds', 'x'], ['--nonsense'], ['--write', '--contenders', 'engine']]) {
+      assert.throws(() => readOptions(argv), { expected: true }, argv.join(' '));
+    }
+  });
+
+  test('heavy rows run when they are named, or all are', () => {
+    const rows = [{ name: 'light', contenders: {} }, { name: 'large', heavy: true, contenders: {} }];
+    const names = (options) => selectRows(rows, options).map(({ name }) => name);
+    assert.deepEqual(names({}), ['light']);
+    assert.deepEqual(names({ all: true }), ['light', 'large']);
+    assert.deepEqual(names({ only: ['large'] }), ['large']);
+    assert.throws(() => names({ only: ['none'] }), { expected: true });
+  });
+
+  test('the list has every row', () => {
+    const bench = fileURLToPath(new URL('../benches/bench.mjs', import.meta.url));
+    const { status, stdout, stderr } = spawnSync(process.execPath, [bench, '--list'], { encoding: 'utf8' });
+    assert.equal(status, 0, stderr);
+    for (const { name } of known) assert.match(stdout, new RegExp(`^ +${name} `, 'm'));
+  });
+});
+
+describe('publishing', () => {
+  const one = measured({ engine: [10], execa: [5] });
+  const other = measured({ engine: [1] }, { name: 'captured', better: 'lower', unit: 'ms' });
+
+  test('a row replaces the one before and leaves the others, with their own machine and date', () => {
+    const before = merge([], { machine, rows: [one, other] }, ['captured', 'short-commands']).rows;
+    const later = { ...machine, date: '2026-06-07T00:00:00.000Z' };
+    const { rows, refused } = merge(before, { machine: later, rows: [measured({ engine: [20], execa: [5] })] }, ['captured', 'short-commands']);
+    assert.deepEqual(rows.map(({ name, machine: { date }, contenders }) => [name, date.slice(0, 10), contenders.engine.median]), [
+      ['captured', '2026-01-02', 1],
+      ['short-commands', '2026-06-07', 20],
+    ]);
+    assert.deepEqual(refused, []);
+  });
+
+  test('a row that is no more is dropped', () => {
+    assert.deepEqual(merge(published(one, other), { rows: [] }, ['captured']).rows.map(({ name }) => name), ['captured']);
+  });
+
+  test('a row with a fault keeps what was published before; one with a finding does not', () => {
+    const before = published(one);
+    const withFailure = (mayFail) => measured({ engine: [99] }, { failed: [{ name: 'execa', why: 'lost a line' }], mayFail });
+    const faulty = merge(before, { machine, rows: [withFailure([])] }, ['short-commands']);
+    assert.deepEqual([faulty.refused, faulty.rows[0].contenders.engine.median], [['short-commands'], 10]);
+    const finding = merge(before, { machine, rows: [withFailure(['execa'])] }, ['short-commands']);
+    assert.deepEqual([finding.refused, finding.rows[0].contenders.engine.median], [[], 99]);
+  });
+
+  test('a row in which nobody was measured is not published', () => {
+    const { rows, refused } = merge(published(one), { machine, rows: [measured({})] }, ['short-commands']);
+    assert.deepEqual([refused, rows[0].contenders.engine.median], [['short-commands'], 10]);
+  });
+
+  test('single measurements are not published', () => {
+    assert.doesNotMatch(JSON.stringify(published(one)), /measurements/);
+  });
+
+  test('only what is between the markers changes, however often', () => {
+    const page = 'before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n';
+    const once = replaceBetween(page, 'new\n');
+    assert.equal(once, 'before\n<!-- bench:start -->\nnew\n<!-- bench:end -->\nafter\n');
+    assert.equal(replaceBetween(once, 'new\n'), once);
+  });
+
+  test('a page without its markers is not written over', () => {
+    for (const page of ['', '<!-- bench:start -->', '<!-- bench:end --><!-- bench:start -->', '<!-- bench:start --><!-- bench:start --><!-- bench:end -->']) {
+      assert.throws(() => replaceBetween(page, 'new'), /once each/, page);
+    }
+  });
+
+  test('the pages are those that the published results give: npm run bench -- --render', () => {
+    for (const [name, text] of Object.entries(pagesOf(readPublished(), readPage))) assert.equal(readPage(name), text, name);
+  });
+
+  test('published rows are rows that there are, and the page tells what each means', () => {
+    for (const { name } of readPublished()) assert.ok(known.some((row) => row.name === name), name);
+    const told = readPage('docs/performance.md');
+    for (const { name } of known) {
+      const meant = name.startsWith('short-commands-host-') ? 'short-commands-host-…' : name === 'short-commands-32' ? '-32' : name;
+      assert.ok(told.includes(`\`${meant}\``), `docs/performance.md does not say what ${name} means`);
+    }
+  });
+});
+
+describe('tables', () => {
+  test('the front page has a cell for every peer, and says how a stand-in did it', () => {
+    const rows = published(measured({ engine: [3_000_000], readline: [1_500_000] }, { name: 'million-lines' }));
+    assert.match(frontTable(rows), /^\| 1 M lines .* \| 3.000.000 \| 1.500.000 \(`readline`\) \|( \|)+$/m);
+  });
+
+  test('the front page says how often, when, and whether the machine was busy', () => {
+    const row = measured({ engine: [1, 2, 3] });
+    assert.match(frontTable(published(row)), /^Medians, 3 rounds on 2026-01-02 with Node\.js 20\.1\.2 on 2 cores\. /);
+    const busy = merge([], { machine: { ...machine, loadBefore: 1.5 }, rows: [row] }, [row.name]).rows;
+    assert.match(frontTable(busy), /on 2 cores that had other work to do\. /);
+  });
+
+  test('a page of results tells of ratios, goals, findings, who was missing, and where', () => {
+    const text = performanceTables(
+      published(
+        measured({ engine: [20, 30], execa: [10, 10] }, {
+          ratios: [{ of: 'engine', to: 'execa', goal: '≥ 2' }],
+          goals: 'be fast',
+          failed: [{ name: 'readline', why: 'too long' }],
+          mayFail: ['readline'],
+          skipped: [{ name: 'Deno.Command', why: 'deno is not installed' }],
+        }),
+      ),
+    );
+    for (const part of ['| engine | 25.0 | 20.0 – 30.0 |', '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |', 'Goals: be fast.', 'readline fails: `too long`.', 'Deno.Command was not measured: deno is not installed.', '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.']) {
+      assert.ok(text.includes(part), `${part}\nis not in\n${text}`);
+    }
+  });
+
+  test('nothing measured is said', () => {
+    assert.match(performanceTables([]), /Nothing is measured/);
+    assert.match(frontTable([]), /not measured/);
+  });
+});
+
+describe('chart', () => {
+  const lower = measured({ engine: [2], execa: [8] }, { name: 'captured', better: 'lower', unit: 'ms', title: 'a "text" in <time>' });
+  const svg = drawChart(published(measured({ engine: [100], 'engine (empty host)': [90], execa: [25], limit: [200] }), lower));
+
+  test('is well-formed', () => {
+    checkXml(svg);
+    checkXml(drawChart([]));
+    checkXml(drawChart(readPublished()));
+  });
+
+  test('escapes what it is given', () => {
+    assert.ok(svg.includes('true &amp; co') && svg.includes('a &quot;text&quot; in &lt;time&gt;'));
+    const nasty = drawChart(published(measured({ 'engine\u0000</text>': [1] })));
+    checkXml(nasty);
+    assert.doesNotMatch(nasty, /\u0000/);
+  });
+
+  test('has a title and says everything in words', () => {
+    assert.match(svg, /<title id="title">\S/);
+    const words = /<desc id="desc">(.*?)<\/desc>/.exec(svg)[1];
+    for (const part of ['engine 100 commands/s', 'limit 200 commands/s', 'execa 8.000 ms']) assert.ok(words.includes(part), words);
+  });
+
+  test('a bar is the part of the best, whichever way is better', () => {
+    const bars = [...svg.matchAll(/<rect class="(\w+)" x="190" y="\d+" width="([\d.]+)"/g)].map(([, kind, width]) => [kind, Number(width)]);
+    const longest = bars[3][1];
+    assert.deepEqual(bars, [
+      ['engine', longest / 2],
+      ['engine', longest * 0.45],
+      ['peer', longest / 8],
+      ['limit', longest],
+      ['engine', longest],
+      ['peer', longest / 4],
+    ]);
+  });
+
+  test('is read on a light and on a dark page', () => assert.match(svg, /prefers-color-scheme: dark/));
+});
+
+/** Tags that are opened are closed, in order; attributes are quoted; no mark or entity stands where it may not. */
+function checkXml(text) {
+  const open = [];
+  const tag = /<(\/?)([a-zA-Z]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/y;
+  let at = 0;
+  while (at < text.length) {
+    const next = text.indexOf('<', at);
+    const words = text.slice(at, next < 0 ? text.length : next);
+    assert.doesNotMatch(words, /&(?!(amp|lt|gt|quot|#\d+);)/, 'a bare &');
+    if (next < 0) break;
+    tag.lastIndex = next;
+    const [whole, closes, name, , empty] = tag.exec(text) ?? assert.fail(`no tag: ${text.slice(next, next + 60)}`);
+    if (closes) assert.equal(open.pop(), name);
+    else if (!empty) open.push(name);
+    at = next + whole.length;
+  }
+  assert.deepEqual(open, []);
+  assert.match(text, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" /);
+}

@@ -1,0 +1,71 @@
+// What a change did to the counts: a function of numbers alone.
+
+/**
+ * A count may grow by a tenth: more is a change that somebody has to want. What depends on who is faster may vary more.
+ *
+ * @typedef {object} Count
+ * @property {string} name
+ * @property {string} title
+ * @property {number} [tolerance] A part of the baseline; 0.1 when it is not given.
+ *
+ * @typedef {'same' | 'grew' | 'shrank' | 'new' | 'gone' | 'skipped'} Verdict
+ */
+
+const TOLERANCE = 0.1;
+/** Counts are printed, and kept, in hundredths: a difference below that is none. */
+const LEAST = 0.01;
+
+/**
+ * Compares what was measured with the baseline.
+ *
+ * @param {readonly Count[]} counts All that there are.
+ * @param {Readonly<Record<string, number>>} baseline
+ * @param {Readonly<Record<string, number>>} measured
+ * @param {readonly string[]} [skipped] Names of counts that cannot be measured here.
+ * @returns {{ name: string, title: string, was?: number, is?: number, change?: number, verdict: Verdict }[]}
+ */
+export function compare(counts, baseline, measured, skipped = []) {
+  const known = new Set(counts.map(({ name }) => name));
+  const rows = counts.map(({ name, title, tolerance = TOLERANCE }) => {
+    const [was, is] = [baseline[name], measured[name]];
+    if (skipped.includes(name)) return { name, title, was, verdict: /** @type {const} */ ('skipped') };
+    if (is === undefined) throw new Error(`${name} was not measured`);
+    if (was === undefined) return { name, title, is, verdict: /** @type {const} */ ('new') };
+    return { name, title, was, is, change: was === 0 ? undefined : is / was - 1, verdict: judge(was, is, tolerance) };
+  });
+  const gone = Object.keys(baseline).filter((name) => !known.has(name));
+  return [...rows, ...gone.map((name) => ({ name, title: name, was: baseline[name], verdict: /** @type {const} */ ('gone') }))];
+}
+
+/** @param {number} was @param {number} is @param {number} tolerance @returns {Verdict} */
+function judge(was, is, tolerance) {
+  const slack = Math.max(was * tolerance, LEAST);
+  // What comes out of divisions is not exact: a tenth is still a tenth.
+  const beyond = Math.abs(is - was) > slack * (1 + 1e-9);
+  if (!beyond) return 'same';
+  return is > was ? 'grew' : 'shrank';
+}
+
+/** Whether nothing stands against the change: fewer is welcome, and what could not be counted is no reason to stop. @param {{ verdict: Verdict }[]} rows */
+export function isFine(rows) {
+  return rows.every(({ verdict }) => ['same', 'shrank', 'skipped'].includes(verdict));
+}
+
+/** Those that are to be told of, in a sentence each. @param {ReturnType<typeof compare>} rows */
+export function remarks(rows) {
+  return rows.flatMap(({ name, title, was, is, change, verdict }) => {
+    const percent = change === undefined ? '' : ` (${change > 0 ? '+' : ''}${(change * 100).toFixed(1)} %)`;
+    switch (verdict) {
+      case 'grew':
+        return [`${name}: ${title}: was ${was}, is ${is}${percent}: find out why`];
+      case 'shrank':
+        return [`${name}: ${title}: was ${was}, is ${is}${percent}: keep it by writing the baseline anew`];
+      case 'new':
+        return [`${name}: ${title}: is ${is}, and the baseline does not know it: write it anew`];
+      case 'gone':
+        return [`${name}: the baseline has it, and nobody counts it: write it anew`];
+      default:
+        return [];
+    }
+  });
+}

@@ -1,0 +1,168 @@
+// What the guard counts, and how.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { countCalls } from './trace.mjs';
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+const host = path.join(root, 'benches', 'guard', 'host.mjs');
+const programs = path.join(root, 'target', 'benches', 'release');
+
+const MIB = 1024 * 1024;
+/** What was done once more than needed shows in the difference of two amounts, and what a start costs does not. */
+const RUNS = { few: 40, many: 120 };
+const STREAMED = { few: MIB, many: 17 * MIB };
+const WORKED = { few: 1, many: 5 };
+
+/** Libc copies with loops. With `rep movsb`, each byte would count as an instruction, and hide all others. */
+const GLIBC_TUNABLES = 'glibc.cpu.x86_rep_movsb_threshold=16777216:glibc.cpu.x86_rep_stosb_threshold=16777216';
+/** A machine's own variables and folders are no part of what is counted. */
+const env = { PATH: '/usr/bin:/bin' };
+
+/** Each group of counts needs one tool, or none. */
+export const GROUPS = [
+  {
+    counts: [
+      { name: 'allocationsPerRun', title: 'allocations of a short command in the core' },
+      { name: 'allocationsPer1000Lines', title: 'allocations of 1 000 lines for a Rust listener' },
+    ],
+    measure: (folder) => JSON.parse(run(path.join(programs, 'allocations'), [folder])),
+  },
+  {
+    counts: [
+      { name: 'batchesPerMiB', title: 'batches of a MiB of lines; calls into JavaScript are no more than these' },
+      { name: 'wakesPerRun', title: 'calls into JavaScript of a short command' },
+    ],
+    measure: measureBatches,
+  },
+  {
+    tool: { name: 'strace', works: () => works('strace', ['-f', '-y', '-qq', '-o', '/dev/null', 'true']) },
+    counts: [
+      { name: 'callsPerRun', title: 'system calls of a short command in the host, without the next three' },
+      { name: 'childCallsPerRun', title: 'system calls of a child before its program starts' },
+      // Who is faster decides how often somebody has to wait; a change that makes everybody wait twice is still seen.
+      { name: 'waitsPerRun', title: 'waits and wake-ups of a short command', tolerance: 0.5 },
+      // Two are the stack of a child; the garbage collector's come as they like.
+      { name: 'memoryCallsPerRun', title: 'system calls about memory of a short command', tolerance: 0.5 },
+      // Waits and memory vary here by more than they are, so they are left out.
+      { name: 'callsPer1000Lines', title: 'system calls of 1 000 lines for a JavaScript listener, without waits and memory' },
+    ],
+    measure: measureCalls,
+  },
+  {
+    // Valgrind shows programs one and the same processor, with AVX2 if the real one has it, as nearly all have by now.
+    tool: { name: 'valgrind', works: () => works('valgrind', ['--tool=none', '-q', 'true']) && hasAvx2() },
+    counts: [
+      { name: 'splitterInstructionsPerMiB', title: 'instructions of the splitter for a MiB of lines' },
+      { name: 'limiterInstructionsPerMiB', title: 'instructions of the limiter for a MiB, most of it beyond the cap' },
+      { name: 'redactorInstructionsPerMiB', title: 'instructions of the redactor for a MiB' },
+      { name: 'schedulerInstructionsPer1000', title: 'instructions of the scheduler for 1 000 that wait' },
+    ],
+    measure: measureInstructions,
+  },
+];
+
+/** Builds what counts from inside the core. Says whether that went well. */
+export function build() {
+  // Where it goes, benches/core/.cargo/config.toml says.
+  const made = spawnSync('cargo', ['build', '--release', '--bins', '--locked'], { cwd: path.join(root, 'benches', 'core'), stdio: 'inherit' });
+  if (made.error) console.error(`cargo did not run: ${made.error.message}`);
+  return made.status === 0 && spawnSync(process.execPath, [path.join(root, 'scripts', 'build.mjs')], { stdio: 'inherit' }).status === 0;
+}
+
+function measureBatches(folder) {
+  const [few, many] = bothAmounts((key) => askHost('lines', writeLines(folder, key)));
+  for (const { wakes, batches } of [few, many]) {
+    // Not a count of its own: how often JavaScript is already awake depends on how fast it is.
+    if (wakes > batches) throw new Error(`JavaScript was called ${wakes} times for ${batches} batches`);
+  }
+  const runs = askHost('runs', RUNS.few);
+  return {
+    batchesPerMiB: ((many.batches - few.batches) * MIB) / (STREAMED.many - STREAMED.few),
+    wakesPerRun: runs.wakes / RUNS.few,
+  };
+}
+
+function measureCalls(folder) {
+  const trace = path.join(folder, 'trace');
+  const counted = (...given) => {
+    run('strace', ['-f', '-y', '-qq', '-e', 'signal=none', '-o', trace, process.execPath, host, ...given]);
+    return countCalls(readFileSync(trace, 'utf8'));
+  };
+  // Each twice, and the least of each kind: whatever else a host happens to do comes on top.
+  const least = (...given) => {
+    const [one, other] = [counted(...given), counted(...given)];
+    return Object.fromEntries(Object.keys(one).map((kind) => [kind, Math.min(one[kind], other[kind])]));
+  };
+  const runs = bothAmounts((key) => least('runs', String(RUNS[key])));
+  const streams = bothAmounts((key) => least('lines', writeLines(folder, key)));
+  const perRun = (kind) => (runs[1][kind] - runs[0][kind]) / (RUNS.many - RUNS.few);
+  const thousands = (linesOf('many') - linesOf('few')) / 1000;
+  return {
+    callsPerRun: perRun('calls'),
+    childCallsPerRun: perRun('child'),
+    waitsPerRun: perRun('waits'),
+    memoryCallsPerRun: perRun('memory'),
+    callsPer1000Lines: (streams[1].calls - streams[0].calls) / thousands,
+  };
+}
+
+function measureInstructions() {
+  const count = (room, amount) => {
+    const args = ['--tool=cachegrind', '--cache-sim=no', '--cachegrind-out-file=/dev/null', path.join(programs, 'instructions'), room, String(amount)];
+    const { status, stderr } = spawnSync('valgrind', args, { cwd: '/', env: { ...env, GLIBC_TUNABLES }, encoding: 'utf8' });
+    const found = /I\s+refs:\s+([\d,]+)/.exec(stderr);
+    if (status !== 0 || !found) throw new Error(`valgrind did not count: ${stderr}`);
+    return Number(found[1].replaceAll(',', ''));
+  };
+  const each = (room) => {
+    const [few, many] = bothAmounts((key) => count(room, WORKED[key]));
+    return Math.round((many - few) / (WORKED.many - WORKED.few));
+  };
+  return {
+    splitterInstructionsPerMiB: each('splitter'),
+    limiterInstructionsPerMiB: each('limiter'),
+    redactorInstructionsPerMiB: each('redactor'),
+    schedulerInstructionsPer1000: each('scheduler'),
+  };
+}
+
+function bothAmounts(measure) {
+  return ['few', 'many'].map(measure);
+}
+
+function askHost(what, given) {
+  return JSON.parse(run(process.execPath, [host, what, String(given)]));
+}
+
+/** A file with so many lines, and where it is. */
+function writeLines(folder, key) {
+  const file = path.join(folder, `lines-${key}.txt`);
+  if (!existsSync(file)) writeFileSync(file, linesText(STREAMED[key]));
+  return file;
+}
+
+/** Lines of 1 to 128 bytes, one length after the other. */
+function linesText(bytes) {
+  const cycle = Array.from({ length: 128 }, (_, at) => `${'x'.repeat((at * 37) % 128)}\n`).join('');
+  return cycle.repeat(Math.ceil(bytes / cycle.length)).slice(0, bytes);
+}
+
+function linesOf(key) {
+  return linesText(STREAMED[key]).split('\n').length - 1;
+}
+
+/** What a program prints. It must succeed. */
+function run(program, args) {
+  return execFileSync(program, args, { cwd: '/', env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function works(program, args) {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0;
+}
+
+function hasAvx2() {
+  return /\bavx2\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+}

@@ -1,0 +1,43 @@
+// A host to count: runs commands or streams lines, and says how often native code called into JavaScript.
+//
+//   node host.mjs runs <how many>
+//   node host.mjs lines <file>
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+const [what, given] = process.argv.slice(2);
+
+/** Calls from a thread of the engine into JavaScript, and the batches that JavaScript fetched then. */
+const seen = { wakes: 0, batches: 0, lines: 0 };
+
+// The facade takes the class of the addon when an engine is made: it gets one that counts.
+const native = require('../../lib/native.js');
+const { NativeEngine } = native;
+native.NativeEngine = class extends NativeEngine {
+  constructor(config, wake) {
+    super(config, () => {
+      seen.wakes++;
+      wake();
+    });
+  }
+
+  take(shared) {
+    const batch = super.take(shared);
+    if (batch !== null) seen.batches++;
+    return batch;
+  }
+};
+
+const { ExecutionEngine } = require('../../index.js');
+const engine = new ExecutionEngine({ maxInMemoryExecutions: 16 });
+if (what === 'runs') {
+  const program = existsSync('/bin/true') ? '/bin/true' : '/usr/bin/true';
+  for (let left = Number(given); left > 0; left--) await engine.run({ command: { type: 'exec', program } });
+} else {
+  engine.on('stdout', () => seen.lines++);
+  const program = existsSync('/bin/cat') ? '/bin/cat' : '/usr/bin/cat';
+  await engine.run({ command: { type: 'exec', program, args: [given] } });
+}
+await engine.shutdown();
+console.log(JSON.stringify(seen));

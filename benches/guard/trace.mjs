@@ -1,0 +1,82 @@
+// Reads what `strace -f -y` writes: which system calls a host makes itself, apart from the programs that it runs.
+
+/** Who waits for whom, and for how often, is a matter of who is faster: these are counted apart. */
+const WAITING = /^(futex|epoll_p?wait2?|poll|ppoll|sched_yield|restart_syscall|rt_sigreturn|clock_nanosleep|nanosleep)$/;
+const WAKING = /^(read|write)$/;
+/** The allocators' and the garbage collector's, which come when they come; `getpid` is V8's, and the engine never asks. */
+const MEMORY = /^(mmap|munmap|mprotect|mremap|madvise|brk|getpid)$/;
+
+/**
+ * Counts by kind: the `calls` of the host's threads; their `waits` and wake-ups; what they do about `memory`; and those of
+ * a `child` between its birth and its own program.
+ *
+ * @param {string} trace
+ */
+export function countCalls(trace) {
+  const lines = trace.split('\n');
+  const births = readBirths(lines);
+  const counts = { calls: 0, waits: 0, memory: 0, child: 0 };
+  /** Whose program is another one by now. */
+  const gone = new Set();
+  /** Of each thread, as what its last call was counted. @type {Map<string, keyof typeof counts>} */
+  const last = new Map();
+  let host;
+  for (const line of lines) {
+    const [, pid, resumed, name, rest] = /^(\d+) +(<\.\.\. )?(\w+)(.*)$/.exec(line) ?? [];
+    if (!pid || !name || (!resumed && !rest.startsWith('('))) continue;
+    host ??= pid;
+    const isChild = !isOfHost(pid, host, births);
+    // What the programs start is none of the host, not even before it has a program of its own.
+    if (gone.has(pid) || (isChild && !isOfHost(births.get(pid)?.parent ?? '', host, births))) continue;
+    if (!resumed) {
+      const kind = isChild ? 'child' : kindOf(name, rest);
+      counts[kind]++;
+      last.set(pid, kind);
+    }
+    // A look at what has nothing yet: the wait begins with it.
+    if (/ = -1 EAGAIN /.test(line) && last.get(pid) === 'calls') {
+      counts.calls--;
+      counts.waits++;
+    }
+    if (isChild && name.startsWith('execve') && / = 0$/.test(line)) gone.add(pid);
+  }
+  return counts;
+}
+
+/** @param {string} name @param {string} rest */
+function kindOf(name, rest) {
+  if (WAITING.test(name) || (WAKING.test(name) && rest.includes('<anon_inode:[eventfd'))) return 'waits';
+  return MEMORY.test(name) ? 'memory' : 'calls';
+}
+
+/**
+ * Who made whom, and whether it is a thread. The line that says so may come after the first ones of who was born.
+ *
+ * @param {string[]} lines
+ */
+function readBirths(lines) {
+  /** @type {Map<string, { parent: string, isThread: boolean }>} */
+  const births = new Map();
+  /** @type {Map<string, boolean>} */
+  const underWay = new Map();
+  for (const line of lines) {
+    const [, parent, resumed] = /^(\d+) +(<\.\.\. )?(?:clone3?|v?fork)\b/.exec(line) ?? [];
+    if (!parent) continue;
+    const isThread = resumed ? underWay.get(parent) === true : line.includes('CLONE_THREAD');
+    const [, born] = / = (\d+)(?:<.*>)?$/.exec(line) ?? [];
+    if (born) births.set(born, { parent, isThread });
+    else underWay.set(parent, isThread);
+  }
+  return births;
+}
+
+/** @param {string} pid @param {string} host @param {ReturnType<typeof readBirths>} births */
+function isOfHost(pid, host, births) {
+  let at = pid;
+  while (at !== host) {
+    const birth = births.get(at);
+    if (!birth?.isThread) return false;
+    at = birth.parent;
+  }
+  return true;
+}

@@ -1,0 +1,123 @@
+// Published results as Markdown: a few numbers for the front page, and all of them for docs/performance.md.
+import { columnText, number, ratio, roundsText } from './report.mjs';
+
+/** The columns of the front page, and what the contender of each is called in a row: the first that is there. */
+const COLUMNS = [
+  ['this engine', ['engine']],
+  ['`child_process`', ['child_process', 'readline', 'execFile']],
+  ['execa', ['execa']],
+  ['tinyexec', ['tinyexec']],
+  ['`Bun.spawn`', ['Bun.spawn', 'Bun.spawn + split']],
+  ['`Deno.Command`', ['Deno.Command', 'Deno.Command + split']],
+  ['limit', ['limit']],
+];
+
+/** Its lines: a row of the benchmark, and one of the row's columns where it is not the value that is shown. */
+const LINES = [
+  ['short-commands', '`true`, 8 at a time, commands/s'],
+  ['short-commands', 'event-loop delay meanwhile, p99, ms', 'loopP99Ms'],
+  ['short-commands', 'processor time of the host for each, µs', 'cpuMicros'],
+  ['short-commands-1', '`true`, one at a time, from call to result, ms'],
+  ['short-commands-host-2g', '`true`, 8 at a time, by a host that holds 2 GiB, commands/s'],
+  ['short-commands-host-2g', 'event-loop delay meanwhile, p99, ms', 'loopP99Ms'],
+  ['million-lines', '1 M lines (71 MB) to a listener, lines/s'],
+  ['million-lines-await', 'the same to `for await`, lines/s'],
+  ['captured', '71 MB as one text, ms'],
+  ['chatty-children', '100 children at once that write line by line, lines/s'],
+  ['load-time', 'loading the package, ms'],
+];
+
+export function frontTable(rows) {
+  const shown = LINES.flatMap(([name, label, key]) => {
+    const row = rows.find((one) => one.name === name);
+    return row ? [[label, ...COLUMNS.map(([, names]) => frontCell(row, names, key))]] : [];
+  });
+  const used = rows.filter(({ name }) => LINES.some(([line]) => line === name));
+  const machines = [...new Set(used.map(shortMachine))];
+  return `Medians, ${machines.join('; ') || 'not measured yet'}. [docs/performance.md](docs/performance.md) has every row with its spread, goals,
+rounds and date. "Limit" is a native loop of \`posix_spawn\`, read and wait in the same run.
+
+${table(['', ...COLUMNS.map(([title]) => title)], shown)}
+
+![The same as bars, each as a part of the best of its group](docs/performance.svg)
+`;
+}
+
+function frontCell(row, names, key) {
+  const name = names.find((one) => one in row.contenders);
+  if (!name) return '';
+  const { median, columns } = row.contenders[name];
+  const column = row.columns.find((one) => one.key === key);
+  if (key && !(key in columns)) return '';
+  const text = column ? columnText(column, columns) : number(median);
+  return name === names[0] || column ? text : `${text} (${by(name)})`;
+}
+
+/** How a contender does it that is not the plain one of its column. */
+const by = (name) => (name.endsWith(' + split') ? 'split by hand' : `\`${name}\``);
+
+export function performanceTables(rows) {
+  if (rows.length === 0) return 'Nothing is measured yet.\n';
+  return rows.map(section).join('\n');
+}
+
+function section(row) {
+  const lines = Object.entries(row.contenders).map(([name, { median, min, max, columns }]) => [
+    cell(name),
+    number(median),
+    `${number(min)} – ${number(max)}`,
+    ...row.columns.map((column) => columnText(column, columns)),
+  ]);
+  const ratios = row.ratios.map(({ of, to, goal, median, min, max }) => [
+    cell(`${of} / ${to}`),
+    ratio(median),
+    `${ratio(min)} – ${ratio(max)}`,
+    goal ?? '',
+  ]);
+  const parts = [
+    `### ${row.name}`,
+    `${upper(row.title)}. In ${row.unit}, ${row.better} is better.`,
+    table([row.unit, 'median', 'min – max', ...row.columns.map(({ title }) => title)], lines),
+    ratios.length > 0 ? table(['ratio', 'median', 'min – max', 'goal'], ratios) : '',
+    row.goals ? `Goals: ${row.goals}.` : '',
+    ...row.failed.map(({ name, why }) => `${cell(name)} fails: \`${why}\`.`),
+    ...row.skipped.map(({ name, why }) => `${cell(name)} was not measured: ${why}.`),
+    `${roundsText(row.rounds)}, ${longMachine(row)}.`,
+  ];
+  return `${parts.filter(Boolean).join('\n\n')}\n`;
+}
+
+/** What matters most: a machine that had other work says so. */
+function shortMachine({ machine, rounds }) {
+  const busy = machine.loadBefore > machine.cores / 2 ? ' that had other work to do' : '';
+  return `${roundsText(rounds)} on ${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} cores${busy}`;
+}
+
+function longMachine({ machine, contenders }) {
+  const took = Object.keys(contenders).join(' ');
+  const versions = [
+    ...Object.entries(machine.peers).filter(([name, version]) => version && took.includes(name)),
+    ...Object.entries(machine.runtimes).filter(([name, version]) => version && took.toLowerCase().includes(`${name}.`)),
+  ].map(([name, version]) => `${name} ${version}`);
+  return [
+    day(machine),
+    `${machine.cores} × ${machine.cpu}`,
+    `${Math.round(machine.memoryMiB / 1024)} GiB`,
+    machine.os,
+    `load ${machine.loadBefore.toFixed(1)} before`,
+    `Node.js ${machine.node.replace(/^v/, '')}`,
+    ...versions,
+  ].join(', ');
+}
+
+/** A title begins a sentence, unless it begins with the name of a program. */
+const upper = (title) => (/^(true\b|cleanup\()/.test(title) ? title : title[0].toUpperCase() + title.slice(1));
+
+const day = ({ date }) => date.slice(0, 10);
+
+const cell = (text) => text.replaceAll('|', '\\|');
+
+function table(head, lines) {
+  const line = (cells) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |').replaceAll('|  |', '| |');
+  return [line(head), `| --- |${' ---: |'.repeat(head.length - 1)}`, ...lines.map(line)].join('\n');
+}

@@ -1,0 +1,32 @@
+import { growthColumn, loopColumns } from '../harness/observe.mjs';
+import { capture } from '../workloads/captured.mjs';
+import { files } from '../workloads/lines.mjs';
+
+export default {
+  name: 'captured',
+  title: '71 MB of a child as one text, nobody listening',
+  unit: 'ms',
+  better: 'lower',
+  contenders: {
+    engine: '@escher/execution-engine',
+    'engine (default cap)': '@escher/execution-engine',
+    execFile: null,
+    execa: 'execa',
+    tinyexec: 'tinyexec',
+    'nano-spawn': 'nano-spawn',
+    zx: 'zx',
+    'Bun.spawn': 'bun',
+    'Deno.Command': 'deno',
+    limit: 'limit',
+  },
+  ratios: [
+    { of: 'engine', to: 'execa', goal: '≤ 0.5' },
+    { of: 'engine', to: 'execFile' },
+    { of: 'engine', to: 'tinyexec' },
+    { of: 'engine', to: 'limit' },
+  ],
+  goals: 'peak RSS growth of the default cap (10 MiB) ≤ 42 MiB',
+  columns: [...loopColumns, { key: 'cpuMs', title: 'CPU ms', digits: 0 }, growthColumn],
+  ...files,
+  run: capture,
+};

@@ -1,0 +1,19 @@
+import { columns, heard } from '../workloads/chatty.mjs';
+
+export default {
+  name: 'chatty-children',
+  title: '100 children at once, 1 000 lines each, one write for each line',
+  unit: 'lines/s',
+  better: 'higher',
+  contenders: {
+    engine: '@escher/execution-engine',
+    readline: null,
+    execa: 'execa',
+    tinyexec: 'tinyexec',
+    'nano-spawn': 'nano-spawn',
+  },
+  ratios: ['readline', 'execa', 'tinyexec', 'nano-spawn'].map((to) => ({ of: 'engine', to })),
+  goals: 'loop p99 ≤ 20 ms',
+  columns,
+  run: heard,
+};

@@ -1,0 +1,20 @@
+import { timeToLoad } from '../workloads/package.mjs';
+
+export default {
+  name: 'load-time',
+  title: '`require` or `import` of the package, in a fresh process',
+  unit: 'ms',
+  better: 'lower',
+  contenders: {
+    engine: '@escher/execution-engine',
+    child_process: null,
+    execa: 'execa',
+    tinyexec: 'tinyexec',
+    'nano-spawn': 'nano-spawn',
+    zx: 'zx',
+  },
+  ratios: ['execa', 'tinyexec', 'nano-spawn', 'zx'].map((to) => ({ of: 'engine', to })),
+  goals: '≤ 5 ms',
+  columns: [{ key: 'growthMiB', title: 'RSS growth MiB', digits: 1 }],
+  run: (contender) => timeToLoad(contender, 10),
+};

@@ -1,0 +1,20 @@
+import { linesRow } from '../workloads/lines.mjs';
+import { iteration } from '../workloads/readers.mjs';
+
+export default linesRow({
+  name: 'million-lines-await',
+  title: '1 M lines (71 MB) of a child to `for await`, line by line',
+  readers: iteration,
+  contenders: {
+    engine: '@escher/execution-engine',
+    readline: null,
+    'data + split': null,
+    execa: 'execa',
+    tinyexec: 'tinyexec',
+    'nano-spawn': 'nano-spawn',
+    zx: 'zx',
+    'Bun.spawn + split': 'bun',
+    'Deno.Command + split': 'deno',
+  },
+  ratios: ['readline', 'execa', 'tinyexec', 'nano-spawn', 'zx', 'data + split'].map((to) => ({ of: 'engine', to })),
+});

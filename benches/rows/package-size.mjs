@@ -1,0 +1,19 @@
+import { sizeOf } from '../workloads/package.mjs';
+
+export default {
+  name: 'package-size',
+  title: 'size on the disk, with all packages that it needs',
+  unit: 'MB',
+  better: 'lower',
+  contenders: {
+    'engine (addon)': '@escher/execution-engine',
+    engine: '@escher/execution-engine',
+    execa: 'execa',
+    tinyexec: 'tinyexec',
+    'nano-spawn': 'nano-spawn',
+    zx: 'zx',
+  },
+  goals: 'addon ≤ 3 MB, no npm package at run time',
+  columns: [{ key: 'packages', title: 'packages it needs', digits: 0 }],
+  run: sizeOf,
+};

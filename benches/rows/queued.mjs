@@ -1,0 +1,19 @@
+import { queueColumns, queued } from '../workloads/short-commands.mjs';
+
+const needs = '@escher/execution-engine';
+
+export default {
+  name: 'queued',
+  title: 'true, 10 000 given at once and 8 run at a time',
+  unit: 'commands/s',
+  better: 'higher',
+  heavy: true,
+  contenders: { engine: needs, 'engine (8 given at a time)': needs, limit: 'limit' },
+  ratios: [
+    { of: 'engine', to: 'engine (8 given at a time)' },
+    { of: 'engine', to: 'limit', goal: '≥ 0.8' },
+  ],
+  goals: 'CPU ≤ 200 µs/command',
+  columns: queueColumns,
+  run: (contender, { limit }) => queued(contender, { limit, count: 10_000 }),
+};

@@ -1,0 +1,17 @@
+import { sizeOfRecord } from '../workloads/records.mjs';
+
+const needs = '@escher/execution-engine';
+
+export default {
+  name: 'record-size',
+  title: 'memory of the host for each record without output',
+  unit: 'bytes',
+  better: 'lower',
+  contenders: { 'never started': needs, 'has run': needs },
+  goals: '≤ 2 048 bytes',
+  columns: [
+    { key: 'idleBytes', title: "unused heap of V8 on top", digits: 0 },
+    { key: 'records', title: 'records', digits: 0 },
+  ],
+  run: sizeOfRecord,
+};

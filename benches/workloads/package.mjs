@@ -1,0 +1,90 @@
+// What having a package costs: the time to load it, and its size.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { median } from '../harness/statistics.mjs';
+
+const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+const ENGINE = '@escher/execution-engine';
+
+/** As each is loaded by its users; all but two are ES modules only. */
+const LOAD = {
+  engine: `require('${ENGINE}').ExecutionEngine`,
+  child_process: `require('node:child_process').spawn`,
+  execa: `(await import('execa')).execa`,
+  tinyexec: `(await import('tinyexec')).x`,
+  'nano-spawn': `(await import('nano-spawn')).default`,
+  zx: `(await import('zx')).$`,
+};
+
+/** The median of milliseconds that loading takes, each time in a process that has loaded nothing else. */
+export function timeToLoad(contender, times) {
+  const script = `
+    (async () => {
+      const before = process.memoryUsage.rss();
+      const start = performance.now();
+      const loaded = ${LOAD[contender]};
+      const ms = performance.now() - start;
+      if (typeof loaded !== 'function') throw new Error('it has not what it is loaded for');
+      console.log(JSON.stringify({ ms, mebibytes: (process.memoryUsage.rss() - before) / 1024 / 1024 }));
+    })();`;
+  const seen = Array.from({ length: times }, () => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: root, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`loading ended with ${status}: ${stderr}`);
+    return JSON.parse(stdout);
+  });
+  return { value: median(seen.map(({ ms }) => ms)), columns: { growthMiB: median(seen.map(({ mebibytes }) => mebibytes)) } };
+}
+
+/** MB on the disk: of the addon, of the whole package as it is published, or of a package with all that it needs. */
+export function sizeOf(contender) {
+  if (contender === 'engine (addon)') return { value: megabytes(addon()), columns: { packages: 0 } };
+  if (contender === 'engine') {
+    const { files } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+    return { value: megabytes(addon(), ...files.map((file) => path.join(root, file))), columns: { packages: 0 } };
+  }
+  const folders = new Set();
+  collect(contender, root, folders);
+  return { value: megabytes(...folders), columns: { packages: folders.size - 1 } };
+}
+
+/** The file that Node.js really loads. */
+function addon() {
+  const require = createRequire(import.meta.url);
+  require(ENGINE);
+  const loaded = Object.keys(require.cache).filter((file) => file.endsWith('.node'));
+  if (loaded.length !== 1) throw new Error(`${loaded.length} addons are loaded`);
+  return loaded[0];
+}
+
+/** The folder of a package and those of its dependencies, found as Node.js finds them. */
+function collect(name, from, folders) {
+  const folder = findPackage(name, from);
+  if (folders.has(folder)) return;
+  folders.add(folder);
+  const { dependencies = {} } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+  for (const dependency of Object.keys(dependencies)) collect(dependency, folder, folders);
+}
+
+function findPackage(name, from) {
+  const folder = path.join(from, 'node_modules', name);
+  if (statSync(folder, { throwIfNoEntry: false })) return folder;
+  const above = path.dirname(from);
+  if (above === from) throw new Error(`${name} is not installed`);
+  return findPackage(name, above);
+}
+
+function megabytes(...places) {
+  return places.reduce((sum, place) => sum + bytesOf(place), 0) / 1e6;
+}
+
+/** Packages that a package brings along in a folder of its own are counted by themselves. */
+function bytesOf(place) {
+  const found = statSync(place);
+  if (!found.isDirectory()) return found.size;
+  const names = readdirSync(place).filter((name) => name !== 'node_modules');
+  return names.reduce((sum, name) => sum + bytesOf(path.join(place, name)), 0);
+}

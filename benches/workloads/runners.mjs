@@ -1,0 +1,113 @@
+// How each contender runs a program and has its exit code and its output.
+import { execFile, spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { promisify } from 'node:util';
+
+/**
+ * Opens a contender: `one` runs the program, which must print nothing, and throws unless it succeeded; `close` is what to
+ * do at the end. Each as its documentation shows it; only those that can be told have no pipe for standard input, which the
+ * engine's children do not get either.
+ */
+export const open = {
+  engine(program, parallel) {
+    const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
+    const engine = new ExecutionEngine({ maxConcurrentExecutions: parallel });
+    const one = async () => {
+      const { exitCode, stdout, stderr } = await engine.run({ command: { type: 'exec', program } });
+      check(exitCode, stdout + stderr);
+    };
+    return { one, close: () => engine.shutdown() };
+  },
+
+  child_process(program) {
+    const one = () =>
+      new Promise((resolve, reject) => {
+        const child = spawn(program, { stdio: ['ignore', 'pipe', 'pipe'] });
+        const stdout = [];
+        const stderr = [];
+        child.stdout.on('data', (chunk) => stdout.push(chunk));
+        child.stderr.on('data', (chunk) => stderr.push(chunk));
+        child.on('error', reject);
+        child.on('close', (code) => resolve([code, Buffer.concat(stdout).toString() + Buffer.concat(stderr).toString()]));
+      }).then(([code, output]) => check(code, output));
+    return { one };
+  },
+
+  execFile(program) {
+    const run = promisify(execFile);
+    return {
+      // It rejects for every exit code but 0.
+      one: async () => {
+        const { stdout, stderr } = await run(program);
+        check(0, stdout + stderr);
+      },
+    };
+  },
+
+  async execa(program) {
+    const { execa } = await import('execa');
+    return {
+      one: async () => {
+        const { exitCode, stdout, stderr } = await execa(program);
+        check(exitCode, stdout + stderr);
+      },
+    };
+  },
+
+  async tinyexec(program) {
+    const { x } = await import('tinyexec');
+    return {
+      one: async () => {
+        const { exitCode, stdout, stderr } = await x(program);
+        check(exitCode, stdout + stderr);
+      },
+    };
+  },
+
+  async 'nano-spawn'(program) {
+    const { default: nanoSpawn } = await import('nano-spawn');
+    return {
+      // It rejects for every exit code but 0.
+      one: async () => {
+        const { stdout, stderr } = await nanoSpawn(program);
+        check(0, stdout + stderr);
+      },
+    };
+  },
+
+  /** It runs a shell for every command: that is what it is for. */
+  async zx(program) {
+    const { $ } = await import('zx');
+    return {
+      one: async () => {
+        const { exitCode, stdout, stderr } = await $({ quiet: true })`${program}`;
+        check(exitCode, stdout + stderr);
+      },
+    };
+  },
+
+  'Bun.spawn'(program) {
+    return {
+      one: async () => {
+        const child = globalThis.Bun.spawn([program], { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' });
+        const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+        check(exitCode, stdout + stderr);
+      },
+    };
+  },
+
+  'Deno.Command'(program) {
+    const text = new TextDecoder();
+    return {
+      one: async () => {
+        const command = new globalThis.Deno.Command(program, { stdin: 'null', stdout: 'piped', stderr: 'piped' });
+        const { code, stdout, stderr } = await command.output();
+        check(code, text.decode(stdout) + text.decode(stderr));
+      },
+    };
+  },
+};
+
+function check(exitCode, output) {
+  if (exitCode !== 0 || output !== '') throw new Error(`the command ended with ${exitCode}: ${output}`);
+}

@@ -1,0 +1,224 @@
+//! A `clone` that shares the host's memory until the child is the new program, as `vfork` and glibc's `posix_spawn` do it.
+//!
+//! `posix_spawn` would do too. It maps a fresh stack for each child and unmaps it again, which interrupts every processor that
+//! runs a thread of the host; here each thread that spawns keeps its stack. And what it cannot do on an old libc (change the
+//! directory, close the rest) needs no second way.
+
+use std::cell::OnceCell;
+use std::io;
+use std::os::fd::RawFd;
+use std::ptr;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering::Relaxed;
+
+use libc::{c_int, c_long, c_void, pid_t};
+
+use super::Image;
+
+/// Between clone and exec the child makes system calls and nothing else.
+const STACK_BYTES: usize = 64 * 1024;
+const SIGNALS: c_int = 64;
+/// Of the kernel's signal sets, in bytes.
+const SET_BYTES: usize = 8;
+
+/// This kernel, or what guards it, does not close many descriptors at once (Linux before 5.9).
+static CLOSES_ONE_BY_ONE: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The child's, while this thread waits for its exec.
+    static STACK: OnceCell<Stack> = const { OnceCell::new() };
+}
+
+/// Starts a child. Blocks until it is the program, or has failed to be.
+pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
+    STACK.with(|kept| {
+        let fresh = if kept.get().is_none() { Some(Stack::new()?) } else { None };
+        let stack = kept.get_or_init(|| fresh.expect("made where there is none"));
+        loop {
+            let is_known = CLOSES_ONE_BY_ONE.load(Relaxed);
+            let open = if is_known { Some(inheritable(image.fds.len())?) } else { None };
+            let child = Child { image, open: open.as_deref(), errno: AtomicI32::new(0) };
+            match clone(&child, stack) {
+                Err(_) if !is_known && CLOSES_ONE_BY_ONE.load(Relaxed) => {}
+                outcome => return outcome,
+            }
+        }
+    })
+}
+
+struct Child<'a> {
+    image: &'a Image<'a>,
+    /// What is to be closed, where that is done one by one.
+    open: Option<&'a [RawFd]>,
+    /// Why it did not become the program; 0 if it did. The child writes it into the memory that it shares.
+    errno: AtomicI32,
+}
+
+fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
+    let shares_until_exec = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let argument = ptr::from_ref(child).cast_mut().cast::<c_void>();
+    // No handler of the host's may run in the child, which has the host's memory.
+    let blocked = AllSignals::block();
+    // SAFETY: the stack is ours alone: this thread, whose it is, waits in the kernel until the child is another program or is
+    // gone (CLONE_VFORK), and `child` with all it points to lives as long. `become_program` keeps to what is allowed there.
+    let pid = unsafe { libc::clone(run, stack.top(), shares_until_exec, argument) };
+    let error = io::Error::last_os_error();
+    drop(blocked);
+    if pid < 0 {
+        return Err(error);
+    }
+    match child.errno.load(Relaxed) {
+        0 => Ok(pid),
+        errno => {
+            // SAFETY: a child of ours that has called `_exit`; no out-parameter is asked for.
+            while unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } < 0
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+            Err(io::Error::from_raw_os_error(errno))
+        }
+    }
+}
+
+extern "C" fn run(child: *mut c_void) -> c_int {
+    // SAFETY: what `clone` was given; the thread that gave it waits.
+    let child = unsafe { &*child.cast::<Child<'_>>() };
+    child.errno.store(become_program(child), Relaxed);
+    // SAFETY: ends the child alone: nothing of the host's is run at its exit.
+    unsafe { libc::_exit(127) }
+}
+
+/// Returns only with an error. It allocates nothing, takes no lock and cannot panic: the memory, and the thread-local `errno`, are
+/// those of a thread of the host.
+fn become_program(child: &Child<'_>) -> c_int {
+    let Child { image, open, .. } = child;
+    for signal in (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        // Zeroes: the default action, no flags, an empty mask, whatever the machine's layout; it is no larger than this.
+        let default = [0_u64; 4];
+        // SAFETY: the structure is valid for the call. Handlers go with the exec; what is ignored would stay so. libc's own
+        // function refuses the two signals that glibc keeps to itself.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<c_void>(), SET_BYTES)
+        };
+    }
+    // SAFETY: no memory is involved.
+    if unsafe { libc::setsid() } < 0 {
+        return errno();
+    }
+    let mut number: RawFd = 0;
+    for &fd in image.fds {
+        // SAFETY: no memory is involved. The same number only has to survive the exec.
+        let done = unsafe { if fd == number { libc::fcntl(fd, libc::F_SETFD, 0) } else { libc::dup2(fd, number) } };
+        if done < 0 {
+            return errno();
+        }
+        number += 1;
+    }
+    if let Some(open) = open {
+        for &fd in *open {
+            // SAFETY: the child's own table of descriptors; a number that is not open does no harm.
+            unsafe { libc::close(fd) };
+        }
+    } else if !close_from(number) {
+        CLOSES_ONE_BY_ONE.store(true, Relaxed);
+        return errno();
+    }
+    if let Some(cwd) = image.cwd {
+        // SAFETY: a C string that lives.
+        if unsafe { libc::chdir(cwd.as_ptr()) } < 0 {
+            return errno();
+        }
+    }
+    set_mask(0, libc::SIG_SETMASK);
+    // SAFETY: C strings, and arrays of C strings that end with a null; all of them live.
+    unsafe { libc::execve(image.program.as_ptr(), image.argv.as_ptr().cast(), image.envp.as_ptr().cast()) };
+    errno()
+}
+
+fn errno() -> c_int {
+    // SAFETY: the calling thread's own.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Closes everything from a number on: whatever the host forgot to mark.
+fn close_from(first: RawFd) -> bool {
+    // SAFETY: no memory is involved; in the child, which has a table of descriptors of its own.
+    unsafe { libc::syscall(libc::SYS_close_range, c_long::from(first), c_long::from(u32::MAX), 0) == 0 }
+}
+
+/// What is open now from a number on and would be inherited. A descriptor that another thread opens unmarked after this look gets
+/// through.
+fn inheritable(first: usize) -> io::Result<Vec<RawFd>> {
+    let numbers =
+        std::fs::read_dir("/proc/self/fd")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // SAFETY: reads a flag; a number that is closed meanwhile gives an error.
+    let is_inherited = |fd: &RawFd| matches!(unsafe { libc::fcntl(*fd, libc::F_GETFD) }, flags if flags >= 0 && flags & libc::FD_CLOEXEC == 0);
+    Ok(numbers.filter(|fd: &RawFd| usize::try_from(*fd).is_ok_and(|fd| fd >= first)).filter(is_inherited).collect())
+}
+
+/// While it lives, this thread gets no signal.
+struct AllSignals {
+    before: u64,
+}
+
+impl AllSignals {
+    fn block() -> Self {
+        Self { before: set_mask(u64::MAX, libc::SIG_BLOCK) }
+    }
+}
+
+impl Drop for AllSignals {
+    fn drop(&mut self) {
+        set_mask(self.before, libc::SIG_SETMASK);
+    }
+}
+
+/// Changes this thread's mask and gives what it was. libc's own function leaves out the signals that glibc keeps to itself.
+fn set_mask(mask: u64, how: c_int) -> u64 {
+    let mut before = 0_u64;
+    // SAFETY: both sets are as large as is said, and live.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const mask, &raw mut before, SET_BYTES) };
+    before
+}
+
+/// Memory for a child's stack, with a page below it that nobody may touch.
+struct Stack {
+    bottom: *mut c_void,
+    bytes: usize,
+}
+
+impl Stack {
+    fn new() -> io::Result<Self> {
+        let page = page_bytes();
+        let bytes = page + STACK_BYTES.next_multiple_of(page);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+        // SAFETY: fresh memory of which nobody knows; the result is checked.
+        let bottom = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        if bottom == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Self { bottom, bytes };
+        // SAFETY: the first page of what was just mapped.
+        if unsafe { libc::mprotect(bottom, page, libc::PROT_NONE) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(stack)
+    }
+
+    /// Stacks grow downwards. A multiple of 16, as every machine wants it.
+    fn top(&self) -> *mut c_void {
+        self.bottom.wrapping_byte_add(self.bytes)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; its thread ends, so that no child runs on it.
+        unsafe { libc::munmap(self.bottom, self.bytes) };
+    }
+}
+
+fn page_bytes() -> usize {
+    // SAFETY: reads a constant of the system.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}

@@ -1,0 +1,31 @@
+//! A kernel, or a sandbox, without `close_range` (Linux before 5.9): a child gets none of the host's descriptors all the same.
+
+use crate::common::*;
+use crate::hosts::{alone_under, can};
+
+const WITHOUT: &[&str] =
+    &["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=close_range", "-e", "inject=close_range:error=ENOSYS"];
+
+/// Says which descriptors are open. `[ -e` opens none itself.
+const LIST: &str = "n=0; while [ $n -lt 100 ]; do [ -e /dev/fd/$n ] && echo fd $n; n=$((n+1)); done";
+
+#[test]
+fn f46_a_child_sees_0_1_and_2_where_nothing_closes_many_at_once() {
+    let body = || {
+        // SAFETY: duplicates of a descriptor that stays open; no memory is involved. None has CLOEXEC.
+        let ours: Vec<_> = (0..20).map(|_| unsafe { libc::dup(2) }).collect();
+        assert!(ours.iter().all(|fd| (3..100).contains(fd)), "{ours:?}");
+        block_on(async {
+            let engine = Listened::new();
+            for _ in 0..3 {
+                let result = soon("the end", engine.run(shell(LIST))).await.unwrap();
+                assert_completed(&result);
+                assert_eq!(lines_of(&result.stdout), ["fd 0", "fd 1", "fd 2"]);
+            }
+            engine.finish().await;
+        });
+    };
+    if can(&body, WITHOUT) {
+        alone_under(WITHOUT, body);
+    }
+}
