@@ -38,8 +38,8 @@ class Outcome {
    * @throws {ExecutionError} When the engine could not do its part.
    */
   unwrap() {
-    const { result } = this;
-    const { error } = result;
+    // The addon's, and not the result's own: a listener may have changed that object.
+    const { error, result } = this;
     if (error) {
       const { code, message, errno } = error;
       // The one part of an accepted request that can turn out to be invalid.

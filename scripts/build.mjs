@@ -16,7 +16,7 @@ function newest(entry) {
   return Math.max(0, ...readdirSync(entry).map((name) => newest(path.join(entry, name))));
 }
 
-const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json'].map((name) => path.join(root, name));
+const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json', 'scripts/cargo-addon'].map((name) => path.join(root, name));
 const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));
 const isFresh = built.some((name) => statSync(path.join(root, name)).mtimeMs > Math.max(...inputs.map(newest)));
 
@@ -27,7 +27,7 @@ if (isFresh && given.length === 0) {
   const args = ['build', '--platform', '--release', '--features', 'node', '--js', 'binding.js', '--dts', 'binding.d.ts', ...passedOn];
   // On Windows nothing but a program can stand for cargo: there the addon is larger.
   const CARGO = process.platform === 'win32' ? undefined : path.join(root, 'scripts', 'cargo-addon');
-  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env: { ...process.env, ...(CARGO && { CARGO }) } });
+  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env: { ...process.env, ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) } });
   if (error || status !== 0) {
     console.error('the addon was not built: Rust 1.88 or newer (cargo) and a C linker are needed');
     process.exit(status || 1);

@@ -9,6 +9,10 @@ use crate::error::Invalid;
 
 /// `{a,b}{a,b}…` doubles with each pair.
 const MOST_ALTERNATIVES: usize = 1_000;
+/// In bytes: a name, or a list of many names.
+const LONGEST: usize = 4_096;
+/// Of all alternatives together: a pattern is configuration, and must not fill the memory.
+const MOST_STEPS: usize = 2_000_000;
 
 /// Checks each pattern; `field[index]` is named.
 pub(crate) fn check(field: &str, patterns: &[String]) -> Result<(), Invalid> {
@@ -108,6 +112,9 @@ fn is_match(glob: &[Step], name: &str, ignore_case: bool) -> bool {
 fn parse(pattern: &str) -> Result<Vec<Glob>, &'static str> {
     // For each `{` that is open: what came before it, and its alternatives that are complete.
     let mut open: Vec<(Vec<Glob>, Vec<Glob>)> = Vec::new();
+    if pattern.len() > LONGEST {
+        return Err("it is longer than 4 096 bytes");
+    }
     let mut now: Vec<Glob> = vec![Vec::new()];
     let mut chars = pattern.chars();
     while let Some(char) = chars.next() {
@@ -127,8 +134,12 @@ fn parse(pattern: &str) -> Result<Vec<Glob>, &'static str> {
             '}' => {
                 let (before, mut complete) = open.pop().ok_or("`}` without `{`")?;
                 complete.append(&mut now);
-                if before.len() * complete.len() > MOST_ALTERNATIVES {
+                let alternatives = before.len() * complete.len();
+                if alternatives > MOST_ALTERNATIVES {
                     return Err("it has more than 1 000 alternatives");
+                }
+                if alternatives * pattern.len() > MOST_STEPS {
+                    return Err("it has too many alternatives for its length");
                 }
                 now = before.iter().flat_map(|start| complete.iter().map(|end| [&start[..], end].concat())).collect();
                 continue;
@@ -261,5 +272,13 @@ mod tests {
         let begun = Instant::now();
         assert!(!globs.is_match(&"a".repeat(100_000)));
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn no_pattern_fills_the_memory() {
+        for pattern in ["a".repeat(5_000), format!("{{{}a}}{}", "a,".repeat(900), "x".repeat(2_000))] {
+            assert!(parse(&pattern).is_err(), "{} bytes", pattern.len());
+        }
+        assert!(parse(&format!("{{{}a}}", "a,".repeat(900))).is_ok());
     }
 }

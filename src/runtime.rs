@@ -89,7 +89,7 @@ thread_local! {
 ///
 /// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
 pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'static) {
-    start_blocking(move || {
+    let begin = move || {
         let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
         let beginning = Arc::new(Beginning::default());
         let waker = Waker::from(Arc::clone(&beginning));
@@ -98,7 +98,9 @@ pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'st
         if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
             beginning.go_on_with(future);
         }
-    });
+    };
+    // A system that refuses another thread makes this panic when the work has its place already: those that are there do it.
+    let _ = catch_unwind(AssertUnwindSafe(|| start_blocking(begin)));
 }
 
 /// A future that was polled where it may block, and goes on as a task once it is woken.

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::AtomicBool;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -22,9 +22,6 @@ const SIGNALS: c_int = 64;
 /// Of the kernel's signal sets, in bytes.
 const SET_BYTES: usize = 8;
 
-/// This kernel, or what guards it, does not close many descriptors at once (Linux before 5.9).
-static CLOSES_ONE_BY_ONE: AtomicBool = AtomicBool::new(false);
-
 thread_local! {
     /// The child's, while this thread waits for its exec.
     static STACK: OnceCell<Stack> = const { OnceCell::new() };
@@ -35,15 +32,8 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
     STACK.with(|kept| {
         let fresh = if kept.get().is_none() { Some(Stack::new()?) } else { None };
         let stack = kept.get_or_init(|| fresh.expect("made where there is none"));
-        loop {
-            let is_known = CLOSES_ONE_BY_ONE.load(Relaxed);
-            let open = if is_known { Some(inheritable(image.fds.len())?) } else { None };
-            let child = Child { image, open: open.as_deref(), errno: AtomicI32::new(0) };
-            match clone(&child, stack) {
-                Err(_) if !is_known && CLOSES_ONE_BY_ONE.load(Relaxed) => {}
-                outcome => return outcome,
-            }
-        }
+        let open = if closes_many() { None } else { Some(inheritable(image.fds.len())?) };
+        clone(&Child { image, open: open.as_deref(), errno: AtomicI32::new(0) }, stack)
     })
 }
 
@@ -116,11 +106,11 @@ fn become_program(child: &Child<'_>) -> c_int {
     }
     if let Some(open) = open {
         for &fd in *open {
-            // SAFETY: the child's own table of descriptors; a number that is not open does no harm.
-            unsafe { libc::close(fd) };
+            // SAFETY: the child's own table of descriptors; a number that is not open does no harm. libc's own function looks at
+            // what belongs to the host's thread.
+            unsafe { libc::syscall(libc::SYS_close, c_long::from(fd)) };
         }
-    } else if !close_from(number) {
-        CLOSES_ONE_BY_ONE.store(true, Relaxed);
+    } else if !close_from(c_long::from(number)) {
         return errno();
     }
     if let Some(cwd) = image.cwd {
@@ -141,9 +131,15 @@ fn errno() -> c_int {
 }
 
 /// Closes everything from a number on: whatever the host forgot to mark.
-fn close_from(first: RawFd) -> bool {
-    // SAFETY: no memory is involved; in the child, which has a table of descriptors of its own.
-    unsafe { libc::syscall(libc::SYS_close_range, c_long::from(first), c_long::from(u32::MAX), 0) == 0 }
+fn close_from(first: c_long) -> bool {
+    // SAFETY: no memory is involved; in the child, which has a table of descriptors of its own, or with a number that nobody has.
+    unsafe { libc::syscall(libc::SYS_close_range, first, c_long::from(u32::MAX), 0) == 0 }
+}
+
+/// Whether this kernel, and what guards it, closes many descriptors at once (Linux 5.9).
+fn closes_many() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| close_from(c_long::from(u32::MAX)))
 }
 
 /// What is open now from a number on and would be inherited. A descriptor that another thread opens unmarked after this look gets
