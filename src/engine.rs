@@ -105,6 +105,7 @@ impl ExecutionEngine {
     /// `INVALID_CONFIG` with the field.
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
+        runtime::prepare();
         let config = config.in_one_voice();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {

@@ -29,6 +29,12 @@ const MOST_BLOCKING_THREADS: usize = 16;
 /// Idle threads stay: on a machine that has no room for another one, spawning must still have its own.
 const KEEP_IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
+/// Makes the runtime now. An engine that exists has its threads, however short the machine is of them, or of descriptors, when it
+/// runs its first command.
+pub(crate) fn prepare() {
+    handle();
+}
+
 fn handle() -> &'static Handle {
     RUNTIME.get_or_init(start).handle()
 }
