@@ -9,6 +9,7 @@
 function snapshot() {
   const env = process.env;
   let packed = '';
+  // Not keys(): that asks Node.js for each of them whether it is enumerable, and all of them are.
   for (const name of Object.getOwnPropertyNames(env)) packed += name + '=' + env[name] + '\0';
   return packed;
 }
