@@ -52,13 +52,15 @@ fn cases() -> impl Strategy<Value = Case> {
         })
 }
 
-/// `+step` and `-step` around each attempt; short appends do not mix.
+/// `+step` and `-step` around each attempt; short appends do not mix. While one is written, and until the exit after the
+/// last, no SIGTERM can make it two, or a `-` that has no `+`.
 fn request(notes: &std::path::Path, index: usize, script: &Script) -> ExecutionRequest {
     let notes = notes.display();
     let seconds = f64::from(script.duration_ms) / 1_000.0;
     let failures = script.failures;
     shell(format!(
-        "trap \"echo -{index} >> '{notes}'; exit 99\" TERM; echo +{index} >> '{notes}'; sleep {seconds} & wait; \
+        "trap '' TERM; echo +{index} >> '{notes}'; trap \"trap '' TERM; echo -{index} >> '{notes}'; exit 99\" TERM; \
+         sleep {seconds} & wait; trap '' TERM; \
          n=$(grep -c '^+{index}$' '{notes}'); echo -{index} >> '{notes}'; [ $n -gt {failures} ]"
     ))
 }
