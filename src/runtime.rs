@@ -7,6 +7,7 @@ use std::future::Future;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Wake, Waker};
@@ -28,6 +29,10 @@ const BLOCKING_THREADS: usize = 4;
 const MOST_BLOCKING_THREADS: usize = 16;
 /// Idle threads stay: on a machine that has no room for another one, spawning must still have its own.
 const KEEP_IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+/// While work begins, a thread of the runtime wakes at least so often. A timer wakes that thread to be set, unless the thread would
+/// wake before the timer is due; and most timers of commands are farther away and never due.
+const BEAT: Duration = Duration::from_secs(10);
 
 /// Makes the runtime now. An engine that exists has its threads, however short the machine is of them, or of descriptors, when it
 /// runs its first command.
@@ -105,8 +110,28 @@ pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'st
             beginning.go_on_with(future);
         }
     };
+    beat();
     // A system that refuses another thread makes this panic when the work has its place already: those that are there do it.
     let _ = catch_unwind(AssertUnwindSafe(|| start_blocking(begin)));
+}
+
+/// Work begins: the beat goes on, or begins too.
+fn beat() {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    static BEATS: AtomicBool = AtomicBool::new(false);
+    // Most of the time both say so already; who misses a change is woken once more, and nothing else.
+    if !BEGUN.load(Ordering::Relaxed) {
+        BEGUN.store(true, Ordering::Relaxed);
+    }
+    if BEATS.load(Ordering::Relaxed) || BEATS.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    spawn(async {
+        while BEGUN.swap(false, Ordering::Relaxed) {
+            tokio::time::sleep(BEAT).await;
+        }
+        BEATS.store(false, Ordering::Relaxed);
+    });
 }
 
 /// A future that was polled where it may block, and goes on as a task once it is woken.

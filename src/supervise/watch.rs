@@ -1,6 +1,6 @@
 //! The one loop that watches a running child.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -100,7 +100,6 @@ impl Watch {
         let mut timer = Timer::new();
         let mut turns: u32 = 0;
         loop {
-            timer.arm(self.deadline());
             let event = self.next(&mut timer).await;
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(TURNS) {
@@ -115,6 +114,8 @@ impl Watch {
 
     /// Waits for the first thing that happens. An exit goes before a wish to end: the truth wins a tie.
     async fn next(&mut self, timer: &mut Timer) -> Event {
+        let deadline = self.deadline();
+        let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let listens = self.may_be_ended();
         let is_open = self.process.outputs.is_open();
         let may_read = is_open && self.may_read();
@@ -130,10 +131,12 @@ impl Watch {
             why = self.stop.wait(), if listens => Event::Stop(*why),
             sight = async { match ending { Some(termination) => termination.looked().await, None => pending().await } },
                 if is_ending => Event::Looked(sight),
-            () = timer.elapsed() => Event::Tick,
+            () = ready(()), if is_due => Event::Tick,
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
             () = output.room(), if !may_read && is_open => Event::Room,
             fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
+            // Last: most waits are over before a timer is needed, and setting one may wake a thread.
+            () = timer.reaches(deadline) => Event::Tick,
         }
     }
 
@@ -335,7 +338,8 @@ impl Timer {
         }
     }
 
-    async fn elapsed(&mut self) {
+    async fn reaches(&mut self, deadline: Option<Instant>) {
+        self.arm(deadline);
         self.sleep.as_mut().await;
     }
 }
