@@ -35,11 +35,14 @@ export declare class NativeEngine {
   /** `wake` is called, without arguments, when there is something to take. */
   constructor(config: unknown, wake: () => void)
   /**
-   * Accepts a request. Its events come under `handle`. `ways` adds up: 1 all its events come, and lines only as they are
+   * Accepts a request. Its events come under `handle`. Without an `env` the variables are this process's own; `null` says that
+   * they cannot be read. `ways` adds up: 1 all its events come, and lines only as they are
    * released; 2 its abort signal has fired already; 4 its input comes through `feed`; 8 `request` is the JSON text of a
    * list of the request and the options.
    */
-  submit(request: unknown, options: unknown, env: string, handle: number, ways: number): string
+  submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
+  /** This process's own variables, packed as `submit` takes them; `null` where they cannot be read, or are no text. */
+  static ownEnvironment(): string | null
   /** Gives the input of an execution the chunk that it asked for. */
   feed(handle: number, chunk: Uint8Array): void
   /** Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. */

@@ -3,7 +3,7 @@
 const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
 const { Board } = require('./board.js');
 const channels = require('./channels.js');
-const { snapshot } = require('./environment.js');
+const { isOwn, snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { readBatch } = require('./events.js');
 const { asJson } = require('./json.js');
@@ -341,7 +341,8 @@ class ExecutionEngine extends Listeners {
       const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal', takeSource)];
       const text = asJson(what, how);
       const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
-      const id = this.#native.submit(text ?? what, how, snapshot(), handle, ways);
+      const submit = (/** @type {string | null} */ env) => this.#native.submit(text ?? what, how, env, handle, ways);
+      const id = /** @type {string} */ ((isOwn() ? submit(null) : null) ?? submit(snapshot()));
       return { id, metadata: what?.metadata, signal, aborted, source };
     });
     /** @type {Live} */

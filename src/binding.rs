@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::engine::ExecutionEngine;
 use crate::error::ExecutionError;
+use crate::platform::node::own_environment;
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, ExecutionResult, StdinStream};
 use crate::wire::{self, Case};
@@ -56,7 +57,8 @@ impl NativeEngine {
         Ok(Self { engine, outbox: Arc::new(outbox), inputs: Inputs::default() })
     }
 
-    /// Accepts a request. Its events come under `handle`. `ways` adds up: 1 all its events come, and lines only as they are
+    /// Accepts a request. Its events come under `handle`. Without an `env` the variables are this process's own; `null` says that
+    /// they cannot be read. `ways` adds up: 1 all its events come, and lines only as they are
     /// released; 2 its abort signal has fired already; 4 its input comes through `feed`; 8 `request` is the JSON text of a
     /// list of the request and the options.
     #[napi(catch_unwind)]
@@ -64,16 +66,17 @@ impl NativeEngine {
         &self,
         request: Unknown<'_>,
         options: Unknown<'_>,
-        env: String,
+        env: Option<String>,
         handle: u32,
         ways: u8,
-    ) -> Result<String> {
+    ) -> Result<Option<String>> {
+        let Some(env) = env.map(String::into_bytes).or_else(own_environment) else { return Ok(None) };
         let [pull, aborted, feeds, as_text] = [1, 2, 4, 8].map(|way| ways & way != 0);
         let [request, options] = convert::given(request, options, as_text, ExecutionError::InvalidRequest)?;
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
         let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
-        options.host_env = Some(EnvSnapshot::from_packed(env.into_bytes()));
+        options.host_env = Some(EnvSnapshot::from_packed(env));
         if aborted {
             let fired = CancellationToken::new();
             fired.cancel();
@@ -89,7 +92,13 @@ impl NativeEngine {
         if let Some(writer) = writer {
             self.inputs.open(handle, writer, sink);
         }
-        Ok(record.id().to_string())
+        Ok(Some(record.id().to_string()))
+    }
+
+    /// This process's own variables, packed as `submit` takes them; `null` where they cannot be read, or are no text.
+    #[napi(catch_unwind)]
+    pub fn own_environment() -> Option<String> {
+        String::from_utf8(own_environment()?).ok()
     }
 
     /// Gives the input of an execution the chunk that it asked for.
@@ -246,7 +255,7 @@ impl NativeEngine {
         result: &External<Arc<ExecutionResult>>,
         stderr: bool,
     ) -> Result<Unknown<'env>> {
-        result::text(env, if stderr { &result.stderr } else { &result.stdout }).map_err(error::of_napi)
+        result::output(env, result, stderr).map_err(error::of_napi)
     }
 
     /// What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`.

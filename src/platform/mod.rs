@@ -6,6 +6,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "node")]
+pub(crate) mod node;
+
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]

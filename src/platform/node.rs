@@ -1,18 +1,22 @@
-//! The one thing of Node.js that has no safe form: a string whose memory stays the engine's.
+//! What a host that is Node.js needs and what has no safe form: strings whose memory stays the engine's, and the environment.
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, JsString, JsStringLatin1};
+use napi::{Env, JsString, JsStringLatin1};
+
+pub(crate) use self::environ::own_environment;
+
+mod environ;
 
 /// A string of JavaScript that is `text(owner)` and no copy of it: it keeps `owner` until the collector takes it. `text` must
 /// be ASCII.
 ///
 /// A V8 that keeps all memory of its own, such as Electron's, makes a copy.
-pub(crate) fn shared_string<'env, T: Send + Sync + 'static>(
-    env: &'env Env,
+pub(crate) fn shared_string<T: Send + Sync + 'static>(
+    env: &Env,
     owner: Arc<T>,
-    text: fn(&T) -> &[u8],
-) -> napi::Result<JsString<'env>> {
+    text: impl FnOnce(&T) -> &[u8],
+) -> napi::Result<JsString<'_>> {
     let bytes = text(&owner);
     debug_assert!(bytes.is_ascii(), "Latin-1 and UTF-8 have only that in common");
     let version = env.get_node_version()?;
