@@ -2,6 +2,7 @@
 //!
 //! It is the engine's own: a host that blocks its threads, or drops its runtime, delays no timeout and orphans no child.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::future::Future;
 use std::num::NonZero;
@@ -14,6 +15,9 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+
+mod turns;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 /// For the code of Rust hosts, which may block: it must not hold up what ends trees on time.
@@ -95,8 +99,8 @@ thread_local! {
     static MAY_BLOCK: Cell<bool> = Cell::default();
 }
 
-/// Runs a future in the background. What it does first, it does on a thread that may block, where its first [`blocking`] function
-/// costs no hand-over; it becomes a task when something that it waits for has happened.
+/// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its first
+/// function that is [`blocking`], or [`in_turn`], costs no hand-over; it becomes a task when something that it waits for has happened.
 ///
 /// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
 pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'static) {
@@ -111,8 +115,7 @@ pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'st
         }
     };
     beat();
-    // A system that refuses another thread makes this panic when the work has its place already: those that are there do it.
-    let _ = catch_unwind(AssertUnwindSafe(|| start_blocking(begin)));
+    turns::take(Box::new(begin));
 }
 
 /// Work begins: the beat goes on, or begins too.
@@ -208,6 +211,18 @@ pub(crate) async fn blocking<T: Send + 'static>(
         return Ok(work());
     }
     handle().spawn_blocking(work).await
+}
+
+/// Runs a blocking function when it is its turn: few of those that come here run at once. What it panicked with is an error.
+pub(crate) async fn in_turn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Box<dyn Any + Send>> {
+    if MAY_BLOCK.replace(false) {
+        return Ok(work());
+    }
+    let (done, ended) = oneshot::channel();
+    turns::take(Box::new(move || drop(done.send(catch_unwind(AssertUnwindSafe(work))))));
+    ended.await.unwrap_or_else(|_| Err(Box::new("the work was lost")))
 }
 
 type Work = Box<dyn FnOnce() + Send>;

@@ -165,7 +165,7 @@ async fn open_log(job: &Job) -> Result<Log, ErrorInfo> {
 async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
     let (request, options, policy) = (Arc::clone(&job.request), Arc::clone(&job.options), Arc::clone(&job.policy));
     let is_guarded = job.config.guardian;
-    runtime::blocking(move || {
+    runtime::in_turn(move || {
         let launch = resolve(&request, &options, &policy)?;
         let (guard, unguarded) = match is_guarded.then(|| guardian::watch(request.id)).transpose() {
             Ok(guard) => (guard.flatten(), None),
@@ -184,5 +184,5 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
     })
     .await
     // A panic of ours on that thread: the child, if there was one, was killed when it was dropped.
-    .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
