@@ -1,5 +1,6 @@
 // The native limit (benches/limit.rs): finds or builds it, and asks it.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,13 +31,12 @@ export function findLimit(given, say) {
   return { why: 'cargo did not say where it is' };
 }
 
-/** Runs the limit and gives what it measured. */
-export function askLimit(binary, args) {
-  const { status, error, stdout } = spawnSync(binary, args.map(String), {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  if (error) throw error;
+/** Runs the limit and gives what it measured. Meanwhile this process is free: what its event loop waits for, the machine does. */
+export async function askLimit(binary, args) {
+  const limit = spawn(binary, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
+  const chunks = [];
+  limit.stdout.on('data', (chunk) => chunks.push(chunk));
+  const [status] = await once(limit, 'close');
   if (status !== 0) throw new Error(`the limit ended with ${status}`);
-  return JSON.parse(stdout);
+  return JSON.parse(Buffer.concat(chunks).toString());
 }

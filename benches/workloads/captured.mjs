@@ -78,7 +78,7 @@ function openEngine(settings) {
 /** Milliseconds from the call to the text. */
 export async function capture(contender, { data: { file, warmUp }, limit }) {
   if (contender === 'limit') {
-    const asked = askLimit(limit, ['read', '--bytes', BYTES, '--program', '/bin/cat', '--arg', file]);
+    const asked = await askLimit(limit, ['read', '--bytes', BYTES, '--program', '/bin/cat', '--arg', file]);
     return { value: asked.seconds * 1000, columns: { cpuMs: asked.cpuMicros / 1000 } };
   }
   const { read, close } = await open[contender]();

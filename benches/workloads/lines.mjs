@@ -70,8 +70,8 @@ async function perSecond(open, { file, warmUp }) {
   };
 }
 
-function ofLimit({ file }, limit) {
-  const { seconds, cpuMicros } = askLimit(limit, ['read', '--bytes', BYTES, '--program', '/bin/cat', '--arg', file]);
+async function ofLimit({ file }, limit) {
+  const { seconds, cpuMicros } = await askLimit(limit, ['read', '--bytes', BYTES, '--program', '/bin/cat', '--arg', file]);
   return { value: LINES / seconds, columns: { cpuMs: cpuMicros / 1000 } };
 }
 
