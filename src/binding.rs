@@ -70,7 +70,7 @@ impl NativeEngine {
         handle: u32,
         ways: u8,
     ) -> Result<Option<String>> {
-        let Some(env) = env.map(String::into_bytes).or_else(own_environment) else { return Ok(None) };
+        let Some(env) = env.map(|packed| packed.into_bytes().into()).or_else(own_environment) else { return Ok(None) };
         let [pull, aborted, feeds, as_text] = [1, 2, 4, 8].map(|way| ways & way != 0);
         let [request, options] = convert::given(request, options, as_text, ExecutionError::InvalidRequest)?;
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
@@ -98,7 +98,7 @@ impl NativeEngine {
     /// This process's own variables, packed as `submit` takes them; `null` where they cannot be read, or are no text.
     #[napi(catch_unwind)]
     pub fn own_environment() -> Option<String> {
-        String::from_utf8(own_environment()?).ok()
+        String::from_utf8(own_environment()?.to_vec()).ok()
     }
 
     /// Gives the input of an execution the chunk that it asked for.

@@ -130,9 +130,9 @@ impl EnvSnapshot {
         Self(packed.into())
     }
 
-    /// Takes entries that are packed already.
+    /// Takes entries that are packed already; those of an [`Arc`] are shared, not copied.
     #[must_use]
-    pub fn from_packed(packed: Vec<u8>) -> Self {
+    pub fn from_packed(packed: impl Into<Arc<[u8]>>) -> Self {
         Self(packed.into())
     }
 

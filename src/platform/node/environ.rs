@@ -1,166 +1,233 @@
 //! This process's own variables.
 
-/// The variables as they are now, in `NAME=value` entries that are each ended by a NUL. `None` where reading could do harm while
-/// another thread changes them, or when others change them all the time.
+use std::sync::Arc;
+
+/// The variables as they are now, in `NAME=value` entries that are each ended by a NUL; while nothing changes, it is always the
+/// same memory. `None` where reading could do harm while another thread changes them, or when others change them all the time.
 #[cfg(target_os = "linux")]
-pub(crate) fn own_environment() -> Option<Vec<u8>> {
-    linux::consistent()
+pub(crate) fn own_environment() -> Option<Arc<[u8]>> {
+    linux::current()
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn own_environment() -> Option<Vec<u8>> {
+pub(crate) fn own_environment() -> Option<Arc<[u8]>> {
     None
 }
 
 /// A change by another thread frees what is being read. The kernel copies whatever is at an address, or says that nothing is;
-/// and what was copied counts only if the list of the variables is afterwards what it was before.
+/// and what was copied counts only if the list of the variables was the same before and after it.
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::collections::BTreeMap;
     use std::ffi::c_char;
     use std::mem::size_of;
     use std::sync::atomic::{AtomicPtr, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError};
 
     /// Memory is there or not in parts of this size, whatever the size of the kernel's own pages.
     const PAGE: usize = 4096;
     const WORD: usize = size_of::<usize>();
-    /// More than any program can be given.
-    const MOST_BYTES: usize = 16 << 20;
+    /// More than most programs have; the others go the slower way. The kernel copies as many parts at once.
+    const MOST_PAGES: usize = 512;
     const ATTEMPTS: usize = 10;
 
     unsafe extern "C" {
         static mut environ: *mut *mut c_char;
     }
 
-    pub(super) fn consistent() -> Option<Vec<u8>> {
-        let mut page = Page::new();
-        let mut list = list(&mut page)?;
+    pub(super) fn current() -> Option<Arc<[u8]>> {
+        static LAST: Mutex<Option<Layout>> = Mutex::new(None);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if list_address() == 0 {
+            // A program has taken the list itself away.
+            return Some(Arc::default());
+        }
         for _ in 0..ATTEMPTS {
-            let entries = entries(&mut page, &list.1);
-            let after = self::list(&mut page)?;
-            if after == list {
-                return entries;
+            let packed = last.as_mut().and_then(Layout::read);
+            if packed.is_some() {
+                return packed;
             }
-            list = after;
+            *last = Some(Layout::find()?);
         }
         None
     }
 
-    /// Where the list of the variables is, and the addresses in it.
-    fn list(page: &mut Page) -> Option<(usize, Vec<usize>)> {
-        // SAFETY: a word that lives as long as the process, read as one; the C library writes it as one.
-        let start = unsafe { AtomicPtr::from_ptr(&raw mut environ) }.load(Ordering::Acquire) as usize;
-        let mut addresses = Vec::with_capacity(64);
-        page.forget();
-        if start == 0 {
-            // A program may have taken the list itself away.
-            return Some((start, addresses));
-        }
-        let mut at = start;
-        loop {
-            let word = page.at(at)?.first_chunk::<WORD>().copied().map(usize::from_ne_bytes)?;
-            if word == 0 {
-                return Some((start, addresses));
-            }
-            addresses.push(word);
-            at += WORD;
-            if addresses.len() > MOST_BYTES / WORD {
-                return None;
-            }
-        }
+    /// Where the variables are, and what they were.
+    struct Layout {
+        /// Where the list of their addresses starts, and what is in it. A zero ends it.
+        list: usize,
+        addresses: Vec<usize>,
+        /// The pages of the list, those of the entries, and those of the list again.
+        pages: Vec<usize>,
+        copy: Vec<u8>,
+        packed: Arc<[u8]>,
     }
 
-    fn entries(page: &mut Page, addresses: &[usize]) -> Option<Vec<u8>> {
-        let mut packed = Vec::with_capacity(4096);
-        page.forget();
-        for &address in addresses {
-            let mut at = address;
+    impl Layout {
+        /// Follows the list, from page to page.
+        fn find() -> Option<Self> {
+            let list = list_address();
+            let mut known = Pages::default();
+            let mut addresses = Vec::with_capacity(64);
+            let mut at = list;
             loop {
-                let rest = page.at(at)?;
-                let end = memchr::memchr(0, rest);
-                packed.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
-                if packed.len() > MOST_BYTES {
-                    return None;
-                }
-                if end.is_some() {
+                let word = known.word(at)?;
+                if word == 0 {
                     break;
                 }
-                at += rest.len();
+                addresses.push(word);
+                at += WORD;
             }
-            packed.push(0);
-        }
-        Some(packed)
-    }
-
-    /// A copy of the page that was read last.
-    struct Page {
-        process: libc::pid_t,
-        start: usize,
-        bytes: [u8; PAGE],
-    }
-
-    /// No page starts there.
-    const NOWHERE: usize = 1;
-
-    impl Page {
-        fn new() -> Self {
-            // SAFETY: it only tells a number.
-            Self { process: unsafe { libc::getpid() }, start: NOWHERE, bytes: [0; PAGE] }
+            let of_list: Vec<usize> = (page_of(list)..=page_of(at)).collect();
+            let mut known = Pages::default();
+            for &address in &addresses {
+                known.length(address)?;
+            }
+            let of_entries = known.0.into_keys();
+            let pages: Vec<usize> = of_list.iter().copied().chain(of_entries).chain(of_list.iter().copied()).collect();
+            if pages.len() > MOST_PAGES {
+                return None;
+            }
+            let copy = vec![0; pages.len() * PAGE];
+            Some(Self { list, addresses, pages, copy, packed: Arc::default() })
         }
 
-        /// What was read may have changed.
-        fn forget(&mut self) {
-            self.start = NOWHERE;
-        }
-
-        /// What there is from `address` to the end of its page; `None` if nothing is.
-        fn at(&mut self, address: usize) -> Option<&[u8]> {
-            let start = address & !(PAGE - 1);
-            if start != self.start {
-                self.start = NOWHERE;
-                let local = libc::iovec { iov_base: self.bytes.as_mut_ptr().cast(), iov_len: PAGE };
-                let remote = libc::iovec { iov_base: start as *mut _, iov_len: PAGE };
-                // SAFETY: the kernel writes into `bytes` and no farther; it checks the other address itself.
-                let copied =
-                    unsafe { libc::process_vm_readv(self.process, &raw const local, 1, &raw const remote, 1, 0) };
-                if usize::try_from(copied) != Ok(PAGE) {
+        /// `None` when they are elsewhere now.
+        fn read(&mut self) -> Option<Arc<[u8]>> {
+            if list_address() != self.list || !copy_pages(&self.pages, &mut self.copy) {
+                return None;
+            }
+            let of_list = page_of(self.list + self.addresses.len() * WORD) - page_of(self.list) + 1;
+            let (before, rest) = self.copy.split_at(of_list * PAGE);
+            let (entries, after) = rest.split_at(rest.len() - of_list * PAGE);
+            let is_same = |list: &[u8]| {
+                let words = list.get(self.list % PAGE..).unwrap_or_default().chunks_exact(WORD);
+                let ended = self.addresses.iter().copied().chain([0]);
+                words.zip(ended).all(|(word, wanted)| word == wanted.to_ne_bytes())
+            };
+            if !is_same(before) || !is_same(after) || list_address() != self.list {
+                return None;
+            }
+            let pages = &self.pages[of_list..self.pages.len() - of_list];
+            let at = |address: usize| {
+                let page = pages.binary_search(&page_of(address)).ok()?;
+                entries.get(page * PAGE + address % PAGE..)
+            };
+            // Most of the time nothing has changed.
+            let mut unchanged = &*self.packed;
+            let is_unchanged = self.addresses.iter().all(|&address| {
+                let Some(end) = memchr::memchr(0, unchanged) else { return false };
+                let (entry, next) = unchanged.split_at(end + 1);
+                unchanged = next;
+                at(address).is_some_and(|bytes| bytes.starts_with(entry))
+            });
+            if is_unchanged && unchanged.is_empty() {
+                return Some(Arc::clone(&self.packed));
+            }
+            let mut packed = Vec::with_capacity(entries.len());
+            for &address in &self.addresses {
+                let bytes = at(address)?;
+                // An entry that has grown in its place goes on in a page that was not copied, or is not the next here.
+                let end = memchr::memchr(0, bytes)?;
+                if !(page_of(address)..=page_of(address + end)).all(|page| pages.binary_search(&page).is_ok()) {
                     return None;
                 }
-                self.start = start;
+                packed.extend_from_slice(&bytes[..=end]);
             }
-            Some(&self.bytes[address - start..])
+            self.packed = packed.into();
+            Some(Arc::clone(&self.packed))
+        }
+    }
+
+    fn page_of(address: usize) -> usize {
+        address / PAGE
+    }
+
+    fn list_address() -> usize {
+        // SAFETY: a word that lives as long as the process, read as one; the C library writes it as one.
+        unsafe { AtomicPtr::from_ptr(&raw mut environ) }.load(Ordering::Acquire) as usize
+    }
+
+    /// Copies pages one after the other; says whether all of them are there.
+    fn copy_pages(pages: &[usize], copy: &mut [u8]) -> bool {
+        let parts: Vec<libc::iovec> =
+            pages.iter().map(|page| libc::iovec { iov_base: (page * PAGE) as *mut _, iov_len: PAGE }).collect();
+        if parts.is_empty() {
+            return true;
+        }
+        let local = libc::iovec { iov_base: copy.as_mut_ptr().cast(), iov_len: copy.len() };
+        // SAFETY: the kernel writes into `copy` and no farther; it checks the other addresses itself.
+        let copied = unsafe {
+            let (process, count) = (libc::getpid(), parts.len() as libc::c_ulong);
+            libc::process_vm_readv(process, &raw const local, 1, parts.as_ptr(), count, 0)
+        };
+        usize::try_from(copied) == Ok(pages.len() * PAGE)
+    }
+
+    /// Pages that were copied one by one.
+    #[derive(Default)]
+    struct Pages(BTreeMap<usize, Box<[u8; PAGE]>>);
+
+    impl Pages {
+        /// What there is from `address` to the end of its page; `None` if nothing is, or if it is too much.
+        fn at(&mut self, address: usize) -> Option<&[u8]> {
+            let number = page_of(address);
+            if !self.0.contains_key(&number) {
+                let mut page = Box::new([0; PAGE]);
+                if self.0.len() >= MOST_PAGES || !copy_pages(&[number], &mut *page) {
+                    return None;
+                }
+                self.0.insert(number, page);
+            }
+            Some(&self.0[&number][address % PAGE..])
+        }
+
+        fn word(&mut self, address: usize) -> Option<usize> {
+            self.at(address)?.first_chunk::<WORD>().copied().map(usize::from_ne_bytes)
+        }
+
+        /// Of the text at an address, up to the zero that ends it.
+        fn length(&mut self, address: usize) -> Option<usize> {
+            let mut length = 0;
+            loop {
+                let rest = self.at(address + length)?;
+                if let Some(end) = memchr::memchr(0, rest) {
+                    return Some(length + end);
+                }
+                length += rest.len();
+            }
         }
     }
 
     #[cfg(test)]
     mod tests {
+        use std::os::unix::ffi::OsStrExt;
+
         use super::*;
 
         #[test]
         fn the_own_variables_are_those_that_everybody_else_reads() {
-            use std::os::unix::ffi::OsStrExt;
-
-            let packed = consistent().expect("this system lets a process read itself");
+            let packed = current().expect("this system lets a process read itself");
             let read: Vec<&[u8]> = packed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).collect();
             let others: Vec<Vec<u8>> =
                 std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
             assert!(!others.is_empty());
             assert_eq!(read, others);
+            assert!(Arc::ptr_eq(&packed, &current().unwrap()), "nothing has changed");
         }
 
         #[test]
         fn what_is_not_there_is_not_read() {
-            let mut page = Page::new();
-            assert!(page.at(0).is_none());
-            assert!(entries(&mut page, &[8]).is_none());
-            let text = c"A=1";
-            assert_eq!(entries(&mut page, &[text.as_ptr() as usize; 2]).unwrap(), b"A=1\0A=1\0");
+            let mut pages = Pages::default();
+            assert!(pages.at(0).is_none() && pages.word(8).is_none() && pages.length(16).is_none());
+            assert!(!copy_pages(&[0], &mut [0; PAGE]));
         }
 
         #[test]
         fn an_entry_may_go_on_over_many_pages() {
             let text = [vec![b'x'; 3 * PAGE + 17], vec![0]].concat();
             for start in [0, 1, PAGE - 1] {
-                assert_eq!(entries(&mut Page::new(), &[text[start..].as_ptr() as usize]).unwrap(), text[start..]);
+                assert_eq!(Pages::default().length(text[start..].as_ptr() as usize), Some(3 * PAGE + 17 - start));
             }
         }
     }
