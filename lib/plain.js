@@ -108,6 +108,15 @@ function list(value, path, depth, subject, isOmitted) {
 }
 
 /**
+ * What is copied. Nothing is inherited, so that `__proto__` is a name like any other; yet V8 gives it a shape, which it does not give
+ * to what `Object.create(null)` makes.
+ *
+ * @type {new () => Record<string, any>}
+ */
+const Plain = /** @type {any} */ (function Plain() {});
+Plain.prototype = Object.create(null);
+
+/**
  * @param {Record<string, unknown>} value
  * @param {string} path
  * @param {number} depth
@@ -116,8 +125,7 @@ function list(value, path, depth, subject, isOmitted) {
  * @param {Aside | undefined} aside
  */
 function object(value, path, depth, subject, isOmitted, aside) {
-  // Without a prototype, so that `__proto__` is a name like any other.
-  const entries = Object.create(null);
+  const entries = new Plain();
   const [hidden] = Object.getOwnPropertySymbols(value);
   if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
   for (const key of Object.keys(value)) {
