@@ -37,11 +37,11 @@ mod linux {
 
     pub(super) fn current() -> Option<Arc<[u8]>> {
         static IS_FILTERED: OnceLock<bool> = OnceLock::new();
+        static LAST: Mutex<Option<Layout>> = Mutex::new(None);
         let status = || std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         if *IS_FILTERED.get_or_init(|| is_filtered(&status())) {
             return None;
         }
-        static LAST: Mutex<Option<Layout>> = Mutex::new(None);
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         if list_address() == 0 {
             // A program has taken the list itself away.
