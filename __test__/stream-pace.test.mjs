@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { newEngine } from './helpers/engine.mjs';
-import { folder, nodeProgram, nothing, until } from './helpers/programs.mjs';
+import { folder, nodeProgram, nothing, shell, until } from './helpers/programs.mjs';
 
 const MIB = 1024 * 1024;
 
@@ -66,4 +66,24 @@ test('times are kept while nobody takes the lines', async (t) => {
   const { status, durationMs } = await stream.result;
   assert.equal(status, 'timeout');
   assert.ok(durationMs >= 400 && durationMs < 2_000, `it took ${durationMs} ms`);
+});
+
+test('a reader that takes every line at once leaves the event loop its turns', async (t) => {
+  const engine = newEngine(t);
+  const LINES = 500_000;
+  // What may be on the way is 1 MiB, of lines of 61 bytes; two such portions may come between two turns.
+  const MOST_IN_A_TURN = 45_000;
+  let lines = 0;
+  let before = 0;
+  let most = 0;
+  let isOver = false;
+  (function turn() {
+    most = Math.max(most, lines - before);
+    before = lines;
+    if (!isOver) setImmediate(turn);
+  })();
+  for await (const event of engine.stream(shell(`yes ${'0123456789'.repeat(6)} | head -n ${LINES}`))) if (event.type === 'stdout') lines++;
+  isOver = true;
+  assert.equal(lines, LINES);
+  assert.ok(most <= MOST_IN_A_TURN, `${most} lines in one turn`);
 });

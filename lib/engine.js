@@ -58,6 +58,14 @@ class ExecutionEngine extends Listeners {
   #board = new Board(this);
   /** Those of the batch that was taken last, if it was short. */
   #numbers = new Float64Array(SHORT_BATCH);
+  /**
+   * When lines began to come in this turn of the event loop; 0 when it has gone on. The addon may call several times in one turn: a
+   * reader that makes room for more is called back for it at once, and other work would wait until all has been read.
+   */
+  #turn = 0;
+  #goOn = () => {
+    this.#turn = 0;
+  };
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
@@ -407,14 +415,13 @@ class ExecutionEngine extends Listeners {
 
   /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
   #drain() {
-    const started = performance.now();
-    for (let batch; (batch = this.#native.take(this.#numbers)) !== null; ) {
+    const started = this.#turn || performance.now();
+    while (performance.now() - started <= TURN_MS) {
+      const batch = this.#native.take(this.#numbers);
+      if (batch === null) return;
       readBatch(batch, this.#numbers, this.#consumer);
-      if (performance.now() - started > TURN_MS) {
-        setImmediate(() => this.#drain());
-        return;
-      }
     }
+    setImmediate(() => this.#drain());
   }
 
   /**
@@ -422,6 +429,10 @@ class ExecutionEngine extends Listeners {
    * @param {OutputEvent[]} events
    */
   #lines(live, events) {
+    if (this.#turn === 0) {
+      this.#turn = performance.now();
+      setImmediate(this.#goOn);
+    }
     const type = /** @type {OutputEvent} */ (events[0]).type;
     if (live.planId !== undefined) for (const event of events) mark(live, event);
     this._tell(type, events);
