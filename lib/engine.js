@@ -366,7 +366,7 @@ class ExecutionEngine extends Listeners {
       live.forgetSignal = onAbort(signal, () => this.#board.has(handle) && this.#native.stop(id, true));
     }
     this.#board.add(live);
-    if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', metadata ?? {});
+    if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', structuredClone(metadata ?? {}));
     return live;
   }
 

@@ -159,6 +159,13 @@ mod linux {
         unsafe { AtomicPtr::from_ptr(&raw mut environ) }.load(Ordering::Acquire) as usize
     }
 
+    /// This process. Node.js does not go on in a fork of itself, so it is asked for once.
+    fn process() -> libc::pid_t {
+        static PROCESS: OnceLock<libc::pid_t> = OnceLock::new();
+        // SAFETY: it only tells a number.
+        *PROCESS.get_or_init(|| unsafe { libc::getpid() })
+    }
+
     /// Copies pages one after the other; says whether all of them are there.
     fn copy_pages(pages: &[usize], copy: &mut [u8]) -> bool {
         let parts: Vec<libc::iovec> =
@@ -169,8 +176,7 @@ mod linux {
         let local = libc::iovec { iov_base: copy.as_mut_ptr().cast(), iov_len: copy.len() };
         // SAFETY: the kernel writes into `copy` and no farther; it checks the other addresses itself.
         let copied = unsafe {
-            let (process, count) = (libc::getpid(), parts.len() as libc::c_ulong);
-            libc::process_vm_readv(process, &raw const local, 1, parts.as_ptr(), count, 0)
+            libc::process_vm_readv(process(), &raw const local, 1, parts.as_ptr(), parts.len() as libc::c_ulong, 0)
         };
         usize::try_from(copied) == Ok(pages.len() * PAGE)
     }
