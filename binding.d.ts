@@ -41,7 +41,10 @@ export declare class NativeEngine {
    * list of the request and the options.
    */
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
-  /** This process's own variables, packed as `submit` takes them; `null` where they cannot be read, or are no text. */
+  /**
+   * This process's own variables, packed as `submit` takes them; `null` where they cannot be read, are no text, or are not those
+   * of this thread.
+   */
   static ownEnvironment(): string | null
   /** Gives the input of an execution the chunk that it asked for. */
   feed(handle: number, chunk: Uint8Array): void

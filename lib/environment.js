@@ -23,7 +23,10 @@ function snapshot() {
   return packed;
 }
 
-/** Whether they are the process's, which the addon can read where the system helps: JavaScript takes ten times as long. */
+/**
+ * Whether they are the process's, which the addon can read where the system helps: JavaScript takes ten times as long. It reads
+ * them on the main thread of the process only, so it does not in a worker.
+ */
 function isOwn() {
   if (process.env !== seen) {
     seen = process.env;
@@ -34,9 +37,7 @@ function isOwn() {
 
 /** Whether writing to an object would write to the environment of the process. @param {NodeJS.ProcessEnv} env */
 function isOfProcess(env) {
-  const { isMainThread } = require('node:worker_threads');
-  const { isProxy } = require('node:util').types;
-  if (!isMainThread || isProxy(env)) return false;
+  if (require('node:util').types.isProxy(env)) return false;
   const name = 'ESCHER_PROBE';
   try {
     // Refused by that object, and by no other.

@@ -1,9 +1,11 @@
-// Builds the addon into the project's folder, unless it is newer than everything it is made from.
+// Makes `dist`, and builds the addon into the project's folder, unless that is newer than everything it is made from.
 //   --force    builds it anyway; so does anything else that is given, which goes to `napi build`
 import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { BUNDLE, bundle } from './bundle.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const given = process.argv.slice(2);
@@ -15,6 +17,9 @@ function newest(entry) {
   if (!stat.isDirectory()) return stat.mtimeMs;
   return Math.max(0, ...readdirSync(entry).map((name) => newest(path.join(entry, name))));
 }
+
+mkdirSync(path.join(root, path.dirname(BUNDLE)), { recursive: true });
+writeFileSync(path.join(root, BUNDLE), bundle());
 
 const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json', 'scripts/cargo-addon'].map((name) => path.join(root, name));
 const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::engine::ExecutionEngine;
 use crate::error::ExecutionError;
-use crate::platform::node::own_environment;
+use crate::platform::node::{is_main_thread, own_environment};
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, ExecutionResult, StdinStream};
 use crate::wire::{self, Case};
@@ -95,9 +95,13 @@ impl NativeEngine {
         Ok(Some(record.id().to_string()))
     }
 
-    /// This process's own variables, packed as `submit` takes them; `null` where they cannot be read, or are no text.
+    /// This process's own variables, packed as `submit` takes them; `null` where they cannot be read, are no text, or are not those
+    /// of this thread.
     #[napi(catch_unwind)]
     pub fn own_environment() -> Option<String> {
+        if !is_main_thread() {
+            return None;
+        }
         String::from_utf8(own_environment()?.to_vec()).ok()
     }
 

@@ -1,7 +1,8 @@
 // What having a package costs: the time to load it, and its size.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,9 +11,14 @@ import { median } from '../harness/statistics.mjs';
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const ENGINE = '@escher/execution-engine';
 
-/** As each is loaded by its users; all but two are ES modules only. */
+/** A package with one empty function, without and with `exports`: what Node.js itself takes for the first package. */
+const EMPTY = { empty: { main: './index.js' }, 'empty-exports': { exports: { '.': './index.js' } } };
+
+/** As each is loaded by its users; the other packages are ES modules only. */
 const LOAD = {
   engine: `require('${ENGINE}').ExecutionEngine`,
+  'empty package': `require('empty')`,
+  'empty package with exports': `require('empty-exports')`,
   child_process: `require('node:child_process').spawn`,
   execa: `(await import('execa')).execa`,
   tinyexec: `(await import('tinyexec')).x`,
@@ -31,12 +37,32 @@ export function timeToLoad(contender, times) {
       if (typeof loaded !== 'function') throw new Error('it has not what it is loaded for');
       console.log(JSON.stringify({ ms, mebibytes: (process.memoryUsage.rss() - before) / 1024 / 1024 }));
     })();`;
-  const seen = Array.from({ length: times }, () => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: root, encoding: 'utf8' });
-    if (status !== 0) throw new Error(`loading ended with ${status}: ${stderr}`);
-    return JSON.parse(stdout);
-  });
-  return { value: median(seen.map(({ ms }) => ms)), columns: { growthMiB: median(seen.map(({ mebibytes }) => mebibytes)) } };
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'escher-load-'));
+  try {
+    install(folder, contender);
+    const seen = Array.from({ length: times }, () => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', script], { cwd: folder, encoding: 'utf8' });
+      if (status !== 0) throw new Error(`loading ended with ${status}: ${stderr}`);
+      return JSON.parse(stdout);
+    });
+    return { value: median(seen.map(({ ms }) => ms)), columns: { growthMiB: median(seen.map(({ mebibytes }) => mebibytes)) } };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Puts the packages where those of a host are. */
+function install(folder, contender) {
+  const modules = path.join(folder, 'node_modules');
+  mkdirSync(path.join(modules, path.dirname(ENGINE)), { recursive: true });
+  symlinkSync(root, path.join(modules, ENGINE), 'junction');
+  for (const [name, about] of Object.entries(EMPTY)) {
+    mkdirSync(path.join(modules, name));
+    writeFileSync(path.join(modules, name, 'index.js'), 'module.exports = function () {};');
+    writeFileSync(path.join(modules, name, 'package.json'), JSON.stringify({ name, ...about }));
+  }
+  const peer = /^(?:execa|tinyexec|nano-spawn|zx)$/.test(contender);
+  if (peer) symlinkSync(findPackage(contender, root), path.join(modules, contender), 'junction');
 }
 
 /** MB on the disk: of the addon, of the whole package as it is published, or of a package with all that it needs. */

@@ -14,6 +14,18 @@ pub(crate) fn own_environment() -> Option<Arc<[u8]>> {
     None
 }
 
+/// Whether this is the thread that the process began with: the workers of Node.js have variables of their own. Only Linux
+/// needs to know.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_main_thread() -> bool {
+    linux::is_main_thread()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_main_thread() -> bool {
+    true
+}
+
 /// A change by another thread frees what is being read. The kernel copies whatever is at an address, or says that nothing is;
 /// and what was copied counts only if the list of the variables was the same before and after it.
 #[cfg(target_os = "linux")]
@@ -159,6 +171,12 @@ mod linux {
         unsafe { AtomicPtr::from_ptr(&raw mut environ) }.load(Ordering::Acquire) as usize
     }
 
+    pub(super) fn is_main_thread() -> bool {
+        // SAFETY: it only tells a number.
+        let thread = unsafe { libc::gettid() };
+        thread == process()
+    }
+
     /// This process. Node.js does not go on in a fork of itself, so it is asked for once.
     fn process() -> libc::pid_t {
         static PROCESS: OnceLock<libc::pid_t> = OnceLock::new();
@@ -241,6 +259,11 @@ mod linux {
                     && is_filtered("")
                     && is_filtered("Seccomp_filters:\t0")
             );
+        }
+
+        #[test]
+        fn a_thread_of_its_own_is_not_the_main_one() {
+            assert!(!std::thread::spawn(is_main_thread).join().unwrap());
         }
 
         #[test]

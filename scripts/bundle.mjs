@@ -1,0 +1,35 @@
+// Makes one file of `lib`, the one that hosts load: Node.js takes half a millisecond for each file, and `lib` has more than a dozen.
+import { buildSync } from 'esbuild';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+/** Relative to the project. It is as deep as `lib`, so that the addon has the same path from both. */
+export const BUNDLE = path.join('dist', 'engine.js');
+
+/** What an `import` by name can have: Node.js looks for it in the text, which it does not run for that. */
+const NAMES = ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace'];
+
+/** The text of that file. */
+export function bundle() {
+  const { outputFiles } = buildSync({
+    absWorkingDir: root,
+    entryPoints: ['lib/index.js'],
+    outfile: BUNDLE,
+    external: ['./binding.js'],
+    bundle: true,
+    write: false,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    // Users see names of classes, and some of them would be others here.
+    keepNames: true,
+    // Who steps through it wants names and lines; without blanks it would be loaded no faster.
+    minify: false,
+    banner: { js: '// Made of lib/ by scripts/bundle.mjs.' },
+    footer: { js: `0 && (module.exports = { ${NAMES.join(', ')} });` },
+    logLevel: 'warning',
+  });
+  return outputFiles[0].text;
+}
