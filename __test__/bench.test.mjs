@@ -5,9 +5,11 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { drawChart } from '../benches/harness/chart.mjs';
-import { frontTable, performanceTables } from '../benches/harness/markdown.mjs';
+import { missedGoals, most } from '../benches/harness/goals.mjs';
+import { frontTable, missedTable, performanceTables, profileTables } from '../benches/harness/markdown.mjs';
 import { readOptions } from '../benches/harness/options.mjs';
-import { merge, pagesOf, readPage, readPublished, replaceBetween } from '../benches/harness/publish.mjs';
+import { readSamples, whatOf } from '../benches/harness/perf.mjs';
+import { merge, pagesOf, readPage, readProfiles, readPublished, replaceBetween } from '../benches/harness/publish.mjs';
 import { columnText, number, ratio } from '../benches/harness/report.mjs';
 import { loadRows, selectRows } from '../benches/harness/rows.mjs';
 import { median, summarize } from '../benches/harness/statistics.mjs';
@@ -33,7 +35,8 @@ function measured(contenders, more = {}) {
   return summarize(row, { measured: Object.fromEntries(measurements), skipped: more.skipped ?? [], failed: more.failed ?? [] });
 }
 
-const published = (...rows) => merge([], { machine, rows }, rows.map(({ name }) => name)).rows;
+const published = (...rows) => merge([], { machine, rows }, rows).rows;
+const named = (...names) => names.map((name) => ({ name }));
 
 describe('statistics', () => {
   test('a median is the middle, or the mean of both middles', () => {
@@ -77,7 +80,7 @@ describe('options', () => {
   });
 
   test('nonsense is refused', () => {
-    for (const argv of [['--rounds', '0'], ['--rounds', 'x'], ['--nonsense'], ['--write', '--contenders', 'engine']]) {
+    for (const argv of [['--rounds', '0'], ['--rounds', 'x'], ['--nonsense'], ['--write', '--contenders', 'engine'], ['--profile', '--all'], ['--profile', '--only', 'captured']]) {
       assert.throws(() => readOptions(argv), { expected: true }, argv.join(' '));
     }
   });
@@ -99,14 +102,49 @@ describe('options', () => {
   });
 });
 
+describe('samples of perf', () => {
+  const sample = (head, ...frames) => `${head}\n${frames.map((frame) => `\t    ${frame}`).join('\n')}\n`;
+  const kernel = (name) => `ffffffff8157a8c8 ${name} ([kernel.kallsyms])`;
+
+  test('each has its process, its thread and its frames', () => {
+    const text = [sample('escher-engine 17/19 ', kernel('do_futex'), '7f00 (anonymous namespace)::f(int) (/usr/lib/libc.so.6)'), sample('true 20/20', '7f01 _start (/lib/ld-linux-x86-64.so.2)')].join('\n');
+    assert.deepEqual(readSamples(text), [
+      { comm: 'escher-engine', pid: 17, tid: 19, frames: [{ name: 'do_futex', file: '[kernel.kallsyms]', isKernel: true }, { name: '(anonymous namespace)::f(int)', file: 'libc.so.6', isKernel: false }] },
+      { comm: 'true', pid: 20, tid: 20, frames: [{ name: '_start', file: 'ld-linux-x86-64.so.2', isKernel: false }] },
+    ]);
+    assert.deepEqual(readSamples(''), []);
+  });
+
+  test('each is named by its system call, its fault, or its file', () => {
+    const named = (...lines) => whatOf(readSamples(sample('x 1/1', ...lines))[0].frames);
+    const inCall = (...names) => named(...names.map(kernel), kernel('do_syscall_64'), kernel('entry_SYSCALL_64_after_hwframe'), '7f00 f (/usr/bin/node)');
+    assert.match(inCall('schedule', '__x64_sys_futex'), /^waking/);
+    assert.match(inCall('copy_mm', 'kernel_clone', '__do_sys_clone'), /^starting processes/);
+    assert.match(inCall('vfs_read', 'ksys_read'), /^pipes/);
+    assert.match(inCall('do_mmap', 'vm_mmap_pgoff', 'ksys_mmap_pgoff'), /^memory/);
+    assert.match(inCall('do_mmap', 'vm_mmap_pgoff'), /^memory/);
+    assert.match(inCall('schedule', 'exit_to_user_mode_loop'), /^waking/);
+    assert.match(inCall('step_over', '__arm64_sys_setsid'), /^other system calls$/);
+    assert.match(inCall(), /^other system calls$/);
+    assert.equal(named(kernel('clear_page'), kernel('exc_page_fault'), kernel('asm_exc_page_fault')), 'page faults');
+    assert.equal(named(kernel('update_rq'), kernel('asm_sysvec_apic_timer_interrupt')), 'interrupts');
+    assert.equal(named('7f00 f (/x/execution-engine.linux-x64-gnu.node)'), 'the addon');
+    assert.equal(named('7f00 JS:^run (/tmp/perf-12.map)'), 'V8 and Node.js');
+    assert.equal(named('7f00 init_cpu_features.constprop.0 (/lib64/ld-linux-x86-64.so.2)'), '`cpuid` in the loader of the C library');
+    assert.equal(named('7f00 _dl_relocate_object (/lib64/ld-linux-x86-64.so.2)'), "the C library's loader");
+    assert.equal(named('7f00 main (/usr/bin/true)'), 'the program itself');
+    assert.equal(whatOf([]), 'unknown');
+  });
+});
+
 describe('publishing', () => {
   const one = measured({ engine: [10], execa: [5] });
   const other = measured({ engine: [1] }, { name: 'captured', better: 'lower', unit: 'ms' });
 
   test('a row replaces the one before and leaves the others, with their own machine and date', () => {
-    const before = merge([], { machine, rows: [one, other] }, ['captured', 'short-commands']).rows;
+    const before = merge([], { machine, rows: [one, other] }, named('captured', 'short-commands')).rows;
     const later = { ...machine, date: '2026-06-07T00:00:00.000Z' };
-    const { rows, refused } = merge(before, { machine: later, rows: [measured({ engine: [20], execa: [5] })] }, ['captured', 'short-commands']);
+    const { rows, refused } = merge(before, { machine: later, rows: [measured({ engine: [20], execa: [5] })] }, named('captured', 'short-commands'));
     assert.deepEqual(rows.map(({ name, machine: { date }, contenders }) => [name, date.slice(0, 10), contenders.engine.median]), [
       ['captured', '2026-01-02', 1],
       ['short-commands', '2026-06-07', 20],
@@ -115,21 +153,27 @@ describe('publishing', () => {
   });
 
   test('a row that is no more is dropped', () => {
-    assert.deepEqual(merge(published(one, other), { rows: [] }, ['captured']).rows.map(({ name }) => name), ['captured']);
+    assert.deepEqual(merge(published(one, other), { rows: [] }, named('captured')).rows.map(({ name }) => name), ['captured']);
   });
 
   test('a row with a fault keeps what was published before; one with a finding does not', () => {
     const before = published(one);
     const withFailure = (mayFail) => measured({ engine: [99] }, { failed: [{ name: 'execa', why: 'lost a line' }], mayFail });
-    const faulty = merge(before, { machine, rows: [withFailure([])] }, ['short-commands']);
+    const faulty = merge(before, { machine, rows: [withFailure([])] }, named('short-commands'));
     assert.deepEqual([faulty.refused, faulty.rows[0].contenders.engine.median], [['short-commands'], 10]);
-    const finding = merge(before, { machine, rows: [withFailure(['execa'])] }, ['short-commands']);
+    const finding = merge(before, { machine, rows: [withFailure(['execa'])] }, named('short-commands'));
     assert.deepEqual([finding.refused, finding.rows[0].contenders.engine.median], [[], 99]);
   });
 
   test('a row in which nobody was measured is not published', () => {
-    const { rows, refused } = merge(published(one), { machine, rows: [measured({})] }, ['short-commands']);
+    const { rows, refused } = merge(published(one), { machine, rows: [measured({})] }, named('short-commands'));
     assert.deepEqual([refused, rows[0].contenders.engine.median], [['short-commands'], 10]);
+  });
+
+  test('goals are those of now', () => {
+    const before = published(measured({ engine: [1] }, { goals: [most(9, 'of yesterday')] }));
+    const goals = [most(2, 'of today')];
+    assert.deepEqual(merge(before, { rows: [] }, [{ name: 'short-commands', goals }]).rows[0].goals, goals);
   });
 
   test('single measurements are not published', () => {
@@ -150,7 +194,7 @@ describe('publishing', () => {
   });
 
   test('the pages are those that the published results give: npm run bench -- --render', () => {
-    for (const [name, text] of Object.entries(pagesOf(readPublished(), readPage))) assert.equal(readPage(name), text, name);
+    for (const [name, text] of Object.entries(pagesOf(readPublished(), readProfiles(), readPage))) assert.equal(readPage(name), text, name);
   });
 
   test('published rows are rows that there are, and the page tells what each means', () => {
@@ -172,7 +216,7 @@ describe('tables', () => {
   test('the front page says how often, when, and whether the machine was busy', () => {
     const row = measured({ engine: [1, 2, 3] });
     assert.match(frontTable(published(row)), /^Medians, 3 rounds on 2026-01-02 with Node\.js 20\.1\.2 on 2 cores\. /);
-    const busy = merge([], { machine: { ...machine, loadBefore: 1.5 }, rows: [row] }, [row.name]).rows;
+    const busy = merge([], { machine: { ...machine, loadBefore: 1.5 }, rows: [row] }, [row]).rows;
     assert.match(frontTable(busy), /on 2 cores that had other work to do\. /);
   });
 
@@ -181,16 +225,37 @@ describe('tables', () => {
       published(
         measured({ engine: [20, 30], execa: [10, 10] }, {
           ratios: [{ of: 'engine', to: 'execa', goal: '≥ 2' }],
-          goals: 'be fast',
+          goals: [most(40, 'be fast'), most(1, 'be small', 'growthMiB')],
           failed: [{ name: 'readline', why: 'too long' }],
           mayFail: ['readline'],
           skipped: [{ name: 'Deno.Command', why: 'deno is not installed' }],
         }),
       ),
     );
-    for (const part of ['| engine | 25.0 | 20.0 – 30.0 |', '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |', 'Goals: be fast.', 'readline fails: `too long`.', 'Deno.Command was not measured: deno is not installed.', '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.']) {
+    for (const part of ['| engine | 25.0 | 20.0 – 30.0 |', '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |', 'Goals: be fast; be small.', 'readline fails: `too long`.', 'Deno.Command was not measured: deno is not installed.', '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.']) {
       assert.ok(text.includes(part), `${part}\nis not in\n${text}`);
     }
+  });
+
+  test('what is missed is told with what was measured, and nothing else', () => {
+    const row = measured({ engine: [20, 30], execa: [10, 10], other: [5, 5] }, {
+      columns: [{ key: 'growthMiB', title: 'growth', digits: 0 }],
+      ratios: [
+        { of: 'engine', to: 'execa', goal: '≥ 3 (then 4)' },
+        { of: 'execa', to: 'engine', goal: '≤ 0.5' },
+        { of: 'engine', to: 'other', goal: 'no longer than without' },
+      ],
+      goals: [most(24, 'in 24'), most(25, 'in 25'), most(4, 'in 4', undefined, 'other'), most(1, 'absent', undefined, 'nobody')],
+    });
+    assert.deepEqual(missedGoals(published(row)).map(({ text, measured }) => [text, measured]), [['engine / execa ≥ 3 (then 4)', 2.5], ['in 24', 25], ['in 4', 5]]);
+    assert.match(missedTable(published(row)), /^\| `short-commands` \| engine \/ execa ≥ 3 \(then 4\) \| 2\.50 \(2\.00 – 3\.00\) \|$/m);
+    assert.equal(missedTable(published(measured({ engine: [1] }, { goals: [most(1, 'one')] }))), 'None is missed.');
+  });
+
+  test('a profile says where and when it was made', () => {
+    const text = profileTables([{ name: 'time', title: 'where it goes', columns: ['who', '%'], lines: [['a | b', '70.0']], machine }]);
+    for (const part of ['Where it goes:', '| who | % |', '| a \\| b | 70.0 |', '2026-01-02, 2 × A <fast> one']) assert.ok(text.includes(part), text);
+    assert.match(profileTables([]), /Nothing was profiled/);
   });
 
   test('nothing measured is said', () => {

@@ -12,13 +12,17 @@ import { fileURLToPath } from 'node:url';
 import { findLimit } from './harness/limit.mjs';
 import { describeMachine } from './harness/machine.mjs';
 import { readOptions, usage } from './harness/options.mjs';
-import { publish, render } from './harness/publish.mjs';
-import { printList, printRow } from './harness/report.mjs';
+import { makeProfiles } from './harness/profile.mjs';
+import { publish, publishProfiles, render } from './harness/publish.mjs';
+import { printList, printProfile, printRow } from './harness/report.mjs';
 import { loadRows, selectRows } from './harness/rows.mjs';
 import { createRunner } from './harness/runner.mjs';
 import { summarize } from './harness/statistics.mjs';
 
 const results = path.join(path.dirname(fileURLToPath(import.meta.url)), 'results');
+
+// Standard output is for results: with --json it is one JSON document and nothing else.
+const say = (text) => process.stderr.write(`${text}\n`);
 
 async function main() {
   const options = readOptions(process.argv.slice(2));
@@ -27,9 +31,8 @@ async function main() {
   if (options.list) return printList(known);
 
   if (options.render) return render(known);
+  if (options.profile) return profile(options);
 
-  // Standard output is for results: with --json it is one JSON document and nothing else.
-  const say = (text) => process.stderr.write(`${text}\n`);
   const rows = selectRows(known, options);
   // Before the limit is built: the load of that is over when the measuring starts.
   const machine = describeMachine();
@@ -53,6 +56,13 @@ async function main() {
     for (const name of refused) say(`NOT PUBLISHED  ${name}: it has failures`);
   }
   if (report.rows.some((row) => row.failed.some(({ isFinding }) => !isFinding))) process.exitCode = 1;
+}
+
+async function profile({ limit, rounds, json, write }) {
+  const profiles = await makeProfiles({ limit: findLimit(limit, say), rounds, say });
+  if (json) console.log(JSON.stringify(profiles, null, 2));
+  else profiles.forEach(printProfile);
+  if (write) publishProfiles(profiles);
 }
 
 main().catch((error) => {

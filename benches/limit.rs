@@ -1,13 +1,13 @@
 //! The limit: what this machine does in the least code that still does the work.
 //!
 //! `spawn` runs a program again and again (own session, default signals, two pipes read to their ends, waited for) on a
-//! few threads; `read` reads what a program writes. Each prints one JSON object. `benches/bench.mjs` runs it between the
+//! few threads, which may hand each command over to another thread as whoever keeps an event loop free has to; `read` reads what a program writes. Each prints one JSON object. `benches/bench.mjs` runs it between the
 //! other contenders; it measures no code of the crate, so it stays the same when that changes.
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-limit spawn [--count N] [--parallel P] [--program PATH]
+limit spawn [--count N] [--parallel P] [--program PATH] [--handed-over]
 limit read [--bytes N] [--program PATH [--arg ARG]...]   default: head -c N /dev/zero";
 
 fn main() -> ExitCode {
@@ -59,6 +59,7 @@ mod options {
         pub(crate) count: usize,
         pub(crate) parallel: usize,
         pub(crate) bytes: u64,
+        pub(crate) is_handed_over: bool,
     }
 
     pub(crate) fn parse(args: &[String]) -> Result<Options, String> {
@@ -68,9 +69,20 @@ mod options {
             Some("read") => Mode::Read,
             _ => return Err("the first argument is the mode".into()),
         };
-        let mut options =
-            Options { mode, program: String::new(), args: Vec::new(), count: 1000, parallel: 1, bytes: 71_000_000 };
+        let mut options = Options {
+            mode,
+            program: String::new(),
+            args: Vec::new(),
+            count: 1000,
+            parallel: 1,
+            bytes: 71_000_000,
+            is_handed_over: false,
+        };
         while let Some(name) = args.next() {
+            if name == "--handed-over" {
+                options.is_handed_over = true;
+                continue;
+            }
             let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
             match name.as_str() {
                 "--program" => options.program.clone_from(value),
@@ -102,6 +114,7 @@ mod options {
 mod measure {
     use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
     use std::time::{Duration, Instant};
 
     use super::child::{Child, Spawner};
@@ -110,10 +123,10 @@ mod measure {
     pub(crate) fn spawn(options: &Options) -> io::Result<String> {
         let spawner = Spawner::new(&options.program, &options.args)?;
         // As the other contenders do: the first commands pay for what the later ones find in the caches.
-        run_all(&spawner, options.count.div_ceil(10), options.parallel)?;
+        run_all(&spawner, options.count.div_ceil(10), options)?;
         let before = cpu_micros();
         let start = Instant::now();
-        let mut times = run_all(&spawner, options.count, options.parallel)?;
+        let mut times = run_all(&spawner, options.count, options)?;
         let seconds = start.elapsed().as_secs_f64();
         let cpu_micros = cpu_micros() - before;
         times.sort_unstable();
@@ -128,31 +141,49 @@ mod measure {
     }
 
     /// How long each command took.
-    fn run_all(spawner: &Spawner, count: usize, parallel: usize) -> io::Result<Vec<Duration>> {
+    fn run_all(spawner: &Spawner, count: usize, options: &Options) -> io::Result<Vec<Duration>> {
         let taken = AtomicUsize::new(0);
-        let lane = || -> io::Result<Vec<Duration>> {
+        let lane = |run: &dyn Fn() -> io::Result<()>| -> io::Result<Vec<Duration>> {
             let mut times = Vec::with_capacity(count);
             while taken.fetch_add(1, Ordering::Relaxed) < count {
                 let start = Instant::now();
-                let child = spawner.spawn()?;
-                // One after the other would be wrong for a program that fills the second pipe; this one writes nothing.
-                let read = child.stdout.read_to_end()? + child.stderr.read_to_end()?;
-                child.wait()?;
-                if read != 0 {
-                    return Err(io::Error::other("the program must write nothing"));
-                }
+                run()?;
                 times.push(start.elapsed());
             }
             Ok(times)
         };
+        let run = || run_one(spawner);
         std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..parallel).map(|_| scope.spawn(lane)).collect();
+            let threads: Vec<_> = (0..options.parallel)
+                .map(|_| {
+                    scope.spawn(|| {
+                        if !options.is_handed_over {
+                            return lane(&run);
+                        }
+                        let (jobs, given) = mpsc::channel::<()>();
+                        let (ends, told) = mpsc::channel();
+                        scope.spawn(move || given.iter().try_for_each(|()| ends.send(run())));
+                        lane(&|| {
+                            jobs.send(()).map_err(io::Error::other)?;
+                            told.recv().map_err(io::Error::other)?
+                        })
+                    })
+                })
+                .collect();
             let mut all = Vec::with_capacity(count);
             for thread in threads {
                 all.extend(thread.join().map_err(|_| io::Error::other("a thread panicked"))??);
             }
             Ok(all)
         })
+    }
+
+    fn run_one(spawner: &Spawner) -> io::Result<()> {
+        let child = spawner.spawn()?;
+        // One after the other would be wrong for a program that fills the second pipe; this one writes nothing.
+        let read = child.stdout.read_to_end()? + child.stderr.read_to_end()?;
+        child.wait()?;
+        if read == 0 { Ok(()) } else { Err(io::Error::other("the program must write nothing")) }
     }
 
     pub(crate) fn read(options: &Options) -> io::Result<String> {

@@ -1,4 +1,5 @@
 // Published results as Markdown: a few numbers for the front page, and all of them for docs/performance.md.
+import { goalsText, missedGoals } from './goals.mjs';
 import { columnText, number, ratio, roundsText } from './report.mjs';
 
 /** The columns of the front page, and what the contender of each is called in a row: the first that is there. */
@@ -61,6 +62,25 @@ export function performanceTables(rows) {
   return rows.map(section).join('\n');
 }
 
+/** Each goal that is missed, with what was measured. */
+export function missedTable(rows) {
+  const lines = missedGoals(rows).map(({ row, text, measured, spread }) => [
+    `\`${row}\``,
+    cell(text),
+    spread ? `${ratio(measured)} (${spread.map(ratio).join(' – ')})` : number(measured),
+  ]);
+  return lines.length > 0 ? table(['row', 'goal', 'measured'], lines) : 'None is missed.';
+}
+
+/** Where the time goes: one section for each profile. */
+export function profileTables(profiles) {
+  const sections = profiles.map(({ title, columns, lines, machine }) => {
+    const text = (line) => line.map(cell);
+    return `${upper(title)}:\n\n${table(columns, lines.map(text))}\n\n${machineText(machine)}.\n`;
+  });
+  return sections.join('\n') || 'Nothing was profiled yet.\n';
+}
+
 function section(row) {
   const lines = Object.entries(row.contenders).map(([name, { median, min, max, columns }]) => [
     cell(name),
@@ -79,7 +99,7 @@ function section(row) {
     `${upper(row.title)}. In ${row.unit}, ${row.better} is better.`,
     table([row.unit, 'median', 'min – max', ...row.columns.map(({ title }) => title)], lines),
     ratios.length > 0 ? table(['ratio', 'median', 'min – max', 'goal'], ratios) : '',
-    row.goals ? `Goals: ${row.goals}.` : '',
+    row.goals.length > 0 ? `Goals: ${goalsText(row.goals)}.` : '',
     ...row.failed.map(({ name, why }) => `${cell(name)} fails: \`${why}\`.`),
     ...row.skipped.map(({ name, why }) => `${cell(name)} was not measured: ${why}.`),
     `${roundsText(row.rounds)}, ${longMachine(row)}.`,
@@ -99,6 +119,10 @@ function longMachine({ machine, contenders }) {
     ...Object.entries(machine.peers).filter(([name, version]) => version && took.includes(name)),
     ...Object.entries(machine.runtimes).filter(([name, version]) => version && took.toLowerCase().includes(`${name}.`)),
   ].map(([name, version]) => `${name} ${version}`);
+  return [machineText(machine), ...versions].join(', ');
+}
+
+function machineText(machine) {
   return [
     day(machine),
     `${machine.cores} × ${machine.cpu}`,
@@ -106,7 +130,6 @@ function longMachine({ machine, contenders }) {
     machine.os,
     `load ${machine.loadBefore.toFixed(1)} before`,
     `Node.js ${machine.node.replace(/^v/, '')}`,
-    ...versions,
   ].join(', ');
 }
 

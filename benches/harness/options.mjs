@@ -9,6 +9,7 @@ export const usage = `npm run bench -- [options]
   --rounds N          how often the contenders take turns (default 5)
   --write             the results go into README.md and docs/performance.md too; other rows stay as they were
   --render            writes these pages again from the published results, and runs nothing
+  --profile           where the time goes instead of how long it takes: by perf, and by the engine's own times
   --json              the results as JSON on standard output, instead of tables
   --list              the rows there are
   --limit PATH        a built benches/limit.rs to use, instead of building it
@@ -31,6 +32,7 @@ export function readOptions(argv) {
         rounds: { type: 'string', default: '5' },
         write: { type: 'boolean', default: false },
         render: { type: 'boolean', default: false },
+        profile: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         limit: { type: 'string' },
@@ -43,6 +45,7 @@ export function readOptions(argv) {
   }
   const rounds = Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw expected(`--rounds takes a whole number from 1, not ${values.rounds}`);
+  if (values.profile && (values.only || values.all || values.contenders)) throw expected('--profile takes no rows: it has its own');
   if (values.write && values.contenders) throw expected('--write takes whole rows, and --contenders only parts of them');
   return {
     ...values,

@@ -6,18 +6,28 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { drawChart } from './chart.mjs';
-import { frontTable, performanceTables } from './markdown.mjs';
+import { frontTable, missedTable, performanceTables, profileTables } from './markdown.mjs';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const inRoot = (name) => path.join(root, name);
 const PUBLISHED = 'benches/published.json';
+const PROFILES = 'benches/profiles.json';
 
 /** Adds a run's results and writes everything; gives the names of rows that it did not take. */
 export function publish(known, report) {
-  const { rows, refused } = merge(readPublished(), report, known.map(({ name }) => name));
+  const { rows, refused } = merge(readPublished(), report, known);
   writeFileSync(inRoot(PUBLISHED), `${JSON.stringify(rows, shorter, 2)}\n`);
   writePages();
   return { refused };
+}
+
+/** Puts profiles in the place of those before. */
+export function publishProfiles(profiles) {
+  const names = profiles.map(({ name }) => name);
+  const kept = readProfiles().filter(({ name }) => !names.includes(name));
+  const all = [...kept, ...profiles].sort((a, b) => (a.name < b.name ? 1 : -1));
+  writeFileSync(inRoot(PROFILES), `${JSON.stringify(all, shorter, 2)}\n`);
+  writePages();
 }
 
 /** Writes the pages again, without rows that are no more. */
@@ -25,27 +35,32 @@ export function render(known) {
   publish(known, { rows: [] });
 }
 
-export function readPublished() {
-  return existsSync(inRoot(PUBLISHED)) ? JSON.parse(readFileSync(inRoot(PUBLISHED), 'utf8')) : [];
+export const readPublished = () => readList(PUBLISHED);
+export const readProfiles = () => readList(PROFILES);
+
+function readList(name) {
+  return existsSync(inRoot(name)) ? JSON.parse(readFileSync(inRoot(name), 'utf8')) : [];
 }
 
 function writePages() {
-  for (const [name, text] of Object.entries(pagesOf(readPublished(), readPage))) writeFileSync(inRoot(name), text);
+  for (const [name, text] of Object.entries(pagesOf(readPublished(), readProfiles(), readPage))) writeFileSync(inRoot(name), text);
 }
 
 export const readPage = (name) => readFileSync(inRoot(name), 'utf8');
 
 /** The text of every page that shows results, made of the page as it is. */
-export function pagesOf(rows, readNow) {
+export function pagesOf(rows, profiles, readNow) {
+  const parts = { profile: profileTables(profiles), missed: missedTable(rows), bench: performanceTables(rows) };
+  const performance = Object.entries(parts).reduce((page, [name, text]) => replaceBetween(page, text, name), readNow('docs/performance.md'));
   return {
     'README.md': replaceBetween(readNow('README.md'), frontTable(rows)),
-    'docs/performance.md': replaceBetween(readNow('docs/performance.md'), performanceTables(rows)),
+    'docs/performance.md': performance,
     'docs/performance.svg': drawChart(rows),
   };
 }
 
-/** A row of the run takes the place of the one before, unless something in it went wrong; in the order of `names`. */
-export function merge(published, { machine, rows }, names) {
+/** A row of the run takes the place of the one before, unless something in it went wrong; in the order of those that are `known`. */
+export function merge(published, { machine, rows }, known) {
   const all = new Map(published.map((row) => [row.name, row]));
   const refused = [];
   for (const row of rows) {
@@ -53,7 +68,9 @@ export function merge(published, { machine, rows }, names) {
     if (isWhole) all.set(row.name, { ...withoutMeasurements(row), machine });
     else refused.push(row.name);
   }
-  return { rows: names.filter((name) => all.has(name)).map((name) => all.get(name)), refused };
+  // What is to be reached is what it is to be now.
+  const current = ({ name, goals = [] }) => ({ ...all.get(name), goals });
+  return { rows: known.filter(({ name }) => all.has(name)).map(current), refused };
 }
 
 function withoutMeasurements(row) {
@@ -66,14 +83,12 @@ function shorter(key, value) {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }
 
-const START = '<!-- bench:start -->';
-const END = '<!-- bench:end -->';
-
-/** Puts a text between the two markers of a page. */
-export function replaceBetween(page, text) {
-  const [start, end] = [page.indexOf(START), page.indexOf(END)];
-  if (start < 0 || end < start || page.indexOf(START, start + 1) >= 0 || page.indexOf(END, end + 1) >= 0) {
-    throw new Error(`a page needs ${START} and ${END} once each, in this order`);
+/** Puts a text between the two markers of a page that have this name. */
+export function replaceBetween(page, text, name = 'bench') {
+  const [first, last] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
+  const [start, end] = [page.indexOf(first), page.indexOf(last)];
+  if (start < 0 || end < start || page.indexOf(first, start + 1) >= 0 || page.indexOf(last, end + 1) >= 0) {
+    throw new Error(`a page needs ${first} and ${last} once each, in this order`);
   }
-  return `${page.slice(0, start + START.length)}\n${text.trimEnd()}\n${page.slice(end)}`;
+  return `${page.slice(0, start + first.length)}\n${text.trimEnd()}\n${page.slice(end)}`;
 }

@@ -1,11 +1,18 @@
 // Results as tables for a terminal.
+import { goalsText } from './goals.mjs';
 
 export function printList(rows) {
   print(rows.map((row) => [row.name, row.heavy ? 'heavy' : '', `${row.title} (${row.unit})`]), 'lll');
 }
 
+export function printProfile({ name, title, columns, lines }) {
+  console.log(`\n${name}: ${title}\n`);
+  const isNumber = columns.map((_, column) => lines.every((line) => /^[\d.]*$/.test(line[column])));
+  print([columns, ...lines], isNumber.map((is) => (is ? 'r' : 'l')).join(''));
+}
+
 export function printRow(row) {
-    console.log(`\n${row.name}: ${row.title}`);
+  console.log(`\n${row.name}: ${row.title}`);
   console.log(`${row.unit}, ${row.better} is better; ${roundsText(row.rounds)}\n`);
   const titles = ['contender', 'median', 'min – max', ...row.columns.map(({ title }) => title)];
   const lines = Object.entries(row.contenders).map(([name, { median, min, max, columns }]) => [
@@ -27,7 +34,7 @@ export function printRow(row) {
     ]);
     print([['ratio', 'median', 'min – max', 'goal'], ...ratios], 'lrrl');
   }
-  if (row.goals) console.log(`  goals: ${row.goals}`);
+  if (row.goals.length > 0) console.log(`  goals: ${goalsText(row.goals)}`);
 }
 
 /** Three significant digits at least, and no more than anybody reads. */

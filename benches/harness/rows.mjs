@@ -10,7 +10,7 @@
 //               that runtime, or null for nothing
 //   mayFail     optional: contenders whose failure is a finding and not a fault of the run
 //   ratios      optional: [{ of, to, goal }], two contenders and a text; printed as `of / to`
-//   goals       optional: a text about the other columns
+//   goals       optional: [most(…)] of goals.mjs, about values and columns
 //   columns     optional: [{ key, title, digits, worst? }], what run gives besides the value; over the rounds the
 //               median is shown, or with `worst` the largest
 //   prepare()   optional: runs once before the rounds, in the harness; gives JSON data, for instance the path of a file
@@ -65,6 +65,10 @@ function whatIsWrong(row, name) {
   if (typeof row.contenders !== 'object' || row.contenders === null) return 'contenders must be an object';
   for (const { of, to } of row.ratios ?? []) {
     for (const side of [of, to]) if (!(side in row.contenders)) return `a ratio names ${side}, which is no contender`;
+  }
+  for (const { of, key } of row.goals ?? []) {
+    if (!(of in row.contenders)) return `a goal names ${of}, which is no contender`;
+    if (key && !row.columns.some((column) => column.key === key)) return `a goal names ${key}, which is no column`;
   }
   for (const name of row.mayFail ?? []) if (!(name in row.contenders)) return `mayFail names ${name}, which is no contender`;
   return null;

@@ -29,7 +29,7 @@ export function summarize(row, { measured, skipped, failed }) {
     const perRound = measured[of].map(({ value }, round) => value / measured[to][round].value);
     ratios.push({ of, to, goal, ...spread(perRound) });
   }
-  const { name, title, unit, better, goals = null, columns = [], mayFail = [] } = row;
+  const { name, title, unit, better, goals = [], columns = [], mayFail = [] } = row;
   const failures = failed.map((one) => ({ ...one, isFinding: mayFail.includes(one.name) }));
   const rounds = Math.max(0, ...Object.values(measured).map(({ length }) => length));
   return { name, title, unit, better, goals, rounds, columns, contenders, ratios, skipped, failed: failures };

@@ -1,3 +1,4 @@
+import { most } from '../harness/goals.mjs';
 import { columns, heard } from '../workloads/chatty.mjs';
 
 export default {
@@ -13,7 +14,7 @@ export default {
     'nano-spawn': 'nano-spawn',
   },
   ratios: ['readline', 'execa', 'tinyexec', 'nano-spawn'].map((to) => ({ of: 'engine', to })),
-  goals: 'loop p99 ≤ 20 ms',
+  goals: [most(20, 'loop p99 ≤ 20 ms', 'loopP99Ms')],
   columns,
   run: heard,
 };

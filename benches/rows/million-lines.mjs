@@ -1,3 +1,4 @@
+import { most } from '../harness/goals.mjs';
 import { linesRow } from '../workloads/lines.mjs';
 import { listener } from '../workloads/readers.mjs';
 
@@ -24,5 +25,5 @@ export default linesRow({
     { of: 'engine', to: 'zx' },
     { of: 'engine', to: 'data + split' },
   ],
-  goals: 'loop p99 ≤ 20 ms',
+  goals: [most(20, 'loop p99 ≤ 20 ms', 'loopP99Ms')],
 });

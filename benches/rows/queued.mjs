@@ -1,3 +1,4 @@
+import { most } from '../harness/goals.mjs';
 import { queueColumns, queued } from '../workloads/short-commands.mjs';
 
 const needs = '@escher/execution-engine';
@@ -13,7 +14,7 @@ export default {
     { of: 'engine', to: 'engine (8 given at a time)' },
     { of: 'engine', to: 'limit', goal: '≥ 0.8' },
   ],
-  goals: 'CPU ≤ 200 µs/command',
+  goals: [most(200, 'CPU ≤ 200 µs/command', 'cpuMicros')],
   columns: queueColumns,
   run: (contender, { limit }) => queued(contender, { limit, count: 10_000 }),
 };

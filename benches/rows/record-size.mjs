@@ -1,3 +1,4 @@
+import { most } from '../harness/goals.mjs';
 import { sizeOfRecord } from '../workloads/records.mjs';
 
 const needs = '@escher/execution-engine';
@@ -8,7 +9,7 @@ export default {
   unit: 'bytes',
   better: 'lower',
   contenders: { 'never started': needs, 'has run': needs },
-  goals: '≤ 2 048 bytes',
+  goals: [most(2048, 'never started ≤ 2 048 bytes', undefined, 'never started'), most(2048, 'has run ≤ 2 048 bytes', undefined, 'has run')],
   columns: [
     { key: 'idleBytes', title: "unused heap of V8 on top", digits: 0 },
     { key: 'records', title: 'records', digits: 0 },

@@ -1,3 +1,4 @@
+import { most } from '../harness/goals.mjs';
 import { columns, contenders, latency, ratios } from '../workloads/short-commands.mjs';
 
 export default {
@@ -7,7 +8,7 @@ export default {
   better: 'lower',
   contenders,
   ratios: ratios({ limit: '≤ 1.3' }),
-  goals: 'CPU ≤ 200 µs/command',
+  goals: [most(200, 'CPU ≤ 200 µs/command', 'cpuMicros')],
   columns: [{ key: 'p99Ms', title: 'p99', digits: 2 }, ...columns],
   run: (contender, { limit }) => latency(contender, { limit, count: 300 }),
 };

@@ -1,0 +1,110 @@
+// Who takes the processor's time, and for what: asks `perf`, and names what it says.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+const SAMPLES_PER_SECOND = 5000;
+
+/** `null`, or why there is no `perf` that works here. */
+export function whyNoPerf() {
+  const { status, error } = spawnSync('perf', ['record', '-q', '-e', 'cpu-clock', '-g', '-o', '/dev/null', '--', 'true'], { stdio: 'ignore' });
+  if (error) return 'perf is not installed';
+  return status === 0 ? null : 'perf may not look here (kernel.perf_event_paranoid)';
+}
+
+/**
+ * Runs a script of Node.js, which gets the path of a pipe as its first argument. Between the lines `enable` and `disable` that it
+ * writes into that, every sample of it and of its children is kept: `[{ comm, pid, tid, frames: [{ name, file, isKernel }] }]`, the
+ * innermost frame first. Its process is the first that it prints.
+ */
+export function sample(script, args) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'escher-perf-'));
+  try {
+    const [control, data] = [path.join(folder, 'control'), path.join(folder, 'data')];
+    done('mkfifo', [control]);
+    const record = ['record', '-q', '-D', '-1', `--control=fifo:${control}`, '-e', 'cpu-clock', '-F', String(SAMPLES_PER_SECOND), '-g', '-o', data];
+    const host = Number(done('perf', [...record, '--', process.execPath, script, control, ...args.map(String)]));
+    const text = done('perf', ['script', '-i', data, '-F', 'comm,pid,tid,ip,sym,dso']);
+    return { host, micros: 1e6 / SAMPLES_PER_SECOND, samples: readSamples(text) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function done(program, args) {
+  const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 2 ** 30 });
+  if (error || status !== 0) throw new Error(`${program} ${args[0]} failed: ${error?.message ?? stderr}`);
+  return stdout;
+}
+
+/** What `perf script` prints: a head and its frames, and an empty line. */
+export function readSamples(text) {
+  return text.split('\n\n').flatMap((block) => {
+    const [head, ...lines] = block.trim().split('\n');
+    const found = /^(.+?)\s+(\d+)\/(\d+)\s*$/.exec(head);
+    if (!found) return [];
+    const frames = lines.flatMap((line) => {
+      const frame = /^\s*([0-9a-f]+) (.*) \((.*)\)$/.exec(line);
+      return frame ? [{ name: frame[2], file: path.basename(frame[3]), isKernel: /^ffff/.test(frame[1]) }] : [];
+    });
+    return [{ comm: found[1], pid: Number(found[2]), tid: Number(found[3]), frames }];
+  });
+}
+
+const CALLS = [
+  ['starting processes: `clone`, and its wait for `execve`', /^(clone|clone3|vfork)$/],
+  ['waking, waiting, switching: `futex`, `epoll_wait`, `write` to a wake-up', /^(futex|epoll_pwait2?|epoll_wait|write|ppoll|clock_nanosleep|sched_yield|restart_syscall)$/],
+  ['`epoll_ctl`', /^epoll_ctl$/],
+  ['pipes: `pipe2`, `fcntl`, `read`, `close`', /^(pipe2|fcntl|read|close)$/],
+  ['`pidfd_open`, `wait4`', /^(pidfd_open|wait4|waitid)$/],
+  ['the environment: `process_vm_readv`', /^process_vm_readv$/],
+  ['becoming the program: `execve`', /^execve$/],
+  ['its end: `exit_group`', /^exit(_group)?$/],
+  ['memory: `mmap`, `mprotect`, `munmap`', /^(mmap|mprotect|munmap|brk|madvise)$/],
+];
+
+const FILES = [
+  ['the addon', /\.node$/],
+  ['V8 and Node.js', /^(node|perf-\d+\.map|libnode.*|\[JIT\].*)$/],
+  ["the C library's loader", /^ld-(linux|musl)/],
+  ['the C library', /^(libc|libm|libgcc_s|libstdc\+\+|libpthread)\b|^\[vdso\]$/],
+];
+
+/** Asks the processor what it can do, for which a virtual machine asks its hypervisor. */
+const CPUID = /cpu_features|cpuid|handle_amd|handle_intel|intel_check_word|get_common|update_active|cacheinfo/;
+
+/** What a sample was taken in. */
+export function whatOf(frames) {
+  const [inner] = frames;
+  if (!inner) return 'unknown';
+  if (!inner.isKernel) {
+    const named = FILES.find(([, file]) => file.test(inner.file))?.[0] ?? 'the program itself';
+    return named.endsWith('loader') && CPUID.test(inner.name) ? '`cpuid` in the loader of the C library' : named;
+  }
+  const call = callOf(frames.filter(({ isKernel }) => isKernel).map(({ name }) => name));
+  if (call !== null) return CALLS.find(([, name]) => name.test(call))?.[0] ?? 'other system calls';
+  return frames.some(({ name }) => /page_fault/.test(name)) ? 'page faults' : 'interrupts';
+}
+
+/** The system call that the kernel works for, by the functions that it is in; null if it works for none. */
+function callOf(names) {
+  const entry = names.findLastIndex((name) => /^(do_syscall_64|invoke_syscall|do_el0_svc)$/.test(name));
+  if (entry < 0) return null;
+  // The outermost first: a call may be a part of others, and the compiler may have made its function a part of its caller.
+  for (const name of names.slice(0, entry).reverse()) {
+    const call = /^(?:__(?:x64|arm64|se|do)_sys|ksys)_(\w+?)(?:_pgoff)?(?:\.\w+)*$/.exec(name)?.[1];
+    if (call) return call;
+    const part = PARTS.find(([function_]) => function_.test(name));
+    if (part) return part[1];
+  }
+  return 'unknown';
+}
+
+/** Functions of the kernel that stand for a call whose own is not there. */
+const PARTS = [
+  [/^vm_mmap_pgoff/, 'mmap'],
+  // A process that has done its call looks whether another one is to go on.
+  [/^exit_to_user_mode/, 'sched_yield'],
+  [/^futex_wait/, 'futex'],
+];

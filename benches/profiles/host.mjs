@@ -1,0 +1,16 @@
+// A host that runs commands, and lets `perf` look while it does: `node host.mjs CONTROL COUNT PARALLEL`.
+import { writeFileSync } from 'node:fs';
+
+import { repeat } from '../harness/observe.mjs';
+import { program } from '../workloads/short-commands.mjs';
+import { open } from '../workloads/runners.mjs';
+
+const [control, count, parallel] = process.argv.slice(2);
+const { one, close } = await open.engine(program, Number(parallel));
+// What V8 compiles is compiled, as in the row.
+await repeat(Number(count), Number(parallel), one);
+writeFileSync(control, 'enable\n');
+await repeat(Number(count), Number(parallel), one);
+writeFileSync(control, 'disable\n');
+console.log(process.pid);
+await close();

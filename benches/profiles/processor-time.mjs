@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url';
+
+import { sample, whatOf, whyNoPerf } from '../harness/perf.mjs';
+
+const COUNT = 3000;
+const PARALLEL = 8;
+/** What has less than this is not worth a line. */
+const LEAST_SHARE = 0.004;
+
+export default {
+  name: 'processor-time',
+  title: `${COUNT} times true, ${PARALLEL} at a time, after as many others: who takes the processors' time, by perf`,
+  columns: ['who', 'what', '% of all', 'µs for each command'],
+  whyNot: whyNoPerf,
+  run() {
+    const { host, micros, samples } = sample(fileURLToPath(new URL('host.mjs', import.meta.url)), [COUNT, PARALLEL]);
+    const who = ({ comm, pid, tid }) => {
+      if (pid !== host) return 'the commands';
+      if (pid === tid) return 'the JavaScript thread';
+      return comm.startsWith('escher') ? "the engine's threads" : "the threads of Node.js and V8";
+    };
+    const owners = groupBy(samples, who);
+    const line = (name, what, count) => [name, what, percent(count / samples.length), String(Math.round((count * micros) / COUNT))];
+    return [...owners].flatMap(([name, own]) => {
+      const parts = [...groupBy(own, ({ frames }) => whatOf(frames))].filter(([, part]) => part.length / samples.length >= LEAST_SHARE);
+      return [line(`**${name}**`, '', own.length), ...parts.map(([what, part]) => line('', what, part.length))];
+    });
+  },
+};
+
+const percent = (part) => (100 * part).toFixed(1);
+
+/** The largest group first. */
+function groupBy(all, keyOf) {
+  const groups = new Map();
+  for (const one of all) {
+    const key = keyOf(one);
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(one);
+  }
+  return new Map([...groups].sort(([, a], [, b]) => b.length - a.length));
+}
