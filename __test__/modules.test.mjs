@@ -31,7 +31,10 @@ test('the package finds itself by its name', () => {
 
 test('what is loaded is made of lib as it is now', () => {
   assert.ok(readFileSync(path.join(root, BUNDLE), 'utf8') === bundle(), 'it is of another day: npm run build');
-  assert.deepEqual([ExecutionEngine.name, ExecutionError.name, namespace.toSvg.name], ['ExecutionEngine', 'ExecutionError', 'toSvg']);
+  const stream = new ExecutionEngine().stream({});
+  stream.result.catch(() => {});
+  const names = [ExecutionEngine, ExecutionError, stream.constructor, namespace.toSvg].map(({ name }) => name);
+  assert.deepEqual(names, ['ExecutionEngine', 'ExecutionError', 'ExecutionStream', 'toSvg']);
 });
 
 test('what is published works by itself, from one file', (t) => {

@@ -51,7 +51,8 @@ const ABORTED = 2;
 const FEEDS = 4;
 const AS_TEXT = 8;
 
-class ExecutionEngine extends Listeners {
+/** A name of its own inside, which the one file that is made of this folder keeps. */
+const Engine = class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
@@ -462,6 +463,6 @@ class ExecutionEngine extends Listeners {
       for (const waiter of live.waiters) waiter(ended);
     }
   }
-}
+};
 
-module.exports = { ExecutionEngine };
+module.exports = { ExecutionEngine: Engine };

@@ -107,7 +107,7 @@ class ExecutionStream {
 
   /** A stream of what was not accepted. @param {unknown} refusal @returns {ExecutionStream<never>} */
   static refused(refusal) {
-    return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
+    return new this(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
   }
 
   /** @returns {AsyncIterator<ExecutionEvent, undefined, undefined>} */

@@ -23,8 +23,8 @@ export function bundle() {
     format: 'cjs',
     platform: 'node',
     target: 'node20',
-    // Users see names of classes, and some of them would be others here.
-    keepNames: true,
+    // It would name each closure anew whenever it is made, some of them for every command.
+    keepNames: false,
     // Who steps through it wants names and lines; without blanks it would be loaded no faster.
     minify: false,
     banner: { js: '// Made of lib/ by scripts/bundle.mjs.' },
