@@ -8,6 +8,7 @@ const COUNT = 1000;
 const PARTS = {
   totalMs: '**the engine: from the call to its result**',
   callMs: 'of it in the call itself: JavaScript, the submission, and waking a thread that may block',
+  warmCallMs: 'such a call when others were made just before, and nobody is woken',
   queuedMs: 'from the acceptance, which is a part of the call, until that thread spawns',
   durationMs: 'from the spawn until the exit is noticed: pipes, `clone`, the command, and waking the thread that watches',
   restMs: 'before the acceptance and after the exit: JavaScript, and waking its thread',
