@@ -1,5 +1,8 @@
 // An engine that nobody holds goes; one that works stays (F55).
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { host } from './helpers/hosts.mjs';
@@ -28,19 +31,25 @@ test('an idle engine is collected, also one that has worked and one with listene
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true\n', stderr: '' });
 });
 
-test('an engine with work is not collected: its events come', async () => {
+test('an engine with work is not collected: its events come', async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'escher-collected-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const file = path.join(folder, 'enough');
   const { code, stdout, stderr } = await host(`${COLLECT}
+    const { writeFileSync } = await import('node:fs');
     let ended;
     const over = new Promise((resolve) => { ended = resolve; });
     const start = () => {
       const engine = new ExecutionEngine();
       engine.on('completed', (event) => ended(event.result.stdout));
-      engine.execute(programs.shell('sleep 0.5; echo done'));
+      engine.execute(programs.untilFile(${JSON.stringify(file)}, 'echo done'));
       return new WeakRef(engine);
     };
     const reference = start();
     for (let round = 0; round < 20; round += 1) { globalThis.gc(); await new Promise((resolve) => setTimeout(resolve, 10)); }
-    console.log(reference.deref() !== undefined, (await over).trim());
+    const isThere = reference.deref() !== undefined;
+    writeFileSync(${JSON.stringify(file)}, '');
+    console.log(isThere, (await over).endsWith('done\\n') && 'done');
   `, { flags: ['--expose-gc'] });
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true done\n', stderr: '' });
 });
