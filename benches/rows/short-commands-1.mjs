@@ -1,5 +1,5 @@
 import { most } from '../harness/goals.mjs';
-import { columns, contenders, latency, ratios } from '../workloads/short-commands.mjs';
+import { columns, contenders, countFor, latency, ratios } from '../workloads/short-commands.mjs';
 
 export default {
   name: 'short-commands-1',
@@ -10,5 +10,5 @@ export default {
   ratios: ratios({ limit: '≤ 1.3' }),
   goals: [most(200, 'CPU ≤ 200 µs/command', 'cpuMicros')],
   columns: [{ key: 'p99Ms', title: 'p99', digits: 2 }, ...columns],
-  run: (contender, { limit }) => latency(contender, { limit, count: 300 }),
+  run: (contender, { limit }) => latency(contender, { limit, count: countFor(contender) }),
 };
