@@ -171,8 +171,8 @@ describe('publishing', () => {
   });
 
   test('goals are those of now', () => {
-    const before = published(measured({ engine: [1] }, { goals: [most(9, 'of yesterday')] }));
-    const goals = [most(2, 'of today')];
+    const before = published(measured({ engine: [1] }, { goals: [most(9, 'ms')] }));
+    const goals = [most(2, 'ms')];
     assert.deepEqual(merge(before, { rows: [] }, [{ name: 'short-commands', goals }]).rows[0].goals, goals);
   });
 
@@ -225,14 +225,14 @@ describe('tables', () => {
       published(
         measured({ engine: [20, 30], execa: [10, 10] }, {
           ratios: [{ of: 'engine', to: 'execa', goal: '≥ 2' }],
-          goals: [most(40, 'be fast'), most(1, 'be small', 'growthMiB')],
+          goals: [most(40, 'ms'), most(1024, 'MiB', { what: 'growth', key: 'growthMiB' })],
           failed: [{ name: 'readline', why: 'too long' }],
           mayFail: ['readline'],
           skipped: [{ name: 'Deno.Command', why: 'deno is not installed' }],
         }),
       ),
     );
-    for (const part of ['| engine | 25.0 | 20.0 – 30.0 |', '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |', 'Goals: be fast; be small.', 'readline fails: `too long`.', 'Deno.Command was not measured: deno is not installed.', '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.']) {
+    for (const part of ['| engine | 25.0 | 20.0 – 30.0 |', '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |', 'Goals: ≤ 40 ms; growth ≤ 1 024 MiB.', 'readline fails: `too long`.', 'Deno.Command was not measured: deno is not installed.', '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.']) {
       assert.ok(text.includes(part), `${part}\nis not in\n${text}`);
     }
   });
@@ -245,11 +245,11 @@ describe('tables', () => {
         { of: 'execa', to: 'engine', goal: '≤ 0.5' },
         { of: 'engine', to: 'other', goal: 'no longer than without' },
       ],
-      goals: [most(24, 'in 24'), most(25, 'in 25'), most(4, 'in 4', undefined, 'other'), most(1, 'absent', undefined, 'nobody')],
+      goals: [most(24, 'ms'), most(25, 'ms'), most(4, 'ms', { of: 'other' }), most(1, 'ms', { of: 'nobody' })],
     });
-    assert.deepEqual(missedGoals(published(row)).map(({ text, measured }) => [text, measured]), [['engine / execa ≥ 3 (then 4)', 2.5], ['in 24', 25], ['in 4', 5]]);
+    assert.deepEqual(missedGoals(published(row)).map(({ text, measured }) => [text, measured]), [['engine / execa ≥ 3 (then 4)', 2.5], ['≤ 24 ms', 25], ['≤ 4 ms', 5]]);
     assert.match(missedTable(published(row)), /^\| `short-commands` \| engine \/ execa ≥ 3 \(then 4\) \| 2\.50 \(2\.00 – 3\.00\) \|$/m);
-    assert.equal(missedTable(published(measured({ engine: [1] }, { goals: [most(1, 'one')] }))), 'None is missed.');
+    assert.equal(missedTable(published(measured({ engine: [1] }, { goals: [most(1, 'ms')] }))), 'None is missed.');
   });
 
   test('a profile says where and when it was made', () => {
@@ -266,7 +266,7 @@ describe('tables', () => {
 
 describe('chart', () => {
   const lower = measured({ engine: [2], execa: [8] }, { name: 'captured', better: 'lower', unit: 'ms', title: 'a "text" in <time>' });
-  const svg = drawChart(published(measured({ engine: [100], 'engine (empty host)': [90], execa: [25], limit: [200] }), lower));
+  const svg = drawChart(published(measured({ engine: [100], 'engine (empty host)': [90], execa: [25], limit: [200], 'limit (handed over)': [100] }), lower));
 
   test('is well-formed', () => {
     checkXml(svg);
@@ -295,6 +295,7 @@ describe('chart', () => {
       ['engine', longest * 0.45],
       ['peer', longest / 8],
       ['limit', longest],
+      ['limit', longest / 2],
       ['engine', longest],
       ['peer', longest / 4],
     ]);

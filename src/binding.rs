@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::engine::ExecutionEngine;
 use crate::error::ExecutionError;
-use crate::platform::node::{is_main_thread, own_environment};
+use crate::platform::node::{environment_of_main_thread, own_environment};
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, ExecutionResult, StdinStream};
 use crate::wire::{self, Case};
@@ -99,10 +99,7 @@ impl NativeEngine {
     /// of this thread.
     #[napi(catch_unwind)]
     pub fn own_environment() -> Option<String> {
-        if !is_main_thread() {
-            return None;
-        }
-        String::from_utf8(own_environment()?.to_vec()).ok()
+        String::from_utf8(environment_of_main_thread()?.to_vec()).ok()
     }
 
     /// Gives the input of an execution the chunk that it asked for.

@@ -67,7 +67,7 @@ function group({ title, unit, better, contenders }) {
     name,
     part: better === 'higher' ? value / best : best / value,
     text: `${number(value)} ${unit}`,
-    kind: /^engine\b/.test(name) ? 'engine' : name === 'limit' ? 'limit' : 'peer',
+    kind: /^engine\b/.test(name) ? 'engine' : /^limit\b/.test(name) ? 'limit' : 'peer',
   }));
   return { title: title.replaceAll('`', ''), note: `in ${unit}`, bars };
 }

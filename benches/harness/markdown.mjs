@@ -1,6 +1,6 @@
 // Published results as Markdown: a few numbers for the front page, and all of them for docs/performance.md.
-import { goalsText, missedGoals } from './goals.mjs';
-import { columnText, number, ratio, roundsText } from './report.mjs';
+import { missedGoals } from './goals.mjs';
+import { columnText, goalsText, number, ratio, roundsText } from './report.mjs';
 
 /** The columns of the front page, and what the contender of each is called in a row: the first that is there. */
 const COLUMNS = [

@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+import { HANGS_AFTER_MS } from './runner.mjs';
+
 const SAMPLES_PER_SECOND = 5000;
 
 /** `null`, or why there is no `perf` that works here. */
@@ -33,7 +35,7 @@ export function sample(script, args) {
 }
 
 function done(program, args) {
-  const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 2 ** 30 });
+  const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 2 ** 30, timeout: HANGS_AFTER_MS, killSignal: 'SIGKILL' });
   if (error || status !== 0) throw new Error(`${program} ${args[0]} failed: ${error?.message ?? stderr}`);
   return stdout;
 }

@@ -23,10 +23,8 @@ export function publish(known, report) {
 
 /** Puts profiles in the place of those before. */
 export function publishProfiles(profiles) {
-  const names = profiles.map(({ name }) => name);
-  const kept = readProfiles().filter(({ name }) => !names.includes(name));
-  const all = [...kept, ...profiles].sort((a, b) => (a.name < b.name ? 1 : -1));
-  writeFileSync(inRoot(PROFILES), `${JSON.stringify(all, shorter, 2)}\n`);
+  const all = new Map([...readProfiles(), ...profiles].map((profile) => [profile.name, profile]));
+  writeFileSync(inRoot(PROFILES), `${JSON.stringify([...all.values()], shorter, 2)}\n`);
   writePages();
 }
 

@@ -1,5 +1,4 @@
 // Results as tables for a terminal.
-import { goalsText } from './goals.mjs';
 
 export function printList(rows) {
   print(rows.map((row) => [row.name, row.heavy ? 'heavy' : '', `${row.title} (${row.unit})`]), 'lll');
@@ -48,6 +47,8 @@ export function columnText({ key, digits }, columns) {
   if (!(key in columns)) return '–';
   return columns[key] >= 1000 ? number(columns[key]) : columns[key].toFixed(digits);
 }
+
+export const goalsText = (goals) => goals.map(({ text }) => text).join('; ');
 
 export const roundsText = (rounds) => `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`;
 

@@ -11,7 +11,7 @@ import { findRuntime, inRuntime, otherRuntimes } from './runtimes.mjs';
 const worker = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.mjs');
 
 /** No measurement takes minutes: one that does hangs. */
-const HANGS_AFTER_MS = 180_000;
+export const HANGS_AFTER_MS = 180_000;
 
 /** Gives a function that measures a row: `{ measured: { contender: [measurement] }, skipped, failed }`. */
 export function createRunner({ options, limit, say }) {

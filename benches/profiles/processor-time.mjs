@@ -13,7 +13,7 @@ export default {
   columns: ['who', 'what', '% of all', 'µs for each command'],
   whyNot: whyNoPerf,
   run() {
-    const { host, micros, samples } = sample(fileURLToPath(new URL('host.mjs', import.meta.url)), [COUNT, PARALLEL]);
+    const { host, micros, samples } = sample(fileURLToPath(new URL('../workloads/profiled.mjs', import.meta.url)), [COUNT, PARALLEL]);
     const who = ({ comm, pid, tid }) => {
       if (pid !== host) return 'the commands';
       if (pid === tid) return 'the JavaScript thread';

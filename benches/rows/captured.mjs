@@ -26,7 +26,7 @@ export default {
     { of: 'engine', to: 'tinyexec' },
     { of: 'engine', to: 'limit' },
   ],
-  goals: [most(42, 'peak RSS growth of the default cap (10 MiB) ≤ 42 MiB', 'growthMiB', 'engine (default cap)')],
+  goals: [most(42, 'MiB', { what: 'peak RSS growth of the default cap (10 MiB)', key: 'growthMiB', of: 'engine (default cap)' })],
   columns: [...loopColumns, { key: 'cpuMs', title: 'CPU ms', digits: 0 }, growthColumn],
   ...files,
   run: capture,

@@ -14,7 +14,7 @@ export default {
     'nano-spawn': 'nano-spawn',
     zx: 'zx',
   },
-  goals: [most(3, 'addon ≤ 3 MB', undefined, 'engine (addon)'), most(0, 'no npm package at run time', 'packages')],
+  goals: [most(3, 'MB', { what: 'addon', of: 'engine (addon)' }), most(0, 'npm packages at run time', { key: 'packages' })],
   columns: [{ key: 'packages', title: 'packages it needs', digits: 0 }],
   run: sizeOf,
 };

@@ -1,6 +1,6 @@
 // What having a package costs: the time to load it, and its size.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -61,8 +61,8 @@ function install(folder, contender) {
     writeFileSync(path.join(modules, name, 'index.js'), 'module.exports = function () {};');
     writeFileSync(path.join(modules, name, 'package.json'), JSON.stringify({ name, ...about }));
   }
-  const peer = /^(?:execa|tinyexec|nano-spawn|zx)$/.test(contender);
-  if (peer) symlinkSync(findPackage(contender, root), path.join(modules, contender), 'junction');
+  const peer = path.join(root, 'node_modules', contender);
+  if (existsSync(peer)) symlinkSync(peer, path.join(modules, contender), 'junction');
 }
 
 /** MB on the disk: of the addon, of the whole package as it is published, or of a package with all that it needs. */

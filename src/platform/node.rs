@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi::{Env, JsString, JsStringLatin1};
 
-pub(crate) use self::environ::{is_main_thread, own_environment};
+pub(crate) use self::environ::{environment_of_main_thread, own_environment};
 
 mod environ;
 

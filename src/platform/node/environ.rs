@@ -14,16 +14,15 @@ pub(crate) fn own_environment() -> Option<Arc<[u8]>> {
     None
 }
 
-/// Whether this is the thread that the process began with: the workers of Node.js have variables of their own. Only Linux
-/// needs to know.
+/// The same on the thread that the process began with, and `None` on others: the workers of Node.js have variables of their own.
 #[cfg(target_os = "linux")]
-pub(crate) fn is_main_thread() -> bool {
-    linux::is_main_thread()
+pub(crate) fn environment_of_main_thread() -> Option<Arc<[u8]>> {
+    linux::is_main_thread().then(linux::current).flatten()
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn is_main_thread() -> bool {
-    true
+pub(crate) fn environment_of_main_thread() -> Option<Arc<[u8]>> {
+    None
 }
 
 /// A change by another thread frees what is being read. The kernel copies whatever is at an address, or says that nothing is;

@@ -1,9 +1,9 @@
-// A host that runs commands, and lets `perf` look while it does: `node host.mjs CONTROL COUNT PARALLEL`.
+// A host that runs commands, and lets `perf` look while it does: `node profiled.mjs CONTROL COUNT PARALLEL`.
 import { writeFileSync } from 'node:fs';
 
 import { repeat } from '../harness/observe.mjs';
-import { program } from '../workloads/short-commands.mjs';
-import { open } from '../workloads/runners.mjs';
+import { open } from './runners.mjs';
+import { program } from './short-commands.mjs';
 
 const [control, count, parallel] = process.argv.slice(2);
 const { one, close } = await open.engine(program, Number(parallel));
