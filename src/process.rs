@@ -83,11 +83,7 @@ impl Outputs {
             Stream::Stdout => &self.stdout,
             Stream::Stderr => &self.stderr,
         };
-        match pipe {
-            // An error is met again, and handled, by the read.
-            Some(pipe) => pipe.poll_read_ready(context).map(|_| ()),
-            None => Poll::Pending,
-        }
+        pipe.as_ref().map_or(Poll::Pending, |pipe| pipe.poll_read_ready(context))
     }
 
     /// Reads once, without waiting, and hands out what came.
@@ -96,7 +92,7 @@ impl Outputs {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        let Some(open) = pipe.as_ref() else { return Read::End };
+        let Some(open) = pipe.as_mut() else { return Read::End };
         let got = BUFFER.with_borrow_mut(|buffer| match open.try_read(buffer) {
             Ok(0) => Read::End,
             Ok(count) => {

@@ -15,7 +15,9 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+
+use self::turns::Turn;
 
 mod turns;
 
@@ -99,23 +101,48 @@ thread_local! {
     static MAY_BLOCK: Cell<bool> = Cell::default();
 }
 
+/// What is not over after so long, from its beginning on, becomes a task.
+const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
+/// So many threads attend at a time. The others that may block are free for what has to block.
+static ATTENDANTS: Semaphore = Semaphore::const_new(8);
+
 /// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its first
-/// function that is [`blocking`], or [`in_turn`], costs no hand-over; it becomes a task when something that it waits for has happened.
+/// function that is [`blocking`], or [`in_turn`], costs no hand-over. That thread then attends to it for a while, unless others wait
+/// for the turn; after that, or when something has happened that the thread does not wait for, it becomes a task.
+///
+/// `attend` calls the function that it is given again and again, for as long as that says that the future pends, each time when
+/// something has happened for which the future waits; and no longer than it is told.
 ///
 /// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
-pub(crate) fn spawn_blocking_first(future: impl Future<Output = ()> + Send + 'static) {
-    let begin = move || {
-        let mut future: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(future);
-        let beginning = Arc::new(Beginning::default());
-        let waker = Waker::from(Arc::clone(&beginning));
-        MAY_BLOCK.set(true);
-        let _reset = Reset;
-        if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
-            beginning.go_on_with(future);
-        }
-    };
+pub(crate) fn spawn_blocking_first(
+    future: impl Future<Output = ()> + Send + 'static,
+    attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+) {
     beat();
-    turns::take(Box::new(begin));
+    turns::take(beginning(future, attend, &ATTENDANTS));
+}
+
+fn beginning(
+    future: impl Future<Output = ()> + Send + 'static,
+    attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+    attendants: &'static Semaphore,
+) -> Box<dyn FnOnce(&Turn) + Send> {
+    Box::new(move |turn: &Turn| {
+        let beginning = Arc::new(Beginning(Mutex::new(Waiting::Idle(Box::pin(future)))));
+        let waker = Waker::from(Arc::clone(&beginning));
+        let mut attendant = None;
+        attend(LONGEST_ATTENDED, &mut || {
+            let is_first = attendant.is_none();
+            MAY_BLOCK.set(is_first);
+            let _reset = Reset;
+            let pends = beginning.poll(&mut Context::from_waker(&waker));
+            if pends && is_first && turn.give_up() {
+                attendant = attendants.try_acquire().ok();
+            }
+            pends && attendant.is_some()
+        });
+        beginning.become_a_task();
+    })
 }
 
 /// Work begins: the beat goes on, or begins too.
@@ -137,32 +164,53 @@ fn beat() {
     });
 }
 
-/// A future that was polled where it may block, and goes on as a task once it is woken.
-#[derive(Default)]
+/// A future that is polled where it may block, and goes on as a task once it is woken.
 struct Beginning(Mutex<Waiting>);
 
-#[derive(Default)]
 enum Waiting {
+    Idle(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// It is being polled.
-    #[default]
     Polled,
     /// Woken while it was polled.
     Woken,
-    Idle(Pin<Box<dyn Future<Output = ()> + Send>>),
-    /// A task; its own waker counts.
+    /// A task, whose own waker counts; or over.
     Gone,
 }
 
 impl Beginning {
-    fn go_on_with(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    /// Polls it, if it still waits here, and says whether it waits here again.
+    fn poll(&self, context: &mut Context<'_>) -> bool {
+        let Waiting::Idle(mut future) = self.turn_into(Waiting::Polled) else { return false };
+        let pends = future.as_mut().poll(context).is_pending();
         let mut waiting = self.lock();
-        if matches!(*waiting, Waiting::Polled) {
+        if pends && matches!(*waiting, Waiting::Polled) {
             *waiting = Waiting::Idle(future);
-            return;
+            return true;
         }
         *waiting = Waiting::Gone;
         drop(waiting);
-        spawn(future);
+        if pends {
+            spawn(future);
+        }
+        false
+    }
+
+    /// Something has happened, or the time is up: what waits here does so as a task from now on.
+    fn become_a_task(&self) {
+        if let Waiting::Idle(future) = self.turn_into(Waiting::Gone) {
+            spawn(future);
+        }
+    }
+
+    /// Gives what it was.
+    fn turn_into(&self, wanted: Waiting) -> Waiting {
+        let mut waiting = self.lock();
+        let next = match *waiting {
+            Waiting::Idle(_) => wanted,
+            Waiting::Polled | Waiting::Woken => Waiting::Woken,
+            Waiting::Gone => Waiting::Gone,
+        };
+        std::mem::replace(&mut *waiting, next)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -177,13 +225,7 @@ impl Wake for Beginning {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut waiting = self.lock();
-        let next = if matches!(*waiting, Waiting::Polled | Waiting::Woken) { Waiting::Woken } else { Waiting::Gone };
-        let before = std::mem::replace(&mut *waiting, next);
-        drop(waiting);
-        if let Waiting::Idle(future) = before {
-            spawn(future);
-        }
+        self.become_a_task();
     }
 }
 
@@ -221,7 +263,7 @@ pub(crate) async fn in_turn<T: Send + 'static>(
         return Ok(work());
     }
     let (done, ended) = oneshot::channel();
-    turns::take(Box::new(move || drop(done.send(catch_unwind(AssertUnwindSafe(work))))));
+    turns::take(Box::new(move |_| drop(done.send(catch_unwind(AssertUnwindSafe(work))))));
     ended.await.unwrap_or_else(|_| Err(Box::new("the work was lost")))
 }
 
@@ -255,4 +297,88 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::
         tokio::time::timeout(limit, future)
     };
     limited.await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::thread::{self, ThreadId};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Not that of the other tests, which may take all attendants.
+    fn start(
+        future: impl Future<Output = ()> + Send + 'static,
+        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+    ) {
+        static ATTENDANTS: Semaphore = Semaphore::const_new(8);
+        turns::take(beginning(future, attend, &ATTENDANTS));
+    }
+
+    /// Says on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
+    fn polled(times: u32, wakes: bool) -> (impl Future<Output = ()> + Send, mpsc::Receiver<ThreadId>) {
+        let (tell, told) = mpsc::channel();
+        let count = AtomicU32::new(0);
+        let future = std::future::poll_fn(move |context| {
+            tell.send(thread::current().id()).unwrap();
+            if count.fetch_add(1, Ordering::Relaxed) + 1 == times {
+                return std::task::Poll::Ready(());
+            }
+            if wakes {
+                context.waker().wake_by_ref();
+            }
+            std::task::Poll::Pending
+        });
+        (future, told)
+    }
+
+    #[test]
+    fn a_future_that_is_attended_to_stays_on_its_thread() {
+        let (future, told) = polled(3, false);
+        start(future, |_, step| while step() {});
+        let threads: Vec<_> = told.iter().collect();
+        assert_eq!(threads, [threads[0]; 3]);
+    }
+
+    #[test]
+    fn a_future_that_nobody_attends_to_for_longer_is_a_task() {
+        let (future, told) = polled(3, true);
+        // The first step has it woken while it is polled: it is a task from then on, and nothing to attend to.
+        start(future, |_, step| assert!(!step()));
+        let threads: Vec<_> = told.iter().collect();
+        assert_eq!(threads.len(), 3);
+        assert_ne!(threads[1], threads[0]);
+
+        let (future, told) = polled(2, false);
+        start(future, |_, step| assert!(step()));
+        let threads: Vec<_> = told.iter().collect();
+        assert_eq!(threads.len(), 2);
+        assert_ne!(threads[1], threads[0]);
+    }
+
+    #[test]
+    fn what_is_woken_while_a_thread_attends_to_it_leaves_that_thread() {
+        let stop = Arc::new(Notify::new());
+        let stopping = Arc::clone(&stop);
+        let (over, is_over) = mpsc::channel();
+        let future = async move {
+            stopping.notified().await;
+            over.send(thread::current().id()).unwrap();
+        };
+        let (attends, attending) = mpsc::channel();
+        let (let_go, go) = mpsc::channel::<()>();
+        start(future, move |_, step| {
+            assert!(step());
+            attends.send(thread::current().id()).unwrap();
+            let _ = go.recv();
+            assert!(!step(), "it is not here any more");
+        });
+        let attendant = attending.recv().unwrap();
+        stop.notify_one();
+        let ended_on = is_over.recv_timeout(Duration::from_secs(20)).expect("it does not wait for the attendant");
+        assert_ne!(ended_on, attendant);
+        drop(let_go);
+    }
 }

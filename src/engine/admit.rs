@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{self, EnvPolicy};
 use crate::event::EventSink;
 use crate::output::LogPaths;
+use crate::platform;
 use crate::redact::Secrets;
 use crate::registry::Record;
 use crate::runtime;
@@ -79,7 +80,7 @@ impl Admitted {
         let spawns_next = matches!(entry, Entry::Now(_));
         let driven = drive(accepted, pending, entry, told);
         if spawns_next {
-            runtime::spawn_blocking_first(driven);
+            runtime::spawn_blocking_first(driven, platform::attend);
         } else {
             runtime::spawn(driven);
         }

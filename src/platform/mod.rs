@@ -23,7 +23,7 @@ compile_error!("this version runs on Linux, macOS and Windows");
 
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, Means, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, Spawned,
-    TREES_END_WITH_THE_HOST, Table, append_private, check_private_dir, core_env_names, create_private,
+    TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names, create_private,
     create_private_dir, default_path, default_shell, errno_name, executable, free_bytes, is_batch, is_deleted,
     is_exhaustion, lock, nobody_reads, not_executable, path_from_bytes, private_temp_dir, same_name, shell_args,
     signal_name, spawn, spawn_guardian, try_lock,

@@ -11,8 +11,10 @@ pub(crate) use self::files::{
 };
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
+pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
 pub(crate) use self::spawn::{Spawned, spawn};
 pub(crate) use self::tree::Means;
+pub(crate) use self::watched::attend;
 
 use super::{Interpreter, ShellArgs};
 
@@ -21,15 +23,12 @@ mod files;
 mod leader;
 mod lifeline;
 mod pidfd;
+mod pipe;
 mod procs;
 mod spawn;
 mod start;
 mod tree;
-
-/// The read end of a child's output, registered with the runtime.
-pub(crate) type PipeReader = tokio::net::unix::pipe::Receiver;
-/// The write end of a child's input, registered with the runtime.
-pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
+mod watched;
 
 /// Whether the system itself ends the trees of a host that is gone. Here a guardian does.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = false;
@@ -41,15 +40,6 @@ pub(crate) const SHEBANG_IS_A_PATH: bool = true;
 pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[];
 
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
-
-/// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
-/// meets it then.
-pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
-    if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
-        // It cannot be watched, which says nothing of the child.
-        std::future::pending::<()>().await;
-    }
-}
 
 /// Where programs are looked for when the child has no `PATH`.
 pub(crate) fn default_path() -> PathBuf {

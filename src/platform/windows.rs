@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation as win32;
 use windows_sys::Win32::Globalization::{CSTR_EQUAL, CompareStringOrdinal};
@@ -47,6 +48,11 @@ const POWERSHELL_FILE: &[&str] = &["-NoLogo", "-NoProfile", "-NonInteractive", "
 /// The numbers that Node.js gives to the two signals that Windows has in its place.
 const SIGKILL: i32 = 9;
 const SIGBREAK: i32 = 21;
+
+/// Calls `step` once: here the runtime watches everything.
+pub(crate) fn attend(_: Duration, step: &mut dyn FnMut() -> bool) {
+    step();
+}
 
 /// Globs of the variables that a program needs to start.
 pub(crate) const fn core_env_names() -> &'static [&'static str] {

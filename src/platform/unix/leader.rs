@@ -1,16 +1,15 @@
 //! The first process of a tree: its exit is seen without reaping it, and no signal is sent after it was reaped.
 
+use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libc::pid_t;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::pidfd;
 use super::tree::Tree;
+use super::watched::Watched;
 use crate::latch::Latch;
 use crate::platform::{Exit, ProcessInfo, Round};
 
@@ -27,7 +26,7 @@ pub(crate) struct Leader {
 #[derive(Debug)]
 enum Watch {
     /// Readable when the process has exited (Linux 5.3).
-    Descriptor(AsyncFd<OwnedFd>),
+    Descriptor(Watched),
     /// A thread waits.
     Thread(Arc<Latch<()>>),
 }
@@ -36,9 +35,7 @@ impl Leader {
     /// Takes a child that was just spawned into its own session. Must be called within the runtime.
     pub(super) fn new(pid: pid_t, tag: Vec<u8>) -> Self {
         let watch = pidfd::open(pid)
-            // SAFETY: an `OwnedFd` gives the same open descriptor for as long as it lives, and the `AsyncFd` owns it.
-            .and_then(|fd| unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into))
-            .map_or_else(|_| Watch::Thread(wait_on_a_thread(pid)), Watch::Descriptor);
+            .map_or_else(|_| Watch::Thread(wait_on_a_thread(pid)), |fd| Watch::Descriptor(Watched::new(fd)));
         Self { pid, watch, tree: Tree::new(pid, tag), reaped: Mutex::new(None) }
     }
 
@@ -47,15 +44,10 @@ impl Leader {
         self.pid.unsigned_abs()
     }
 
-    /// Resolves when the process has exited. It is not reaped by that. Cancel-safe.
+    /// Resolves when the process has exited. It is not reaped by that. Cancel-safe; one waits at a time.
     pub(crate) async fn exited(&self) {
         match &self.watch {
-            Watch::Descriptor(fd) => {
-                // An error means the runtime is going away; the caller's own deadline then ends the wait.
-                if fd.readable().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
+            Watch::Descriptor(fd) => poll_fn(|context| fd.poll_readable(context)).await,
             Watch::Thread(exited) => {
                 exited.wait().await;
             }

@@ -7,7 +7,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::leader::Leader;
-use super::spawn::{self, above_stderr, pipe};
+use super::pipe::{above_stderr, pipe};
+use super::spawn;
 
 /// One execution in the table: a process id of 8 characters, a blank, an id of 36, blanks and a line end.
 const ROW_BYTES: usize = 48;

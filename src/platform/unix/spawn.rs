@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -16,8 +16,8 @@ use std::time::Duration;
 use libc::{c_char, pid_t};
 
 use super::leader::Leader;
+use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::start::{Image, start};
-use super::{PipeReader, PipeWriter};
 use crate::platform::{Launch, StdinKind};
 
 /// A child that runs, and our ends of its pipes.
@@ -36,11 +36,11 @@ pub(crate) struct Spawned {
 pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
     let stdin = Input::new(launch.stdin)?;
-    let (stdout, child_stdout) = output_pipe()?;
+    let (stdout, child_stdout) = PipeReader::new()?;
     let (stderr, child_stderr) = if launch.merge_output {
         (None, None)
     } else {
-        output_pipe().map(|(ours, child)| (Some(ours), Some(child)))?
+        PipeReader::new().map(|(ours, child)| (Some(ours), Some(child)))?
     };
 
     let fds = [stdin.child_fd(), child_stdout.as_raw_fd(), child_stderr.as_ref().unwrap_or(&child_stdout).as_raw_fd()];
@@ -141,52 +141,4 @@ fn dev_null() -> io::Result<RawFd> {
     }
     let opened = above_stderr(std::fs::File::open("/dev/null")?.into())?;
     Ok(NULL.get_or_init(|| opened).as_raw_fd())
-}
-
-fn output_pipe() -> io::Result<(PipeReader, OwnedFd)> {
-    let (read, write) = pipe()?;
-    set_nonblocking(&read)?;
-    Ok((PipeReader::from_owned_fd_unchecked(read)?, write))
-}
-
-/// A pipe no child inherits by accident, with both ends above standard error.
-pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds: [RawFd; 2] = [-1; 2];
-    #[cfg(target_os = "linux")]
-    // SAFETY: `fds` has room for the two descriptors that the call writes.
-    let made = unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) };
-    #[cfg(not(target_os = "linux"))]
-    // SAFETY: as above; this system has no pipe2, and our spawn closes what it does not name (CLOEXEC_DEFAULT).
-    let made = unsafe { libc::pipe(fds.as_mut_ptr()) };
-    if made != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: both descriptors are fresh and nobody else's.
-    let (read, write) = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
-    #[cfg(not(target_os = "linux"))]
-    for fd in [&read, &write] {
-        // SAFETY: a plain flag on a descriptor that we own.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
-    Ok((above_stderr(read)?, above_stderr(write)?))
-}
-
-/// A host that closed 0, 1 or 2 gets such numbers for new files; `dup2` in the child would overwrite them.
-pub(super) fn above_stderr(fd: OwnedFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() > libc::STDERR_FILENO {
-        return Ok(fd);
-    }
-    // SAFETY: duplicates a descriptor that we own; the result is checked.
-    let moved = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
-    if moved < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: fresh and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
-}
-
-fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
-    // SAFETY: a plain flag on a descriptor that we own; a fresh pipe has no other status flags to keep.
-    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -25,11 +25,14 @@ const WRITE_BYTES: usize = 64 * 1024;
 pub(crate) struct PipeReader(NamedPipeServer);
 
 impl PipeReader {
-    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_read_ready(context)
+    /// Whether there are bytes, or an end. One waits at a time.
+    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        // An error is met again by the read.
+        self.0.poll_read_ready(context).map(|_| ())
     }
 
-    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads without waiting.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.try_read(buffer)
     }
 }

@@ -1,0 +1,162 @@
+//! A child's pipes.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::task::{Context, Poll};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::watched::Watched;
+
+/// The write end of a child's input, registered with the runtime.
+pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
+
+/// What a pipe of a child that writes much holds. In one of the usual size its writes and our reads wait for each other, which
+/// takes three times as long. On Linux the system keeps 64 KiB for a pipe unless it is asked for more.
+#[cfg(target_os = "linux")]
+const WIDE_BYTES: libc::c_int = 256 * 1024;
+/// So many of them at once: a user has 64 MiB for pipes, those of other programs included.
+static WIDE: Semaphore = Semaphore::const_new(64);
+
+/// The read end of a child's output.
+#[derive(Debug)]
+pub(crate) struct PipeReader {
+    fd: Watched,
+    width: Width,
+}
+
+#[derive(Debug)]
+enum Width {
+    Usual,
+    Wide(#[expect(dead_code, reason = "gives its place back when it is dropped")] SemaphorePermit<'static>),
+    /// There was no room for a wider one; it is not asked for again.
+    Fixed,
+}
+
+impl PipeReader {
+    /// Our end, and the one that a child writes to.
+    pub(super) fn new() -> io::Result<(Self, OwnedFd)> {
+        let (read, write) = pipe()?;
+        set_nonblocking(&read)?;
+        Ok((Self { fd: Watched::new(read), width: Width::Usual }, write))
+    }
+
+    /// Whether there are bytes, or an end. One waits at a time.
+    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.fd.poll_readable(context)
+    }
+
+    /// Reads without waiting. A buffer that gets full is a reason for a wider pipe.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fd.read(buffer)?;
+        if count == buffer.len() && matches!(self.width, Width::Usual) {
+            self.width = widen(&self.fd).map_or(Width::Fixed, Width::Wide);
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn widen(fd: &impl AsRawFd) -> Option<SemaphorePermit<'static>> {
+    let place = WIDE.try_acquire().ok()?;
+    // SAFETY: asks for room in a pipe that we own; no memory of ours is involved. What is in it stays.
+    let got = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, WIDE_BYTES) };
+    (got >= 0).then_some(place)
+}
+
+/// Other systems decide by themselves.
+#[cfg(not(target_os = "linux"))]
+fn widen(_: &impl AsRawFd) -> Option<SemaphorePermit<'static>> {
+    None
+}
+
+/// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
+/// meets it then.
+pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
+    if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
+        // It cannot be watched, which says nothing of the child.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A pipe no child inherits by accident, with both ends above standard error.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds: [RawFd; 2] = [-1; 2];
+    #[cfg(target_os = "linux")]
+    // SAFETY: `fds` has room for the two descriptors that the call writes.
+    let made = unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) };
+    #[cfg(not(target_os = "linux"))]
+    // SAFETY: as above; this system has no pipe2, and our spawn closes what it does not name (CLOEXEC_DEFAULT).
+    let made = unsafe { libc::pipe(fds.as_mut_ptr()) };
+    if made != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: both descriptors are fresh and nobody else's.
+    let (read, write) = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
+    #[cfg(not(target_os = "linux"))]
+    for fd in [&read, &write] {
+        // SAFETY: a plain flag on a descriptor that we own.
+        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    Ok((above_stderr(read)?, above_stderr(write)?))
+}
+
+/// A host that closed 0, 1 or 2 gets such numbers for new files; `dup2` in the child would overwrite them.
+pub(super) fn above_stderr(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    // SAFETY: duplicates a descriptor that we own; the result is checked.
+    let moved = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
+    if moved < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: fresh and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+pub(super) fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: a plain flag on a descriptor that we own; a fresh pipe has no other status flags to keep.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn width(fd: &impl AsRawFd) -> libc::c_int {
+        // SAFETY: reads a number of a pipe that we own.
+        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) }
+    }
+
+    /// One test, for the places are the process's.
+    #[test]
+    fn a_pipe_whose_reader_cannot_follow_is_wider_as_long_as_there_is_room_for_such() {
+        let mut buffer = vec![0; 64 * 1024];
+        let mut pipes = Vec::new();
+        let usual = width(&pipe().unwrap().0);
+        loop {
+            let (mut reader, write) = PipeReader::new().unwrap();
+            let mut write = std::fs::File::from(write);
+            write.write_all(&buffer[1..]).unwrap();
+            assert_eq!(reader.try_read(&mut buffer).unwrap(), buffer.len() - 1);
+            assert_eq!(width(&reader.fd), usual, "it did not fill the buffer");
+            write.write_all(&buffer).unwrap();
+            assert_eq!(reader.try_read(&mut buffer).unwrap(), buffer.len());
+            let is_wide = width(&reader.fd) == WIDE_BYTES;
+            assert_eq!(is_wide, matches!(reader.width, Width::Wide(_)));
+            pipes.push((reader, write));
+            if !is_wide {
+                break;
+            }
+            assert!(pipes.len() <= 64, "there is an end of the places");
+        }
+        assert!(pipes.len() > 1, "none was wide");
+        assert_eq!(width(&pipes.last().unwrap().0.fd), usual);
+        pipes.clear();
+        assert!(WIDE.try_acquire().is_ok(), "the places are free again");
+    }
+}
