@@ -153,7 +153,7 @@ impl Output {
         if let Some(redactor) = redactor {
             redactor.finish(|bytes| clean.take(bytes, outlets, overflow.as_ref()));
         }
-        clean.split(outlets, |splitter, emit| splitter.finish(&mut |piece: &[u8], flags| emit(piece, flags)));
+        clean.split(outlets, Next::End);
     }
 
     /// When [`Output::tick`] has something to do next.
@@ -166,9 +166,7 @@ impl Output {
         let Self { stdout, stderr, outlets, .. } = self;
         for Capture { clean, .. } in [stdout, stderr] {
             if clean.deadline().is_some_and(|deadline| deadline <= now) {
-                clean.split(outlets, |splitter, emit| {
-                    splitter.flush_partial(&mut |piece: &[u8], flags| emit(piece, flags));
-                });
+                clean.split(outlets, Next::Silence);
             }
         }
     }
@@ -295,22 +293,21 @@ impl Clean {
             }
         }
         self.limit.push(bytes);
-        self.split(outlets, |splitter, emit| splitter.feed(bytes, &mut |piece: &[u8], flags| emit(piece, flags)));
+        self.split(outlets, Next::Bytes(bytes));
     }
 
-    /// Runs the splitter and sends what it gives as one batch.
-    fn split(&mut self, outlets: &mut Outlets, run: impl FnOnce(&mut Splitter, &mut dyn FnMut(&[u8], Flags))) {
+    /// Takes the splitter a step further and sends what it gives as one batch.
+    fn split(&mut self, outlets: &mut Outlets, next: Next<'_>) {
         let Some(splitter) = &mut self.splitter else { return };
         let Outlets { lines, log } = outlets;
         let is_heard = lines.is_streamed && lines.sink.wants_lines(self.stream);
         let log = log.as_mut().filter(|log| log.wants_lines());
         if is_heard || log.is_some() {
-            run(splitter, &mut |piece, flags| lines.add(piece, flags));
+            next.hand_out(splitter, &mut |piece, flags| lines.add(piece, flags));
             lines.send(self.stream, is_heard, log);
         } else {
             // Lines that nobody takes are counted: a listener that comes later sees that it missed some.
-            let mut count = 0;
-            run(splitter, &mut |_, _| count += 1);
+            let count = next.count(splitter);
             lines.sequence.fetch_add(count, Relaxed);
             lines.lines += count;
         }
@@ -318,6 +315,34 @@ impl Clean {
 
     fn deadline(&self) -> Option<Instant> {
         self.splitter.as_ref()?.is_waiting().then(|| self.last_read + PARTIAL_AFTER)
+    }
+}
+
+/// What comes next of a stream.
+#[derive(Clone, Copy)]
+enum Next<'a> {
+    Bytes(&'a [u8]),
+    /// Nothing has come for some time.
+    Silence,
+    End,
+}
+
+impl Next<'_> {
+    fn hand_out(self, splitter: &mut Splitter, emit: &mut impl FnMut(&[u8], Flags)) {
+        match self {
+            Self::Bytes(bytes) => splitter.feed(bytes, emit),
+            Self::Silence => splitter.flush_partial(emit),
+            Self::End => splitter.finish(emit),
+        }
+    }
+
+    fn count(self, splitter: &mut Splitter) -> u64 {
+        if let Self::Bytes(bytes) = self {
+            return splitter.count(bytes);
+        }
+        let mut count = 0;
+        self.hand_out(splitter, &mut |_, _| count += 1);
+        count
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 /// What is special about a piece of text handed out by [`Splitter`]. Default: nothing ([`Flags::NONE`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -83,6 +83,22 @@ impl Splitter {
             rest = &end[end_len..];
         }
         self.hold(rest, emit);
+    }
+
+    /// [`Splitter::feed`] for pieces that nobody takes: gives their number.
+    #[must_use]
+    pub(crate) fn count(&mut self, bytes: &[u8]) -> u64 {
+        let mut count = 0;
+        let ends = memchr(b'\n', bytes).zip(memrchr(b'\n', bytes));
+        // Between the first end and the last, lines that surely fit into a piece are counted by their ends alone.
+        let ends = ends.filter(|(first, last)| last - first <= self.max && memchr(b'\r', bytes).is_none());
+        let (head, lines, tail) = ends.map_or((bytes, &[][..], &[][..]), |(first, last)| {
+            (&bytes[..=first], &bytes[first + 1..=last], &bytes[last + 1..])
+        });
+        self.feed(head, &mut |_, _| count += 1);
+        count += memchr_iter(b'\n', lines).count() as u64;
+        self.feed(tail, &mut |_, _| count += 1);
+        count
     }
 
     /// Whether [`Splitter::flush_partial`] would hand out anything.
@@ -247,10 +263,21 @@ mod tests {
         let mut pieces = Vec::new();
         let mut emit = |text: &[u8], flags: Flags| pieces.push((text.to_vec(), flags));
         let mut splitter = Splitter::new(max);
+        let mut counter = Splitter::new(max);
         for chunk in chunks {
             if let Some(bytes) = chunk {
-                splitter.feed(bytes, &mut emit);
+                let mut emitted = 0;
+                splitter.feed(bytes, &mut |text, flags| {
+                    emitted += 1;
+                    emit(text, flags);
+                });
+                assert_eq!(counter.count(bytes), emitted);
+                assert_eq!(
+                    (&counter.pending, counter.open, counter.last),
+                    (&splitter.pending, splitter.open, splitter.last)
+                );
             } else {
+                counter.flush_partial(&mut |_, _| {});
                 let was_waiting = splitter.is_waiting();
                 let mut emitted = false;
                 splitter.flush_partial(&mut |text, flags| {
