@@ -15,29 +15,41 @@ export const loopColumns = [
 /** For a row's `columns`: by how much the largest memory of this process exceeds what it had before. */
 export const growthColumn = { key: 'growthMiB', title: 'peak RSS growth MiB', digits: 0, worst: true };
 
-/**
- * Does the work and looks at the process meanwhile: wall time, the event loop's delay, the processor time of this process
- * (all its threads, not its children), and its memory.
- */
-export async function observe(work) {
-  const loop = watchLoop();
-  // The first turn only sets the clock: without this pause a stall at the very start would not be seen.
-  await sleep(5);
+/** Does the work: wall time, the processor time of this process (all its threads, not its children), and its memory. */
+export async function measure(work) {
   const rssBefore = process.memoryUsage.rss();
   const cpuBefore = process.cpuUsage();
   const start = performance.now();
   await work();
   const seconds = (performance.now() - start) / 1000;
   const cpu = process.cpuUsage(cpuBefore);
-  // A stall at the very end is counted by the turn after it.
-  await sleep(5);
   return {
     seconds,
     cpuMicros: cpu.user + cpu.system,
-    columns: loop.stop(),
     // The peak is that of the whole life: what was taken and given back before counts for nothing only if it was less.
     growthMiB: Math.max(0, process.resourceUsage().maxRSS / 1024 - rssBefore / 1024 / 1024),
   };
+}
+
+/** Measures the work, and looks at the event loop's delay meanwhile. */
+export async function observe(work) {
+  const loop = watchLoop();
+  // The first turn only sets the clock: without this pause a stall at the very start would not be seen.
+  await sleep(5);
+  const measured = await measure(work);
+  // A stall at the very end is counted by the turn after it.
+  await sleep(5);
+  return { ...measured, columns: loop.stop() };
+}
+
+/**
+ * Measures the work, and looks at the event loop's delay while it is done once more: a loop that is looked at has a turn each
+ * millisecond, and commands that take less than that would pay for it.
+ */
+export async function measureThenObserve(work) {
+  const measured = await measure(work);
+  const { columns } = await observe(work);
+  return { ...measured, columns };
 }
 
 /** Node.js watches its own loop. The others' monitors leave the timer's millisecond out, or see no stall at all. */

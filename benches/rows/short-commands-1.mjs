@@ -1,4 +1,4 @@
-import { columns, contenders, countFor, cpuGoal, latency, ratios } from '../workloads/short-commands.mjs';
+import { SMALL_HOST_MIB, columns, contenders, countFor, cpuGoal, latency, ratios } from '../workloads/short-commands.mjs';
 
 export default {
   name: 'short-commands-1',
@@ -9,5 +9,5 @@ export default {
   ratios: ratios({ limit: '≤ 1.3' }),
   goals: [cpuGoal],
   columns: [{ key: 'p99Ms', title: 'p99', digits: 2 }, ...columns],
-  run: (contender, { limit }) => latency(contender, { limit, count: countFor(contender) }),
+  run: (contender, { limit }) => latency(contender, { limit, count: countFor(contender), hostMiB: SMALL_HOST_MIB }),
 };

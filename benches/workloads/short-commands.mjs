@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 
 import { most } from '../harness/goals.mjs';
 import { askLimit } from '../harness/limit.mjs';
-import { growthColumn, hold, loopColumns, observe, repeat } from '../harness/observe.mjs';
+import { growthColumn, hold, loopColumns, measureThenObserve, observe, repeat } from '../harness/observe.mjs';
 import { median } from '../harness/statistics.mjs';
 import { open } from './runners.mjs';
 
@@ -43,6 +43,9 @@ export function ratios(wanted) {
 /** Enough of them to measure, and not minutes of them: the packages are several times slower than the rest. */
 export const countFor = (contender) => (['execFile', 'execa', 'tinyexec', 'nano-spawn', 'zx'].includes(contender) ? 500 : 1500);
 
+/** With this on top, a host of Node.js is a small one: it has 75 to 90 MiB. An empty one is no host that anybody has. */
+export const SMALL_HOST_MIB = 16;
+
 /** Commands per second, `parallel` at a time, by a host that holds `hostMiB` more than an empty one. */
 export async function throughput(contender, { limit, count, parallel, hostMiB = 0 }) {
   if (isLimit(contender)) {
@@ -53,20 +56,23 @@ export async function throughput(contender, { limit, count, parallel, hostMiB = 
   const { one, close } = await open[contender](program, parallel);
   // V8 compiles what runs often within the first thousand; a host that runs commands has that behind it.
   await repeat(count, parallel, one);
-  const seen = await observe(() => repeat(count, parallel, one));
+  const seen = await measureThenObserve(() => repeat(count, parallel, one));
   await close?.();
-  // Used after the measurement, so that nothing of it was collected before.
-  if (held.length !== hostMiB) throw new Error('the host is not as large as it should be');
+  stillHeld(held, hostMiB);
   return { value: count / seen.seconds, columns: { ...seen.columns, cpuMicros: seen.cpuMicros / count } };
 }
 
-/** The limit, and the event loop of this Node.js, which does nothing meanwhile: its delay is what the machine leaves to anybody. */
+/** Used after the measurement, so that nothing of it was collected before. */
+function stillHeld(held, hostMiB) {
+  if (held.length !== hostMiB) throw new Error('the host is not as large as it should be');
+}
+
+/** The limit; and once more, beside the event loop of this Node.js, which does nothing meanwhile: its delay is what the machine leaves to anybody. */
 async function watchedLimit(contender, limit, count, parallel) {
-  let asked;
-  const { columns } = await observe(async () => {
-    asked = await askToSpawn(contender, limit, count, parallel);
-  });
-  return { asked, loop: columns };
+  const ask = () => askToSpawn(contender, limit, count, parallel);
+  const asked = await ask();
+  const { columns: loop } = await observe(ask);
+  return { asked, loop };
 }
 
 /** What one of the two limits measures. */
@@ -76,12 +82,13 @@ export function askToSpawn(contender, limit, count, parallel) {
 }
 
 /** The median of milliseconds from the call to the result, one command after the other. */
-export async function latency(contender, { limit, count }) {
+export async function latency(contender, { limit, count, hostMiB }) {
   if (isLimit(contender)) {
     const { asked, loop } = await watchedLimit(contender, limit, count, 1);
     const columns = { ...loop, p99Ms: asked.p99Micros / 1000, cpuMicros: asked.cpuMicros / count };
     return { value: asked.p50Micros / 1000, columns };
   }
+  const held = hold(hostMiB);
   const { one, close } = await open[contender](program, 1);
   const times = [];
   const timed = async () => {
@@ -90,8 +97,11 @@ export async function latency(contender, { limit, count }) {
     times.push(performance.now() - start);
   };
   await repeat(count, 1, one);
-  const seen = await observe(() => repeat(count, 1, timed));
+  const seen = await measureThenObserve(() => repeat(count, 1, timed));
   await close?.();
+  stillHeld(held, hostMiB);
+  // Those of the run that was looked at come after them.
+  times.length = count;
   const p99Ms = times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)];
   return { value: median(times), columns: { ...seen.columns, p99Ms, cpuMicros: seen.cpuMicros / count } };
 }
@@ -175,7 +185,7 @@ export async function queued(contender, { limit, count }) {
   const { one, close } = await open.engine(program, 8);
   await repeat(count / 10, 8, one);
   const lanes = contender === 'engine' ? count : 8;
-  const seen = await observe(() => repeat(count, lanes, one));
+  const seen = await measureThenObserve(() => repeat(count, lanes, one));
   await close();
   return {
     value: count / seen.seconds,
