@@ -60,7 +60,8 @@ export declare class NativeEngine {
   listen(interest: number): void
   /**
    * The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short
-   * one is its text alone, and `shared` holds the count of its numbers and the numbers.
+   * one is its text alone, and `shared` holds the count of its numbers and the numbers; a negative count says that there is no
+   * other, and `wake` is called for the next.
    */
   take(shared: Float64Array): string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null
   /** Says that `count` more groups of lines of a pulled execution were consumed. */

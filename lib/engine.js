@@ -420,7 +420,9 @@ const Engine = class ExecutionEngine extends Listeners {
     while (performance.now() - started <= TURN_MS) {
       const batch = this.#native.take(this.#numbers);
       if (batch === null) return;
+      const isLast = typeof batch === 'string' && /** @type {number} */ (this.#numbers[0]) < 0;
       readBatch(batch, this.#numbers, this.#consumer);
+      if (isLast) return;
     }
     setImmediate(() => this.#drain());
   }

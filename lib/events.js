@@ -1,6 +1,6 @@
 'use strict';
 
-const { Outcome } = require('./result.js');
+const { Outcome, exited } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
@@ -32,13 +32,15 @@ const PARTIAL = 1;
 const CONTINUED = 2;
 const CARRIAGE_RETURN = 4;
 const NO_BYTES = new Uint8Array(0);
+/** A part of such a text may hold it all. */
+const SMALL_TEXT = 2048;
 
 /**
  * Reads a batch; its form is told in `src/binding/batch.rs`.
  *
  * @template E
  * @param {Batch} batch
- * @param {Float64Array} shared The count of the numbers of a short batch, and these.
+ * @param {Float64Array} shared The count of the numbers of a short batch, negative if there is no other for now, and these.
  * @param {Consumer<E>} consumer
  */
 function readBatch(batch, shared, consumer) {
@@ -47,11 +49,13 @@ function readBatch(batch, shared, consumer) {
   let offset = 0;
   let byteOffset = bytes.byteOffset;
   let at = isShort ? 1 : 0;
-  const end = isShort ? 1 + /** @type {number} */ (shared[0]) : numbers.length;
+  const end = isShort ? 1 + Math.abs(/** @type {number} */ (shared[0])) : numbers.length;
   /** @returns {number} The next number. */
   const next = () => /** @type {number} */ (numbers[at++]);
   /** @param {number} length */
   const take = (length) => text.slice(offset, (offset += length));
+  /** One that is kept for long must not hold the text of a whole batch. @param {number} length */
+  const takeCopy = (length) => (text.length <= SMALL_TEXT || length < 13 ? take(length) : Buffer.from(take(length)).toString());
   /** A part of the batch's own memory, which nothing else is in. @param {number} length */
   const takeBytes = (length) => {
     const taken = Buffer.from(bytes.buffer, byteOffset, length);
@@ -126,6 +130,14 @@ function readBatch(batch, shared, consumer) {
           events[index] = event;
         }
         if (execution !== undefined) consumer.lines(execution, events);
+        break;
+      }
+      case 14:
+      case 15: {
+        const type = kind === 14 ? 'completed' : 'failed';
+        const outcome = new Outcome(undefined, exited(executionId, kind === 14, next, takeCopy));
+        if (execution === undefined) break;
+        consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, outcome), () => outcome);
         break;
       }
       case 13: {

@@ -7,17 +7,21 @@ const native = require('./native.js');
 /** @typedef {import('../index.js').ErrorInfo} ErrorInfo */
 /** The addon's own hold on a result: no copy of the output. @typedef {object} NativeResult */
 
-/** A result that is copied out of the addon when it is first read, and only then. */
+/** A result that is copied out of the addon when it is first read, and only then; or one that is here already. */
 class Outcome {
-  /** @type {NativeResult} */ #native;
+  /** @type {NativeResult | undefined} */ #native;
   /** @type {ExecutionResult | undefined} */ #result;
 
   /** What a failure was caused by, if that was this thread's. @type {{ error: unknown } | undefined} */
   cause;
 
-  /** @param {NativeResult} result */
-  constructor(result) {
-    this.#native = result;
+  /**
+   * @param {NativeResult | undefined} native
+   * @param {ExecutionResult} [result]
+   */
+  constructor(native, result) {
+    this.#native = native;
+    this.#result = result;
   }
 
   /** @returns {ExecutionResult} */
@@ -28,6 +32,7 @@ class Outcome {
 
   /** What kept the engine from doing its part. @returns {ErrorInfo | undefined} */
   get error() {
+    if (this.#native === undefined) return undefined;
     return /** @type {ErrorInfo | undefined} */ (native.NativeEngine.resultError(/** @type {any} */ (this.#native)) ?? undefined);
   }
 
@@ -67,4 +72,46 @@ function toResult(held) {
   return object;
 }
 
-module.exports = { Outcome };
+/**
+ * The result of an execution that exited and of which nothing else is to be told, of the numbers and texts of its end in a batch.
+ *
+ * @param {string} id
+ * @param {boolean} success
+ * @param {() => number} next Gives the numbers one by one, in the order of `Exited` in `src/binding/result.rs`.
+ * @param {(length: number) => string} take Gives the texts one by one.
+ * @returns {ExecutionResult}
+ */
+function exited(id, success, next, take) {
+  const [exitCode, durationMs, queuedMs, startedAt, completedAt] = [next(), next(), next(), next(), next()];
+  const [pid, stdoutBytes, stderrBytes, cpuUserMs, cpuSystemMs] = [next(), next(), next(), next(), next()];
+  const [stdout, stderr, metadata] = [take(next()), take(next()), take(next())];
+  // In the order of the one that comes as JSON.
+  return {
+    id,
+    status: success ? 'completed' : 'failed',
+    success,
+    exitCode,
+    signal: null,
+    stdout,
+    stderr,
+    durationMs,
+    queuedMs,
+    startedAt: new Date(startedAt),
+    completedAt: new Date(completedAt),
+    pid,
+    attempt: 1,
+    reason: 'exit',
+    stdoutBytes,
+    stderrBytes,
+    stdoutTruncated: false,
+    stderrTruncated: false,
+    overflowLostBytes: 0,
+    logLostBytes: 0,
+    leaked: false,
+    cpuUserMs,
+    cpuSystemMs,
+    metadata: metadata === '' ? {} : JSON.parse(metadata),
+  };
+}
+
+module.exports = { Outcome, exited };

@@ -141,7 +141,8 @@ impl NativeEngine {
     }
 
     /// The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short
-    /// one is its text alone, and `shared` holds the count of its numbers and the numbers.
+    /// one is its text alone, and `shared` holds the count of its numbers and the numbers; a negative count says that there is no
+    /// other, and `wake` is called for the next.
     #[napi(
         catch_unwind,
         ts_args_type = "shared: Float64Array",

@@ -9,6 +9,7 @@
 //! | 1 started | handle, time in ms, sequence, pid, length of the command |
 //! | 2 stdout, 3 stderr | handle, time in ms, first sequence, count, then for each line its length × 8 + flags |
 //! | 4 completed, 5 failed, 6 cancelled, 7 timeout | handle, time in ms, sequence, position of its result in the batch |
+//! | 14 completed, 15 failed, by an exit and nothing else | handle, time in ms, sequence, the numbers of its result in the order of `Exited`, lengths of stdout, stderr and the metadata as JSON |
 //! | 9 retry | handle, time in ms, sequence, attempt, attempts, delay in ms, position of the attempt's result in the batch |
 //! | 10 progress | handle, time in ms, sequence, completed, failed, skipped, total, kind of the plan's end or 0, length of the current command, position of the plan's result |
 //! | 11 stdout, 12 stderr, as bytes | as 2 and 3 |
@@ -23,6 +24,7 @@ use napi::JsValue;
 use napi::bindgen_prelude::{Env, Float64Array, Object, Uint8Array, Unknown};
 
 use super::convert::milliseconds;
+use super::result::Exited;
 use crate::event::{Credit, Ended, ExecutionEvent, LineBatch, PlanProgress, Retried};
 use crate::types::{Encoding, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream};
 
@@ -123,7 +125,15 @@ impl Batch {
     }
 
     fn ended(&mut self, kind: f64, handle: u32, end: Ended) {
-        self.head(kind, handle, milliseconds(end.timestamp), end.sequence);
+        let at = milliseconds(end.timestamp);
+        if let Some(Exited { numbers, stdout, stderr, metadata }) = Exited::of(&end.result) {
+            self.head(kind + 10.0, handle, at, end.sequence);
+            self.numbers.extend(numbers);
+            let lengths = [stdout, stderr, &metadata].map(|text| number(self.push(text)));
+            self.numbers.extend(lengths);
+            return;
+        }
+        self.head(kind, handle, at, end.sequence);
         self.numbers.push(number(self.results.len()));
         self.results.push(end.result);
     }
@@ -169,14 +179,24 @@ impl Batch {
         text.chars().map(char::len_utf16).sum()
     }
 
+    /// Whether its numbers have room in `shared`, and it holds up nobody: then JavaScript need not come back to say that it is done.
+    pub(super) fn is_done_when_given(&self, shared: &[f64]) -> bool {
+        self.is_short(shared) && self.credits.is_empty()
+    }
+
+    fn is_short(&self, shared: &[f64]) -> bool {
+        self.bytes.is_empty() && self.numbers.len() < shared.len()
+    }
+
     /// Made on the JavaScript thread: the text alone, when there are no bytes and `shared` has room for the numbers, of which
-    /// it then holds the count and the numbers themselves; otherwise `{ text, numbers, bytes? }`.
-    pub(super) fn give<'env>(&mut self, env: &'env Env, shared: &mut [f64]) -> napi::Result<Unknown<'env>> {
+    /// it then holds the count, negative if this is the `last` for now, and the numbers themselves; otherwise
+    /// `{ text, numbers, bytes? }`.
+    pub(super) fn give<'env>(&mut self, env: &'env Env, shared: &mut [f64], last: bool) -> napi::Result<Unknown<'env>> {
         let text =
             if self.ascii { env.create_string_latin1(self.text.as_bytes())? } else { env.create_string(&self.text)? };
         let count = self.numbers.len();
-        if self.bytes.is_empty() && count < shared.len() {
-            shared[0] = number(count);
+        if self.is_short(shared) {
+            shared[0] = if last { -number(count) } else { number(count) };
             shared[1..=count].copy_from_slice(&self.numbers);
             return Ok(text.to_unknown());
         }

@@ -89,16 +89,18 @@ impl Outbox {
     }
 
     pub(super) fn take<'env>(&self, env: &'env Env, shared: &mut [f64]) -> napi::Result<Option<Unknown<'env>>> {
-        let (done, next) = {
+        let (done, next, last) = {
             let mut inner = self.lock();
             let next = inner.ready.pop_front();
-            inner.told = next.is_some();
-            (inner.under_way.take(), next)
+            let is_done = next.as_ref().is_none_or(|next| next.is_done_when_given(shared));
+            let last = inner.ready.is_empty() && is_done;
+            inner.told = !last;
+            (inner.under_way.take(), next, last)
         };
         // Outside the lock: a credit wakes the task that reads the child, and that must not wait while text is copied.
         let memory = done.map(Batch::into_memory);
         let Some(mut batch) = next else { return Ok(None) };
-        let given = batch.give(env, shared);
+        let given = batch.give(env, shared, last);
         let mut inner = self.lock();
         inner.under_way = Some(batch);
         if inner.spare.len() < MOST_SPARE {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::convert::{camel_json, metadata, milliseconds};
 use super::error::camel_text;
 use crate::platform::node::shared_string;
-use crate::types::{Encoding, ErrorInfo, ExecutionResult, FailedAttempt, Killed, Text};
+use crate::types::{Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, FailedAttempt, Killed, Reason, Text};
 
 /// Longer output crosses by itself: it needs no quotes.
 const LONGEST_WITHIN: usize = 1024;
@@ -86,7 +86,7 @@ pub(super) fn result(result: &ExecutionResult) -> String {
         attempt: result.attempt,
         retries: result.retries.iter().map(failed_attempt).collect(),
         error: result.error.as_ref().map(error_info),
-        reason: result.reason.map(crate::types::Reason::as_str),
+        reason: result.reason.map(Reason::as_str),
         stdout_bytes: result.stdout_bytes,
         stderr_bytes: result.stderr_bytes,
         stdout_truncated: result.stdout_truncated,
@@ -104,6 +104,74 @@ pub(super) fn result(result: &ExecutionResult) -> String {
         metadata: metadata(&result.metadata),
     };
     serde_json::to_string(&told).unwrap_or_default()
+}
+
+/// A result that tells of an exit and of nothing else, as most do: JavaScript makes it of these at a third of what JSON costs.
+pub(super) struct Exited<'a> {
+    /// Exit code, duration, time in the queue, start and end in ms, process id, bytes of stdout and of stderr, processor time in user
+    /// and in kernel mode in ms.
+    pub(super) numbers: [f64; 10],
+    pub(super) stdout: &'a str,
+    pub(super) stderr: &'a str,
+    /// As JSON; nothing if there is none.
+    pub(super) metadata: String,
+}
+
+impl<'a> Exited<'a> {
+    pub(super) fn of(result: &'a ExecutionResult) -> Option<Self> {
+        // Every field has its place here: one that is new may need one in what JavaScript makes.
+        let ExecutionResult {
+            id: _,
+            status: _,
+            success: _,
+            exit_code: Some(exit_code),
+            signal: None,
+            stdout,
+            stderr,
+            duration_ms,
+            queued_ms,
+            started_at,
+            completed_at,
+            pid: Some(pid),
+            attempt: 1,
+            retries: _,
+            error: None,
+            reason: Some(Reason::Exit),
+            stdout_bytes,
+            stderr_bytes,
+            stdout_truncated: false,
+            stderr_truncated: false,
+            stdout_overflow_file: None,
+            stderr_overflow_file: None,
+            overflow_lost_bytes: 0,
+            log_path: None,
+            log_lost_bytes: 0,
+            leaked: false,
+            killed: None,
+            diagnosis: None,
+            cpu_user_ms,
+            cpu_system_ms,
+            metadata: given,
+        } = result
+        else {
+            return None;
+        };
+        let metadata = if *given == ExecutionMetadata::default() { String::new() } else { metadata(given).to_string() };
+        #[expect(clippy::cast_precision_loss, reason = "no stream has 2^53 bytes")]
+        let numbers = [
+            f64::from(exit_code.cast_unsigned()),
+            *duration_ms,
+            *queued_ms,
+            milliseconds(*started_at),
+            milliseconds(*completed_at),
+            f64::from(*pid),
+            *stdout_bytes as f64,
+            *stderr_bytes as f64,
+            *cpu_user_ms,
+            *cpu_system_ms,
+        ];
+        Some(Self { numbers, stdout: within(stdout)?, stderr: within(stderr)?, metadata })
+    }
 }
 
 fn within(text: &Text) -> Option<&str> {
