@@ -15,10 +15,10 @@ const COLUMNS = [
 
 /** Its lines: a row of the benchmark, and one of the row's columns where it is not the value that is shown. */
 const LINES = [
-  ['short-commands', '`true`, 8 at a time, commands/s'],
+  ['short-commands', '`true`, 8 at a time, by a small host, commands/s'],
   ['short-commands', 'event-loop delay meanwhile, p99, ms', 'loopP99Ms'],
   ['short-commands', 'processor time of the host for each, µs', 'cpuMicros'],
-  ['short-commands-1', '`true`, one at a time, from call to result, ms'],
+  ['short-commands-1', '`true`, one at a time, by a small host, from call to result, ms'],
   ['short-commands-host-2g', '`true`, 8 at a time, by a host that holds 2 GiB, commands/s'],
   ['short-commands-host-2g', 'event-loop delay meanwhile, p99, ms', 'loopP99Ms'],
   ['million-lines', '1 M lines (71 MB) to a listener, lines/s'],

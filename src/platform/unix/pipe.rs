@@ -50,24 +50,24 @@ impl PipeReader {
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.fd.read(buffer)?;
         if count == buffer.len() && matches!(self.width, Width::Usual) {
-            self.width = widen(&self.fd).map_or(Width::Fixed, Width::Wide);
+            let place = WIDE.try_acquire().ok().filter(|_| widen(&self.fd));
+            self.width = place.map_or(Width::Fixed, Width::Wide);
         }
         Ok(count)
     }
 }
 
+/// Says whether it is wider now.
 #[cfg(target_os = "linux")]
-fn widen(fd: &impl AsRawFd) -> Option<SemaphorePermit<'static>> {
-    let place = WIDE.try_acquire().ok()?;
+fn widen(pipe: &impl AsRawFd) -> bool {
     // SAFETY: asks for room in a pipe that we own; no memory of ours is involved. What is in it stays.
-    let got = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, WIDE_BYTES) };
-    (got >= 0).then_some(place)
+    unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, WIDE_BYTES) >= 0 }
 }
 
 /// Other systems decide by themselves.
 #[cfg(not(target_os = "linux"))]
-fn widen(_: &impl AsRawFd) -> Option<SemaphorePermit<'static>> {
-    None
+fn widen(_: &impl AsRawFd) -> bool {
+    false
 }
 
 /// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
