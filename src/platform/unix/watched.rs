@@ -161,7 +161,9 @@ fn wait(until: Instant) -> bool {
         let Some(asked) = asked else { return false };
         // What was ready and is not asked for any more: the step has ended it, or has come to something else.
         asked.retain(|fd| fd.revents == 0);
-        if asked.is_empty() || !poll(asked, until.saturating_duration_since(Instant::now())) {
+        let left = until.saturating_duration_since(Instant::now());
+        // Whatever is ready then: who always has something to say is for the runtime.
+        if asked.is_empty() || left.is_zero() || !poll(asked, left) {
             return false;
         }
         // The step asks anew for what it still wants.
@@ -257,6 +259,22 @@ mod tests {
         });
         assert_eq!(steps, 2);
         assert!(start.elapsed() >= Duration::from_millis(50), "it has waited for the other one");
+    }
+
+    #[test]
+    fn what_is_always_ready_is_attended_to_for_no_longer_than_is_said() {
+        let (fd, mut write) = pipe();
+        write.write_all(b"nobody reads this").unwrap();
+        let start = Instant::now();
+        let mut steps = 0;
+        attend(Duration::from_millis(20), &mut || {
+            steps += 1;
+            // Told once, asked for again, and never read.
+            let _ = poll_once(&fd);
+            let _ = poll_once(&fd);
+            start.elapsed() < LONG
+        });
+        assert!(steps > 1 && start.elapsed() < LONG, "{steps} steps");
     }
 
     #[test]
