@@ -21,6 +21,7 @@ const CASES = {
   'bytes that are no text': shell("printf '\\377\\376'"),
   'NUL, quotes, backslashes': shell(String.raw`printf 'a\000b"c\\\\d\n'`),
   'metadata': shell('echo hi', { metadata: { source: 'test', conversationId: 'c 1', label: 'Läbel "x"', tags: ['a', '€'], deep: { list: [1, null, true] } } }),
+  'much metadata': shell('echo hi', { metadata: { label: 'x'.repeat(5000) } }),
   'metadata that is empty': shell('true', { metadata: {} }),
   'the longest that crosses with the rest': shell("head -c 1024 /dev/zero | tr '\\0' x"),
   'one byte more': shell("head -c 1025 /dev/zero | tr '\\0' x"),

@@ -157,6 +157,9 @@ impl<'a> Exited<'a> {
             return None;
         };
         let metadata = if *given == ExecutionMetadata::default() { String::new() } else { metadata(given).to_string() };
+        if metadata.len() > LONGEST_WITHIN {
+            return None;
+        }
         #[expect(clippy::cast_precision_loss, reason = "no stream has 2^53 bytes")]
         let numbers = [
             f64::from(exit_code.cast_unsigned()),
