@@ -87,11 +87,12 @@ impl Watched {
     }
 }
 
-/// Its number may be another descriptor's next.
+/// Its number may be another descriptor's next. A thread that ends attends to nothing.
 impl Drop for Watched {
     fn drop(&mut self) {
         let number = self.fd.as_raw_fd();
-        ASKED.with_borrow_mut(|asked| asked.iter_mut().for_each(|asked| asked.retain(|known| known.fd != number)));
+        let forget = |asked: &mut Vec<pollfd>| asked.retain(|known| known.fd != number);
+        let _ = ASKED.try_with(|asked| asked.borrow_mut().as_mut().map(forget));
     }
 }
 
