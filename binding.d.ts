@@ -50,12 +50,20 @@ export declare class NativeEngine {
   feed(handle: number, chunk: Uint8Array): void
   /** Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. */
   endInput(handle: number, failure?: string | undefined | null): void
-  /** Asks an execution to end; `aborted` says that an abort signal did. */
-  stop(id: unknown, aborted: boolean): void
+  /**
+   * Asks an execution to end; `aborted` says that an abort signal did. A `grace_ms` that is not negative is the longest time
+   * from now until it is killed.
+   */
+  stop(id: unknown, aborted: boolean, graceMs: number): void
+  /** Sends a signal to the command itself; says whether there was a process. */
+  signal(id: unknown, name: unknown): boolean
   /** Takes no more work. */
   close(): void
-  /** Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. */
-  stopAll(shutdown: boolean): number
+  /**
+   * Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. `grace_ms`
+   * as for `stop`.
+   */
+  stopAll(shutdown: boolean, graceMs: number): number
   /** Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end. */
   listen(interest: number): void
   /**

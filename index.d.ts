@@ -90,6 +90,15 @@ export interface ExecutionRequest {
   metadata?: ExecutionMetadata | null;
 }
 
+/** The signal that asks a process to end, before it is killed. On Windows each of them is Ctrl-Break. */
+export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2';
+
+/**
+ * Which members of a tree get the stop signal first: all of them at once, or the command itself, and the others when it has exited
+ * or half of the grace period has passed.
+ */
+export type StopOrder = 'tree' | 'leader';
+
 /** Which of the host's variables a child starts with. */
 export type InheritEnv = 'all' | 'core' | 'none';
 
@@ -118,8 +127,17 @@ export interface ExecutionOptions {
   stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array> | 'inherit' | null;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null;
-  /** Milliseconds between SIGTERM and SIGKILL. Default: the engine's `killGraceMs`. */
+  /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
   killGraceMs?: number | null;
+  /** The signal that asks the processes of the tree to end. Default: the engine's `stopSignal`. */
+  stopSignal?: StopSignal | null;
+  /** Which processes get that signal first. Default: the engine's `stopOrder`. */
+  stopOrder?: StopOrder | null;
+  /**
+   * Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its tree is ended.
+   * Default: the engine's `allowDetached`.
+   */
+  allowDetached?: boolean | null;
   /** Standard error goes into standard output's pipe: the order between them is exact. Default: false. */
   mergeOutput?: boolean | null;
   /** Default: the engine's `inheritEnv`. */
@@ -211,8 +229,21 @@ export interface ExecutionConfig {
   maxQueuedExecutions?: number | null;
   /** The longest wait for a slot, in ms. Default: no bound. */
   queueTimeoutMs?: number | null;
-  /** Between SIGTERM and SIGKILL, in ms. Default: 5 000. */
+  /** Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once. Default: 5 000. */
   killGraceMs?: number | null;
+  /** The signal that asks the processes of an execution to end. Default: `'SIGTERM'`. */
+  stopSignal?: StopSignal | null;
+  /** Which processes get the stop signal first. Default: `'tree'`. */
+  stopOrder?: StopOrder | null;
+  /** Between the stop signal and SIGKILL when the host exits or dies, in ms. Default: the `killGraceMs` of each execution. */
+  hostExitGraceMs?: number | null;
+  /**
+   * Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its execution is
+   * ended. Default: false.
+   */
+  allowDetached?: boolean | null;
+  /** Whether each execution gets a control group of its own where the host may make some (Linux, cgroup v2). Default: true. */
+  controlGroups?: boolean | null;
   /** Ends an execution after so many ms without output. Default: never. */
   idleTimeoutMs?: number | null;
   /** How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all. */
@@ -793,11 +824,19 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
   stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionStream<string>;
   stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream<Output>;
   /**
-   * Ends an execution and resolves when its tree is gone; an ended one stays as it is.
+   * Ends an execution and resolves when its tree is gone; an ended one stays as it is. `graceMs` is the time from now until SIGKILL:
+   * it takes effect if that is sooner than what is left of the present grace period, however often `cancel` is called.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
-  cancel(id: string): Promise<void>;
+  cancel(id: string, options?: { graceMs?: number | null } | null): Promise<void>;
+  /**
+   * Sends a signal to the command itself, and ends nothing by that. Resolves with whether there was a process to send it to: an
+   * execution that waits, or has ended, has none.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `signal`) for a name that is no signal here.
+   */
+  signal(id: string, name: NodeJS.Signals): Promise<boolean>;
   /**
    * Accepts a plan, after checking the whole of it, and runs it in the background.
    *
@@ -824,8 +863,11 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    */
   cancelPlan(id: string): Promise<void>;
 
-  /** Ends everything that has not ended, plans too. Resolves with the number of those executions when their trees are gone. */
-  cancelAll(): Promise<number>;
+  /**
+   * Ends everything that has not ended, plans too. Resolves with the number of those executions when their trees are gone. `graceMs`
+   * as for {@link ExecutionEngine.cancel}.
+   */
+  cancelAll(options?: { graceMs?: number | null } | null): Promise<number>;
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;

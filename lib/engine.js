@@ -43,6 +43,8 @@ const later = {
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
 const TURN_MS = 4;
 const ALL = 2 ** 32 - 1;
+/** A grace period that is not given: the execution's own counts. */
+const NO_GRACE = -1;
 /** A batch with fewer numbers than this needs no array of its own. */
 const SHORT_BATCH = 512;
 /** How an execution is submitted; the numbers are `submit()`'s. */
@@ -179,19 +181,33 @@ const Engine = class ExecutionEngine extends Listeners {
     return new later.stream.ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
   }
 
-  /** @param {string} id */
-  async cancel(id) {
-    guard(this.cancel, () => this.#native.stop(asId(id), false));
+  /**
+   * @param {string} id
+   * @param {{ graceMs?: number | null } | null} [options]
+   */
+  async cancel(id, options) {
+    const graceMs = numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
+    guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs));
     const live = this.#board.find(id);
     if (live) await settled(live);
   }
 
-  async cancelAll() {
+  /** @param {{ graceMs?: number | null } | null} [options] */
+  async cancelAll(options) {
+    const graceMs = numberOf(this.cancelAll, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
     const all = this.#board.allSettled();
-    // The addon counts: some may have ended without JavaScript having heard of it.
-    const count = this.#native.stopAll(false);
+    // The addon counts: JavaScript may not have taken the end of some of them yet.
+    const count = this.#native.stopAll(false, graceMs);
     await all;
     return count;
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} name
+   */
+  async signal(id, name) {
+    return guard(this.signal, () => this.#native.signal(asId(id), name));
   }
 
   /**
@@ -311,7 +327,7 @@ const Engine = class ExecutionEngine extends Listeners {
     this.#native.close();
     const all = this.#board.allSettled();
     if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs);
-    this.#native.stopAll(true);
+    this.#native.stopAll(true, NO_GRACE);
     await all;
   }
 
@@ -364,7 +380,7 @@ const Engine = class ExecutionEngine extends Listeners {
       });
     }
     if (signal && !aborted) {
-      live.forgetSignal = onAbort(signal, () => this.#board.has(handle) && this.#native.stop(id, true));
+      live.forgetSignal = onAbort(signal, () => this.#board.has(handle) && this.#native.stop(id, true, NO_GRACE));
     }
     this.#board.add(live);
     if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', structuredClone(metadata ?? {}));

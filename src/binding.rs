@@ -1,6 +1,7 @@
 //! The Node.js addon: convert, call, convert. What JavaScript users see is the facade in `lib/`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi::bindgen_prelude::{Array, AsyncTask, Env, External, Function, Object, Unknown};
 use napi_derive::napi;
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::engine::ExecutionEngine;
-use crate::error::ExecutionError;
+use crate::error::{ExecutionError, Invalid};
 use crate::platform::node::{environment_of_main_thread, own_environment};
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, ExecutionResult, StdinStream};
@@ -114,11 +115,27 @@ impl NativeEngine {
         self.inputs.end(handle, failure);
     }
 
-    /// Asks an execution to end; `aborted` says that an abort signal did.
+    /// Asks an execution to end; `aborted` says that an abort signal did. A `grace_ms` that is not negative is the longest time
+    /// from now until it is killed.
     #[napi(catch_unwind)]
-    pub fn stop(&self, id: Unknown<'_>, aborted: bool) -> Result<()> {
+    pub fn stop(&self, id: Unknown<'_>, aborted: bool, grace_ms: f64) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
-        self.engine.ask_to_stop(id_of(id)?, why).map_err(raise)
+        self.engine.ask_to_stop(id_of(id)?, why, grace_of(grace_ms)).map_err(raise)
+    }
+
+    /// Sends a signal to the command itself; says whether there was a process.
+    #[napi(catch_unwind)]
+    pub fn signal(&self, id: Unknown<'_>, name: Unknown<'_>) -> Result<bool> {
+        let id = id_of(id)?;
+        let value = convert::read(name)?;
+        let name = match &value {
+            wire::Value::Text(name) => name,
+            other => {
+                let problem = format!("it is {}: give the name of a signal, such as \"SIGUSR1\"", other.describe());
+                return Err(raise(ExecutionError::InvalidRequest(Invalid::new("signal", problem))));
+            }
+        };
+        self.engine.signal(id, name).map_err(raise)
     }
 
     /// Takes no more work.
@@ -127,10 +144,12 @@ impl NativeEngine {
         self.engine.close();
     }
 
-    /// Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are.
+    /// Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. `grace_ms`
+    /// as for `stop`.
     #[napi(catch_unwind)]
-    pub fn stop_all(&self, shutdown: bool) -> u32 {
-        let live = self.engine.ask_all_to_stop(if shutdown { Stop::Shutdown } else { Stop::Cancelled });
+    pub fn stop_all(&self, shutdown: bool, grace_ms: f64) -> u32 {
+        let why = if shutdown { Stop::Shutdown } else { Stop::Cancelled };
+        let live = self.engine.ask_all_to_stop(why, grace_of(grace_ms));
         u32::try_from(live.len()).unwrap_or(u32::MAX)
     }
 
@@ -278,6 +297,11 @@ impl NativeEngine {
         let parsed = ExecutionEngine::parse_wire(&value).map_err(raise_as_is)?;
         Ok(convert::request(&parsed).to_string())
     }
+}
+
+/// A grace period from JavaScript; a negative number is none.
+fn grace_of(grace_ms: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(grace_ms / 1_000.0).ok()
 }
 
 /// An id from JavaScript.

@@ -5,16 +5,19 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::platform::{self, Launch, ShellArgs, StdinKind};
+use crate::config::ExecutionConfig;
+use crate::platform::{self, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 pub(crate) use self::check::check;
 pub(crate) use self::environment::EnvPolicy;
 use self::script::{interpreter_by_extension, shebang};
+pub(crate) use self::signal::signal;
 
 mod check;
 mod environment;
 mod script;
+mod signal;
 
 /// Why nothing was started.
 #[derive(Debug)]
@@ -59,13 +62,15 @@ fn kind_name(kind: io::ErrorKind) -> Option<&'static str> {
 pub(crate) fn resolve(
     request: &ExecutionRequest,
     options: &ExecutionOptions,
+    config: &ExecutionConfig,
     policy: &EnvPolicy,
 ) -> Result<Launch, SpawnFailure> {
     let mut added = Vec::new();
     if matches!(request.command, Command::AwsCli { .. }) {
         added.push(("AWS_PAGER", ""));
     }
-    let env = policy.build(request, options.host_env.as_ref(), &added);
+    let segment = environment::segment(request.id);
+    let env = policy.build(request, options.host_env.as_ref(), &added, &segment);
     let place = Place {
         cwd: request.working_dir.as_deref().map(working_dir).transpose()?,
         path: environment::value(&env, b"PATH").map(platform::path_from_bytes),
@@ -95,13 +100,16 @@ pub(crate) fn resolve(
         Stdin::Bytes(_) | Stdin::Stream(_) => StdinKind::Pipe,
         Stdin::Inherit => StdinKind::Inherit,
     };
+    let allow_detached = options.allow_detached.unwrap_or(config.allow_detached);
     Ok(Launch {
         program,
         args,
         verbatim,
         env,
         cwd: place.cwd,
-        tag: environment::tag(request.id),
+        mark: Mark { segment: segment.into_bytes(), allow_detached },
+        // A child that opts out stays in its control group, so that the group could not be killed as one.
+        control_group: config.control_groups && !allow_detached,
         stdin,
         merge_output: options.merge_output,
     })

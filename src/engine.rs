@@ -13,6 +13,7 @@ use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
 use crate::output::Overflow;
 use crate::plan::Plans;
+use crate::platform;
 use crate::redact::Secrets;
 use crate::registry::{Record, Registry};
 use crate::runtime;
@@ -106,6 +107,7 @@ impl ExecutionEngine {
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
         runtime::prepare();
+        platform::prepare();
         let config = config.in_one_voice();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {
@@ -203,16 +205,44 @@ impl ExecutionEngine {
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn cancel(&self, id: Uuid) -> Result<()> {
+        self.cancel_with(id, None).await
+    }
+
+    /// [`ExecutionEngine::cancel`] with a grace period of its own. An execution that is being ended already, for whatever
+    /// reason, is killed after `grace` from now if that is sooner.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn cancel_with(&self, id: Uuid, grace: Option<Duration>) -> Result<()> {
         let record = self.record(id)?;
-        record.stop().set(Stop::Cancelled);
+        record.stop().request(Stop::Cancelled, grace);
         record.settled().await;
         Ok(())
     }
 
-    /// Ends everything that has not ended, plans too, and says how many executions that were.
+    /// Sends a signal to the command itself, and ends nothing by that. `name` is a signal's, such as `SIGUSR1`. Returns whether
+    /// there was a process to send it to: an execution that waits, or has ended, has none.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `INVALID_REQUEST` (`signal`) for a name that is none here; `INTERNAL` when the system refuses.
+    pub fn signal(&self, id: Uuid, name: &str) -> Result<bool> {
+        let record = self.record(id)?;
+        let signal = command::signal("signal", name).map_err(ExecutionError::InvalidRequest)?;
+        record.signal(signal).map_err(|error| ExecutionError::Internal {
+            message: format!("the signal was refused by the system ({error})"),
+            result: None,
+        })
+    }
+
+    /// Ends everything that has not ended, plans too, and returns how many executions that were.
     pub async fn cancel_all(&self) -> usize {
+        self.cancel_all_with(None).await
+    }
+
+    /// [`ExecutionEngine::cancel_all`] with a grace period, as [`ExecutionEngine::cancel_with`].
+    pub async fn cancel_all_with(&self, grace: Option<Duration>) -> usize {
         let plans = self.shared().plans.unsettled();
-        let live = self.ask_all_to_stop(Stop::Cancelled);
+        let live = self.ask_all_to_stop(Stop::Cancelled, grace);
         for record in &live {
             record.settled().await;
         }
@@ -222,14 +252,14 @@ impl ExecutionEngine {
         live.len()
     }
 
-    pub(crate) fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
-        self.shared().ask_all_to_stop(why)
+    pub(crate) fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
+        self.shared().ask_all_to_stop(why, grace)
     }
 
     /// Asks an execution to end, without waiting for it.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding does not wait"))]
-    pub(crate) fn ask_to_stop(&self, id: Uuid, why: Stop) -> Result<()> {
-        self.record(id)?.stop().set(why);
+    pub(crate) fn ask_to_stop(&self, id: Uuid, why: Stop, grace: Option<Duration>) -> Result<()> {
+        self.record(id)?.stop().request(why, grace);
         Ok(())
     }
 
@@ -249,7 +279,7 @@ impl ExecutionEngine {
             });
             let _ = runtime::timeout(grace, all).await;
         }
-        for record in self.ask_all_to_stop(Stop::Shutdown) {
+        for record in self.ask_all_to_stop(Stop::Shutdown, None) {
             record.settled().await;
         }
         for record in live {
@@ -264,7 +294,7 @@ impl ExecutionEngine {
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js tells when it goes"))]
     pub(crate) fn kill_now(&self) {
         self.close();
-        for record in self.ask_all_to_stop(Stop::Shutdown) {
+        for record in self.ask_all_to_stop(Stop::Shutdown, None) {
             record.kill_group();
         }
     }
@@ -285,13 +315,13 @@ impl ExecutionEngine {
 impl Shared {
     /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
     /// run, since a slot that a running one gives up must find nobody who could still spawn (F10).
-    fn ask_all_to_stop(&self, why: Stop) -> Vec<Arc<Record>> {
+    fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
         self.plans.stop_all(why);
         let mut live = self.registry.live();
         // Each is looked at once: one that starts meanwhile must not confuse the sorting.
         live.sort_by_cached_key(|record| record.has_process());
         for record in &live {
-            record.stop().set(why);
+            record.stop().request(why, grace);
         }
         live
     }
@@ -306,6 +336,6 @@ impl Shared {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.close();
-        self.shared.ask_all_to_stop(Stop::Shutdown);
+        self.shared.ask_all_to_stop(Stop::Shutdown, None);
     }
 }

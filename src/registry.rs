@@ -16,7 +16,7 @@ use crate::error::ExecutionError;
 use crate::latch::Latch;
 use crate::output::Keepsake;
 use crate::platform::Leader;
-use crate::state::Stop;
+use crate::state::StopRequest;
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ pub(crate) struct Record {
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
     /// Set by whoever wants the execution to end.
-    stop: Arc<Latch<Stop>>,
+    stop: Arc<StopRequest>,
     result: OnceLock<Arc<ExecutionResult>>,
     /// Set when the terminal event was handled: nothing of this execution comes after it.
     settled: Latch<()>,
@@ -72,7 +72,7 @@ impl Record {
             leader: Mutex::default(),
             log_path: log_path.map(Into::into),
             files: OnceLock::new(),
-            stop: Arc::new(Latch::new()),
+            stop: Arc::new(StopRequest::new()),
             result: OnceLock::new(),
             settled: Latch::new(),
         }
@@ -111,7 +111,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn stop(&self) -> &Arc<Latch<Stop>> {
+    pub(crate) fn stop(&self) -> &Arc<StopRequest> {
         &self.stop
     }
 
@@ -138,6 +138,11 @@ impl Record {
         if let Some(leader) = self.leader().as_ref().and_then(Weak::upgrade) {
             leader.kill_group();
         }
+    }
+
+    /// Sends a signal to the command itself. `false`: it has no process now.
+    pub(crate) fn signal(&self, signal: i32) -> std::io::Result<bool> {
+        self.leader().as_ref().and_then(Weak::upgrade).map_or(Ok(false), |leader| leader.signal(signal))
     }
 
     /// Waits for the end and gives the result.

@@ -6,10 +6,13 @@
 //! | [`Pending`] | [`Over`] | [`Pending::over`]: cancelled, out of time, or not spawned |
 //! | [`Running`] | [`Over`] | [`Running::over`]: the command exited or was ended |
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 
+use crate::latch::Latch;
 use crate::types::{ExecutionStatus, Reason};
 
 /// Why the engine is asked to end an execution.
@@ -44,6 +47,59 @@ impl Stop {
             Self::Shutdown => Reason::Shutdown,
             Self::OutputLimit => Reason::OutputLimit,
         }
+    }
+}
+
+/// The requests to end one execution. The first reason counts; of several grace periods, the one that ends first.
+#[derive(Debug)]
+pub(crate) struct StopRequest {
+    reason: Latch<Stop>,
+    /// When a caller wants the tree killed at the latest. Held for a comparison.
+    kill_at: Mutex<Option<Instant>>,
+    /// Wakes the one supervisor when `kill_at` has come nearer.
+    sooner: Notify,
+}
+
+impl StopRequest {
+    pub(crate) fn new() -> Self {
+        Self { reason: Latch::new(), kill_at: Mutex::default(), sooner: Notify::new() }
+    }
+
+    /// Requests the end; a `grace` shorter than what is left of the present one takes effect, however late it comes.
+    pub(crate) fn request(&self, reason: Stop, grace: Option<Duration>) {
+        // The deadline comes first: a supervisor that is woken by the reason finds it.
+        if let Some(kill_at) = grace.and_then(|grace| Instant::now().checked_add(grace)) {
+            let mut slot = self.lock();
+            if slot.is_none_or(|before| kill_at < before) {
+                *slot = Some(kill_at);
+                drop(slot);
+                self.sooner.notify_one();
+            }
+        }
+        self.reason.set(reason);
+    }
+
+    pub(crate) fn reason(&self) -> Option<Stop> {
+        self.reason.get().copied()
+    }
+
+    /// Waits for the first request. Cancel-safe.
+    pub(crate) async fn requested(&self) -> Stop {
+        *self.reason.wait().await
+    }
+
+    /// When a caller wants the tree killed at the latest.
+    pub(crate) fn kill_at(&self) -> Option<Instant> {
+        *self.lock()
+    }
+
+    /// Waits until [`StopRequest::kill_at`] has come nearer. Cancel-safe; one waits at a time.
+    pub(crate) async fn kills_sooner(&self) {
+        self.sooner.notified().await;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.kill_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,16 +9,16 @@ use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
-use crate::latch::Latch;
 use crate::output::{Keepsake, Log, LogPaths, Output};
 use crate::platform::{self, Leader};
 use crate::process::{self, Process};
 use crate::redact::Secrets;
 use crate::runtime;
-use crate::state::{Pending, Running, Stop};
+use crate::state::{Pending, Running, Stop, StopRequest};
 use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::outcome::Outcome;
+use self::terminate::StopPlan;
 use self::watch::Watch;
 
 mod outcome;
@@ -36,7 +36,7 @@ pub(crate) struct Job {
     pub(crate) secrets: Option<Arc<Secrets>>,
     pub(crate) log: LogPaths,
     /// Set by whoever wants the execution to end.
-    pub(crate) stop: Arc<Latch<Stop>>,
+    pub(crate) stop: Arc<StopRequest>,
 }
 
 /// The times of one execution, from the request, the options and the configuration in this order.
@@ -44,7 +44,7 @@ pub(crate) struct Job {
 struct Times {
     timeout: Duration,
     idle: Option<Duration>,
-    grace: Duration,
+    stop_plan: StopPlan,
     drain: Duration,
 }
 
@@ -67,7 +67,11 @@ impl Times {
         Self {
             timeout: Duration::from_millis(job.request.timeout_ms.unwrap_or(config.default_timeout_ms)),
             idle: idle.map(Duration::from_millis),
-            grace: Duration::from_millis(job.options.kill_grace_ms.unwrap_or(config.kill_grace_ms)),
+            stop_plan: StopPlan {
+                signal: job.options.stop_signal.unwrap_or(config.stop_signal),
+                order: job.options.stop_order.unwrap_or(config.stop_order),
+                grace: Duration::from_millis(job.options.kill_grace_ms.unwrap_or(config.kill_grace_ms)),
+            },
             drain: Duration::from_millis(config.drain_timeout_ms),
         }
     }
@@ -163,10 +167,10 @@ async fn open_log(job: &Job) -> Result<Log, ErrorInfo> {
 /// Starts the child on a thread that may block: looking a program up reads the file system, and a spawn returns only when the
 /// program runs.
 async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
-    let (request, options, policy) = (Arc::clone(&job.request), Arc::clone(&job.options), Arc::clone(&job.policy));
+    let Job { request, options, config, policy, .. } = job.clone();
     let is_guarded = job.config.guardian;
     runtime::in_turn(move || {
-        let launch = resolve(&request, &options, &policy)?;
+        let launch = resolve(&request, &options, &config, &policy)?;
         let (guard, unguarded) = match is_guarded.then(|| guardian::watch(request.id)).transpose() {
             Ok(guard) => (guard.flatten(), None),
             // A machine without room for the guardian has none for the command: both are tried again.

@@ -2,6 +2,7 @@
 //!
 //! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
 
+pub use self::ending::{StopOrder, StopSignal};
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
 pub use self::plan::{
@@ -16,6 +17,7 @@ pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
 pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
+mod ending;
 mod listing;
 mod options;
 mod plan;

@@ -1,6 +1,7 @@
 //! The variables of a child.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
@@ -10,8 +11,11 @@ use crate::globs::Globs;
 use crate::platform::{self, ENV_IGNORES_CASE, same_name};
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv};
 
-/// Marks every process of an execution, wherever in the tree it is.
+/// Marks every process of an execution, wherever in the tree it is. Its value is a chain of segments, those of outer engines first:
+/// a command may be the host of an engine of its own.
 const TAG: &str = "ESCHER_EXECUTION_ID";
+/// The value with which a child opts out of the tree.
+const DETACHED: &[u8] = b"detached";
 
 /// Which variables a child gets; made once for an engine, and once more for an execution with options of its own.
 #[derive(Debug, Clone)]
@@ -94,6 +98,7 @@ impl EnvPolicy {
         request: &ExecutionRequest,
         host: Option<&EnvSnapshot>,
         added: &[(&str, &str)],
+        segment: &str,
     ) -> Vec<u8> {
         let own;
         let host = if let Some(host) = host {
@@ -120,15 +125,26 @@ impl EnvPolicy {
         for (name, value) in &request.env {
             push(&mut env, name.as_bytes(), value.as_bytes());
         }
-        env.extend_from_slice(&tag(request.id));
+        env.extend_from_slice(TAG.as_bytes());
+        env.push(b'=');
+        let outer = platform::own_tag();
+        // A host that has opted out of an outer engine's tree is in no chain.
+        if !outer.is_empty() && outer != DETACHED {
+            env.extend_from_slice(outer);
+            env.push(b':');
+        }
+        env.extend_from_slice(segment.as_bytes());
         env.push(0);
         env
     }
 }
 
-/// The entry that marks the processes of an execution.
-pub(super) fn tag(id: Uuid) -> Vec<u8> {
-    format!("{TAG}={id}").into_bytes()
+/// The part of the tag that is this execution's alone, also if another engine has one with the same id, or had one before.
+pub(super) fn segment(id: Uuid) -> String {
+    static FIRST: OnceLock<u64> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let first = *FIRST.get_or_init(|| Uuid::new_v4().as_u64_pair().0);
+    format!("{id}.{:016x}", first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
 }
 
 fn core_names() -> &'static Globs {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::redact;
-use crate::types::{Encoding, InheritEnv, Secret};
+use crate::types::{Encoding, InheritEnv, Secret, StopOrder, StopSignal};
 
 pub(crate) use self::field::{Field, Kind};
 pub use self::layer::ConfigLayer;
@@ -125,8 +125,21 @@ settings! {
     max_queued_executions: usize = 10_000, Kind::Whole { least: 0, most: 10_000_000 };
     /// The longest wait for a slot, in ms. Then: status `timeout`, reason `queue_timeout`.
     queue_timeout_ms: Option<u64> = None, Kind::ms(1);
-    /// Between SIGTERM and SIGKILL, in ms. 0: SIGKILL at once.
+    /// Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once.
     kill_grace_ms: u64 = 5_000, Kind::ms(0);
+    /// The signal that asks the processes of an execution to end.
+    stop_signal: StopSignal = StopSignal::Term,
+        Kind::Choice(&["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]);
+    /// Which processes get the stop signal first: all of the tree, or the command itself and the others when it has exited or
+    /// half of `kill_grace_ms` has passed.
+    stop_order: StopOrder = StopOrder::Tree, Kind::Choice(&["tree", "leader"]);
+    /// Between the stop signal and SIGKILL when the host exits or dies, in ms. None: as `kill_grace_ms` of the execution.
+    host_exit_grace_ms: Option<u64> = None, Kind::ms(0);
+    /// Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its execution
+    /// is ended.
+    allow_detached: bool = false, Kind::Flag;
+    /// Whether each execution gets a control group of its own where the host may make some (Linux, cgroup v2).
+    control_groups: bool = true, Kind::Flag;
     /// Ends an execution after so many ms without output.
     idle_timeout_ms: Option<u64> = None, Kind::ms(1);
     /// How long an output pipe may be silent after the command has exited, in ms. At most 2 s in all.

@@ -63,7 +63,7 @@ impl Admitted {
         shared.metrics.accepted();
         if let Some(signal) = signal {
             let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || _ = asked.stop().set(Stop::Aborted);
+            let abort = move || asked.stop().request(Stop::Aborted, None);
             heed(signal, abort, async move { _ = settling.settled().await });
         }
         let job = Job {

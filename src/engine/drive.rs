@@ -143,7 +143,7 @@ async fn course(
         attempts.sign(&mut finished.result);
         let attempt = attempts.attempt();
         // Who was asked to end is not tried again, whatever its own end was.
-        let pause = record.stop().get().is_none().then(|| attempts.next(&finished.result)).flatten();
+        let pause = record.stop().reason().is_none().then(|| attempts.next(&finished.result)).flatten();
         let Some(pause) = pause else {
             let Finished { result, sequence, .. } = finished;
             return (Ended { result, sequence, written, files }, permit);
@@ -161,8 +161,8 @@ async fn course(
         }));
         // Others run during the pause.
         drop(permit);
-        if let Ok(why) = tokio::time::timeout(pause, record.stop().wait()).await {
-            return (given_up(failed, *why, sequence, written, files), None);
+        if let Ok(why) = tokio::time::timeout(pause, record.stop().requested()).await {
+            return (given_up(failed, why, sequence, written, files), None);
         }
         last = Some(failed);
         again.get_or_insert_with(|| job.again());
@@ -246,7 +246,7 @@ async fn attempt(
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);
-                let _ = tokio::time::timeout(pause, record.stop().wait()).await;
+                let _ = tokio::time::timeout(pause, record.stop().requested()).await;
                 entry = Entry::Later(shared.scheduler.enter_again(job.options.priority));
             }
         }
@@ -259,12 +259,12 @@ async fn turn(record: &Record, entry: Entry, deadline: Option<Instant>) -> Resul
         Entry::Now(permit) => permit,
         Entry::Later(mut ticket) => tokio::select! {
             biased;
-            why = record.stop().wait() => return Err(*why),
+            why = record.stop().requested() => return Err(why),
             permit = ticket.turn() => permit,
             () = sleep_or_forever(deadline) => return Err(Stop::QueueTimeout),
         },
     };
-    record.stop().get().map_or(Ok(permit), |why| Err(*why))
+    record.stop().reason().map_or(Ok(permit), Err)
 }
 
 /// How long to wait before the next attempt on a machine without room: ever longer, and not for ever.

@@ -72,7 +72,7 @@ impl Host for Steps {
         let entry = match slot {
             Slot::Free(permit) => Entry::Now(permit),
             Slot::None => {
-                admitted.record.stop().set(Stop::QueueTimeout);
+                admitted.record.stop().request(Stop::QueueTimeout, None);
                 self.shared.scheduler.claim(priority)
             }
         };
@@ -88,7 +88,7 @@ impl Host for Steps {
 
     fn stop(&self, index: usize, why: Stop) {
         if let Some(record) = &self.records[index] {
-            record.stop().set(why);
+            record.stop().request(why, None);
         }
     }
 
@@ -139,7 +139,7 @@ impl Steps {
     /// Ends what still runs after a defect in the driving of the plan.
     pub(super) fn give_up(&self) {
         for record in self.records.iter().flatten() {
-            record.stop().set(Stop::Cancelled);
+            record.stop().request(Stop::Cancelled, None);
         }
     }
 

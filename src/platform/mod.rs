@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::types::StopSignal;
+
 #[cfg(feature = "node")]
 pub(crate) mod node;
 
@@ -22,11 +24,11 @@ use self::windows as system;
 compile_error!("this version runs on Linux, macOS and Windows");
 
 pub(crate) use self::system::{
-    ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, Means, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, Spawned,
+    ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned,
     TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names, create_private,
     create_private_dir, default_path, default_shell, errno_name, executable, free_bytes, is_batch, is_deleted,
-    is_exhaustion, lock, nobody_reads, not_executable, path_from_bytes, private_temp_dir, same_name, shell_args,
-    signal_name, spawn, spawn_guardian, try_lock,
+    is_exhaustion, lock, nobody_reads, not_executable, own_tag, path_from_bytes, prepare, private_temp_dir, same_name,
+    shell_args, signal_name, spawn, spawn_guardian, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
@@ -43,9 +45,12 @@ pub(crate) struct Launch {
     pub(crate) env: Vec<u8>,
     /// The absolute working directory; `None` is the host's own.
     pub(crate) cwd: Option<PathBuf>,
-    /// The entry of `env` that every process of this execution carries.
+    /// How its processes are recognised.
     #[cfg_attr(windows, expect(dead_code, reason = "a job needs no other means to find its members"))]
-    pub(crate) tag: Vec<u8>,
+    pub(crate) mark: Mark,
+    /// Whether it gets a control group of its own, where the system has those.
+    #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
+    pub(crate) control_group: bool,
     pub(crate) stdin: StdinKind,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,
@@ -83,15 +88,40 @@ pub(crate) struct ProcessInfo {
     pub(crate) waits_for: Option<String>,
 }
 
-/// What a round of killing left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Round {
-    /// Members that were alive when the round began.
-    pub(crate) found: Vec<i32>,
-    /// The farthest means that they needed.
-    pub(crate) means: Means,
-    /// What the system did not let us do, and why.
-    pub(crate) refused: Option<String>,
+/// How the processes of an execution are recognised.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// `<id>.<nonce>`: a part of the value of `ESCHER_EXECUTION_ID` in the environment of every process that has not scrubbed it.
+    /// Empty for a tree that has none.
+    pub(crate) segment: Vec<u8>,
+    /// Whether a process with the value `detached`, in a session of its own, is no member.
+    pub(crate) allow_detached: bool,
+}
+
+/// What is done with the members that a scan finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// They are described, for people.
+    Describe,
+    /// Each gets the stop signal, once: all of them, or the leader alone.
+    Stop { signal: StopSignal, leader_only: bool },
+    /// They are killed, each as soon as it can start no others.
+    Kill,
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub(crate) struct Sight {
+    /// Filled by [`Act::Describe`].
+    pub(crate) processes: Vec<ProcessInfo>,
+    /// How many members were alive.
+    pub(crate) living: usize,
+    /// Whether some of them had not been seen before.
+    pub(crate) is_new: bool,
+    /// The system has no stop signal for this tree: it can only be killed.
+    pub(crate) no_stop_signal: bool,
+    /// Enough scans in a row have found no member, and none that had vanished since the scan before.
+    pub(crate) is_gone: bool,
 }
 
 /// How a process ended. Both absent: somebody else reaped it, so nobody here can know.

@@ -1,25 +1,26 @@
-//! The only place that ends a tree.
+//! Ends one tree: stop signal, grace period, SIGKILL.
 
-use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::platform::{Leader, Means, ProcessInfo, Round};
-use crate::runtime;
-use crate::state::Stop;
-use crate::types::{Killed, ProcessDiagnosis};
+use tokio::sync::oneshot;
 
-/// A tree is looked at this soon after it was signalled, then ever more rarely up to [`SLOWEST_LOOK`].
-const FIRST_LOOK: Duration = Duration::from_millis(1);
-const SLOWEST_LOOK: Duration = Duration::from_millis(50);
-/// A tree in which SIGKILL has ended nobody for so long, and in which nobody new came, is given up: its processes hang in the
-/// kernel, or are not ours to kill.
+use crate::platform::{Act, Leader, ProcessInfo, Sight};
+use crate::state::Stop;
+use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};
+
+/// A tree is scanned this soon after its leader has exited, then ever more rarely up to [`SLOWEST_SCAN`].
+const FIRST_SCAN: Duration = Duration::from_millis(1);
+const SLOWEST_SCAN: Duration = Duration::from_millis(50);
+/// How often a tree whose leader lives is scanned for members that need the stop signal too.
+const SCAN_IN_GRACE: Duration = Duration::from_millis(100);
+/// A scan that takes longer is not waited for: the process group is signalled without it.
+const LONGEST_SCAN: Duration = Duration::from_secs(1);
+/// A tree in which SIGKILL has ended no process for so long, and in which none appeared, is given up: its processes hang in the
+/// kernel, or belong to another user.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
-/// However it goes: looks that hang, or a bomb that has brought the machine down.
+/// The end of killing in any case: scans that hang, or a machine that a fork bomb has brought down.
 const GIVE_UP_ANYWAY_AFTER: Duration = Duration::from_secs(30);
-/// The first look is worth so much waiting: reading about a process that hangs in the kernel can hang with it.
-const LONGEST_FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Why a tree is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,276 +30,226 @@ pub(super) enum Cause {
     Leftovers,
 }
 
+/// How a tree is asked to end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StopPlan {
+    pub(super) signal: StopSignal,
+    pub(super) order: StopOrder,
+    /// Between the stop signal and SIGKILL.
+    pub(super) grace: Duration,
+}
+
 /// The ending of one tree.
 ///
 /// | step | what is done | next |
 /// | --- | --- | --- |
-/// | look | who is there, and what do they do? | ask; not later than a second after |
-/// | ask | SIGTERM and SIGCONT to the group; Ctrl-Break on Windows | the leader exits, or the grace is over |
-/// | wait | looks, once the leader has exited | gone, or the grace is over |
-/// | kill | SIGKILL to the group and to every other member, or an end of the job, in rounds | two rounds in a row that find nobody |
+/// | describe | what do the members do? for the diagnosis of a timeout | stop; not later than a second after |
+/// | stop | the stop signal and SIGCONT to each member, once, when it is first seen; Ctrl-Break on Windows | gone, or the grace period is over |
+/// | kill | SIGKILL to every member, or an end of the job, in scans | gone |
 ///
-/// A look reads the table of processes: it is done where blocking is allowed, one at a time.
+/// Gone means that the leader has exited, and that scan after scan found no member. Scans are done by the platform, one at a
+/// time for each tree.
 #[derive(Debug)]
 pub(super) struct Termination {
     pub(super) cause: Cause,
     leader: Arc<Leader>,
-    grace: Duration,
+    plan: StopPlan,
     step: Step,
-    look: Option<tokio::task::JoinHandle<Sight>>,
-    next_look: Instant,
+    scan: Option<Scan>,
+    next_scan: Instant,
     pause: Duration,
-    empty_looks: u8,
-    pids: BTreeSet<i32>,
-    means: Means,
-    /// What the system did not let us do.
-    refused: Option<String>,
     is_given_up: bool,
     processes: Vec<ProcessDiagnosis>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Step {
-    Looking { ask_at: Instant },
-    Waiting { kill_at: Instant },
-    Killing { round: u32, last_new: Instant, give_up_at: Instant },
+#[derive(Debug)]
+struct Scan {
+    sight: oneshot::Receiver<Sight>,
+    /// When the process group is signalled without it; `None` once that was done.
+    overdue_at: Option<Instant>,
 }
 
-/// What a look gave.
-#[derive(Debug)]
-pub(super) enum Sight {
-    Described(Vec<ProcessInfo>),
-    Living(Vec<i32>),
-    Killed(Round),
-    /// The thread that looked has failed.
-    Nothing,
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Describing { stop_at: Instant },
+    Stopping { others_at: Instant, kill_at: Instant },
+    Killing { last_new: Instant, give_up_at: Instant },
 }
 
 impl Termination {
-    /// Begins with a look, so that the result can tell what was going on.
-    pub(super) fn begin(leader: &Arc<Leader>, cause: Cause, grace: Duration) -> Self {
+    /// Begins to end a tree. A caller may want it killed at `kill_at`, which is sooner than the plan says.
+    pub(super) fn begin(leader: &Arc<Leader>, cause: Cause, plan: StopPlan, kill_at: Option<Instant>) -> Self {
         let now = Instant::now();
         let mut this = Self {
             cause,
             leader: Arc::clone(leader),
-            grace,
-            step: Step::Looking { ask_at: now + LONGEST_FIRST_LOOK },
-            look: None,
-            next_look: now,
-            pause: FIRST_LOOK,
-            empty_looks: 0,
-            pids: BTreeSet::new(),
-            means: Means::Ask,
-            refused: None,
+            plan,
+            step: Step::Describing { stop_at: now + LONGEST_SCAN },
+            scan: None,
+            next_scan: now,
+            pause: FIRST_SCAN,
             is_given_up: false,
             processes: Vec::new(),
         };
-        this.start_look();
+        // What a cancelled command was doing interests no caller; it would only delay the signal.
+        if matches!(cause, Cause::Stop(Stop::Timeout | Stop::IdleTimeout)) {
+            this.start_scan(false, now);
+        } else {
+            this.stop(cause == Cause::Leftovers, now);
+        }
+        if let Some(kill_at) = kill_at {
+            this.kill_sooner(kill_at);
+        }
         this
     }
 
-    /// Resolves with what a look under way gives; pends for ever when there is none. Cancel-safe.
-    pub(super) async fn looked(&mut self) -> Sight {
-        let Some(look) = &mut self.look else { return std::future::pending().await };
-        let sight = look.await.unwrap_or(Sight::Nothing);
-        self.look = None;
+    /// Shortens the grace period.
+    pub(super) fn kill_sooner(&mut self, at: Instant) {
+        if let Step::Stopping { kill_at, .. } = &mut self.step {
+            *kill_at = at.min(*kill_at);
+        }
+        self.plan.grace = self.plan.grace.min(at.saturating_duration_since(Instant::now()));
+    }
+
+    /// Resolves with what a scan under way gives; pends for ever when there is none. Cancel-safe.
+    pub(super) async fn scanned(&mut self) -> Option<Sight> {
+        let Some(scan) = &mut self.scan else { return std::future::pending().await };
+        let sight = (&mut scan.sight).await.ok();
+        self.scan = None;
         sight
     }
 
     /// When [`Termination::tick`] has something to do next.
-    pub(super) fn deadline(&self, leader_exited: bool) -> Option<Instant> {
-        let look = (self.look.is_none() && (leader_exited || self.is_killing())).then_some(self.next_look);
-        let step = match self.step {
-            Step::Looking { ask_at } => Some(ask_at),
-            Step::Waiting { kill_at } => Some(kill_at),
-            Step::Killing { give_up_at, .. } => Some(give_up_at),
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let scan = match &self.scan {
+            None => Some(self.next_scan),
+            Some(scan) => scan.overdue_at,
         };
-        look.into_iter().chain(step).min()
+        let step = match self.step {
+            Step::Describing { stop_at } => stop_at,
+            Step::Stopping { kill_at, .. } => kill_at,
+            Step::Killing { give_up_at, .. } => give_up_at,
+        };
+        Some(scan.map_or(step, |scan| scan.min(step)))
+    }
+
+    /// The leader has exited: the rest of the tree is looked for at once.
+    pub(super) fn leader_exited(&mut self, now: Instant) {
+        self.pause = FIRST_SCAN;
+        self.next_scan = now;
     }
 
     /// Starts what is due. `true`: nothing more can be done.
     pub(super) fn tick(&mut self, leader_exited: bool, now: Instant) -> bool {
         match self.step {
-            // What it sees is taken when it comes.
-            Step::Looking { ask_at } if now >= ask_at => self.ask(leader_exited, now),
-            Step::Waiting { kill_at } if now >= kill_at => self.start_killing(now),
+            // What it finds is taken when it comes.
+            Step::Describing { stop_at } if now >= stop_at => self.stop(leader_exited, now),
+            Step::Stopping { kill_at, .. } if now >= kill_at => self.kill(leader_exited, now),
             Step::Killing { give_up_at, .. } if now >= give_up_at => {
                 self.is_given_up = true;
                 return true;
             }
             _ => {}
         }
-        let is_due = now >= self.next_look && (leader_exited || self.is_killing());
-        if is_due && self.look.is_none() && !matches!(self.step, Step::Looking { .. }) {
-            self.start_look();
+        if let Some(scan) = &mut self.scan
+            && scan.overdue_at.is_some_and(|at| now >= at)
+        {
+            scan.overdue_at = None;
+            self.signal_without_scan();
+        }
+        if self.scan.is_none() && now >= self.next_scan {
+            self.start_scan(leader_exited, now);
         }
         false
     }
 
-    /// Takes what a look gave. `true`: nobody is left.
-    pub(super) fn take(&mut self, sight: Sight, leader_exited: bool, now: Instant) -> bool {
-        match self.step {
-            Step::Looking { .. } => {
-                self.count(sight, now);
-                self.ask(leader_exited, now);
-                false
+    /// Takes what a scan gave; `None` if it failed. `true`: no member is left.
+    pub(super) fn take(&mut self, sight: Option<Sight>, leader_exited: bool, now: Instant) -> bool {
+        let sight = sight.unwrap_or_default();
+        match &mut self.step {
+            Step::Describing { .. } => {
+                self.processes = sight.processes.into_iter().map(diagnosis).collect();
+                self.stop(leader_exited, now);
+                return false;
             }
-            Step::Waiting { .. } | Step::Killing { .. } => {
-                self.count(sight, now);
-                self.pause = (self.pause * 2).min(SLOWEST_LOOK);
-                self.next_look = now + self.pause;
-                leader_exited && self.empty_looks >= 2
+            Step::Stopping { .. } if sight.no_stop_signal => {
+                self.kill(leader_exited, now);
+                return false;
+            }
+            Step::Stopping { .. } => {}
+            Step::Killing { last_new, give_up_at } => {
+                if sight.is_new {
+                    *last_new = now;
+                } else if now >= *last_new + GIVE_UP_AFTER {
+                    *give_up_at = now;
+                }
             }
         }
+        self.next_scan = if leader_exited || self.is_killing() { now + self.pause } else { now + SCAN_IN_GRACE };
+        self.pause = (self.pause * 2).min(SLOWEST_SCAN);
+        leader_exited && sight.is_gone
     }
 
-    fn ask(&mut self, leader_exited: bool, now: Instant) {
-        self.next_look = now + FIRST_LOOK;
-        if !leader_exited {
-            // Who is signalled is told, also if no look comes in time to see it.
-            self.pids.insert(self.leader.id().cast_signed());
-        }
-        if self.grace.is_zero() {
-            self.start_killing(now);
+    fn stop(&mut self, leader_exited: bool, now: Instant) {
+        if self.plan.grace.is_zero() {
+            self.kill(leader_exited, now);
             return;
         }
-        self.refused = match self.leader.terminate_group() {
-            Ok(()) => None,
-            // Nobody could be asked, so there is no answer to wait for.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => return self.start_killing(now),
-            Err(error) => Some(format!("{} was refused ({error})", Means::Ask.text())),
-        };
-        self.step = Step::Waiting { kill_at: now + self.grace };
+        self.step = Step::Stopping { others_at: now + self.plan.grace / 2, kill_at: now + self.plan.grace };
+        self.begin_scans(leader_exited, now);
     }
 
-    fn start_killing(&mut self, now: Instant) {
-        self.means = Means::Kill;
-        self.refused = None;
-        self.leader.kill_group();
-        // One that hangs must not keep the killing waiting.
-        self.look = None;
-        self.step = Step::Killing { round: 0, last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
-        self.empty_looks = 0;
-        self.pause = FIRST_LOOK;
-        self.next_look = now;
+    fn kill(&mut self, leader_exited: bool, now: Instant) {
+        self.step = Step::Killing { last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
+        self.begin_scans(leader_exited, now);
+    }
+
+    fn begin_scans(&mut self, leader_exited: bool, now: Instant) {
+        // One that hangs is not waited for.
+        self.scan = None;
+        self.pause = FIRST_SCAN;
+        self.start_scan(leader_exited, now);
     }
 
     fn is_killing(&self) -> bool {
         matches!(self.step, Step::Killing { .. })
     }
 
-    fn start_look(&mut self) {
-        let leader = Arc::clone(&self.leader);
-        self.look = Some(match &mut self.step {
-            Step::Looking { .. } => runtime::start_blocking(move || Sight::Described(leader.describe())),
-            Step::Waiting { .. } => runtime::start_blocking(move || Sight::Living(leader.living())),
-            Step::Killing { round, .. } => {
-                *round += 1;
-                let round = *round;
-                runtime::start_blocking(move || Sight::Killed(leader.kill_tree(round)))
+    fn start_scan(&mut self, leader_exited: bool, now: Instant) {
+        let act = match self.step {
+            Step::Describing { .. } => Act::Describe,
+            Step::Stopping { others_at, .. } => {
+                let leader_only = self.plan.order == StopOrder::Leader && !leader_exited && now < others_at;
+                Act::Stop { signal: self.plan.signal, leader_only }
             }
-        });
-    }
-
-    fn count(&mut self, sight: Sight, now: Instant) {
-        let found = match sight {
-            Sight::Living(found) => found,
-            Sight::Killed(round) => {
-                self.tell(&round);
-                round.found
-            }
-            Sight::Described(processes) => {
-                self.pids.extend(processes.iter().map(|process| process.pid));
-                self.processes = processes.into_iter().map(diagnosis).collect();
-                return;
-            }
-            Sight::Nothing => return,
+            Step::Killing { .. } => Act::Kill,
         };
-        self.empty_looks = if found.is_empty() { self.empty_looks + 1 } else { 0 };
-        let known = self.pids.len();
-        self.pids.extend(found);
-        if let Step::Killing { last_new, give_up_at, .. } = &mut self.step {
-            if self.pids.len() > known {
-                *last_new = now;
-            } else if now >= *last_new + GIVE_UP_AFTER {
-                *give_up_at = now;
-            }
-        }
+        let sight = self.leader.scan(act, leader_exited);
+        self.scan = Some(Scan { sight, overdue_at: Some(now + LONGEST_SCAN) });
     }
 
-    /// The farthest means that was needed; a later round does not take it back.
-    fn tell(&mut self, round: &Round) {
-        if !round.found.is_empty() {
-            self.means = self.means.max(round.means);
-            self.refused.clone_from(&round.refused);
+    fn signal_without_scan(&self) {
+        match self.step {
+            Step::Describing { .. } => {}
+            Step::Stopping { .. } => {
+                // A refusal is met again by the scan, which reports it.
+                let _ = self.leader.stop_group(self.plan.signal);
+            }
+            Step::Killing { .. } => self.leader.kill_group(),
         }
     }
 
     /// What was ended, and what it was doing before.
-    pub(super) fn into_story(self) -> (Killed, Vec<ProcessDiagnosis>) {
-        let mut mechanism = self.refused.unwrap_or_else(|| self.means.text().to_owned());
+    pub(super) fn into_report(self) -> (Killed, Vec<ProcessDiagnosis>) {
+        let (pids, mut mechanism) = self.leader.ended();
         if self.is_given_up {
             mechanism.push_str("; unreaped: still there when given up");
         }
-        (Killed { pids: self.pids.into_iter().collect(), mechanism }, self.processes)
+        (Killed { pids, mechanism }, self.processes)
     }
 }
 
 fn diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
     let ProcessInfo { pid, parent, command, state, cpu_ms, waits_for } = process;
     ProcessDiagnosis { pid, parent, command, state, cpu_ms, waits_for }
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::platform::{self, Launch, Spawned, StdinKind};
-
-    /// A shell that waits for its input.
-    fn a_leader() -> Spawned {
-        let tag = format!("ESCHER_EXECUTION_ID={}", Uuid::new_v4());
-        let launch = Launch {
-            program: platform::default_shell(),
-            args: Vec::new(),
-            verbatim: false,
-            env: format!("{tag}\0").into_bytes(),
-            cwd: None,
-            tag: tag.into_bytes(),
-            stdin: StdinKind::Pipe,
-            merge_output: true,
-        };
-        platform::spawn(&launch).unwrap()
-    }
-
-    async fn killed_after_a_look_that_took_too_long(leader: &Arc<Leader>, exits_before: bool) -> Killed {
-        let mut termination = Termination::begin(leader, Cause::Leftovers, Duration::ZERO);
-        let late = Instant::now() + LONGEST_FIRST_LOOK;
-        assert!(!termination.tick(exits_before, late));
-        leader.exited().await;
-        for round in 1.. {
-            assert!(!termination.tick(true, late + SLOWEST_LOOK * round));
-            let sight = termination.looked().await;
-            if termination.take(sight, true, late + SLOWEST_LOOK * round) {
-                break;
-            }
-        }
-        termination.into_story().0
-    }
-
-    #[tokio::test]
-    async fn the_leader_is_told_however_long_the_first_look_takes() {
-        let spawned = a_leader();
-        let killed = killed_after_a_look_that_took_too_long(&spawned.leader, false).await;
-        assert_eq!(killed.pids, [spawned.leader.id().cast_signed()]);
-    }
-
-    #[tokio::test]
-    async fn a_leader_that_has_exited_is_nobody_who_was_ended() {
-        let Spawned { leader, stdin, stdout: _stdout, .. } = a_leader();
-        drop(stdin);
-        leader.exited().await;
-        assert_eq!(killed_after_a_look_that_took_too_long(&leader, true).await.pids, [0; 0]);
-    }
 }

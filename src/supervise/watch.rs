@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::guardian::Guard;
-use crate::latch::Latch;
 use crate::output::Output;
+use crate::platform::Sight;
 use crate::process::{Fed, Process, Read};
-use crate::state::{Running, Stop};
+use crate::state::{Running, Stop, StopRequest};
 use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
 use super::outcome::{self, Ending, Outcome};
-use super::terminate::{Cause, Sight, Termination};
+use super::terminate::{Cause, Termination};
 use super::{Job, Times};
 
 /// The longest drain after the leader has gone, however much a leftover still writes.
@@ -33,7 +33,9 @@ enum Event {
     Exited,
     Stop(Stop),
     Readable(Stream),
-    Looked(Sight),
+    Scanned(Option<Sight>),
+    /// A caller wants the tree killed sooner.
+    KillSooner,
     /// The listener or the disk has taken something: the child can be read again.
     Room,
     /// The child's input has come to its end.
@@ -57,7 +59,7 @@ enum Phase {
 
 pub(super) struct Watch {
     times: Times,
-    stop: Arc<Latch<Stop>>,
+    stop: Arc<StopRequest>,
     running: Running,
     process: Process,
     guard: Option<Guard>,
@@ -128,9 +130,10 @@ impl Watch {
         tokio::select! {
             biased;
             () = self.process.leader.exited(), if !self.exited => Event::Exited,
-            why = self.stop.wait(), if listens => Event::Stop(*why),
-            sight = async { match ending { Some(termination) => termination.looked().await, None => pending().await } },
-                if is_ending => Event::Looked(sight),
+            why = self.stop.requested(), if listens => Event::Stop(why),
+            () = self.stop.kills_sooner(), if is_ending => Event::KillSooner,
+            sight = async { match ending { Some(termination) => termination.scanned().await, None => pending().await } },
+                if is_ending => Event::Scanned(sight),
             () = ready(()), if is_due => Event::Tick,
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
             () = output.room(), if !may_read && is_open => Event::Room,
@@ -155,8 +158,10 @@ impl Watch {
         match event {
             Event::Exited => {
                 self.exited = true;
-                if matches!(self.phase, Phase::Alive) {
-                    self.phase = Phase::Draining { since: now, ended: None };
+                match &mut self.phase {
+                    Phase::Alive => self.phase = Phase::Draining { since: now, ended: None },
+                    Phase::Ending(termination) => termination.leader_exited(now),
+                    Phase::Draining { .. } => {}
                 }
             }
             // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
@@ -168,7 +173,12 @@ impl Watch {
                     self.end(Cause::Stop(Stop::OutputLimit), now);
                 }
             }
-            Event::Looked(sight) => {
+            Event::KillSooner => {
+                if let (Phase::Ending(termination), Some(at)) = (&mut self.phase, self.stop.kill_at()) {
+                    termination.kill_sooner(at);
+                }
+            }
+            Event::Scanned(sight) => {
                 if let Phase::Ending(termination) = &mut self.phase
                     && termination.take(sight, self.exited, now)
                 {
@@ -227,7 +237,8 @@ impl Watch {
 
     fn end(&mut self, cause: Cause, now: Instant) {
         self.silent = now - self.last_output;
-        self.phase = Phase::Ending(Termination::begin(&self.process.leader, cause, self.times.grace));
+        let plan = self.times.stop_plan;
+        self.phase = Phase::Ending(Termination::begin(&self.process.leader, cause, plan, self.stop.kill_at()));
     }
 
     fn tree_is_gone(&mut self, now: Instant) {
@@ -268,7 +279,7 @@ impl Watch {
                 let total = self.running.since() + self.times.timeout;
                 Some(self.idle_deadline().map_or(total, |idle| idle.min(total)))
             }
-            Phase::Ending(termination) => termination.deadline(self.exited),
+            Phase::Ending(termination) => termination.deadline(),
             Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
         };
         phase.into_iter().chain(self.output.deadline()).min()
@@ -289,7 +300,7 @@ impl Watch {
             Phase::Alive | Phase::Ending(_) => None,
         };
         let (mut killed, mut diagnosis) = (None, None);
-        let ending = match ended.map(|termination| (termination.cause, termination.into_story())) {
+        let ending = match ended.map(|termination| (termination.cause, termination.into_report())) {
             Some((Cause::Stop(why), (told, processes))) => {
                 if matches!(why, Stop::Timeout | Stop::IdleTimeout) {
                     let silent_ms = self.silent.as_secs_f64() * 1_000.0;

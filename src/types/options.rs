@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Retry, Stdin};
+use super::{Retry, Stdin, StopOrder, StopSignal};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -84,8 +84,15 @@ pub struct ExecutionOptions {
     pub stdin: Stdin,
     /// Ends the execution after so many milliseconds without output. Default: never.
     pub idle_timeout_ms: Option<u64>,
-    /// Milliseconds between SIGTERM and SIGKILL. Default: `kill_grace_ms` of the engine.
+    /// Milliseconds between the stop signal and SIGKILL. Default: `kill_grace_ms` of the engine.
     pub kill_grace_ms: Option<u64>,
+    /// The signal that asks the tree to end. Default: `stop_signal` of the engine.
+    pub stop_signal: Option<StopSignal>,
+    /// Which members get that signal first. Default: `stop_order` of the engine.
+    pub stop_order: Option<StopOrder>,
+    /// Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when the tree is
+    /// ended. Default: `allow_detached` of the engine.
+    pub allow_detached: Option<bool>,
     /// Standard error goes into standard output's pipe: the order between them is exact.
     pub merge_output: bool,
     /// Which of the host's variables the child starts with. Default: `inherit_env` of the engine.

@@ -3,13 +3,18 @@
 use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{Encoding, ExecutionOptions, InheritEnv, Leftovers, Retry, RetryOn, Secret, Stdin};
+use crate::types::{
+    Encoding, ExecutionOptions, InheritEnv, Leftovers, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
+};
 
 pub(super) const FIELDS: &[&str] = &[
     "signal",
     "stdin",
     "idle_timeout_ms",
     "kill_grace_ms",
+    "stop_signal",
+    "stop_order",
+    "allow_detached",
     "merge_output",
     "inherit_env",
     "env_allow",
@@ -28,6 +33,8 @@ pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
     &[("all", InheritEnv::All), ("core", InheritEnv::Core), ("none", InheritEnv::None)];
 
 pub(super) const ENCODING: &[(&str, Encoding)] = &[("utf8", Encoding::Utf8), ("buffer", Encoding::Buffer)];
+
+pub(super) const STOP_ORDER: &[(&str, StopOrder)] = &[("tree", StopOrder::Tree), ("leader", StopOrder::Leader)];
 
 const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)];
 
@@ -64,6 +71,9 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         stdin,
         idle_timeout_ms: fields.whole("idle_timeout_ms")?.or(base.idle_timeout_ms),
         kill_grace_ms: fields.whole("kill_grace_ms")?.or(base.kill_grace_ms),
+        stop_signal: fields.choice("stop_signal", StopSignal::ALL)?.or(base.stop_signal),
+        stop_order: fields.choice("stop_order", STOP_ORDER)?.or(base.stop_order),
+        allow_detached: fields.flag("allow_detached")?.or(base.allow_detached),
         merge_output: fields.flag("merge_output")?.unwrap_or(base.merge_output),
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.or(base.inherit_env),
         env_allow: fields.texts("env_allow")?.unwrap_or(base.env_allow),

@@ -1,17 +1,28 @@
 //! The first process of a tree: its exit is seen without reaping it, and no signal is sent after it was reaped.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use libc::pid_t;
 
-use super::pidfd;
+use tokio::sync::oneshot;
+
 use super::tree::Tree;
 use super::watched::Watched;
+use super::{pidfd, stop_number, termination_thread};
 use crate::latch::Latch;
-use crate::platform::{Exit, ProcessInfo, Round};
+use crate::platform::{Act, Exit, Sight};
+use crate::types::StopSignal;
+
+/// By their process ids. Held for a look-up; no signal is sent meanwhile.
+static LIVING: Mutex<BTreeMap<pid_t, Weak<Leader>>> = Mutex::new(BTreeMap::new());
+
+fn living() -> MutexGuard<'static, BTreeMap<pid_t, Weak<Leader>>> {
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A child of ours that leads its own session and process group. Dropped alive, it is killed with its group and reaped.
 #[derive(Debug)]
@@ -33,10 +44,27 @@ enum Watch {
 
 impl Leader {
     /// Takes a child that was just spawned into its own session. Must be called within the runtime.
-    pub(super) fn new(pid: pid_t, tag: Vec<u8>) -> Self {
+    pub(super) fn new(tree: Tree) -> Self {
+        let pid = tree.leader;
         let watch = pidfd::open(pid)
             .map_or_else(|_| Watch::Thread(wait_on_a_thread(pid)), |fd| Watch::Descriptor(Watched::new(fd)));
-        Self { pid, watch, tree: Tree::new(pid, tag), reaped: Mutex::new(None) }
+        Self { pid, watch, tree, reaped: Mutex::new(None) }
+    }
+
+    /// As [`Leader::new`], for the leader of an execution: scans for other trees remember its members too.
+    pub(super) fn of_execution(tree: Tree) -> Arc<Self> {
+        let leader = Arc::new(Self::new(tree));
+        living().insert(leader.pid, Arc::downgrade(&leader));
+        leader
+    }
+
+    /// The leaders of all executions that are not over.
+    pub(super) fn all_living() -> Vec<Arc<Self>> {
+        living().values().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// The process id, for people.
@@ -54,59 +82,57 @@ impl Leader {
         }
     }
 
-    /// Asks the group to end: SIGTERM, and SIGCONT so that a stopped process hears it.
-    pub(crate) fn terminate_group(&self) -> io::Result<()> {
+    /// Scans the tree and does with its members what `act` says. `leader_exited` is what the caller knows of the leader.
+    /// Resolves to an error when the scan failed. Cancel-safe: a scan that nobody waits for is done all the same.
+    pub(crate) fn scan(self: &Arc<Self>, act: Act, leader_exited: bool) -> oneshot::Receiver<Sight> {
+        termination_thread::scan(Arc::clone(self), act, leader_exited)
+    }
+
+    /// Sends the stop signal to the process group without a scan: where the scan does not come in time.
+    pub(crate) fn stop_group(&self, signal: StopSignal) -> io::Result<()> {
+        self.signal_group(stop_number(signal))?;
+        self.tree.findings().mechanism.group_stopped(signal.as_str());
+        self.signal_group(libc::SIGCONT)
+    }
+
+    /// Kills the group at once and looks no further: for a host that is going away, or a scan that does not come.
+    pub(crate) fn kill_group(&self) {
+        let _ = self.signal_group(libc::SIGKILL);
+        self.tree.findings().mechanism.group_killed();
+    }
+
+    pub(super) fn signal_group(&self, signal: i32) -> io::Result<()> {
+        let reaped = self.lock();
+        if reaped.is_some() { Ok(()) } else { kill(-self.pid, signal) }
+    }
+
+    /// Sends a signal to the leader alone. `false`: it has exited and was reaped.
+    pub(crate) fn signal(&self, signal: i32) -> io::Result<bool> {
         let reaped = self.lock();
         if reaped.is_some() {
-            return Ok(());
+            return Ok(false);
         }
-        kill(-self.pid, libc::SIGTERM)?;
-        kill(-self.pid, libc::SIGCONT)
+        kill(self.pid, signal).map(|()| true)
     }
 
-    /// Kills the group, and then every other member of the tree, wherever it went. `round` counts from 1.
-    pub(crate) fn kill_tree(&self, round: u32) -> Round {
-        let refused = {
-            let reaped = self.lock();
-            if reaped.is_none() { kill(-self.pid, libc::SIGKILL).err() } else { None }
-        };
-        let mut outcome = self.tree.kill(round);
-        if let (Some(error), None) = (refused, &outcome.refused)
-            && !outcome.found.is_empty()
-        {
-            outcome.refused = Some(format!("SIGKILL to {} was refused ({error})", self.pid));
-        }
-        outcome
-    }
-
-    /// Kills the group at once and looks no further: for a host that is going away.
-    pub(crate) fn kill_group(&self) {
-        let reaped = self.lock();
-        if reaped.is_none() {
-            let _ = kill(-self.pid, libc::SIGKILL);
-        }
-    }
-
-    /// The living members of the tree; the leader, if it only waits to be reaped, is none.
-    pub(crate) fn living(&self) -> Vec<i32> {
-        self.tree.living()
-    }
-
-    /// The living members of the tree with what they do now.
-    pub(crate) fn describe(&self) -> Vec<ProcessInfo> {
-        self.tree.describe()
+    /// What was done to end the tree, and every member that was seen meanwhile.
+    pub(crate) fn ended(&self) -> (Vec<i32>, String) {
+        let findings = self.tree.findings();
+        (findings.seen.iter().copied().collect(), findings.mechanism.text())
     }
 
     /// Reaps the leader if it has exited; from then on no signal is sent.
     pub(crate) fn reap(&self) -> Option<Exit> {
         let mut reaped = self.lock();
         if reaped.is_none() {
+            // Before its number can become another leader's.
+            living().remove(&self.pid);
             *reaped = wait4(self.pid, libc::WNOHANG);
         }
         *reaped
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Exit>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Exit>> {
         // Nothing that holds the lock can leave it half-way.
         self.reaped.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,6 +144,7 @@ impl Drop for Leader {
         if reaped.is_some() {
             return;
         }
+        living().remove(&self.pid);
         let _ = kill(-self.pid, libc::SIGKILL);
         if wait4(self.pid, libc::WNOHANG).is_none() {
             // Killed and not gone yet: a thread waits, so that no zombie stays.
@@ -134,6 +161,11 @@ pub(super) fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
     }
     let error = io::Error::last_os_error();
     if error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+}
+
+/// Reaps one child that is not a leader: an orphan of an ended tree that became a child of this process.
+pub(super) fn reap_orphan(pid: pid_t) {
+    let _ = wait4(pid, libc::WNOHANG);
 }
 
 /// Reaps one child. `None`: it has not exited. Somebody else reaped it: an exit of which nothing is known.

@@ -1,17 +1,17 @@
 //! The table of processes.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
-
 use libc::pid_t;
 
-pub(super) use self::kernel::{describe, has_tag, read};
+pub(super) use self::kernel::{SETTLED, describe, is_visible, now, read, tag};
 
 #[cfg_attr(target_os = "linux", path = "procs/linux.rs")]
 #[cfg_attr(target_vendor = "apple", path = "procs/apple.rs")]
 mod kernel;
 
-/// One process as the kernel tells it.
+/// A process for all time: a number may come back, with another start.
+pub(super) type Identity = (pid_t, u64);
+
+/// One process as the kernel shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Proc {
     pub(super) pid: pid_t,
@@ -26,7 +26,7 @@ pub(super) struct Proc {
 
 impl Proc {
     /// It, and not another with the same number later.
-    pub(super) fn identity(&self) -> (pid_t, u64) {
+    pub(super) fn identity(&self) -> Identity {
         (self.pid, self.start)
     }
 
@@ -36,20 +36,14 @@ impl Proc {
     }
 }
 
-type Shared = (Instant, Arc<[Proc]>);
-
-/// All processes, as they were at `since` or later. Many trees that end together share one look.
-pub(super) fn snapshot(since: Instant) -> Arc<[Proc]> {
-    static LAST: Mutex<Option<Shared>> = Mutex::new(None);
-    // Held while the table is read: whoever comes meanwhile waits, and may find that the next look serves it too.
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((at, procs)) = &*last
-        && *at >= since
-    {
-        return Arc::clone(procs);
+/// Reads the table of processes, calling `met` for each as soon as it is read.
+pub(super) fn scan(mut met: impl FnMut(&Proc)) -> Vec<Proc> {
+    let mut procs = Vec::with_capacity(256);
+    for pid in kernel::pids() {
+        if let Some(proc) = read(pid) {
+            met(&proc);
+            procs.push(proc);
+        }
     }
-    let at = Instant::now();
-    let procs: Arc<[Proc]> = kernel::pids().into_iter().filter_map(read).collect();
-    *last = Some((at, Arc::clone(&procs)));
     procs
 }

@@ -15,10 +15,13 @@ use std::time::Duration;
 
 use libc::{c_char, pid_t};
 
+use super::cgroup::{self, Group};
 use super::leader::Leader;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
+use super::procs;
 use super::start::{Image, start};
-use crate::platform::{Launch, StdinKind};
+use super::tree::Tree;
+use crate::platform::{Launch, Mark, StdinKind};
 
 /// A child that runs, and our ends of its pipes.
 #[derive(Debug)]
@@ -52,11 +55,44 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     let cwd = launch.cwd.as_ref().map(|cwd| c_string(cwd.as_os_str().as_bytes())).transpose()?;
     let argv = pointers(argv.iter().map(|arg| arg.as_ptr()));
     let envp = pointers(launch.env.split_inclusive(|byte| *byte == 0).map(|entry| entry.as_ptr().cast()));
-    let image = Image { program: &program, argv: &argv, envp: &envp, cwd: cwd.as_deref(), fds: &fds };
+    let image = Image { program: &program, argv: &argv, envp: &envp, cwd: cwd.as_deref(), fds: &fds, cgroup: None };
 
-    let pid = start_patiently(&image)?;
+    let born = procs::now();
+    let (pid, group) = start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?;
     // From here on a child exists: nothing below can fail.
-    Ok(Spawned { leader: Arc::new(Leader::new(pid, launch.tag.clone())), stdout, stderr, stdin: stdin.into_writer() })
+    let tree = Tree::new(pid, launch.mark.clone(), born, group);
+    Ok(Spawned { leader: Leader::of_execution(tree), stdout, stderr, stdin: stdin.into_writer() })
+}
+
+/// Starts a program in a control group, or in the host's where there is none.
+fn start_in_group(image: &Image<'_>, group: Option<Group>) -> io::Result<(pid_t, Option<Group>)> {
+    let Some(group) = group else { return start_patiently(image).map(|pid| (pid, None)) };
+    match start_patiently(&Image { cgroup: Some(group.fd()), ..*image }) {
+        Ok(pid) => Ok((pid, Some(group))),
+        Err(error) if is_refused_group(&error) => {
+            // What refuses the group, if it is that, is not the program: without a group the same start works.
+            let pid = start_patiently(image)?;
+            group.refused(&error);
+            Ok((pid, None))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it may be the control group that keeps a child from being started.
+fn is_refused_group(error: &io::Error) -> bool {
+    let refusals = [
+        libc::ENOSYS,
+        libc::EPERM,
+        libc::EACCES,
+        libc::EINVAL,
+        libc::EBUSY,
+        libc::ENODEV,
+        libc::EOPNOTSUPP,
+        libc::EBADF,
+        libc::E2BIG,
+    ];
+    error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
 }
 
 /// Starts a shell that helps the host: `input` is its standard input, `table` its descriptor 3, and it says nothing. It has
@@ -69,9 +105,11 @@ pub(super) fn spawn_helper(shell: &Path, script: &str, input: RawFd, table: RawF
     let argv = pointers(argv.iter().map(|arg| arg.as_ptr()));
     let envp = pointers([env.as_ptr()].into_iter());
     // The table comes last: each of the others may itself have its number.
-    let image = Image { program: &shell, argv: &argv, envp: &envp, cwd: None, fds: &[input, null, null, table] };
+    let image =
+        Image { program: &shell, argv: &argv, envp: &envp, cwd: None, fds: &[input, null, null, table], cgroup: None };
+    let born = procs::now();
     let pid = start_patiently(&image)?;
-    Ok(Leader::new(pid, Vec::new()))
+    Ok(Leader::new(Tree::new(pid, Mark::default(), born, None)))
 }
 
 /// `ETXTBSY` passes: another thread's child holds a just-written program open for writing until its own exec.

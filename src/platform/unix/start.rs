@@ -26,4 +26,6 @@ pub(super) struct Image<'a> {
     /// Which of our descriptors the child has as 0, 1 and so on. One that is not its own number is above 2, and none is the
     /// number of an earlier one's.
     pub(super) fds: &'a [RawFd],
+    /// The directory of the control group that it is to start in.
+    pub(super) cgroup: Option<RawFd>,
 }

@@ -67,9 +67,25 @@ fn arguments(pid: pid_t) -> Option<Vec<u8>> {
     (done == 0).then_some(buffer)
 }
 
-/// Whether its environment, as it was when it became the program that it is, holds the tag.
-pub(in super::super) fn has_tag(pid: pid_t, tag: &[u8]) -> bool {
-    arguments(pid).is_some_and(|bytes| bytes.split(|byte| *byte == 0).any(|entry| entry == tag))
+/// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is.
+pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
+    let bytes = arguments(pid)?;
+    let mut entries = bytes.split(|byte| *byte == 0);
+    entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
+}
+
+/// Whether the table of processes can be read: always.
+pub(in super::super) fn is_visible() -> bool {
+    true
+}
+
+/// So long after its start, in units of [`Proc::start`], a process has become the program that it is to be.
+pub(in super::super) const SETTLED: u64 = 1_000_000;
+
+/// What [`Proc::start`] of a process would be that starts now.
+pub(in super::super) fn now() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
 pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {

@@ -32,10 +32,32 @@ fn fields(stat: &[u8]) -> Option<Vec<&str>> {
     Some(std::str::from_utf8(stat.get(after_name..)?).ok()?.split_ascii_whitespace().collect())
 }
 
-/// Whether its environment, as it was when it became the program that it is, holds the tag.
-pub(in super::super) fn has_tag(pid: pid_t, tag: &[u8]) -> bool {
-    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
-    environ.split(|byte| *byte == 0).any(|entry| entry == tag)
+/// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is.
+pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut entries = environ.split(|byte| *byte == 0);
+    entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
+}
+
+/// Whether the table of processes can be read, and is that of our own process ids.
+pub(in super::super) fn is_visible() -> bool {
+    let stat = std::fs::read("/proc/self/stat").unwrap_or_default();
+    let own = stat.split(|byte| *byte == b' ').next().unwrap_or_default();
+    own == std::process::id().to_string().as_bytes()
+}
+
+/// So long after its start, in units of [`Proc::start`], a process has become the program that it is to be.
+pub(in super::super) const SETTLED: u64 = TICKS_PER_SECOND;
+/// Wherever Linux shows times to programs.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// What [`Proc::start`] of a process would be that starts now.
+pub(in super::super) fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the out-parameter is valid for the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
+    seconds * TICKS_PER_SECOND + nanoseconds / (1_000_000_000 / TICKS_PER_SECOND)
 }
 
 pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {

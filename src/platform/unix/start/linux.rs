@@ -16,6 +16,8 @@ use libc::{c_int, c_long, c_void, pid_t};
 
 use super::Image;
 
+mod into_group;
+
 /// Between clone and exec the child makes system calls and nothing else.
 const STACK_BYTES: usize = 64 * 1024;
 const SIGNALS: c_int = 64;
@@ -46,18 +48,12 @@ struct Child<'a> {
 }
 
 fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
-    let shares_until_exec = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    let argument = ptr::from_ref(child).cast_mut().cast::<c_void>();
     // No handler of the host's may run in the child, which has the host's memory.
     let blocked = AllSignals::block();
-    // SAFETY: the stack is ours alone: this thread, whose it is, waits in the kernel until the child is another program or is
-    // gone (CLONE_VFORK), and `child` with all it points to lives as long. `become_program` keeps to what is allowed there.
-    let pid = unsafe { libc::clone(run, stack.top(), shares_until_exec, argument) };
-    let error = io::Error::last_os_error();
+    let into_group = child.image.cgroup.map(|group| into_group::clone(child, stack, group));
+    let started = into_group.unwrap_or_else(|| clone_here(child, stack));
     drop(blocked);
-    if pid < 0 {
-        return Err(error);
-    }
+    let pid = started?;
     match child.errno.load(Relaxed) {
         0 => Ok(pid),
         errno => {
@@ -68,6 +64,16 @@ fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
             Err(io::Error::from_raw_os_error(errno))
         }
     }
+}
+
+/// Starts the child in the control group of the host.
+fn clone_here(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
+    let shares_until_exec = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let argument = ptr::from_ref(child).cast_mut().cast::<c_void>();
+    // SAFETY: the stack is ours alone: this thread, whose it is, waits in the kernel until the child is another program or is
+    // gone (CLONE_VFORK), and `child` with all it points to lives as long. `become_program` keeps to what is allowed there.
+    let pid = unsafe { libc::clone(run, stack.top(), shares_until_exec, argument) };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
 }
 
 extern "C" fn run(child: *mut c_void) -> c_int {

@@ -1,0 +1,80 @@
+//! Reads that may hang, on a thread of their own: what hangs costs one thread until the kernel lets it go, and no more than a
+//! bounded wait.
+
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::procs::Proc;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A thread that reads, and is replaced when it hangs.
+#[derive(Debug, Default)]
+pub(super) struct Bounded {
+    reader: Option<Sender<Work>>,
+}
+
+impl Bounded {
+    /// Calls `read` for each process, for `limit` at most. Returns the answers, and the processes whose reading hung.
+    pub(super) fn map<T: Send + 'static>(
+        &mut self,
+        procs: &[Proc],
+        limit: Duration,
+        read: impl Fn(&Proc) -> T + Copy + Send + 'static,
+    ) -> (Vec<(Proc, T)>, Vec<Proc>) {
+        let deadline = Instant::now() + limit;
+        let (mut answers, mut hanging) = (Vec::with_capacity(procs.len()), Vec::new());
+        let mut rest = procs;
+        while !rest.is_empty() {
+            let (give, given) = mpsc::channel();
+            let procs = rest.to_vec();
+            let is_started = self.start(Box::new(move || {
+                for proc in procs {
+                    // The receiver has given up: the others are another thread's.
+                    if give.send((proc, read(&proc))).is_err() {
+                        return;
+                    }
+                }
+            }));
+            if !is_started {
+                return (answers, hanging);
+            }
+            loop {
+                match given.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(answer) => {
+                        answers.push(answer);
+                        rest = &rest[1..];
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        hanging.extend(rest.first());
+                        self.reader = None;
+                        return (answers, hanging);
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            // A panic while one was read: that one is skipped.
+            rest = rest.get(1..).unwrap_or_default();
+        }
+        (answers, hanging)
+    }
+
+    /// `false`: the system has no room for a thread.
+    fn start(&mut self, work: Work) -> bool {
+        let work = match &self.reader {
+            None => work,
+            Some(reader) => match reader.send(work) {
+                Ok(()) => return true,
+                Err(mpsc::SendError(work)) => work,
+            },
+        };
+        let (give, given) = mpsc::channel::<Work>();
+        let run = move || given.into_iter().for_each(|work| work());
+        if std::thread::Builder::new().name("escher-proc".into()).stack_size(256 * 1024).spawn(run).is_err() {
+            return false;
+        }
+        let is_given = give.send(work).is_ok();
+        self.reader = Some(give);
+        is_given
+    }
+}

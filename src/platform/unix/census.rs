@@ -1,0 +1,167 @@
+//! Which process belongs to which tree, decided for all trees by one scan of the table of processes.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use libc::pid_t;
+
+use super::bounded::Bounded;
+use super::leader::Leader;
+use super::procs::{self, Identity, Proc};
+
+/// Reading the environment of a process that hangs in the kernel can hang too: so much waiting are all of a scan worth.
+const LONGEST_READ: Duration = Duration::from_millis(500);
+/// The value with which a child opts out of its tree.
+const DETACHED: &[u8] = b"detached";
+
+/// What is remembered from scan to scan.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Members of living trees, by the tree's serial number: a member stays one when it loses its parent, its tag or its
+    /// session.
+    known: HashMap<Identity, u64>,
+    /// Processes without a tag. A process gets one only by a start, so the answer holds.
+    untagged: HashSet<Identity>,
+    /// Processes whose environment could not be read in time.
+    hanging: HashSet<Identity>,
+    reader: Bounded,
+}
+
+/// The members of each tree, living or waiting to be reaped.
+pub(super) type Members = Vec<Vec<Proc>>;
+
+impl Memory {
+    /// The tree that a process is known to belong to, by its serial number.
+    pub(super) fn tree_of(&self, proc: &Proc) -> Option<u64> {
+        self.known.get(&proc.identity()).copied()
+    }
+
+    /// Sorts `procs` by tree. `inherited` are members that a control group names, by process id.
+    pub(super) fn sort(&mut self, procs: &[Proc], trees: &[Arc<Leader>], inherited: &HashMap<pid_t, usize>) -> Members {
+        let by_leader: HashMap<pid_t, usize> = numbered(trees.iter().map(|it| it.tree().leader));
+        let by_serial: HashMap<u64, usize> = numbered(trees.iter().map(|it| it.tree().serial));
+        let tree = |index: usize| trees[index].tree();
+        let fits = |index: usize, proc: &Proc| (proc.start >= tree(index).born).then_some(index);
+
+        let known = |proc: &Proc| by_serial.get(&self.tree_of(proc)?).copied();
+        let by_place = |proc: &Proc| {
+            let named = [proc.session, proc.group].iter().find_map(|id| by_leader.get(id)).copied();
+            named.and_then(|index| fits(index, proc)).or_else(|| known(proc))
+        };
+        let mut owners: Vec<Option<usize>> = procs
+            .iter()
+            .map(|proc| by_place(proc).or_else(|| inherited.get(&proc.pid).and_then(|index| fits(*index, proc))))
+            .collect();
+
+        let detached = self.apply_tags(procs, trees, &mut owners);
+        inherit(procs, &mut owners, |index, proc| {
+            fits(index, proc).filter(|_| !(detached.contains(&proc.pid) && may_opt_out(trees, index, proc)))
+        });
+
+        let mut members: Members = trees.iter().map(|_| Vec::new()).collect();
+        for (proc, owner) in procs.iter().zip(&owners) {
+            if let Some(index) = owner {
+                members[*index].push(*proc);
+                self.known.insert(proc.identity(), tree(*index).serial);
+            }
+        }
+        self.forget(procs, &by_serial);
+        members
+    }
+
+    /// Finds the owners of those that their tag alone gives away; takes its owner from a process that has opted out. Returns the
+    /// processes that have the word with which one opts out.
+    fn apply_tags(&mut self, procs: &[Proc], trees: &[Arc<Leader>], owners: &mut [Option<usize>]) -> HashSet<pid_t> {
+        let has_segment = trees.iter().enumerate().filter(|(_, it)| !it.tree().mark.segment.is_empty());
+        let segments: HashMap<&[u8], usize> =
+            has_segment.map(|(index, it)| (&*it.tree().mark.segment, index)).collect();
+        let Some(oldest) = trees.iter().map(|it| it.tree().born).min() else { return HashSet::new() };
+        let some_may_opt_out = trees.iter().any(|it| it.tree().mark.allow_detached);
+        let is_wanted = |proc: &Proc, owner: Option<usize>| {
+            if proc.start < oldest || proc.is_dead() || self.hanging.contains(&proc.identity()) {
+                return false;
+            }
+            match owner {
+                Some(index) => may_opt_out(trees, index, proc),
+                None => some_may_opt_out || !self.untagged.contains(&proc.identity()),
+            }
+        };
+        let wanted = procs.iter().zip(owners.iter()).filter(|(proc, owner)| is_wanted(proc, **owner));
+        let wanted: Vec<Proc> = wanted.map(|(proc, _)| *proc).collect();
+        let tags = self.read_tags(&wanted);
+
+        let mut detached = HashSet::new();
+        for (proc, owner) in procs.iter().zip(owners) {
+            let Some(tag) = tags.get(&proc.pid) else { continue };
+            if tag == DETACHED {
+                detached.insert(proc.pid);
+                *owner = None;
+            } else if owner.is_none() {
+                let found = tag.split(|byte| *byte == b':').find_map(|segment| segments.get(segment)).copied();
+                *owner = found.filter(|index| proc.start >= trees[*index].tree().born);
+            }
+        }
+        detached
+    }
+
+    fn read_tags(&mut self, wanted: &[Proc]) -> HashMap<pid_t, Vec<u8>> {
+        let now = procs::now();
+        let mut tags = HashMap::new();
+        let (answers, hanging) = self.reader.map(wanted, LONGEST_READ, |proc| procs::tag(proc.pid));
+        self.hanging.extend(hanging.iter().map(Proc::identity));
+        for (proc, tag) in answers {
+            match tag {
+                Some(tag) => _ = tags.insert(proc.pid, tag),
+                // Between its fork and its exec it has its parent's environment: a young one is looked at again.
+                None if now.saturating_sub(proc.start) > procs::SETTLED => _ = self.untagged.insert(proc.identity()),
+                None => {}
+            }
+        }
+        tags
+    }
+
+    /// Forgets what is gone.
+    fn forget(&mut self, procs: &[Proc], serials: &HashMap<u64, usize>) {
+        let there: HashSet<Identity> = procs.iter().map(Proc::identity).collect();
+        self.known.retain(|identity, serial| serials.contains_key(serial) && there.contains(identity));
+        self.untagged.retain(|identity| there.contains(identity));
+        self.hanging.retain(|identity| there.contains(identity));
+    }
+}
+
+fn numbered<T: std::hash::Hash + Eq>(keys: impl Iterator<Item = T>) -> HashMap<T, usize> {
+    keys.enumerate().map(|(index, key)| (key, index)).collect()
+}
+
+/// Whether a process may opt out of a tree: the host allows it, and it has a session of its own.
+fn may_opt_out(trees: &[Arc<Leader>], index: usize, proc: &Proc) -> bool {
+    let tree = trees[index].tree();
+    tree.mark.allow_detached && proc.session != tree.leader
+}
+
+/// Gives every process without an owner that of its nearest ancestor that has one, from parent to child as far as `passes` it on.
+fn inherit(procs: &[Proc], owners: &mut [Option<usize>], passes: impl Fn(usize, &Proc) -> Option<usize>) {
+    let places: HashMap<pid_t, usize> = numbered(procs.iter().map(|proc| proc.pid));
+    let mut is_settled: Vec<bool> = owners.iter().map(Option::is_some).collect();
+    let mut path = Vec::new();
+    for start in 0..procs.len() {
+        let mut at = start;
+        let mut owner = loop {
+            if is_settled[at] {
+                break owners[at];
+            }
+            // Marked at once: a table that changes while it is read may have a circle.
+            is_settled[at] = true;
+            path.push(at);
+            match places.get(&procs[at].parent) {
+                Some(parent) if procs[*parent].start <= procs[at].start => at = *parent,
+                _ => break None,
+            }
+        };
+        while let Some(place) = path.pop() {
+            owner = owner.and_then(|index| passes(index, &procs[place]));
+            owners[place] = owner;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The groups below the host's own, by the file system that the kernel shows them in.
+
+use std::fs;
+use std::io;
+use std::num::NonZeroU32;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use libc::pid_t;
+
+/// So many empty groups are kept for the next executions.
+const MOST_IDLE: usize = 32;
+/// An execution that ends removes at most so many groups that earlier executions had left occupied.
+const REMOVED_AT_ONCE: usize = 2;
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), occupied: Vec::new() });
+static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Held for moves of a few words.
+struct Pool {
+    idle: Vec<Handle>,
+    /// Groups whose execution is over while background processes of it live on.
+    occupied: Vec<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    number: NonZeroU32,
+    directory: OwnedFd,
+    events: fs::File,
+}
+
+/// A control group that one execution has. Dropped, it is another execution's as soon as it is empty.
+#[derive(Debug)]
+pub(in super::super) struct Group {
+    handle: Option<Handle>,
+    /// A group that was killed once is not used again: kernels since 6.14 kill whatever is started in it from outside.
+    was_killed: AtomicBool,
+}
+
+/// A group for an execution; `None` where the host may make none.
+pub(in super::super) fn take() -> Option<Group> {
+    if IS_REFUSED.load(Ordering::Relaxed) {
+        return None;
+    }
+    let idle = pool().idle.pop();
+    let handle = match idle {
+        Some(handle) => handle,
+        None => Handle::make(base()?).ok()?,
+    };
+    Some(Group { handle: Some(handle), was_killed: AtomicBool::new(false) })
+}
+
+impl Group {
+    fn handle(&self) -> &Handle {
+        self.handle.as_ref().expect("it is taken out by the drop alone")
+    }
+
+    /// The name of its directory below [`base`].
+    pub(in super::super) fn number(&self) -> NonZeroU32 {
+        self.handle().number
+    }
+
+    /// The directory, for a process that is to be started in it.
+    pub(in super::super) fn fd(&self) -> RawFd {
+        self.handle().directory.as_raw_fd()
+    }
+
+    /// The system has refused to start a process in it, though it starts the same one elsewhere.
+    pub(in super::super) fn refused(mut self, error: &io::Error) {
+        // A group that has been removed by someone says nothing about the next one.
+        if error.raw_os_error() != Some(libc::ENODEV) {
+            IS_REFUSED.store(true, Ordering::Relaxed);
+        }
+        if let (Some(handle), Some(base)) = (self.handle.take(), base()) {
+            remove(&handle.path(base));
+        }
+    }
+
+    /// Whether no process lives in it, or in a group below it.
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.handle().is_empty()
+    }
+
+    /// The living members, those of groups below it included.
+    pub(in super::super) fn members(&self) -> Vec<pid_t> {
+        let mut found = Vec::new();
+        if let Some(base) = base() {
+            collect(&self.handle().path(base), &mut found);
+        }
+        found
+    }
+
+    /// Kills every member in one step, however fast it starts others. `false`: the kernel has no such step (before 5.14).
+    pub(in super::super) fn kill(&self) -> bool {
+        self.was_killed.store(true, Ordering::Relaxed);
+        base().is_some_and(|base| fs::write(self.handle().path(base).join("cgroup.kill"), "1").is_ok())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(handle) = self.handle.take() else { return };
+        let Some(base) = base() else { return };
+        let mut leaving = Vec::new();
+        let is_empty = handle.is_empty();
+        if is_empty {
+            // A nested engine that was killed has left its own.
+            remove_below(&handle.path(base));
+        }
+        {
+            let mut pool = pool();
+            let count = pool.occupied.len().min(REMOVED_AT_ONCE);
+            leaving.extend(pool.occupied.drain(..count));
+            if !is_empty {
+                pool.occupied.push(handle);
+            } else if pool.idle.len() < MOST_IDLE && !*self.was_killed.get_mut() {
+                pool.idle.push(handle);
+            } else {
+                leaving.push(handle);
+            }
+        }
+        for handle in leaving {
+            if !handle.is_empty() || !remove(&handle.path(base)) {
+                pool().occupied.push(handle);
+            }
+        }
+    }
+}
+
+impl Handle {
+    fn make(base: &Path) -> io::Result<Self> {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed).checked_add(1).and_then(NonZeroU32::new);
+        let number = number.ok_or(io::ErrorKind::StorageFull)?;
+        let path = base.join(number.to_string());
+        fs::create_dir(&path)?;
+        let open = || {
+            let directory =
+                fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path)?;
+            Ok(Self { number, directory: directory.into(), events: fs::File::open(path.join("cgroup.events"))? })
+        };
+        open().inspect_err(|_: &io::Error| _ = remove(&path))
+    }
+
+    fn path(&self, base: &Path) -> PathBuf {
+        base.join(self.number.to_string())
+    }
+
+    fn is_empty(&self) -> bool {
+        use std::os::unix::fs::FileExt;
+        let mut text = [0; 64];
+        let count = self.events.read_at(&mut text, 0).unwrap_or(0);
+        text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 0")
+    }
+}
+
+fn pool() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn collect(group: &Path, found: &mut Vec<pid_t>) {
+    let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    found.extend(procs.lines().filter_map(|line| line.parse::<pid_t>().ok()));
+    for below in groups_below(group) {
+        collect(&below, found);
+    }
+}
+
+fn groups_below(group: &Path) -> Vec<PathBuf> {
+    // Such a directory has two links, and one for each below it.
+    if fs::metadata(group).is_ok_and(|found| found.nlink() <= 2) {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+}
+
+/// Removes a group and those below it; the kernel removes only what is empty.
+fn remove(group: &Path) -> bool {
+    remove_below(group);
+    fs::remove_dir(group).is_ok()
+}
+
+fn remove_below(group: &Path) {
+    for below in groups_below(group) {
+        remove(&below);
+    }
+}
+
+/// Where the groups of this process are; `None` where it may make none.
+pub(in super::super) fn base() -> Option<&'static Path> {
+    static BASE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BASE.get_or_init(|| {
+        let home = home()?;
+        remove_abandoned(&home);
+        let base = home.join(format!("{PREFIX}{}", std::process::id()));
+        // One that is there was another process's with this number: its members, if there are any, are left alone.
+        if !remove(&base) && base.exists() {
+            return None;
+        }
+        fs::create_dir(&base).ok()?;
+        Some(base)
+    })
+    .as_deref()
+}
+
+const PREFIX: &str = "escher-";
+
+/// Our own group's directory, if it is the one that the kernel says.
+fn home() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let ours = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = ours.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mut fields = mounts.lines().find(|line| line.contains(" - cgroup2 "))?.split(' ').skip(3);
+    let (root, mount) = (fields.next()?, fields.next()?);
+    let below = Path::new(path).strip_prefix(root).ok()?;
+    let home = Path::new(mount).join(below);
+    // A mount of another namespace may show another group under this path.
+    let pid = std::process::id().to_string();
+    fs::read_to_string(home.join("cgroup.procs")).ok()?.lines().any(|line| line == pid).then_some(home)
+}
+
+/// Removes the groups of hosts that were killed together with their guardian.
+fn remove_abandoned(home: &Path) {
+    for group in groups_below(home) {
+        let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(pid) = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<pid_t>().ok()) else { continue };
+        // SAFETY: no memory is involved, and signal 0 is not sent.
+        let is_gone =
+            unsafe { libc::kill(pid, 0) } != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        if is_gone {
+            remove(&group);
+        }
+    }
+}
+
+/// Moves processes that are in no group of ours into one, and kills that. `false`: that is not possible here.
+pub(in super::super) fn kill_apart(pids: &[pid_t]) -> bool {
+    let Some(group) = take() else { return false };
+    let Some(base) = base() else { return false };
+    let file = group.handle().path(base).join("cgroup.procs");
+    // One number a write; one that is gone, or may not be moved, is left to the signals.
+    let moved = pids.iter().filter(|pid| fs::write(&file, pid.to_string()).is_ok()).count();
+    moved > 0 && group.kill()
+}

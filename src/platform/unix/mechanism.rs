@@ -1,0 +1,115 @@
+//! What was done to end a tree, in words.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use libc::pid_t;
+
+use super::procs::Proc;
+
+/// Where the members were that a signal was sent to.
+#[derive(Debug, Default)]
+struct Reach {
+    /// The signal, once it was sent.
+    signal: Option<&'static str>,
+    /// Members of the leader's session outside of its process group.
+    session: HashSet<pid_t>,
+    /// Members outside of the session.
+    escaped: HashSet<pid_t>,
+}
+
+impl Reach {
+    fn add(&mut self, signal: &'static str, leader: pid_t, member: &Proc) {
+        self.signal = Some(signal);
+        if member.session != leader {
+            self.escaped.insert(member.pid);
+        } else if member.group != leader {
+            self.session.insert(member.pid);
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        let mut text = format!("{} to the group", self.signal?);
+        if !self.session.is_empty() {
+            text.push_str(" and to the rest of the session");
+        }
+        match self.escaped.len() {
+            0 => {}
+            1 => text.push_str(" and to a descendant that escaped it, found by control group, tag or parent"),
+            count => {
+                let _ =
+                    write!(text, " and to {count} descendants that escaped it, found by control group, tag or parent");
+            }
+        }
+        Some(text)
+    }
+}
+
+/// Everything that was done to end one tree, and what could not be done.
+#[derive(Debug, Default)]
+pub(super) struct Mechanism {
+    stop: Reach,
+    kill: Reach,
+    is_frozen: bool,
+    is_control_group_killed: bool,
+    refused: Option<String>,
+    is_blind: bool,
+}
+
+impl Mechanism {
+    pub(super) fn stopped(&mut self, signal: &'static str, leader: pid_t, member: &Proc) {
+        self.stop.add(signal, leader, member);
+    }
+
+    pub(super) fn group_stopped(&mut self, signal: &'static str) {
+        self.stop.signal = Some(signal);
+    }
+
+    pub(super) fn killed(&mut self, leader: pid_t, member: &Proc) {
+        self.kill.add("SIGKILL", leader, member);
+    }
+
+    pub(super) fn group_killed(&mut self) {
+        self.kill.signal = Some("SIGKILL");
+    }
+
+    pub(super) fn control_group_killed(&mut self) {
+        self.is_control_group_killed = true;
+    }
+
+    /// Members were stopped before they were killed, since new ones appeared.
+    pub(super) fn frozen(&mut self) {
+        self.is_frozen = true;
+    }
+
+    /// A signal that the system did not allow; `None` when the latest round was refused nothing.
+    pub(super) fn refused(&mut self, refused: Option<String>) {
+        self.refused = refused;
+    }
+
+    /// The table of processes could not be read.
+    pub(super) fn blind(&mut self) {
+        self.is_blind = true;
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut steps: Vec<String> = self.stop.text().into_iter().collect();
+        if self.is_frozen {
+            steps.push("SIGSTOP to the members, as new ones appeared".to_owned());
+        }
+        if let Some(mut kill) = self.kill.text() {
+            if self.is_control_group_killed {
+                kill.push_str(", by cgroup.kill");
+            }
+            steps.push(kill);
+        }
+        steps.extend(self.refused.clone());
+        let mut text = steps.join(", then ");
+        if self.is_blind {
+            text.push_str(
+                "; the table of processes (/proc) could not be read, so members outside of the process group were neither seen nor signalled",
+            );
+        }
+        text
+    }
+}

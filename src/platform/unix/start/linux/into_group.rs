@@ -1,0 +1,128 @@
+//! A child that starts in another control group: `clone3`, for which libc has no function.
+//!
+//! Moving a child after its start would do too, and costs a wait for all processors; being born in the group costs nothing.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::RawFd;
+use std::ptr;
+
+use libc::{c_int, c_void, pid_t};
+
+use super::{Child, STACK_BYTES, Stack, run};
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// The kernel's `struct clone_args`, as far as Linux 5.7 has it.
+#[repr(C, align(8))]
+#[derive(Default)]
+struct Arguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Starts the child in the group. `ENOSYS` where the kernel, or this code for the machine, cannot.
+pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Result<pid_t> {
+    let size = STACK_BYTES as u64;
+    let arguments = Arguments {
+        flags: u64::from((libc::CLONE_VM | libc::CLONE_VFORK).cast_unsigned()) | CLONE_INTO_CGROUP,
+        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
+        stack: stack.top() as u64 - size,
+        stack_size: size,
+        cgroup: u64::from(group.cast_unsigned()),
+        ..Arguments::default()
+    };
+    let child = ptr::from_ref(child).cast_mut().cast::<c_void>();
+    // SAFETY: as for `clone` in the module above: this thread waits in the kernel until the child is another program or is
+    // gone, and the stack and all that `child` points to live as long. `run` does not return.
+    let done = unsafe { clone3(&arguments, size_of::<Arguments>(), run, child) };
+    match c_int::try_from(done) {
+        Ok(pid) if pid > 0 => Ok(pid),
+        Ok(error) => Err(io::Error::from_raw_os_error(-error)),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+/// # Safety
+/// `arguments` name a stack that no one else uses until the child has exec'ed; `start` does not return.
+#[cfg(target_arch = "x86_64")]
+unsafe fn clone3(
+    arguments: &Arguments,
+    size: usize,
+    start: extern "C" fn(*mut c_void) -> c_int,
+    child: *mut c_void,
+) -> i64 {
+    let mut result = libc::SYS_clone3;
+    // SAFETY: a system call; in the child, which has an empty stack that is aligned to 16, it calls a C function and never
+    // comes back.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r8",
+            "call r9",
+            "ud2",
+            "2:",
+            inlateout("rax") result,
+            in("rdi") ptr::from_ref(arguments),
+            in("rsi") size,
+            in("r8") child,
+            in("r9") start,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// # Safety
+/// `arguments` name a stack that no one else uses until the child has exec'ed; `start` does not return.
+#[cfg(target_arch = "aarch64")]
+unsafe fn clone3(
+    arguments: &Arguments,
+    size: usize,
+    start: extern "C" fn(*mut c_void) -> c_int,
+    child: *mut c_void,
+) -> i64 {
+    let mut result = ptr::from_ref(arguments) as i64;
+    // SAFETY: a system call; in the child, which has an empty stack that is aligned to 16, it calls a C function and never
+    // comes back.
+    unsafe {
+        std::arch::asm!(
+            "svc #0",
+            "cbnz x0, 2f",
+            "mov x29, xzr",
+            "mov x30, xzr",
+            "mov x0, x9",
+            "blr x10",
+            "brk #1",
+            "2:",
+            in("x8") libc::SYS_clone3,
+            inlateout("x0") result,
+            in("x1") size,
+            in("x9") child,
+            in("x10") start,
+        );
+    }
+    result
+}
+
+/// Other machines start their children in the group of the host.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+unsafe fn clone3(_: &Arguments, _: usize, _: extern "C" fn(*mut c_void) -> c_int, _: *mut c_void) -> i64 {
+    i64::from(-libc::ENOSYS)
+}

@@ -1,0 +1,367 @@
+//! The thread that scans the table of processes for all trees that are being ended, and signals their members.
+//!
+//! One scan serves every tree that waits for one: a thousand trees that end together cost little more than one. The thread does
+//! nothing else, so that no spawn and no slow disk delays the end of a tree.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use libc::pid_t;
+use tokio::sync::oneshot;
+
+use super::bounded::Bounded;
+use super::census::Memory;
+use super::leader::{self, Leader};
+use super::procs::{self, Identity, Proc};
+use super::tree::{Findings, Tree};
+use super::{cgroup, pidfd, stop_number};
+use crate::platform::{Act, Sight};
+use crate::runtime;
+use crate::types::StopSignal;
+
+/// Describing a process that hangs in the kernel can hang too.
+const LONGEST_DESCRIPTION: Duration = Duration::from_millis(800);
+/// After a scan the thread rests as long as the scan took, and no longer than this: scans take half of one processor at most.
+const LONGEST_REST: Duration = Duration::from_millis(20);
+/// So many scans in a row without a member show that a tree is gone.
+const QUIET_SCANS: u32 = 2;
+/// The same for a tree that has brought forth new members while it was being ended: one scan may miss what is just created.
+const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
+/// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
+const LONGEST_CHASE: u32 = 400;
+
+/// After so many scans of killing, what signals do not reach is moved into a control group and killed with it.
+const SCANS_BEFORE_MOVING: u32 = 8;
+
+struct Request {
+    leader: Arc<Leader>,
+    act: Act,
+    leader_exited: bool,
+    answer: oneshot::Sender<Sight>,
+}
+
+/// Starts the thread, so that it is there however short the machine is of threads when a tree has to end.
+pub(super) fn prepare() {
+    let _ = queue();
+}
+
+/// Has a tree scanned; the next scan serves it.
+pub(super) fn scan(leader: Arc<Leader>, act: Act, leader_exited: bool) -> oneshot::Receiver<Sight> {
+    let (answer, sight) = oneshot::channel();
+    let request = Request { leader, act, leader_exited, answer };
+    match queue() {
+        Some(queue) => drop(queue.send(request)),
+        // The machine had no room for a thread of its own: one of the runtime's does the work.
+        None => drop(runtime::start_blocking(move || Terminator::default().serve(vec![request]))),
+    }
+    sight
+}
+
+fn queue() -> Option<&'static Sender<Request>> {
+    static QUEUE: OnceLock<Option<Sender<Request>>> = OnceLock::new();
+    let start = || {
+        let (give, given) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("escher-end".into());
+        thread.spawn(move || run(&given)).is_ok().then_some(give)
+    };
+    QUEUE.get_or_init(start).as_ref()
+}
+
+fn run(requests: &Receiver<Request>) {
+    let mut terminator = Terminator::default();
+    while let Ok(first) = requests.recv() {
+        let mut batch = vec![first];
+        batch.extend(requests.try_iter());
+        let started = Instant::now();
+        // The hook has reported a panic already; the requests of this scan see that their answers are gone.
+        let _ = catch_unwind(AssertUnwindSafe(|| terminator.serve(batch)));
+        std::thread::sleep(started.elapsed().min(LONGEST_REST));
+    }
+}
+
+#[derive(Default)]
+struct Terminator {
+    memory: Memory,
+    describer: Bounded,
+}
+
+impl Terminator {
+    fn serve(&mut self, batch: Vec<Request>) {
+        if !procs::is_visible() {
+            for request in batch {
+                let sight = act_unseen(&request);
+                let _ = request.answer.send(sight);
+            }
+            return;
+        }
+        let mut trees: Vec<Arc<Leader>> = batch.iter().map(|request| Arc::clone(&request.leader)).collect();
+        let asked: HashSet<u64> = trees.iter().map(|leader| leader.tree().serial).collect();
+        trees.extend(Leader::all_living().into_iter().filter(|leader| !asked.contains(&leader.tree().serial)));
+
+        let mut chase = Chase::of(&batch, &self.memory);
+        let procs = procs::scan(|proc| chase.meet(proc));
+        // Read after the scan: what the groups have now, the scan has missed at most.
+        let in_groups = in_groups(&trees[..batch.len()]);
+        let members = self.memory.sort(&procs, &trees, &in_groups);
+        for (request, members) in batch.into_iter().zip(members) {
+            let sight = self.act(&request, &members);
+            let _ = request.answer.send(sight);
+        }
+    }
+
+    fn act(&mut self, request: &Request, members: &[Proc]) -> Sight {
+        let tree = request.leader.tree();
+        let mut findings = tree.findings();
+        let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
+        reap_orphans(members, tree.leader);
+        let is_new = findings.count(tree, &living, members);
+        let mut sight = Sight { living: living.len(), is_new, is_gone: findings.is_gone(), ..Sight::default() };
+        match request.act {
+            Act::Describe => {
+                // Not under the lock: it may take its time.
+                drop(findings);
+                let (described, _) = self.describer.map(&living, LONGEST_DESCRIPTION, procs::describe);
+                sight.processes = described.into_iter().map(|(_, described)| described).collect();
+            }
+            Act::Stop { signal, leader_only } => {
+                let chosen = living.iter().filter(|proc| !leader_only || proc.pid == tree.leader);
+                findings.stop(&request.leader, chosen, signal);
+            }
+            Act::Kill => findings.kill(&request.leader, &living, is_new),
+        }
+        sight
+    }
+}
+
+/// What can be done for a tree whose processes cannot be seen: signals to the process group, which is known by its number.
+fn act_unseen(request: &Request) -> Sight {
+    let leader = &request.leader;
+    let tree = leader.tree();
+    let mut findings = tree.findings();
+    findings.mechanism.blind();
+    findings.scans += 1;
+    if !request.leader_exited {
+        findings.seen.insert(tree.leader);
+    }
+    match request.act {
+        Act::Describe => {}
+        Act::Stop { signal, .. } => {
+            if findings.stopped.insert((tree.leader, 0)) {
+                findings.mechanism.group_stopped(signal.as_str());
+                let sent = leader.signal_group(stop_number(signal)).and_then(|()| leader.signal_group(libc::SIGCONT));
+                findings.mechanism.refused(sent.err().map(|error| refusal(signal.as_str(), tree.leader, &error)));
+            }
+        }
+        Act::Kill => {
+            findings.mechanism.group_killed();
+            let sent = leader.signal_group(libc::SIGKILL);
+            findings.mechanism.refused(sent.err().map(|error| refusal("SIGKILL", tree.leader, &error)));
+            if tree.group.as_ref().is_some_and(cgroup::Group::kill) {
+                findings.mechanism.control_group_killed();
+            }
+        }
+    }
+    let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(cgroup::Group::is_empty);
+    findings.quiet_scans = if is_quiet { findings.quiet_scans + 1 } else { 0 };
+    Sight { living: usize::from(!request.leader_exited), is_gone: findings.is_gone(), ..Sight::default() }
+}
+
+fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
+    format!("{signal} to {pid} was refused ({error})")
+}
+
+/// The members that control groups name.
+fn in_groups(trees: &[Arc<Leader>]) -> HashMap<pid_t, usize> {
+    let groups = trees.iter().enumerate().filter_map(|(index, leader)| Some((index, leader.tree().group.as_ref()?)));
+    groups.flat_map(|(index, group)| group.members().into_iter().map(move |pid| (pid, index))).collect()
+}
+
+/// Reaps the members that became children of this process when their parents went: a host with the process id 1, or one that is a
+/// subreaper, has nobody else who does. Children of the host's own making are no members of a tree.
+fn reap_orphans(members: &[Proc], tree_leader: pid_t) {
+    let host = std::process::id().cast_signed();
+    for proc in members.iter().filter(|proc| proc.is_dead() && proc.parent == host && proc.pid != tree_leader) {
+        leader::reap_orphan(proc.pid);
+    }
+}
+
+impl Findings {
+    /// Takes in what a scan found; returns whether some members had not been seen before.
+    fn count(&mut self, tree: &Tree, living: &[Proc], members: &[Proc]) -> bool {
+        let there: HashSet<Identity> = members.iter().map(Proc::identity).collect();
+        let has_vanished = self.alive.iter().any(|identity| !there.contains(identity));
+        let is_new = living.iter().any(|proc| !self.known.contains(&proc.identity()));
+        self.grows |= is_new && self.scans > 0;
+        self.scans += 1;
+        self.known.extend(living.iter().map(Proc::identity));
+        self.alive = living.iter().map(Proc::identity).collect();
+        self.seen.extend(living.iter().map(|proc| proc.pid));
+        self.is_moving = is_new || has_vanished;
+        let is_quiet = living.is_empty() && !has_vanished && tree.group.as_ref().is_none_or(cgroup::Group::is_empty);
+        self.quiet_scans = if is_quiet { self.quiet_scans + 1 } else { 0 };
+        is_new
+    }
+
+    fn is_gone(&self) -> bool {
+        self.quiet_scans >= if self.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS }
+    }
+
+    /// Sends the stop signal to those that have not had it, and SIGCONT, so that a stopped process can act on it.
+    fn stop<'a>(&mut self, leader: &Leader, members: impl Iterator<Item = &'a Proc>, signal: StopSignal) {
+        let number = stop_number(signal);
+        let mut refused = None;
+        for proc in members {
+            if !self.stopped.insert(proc.identity()) {
+                continue;
+            }
+            let sent = signal_member(leader, proc, number).and_then(|()| signal_member(leader, proc, libc::SIGCONT));
+            match sent {
+                Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),
+                Err(error) => refused = Some(refusal(signal.as_str(), proc.pid, &error)),
+            }
+        }
+        if refused.is_some() {
+            self.mechanism.refused(refused);
+        }
+    }
+
+    /// Kills every member. A control group is killed in one step. Others are stopped first, since a process that is stopped
+    /// starts no others: they are killed by the first scan that finds no change, or when that takes too long.
+    fn kill(&mut self, leader: &Leader, living: &[Proc], is_new: bool) {
+        let tree = leader.tree();
+        let in_group: HashSet<pid_t> = match &tree.group {
+            Some(group) if !living.is_empty() => group.members().into_iter().collect(),
+            _ => HashSet::new(),
+        };
+        let is_group_killed = !in_group.is_empty() && tree.group.as_ref().is_some_and(cgroup::Group::kill);
+        if is_group_killed {
+            self.mechanism.control_group_killed();
+        }
+        let by_signal = |proc: &&Proc| !(is_group_killed && in_group.contains(&proc.pid));
+        for proc in living.iter().filter(|proc| !by_signal(proc)) {
+            self.mechanism.killed(tree.leader, proc);
+            self.killed.insert(proc.identity());
+        }
+        let others: Vec<&Proc> = living.iter().filter(by_signal).collect();
+        self.kill_scans += 1;
+        let may_wait = self.kill_scans < LONGEST_CHASE;
+        let mut refused = None;
+        let mut fresh = false;
+        for proc in &others {
+            if self.frozen.insert(proc.identity()) {
+                fresh = true;
+                // One that may not be signalled is met again by the kill, which reports it.
+                let _ = signal_member(leader, proc, libc::SIGSTOP);
+            }
+        }
+        if (is_new || fresh) && self.kill_scans > 1 && !others.is_empty() {
+            self.mechanism.frozen();
+        }
+        if may_wait && (fresh || self.is_moving) {
+            return;
+        }
+        let mut out_of_reach = Vec::new();
+        for proc in others {
+            match signal_member(leader, proc, libc::SIGKILL) {
+                Ok(()) => {
+                    self.mechanism.killed(tree.leader, proc);
+                    if !self.killed.insert(proc.identity()) || !may_wait {
+                        out_of_reach.push(proc.pid);
+                    }
+                }
+                Err(error) => {
+                    out_of_reach.push(proc.pid);
+                    refused = Some(refusal("SIGKILL", proc.pid, &error));
+                }
+            }
+        }
+        if self.kill_scans > SCANS_BEFORE_MOVING && !out_of_reach.is_empty() && cgroup::kill_apart(&out_of_reach) {
+            self.mechanism.control_group_killed();
+            refused = None;
+        }
+        self.mechanism.refused(refused);
+    }
+}
+
+/// Signals a process if it is still the one that was seen. The leader is signalled under the lock that its reaping takes; others
+/// by a descriptor that stays one process, whatever becomes of its number.
+fn signal_member(leader: &Leader, seen: &Proc, signal: i32) -> io::Result<()> {
+    if seen.pid == leader.tree().leader {
+        return leader.signal(signal).map(|_| ());
+    }
+    let pinned = pidfd::open(seen.pid);
+    let is_same = procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
+    if !is_same {
+        return Ok(());
+    }
+    let done = match &pinned {
+        Ok(fd) => pidfd::signal(fd, signal),
+        // Without descriptors (Linux before 5.3, other systems) the look just above is the only guard.
+        Err(_) => leader::kill(seen.pid, signal),
+    };
+    match done {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Stops processes while they are being scanned: a chain of processes that live for some milliseconds each would be gone by the
+/// end of the scan.
+struct Chase<'a> {
+    trees: HashMap<pid_t, &'a Arc<Leader>>,
+    segments: HashMap<&'a [u8], &'a Arc<Leader>>,
+    memory: &'a Memory,
+    young: u64,
+    caught: HashMap<pid_t, &'a Arc<Leader>>,
+}
+
+impl<'a> Chase<'a> {
+    fn of(batch: &'a [Request], memory: &'a Memory) -> Self {
+        let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
+        let trees: HashMap<_, _> =
+            batch.iter().filter(is_chased).map(|request| (request.leader.tree().leader, &request.leader)).collect();
+        let tagged = trees.values().map(|leader| (&*leader.tree().mark.segment, *leader));
+        let segments = tagged.filter(|(segment, _)| !segment.is_empty()).collect();
+        let young = procs::now().saturating_sub(procs::SETTLED);
+        Self { trees, segments, memory, young, caught: HashMap::new() }
+    }
+
+    fn meet(&mut self, proc: &Proc) {
+        if self.trees.is_empty() || proc.is_dead() {
+            return;
+        }
+        let Some(leader) = self.owner(proc) else { return };
+        let tree = leader.tree();
+        if proc.start < tree.born || tree.mark.allow_detached {
+            return;
+        }
+        self.caught.insert(proc.pid, leader);
+        let mut findings = tree.findings();
+        if findings.frozen.insert(proc.identity()) {
+            findings.mechanism.frozen();
+            let _ = signal_member(leader, proc, libc::SIGSTOP);
+        }
+    }
+
+    fn owner(&self, proc: &Proc) -> Option<&'a Arc<Leader>> {
+        let by_number = [proc.session, proc.group].iter().find_map(|number| self.trees.get(number));
+        let found = by_number.or_else(|| self.caught.get(&proc.parent));
+        if let Some(leader) = found {
+            return Some(leader);
+        }
+        let serial = self.memory.tree_of(proc);
+        if let Some(leader) = self.trees.values().find(|leader| Some(leader.tree().serial) == serial) {
+            return Some(leader);
+        }
+        // Only young ones: reading what hangs would hang here.
+        if proc.start < self.young {
+            return None;
+        }
+        let tag = procs::tag(proc.pid)?;
+        tag.split(|byte| *byte == b':').find_map(|segment| self.segments.get(segment)).copied()
+    }
+}
