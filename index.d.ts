@@ -309,7 +309,7 @@ export interface ExecutionConfig {
 
 /** Every field of a configuration with its value in force; what has no bound is `null`. */
 export type ResolvedConfig = {
-  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs' | 'overflowDir' | 'logDir'
+  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs' | 'hostExitGraceMs' | 'overflowDir' | 'logDir'
     ? NonNullable<ExecutionConfig[K]> | null
     : NonNullable<ExecutionConfig[K]>;
 };

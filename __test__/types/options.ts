@@ -36,7 +36,7 @@ async function* texts() {
 void engine.run(request, { stdin: texts() });
 
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
-assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding' | 'retry'>>();
+assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'stopSignal' | 'stopOrder' | 'allowDetached' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding' | 'retry'>>();
 
 // @ts-expect-error a controller is not its signal
 void engine.run(request, { signal: new AbortController() });
