@@ -23,7 +23,7 @@ fn with_hanging_mount<F: FnOnce(HangingMount)>(name: &str, body: F) {
 }
 
 fn timed(request: ExecutionRequest, timeout_ms: u64) -> ExecutionRequest {
-    ExecutionRequest { timeout_ms: Some(timeout_ms), ..request }
+    ExecutionRequest { id: Uuid::new_v4(), timeout_ms: Some(timeout_ms), ..request }
 }
 
 /// Every way in which a request can name a path.
@@ -159,9 +159,9 @@ fn forty_that_hang_delay_neither_twenty_others_nor_the_shutdown() {
 }
 
 #[test]
-fn retry_of_an_execution_whose_spawn_hangs_ends_by_the_timeout_of_each_attempt() {
+fn queued_execution_whose_spawn_hangs_ends_by_the_timeout() {
     let body = || {
-        with_hanging_mount("retry", |mount| {
+        with_hanging_mount("queued", |mount| {
             block_on(async {
                 let engine = Listened::with_slots(1);
                 let first = engine.execute(timed(program(&mount.path("p")), TIMEOUT_MS)).await.unwrap();
