@@ -57,7 +57,7 @@ const BEAT: Duration = Duration::from_secs(10);
 /// runs its first command.
 pub(crate) fn prepare() {
     handle();
-    spawn_limiter();
+    spawn_limiter().prepare();
 }
 
 fn handle() -> &'static Handle {
@@ -113,9 +113,8 @@ where
 /// The threads for what a request can block: what it does not name never runs on them.
 fn spawn_limiter() -> &'static SpawnLimiter {
     static LIMITER: OnceLock<SpawnLimiter> = OnceLock::new();
-    static PREPARED: AtomicBool = AtomicBool::new(false);
-    let at_once = (processors() + BEYOND_PROCESSORS).min(MOST_AT_ONCE);
-    let limiter = LIMITER.get_or_init(|| {
+    LIMITER.get_or_init(|| {
+        let at_once = (processors() + BEYOND_PROCESSORS).min(MOST_AT_ONCE);
         SpawnLimiter::new(Limits {
             thread_name: "escher-spawn",
             at_once,
@@ -123,12 +122,7 @@ fn spawn_limiter() -> &'static SpawnLimiter {
             most: MOST_SPAWN_THREADS,
             patience: SPAWN_PATIENCE,
         })
-    });
-    // The first look decides it most of the time, without a write to shared memory.
-    if !PREPARED.load(Ordering::Relaxed) && !PREPARED.swap(true, Ordering::Relaxed) {
-        limiter.prepare(at_once);
-    }
-    limiter
+    })
 }
 
 /// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its

@@ -112,14 +112,19 @@ impl SpawnLimiter {
         Self { limits, state: Mutex::new(state), notified: Condvar::new() }
     }
 
-    /// Creates threads before there is work, as far as the system has room for them.
-    pub(super) fn prepare(&'static self, threads: usize) {
-        for _ in 0..threads {
+    /// Creates the threads that are usual before there is work, as far as the system has room for them.
+    pub(super) fn prepare(&'static self) {
+        loop {
             let mut state = self.lock();
+            if state.threads >= self.limits.at_once {
+                return;
+            }
             state.threads += 1;
             state.coming += 1;
             drop(state);
-            self.create_thread();
+            if !self.create_thread() {
+                return;
+            }
         }
     }
 
@@ -136,12 +141,12 @@ impl SpawnLimiter {
 
     /// Notifies or creates as many threads as there is work for.
     fn call_threads(&'static self, mut state: MutexGuard<'_, State>) {
-        let mut to_create = 0;
+        let (mut to_notify, mut to_create) = (0, 0);
         while state.waiting.len() > state.coming && state.running.len() + state.coming < state.at_once {
             if state.idle > 0 {
                 state.idle -= 1;
                 state.notified += 1;
-                self.notified.notify_one();
+                to_notify += 1;
             } else if state.threads < self.limits.most {
                 state.threads += 1;
                 to_create += 1;
@@ -150,20 +155,26 @@ impl SpawnLimiter {
             }
             state.coming += 1;
         }
+        // A thread that wakes takes the lock.
         drop(state);
+        for _ in 0..to_notify {
+            self.notified.notify_one();
+        }
         for _ in 0..to_create {
             self.create_thread();
         }
     }
 
-    /// Creates a thread that is counted already. Where the system has no room for it, the watch asks again.
-    fn create_thread(&'static self) {
+    /// Creates a thread that is counted already, and says whether it could. Where the system has no room for it, the watch asks again.
+    fn create_thread(&'static self) -> bool {
         let thread = std::thread::Builder::new().name(self.limits.thread_name.to_owned()).stack_size(STACK_BYTES);
-        if thread.spawn(|| self.work()).is_err() {
+        let is_created = thread.spawn(|| self.work()).is_ok();
+        if !is_created {
             let mut state = self.lock();
             state.threads -= 1;
             state.coming -= 1;
         }
+        is_created
     }
 
     fn work(&'static self) {
