@@ -214,6 +214,10 @@ impl<F: FnOnce() + Send> Task for DiskWork<F> {
 
     /// Those who wait for a file have a deadline of their own.
     fn overdue(&self) {}
+
+    fn is_wanted(&self) -> bool {
+        true
+    }
 }
 
 /// Waits for a future for so long. It may be awaited on any runtime: the clock is ours.

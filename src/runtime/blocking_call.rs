@@ -61,13 +61,14 @@ pub(super) async fn call<T: Send + 'static, L>(
 ) -> Result<T, L> {
     let mut call = Abandon(Arc::new(BlockingCall::new(work)));
     call.hand_over(elsewhere);
-    let done = match poll_fn(|context| call.poll_until_overdue(context)).await {
-        Some(done) => done,
-        None => tokio::select! {
+    let done = if let Some(done) = poll_fn(|context| call.poll_until_overdue(context)).await {
+        done
+    } else {
+        tokio::select! {
             biased;
             done = poll_fn(|context| call.poll(context)) => done,
             ended = limit => return Err(ended),
-        },
+        }
     };
     drop(call);
     done.map_or_else(|panic| resume_unwind(panic), Ok)
@@ -139,6 +140,10 @@ impl<F: FnOnce() -> T + Send + 'static, T: Send + 'static> Task for BlockingCall
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.lock().is_abandoned
     }
 }
 

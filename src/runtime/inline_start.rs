@@ -156,6 +156,10 @@ impl Task for InlineStart {
         }
         self.become_task();
     }
+
+    fn is_wanted(&self) -> bool {
+        self.is_here()
+    }
 }
 
 impl Wake for InlineStart {

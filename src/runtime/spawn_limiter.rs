@@ -26,6 +26,8 @@ pub(super) trait Task: Send + Sync {
     fn run(self: Arc<Self>, turn: &Turn);
     /// Reports that the work waits or runs for longer than it usually does, and may never end. May be called more than once.
     fn overdue(&self);
+    /// Whether it is still to be done. What is overdue and not wanted leaves the queue.
+    fn is_wanted(&self) -> bool;
 }
 
 /// How many threads there are.
@@ -270,6 +272,10 @@ impl State {
             if !std::mem::replace(&mut waiting.is_reported, true) {
                 overdue.push(Arc::clone(&waiting.task));
             }
+        }
+        if self.waiting.front().is_some_and(|waiting| waiting.is_reported) {
+            // While every thread hangs, what is given up must not pile up.
+            self.waiting.retain(|waiting| !waiting.is_reported || waiting.task.is_wanted());
         }
         overdue
     }

@@ -18,7 +18,8 @@ type Body = Box<dyn FnOnce(&Turn) + Send>;
 
 struct Work {
     body: Mutex<Option<Body>>,
-    is_overdue: Arc<AtomicBool>,
+    is_overdue: AtomicBool,
+    is_given_up: AtomicBool,
 }
 
 impl Task for Work {
@@ -30,10 +31,18 @@ impl Task for Work {
     fn overdue(&self) {
         self.is_overdue.store(true, Ordering::SeqCst);
     }
+
+    fn is_wanted(&self) -> bool {
+        !self.is_given_up.load(Ordering::SeqCst)
+    }
 }
 
 fn work(body: impl FnOnce(&Turn) + Send + 'static) -> Arc<Work> {
-    Arc::new(Work { body: Mutex::new(Some(Box::new(body))), is_overdue: Arc::default() })
+    Arc::new(Work {
+        body: Mutex::new(Some(Box::new(body))),
+        is_overdue: AtomicBool::default(),
+        is_given_up: AtomicBool::default(),
+    })
 }
 
 /// Work that reports that it has begun, and ends when the sender is dropped.
@@ -166,6 +175,10 @@ fn work_without_a_thread_waits_and_is_reported_as_overdue() {
     limiter.take(waiting.clone());
     until("its owner does not rely on it", || waiting.is_overdue.load(Ordering::SeqCst));
     assert!(order.try_recv().is_err(), "there is one thread");
+    let (given_up, _) = held(&begun, 2);
+    limiter.take(given_up.clone());
+    given_up.is_given_up.store(true, Ordering::SeqCst);
+    until("what is given up leaves the queue", || limiter.lock().waiting.len() == 1);
     drop(let_go);
     assert_eq!(order.recv_timeout(LOST), Ok(1));
 }
