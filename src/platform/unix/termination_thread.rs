@@ -20,7 +20,7 @@ use super::leader::{self, Leader};
 use super::procs::{self, Identity, Proc};
 use super::tree::{Findings, Tree};
 use super::{pidfd, stop_number};
-use crate::platform::{Act, Sight};
+use crate::platform::{Act, Sight, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
 
@@ -122,7 +122,7 @@ impl Terminator {
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
         reap_orphans(members, tree.leader);
         let is_new = findings.count(tree, &living, members);
-        let mut sight = Sight { living: living.len(), is_new, is_gone: findings.is_gone(), ..Sight::default() };
+        let mut sight = Sight { is_new, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe => {
                 // Not under the lock: it may take its time.
@@ -130,9 +130,9 @@ impl Terminator {
                 let (described, _) = self.describer.map(&living, LONGEST_DESCRIPTION, procs::describe);
                 sight.processes = described.into_iter().map(|(_, described)| described).collect();
             }
-            Act::Stop { signal, leader_only } => {
-                let chosen = living.iter().filter(|proc| !leader_only || proc.pid == tree.leader);
-                findings.stop(&request.leader, chosen, signal);
+            Act::Stop { signal, to } => {
+                let chosen = findings.stop_targets(tree.leader, &living, to);
+                findings.stop(&request.leader, &chosen, signal);
             }
             Act::Kill => findings.kill(&request.leader, &living, is_new),
         }
@@ -154,6 +154,7 @@ fn act_unseen(request: &Request) -> Sight {
         Act::Describe => {}
         Act::Stop { signal, .. } => {
             if findings.stopped.insert((tree.leader, 0)) {
+                leader.announce_stop();
                 findings.mechanism.group_stopped(signal.as_str());
                 let sent = leader.signal_group(stop_number(signal)).and_then(|()| leader.signal_group(libc::SIGCONT));
                 findings.mechanism.refused(sent.err().map(|error| refusal(signal.as_str(), tree.leader, &error)));
@@ -170,7 +171,7 @@ fn act_unseen(request: &Request) -> Sight {
     }
     let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(Group::is_empty);
     findings.quiet_scans = if is_quiet { findings.quiet_scans + 1 } else { 0 };
-    Sight { living: usize::from(!request.leader_exited), is_gone: findings.is_gone(), ..Sight::default() }
+    Sight { is_gone: findings.is_gone(), ..Sight::default() }
 }
 
 fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
@@ -213,14 +214,26 @@ impl Findings {
         self.quiet_scans >= if self.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS }
     }
 
-    /// Sends the stop signal to those that have not had it, and SIGCONT, so that a stopped process can act on it.
-    fn stop<'a>(&mut self, leader: &Leader, members: impl Iterator<Item = &'a Proc>, signal: StopSignal) {
+    /// The members that get the stop signal now: those that have not had it, as far as `to` says.
+    fn stop_targets(&self, leader: pid_t, living: &[Proc], to: StopTargets) -> Vec<Proc> {
+        let signalled: HashSet<pid_t> =
+            living.iter().filter(|proc| self.stopped.contains(&proc.identity())).map(|proc| proc.pid).collect();
+        let is_chosen = |proc: &&Proc| match to {
+            _ if signalled.contains(&proc.pid) => false,
+            StopTargets::Leader => proc.pid == leader,
+            StopTargets::Members => !signalled.contains(&proc.parent),
+            StopTargets::Everything => true,
+        };
+        living.iter().filter(is_chosen).copied().collect()
+    }
+
+    /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.
+    fn stop(&mut self, leader: &Leader, members: &[Proc], signal: StopSignal) {
         let number = stop_number(signal);
         let mut refused = None;
+        leader.announce_stop();
         for proc in members {
-            if !self.stopped.insert(proc.identity()) {
-                continue;
-            }
+            self.stopped.insert(proc.identity());
             let sent = signal_member(leader, proc, number).and_then(|()| signal_member(leader, proc, libc::SIGCONT));
             match sent {
                 Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),
