@@ -350,7 +350,7 @@ mod tests {
         while records.iter().filter(|record| runs(record)).count() < 2 {
             tokio::task::yield_now().await;
         }
-        let asked = engine.ask_all_to_stop(Stop::Cancelled);
+        let asked = engine.ask_all_to_stop(Stop::Cancelled, None);
         let last: Vec<_> = asked[18..].iter().map(|record| record.id()).collect();
         assert!(records[..2].iter().all(|record| last.contains(&record.id())), "the first two ran");
         for record in &records {
