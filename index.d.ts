@@ -79,7 +79,7 @@ export interface ExecutionRequest {
   env?: Readonly<Record<string, string>> | null;
   /** Where to run. Default: the host's working directory. */
   workingDir?: string | null;
-  /** Milliseconds from spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
+  /** Milliseconds from the attempt to spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
   timeoutMs?: number | null;
   /**
    * An absolute path for a log, besides the engine's own: made for this user only, or appended to if a plain file of this

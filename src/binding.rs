@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Array, AsyncTask, Env, External, Function, Object, Unknown};
+use napi::bindgen_prelude::{Array, Env, External, Function, Object, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -17,7 +17,6 @@ use crate::wire::{self, Case};
 
 use self::error::{Thrown, raise, raise_as_is};
 use self::input::Inputs;
-use self::logs::ReadLog;
 use self::outbox::{JsSink, Outbox};
 
 mod batch;
@@ -201,8 +200,8 @@ impl NativeEngine {
 
     /// Reads a log, or its end; all of it when `tail_bytes` is negative.
     #[napi(catch_unwind, ts_return_type = "Promise<LogRead>")]
-    pub fn read_log(&self, id: Unknown<'_>, tail_bytes: i64) -> Result<AsyncTask<ReadLog>> {
-        Ok(ReadLog::start(&self.engine, id_of(id)?, u64::try_from(tail_bytes).ok()))
+    pub fn read_log<'env>(&self, env: &'env Env, id: Unknown<'_>, tail_bytes: i64) -> Result<Object<'env>> {
+        logs::read(env, &self.engine, id_of(id)?, u64::try_from(tail_bytes).ok()).map_err(error::of_napi)
     }
 
     #[napi(catch_unwind)]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::ExecutionConfig;
-use crate::platform::{self, Launch, Mark, ShellArgs, StdinKind};
+use crate::platform::{self, FileKind, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 pub(crate) use self::check::check;
@@ -133,12 +133,15 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
         },
         Some("ENOENT") => format!("program {program} does not exist: check the path, or install it"),
         Some("EACCES") if launch.program.is_dir() => format!("program {program} is a directory: name a file in it"),
-        Some("EACCES") => {
-            format!(
-                "program {program} may not be executed: {}, or run it as a script",
-                platform::not_executable(Some(error))
-            )
-        }
+        Some("EACCES") => special(&launch.program).map_or_else(
+            || {
+                format!(
+                    "program {program} may not be executed: {}, or run it as a script",
+                    platform::not_executable(Some(error))
+                )
+            },
+            |what| format!("program {program} is {what}: name a regular file"),
+        ),
         Some("ENOEXEC") => format!(
             "program {program} is neither a binary for this machine nor a script with a `#!` line: run it as a script with an interpreter"
         ),
@@ -159,6 +162,14 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
 
 fn argument_bytes(launch: &Launch) -> usize {
     launch.env.len() + launch.args.iter().map(|arg| arg.len() + 1).sum::<usize>()
+}
+
+/// What a file is, if it is neither a regular one nor a directory.
+fn special(path: &Path) -> Option<&'static str> {
+    match platform::file_kind(&std::fs::metadata(path).ok()?) {
+        FileKind::Special(what) => Some(what),
+        FileKind::Regular | FileKind::Directory => None,
+    }
 }
 
 /// The command as a person would type it.
@@ -276,7 +287,7 @@ fn script_file(
     args: &[String],
 ) -> Result<Program, SpawnFailure> {
     let script = place.absolute(path)?;
-    readable_file(&script)?;
+    check_script(&script, interpreter.is_some())?;
     let (program, mut all): Program = if let Some(interpreter) = interpreter {
         (place.find(interpreter, "interpreter")?, Vec::new())
     } else if platform::is_batch(&script) {
@@ -311,18 +322,31 @@ fn script_file(
     Ok((program, all))
 }
 
-fn readable_file(script: &Path) -> Result<(), SpawnFailure> {
-    let explain =
-        |error: &io::Error, what: &str| SpawnFailure::new(error, format!("script {} {what}", script.display()));
-    match std::fs::metadata(script) {
-        Ok(found) if found.is_dir() => {
-            Err(explain(&io::Error::from(io::ErrorKind::IsADirectory), "is a directory: name a file in it"))
+/// Refuses what no interpreter can read, and, where the host would have to read the `#!` line, whatever that could block or consume.
+/// A path of the child's own descriptors is not looked at: in the host it means another file.
+fn check_script(script: &Path, has_interpreter: bool) -> Result<(), SpawnFailure> {
+    let explain = |kind: io::ErrorKind, what: &str| {
+        SpawnFailure::new(&io::Error::from(kind), format!("script {} {what}", script.display()))
+    };
+    if platform::names_own_descriptor(script) {
+        return if has_interpreter {
+            Ok(())
+        } else {
+            let what = "is a descriptor of whichever process opens it, and has no `#!` line: set `interpreter`";
+            Err(explain(io::ErrorKind::PermissionDenied, what))
+        };
+    }
+    let found = std::fs::metadata(script).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => explain(error.kind(), "does not exist: check the path and the working directory"),
+        _ => SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())),
+    })?;
+    match platform::file_kind(&found) {
+        FileKind::Directory => Err(explain(io::ErrorKind::IsADirectory, "is a directory: name a file in it")),
+        FileKind::Special(what) if !has_interpreter => {
+            let what = format!("is {what}, of which no `#!` line is read: name a regular file, or set `interpreter`");
+            Err(explain(io::ErrorKind::PermissionDenied, &what))
         }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(explain(&error, "does not exist: check the path and the working directory"))
-        }
-        Err(error) => Err(explain(&error, &format!("cannot be read: {error}"))),
+        FileKind::Regular | FileKind::Special(_) => Ok(()),
     }
 }
 

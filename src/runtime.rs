@@ -2,24 +2,21 @@
 //!
 //! It is the engine's own: a host that blocks its threads, or drops its runtime, delays no timeout and orphans no child.
 
-use std::any::Any;
-use std::cell::Cell;
 use std::future::Future;
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::sync::{Arc, Barrier, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
-use self::turns::Turn;
+use self::inline_start::InlineStart;
+use self::spawn_limiter::{Limits, SpawnLimiter, Task, Turn};
 
-mod turns;
+mod blocking_call;
+mod inline_start;
+mod spawn_limiter;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 /// For the code of Rust hosts, which may block: it must not hold up what ends trees on time.
@@ -29,12 +26,28 @@ static LISTENERS: OnceLock<Runtime> = OnceLock::new();
 const PROCESSORS_FOR_EACH_THREAD: usize = 2;
 const MOST_THREADS: usize = 4;
 
-/// Threads that may block and that are there from the start.
-const BLOCKING_THREADS: usize = 4;
+/// Threads for the engine's own blocking work, that of ending trees above all. They are there from the start.
+const BLOCKING_THREADS: usize = 2;
 /// The most of them: what they do is short, and none of them ever goes.
 const MOST_BLOCKING_THREADS: usize = 16;
-/// Idle threads stay: on a machine that has no room for another one, spawning must still have its own.
+/// Idle threads stay: a machine that has no room for another one can still end trees.
 const KEEP_IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+
+/// Threads that spawn beyond the number of processors: one works while another waits for a disk.
+const BEYOND_PROCESSORS: usize = 1;
+const MOST_AT_ONCE: usize = 8;
+/// Threads that requests can block, those that hang included. The work of further requests waits, and can be cancelled.
+const MOST_SPAWN_THREADS: usize = 1_024;
+/// What has run for longer makes no progress: a program can be on a disk that does not answer.
+const SPAWN_PATIENCE: Duration = Duration::from_millis(20);
+/// So many threads attend to executions at a time. The others are free for what has to block.
+const MOST_ATTENDANTS: usize = 8;
+static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
+
+/// Threads that write files, while one of them hangs on a file system that does not answer.
+const MOST_DISK_THREADS: usize = 256;
+/// Writing is slower than spawning.
+const DISK_PATIENCE: Duration = Duration::from_millis(100);
 
 /// While work begins, a thread of the runtime wakes at least so often. A timer wakes that thread to be set, unless the thread would
 /// wake before the timer is due; and most timers of commands are farther away and never due.
@@ -44,6 +57,7 @@ const BEAT: Duration = Duration::from_secs(10);
 /// runs its first command.
 pub(crate) fn prepare() {
     handle();
+    spawn_limiter().prepare();
 }
 
 fn handle() -> &'static Handle {
@@ -96,19 +110,24 @@ where
     handle().spawn(future)
 }
 
-thread_local! {
-    /// A future is at its beginning on this thread, which may block.
-    static MAY_BLOCK: Cell<bool> = Cell::default();
+/// The threads for what a request can block: what it does not name never runs on them.
+fn spawn_limiter() -> &'static SpawnLimiter {
+    static LIMITER: OnceLock<SpawnLimiter> = OnceLock::new();
+    LIMITER.get_or_init(|| {
+        let at_once = (processors() + BEYOND_PROCESSORS).min(MOST_AT_ONCE);
+        SpawnLimiter::new(Limits {
+            thread_name: "escher-spawn",
+            at_once,
+            kept: at_once + MOST_ATTENDANTS,
+            most: MOST_SPAWN_THREADS,
+            patience: SPAWN_PATIENCE,
+        })
+    })
 }
 
-/// What is not over after so long, from its beginning on, becomes a task.
-const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
-/// So many threads attend at a time. The others that may block are free for what has to block.
-static ATTENDANTS: Semaphore = Semaphore::const_new(8);
-
-/// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its first
-/// function that is [`blocking`], or [`in_turn`], costs no hand-over. That thread then attends to it for a while, unless others wait
-/// for the turn; after that, or when something has happened that the thread does not wait for, it becomes a task.
+/// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its
+/// [`call_blocking`] costs no hand-over. That thread then attends to it for a while, unless others wait for the turn; after that, or
+/// when something has happened that the thread does not wait for, or when a call hangs, the future becomes a task.
 ///
 /// `attend` calls the function that it is given again and again, for as long as that says that the future pends, each time when
 /// something has happened for which the future waits; and no longer than it is told.
@@ -119,30 +138,18 @@ pub(crate) fn spawn_blocking_first(
     attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
 ) {
     beat();
-    turns::take(beginning(future, attend, &ATTENDANTS));
+    spawn_limiter().take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
 }
 
-fn beginning(
-    future: impl Future<Output = ()> + Send + 'static,
-    attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
-    attendants: &'static Semaphore,
-) -> Box<dyn FnOnce(&Turn) + Send> {
-    Box::new(move |turn: &Turn| {
-        let beginning = Arc::new(Beginning(Mutex::new(Waiting::Idle(Box::pin(future)))));
-        let waker = Waker::from(Arc::clone(&beginning));
-        let mut attendant = None;
-        attend(LONGEST_ATTENDED, &mut || {
-            let is_first = attendant.is_none();
-            MAY_BLOCK.set(is_first);
-            let _reset = Reset;
-            let pends = beginning.poll(&mut Context::from_waker(&waker));
-            if pends && is_first && turn.give_up() {
-                attendant = attendants.try_acquire().ok();
-            }
-            pends && attendant.is_some()
-        });
-        beginning.become_a_task();
-    })
+/// Runs a function that can block for ever, because of what a request names, on a thread that only such functions wait for.
+///
+/// Gives its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, gives what `limit` gave; the
+/// result is dropped when it comes, on that thread. A panic of the function is continued here. Dropped, it drops the result too.
+pub(crate) async fn call_blocking<T: Send + 'static, L>(
+    work: impl FnOnce() -> T + Send + 'static,
+    limit: impl Future<Output = L>,
+) -> Result<T, L> {
+    blocking_call::call(work, limit, |task| spawn_limiter().take(task)).await
 }
 
 /// Work begins: the beat goes on, or begins too.
@@ -164,129 +171,52 @@ fn beat() {
     });
 }
 
-/// A future that is polled where it may block, and goes on as a task once it is woken.
-struct Beginning(Mutex<Waiting>);
-
-enum Waiting {
-    Idle(Pin<Box<dyn Future<Output = ()> + Send>>),
-    /// It is being polled.
-    Polled,
-    /// Woken while it was polled.
-    Woken,
-    /// A task, whose own waker counts; or over.
-    Gone,
-}
-
-impl Beginning {
-    /// Polls it, if it still waits here, and says whether it waits here again.
-    fn poll(&self, context: &mut Context<'_>) -> bool {
-        let Waiting::Idle(mut future) = self.turn_into(Waiting::Polled) else { return false };
-        let pends = future.as_mut().poll(context).is_pending();
-        let mut waiting = self.lock();
-        if pends && matches!(*waiting, Waiting::Polled) {
-            *waiting = Waiting::Idle(future);
-            return true;
-        }
-        *waiting = Waiting::Gone;
-        drop(waiting);
-        if pends {
-            spawn(future);
-        }
-        false
-    }
-
-    /// Something has happened, or the time is up: what waits here does so as a task from now on.
-    fn become_a_task(&self) {
-        if let Waiting::Idle(future) = self.turn_into(Waiting::Gone) {
-            spawn(future);
-        }
-    }
-
-    /// Gives what it was.
-    fn turn_into(&self, wanted: Waiting) -> Waiting {
-        let mut waiting = self.lock();
-        let next = match *waiting {
-            Waiting::Idle(_) => wanted,
-            Waiting::Polled | Waiting::Woken => Waiting::Woken,
-            Waiting::Gone => Waiting::Gone,
-        };
-        std::mem::replace(&mut *waiting, next)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Held for moves of pointers.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Beginning {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.become_a_task();
-    }
-}
-
-/// The thread is a common one again, even after a panic.
-struct Reset;
-
-impl Drop for Reset {
-    fn drop(&mut self) {
-        MAY_BLOCK.set(false);
-    }
-}
-
-/// Runs a blocking function in the background.
+/// Runs a blocking function of the engine's own in the background. Nothing that a request names may block it: the threads are few,
+/// and those that end trees wait for them.
 pub(crate) fn start_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> tokio::task::JoinHandle<T> {
     handle().spawn_blocking(work)
 }
 
-/// Runs a blocking function on a thread of its own kind.
+/// [`start_blocking`], and waits for it.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, tokio::task::JoinError> {
-    if MAY_BLOCK.replace(false) {
-        return Ok(work());
-    }
-    handle().spawn_blocking(work).await
+    start_blocking(work).await
 }
 
-/// Runs a blocking function when it is its turn: few of those that come here run at once. What it panicked with is an error.
-pub(crate) async fn in_turn<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Box<dyn Any + Send>> {
-    if MAY_BLOCK.replace(false) {
-        return Ok(work());
-    }
-    let (done, ended) = oneshot::channel();
-    turns::take(Box::new(move |_| drop(done.send(catch_unwind(AssertUnwindSafe(work))))));
-    ended.await.unwrap_or_else(|_| Err(Box::new("the work was lost")))
-}
-
-type Work = Box<dyn FnOnce() + Send>;
-
-/// Runs a function on the one thread that writes files, after those that were given before. Not one of the threads that may
-/// block: a disk that hangs must take none of those that spawn and that end trees.
+/// Runs a function on the thread that writes files, after those that were given before. Not one of the threads that spawn or that
+/// end trees: a disk that hangs must take none of those. While a function hangs, those after it run on a further thread.
 pub(crate) fn on_disk(work: impl FnOnce() + Send + 'static) {
-    static DISK: OnceLock<Option<Sender<Work>>> = OnceLock::new();
+    static DISK: OnceLock<SpawnLimiter> = OnceLock::new();
     let disk = DISK.get_or_init(|| {
-        let (give, given) = mpsc::channel::<Work>();
-        let run = move || {
-            for work in given {
-                // A panic was told by the hook already; the others go on.
-                let _ = catch_unwind(AssertUnwindSafe(work));
-            }
-        };
-        std::thread::Builder::new().name("escher-disk".into()).spawn(run).is_ok().then_some(give)
+        SpawnLimiter::new(Limits {
+            thread_name: "escher-disk",
+            at_once: 1,
+            kept: 1,
+            most: MOST_DISK_THREADS,
+            patience: DISK_PATIENCE,
+        })
     });
-    match disk {
-        Some(disk) => drop(disk.send(Box::new(work))),
-        // A machine without room for another thread.
-        None => drop(start_blocking(work)),
+    disk.take(Arc::new(DiskWork(Mutex::new(Some(work)))));
+}
+
+struct DiskWork<F>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send> Task for DiskWork<F> {
+    fn run(self: Arc<Self>, _turn: &Turn) {
+        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(work) = work {
+            work();
+        }
+    }
+
+    /// Those who wait for a file have a deadline of their own.
+    fn overdue(&self) {}
+
+    fn is_wanted(&self) -> bool {
+        true
     }
 }
 
@@ -297,88 +227,4 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::
         tokio::time::timeout(limit, future)
     };
     limited.await.ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicU32;
-    use std::thread::{self, ThreadId};
-
-    use tokio::sync::Notify;
-
-    use super::*;
-
-    /// Not that of the other tests, which may take all attendants.
-    fn start(
-        future: impl Future<Output = ()> + Send + 'static,
-        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
-    ) {
-        static ATTENDANTS: Semaphore = Semaphore::const_new(8);
-        turns::take(beginning(future, attend, &ATTENDANTS));
-    }
-
-    /// Says on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
-    fn polled(times: u32, wakes: bool) -> (impl Future<Output = ()> + Send, mpsc::Receiver<ThreadId>) {
-        let (tell, told) = mpsc::channel();
-        let count = AtomicU32::new(0);
-        let future = std::future::poll_fn(move |context| {
-            tell.send(thread::current().id()).unwrap();
-            if count.fetch_add(1, Ordering::Relaxed) + 1 == times {
-                return std::task::Poll::Ready(());
-            }
-            if wakes {
-                context.waker().wake_by_ref();
-            }
-            std::task::Poll::Pending
-        });
-        (future, told)
-    }
-
-    #[test]
-    fn a_future_that_is_attended_to_stays_on_its_thread() {
-        let (future, told) = polled(3, false);
-        start(future, |_, step| while step() {});
-        let threads: Vec<_> = told.iter().collect();
-        assert_eq!(threads, [threads[0]; 3]);
-    }
-
-    #[test]
-    fn a_future_that_nobody_attends_to_for_longer_is_a_task() {
-        let (future, told) = polled(3, true);
-        // The first step has it woken while it is polled: it is a task from then on, and nothing to attend to.
-        start(future, |_, step| assert!(!step()));
-        let threads: Vec<_> = told.iter().collect();
-        assert_eq!(threads.len(), 3);
-        assert_ne!(threads[1], threads[0]);
-
-        let (future, told) = polled(2, false);
-        start(future, |_, step| assert!(step()));
-        let threads: Vec<_> = told.iter().collect();
-        assert_eq!(threads.len(), 2);
-        assert_ne!(threads[1], threads[0]);
-    }
-
-    #[test]
-    fn what_is_woken_while_a_thread_attends_to_it_leaves_that_thread() {
-        let stop = Arc::new(Notify::new());
-        let stopping = Arc::clone(&stop);
-        let (over, is_over) = mpsc::channel();
-        let future = async move {
-            stopping.notified().await;
-            over.send(thread::current().id()).unwrap();
-        };
-        let (attends, attending) = mpsc::channel();
-        let (let_go, go) = mpsc::channel::<()>();
-        start(future, move |_, step| {
-            assert!(step());
-            attends.send(thread::current().id()).unwrap();
-            let _ = go.recv();
-            assert!(!step(), "it is not here any more");
-        });
-        let attendant = attending.recv().unwrap();
-        stop.notify_one();
-        let ended_on = is_over.recv_timeout(Duration::from_secs(20)).expect("it does not wait for the attendant");
-        assert_ne!(ended_on, attendant);
-        drop(let_go);
-    }
 }

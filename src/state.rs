@@ -125,9 +125,9 @@ impl Pending {
         self.accepted_at
     }
 
-    /// The child was spawned at `started`: we may be told only after it has done some of its work.
-    pub(crate) fn started(self, started: Instant) -> Running {
-        Running { queued: started - self.accepted, started, started_at: Utc::now() - started.elapsed() }
+    /// The child was spawned at `started`, in an attempt that began at `attempted`. It may have done some of its work by now.
+    pub(crate) fn started(self, attempted: Instant, started: Instant) -> Running {
+        Running { queued: started - self.accepted, attempted, started, started_at: Utc::now() - started.elapsed() }
     }
 
     pub(crate) fn over(self) -> Over {
@@ -145,14 +145,20 @@ impl Pending {
 #[must_use]
 pub(crate) struct Running {
     queued: Duration,
+    attempted: Instant,
     started: Instant,
     started_at: DateTime<Utc>,
 }
 
 impl Running {
-    /// The clock of every deadline of the execution: monotonic.
+    /// When the child was spawned.
     pub(crate) fn since(&self) -> Instant {
         self.started
+    }
+
+    /// When the attempt to spawn began, from which the total timeout counts.
+    pub(crate) fn attempted(&self) -> Instant {
+        self.attempted
     }
 
     pub(crate) fn started_at(&self) -> DateTime<Utc> {

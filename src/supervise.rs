@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use tokio::time::sleep_until;
 
 use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
@@ -100,7 +101,7 @@ pub(crate) enum Run {
     },
 }
 
-/// A child that runs, or nearly so.
+/// A child that runs, or nearly so. Dropped, it is killed, and its guard goes after it.
 struct Started {
     process: Process,
     /// When it was spawned.
@@ -118,21 +119,24 @@ pub(crate) async fn run(
     mut output: Output,
     started: impl FnOnce(&Running, &Arc<Leader>, &mut Output, Option<String>),
 ) -> Run {
+    let attempted = Instant::now();
     // Opened once, however often the spawn is tried.
     if !job.log.is_empty() && !output.has_log() {
-        match open_log(job).await {
-            Ok(log) => output.set_log(log),
-            Err(error) => return Run::Finished(never_spawned(job, pending, output, error).await),
+        match open_log(job, attempted).await {
+            Ok(Ok(log)) => output.set_log(log),
+            Ok(Err(error)) => return Run::Finished(never_spawned(job, pending, output, error).await),
+            Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
         }
     }
-    match spawn(job).await {
-        Ok(Started { process, at, guard, unguarded }) => {
-            let running = pending.started(at);
+    match spawn(job, attempted).await {
+        Ok(Ok(Started { process, at, guard, unguarded })) => {
+            let running = pending.started(attempted, at);
             started(&running, &process.leader, &mut output, unguarded);
             Run::Finished(Watch::new(job, running, process, guard, output).run().await.finish(job).await)
         }
-        Err(failure) if failure.is_exhaustion() => Run::Exhausted { pending, output, error: failure.into_info() },
-        Err(failure) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
+        Ok(Err(failure)) if failure.is_exhaustion() => Run::Exhausted { pending, output, error: failure.into_info() },
+        Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
+        Err(why) => Run::Finished(never_ran(job, pending, output, why).await),
     }
 }
 
@@ -156,20 +160,27 @@ pub(crate) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     outcome::broken(job, accepted_at, panic, sequence)
 }
 
-/// Opens the logs on a thread that may block.
-async fn open_log(job: &Job) -> Result<Log, ErrorInfo> {
+/// Opens the logs on a thread that may block. Gives why the execution is to end when that comes before they are open.
+async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, ErrorInfo>, Stop> {
     let (paths, format) = (job.log.clone(), job.config.log_format);
-    runtime::blocking(move || Log::open(&paths, format))
-        .await
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    runtime::call_blocking(move || Log::open(&paths, format), end_before_spawn(job, attempted)).await
+}
+
+/// Resolves when the execution is to end although nothing has been spawned: a file system that hangs must not delay that.
+async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
+    tokio::select! {
+        biased;
+        why = job.stop.requested() => why,
+        () = sleep_until((attempted + Times::of(job).timeout).into()) => Stop::Timeout,
+    }
 }
 
 /// Starts the child on a thread that may block: looking a program up reads the file system, and a spawn returns only when the
-/// program runs.
-async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
+/// program runs. Gives why the execution is to end when that comes before the spawn returns.
+async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
     let Job { request, options, config, policy, .. } = job.clone();
     let is_guarded = job.config.guardian;
-    runtime::in_turn(move || {
+    let start = move || {
         let launch = resolve(&request, &options, &config, &policy)?;
         let (guard, unguarded) = match is_guarded.then(|| guardian::watch(request.id)).transpose() {
             Ok(guard) => (guard.flatten(), None),
@@ -185,8 +196,7 @@ async fn spawn(job: &Job) -> Result<Started, SpawnFailure> {
             guard.started(process.leader.id());
         }
         Ok(Started { process, at, guard, unguarded })
-    })
-    .await
-    // A panic of ours on that thread: the child, if there was one, was killed when it was dropped.
-    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    };
+    // If it ends the wait early, or panics, the child, if there is one, is killed when it is dropped.
+    runtime::call_blocking(start, end_before_spawn(job, attempted)).await
 }

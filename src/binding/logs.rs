@@ -1,48 +1,46 @@
-//! Reading logs, on a thread of Node's own for such things.
+//! Reading logs, on a thread of the engine's: a log that hangs must not take one of the few that Node.js has for files.
 
-use napi::bindgen_prelude::{AsyncTask, Env};
-use napi::{Result, Task};
+use napi::bindgen_prelude::{Env, Object};
 use napi_derive::napi;
 use uuid::Uuid;
 
 use super::error::told;
 use crate::engine::ExecutionEngine;
+use crate::error;
+use crate::runtime;
 
 /// What came of reading a log: its text, or an error as the facade understands it.
 #[napi(object)]
-pub struct LogRead {
+pub(super) struct LogRead {
     pub text: Option<String>,
     pub code: Option<String>,
     pub message: Option<String>,
 }
 
-pub struct ReadLog {
-    engine: ExecutionEngine,
-    id: Uuid,
-    tail_bytes: Option<u64>,
-}
-
-impl ReadLog {
-    pub(super) fn start(engine: &ExecutionEngine, id: Uuid, tail_bytes: Option<u64>) -> AsyncTask<Self> {
-        AsyncTask::new(Self { engine: engine.clone(), id, tail_bytes })
-    }
-}
-
-impl Task for ReadLog {
-    type Output = LogRead;
-    type JsValue = LogRead;
-
-    fn compute(&mut self) -> Result<LogRead> {
-        Ok(match self.engine.read_log(self.id, self.tail_bytes) {
-            Ok(text) => LogRead { text: Some(text), code: None, message: None },
+impl From<error::Result<String>> for LogRead {
+    fn from(read: error::Result<String>) -> Self {
+        match read {
+            Ok(text) => Self { text: Some(text), code: None, message: None },
             Err(error) => {
                 let (code, message) = told(&error);
-                LogRead { text: None, code: Some(code.to_owned()), message: Some(message) }
+                Self { text: None, code: Some(code.to_owned()), message: Some(message) }
             }
-        })
+        }
     }
+}
 
-    fn resolve(&mut self, _env: Env, output: LogRead) -> Result<LogRead> {
-        Ok(output)
-    }
+/// Reads a log; the promise is of a [`LogRead`].
+pub(super) fn read<'env>(
+    env: &'env Env,
+    engine: &ExecutionEngine,
+    id: Uuid,
+    tail_bytes: Option<u64>,
+) -> napi::Result<Object<'env>> {
+    let (deferred, promise) = env.create_deferred()?;
+    let engine = engine.clone();
+    runtime::spawn(async move {
+        let read = LogRead::from(engine.read_logs(id, tail_bytes).await);
+        deferred.resolve(move |_| Ok(read));
+    });
+    Ok(promise)
 }

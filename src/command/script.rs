@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::SpawnFailure;
-use crate::platform::{INTERPRETERS, Interpreter};
+use crate::platform::{self, INTERPRETERS, Interpreter};
 
 /// The first line of a script, as the kernel reads it: a program and at most one argument.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ const LONGEST_LINE: u64 = 256;
 /// The `#!` line of a file, if it has one.
 pub(super) fn shebang(script: &Path) -> io::Result<Option<Shebang>> {
     let mut head = Vec::new();
-    std::fs::File::open(script)?.take(LONGEST_LINE).read_to_end(&mut head)?;
+    platform::open_regular(script)?.take(LONGEST_LINE).read_to_end(&mut head)?;
     Ok(parse(&head))
 }
 

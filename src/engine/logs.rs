@@ -1,5 +1,6 @@
 //! The logs of executions that the engine knows.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use uuid::Uuid;
@@ -24,9 +25,10 @@ impl ExecutionEngine {
     /// `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, or none that can be read.
     pub async fn read_logs(&self, id: Uuid, tail_bytes: Option<u64>) -> Result<String> {
         let engine = self.clone();
-        runtime::blocking(move || engine.read_log(id, tail_bytes))
-            .await
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        // A request may have named the path.
+        let read =
+            runtime::call_blocking(move || engine.read_log(id, tail_bytes), std::future::pending::<Infallible>());
+        read.await.unwrap_or_else(|never| match never {})
     }
 
     /// [`ExecutionEngine::read_logs`] where blocking is allowed.

@@ -63,8 +63,8 @@ fn file_name(id: Uuid) -> String {
 pub(crate) struct Log {
     /// The one to read.
     path: PathBuf,
-    /// The one in the engine's directory, if it goes with the record.
-    to_remove: Option<PathBuf>,
+    /// Removes the one in the engine's directory, if it goes with the record.
+    file_to_remove: Option<Keepsake>,
     spools: Vec<Spool>,
     format: LogFormat,
     records: Vec<u8>,
@@ -87,8 +87,10 @@ impl Log {
             spools.push(spool(platform::append_private(path), path, advice)?);
         }
         let path = paths.main().map(Path::to_owned).unwrap_or_default();
-        let to_remove = paths.in_dir.clone().filter(|_| paths.goes);
-        Ok(Self { path, to_remove, spools, format, records: Vec::new() })
+        // From now on: a log that comes too late for its execution goes at once. What an attempt before has made is that one's.
+        let goes = paths.goes && !paths.is_made;
+        let file_to_remove = paths.in_dir.clone().filter(|_| goes).map(|path| Arc::new(Removed(path)) as Keepsake);
+        Ok(Self { path, file_to_remove, spools, format, records: Vec::new() })
     }
 
     /// Takes bytes as they came, unless lines are logged.
@@ -138,7 +140,7 @@ impl Log {
 
     /// What removes the engine's own log when it is dropped, if that is wanted.
     pub(super) fn file_to_remove(&self) -> Option<Keepsake> {
-        self.to_remove.clone().map(|path| Arc::new(Removed(path)) as Keepsake)
+        self.file_to_remove.clone()
     }
 
     pub(super) fn into_path(self) -> PathBuf {
@@ -240,7 +242,8 @@ pub(super) fn write_all(file: &mut File, bytes: &[u8]) -> Result<(), (usize, io:
 /// The end of a log, or all of it, as text. Blocks.
 pub(crate) fn read(path: &Path, tail_bytes: Option<u64>) -> io::Result<String> {
     use std::io::{Read, Seek, SeekFrom};
-    let mut file = File::open(path)?;
+    // Whatever has taken the place of the log: a FIFO would block.
+    let mut file = platform::open_regular(path)?;
     let length = file.metadata()?.len();
     let from = tail_bytes.map_or(0, |tail| length.saturating_sub(tail));
     if length - from > MOST_STRING_BYTES as u64 {

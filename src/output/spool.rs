@@ -1,5 +1,5 @@
-//! Bytes on their way to a file: written in order by one thread of the process, so that no slow disk holds up an execution's
-//! deadlines.
+//! Bytes on their way to a file: written in order, apart from the threads of the runtime, so that no slow disk holds up an
+//! execution's deadlines.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -159,7 +159,7 @@ impl Shared {
         }
     }
 
-    /// The files take turns on the one thread.
+    /// The files take turns.
     fn write_later(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         runtime::on_disk(move || {
@@ -246,6 +246,18 @@ mod tests {
         assert_eq!(spool.finish(Instant::now() + Duration::from_secs(60)).await, 1);
         assert_eq!(spool.first_loss().as_deref(), Some("the last"));
         assert_eq!(*written.lock().unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_hangs_does_not_delay_another() {
+        let (hung, go, _) = slow();
+        hung.push(b"abc");
+        let (other, other_go, written) = slow();
+        drop(other_go);
+        other.push(b"def");
+        assert_eq!(other.finish(Instant::now() + Duration::from_secs(60)).await, 1);
+        assert_eq!(*written.lock().unwrap(), b"def");
+        drop(go);
     }
 
     #[tokio::test]

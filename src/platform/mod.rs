@@ -26,9 +26,9 @@ compile_error!("this version runs on Linux, macOS and Windows");
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned,
     TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names, create_private,
-    create_private_dir, default_path, default_shell, errno_name, executable, free_bytes, is_batch, is_deleted,
-    is_exhaustion, lock, nobody_reads, not_executable, own_tag, path_from_bytes, prepare, private_temp_dir, same_name,
-    shell_args, signal_name, spawn, spawn_guardian, try_lock,
+    create_private_dir, default_path, default_shell, errno_name, executable, file_kind, free_bytes, is_batch,
+    is_deleted, is_exhaustion, lock, names_own_descriptor, nobody_reads, not_executable, open_regular, own_tag,
+    path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
@@ -62,6 +62,15 @@ pub(crate) struct ShellArgs {
     pub(crate) args: Vec<OsString>,
     /// As in [`Launch`].
     pub(crate) verbatim: bool,
+}
+
+/// What a path stands for, links followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    /// Opening or reading it can block, or consume what is meant for another reader; what it is, with its article.
+    Special(&'static str),
 }
 
 /// A program that reads scripts, and what stands between it and the script.

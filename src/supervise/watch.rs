@@ -220,7 +220,7 @@ impl Watch {
         self.output.tick(now);
         match &mut self.phase {
             Phase::Alive => {
-                if now >= self.running.since() + self.times.timeout {
+                if now >= self.running.attempted() + self.times.timeout {
                     self.end(Cause::Stop(Stop::Timeout), now);
                 } else if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
                     self.end(Cause::Stop(Stop::IdleTimeout), now);
@@ -276,7 +276,7 @@ impl Watch {
     fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
             Phase::Alive => {
-                let total = self.running.since() + self.times.timeout;
+                let total = self.running.attempted() + self.times.timeout;
                 Some(self.idle_deadline().map_or(total, |idle| idle.min(total)))
             }
             Phase::Ending(termination) => termination.deadline(),

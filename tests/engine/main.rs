@@ -39,6 +39,7 @@ mod program_lookup;
 mod scripts;
 mod shells;
 mod signals;
+mod special_files;
 mod stdin;
 mod terminal;
 mod working_dir;

@@ -6,12 +6,16 @@
 #[expect(unused, reason = "the words are shared with other test programs, which use the rest")]
 mod common;
 mod delegated;
+mod hanging_mount;
 mod hosts;
 
 // Who belongs to a tree.
 mod escaped;
 mod job_control;
 mod stopped_tree;
+
+// What a request can block.
+mod blocked_by_request;
 
 // How it ends.
 mod cancel_while_spawning;

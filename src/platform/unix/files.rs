@@ -1,12 +1,70 @@
 //! Files that hold output: for this user only, and never somebody else's.
 
 use std::ffi::CString;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use crate::platform::FileKind;
+
+/// Opens a file for reading, unless it is something else: opening a FIFO or a device can block, and reading it consumes what
+/// another reader may wait for. Blocks only as long as the file system does.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    // Looked at before it is opened: that alone can change the state of a device, or release the writer of a FIFO.
+    check_regular(&std::fs::metadata(path)?)?;
+    let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // Between the look and the opening it may have become something else.
+    check_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn check_regular(found: &Metadata) -> io::Result<()> {
+    match file_kind(found) {
+        FileKind::Regular => Ok(()),
+        FileKind::Directory => Err(io::ErrorKind::IsADirectory.into()),
+        FileKind::Special(what) => Err(io::Error::other(format!("it is {what}, not a regular file"))),
+    }
+}
+
+pub(crate) fn file_kind(found: &Metadata) -> FileKind {
+    let kind = found.file_type();
+    if kind.is_file() {
+        FileKind::Regular
+    } else if kind.is_dir() {
+        FileKind::Directory
+    } else if kind.is_fifo() {
+        FileKind::Special("a FIFO")
+    } else if kind.is_socket() {
+        FileKind::Special("a socket")
+    } else {
+        FileKind::Special("a device")
+    }
+}
+
+/// Whether a path means a descriptor of the process that opens it: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like. The
+/// host must not open what a request names in this way.
+pub(crate) fn names_own_descriptor(path: &Path) -> bool {
+    let names: Option<Vec<&str>> = path
+        .components()
+        .map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            Component::RootDir => Some("/"),
+            Component::Prefix(_) | Component::CurDir | Component::ParentDir => None,
+        })
+        .collect();
+    matches!(
+        names.as_deref(),
+        Some(
+            ["/", "dev", "stdin" | "stdout" | "stderr"]
+                | ["/", "dev", "fd", _]
+                | ["/", "proc", "self" | "thread-self", "fd", _]
+        )
+    )
+}
 
 /// Makes a file that nobody else can read, whatever the umask; one that is there already is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
@@ -39,7 +97,7 @@ pub(crate) fn append_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn check_plain(found: &std::fs::Metadata) -> io::Result<()> {
+fn check_plain(found: &Metadata) -> io::Result<()> {
     let kind = found.file_type();
     let problem = if kind.is_symlink() {
         "it is a symbolic link"

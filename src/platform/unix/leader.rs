@@ -145,6 +145,9 @@ impl Drop for Leader {
             return;
         }
         living().remove(&self.pid);
+        if let Some(group) = &self.tree.group {
+            let _ = group.kill();
+        }
         let _ = kill(-self.pid, libc::SIGKILL);
         if wait4(self.pid, libc::WNOHANG).is_none() {
             // Killed and not gone yet: a thread waits, so that no zombie stays.

@@ -97,11 +97,12 @@ impl Mechanism {
         if self.is_frozen {
             steps.push("SIGSTOP to the members, as new ones appeared".to_owned());
         }
-        if let Some(mut kill) = self.kill.text() {
-            if self.is_control_group_killed {
-                kill.push_str(", by cgroup.kill");
-            }
-            steps.push(kill);
+        match (self.kill.text(), self.is_control_group_killed) {
+            (Some(kill), true) => steps.push(format!("{kill}, by cgroup.kill")),
+            (Some(kill), false) => steps.push(kill),
+            // Members that lived for a moment only: none of them was seen.
+            (None, true) => steps.push("SIGKILL to the control group, by cgroup.kill".to_owned()),
+            (None, false) => {}
         }
         steps.extend(self.refused.clone());
         let mut text = steps.join(", then ");

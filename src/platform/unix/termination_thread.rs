@@ -15,10 +15,11 @@ use tokio::sync::oneshot;
 
 use super::bounded::Bounded;
 use super::census::Memory;
+use super::cgroup::{self, Group};
 use super::leader::{self, Leader};
 use super::procs::{self, Identity, Proc};
 use super::tree::{Findings, Tree};
-use super::{cgroup, pidfd, stop_number};
+use super::{pidfd, stop_number};
 use crate::platform::{Act, Sight};
 use crate::runtime;
 use crate::types::StopSignal;
@@ -103,9 +104,11 @@ impl Terminator {
         trees.extend(Leader::all_living().into_iter().filter(|leader| !asked.contains(&leader.tree().serial)));
 
         let mut chase = Chase::of(&batch, &self.memory);
-        let procs = procs::scan(|proc| chase.meet(proc));
-        // Read after the scan: what the groups have now, the scan has missed at most.
+        let mut procs = procs::scan(|proc| chase.meet(proc));
         let in_groups = in_groups(&trees[..batch.len()]);
+        // The groups are read after the scan, which may have missed what was started meanwhile.
+        let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
+        procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
         let members = self.memory.sort(&procs, &trees, &in_groups);
         for (request, members) in batch.into_iter().zip(members) {
             let sight = self.act(&request, &members);
@@ -160,12 +163,12 @@ fn act_unseen(request: &Request) -> Sight {
             findings.mechanism.group_killed();
             let sent = leader.signal_group(libc::SIGKILL);
             findings.mechanism.refused(sent.err().map(|error| refusal("SIGKILL", tree.leader, &error)));
-            if tree.group.as_ref().is_some_and(cgroup::Group::kill) {
+            if tree.group.as_ref().is_some_and(Group::kill) {
                 findings.mechanism.control_group_killed();
             }
         }
     }
-    let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(cgroup::Group::is_empty);
+    let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(Group::is_empty);
     findings.quiet_scans = if is_quiet { findings.quiet_scans + 1 } else { 0 };
     Sight { living: usize::from(!request.leader_exited), is_gone: findings.is_gone(), ..Sight::default() }
 }
@@ -201,7 +204,7 @@ impl Findings {
         self.alive = living.iter().map(Proc::identity).collect();
         self.seen.extend(living.iter().map(|proc| proc.pid));
         self.is_moving = is_new || has_vanished;
-        let is_quiet = living.is_empty() && !has_vanished && tree.group.as_ref().is_none_or(cgroup::Group::is_empty);
+        let is_quiet = living.is_empty() && !has_vanished && tree.group.as_ref().is_none_or(Group::is_empty);
         self.quiet_scans = if is_quiet { self.quiet_scans + 1 } else { 0 };
         is_new
     }
@@ -233,11 +236,10 @@ impl Findings {
     /// starts no others: they are killed by the first scan that finds no change, or when that takes too long.
     fn kill(&mut self, leader: &Leader, living: &[Proc], is_new: bool) {
         let tree = leader.tree();
-        let in_group: HashSet<pid_t> = match &tree.group {
-            Some(group) if !living.is_empty() => group.members().into_iter().collect(),
-            _ => HashSet::new(),
-        };
-        let is_group_killed = !in_group.is_empty() && tree.group.as_ref().is_some_and(cgroup::Group::kill);
+        // Whether or not the scan has met a member: those that live for a moment only may escape every scan.
+        let group = tree.group.as_ref().filter(|group| !group.is_empty());
+        let in_group: HashSet<pid_t> = group.map(Group::members).into_iter().flatten().collect();
+        let is_group_killed = group.is_some_and(Group::kill);
         if is_group_killed {
             self.mechanism.control_group_killed();
         }

@@ -1,7 +1,7 @@
 //! Files that hold output: never somebody else's. Who may read them is what the rights of their folder say, which they inherit;
 //! a folder in a user's profile is that user's only.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
@@ -16,6 +16,33 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::command_line::wide_z;
+use crate::platform::FileKind;
+
+/// Opens a file for reading, unless it is something else: reading a pipe or a device can block.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    // A pipe's server must not act as this user.
+    let file = OpenOptions::new().read(true).security_qos_flags(SECURITY_IDENTIFICATION).open(path)?;
+    // SAFETY: the handle is open for the whole call.
+    if unsafe { GetFileType(file.as_raw_handle()) } == FILE_TYPE_DISK {
+        return Ok(file);
+    }
+    Err(io::Error::other("it is a pipe or a device, not a regular file"))
+}
+
+pub(crate) fn file_kind(found: &Metadata) -> FileKind {
+    if found.is_dir() {
+        FileKind::Directory
+    } else if found.is_file() {
+        FileKind::Regular
+    } else {
+        FileKind::Special("not a regular file")
+    }
+}
+
+/// Whether a path means a descriptor of the process that opens it. No path does so here.
+pub(crate) fn names_own_descriptor(_: &Path) -> bool {
+    false
+}
 
 /// Makes a file; one that is there already is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
