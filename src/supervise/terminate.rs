@@ -105,10 +105,16 @@ impl Termination {
 
     /// Shortens the grace period.
     pub(super) fn kill_sooner(&mut self, at: Instant) {
-        if let Step::Stopping { kill_at, .. } = &mut self.step {
-            *kill_at = at.min(*kill_at);
+        let now = Instant::now();
+        let left = at.saturating_duration_since(now);
+        if let Step::Stopping { others_at, kill_at } = &mut self.step
+            && at < *kill_at
+        {
+            *kill_at = at;
+            *others_at = (now + left / 2).min(*others_at);
+            self.next_scan = self.next_scan.min(*others_at);
         }
-        self.plan.grace = self.plan.grace.min(at.saturating_duration_since(Instant::now()));
+        self.plan.grace = self.plan.grace.min(left);
     }
 
     /// Resolves with what a scan under way gives; pends for ever when there is none. Cancel-safe.
@@ -155,7 +161,7 @@ impl Termination {
             && scan.overdue_at.is_some_and(|at| now >= at)
         {
             scan.overdue_at = None;
-            self.signal_without_scan();
+            self.signal_without_scan(leader_exited, now);
         }
         if self.scan.is_none() && now >= self.next_scan {
             self.start_scan(leader_exited, now);
@@ -186,6 +192,11 @@ impl Termination {
             }
         }
         self.next_scan = if leader_exited || self.is_killing() { now + self.pause } else { now + SCAN_IN_GRACE };
+        if let Step::Stopping { others_at, .. } = self.step
+            && now < others_at
+        {
+            self.next_scan = self.next_scan.min(others_at);
+        }
         self.pause = (self.pause * 2).min(SLOWEST_SCAN);
         leader_exited && sight.is_gone
     }
@@ -219,8 +230,7 @@ impl Termination {
         let act = match self.step {
             Step::Describing { .. } => Act::Describe,
             Step::Stopping { others_at, .. } => {
-                let leader_only = self.plan.order == StopOrder::Leader && !leader_exited && now < others_at;
-                Act::Stop { signal: self.plan.signal, leader_only }
+                Act::Stop { signal: self.plan.signal, leader_only: self.is_leader_first(others_at, leader_exited, now) }
             }
             Step::Killing { .. } => Act::Kill,
         };
@@ -228,12 +238,18 @@ impl Termination {
         self.scan = Some(Scan { sight, overdue_at: Some(now + LONGEST_SCAN) });
     }
 
-    fn signal_without_scan(&self) {
+    /// Whether the leader is still the only one that gets the stop signal.
+    fn is_leader_first(&self, others_at: Instant, leader_exited: bool, now: Instant) -> bool {
+        self.plan.order == StopOrder::Leader && !leader_exited && now < others_at
+    }
+
+    fn signal_without_scan(&self, leader_exited: bool, now: Instant) {
         match self.step {
             Step::Describing { .. } => {}
-            Step::Stopping { .. } => {
+            Step::Stopping { others_at, .. } => {
+                let leader_only = self.is_leader_first(others_at, leader_exited, now);
                 // A refusal is met again by the scan, which reports it.
-                let _ = self.leader.stop_group(self.plan.signal);
+                let _ = self.leader.stop_unseen(self.plan.signal, leader_only);
             }
             Step::Killing { .. } => self.leader.kill_group(),
         }
