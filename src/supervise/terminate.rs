@@ -80,10 +80,12 @@ impl Termination {
     /// Begins to end a tree. A caller may want it killed at `kill_at`, which is sooner than the plan says.
     pub(super) fn begin(leader: &Arc<Leader>, cause: Cause, plan: StopPlan, kill_at: Option<Instant>) -> Self {
         let now = Instant::now();
+        let left = kill_at.map(|at| at.saturating_duration_since(now));
+        let grace = left.map_or(plan.grace, |left| left.min(plan.grace));
         let mut this = Self {
             cause,
             leader: Arc::clone(leader),
-            plan,
+            plan: StopPlan { grace, ..plan },
             step: Step::Describing { stop_at: now + LONGEST_SCAN },
             scan: None,
             next_scan: now,
@@ -96,9 +98,6 @@ impl Termination {
             this.start_scan(false, now);
         } else {
             this.stop(cause == Cause::Leftovers, now);
-        }
-        if let Some(kill_at) = kill_at {
-            this.kill_sooner(kill_at);
         }
         this
     }
