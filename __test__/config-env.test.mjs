@@ -29,7 +29,7 @@ function sample({ type, minimum = 0, $ref, 'x-variable': variable }) {
   if (type === 'boolean') return ['false', false];
   if (type === 'array') return [' A_*, B ', ['A_*', 'B']];
   if ($ref) {
-    const [text, word] = { ConcurrencyPolicy: ['reject', 'reject'], OversizedOutputStrategy: ['StreamToFile', 'streamToFile'], TruncateKeep: ['tail', 'tail'], InheritEnv: ['none', 'none'], Encoding: ['buffer', 'buffer'], LogFormat: ['jsonl', 'jsonl'] }[$ref.split('/').at(-1)];
+    const [text, word] = { ConcurrencyPolicy: ['reject', 'reject'], OversizedOutputStrategy: ['StreamToFile', 'streamToFile'], TruncateKeep: ['tail', 'tail'], InheritEnv: ['none', 'none'], StopSignal: ['SIGINT', 'SIGINT'], StopOrder: ['leader', 'leader'], Encoding: ['buffer', 'buffer'], LogFormat: ['jsonl', 'jsonl'] }[$ref.split('/').at(-1)];
     return [text, word];
   }
   if (type.includes('string')) return ['/var/log/x', '/var/log/x'];
@@ -65,6 +65,10 @@ const REFUSED = [
   [{ EXEC_MAX_CONCURRENT: '1.5' }, 'EXEC_MAX_CONCURRENT', /give a whole number/],
   [{ EXEC_STREAM_OUTPUT: 'maybe' }, 'EXEC_STREAM_OUTPUT', /give true or false/],
   [{ EXEC_CONCURRENCY_POLICY: 'wait' }, 'EXEC_CONCURRENCY_POLICY', /give "queue" or "reject"/],
+  [{ EXEC_STOP_SIGNAL: 'SIGKILL' }, 'EXEC_STOP_SIGNAL', /give "SIGTERM" or "SIGINT" or "SIGHUP" or "SIGQUIT" or "SIGUSR1" or "SIGUSR2"/],
+  [{ EXEC_STOP_ORDER: 'group' }, 'EXEC_STOP_ORDER', /give "tree" or "leader"/],
+  [{ EXEC_HOST_EXIT_GRACE_MS: '-1' }, 'EXEC_HOST_EXIT_GRACE_MS', /give a whole number/],
+  [{ EXEC_ALLOW_DETACHED: 'maybe' }, 'EXEC_ALLOW_DETACHED', /give true or false/],
   [{ EXEC_MAX_TIMOUT_MS: '1' }, 'EXEC_MAX_TIMOUT_MS', /did you mean `EXEC_MAX_TIMEOUT_MS`/],
   [{ EXEC_MAX_CONCURRENT: '1', EXEC_MAX_CONCURRENT_EXECUTIONS: '2' }, 'EXEC_MAX_CONCURRENT', /contradicts EXEC_MAX_CONCURRENT_EXECUTIONS/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: '2', EXEC_MAX_TIMEOUT_MS: '1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /2 is above/],

@@ -39,6 +39,12 @@ test('words as older files write them', (t) => {
   assert.deepEqual(read(write(t, 'a.toml', 'oversized_output_strategy = "fail_execution"\nenv_deny = ["my_var"]\n')), { oversizedOutputStrategy: 'failExecution', envDeny: ['my_var'] });
 });
 
+test('how trees are ended', (t) => {
+  const wanted = { stopSignal: 'SIGINT', stopOrder: 'leader', hostExitGraceMs: 0, allowDetached: true, controlGroups: false };
+  assert.deepEqual(read(write(t, 'a.toml', 'stop_signal = "SIGINT"\nstop_order = "leader"\nhost_exit_grace_ms = 0\nallow_detached = true\ncontrol_groups = false\n')), wanted);
+  assert.deepEqual(read(write(t, 'a.json', '{"stop_signal": "SIGINT", "stop_order": "leader", "host_exit_grace_ms": 0, "allow_detached": true, "control_groups": false}')), wanted);
+});
+
 test('tables of others are theirs', (t) => {
   assert.deepEqual(read(write(t, 'a.toml', 'execution.guardian = false\n[server]\nport = 1\n')), { guardian: false });
   assert.deepEqual(read(write(t, 'a.json', '{"server": {"port": 1}, "execution": {"guardian": false}}')), { guardian: false });
@@ -50,6 +56,8 @@ const REFUSED = [
   ['a.toml', 'truncate_large_output = false\noversized_output_strategy = "truncate_with_warning"\n', 'truncate_large_output', 1, /contradicts/],
   ['a.toml', 'a = 1\na = 2\n', 'config', 2, /it is not TOML \(duplicate key/],
   ['a.json', '{\n "kill_grace_ms": "5"\n}', 'kill_grace_ms', 2, /it is a string \("5"\): give a whole number/],
+  ['a.toml', 'stop_signal = "SIGKILL"\n', 'stop_signal', 1, /give "SIGTERM" or "SIGINT"/],
+  ['a.toml', '\nstop_order = "group"\n', 'stop_order', 2, /give "tree" or "leader"/],
   ['a.json', '{\n "guardian": yes\n}', 'config', 2, /it is not a JSON object/],
 ];
 for (const [name, text, field, line, told] of REFUSED) {

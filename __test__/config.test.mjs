@@ -16,6 +16,11 @@ const DEFAULTS = {
   maxQueuedExecutions: 10_000,
   queueTimeoutMs: null,
   killGraceMs: 5_000,
+  stopSignal: 'SIGTERM',
+  stopOrder: 'tree',
+  hostExitGraceMs: null,
+  allowDetached: false,
+  controlGroups: true,
   idleTimeoutMs: null,
   drainTimeoutMs: 500,
   maxLineBytes: 65_536,
@@ -62,7 +67,7 @@ test('null and undefined mean absent', (t) => {
 test('every field is taken', (t) => {
   const own = {
     defaultTimeoutMs: 1, maxTimeoutMs: 2, streamOutput: false, maxConcurrentExecutions: 3, concurrencyPolicy: 'reject',
-    maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
+    maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, stopSignal: 'SIGINT', stopOrder: 'leader', hostExitGraceMs: 0, allowDetached: true, controlGroups: false, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
     maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateLargeOutput: true, truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
     maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', keepLogs: false, secrets: ['a secret'],
     maskEnvSecrets: true, envSecretPatterns: ['MY_*'], guardian: false, inheritEnv: 'core',
@@ -96,11 +101,11 @@ test('it can be given to the next engine', (t) => {
 });
 
 const make = (config) => () => new ExecutionEngine(config);
-const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'cleanupIntervalSecs'];
+const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'hostExitGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'cleanupIntervalSecs'];
 const NOT_ZERO = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'queueTimeoutMs', 'idleTimeoutMs', 'maxLineBytes', 'cleanupIntervalSecs'];
 const TOO_LARGE = {
   defaultTimeoutMs: 3_600_001, maxTimeoutMs: 31_536_000_001, maxConcurrentExecutions: 100_001, maxQueuedExecutions: 10_000_001,
-  queueTimeoutMs: 31_536_000_001, killGraceMs: 31_536_000_001, idleTimeoutMs: 31_536_000_001, drainTimeoutMs: 31_536_000_001,
+  queueTimeoutMs: 31_536_000_001, killGraceMs: 31_536_000_001, hostExitGraceMs: 31_536_000_001, idleTimeoutMs: 31_536_000_001, drainTimeoutMs: 31_536_000_001,
   maxLineBytes: 2 ** 31, maxOutputSizeBytes: 2 ** 31, maxInMemoryExecutions: 2 ** 31, cleanupIntervalSecs: 31_536_001,
 };
 for (const field of WHOLE) {
@@ -110,7 +115,7 @@ for (const field of WHOLE) {
   });
 }
 
-const CHOICES = { concurrencyPolicy: ['Queue', ''], oversizedOutputStrategy: ['truncate', '', 'fail'], truncateKeep: ['middle', ''], encoding: ['latin1', ''], logFormat: ['json', ''], inheritEnv: ['ALL', ''] };
+const CHOICES = { concurrencyPolicy: ['Queue', ''], stopSignal: ['sigterm', 'TERM', 'SIGKILL', 'SIGSTOP', ''], stopOrder: ['Tree', 'group', ''], oversizedOutputStrategy: ['truncate', '', 'fail'], truncateKeep: ['middle', ''], encoding: ['latin1', ''], logFormat: ['json', ''], inheritEnv: ['ALL', ''] };
 for (const [field, more] of Object.entries(CHOICES)) {
   test(field, async (t) => {
     for (const value of [...notText, ...more]) {
@@ -123,7 +128,7 @@ for (const [field, more] of Object.entries(CHOICES)) {
   });
 }
 
-for (const field of ['streamOutput', 'guardian', 'maskEnvSecrets', 'keepLogs', 'truncateLargeOutput', 'enableAutoCleanup']) {
+for (const field of ['streamOutput', 'allowDetached', 'controlGroups', 'guardian', 'maskEnvSecrets', 'keepLogs', 'truncateLargeOutput', 'enableAutoCleanup']) {
   test(field, async (t) => {
     for (const value of notFlag) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
   });

@@ -25,6 +25,9 @@ test('the options themselves', async (t) => {
 
 test('idleTimeoutMs', (t) => refused(t, 'idleTimeoutMs', [...notWhole, 0]));
 test('killGraceMs', (t) => refused(t, 'killGraceMs', [...notWhole, 365 * 24 * 3_600_000 + 1]));
+test('stopSignal', (t) => refused(t, 'stopSignal', [...notText, '', 'TERM', 'sigterm', 'SIGTREM', 'SIGKILL', 'SIGSTOP']));
+test('stopOrder', (t) => refused(t, 'stopOrder', [...notText, '', 'Leader', 'group']));
+test('allowDetached', (t) => refused(t, 'allowDetached', notFlag));
 test('mergeOutput', (t) => refused(t, 'mergeOutput', notFlag));
 test('inheritEnv', (t) => refused(t, 'inheritEnv', [...notText, '', 'ALL', 'some']));
 test('envAllow', (t) => refused(t, 'envAllow', notTexts));
@@ -102,11 +105,12 @@ test('an id that is none', async (t) => {
   const calls = ['getStatus', 'getResult', 'removeExecution'];
   for (const value of [undefined, null, 5, NaN, true, 1n, [], {}, () => {}, Symbol('s')]) {
     for (const name of calls) assert.equal(failureNow(() => engine[name](value), CODE).field, 'id');
-    for (const name of ['waitForCompletion', 'cancel']) assert.equal((await failure(() => engine[name](value), CODE)).field, 'id');
+    for (const name of ['waitForCompletion', 'cancel', 'signal']) assert.equal((await failure(() => engine[name](value, undefined), CODE)).field, 'id');
   }
   for (const value of ['', 'x', '../x', `${randomUUID()} `]) {
     for (const name of calls) failureNow(() => engine[name](value), 'NOT_FOUND');
     for (const name of ['waitForCompletion', 'cancel']) await failure(() => engine[name](value), 'NOT_FOUND');
+    await failure(() => engine.signal(value, 'SIGUSR1'), 'NOT_FOUND');
   }
 });
 

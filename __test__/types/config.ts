@@ -1,6 +1,6 @@
 // A configuration may leave out anything; the one in force has everything.
 import { ExecutionEngine } from '../../index.js';
-import type { ExecutionConfig, ResolvedConfig } from '../../index.js';
+import type { ExecutionConfig, ResolvedConfig, StopOrder, StopSignal } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
 
@@ -18,6 +18,12 @@ export const all: ExecutionConfig[] = [
   { oversizedOutputStrategy: 'streamToFile', logDir: '/logs', logFormat: 'jsonl', secrets: ['abcdef'] },
   // @ts-expect-error there is no such format
   { logFormat: 'text' },
+  { stopSignal: 'SIGHUP', stopOrder: 'leader', hostExitGraceMs: 0, allowDetached: true, controlGroups: false },
+  { stopSignal: null, stopOrder: null, hostExitGraceMs: null, allowDetached: null, controlGroups: null },
+  // @ts-expect-error it would leave no time to clean up
+  { stopSignal: 'SIGKILL' },
+  // @ts-expect-error there is no such order
+  { stopOrder: 'children' },
   // @ts-expect-error a number
   { killGraceMs: '5' },
 ];
@@ -28,6 +34,10 @@ declare const config: ResolvedConfig;
 assertType<Equal<typeof config.defaultTimeoutMs, number>>();
 assertType<Equal<typeof config.queueTimeoutMs, number | null>>();
 assertType<Equal<typeof config.idleTimeoutMs, number | null>>();
+assertType<Equal<typeof config.stopSignal, StopSignal>>();
+assertType<Equal<typeof config.stopOrder, StopOrder>>();
+assertType<Equal<typeof config.hostExitGraceMs, number | null>>();
+assertType<Equal<typeof config.allowDetached, boolean>>();
 assertType<Equal<typeof config.logDir, string | null>>();
 assertType<Equal<typeof config.streamOutput, boolean>>();
 assertType<Equal<typeof config.concurrencyPolicy, 'queue' | 'reject'>>();

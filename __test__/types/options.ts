@@ -1,7 +1,7 @@
 // Options are host policy, apart from the request.
 import { createReadStream } from 'node:fs';
 
-import type { ExecutionEngine, ExecutionOptions, InheritEnv } from '../../index.js';
+import type { ExecutionEngine, ExecutionOptions, InheritEnv, StopOrder, StopSignal } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
 
@@ -15,6 +15,9 @@ void engine.run(request, {
   stdin: new Uint8Array(2),
   idleTimeoutMs: 5,
   killGraceMs: 0,
+  stopSignal: 'SIGINT',
+  stopOrder: 'leader',
+  allowDetached: true,
   mergeOutput: true,
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
@@ -36,6 +39,8 @@ async function* texts() {
 void engine.run(request, { stdin: texts() });
 
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
+assertType<Equal<StopSignal, 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2'>>();
+assertType<Equal<StopOrder, 'tree' | 'leader'>>();
 assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'stopSignal' | 'stopOrder' | 'allowDetached' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding' | 'retry'>>();
 
 // @ts-expect-error a controller is not its signal
@@ -44,6 +49,12 @@ void engine.run(request, { signal: new AbortController() });
 void engine.run(request, { timeoutMs: 5 });
 // @ts-expect-error there is no such choice
 void engine.run(request, { inheritEnv: 'some' });
+// @ts-expect-error it would leave no time to clean up
+void engine.run(request, { stopSignal: 'SIGKILL' });
+// @ts-expect-error names are written in full
+void engine.run(request, { stopSignal: 'TERM' });
+// @ts-expect-error there is no such order
+void engine.run(request, { stopOrder: 'group' });
 // @ts-expect-error numbers are no input
 void engine.run(request, { stdin: 5 });
 // @ts-expect-error nor is a list

@@ -82,10 +82,12 @@ impl Termination {
     /// Begins to end a tree. A caller may want it killed at `kill_at`, which is sooner than the plan says.
     pub(super) fn begin(leader: &Arc<Leader>, cause: Cause, plan: StopPlan, kill_at: Option<Instant>) -> Self {
         let now = Instant::now();
+        let left = kill_at.map(|at| at.saturating_duration_since(now));
+        let grace = left.map_or(plan.grace, |left| left.min(plan.grace));
         let mut this = Self {
             cause,
             leader: Arc::clone(leader),
-            plan,
+            plan: StopPlan { grace, ..plan },
             step: Step::Describing { stop_at: now + LONGEST_SCAN },
             scan: None,
             next_scan: now,
@@ -100,19 +102,22 @@ impl Termination {
         } else {
             this.stop(cause == Cause::Leftovers, now);
         }
-        if let Some(kill_at) = kill_at {
-            this.kill_sooner(kill_at);
-        }
         this
     }
 
     /// Shortens the grace period.
     pub(super) fn kill_sooner(&mut self, at: Instant) {
-        if let Step::Stopping { kill_at, .. } = &mut self.step {
-            *kill_at = at.min(*kill_at);
-            self.announced = Some(kill_at.saturating_duration_since(Instant::now()));
+        let now = Instant::now();
+        let left = at.saturating_duration_since(now);
+        if let Step::Stopping { others_at, kill_at } = &mut self.step
+            && at < *kill_at
+        {
+            *kill_at = at;
+            *others_at = (now + left / 2).min(*others_at);
+            self.next_scan = self.next_scan.min(*others_at);
+            self.announced = Some(left);
         }
-        self.plan.grace = self.plan.grace.min(at.saturating_duration_since(Instant::now()));
+        self.plan.grace = self.plan.grace.min(left);
     }
 
     /// How long the tree has until it is killed, if that has changed since the last call.
@@ -164,7 +169,7 @@ impl Termination {
             && scan.overdue_at.is_some_and(|at| now >= at)
         {
             scan.overdue_at = None;
-            self.signal_without_scan();
+            self.signal_without_scan(leader_exited, now);
         }
         if self.scan.is_none() && now >= self.next_scan {
             self.start_scan(leader_exited, now);
@@ -195,6 +200,11 @@ impl Termination {
             }
         }
         self.next_scan = if leader_exited || self.is_killing() { now + self.pause } else { now + SCAN_IN_GRACE };
+        if let Step::Stopping { others_at, .. } = self.step
+            && now < others_at
+        {
+            self.next_scan = self.next_scan.min(others_at);
+        }
         self.pause = (self.pause * 2).min(SLOWEST_SCAN);
         leader_exited && sight.is_gone
     }
@@ -230,10 +240,12 @@ impl Termination {
         let act = match self.step {
             Step::Describing { .. } => Act::Describe,
             Step::Stopping { others_at, .. } => {
-                let to = match self.plan.order {
-                    _ if now >= others_at => StopTargets::Everything,
-                    StopOrder::Leader if !leader_exited => StopTargets::Leader,
-                    StopOrder::Leader | StopOrder::Tree => StopTargets::Members,
+                let to = if now >= others_at {
+                    StopTargets::Everything
+                } else if self.is_leader_first(others_at, leader_exited, now) {
+                    StopTargets::Leader
+                } else {
+                    StopTargets::Members
                 };
                 Act::Stop { signal: self.plan.signal, to }
             }
@@ -243,12 +255,18 @@ impl Termination {
         self.scan = Some(Scan { sight, overdue_at: Some(now + LONGEST_SCAN) });
     }
 
-    fn signal_without_scan(&self) {
+    /// Whether the leader is still the only one that gets the stop signal.
+    fn is_leader_first(&self, others_at: Instant, leader_exited: bool, now: Instant) -> bool {
+        self.plan.order == StopOrder::Leader && !leader_exited && now < others_at
+    }
+
+    fn signal_without_scan(&self, leader_exited: bool, now: Instant) {
         match self.step {
             Step::Describing { .. } => {}
-            Step::Stopping { .. } => {
+            Step::Stopping { others_at, .. } => {
+                let leader_only = self.is_leader_first(others_at, leader_exited, now);
                 // A refusal is met again by the scan, which reports it.
-                let _ = self.leader.stop_group(self.plan.signal);
+                let _ = self.leader.stop_unseen(self.plan.signal, leader_only);
             }
             Step::Killing { .. } => self.leader.kill_group(),
         }

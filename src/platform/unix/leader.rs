@@ -11,7 +11,7 @@ use libc::pid_t;
 
 use tokio::sync::oneshot;
 
-use super::tree::Tree;
+use super::tree::{StoppedUnseen, Tree};
 use super::watched::Watched;
 use super::{pidfd, procs, stop_number, termination_thread};
 use crate::latch::Latch;
@@ -89,11 +89,20 @@ impl Leader {
         termination_thread::scan(Arc::clone(self), act, leader_exited)
     }
 
-    /// Sends the stop signal to the process group without a scan: where the scan does not come in time.
-    pub(crate) fn stop_group(&self, signal: StopSignal) -> io::Result<()> {
-        self.signal_group(stop_number(signal))?;
-        self.tree.findings().mechanism.group_stopped(signal.as_str());
-        self.signal_group(libc::SIGCONT)
+    /// Sends the stop signal to the process group, or to the leader alone, without a scan: where the scan does not come in time.
+    /// Does nothing when the signal was sent before.
+    pub(crate) fn stop_unseen(&self, signal: StopSignal, leader_only: bool) -> io::Result<()> {
+        // Held until the signals are sent: a scan that comes in the same moment must not send them again.
+        let mut findings = self.tree.findings();
+        if !findings.stopped.is_empty() || findings.stopped_unseen.is_some() {
+            return Ok(());
+        }
+        let send = |number| if leader_only { self.signal(number).map(|_| ()) } else { self.signal_group(number) };
+        send(stop_number(signal))?;
+        let group = StoppedUnseen::Group { by: procs::now() };
+        findings.stopped_unseen = Some(if leader_only { StoppedUnseen::Leader } else { group });
+        findings.mechanism.group_stopped(signal.as_str());
+        send(libc::SIGCONT)
     }
 
     /// Kills the group at once and looks no further: for a host that is going away, or a scan that does not come.

@@ -153,7 +153,7 @@ fn act_unseen(request: &Request) -> Sight {
     match request.act {
         Act::Describe => {}
         Act::Stop { signal, .. } => {
-            if findings.stopped.insert((tree.leader, 0)) {
+            if findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
                 leader.announce_stop();
                 findings.mechanism.group_stopped(signal.as_str());
                 let sent = leader.signal_group(stop_number(signal)).and_then(|()| leader.signal_group(libc::SIGCONT));
@@ -233,7 +233,10 @@ impl Findings {
         let mut refused = None;
         leader.announce_stop();
         for proc in members {
-            self.stopped.insert(proc.identity());
+            let has_it = self.stopped_unseen.is_some_and(|sent| sent.includes(leader.tree().leader, proc));
+            if !self.stopped.insert(proc.identity()) || has_it {
+                continue;
+            }
             let sent = signal_member(leader, proc, number).and_then(|()| signal_member(leader, proc, libc::SIGCONT));
             match sent {
                 Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),

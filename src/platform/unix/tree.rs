@@ -8,7 +8,7 @@ use libc::pid_t;
 
 use super::cgroup::Group;
 use super::mechanism::Mechanism;
-use super::procs::Identity;
+use super::procs::{Identity, Proc};
 use crate::platform::Mark;
 
 /// One execution's processes, from its spawn until its leader is reaped.
@@ -41,6 +41,8 @@ pub(super) struct Findings {
     pub(super) is_moving: bool,
     /// Members that were sent the stop signal.
     pub(super) stopped: HashSet<Identity>,
+    /// What was sent the stop signal without a scan.
+    pub(super) stopped_unseen: Option<StoppedUnseen>,
     /// Members that were sent SIGSTOP, so that they start no others before they are killed.
     pub(super) frozen: HashSet<Identity>,
     /// Members that were sent SIGKILL. They may take some time to go.
@@ -54,6 +56,25 @@ pub(super) struct Findings {
     /// Members appeared after the first scan: what creates processes may be missed by one scan.
     pub(super) grows: bool,
     pub(super) mechanism: Mechanism,
+}
+
+/// Members that were sent the stop signal without a scan, so that a later scan does not send it again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StoppedUnseen {
+    Leader,
+    /// The members of the process group that had started by then; in the unit of [`Proc::start`](super::procs::Proc).
+    Group {
+        by: u64,
+    },
+}
+
+impl StoppedUnseen {
+    pub(super) fn includes(self, leader: pid_t, member: &Proc) -> bool {
+        match self {
+            Self::Leader => member.pid == leader,
+            Self::Group { by } => member.group == leader && member.start <= by,
+        }
+    }
 }
 
 impl Tree {

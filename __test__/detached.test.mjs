@@ -1,0 +1,90 @@
+// With `allowDetached` a child may opt out of the end of its tree.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+
+import { recordedEngine } from './helpers/engine.mjs';
+import { Members } from './helpers/members.mjs';
+import { isAlive } from './helpers/programs.mjs';
+
+const tools = { skip: (process.platform !== 'linux' || spawnSync('setsid', ['true']).status !== 0) && 'there is no setsid' };
+
+/** Has a child, and writes both ids. */
+const KEPT = `sleep 300 & echo $! > "$DIR/kept-child.pid"; echo $$ > "$DIR/kept.pid"; wait`;
+/** One child opts out; one has the word for it, and stays in the session of the command; one is in a session, and has not the word. */
+const LINE = `
+ESCHER_EXECUTION_ID=detached setsid sh -c '${KEPT}' >/dev/null 2>&1 &
+ESCHER_EXECUTION_ID=detached sh "$DIR/member.sh" bound >/dev/null 2>&1 &
+setsid sh "$DIR/member.sh" a >/dev/null 2>&1 &
+wait
+`;
+
+const pidsOf = async (members, names) => Object.fromEntries(await Promise.all(names.map(async (name) => [name, await members.pid(name)])));
+const ALL = ['kept', 'kept-child', 'bound', 'a'];
+
+const ENDS = {
+  cancel: async (engine, request, started) => {
+    const id = await engine.execute(request);
+    await started;
+    await engine.cancel(id);
+    return engine.getResult(id);
+  },
+  'cancel without a grace period': async (engine, request, started) => {
+    const id = await engine.execute(request);
+    await started;
+    await engine.cancel(id, { graceMs: 0 });
+    return engine.getResult(id);
+  },
+  timeout: (engine, request) => engine.run({ ...request, timeoutMs: 5_000 }),
+  shutdown: async (engine, request, started) => {
+    const id = await engine.execute(request);
+    await started;
+    await engine.shutdown();
+    return engine.getResult(id);
+  },
+};
+
+for (const [how, end] of Object.entries(ENDS)) {
+  test(`${how}: what has opted out lives on, with its descendants; others are ended`, tools, async (t) => {
+    const members = new Members(t);
+    const { engine } = recordedEngine(t, { allowDetached: true });
+    const started = pidsOf(members, ALL);
+    const { killed } = await end(engine, members.shell(LINE), started);
+    const pids = await started;
+    assert.deepEqual(ALL.filter((name) => isAlive(pids[name])), ['kept', 'kept-child']);
+    assert.ok(!killed.pids.includes(pids.kept) && !killed.pids.includes(pids['kept-child']), JSON.stringify(killed));
+    for (const name of ['bound', 'a']) assert.ok(killed.pids.includes(pids[name]), `${name}: ${JSON.stringify(killed)}`);
+  });
+
+  test(`${how}: without the option all are ended`, tools, async (t) => {
+    const members = new Members(t);
+    const { engine } = recordedEngine(t);
+    const started = pidsOf(members, ALL);
+    const { killed } = await end(engine, members.shell(LINE), started);
+    const pids = await started;
+    assert.deepEqual(ALL.filter((name) => isAlive(pids[name])), []);
+    for (const name of ALL) assert.ok(killed.pids.includes(pids[name]), `${name}: ${JSON.stringify(killed)}`);
+  });
+}
+
+test('the option of an execution takes precedence over the configuration', tools, async (t) => {
+  for (const [config, options, survivors] of [[false, true, ['kept', 'kept-child']], [true, false, []]]) {
+    const members = new Members(t);
+    const { engine } = recordedEngine(t, { allowDetached: config });
+    const started = pidsOf(members, ALL);
+    const id = await engine.execute(members.shell(LINE), { allowDetached: options });
+    const pids = await started;
+    await engine.cancel(id);
+    assert.deepEqual(ALL.filter((name) => isAlive(pids[name])), survivors);
+  }
+});
+
+test('two executions: each has its own policy', tools, async (t) => {
+  const both = [new Members(t), new Members(t)];
+  const { engine } = recordedEngine(t);
+  const ids = [await engine.execute(both[0].shell(LINE), { allowDetached: true }), await engine.execute(both[1].shell(LINE))];
+  const pids = await Promise.all(both.map((members) => pidsOf(members, ALL)));
+  await engine.cancelAll();
+  assert.equal(ids.length, 2);
+  assert.deepEqual(pids.map((of) => ALL.filter((name) => isAlive(of[name]))), [['kept', 'kept-child'], []]);
+});
