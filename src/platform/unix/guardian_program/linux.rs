@@ -12,6 +12,7 @@ const GETDENTS: c_long = 61;
 const PIDFD_SEND_SIGNAL: c_long = 424;
 const PIDFD_OPEN: c_long = 434;
 const O_DIRECTORY: c_int = if cfg!(any(target_arch = "aarch64", target_arch = "arm")) { 0o40_000 } else { 0o200_000 };
+const O_NONBLOCK: c_int = 0o4_000;
 const DIRECTORY: u8 = 4;
 const TAG: &[u8] = b"ESCHER_EXECUTION_ID=";
 
@@ -131,6 +132,24 @@ pub(crate) fn signal(proc: &Proc, signal: c_int) {
         if fd >= 0 {
             sys::close(fd as c_int);
         }
+    }
+}
+
+/// Opens the reading end of a pipe that a process has as its output, which had no reader since the host is gone: a program that
+/// prints while it cleans up would be ended by SIGPIPE. `None`: it is no pipe, or may not be opened.
+pub(crate) fn open_output(pid: i32, number: u32, is_held: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
+    let mut path = Path::new();
+    path.push(b"/proc/").number(pid as u32).push(b"/fd/").number(number);
+    let mut name = [0; 32];
+    // SAFETY: the path ends with a NUL, and the buffer is as long as is said.
+    unsafe {
+        let length = sys::readlink(path.text().as_ptr().cast(), name.as_mut_ptr().cast(), name.len());
+        let is_pipe = usize::try_from(length).is_ok_and(|length| length < name.len()) && name.starts_with(b"pipe:[");
+        if !is_pipe || is_held(&name) {
+            return None;
+        }
+        let fd = sys::open(path.text().as_ptr().cast(), sys::O_RDONLY | O_NONBLOCK);
+        (fd >= 0).then_some((fd, name))
     }
 }
 

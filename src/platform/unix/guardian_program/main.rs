@@ -19,6 +19,7 @@ use self::table::{BASE_BYTES, Header, IN_USE, Row, TABLE_BYTES};
 #[cfg_attr(not(target_os = "linux"), path = "apple.rs")]
 mod kernel;
 mod members;
+mod outputs;
 mod sys;
 #[path = "../guardian_table.rs"]
 mod table;

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
+use crate::outputs::Outputs;
 use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
 use crate::table::{ALLOW_DETACHED, Header, LEADER_FIRST, Row, TAG_BYTES};
 use crate::{Proc, group_path, kernel};
@@ -108,6 +109,7 @@ pub(crate) struct Members {
     leaders: &'static mut [u32],
     /// What the control groups name: process id and tree.
     grouped: &'static mut [(i32, u32)],
+    outputs: Outputs,
     scan: u32,
     oldest: u64,
     some_may_opt_out: bool,
@@ -134,6 +136,7 @@ impl Members {
             places: sys::memory(PLACES),
             leaders,
             grouped: sys::memory(MOST_PROCESSES),
+            outputs: Outputs::new(),
             // The scan before the first one stands for the signals that the host has sent.
             scan: SENT_BY_THE_HOST,
             oldest: trees.iter().map(|tree| tree.earliest_start).min().unwrap_or(0),
@@ -194,6 +197,7 @@ impl Members {
     /// Scans the table of processes, and does what is due. `false`: all trees are gone.
     pub(crate) fn scan(&mut self, trees: &mut [Tree], header: &Header, now: u64) -> bool {
         self.scan += 1;
+        self.outputs.drain();
         let grouped = self.read_groups(trees, header);
         let count = self.read_processes(trees, grouped, now);
         self.inherit(trees, count);
@@ -376,12 +380,16 @@ impl Members {
             let Some(known) = self.remember(&proc, proc.owner) else { continue };
             known.owner = proc.owner;
             known.seen_in = scan;
-            if is_new && proc.start < tree.stop_sent_at {
+            let had_the_signal = is_new && proc.start < tree.stop_sent_at;
+            if had_the_signal {
                 known.stopped_in = SENT_BY_THE_HOST;
             }
             known.is_alive = !proc.is_dead;
             if proc.is_dead {
                 continue;
+            }
+            if is_new {
+                self.outputs.hold(proc.pid);
             }
             tree.living += 1;
             tree.is_moving |= is_new;

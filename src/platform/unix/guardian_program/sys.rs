@@ -54,6 +54,9 @@ unsafe extern "C" {
     pub(crate) fn mmap(at: *mut c_void, bytes: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
     pub(crate) fn signal(signal: c_int, handler: usize) -> usize;
     pub(crate) fn chdir(path: *const c_char) -> c_int;
+    pub(crate) fn readlink(path: *const c_char, buffer: *mut c_char, bytes: usize) -> isize;
+    pub(crate) fn getrlimit(what: c_int, limit: *mut [u64; 2]) -> c_int;
+    pub(crate) fn setrlimit(what: c_int, limit: *const [u64; 2]) -> c_int;
     pub(crate) fn rmdir(path: *const c_char) -> c_int;
     pub(crate) fn clock_gettime(clock: c_int, time: *mut TimeSpec) -> c_int;
     #[cfg(target_os = "linux")]
@@ -68,6 +71,23 @@ unsafe extern "C" {
     pub(crate) fn proc_pidinfo(pid: c_int, flavor: c_int, argument: u64, buffer: *mut c_void, bytes: c_int) -> c_int;
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn sysctl(name: *mut c_int, count: u32, old: *mut c_void, size: *mut usize, new: *mut c_void, new_size: usize) -> c_int;
+}
+
+#[cfg(target_os = "linux")]
+const RLIMIT_NOFILE: c_int = 7;
+#[cfg(not(target_os = "linux"))]
+const RLIMIT_NOFILE: c_int = 8;
+
+/// Allows this process as many open files as it may allow itself.
+pub(crate) fn allow_open_files() {
+    let mut limit = [0_u64; 2];
+    // SAFETY: the structure has two numbers, the present limit and the highest.
+    unsafe {
+        if getrlimit(RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit[0] = limit[1];
+            setrlimit(RLIMIT_NOFILE, &raw const limit);
+        }
+    }
 }
 
 /// Milliseconds on a monotonic clock.
