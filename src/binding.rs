@@ -50,7 +50,7 @@ impl Drop for NativeEngine {
 impl NativeEngine {
     /// `wake` is called, without arguments, when there is something to take.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: &Env, config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(env: Env, config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
         teardown::watch(env);
         let config = convert::read(config)?;
         let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)?;

@@ -122,7 +122,6 @@ pub(crate) fn watch(guarded: &Guarded<'_>) -> Result<Option<Guard>, Unguarded> {
 }
 
 /// Whether what runs will be ended by the guardian when the host has gone.
-#[cfg_attr(not(feature = "node"), allow(dead_code, reason = "only Node.js announces its exit"))]
 pub(crate) fn outlives_the_host() -> bool {
     let guardian = GUARDIAN.lock().unwrap_or_else(PoisonError::into_inner).clone();
     guardian.is_some_and(|guardian| matches!(guardian.lock().health, Health::Alive { .. }))

@@ -13,7 +13,7 @@ thread_local! {
 
 /// Watches the environment of this thread. Hooks run in the opposite order of their registration: this one before the objects of the
 /// addon are dropped.
-pub(super) fn watch(env: &Env) {
+pub(super) fn watch(env: Env) {
     if !IS_WATCHED.replace(true) {
         // Without the hook an engine is let go as one that was collected.
         let _ = env.add_env_cleanup_hook((), |()| HAS_BEGUN.set(true));

@@ -23,13 +23,15 @@ use self::windows as system;
 #[cfg(not(any(unix, windows)))]
 compile_error!("this version runs on Linux, macOS and Windows");
 
+#[cfg(feature = "node")]
+pub(crate) use self::system::is_main_thread;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned,
     TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names, create_private,
     create_private_dir, default_path, default_shell, errno_name, executable, file_kind, free_bytes, is_batch,
-    is_deleted, is_exhaustion, is_main_thread, limited_sight, lock, names_own_descriptor, nobody_reads, not_executable,
-    open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn,
-    spawn_guardian, start_clock, try_lock,
+    is_deleted, is_exhaustion, limited_sight, lock, names_own_descriptor, nobody_reads, not_executable, open_regular,
+    own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian,
+    start_clock, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
@@ -47,7 +49,6 @@ pub(crate) struct Launch {
     /// The absolute working directory; `None` is the host's own.
     pub(crate) cwd: Option<PathBuf>,
     /// How its processes are recognised.
-    #[cfg_attr(windows, expect(dead_code, reason = "a job needs no other means to find its members"))]
     pub(crate) mark: Mark,
     /// Whether it gets a control group of its own, where the system has those.
     #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
@@ -136,7 +137,6 @@ pub(crate) enum Act {
 
 /// Which members get the stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(windows, expect(dead_code, reason = "Ctrl-Break goes to the group"))]
 pub(crate) enum StopTargets {
     /// The leader alone.
     Leader,

@@ -205,16 +205,14 @@ pub(crate) fn limited_sight() -> Option<&'static str> {
 }
 
 /// Whether this is the thread that the process has begun with.
-#[cfg(target_os = "linux")]
-#[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces its exit"))]
+#[cfg(all(feature = "node", target_os = "linux"))]
 pub(crate) fn is_main_thread() -> bool {
     // SAFETY: no memory is involved.
     unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
 }
 
 /// Whether this is the thread that the process has begun with.
-#[cfg(not(target_os = "linux"))]
-#[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces its exit"))]
+#[cfg(all(feature = "node", not(target_os = "linux")))]
 pub(crate) fn is_main_thread() -> bool {
     // SAFETY: no memory is involved.
     unsafe { libc::pthread_main_np() == 1 }

@@ -34,6 +34,8 @@ const QUIET_SCANS: u32 = 2;
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
 /// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
 const LONGEST_CHASE: u32 = 400;
+/// The same within one request: other trees wait meanwhile.
+const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_millis(500);
 
 /// After so many scans of killing, what signals do not reach is moved into a control group and killed with it.
 const SCANS_BEFORE_MOVING: u32 = 8;
@@ -88,6 +90,8 @@ fn run(requests: &Receiver<Request>) {
 struct Terminator {
     memory: Memory,
     describer: Bounded,
+    /// When the latest scan began, in the unit of [`Proc::start`].
+    scanned: u64,
 }
 
 impl Terminator {
@@ -103,8 +107,10 @@ impl Terminator {
         let asked: HashSet<u64> = trees.iter().map(|leader| leader.tree().serial).collect();
         trees.extend(Leader::all_living().into_iter().filter(|leader| !asked.contains(&leader.tree().serial)));
 
-        let mut chase = Chase::of(&batch, &self.memory);
-        let mut procs = procs::scan(|proc| chase.meet(proc));
+        let started = procs::now();
+        let mut chase = Chase::of(&batch, &self.memory, self.scanned);
+        let mut procs = chase.scan();
+        self.scanned = started;
         let in_groups = in_groups(&trees[..batch.len()]);
         // The groups are read after the scan, which may have missed what was started meanwhile.
         let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
@@ -335,17 +341,33 @@ struct Chase<'a> {
     memory: &'a Memory,
     young: u64,
     caught: HashMap<pid_t, &'a Arc<Leader>>,
+    /// Whether this scan has met a process that was not stopped.
+    is_moving: bool,
 }
 
 impl<'a> Chase<'a> {
-    fn of(batch: &'a [Request], memory: &'a Memory) -> Self {
+    /// `scanned` is when the scan before this one began: what is older was met by that.
+    fn of(batch: &'a [Request], memory: &'a Memory, scanned: u64) -> Self {
         let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
         let trees: HashMap<_, _> =
             batch.iter().filter(is_chased).map(|request| (request.leader.tree().leader, &request.leader)).collect();
         let tagged = trees.values().map(|leader| (&*leader.tree().mark.segment, *leader));
         let segments = tagged.filter(|(segment, _)| !segment.is_empty()).collect();
-        let young = procs::now().saturating_sub(procs::SETTLED);
-        Self { trees, segments, memory, young, caught: HashMap::new() }
+        let young = procs::now().saturating_sub(procs::SETTLED).min(scanned);
+        Self { trees, segments, memory, young, caught: HashMap::new(), is_moving: false }
+    }
+
+    /// Scans until a scan meets no process that it has to stop, or for so long as others can wait. No other thread is needed for that:
+    /// beside a fork bomb each change of threads may take a second.
+    fn scan(&mut self) -> Vec<Proc> {
+        let until = Instant::now() + LONGEST_CHASE_AT_ONCE;
+        loop {
+            self.is_moving = false;
+            let procs = procs::scan(|proc| self.meet(proc));
+            if !self.is_moving || Instant::now() >= until {
+                return procs;
+            }
+        }
     }
 
     fn meet(&mut self, proc: &Proc) {
@@ -360,6 +382,7 @@ impl<'a> Chase<'a> {
         self.caught.insert(proc.pid, leader);
         let mut findings = tree.findings();
         if findings.frozen.insert(proc.identity()) {
+            self.is_moving = true;
             findings.mechanism.frozen();
             let _ = signal_member(leader, proc, libc::SIGSTOP);
         }

@@ -54,7 +54,7 @@ pub(in super::super) fn limit() -> Option<&'static str> {
         );
     }
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let own = mounts.lines().filter(|line| line.split(' ').nth(4) == Some("/proc")).next_back().unwrap_or_default();
+    let own = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/proc")).unwrap_or_default();
     let is_hidden = own
         .split([' ', ','])
         .any(|option| option.strip_prefix("hidepid=").is_some_and(|value| !matches!(value, "0" | "off")));
