@@ -14,7 +14,7 @@ async function variables(engine, request = {}, options) {
   const { stdout } = await engine.run({ ...ENV, ...request }, options);
   const pairs = stdout.split('\n').slice(0, -1).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
   const all = Object.fromEntries(pairs);
-  assert.match(all.ESCHER_EXECUTION_ID, /(^|:)[0-9a-f-]{36}\.[0-9a-f]{16}$/);
+  assert.match(all.ESCHER_EXECUTION_ID, /^([^:]+:)*[0-9a-f-]{36}\.[0-9a-f]{16}$/);
   delete all.ESCHER_EXECUTION_ID;
   return all;
 }

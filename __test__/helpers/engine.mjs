@@ -9,7 +9,7 @@ const FINAL = ['completed', 'failed', 'cancelled', 'timeout'];
 /** An engine that nobody listens to; it is shut down at the end of the test. */
 export function newEngine(t, config) {
   const engine = new ExecutionEngine(config);
-  t.after(() => engine.shutdown());
+  t.after(() => end(engine));
   return engine;
 }
 
@@ -18,10 +18,16 @@ export function recordedEngine(t, config) {
   const engine = new ExecutionEngine(config);
   const events = new Recorder(engine);
   t.after(async () => {
-    await engine.shutdown();
+    await end(engine);
     await events.check();
   });
   return { engine, events };
+}
+
+/** Ends what a test that failed has left running, without its grace period. */
+async function end(engine) {
+  await engine.cancelAll({ graceMs: 0 });
+  await engine.shutdown();
 }
 
 /** Every event of an engine, in the order in which a listener got them. */

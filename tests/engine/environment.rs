@@ -46,10 +46,12 @@ async fn seen(
         let (name, value) = entry.split_once('=').expect("an entry has a name");
         assert_eq!(seen.insert(name.to_owned(), value.to_owned()), None, "{name} is there twice");
     }
-    let mark = seen.remove("ESCHER_EXECUTION_ID").expect("every process of a tree is marked");
-    // Where the tests run inside a command of an engine, the chain begins with the outer one.
-    let own = mark.rsplit(':').next().unwrap();
-    assert!(own.starts_with(&format!("{}.", result.id)), "{mark}");
+    let tag = seen.remove("ESCHER_EXECUTION_ID").expect("every process of a tree is marked");
+    // The segments of outer engines come first: the tests may run as a command of one.
+    let own = tag.rsplit(':').next().unwrap();
+    let (id, number) = own.split_once('.').unwrap_or_else(|| panic!("no number in {tag}"));
+    assert_eq!(id, result.id.to_string(), "{tag}");
+    assert!(number.len() == 16 && number.chars().all(|digit| digit.is_ascii_hexdigit()), "{tag}");
     seen
 }
 

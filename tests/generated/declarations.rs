@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use execution_engine::types::{StopOrder, StopSignal};
 use execution_engine::{
     ConcurrencyMetrics, ErrorCode, ExecutionConfig, ExecutionEvent, ExecutionPlan, ExecutionRequest, ExecutionStats,
     ExecutionStatus, ExecutionSummary, InheritEnv, PlanExecutionResult, Reason,
@@ -67,7 +68,7 @@ fn settings_have_the_same_names_and_types() {
     for (name, property) in &wanted {
         let reference = property["$ref"].as_str().and_then(|path| path.rsplit('/').next());
         let kind = match (reference, &property["type"]) {
-            (Some(named @ ("InheritEnv" | "Encoding")), _) => named.to_owned(),
+            (Some(named @ ("InheritEnv" | "Encoding" | "StopSignal" | "StopOrder")), _) => named.to_owned(),
             (Some(choice), _) => {
                 let quoted =
                     words(&schema["$defs"][choice]).iter().map(|word| format!("'{}'", camel(word))).collect::<Vec<_>>();
@@ -160,5 +161,7 @@ fn the_words_are_the_same() {
     assert_eq!(union("ExecutionStatus"), of(given::<ExecutionStatus>()));
     assert_eq!(union("Reason"), of(given::<Reason>()));
     assert_eq!(union("InheritEnv"), of(given::<InheritEnv>()));
+    assert_eq!(union("StopSignal"), of(given::<StopSignal>()));
+    assert_eq!(union("StopOrder"), of(given::<StopOrder>()));
     assert_eq!(union("ErrorCode"), of(given::<ErrorCode>()));
 }

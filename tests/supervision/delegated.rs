@@ -29,7 +29,18 @@ impl Delegated {
     pub(crate) fn groups_in_ours() -> Vec<PathBuf> {
         let ours = std::fs::read_to_string("/proc/self/cgroup").unwrap();
         let ours = mount().unwrap().join(ours.lines().find_map(|line| line.strip_prefix("0::/")).unwrap());
-        std::fs::read_dir(ours).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+        groups_below(&ours)
+    }
+
+    /// The processes in these groups and in those below them.
+    pub(crate) fn living_below(groups: &[PathBuf]) -> Vec<String> {
+        let mut living = Vec::new();
+        for group in groups {
+            let procs = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+            living.extend(procs.lines().map(str::to_owned));
+            living.extend(Self::living_below(&groups_below(group)));
+        }
+        living
     }
 }
 
@@ -39,8 +50,21 @@ impl Drop for Delegated {
             // What a failed test has left must not outlive it.
             let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
         }
-        block_until("the group is empty", || std::fs::remove_dir(&self.0).is_ok());
+        block_until("the group is empty", || remove(&self.0));
     }
+}
+
+fn groups_below(group: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(group).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// Removes a group, and those that a host has left in it.
+fn remove(group: &Path) -> bool {
+    for below in groups_below(group) {
+        remove(&below);
+    }
+    std::fs::remove_dir(group).is_ok()
 }
 
 fn mount() -> Option<PathBuf> {

@@ -62,7 +62,11 @@ async fn leftovers_that_ignore_sigterm_are_killed() {
     let result = soon("the end", engine.run_with(shell(line), kill())).await.unwrap();
     assert_ended(&result, ExecutionStatus::Completed, Reason::Exit);
     assert_gone(&pids_in(&result.stdout));
-    assert!(result.killed.as_ref().unwrap().mechanism.starts_with("SIGKILL"), "{result:#?}");
+    let mechanism = &result.killed.as_ref().unwrap().mechanism;
+    assert!(
+        mechanism.starts_with("SIGTERM to the group, then ") && mechanism.contains("then SIGKILL to the group"),
+        "{mechanism}"
+    );
     engine.finish().await;
 }
 

@@ -8,6 +8,7 @@ mod common;
 mod delegated;
 mod hanging_mount;
 mod hosts;
+mod members;
 
 // Who belongs to a tree.
 mod escaped;
@@ -16,6 +17,15 @@ mod stopped_tree;
 
 // What a request can block.
 mod blocked_by_request;
+
+// Who gets the stop signal, and when.
+mod allow_detached;
+mod grace_of_a_cancel;
+mod signal_to_the_command;
+mod stop_every_member;
+mod stop_once;
+mod stop_order;
+mod without_control_groups;
 
 // How it ends.
 mod cancel_while_spawning;

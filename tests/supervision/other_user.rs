@@ -79,9 +79,10 @@ async fn killed_by_the_group(become_root: &str) {
     assert_gone(&[root]);
     let killed = result.killed.as_ref().unwrap();
     assert!(killed.pids.contains(&i32::try_from(root).unwrap()), "{killed:?}");
-    assert_eq!(killed.mechanism, "SIGKILL to every member, then cgroup.kill");
+    assert!(killed.mechanism.ends_with("then SIGKILL to the group, by cgroup.kill"), "{}", killed.mechanism);
+    // The engine keeps empty groups for later executions, all of them below one.
     let left = Delegated::groups_in_ours();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(left.len() <= 1 && Delegated::living_below(&left).is_empty(), "{left:?}");
     assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
     engine.finish().await;
 }
