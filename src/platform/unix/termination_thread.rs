@@ -116,9 +116,13 @@ impl Terminator {
         let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
         procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
         let members = self.memory.sort(&procs, &trees, &in_groups);
-        for (request, members) in batch.into_iter().zip(members) {
-            let sight = self.act(&request, &members);
-            let _ = request.answer.send(sight);
+        let sights: Vec<Sight> =
+            batch.iter().zip(members).map(|(request, members)| self.act(request, &members)).collect();
+        // An execution that is over has no descriptors any more: none of its handles is held here.
+        drop(trees);
+        let answers: Vec<_> = batch.into_iter().map(|request| request.answer).collect();
+        for (answer, sight) in answers.into_iter().zip(sights) {
+            let _ = answer.send(sight);
         }
     }
 
