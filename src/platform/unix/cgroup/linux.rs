@@ -101,10 +101,6 @@ impl Drop for Group {
     fn drop(&mut self) {
         let Some(base) = base() else { return };
         let is_empty = is_empty(&self.path);
-        if is_empty {
-            // A nested engine that was killed has left its own.
-            remove_below(&self.path);
-        }
         let mut leaving = Vec::new();
         {
             let mut pool = pool();
@@ -137,9 +133,13 @@ fn make(base: &Path) -> io::Result<NonZeroU32> {
 }
 
 fn is_empty(group: &Path) -> bool {
+    use std::io::Read as _;
+    let mut text = [0; 128];
     // A group that has been removed is as empty as one can be.
-    fs::read(group.join("cgroup.events"))
-        .map_or(true, |text| text.split(|byte| *byte == b'\n').any(|line| line == b"populated 0"))
+    let Ok(mut file) = fs::File::open(group.join("cgroup.events")) else { return true };
+    // One read gives all of it.
+    let count = file.read(&mut text).unwrap_or(0);
+    text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 0")
 }
 
 fn pool() -> MutexGuard<'static, Pool> {

@@ -81,6 +81,8 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     if at as isize == -1 {
         return 1;
     }
+    // SAFETY: ours, and not used any more.
+    unsafe { sys::close(TABLE) };
     // SAFETY: mapped for the life of this program; what the host changes are atomics and, before those say that they are
     // complete, plain bytes.
     let (header, rows) = unsafe {
