@@ -123,8 +123,6 @@ pub(crate) enum Act {
 pub(crate) struct Sight {
     /// Filled by [`Act::Describe`].
     pub(crate) processes: Vec<ProcessInfo>,
-    /// How many members were alive.
-    pub(crate) living: usize,
     /// Whether some of them had not been seen before.
     pub(crate) is_new: bool,
     /// The system has no stop signal for this tree: it can only be killed.

@@ -125,7 +125,7 @@ impl Termination {
     }
 
     /// When [`Termination::tick`] has something to do next.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Instant {
         let scan = match &self.scan {
             None => Some(self.next_scan),
             Some(scan) => scan.overdue_at,
@@ -135,7 +135,7 @@ impl Termination {
             Step::Stopping { kill_at, .. } => kill_at,
             Step::Killing { give_up_at, .. } => give_up_at,
         };
-        Some(scan.map_or(step, |scan| scan.min(step)))
+        scan.map_or(step, |scan| scan.min(step))
     }
 
     /// The leader has exited: the rest of the tree is looked for at once.

@@ -279,7 +279,7 @@ impl Watch {
                 let total = self.running.attempted() + self.times.timeout;
                 Some(self.idle_deadline().map_or(total, |idle| idle.min(total)))
             }
-            Phase::Ending(termination) => termination.deadline(),
+            Phase::Ending(termination) => Some(termination.deadline()),
             Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
         };
         phase.into_iter().chain(self.output.deadline()).min()

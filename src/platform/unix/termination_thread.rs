@@ -122,7 +122,7 @@ impl Terminator {
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
         reap_orphans(members, tree.leader);
         let is_new = findings.count(tree, &living, members);
-        let mut sight = Sight { living: living.len(), is_new, is_gone: findings.is_gone(), ..Sight::default() };
+        let mut sight = Sight { is_new, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe => {
                 // Not under the lock: it may take its time.
@@ -170,7 +170,7 @@ fn act_unseen(request: &Request) -> Sight {
     }
     let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(Group::is_empty);
     findings.quiet_scans = if is_quiet { findings.quiet_scans + 1 } else { 0 };
-    Sight { living: usize::from(!request.leader_exited), is_gone: findings.is_gone(), ..Sight::default() }
+    Sight { is_gone: findings.is_gone(), ..Sight::default() }
 }
 
 fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
