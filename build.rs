@@ -1,6 +1,78 @@
-//! Tells the linker what a Node.js addon needs.
+//! Compiles the guardian, which the library embeds, and tells the linker what a Node.js addon needs.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PROGRAM: &str = "src/platform/unix/guardian_program";
+const TABLE: &str = "src/platform/unix/guardian_table.rs";
+/// A guardian that was compiled elsewhere, by its path; or `none`, where nothing can be linked for the target.
+const GIVEN: &str = "ESCHER_GUARDIAN_PROGRAM";
+/// Options of the compiler that the guardian needs too. Others, such as those of a fuzzer, are for the library alone.
+const PASSED_ON: [&str; 5] = ["linker", "link-arg", "link-args", "target-feature", "target-cpu"];
 
 fn main() {
     #[cfg(feature = "node")]
     napi_build::setup();
+    for changed in [PROGRAM, TABLE] {
+        println!("cargo::rerun-if-changed={changed}");
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed={GIVEN}");
+    if env::var_os("CARGO_CFG_UNIX").is_some() {
+        guardian(&PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("guardian"));
+    }
+}
+
+fn guardian(to: &Path) {
+    match env::var_os(GIVEN) {
+        Some(none) if none == "none" => fs::write(to, b"").expect("the build folder can be written"),
+        Some(path) => {
+            println!("cargo::rerun-if-changed={}", path.display());
+            fs::copy(&path, to).unwrap_or_else(|error| panic!("{GIVEN}: {} cannot be read: {error}", path.display()));
+        }
+        None => compile(to),
+    }
+}
+
+fn compile(to: &Path) {
+    let mut compiler = Command::new(env::var_os("RUSTC").expect("cargo sets it"));
+    compiler.args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "escher_guardian"]);
+    for option in ["opt-level=z", "panic=abort", "strip=symbols", "codegen-units=1", "force-unwind-tables=no"] {
+        compiler.args(["-C", option]);
+    }
+    compiler.arg("--target").arg(env::var_os("TARGET").expect("cargo sets it"));
+    compiler.args(passed_on());
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        let mut option = OsString::from("linker=");
+        option.push(linker);
+        compiler.arg("-C").arg(option);
+    }
+    compiler.arg("-o").arg(to).arg(Path::new(PROGRAM).join("main.rs"));
+    let status = compiler.status().unwrap_or_else(|error| panic!("the compiler did not run: {error}"));
+    assert!(
+        status.success(),
+        "the guardian could not be compiled for this target: set {GIVEN} to one that was compiled elsewhere, or to `none` \
+         for a library that has no guardian"
+    );
+}
+
+/// The flags of this build that say how things are linked for the target.
+fn passed_on() -> Vec<String> {
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let mut passed = Vec::new();
+    let mut flags = flags.split('\x1f');
+    while let Some(flag) = flags.next() {
+        let option = match flag.strip_prefix("-C") {
+            Some("") => flags.next().unwrap_or_default(),
+            Some(option) => option,
+            None => continue,
+        };
+        if PASSED_ON.contains(&option.split('=').next().unwrap_or_default()) {
+            passed.extend(["-C".to_owned(), option.to_owned()]);
+        }
+    }
+    passed
 }

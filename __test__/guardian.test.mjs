@@ -1,8 +1,9 @@
 // The guardian itself: what it is, how many there are, and what it leaves alone.
 import assert from 'node:assert/strict';
-import { readlinkSync, realpathSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 
 import { descriptorsOf, guarded, guardianOf, guardiansOf, isAlive, statOf, statusOf } from './helpers/guardians.mjs';
 import { until } from './helpers/programs.mjs';
@@ -37,8 +38,17 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
     await until(() => !isAlive(child) && !isAlive(guardian), 'both are gone', 2_000);
   });
 
+  test('has a command line that no pattern for a command matches', async (t) => {
+    const host = await guarded(t, RUNS_ONE);
+    await host.next();
+    const guardian = await guardianOf(host.pid);
+    assert.equal(readFileSync(`/proc/${guardian}/cmdline`, 'latin1'), 'escher-guardian\0');
+    assert.equal(readFileSync(`/proc/${guardian}/environ`, 'latin1'), '');
+    await until(() => readFileSync(`/proc/${guardian}/comm`, 'latin1') === 'escher-guardian\n', 'it has set its name', 2_000);
+    host.kill('SIGKILL');
+  });
+
   test('costs less than 2 MiB and no processor time', async (t) => {
-    if (!/dash$/.test(realpathSync('/bin/sh'))) return t.skip('/bin/sh is no dash');
     const host = await guarded(t, 'for (let i = 0; i < 300; i++) await engine.run(programs.nothing); say("ran");');
     await host.next();
     const guardian = await guardianOf(host.pid);
@@ -67,14 +77,14 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
     await until(() => !children.some(isAlive), 'the trees are gone', 2_000);
   });
 
-  test('holds nothing of the host but its lifeline and the table', async (t) => {
+  test('holds nothing of the host but its lifeline and a descriptor of it', async (t) => {
     const host = await guarded(t, RUNS_ONE);
     await host.next();
     const guardian = await guardianOf(host.pid);
-    const held = descriptorsOf(guardian).sort(([a], [b]) => a - b);
-    assert.deepEqual(held.slice(0, 4).map(([fd]) => fd), [0, 1, 2, 3]);
-    assert.deepEqual(held.slice(1, 3).map(([, target]) => target), ['/dev/null', '/dev/null']);
-    assert.equal(held.filter(([, target]) => /^(pipe|socket):/.test(target)).length, 1, `${held.join(' ')}`);
+    const shape = () => descriptorsOf(guardian).sort(([a], [b]) => a - b).map(([fd, target]) => [fd, target.replace(/\[\d+\]/, '')]);
+    const expected = [[0, 'pipe:'], [1, '/dev/null'], [2, '/dev/null'], [4, 'anon_inode:[pidfd]']];
+    // A kernel before 5.3 has no descriptors of processes; it closes its own image and the table first.
+    await until(() => [expected, expected.slice(0, 3)].some((known) => isDeepStrictEqual(shape(), known)), `it holds ${shape().join(' ')}`, 2_000);
     host.kill('SIGKILL');
   });
 

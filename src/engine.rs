@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use crate::command::{self, EnvPolicy};
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
+use crate::guardian;
 use crate::metrics::Metrics;
 use crate::output::Overflow;
 use crate::plan::Plans;
@@ -34,6 +35,9 @@ mod outside;
 mod plans;
 mod queries;
 mod steps;
+
+/// The exit of a host without a guardian is held up for no longer than this.
+const LONGEST_EXIT: Duration = Duration::from_millis(500);
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
@@ -290,12 +294,23 @@ impl ExecutionEngine {
         }
     }
 
-    /// Kills every process group now and takes no more work: for a host that is going away.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js tells when it goes"))]
-    pub(crate) fn kill_now(&self) {
+    /// Takes no more work and ends what there is, without waiting: for an engine that no code can reach any more. When the host
+    /// exits, the guardian goes on with it; where there is none, this waits for a moment, and kills what is left.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces its exit"))]
+    pub(crate) fn let_go(&self, host_exits: bool) {
         self.close();
-        for record in self.ask_all_to_stop(Stop::Shutdown, None) {
-            record.kill_group();
+        let live = self.ask_all_to_stop(Stop::Shutdown, None);
+        let config = &self.shared().config;
+        if !host_exits || (config.guardian && guardian::outlives_the_host()) {
+            return;
+        }
+        let grace = Duration::from_millis(config.host_exit_grace_ms.unwrap_or(config.kill_grace_ms));
+        let deadline = Instant::now() + grace.min(LONGEST_EXIT);
+        while Instant::now() < deadline && live.iter().any(|record| record.result().is_none()) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        for record in live {
+            record.kill_now();
         }
     }
 

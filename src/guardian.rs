@@ -1,30 +1,31 @@
-//! What kills the trees when the host is gone.
+//! What ends the trees when the host is gone.
 //!
-//! One small process for each host, started with its first execution. Its standard input is a pipe of which only the host
-//! has the other end: the pipe ends when the host dies, however it dies. Then the guardian reads the table of what was
-//! running, kills the process groups, the rest of their sessions and whoever carries their tags, and leaves.
+//! One small process for each host, started with its first execution. Its standard input is a pipe of which only the host has the other
+//! end: the pipe ends when the host dies, however it dies. Then the guardian reads the table of what was running, sends the stop signal
+//! to every member of those trees, waits for their grace periods, kills what is left, and exits.
 //!
 //! Where the system itself ends the trees with their host (Windows, by job objects), there is no guardian.
 //!
-//! The guardian is a shell script. A binary of our own would have to be built, signed and shipped for each platform, would
-//! not come with the Rust crate, and could not be run from memory where the system forbids that; `/bin/sh` is everywhere,
-//! takes less than 2 MiB, and does nothing at all while the host lives: executions are written into shared memory, so that
-//! they cost no system call and cannot fill a pipe that nobody reads.
+//! The guardian is a program of this crate (`src/platform/unix/guardian_program`), compiled by the build script and embedded in the
+//! library, so that it needs no file of its own in any package. A shell script, which it was before, needs programs that a system may
+//! not have, starts processes where there may be no room for one, and cannot wait without one. Executions are written into shared
+//! memory, so that they cost no system call and cannot fill a pipe that nobody reads.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uuid::Uuid;
+use tokio::sync::Notify;
 
-use crate::platform::{self, Leader, Lifeline, Table};
+use crate::platform::{self, Guarded, Leader, Lifeline, Table};
 use crate::runtime;
 
-const SCRIPT: &str = include_str!("guardian/guardian.sh");
 /// A guardian that does not start is tried again with an execution that comes this much later.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// A guardian that lives for less than this was not killed by somebody: it does not work here.
+/// A guardian that lives for less than this was not killed from outside: it does not work here.
 const TOO_SHORT_A_LIFE: Duration = Duration::from_millis(20);
+/// How often the guardian is looked at while something runs: a stopped one cannot do its work.
+const HEALTH_CHECK: Duration = Duration::from_secs(1);
 
 /// Made by the first execution that finds room for it. Held while it is made.
 static GUARDIAN: Mutex<Option<Arc<Guardian>>> = Mutex::new(None);
@@ -35,6 +36,8 @@ struct Guardian {
     table: Table,
     /// Held for a few moves of numbers, or while a guardian is started.
     state: Mutex<State>,
+    /// Wakes the executions that are running when there is a notice for them.
+    noticed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -44,25 +47,36 @@ struct State {
     /// Rows from here on were never used.
     untouched: usize,
     health: Health,
+    /// How many rows are in use.
+    guarded: usize,
+    /// Whether a task looks at the guardian again and again.
+    is_checked: bool,
+    /// What is wrong, or was, with its number from 1 on.
+    notice: (u64, Arc<str>),
 }
 
 #[derive(Debug, Default)]
 enum Health {
     #[default]
     NotStarted,
-    Alive,
+    Alive {
+        guardian: Arc<Leader>,
+        checked: Instant,
+    },
     Failed {
         at: Instant,
         why: Unguarded,
     },
 }
 
-/// The guardian's eye on one execution; dropped, it looks away.
+/// The place of one execution in the guardian's table; dropped, the place is free.
 #[derive(Debug)]
 #[must_use = "a dropped guard guards nothing"]
 pub(crate) struct Guard {
     guardian: Arc<Guardian>,
     row: usize,
+    /// The latest notice that it has passed on, or that is older than itself.
+    seen: u64,
 }
 
 /// Why there is no guardian.
@@ -82,7 +96,7 @@ impl Unguarded {
 
 /// Has an execution guarded, from before its process exists; `None` where that needs no guardian. Must be called within
 /// the runtime, where blocking is allowed.
-pub(crate) fn watch(id: Uuid) -> Result<Option<Guard>, Unguarded> {
+pub(crate) fn watch(guarded: &Guarded<'_>) -> Result<Option<Guard>, Unguarded> {
     if platform::TREES_END_WITH_THE_HOST {
         return Ok(None);
     }
@@ -90,31 +104,61 @@ pub(crate) fn watch(id: Uuid) -> Result<Option<Guard>, Unguarded> {
     guardian.ensure_alive()?;
     let mut state = guardian.lock();
     let row = state.free.pop().unwrap_or(state.untouched);
-    if row == state.untouched {
-        guardian.table.grow(row).map_err(Unguarded::because("the guardian's table cannot grow"))?;
-        state.untouched += 1;
+    if !Table::has(row) {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        return Err(Unguarded::because("the guardian's table is full")(full));
     }
+    state.untouched = state.untouched.max(row + 1);
+    state.guarded += 1;
+    let is_checked = std::mem::replace(&mut state.is_checked, true);
+    let seen = state.notice.0;
     drop(state);
-    // The id goes first: whoever is spawned between the two writes is found by its tag.
-    guardian.table.write(row, format!("         {id}").as_bytes());
-    Ok(Some(Guard { guardian, row }))
+    if !is_checked {
+        runtime::spawn(Arc::clone(&guardian).check_while_guarding());
+    }
+    // The tag goes first: what is spawned before its number is known is found by that.
+    guardian.table.write(row, guarded);
+    Ok(Some(Guard { guardian, row, seen }))
+}
+
+/// Whether what runs will be ended by the guardian when the host has gone.
+pub(crate) fn outlives_the_host() -> bool {
+    let guardian = GUARDIAN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    guardian.is_some_and(|guardian| matches!(guardian.lock().health, Health::Alive { .. }))
 }
 
 impl Guard {
-    /// Tells the process group of the execution.
-    pub(crate) fn started(&self, pid: u32) {
-        let digits = format!("{pid:>8}");
-        // A process id has at most 7 digits (10 on systems that do not exist yet): without it the tag has to do.
-        if let Ok(head) = <[u8; 8]>::try_from(digits.as_bytes()) {
-            self.guardian.table.write_head(self.row, head);
+    /// The execution has a process.
+    pub(crate) fn started(&self, leader: &Leader) {
+        self.guardian.table.set_leader(self.row, leader);
+    }
+
+    /// The host will kill the tree after `grace`: if it dies meanwhile, the guardian does so.
+    pub(crate) fn kills_after(&self, grace: Duration) {
+        self.guardian.table.set_kill_time(self.row, grace);
+    }
+
+    /// Waits for the next notice that something was wrong with the guardian. Cancel-safe.
+    pub(crate) async fn notice(&mut self) -> Arc<str> {
+        loop {
+            // Made before the look: a notice between the look and the await is not missed.
+            let noticed = self.guardian.noticed.notified();
+            let (number, text) = self.guardian.lock().notice.clone();
+            if number > self.seen {
+                self.seen = number;
+                return text;
+            }
+            noticed.await;
         }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.guardian.table.write(self.row, b"");
-        self.guardian.lock().free.push(self.row);
+        self.guardian.table.clear(self.row);
+        let mut state = self.guardian.lock();
+        state.free.push(self.row);
+        state.guarded -= 1;
     }
 }
 
@@ -126,13 +170,20 @@ impl Guardian {
         }
         let lifeline = Lifeline::new().map_err(Unguarded::because("the guardian's pipe cannot be made"))?;
         let table = Table::new().map_err(Unguarded::because("the guardian's table cannot be made"))?;
-        Ok(Arc::clone(slot.insert(Arc::new(Self { lifeline, table, state: Mutex::default() }))))
+        let guardian = Self { lifeline, table, state: Mutex::default(), noticed: Notify::new() };
+        Ok(Arc::clone(slot.insert(Arc::new(guardian))))
     }
 
     fn ensure_alive(self: &Arc<Self>) -> Result<(), Unguarded> {
         let mut state = self.lock();
-        match &state.health {
-            Health::Alive => return Ok(()),
+        match &mut state.health {
+            Health::Alive { guardian, checked } if checked.elapsed() >= HEALTH_CHECK => {
+                *checked = Instant::now();
+                let guardian = Arc::clone(guardian);
+                self.replace_if_stopped(&guardian, state);
+                return Ok(());
+            }
+            Health::Alive { .. } => return Ok(()),
             Health::Failed { at, why } if at.elapsed() < RETRY_AFTER => return Err(why.clone()),
             Health::NotStarted | Health::Failed { .. } => {}
         }
@@ -141,20 +192,50 @@ impl Guardian {
     }
 
     fn start(self: &Arc<Self>, state: &mut State) -> Result<(), Unguarded> {
-        let leader = platform::spawn_guardian(SCRIPT, &self.lifeline, &self.table).map_err(|error| {
+        let leader = platform::spawn_guardian(&self.lifeline, &self.table).map_err(|error| {
             let is_passing = platform::is_exhaustion(&error);
             let why = Unguarded::because("the guardian cannot be started")(error);
             state.health =
                 if is_passing { Health::NotStarted } else { Health::Failed { at: Instant::now(), why: why.clone() } };
             why
         })?;
-        state.health = Health::Alive;
+        let leader = Arc::new(leader);
+        state.health = Health::Alive { guardian: Arc::clone(&leader), checked: Instant::now() };
         runtime::spawn(Arc::clone(self).replace_when_gone(leader));
         Ok(())
     }
 
+    /// A guardian that was stopped is killed, so that another one takes its place, and the executions that run have a notice.
+    fn replace_if_stopped(&self, guardian: &Leader, mut state: MutexGuard<'_, State>) {
+        if !guardian.is_stopped() {
+            return;
+        }
+        guardian.kill_group();
+        let number = state.notice.0 + 1;
+        state.notice = (number, "the guardian had been stopped (SIGSTOP) and was replaced: meanwhile nothing would have ended this command with its host".into());
+        drop(state);
+        self.noticed.notify_waiters();
+    }
+
+    /// Looks at the guardian again and again, as long as it has something to guard.
+    async fn check_while_guarding(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(HEALTH_CHECK).await;
+            let mut state = self.lock();
+            if state.guarded == 0 {
+                state.is_checked = false;
+                return;
+            }
+            if let Health::Alive { guardian, checked } = &mut state.health {
+                *checked = Instant::now();
+                let guardian = Arc::clone(guardian);
+                self.replace_if_stopped(&guardian, state);
+            }
+        }
+    }
+
     /// A guardian that was killed is followed by another, which reads the same table.
-    async fn replace_when_gone(self: Arc<Self>, leader: Leader) {
+    async fn replace_when_gone(self: Arc<Self>, leader: Arc<Leader>) {
         let started = Instant::now();
         leader.exited().await;
         leader.reap();

@@ -133,10 +133,12 @@ impl Record {
         self.leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Kills the process group now, without waiting for anything: for a host that is going away.
-    pub(crate) fn kill_group(&self) {
-        if let Some(leader) = self.leader().as_ref().and_then(Weak::upgrade) {
-            leader.kill_group();
+    /// Kills what can be killed without a look at the processes: for a host that is going away.
+    pub(crate) fn kill_now(&self) {
+        if self.result().is_none()
+            && let Some(leader) = self.leader().as_ref().and_then(Weak::upgrade)
+        {
+            leader.kill_now();
         }
     }
 

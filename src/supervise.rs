@@ -11,12 +11,12 @@ use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::output::{Keepsake, Log, LogPaths, Output};
-use crate::platform::{self, Leader};
+use crate::platform::{self, Guarded, Leader};
 use crate::process::{self, Process};
 use crate::redact::Secrets;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop, StopRequest};
-use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult};
+use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
 
 use self::outcome::Outcome;
 use self::terminate::StopPlan;
@@ -46,6 +46,7 @@ struct Times {
     timeout: Duration,
     idle: Option<Duration>,
     stop_plan: StopPlan,
+    host_exit_grace: Duration,
     drain: Duration,
 }
 
@@ -64,6 +65,7 @@ impl Job {
 impl Times {
     fn of(job: &Job) -> Self {
         let config = &job.config;
+        let grace = job.options.kill_grace_ms.unwrap_or(config.kill_grace_ms);
         let idle = job.options.idle_timeout_ms.or(config.idle_timeout_ms);
         Self {
             timeout: Duration::from_millis(job.request.timeout_ms.unwrap_or(config.default_timeout_ms)),
@@ -71,8 +73,9 @@ impl Times {
             stop_plan: StopPlan {
                 signal: job.options.stop_signal.unwrap_or(config.stop_signal),
                 order: job.options.stop_order.unwrap_or(config.stop_order),
-                grace: Duration::from_millis(job.options.kill_grace_ms.unwrap_or(config.kill_grace_ms)),
+                grace: Duration::from_millis(grace),
             },
+            host_exit_grace: Duration::from_millis(config.host_exit_grace_ms.unwrap_or(grace)),
             drain: Duration::from_millis(config.drain_timeout_ms),
         }
     }
@@ -112,12 +115,16 @@ struct Started {
     unguarded: Option<String>,
 }
 
+/// Reports what an execution has to do without.
+pub(crate) type Degraded<'a> = dyn Fn(&mut Output, String) + Send + Sync + 'a;
+
 /// Runs a job to its end. `started` is called once the child runs.
 pub(crate) async fn run(
     job: &Job,
     pending: Pending,
     mut output: Output,
-    started: impl FnOnce(&Running, &Arc<Leader>, &mut Output, Option<String>),
+    started: impl FnOnce(&Running, &Arc<Leader>, &mut Output),
+    degraded: &Degraded<'_>,
 ) -> Run {
     let attempted = Instant::now();
     // Opened once, however often the spawn is tried.
@@ -131,8 +138,11 @@ pub(crate) async fn run(
     match spawn(job, attempted).await {
         Ok(Ok(Started { process, at, guard, unguarded })) => {
             let running = pending.started(attempted, at);
-            started(&running, &process.leader, &mut output, unguarded);
-            Run::Finished(Watch::new(job, running, process, guard, output).run().await.finish(job).await)
+            started(&running, &process.leader, &mut output);
+            for message in unguarded.into_iter().chain(platform::limited_sight().map(str::to_owned)) {
+                degraded(&mut output, message);
+            }
+            Run::Finished(Watch::new(job, running, process, guard, output).run(degraded).await.finish(job).await)
         }
         Ok(Err(failure)) if failure.is_exhaustion() => Run::Exhausted { pending, output, error: failure.into_info() },
         Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
@@ -180,9 +190,18 @@ async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
 async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
     let Job { request, options, config, policy, .. } = job.clone();
     let is_guarded = job.config.guardian;
+    let times = Times::of(job);
     let start = move || {
         let launch = resolve(&request, &options, &config, &policy)?;
-        let (guard, unguarded) = match is_guarded.then(|| guardian::watch(request.id)).transpose() {
+        let guarded = Guarded {
+            segment: &launch.mark.segment,
+            stop_signal: times.stop_plan.signal,
+            leader_first: times.stop_plan.order == StopOrder::Leader,
+            grace: times.host_exit_grace,
+            allow_detached: launch.mark.allow_detached,
+            earliest_start: platform::start_clock(),
+        };
+        let (guard, unguarded) = match is_guarded.then(|| guardian::watch(&guarded)).transpose() {
             Ok(guard) => (guard.flatten(), None),
             // A machine without room for the guardian has none for the command: both are tried again.
             Err(why) if platform::is_exhaustion(&why.error) => {
@@ -193,7 +212,7 @@ async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFai
         let at = Instant::now();
         let process = process::spawn(&launch, &options.stdin)?;
         if let Some(guard) = &guard {
-            guard.started(process.leader.id());
+            guard.started(&process.leader);
         }
         Ok(Started { process, at, guard, unguarded })
     };

@@ -9,6 +9,9 @@ import { isAlive, until } from './programs.mjs';
 const PACKAGE = new URL('../../index.js', import.meta.url).href;
 const HELPERS = new URL('./', import.meta.url).href;
 
+/** The grace period of a guarded host's trees, unless a test sets another one. */
+export const GRACE_MS = 200;
+
 /** Every kind of tree that tries to stay; each of its processes carries the mark in its command line. */
 export const KINDS = {
   'a grandchild': (mark) => `sleep 1000.${mark} & sleep 1000.${mark}`,
@@ -22,18 +25,21 @@ export const KINDS = {
 /** A mark that no other test has: digits, the fraction of a number of seconds. */
 export const newMark = () => String(process.pid) + String(process.hrtime.bigint());
 
-/** Starts a module in a Node.js process of its own that stays: it has `engine` and `say`, and ends when it is told to. */
-export async function guarded(t, source, { config = {}, flags = [] } = {}) {
+/**
+ * Starts a module in a Node.js process of its own that stays: it has `engine` and `say`. `wrapper` is a command that becomes
+ * the program named after it.
+ */
+export async function guarded(t, source, { config = {}, flags = [], wrapper = [] } = {}) {
   const prelude = `
     import { writeSync } from 'node:fs';
     import { Worker } from 'node:worker_threads';
     import { ExecutionEngine } from ${JSON.stringify(PACKAGE)};
     import * as programs from ${JSON.stringify(`${HELPERS}programs.mjs`)};
     const say = (value) => writeSync(1, JSON.stringify(value) + '\\n');
-    const engine = new ExecutionEngine(${JSON.stringify({ maxConcurrentExecutions: 1000, ...config })});
+    const engine = new ExecutionEngine(${JSON.stringify({ maxConcurrentExecutions: 1000, killGraceMs: GRACE_MS, ...config })});
     const stays = setInterval(() => {}, 1000);
   `;
-  const child = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec "$@"', 'sh', process.execPath, ...flags, '--input-type=module', '-e', prelude + source], {
+  const child = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...wrapper, process.execPath, ...flags, '--input-type=module', '-e', prelude + source], {
     env: { ...process.env, NODE_OPTIONS: '' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -60,13 +66,13 @@ export async function guardianOf(host, other) {
   return until(found, 'the host has a guardian');
 }
 
-/** Waits until no process with this mark lives, which takes a second at most, tells how long, and ends what is left. */
-export async function gone(mark) {
+/** Waits until no process with this mark lives, a second after the grace period at most; returns the time, and ends what is left. */
+export async function gone(mark, graceMs = GRACE_MS) {
   const startedAt = performance.now();
   const isGone = () => marked(mark).length === 0;
   try {
     // A machine that was too busy for it shows that by being busy still.
-    await until(isGone, `the trees are gone: ${describe(mark)}`, 1_000).catch(() => until(isGone, 'the trees are gone', allowed(0)));
+    await until(isGone, `the trees are gone: ${describe(mark)}`, graceMs + 1_000).catch(() => until(isGone, 'the trees are gone', allowed(0)));
   } catch (error) {
     const left = processes().filter(({ pid }) => marked(mark).includes(pid)).map(({ pid, command }) => `${pid} ${command} ${JSON.stringify(statOf(pid))} ${/ESCHER_EXECUTION_ID=[^\0]*/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))?.[0] ?? 'without a tag'}`);
     for (const pid of marked(mark)) process.kill(pid, 'SIGKILL');

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
+
 use super::Shared;
 use super::attempts::Attempts;
 use super::keeper::Keeper;
@@ -216,7 +218,7 @@ async fn attempt(
             Err(why) => return Attempt::Stopped(why, pending, output),
         };
         let has_slot = Instant::now();
-        let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output, unguarded: Option<String>| {
+        let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output| {
             shared.metrics.spawned(has_slot.elapsed());
             shared.scheduler.grow();
             record.set_running(leader);
@@ -227,16 +229,16 @@ async fn attempt(
                 command: command.clone(),
                 pid: leader.id(),
             });
-            if let Some(message) = unguarded {
-                sink.event(ExecutionEvent::Degraded {
-                    execution_id: record.id(),
-                    timestamp: running.started_at(),
-                    sequence: output.take_sequence(),
-                    message,
-                });
-            }
         };
-        match supervise::run(job, pending, output, started).await {
+        let degraded = |output: &mut Output, message: String| {
+            sink.event(ExecutionEvent::Degraded {
+                execution_id: record.id(),
+                timestamp: Utc::now(),
+                sequence: output.take_sequence(),
+                message,
+            });
+        };
+        match supervise::run(job, pending, output, started, &degraded).await {
             Run::Finished(finished) => return Attempt::Finished(finished, permit),
             Run::Exhausted { pending: back, output: output_back, error } => {
                 shared.metrics.backed_off();

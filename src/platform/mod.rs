@@ -23,12 +23,15 @@ use self::windows as system;
 #[cfg(not(any(unix, windows)))]
 compile_error!("this version runs on Linux, macOS and Windows");
 
+#[cfg(feature = "node")]
+pub(crate) use self::system::is_main_thread;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned,
     TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names, create_private,
     create_private_dir, default_path, default_shell, errno_name, executable, file_kind, free_bytes, is_batch,
-    is_deleted, is_exhaustion, lock, names_own_descriptor, nobody_reads, not_executable, open_regular, own_tag,
-    path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian, try_lock,
+    is_deleted, is_exhaustion, limited_sight, lock, names_own_descriptor, nobody_reads, not_executable, open_regular,
+    own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian,
+    start_clock, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
@@ -46,7 +49,6 @@ pub(crate) struct Launch {
     /// The absolute working directory; `None` is the host's own.
     pub(crate) cwd: Option<PathBuf>,
     /// How its processes are recognised.
-    #[cfg_attr(windows, expect(dead_code, reason = "a job needs no other means to find its members"))]
     pub(crate) mark: Mark,
     /// Whether it gets a control group of its own, where the system has those.
     #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
@@ -107,15 +109,42 @@ pub(crate) struct Mark {
     pub(crate) allow_detached: bool,
 }
 
+/// How the guardian recognises an execution, and how it is to end it.
+#[derive(Debug)]
+#[cfg_attr(windows, expect(dead_code, reason = "a job needs no guardian"))]
+pub(crate) struct Guarded<'a> {
+    /// As in [`Mark`].
+    pub(crate) segment: &'a [u8],
+    pub(crate) stop_signal: StopSignal,
+    pub(crate) leader_first: bool,
+    /// Between the stop signal and SIGKILL.
+    pub(crate) grace: Duration,
+    pub(crate) allow_detached: bool,
+    /// Nothing that started before is a member, in the unit of [`start_clock`].
+    pub(crate) earliest_start: u64,
+}
+
 /// What is done with the members that a scan finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     /// They are described, for people.
     Describe,
-    /// Each gets the stop signal, once: all of them, or the leader alone.
-    Stop { signal: StopSignal, leader_only: bool },
+    /// Each gets the stop signal, once. `to` says which of them get it now.
+    Stop { signal: StopSignal, to: StopTargets },
     /// They are killed, each as soon as it can start no others.
     Kill,
+}
+
+/// Which members get the stop signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopTargets {
+    /// The leader alone.
+    Leader,
+    /// All that there were at the first scan, and those that appear later, except what a member has started that has had the signal
+    /// and lives on: that may be its clean-up.
+    Members,
+    /// All.
+    Everything,
 }
 
 /// What a scan found.

@@ -22,6 +22,7 @@ mod bounded;
 mod census;
 mod cgroup;
 mod files;
+mod guardian_table;
 mod leader;
 mod lifeline;
 mod mechanism;
@@ -190,4 +191,29 @@ pub(crate) fn own_tag() -> &'static [u8] {
 /// Starts the threads that end trees: they are there however short the machine is of threads later.
 pub(crate) fn prepare() {
     termination_thread::prepare();
+}
+
+/// The clock by which the system counts the starts of processes.
+pub(crate) fn start_clock() -> u64 {
+    procs::now()
+}
+
+/// What this process cannot see of the processes that it is to end; `None` where it sees all of them.
+pub(crate) fn limited_sight() -> Option<&'static str> {
+    static LIMIT: std::sync::OnceLock<Option<&'static str>> = std::sync::OnceLock::new();
+    *LIMIT.get_or_init(procs::limit)
+}
+
+/// Whether this is the thread that the process has begun with.
+#[cfg(all(feature = "node", target_os = "linux"))]
+pub(crate) fn is_main_thread() -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
+}
+
+/// Whether this is the thread that the process has begun with.
+#[cfg(all(feature = "node", not(target_os = "linux")))]
+pub(crate) fn is_main_thread() -> bool {
+    // SAFETY: no memory is involved.
+    unsafe { libc::pthread_main_np() == 1 }
 }

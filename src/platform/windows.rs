@@ -15,7 +15,7 @@ pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
     names_own_descriptor, open_regular, private_temp_dir, try_lock,
 };
-pub(crate) use self::leader::{Leader, Means};
+pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
 pub(crate) use self::spawn::{Spawned, spawn};
@@ -232,4 +232,32 @@ pub(crate) fn signal_name(signal: i32) -> String {
         SIGBREAK => String::from("SIGBREAK"),
         other => format!("signal {other}"),
     }
+}
+
+/// Every signal that can be sent to a command, by its name: Ctrl-Break, and the end of its job.
+pub(crate) const SIGNALS: &[(&str, i32)] = &[("SIGBREAK", SIGBREAK), ("SIGKILL", SIGKILL)];
+
+/// What marks this process itself as one of an execution: jobs need no marks.
+pub(crate) fn own_tag() -> &'static [u8] {
+    &[]
+}
+
+/// Starts the threads that end trees: there are none of their own here.
+pub(crate) fn prepare() {}
+
+/// The clock by which the system counts the starts of processes: no membership is decided by it here.
+pub(crate) fn start_clock() -> u64 {
+    0
+}
+
+/// What this process cannot see of the processes that it is to end: a job shows all of them.
+pub(crate) fn limited_sight() -> Option<&'static str> {
+    None
+}
+
+/// Whether this is the thread that the process has begun with: the first that asks, which constructs the first engine.
+#[cfg(feature = "node")]
+pub(crate) fn is_main_thread() -> bool {
+    static MAIN: std::sync::OnceLock<std::thread::ThreadId> = std::sync::OnceLock::new();
+    *MAIN.get_or_init(|| std::thread::current().id()) == std::thread::current().id()
 }

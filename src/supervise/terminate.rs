@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::platform::{Act, Leader, ProcessInfo, Sight};
+use crate::platform::{Act, Leader, ProcessInfo, Sight, StopTargets};
 use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};
 
@@ -44,7 +44,7 @@ pub(super) struct StopPlan {
 /// | step | what is done | next |
 /// | --- | --- | --- |
 /// | describe | what do the members do? for the diagnosis of a timeout | stop; not later than a second after |
-/// | stop | the stop signal and SIGCONT to each member, once, when it is first seen; Ctrl-Break on Windows | gone, or the grace period is over |
+/// | stop | the stop signal and SIGCONT to each member, once, when it is first seen; what a signalled member starts gets it after half of the grace period; Ctrl-Break on Windows | gone, or the grace period is over |
 /// | kill | SIGKILL to every member, or an end of the job, in scans | gone |
 ///
 /// Gone means that the leader has exited, and that scan after scan found no member. Scans are done by the platform, one at a
@@ -59,6 +59,8 @@ pub(super) struct Termination {
     next_scan: Instant,
     pause: Duration,
     is_given_up: bool,
+    /// How long from now on the tree has until it is killed; taken by the supervisor when it has changed.
+    announced: Option<Duration>,
     processes: Vec<ProcessDiagnosis>,
 }
 
@@ -91,6 +93,7 @@ impl Termination {
             next_scan: now,
             pause: FIRST_SCAN,
             is_given_up: false,
+            announced: None,
             processes: Vec::new(),
         };
         // What a cancelled command was doing interests no caller; it would only delay the signal.
@@ -112,8 +115,14 @@ impl Termination {
             *kill_at = at;
             *others_at = (now + left / 2).min(*others_at);
             self.next_scan = self.next_scan.min(*others_at);
+            self.announced = Some(left);
         }
         self.plan.grace = self.plan.grace.min(left);
+    }
+
+    /// How long the tree has until it is killed, if that has changed since the last call.
+    pub(super) fn take_announcement(&mut self) -> Option<Duration> {
+        self.announced.take()
     }
 
     /// Resolves with what a scan under way gives; pends for ever when there is none. Cancel-safe.
@@ -205,11 +214,13 @@ impl Termination {
             self.kill(leader_exited, now);
             return;
         }
+        self.announced = Some(self.plan.grace);
         self.step = Step::Stopping { others_at: now + self.plan.grace / 2, kill_at: now + self.plan.grace };
         self.begin_scans(leader_exited, now);
     }
 
     fn kill(&mut self, leader_exited: bool, now: Instant) {
+        self.announced = Some(Duration::ZERO);
         self.step = Step::Killing { last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
         self.begin_scans(leader_exited, now);
     }
@@ -229,7 +240,14 @@ impl Termination {
         let act = match self.step {
             Step::Describing { .. } => Act::Describe,
             Step::Stopping { others_at, .. } => {
-                Act::Stop { signal: self.plan.signal, leader_only: self.is_leader_first(others_at, leader_exited, now) }
+                let to = if now >= others_at {
+                    StopTargets::Everything
+                } else if self.is_leader_first(others_at, leader_exited, now) {
+                    StopTargets::Leader
+                } else {
+                    StopTargets::Members
+                };
+                Act::Stop { signal: self.plan.signal, to }
             }
             Step::Killing { .. } => Act::Kill,
         };

@@ -16,7 +16,7 @@ use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
 use super::outcome::{self, Ending, Outcome};
 use super::terminate::{Cause, Termination};
-use super::{Job, Times};
+use super::{Degraded, Job, Times};
 
 /// The longest drain after the leader has gone, however much a leftover still writes.
 const LONGEST_DRAIN: Duration = Duration::from_secs(2);
@@ -34,6 +34,8 @@ enum Event {
     Stop(Stop),
     Readable(Stream),
     Scanned(Option<Sight>),
+    /// Something was wrong with the guardian.
+    Degraded(Arc<str>),
     /// A caller wants the tree killed sooner.
     KillSooner,
     /// The listener or the disk has taken something: the child can be read again.
@@ -98,7 +100,8 @@ impl Watch {
         }
     }
 
-    pub(super) async fn run(mut self) -> Outcome {
+    /// Supervises to the end. `degraded` reports what the execution has to do without.
+    pub(super) async fn run(mut self, degraded: &Degraded<'_>) -> Outcome {
         let mut timer = Timer::new();
         let mut turns: u32 = 0;
         loop {
@@ -108,8 +111,16 @@ impl Watch {
                 // A child that always has something to read must not keep a thread.
                 tokio::task::yield_now().await;
             }
+            if let Event::Degraded(message) = &event {
+                degraded(&mut self.output, message.to_string());
+            }
             if self.decide(event) {
                 return self.over();
+            }
+            if let (Phase::Ending(termination), Some(guard)) = (&mut self.phase, &self.guard)
+                && let Some(grace) = termination.take_announcement()
+            {
+                guard.kills_after(grace);
             }
         }
     }
@@ -138,6 +149,7 @@ impl Watch {
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
             () = output.room(), if !may_read && is_open => Event::Room,
             fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
+            message = notice(&mut self.guard) => Event::Degraded(message),
             // Last: most waits are over before a timer is needed, and setting one may wake a thread.
             () = timer.reaches(deadline) => Event::Tick,
         }
@@ -187,7 +199,7 @@ impl Watch {
             }
             // What the listener or the disk held up was no silence of the command's.
             Event::Room => self.last_output = now,
-            Event::Readable(_) | Event::Fed(Fed::Done) => {}
+            Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
             Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
             Event::Tick => self.tick(now),
         }
@@ -325,6 +337,13 @@ impl Watch {
         };
         let leaked = self.leaked;
         Outcome { ending, over: self.running.over(), output: self.output, pid, killed, diagnosis, leaked }
+    }
+}
+
+async fn notice(guard: &mut Option<Guard>) -> Arc<str> {
+    match guard {
+        Some(guard) => guard.notice().await,
+        None => pending().await,
     }
 }
 

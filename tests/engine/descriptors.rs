@@ -61,8 +61,7 @@ fn three_hundred_runs_leave_no_descriptor_and_no_thread() {
     }
     alone(|| {
         block_on(async {
-            // Control groups are kept for later executions, each with its descriptors: the next test counts those.
-            let engine = Listened::with(ExecutionConfig { control_groups: false, ..Default::default() });
+            let engine = Listened::new();
             let dir = scratch();
             // What is made once and kept is made now: the runtime, /dev/null, threads that may block.
             for _ in 0..5 {
@@ -74,30 +73,6 @@ fn three_hundred_runs_leave_no_descriptor_and_no_thread() {
             }
             assert_eq!(open_descriptors(), descriptors);
             assert!(threads() <= threads_before + 4, "{} threads became {}", threads_before, threads());
-            engine.finish().await;
-        });
-    });
-}
-
-/// So many empty control groups are kept, with two descriptors each.
-#[cfg(target_os = "linux")]
-#[test]
-fn control_groups_are_used_again() {
-    alone(|| {
-        block_on(async {
-            let engine = Listened::new();
-            assert_completed(&engine.run(brief()).await.unwrap());
-            let before = open_descriptors();
-            for _ in 0..5 {
-                let mut ids = Vec::new();
-                for _ in 0..60 {
-                    ids.push(engine.execute(shell("exit 0")).await.unwrap());
-                    ids.push(engine.execute(endless()).await.unwrap());
-                }
-                soon("the end of all", engine.cancel_all()).await;
-            }
-            let limit = before + 2 * 32;
-            wait_until("no more groups are open than are kept", || open_descriptors() <= limit).await;
             engine.finish().await;
         });
     });

@@ -8,9 +8,8 @@ use crate::hosts::{Injection, Stranger, alone_under, can};
 const FEW_DESCRIPTORS: &[&str] = &["/bin/sh", "-c", "ulimit -n 60; exec \"$@\"", "sh"];
 
 /// Fifty at once where fewer have room.
-async fn all_complete(control_groups: bool) {
-    let engine =
-        Listened::with(ExecutionConfig { max_concurrent_executions: 50, control_groups, ..Default::default() });
+async fn all_complete() {
+    let engine = Listened::with_slots(50);
     assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
     let base = open_descriptors();
     let mut ids = Vec::new();
@@ -30,25 +29,14 @@ async fn all_complete(control_groups: bool) {
         assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
     }
     assert_eq!(engine.available_permits(), 50, "all slots are usable again");
-    // Control groups are kept for later executions, each with two descriptors.
-    if !control_groups {
-        wait_until("the descriptors are back", || open_descriptors() <= base).await;
-    }
+    wait_until("the descriptors are back", || open_descriptors() <= base).await;
     assert_eq!(zombies(), [0_u32; 0]);
     engine.finish().await;
 }
 
 #[test]
 fn f39_fifty_complete_with_descriptors_for_a_few() {
-    let body = || block_on(all_complete(false));
-    if can(&body, FEW_DESCRIPTORS) {
-        alone_under(FEW_DESCRIPTORS, body);
-    }
-}
-
-#[test]
-fn f39_fifty_complete_with_descriptors_for_a_few_and_control_groups() {
-    let body = || block_on(all_complete(true));
+    let body = || block_on(all_complete());
     if can(&body, FEW_DESCRIPTORS) {
         alone_under(FEW_DESCRIPTORS, body);
     }
@@ -57,7 +45,7 @@ fn f39_fifty_complete_with_descriptors_for_a_few_and_control_groups() {
 #[test]
 fn f40_fifty_complete_with_processes_for_a_few() {
     let stranger = Stranger::new(3, 40, ":");
-    let body = || block_on(all_complete(true));
+    let body = || block_on(all_complete());
     if can(&body, &stranger.words()) {
         alone_under(&stranger.words(), body);
     }

@@ -46,4 +46,3 @@ mod diagnosis;
 mod exhaustion;
 mod guardian_without_room;
 mod half_spawned;
-mod no_guardian;

@@ -57,7 +57,7 @@ async fn a_member_that_appears_during_the_grace_period() {
     let (engine, members) = (Listened::new(), Members::new());
     let request =
         ExecutionRequest { working_dir: Some(members.path().to_owned()), ..exec("perl", &["-e", STARTS_ANOTHER]) };
-    let id = engine.execute_with(request, grace(LONG_GRACE_MS)).await.unwrap();
+    let id = engine.execute_with(request, grace(4_000)).await.unwrap();
     members.pid("a").await;
     soon("the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();

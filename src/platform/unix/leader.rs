@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -110,9 +111,38 @@ impl Leader {
         self.tree.findings().mechanism.group_killed();
     }
 
+    /// Kills the group, and the control group with all that is in it: for a host that is going away.
+    pub(crate) fn kill_now(&self) {
+        if let Some(group) = &self.tree.group {
+            let _ = group.kill();
+        }
+        self.kill_group();
+    }
+
+    /// Makes known to the guardian that the stop signal is being sent.
+    pub(super) fn announce_stop(&self) {
+        let reaped = self.lock();
+        // Once it is reaped, its row may be another execution's.
+        if let (None, Some(cell)) = (*reaped, self.tree.stop_sent_at.get()) {
+            let _ = cell.compare_exchange(0, procs::now() + 1, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn signal_group(&self, signal: i32) -> io::Result<()> {
         let reaped = self.lock();
         if reaped.is_some() { Ok(()) } else { kill(-self.pid, signal) }
+    }
+
+    /// Whether the leader is stopped (SIGSTOP).
+    pub(crate) fn is_stopped(&self) -> bool {
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        let flags = libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: the out-parameter is valid for the call and a zeroed one is valid to read. WNOWAIT leaves the child as it is.
+        let (done, info) = unsafe {
+            let done = libc::waitid(libc::P_PID, self.pid.unsigned_abs(), info.as_mut_ptr(), flags);
+            (done, info.assume_init())
+        };
+        done == 0 && info.si_signo != 0
     }
 
     /// Sends a signal to the leader alone. `false`: it has exited and was reaped.

@@ -4,11 +4,10 @@
 //! tables of the host, which stalls a host of 2 GiB for half a second. Here the child shares the memory until it becomes the
 //! new program, so the cost does not depend on the host.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -95,18 +94,27 @@ fn is_refused_group(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
 }
 
-/// Starts a shell that helps the host: `input` is its standard input, `table` its descriptor 3, and it says nothing. It has
-/// a session of its own and nothing of the host's but `PATH`. Must be called within the runtime.
-pub(super) fn spawn_helper(shell: &Path, script: &str, input: RawFd, table: RawFd) -> io::Result<Leader> {
+/// A program that helps the host.
+pub(super) struct Helper<'a> {
+    /// What it is called in listings of processes: its only word.
+    pub(super) name: &'a CStr,
+    /// Its standard input.
+    pub(super) input: RawFd,
+    /// Its descriptor 3.
+    pub(super) table: RawFd,
+    /// Its descriptor 4: the process of the host, where there are such descriptors.
+    pub(super) host: Option<RawFd>,
+}
+
+/// Starts a helper, which prints nothing. It has a session of its own, and neither words nor variables that a search for the processes
+/// of a command could meet. `image` is its descriptor 5. Must be called within the runtime.
+pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<RawFd>) -> io::Result<Leader> {
     let null = dev_null()?;
-    let shell = c_string(shell.as_os_str().as_bytes())?;
-    let argv = [shell.clone(), c_string(b"-c")?, c_string(script.as_bytes())?, c_string(b"escher-guardian")?];
-    let env = c_string(format!("PATH={}", super::DEFAULT_PATH).as_bytes())?;
-    let argv = pointers(argv.iter().map(|arg| arg.as_ptr()));
-    let envp = pointers([env.as_ptr()].into_iter());
-    // The table comes last: each of the others may itself have its number.
-    let image =
-        Image { program: &shell, argv: &argv, envp: &envp, cwd: None, fds: &[input, null, null, table], cgroup: None };
+    let argv = pointers([helper.name.as_ptr()].into_iter());
+    let envp = pointers(std::iter::empty());
+    let fds = [helper.input, null, null, helper.table, helper.host.unwrap_or(null), image.unwrap_or(null)];
+    let fds = if image.is_some() { &fds[..] } else { &fds[..5] };
+    let image = Image { program, argv: &argv, envp: &envp, cwd: None, fds, cgroup: None };
     let born = procs::now();
     let pid = start_patiently(&image)?;
     Ok(Leader::new(Tree::new(pid, Mark::default(), born, None)))

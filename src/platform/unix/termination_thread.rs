@@ -20,7 +20,7 @@ use super::leader::{self, Leader};
 use super::procs::{self, Identity, Proc};
 use super::tree::{Findings, Tree};
 use super::{pidfd, stop_number};
-use crate::platform::{Act, Sight};
+use crate::platform::{Act, Sight, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
 
@@ -34,6 +34,8 @@ const QUIET_SCANS: u32 = 2;
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
 /// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
 const LONGEST_CHASE: u32 = 400;
+/// The same within one request: other trees wait meanwhile.
+const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_millis(500);
 
 /// After so many scans of killing, what signals do not reach is moved into a control group and killed with it.
 const SCANS_BEFORE_MOVING: u32 = 8;
@@ -88,6 +90,8 @@ fn run(requests: &Receiver<Request>) {
 struct Terminator {
     memory: Memory,
     describer: Bounded,
+    /// When the latest scan began, in the unit of [`Proc::start`].
+    scanned: u64,
 }
 
 impl Terminator {
@@ -103,16 +107,22 @@ impl Terminator {
         let asked: HashSet<u64> = trees.iter().map(|leader| leader.tree().serial).collect();
         trees.extend(Leader::all_living().into_iter().filter(|leader| !asked.contains(&leader.tree().serial)));
 
-        let mut chase = Chase::of(&batch, &self.memory);
-        let mut procs = procs::scan(|proc| chase.meet(proc));
+        let started = procs::now();
+        let mut chase = Chase::of(&batch, &self.memory, self.scanned);
+        let mut procs = chase.scan();
+        self.scanned = started;
         let in_groups = in_groups(&trees[..batch.len()]);
         // The groups are read after the scan, which may have missed what was started meanwhile.
         let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
         procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
         let members = self.memory.sort(&procs, &trees, &in_groups);
-        for (request, members) in batch.into_iter().zip(members) {
-            let sight = self.act(&request, &members);
-            let _ = request.answer.send(sight);
+        let sights: Vec<Sight> =
+            batch.iter().zip(members).map(|(request, members)| self.act(request, &members)).collect();
+        // An execution that is over has no descriptors any more: none of its handles is held here.
+        drop(trees);
+        let answers: Vec<_> = batch.into_iter().map(|request| request.answer).collect();
+        for (answer, sight) in answers.into_iter().zip(sights) {
+            let _ = answer.send(sight);
         }
     }
 
@@ -130,9 +140,9 @@ impl Terminator {
                 let (described, _) = self.describer.map(&living, LONGEST_DESCRIPTION, procs::describe);
                 sight.processes = described.into_iter().map(|(_, described)| described).collect();
             }
-            Act::Stop { signal, leader_only } => {
-                let chosen = living.iter().filter(|proc| !leader_only || proc.pid == tree.leader);
-                findings.stop(&request.leader, chosen, signal);
+            Act::Stop { signal, to } => {
+                let chosen = findings.stop_targets(tree.leader, &living, to);
+                findings.stop(&request.leader, &chosen, signal);
             }
             Act::Kill => findings.kill(&request.leader, &living, is_new),
         }
@@ -154,6 +164,7 @@ fn act_unseen(request: &Request) -> Sight {
         Act::Describe => {}
         Act::Stop { signal, .. } => {
             if findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
+                leader.announce_stop();
                 findings.mechanism.group_stopped(signal.as_str());
                 let sent = leader.signal_group(stop_number(signal)).and_then(|()| leader.signal_group(libc::SIGCONT));
                 findings.mechanism.refused(sent.err().map(|error| refusal(signal.as_str(), tree.leader, &error)));
@@ -213,10 +224,24 @@ impl Findings {
         self.quiet_scans >= if self.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS }
     }
 
-    /// Sends the stop signal to those that have not had it, and SIGCONT, so that a stopped process can act on it.
-    fn stop<'a>(&mut self, leader: &Leader, members: impl Iterator<Item = &'a Proc>, signal: StopSignal) {
+    /// The members that get the stop signal now: those that have not had it, as far as `to` says.
+    fn stop_targets(&self, leader: pid_t, living: &[Proc], to: StopTargets) -> Vec<Proc> {
+        let signalled: HashSet<pid_t> =
+            living.iter().filter(|proc| self.stopped.contains(&proc.identity())).map(|proc| proc.pid).collect();
+        let is_chosen = |proc: &&Proc| match to {
+            _ if signalled.contains(&proc.pid) => false,
+            StopTargets::Leader => proc.pid == leader,
+            StopTargets::Members => !signalled.contains(&proc.parent),
+            StopTargets::Everything => true,
+        };
+        living.iter().filter(is_chosen).copied().collect()
+    }
+
+    /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.
+    fn stop(&mut self, leader: &Leader, members: &[Proc], signal: StopSignal) {
         let number = stop_number(signal);
         let mut refused = None;
+        leader.announce_stop();
         for proc in members {
             let has_it = self.stopped_unseen.is_some_and(|sent| sent.includes(leader.tree().leader, proc));
             if !self.stopped.insert(proc.identity()) || has_it {
@@ -320,17 +345,33 @@ struct Chase<'a> {
     memory: &'a Memory,
     young: u64,
     caught: HashMap<pid_t, &'a Arc<Leader>>,
+    /// Whether this scan has met a process that was not stopped.
+    is_moving: bool,
 }
 
 impl<'a> Chase<'a> {
-    fn of(batch: &'a [Request], memory: &'a Memory) -> Self {
+    /// `scanned` is when the scan before this one began: what is older was met by that.
+    fn of(batch: &'a [Request], memory: &'a Memory, scanned: u64) -> Self {
         let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
         let trees: HashMap<_, _> =
             batch.iter().filter(is_chased).map(|request| (request.leader.tree().leader, &request.leader)).collect();
         let tagged = trees.values().map(|leader| (&*leader.tree().mark.segment, *leader));
         let segments = tagged.filter(|(segment, _)| !segment.is_empty()).collect();
-        let young = procs::now().saturating_sub(procs::SETTLED);
-        Self { trees, segments, memory, young, caught: HashMap::new() }
+        let young = procs::now().saturating_sub(procs::SETTLED).min(scanned);
+        Self { trees, segments, memory, young, caught: HashMap::new(), is_moving: false }
+    }
+
+    /// Scans until a scan meets no process that it has to stop, or for so long as others can wait. No other thread is needed for that:
+    /// beside a fork bomb each change of threads may take a second.
+    fn scan(&mut self) -> Vec<Proc> {
+        let until = Instant::now() + LONGEST_CHASE_AT_ONCE;
+        loop {
+            self.is_moving = false;
+            let procs = procs::scan(|proc| self.meet(proc));
+            if !self.is_moving || Instant::now() >= until {
+                return procs;
+            }
+        }
     }
 
     fn meet(&mut self, proc: &Proc) {
@@ -345,6 +386,7 @@ impl<'a> Chase<'a> {
         self.caught.insert(proc.pid, leader);
         let mut findings = tree.findings();
         if findings.frozen.insert(proc.identity()) {
+            self.is_moving = true;
             findings.mechanism.frozen();
             let _ = signal_member(leader, proc, libc::SIGSTOP);
         }

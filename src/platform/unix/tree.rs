@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::pid_t;
 
@@ -22,6 +22,8 @@ pub(super) struct Tree {
     pub(super) born: u64,
     /// Its control group, where the host may make some.
     pub(super) group: Option<Group>,
+    /// Where the guardian learns that the stop signal was sent; unset without a guardian.
+    pub(super) stop_sent_at: OnceLock<&'static AtomicU64>,
     /// What was found and done so far. Used by the termination thread, and read when the tree is gone.
     findings: Mutex<Findings>,
 }
@@ -79,7 +81,7 @@ impl Tree {
     pub(super) fn new(leader: pid_t, mark: Mark, born: u64, group: Option<Group>) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let serial = LAST.fetch_add(1, Ordering::Relaxed);
-        Self { serial, leader, mark, born, group, findings: Mutex::default() }
+        Self { serial, leader, mark, born, group, stop_sent_at: OnceLock::new(), findings: Mutex::default() }
     }
 
     pub(super) fn findings(&self) -> MutexGuard<'_, Findings> {

@@ -1,8 +1,11 @@
 //! The first process of a tree, and the job that holds the tree.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::windows::io::{AsHandle, OwnedHandle};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
 
 use windows_sys::Win32::Foundation::STATUS_CONTROL_C_EXIT;
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
@@ -10,10 +13,14 @@ use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlE
 use super::exit_watch::ExitWatch;
 use super::job::Job;
 use super::{SIGBREAK, SIGKILL, process};
-use crate::platform::{Exit, ProcessInfo, Round};
+use crate::platform::{Act, Exit, Sight};
+use crate::runtime;
+use crate::types::StopSignal;
 
 /// The exit code of whoever was ended with a job: nobody chooses this one by himself.
 const KILLED: u32 = 0x4b49_4c4c;
+/// So many looks in a row without a member show that the tree is gone.
+const QUIET_LOOKS: u32 = 2;
 
 /// A process in a group and a job of its own. Dropped alive, its whole job ends.
 #[derive(Debug)]
@@ -28,13 +35,14 @@ pub(crate) struct Leader {
     /// Held while the job is ended and while it is let go: what it left behind is not ours to end after that. The handle
     /// keeps the process id from becoming somebody else's.
     reaped: Mutex<Option<Exit>>,
+    findings: Mutex<Findings>,
 }
 
 impl Leader {
     /// Takes a process that was born into `job` and does not run yet.
     pub(super) fn new(pid: u32, process: OwnedHandle, job: Job, has_our_console: bool) -> io::Result<Self> {
         let watch = ExitWatch::new(process.as_handle())?;
-        Ok(Self { pid, watch, process, job, has_our_console, reaped: Mutex::new(None) })
+        Ok(Self { pid, watch, process, job, has_our_console, reaped: Mutex::new(None), findings: Mutex::default() })
     }
 
     /// The process id, for people.
@@ -47,8 +55,43 @@ impl Leader {
         self.watch.exited().await;
     }
 
-    /// Asks the group to end, by Ctrl-Break. It goes through the console that we share: without one nobody can be asked.
-    pub(crate) fn terminate_group(&self) -> io::Result<()> {
+    /// Looks at the tree and does with its members what `act` says. Resolves to an error when that failed. Cancel-safe.
+    pub(crate) fn scan(self: &Arc<Self>, act: Act, _leader_exited: bool) -> oneshot::Receiver<Sight> {
+        let (answer, sight) = oneshot::channel();
+        let leader = Arc::clone(self);
+        drop(runtime::start_blocking(move || drop(answer.send(leader.act(act)))));
+        sight
+    }
+
+    fn act(&self, act: Act) -> Sight {
+        let members = self.job.members();
+        let mut findings = self.findings();
+        let count = findings.seen.len();
+        findings.seen.extend(members.iter().map(|pid| pid.cast_signed()));
+        findings.quiet = if members.is_empty() { findings.quiet + 1 } else { 0 };
+        let mut sight =
+            Sight { is_new: findings.seen.len() > count, is_gone: findings.quiet >= QUIET_LOOKS, ..Sight::default() };
+        match act {
+            Act::Describe => sight.processes = process::describe(&members),
+            Act::Stop { .. } if !findings.is_asked => {
+                findings.is_asked = true;
+                sight.no_stop_signal = self.send_break().is_err();
+                findings.was_asked = !sight.no_stop_signal;
+            }
+            Act::Stop { .. } => {}
+            Act::Kill if members.is_empty() => {}
+            Act::Kill => {
+                let reaped = self.lock();
+                let ended = if reaped.is_none() { self.job.terminate(KILLED) } else { Ok(()) };
+                findings.is_killed = true;
+                findings.refused = ended.err().map(|error| format!("end of the job was refused ({error})"));
+            }
+        }
+        sight
+    }
+
+    /// Asks the group to end, by Ctrl-Break. It goes through the console that we share: without one it cannot be sent.
+    fn send_break(&self) -> io::Result<()> {
         let reaped = self.lock();
         if reaped.is_some() {
             return Ok(());
@@ -58,26 +101,20 @@ impl Leader {
         }
         // SAFETY: no memory is involved. The process id is still the group's, since we hold a handle of its leader.
         if unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, self.pid) } == 0 {
-            let error = io::Error::last_os_error();
-            // The console has gone meanwhile.
-            return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+            return Err(io::Error::last_os_error());
         }
         Ok(())
     }
 
-    /// Ends the job. `round` counts from 1.
-    pub(crate) fn kill_tree(&self, _round: u32) -> Round {
-        let reaped = self.lock();
-        let found = if reaped.is_none() { self.job.members() } else { Vec::new() };
-        let refused = if found.is_empty() { None } else { self.job.terminate(KILLED).err() };
-        Round {
-            found: found.into_iter().map(u32::cast_signed).collect(),
-            means: Means::Kill,
-            refused: refused.map(|error| format!("{} was refused ({error})", Means::Kill.text())),
+    /// Asks the group to end, once: where a look does not come in time.
+    pub(crate) fn stop_unseen(&self, _signal: StopSignal, _leader_only: bool) -> io::Result<()> {
+        if std::mem::replace(&mut self.findings().is_asked, true) {
+            return Ok(());
         }
+        self.send_break()
     }
 
-    /// Ends the job at once and looks no further: for a host that is going away.
+    /// Ends the job at once and looks no further: for a host that is going away, or a look that does not come.
     pub(crate) fn kill_group(&self) {
         let reaped = self.lock();
         if reaped.is_none() {
@@ -86,14 +123,40 @@ impl Leader {
         }
     }
 
-    /// The living members of the tree.
-    pub(crate) fn living(&self) -> Vec<i32> {
-        self.job.members().into_iter().map(u32::cast_signed).collect()
+    /// As [`Leader::kill_group`]: the job is all of the tree.
+    pub(crate) fn kill_now(&self) {
+        self.kill_group();
     }
 
-    /// The living members of the tree with what they do now.
-    pub(crate) fn describe(&self) -> Vec<ProcessInfo> {
-        process::describe(&self.job.members())
+    /// Sends a signal to the command. `false`: it has exited.
+    pub(crate) fn signal(&self, signal: i32) -> io::Result<bool> {
+        if self.watch.has_exited() {
+            return Ok(false);
+        }
+        match signal {
+            SIGKILL => self.kill_group(),
+            _ => self.send_break()?,
+        }
+        Ok(true)
+    }
+
+    /// Whether the leader is stopped: no process is, here.
+    #[expect(clippy::unused_self, reason = "elsewhere it looks at the process")]
+    pub(crate) fn is_stopped(&self) -> bool {
+        false
+    }
+
+    /// What was done to end the tree, and every member that was seen meanwhile.
+    pub(crate) fn ended(&self) -> (Vec<i32>, String) {
+        let findings = self.findings();
+        let asked = findings.was_asked.then(|| "Ctrl-Break to the group".to_owned());
+        let killed = findings.is_killed.then(|| "end of the job".to_owned());
+        let steps: Vec<String> = asked.into_iter().chain(killed).chain(findings.refused.clone()).collect();
+        (findings.seen.iter().copied().collect(), steps.join(", then "))
+    }
+
+    fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the exit of the leader, if it has exited; from then on the job is let go, and whoever is left in it.
@@ -138,21 +201,14 @@ impl Drop for Leader {
     }
 }
 
-/// What is done to end a tree, from the nearest to the farthest means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Means {
-    /// Nobody is forced.
-    Ask,
-    /// What is done by force.
-    Kill,
-}
-
-impl Means {
-    /// In the words of `killed.mechanism`.
-    pub(crate) const fn text(self) -> &'static str {
-        match self {
-            Self::Ask => "Ctrl-Break to the group",
-            Self::Kill => "end of the job",
-        }
-    }
+/// What was found and done while the tree was being ended.
+#[derive(Debug, Default)]
+struct Findings {
+    seen: BTreeSet<i32>,
+    /// How many looks in a row found no member.
+    quiet: u32,
+    is_asked: bool,
+    was_asked: bool,
+    is_killed: bool,
+    refused: Option<String>,
 }

@@ -1,9 +1,11 @@
 //! There is no guardian here: the system closes the handles of a host that is gone, and a job ends with its last handle.
-//! These types have no values, so that whoever guards by them compiles and never does.
+//! These types have no values, so that what guards by them compiles and never does.
 
 use std::io;
+use std::time::Duration;
 
 use super::leader::Leader;
+use crate::platform::Guarded;
 
 #[derive(Debug)]
 pub(crate) enum Lifeline {}
@@ -22,19 +24,27 @@ impl Table {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn grow(&self, _: usize) -> io::Result<()> {
+    pub(crate) fn has(_: usize) -> bool {
+        false
+    }
+
+    pub(crate) fn write(&self, _: usize, _: &Guarded<'_>) {
         match *self {}
     }
 
-    pub(crate) fn write(&self, _: usize, _: &[u8]) {
+    pub(crate) fn set_leader(&self, _: usize, _: &Leader) {
         match *self {}
     }
 
-    pub(crate) fn write_head(&self, _: usize, _: [u8; 8]) {
+    pub(crate) fn set_kill_time(&self, _: usize, _: Duration) {
+        match *self {}
+    }
+
+    pub(crate) fn clear(&self, _: usize) {
         match *self {}
     }
 }
 
-pub(crate) fn spawn_guardian(_: &str, lifeline: &Lifeline, _: &Table) -> io::Result<Leader> {
+pub(crate) fn spawn_guardian(lifeline: &Lifeline, _: &Table) -> io::Result<Leader> {
     match *lifeline {}
 }

@@ -21,24 +21,20 @@ static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Held for moves of a few words.
 struct Pool {
-    idle: Vec<Handle>,
+    idle: Vec<NonZeroU32>,
     /// Groups whose execution is over while background processes of it live on.
-    occupied: Vec<Handle>,
-}
-
-#[derive(Debug)]
-struct Handle {
-    number: NonZeroU32,
-    directory: OwnedFd,
-    events: fs::File,
+    occupied: Vec<NonZeroU32>,
 }
 
 /// A control group that one execution has. Dropped, it is another execution's as soon as it is empty.
 #[derive(Debug)]
 pub(in super::super) struct Group {
-    handle: Option<Handle>,
-    /// A group that was killed once is not used again: kernels since 6.14 kill whatever is started in it from outside.
-    was_killed: AtomicBool,
+    number: NonZeroU32,
+    directory: OwnedFd,
+    path: PathBuf,
+    /// A group that was killed once is not used again: kernels since 6.14 kill whatever is started in it from outside. One that was
+    /// refused is not either.
+    is_spent: AtomicBool,
 }
 
 /// A group for an execution; `None` where the host may make none.
@@ -46,116 +42,106 @@ pub(in super::super) fn take() -> Option<Group> {
     if IS_REFUSED.load(Ordering::Relaxed) {
         return None;
     }
+    let base = base()?;
     let idle = pool().idle.pop();
-    let handle = match idle {
-        Some(handle) => handle,
-        None => Handle::make(base()?).ok()?,
+    let number = match idle {
+        Some(number) => number,
+        None => make(base).ok()?,
     };
-    Some(Group { handle: Some(handle), was_killed: AtomicBool::new(false) })
+    let path = base.join(number.to_string());
+    // No descriptor is kept for a group that no execution has.
+    let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path);
+    match opened {
+        Ok(directory) => Some(Group { number, directory: directory.into(), path, is_spent: AtomicBool::new(false) }),
+        Err(_) => {
+            pool().occupied.push(number);
+            None
+        }
+    }
 }
 
 impl Group {
-    fn handle(&self) -> &Handle {
-        self.handle.as_ref().expect("it is taken out by the drop alone")
-    }
-
     /// The name of its directory below [`base`].
     pub(in super::super) fn number(&self) -> NonZeroU32 {
-        self.handle().number
+        self.number
     }
 
     /// The directory, for a process that is to be started in it.
     pub(in super::super) fn fd(&self) -> RawFd {
-        self.handle().directory.as_raw_fd()
+        self.directory.as_raw_fd()
     }
 
     /// The system has refused to start a process in it, though it starts the same one elsewhere.
-    pub(in super::super) fn refused(mut self, error: &io::Error) {
+    pub(in super::super) fn refused(self, error: &io::Error) {
         // A group that has been removed by someone says nothing about the next one.
         if error.raw_os_error() != Some(libc::ENODEV) {
             IS_REFUSED.store(true, Ordering::Relaxed);
         }
-        if let (Some(handle), Some(base)) = (self.handle.take(), base()) {
-            remove(&handle.path(base));
-        }
+        self.is_spent.store(true, Ordering::Relaxed);
     }
 
     /// Whether no process lives in it, or in a group below it.
     pub(in super::super) fn is_empty(&self) -> bool {
-        self.handle().is_empty()
+        is_empty(&self.path)
     }
 
     /// The living members, those of groups below it included.
     pub(in super::super) fn members(&self) -> Vec<pid_t> {
         let mut found = Vec::new();
-        if let Some(base) = base() {
-            collect(&self.handle().path(base), &mut found);
-        }
+        collect(&self.path, &mut found);
         found
     }
 
     /// Kills every member in one step, however fast it starts others. `false`: the kernel has no such step (before 5.14).
     pub(in super::super) fn kill(&self) -> bool {
-        self.was_killed.store(true, Ordering::Relaxed);
-        base().is_some_and(|base| fs::write(self.handle().path(base).join("cgroup.kill"), "1").is_ok())
+        self.is_spent.store(true, Ordering::Relaxed);
+        fs::write(self.path.join("cgroup.kill"), "1").is_ok()
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let Some(handle) = self.handle.take() else { return };
         let Some(base) = base() else { return };
-        let mut leaving = Vec::new();
-        let is_empty = handle.is_empty();
+        let is_empty = is_empty(&self.path);
         if is_empty {
             // A nested engine that was killed has left its own.
-            remove_below(&handle.path(base));
+            remove_below(&self.path);
         }
+        let mut leaving = Vec::new();
         {
             let mut pool = pool();
             let count = pool.occupied.len().min(REMOVED_AT_ONCE);
             leaving.extend(pool.occupied.drain(..count));
             if !is_empty {
-                pool.occupied.push(handle);
-            } else if pool.idle.len() < MOST_IDLE && !*self.was_killed.get_mut() {
-                pool.idle.push(handle);
+                pool.occupied.push(self.number);
+            } else if pool.idle.len() < MOST_IDLE && !*self.is_spent.get_mut() {
+                pool.idle.push(self.number);
             } else {
-                leaving.push(handle);
+                leaving.push(self.number);
             }
         }
-        for handle in leaving {
-            if !handle.is_empty() || !remove(&handle.path(base)) {
-                pool().occupied.push(handle);
+        for number in leaving {
+            let path = base.join(number.to_string());
+            if path.exists() && !remove(&path) {
+                pool().occupied.push(number);
             }
         }
     }
 }
 
-impl Handle {
-    fn make(base: &Path) -> io::Result<Self> {
-        static LAST: AtomicU32 = AtomicU32::new(0);
-        let number = LAST.fetch_add(1, Ordering::Relaxed).checked_add(1).and_then(NonZeroU32::new);
-        let number = number.ok_or(io::ErrorKind::StorageFull)?;
-        let path = base.join(number.to_string());
-        fs::create_dir(&path)?;
-        let open = || {
-            let directory =
-                fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path)?;
-            Ok(Self { number, directory: directory.into(), events: fs::File::open(path.join("cgroup.events"))? })
-        };
-        open().inspect_err(|_: &io::Error| _ = remove(&path))
-    }
+/// Makes a group and gives its number.
+fn make(base: &Path) -> io::Result<NonZeroU32> {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed).checked_add(1).and_then(NonZeroU32::new);
+    let number = number.ok_or(io::ErrorKind::StorageFull)?;
+    fs::create_dir(base.join(number.to_string()))?;
+    Ok(number)
+}
 
-    fn path(&self, base: &Path) -> PathBuf {
-        base.join(self.number.to_string())
-    }
-
-    fn is_empty(&self) -> bool {
-        use std::os::unix::fs::FileExt;
-        let mut text = [0; 64];
-        let count = self.events.read_at(&mut text, 0).unwrap_or(0);
-        text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 0")
-    }
+fn is_empty(group: &Path) -> bool {
+    // A group that has been removed is as empty as one can be.
+    fs::read(group.join("cgroup.events"))
+        .map_or(true, |text| text.split(|byte| *byte == b'\n').any(|line| line == b"populated 0"))
 }
 
 fn pool() -> MutexGuard<'static, Pool> {
@@ -241,8 +227,7 @@ fn remove_abandoned(home: &Path) {
 /// Moves processes that are in no group of ours into one, and kills that. `false`: that is not possible here.
 pub(in super::super) fn kill_apart(pids: &[pid_t]) -> bool {
     let Some(group) = take() else { return false };
-    let Some(base) = base() else { return false };
-    let file = group.handle().path(base).join("cgroup.procs");
+    let file = group.path.join("cgroup.procs");
     // One number a write; one that is gone, or may not be moved, is left to the signals.
     let moved = pids.iter().filter(|pid| fs::write(&file, pid.to_string()).is_ok()).count();
     moved > 0 && group.kill()

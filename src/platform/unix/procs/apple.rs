@@ -79,6 +79,11 @@ pub(in super::super) fn is_visible() -> bool {
     true
 }
 
+/// What of the table of processes is hidden from this process: nothing that could be asked for.
+pub(in super::super) fn limit() -> Option<&'static str> {
+    None
+}
+
 /// So long after its start, in units of [`Proc::start`], a process has become the program that it is to be.
 pub(in super::super) const SETTLED: u64 = 1_000_000;
 

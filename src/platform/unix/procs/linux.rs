@@ -46,6 +46,25 @@ pub(in super::super) fn is_visible() -> bool {
     own == std::process::id().to_string().as_bytes()
 }
 
+/// What of the table of processes is hidden from this process, for people.
+pub(in super::super) fn limit() -> Option<&'static str> {
+    if !is_visible() {
+        return Some(
+            "the table of processes (/proc) cannot be read, or is that of another process namespace: members of a tree outside of its process group cannot be seen, and are not ended",
+        );
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let own = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some("/proc")).unwrap_or_default();
+    let is_hidden = own
+        .split([' ', ','])
+        .any(|option| option.strip_prefix("hidepid=").is_some_and(|value| !matches!(value, "0" | "off")));
+    // SAFETY: no memory is involved.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    (is_hidden && !is_root).then_some(
+        "/proc hides the processes of other users (hidepid): members of a tree that run as another user cannot be seen, and are not ended",
+    )
+}
+
 /// So long after its start, in units of [`Proc::start`], a process has become the program that it is to be.
 pub(in super::super) const SETTLED: u64 = TICKS_PER_SECOND;
 /// Wherever Linux shows times to programs.

@@ -1,0 +1,88 @@
+// What a tree gets from the guardian when its host is gone: the stop signal, its grace period, and then SIGKILL.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+
+import { gone, guarded, guardianOf, marked, newMark } from './helpers/guardians.mjs';
+import { file, folder, isAlive, until } from './helpers/programs.mjs';
+import { REPEATS, repeatedly } from './helpers/repeats.mjs';
+
+const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
+
+/** Runs a shell line in a host, which says each line of its output. */
+const runs = (command) => `
+  engine.on('stdout', ({ line }) => say(line));
+  engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command)}, shell: '/bin/bash' } });
+`;
+
+describe('after the host is gone', { concurrency: 2, ...linux }, () => {
+  const WAYS = {
+    'process.exit': 'process.stdin.once("data", () => process.exit(0));',
+    'an uncaught exception': 'process.stdin.once("data", () => { throw new Error("on purpose"); });',
+    'its natural end': 'process.stdin.once("data", () => { engine.unref(); clearInterval(stays); process.stdin.destroy(); });',
+    SIGKILL: '',
+  };
+  for (const [way, source] of Object.entries(WAYS)) {
+    test(`a trap of SIGTERM removes its lock file: ${way}`, async (t) => {
+      const [mark, lock] = [newMark(), path.join(folder(t), 'lock')];
+      const line = `trap 'rm "${lock}"; exit 0' TERM; : > "${lock}"; sleep 1000.${mark} & echo ready; wait`;
+      const host = await guarded(t, `${runs(line)} ${source}`, { config: { killGraceMs: 5_000 } });
+      assert.equal(await host.next(), 'ready');
+      if (source) host.child.stdin.write('go\n');
+      else host.kill('SIGKILL');
+      await host.exited;
+      await until(() => !existsSync(lock), 'the lock file is removed', 3_000);
+      await gone(mark);
+    });
+  }
+
+  test('a tree that ignores SIGTERM lives for its grace period and is killed within a second after it', async (t) => {
+    const [mark, graceMs] = [newMark(), 1_000];
+    const host = await guarded(t, runs(`trap '' TERM; sleep 1000.${mark} & echo ready; while :; do sleep 0.1; : ${mark}; done`), { config: { killGraceMs: graceMs } });
+    await host.next();
+    host.kill('SIGKILL');
+    await host.exited;
+    const ms = await gone(mark, graceMs);
+    t.diagnostic(`killed ${ms.toFixed()} ms after the host`);
+    assert.ok(ms > graceMs - 200, `killed after ${ms} ms`);
+  });
+
+  test('a stop signal is sent once', async (t) => {
+    const [mark, log] = [newMark(), path.join(folder(t), 'log')];
+    const host = await guarded(t, runs(`trap 'echo TERM >> "${log}"' TERM; echo ready; while :; do sleep 0.02; : ${mark}; done`), { config: { killGraceMs: 600 } });
+    await host.next();
+    host.kill('SIGKILL');
+    await until(() => existsSync(log), 'the signal came', 2_000);
+    await gone(mark, 600);
+    const { readFileSync } = await import('node:fs');
+    assert.equal(readFileSync(log, 'utf8'), 'TERM\n');
+  });
+
+  test('a process without the tag in a session of its own is ended while its parent lives', async (t) => {
+    const mark = newMark();
+    const host = await guarded(t, runs(`env -i setsid sleep 1000.${mark} & echo ready; wait; : ${mark}`));
+    await host.next();
+    await until(() => marked(mark).length >= 2, 'the tree has grown');
+    host.kill('SIGKILL');
+    await gone(mark);
+  });
+
+  test('a chain that moves to a new session every few milliseconds does not survive', async (t) => {
+    const dir = folder(t);
+    const script = file(dir, 'chain', 'trap "" TERM\nsleep 0.003\nsetsid /bin/sh "$0" "$1" &\n', 0o755);
+    await repeatedly(Math.ceil(REPEATS / 5), 1, async () => {
+      const mark = newMark();
+      const host = await guarded(t, runs(`/bin/sh ${script} 1000.${mark} & sleep 1000.${mark} & echo ready; wait`));
+      await host.next();
+      const guardian = await guardianOf(host.pid);
+      host.kill('SIGKILL');
+      // A look between two generations of the chain would find none: the guardian knows when it has ended it.
+      await until(() => !isAlive(guardian), 'the guardian has done its work', 4_000);
+      for (let round = 0; round < 20; round++) {
+        assert.deepEqual(marked(mark), []);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    });
+  });
+});

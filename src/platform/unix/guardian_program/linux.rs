@@ -1,0 +1,255 @@
+//! Linux: processes, their environments and their control groups, as `/proc` and the group file system show them.
+
+use core::ffi::{c_int, c_long};
+
+use crate::Proc;
+use crate::sys::{self, Path};
+
+#[cfg(target_arch = "x86_64")]
+const GETDENTS: c_long = 217;
+#[cfg(not(target_arch = "x86_64"))]
+const GETDENTS: c_long = 61;
+const PIDFD_SEND_SIGNAL: c_long = 424;
+const PIDFD_OPEN: c_long = 434;
+const O_DIRECTORY: c_int = if cfg!(any(target_arch = "aarch64", target_arch = "arm")) { 0o40_000 } else { 0o200_000 };
+const O_NONBLOCK: c_int = 0o4_000;
+const DIRECTORY: u8 = 4;
+const TAG: &[u8] = b"ESCHER_EXECUTION_ID=";
+
+/// Names this process for people, and keeps others of the same user from reading or changing it.
+pub(crate) fn prepare() {
+    // SAFETY: PR_SET_NAME reads a C string; PR_SET_DUMPABLE takes a number.
+    unsafe {
+        sys::prctl(15, c"escher-guardian".as_ptr());
+        sys::prctl(4, 0);
+    }
+}
+
+/// Whether the table of processes can be read, and is that of our process ids.
+pub(crate) fn is_visible() -> bool {
+    let mut stat = [0; 32];
+    let Some(count) = sys::read_file(b"/proc/self/stat\0", &mut stat) else { return false };
+    // SAFETY: no memory is involved.
+    number(stat[..count].split(|byte| *byte == b' ').next().unwrap_or(b"")) == Some(unsafe { sys::getpid() } as u64)
+}
+
+/// Calls `met` with each process, from the lowest number on.
+pub(crate) fn each(met: &mut dyn FnMut(Proc)) {
+    each_entry(b"/proc\0", &mut |name, _| {
+        if let Some(pid) = number(name)
+            && let Some(proc) = read(pid as i32)
+        {
+            met(proc);
+        }
+    });
+}
+
+/// What the start of a process would be that starts now: ticks of 10 ms since the system's.
+pub(crate) fn now() -> u64 {
+    sys::clock_ms(7) / 10
+}
+
+pub(crate) fn read(pid: i32) -> Option<Proc> {
+    let mut path = Path::new();
+    let mut stat = [0; 1024];
+    let count = sys::read_file(path.push(b"/proc/").number(pid as u32).push(b"/stat").text(), &mut stat)?;
+    let stat = &stat[..count];
+    // The name may hold anything, so the last parenthesis ends it.
+    let after = stat.iter().rposition(|byte| *byte == b')')? + 2;
+    let mut fields = stat.get(after..)?.split(|byte| *byte == b' ');
+    let state = *fields.next()?.first()?;
+    let parent = number(fields.next()?)? as i32;
+    let group = number(fields.next()?)? as i32;
+    let session = number(fields.next()?)? as i32;
+    let start = number(fields.nth(15)?)?;
+    Some(Proc { pid, parent, group, session, start, is_dead: matches!(state, b'Z' | b'X'), owner: 0, is_detached: false })
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |number, digit| {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
+}
+
+/// Puts the value of the variable that marks members into `tag`. `None`: it has none, or it cannot be read.
+pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
+    let mut path = Path::new();
+    // SAFETY: the path ends with a NUL.
+    let fd = unsafe {
+        sys::open(path.push(b"/proc/").number(pid as u32).push(b"/environ").text().as_ptr().cast(), sys::O_RDONLY)
+    };
+    if fd < 0 {
+        return None;
+    }
+    let mut buffer = [0; 4096];
+    // How much of the entry's name has been met, and how much of its value was taken; `None`: it is another entry.
+    let mut met = Some(0);
+    let mut taken = 0;
+    let found = 'file: loop {
+        // SAFETY: the buffer is as long as is said.
+        let count = unsafe { sys::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+        if count <= 0 {
+            break met == Some(TAG.len());
+        }
+        for byte in &buffer[..count as usize] {
+            match met {
+                Some(length) if length == TAG.len() => {
+                    if *byte == 0 {
+                        break 'file true;
+                    }
+                    if taken < tag.len() {
+                        tag[taken] = *byte;
+                        taken += 1;
+                    }
+                }
+                Some(length) if TAG[length] == *byte => met = Some(length + 1),
+                _ => met = (*byte == 0).then_some(0),
+            }
+        }
+    };
+    // SAFETY: ours.
+    unsafe { sys::close(fd) };
+    found.then_some(taken)
+}
+
+/// Signals a process if it still is the one that was seen: a descriptor keeps its number from becoming another's meanwhile.
+pub(crate) fn signal(proc: &Proc, signal: c_int) {
+    // SAFETY: no memory is involved but a null pointer that the call allows; the results are checked.
+    unsafe {
+        let fd = sys::syscall(PIDFD_OPEN, proc.pid, 0);
+        if read(proc.pid).is_some_and(|now| now.start == proc.start) {
+            let refused = fd < 0 || sys::syscall(PIDFD_SEND_SIGNAL, fd, signal, core::ptr::null::<u8>(), 0) != 0;
+            if refused {
+                sys::kill(proc.pid, signal);
+            }
+        }
+        if fd >= 0 {
+            sys::close(fd as c_int);
+        }
+    }
+}
+
+/// Opens the reading end of a pipe that a process has as its output, which had no reader since the host is gone: a program that
+/// prints while it cleans up would be ended by SIGPIPE. `None`: it is no pipe, or may not be opened.
+pub(crate) fn open_output(pid: i32, number: u32, is_held: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
+    let mut path = Path::new();
+    path.push(b"/proc/").number(pid as u32).push(b"/fd/").number(number);
+    let mut name = [0; 32];
+    // SAFETY: the path ends with a NUL, and the buffer is as long as is said.
+    unsafe {
+        let length = sys::readlink(path.text().as_ptr().cast(), name.as_mut_ptr().cast(), name.len());
+        let is_pipe = usize::try_from(length).is_ok_and(|length| length < name.len()) && name.starts_with(b"pipe:[");
+        if !is_pipe || is_held(&name) {
+            return None;
+        }
+        let fd = sys::open(path.text().as_ptr().cast(), sys::O_RDONLY | O_NONBLOCK);
+        (fd >= 0).then_some((fd, name))
+    }
+}
+
+/// Calls `met` with the process ids in a group and the groups below it.
+pub(crate) fn each_in_group(path: &mut Path, met: &mut dyn FnMut(i32)) {
+    let length = path.length();
+    let mut buffer = [0_u8; 8192];
+    path.push(b"/cgroup.procs");
+    // SAFETY: the path ends with a NUL.
+    let fd = unsafe { sys::open(path.text().as_ptr().cast(), sys::O_RDONLY) };
+    path.truncate(length);
+    if fd >= 0 {
+        let mut pid = 0_i64;
+        loop {
+            // SAFETY: the buffer is as long as is said.
+            let count = unsafe { sys::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
+            if count <= 0 {
+                break;
+            }
+            for byte in &buffer[..count as usize] {
+                if byte.is_ascii_digit() {
+                    pid = pid * 10 + i64::from(byte - b'0');
+                } else {
+                    met(pid as i32);
+                    pid = 0;
+                }
+            }
+        }
+        // SAFETY: ours.
+        unsafe { sys::close(fd) };
+    }
+    each_group_below(path, &mut |below| each_in_group(below, met));
+}
+
+/// Whether a group, or one below it, has a living process.
+pub(crate) fn is_populated(path: &mut Path) -> bool {
+    let length = path.length();
+    let mut text = [0; 128];
+    let count = sys::read_file(path.push(b"/cgroup.events").text(), &mut text).unwrap_or(0);
+    path.truncate(length);
+    text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 1")
+}
+
+/// Kills all members of a group in one step, where the kernel has that.
+pub(crate) fn kill_group(path: &mut Path) {
+    let length = path.length();
+    path.push(b"/cgroup.kill");
+    // SAFETY: the path ends with a NUL, and one byte is written.
+    unsafe {
+        let fd = sys::open(path.text().as_ptr().cast(), sys::O_WRONLY);
+        if fd >= 0 {
+            sys::write(fd, b"1".as_ptr().cast(), 1);
+            sys::close(fd);
+        }
+    }
+    path.truncate(length);
+}
+
+/// Removes a group with those below it. The kernel removes only what is empty.
+pub(crate) fn remove_group(path: &mut Path) {
+    each_group_below(path, &mut remove_group);
+    // SAFETY: the path ends with a NUL.
+    unsafe { sys::rmdir(path.text().as_ptr().cast()) };
+}
+
+fn each_group_below(path: &mut Path, met: &mut dyn FnMut(&mut Path)) {
+    let length = path.length();
+    let mut own = Path::new();
+    own.push(&path.text()[..length]);
+    each_entry(own.text(), &mut |name, kind| {
+        if kind == DIRECTORY && name != b"." && name != b".." {
+            path.push(b"/").push(name);
+            met(path);
+            path.truncate(length);
+        }
+    });
+}
+
+fn each_entry(path: &[u8], met: &mut dyn FnMut(&[u8], u8)) {
+    // SAFETY: the path ends with a NUL.
+    let fd = unsafe { sys::open(path.as_ptr().cast(), sys::O_RDONLY | O_DIRECTORY) };
+    if fd < 0 {
+        return;
+    }
+    let mut buffer = [0_u8; 8192];
+    loop {
+        // SAFETY: the buffer is as long as is said.
+        let count = unsafe { sys::syscall(GETDENTS, fd, buffer.as_mut_ptr(), buffer.len()) };
+        if count <= 0 {
+            break;
+        }
+        let mut rest = &buffer[..count as usize];
+        // Inode, offset, length of the entry, kind, name and a NUL.
+        while rest.len() > 19 {
+            let length = usize::from(u16::from_ne_bytes([rest[16], rest[17]])).clamp(19, rest.len());
+            let name = rest[19..length].split(|byte| *byte == 0).next().unwrap_or(b"");
+            met(name, rest[18]);
+            rest = &rest[length..];
+        }
+    }
+    // SAFETY: ours.
+    unsafe { sys::close(fd) };
+}

@@ -1,0 +1,213 @@
+//! The guardian: a program that waits for the end of its host, then ends what the host was running.
+//!
+//! It is compiled by the build script, embedded in the library, and started once for each host. It uses the C library and
+//! nothing else, starts no process, and keeps its memory below a megabyte unless there is a lot to end.
+//!
+//! Descriptors: 0 the lifeline, which ends with the host; 3 the table; 4 a descriptor of the host's process, or `/dev/null`.
+#![no_std]
+#![no_main]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+use core::ffi::{c_char, c_int};
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+
+use self::members::{Members, Tree};
+use self::sys::Path;
+use self::table::{BASE_BYTES, Header, IN_USE, Row, TABLE_BYTES};
+
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "apple.rs")]
+mod kernel;
+mod members;
+mod outputs;
+mod sys;
+#[path = "../guardian_table.rs"]
+mod table;
+
+const LIFELINE: c_int = 0;
+const TABLE: c_int = 3;
+const HOST: c_int = 4;
+
+/// Without a descriptor of the host's process its end is looked for so often, in ms.
+const LOOK_AGAIN_MS: c_int = 1_000;
+/// After this much killing what is left hangs in the kernel, or belongs to another user.
+const LONGEST_KILLING_MS: u64 = 10_000;
+const FIRST_PAUSE_MS: u64 = 2;
+const LONGEST_PAUSE_MS: u64 = 40;
+
+/// A process as the system shows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Proc {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    pub(crate) start: u64,
+    pub(crate) is_dead: bool,
+    /// The place of its tree, counted from 1; 0: it belongs to none.
+    pub(crate) owner: u32,
+    /// It has the word with which a child opts out.
+    pub(crate) is_detached: bool,
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        sys::sleep_ms(1_000);
+    }
+}
+
+/// The precompiled `core` names it; nothing here unwinds.
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
+
+#[unsafe(no_mangle)]
+extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
+    for signal in 1..32 {
+        // SAFETY: no handler is installed; the two signals that cannot be ignored are refused.
+        unsafe { sys::signal(signal, sys::SIG_IGN) };
+    }
+    // SAFETY: a C string.
+    unsafe { sys::chdir(c"/".as_ptr()) };
+    for fd in 5..16 {
+        // SAFETY: none of them is used here.
+        unsafe { sys::close(fd) };
+    }
+    kernel::prepare();
+    // SAFETY: the host has made the file as large as that, and sealed its size.
+    let at = unsafe {
+        sys::mmap(core::ptr::null_mut(), TABLE_BYTES, sys::PROT_READ, sys::MAP_SHARED, TABLE, 0)
+    };
+    if at as isize == -1 {
+        return 1;
+    }
+    // SAFETY: mapped for the life of this program; what the host changes are atomics and, before those say that they are
+    // complete, plain bytes.
+    let (header, rows) = unsafe {
+        let header = &*at.cast::<Header>();
+        let rows = at.cast::<u8>().add(size_of::<Header>()).cast::<Row>();
+        (header, core::slice::from_raw_parts(rows, table::MOST_ROWS))
+    };
+    wait_for_the_end_of_the_host(header.host.load(Relaxed));
+    end_all(header, rows);
+    remove_groups(header);
+    0
+}
+
+fn wait_for_the_end_of_the_host(host: i32) {
+    let mut fds = [
+        sys::PollFd { fd: LIFELINE, events: sys::POLLIN, revents: 0 },
+        sys::PollFd { fd: HOST, events: sys::POLLIN, revents: 0 },
+    ];
+    let mut has_descriptor = true;
+    loop {
+        let timeout = if has_descriptor { -1 } else { LOOK_AGAIN_MS };
+        // SAFETY: the array lives, and is as long as is said.
+        let ready = unsafe { sys::poll(fds.as_mut_ptr(), if has_descriptor { 2 } else { 1 }, timeout) };
+        // SAFETY: no memory is involved.
+        if unsafe { sys::getppid() } != host {
+            return;
+        }
+        if ready > 0 && fds[0].revents != 0 {
+            let mut byte = 0_u8;
+            // SAFETY: one byte is read into one.
+            if unsafe { sys::read(LIFELINE, (&raw mut byte).cast(), 1) } == 0 {
+                return;
+            }
+        }
+        // `/dev/null` is always readable: there is no descriptor of the host's process.
+        if ready > 0 && fds[1].revents != 0 && has_descriptor {
+            has_descriptor = false;
+        }
+    }
+}
+
+/// The directory of a control group.
+fn group_path(header: &Header, number: u32, path: &mut Path) -> bool {
+    path.truncate(0);
+    if number == 0 || header.has_base.load(Acquire) == 0 {
+        return false;
+    }
+    let base = &header.base[..BASE_BYTES - 1];
+    path.push(base.split(|byte| *byte == 0).next().unwrap_or(b"")).push(b"/").number(number);
+    true
+}
+
+fn end_all(header: &Header, rows: &[Row]) {
+    let used = (header.rows.load(Acquire) as usize).min(rows.len());
+    let rows = &rows[..used];
+    let count = rows.iter().filter(|row| row.state.load(Acquire) == IN_USE).count();
+    if count == 0 {
+        return;
+    }
+    let now = sys::now_ms();
+    let trees = sys::memory::<Tree>(count);
+    let mut filled = 0;
+    for row in rows.iter().filter(|row| row.state.load(Acquire) == IN_USE) {
+        if let Some(tree) = trees.get_mut(filled) {
+            *tree = Tree::of(row, now);
+            filled += 1;
+        }
+    }
+    let trees = &mut trees[..filled];
+    if !kernel::is_visible() {
+        end_groups(trees, header);
+        return;
+    }
+    let mut members = Members::new(trees);
+    let give_up_at = trees.iter().map(|tree| tree.kill_at).max().unwrap_or(now) + LONGEST_KILLING_MS;
+    let mut pause = FIRST_PAUSE_MS;
+    loop {
+        let now = sys::now_ms();
+        if !members.scan(trees, header, now) || now >= give_up_at {
+            return;
+        }
+        let is_killing = trees.iter().any(|tree| !tree.is_gone && now >= tree.kill_at);
+        pause = if is_killing { FIRST_PAUSE_MS } else { (pause * 2).min(LONGEST_PAUSE_MS) };
+        let next_kill = trees.iter().filter(|tree| !tree.is_gone && tree.kill_at > now).map(|tree| tree.kill_at - now);
+        sys::sleep_ms(next_kill.fold(pause, u64::min).max(1));
+    }
+}
+
+/// Without the table of processes nothing is known but the numbers of the process groups.
+fn end_groups(trees: &mut [Tree], header: &Header) {
+    let mut path = Path::new();
+    for tree in trees.iter().filter(|tree| tree.leader > 1) {
+        if tree.stop_sent_at == 0 {
+            // SAFETY: no memory is involved.
+            unsafe {
+                sys::kill(-tree.leader, tree.stop_signal);
+                sys::kill(-tree.leader, sys::SIGCONT);
+            }
+        }
+    }
+    loop {
+        let now = sys::now_ms();
+        let mut is_left = false;
+        for tree in trees.iter_mut().filter(|tree| !tree.is_gone) {
+            // SAFETY: no memory is involved; signal 0 is not sent.
+            tree.is_gone = tree.leader <= 1 || unsafe { sys::kill(-tree.leader, 0) } != 0;
+            if !tree.is_gone && now >= tree.kill_at {
+                // SAFETY: no memory is involved.
+                unsafe { sys::kill(-tree.leader, sys::SIGKILL) };
+            }
+            if now >= tree.kill_at && group_path(header, tree.cgroup, &mut path) {
+                kernel::kill_group(&mut path);
+            }
+            is_left |= !tree.is_gone && now < tree.kill_at + LONGEST_KILLING_MS;
+        }
+        if !is_left {
+            return;
+        }
+        sys::sleep_ms(FIRST_PAUSE_MS * 5);
+    }
+}
+
+fn remove_groups(header: &Header) {
+    if header.has_base.load(Acquire) == 0 {
+        return;
+    }
+    let mut path = Path::new();
+    path.push(header.base[..BASE_BYTES - 1].split(|byte| *byte == 0).next().unwrap_or(b""));
+    kernel::remove_group(&mut path);
+}

@@ -1,0 +1,459 @@
+//! Which processes belong to which tree, and what is done to them. One scan of the table of processes serves all trees.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+
+use crate::outputs::Outputs;
+use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
+use crate::table::{ALLOW_DETACHED, Header, LEADER_FIRST, Row, TAG_BYTES};
+use crate::{Proc, group_path, kernel};
+
+/// More processes than a machine has.
+const MOST_PROCESSES: usize = 1 << 17;
+const PLACES: usize = 2 * MOST_PROCESSES;
+/// So many scans in a row without a member show that a tree is gone; more for a tree that has brought forth new ones.
+const QUIET_SCANS: u32 = 2;
+const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
+/// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
+const LONGEST_CHASE: u32 = 400;
+const SENT_BY_THE_HOST: u32 = 1;
+/// The longest chain of tags that is looked at.
+const CHAIN_BYTES: usize = 4096;
+/// A process without a tag is not asked again, unless it is as young as this: it may not have become its program yet.
+#[cfg(target_os = "linux")]
+const SETTLED: u64 = 100;
+#[cfg(not(target_os = "linux"))]
+const SETTLED: u64 = 1_000_000;
+
+/// One execution that is ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Tree {
+    pub(crate) leader: i32,
+    earliest_start: u64,
+    latest_start: u64,
+    pub(crate) stop_signal: i32,
+    pub(crate) stop_sent_at: u64,
+    flags: u32,
+    pub(crate) cgroup: u32,
+    others_at: u64,
+    pub(crate) kill_at: u64,
+    tag: [u8; TAG_BYTES],
+    pub(crate) is_gone: bool,
+    leader_lives: bool,
+    living: u32,
+    is_moving: bool,
+    has_fresh: bool,
+    grows: bool,
+    scans: u32,
+    kill_scans: u32,
+    quiet_scans: u32,
+}
+
+impl Tree {
+    pub(crate) fn of(row: &Row, now: u64) -> Self {
+        let grace = u64::from(row.grace_ms.load(Relaxed));
+        let planned = row.kill_at_ms.load(Relaxed);
+        let latest = now + grace;
+        Self {
+            leader: row.leader.load(Acquire),
+            earliest_start: row.earliest_start.load(Relaxed),
+            latest_start: row.latest_start.load(Relaxed),
+            stop_signal: row.stop_signal.load(Relaxed),
+            stop_sent_at: row.stop_sent_at.load(Relaxed),
+            flags: row.flags.load(Relaxed),
+            cgroup: row.cgroup.load(Relaxed),
+            others_at: now + grace / 2,
+            kill_at: if planned == 0 { latest } else { planned.min(latest) },
+            tag: row.tag,
+            is_gone: false,
+            leader_lives: false,
+            living: 0,
+            is_moving: false,
+            has_fresh: false,
+            grows: false,
+            scans: 0,
+            kill_scans: 0,
+            quiet_scans: 0,
+        }
+    }
+
+    fn segment(&self) -> &[u8] {
+        self.tag.split(|byte| *byte == 0).next().unwrap_or(b"")
+    }
+
+    fn may_opt_out(&self, proc: &Proc) -> bool {
+        self.flags & ALLOW_DETACHED != 0 && proc.session != self.leader
+    }
+}
+
+/// What is remembered of a process from scan to scan.
+#[derive(Clone, Copy)]
+struct Known {
+    pid: i32,
+    start: u64,
+    /// As [`Proc::owner`]; 0: it has no tag.
+    owner: u32,
+    seen_in: u32,
+    /// The scan by which it had the stop signal; 0: it has not had it.
+    stopped_in: u32,
+    is_frozen: bool,
+    is_alive: bool,
+}
+
+pub(crate) struct Members {
+    procs: &'static mut [Proc],
+    known: &'static mut [Known],
+    known_count: usize,
+    /// Places of `known`, counted from 1, by process id.
+    places: &'static mut [u32],
+    /// Trees, counted from 1, by the process id of their leader.
+    leaders: &'static mut [u32],
+    /// What the control groups name: process id and tree.
+    grouped: &'static mut [(i32, u32)],
+    outputs: Outputs,
+    scan: u32,
+    oldest: u64,
+    some_may_opt_out: bool,
+}
+
+fn hash(pid: i32) -> usize {
+    (pid as u32).wrapping_mul(2_654_435_769) as usize % PLACES
+}
+
+impl Members {
+    pub(crate) fn new(trees: &[Tree]) -> Self {
+        let leaders = sys::memory::<u32>(PLACES);
+        for (index, tree) in trees.iter().enumerate().filter(|(_, tree)| tree.leader > 1) {
+            let mut at = hash(tree.leader);
+            while leaders[at] != 0 {
+                at = (at + 1) % PLACES;
+            }
+            leaders[at] = index as u32 + 1;
+        }
+        Self {
+            procs: sys::memory(MOST_PROCESSES),
+            known: sys::memory(MOST_PROCESSES),
+            known_count: 0,
+            places: sys::memory(PLACES),
+            leaders,
+            grouped: sys::memory(MOST_PROCESSES),
+            outputs: Outputs::new(),
+            // The scan before the first one stands for the signals that the host has sent.
+            scan: SENT_BY_THE_HOST,
+            oldest: trees.iter().map(|tree| tree.earliest_start).min().unwrap_or(0),
+            some_may_opt_out: trees.iter().any(|tree| tree.flags & ALLOW_DETACHED != 0),
+        }
+    }
+
+    fn led_by(&self, number: i32, trees: &[Tree]) -> u32 {
+        let mut at = hash(number);
+        while self.leaders[at] != 0 {
+            if trees[self.leaders[at] as usize - 1].leader == number {
+                return self.leaders[at];
+            }
+            at = (at + 1) % PLACES;
+        }
+        0
+    }
+
+    /// The place of a process in `known`, counted from 1; 0: it is not there.
+    fn place(&self, proc: &Proc) -> u32 {
+        let mut at = hash(proc.pid);
+        while self.places[at] != 0 {
+            let known = &self.known[self.places[at] as usize - 1];
+            if known.pid == proc.pid && known.start == proc.start {
+                return self.places[at];
+            }
+            at = (at + 1) % PLACES;
+        }
+        0
+    }
+
+    fn remember(&mut self, proc: &Proc, owner: u32) -> Option<&mut Known> {
+        let mut place = self.place(proc);
+        if place == 0 {
+            if self.known_count == self.known.len() {
+                return None;
+            }
+            self.known[self.known_count] = Known {
+                pid: proc.pid,
+                start: proc.start,
+                owner,
+                seen_in: 0,
+                stopped_in: 0,
+                is_frozen: false,
+                is_alive: false,
+            };
+            self.known_count += 1;
+            place = self.known_count as u32;
+            let mut at = hash(proc.pid);
+            while self.places[at] != 0 {
+                at = (at + 1) % PLACES;
+            }
+            self.places[at] = place;
+        }
+        self.known.get_mut(place as usize - 1)
+    }
+
+    /// Scans the table of processes, and does what is due. `false`: all trees are gone.
+    pub(crate) fn scan(&mut self, trees: &mut [Tree], header: &Header, now: u64) -> bool {
+        self.scan += 1;
+        self.outputs.drain();
+        let grouped = self.read_groups(trees, header);
+        let count = self.read_processes(trees, grouped, now);
+        self.inherit(trees, count);
+        self.count(trees, count);
+        let mut is_left = false;
+        let mut path = Path::new();
+        for tree in trees.iter_mut().filter(|tree| !tree.is_gone) {
+            let has_group = group_path(header, tree.cgroup, &mut path);
+            let is_populated = has_group && tree.flags & ALLOW_DETACHED == 0 && kernel::is_populated(&mut path);
+            let is_quiet = tree.living == 0 && !tree.is_moving && !is_populated;
+            tree.quiet_scans = if is_quiet { tree.quiet_scans + 1 } else { 0 };
+            let wanted = if tree.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS };
+            tree.is_gone = tree.quiet_scans >= wanted;
+            is_left |= !tree.is_gone;
+            if now >= tree.kill_at {
+                tree.kill_scans += 1;
+                if is_populated {
+                    kernel::kill_group(&mut path);
+                }
+            }
+        }
+        self.act(trees, count, now);
+        is_left
+    }
+
+    /// Reads which processes the control groups have, sorted by number.
+    fn read_groups(&mut self, trees: &[Tree], header: &Header) -> usize {
+        let mut count = 0;
+        let mut path = Path::new();
+        let grouped = &mut *self.grouped;
+        for (index, tree) in trees.iter().enumerate().filter(|(_, tree)| !tree.is_gone) {
+            if group_path(header, tree.cgroup, &mut path) {
+                kernel::each_in_group(&mut path, &mut |pid| {
+                    if let Some(place) = grouped.get_mut(count) {
+                        *place = (pid, index as u32 + 1);
+                        count += 1;
+                    }
+                });
+            }
+        }
+        grouped[..count].sort_unstable();
+        count
+    }
+
+    fn read_processes(&mut self, trees: &[Tree], grouped: usize, now: u64) -> usize {
+        let mut count = 0;
+        kernel::each(&mut |mut proc| {
+            if count == self.procs.len() {
+                return;
+            }
+            self.place_by_itself(&mut proc, trees, grouped);
+            if proc.owner != 0 && !proc.is_dead {
+                let tree = &trees[proc.owner as usize - 1];
+                // Stopped as soon as it is met: a chain of short-lived processes would be gone at the end of the scan.
+                if now >= tree.kill_at && tree.grows && !tree.is_gone {
+                    let owner = proc.owner;
+                    if let Some(known) = self.remember(&proc, owner)
+                        && !core::mem::replace(&mut known.is_frozen, true)
+                    {
+                        kernel::signal(&proc, SIGSTOP);
+                    }
+                }
+            }
+            self.procs[count] = proc;
+            count += 1;
+        });
+        // What the groups had and the scan has missed.
+        for index in 0..grouped {
+            let (pid, owner) = self.grouped[index];
+            let is_met = self.procs[..count].binary_search_by_key(&pid, |proc| proc.pid).is_ok();
+            if !is_met
+                && count < self.procs.len()
+                && let Some(mut proc) = kernel::read(pid)
+            {
+                proc.owner = owner;
+                self.procs[count] = proc;
+                count += 1;
+            }
+        }
+        self.procs[..count].sort_unstable_by_key(|proc| proc.pid);
+        count
+    }
+
+    /// Finds the owner of a process without looking at its parent.
+    fn place_by_itself(&mut self, proc: &mut Proc, trees: &[Tree], grouped: usize) {
+        if proc.start < self.oldest {
+            return;
+        }
+        for number in [proc.session, proc.group] {
+            let owner = self.led_by(number, trees);
+            if owner == 0 {
+                continue;
+            }
+            let tree = &trees[owner as usize - 1];
+            let is_another_leader = proc.pid == tree.leader && proc.start > tree.latest_start;
+            if proc.start >= tree.earliest_start && !is_another_leader {
+                proc.owner = owner;
+                break;
+            }
+        }
+        let place = self.place(proc);
+        if proc.owner == 0 && place != 0 {
+            proc.owner = self.known[place as usize - 1].owner;
+        }
+        if proc.owner == 0
+            && let Ok(at) = self.grouped[..grouped].binary_search_by_key(&proc.pid, |(pid, _)| *pid)
+        {
+            proc.owner = self.grouped[at].1;
+        }
+        let is_settled_stranger = place != 0 && proc.owner == 0;
+        let may_opt_out = proc.owner != 0 && trees[proc.owner as usize - 1].may_opt_out(proc);
+        let is_asked = if proc.owner == 0 { !is_settled_stranger || self.some_may_opt_out } else { may_opt_out };
+        if !is_asked || proc.is_dead {
+            return;
+        }
+        let mut chain = [0; CHAIN_BYTES];
+        let Some(length) = kernel::tag(proc.pid, &mut chain) else {
+            if proc.owner == 0 && proc.start + SETTLED < kernel::now() {
+                let stranger = *proc;
+                self.remember(&stranger, 0);
+            }
+            return;
+        };
+        let chain = &chain[..length];
+        if chain == b"detached" {
+            proc.is_detached = true;
+            if may_opt_out {
+                proc.owner = 0;
+            }
+        } else if proc.owner == 0 {
+            let carries = |tree: &Tree| {
+                let segment = tree.segment();
+                !segment.is_empty() && proc.start >= tree.earliest_start && chain.split(|byte| *byte == b':').any(|it| it == segment)
+            };
+            proc.owner = trees.iter().position(carries).map_or(0, |index| index as u32 + 1);
+        }
+    }
+
+    /// Gives processes the owner of their parent, as far down as it goes.
+    fn inherit(&mut self, trees: &[Tree], count: usize) {
+        let procs = &mut self.procs[..count];
+        loop {
+            let mut has_changed = false;
+            for index in 0..procs.len() {
+                let proc = procs[index];
+                if proc.owner != 0 || proc.start < self.oldest {
+                    continue;
+                }
+                let Ok(at) = procs.binary_search_by_key(&proc.parent, |other| other.pid) else { continue };
+                let parent = procs[at];
+                if parent.owner == 0 || parent.start > proc.start {
+                    continue;
+                }
+                let tree = &trees[parent.owner as usize - 1];
+                if proc.start >= tree.earliest_start && !(proc.is_detached && tree.may_opt_out(&proc)) {
+                    procs[index].owner = parent.owner;
+                    has_changed = true;
+                }
+            }
+            if !has_changed {
+                return;
+            }
+        }
+    }
+
+    /// Takes in what the scan has found.
+    fn count(&mut self, trees: &mut [Tree], count: usize) {
+        for tree in trees.iter_mut() {
+            (tree.living, tree.is_moving, tree.has_fresh, tree.leader_lives) = (0, false, false, false);
+            tree.scans += 1;
+        }
+        let scan = self.scan;
+        for index in 0..count {
+            let proc = self.procs[index];
+            if proc.owner == 0 {
+                continue;
+            }
+            let tree = &mut trees[proc.owner as usize - 1];
+            let is_new = self.place(&proc) == 0;
+            let Some(known) = self.remember(&proc, proc.owner) else { continue };
+            known.owner = proc.owner;
+            known.seen_in = scan;
+            let had_the_signal = is_new && proc.start < tree.stop_sent_at;
+            if had_the_signal {
+                known.stopped_in = SENT_BY_THE_HOST;
+            }
+            known.is_alive = !proc.is_dead;
+            if proc.is_dead {
+                continue;
+            }
+            if is_new {
+                self.outputs.hold(proc.pid);
+            }
+            tree.living += 1;
+            tree.is_moving |= is_new;
+            tree.grows |= is_new && tree.scans > 1;
+            tree.leader_lives |= proc.pid == tree.leader;
+        }
+        for known in self.known[..self.known_count].iter_mut().filter(|known| known.owner != 0) {
+            if known.is_alive && known.seen_in != scan {
+                known.is_alive = false;
+                trees[known.owner as usize - 1].is_moving = true;
+            }
+        }
+    }
+
+    /// Whether its parent lives and has had the stop signal by an earlier scan.
+    fn is_started_by_signalled(&self, proc: &Proc, count: usize) -> bool {
+        let Ok(at) = self.procs[..count].binary_search_by_key(&proc.parent, |other| other.pid) else { return false };
+        let parent = &self.procs[at];
+        let place = self.place(parent);
+        let stopped_in = self.known.get((place as usize).wrapping_sub(1)).map_or(0, |known| known.stopped_in);
+        !parent.is_dead && stopped_in != 0 && stopped_in < self.scan
+    }
+
+    /// Sends the signals that are due.
+    fn act(&mut self, trees: &mut [Tree], count: usize, now: u64) {
+        // First everything is stopped that is to be killed, so that it starts no others.
+        for index in 0..count {
+            let proc = self.procs[index];
+            if proc.owner == 0 || proc.is_dead {
+                continue;
+            }
+            let place = self.place(&proc);
+            let is_helper = self.is_started_by_signalled(&proc, count);
+            let Some(known) = self.known.get_mut((place as usize).wrapping_sub(1)) else { continue };
+            let tree = &mut trees[proc.owner as usize - 1];
+            if now >= tree.kill_at {
+                if !core::mem::replace(&mut known.is_frozen, true) {
+                    tree.has_fresh = true;
+                    kernel::signal(&proc, SIGSTOP);
+                }
+                continue;
+            }
+            let is_leader_alone = tree.flags & LEADER_FIRST != 0 && tree.leader_lives && now < tree.others_at;
+            if is_leader_alone && proc.pid != tree.leader {
+                continue;
+            }
+            // What a member starts when it has had the signal may be its clean-up.
+            if known.stopped_in != 0 || (is_helper && now < tree.others_at) {
+                continue;
+            }
+            known.stopped_in = self.scan;
+            kernel::signal(&proc, tree.stop_signal);
+            kernel::signal(&proc, SIGCONT);
+        }
+        for index in 0..count {
+            let proc = self.procs[index];
+            if proc.owner == 0 || proc.is_dead {
+                continue;
+            }
+            let tree = &trees[proc.owner as usize - 1];
+            let has_settled = !tree.has_fresh && !tree.is_moving;
+            if now >= tree.kill_at && (has_settled || tree.kill_scans > LONGEST_CHASE) {
+                kernel::signal(&proc, SIGKILL);
+            }
+        }
+    }
+}

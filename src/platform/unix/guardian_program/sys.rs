@@ -1,0 +1,192 @@
+//! What the program takes from the C library.
+
+use core::ffi::{c_char, c_int, c_long, c_short, c_void};
+
+#[repr(C)]
+pub(crate) struct PollFd {
+    pub(crate) fd: c_int,
+    pub(crate) events: c_short,
+    pub(crate) revents: c_short,
+}
+
+#[repr(C)]
+pub(crate) struct TimeSpec {
+    pub(crate) seconds: c_long,
+    pub(crate) nanoseconds: c_long,
+}
+
+pub(crate) const POLLIN: c_short = 1;
+pub(crate) const PROT_READ: c_int = 1;
+pub(crate) const PROT_WRITE: c_int = 2;
+pub(crate) const MAP_SHARED: c_int = 1;
+#[cfg(target_os = "linux")]
+pub(crate) const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
+#[cfg(not(target_os = "linux"))]
+pub(crate) const MAP_PRIVATE_ANONYMOUS: c_int = 0x1002;
+pub(crate) const O_RDONLY: c_int = 0;
+pub(crate) const O_WRONLY: c_int = 1;
+#[cfg(target_os = "linux")]
+pub(crate) const CLOCK_MONOTONIC: c_int = 1;
+#[cfg(not(target_os = "linux"))]
+pub(crate) const CLOCK_MONOTONIC: c_int = 6;
+pub(crate) const SIGKILL: c_int = 9;
+#[cfg(target_os = "linux")]
+pub(crate) const SIGSTOP: c_int = 19;
+#[cfg(target_os = "linux")]
+pub(crate) const SIGCONT: c_int = 18;
+#[cfg(not(target_os = "linux"))]
+pub(crate) const SIGSTOP: c_int = 17;
+#[cfg(not(target_os = "linux"))]
+pub(crate) const SIGCONT: c_int = 19;
+pub(crate) const SIG_IGN: usize = 1;
+
+#[cfg_attr(target_os = "linux", link(name = "c"))]
+#[cfg_attr(not(target_os = "linux"), link(name = "System"))]
+unsafe extern "C" {
+    pub(crate) fn read(fd: c_int, buffer: *mut c_void, count: usize) -> isize;
+    pub(crate) fn write(fd: c_int, buffer: *const c_void, count: usize) -> isize;
+    pub(crate) fn open(path: *const c_char, flags: c_int, ...) -> c_int;
+    pub(crate) fn close(fd: c_int) -> c_int;
+    pub(crate) fn poll(fds: *mut PollFd, count: u64, timeout: c_int) -> c_int;
+    pub(crate) fn kill(pid: c_int, signal: c_int) -> c_int;
+    pub(crate) fn getpid() -> c_int;
+    pub(crate) fn getppid() -> c_int;
+    pub(crate) fn mmap(at: *mut c_void, bytes: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
+    pub(crate) fn signal(signal: c_int, handler: usize) -> usize;
+    pub(crate) fn chdir(path: *const c_char) -> c_int;
+    pub(crate) fn readlink(path: *const c_char, buffer: *mut c_char, bytes: usize) -> isize;
+    pub(crate) fn getrlimit(what: c_int, limit: *mut [u64; 2]) -> c_int;
+    pub(crate) fn setrlimit(what: c_int, limit: *const [u64; 2]) -> c_int;
+    pub(crate) fn rmdir(path: *const c_char) -> c_int;
+    pub(crate) fn clock_gettime(clock: c_int, time: *mut TimeSpec) -> c_int;
+    #[cfg(target_os = "linux")]
+    pub(crate) fn syscall(number: c_long, ...) -> c_long;
+    #[cfg(target_os = "linux")]
+    pub(crate) fn prctl(option: c_int, ...) -> c_int;
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn getsid(pid: c_int) -> c_int;
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn proc_listallpids(buffer: *mut c_void, bytes: c_int) -> c_int;
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn proc_pidinfo(pid: c_int, flavor: c_int, argument: u64, buffer: *mut c_void, bytes: c_int) -> c_int;
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn sysctl(name: *mut c_int, count: u32, old: *mut c_void, size: *mut usize, new: *mut c_void, new_size: usize) -> c_int;
+}
+
+#[cfg(target_os = "linux")]
+const RLIMIT_NOFILE: c_int = 7;
+#[cfg(not(target_os = "linux"))]
+const RLIMIT_NOFILE: c_int = 8;
+
+/// Allows this process as many open files as it may allow itself.
+pub(crate) fn allow_open_files() {
+    let mut limit = [0_u64; 2];
+    // SAFETY: the structure has two numbers, the present limit and the highest.
+    unsafe {
+        if getrlimit(RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit[0] = limit[1];
+            setrlimit(RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
+/// Milliseconds on a monotonic clock.
+pub(crate) fn now_ms() -> u64 {
+    clock_ms(CLOCK_MONOTONIC)
+}
+
+pub(crate) fn clock_ms(clock: c_int) -> u64 {
+    let mut time = TimeSpec { seconds: 0, nanoseconds: 0 };
+    // SAFETY: the out-parameter is valid for the call.
+    unsafe { clock_gettime(clock, &raw mut time) };
+    time.seconds as u64 * 1_000 + time.nanoseconds as u64 / 1_000_000
+}
+
+pub(crate) fn sleep_ms(ms: u64) {
+    // SAFETY: no descriptor is asked for.
+    unsafe { poll(core::ptr::null_mut(), 0, ms as c_int) };
+}
+
+/// Fresh memory of zeroes for `count` values, for which zeroes are valid; pages are used when they are touched.
+pub(crate) fn memory<T>(count: usize) -> &'static mut [T] {
+    let bytes = count * size_of::<T>();
+    // SAFETY: fresh memory that nobody else has; zeroes are valid for the types it is used for; the result is checked.
+    unsafe {
+        let at = mmap(core::ptr::null_mut(), bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+        if at as isize == -1 {
+            return &mut [];
+        }
+        core::slice::from_raw_parts_mut(at.cast(), count)
+    }
+}
+
+/// Reads a file from its start, as far as the buffer goes.
+pub(crate) fn read_file(path: &[u8], buffer: &mut [u8]) -> Option<usize> {
+    debug_assert!(path.ends_with(b"\0"));
+    // SAFETY: the path ends with a NUL, and the buffer is as long as is said.
+    unsafe {
+        let fd = open(path.as_ptr().cast(), O_RDONLY);
+        if fd < 0 {
+            return None;
+        }
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let count = read(fd, buffer[filled..].as_mut_ptr().cast(), buffer.len() - filled);
+            if count <= 0 {
+                break;
+            }
+            filled += count as usize;
+        }
+        close(fd);
+        Some(filled)
+    }
+}
+
+/// Text put together in a fixed buffer, with a final NUL.
+pub(crate) struct Path {
+    bytes: [u8; 4352],
+    length: usize,
+}
+
+impl Path {
+    pub(crate) fn new() -> Self {
+        Self { bytes: [0; 4352], length: 0 }
+    }
+
+    pub(crate) fn push(&mut self, text: &[u8]) -> &mut Self {
+        let room = self.bytes.len() - 1 - self.length;
+        let count = text.len().min(room);
+        self.bytes[self.length..self.length + count].copy_from_slice(&text[..count]);
+        self.length += count;
+        self.bytes[self.length] = 0;
+        self
+    }
+
+    pub(crate) fn number(&mut self, mut number: u32) -> &mut Self {
+        let mut digits = [0; 10];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.push(&digits[at..])
+    }
+
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = length;
+        self.bytes[length] = 0;
+    }
+
+    /// With the final NUL.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.bytes[..=self.length]
+    }
+}
