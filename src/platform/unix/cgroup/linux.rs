@@ -51,13 +51,11 @@ pub(in super::super) fn take() -> Option<Group> {
     let path = base.join(number.to_string());
     // No descriptor is kept for a group that no execution has.
     let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path);
-    match opened {
-        Ok(directory) => Some(Group { number, directory: directory.into(), path, is_spent: AtomicBool::new(false) }),
-        Err(_) => {
-            pool().occupied.push(number);
-            None
-        }
-    }
+    let Ok(directory) = opened else {
+        pool().occupied.push(number);
+        return None;
+    };
+    Some(Group { number, directory: directory.into(), path, is_spent: AtomicBool::new(false) })
 }
 
 impl Group {
