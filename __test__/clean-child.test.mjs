@@ -38,8 +38,7 @@ test('no zombie stays, failed spawns included (F8)', linux, async (t) => {
 });
 
 test('files and threads of the host return to where they were', linux, async (t) => {
-  // Control groups are kept for later executions, each with its descriptors; without them the count is exact.
-  const { engine } = recordedEngine(t, { controlGroups: false });
+  const { engine } = recordedEngine(t);
   const open = () => readdirSync('/proc/self/fd').length;
   await Promise.all(Array.from({ length: 20 }, () => engine.run(nothing)));
   const before = open();

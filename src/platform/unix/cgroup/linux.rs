@@ -180,8 +180,9 @@ pub(in super::super) fn base() -> Option<&'static Path> {
     static BASE: OnceLock<Option<PathBuf>> = OnceLock::new();
     BASE.get_or_init(|| {
         let home = home()?;
-        remove_abandoned(&home);
-        let base = home.join(format!("{PREFIX}{}", std::process::id()));
+        let prefix = prefix()?;
+        remove_abandoned(&home, &prefix);
+        let base = home.join(format!("{prefix}{}", std::process::id()));
         // One that is there was another process's with this number: its members, if there are any, are left alone.
         if !remove(&base) && base.exists() {
             return None;
@@ -192,7 +193,13 @@ pub(in super::super) fn base() -> Option<&'static Path> {
     .as_deref()
 }
 
-const PREFIX: &str = "escher-";
+/// What the names of the groups of hosts begin with that have the process ids of this one: hosts in several process id namespaces may
+/// share a control group, and neither sees the processes of the other.
+fn prefix() -> Option<String> {
+    let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
+    let number = namespace.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?;
+    Some(format!("escher-{number}-"))
+}
 
 /// Our own group's directory, if it is the one that the kernel says.
 fn home() -> Option<PathBuf> {
@@ -209,10 +216,10 @@ fn home() -> Option<PathBuf> {
 }
 
 /// Removes the groups of hosts that were killed together with their guardian.
-fn remove_abandoned(home: &Path) {
+fn remove_abandoned(home: &Path, prefix: &str) {
     for group in groups_below(home) {
         let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(pid) = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<pid_t>().ok()) else { continue };
+        let Some(pid) = name.strip_prefix(prefix).and_then(|pid| pid.parse::<pid_t>().ok()) else { continue };
         // SAFETY: no memory is involved, and signal 0 is not sent.
         let is_gone =
             unsafe { libc::kill(pid, 0) } != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
