@@ -87,6 +87,7 @@ fn is_refused_group(error: &io::Error) -> bool {
         libc::EINVAL,
         libc::EBUSY,
         libc::ENODEV,
+        libc::ENOENT,
         libc::EOPNOTSUPP,
         libc::EBADF,
         libc::E2BIG,

@@ -72,7 +72,7 @@ impl Group {
     /// The system has refused to start a process in it, though it starts the same one elsewhere.
     pub(in super::super) fn refused(self, error: &io::Error) {
         // A group that has been removed by someone says nothing about the next one.
-        if error.raw_os_error() != Some(libc::ENODEV) {
+        if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOENT)) {
             IS_REFUSED.store(true, Ordering::Relaxed);
         }
         self.is_spent.store(true, Ordering::Relaxed);
