@@ -1,0 +1,53 @@
+// What the engine does where the table of processes is not to be seen, and where its host has the process id 1.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+
+import { marked, newMark } from './helpers/guardians.mjs';
+
+const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
+const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
+const skip = !can('unshare', '-mpf', '--mount-proc', 'true') && 'no namespace can be made here';
+
+/** What a host says that runs `code`, in namespaces of its own. */
+function host(words, code) {
+  const source = `const { ExecutionEngine } = require(${JSON.stringify(PACKAGE)}); const { readdirSync, readFileSync } = require('node:fs'); (async () => { ${code} process.exit(); })();`;
+  const { stdout, stderr } = spawnSync('unshare', [...words, process.execPath, '-e', source], { encoding: 'utf8', timeout: 30_000 });
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    throw new Error(`the host said ${JSON.stringify(stdout)} and ${stderr}`);
+  }
+}
+
+const endsOne = (mark) => `
+  const engine = new ExecutionEngine({ killGraceMs: 200 }); const degraded = [];
+  engine.on('degraded', ({ message }) => degraded.push(message));
+  const { status, killed } = await engine.run({ command: { type: 'shell', command: 'sleep 1000.${mark} & sleep 1000.${mark}' }, timeoutMs: 300 });
+  console.log(JSON.stringify({ status, mechanism: killed.mechanism, degraded }));`;
+
+for (const [name, words] of [['without /proc', ['-m', 'sh', '-c', 'mount -t tmpfs none /proc; exec "$@"', 'sh']], ['with the /proc of another namespace', ['-pf']]]) {
+  test(`${name} the process group is ended, and both the execution and its result say what could not be seen`, { skip }, () => {
+    const mark = newMark();
+    const { status, mechanism, degraded } = host(words, endsOne(mark));
+    assert.equal(status, 'timeout');
+    assert.deepEqual(marked(mark), []);
+    assert.match(mechanism, /^SIGTERM to the group; the table of processes \(\/proc\) could not be read/);
+    assert.equal(degraded.length, 1);
+    assert.match(degraded[0], /\/proc/);
+  });
+}
+
+test('a host with the process id 1 reaps the orphans of trees that it ends, and no other children', { skip }, () => {
+  const { left, exitCode } = host(['-mpf', '--mount-proc'], `
+    const engine = new ExecutionEngine({ killGraceMs: 200 });
+    const other = require('node:child_process').spawn('sh', ['-c', 'sleep 0.5; exit 7']);
+    const exited = new Promise((resolve) => other.on('exit', resolve));
+    for (let round = 0; round < 5; round++) await engine.run({ command: { type: 'shell', command: '(setsid sleep 300 &); (sleep 300 &); sleep 300' }, timeoutMs: 100 });
+    const exitCode = await exited;
+    const zombies = () => readdirSync('/proc').filter((pid) => { try { return readFileSync('/proc/' + pid + '/stat', 'latin1').includes(') Z 1 '); } catch { return false; } });
+    for (let round = 0; round < 100 && zombies().length > 0; round++) await new Promise((resolve) => setTimeout(resolve, 20));
+    console.log(JSON.stringify({ left: zombies(), exitCode }));`);
+  assert.deepEqual(left, []);
+  assert.equal(exitCode, 7);
+});
