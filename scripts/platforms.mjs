@@ -37,6 +37,8 @@ function lint() {
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, 'libnode.dll'), '');
     rust.env.LIBNODE_PATH = folder;
+    // Nothing can be linked here for the target, so the library is checked without its guardian.
+    rust.env.ESCHER_GUARDIAN_PROGRAM = 'none';
     return cargo(rust, 'clippy', '--lib', '--features', 'node', '--', '-D', 'warnings');
   }).every(Boolean);
 }

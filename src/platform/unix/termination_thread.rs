@@ -35,7 +35,7 @@ const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
 /// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
 const LONGEST_CHASE: u32 = 400;
 /// The same within one request: other trees wait meanwhile.
-const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_millis(500);
+const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_secs(5);
 
 /// After so many scans of killing, what signals do not reach is moved into a control group and killed with it.
 const SCANS_BEFORE_MOVING: u32 = 8;
