@@ -40,7 +40,7 @@ pub(crate) fn each(met: &mut dyn FnMut(Proc)) {
     // SAFETY: this program has one thread; the buffer is as long as is said.
     let pids = unsafe {
         if PIDS.is_empty() {
-            PIDS = sys::memory::<c_int>(MOST_PROCESSES);
+            PIDS = sys::memory::<c_int>(MOST_PROCESSES).map_or(&[], |pids| pids);
         }
         let pids = core::slice::from_raw_parts_mut(PIDS.as_ptr().cast_mut(), PIDS.len());
         let count = sys::proc_listallpids(pids.as_mut_ptr().cast(), size_of_val(pids) as c_int);
@@ -91,7 +91,7 @@ pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
     // SAFETY: this program has one thread; the name has three numbers, the buffer has `size` bytes, and nothing is set.
     let bytes = unsafe {
         if ARGUMENTS.is_empty() {
-            ARGUMENTS = sys::memory::<u8>(ARGUMENTS_BYTES);
+            ARGUMENTS = sys::memory::<u8>(ARGUMENTS_BYTES).map_or(&[], |bytes| bytes);
         }
         let at = ARGUMENTS.as_ptr().cast_mut().cast::<c_void>();
         if sys::sysctl(name.as_mut_ptr(), 3, at, &raw mut size, core::ptr::null_mut(), 0) != 0 {

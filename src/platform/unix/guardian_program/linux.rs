@@ -62,7 +62,16 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
     let group = number(fields.next()?)? as i32;
     let session = number(fields.next()?)? as i32;
     let start = number(fields.nth(15)?)?;
-    Some(Proc { pid, parent, group, session, start, is_dead: matches!(state, b'Z' | b'X'), owner: 0, is_detached: false })
+    Some(Proc {
+        pid,
+        parent,
+        group,
+        session,
+        start,
+        is_dead: matches!(state, b'Z' | b'X'),
+        owner: 0,
+        is_detached: false,
+    })
 }
 
 fn number(text: &[u8]) -> Option<u64> {

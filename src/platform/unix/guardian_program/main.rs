@@ -52,9 +52,9 @@ pub(crate) struct Proc {
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {
-        sys::sleep_ms(1_000);
-    }
+    // A host that lives starts another guardian.
+    // SAFETY: ends this process.
+    unsafe { sys::_exit(101) }
 }
 
 /// The precompiled `core` names it; nothing here unwinds.
@@ -75,9 +75,7 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     }
     kernel::prepare();
     // SAFETY: the host has made the file as large as that, and sealed its size.
-    let at = unsafe {
-        sys::mmap(core::ptr::null_mut(), TABLE_BYTES, sys::PROT_READ, sys::MAP_SHARED, TABLE, 0)
-    };
+    let at = unsafe { sys::mmap(core::ptr::null_mut(), TABLE_BYTES, sys::PROT_READ, sys::MAP_SHARED, TABLE, 0) };
     if at as isize == -1 {
         return 1;
     }
@@ -90,8 +88,10 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
         let rows = at.cast::<u8>().add(size_of::<Header>()).cast::<Row>();
         (header, core::slice::from_raw_parts(rows, table::MOST_ROWS))
     };
+    // Pages of it are used when they are touched.
+    let (Some(trees), Some(mut members)) = (sys::memory::<Tree>(rows.len()), Members::reserve()) else { return 1 };
     wait_for_the_end_of_the_host(header.host.load(Relaxed));
-    end_all(header, rows);
+    end_all(header, rows, trees, &mut members);
     remove_groups(header);
     0
 }
@@ -135,28 +135,24 @@ fn group_path(header: &Header, number: u32, path: &mut Path) -> bool {
     true
 }
 
-fn end_all(header: &Header, rows: &[Row]) {
+fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Members) {
     let used = (header.rows.load(Acquire) as usize).min(rows.len());
     let rows = &rows[..used];
-    let count = rows.iter().filter(|row| row.state.load(Acquire) == IN_USE).count();
+    let now = sys::now_ms();
+    let mut count = 0;
+    for row in rows.iter().filter(|row| row.state.load(Acquire) == IN_USE) {
+        trees[count] = Tree::of(row, now);
+        count += 1;
+    }
     if count == 0 {
         return;
     }
-    let now = sys::now_ms();
-    let trees = sys::memory::<Tree>(count);
-    let mut filled = 0;
-    for row in rows.iter().filter(|row| row.state.load(Acquire) == IN_USE) {
-        if let Some(tree) = trees.get_mut(filled) {
-            *tree = Tree::of(row, now);
-            filled += 1;
-        }
-    }
-    let trees = &mut trees[..filled];
+    let trees = &mut trees[..count];
     if !kernel::is_visible() {
         end_groups(trees, header);
         return;
     }
-    let mut members = Members::new(trees);
+    members.begin(trees);
     let give_up_at = trees.iter().map(|tree| tree.kill_at).max().unwrap_or(now) + LONGEST_KILLING_MS;
     let mut pause = FIRST_PAUSE_MS;
     loop {

@@ -39,6 +39,8 @@ pub(crate) struct Tree {
     tag: [u8; TAG_BYTES],
     pub(crate) is_gone: bool,
     leader_lives: bool,
+    /// The number of the leader is another process's by now, and so are the session and the group of that number.
+    is_reused: bool,
     living: u32,
     is_moving: bool,
     has_fresh: bool,
@@ -66,6 +68,7 @@ impl Tree {
             tag: row.tag,
             is_gone: false,
             leader_lives: false,
+            is_reused: false,
             living: 0,
             is_moving: false,
             has_fresh: false,
@@ -120,28 +123,35 @@ fn hash(pid: i32) -> usize {
 }
 
 impl Members {
-    pub(crate) fn new(trees: &[Tree]) -> Self {
-        let leaders = sys::memory::<u32>(PLACES);
-        for (index, tree) in trees.iter().enumerate().filter(|(_, tree)| tree.leader > 1) {
-            let mut at = hash(tree.leader);
-            while leaders[at] != 0 {
-                at = (at + 1) % PLACES;
-            }
-            leaders[at] = index as u32 + 1;
-        }
-        Self {
-            procs: sys::memory(MOST_PROCESSES),
-            known: sys::memory(MOST_PROCESSES),
+    /// Reserves the memory that it will need: when the host has died there may be none.
+    pub(crate) fn reserve() -> Option<Self> {
+        Some(Self {
+            procs: sys::memory(MOST_PROCESSES)?,
+            known: sys::memory(MOST_PROCESSES)?,
             known_count: 0,
-            places: sys::memory(PLACES),
-            leaders,
-            grouped: sys::memory(MOST_PROCESSES),
-            outputs: Outputs::new(),
+            places: sys::memory(PLACES)?,
+            leaders: sys::memory(PLACES)?,
+            grouped: sys::memory(MOST_PROCESSES)?,
+            outputs: Outputs::reserve()?,
             // The scan before the first one stands for the signals that the host has sent.
             scan: SENT_BY_THE_HOST,
-            oldest: trees.iter().map(|tree| tree.earliest_start).min().unwrap_or(0),
-            some_may_opt_out: trees.iter().any(|tree| tree.flags & ALLOW_DETACHED != 0),
+            oldest: 0,
+            some_may_opt_out: false,
+        })
+    }
+
+    /// Takes the trees that are to be ended.
+    pub(crate) fn begin(&mut self, trees: &[Tree]) {
+        for (index, tree) in trees.iter().enumerate().filter(|(_, tree)| tree.leader > 1) {
+            let mut at = hash(tree.leader);
+            while self.leaders[at] != 0 {
+                at = (at + 1) % PLACES;
+            }
+            self.leaders[at] = index as u32 + 1;
         }
+        self.oldest = trees.iter().map(|tree| tree.earliest_start).min().unwrap_or(0);
+        self.some_may_opt_out = trees.iter().any(|tree| tree.flags & ALLOW_DETACHED != 0);
+        sys::allow_open_files();
     }
 
     fn led_by(&self, number: i32, trees: &[Tree]) -> u32 {
@@ -198,6 +208,9 @@ impl Members {
     pub(crate) fn scan(&mut self, trees: &mut [Tree], header: &Header, now: u64) -> bool {
         self.scan += 1;
         self.outputs.drain();
+        for tree in trees.iter_mut().filter(|tree| !tree.is_gone && tree.leader > 1) {
+            tree.is_reused = kernel::read(tree.leader).is_some_and(|now| now.start > tree.latest_start);
+        }
         let grouped = self.read_groups(trees, header);
         let count = self.read_processes(trees, grouped, now);
         self.inherit(trees, count);
@@ -292,8 +305,7 @@ impl Members {
                 continue;
             }
             let tree = &trees[owner as usize - 1];
-            let is_another_leader = proc.pid == tree.leader && proc.start > tree.latest_start;
-            if proc.start >= tree.earliest_start && !is_another_leader {
+            if proc.start >= tree.earliest_start && !tree.is_reused {
                 proc.owner = owner;
                 break;
             }
@@ -330,9 +342,15 @@ impl Members {
         } else if proc.owner == 0 {
             let carries = |tree: &Tree| {
                 let segment = tree.segment();
-                !segment.is_empty() && proc.start >= tree.earliest_start && chain.split(|byte| *byte == b':').any(|it| it == segment)
+                !segment.is_empty()
+                    && proc.start >= tree.earliest_start
+                    && chain.split(|byte| *byte == b':').any(|it| it == segment)
             };
             proc.owner = trees.iter().position(carries).map_or(0, |index| index as u32 + 1);
+            if proc.owner == 0 && proc.start + SETTLED < kernel::now() {
+                let stranger = *proc;
+                self.remember(&stranger, 0);
+            }
         }
     }
 

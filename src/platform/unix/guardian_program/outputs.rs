@@ -15,9 +15,8 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    pub(crate) fn new() -> Self {
-        sys::allow_open_files();
-        Self { pipes: sys::memory(MOST_PIPES), count: 0 }
+    pub(crate) fn reserve() -> Option<Self> {
+        Some(Self { pipes: sys::memory(MOST_PIPES)?, count: 0 })
     }
 
     /// Becomes a reader of what a process writes.

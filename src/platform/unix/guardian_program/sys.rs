@@ -51,8 +51,16 @@ unsafe extern "C" {
     pub(crate) fn kill(pid: c_int, signal: c_int) -> c_int;
     pub(crate) fn getpid() -> c_int;
     pub(crate) fn getppid() -> c_int;
-    pub(crate) fn mmap(at: *mut c_void, bytes: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) -> *mut c_void;
+    pub(crate) fn mmap(
+        at: *mut c_void,
+        bytes: usize,
+        protection: c_int,
+        flags: c_int,
+        fd: c_int,
+        offset: i64,
+    ) -> *mut c_void;
     pub(crate) fn signal(signal: c_int, handler: usize) -> usize;
+    pub(crate) fn _exit(code: c_int) -> !;
     pub(crate) fn chdir(path: *const c_char) -> c_int;
     pub(crate) fn readlink(path: *const c_char, buffer: *mut c_char, bytes: usize) -> isize;
     pub(crate) fn getrlimit(what: c_int, limit: *mut [u64; 2]) -> c_int;
@@ -70,7 +78,14 @@ unsafe extern "C" {
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn proc_pidinfo(pid: c_int, flavor: c_int, argument: u64, buffer: *mut c_void, bytes: c_int) -> c_int;
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn sysctl(name: *mut c_int, count: u32, old: *mut c_void, size: *mut usize, new: *mut c_void, new_size: usize) -> c_int;
+    pub(crate) fn sysctl(
+        name: *mut c_int,
+        count: u32,
+        old: *mut c_void,
+        size: *mut usize,
+        new: *mut c_void,
+        new_size: usize,
+    ) -> c_int;
 }
 
 #[cfg(target_os = "linux")]
@@ -108,15 +123,15 @@ pub(crate) fn sleep_ms(ms: u64) {
 }
 
 /// Fresh memory of zeroes for `count` values, for which zeroes are valid; pages are used when they are touched.
-pub(crate) fn memory<T>(count: usize) -> &'static mut [T] {
+pub(crate) fn memory<T>(count: usize) -> Option<&'static mut [T]> {
     let bytes = count * size_of::<T>();
     // SAFETY: fresh memory that nobody else has; zeroes are valid for the types it is used for; the result is checked.
     unsafe {
         let at = mmap(core::ptr::null_mut(), bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
         if at as isize == -1 {
-            return &mut [];
+            return None;
         }
-        core::slice::from_raw_parts_mut(at.cast(), count)
+        Some(core::slice::from_raw_parts_mut(at.cast(), count))
     }
 }
 
