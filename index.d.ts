@@ -448,6 +448,11 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   logLostBytes: number;
   /** Whether a background process still held an output pipe when the engine stopped reading. */
   leaked: boolean;
+  /**
+   * With `reason: 'aborted'`, the `reason` of the abort signal, as it was given to `abort()`. Absent when the standard input broke
+   * off. `getResult` and a later wait know it for the last 1 000 aborted executions of an engine.
+   */
+  abortReason?: unknown;
   /** What the engine had to end: the processes alive when it began, and the farthest means it needed. */
   killed?: {
     /** The processes that were alive when it began. */
@@ -718,6 +723,8 @@ export interface ExecutionStream<Output extends string | Buffer = string> extend
   readonly result: Promise<ExecutionResult<Output>>;
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
+  /** Ends the execution, unless it is over, and resolves when its tree is gone: `await using stream = engine.stream(…)`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The events of a plan and of its steps at the consumer's pace: a slow consumer slows the children, `break` ends the plan. */
@@ -728,6 +735,8 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
   readonly result: Promise<PlanExecutionResult>;
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
+  /** Ends the plan, unless it is over, and resolves when its trees are gone. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Which executions a listing has. */
@@ -758,6 +767,8 @@ export interface ExecutionSummary {
   source?: string;
   /** `metadata.conversationId`. */
   conversationId?: string;
+  /** The process id, that of the last attempt; absent before it runs, and when it never ran. */
+  pid?: number;
   /** When it was accepted. */
   createdAt: Date;
   /** When it ended; absent before. */
