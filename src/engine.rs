@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -10,7 +10,6 @@ use crate::command::{self, EnvPolicy};
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
-use crate::guardian;
 use crate::metrics::Metrics;
 use crate::output::Overflow;
 use crate::plan::Plans;
@@ -29,15 +28,13 @@ mod admit;
 mod attempts;
 mod drive;
 mod global;
+mod host_exit;
 mod keeper;
 mod logs;
 mod outside;
 mod plans;
 mod queries;
 mod steps;
-
-/// The exit of a host without a guardian is held up for no longer than this.
-const LONGEST_EXIT: Duration = Duration::from_millis(500);
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
@@ -125,7 +122,9 @@ impl ExecutionEngine {
             config: Arc::new(config),
             metrics: Metrics::default(),
         };
-        Ok(Self { handle: Arc::new(Handle { shared: Arc::new(shared) }), sink: Arc::new(SilentSink) })
+        let shared = Arc::new(shared);
+        host_exit::watch(&shared);
+        Ok(Self { handle: Arc::new(Handle { shared }), sink: Arc::new(SilentSink) })
     }
 
     /// The same engine with a listener for what is executed through the returned handle and its clones.
@@ -295,23 +294,14 @@ impl ExecutionEngine {
         }
     }
 
-    /// Takes no more work and ends what there is, without waiting: for an engine that no code can reach any more. When the host
-    /// exits, the guardian goes on with it; where there is none, this waits for a moment, and kills what is left.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces its exit"))]
+    /// Takes no more work and ends what there is: for an engine that no code can reach any more. When the host exits, the guardian
+    /// goes on with it; where there is none, this waits for a moment, and kills what is left.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
     pub(crate) fn let_go(&self, host_exits: bool) {
         self.close();
-        let live = self.ask_all_to_stop(Stop::Shutdown, None);
-        let config = &self.shared().config;
-        if !host_exits || (config.guardian && guardian::outlives_the_host()) {
-            return;
-        }
-        let grace = Duration::from_millis(config.host_exit_grace_ms.unwrap_or(config.kill_grace_ms));
-        let deadline = Instant::now() + grace.min(LONGEST_EXIT);
-        while Instant::now() < deadline && live.iter().any(|record| record.result().is_none()) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        for record in live {
-            record.kill_now();
+        self.ask_all_to_stop(Stop::Shutdown, None);
+        if host_exits {
+            host_exit::end_unguarded();
         }
     }
 

@@ -202,6 +202,23 @@ pub(crate) fn prepare() {
     termination_thread::prepare();
 }
 
+/// Has a function called when this process exits: by a return from `main`, or `exit`, which is what `process.exit()` and an uncaught
+/// exception of Node.js come to. It is not called in a process that was forked from this one. Has an effect once.
+pub(crate) fn at_exit(call: fn()) {
+    static CALL: std::sync::OnceLock<(u32, fn())> = std::sync::OnceLock::new();
+    extern "C" fn run() {
+        if let Some((host, call)) = CALL.get()
+            && *host == std::process::id()
+        {
+            call();
+        }
+    }
+    if CALL.set((std::process::id(), call)).is_ok() {
+        // SAFETY: the function is of this library, lives as long as it, and does not unwind: `call` contains its panics.
+        unsafe { libc::atexit(run) };
+    }
+}
+
 /// The clock by which the system counts the starts of processes.
 pub(crate) fn start_clock() -> u64 {
     procs::now()

@@ -264,6 +264,9 @@ pub(crate) fn limited_sight() -> Option<&'static str> {
     None
 }
 
+/// Nothing is called: an exit has ended every other thread by then, and the jobs end with the host.
+pub(crate) fn at_exit(_: fn()) {}
+
 /// Whether this is the thread that the process has begun with: the first that asks, which constructs the first engine.
 #[cfg(feature = "node")]
 pub(crate) fn is_main_thread() -> bool {

@@ -1,0 +1,56 @@
+//! What the engines of a host do when it exits and no guardian goes on with their work.
+
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::contain::contain_call;
+use crate::guardian;
+use crate::platform;
+use crate::state::Stop;
+
+use super::Shared;
+
+/// The exit is held up for no longer than this.
+const LONGEST_EXIT: Duration = Duration::from_millis(500);
+/// Trees are killed so long before that at the latest: their members are found by scans.
+const KILLING: Duration = Duration::from_millis(150);
+
+/// Every engine that has not been dropped, or still has work. Held for moves of pointers.
+static ENGINES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+/// Has an engine's work ended when the host exits.
+pub(super) fn watch(engine: &Arc<Shared>) {
+    static REGISTERED: Once = Once::new();
+    let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
+    engines.retain(|engine| engine.strong_count() > 0);
+    engines.push(Arc::downgrade(engine));
+    drop(engines);
+    REGISTERED.call_once(|| {
+        platform::at_exit(|| {
+            // The hook has reported a panic already, and the exit goes on.
+            let _ = contain_call(end_unguarded);
+        });
+    });
+}
+
+/// Ends what no guardian ends: the stop signal, a short grace period, SIGKILL. Returns when all is gone, or after
+/// [`LONGEST_EXIT`].
+pub(super) fn end_unguarded() {
+    let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let outlived = guardian::outlives_the_host();
+    let unguarded = engines.iter().filter_map(Weak::upgrade).filter(|engine| !(engine.config.guardian && outlived));
+    let deadline = Instant::now() + LONGEST_EXIT;
+    let mut live = Vec::new();
+    for engine in unguarded {
+        engine.close();
+        let grace = engine.config.host_exit_grace_ms.unwrap_or(engine.config.kill_grace_ms);
+        let grace = Duration::from_millis(grace).min(LONGEST_EXIT.saturating_sub(KILLING));
+        live.extend(engine.ask_all_to_stop(Stop::Shutdown, Some(grace)));
+    }
+    while Instant::now() < deadline && live.iter().any(|record| record.result().is_none()) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for record in live {
+        record.kill_now();
+    }
+}
