@@ -1,11 +1,14 @@
 // With `allowDetached` a child may opt out of the end of its tree.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
 import { Members } from './helpers/members.mjs';
-import { isAlive } from './helpers/programs.mjs';
+import { guarded, guardianOf } from './helpers/guardians.mjs';
+import { file, isAlive, until } from './helpers/programs.mjs';
+import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const tools = { skip: (process.platform !== 'linux' || spawnSync('setsid', ['true']).status !== 0) && 'there is no setsid' };
 
@@ -87,4 +90,52 @@ test('two executions: each has its own policy', tools, async (t) => {
   await engine.cancelAll();
   assert.equal(ids.length, 2);
   assert.deepEqual(pids.map((of) => ALL.filter((name) => isAlive(of[name]))), [['kept', 'kept-child'], []]);
+});
+
+/** Becomes another program again and again: meanwhile a process has no environment. */
+const RESTLESS = `[ $1 -gt 0 ] || exec sleep 300
+exec sh "$0" $(($1 - 1))`;
+
+/** Twenty of these, which write their ids first. */
+const MANY = `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  ESCHER_EXECUTION_ID=detached setsid sh -c 'echo $$ >> "$DIR/pids"; exec sh "$DIR/restless.sh" 2000 >/dev/null 2>&1' &
+done
+exec sleep 300`;
+
+/** The ids that a new list has, when it is complete. */
+async function restless(members) {
+  const pids = () => members.text('pids').trim().split('\n').map(Number);
+  return until(() => pids().length === 20 && pids(), 'all have started');
+}
+
+/** Ends them; asserts that all of them lived. */
+function assertLeftAlone(members, pids) {
+  const dead = pids.filter((pid) => !isAlive(pid));
+  for (const pid of pids) if (!dead.includes(pid)) process.kill(pid, 'SIGKILL');
+  rmSync(members.path('pids'));
+  assert.deepEqual(dead, []);
+}
+
+test('what becomes another program at this moment has opted out all the same', tools, async (t) => {
+  const members = new Members(t);
+  const { engine } = recordedEngine(t, { allowDetached: true });
+  file(members.dir, 'restless.sh', RESTLESS);
+  await repeatedly(Math.ceil(REPEATS / 2), 1, async () => {
+    const id = await engine.execute(members.shell(MANY));
+    const pids = await restless(members);
+    await engine.cancel(id);
+    assertLeftAlone(members, pids);
+  });
+});
+
+test('and when the host goes at this moment', tools, async (t) => {
+  const members = new Members(t);
+  file(members.dir, 'restless.sh', RESTLESS);
+  await repeatedly(Math.ceil(REPEATS / 5), 1, async () => {
+    const host = await guarded(t, `engine.execute(${JSON.stringify(members.shell(MANY))});`, { config: { allowDetached: true, killGraceMs: 50 } });
+    const [pids, guardian] = [await restless(members), await guardianOf(host.pid)];
+    host.kill('SIGKILL');
+    await until(() => !isAlive(guardian), 'the guardian has done its work');
+    assertLeftAlone(members, pids);
+  });
 });

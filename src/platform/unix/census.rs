@@ -12,6 +12,8 @@ use super::procs::{self, Identity, Proc};
 
 /// Reading the environment of a process that hangs in the kernel can hang too: so much waiting are all of a scan worth.
 const LONGEST_READ: Duration = Duration::from_millis(500);
+/// How long a process may take to become another program, look by look.
+const LOOKS_AT_AN_EXEC: [Duration; 3] = [Duration::from_millis(1), Duration::from_millis(3), Duration::from_millis(6)];
 /// The value with which a child opts out of its tree.
 const DETACHED: &[u8] = b"detached";
 
@@ -25,6 +27,8 @@ pub(super) struct Memory {
     untagged: HashSet<Identity>,
     /// Processes whose environment could not be read in time.
     hanging: HashSet<Identity>,
+    /// Members that might have opted out, and have had no tag for some time.
+    bare: HashSet<Identity>,
     reader: Bounded,
 }
 
@@ -89,7 +93,10 @@ impl Memory {
         };
         let wanted = procs.iter().zip(owners.iter()).filter(|(proc, owner)| is_wanted(proc, **owner));
         let wanted: Vec<Proc> = wanted.map(|(proc, _)| *proc).collect();
-        let tags = self.read_tags(&wanted);
+        let mut tags = self.read_tags(&wanted);
+        if some_may_opt_out {
+            self.read_again(procs, trees, owners, &mut tags);
+        }
 
         let mut detached = HashSet::new();
         for (proc, owner) in procs.iter().zip(owners) {
@@ -121,12 +128,42 @@ impl Memory {
         tags
     }
 
+    /// Reads once more what had no tag, and may only have had none because it was becoming another program: meanwhile a process has
+    /// no environment.
+    fn read_again(
+        &mut self,
+        procs: &[Proc],
+        trees: &[Arc<Leader>],
+        owners: &[Option<usize>],
+        tags: &mut HashMap<pid_t, Vec<u8>>,
+    ) {
+        let mut heirs = owners.to_vec();
+        inherit(procs, &mut heirs, |index, _| Some(index));
+        let is_doubtful = |proc: &Proc, heir: Option<usize>| {
+            heir.is_some_and(|index| may_opt_out(trees, index, proc))
+                && !proc.is_dead()
+                && !tags.contains_key(&proc.pid)
+        };
+        let doubtful = procs.iter().zip(heirs).filter(|(proc, heir)| is_doubtful(proc, *heir)).map(|(proc, _)| *proc);
+        let mut doubtful: Vec<Proc> = doubtful.filter(|proc| !self.bare.contains(&proc.identity())).collect();
+        for pause in LOOKS_AT_AN_EXEC {
+            if doubtful.is_empty() {
+                return;
+            }
+            std::thread::sleep(pause);
+            tags.extend(self.read_tags(&doubtful));
+            doubtful.retain(|proc| !tags.contains_key(&proc.pid));
+        }
+        self.bare.extend(doubtful.iter().map(Proc::identity));
+    }
+
     /// Forgets what is gone.
     fn forget(&mut self, procs: &[Proc], serials: &HashMap<u64, usize>) {
         let there: HashSet<Identity> = procs.iter().map(Proc::identity).collect();
         self.known.retain(|identity, serial| serials.contains_key(serial) && there.contains(identity));
         self.untagged.retain(|identity| there.contains(identity));
         self.hanging.retain(|identity| there.contains(identity));
+        self.bare.retain(|identity| there.contains(identity));
     }
 }
 

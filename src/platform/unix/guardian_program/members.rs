@@ -18,6 +18,10 @@ const LONGEST_CHASE: u32 = 400;
 const SENT_BY_THE_HOST: u32 = 1;
 /// The longest chain of tags that is looked at.
 const CHAIN_BYTES: usize = 4096;
+/// So often a process without a tag is looked at, a millisecond apart, when it may have opted out.
+const LOOKS_AT_AN_EXEC: u32 = 8;
+/// The value with which a child opts out of its tree.
+const DETACHED: &[u8] = b"detached";
 /// A process without a tag is not asked again, unless it is as young as this: it may not have become its program yet.
 #[cfg(target_os = "linux")]
 const SETTLED: u64 = 100;
@@ -120,6 +124,17 @@ pub(crate) struct Members {
 
 fn hash(pid: i32) -> usize {
     (pid as u32).wrapping_mul(2_654_435_769) as usize % PLACES
+}
+
+/// Whether a process has opted out. While one becomes another program it has no environment, so it is looked at again.
+fn opts_out(pid: i32) -> bool {
+    let mut chain = [0; CHAIN_BYTES];
+    let mut look = || kernel::tag(pid, &mut chain).or_else(|| {
+        sys::sleep_ms(1);
+        None
+    });
+    let length = (0..LOOKS_AT_AN_EXEC).find_map(|_| look());
+    length.is_some_and(|length| &chain[..length] == DETACHED)
 }
 
 impl Members {
@@ -334,7 +349,7 @@ impl Members {
             return;
         };
         let chain = &chain[..length];
-        if chain == b"detached" {
+        if chain == DETACHED {
             proc.is_detached = true;
             if may_opt_out {
                 proc.owner = 0;
@@ -356,22 +371,26 @@ impl Members {
 
     /// Gives processes the owner of their parent, as far down as it goes.
     fn inherit(&mut self, trees: &[Tree], count: usize) {
-        let procs = &mut self.procs[..count];
         loop {
             let mut has_changed = false;
-            for index in 0..procs.len() {
-                let proc = procs[index];
+            for index in 0..count {
+                let proc = self.procs[index];
                 if proc.owner != 0 || proc.start < self.oldest {
                     continue;
                 }
+                let procs = &self.procs[..count];
                 let Ok(at) = procs.binary_search_by_key(&proc.parent, |other| other.pid) else { continue };
                 let parent = procs[at];
                 if parent.owner == 0 || parent.start > proc.start {
                     continue;
                 }
                 let tree = &trees[parent.owner as usize - 1];
-                if proc.start >= tree.earliest_start && !(proc.is_detached && tree.may_opt_out(&proc)) {
-                    procs[index].owner = parent.owner;
+                let is_new = self.place(&proc) == 0;
+                let may_opt_out = tree.may_opt_out(&proc) && !proc.is_dead;
+                let is_detached = may_opt_out && (proc.is_detached || (is_new && opts_out(proc.pid)));
+                self.procs[index].is_detached |= is_detached;
+                if proc.start >= tree.earliest_start && !is_detached {
+                    self.procs[index].owner = parent.owner;
                     has_changed = true;
                 }
             }
