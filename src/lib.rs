@@ -11,12 +11,12 @@
 //! | `globs`, `redact`, [`config`], `metrics` | name patterns; secrets; host policy for an engine; totals |
 //! | `wire` | data from outside, decoded strictly |
 //! | `state` | the life of an execution as types |
-//! | `platform` | the operating system: all that is unsafe |
+//! | `platform` | the operating system: all that is unsafe; the only place that signals |
 //! | `command` | a request and a policy become a program, arguments, variables, a directory |
 //! | `process` | a running child and its pipes |
-//! | `guardian` | what kills the trees when the host is gone |
+//! | `guardian` | what ends the trees when the host is gone |
 //! | `output` | bytes become lines and a capped capture |
-//! | `supervise` | the one loop of an execution; the only place that kills |
+//! | `supervise` | the one loop of an execution; decides when a tree is stopped and killed |
 //! | `registry`, `scheduler` | records; who runs and who waits |
 //! | `plan` | several executions as one: order, failures, what is left |
 //! | `engine` | composes them |

@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("process", "a running child and its pipes"),
     ("guardian", "what ends the trees when the host is gone"),
     ("output", "bytes become lines and a capped capture"),
-    ("supervise", "the one loop of an execution; the only place that kills"),
+    ("supervise", "the one loop of an execution; decides when a tree is stopped and killed"),
     ("registry", "records and retention"),
     ("scheduler", "queue and permits"),
     ("plan", "several executions as one"),
@@ -68,7 +68,7 @@ fn a_room_imports_only_rooms_above_its_own() {
             writeln!(problems, "{}:{line}: `{room}` imports `{import}`, which {problem}", file.name()).unwrap();
         }
     }
-    assert!(problems.is_empty(), "{problems}the order is the table in tests/house.rs; DESIGN.md section 6 says why");
+    assert!(problems.is_empty(), "{problems}the order is the table in tests/house.rs; docs/architecture.md has it too");
 }
 
 #[test]

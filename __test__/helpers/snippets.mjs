@@ -6,6 +6,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+/** Programs that stand in for those that a machine may not have; they come first on the `PATH` of a block. */
+const TOOLS = path.join(root, '__test__', 'helpers', 'tools');
 const TSC = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 
 /** How a block is written down; `.mts` and `.mjs` may await at the top. */
@@ -94,12 +96,12 @@ export class Workshop {
     return said;
   }
 
-  /** Runs a block to its end. */
-  async run({ at, language }) {
+  /** Runs a block to its end. `tools` is a folder with programs that it finds before those of the machine. */
+  async run({ at, language }, tools = TOOLS) {
     const file = this.#files.get(at);
     const written = path.join(this.#folder, file);
     const run = language === 'ts' ? path.join(this.#folder, 'compiled', file.replace('.mts', '.mjs')) : written;
-    return this.#node([run], path.dirname(written));
+    return this.#node([run], path.dirname(written), { PATH: [tools, process.env.PATH].join(path.delimiter) });
   }
 
   /** Runs a file of the project. */
@@ -111,9 +113,14 @@ export class Workshop {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #node(args, cwd) {
+  /** The folder in which a block runs. */
+  folderOf({ at }) {
+    return path.dirname(path.join(this.#folder, this.#files.get(at)));
+  }
+
+  #node(args, cwd, env = {}) {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, env: { ...process.env, NODE_OPTIONS: '' } });
+      const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, env: { ...process.env, NODE_OPTIONS: '', ...env } });
       const said = { stdout: '', stderr: '' };
       for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (said[name] += text));
       child.on('error', reject);
