@@ -96,3 +96,18 @@ test('it works during the grace period, and after a shutdown has begun', { skip 
   await over;
   assert.deepEqual([engine.getResult(id).exitCode, engine.getResult(id).reason], [6, 'shutdown']);
 });
+
+test('what is no name of a signal is refused by its kind, and not repeated', async (t) => {
+  const { engine } = recordedEngine(t);
+  const id = await engine.execute(nothing);
+  for (const [value, kind] of [[4_711, 'a number'], ['hunter2', undefined], [true, 'a boolean'], [-4_711, 'a number below 0'], [{ hunter2: 1 }, 'an object']]) {
+    const { message, field } = await failure(() => engine.signal(id, value), 'INVALID_REQUEST');
+    assert.equal(field, 'signal');
+    if (kind) assert.ok(message.includes(`it is ${kind}: give`), message);
+    assert.doesNotMatch(message, /4711|hunter2|true/);
+  }
+  for (const graceMs of ['hunter2', -4_711, 4.711]) {
+    const { message } = await failure(() => engine.cancel(id, { graceMs }), 'INVALID_REQUEST');
+    assert.doesNotMatch(message, /4711|4\.711|hunter2/);
+  }
+});

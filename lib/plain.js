@@ -184,11 +184,19 @@ function threw(subject, field, cause) {
   return refusal(subject, field, `reading it threw (${told(cause)}): give plain data`, { cause });
 }
 
-/** What a value is, for people. @param {unknown} value */
+/** What a value is, for people: its kind, and never the value, which may be a secret. @param {unknown} value */
 function show(value) {
   if (typeof value === 'object' && value !== null) return 'an object';
   if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
-  return value === null ? 'null' : `a ${typeof value} (${typeof value === 'string' ? JSON.stringify(value) : value})`;
+  if (typeof value === 'number') return kindOf(value);
+  return value === null || value === undefined ? String(value) : `${value === '' ? 'an empty' : 'a'} ${typeof value}`;
+}
+
+/** @param {number} number */
+function kindOf(number) {
+  if (!Number.isFinite(number)) return String(number);
+  if (number < 0) return 'a number below 0';
+  return Number.isInteger(number) ? 'a number' : 'a number with a fraction';
 }
 
 /**

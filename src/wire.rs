@@ -109,14 +109,17 @@ impl Value {
         matches!(self, Self::Undefined | Self::Null)
     }
 
-    /// What it is, for people: the type, and the value when it is short.
+    /// What it is, for people: its kind, and never the value, which may be a secret.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Undefined => "undefined".to_owned(),
             Self::Null => "null".to_owned(),
-            Self::Bool(flag) => format!("a boolean ({flag})"),
-            Self::Number(number) => format!("a number ({})", show(*number)),
-            Self::Text(text) if text.chars().count() <= 40 => format!("a string ({text:?})"),
+            Self::Bool(_) => "a boolean".to_owned(),
+            Self::Number(number) if !number.is_finite() => show(*number),
+            Self::Number(number) if *number < 0.0 => "a number below 0".to_owned(),
+            Self::Number(number) if number.fract() != 0.0 => "a number with a fraction".to_owned(),
+            Self::Number(_) => "a number".to_owned(),
+            Self::Text(text) if text.is_empty() => "an empty string".to_owned(),
             Self::Text(_) => "a string".to_owned(),
             Self::List(_) => "an array".to_owned(),
             Self::Map(_) => "an object".to_owned(),
@@ -146,7 +149,7 @@ mod tests {
                 "did you mean `workingDir`?",
             ),
             (r"{}", "command", "it is missing"),
-            (r#"{"command": "ls"}"#, "command", "it is a string (\"ls\"): give an object"),
+            (r#"{"command": "ls"}"#, "command", "it is a string: give an object"),
             (r#"{"command": {"type": "exec"}}"#, "command.program", "it is missing: give a string"),
             (
                 r#"{"command": {"type": "exek", "program": "a"}}"#,
@@ -156,10 +159,14 @@ mod tests {
             (
                 r#"{"command": {"type": "exec", "program": "a", "args": ["b", 1]}}"#,
                 "command.args[1]",
-                "it is a number (1): give a string",
+                "it is a number: give a string",
             ),
             (r#"{"command": {"type": "exec", "program": "a", "shell": "b"}}"#, "command.shell", "unknown field"),
-            (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": -1}"#, "timeoutMs", "it is a number (-1)"),
+            (
+                r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": -1}"#,
+                "timeoutMs",
+                "it is a number below 0",
+            ),
             (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 1.5}"#, "timeoutMs", "give a whole number"),
             (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 9007199254740993}"#, "timeoutMs", "2^53"),
             (r#"{"command": {"type": "exec", "program": "a"}, "id": "x"}"#, "id", "is not a UUID"),

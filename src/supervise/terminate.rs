@@ -109,13 +109,16 @@ impl Termination {
     pub(super) fn kill_sooner(&mut self, at: Instant) {
         let now = Instant::now();
         let left = at.saturating_duration_since(now);
-        if let Step::Stopping { others_at, kill_at } = &mut self.step
-            && at < *kill_at
-        {
-            *kill_at = at;
-            *others_at = (now + left / 2).min(*others_at);
-            self.next_scan = self.next_scan.min(*others_at);
-            self.announced = Some(left);
+        match &mut self.step {
+            // What is left of it is for the members: their description is not waited for.
+            Step::Describing { stop_at } if left < self.plan.grace => *stop_at = now,
+            Step::Stopping { others_at, kill_at } if at < *kill_at => {
+                *kill_at = at;
+                *others_at = (now + left / 2).min(*others_at);
+                self.next_scan = self.next_scan.min(*others_at);
+                self.announced = Some(left);
+            }
+            Step::Describing { .. } | Step::Stopping { .. } | Step::Killing { .. } => {}
         }
         self.plan.grace = self.plan.grace.min(left);
     }
@@ -285,4 +288,61 @@ impl Termination {
 fn diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
     let ProcessInfo { pid, parent, command, state, cpu_ms, waits_for } = process;
     ProcessDiagnosis { pid, parent, command, state, cpu_ms, waits_for }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::{self, Launch, Mark, StdinKind};
+
+    fn sleeper() -> Arc<Leader> {
+        let shell = platform::default_shell();
+        let launch = Launch {
+            args: platform::shell_args(&shell, "sleep 300").args,
+            program: shell,
+            verbatim: false,
+            env: Vec::new(),
+            cwd: None,
+            mark: Mark::default(),
+            control_group: false,
+            stdin: StdinKind::Empty,
+            merge_output: true,
+        };
+        platform::spawn(&launch).unwrap().leader
+    }
+
+    fn describing(leader: &Arc<Leader>) -> Termination {
+        let plan =
+            StopPlan { signal: StopSignal::default(), order: StopOrder::default(), grace: Duration::from_secs(600) };
+        Termination::begin(leader, Cause::Stop(Stop::Timeout), plan, None)
+    }
+
+    #[tokio::test]
+    async fn a_shorter_grace_period_does_not_wait_for_the_description() {
+        let leader = sleeper();
+        let mut ending = describing(&leader);
+        ending.kill_sooner(Instant::now() + Duration::from_secs(60));
+        assert!(ending.deadline() <= Instant::now());
+        assert!(!ending.tick(false, Instant::now()));
+        assert!(
+            matches!(ending.step, Step::Stopping { kill_at, .. } if kill_at <= Instant::now() + Duration::from_secs(60))
+        );
+        ending.kill_sooner(Instant::now());
+        assert!(!ending.tick(false, Instant::now()));
+        assert!(ending.is_killing());
+
+        let mut at_once = describing(&leader);
+        at_once.kill_sooner(Instant::now());
+        assert!(!at_once.tick(false, Instant::now()));
+        assert!(at_once.is_killing(), "without a stop signal");
+    }
+
+    #[tokio::test]
+    async fn a_longer_grace_period_leaves_the_description_its_time() {
+        let leader = sleeper();
+        let mut ending = describing(&leader);
+        ending.kill_sooner(Instant::now() + Duration::from_secs(3_600));
+        assert!(!ending.tick(false, Instant::now()));
+        assert!(matches!(ending.step, Step::Describing { stop_at } if stop_at > Instant::now()));
+    }
 }
