@@ -29,6 +29,10 @@ pub(super) struct Memory {
     hanging: HashSet<Identity>,
     /// Members that might have opted out, and have had no tag for some time.
     bare: HashSet<Identity>,
+    /// The sessions that members have opened, by number: the tree's serial number.
+    sessions: HashMap<pid_t, u64>,
+    /// When they were seen.
+    sessions_seen: u64,
     reader: Bounded,
 }
 
@@ -59,9 +63,13 @@ impl Memory {
             .collect();
 
         let detached = self.apply_tags(procs, trees, &mut owners);
-        inherit(procs, &mut owners, |index, proc| {
+        let passes = |index: usize, proc: &Proc| {
             fits(index, proc).filter(|_| !(detached.contains(&proc.pid) && may_opt_out(trees, index, proc)))
-        });
+        };
+        inherit(procs, &mut owners, passes);
+        if self.apply_sessions(procs, trees, &by_serial, &mut owners) {
+            inherit(procs, &mut owners, passes);
+        }
 
         let mut members: Members = trees.iter().map(|_| Vec::new()).collect();
         for (proc, owner) in procs.iter().zip(&owners) {
@@ -110,6 +118,44 @@ impl Memory {
             }
         }
         detached
+    }
+
+    /// Finds those that hide in a session that a member has opened: they descend from that member. Returns whether there are any.
+    fn apply_sessions(
+        &mut self,
+        procs: &[Proc],
+        trees: &[Arc<Leader>],
+        by_serial: &HashMap<u64, usize>,
+        owners: &mut [Option<usize>],
+    ) -> bool {
+        let now = procs::now();
+        if now.saturating_sub(self.sessions_seen) > procs::SETTLED {
+            // The number may be another session's by now.
+            self.sessions.clear();
+        }
+        // The host's own session is none that a member has opened, and 0 stands for one outside of this process namespace.
+        let own = own_session();
+        let is_opened = |proc: &Proc| proc.session != own && proc.session != 0;
+        for (proc, owner) in procs.iter().zip(owners.iter()).filter(|(proc, _)| is_opened(proc)) {
+            if let Some(index) = owner {
+                self.sessions.insert(proc.session, trees[*index].tree().serial);
+            }
+        }
+        let mut is_found = false;
+        for (proc, owner) in procs.iter().zip(owners).filter(|(_, owner)| owner.is_none()) {
+            let opened = self.sessions.get(&proc.session).and_then(|serial| by_serial.get(serial)).copied();
+            // Where children may opt out, those beside them in the session may have done so.
+            let is_member = |index: &usize| {
+                let tree = trees[*index].tree();
+                proc.start >= tree.born && !tree.mark.allow_detached
+            };
+            *owner = opened.filter(is_member);
+            is_found |= owner.is_some();
+        }
+        let there: HashSet<pid_t> = procs.iter().map(|proc| proc.session).collect();
+        self.sessions.retain(|session, serial| there.contains(session) && by_serial.contains_key(serial));
+        self.sessions_seen = now;
+        is_found
     }
 
     fn read_tags(&mut self, wanted: &[Proc]) -> HashMap<pid_t, Vec<u8>> {
@@ -165,6 +211,11 @@ impl Memory {
         self.hanging.retain(|identity| there.contains(identity));
         self.bare.retain(|identity| there.contains(identity));
     }
+}
+
+fn own_session() -> pid_t {
+    // SAFETY: no memory is involved.
+    unsafe { libc::getsid(0) }
 }
 
 fn numbered<T: std::hash::Hash + Eq>(keys: impl Iterator<Item = T>) -> HashMap<T, usize> {

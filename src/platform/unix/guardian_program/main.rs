@@ -20,6 +20,7 @@ use self::table::{BASE_BYTES, Header, IN_USE, Row, TABLE_BYTES};
 mod kernel;
 mod members;
 mod outputs;
+mod sessions;
 mod sys;
 #[path = "../guardian_table.rs"]
 mod table;

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use crate::outputs::Outputs;
+use crate::sessions::Sessions;
 use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
 use crate::table::{ALLOW_DETACHED, Header, LEADER_FIRST, Row, TAG_BYTES};
 use crate::{Proc, group_path, kernel};
@@ -32,7 +33,7 @@ const SETTLED: u64 = 1_000_000;
 #[derive(Clone, Copy)]
 pub(crate) struct Tree {
     pub(crate) leader: i32,
-    earliest_start: u64,
+    pub(crate) earliest_start: u64,
     latest_start: u64,
     pub(crate) stop_signal: i32,
     pub(crate) stop_sent_at: u64,
@@ -87,8 +88,12 @@ impl Tree {
         self.tag.split(|byte| *byte == 0).next().unwrap_or(b"")
     }
 
+    pub(crate) fn allows_detached(&self) -> bool {
+        self.flags & ALLOW_DETACHED != 0
+    }
+
     fn may_opt_out(&self, proc: &Proc) -> bool {
-        self.flags & ALLOW_DETACHED != 0 && proc.session != self.leader
+        self.allows_detached() && proc.session != self.leader
     }
 }
 
@@ -117,6 +122,7 @@ pub(crate) struct Members {
     /// What the control groups name: process id and tree.
     grouped: &'static mut [(i32, u32)],
     outputs: Outputs,
+    sessions: Sessions,
     scan: u32,
     oldest: u64,
     some_may_opt_out: bool,
@@ -148,6 +154,7 @@ impl Members {
             leaders: sys::memory(PLACES)?,
             grouped: sys::memory(MOST_PROCESSES)?,
             outputs: Outputs::reserve()?,
+            sessions: Sessions::reserve()?,
             // The scan before the first one stands for the signals that the host has sent.
             scan: SENT_BY_THE_HOST,
             oldest: 0,
@@ -165,7 +172,7 @@ impl Members {
             self.leaders[at] = index as u32 + 1;
         }
         self.oldest = trees.iter().map(|tree| tree.earliest_start).min().unwrap_or(0);
-        self.some_may_opt_out = trees.iter().any(|tree| tree.flags & ALLOW_DETACHED != 0);
+        self.some_may_opt_out = trees.iter().any(Tree::allows_detached);
         sys::allow_open_files();
     }
 
@@ -229,12 +236,15 @@ impl Members {
         let grouped = self.read_groups(trees, header);
         let count = self.read_processes(trees, grouped, now);
         self.inherit(trees, count);
+        if self.sessions.apply(trees, &mut self.procs[..count], self.scan) {
+            self.inherit(trees, count);
+        }
         self.count(trees, count);
         let mut is_left = false;
         let mut path = Path::new();
         for tree in trees.iter_mut().filter(|tree| !tree.is_gone) {
             let has_group = group_path(header, tree.cgroup, &mut path);
-            let is_populated = has_group && tree.flags & ALLOW_DETACHED == 0 && kernel::is_populated(&mut path);
+            let is_populated = has_group && !tree.allows_detached() && kernel::is_populated(&mut path);
             let is_quiet = tree.living == 0 && !tree.is_moving && !is_populated;
             tree.quiet_scans = if is_quiet { tree.quiet_scans + 1 } else { 0 };
             let wanted = if tree.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS };
