@@ -1,0 +1,80 @@
+// `guardian: false` and a host that exits: the stop signal, half a second at most, SIGKILL, and nothing survives.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+
+import { gone, guarded, guardiansOf, KINDS, marked, newMark } from './helpers/guardians.mjs';
+import { folder, until } from './helpers/programs.mjs';
+
+const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
+const WAYS = {
+  'process.exit': 'process.exit(0)',
+  'an uncaught exception': 'throw new Error("on purpose")',
+  'an unhandled rejection': 'Promise.reject(new Error("on purpose"))',
+};
+/** What the kinds of trees do not do by themselves: they do not heed the stop signal. */
+const stubborn = (line) => `trap '' TERM HUP INT; ${line}`;
+
+/** A host without a guardian that runs lines, each in an engine of its own, and goes when it gets a word. */
+const runs = (lines, way, config) => `
+  process.stdin.once('data', () => { ${way}; });
+  for (const line of ${JSON.stringify(lines)}) {
+    const one = new ExecutionEngine(${JSON.stringify(config)});
+    one.on('stdout', ({ line }) => say(line));
+    one.execute({ command: { type: 'shell', command: line, shell: '/bin/bash' } });
+  }
+`;
+
+async function hosted(t, lines, way, config) {
+  const whole = { guardian: false, killGraceMs: 60_000, ...config };
+  const host = await guarded(t, runs(lines, WAYS[way], whole), { config: whole });
+  for (const _ of lines) assert.equal(await host.next(), 'ready');
+  assert.deepEqual(guardiansOf(host.pid), []);
+  return host;
+}
+
+describe('a host without a guardian', { concurrency: 2, ...linux }, () => {
+  for (const way of Object.keys(WAYS)) {
+    test(`a trap of the stop signal removes its lock file before the host is gone: ${way}`, async (t) => {
+      const [mark, lock] = [newMark(), path.join(folder(t), 'lock')];
+      const line = `trap 'rm "${lock}"; exit 0' TERM; : > "${lock}"; sleep 1000.${mark} & echo ready; wait`;
+      const host = await hosted(t, [line], way);
+      host.child.stdin.write('go\n');
+      await host.exited;
+      assert.ok(!existsSync(lock));
+      assert.deepEqual(marked(mark), []);
+    });
+
+    for (const controlGroups of [true, false]) {
+      test(`nothing survives it that does not heed the stop signal: ${way}, controlGroups ${controlGroups}`, async (t) => {
+        const mark = newMark();
+        // Each of its processes is there when its first line has come: what is started later would have no mark yet.
+        const lines = Object.values(KINDS).map((kind) => stubborn(kind(mark).replace(/^/, '(sleep 0.3; echo ready) & ')));
+        const host = await hosted(t, lines, way, { controlGroups });
+        await until(() => marked(mark).length >= 12, 'the trees have grown');
+        host.child.stdin.write('go\n');
+        await host.exited;
+        assert.deepEqual(marked(mark), [], 'gone when the host is');
+        await gone(mark);
+      });
+    }
+  }
+
+  test('the trees of several engines get the stop signal together, not one after the other', async (t) => {
+    const names = ['a', 'b', 'c'];
+    const attempt = async () => {
+      const [mark, dir] = [newMark(), folder(t)];
+      const all = names.map((name) => `[ -e ${dir}/${name} ]`).join(' && ');
+      const line = (name) => `trap ': > ${dir}/${name}' TERM; echo ready; while :; do sleep 0.02; if ${all}; then : > ${dir}/${name}.all; fi; : ${mark}; done`;
+      const host = await hosted(t, names.map(line), 'process.exit');
+      host.child.stdin.write('go\n');
+      await host.exited;
+      assert.deepEqual(marked(mark), []);
+      return names.every((name) => existsSync(path.join(dir, `${name}.all`)));
+    };
+    // Half a second is not much on a machine that does other things.
+    for (let tries = 0; tries < 5; tries++) if (await attempt()) return;
+    assert.fail('some were killed before others had the signal');
+  });
+});
