@@ -61,6 +61,55 @@ impl Stranger {
     }
 }
 
+/// Whatever has become of the test, none of the user's processes goes on: one call reaches all of them, so that a fork bomb cannot
+/// outrun it.
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        if is_alone() {
+            return;
+        }
+        for _ in 0..3 {
+            let ids = [format!("--reuid={}", self.uid), format!("--regid={}", self.uid)];
+            let mut killer = process::Command::new("setpriv");
+            killer.args(ids).args(["--clear-groups", "/bin/sh", "-c", "kill -KILL -1"]);
+            let _ = killer.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// Ends the host of a test that hangs, in seconds.
+const LONGEST_HOST: &str = "180";
+
+impl Stranger {
+    /// As [`words`](Self::words), with a bound on how long the host lives.
+    pub(crate) fn bounded_words(&self) -> Vec<&str> {
+        ["timeout", "--signal=KILL", LONGEST_HOST].into_iter().chain(self.words()).collect()
+    }
+}
+
+#[test]
+fn processes_of_a_stranger_end_with_it() {
+    let stranger = Stranger::new(7, 100, ":");
+    if !can(&processes_of_a_stranger_end_with_it, &stranger.words()) {
+        return;
+    }
+    let words = stranger.words();
+    let chain = "trap '' TERM; while :; do setsid sleep 1000 & sleep 0.01; done 2>/dev/null";
+    let started =
+        process::Command::new(words[0]).args(&words[1..]).args(["/bin/sh", "-c", chain]).stderr(Stdio::null()).spawn();
+    let mut started = started.expect("it has started before");
+    let owner = format!("\nUid:\t{}\t", stranger.uid);
+    let of_it = || {
+        let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+        let statuses = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("status")).ok());
+        statuses.filter(|status| status.contains(&owner) && !status.contains("State:\tZ")).count()
+    };
+    block_until("it has many", || of_it() > 20);
+    drop(stranger);
+    let _ = started.wait();
+    block_until("none is left", || of_it() == 0);
+}
+
 /// Compiles a library of `tests/preload`, to be loaded before a program's own. `None`: there is no C compiler.
 pub(crate) fn preload(name: &str, dir: &Path) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload").join(name).with_extension("c");
