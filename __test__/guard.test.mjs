@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
 import { compare, isFine, remarks } from '../benches/guard/compare.mjs';
-import { countCalls } from '../benches/guard/trace.mjs';
+import { countCalls, countReads } from '../benches/guard/trace.mjs';
 
 const COUNTS = [
   { name: 'calls', title: 'system calls' },
@@ -105,4 +105,14 @@ test('what is counted is made of the versions that the product is made of', () =
     return known.length > 0 && !known.some((one) => one.version === version);
   });
   assert.deepEqual(others, [], 'copy Cargo.lock into benches/core and run cargo there');
+});
+
+test('files in /proc are counted of the processes that are named, and of no others', () => {
+  const trace = [
+    '7 openat(AT_FDCWD, "/proc/12/stat", O_RDONLY|O_CLOEXEC) = 9',
+    '7 openat(AT_FDCWD, "/proc/12/environ", O_RDONLY|O_CLOEXEC <unfinished ...>',
+    '7 openat(AT_FDCWD, "/proc/120/stat", O_RDONLY|O_CLOEXEC) = 9',
+    '7 openat(AT_FDCWD, "/proc", O_RDONLY|O_CLOEXEC) = 9',
+  ].join('\n');
+  assert.equal(countReads(trace, [12]), 2);
 });

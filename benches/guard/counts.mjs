@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { countCalls } from './trace.mjs';
+import { countCalls, countReads } from './trace.mjs';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const host = path.join(root, 'benches', 'guard', 'host.mjs');
@@ -12,6 +12,7 @@ const programs = path.join(root, 'target', 'benches', 'release');
 
 const MIB = 1024 * 1024;
 /** What was done once more than needed shows in the difference of two amounts, and what a start costs does not. */
+const TREES = { few: 20, many: 200 };
 const RUNS = { few: 40, many: 120 };
 const STREAMED = { few: MIB, many: 17 * MIB };
 const WORKED = { few: 1, many: 5 };
@@ -50,6 +51,12 @@ export const GROUPS = [
       { name: 'callsPer1000Lines', title: 'system calls of 1 000 lines for a JavaScript listener, without waits and memory' },
     ],
     measure: measureCalls,
+  },
+  {
+    tool: { name: 'strace', works: () => works('strace', ['-f', '-qq', '-b', 'execve', '-o', '/dev/null', 'true']) },
+    // How many scans there are until a process is gone depends on who is faster; scans for each tree would be ten times as many.
+    counts: [{ name: 'procReadsPerTree', title: 'files of /proc that are opened to end one of many trees', tolerance: 1 }],
+    measure: measureProcReads,
   },
   {
     // Valgrind shows programs one and the same processor, with AVX2 if the real one has it, as nearly all have by now.
@@ -108,6 +115,18 @@ function measureCalls(folder) {
     memoryCallsPerRun: perRun('memory'),
     callsPer1000Lines: (streams[1].calls - streams[0].calls) / thousands,
   };
+}
+
+function measureProcReads(folder) {
+  const trace = path.join(folder, 'trace-proc');
+  const counted = (key) => {
+    const words = ['-f', '-qq', '-b', 'execve', '-e', 'trace=openat,execve', '-e', 'signal=none', '-o', trace];
+    const { pids } = JSON.parse(run('strace', [...words, process.execPath, host, 'trees', String(TREES[key])]));
+    return countReads(readFileSync(trace, 'utf8'), pids);
+  };
+  // The least of some: a process that takes its time to go costs further scans.
+  const [few, many] = bothAmounts((key) => Math.min(...Array.from({ length: 4 }, () => counted(key))));
+  return { procReadsPerTree: (many - few) / (TREES.many - TREES.few) };
 }
 
 function measureInstructions() {

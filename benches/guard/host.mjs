@@ -1,7 +1,8 @@
-// A host to count: runs commands or streams lines, and says how often native code called into JavaScript.
+// A host to count: runs commands, streams lines or ends trees, and says how often native code called into JavaScript.
 //
 //   node host.mjs runs <how many>
 //   node host.mjs lines <file>
+//   node host.mjs trees <how many>
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -30,10 +31,17 @@ native.NativeEngine = class extends NativeEngine {
 };
 
 const { ExecutionEngine } = require('../../index.js');
-const engine = new ExecutionEngine({ maxInMemoryExecutions: 16 });
+const trees = what === 'trees' ? Number(given) : 0;
+const engine = new ExecutionEngine({ maxInMemoryExecutions: Math.max(16, trees), ...(trees && { maxConcurrentExecutions: trees }) });
 if (what === 'runs') {
   const program = existsSync('/bin/true') ? '/bin/true' : '/usr/bin/true';
   for (let left = Number(given); left > 0; left--) await engine.run({ command: { type: 'exec', program } });
+} else if (what === 'trees') {
+  seen.pids = [];
+  const all = new Promise((resolve) => engine.on('started', ({ pid }) => seen.pids.push(pid) === trees && resolve()));
+  for (let left = trees; left > 0; left--) await engine.execute({ command: { type: 'exec', program: 'sleep', args: ['300'] } });
+  await all;
+  await engine.cancelAll();
 } else {
   engine.on('stdout', () => seen.lines++);
   const program = existsSync('/bin/cat') ? '/bin/cat' : '/usr/bin/cat';

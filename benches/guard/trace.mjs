@@ -43,6 +43,17 @@ export function countCalls(trace) {
   return counts;
 }
 
+/**
+ * Counts how often a file of one of these processes was opened in /proc.
+ *
+ * @param {string} trace @param {number[]} pids
+ */
+export function countReads(trace, pids) {
+  const own = new Set(pids.map(String));
+  const opened = trace.matchAll(/openat\([^,]*, "\/proc\/(\d+)\//g);
+  return [...opened].filter(([, pid]) => own.has(pid)).length;
+}
+
 /** @param {string} name @param {string} rest */
 function kindOf(name, rest) {
   if (WAITING.test(name) || (WAKING.test(name) && rest.includes('<anon_inode:[eventfd'))) return 'waits';

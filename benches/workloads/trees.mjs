@@ -1,0 +1,48 @@
+// What it takes to end many trees at once, and what else has to wait meanwhile.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import { performance } from 'node:perf_hooks';
+
+const TIMEOUT_MS = 200;
+const sleeps = { command: { type: 'exec', program: 'sleep', args: ['300'] } };
+
+/** Microseconds for each of so many trees, from the request until the last is gone; `late` is a timeout of another engine, in ms. */
+export async function endTrees(count) {
+  const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
+  const [engine, other] = [new ExecutionEngine({ maxConcurrentExecutions: count, maxInMemoryExecutions: count }), new ExecutionEngine()];
+  let running = 0;
+  const all = new Promise((resolve) => engine.on('started', () => (running += 1) === count && resolve()));
+  const ids = await Promise.all(Array.from({ length: count }, () => engine.execute(sleeps)));
+  await all;
+  const alone = await lateness(other);
+  const start = performance.now();
+  const meanwhile = lateness(other);
+  await engine.cancelAll();
+  const value = ((performance.now() - start) * 1_000) / count;
+  const late = await meanwhile;
+  for (const id of ids) {
+    const { status, signal, killed } = engine.getResult(id);
+    if (status !== 'cancelled' || signal !== 'SIGTERM' || /unreaped/.test(killed.mechanism)) throw new Error(`a tree has ended otherwise: ${status}, ${killed?.mechanism}`);
+  }
+  await Promise.all([engine.shutdown(), other.shutdown()]);
+  return { value, columns: { late, alone } };
+}
+
+/** By how much an engine's timeout is late, its own end included. */
+async function lateness(engine) {
+  const { status, durationMs } = await engine.run({ ...sleeps, timeoutMs: TIMEOUT_MS });
+  if (status !== 'timeout') throw new Error(`the timeout has ended as ${status}`);
+  return durationMs - TIMEOUT_MS;
+}
+
+/** The same by hand: a signal to each process group, without looking at what is left of it. */
+export async function endGroups(count) {
+  const children = Array.from({ length: count }, () => spawn('sleep', ['300'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
+  await Promise.all(children.map((child) => once(child, 'spawn')));
+  const closed = Promise.all(children.map((child) => once(child, 'close')));
+  const start = performance.now();
+  for (const child of children) process.kill(-child.pid, 'SIGTERM');
+  await closed;
+  return { value: ((performance.now() - start) * 1_000) / count, columns: {} };
+}
