@@ -5,9 +5,12 @@ import { test } from 'node:test';
 import { newEngine } from './helpers/engine.mjs';
 import { exec, until } from './helpers/programs.mjs';
 
-test('five hundred trees are ended by one cancelAll, each by its stop signal', async (t) => {
-  const count = 500;
-  const engine = newEngine(t, { maxConcurrentExecutions: count });
+/** 2 000 in `npm run test:stress`. */
+const COUNT = Number(process.env.ESCHER_TEST_TREES ?? 500);
+
+test(`${COUNT} trees are ended by one cancelAll, each by its stop signal`, async (t) => {
+  const count = COUNT;
+  const engine = newEngine(t, { maxConcurrentExecutions: count, maxInMemoryExecutions: count });
   const ids = await Promise.all(Array.from({ length: count }, () => engine.execute(exec('sleep', '300'))));
   await until(() => ids.every((id) => engine.getStatus(id) === 'running'), 'all run', 60_000);
   assert.equal(await engine.cancelAll(), count);

@@ -19,8 +19,39 @@ const CHAINS = {
   'a script that starts itself anew': (dir) => `sh ${file(dir, 'again.sh', 'sleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
   'a script that ignores SIGTERM': (dir) => `sh ${file(dir, 'stubborn.sh', 'trap "" TERM\nsleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
   'a chain of forks, 3 ms each': () => `perl -e '${PERL}'`,
+  ...(spawnSync('cc', ['--version']).status === 0 && { 'a chain of forks in C, 1 ms each': compiled }),
 };
 const PERL = 'use POSIX; $SIG{TERM} = "IGNORE"; while (!-e $ENV{STOP}) { my $child = fork; exit if $child; next if !defined $child; POSIX::setsid(); open(my $mark, ">", "$ENV{DIR}/$$"); close $mark; select(undef, undef, undef, 0.003) }';
+
+const C = `
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(void) {
+  signal(SIGTERM, SIG_IGN);
+  while (access(getenv("STOP"), F_OK) != 0) {
+    pid_t child = fork();
+    if (child > 0) _exit(0);
+    if (child < 0) continue;
+    setsid();
+    char mark[4096];
+    snprintf(mark, sizeof mark, "%s/%d", getenv("DIR"), (int)getpid());
+    close(open(mark, O_CREAT | O_WRONLY, 0600));
+    usleep(1000);
+  }
+  return 0;
+}
+`;
+
+/** The program, and the command line that runs it. */
+function compiled(dir) {
+  const program = path.join(dir, 'chain');
+  const { status, stderr } = spawnSync('cc', ['-O', '-o', program, file(dir, 'chain.c', C)], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  return program;
+}
 
 for (const controlGroups of [true, false]) {
   for (const [name, line] of Object.entries(CHAINS)) {

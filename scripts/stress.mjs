@@ -16,6 +16,10 @@ const RACES = {
   supervision: ['f09_', 'f11_', 'f13_', 'f17_'],
 };
 const JS_RACES = ['cancel-race', 'stream-race', 'worker', 'guardian-kill'];
+/** Trees that resist, hosts in namespaces of their own, and crowds. What they leave behind ends with their namespace. */
+const RESISTING = ['respawning-tree', 'nested-engines', 'process-table', 'many-trees', 'hidden-members', 'guardian-attacked', 'guardian-not-started', 'exit-without-guardian', 'detached-host-gone'];
+const RESISTING_REPEATS = times(200);
+const LONGEST_S = 3_600;
 const REPEATS = times(1000);
 /** Tests of single trees, whose processes race with the looks at them. They are run again as a whole. */
 const TREES = { engine: ['f01_', 'f05_', 'f07_'], supervision: ['f02_', 'f07_'] };
@@ -27,6 +31,7 @@ const parts = [
   ['hosts killed after their guardians', () => node('scripts/decapitate.mjs', '--guardian-first', '--rounds', String(times(20)))],
   ['many short commands', () => node('--expose-gc', 'scripts/soak.mjs', '--runs', String(times(50_000)))],
   ['system calls that fail', () => node('scripts/faults.mjs', '--calls', String(times(3)))],
+  [`trees that respawn, nested engines, 2 000 trees, a full process table, no /proc, a host with the process id 1`, resisting],
   ['floods', () => node('scripts/floods.mjs', '--seconds', String(times(20)))],
   ...Object.entries(RACES).map(([program, names]) => [`${REPEATS} times the races of tests/${program}`, () => races(program, names)]),
   [`${REPEATS} times the races of __test__`, jsRaces],
@@ -60,6 +65,17 @@ function races(program, names) {
 
 function jsRaces() {
   return node('--test', '--test-reporter=spec', '--test-concurrency=1', ...JS_RACES.map((name) => path.join('__test__', `${name}.test.mjs`)));
+}
+
+/** In a process namespace with a bound: no process of it outlives this. */
+function resisting() {
+  const files = RESISTING.map((name) => path.join('__test__', `${name}.test.mjs`));
+  const bounded = ['unshare', '-pf', '--mount-proc', '--kill-child'];
+  const isBounded = spawnSync(bounded[0], [...bounded.slice(1), 'true']).status === 0;
+  if (!isBounded) console.error('━━ no process namespace can be made here: what survives has to be ended by hand');
+  const words = [...(isBounded ? bounded : []), 'timeout', '--signal=KILL', String(LONGEST_S), process.execPath, '--test', '--test-reporter=spec', '--test-concurrency=1', ...files];
+  const env = { ...process.env, ESCHER_TEST_REPEATS: String(RESISTING_REPEATS), ESCHER_TEST_TREES: '2000' };
+  return spawnSync(words[0], words.slice(1), { cwd: root, stdio: 'inherit', env }).status === 0;
 }
 
 /** Builds a test program once and runs some of it many times. */
