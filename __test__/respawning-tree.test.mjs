@@ -19,7 +19,7 @@ const CHAINS = {
   'a script that starts itself anew': (dir) => `sh ${file(dir, 'again.sh', 'sleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
   'a script that ignores SIGTERM': (dir) => `sh ${file(dir, 'stubborn.sh', 'trap "" TERM\nsleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
   'a chain of forks, 3 ms each': () => `perl -e '${PERL}'`,
-  ...(spawnSync('cc', ['--version']).status === 0 && { 'a chain of forks in C, 1 ms each': compiled }),
+  ...(spawnSync('cc', ['--version']).status === 0 && { 'a chain of forks in C, 3 ms each': compiled }),
 };
 const PERL = 'use POSIX; $SIG{TERM} = "IGNORE"; while (!-e $ENV{STOP}) { my $child = fork; exit if $child; next if !defined $child; POSIX::setsid(); open(my $mark, ">", "$ENV{DIR}/$$"); close $mark; select(undef, undef, undef, 0.003) }';
 
@@ -39,7 +39,7 @@ int main(void) {
     char mark[4096];
     snprintf(mark, sizeof mark, "%s/%d", getenv("DIR"), (int)getpid());
     close(open(mark, O_CREAT | O_WRONLY, 0600));
-    usleep(1000);
+    usleep(3000);
   }
   return 0;
 }
