@@ -19,11 +19,13 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /** An engine and the outbox of its events. */
 export declare class NativeEngine {
   /** Accepts a plan. */
-  submitPlan(plan: unknown, options: unknown, call: PlanCall): AcceptedPlan
+  submitPlan(plan: unknown, options: unknown, call: PlanCall): ExternalObject<AcceptedPlan>
+  /** The JSON text of a list: the id of a plan, and those of its steps by index. */
+  static planIds(plan: ExternalObject<AcceptedPlan>): string
   /** Asks a plan to end; `aborted` says that an abort signal did. */
   stopPlan(id: unknown, aborted: boolean): void
   /** Says that the abort signal of a step has fired. */
-  static abortStep(signals: ExternalObject<StepSignals>, index: number): void
+  static abortStep(plan: ExternalObject<AcceptedPlan>, index: number): void
   /** The result of a plan that is over; `null` while it runs. */
   planResult(id: unknown): ExternalObject<PlanExecutionResult> | null
   /** The plan result at a position of the batch that was taken last. */
@@ -31,7 +33,7 @@ export declare class NativeEngine {
   /** A plan's result as JSON text, apart from the results of its steps. */
   static planText(result: ExternalObject<PlanExecutionResult>): string
   /** The results of the steps that began, in the order of their indexes. */
-  static planSteps(result: ExternalObject<PlanExecutionResult>): Array<ExternalObject<ExecutionResult>>
+  static planSteps(result: ExternalObject<PlanExecutionResult>): Array<ExternalObject<HeldResult>>
   /** `wake` is called, without arguments, when there is something to take. */
   constructor(config: unknown, wake: () => void)
   /**
@@ -59,6 +61,8 @@ export declare class NativeEngine {
   signal(id: unknown, name: unknown): boolean
   /** Takes no more work. */
   close(): void
+  /** Sends no more events: everything is over, and nothing new is taken. */
+  detach(): void
   /**
    * Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. `grace_ms`
    * as for `stop`.
@@ -75,13 +79,14 @@ export declare class NativeEngine {
   /** Says that `count` more groups of lines of a pulled execution were consumed. */
   release(handle: number, count: number): void
   /** The result at a position of the batch that was taken last. */
-  outcome(position: number): ExternalObject<ExecutionResult> | null
+  outcome(position: number): ExternalObject<HeldResult> | null
   status(id: unknown): string
-  result(id: unknown): ExternalObject<ExecutionResult>
+  result(id: unknown): ExternalObject<HeldResult>
   logPath(id: unknown): string | null
   /** Reads a log, or its end; all of it when `tail_bytes` is negative. */
   readLog(id: unknown, tailBytes: number): Promise<LogRead>
-  list(filter: unknown): unknown[]
+  /** The JSON text of a listing; its dates are text. */
+  list(filter: unknown): string
   remove(id: unknown): void
   cleanup(): number
   stats(): object
@@ -95,21 +100,15 @@ export declare class NativeEngine {
   /** Reads a file; gives the settings that it sets. */
   static configFromFile(path: string): object
   /** A result as JSON text. Its dates are milliseconds, and output that is `null` there comes by `resultOutput`. */
-  static resultText(result: ExternalObject<ExecutionResult>): string
+  static resultText(result: ExternalObject<HeldResult>): string
   /** What a result has of standard output, or of standard error. */
-  static resultOutput(result: ExternalObject<ExecutionResult>, stderr: boolean): string | Buffer
-  /** What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`. */
-  static resultError(result: ExternalObject<ExecutionResult>): object | null
+  static resultOutput(result: ExternalObject<HeldResult>, stderr: boolean): string | Buffer
+  /** What keeps the engine from having done its part in a result, if anything did: the JSON text of an `ErrorInfo`. */
+  static resultError(result: ExternalObject<HeldResult>): string | null
+  /** Frees what a result keeps: all of it was read. */
+  static letGo(result: ExternalObject<HeldResult>): void
   /** Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too. */
   static parseRequest(wire: unknown): string
-}
-
-/** An accepted plan. */
-export interface AcceptedPlan {
-  id: string
-  /** The ids of its steps, by index. */
-  steps: Array<string>
-  signals: ExternalObject<StepSignals>
 }
 
 /** What came of reading a log: its text, or an error as the facade understands it. */

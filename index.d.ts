@@ -430,6 +430,11 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   logLostBytes: number;
   /** Whether a background process still held an output pipe when the engine stopped reading. */
   leaked: boolean;
+  /**
+   * With `reason: 'aborted'`, the `reason` of the abort signal, as it was given to `abort()`. Absent when the standard input broke
+   * off. `getResult` and a later wait know it for the last 1 000 aborted executions of an engine.
+   */
+  abortReason?: unknown;
   /** What the engine had to end: the processes alive when it began, and the farthest means it needed. */
   killed?: { pids: number[]; mechanism: string };
   /** What it was doing when its time was up (`timeout`, `idle_timeout`). */
@@ -651,6 +656,8 @@ export interface ExecutionStream<Output extends string | Buffer = string> extend
   /** As from `waitForCompletion`. Lines that nobody reads hold the child up, so read them to the end or `break`. */
   readonly result: Promise<ExecutionResult<Output>>;
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
+  /** Ends the execution, unless it is over, and resolves when its tree is gone: `await using stream = engine.stream(…)`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The events of a plan and of its steps at the consumer's pace: a slow consumer slows the children, `break` ends the plan. */
@@ -660,6 +667,8 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
   /** As from `waitForPlan`. */
   readonly result: Promise<PlanExecutionResult>;
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
+  /** Ends the plan, unless it is over, and resolves when its trees are gone. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Which executions a listing has. */
@@ -687,6 +696,8 @@ export interface ExecutionSummary {
   source?: string;
   /** `metadata.conversationId`. */
   conversationId?: string;
+  /** The process id, that of the last attempt; absent before it runs, and when it never ran. */
+  pid?: number;
   createdAt: Date;
   completedAt?: Date;
   /** Absent before the end; `null` when a signal ended it or it never ran. */

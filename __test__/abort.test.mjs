@@ -81,3 +81,48 @@ test('AbortSignal.timeout works too', async (t) => {
   const { status, reason } = await engine.run(forever, { signal: AbortSignal.timeout(50) });
   assert.deepEqual({ status, reason }, { status: 'cancelled', reason: 'aborted' });
 });
+
+test('the result carries the reason of the abort', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const reason = new Error('the tab was closed');
+  const signal = AbortSignal.abort(reason);
+  const before = await engine.run(nothing, { signal });
+  assert.equal(before.abortReason, reason);
+
+  const controller = new AbortController();
+  const run = engine.run(forever, { signal: controller.signal });
+  await events.line('ready');
+  controller.abort(reason);
+  const { id, abortReason } = await run;
+  assert.equal(abortReason, reason);
+  assert.equal(engine.getResult(id).abortReason, reason, 'later too');
+  assert.equal((await engine.waitForCompletion(id)).abortReason, reason);
+  assert.equal(events.of(id).at(-1).result.abortReason, reason);
+
+  for (const value of [undefined, null, 7, 'text']) {
+    const one = new AbortController();
+    one.abort(value);
+    const { abortReason } = await engine.run(nothing, { signal: one.signal });
+    assert.equal(abortReason, one.signal.reason);
+  }
+  const late = await engine.run(shell('sleep 5'), { signal: AbortSignal.timeout(20) });
+  assert.equal(late.abortReason.name, 'TimeoutError');
+  assert.ok(!('abortReason' in (await engine.run(nothing, { signal: new AbortController().signal }))));
+  const id2 = await engine.execute(forever, { signal: new AbortController().signal });
+  await engine.cancel(id2);
+  assert.ok(!('abortReason' in engine.getResult(id2)), 'a cancel is none');
+});
+
+test('the steps of a plan carry the reason of their own signal, or of the plan\'s', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const [step, plan] = [new AbortController(), new AbortController()];
+  const commands = [shell('echo one; exec sleep 60'), shell('echo two; exec sleep 60')];
+  const run = engine.runPlan({ description: 'd', strategy: { type: 'parallel' }, commands }, { signal: plan.signal, steps: { 0: { signal: step.signal } } });
+  const ready = await Promise.all([events.line('one'), events.line('two')]);
+  step.abort('the step');
+  await events.first(({ type, executionId }) => type === 'cancelled' && executionId === ready[0].executionId);
+  plan.abort('the plan');
+  const { results } = await run;
+  assert.deepEqual(results.map(({ abortReason }) => abortReason), ['the step', 'the plan']);
+  assert.equal(engine.getResult(results[1].id).abortReason, 'the plan');
+});

@@ -59,7 +59,8 @@ test('a listing is newest first, by status, label and limit', async (t) => {
   assert.deepEqual(list({ label: 'a', status: 'failed', limit: 1 }), [ids[2]]);
 
   const [running, last] = engine.listExecutions();
-  assert.deepEqual(Object.keys(running).sort(), ['command', 'createdAt', 'id', 'label', 'status']);
+  assert.deepEqual(Object.keys(running).sort(), ['command', 'createdAt', 'id', 'label', 'pid', 'status']);
+  assert.deepEqual([running.pid, last.pid], [events.of(live).find(({ type }) => type === 'started').pid, engine.getResult(last.id).pid]);
   assert.ok(last.createdAt instanceof Date && last.completedAt instanceof Date && last.completedAt >= last.createdAt);
   await engine.cancel(live);
 });

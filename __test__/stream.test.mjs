@@ -153,3 +153,25 @@ test('a stream that is iterated twice, or from two places, gives each event once
   assert.deepEqual(lines.sort((a, b) => a - b), Array.from({ length: 500 }, (_, index) => index + 1));
   assert.deepEqual(await all(stream), []);
 });
+
+test('a stream is ended by the end of its block', async (t) => {
+  const { engine } = recordedEngine(t);
+  const stream = engine.stream(forever);
+  const { pid } = await stream[Symbol.asyncIterator]().next().then(({ value }) => value);
+  await stream[Symbol.asyncDispose]();
+  assert.ok(!isAlive(pid), 'the tree is gone');
+  assert.equal((await stream.result).reason, 'cancelled');
+  await stream[Symbol.asyncDispose]();
+
+  const whole = engine.stream(exec('seq', '2'));
+  for await (const event of whole) assert.ok(event);
+  await whole[Symbol.asyncDispose]();
+  assert.equal((await whole.result).status, 'completed');
+
+  const refused = engine.stream({});
+  await refused[Symbol.asyncDispose]();
+
+  const plan = engine.streamPlan({ description: 'd', strategy: { type: 'serial' }, commands: [forever] });
+  await plan[Symbol.asyncDispose]();
+  assert.equal((await plan.result).status, 'cancelled');
+});

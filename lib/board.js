@@ -1,5 +1,6 @@
 'use strict';
 
+const { contain } = require('./contain.js');
 const { settled } = require('./live.js');
 const { KeepAlive } = require('./shutdown.js');
 
@@ -76,7 +77,9 @@ class Board {
   addPlan(plan) {
     plan.steps.forEach((id, step) => {
       const handle = plan.handle + 1 + step;
-      this.add({ id, handle, waiters: [], queue: plan.queue, input: undefined, forgetSignal: undefined, planId: plan.id, step });
+      const abort = plan.abortOf(step);
+      const { id: planId, queue, context } = plan;
+      this.add({ id, handle, waiters: new Set(), queue, input: undefined, abort, trace: undefined, context, planId, step });
     });
     this.#plans.set(plan.handle, plan);
     this.#planById.set(plan.id, plan);
@@ -106,7 +109,8 @@ class Board {
   }
 
   #update() {
-    this.#keepAlive.update(this.#keepsAlive && !this.isEmpty(), this.#engine);
+    // A timer can fail to be made where a prototype was changed; what was accepted goes on.
+    contain(() => this.#keepAlive.update(this.#keepsAlive && !this.isEmpty(), this.#engine));
   }
 }
 

@@ -2,6 +2,8 @@
 
 const { channel } = require('node:diagnostics_channel');
 
+const { own } = require('./contain.js');
+
 /** @typedef {import('../index.js').ExecutionTrace} ExecutionTrace */
 
 const start = channel('escher:execution:start');
@@ -36,7 +38,7 @@ function begin(executionId, command, metadata) {
 function finish(trace, status, outcome) {
   trace.status = status;
   // Made when first read: a result may be megabytes.
-  Object.defineProperty(trace, 'result', { get: () => outcome.result, enumerable: true, configurable: true });
+  Object.defineProperty(trace, 'result', own({ get: () => outcome.result, enumerable: true, configurable: true }));
   const failure = outcome.error;
   if (failure) {
     trace.error = failure;

@@ -1,20 +1,23 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
+
 const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
 const { Board } = require('./board.js');
 const channels = require('./channels.js');
+const { contain } = require('./contain.js');
+const { Delivery } = require('./delivery.js');
 const { isOwn, snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
-const { readBatch } = require('./events.js');
 const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
-const { mark, settled } = require('./live.js');
+const { settled } = require('./live.js');
 const native = require('./native.js');
 const { numberOf, plain } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
 const { withinMs } = require('./shutdown.js');
-const { onAbort, signalOf } = require('./signals.js');
+const { Abort, AbortReasons, signalOf } = require('./signals.js');
 
 /** What only some hosts use is loaded when it is used: every file costs each host a part of a millisecond. */
 const later = {
@@ -32,21 +35,15 @@ const later = {
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('./live.js').Live} Live */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
-/** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
-/** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
 /** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
 
-/** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
-const TURN_MS = 4;
-const ALL = 2 ** 32 - 1;
 /** A grace period that is not given: the execution's own counts. */
 const NO_GRACE = -1;
-/** A batch with fewer numbers than this needs no array of its own. */
-const SHORT_BATCH = 512;
+const MANUAL = { requireManualDestroy: true };
 /** How an execution is submitted; the numbers are `submit()`'s. */
 const PULLS = 1;
 const ABORTED = 2;
@@ -59,19 +56,10 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
   #board = new Board(this);
-  /** Those of the batch that was taken last, if it was short. */
-  #numbers = new Float64Array(SHORT_BATCH);
-  /**
-   * When lines began to come in this turn of the event loop; 0 when it has gone on. The addon may call several times in one turn: a
-   * reader that makes room for more is called back for it at once, and other work would wait until all has been read.
-   */
-  #turn = 0;
-  #goOn = () => {
-    this.#turn = 0;
-  };
+  /** @type {InstanceType<typeof Delivery>} */ #delivery;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
-  /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
+  #reasons = new AbortReasons();
 
   /** @param {ExecutionConfig | null} [config] */
   constructor(config) {
@@ -81,21 +69,7 @@ const Engine = class ExecutionEngine extends Listeners {
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
-    this.#consumer = {
-      find: (handle) => this.#board.at(handle),
-      id: (live) => live.id,
-      event: (live, event) => {
-        mark(/** @type {Live} */ (live), event);
-        this._tell(event.type, [event]);
-        live.queue?.push([event]);
-      },
-      lines: (live, events) => this.#lines(/** @type {Live} */ (live), events),
-      input: (live, isWanted) => /** @type {Live} */ (live).input?.[isWanted ? 'wanted' : 'close'](),
-      end: (type, live, event, outcome) => this.#end(type, /** @type {Live} */ (live), event, outcome),
-      outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
-      progress: (plan, event, outcome) => this.#progress(/** @type {Plan} */ (plan), event, outcome),
-      planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
-    };
+    this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons);
   }
 
   /**
@@ -106,7 +80,7 @@ const Engine = class ExecutionEngine extends Listeners {
   static #wakeOf(self) {
     return () => {
       const engine = self.deref();
-      if (engine) engine.#drain();
+      if (engine) engine.#delivery.drain();
     };
   }
 
@@ -153,7 +127,7 @@ const Engine = class ExecutionEngine extends Listeners {
   async waitForCompletion(id) {
     const live = this.#board.find(id);
     const outcome = live && (await settled(live));
-    return (outcome ?? new Outcome(guard(this.waitForCompletion, () => this.#native.result(asId(id))))).unwrap();
+    return (outcome ?? this.#outcomeOf(this.waitForCompletion, id)).unwrap();
   }
 
   /**
@@ -224,6 +198,7 @@ const Engine = class ExecutionEngine extends Listeners {
     const outcome = live
       ? await settled(live)
       : new later.plan.PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
+    outcome.reasons = this.#reasons;
     return outcome.result;
   }
 
@@ -265,7 +240,19 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   getResult(id) {
-    return new Outcome(guard(this.getResult, () => this.#native.result(asId(id)))).result;
+    return this.#outcomeOf(this.getResult, id).result;
+  }
+
+  /**
+   * The outcome of an execution that is over.
+   *
+   * @param {Function} method
+   * @param {string} id
+   */
+  #outcomeOf(method, id) {
+    const outcome = new Outcome(guard(method, () => this.#native.result(asId(id))));
+    outcome.aborted = this.#reasons.of(id);
+    return outcome;
   }
 
   /** @param {string} id */
@@ -287,10 +274,10 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {import('../index.js').ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = guard(this.listExecutions, () => this.#native.list(plainFilter(filter)));
+    const rows = JSON.parse(guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
-      if (row.completedAt !== undefined) row.completedAt = new Date(row.completedAt);
+      if (Object.hasOwn(row, 'completedAt')) row.completedAt = new Date(row.completedAt);
     }
     return rows;
   }
@@ -298,6 +285,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {string} id */
   removeExecution(id) {
     guard(this.removeExecution, () => this.#native.remove(asId(id)));
+    this.#reasons.forget(id);
   }
 
   cleanup() {
@@ -329,6 +317,7 @@ const Engine = class ExecutionEngine extends Listeners {
     if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs);
     this.#native.stopAll(true, NO_GRACE);
     await all;
+    this.#native.detach();
   }
 
   async [Symbol.asyncDispose]() {
@@ -354,36 +343,50 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   #submit(method, request, options, pull) {
     const handle = this.#board.handles(1);
-    const { id, metadata, signal, aborted, source } = guard(method, () => {
-      const { signal, aborted } = signalOf(options);
-      /** @type {AsyncIterable<unknown> | undefined} */
-      let source;
-      const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-        if (key !== 'stdin' || !later.input.isSource(value)) return false;
-        source = value;
-        return true;
-      };
-      const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal', takeSource)];
-      const text = asJson(what, how);
-      const ways = (pull ? PULLS : 0) | (aborted ? ABORTED : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
-      const submit = (/** @type {string | null} */ env) => this.#native.submit(text ?? what, how, env, handle, ways);
-      const id = /** @type {string} */ ((isOwn() ? submit(null) : null) ?? submit(snapshot()));
-      return { id, metadata: what?.metadata, signal, aborted, source };
+    const { id, metadata, abort, isKnown, source } = guard(method, () => {
+      const aborting = signalOf(options);
+      const abort = aborting.signal && new Abort(aborting);
+      try {
+        /** @type {AsyncIterable<unknown> | undefined} */
+        let source;
+        const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
+          if (key !== 'stdin' || !later.input.isSource(value)) return false;
+          source = value;
+          return true;
+        };
+        const what = plain('request', request);
+        const how = plain('options', options, (at) => at === 'options.signal', takeSource);
+        const text = asJson(what, how);
+        const ways = (pull ? PULLS : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
+        let isKnown = false;
+        const submit = (/** @type {string | null} */ env) => {
+          // Looked at last: code of the caller's ran until here, and may have fired it.
+          isKnown = abort?.look() ?? false;
+          return this.#native.submit(text ?? what, how, env, handle, isKnown ? ways | ABORTED : ways);
+        };
+        const id = /** @type {string} */ ((isOwn() ? submit(null) : null) ?? submit(snapshot()));
+        return { id, metadata: what?.metadata, abort, isKnown, source };
+      } catch (error) {
+        abort?.forget();
+        throw error;
+      }
     });
+    // It is accepted, so nothing below may throw: it would have no owner.
+    const context = new AsyncResource('Execution', MANUAL);
     /** @type {Live} */
-    const live = { id, handle, waiters: [], queue: undefined, input: undefined, forgetSignal: undefined };
-    if (source) live.input = this.#inputOf(handle, source);
+    const live = { id, handle, waiters: new Set(), queue: undefined, input: undefined, abort, trace: undefined, context };
+    this.#board.add(live);
     if (pull) {
       live.queue = new later.stream.EventQueue({
         release: (groups) => this.#native.release(handle, groups),
         cancel: () => this.cancel(id),
       });
     }
-    if (signal && !aborted) {
-      live.forgetSignal = onAbort(signal, () => this.#board.has(handle) && this.#native.stop(id, true, NO_GRACE));
+    if (source) live.input = this.#inputOf(handle, source);
+    abort?.accepted(isKnown, () => this.#board.has(handle) && this.#native.stop(id, true, NO_GRACE));
+    if (channels.isWatched()) {
+      live.trace = contain(() => channels.begin(id, this.#native.command(id) ?? '', structuredClone(metadata ?? {})));
     }
-    this.#board.add(live);
-    if (channels.isWatched()) live.trace = channels.begin(id, this.#native.command(id) ?? '', structuredClone(metadata ?? {}));
     return live;
   }
 
@@ -397,24 +400,11 @@ const Engine = class ExecutionEngine extends Listeners {
   #submitPlan(method, plan, options, pull) {
     const live = new later.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
     if (pull) {
-      const release = (/** @type {number} */ groups, /** @type {ExecutionEvent} */ event) => this.#native.release(live.handleOf(event), groups);
+      const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
       live.queue = new later.stream.EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
     }
     this.#board.addPlan(live);
     return live;
-  }
-
-  /** @type {import('./events.js').Consumer<Plan>['progress']} */
-  #progress(plan, event, outcome) {
-    if (outcome) {
-      plan.forgetSignals();
-      this.#board.removePlan(plan);
-    }
-    if (plan.queue || this._hasListeners('progress')) this._tell('progress', [event]);
-    plan.queue?.push([event]);
-    if (!outcome) return;
-    plan.queue?.end();
-    for (const waiter of plan.waiters) waiter(outcome());
   }
 
   /**
@@ -428,58 +418,6 @@ const Engine = class ExecutionEngine extends Listeners {
       feed: (bytes) => native.deref()?.feed(handle, bytes),
       end: (failure) => native.deref()?.endInput(handle, failure),
     });
-  }
-
-  /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
-  #drain() {
-    const started = this.#turn || performance.now();
-    while (performance.now() - started <= TURN_MS) {
-      const batch = this.#native.take(this.#numbers);
-      if (batch === null) return;
-      const isLast = typeof batch === 'string' && /** @type {number} */ (this.#numbers[0]) < 0;
-      readBatch(batch, this.#numbers, this.#consumer);
-      if (isLast) return;
-    }
-    setImmediate(() => this.#drain());
-  }
-
-  /**
-   * @param {Live} live
-   * @param {OutputEvent[]} events
-   */
-  #lines(live, events) {
-    if (this.#turn === 0) {
-      this.#turn = performance.now();
-      setImmediate(this.#goOn);
-    }
-    const type = /** @type {OutputEvent} */ (events[0]).type;
-    if (live.planId !== undefined) for (const event of events) mark(live, event);
-    this._tell(type, events);
-    live.queue?.push(/** @type {ExecutionEvent[]} */ (events));
-  }
-
-  /** @type {import('./events.js').Consumer<Live>['end']} */
-  #end(type, live, makeEvent, outcome) {
-    this.#board.remove(live);
-    live.forgetSignal?.();
-    live.input?.close();
-    const event = live.queue || this._hasListeners(type) ? /** @type {ExecutionEvent} */ (makeEvent()) : undefined;
-    if (event) {
-      mark(live, event);
-      this._tell(type, [event]);
-    }
-    if (event && live.queue) {
-      live.queue.push([event]);
-      if (live.planId === undefined) live.queue.end();
-      // The child is gone: nothing is held up by lines that were not read yet.
-      this.#native.release(live.handle, ALL);
-    }
-    if (live.trace) channels.finish(live.trace, type, outcome());
-    if (live.waiters.length > 0) {
-      const ended = outcome();
-      ended.cause = live.input?.failure;
-      for (const waiter of live.waiters) waiter(ended);
-    }
   }
 };
 

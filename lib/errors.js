@@ -1,5 +1,7 @@
 'use strict';
 
+const { own, put } = require('./contain.js');
+
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {{ executionId?: string, field?: string, errno?: string, result?: ExecutionResult, cause?: unknown }} Details */
@@ -11,16 +13,15 @@ class ExecutionError extends Error {
    * @param {Details} [details]
    */
   constructor(code, message, details = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined);
-    this.code = code;
+    const { executionId, field, errno, result } = details;
+    super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
+    put(this, 'code', code);
     // Absent details leave no key behind.
-    if (details.executionId !== undefined) this.executionId = details.executionId;
-    if (details.field !== undefined) this.field = details.field;
-    if (details.errno !== undefined) this.errno = details.errno;
-    if (details.result !== undefined) {
-      // Not enumerable: a logged error must not print megabytes of output.
-      Object.defineProperty(this, 'result', { value: details.result, configurable: true, writable: true });
-    }
+    if (executionId !== undefined) put(this, 'executionId', executionId);
+    if (field !== undefined) put(this, 'field', field);
+    if (errno !== undefined) put(this, 'errno', errno);
+    // Not enumerable: a logged error must not print megabytes of output.
+    if (result !== undefined) Object.defineProperty(this, 'result', own({ value: result, configurable: true, writable: true }));
   }
 
   /** @override */

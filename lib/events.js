@@ -1,5 +1,6 @@
 'use strict';
 
+const { own, put, report, slots } = require('./contain.js');
 const { Outcome, exited } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
@@ -69,91 +70,103 @@ function readBatch(batch, shared, consumer) {
     const timestamp = new Date(next());
     const sequence = next();
     const executionId = execution === undefined ? '' : consumer.id(execution);
-    switch (kind) {
-      case 0: {
-        const command = take(next());
-        if (execution !== undefined) consumer.event(execution, { type: 'queued', executionId, timestamp, sequence, command });
-        break;
-      }
-      case 1: {
-        const pid = next();
-        const command = take(next());
-        if (execution !== undefined) consumer.event(execution, { type: 'started', executionId, timestamp, sequence, command, pid });
-        break;
-      }
-      case 8: {
-        const message = take(next());
-        if (execution !== undefined) consumer.event(execution, { type: 'degraded', executionId, timestamp, sequence, message });
-        break;
-      }
-      case 9: {
-        const [attempt, attempts, delayMs, position] = [next(), next(), next(), next()];
-        if (execution === undefined) break;
-        const event = { type: 'retry', executionId, timestamp, sequence, attempt, attempts, delayMs };
-        consumer.event(execution, /** @type {RetryEvent} */ (withResult(event, new Outcome(consumer.outcome(position)))));
-        break;
-      }
-      case 10: {
-        const [completed, failed, skipped, total, ended] = [next(), next(), next(), next(), next()];
-        const length = next();
-        const currentCommand = length < 0 ? null : take(length);
-        const position = next();
-        if (execution === undefined) break;
-        const status = ended === 0 ? /** @type {const} */ ('running') : ENDED[/** @type {4 | 5 | 6 | 7} */ (ended)];
-        /** @type {ProgressEvent} */
-        const event = { type: 'progress', executionId, planId: executionId, timestamp, sequence, completed, failed, skipped, total, currentCommand, status };
-        if (position < 0) {
-          consumer.progress(execution, event, undefined);
+    // Each group is read to its end before its consumer is called, so whatever breaks one leaves the others as they are.
+    try {
+      switch (kind) {
+        case 0: {
+          const command = take(next());
+          if (execution !== undefined) consumer.event(execution, { type: 'queued', executionId, timestamp, sequence, command });
           break;
         }
-        const { PlanOutcome } = require('./plan.js');
-        const outcome = new PlanOutcome(consumer.planOutcome(position));
-        consumer.progress(execution, /** @type {ProgressEvent} */ (withResult(event, outcome)), () => outcome);
-        break;
-      }
-      case 2:
-      case 3:
-      case 11:
-      case 12: {
-        const type = kind === 2 || kind === 11 ? 'stdout' : 'stderr';
-        const count = next();
-        /** @type {OutputEvent[]} */
-        const events = new Array(count);
-        for (let index = 0; index < count; index++) {
-          const packed = next();
-          const flags = packed & 7;
-          const length = (packed - flags) / 8;
-          const line = kind < 11 ? take(length) : takeBytes(length);
-          /** @type {OutputEvent} */
-          const event = { type, executionId, timestamp, sequence: sequence + index, line };
-          if (flags !== 0) flag(event, flags);
-          events[index] = event;
+        case 1: {
+          const pid = next();
+          const command = take(next());
+          if (execution !== undefined) consumer.event(execution, { type: 'started', executionId, timestamp, sequence, command, pid });
+          break;
         }
-        if (execution !== undefined) consumer.lines(execution, events);
-        break;
+        case 8: {
+          const message = take(next());
+          if (execution !== undefined) consumer.event(execution, { type: 'degraded', executionId, timestamp, sequence, message });
+          break;
+        }
+        case 9: {
+          const attempt = next();
+          const attempts = next();
+          const delayMs = next();
+          const position = next();
+          if (execution === undefined) break;
+          const event = { type: 'retry', executionId, timestamp, sequence, attempt, attempts, delayMs };
+          consumer.event(execution, /** @type {RetryEvent} */ (withResult(event, new Outcome(consumer.outcome(position)))));
+          break;
+        }
+        case 10: {
+          const completed = next();
+          const failed = next();
+          const skipped = next();
+          const total = next();
+          const ended = next();
+          const length = next();
+          const currentCommand = length < 0 ? null : take(length);
+          const position = next();
+          if (execution === undefined) break;
+          const status = ended === 0 ? /** @type {const} */ ('running') : ENDED[/** @type {4 | 5 | 6 | 7} */ (ended)];
+          /** @type {ProgressEvent} */
+          const event = { type: 'progress', executionId, planId: executionId, timestamp, sequence, completed, failed, skipped, total, currentCommand, status };
+          if (position < 0) {
+            consumer.progress(execution, event, undefined);
+            break;
+          }
+          const { PlanOutcome } = require('./plan.js');
+          const outcome = new PlanOutcome(consumer.planOutcome(position));
+          consumer.progress(execution, /** @type {ProgressEvent} */ (withResult(event, outcome)), () => outcome);
+          break;
+        }
+        case 2:
+        case 3:
+        case 11:
+        case 12: {
+          const type = kind === 2 || kind === 11 ? 'stdout' : 'stderr';
+          const count = next();
+          /** @type {OutputEvent[]} */
+          const events = slots(count);
+          for (let index = 0; index < count; index++) {
+            const packed = next();
+            const flags = packed & 7;
+            const length = (packed - flags) / 8;
+            const line = kind < 11 ? take(length) : takeBytes(length);
+            /** @type {OutputEvent} */
+            const event = { type, executionId, timestamp, sequence: sequence + index, line };
+            if (flags !== 0) flag(event, flags);
+            events[index] = event;
+          }
+          if (execution !== undefined) consumer.lines(execution, events);
+          break;
+        }
+        case 14:
+        case 15: {
+          const type = kind === 14 ? 'completed' : 'failed';
+          const outcome = new Outcome(undefined, exited(executionId, kind === 14, next, takeCopy));
+          if (execution === undefined) break;
+          consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, outcome), () => outcome);
+          break;
+        }
+        case 13: {
+          const isWanted = next() === 1;
+          if (execution !== undefined) consumer.input(execution, isWanted);
+          break;
+        }
+        default: {
+          const type = ENDED[/** @type {4 | 5 | 6 | 7} */ (kind)];
+          const position = next();
+          if (execution === undefined) break;
+          /** @type {ResultOutcome | undefined} */
+          let outcome;
+          const getOutcome = () => (outcome ??= new Outcome(consumer.outcome(position)));
+          consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, getOutcome()), getOutcome);
+        }
       }
-      case 14:
-      case 15: {
-        const type = kind === 14 ? 'completed' : 'failed';
-        const outcome = new Outcome(undefined, exited(executionId, kind === 14, next, takeCopy));
-        if (execution === undefined) break;
-        consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, outcome), () => outcome);
-        break;
-      }
-      case 13: {
-        const isWanted = next() === 1;
-        if (execution !== undefined) consumer.input(execution, isWanted);
-        break;
-      }
-      default: {
-        const type = ENDED[/** @type {4 | 5 | 6 | 7} */ (kind)];
-        const position = next();
-        if (execution === undefined) break;
-        /** @type {ResultOutcome | undefined} */
-        let outcome;
-        const getOutcome = () => (outcome ??= new Outcome(consumer.outcome(position)));
-        consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, getOutcome()), getOutcome);
-      }
+    } catch (error) {
+      report(error);
     }
   }
 }
@@ -163,9 +176,9 @@ function readBatch(batch, shared, consumer) {
  * @param {number} flags
  */
 function flag(event, flags) {
-  if (flags & PARTIAL) event.partial = true;
-  if (flags & CONTINUED) event.continued = true;
-  if (flags & CARRIAGE_RETURN) event.carriageReturn = true;
+  if (flags & PARTIAL) put(event, 'partial', true);
+  if (flags & CONTINUED) put(event, 'continued', true);
+  if (flags & CARRIAGE_RETURN) put(event, 'carriageReturn', true);
 }
 
 /**
@@ -179,7 +192,7 @@ function flag(event, flags) {
 function endEvent(type, executionId, timestamp, sequence, outcome) {
   const event = { type, executionId, timestamp, sequence };
   const error = outcome.error;
-  if (error) Object.assign(event, { error });
+  if (error) put(event, 'error', error);
   return /** @type {EndEvent} */ (withResult(event, outcome));
 }
 
@@ -190,7 +203,7 @@ function endEvent(type, executionId, timestamp, sequence, outcome) {
  * @param {{ result: unknown }} outcome
  */
 function withResult(event, outcome) {
-  return Object.defineProperty(event, 'result', { get: () => outcome.result, enumerable: true, configurable: true });
+  return Object.defineProperty(event, 'result', own({ get: () => outcome.result, enumerable: true, configurable: true }));
 }
 
 module.exports = { readBatch };

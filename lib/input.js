@@ -1,5 +1,6 @@
 'use strict';
 
+const { contain } = require('./contain.js');
 const { told } = require('./plain.js');
 
 /** @typedef {import('node:stream').Readable} Readable */
@@ -64,7 +65,12 @@ class Input {
 
   /** The child wants a chunk. */
   wanted() {
-    if (!this.#isOver) this.#source.pull();
+    if (this.#isOver) return;
+    try {
+      this.#source.pull();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** The child does not read any more. */
@@ -139,12 +145,14 @@ function iterable(given, taker) {
 function readable(stream, taker) {
   /** @param {unknown} chunk */
   const data = (chunk) => {
-    stream.pause();
+    contain(() => stream.pause());
     taker.chunk(chunk);
   };
   /** @param {() => void} then */
   const last = (then) => {
-    for (const [name, listener] of listeners) stream.removeListener(name, listener);
+    contain(() => {
+      for (const [name, listener] of listeners) stream.removeListener(name, listener);
+    });
     then();
   };
   const end = () => last(taker.end);

@@ -12,7 +12,8 @@ const LONGEST = 16 * 1024;
  */
 function asJson(first, second) {
   const both = [first, second ?? null];
-  if (!isJson(both)) return undefined;
+  // A `toJSON` of a changed prototype would be called for every array.
+  if ('toJSON' in both || !isJson(both)) return undefined;
   const text = JSON.stringify(both);
   // Half of a pair, which the addon could not read, or just a backslash before it.
   return text.includes('\\ud') ? undefined : text;
@@ -26,8 +27,13 @@ function isJson(value) {
   if (typeof value === 'string') return value.length <= LONGEST;
   if (typeof value === 'boolean' || value === null) return true;
   if (typeof value === 'number') return Number.isFinite(value);
-  if (Array.isArray(value)) return value.every(isJson);
   if (typeof value !== 'object' || ArrayBuffer.isView(value)) return false;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      if (!isJson(value[index])) return false;
+    }
+    return true;
+  }
   for (const key in value) {
     if (!isJson(/** @type {Record<string, unknown>} */ (value)[key])) return false;
   }

@@ -2,6 +2,8 @@
 
 const { EventEmitter } = require('node:events');
 
+const { report } = require('./contain.js');
+
 /** @typedef {(...args: any[]) => void} Listener */
 
 /** Which listeners make the addon send events: the numbers are `listen()`'s. */
@@ -22,6 +24,12 @@ class Listeners extends EventEmitter {
 
   /** Called with what is listened to now. @type {(interest: number) => void} */
   #onInterest = () => {};
+
+  constructor() {
+    super();
+    // Every part of a host may listen: that many do is no leak.
+    this.setMaxListeners(0);
+  }
 
   /** @param {(interest: number) => void} onInterest */
   _watchListeners(onInterest) {
@@ -78,11 +86,9 @@ class Listeners extends EventEmitter {
       }
       for (const listener of listeners) {
         try {
-          listener.call(this, event);
+          Reflect.apply(listener, this, [event]);
         } catch (error) {
-          queueMicrotask(() => {
-            throw error;
-          });
+          report(error);
         }
       }
     }

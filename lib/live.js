@@ -1,16 +1,19 @@
 'use strict';
 
+const { put } = require('./contain.js');
+
 /**
  * An execution that has not ended, as this thread knows it.
  *
  * @typedef {object} Live
  * @property {string} id
  * @property {number} handle
- * @property {((outcome: InstanceType<typeof import('./result.js').Outcome> | undefined) => void)[]} waiters Without an outcome it was skipped.
+ * @property {Set<(outcome: InstanceType<typeof import('./result.js').Outcome> | undefined) => void>} waiters Without an outcome it was skipped.
  * @property {InstanceType<typeof import('./stream.js').EventQueue> | undefined} queue That of its plan, for a step.
  * @property {InstanceType<typeof import('./input.js').Input> | undefined} input
- * @property {(() => void) | undefined} forgetSignal
- * @property {import('../index.js').ExecutionTrace} [trace]
+ * @property {{ readonly fired: boolean, readonly reason: unknown, forget: () => void } | undefined} abort Its abort signal.
+ * @property {import('../index.js').ExecutionTrace | undefined} trace
+ * @property {import('node:async_hooks').AsyncResource} context In which code of the caller runs.
  * @property {string} [planId]
  * @property {number} [step]
  */
@@ -19,11 +22,11 @@
  * Resolves when it is over.
  *
  * @template T
- * @param {{ waiters: ((outcome: T) => void)[] }} live
+ * @param {{ waiters: Set<(outcome: T) => void> }} live
  * @returns {Promise<T>}
  */
 function settled(live) {
-  return new Promise((resolve) => live.waiters.push(resolve));
+  return new Promise((resolve) => live.waiters.add(resolve));
 }
 
 /**
@@ -33,7 +36,9 @@ function settled(live) {
  * @param {object} event
  */
 function mark({ planId, step }, event) {
-  if (planId !== undefined) Object.assign(event, { planId, step });
+  if (planId === undefined) return;
+  put(event, 'planId', planId);
+  put(event, 'step', step);
 }
 
 module.exports = { mark, settled };

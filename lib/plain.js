@@ -1,5 +1,6 @@
 'use strict';
 
+const { slots } = require('./contain.js');
 const { ExecutionError, guard } = require('./errors.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
@@ -99,7 +100,7 @@ function list(value, path, depth, subject, isOmitted) {
   if (depth === 0) throw refusal(subject, path || subject.name, 'it is an array: give an object');
   const { length } = value;
   if (length > LONGEST) throw refusal(subject, path, `it has ${length} items: give ${LONGEST} at most`);
-  const items = new Array(length);
+  const items = slots(length);
   for (let index = 0; index < length; index++) {
     const at = `${path}[${index}]`;
     items[index] = copy(read(value, index, at, subject), at, depth + 1, subject, isOmitted);

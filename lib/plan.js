@@ -1,23 +1,32 @@
 'use strict';
 
+const { AsyncResource } = require('node:async_hooks');
+
+const { own, put } = require('./contain.js');
 const { snapshot } = require('./environment.js');
 const { guard } = require('./errors.js');
 const { asJson } = require('./json.js');
 const native = require('./native.js');
 const { plain } = require('./plain.js');
 const { Outcome } = require('./result.js');
-const { isPlanSignal, onAbort, signalOf, stepSignalsOf } = require('./signals.js');
+const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./signals.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').PlanExecutionResult} PlanExecutionResult */
+/** @typedef {InstanceType<typeof Abort>} AbortOf */
 /** @typedef {InstanceType<typeof import('./stream.js').EventQueue>} Queue */
 /** The addon's own hold on a plan's result: no copy of any output. @typedef {object} NativePlanResult */
 
 /** A plan that is not over, as this thread knows it. */
 class LivePlan {
-  /** @type {((outcome: PlanOutcome) => void)[]} */ waiters = [];
+  /** @type {Set<(outcome: PlanOutcome) => void>} */ waiters = new Set();
   /** @type {Queue | undefined} */ queue;
-  /** @type {(() => void)[]} */ #forget = [];
+  /** @type {string} */ id;
+  /** Those of its steps follow it. @type {number} */ handle;
+  /** The ids of its steps. @type {string[]} */ steps;
+  /** In which code of the caller runs. @type {AsyncResource} */ context;
+  /** @type {AbortOf} */ #abort;
+  /** Those of the steps that have one, by index. @type {Map<number, AbortOf>} */ #steps;
 
   /**
    * Gives a plan to the addon.
@@ -30,34 +39,58 @@ class LivePlan {
    * @param {(count: number) => number} handles The first of so many handles in a row.
    */
   constructor(engine, method, plan, options, pull, handles) {
-    const { accepted, handle, own, steps } = guard(method, () => {
-      const [what, how] = [plain('plan', plan), plain('options', options, isPlanSignal)];
-      const [own, steps] = [signalOf(options), stepSignalsOf(options, how)];
-      const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
-      const signals = steps.map(([index]) => index);
-      const fired = steps.filter(([, { aborted }]) => aborted).map(([index]) => index);
-      const text = asJson(what, how);
-      const call = { env: snapshot(), handle, asText: text !== undefined, pull, aborted: own.aborted, signals, fired };
-      return { accepted: engine.submitPlan(text ?? what, how, call), handle, own, steps };
+    const { accepted, handle, abort, steps, fired } = guard(method, () => {
+      /** @type {Map<number, AbortOf>} */
+      const steps = new Map();
+      const abort = new Abort(signalOf(options));
+      try {
+        const what = plain('plan', plan);
+        const how = plain('options', options, isPlanSignal);
+        for (const [index, aborting] of stepSignalsOf(options, how)) steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
+        const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
+        const text = asJson(what, how);
+        const env = snapshot();
+        // Looked at last: code of the caller's ran until here, and may have fired them.
+        const aborted = abort.look();
+        const signals = [...steps.keys()];
+        const fired = signals.filter((index) => steps.get(index)?.look());
+        const call = { env, handle, asText: text !== undefined, pull, aborted, signals, fired };
+        return { accepted: engine.submitPlan(text ?? what, how, call), handle, abort, steps, fired };
+      } catch (error) {
+        for (const one of [abort, ...steps.values()]) one.forget();
+        throw error;
+      }
     });
-    this.id = accepted.id;
-    /** Those of its steps follow it. */
+    /** @type {string[]} */
+    const [id, ...ids] = JSON.parse(native.NativeEngine.planIds(accepted));
+    this.context = new AsyncResource('ExecutionPlan', { requireManualDestroy: true });
+    this.#abort = abort;
+    this.#steps = steps;
+    this.id = /** @type {string} */ (id);
     this.handle = handle;
-    /** The ids of its steps. */
-    this.steps = accepted.steps;
-    if (own.signal && !own.aborted) this.#forget.push(onAbort(own.signal, () => engine.stopPlan(this.id, true)));
-    for (const [index, { signal, aborted }] of steps) {
-      if (signal && !aborted) this.#forget.push(onAbort(signal, () => native.NativeEngine.abortStep(accepted.signals, index)));
-    }
+    this.steps = ids;
+    abort.accepted(true, () => engine.stopPlan(this.id, true));
+    for (const [index, step] of steps) step.accepted(fired.includes(index), () => native.NativeEngine.abortStep(accepted, index));
   }
 
-  /** The handle of the step that an event is of. @param {ExecutionEvent} event */
-  handleOf(event) {
-    return this.handle + 1 + /** @type {{ step: number }} */ (event).step;
+  /** The abort signals that can end a step: its own, and that of the plan. @param {number} step */
+  abortOf(step) {
+    const [own, whole] = [this.#steps.get(step), this.#abort];
+    if (!own && !whole.isGiven) return undefined;
+    return {
+      get fired() {
+        return own?.fired === true || whole.fired;
+      },
+      get reason() {
+        return own?.fired ? own.reason : whole.reason;
+      },
+      // They are forgotten with the plan.
+      forget() {},
+    };
   }
 
   forgetSignals() {
-    for (const forget of this.#forget) forget();
+    for (const abort of [this.#abort, ...this.#steps.values()]) abort.forget();
   }
 }
 
@@ -66,6 +99,9 @@ class PlanOutcome {
   /** @type {NativePlanResult} */ #native;
   /** @type {PlanExecutionResult | undefined} */ #result;
 
+  /** Why steps were aborted. @type {InstanceType<typeof import('./signals.js').AbortReasons> | undefined} */
+  reasons;
+
   /** @param {NativePlanResult} result */
   constructor(result) {
     this.#native = result;
@@ -73,23 +109,32 @@ class PlanOutcome {
 
   /** @returns {PlanExecutionResult} */
   get result() {
-    return (this.#result ??= toPlanResult(/** @type {any} */ (this.#native)));
+    return (this.#result ??= toPlanResult(/** @type {any} */ (this.#native), this.reasons));
   }
 }
 
+Object.setPrototypeOf(PlanOutcome.prototype, null);
+
 /**
  * @param {any} held
+ * @param {PlanOutcome['reasons']} reasons
  * @returns {PlanExecutionResult}
  */
-function toPlanResult(held) {
+function toPlanResult(held, reasons) {
   const result = JSON.parse(native.NativeEngine.planText(held));
   result.startedAt = new Date(result.startedAt);
   result.completedAt = new Date(result.completedAt);
   /** @type {import('../index.js').ExecutionResult[] | undefined} */
   let results;
   // The outputs are copied only for those who read them.
-  const get = () => (results ??= native.NativeEngine.planSteps(held).map((step) => new Outcome(step).result));
-  return Object.defineProperty(result, 'results', { get, enumerable: true, configurable: true });
+  const get = () =>
+    (results ??= native.NativeEngine.planSteps(held).map((step) => {
+      const { result } = new Outcome(step);
+      const aborted = reasons?.of(result.id);
+      if (aborted && result.reason === 'aborted') put(result, 'abortReason', aborted.reason);
+      return result;
+    }));
+  return Object.defineProperty(result, 'results', own({ get, enumerable: true, configurable: true }));
 }
 
 module.exports = { LivePlan, PlanOutcome };

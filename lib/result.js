@@ -1,5 +1,6 @@
 'use strict';
 
+const { put } = require('./contain.js');
 const { ExecutionError } = require('./errors.js');
 const native = require('./native.js');
 
@@ -11,9 +12,13 @@ const native = require('./native.js');
 class Outcome {
   /** @type {NativeResult | undefined} */ #native;
   /** @type {ExecutionResult | undefined} */ #result;
+  /** @type {ErrorInfo | undefined} */ #error;
 
   /** What a failure was caused by, if that was this thread's. @type {{ error: unknown } | undefined} */
   cause;
+
+  /** Why the abort signal that ended it fired. @type {{ reason: unknown } | undefined} */
+  aborted;
 
   /**
    * @param {NativeResult | undefined} native
@@ -26,14 +31,23 @@ class Outcome {
 
   /** @returns {ExecutionResult} */
   get result() {
-    this.#result ??= toResult(/** @type {any} */ (this.#native));
+    if (this.#result === undefined) {
+      const held = /** @type {any} */ (this.#native);
+      this.#error = this.error;
+      this.#result = toResult(held);
+      // What it takes is the engine's and the result's own from here on.
+      native.NativeEngine.letGo(held);
+      this.#native = undefined;
+      if (this.aborted && this.#result.reason === 'aborted') put(this.#result, 'abortReason', this.aborted.reason);
+    }
     return this.#result;
   }
 
   /** What kept the engine from doing its part. @returns {ErrorInfo | undefined} */
   get error() {
-    if (this.#native === undefined) return undefined;
-    return /** @type {ErrorInfo | undefined} */ (native.NativeEngine.resultError(/** @type {any} */ (this.#native)) ?? undefined);
+    if (this.#native === undefined) return this.#error;
+    const text = native.NativeEngine.resultError(/** @type {any} */ (this.#native));
+    return text === null ? undefined : JSON.parse(text);
   }
 
   /**
@@ -58,6 +72,9 @@ class Outcome {
   }
 }
 
+// It inherits nothing, so that a promise can be resolved with it where `Object.prototype` has a `then`.
+Object.setPrototypeOf(Outcome.prototype, null);
+
 /**
  * @param {any} held
  * @returns {ExecutionResult}
@@ -68,7 +85,7 @@ function toResult(held) {
   object.stderr ??= native.NativeEngine.resultOutput(held, true);
   object.startedAt = new Date(object.startedAt);
   object.completedAt = new Date(object.completedAt);
-  for (const retry of object.retries ?? []) retry.startedAt = new Date(retry.startedAt);
+  for (const retry of Object.hasOwn(object, 'retries') ? object.retries : []) retry.startedAt = new Date(retry.startedAt);
   return object;
 }
 
@@ -82,9 +99,19 @@ function toResult(held) {
  * @returns {ExecutionResult}
  */
 function exited(id, success, next, take) {
-  const [exitCode, durationMs, queuedMs, startedAt, completedAt] = [next(), next(), next(), next(), next()];
-  const [pid, stdoutBytes, stderrBytes, cpuUserMs, cpuSystemMs] = [next(), next(), next(), next(), next()];
-  const [stdout, stderr, metadata] = [take(next()), take(next()), take(next())];
+  const exitCode = next();
+  const durationMs = next();
+  const queuedMs = next();
+  const startedAt = next();
+  const completedAt = next();
+  const pid = next();
+  const stdoutBytes = next();
+  const stderrBytes = next();
+  const cpuUserMs = next();
+  const cpuSystemMs = next();
+  const stdout = take(next());
+  const stderr = take(next());
+  const metadata = take(next());
   // In the order of the one that comes as JSON.
   return {
     id,

@@ -1,5 +1,6 @@
 'use strict';
 
+const { contain, report } = require('./contain.js');
 const { plain, refusal, show, threw, SUBJECTS } = require('./plain.js');
 
 /** @typedef {{ signal?: AbortSignal, aborted: boolean }} Aborting */
@@ -12,12 +13,14 @@ const { plain, refusal, show, threw, SUBJECTS } = require('./plain.js');
  * @returns {Aborting}
  */
 function signalOf(options, field = 'options.signal') {
-  if (typeof options !== 'object' || options === null) return { aborted: false };
+  if (typeof options !== 'object' || options === null) return { signal: undefined, aborted: false };
   /** @type {AbortSignal | null | undefined} */
   let signal;
   try {
+    // Not one of a changed `Object.prototype`: it is none of this call's options.
+    if ('signal' in Object.prototype && !Object.hasOwn(options, 'signal')) return { signal: undefined, aborted: false };
     signal = /** @type {{ signal?: AbortSignal | null }} */ (options).signal;
-    if (signal === undefined || signal === null) return { aborted: false };
+    if (signal === undefined || signal === null) return { signal: undefined, aborted: false };
     // By what it can do, not by its class: a signal may come from another realm.
     const { aborted } = signal;
     if (typeof aborted === 'boolean' && typeof signal.addEventListener === 'function') return { signal, aborted };
@@ -48,15 +51,173 @@ function stepSignalsOf(options, copied) {
 }
 
 /**
+ * The one listener that all executions on a signal share: Node.js warns of a leak at the eleventh.
+ */
+class Shared {
+  /** @type {Set<() => void>} */ #callbacks = new Set();
+  /** @type {AbortSignal} */ #signal;
+  #fire = () => {
+    const callbacks = [...this.#callbacks];
+    this.#callbacks.clear();
+    for (const callback of callbacks) contain(callback);
+  };
+
+  /**
+   * @param {AbortSignal} signal
+   * @param {() => void} callback The first one: the signal may fire while it gets the listener.
+   */
+  constructor(signal, callback) {
+    this.#signal = signal;
+    this.#callbacks.add(callback);
+    // An option that is not its own would be that of a changed prototype.
+    const once = Object.setPrototypeOf({ once: true, passive: true }, null);
+    signal.addEventListener('abort', this.#fire, once);
+  }
+
+  /** @param {() => void} callback */
+  add(callback) {
+    this.#callbacks.add(callback);
+  }
+
+  /** @param {() => void} callback */
+  remove(callback) {
+    if (!this.#callbacks.delete(callback) || this.#callbacks.size > 0) return;
+    try {
+      // Without such a method the listener stays, and serves the next execution on the signal.
+      if (typeof this.#signal.removeEventListener !== 'function') return;
+      this.#signal.removeEventListener('abort', this.#fire);
+    } catch (error) {
+      report(error);
+      return;
+    }
+    shared.delete(this.#signal);
+  }
+}
+
+/** @type {WeakMap<AbortSignal, Shared>} */
+const shared = new WeakMap();
+
+/**
  * Calls back when a signal fires.
  *
  * @param {AbortSignal} signal
  * @param {() => void} abort
- * @returns {() => void} Forgets the signal.
+ * @param {string} [field] The path of the signal, for the error when it cannot be listened to.
+ * @returns {() => void} Forgets the signal. It never throws.
  */
-function onAbort(signal, abort) {
-  signal.addEventListener('abort', abort, { once: true });
-  return () => signal.removeEventListener('abort', abort);
+function onAbort(signal, abort, field = 'options.signal') {
+  const known = shared.get(signal);
+  if (known) {
+    known.add(abort);
+    return () => known.remove(abort);
+  }
+  try {
+    const group = new Shared(signal, abort);
+    shared.set(signal, group);
+    return () => group.remove(abort);
+  } catch (error) {
+    throw threw(SUBJECTS.options, field, error);
+  }
 }
 
-module.exports = { isPlanSignal, onAbort, signalOf, stepSignalsOf };
+/**
+ * An abort signal from before its execution is read to its end: it may fire, or throw, at any moment in between.
+ */
+class Abort {
+  /** Whether it has fired. */
+  fired = false;
+  /** @type {AbortSignal | undefined} */ #signal;
+  /** @type {string} */ #field;
+  #forget = () => {};
+  /** Called when it fires, once the execution was accepted. @type {(() => void) | undefined} */ #stop;
+
+  /**
+   * @param {Aborting} aborting
+   * @param {string} [field] The path of the signal.
+   */
+  constructor({ signal, aborted }, field = 'options.signal') {
+    this.#signal = signal;
+    this.#field = field;
+    this.fired = aborted;
+    if (signal && !aborted) {
+      this.#forget = onAbort(signal, () => this.#fire(), field);
+    }
+  }
+
+  /** Whether there is a signal at all. */
+  get isGiven() {
+    return this.#signal !== undefined;
+  }
+
+  /** Whether it has fired by now. */
+  look() {
+    if (!this.fired && this.#signal) {
+      try {
+        this.fired = this.#signal.aborted === true;
+      } catch (error) {
+        throw threw(SUBJECTS.options, this.#field, error);
+      }
+    }
+    return this.fired;
+  }
+
+  /**
+   * The execution was accepted.
+   *
+   * @param {boolean} isKnown Whether the addon knows that the signal has fired.
+   * @param {() => void} stop
+   */
+  accepted(isKnown, stop) {
+    if (this.fired && !isKnown) stop();
+    else this.#stop = stop;
+  }
+
+  /** Why it fired: the `reason` of the signal. */
+  get reason() {
+    return this.fired && this.#signal ? contain(() => /** @type {AbortSignal} */ (this.#signal).reason) : undefined;
+  }
+
+  /** The execution is over, or was refused. */
+  forget() {
+    this.#stop = undefined;
+    this.#forget();
+  }
+
+  #fire() {
+    this.fired = true;
+    this.#stop?.();
+  }
+}
+
+/** For so many executions the reason of the abort is kept; records are not kept for ever either. */
+const MOST_REASONS = 1_000;
+
+/** Why executions were aborted, for those who ask after the end. */
+class AbortReasons {
+  /** @type {Map<string, { reason: unknown }>} */ #byId = new Map();
+
+  /**
+   * @param {string} id
+   * @param {{ reason: unknown }} aborted
+   */
+  keep(id, aborted) {
+    this.#byId.set(id, aborted);
+    if (this.#byId.size <= MOST_REASONS) return;
+    for (const oldest of this.#byId.keys()) {
+      this.#byId.delete(oldest);
+      break;
+    }
+  }
+
+  /** @param {string} id */
+  of(id) {
+    return this.#byId.get(id);
+  }
+
+  /** @param {string} id */
+  forget(id) {
+    this.#byId.delete(id);
+  }
+}
+
+module.exports = { Abort, AbortReasons, isPlanSignal, signalOf, stepSignalsOf };

@@ -7,18 +7,26 @@
  * What a stream needs of its execution.
  *
  * @typedef {object} Source
- * @property {(groups: number, event: ExecutionEvent) => void} release Lets the child of an event be read further, by so many reads.
+ * @property {(groups: number, handle: number) => void} release Lets a child be read further, by so many reads.
  * @property {() => Promise<unknown>} cancel Resolves when the tree is gone.
+ */
+
+/**
+ * The events of one read of a child, whose handle it has; or one other event.
+ *
+ * @typedef {{ events: ExecutionEvent[], handle: number | undefined, next: Group | undefined }} Group
  */
 
 /** The events of one execution, at the pace of the one who reads them. */
 class EventQueue {
-  /** @type {ExecutionEvent[][]} */ #groups = [];
+  /** The first group that is not consumed; linked, so that no setter of `Array.prototype` is met. @type {Group | undefined} */
+  #first;
+  /** @type {Group | undefined} */ #last;
   /** The next event of the first group. */
   #at = 0;
   #ended = false;
-  #closed = false;
-  /** @type {((step: Step) => void)[]} */ #readers = [];
+  /** @type {Promise<unknown> | undefined} */ #closed;
+  /** Those who wait for an event, oldest first. @type {Set<(step: Step) => void>} */ #readers = new Set();
   /** @type {Source} */ #source;
 
   /** @param {Source} source */
@@ -30,62 +38,73 @@ class EventQueue {
    * Takes the events of one read, or one other event.
    *
    * @param {ExecutionEvent[]} events
+   * @param {number} [handle] That of the child, for the events of a read.
    */
-  push(events) {
+  push(events, handle) {
+    /** @type {Group} */
+    const group = { events, handle, next: undefined };
     if (this.#closed) {
-      this.#done(events);
+      this.#done(group);
       return;
     }
-    this.#groups.push(events);
-    for (let reader; this.#groups.length > 0 && (reader = this.#readers.shift()); ) {
-      reader({ done: false, value: this.#shift() });
+    if (this.#last) this.#last.next = group;
+    else this.#first = group;
+    this.#last = group;
+    for (const reader of this.#readers) {
+      if (!this.#first) return;
+      this.#readers.delete(reader);
+      reader({ done: false, value: this.#shift(this.#first) });
     }
   }
 
   /** Nothing comes any more. */
   end() {
     this.#ended = true;
-    for (const reader of this.#readers.splice(0)) reader({ done: true, value: undefined });
+    for (const reader of this.#readers) reader({ done: true, value: undefined });
+    this.#readers.clear();
   }
 
   /** @returns {Promise<Step>} */
   next() {
-    if (this.#groups.length > 0) return Promise.resolve({ done: false, value: this.#shift() });
+    if (this.#first) return Promise.resolve({ done: false, value: this.#shift(this.#first) });
     if (this.#ended || this.#closed) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#readers.push(resolve));
+    return new Promise((resolve) => this.#readers.add(resolve));
   }
 
   /** Nobody reads any more: what is left is dropped and the execution is ended. @returns {Promise<Step>} */
   async return() {
-    if (!this.#closed) {
-      this.#closed = true;
-      for (const group of this.#groups.splice(0)) this.#done(group);
-      if (!this.#ended) await this.#source.cancel();
-    }
+    await (this.#closed ??= this.#close());
     return { done: true, value: undefined };
   }
 
-  /** @returns {ExecutionEvent} */
-  #shift() {
-    const group = /** @type {ExecutionEvent[]} */ (this.#groups[0]);
-    const event = /** @type {ExecutionEvent} */ (group[this.#at++]);
-    if (this.#at === group.length) {
+  async #close() {
+    for (let group = this.#first; group; group = group.next) this.#done(group);
+    this.#first = this.#last = undefined;
+    if (!this.#ended) await this.#source.cancel();
+  }
+
+  /** @param {Group} group The first one. @returns {ExecutionEvent} */
+  #shift(group) {
+    const event = /** @type {ExecutionEvent} */ (group.events[this.#at++]);
+    if (this.#at === group.events.length) {
       this.#at = 0;
-      this.#groups.shift();
+      this.#first = group.next;
+      if (!this.#first) this.#last = undefined;
       this.#done(group);
     }
     return event;
   }
 
-  /** @param {ExecutionEvent[]} group */
-  #done(group) {
-    const [event] = group;
-    if (event?.type === 'stdout' || event?.type === 'stderr') this.#source.release(1, event);
+  /** @param {Group} group */
+  #done({ handle }) {
+    if (handle !== undefined) this.#source.release(1, handle);
   }
 }
 
 /** @template R */
 class ExecutionStream {
+  /** @type {Promise<string>} */ id;
+  /** @type {Promise<R>} */ result;
   /** @type {EventQueue | undefined} */ #queue;
   /** @type {unknown} */ #refusal;
 
@@ -114,6 +133,11 @@ class ExecutionStream {
   [Symbol.asyncIterator]() {
     const queue = this.#queue;
     return queue ?? { next: () => Promise.reject(this.#refusal) };
+  }
+
+  /** Ends the execution, unless it is over; resolves when its tree is gone. */
+  async [Symbol.asyncDispose]() {
+    await this.#queue?.return();
   }
 }
 

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Array, Env, External, Function, Object, Unknown};
+use napi::bindgen_prelude::{Env, External, Function, Object, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::engine::ExecutionEngine;
 use crate::error::{ExecutionError, Invalid};
-use crate::platform::node::{environment_of_main_thread, own_environment};
+use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
 use crate::state::Stop;
-use crate::types::{EnvSnapshot, ExecutionResult, StdinStream};
+use crate::types::{EnvSnapshot, StdinStream};
 use crate::wire::{self, Case};
 
 use self::error::{Thrown, raise, raise_as_is};
 use self::input::Inputs;
 use self::outbox::{JsSink, Outbox};
+use self::result::HeldResult;
 
 mod batch;
 mod convert;
@@ -145,6 +146,12 @@ impl NativeEngine {
         self.engine.close();
     }
 
+    /// Sends no more events: everything is over, and nothing new is taken.
+    #[napi(catch_unwind)]
+    pub fn detach(&self) {
+        self.outbox.abandon();
+    }
+
     /// Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. `grace_ms`
     /// as for `stop`.
     #[napi(catch_unwind)]
@@ -169,6 +176,7 @@ impl NativeEngine {
         ts_return_type = "string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null"
     )]
     pub fn take<'env>(&self, env: &'env Env, shared: Unknown<'_>) -> Result<Option<Unknown<'env>>> {
+        ExternalMemory::settle(env);
         self.outbox.take(env, convert::from(shared)?).map_err(error::of_napi)
     }
 
@@ -180,8 +188,8 @@ impl NativeEngine {
 
     /// The result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
-    pub fn outcome(&self, position: u32) -> Option<External<Arc<ExecutionResult>>> {
-        self.outbox.outcome(position as usize).map(External::new)
+    pub fn outcome(&self, env: Env, position: u32) -> Option<External<HeldResult>> {
+        self.outbox.outcome(position as usize).map(|result| External::new(HeldResult::new(&env, result)))
     }
 
     #[napi(catch_unwind)]
@@ -190,8 +198,8 @@ impl NativeEngine {
     }
 
     #[napi(catch_unwind)]
-    pub fn result(&self, id: Unknown<'_>) -> Result<External<Arc<ExecutionResult>>> {
-        self.engine.result(id_of(id)?).map(External::new).map_err(raise)
+    pub fn result(&self, env: Env, id: Unknown<'_>) -> Result<External<HeldResult>> {
+        self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(&env, result))).map_err(raise)
     }
 
     #[napi(catch_unwind)]
@@ -206,11 +214,12 @@ impl NativeEngine {
         logs::read(env, &self.engine, id_of(id)?, u64::try_from(tail_bytes).ok()).map_err(error::of_napi)
     }
 
+    /// The JSON text of a listing; its dates are text.
     #[napi(catch_unwind)]
-    pub fn list<'env>(&self, env: &'env Env, filter: Unknown<'_>) -> Result<Array<'env>> {
+    pub fn list(&self, filter: Unknown<'_>) -> Result<String> {
         let filter = convert::read(filter)?;
         let filter = wire::filter(&filter, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
-        convert::summaries(env, &self.engine.list(&filter)).map_err(error::of_napi)
+        Ok(convert::summaries(&self.engine.list(&filter)))
     }
 
     #[napi(catch_unwind)]
@@ -266,24 +275,32 @@ impl NativeEngine {
 
     /// A result as JSON text. Its dates are milliseconds, and output that is `null` there comes by `resultOutput`.
     #[napi(catch_unwind)]
-    pub fn result_text(result: &External<Arc<ExecutionResult>>) -> String {
-        result::result(result)
+    pub fn result_text(result: &External<HeldResult>) -> Result<String> {
+        result.get().map(|result| result::result(result)).map_err(error::of_napi)
     }
 
     /// What a result has of standard output, or of standard error.
     #[napi(catch_unwind, ts_return_type = "string | Buffer")]
     pub fn result_output<'env>(
         env: &'env Env,
-        result: &External<Arc<ExecutionResult>>,
+        result: &External<HeldResult>,
         stderr: bool,
     ) -> Result<Unknown<'env>> {
-        result::output(env, result, stderr).map_err(error::of_napi)
+        result.get().and_then(|result| result::output(env, result, stderr)).map_err(error::of_napi)
     }
 
-    /// What keeps the engine from having done its part in a result, if anything did: an `ErrorInfo`.
+    /// What keeps the engine from having done its part in a result, if anything did: the JSON text of an `ErrorInfo`.
     #[napi(catch_unwind)]
-    pub fn result_error<'env>(env: &'env Env, result: &External<Arc<ExecutionResult>>) -> Result<Option<Object<'env>>> {
-        result.error.as_ref().map(|error| convert::error_info(env, error)).transpose().map_err(error::of_napi)
+    pub fn result_error(result: &External<HeldResult>) -> Result<Option<String>> {
+        let result = result.get().map_err(error::of_napi)?;
+        Ok(result.error.as_ref().map(convert::error_info))
+    }
+
+    /// Frees what a result keeps: all of it was read.
+    #[napi(catch_unwind)]
+    pub fn let_go(env: Env, result: &mut External<HeldResult>) {
+        result.let_go();
+        ExternalMemory::settle(&env);
     }
 
     /// Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too.

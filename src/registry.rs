@@ -117,7 +117,7 @@ impl Record {
 
     /// What its output takes.
     fn kept_bytes(&self) -> u64 {
-        self.result.get().map_or(0, |result| (result.stdout.raw().len() + result.stderr.raw().len()) as u64)
+        self.result.get().map_or(0, |result| result.kept_bytes())
     }
 
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
@@ -131,6 +131,11 @@ impl Record {
 
     fn leader(&self) -> Option<Weak<Leader>> {
         self.leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The process that runs now.
+    fn pid(&self) -> Option<u32> {
+        self.leader().as_ref().and_then(Weak::upgrade).map(|leader| leader.id())
     }
 
     /// Kills what can be killed without a look at the processes: for a host that is going away.
@@ -163,6 +168,7 @@ impl Record {
             label: owned(&self.label),
             source: owned(&self.source),
             conversation_id: owned(&self.conversation_id),
+            pid: result.map_or_else(|| self.pid(), |result| result.pid),
             created_at: self.created_at,
             completed_at: result.map(|result| result.completed_at),
             exit_code: result.and_then(|result| result.exit_code),

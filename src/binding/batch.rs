@@ -20,8 +20,8 @@
 
 use std::sync::Arc;
 
-use napi::JsValue;
-use napi::bindgen_prelude::{Env, Float64Array, Object, Uint8Array, Unknown};
+use napi::bindgen_prelude::{Env, Float64Array, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown};
+use napi::{JsValue, Property};
 
 use super::convert::milliseconds;
 use super::result::Exited;
@@ -200,14 +200,21 @@ impl Batch {
             shared[1..=count].copy_from_slice(&self.numbers);
             return Ok(text.to_unknown());
         }
-        let mut object = Object::new(env)?;
-        object.set("text", text)?;
-        object.set("numbers", Float64Array::new(std::mem::take(&mut self.numbers)))?;
+        let numbers = Float64Array::new(std::mem::take(&mut self.numbers)).into_unknown(env)?;
+        // Defined, not set: `Object.prototype` may have a setter of such a name.
+        let mut properties = vec![property("text", &text)?, property("numbers", &numbers)?];
         if !self.bytes.is_empty() {
-            object.set("bytes", Uint8Array::new(std::mem::take(&mut self.bytes)))?;
+            let bytes = Uint8Array::new(std::mem::take(&mut self.bytes)).into_unknown(env)?;
+            properties.push(property("bytes", &bytes)?);
         }
+        let mut object = Object::new(env)?;
+        object.define_properties(&properties)?;
         Ok(object.to_unknown())
     }
+}
+
+fn property<'env>(name: &str, value: &impl JsValue<'env>) -> napi::Result<Property> {
+    Ok(Property::new().with_utf8_name(name)?.with_value(value))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "lengths within one batch are far below 2^53")]

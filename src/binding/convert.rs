@@ -1,6 +1,6 @@
 //! Between JavaScript values and ours.
 
-use napi::bindgen_prelude::{Array, Env, FromNapiValue, JsObjectValue, Object, ToNapiValue, Uint8Array, Unknown};
+use napi::bindgen_prelude::{Array, FromNapiValue, JsObjectValue, Object, Uint8Array, Unknown};
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -10,8 +10,6 @@ use super::error::{of_napi, raise_as_is, too_deep};
 use crate::error::{ExecutionError, Invalid};
 use crate::types::{ErrorInfo, ExecutionMetadata, ExecutionSummary, PlanExecutionResult};
 use crate::wire::{self, Case, ParsedRequest, Value, camel, camel_settings};
-
-type Napi<T> = napi::Result<T>;
 
 /// Deeper data is refused: it is an accident, or it holds itself.
 const DEEPEST: usize = 100;
@@ -135,43 +133,22 @@ pub(super) fn plan(plan: &PlanExecutionResult) -> String {
     json.to_string()
 }
 
-pub(super) fn error_info<'env>(env: &'env Env, error: &ErrorInfo) -> Napi<Object<'env>> {
-    let mut object = Object::new(env)?;
-    object.set("code", error.code.as_str())?;
-    object.set("message", super::error::camel_text(&error.message))?;
-    if let Some(errno) = &error.errno {
-        object.set("errno", errno.as_str())?;
-    }
-    Ok(object)
+/// An error as JSON text.
+pub(super) fn error_info(error: &ErrorInfo) -> String {
+    let told = ErrorInfo { message: super::error::camel_text(&error.message), ..error.clone() };
+    camel_json(&told).to_string()
 }
 
-pub(super) fn summaries<'env>(env: &'env Env, rows: &[ExecutionSummary]) -> Napi<Array<'env>> {
-    let mut array = env.create_array(u32::try_from(rows.len()).unwrap_or(u32::MAX))?;
-    for (index, row) in (0..).zip(rows) {
-        let mut object = Object::new(env)?;
-        object.set("id", row.id.to_string())?;
-        object.set("status", row.status.as_str())?;
-        object.set("command", row.command.as_str())?;
-        if let Some(label) = &row.label {
-            object.set("label", label.as_str())?;
+/// The rows of a listing as JSON text: what is absent has no key, apart from the exit code of an execution that has ended.
+pub(super) fn summaries(rows: &[ExecutionSummary]) -> String {
+    let row = |row: &ExecutionSummary| {
+        let mut json = camel_json(row);
+        if let Json::Object(fields) = &mut json {
+            fields.retain(|name, value| !value.is_null() || (name == "exitCode" && row.completed_at.is_some()));
         }
-        if let Some(source) = &row.source {
-            object.set("source", source.as_str())?;
-        }
-        if let Some(conversation) = &row.conversation_id {
-            object.set("conversationId", conversation.as_str())?;
-        }
-        object.set("createdAt", milliseconds(row.created_at))?;
-        if let Some(at) = row.completed_at {
-            object.set("completedAt", milliseconds(at))?;
-            object.set("exitCode", nullable(env, row.exit_code)?)?;
-        }
-        if let Some(ms) = row.duration_ms {
-            object.set("durationMs", ms)?;
-        }
-        array.set(index, object)?;
-    }
-    Ok(array)
+        json
+    };
+    Json::Array(rows.iter().map(row).collect()).to_string()
 }
 
 /// A request as JavaScript writes it; an id that did not come with it stays away.
@@ -199,13 +176,6 @@ pub(super) fn metadata(metadata: &ExecutionMetadata) -> Json {
         entries.insert(Case::Camel.name("conversation_id"), id.into());
     }
     json
-}
-
-fn nullable<T: ToNapiValue>(env: &Env, value: Option<T>) -> Napi<Unknown<'_>> {
-    match value {
-        Some(value) => value.into_unknown(env),
-        None => napi::bindgen_prelude::Null.into_unknown(env),
-    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are far below 2^53")]

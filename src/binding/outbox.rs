@@ -22,7 +22,6 @@ const LIFECYCLE: u8 = 4;
 
 /// The events of one engine on their way to JavaScript.
 pub(super) struct Outbox {
-    wake: Wake,
     interest: AtomicU8,
     /// Held for a copy of at most one read, never while JavaScript runs.
     inner: Mutex<Inner>,
@@ -30,12 +29,12 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct Inner {
+    /// Absent when JavaScript is gone, or expects nothing more: nothing is kept for it.
+    wake: Option<Arc<Wake>>,
     ready: VecDeque<Batch>,
     under_way: Option<Batch>,
     /// JavaScript was told, and takes batches until there is none.
     told: bool,
-    /// JavaScript is gone: nothing is kept for it.
-    gone: bool,
     /// Memory of batches that are done.
     spare: Vec<String>,
     /// The credits of pulled executions, oldest first.
@@ -46,7 +45,8 @@ impl Outbox {
     pub(super) fn new(wake: &Function<'_, (), ()>) -> napi::Result<Self> {
         let wake =
             wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build_callback(|_| Ok(()))?;
-        Ok(Self { wake, interest: AtomicU8::new(0), inner: Mutex::default() })
+        let inner = Inner { wake: Some(Arc::new(wake)), ..Inner::default() };
+        Ok(Self { interest: AtomicU8::new(0), inner: Mutex::new(inner) })
     }
 
     pub(super) fn listen(&self, interest: u8) {
@@ -60,19 +60,17 @@ impl Outbox {
     /// Adds to the last batch, and tells JavaScript if it does not know.
     fn put(&self, add: impl FnOnce(&mut Batch, &mut HashMap<u32, VecDeque<Credit>>)) {
         let mut inner = self.lock();
-        if inner.gone {
-            return;
-        }
-        let Inner { ready, pulled, spare, .. } = &mut *inner;
+        let Inner { wake: Some(wake), ready, pulled, spare, told, .. } = &mut *inner else { return };
         if ready.back().is_none_or(Batch::is_full) {
             ready.push_back(Batch::reusing(spare.pop().unwrap_or_default()));
         }
         add(ready.back_mut().expect("just made"), pulled);
-        if std::mem::replace(&mut inner.told, true) {
+        if std::mem::replace(told, true) {
             return;
         }
+        let wake = Arc::clone(wake);
         drop(inner);
-        let status = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        let status = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         if status != Status::Ok {
             self.abandon();
         }
@@ -80,11 +78,10 @@ impl Outbox {
 
     /// The environment is being torn down: what waits is dropped, and with it every credit, so that no child waits for
     /// a listener that is gone.
-    fn abandon(&self) {
-        let left = {
-            let mut inner = self.lock();
-            std::mem::replace(&mut *inner, Inner { gone: true, ..Inner::default() })
-        };
+    ///
+    /// Also after a shutdown: what the wake-up holds open is closed.
+    pub(super) fn abandon(&self) {
+        let left = std::mem::take(&mut *self.lock());
         drop(left);
     }
 

@@ -3,21 +3,27 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{External, Unknown};
+use napi::bindgen_prelude::{Env, External, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::error::{self, raise, raise_as_is};
 use super::outbox::JsSink;
+use super::result::HeldResult;
 use super::{NativeEngine, Result, convert};
 use crate::error::ExecutionError;
 use crate::state::Stop;
-use crate::types::{EnvSnapshot, ExecutionResult, PlanExecutionResult};
+use crate::types::{EnvSnapshot, PlanExecutionResult};
 use crate::wire::{self, Case};
 
-/// The abort signals of the steps that have one, by index.
-pub struct StepSignals(HashMap<u32, CancellationToken>);
+/// An accepted plan.
+pub struct AcceptedPlan {
+    /// Its id, and those of its steps by index.
+    ids: Vec<Uuid>,
+    /// The abort signals of the steps that have one, by index.
+    signals: HashMap<u32, CancellationToken>,
+}
 
 /// What comes with a plan.
 #[napi(object, object_to_js = false)]
@@ -38,21 +44,16 @@ pub struct PlanCall {
     pub fired: Vec<u32>,
 }
 
-/// An accepted plan.
-#[napi(object, object_from_js = false)]
-pub struct AcceptedPlan {
-    pub id: String,
-    /// The ids of its steps, by index.
-    pub steps: Vec<String>,
-    #[napi(ts_type = "ExternalObject<StepSignals>")]
-    pub signals: External<StepSignals>,
-}
-
 #[napi]
 impl NativeEngine {
     /// Accepts a plan.
-    #[napi(catch_unwind)]
-    pub fn submit_plan(&self, plan: Unknown<'_>, options: Unknown<'_>, call: PlanCall) -> Result<AcceptedPlan> {
+    #[napi(catch_unwind, ts_return_type = "ExternalObject<AcceptedPlan>")]
+    pub fn submit_plan(
+        &self,
+        plan: Unknown<'_>,
+        options: Unknown<'_>,
+        call: PlanCall,
+    ) -> Result<External<AcceptedPlan>> {
         let PlanCall { env, handle, as_text, pull, aborted, signals, fired } = call;
         let [plan, options] = convert::given(plan, options, as_text, ExecutionError::InvalidPlan)?;
         let plan = wire::plan(&plan, Case::Camel).map_err(ExecutionError::InvalidPlan).map_err(raise_as_is)?;
@@ -70,14 +71,20 @@ impl NativeEngine {
         for index in &fired {
             signals.get(index).inspect(|signal| signal.cancel());
         }
-        let steps = plan.commands.iter().map(|request| request.id.to_string()).collect();
+        let ids = std::iter::once(plan.id).chain(plan.commands.iter().map(|request| request.id)).collect();
         let outbox = Arc::clone(&self.outbox);
         let sinks = move |step: Option<usize>| {
             let offset = step.map_or(0, |index| u32::try_from(index + 1).unwrap_or(u32::MAX));
             Arc::new(JsSink::new(Arc::clone(&outbox), handle.wrapping_add(offset), pull)) as _
         };
-        let record = self.engine.submit_plan(plan, options, Box::new(sinks)).map_err(raise)?;
-        Ok(AcceptedPlan { id: record.id().to_string(), steps, signals: External::new(StepSignals(signals)) })
+        self.engine.submit_plan(plan, options, Box::new(sinks)).map_err(raise)?;
+        Ok(External::new(AcceptedPlan { ids, signals }))
+    }
+
+    /// The JSON text of a list: the id of a plan, and those of its steps by index.
+    #[napi(catch_unwind, ts_args_type = "plan: ExternalObject<AcceptedPlan>")]
+    pub fn plan_ids(plan: &External<AcceptedPlan>) -> String {
+        serde_json::json!(plan.ids).to_string()
     }
 
     /// Asks a plan to end; `aborted` says that an abort signal did.
@@ -94,9 +101,9 @@ impl NativeEngine {
     }
 
     /// Says that the abort signal of a step has fired.
-    #[napi(catch_unwind, ts_args_type = "signals: ExternalObject<StepSignals>, index: number")]
-    pub fn abort_step(signals: &External<StepSignals>, index: u32) {
-        signals.0.get(&index).inspect(|signal| signal.cancel());
+    #[napi(catch_unwind, ts_args_type = "plan: ExternalObject<AcceptedPlan>, index: number")]
+    pub fn abort_step(plan: &External<AcceptedPlan>, index: u32) {
+        plan.signals.get(&index).inspect(|signal| signal.cancel());
     }
 
     /// The result of a plan that is over; `null` while it runs.
@@ -120,8 +127,8 @@ impl NativeEngine {
 
     /// The results of the steps that began, in the order of their indexes.
     #[napi(catch_unwind)]
-    pub fn plan_steps(result: &External<Arc<PlanExecutionResult>>) -> Vec<External<Arc<ExecutionResult>>> {
-        result.results.iter().map(|result| External::new(Arc::clone(result))).collect()
+    pub fn plan_steps(env: Env, result: &External<Arc<PlanExecutionResult>>) -> Vec<External<HeldResult>> {
+        result.results.iter().map(|result| External::new(HeldResult::new(&env, Arc::clone(result)))).collect()
     }
 }
 

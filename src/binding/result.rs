@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::convert::{camel_json, metadata, milliseconds};
 use super::error::camel_text;
-use crate::platform::node::shared_string;
+use crate::platform::node::{ExternalMemory, shared_string};
 use crate::types::{Encoding, ErrorInfo, ExecutionMetadata, ExecutionResult, FailedAttempt, Killed, Reason, Text};
 
 /// Longer output crosses by itself: it needs no quotes.
@@ -19,6 +19,28 @@ const LONGEST_WITHIN: usize = 1024;
 
 /// A shorter string is copied at less cost than the collector has with one that is not.
 const SHORTEST_SHARED: usize = 64 * 1024;
+
+/// A result that JavaScript holds, until it has read it or the collector takes it.
+pub struct HeldResult(Option<(Arc<ExecutionResult>, ExternalMemory)>);
+
+impl HeldResult {
+    pub(super) fn new(env: &Env, result: Arc<ExecutionResult>) -> Self {
+        let bytes = usize::try_from(result.kept_bytes()).unwrap_or(usize::MAX);
+        let memory = ExternalMemory::report(env, bytes);
+        Self(Some((result, memory)))
+    }
+
+    /// The result, unless it was let go.
+    pub(super) fn get(&self) -> napi::Result<&Arc<ExecutionResult>> {
+        let gone = || napi::Error::from_reason("the result was let go");
+        self.0.as_ref().map(|(result, _)| result).ok_or_else(gone)
+    }
+
+    /// JavaScript has read it: a string that shares its memory keeps what it needs.
+    pub(super) fn let_go(&mut self) {
+        self.0 = None;
+    }
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -22,6 +22,8 @@ pub struct ExecutionSummary {
     pub source: Option<String>,
     /// `metadata.conversation_id`.
     pub conversation_id: Option<String>,
+    /// The process id, that of the last attempt; `None` before it runs, and when it never ran.
+    pub pid: Option<u32>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it ended.

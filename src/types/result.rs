@@ -117,6 +117,11 @@ pub struct ExecutionResult {
 }
 
 impl ExecutionResult {
+    /// The bytes that it takes in memory: output, metadata, errors, the diagnosis, and the same of earlier attempts.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        (self.stdout.raw().len() + self.stderr.raw().len()) as u64
+    }
+
     /// One that says nothing yet.
     pub(crate) fn blank(id: Uuid, status: ExecutionStatus, started_at: DateTime<Utc>) -> Self {
         Self {

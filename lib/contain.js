@@ -1,0 +1,69 @@
+'use strict';
+
+// As they were when this file was loaded: a test may have put others in their place since.
+const { queueMicrotask } = globalThis;
+
+/**
+ * Throws an error of the caller's code where nothing of the engine can be interrupted by it: as an `uncaughtException`.
+ *
+ * @param {unknown} error
+ */
+function report(error) {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+/**
+ * Runs code of the caller, or code that a changed prototype can break. What it throws is reported, and the events of other
+ * executions go on.
+ *
+ * @template T
+ * @param {() => T} call
+ * @returns {T | undefined}
+ */
+function contain(call) {
+  try {
+    return call();
+  } catch (error) {
+    report(error);
+    return undefined;
+  }
+}
+
+/**
+ * Sets a property of an object of ours, also where a prototype has a setter of that name.
+ *
+ * @param {object} object
+ * @param {string} key
+ * @param {unknown} value
+ */
+function put(object, key, value) {
+  if (!(key in object)) /** @type {any} */ (object)[key] = value;
+  else Object.defineProperty(object, key, own({ value, writable: true, enumerable: true, configurable: true }));
+}
+
+/**
+ * A descriptor that inherits nothing: `Object.prototype` may have a `get` or a `value`.
+ *
+ * @param {PropertyDescriptor} descriptor
+ * @returns {PropertyDescriptor}
+ */
+function own(descriptor) {
+  return Object.setPrototypeOf(descriptor, null);
+}
+
+/** What arrays of places are copied from. @type {undefined[]} */
+const places = Array.from({ length: 4096 });
+
+/**
+ * An array of so many places of its own: where there are none, an assignment could end in a setter of `Array.prototype`.
+ *
+ * @param {number} count
+ * @returns {any[]}
+ */
+function slots(count) {
+  return count <= places.length ? places.slice(0, count) : Array.from({ length: count });
+}
+
+module.exports = { contain, own, put, report, slots };

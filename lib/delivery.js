@@ -1,0 +1,163 @@
+'use strict';
+
+const { setImmediate } = require('node:timers');
+
+const channels = require('./channels.js');
+const { contain } = require('./contain.js');
+const { readBatch } = require('./events.js');
+const { mark } = require('./live.js');
+
+/** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
+/** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
+/** @typedef {InstanceType<typeof import('./board.js').Board>} Board */
+/** @typedef {InstanceType<typeof import('./listeners.js').Listeners>} Listeners */
+/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+/** @typedef {InstanceType<typeof import('./signals.js').AbortReasons>} AbortReasons */
+/** @typedef {import('./live.js').Live} Live */
+/** @typedef {import('../binding.js').NativeEngine} NativeEngine */
+
+// As it was when this file was loaded: a test may stop the clock.
+const now = performance.now.bind(performance);
+/** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
+const TURN_MS = 4;
+const ALL = 2 ** 32 - 1;
+/** A batch with fewer numbers than this needs no array of its own. */
+const SHORT_BATCH = 512;
+
+/**
+ * Takes the events of an engine from the addon and gives them to listeners, streams and waiters, in the asynchronous context of the
+ * call that they belong to. What breaks one of them leaves the others as they are.
+ */
+class Delivery {
+  /** @type {NativeEngine} */ #native;
+  /** @type {Board} */ #board;
+  /** @type {Listeners} */ #listeners;
+  /** @type {AbortReasons} */ #reasons;
+  /** Those of the batch that was taken last, if it was short. */
+  #numbers = new Float64Array(SHORT_BATCH);
+  /**
+   * When lines began to come in this turn of the event loop; 0 when it has gone on. The addon may call several times in one turn: a
+   * reader that makes room for more is called back for it at once, and other work would wait until all has been read.
+   */
+  #turn = 0;
+  #goOn = () => {
+    this.#turn = 0;
+  };
+  /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
+
+  /**
+   * @param {NativeEngine} native
+   * @param {Board} board
+   * @param {Listeners} listeners
+   * @param {AbortReasons} reasons Why executions were aborted, for those who ask after the end.
+   */
+  constructor(native, board, listeners, reasons) {
+    this.#native = native;
+    this.#board = board;
+    this.#listeners = listeners;
+    this.#reasons = reasons;
+    this.#consumer = {
+      find: (handle) => this.#board.at(handle),
+      id: (live) => live.id,
+      event: (live, event) => {
+        mark(/** @type {Live} */ (live), event);
+        live.context.runInAsyncScope(listeners._tell, listeners, event.type, [event]);
+        live.queue?.push([event]);
+      },
+      lines: (live, events) => this.#lines(/** @type {Live} */ (live), events),
+      input: (live, isWanted) => {
+        const { context, input } = /** @type {Live} */ (live);
+        if (input) context.runInAsyncScope(contain, undefined, () => input[isWanted ? 'wanted' : 'close']());
+      },
+      end: (type, live, event, outcome) => live.context.runInAsyncScope(this.#end, this, type, /** @type {Live} */ (live), event, outcome),
+      outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
+      progress: (plan, event, outcome) => plan.context.runInAsyncScope(this.#progress, this, /** @type {Plan} */ (plan), event, outcome),
+      planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
+    };
+  }
+
+  /** Takes batch after batch. Nothing is thrown out of it: it is called by the addon. */
+  drain() {
+    const started = this.#turn || now();
+    while (now() - started <= TURN_MS) {
+      const batch = this.#native.take(this.#numbers);
+      if (batch === null) return;
+      const isLast = typeof batch === 'string' && /** @type {number} */ (this.#numbers[0]) < 0;
+      readBatch(batch, this.#numbers, this.#consumer);
+      if (isLast) return;
+    }
+    setImmediate(() => this.drain());
+  }
+
+  /**
+   * @param {Live} live
+   * @param {OutputEvent[]} events
+   */
+  #lines(live, events) {
+    if (this.#turn === 0) {
+      this.#turn = now();
+      setImmediate(this.#goOn);
+    }
+    const type = /** @type {OutputEvent} */ (events[0]).type;
+    if (live.planId !== undefined) for (const event of events) mark(live, event);
+    if (this.#listeners._hasListeners(type)) live.context.runInAsyncScope(this.#listeners._tell, this.#listeners, type, events);
+    live.queue?.push(/** @type {ExecutionEvent[]} */ (events), live.handle);
+  }
+
+  /** Whatever breaks one of its parts, the others follow. @type {import('./events.js').Consumer<Live>['end']} */
+  #end(type, live, makeEvent, outcome) {
+    const { id, abort, input, queue, trace } = live;
+    this.#board.remove(live);
+    if (abort) {
+      if (abort.fired && type === 'cancelled') {
+        const aborted = { reason: abort.reason };
+        outcome().aborted = aborted;
+        this.#reasons.keep(id, aborted);
+      }
+      abort.forget();
+    }
+    if (input) contain(() => input.close());
+    if (queue || this.#listeners._hasListeners(type)) contain(() => this.#tellEnd(type, live, makeEvent));
+    if (queue) {
+      if (live.planId === undefined) queue.end();
+      // The child is gone: nothing is held up by lines that were not read yet.
+      this.#native.release(live.handle, ALL);
+    }
+    if (trace) contain(() => channels.finish(trace, type, outcome()));
+    if (live.waiters.size > 0) {
+      const ended = outcome();
+      ended.cause = input?.failure;
+      for (const waiter of live.waiters) waiter(ended);
+    }
+    if (live.planId === undefined) live.context.emitDestroy();
+  }
+
+  /**
+   * @param {import('../index.js').EndEvent['type']} type
+   * @param {Live} live
+   * @param {() => import('../index.js').EndEvent} makeEvent
+   */
+  #tellEnd(type, live, makeEvent) {
+    const event = /** @type {ExecutionEvent} */ (makeEvent());
+    mark(live, event);
+    this.#listeners._tell(type, [event]);
+    live.queue?.push([event]);
+  }
+
+  /** @type {import('./events.js').Consumer<Plan>['progress']} */
+  #progress(plan, event, outcome) {
+    if (outcome) {
+      outcome().reasons = this.#reasons;
+      plan.forgetSignals();
+      this.#board.removePlan(plan);
+    }
+    if (plan.queue || this.#listeners._hasListeners('progress')) this.#listeners._tell('progress', [event]);
+    plan.queue?.push([event]);
+    if (!outcome) return;
+    plan.queue?.end();
+    for (const waiter of plan.waiters) waiter(outcome());
+    plan.context.emitDestroy();
+  }
+}
+
+module.exports = { Delivery };
