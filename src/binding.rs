@@ -176,7 +176,7 @@ impl NativeEngine {
         ts_return_type = "string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null"
     )]
     pub fn take<'env>(&self, env: &'env Env, shared: Unknown<'_>) -> Result<Option<Unknown<'env>>> {
-        ExternalMemory::settle(env);
+        ExternalMemory::settle(*env);
         self.outbox.take(env, convert::from(shared)?).map_err(error::of_napi)
     }
 
@@ -189,7 +189,7 @@ impl NativeEngine {
     /// The result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
     pub fn outcome(&self, env: Env, position: u32) -> Option<External<HeldResult>> {
-        self.outbox.outcome(position as usize).map(|result| External::new(HeldResult::new(&env, result)))
+        self.outbox.outcome(position as usize).map(|result| External::new(HeldResult::new(env, result)))
     }
 
     #[napi(catch_unwind)]
@@ -199,7 +199,7 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn result(&self, env: Env, id: Unknown<'_>) -> Result<External<HeldResult>> {
-        self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(&env, result))).map_err(raise)
+        self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(env, result))).map_err(raise)
     }
 
     #[napi(catch_unwind)]
@@ -281,11 +281,7 @@ impl NativeEngine {
 
     /// What a result has of standard output, or of standard error.
     #[napi(catch_unwind, ts_return_type = "string | Buffer")]
-    pub fn result_output<'env>(
-        env: &'env Env,
-        result: &External<HeldResult>,
-        stderr: bool,
-    ) -> Result<Unknown<'env>> {
+    pub fn result_output<'env>(env: &'env Env, result: &External<HeldResult>, stderr: bool) -> Result<Unknown<'env>> {
         result.get().and_then(|result| result::output(env, result, stderr)).map_err(error::of_napi)
     }
 
@@ -300,7 +296,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn let_go(env: Env, result: &mut External<HeldResult>) {
         result.let_go();
-        ExternalMemory::settle(&env);
+        ExternalMemory::settle(env);
     }
 
     /// Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too.

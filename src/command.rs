@@ -11,11 +11,13 @@ use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionReq
 
 pub(crate) use self::check::check;
 pub(crate) use self::environment::EnvPolicy;
+pub(crate) use self::metadata::check_metadata;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
 
 mod check;
 mod environment;
+mod metadata;
 mod script;
 mod signal;
 
