@@ -359,6 +359,7 @@ export type ErrorCode =
   | 'ENGINE_SHUT_DOWN'
   | 'NOT_INITIALIZED'
   | 'ALREADY_INITIALIZED'
+  | 'PERMISSION_DENIED'
   | 'ADDON_NOT_LOADED'
   | 'INTERNAL';
 
@@ -909,7 +910,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * Accepts a request and runs it in the background.
    *
    * @returns the id.
-   * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`.
+   * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`, `PERMISSION_DENIED`.
    */
   execute(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<string>;
   /**

@@ -13,6 +13,7 @@ const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
+const { requireChildProcesses } = require('./permission.js');
 const { numberOf, plain } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
@@ -342,6 +343,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @returns {Live}
    */
   #submit(method, request, options, pull) {
+    requireChildProcesses(method);
     const handle = this.#board.handles(1);
     const { id, metadata, abort, isKnown, source } = guard(method, () => {
       const aborting = signalOf(options);
@@ -398,6 +400,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @returns {Plan}
    */
   #submitPlan(method, plan, options, pull) {
+    requireChildProcesses(method);
     const live = new later.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
