@@ -51,6 +51,20 @@ const ABORTED = 2;
 const FEEDS = 4;
 const AS_TEXT = 8;
 
+/**
+ * Stops what may be over, its record gone, while its end is still on the way to this thread.
+ *
+ * @param {object | undefined} live
+ * @param {() => void} stop
+ */
+function unlessOver(live, stop) {
+  try {
+    stop();
+  } catch (error) {
+    if (!live || /** @type {{ code?: string }} */ (error).code !== 'NOT_FOUND') throw error;
+  }
+}
+
 /** A name of its own inside, which the one file that is made of this folder keeps. */
 const Engine = class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
@@ -162,8 +176,8 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async cancel(id, options) {
     const graceMs = numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
-    guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs));
     const live = this.#board.find(id);
+    unlessOver(live, () => guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
     if (live) await settled(live);
   }
 
@@ -229,8 +243,8 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async cancelPlan(id) {
-    guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false));
     const live = this.#board.findPlan(id);
+    unlessOver(live, () => guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false)));
     if (live) await settled(live);
   }
 

@@ -129,7 +129,11 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn stop(&self, id: Unknown<'_>, aborted: bool, grace_ms: f64) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
-        self.engine.ask_to_stop(id_of(id)?, why, grace_of(grace_ms)).map_err(raise)
+        match self.engine.ask_to_stop(id_of(id)?, why, grace_of(grace_ms)) {
+            // A signal may fire when the execution is over and its record gone, and JavaScript does not know it yet.
+            Err(ExecutionError::NotFound(_)) if aborted => Ok(()),
+            asked => asked.map_err(raise),
+        }
     }
 
     /// Sends a signal to the command itself; says whether there was a process.
