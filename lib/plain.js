@@ -156,7 +156,7 @@ function copy(value, path, depth, subject, isOmitted, aside) {
   }
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
-    const tag = Object.prototype.toString.call(value).slice(8, -1);
+    const tag = kindOf(value);
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
@@ -165,6 +165,17 @@ function copy(value, path, depth, subject, isOmitted, aside) {
     if (error instanceof ExecutionError) throw error;
     throw threw(subject, path || subject.name, error);
   }
+}
+
+const { toString } = Object.prototype;
+
+/** What an object is: `Object` if it is plain, also where `Object.prototype` has been given another name. @param {object} value */
+function kindOf(value) {
+  if (Symbol.toStringTag in Object.prototype && !Object.hasOwn(value, Symbol.toStringTag)) {
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === null || prototype === Object.prototype) return 'Object';
+  }
+  return /** @type {string} */ (Reflect.apply(toString, value, [])).slice(8, -1);
 }
 
 /**
