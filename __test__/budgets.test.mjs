@@ -106,6 +106,15 @@ test('a diagnosis is bounded: long command lines', async (t) => {
   assert.ok(diagnosis.processes.some(({ command }) => /^sh -c .*xxx/.test(command)), 'the beginning is there');
 });
 
+test('a diagnosis is bounded: many processes', async (t) => {
+  const engine = newEngine(t, { killGraceMs: 200 });
+  const line = 'for i in $(seq 300); do sleep 60 & done; echo ready; wait';
+  // The command has been silent since it had them all.
+  const { diagnosis, stdout, reason } = await engine.run({ command: { type: 'shell', command: line } }, { idleTimeoutMs: 5_000 });
+  assert.deepEqual([stdout, reason], ['ready\n', 'idle_timeout']);
+  assert.deepEqual([diagnosis.processes.length, diagnosis.moreProcesses], [256, 301 - 256]);
+});
+
 test('a secret at the cut of a command line is masked', async (t) => {
   const secret = 'S3cr3t-'.repeat(40);
   const engine = newEngine(t, { killGraceMs: 200, secrets: [secret] });
