@@ -308,8 +308,10 @@ export interface ExecutionConfig {
   maxInMemoryExecutions?: number | null;
   /** How long they are remembered, in seconds. Default: 3 600. */
   executionRetentionSecs?: number | null;
-  /** Bytes of kept output in all of them. Default: 256 MiB. */
+  /** Bytes of output, metadata, errors and diagnoses in all of them. Default: 256 MiB. */
   maxRetainedOutputBytes?: number | null;
+  /** The longest metadata of a request or a plan, in bytes of JSON text. More is refused. Default: 65 536 (64 KiB). */
+  maxMetadataBytes?: number | null;
   /** Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets. Default: true. */
   enableAutoCleanup?: boolean | null;
   /** The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks. Default: 60. */
@@ -357,6 +359,7 @@ export type ErrorCode =
   | 'ENGINE_SHUT_DOWN'
   | 'NOT_INITIALIZED'
   | 'ALREADY_INITIALIZED'
+  | 'PERMISSION_DENIED'
   | 'ADDON_NOT_LOADED'
   | 'INTERNAL';
 
@@ -374,13 +377,15 @@ export interface ErrorInfo {
 export interface Diagnosis {
   /** Milliseconds since its last output, or since its start. */
   silentMs: number;
-  /** Its processes, with what they were doing. */
+  /** How many processes there were beyond those that `processes` has. Absent when there were none. */
+  moreProcesses?: number;
+  /** Its processes, 256 at most, with what they were doing. */
   processes: {
     /** Its process id. */
     pid: number;
     /** The process id of its parent. */
     parent: number;
-    /** Its program and arguments; its name in brackets while it has none. */
+    /** Its program and arguments, 1 024 characters at most; its name in brackets while it has none. */
     command: string;
     /** As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped. */
     state: string;
@@ -905,7 +910,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * Accepts a request and runs it in the background.
    *
    * @returns the id.
-   * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`.
+   * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`, `PERMISSION_DENIED`.
    */
   execute(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<string>;
   /**

@@ -46,6 +46,7 @@ const DEFAULTS = {
   maxInMemoryExecutions: 1_000,
   executionRetentionSecs: 3_600,
   maxRetainedOutputBytes: 256 * 1024 * 1024,
+  maxMetadataBytes: 64 * 1024,
   enableAutoCleanup: true,
   cleanupIntervalSecs: 60,
 };
@@ -71,7 +72,7 @@ test('every field is taken', (t) => {
     maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateLargeOutput: true, truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
     maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', keepLogs: false, secrets: ['a secret'],
     maskEnvSecrets: true, envSecretPatterns: ['MY_*'], guardian: false, inheritEnv: 'core',
-    envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0,
+    envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0, maxMetadataBytes: 0,
     enableAutoCleanup: false, cleanupIntervalSecs: 1,
   };
   assert.deepEqual(Object.keys(own).sort(), Object.keys(DEFAULTS).sort());
@@ -101,7 +102,7 @@ test('it can be given to the next engine', (t) => {
 });
 
 const make = (config) => () => new ExecutionEngine(config);
-const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'hostExitGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'cleanupIntervalSecs'];
+const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'hostExitGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxMetadataBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'cleanupIntervalSecs'];
 const NOT_ZERO = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'queueTimeoutMs', 'idleTimeoutMs', 'maxLineBytes', 'cleanupIntervalSecs'];
 const TOO_LARGE = {
   defaultTimeoutMs: 3_600_001, maxTimeoutMs: 31_536_000_001, maxConcurrentExecutions: 100_001, maxQueuedExecutions: 10_000_001,

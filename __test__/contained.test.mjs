@@ -109,13 +109,14 @@ test('listeners', cases([
 ]));
 
 const CLEAN = 'for (const undo of undos) undo();';
+const keyOf = (name) => (name.startsWith('Symbol.') ? name : JSON.stringify(name));
 const polluted = (prototype, name, descriptor) => `
   const undos = [];
   const pollute = () => {
-    const [own] = [Object.getOwnPropertyDescriptor(${prototype}, ${JSON.stringify(name)})];
+    const [own] = [Object.getOwnPropertyDescriptor(${prototype}, ${keyOf(name)})];
     const descriptor = Object.assign(Object.create(null), { configurable: true }, ${descriptor});
-    Object.defineProperty(${prototype}, ${JSON.stringify(name)}, descriptor);
-    undos.push(() => own ? Object.defineProperty(${prototype}, ${JSON.stringify(name)}, own) : delete ${prototype}[${JSON.stringify(name)}]);
+    Object.defineProperty(${prototype}, ${keyOf(name)}, descriptor);
+    undos.push(() => own ? Object.defineProperty(${prototype}, ${keyOf(name)}, own) : delete ${prototype}[${keyOf(name)}]);
   };`;
 
 test('prototypes that were changed', async (t) => {
@@ -129,6 +130,10 @@ test('prototypes that were changed', async (t) => {
     ...['retries', 'completedAt', 'signal', 'stdin', 'executionId'].map((name) => ['Object.prototype', name, VALUE]),
     ['Object.prototype', 'toJSON', '{ value: () => "theirs", writable: true }'],
     ['Object.prototype', 'toJSON', '{ get() { throw new Error("theirs"); } }'],
+    ['Object.prototype', 'then', SETTER],
+    ['Object.prototype', 'toString', '{ value: () => "theirs", writable: true }'],
+    ['Object.prototype', 'Symbol.toStringTag', '{ value: "theirs", writable: true }'],
+    ['Object.prototype', 'Symbol.asyncIterator', '{ value() { throw new Error("theirs"); }, writable: true }'],
     ['Array.prototype', 'toJSON', '{ value: () => "theirs", writable: true }'],
     ['Array.prototype', 'every', '{ value() { throw new Error("theirs"); }, writable: true }'],
   ];

@@ -21,7 +21,7 @@ async function performed(t) {
     labelled('flaky', flaky(counter, 1, 1, 'touch "$COUNTER.done"')),
     labelled('join', shell('sleep 0.05')),
     labelled('bad', shell('exit 3')),
-    labelled('after bad \u0000\u001b[31m\ud800', nothing),
+    labelled('after bad \u0000\u001b[31m', nothing),
     labelled('late', { ...shell('exec sleep 60'), timeoutMs: 50 }),
   ];
   const plan = { ...graph({ 1: [0], 2: [0], 3: [1, 2], 5: [4] }, steps), description: 'deploy </svg> & more' };

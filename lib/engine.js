@@ -13,6 +13,7 @@ const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
+const { requireChildProcesses } = require('./permission.js');
 const { numberOf, plain } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
@@ -49,6 +50,20 @@ const PULLS = 1;
 const ABORTED = 2;
 const FEEDS = 4;
 const AS_TEXT = 8;
+
+/**
+ * Stops what may be over, its record gone, while its end is still on the way to this thread.
+ *
+ * @param {object | undefined} live
+ * @param {() => void} stop
+ */
+function unlessOver(live, stop) {
+  try {
+    stop();
+  } catch (error) {
+    if (!live || /** @type {{ code?: string }} */ (error).code !== 'NOT_FOUND') throw error;
+  }
+}
 
 /** A name of its own inside, which the one file that is made of this folder keeps. */
 const Engine = class ExecutionEngine extends Listeners {
@@ -161,8 +176,8 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async cancel(id, options) {
     const graceMs = numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
-    guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs));
     const live = this.#board.find(id);
+    unlessOver(live, () => guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
     if (live) await settled(live);
   }
 
@@ -228,8 +243,8 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async cancelPlan(id) {
-    guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false));
     const live = this.#board.findPlan(id);
+    unlessOver(live, () => guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false)));
     if (live) await settled(live);
   }
 
@@ -342,6 +357,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @returns {Live}
    */
   #submit(method, request, options, pull) {
+    requireChildProcesses(method);
     const handle = this.#board.handles(1);
     const { id, metadata, abort, isKnown, source } = guard(method, () => {
       const aborting = signalOf(options);
@@ -398,6 +414,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @returns {Plan}
    */
   #submitPlan(method, plan, options, pull) {
+    requireChildProcesses(method);
     const live = new later.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);

@@ -11,6 +11,12 @@ const { ExecutionError, guard } = require('./errors.js');
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
+/**
+ * The same, with how many values and characters are left, and the path of the metadata that is copied now.
+ *
+ * @typedef {Subject & { values: number, characters: number, metadata: string | undefined }} Budget
+ */
+
 /** @type {Record<'request' | 'plan' | 'options' | 'config' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
@@ -31,6 +37,11 @@ const SUBJECTS = {
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
 const DEEPEST = 100;
+/** What one call may give: an object that is in many places is copied into each of them. */
+const MOST_VALUES = 1_000_000;
+const MOST_CHARACTERS = 64 * 1024 * 1024;
+/** What metadata may have of that; how many bytes it may be as JSON is the engine's configuration. */
+const MOST_METADATA_VALUES = 100_000;
 /** Objects whose keys are indexes. */
 const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
@@ -50,26 +61,93 @@ const ASIDE = Symbol('aside');
  */
 function plain(kind, value, isOmitted, aside) {
   if (typeof value !== 'object' || value === null) return value;
-  const subject = SUBJECTS[kind];
+  const subject = { ...SUBJECTS[kind], values: MOST_VALUES, characters: MOST_CHARACTERS, metadata: undefined };
   return copy(value, subject.prefix, 0, subject, isOmitted, aside);
+}
+
+/**
+ * Refuses half of a surrogate pair: in UTF-8 it would silently become another character.
+ *
+ * @param {string} text
+ * @param {string} path
+ * @param {Budget} subject
+ */
+function wellFormed(text, path, subject) {
+  if (/** @type {any} */ (text).isWellFormed()) return text;
+  throw refusal(subject, path || subject.name, 'it has half of a surrogate pair, which UTF-8 cannot hold: correct the text, or give bytes');
+}
+
+/** @param {string} path */
+const isMetadata = (path) => path === 'metadata' || (path.endsWith('.metadata') && /^commands\[\d+\]\.metadata$/.test(path));
+
+/** @param {string} path */
+const isStdin = (path) => path.endsWith('.stdin') && /^options(?:\.steps\[\d+\])?\.stdin$/.test(path);
+
+/**
+ * Copies metadata, which has bounds of its own.
+ *
+ * @param {any} value
+ * @param {string} path
+ * @param {number} depth
+ * @param {Budget} subject
+ */
+function copyMetadata(value, path, depth, subject) {
+  const { values } = subject;
+  subject.values = Math.min(values, MOST_METADATA_VALUES);
+  subject.metadata = path;
+  const before = subject.values;
+  const copied = copy(value, path, depth, subject);
+  subject.values = values - (before - subject.values);
+  subject.metadata = undefined;
+  return copied;
+}
+
+/**
+ * The field of the caller's that a path is in, not the depth at which we stopped.
+ *
+ * @param {string} path
+ * @param {Budget} subject
+ */
+function outermost(path, { metadata, prefix, name }) {
+  if (metadata !== undefined) return metadata;
+  const inside = path.slice(prefix.length).replace(/^\./, '').split(/[.[]/, 1)[0];
+  return [prefix, inside].filter(Boolean).join('.') || name;
+}
+
+/**
+ * Takes values and characters from what a call may give.
+ *
+ * @param {string} path
+ * @param {Budget} subject
+ * @param {number} values
+ * @param {number} characters
+ */
+function spend(path, subject, values, characters) {
+  subject.values -= values;
+  subject.characters -= characters;
+  if (subject.values >= 0 && subject.characters >= 0) return;
+  const [most, what] = subject.values < 0 ? [subject.metadata ? MOST_METADATA_VALUES : MOST_VALUES, 'values'] : [MOST_CHARACTERS, 'characters'];
+  throw refusal(subject, outermost(path, subject), `it has more than ${most} ${what}, or holds an object many times: give less`);
 }
 
 /**
  * @param {any} value
  * @param {string} path
  * @param {number} depth
- * @param {Subject} subject
+ * @param {Budget} subject
  * @param {(path: string) => boolean} [isOmitted]
  * @param {Aside} [aside]
  * @returns {any}
  */
 function copy(value, path, depth, subject, isOmitted, aside) {
+  if (typeof value === 'string') {
+    // A short one is counted anyway: the look at its path would cost more.
+    if (value.length < 1024 || !isStdin(path)) spend(path, subject, 0, value.length);
+    return wellFormed(value, path, subject);
+  }
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
-    // The field of the caller's that it is in, not the depth at which we stopped.
-    const inside = path.slice(subject.prefix.length).replace(/^\./, '').split(/[.[]/, 1)[0];
-    const top = [subject.prefix, inside].filter(Boolean).join('.') || subject.name;
-    throw refusal(subject, top, 'it is nested too deeply, or holds itself: give plain JSON');
+    throw refusal(subject, outermost(path, subject), 'it is nested too deeply, or holds itself: give plain JSON');
   }
   if (ArrayBuffer.isView(value)) {
     // The top level has no place for bytes, and the addon would take them for a list.
@@ -78,7 +156,7 @@ function copy(value, path, depth, subject, isOmitted, aside) {
   }
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
-    const tag = Object.prototype.toString.call(value).slice(8, -1);
+    const tag = kindOf(value);
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
@@ -89,17 +167,29 @@ function copy(value, path, depth, subject, isOmitted, aside) {
   }
 }
 
+const { toString } = Object.prototype;
+
+/** What an object is: `Object` if it is plain, also where `Object.prototype` has been given another name. @param {object} value */
+function kindOf(value) {
+  if (Symbol.toStringTag in Object.prototype && !Object.hasOwn(value, Symbol.toStringTag)) {
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === null || prototype === Object.prototype) return 'Object';
+  }
+  return /** @type {string} */ (Reflect.apply(toString, value, [])).slice(8, -1);
+}
+
 /**
  * @param {unknown[]} value
  * @param {string} path
  * @param {number} depth
- * @param {Subject} subject
+ * @param {Budget} subject
  * @param {((path: string) => boolean) | undefined} isOmitted
  */
 function list(value, path, depth, subject, isOmitted) {
   if (depth === 0) throw refusal(subject, path || subject.name, 'it is an array: give an object');
   const { length } = value;
   if (length > LONGEST) throw refusal(subject, path, `it has ${length} items: give ${LONGEST} at most`);
+  spend(path, subject, length, 0);
   const items = slots(length);
   for (let index = 0; index < length; index++) {
     const at = `${path}[${index}]`;
@@ -121,7 +211,7 @@ Plain.prototype = Object.create(null);
  * @param {Record<string, unknown>} value
  * @param {string} path
  * @param {number} depth
- * @param {Subject} subject
+ * @param {Budget} subject
  * @param {((path: string) => boolean) | undefined} isOmitted
  * @param {Aside | undefined} aside
  */
@@ -133,7 +223,10 @@ function object(value, path, depth, subject, isOmitted, aside) {
     const at = join(path, key);
     if (isOmitted?.(at)) continue;
     const found = read(value, key, at, subject, aside);
-    if (found !== ASIDE) entries[key] = copy(found, at, depth + 1, subject, isOmitted);
+    if (found === ASIDE) continue;
+    spend(at, subject, 1, key.length);
+    wellFormed(key, path, subject);
+    entries[key] = key === 'metadata' && isMetadata(at) ? copyMetadata(found, at, depth + 1, subject) : copy(found, at, depth + 1, subject, isOmitted);
   }
   return entries;
 }

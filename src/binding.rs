@@ -129,7 +129,11 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn stop(&self, id: Unknown<'_>, aborted: bool, grace_ms: f64) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
-        self.engine.ask_to_stop(id_of(id)?, why, grace_of(grace_ms)).map_err(raise)
+        match self.engine.ask_to_stop(id_of(id)?, why, grace_of(grace_ms)) {
+            // A signal may fire when the execution is over and its record gone, and JavaScript does not know it yet.
+            Err(ExecutionError::NotFound(_)) if aborted => Ok(()),
+            asked => asked.map_err(raise),
+        }
     }
 
     /// Sends a signal to the command itself; says whether there was a process.
@@ -183,7 +187,7 @@ impl NativeEngine {
         ts_return_type = "string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null"
     )]
     pub fn take<'env>(&self, env: &'env Env, shared: Unknown<'_>) -> Result<Option<Unknown<'env>>> {
-        ExternalMemory::settle(env);
+        ExternalMemory::settle(*env);
         self.outbox.take(env, convert::from(shared)?).map_err(error::of_napi)
     }
 
@@ -196,7 +200,7 @@ impl NativeEngine {
     /// The result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
     pub fn outcome(&self, env: Env, position: u32) -> Option<External<HeldResult>> {
-        self.outbox.outcome(position as usize).map(|result| External::new(HeldResult::new(&env, result)))
+        self.outbox.outcome(position as usize).map(|result| External::new(HeldResult::new(env, result)))
     }
 
     #[napi(catch_unwind)]
@@ -206,7 +210,7 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn result(&self, env: Env, id: Unknown<'_>) -> Result<External<HeldResult>> {
-        self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(&env, result))).map_err(raise)
+        self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(env, result))).map_err(raise)
     }
 
     #[napi(catch_unwind)]
@@ -288,11 +292,7 @@ impl NativeEngine {
 
     /// What a result has of standard output, or of standard error.
     #[napi(catch_unwind, ts_return_type = "string | Buffer")]
-    pub fn result_output<'env>(
-        env: &'env Env,
-        result: &External<HeldResult>,
-        stderr: bool,
-    ) -> Result<Unknown<'env>> {
+    pub fn result_output<'env>(env: &'env Env, result: &External<HeldResult>, stderr: bool) -> Result<Unknown<'env>> {
         result.get().and_then(|result| result::output(env, result, stderr)).map_err(error::of_napi)
     }
 
@@ -307,7 +307,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn let_go(env: Env, result: &mut External<HeldResult>) {
         result.let_go();
-        ExternalMemory::settle(&env);
+        ExternalMemory::settle(env);
     }
 
     /// Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too.

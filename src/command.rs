@@ -13,12 +13,14 @@ use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionReq
 pub(crate) use self::check::check;
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
+pub(crate) use self::metadata::check_metadata;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
 
 mod check;
 mod directory;
 mod environment;
+mod metadata;
 mod script;
 mod signal;
 

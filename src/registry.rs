@@ -115,9 +115,11 @@ impl Record {
         &self.stop
     }
 
-    /// What its output takes.
+    /// The bytes that it takes once it has ended, apart from what every record takes.
     fn kept_bytes(&self) -> u64 {
-        self.result.get().map_or(0, |result| result.kept_bytes())
+        let texts = [&self.label, &self.source, &self.conversation_id].into_iter().flatten();
+        let own = texts.map(|text| text.len() as u64).sum::<u64>();
+        self.result.get().map_or(0, |result| own + result.kept_bytes())
     }
 
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {

@@ -128,7 +128,7 @@ impl NativeEngine {
     /// The results of the steps that began, in the order of their indexes.
     #[napi(catch_unwind)]
     pub fn plan_steps(env: Env, result: &External<Arc<PlanExecutionResult>>) -> Vec<External<HeldResult>> {
-        result.results.iter().map(|result| External::new(HeldResult::new(&env, Arc::clone(result)))).collect()
+        result.results.iter().map(|result| External::new(HeldResult::new(env, Arc::clone(result)))).collect()
     }
 }
 

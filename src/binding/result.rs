@@ -24,7 +24,7 @@ const SHORTEST_SHARED: usize = 64 * 1024;
 pub struct HeldResult(Option<(Arc<ExecutionResult>, ExternalMemory)>);
 
 impl HeldResult {
-    pub(super) fn new(env: &Env, result: Arc<ExecutionResult>) -> Self {
+    pub(super) fn new(env: Env, result: Arc<ExecutionResult>) -> Self {
         let bytes = usize::try_from(result.kept_bytes()).unwrap_or(usize::MAX);
         let memory = ExternalMemory::report(env, bytes);
         Self(Some((result, memory)))
@@ -217,7 +217,7 @@ pub(super) fn output<'env>(env: &'env Env, result: &Arc<ExecutionResult>, stderr
     } else if is_ascii {
         env.create_string_latin1(text.raw())?
     } else {
-        env.create_string(text.as_str())?
+        env.create_string(text.decode().as_ref())?
     };
     Ok(string.to_unknown())
 }

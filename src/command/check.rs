@@ -6,7 +6,7 @@ use crate::globs;
 use crate::redact;
 use crate::types::{Command, ExecutionOptions, ExecutionRequest, Retry, RetryOn, Stdin};
 
-use super::EnvPolicy;
+use super::{EnvPolicy, check_metadata};
 
 /// More attempts than that are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
@@ -43,6 +43,7 @@ pub(crate) fn check(
             return Err(Invalid::new("output_log_path", problem));
         }
     }
+    check_metadata(&request.metadata, config)?;
     redact::check("options.secrets", &options.secrets)?;
     if let Some(ms) = options.idle_timeout_ms {
         milliseconds("options.idle_timeout_ms", ms, 1)?;

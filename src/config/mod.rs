@@ -20,6 +20,8 @@ mod schema;
 const LEAST_LINE_BYTES: u64 = 64;
 /// The largest `max_line_bytes` and cap: what one JavaScript string can hold, with room to spare.
 pub(crate) const MOST_STRING_BYTES: usize = 256 * 1024 * 1024;
+/// The largest `max_metadata_bytes`.
+pub(crate) const MOST_METADATA_BYTES: usize = 64 * 1024 * 1024;
 /// The longest time a timer takes, in ms: 365 days.
 pub(crate) const MOST_MS: u64 = 365 * 24 * 3_600_000;
 /// The largest whole number that JavaScript and JSON keep exactly: 2^53 − 1.
@@ -188,8 +190,10 @@ settings! {
     max_in_memory_executions: usize = 1_000, Kind::Whole { least: 0, most: 100_000_000 };
     /// How long ended executions are remembered, in seconds.
     execution_retention_secs: u64 = 3_600, Kind::ANY_WHOLE;
-    /// Bytes of kept output in all that are remembered; the oldest leave first.
+    /// Bytes of output, metadata, errors and diagnoses in all that are remembered; the oldest leave first.
     max_retained_output_bytes: u64 = 256 * 1024 * 1024, Kind::ANY_WHOLE;
+    /// The longest metadata of a request or a plan, in bytes of JSON text. More is refused.
+    max_metadata_bytes: usize = 64 * 1024, Kind::Whole { least: 0, most: MOST_METADATA_BYTES as u64 };
     /// Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets.
     enable_auto_cleanup: bool = true, Kind::Flag;
     /// The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks.

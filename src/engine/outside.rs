@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::ExecutionEngine;
 use crate::command::{self, EnvPolicy};
-use crate::config::{ConfigLayer, ExecutionConfig, MOST_MS};
+use crate::config::{ConfigLayer, ExecutionConfig, MOST_METADATA_BYTES, MOST_MS};
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::types::{ExecutionOptions, ExecutionRequest};
 use crate::wire::{self, Case, ParsedRequest};
@@ -22,7 +22,11 @@ impl ExecutionEngine {
     pub(crate) fn parse_wire(value: &wire::Value) -> Result<ParsedRequest> {
         let parsed = wire::request(value, Case::Snake).map_err(ExecutionError::InvalidRequest)?;
         // Bounds that an engine's configuration sets are that engine's to check.
-        let config = ExecutionConfig { max_timeout_ms: MOST_MS, ..ExecutionConfig::default() };
+        let config = ExecutionConfig {
+            max_timeout_ms: MOST_MS,
+            max_metadata_bytes: MOST_METADATA_BYTES,
+            ..ExecutionConfig::default()
+        };
         let options = ExecutionOptions::default();
         let policy = EnvPolicy::new(&config, &options);
         command::check(&parsed.request, &options, &config, &policy).map_err(ExecutionError::InvalidRequest)?;

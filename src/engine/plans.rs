@@ -106,6 +106,7 @@ impl ExecutionEngine {
         check_options(deadline_ms, own.keys().next_back(), commands.len()).map_err(ExecutionError::InvalidRequest)?;
         let signal = common.signal.take();
         let graph = check_plan(&strategy, &commands, shared).map_err(ExecutionError::InvalidPlan)?;
+        command::check_metadata(&metadata, &shared.config).map_err(ExecutionError::InvalidPlan)?;
         for options in own.values_mut().chain([&mut common]) {
             admit::snapshot(options);
         }

@@ -85,7 +85,11 @@ pub(crate) fn text(metrics: &Metrics, gauges: Gauges) -> String {
         ("escher_executions_running", "Executions that hold a slot.", gauges.running as u64),
         ("escher_executions_queued", "Executions that wait for a slot.", gauges.queued as u64),
         ("escher_records", "Executions that the engine knows, ended ones included.", gauges.records as u64),
-        ("escher_retained_output_bytes", "Bytes of output kept of ended executions.", gauges.output_bytes),
+        (
+            "escher_retained_output_bytes",
+            "Bytes of output, metadata, errors and diagnoses kept of ended executions.",
+            gauges.output_bytes,
+        ),
     ];
     for (name, help, value) in gauges {
         page.family(name, "gauge", help, &[("", value)]);

@@ -55,7 +55,7 @@ impl PlanRecord {
     }
 }
 
-/// All plans of an engine. The bounds are those on executions: age, number, bytes of output.
+/// All plans of an engine. The bounds are those on executions: age, number, bytes.
 #[derive(Debug)]
 pub(crate) struct Plans {
     age: Duration,
@@ -132,8 +132,7 @@ impl Plans {
 
     /// The last event of a plan was delivered: the oldest leave when there are too many, then waiters go on.
     pub(crate) fn settle(&self, record: &PlanRecord) {
-        let results = record.result.get().map(|result| result.results.iter()).into_iter().flatten();
-        let bytes = results.map(|result| (result.stdout.raw().len() + result.stderr.raw().len()) as u64).sum();
+        let bytes = record.result.get().map_or(0, |result| result.kept_bytes());
         {
             let mut inner = self.lock();
             inner.over.push_back(Over { id: record.id, at: Instant::now(), bytes });

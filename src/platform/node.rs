@@ -19,14 +19,14 @@ thread_local! {
 pub(crate) struct ExternalMemory(i64);
 
 impl ExternalMemory {
-    pub(crate) fn report(env: &Env, bytes: usize) -> Self {
+    pub(crate) fn report(env: Env, bytes: usize) -> Self {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         // What is not counted is not taken back.
         if env.adjust_external_memory(bytes - FREED.take()).is_ok() { Self(bytes) } else { Self(0) }
     }
 
     /// Takes back what was freed since the last call.
-    pub(crate) fn settle(env: &Env) {
+    pub(crate) fn settle(env: Env) {
         let freed = FREED.take();
         if freed != 0 {
             let _ = env.adjust_external_memory(-freed);
@@ -59,7 +59,7 @@ pub(crate) fn shared_string<T: Send + Sync + 'static>(
         return env.create_string_latin1(bytes);
     }
     let (start, length) = (bytes.as_ptr(), bytes.len());
-    let memory = ExternalMemory::report(env, length);
+    let memory = ExternalMemory::report(*env, length);
     // SAFETY: the bytes are borrowed from `*owner`, which does not move and which nobody may change while this clone of
     // its `Arc` exists. The callback holds the clone; V8 calls it once, when nothing reads the bytes any more.
     let string = unsafe { JsStringLatin1::from_external(env, start, length, (owner, memory), |_, kept| drop(kept)) }?;

@@ -13,6 +13,11 @@ use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionSt
 
 use super::{Finished, Job};
 
+/// The longest command line of a diagnosis, in characters.
+const LONGEST_COMMAND: usize = 1024;
+/// The longest message of an error that is kept, in characters.
+const LONGEST_MESSAGE: usize = 4096;
+
 /// How an execution ended.
 #[derive(Debug)]
 pub(super) enum Ending {
@@ -61,12 +66,15 @@ impl Outcome {
             Ending::InputFailed(error, exit) => (exit.unwrap_or_default(), Some(error)),
             Ending::Exited(exit) => (exit, None),
         };
-        if let Some(secrets) = &job.secrets {
-            let processes = diagnosis.iter_mut().flat_map(|diagnosis| &mut diagnosis.processes);
-            let texts = processes.map(|process| &mut process.command);
-            for text in texts.chain(error.as_mut().map(|error| &mut error.message)) {
+        let processes = diagnosis.iter_mut().flat_map(|diagnosis| &mut diagnosis.processes);
+        let commands = processes.map(|process| (&mut process.command, LONGEST_COMMAND));
+        let message = error.as_mut().map(|error| (&mut error.message, LONGEST_MESSAGE));
+        for (text, longest) in commands.chain(message) {
+            if let Some(secrets) = &job.secrets {
                 *text = secrets.mask(text).into_owned();
             }
+            // Cut after masking, so that no part of a secret is left.
+            cut_middle(text, longest);
         }
         let overflow = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten();
         let overflow = overflow.map(|file| Arc::clone(file) as Keepsake);
@@ -100,6 +108,21 @@ impl Outcome {
         };
         Finished { result, sequence: captured.sequence, lines: captured.lines, files, flow: captured.flow }
     }
+}
+
+/// Takes the middle of a long text out, in the place of which are three dots: it goes with the record.
+fn cut_middle(text: &mut String, longest: usize) {
+    const DOTS: &str = " … ";
+    let count = text.chars().count();
+    if count <= longest {
+        return;
+    }
+    // The end of a message says what to do, and the beginning of a command which program it is.
+    let (head, tail) = (longest * 3 / 4, longest / 4 - DOTS.chars().count());
+    let place = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
+    let (from, to) = (place(head), place(count - tail));
+    text.replace_range(from..to, DOTS);
+    text.shrink_to_fit();
 }
 
 fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {

@@ -10,6 +10,8 @@ use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};
 
 /// A tree is scanned this soon after its leader has exited, then ever more rarely up to [`SLOWEST_SCAN`].
+/// A tree of more is told by its first processes, and a number.
+const MOST_DESCRIBED: usize = 256;
 const FIRST_SCAN: Duration = Duration::from_millis(1);
 const SLOWEST_SCAN: Duration = Duration::from_millis(50);
 /// How often a tree whose leader lives is scanned for members that need the stop signal too.
@@ -62,6 +64,8 @@ pub(super) struct Termination {
     /// How long from now on the tree has until it is killed; taken by the supervisor when it has changed.
     announced: Option<Duration>,
     processes: Vec<ProcessDiagnosis>,
+    /// How many there were beyond those.
+    more_processes: usize,
 }
 
 #[derive(Debug)]
@@ -95,6 +99,7 @@ impl Termination {
             is_given_up: false,
             announced: None,
             processes: Vec::new(),
+            more_processes: 0,
         };
         // What a cancelled command was doing interests no caller; it would only delay the signal.
         if matches!(cause, Cause::Stop(Stop::Timeout | Stop::IdleTimeout)) {
@@ -185,7 +190,8 @@ impl Termination {
         let sight = sight.unwrap_or_default();
         match &mut self.step {
             Step::Describing { .. } => {
-                self.processes = sight.processes.into_iter().map(diagnosis).collect();
+                self.more_processes = sight.processes.len().saturating_sub(MOST_DESCRIBED);
+                self.processes = sight.processes.into_iter().take(MOST_DESCRIBED).map(diagnosis).collect();
                 self.stop(leader_exited, now);
                 return false;
             }
@@ -276,12 +282,12 @@ impl Termination {
     }
 
     /// What was ended, and what it was doing before.
-    pub(super) fn into_report(self) -> (Killed, Vec<ProcessDiagnosis>) {
+    pub(super) fn into_report(self) -> (Killed, Vec<ProcessDiagnosis>, usize) {
         let (pids, mut mechanism) = self.leader.ended();
         if self.is_given_up {
             mechanism.push_str("; unreaped: still there when given up");
         }
-        (Killed { pids, mechanism }, self.processes)
+        (Killed { pids, mechanism }, self.processes, self.more_processes)
     }
 }
 

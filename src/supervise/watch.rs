@@ -373,10 +373,10 @@ impl Watch {
         };
         let (mut killed, mut diagnosis) = (None, None);
         let ending = match ended.map(|termination| (termination.cause, termination.into_report())) {
-            Some((Cause::Stop(why), (told, processes))) => {
+            Some((Cause::Stop(why), (told, processes, more_processes))) => {
                 if matches!(why, Stop::Timeout | Stop::IdleTimeout) {
                     let silent_ms = self.silent.as_secs_f64() * 1_000.0;
-                    diagnosis = Some(Diagnosis { silent_ms, processes });
+                    diagnosis = Some(Diagnosis { silent_ms, processes, more_processes });
                 }
                 killed = Some(told);
                 match self.input_error {
@@ -384,7 +384,7 @@ impl Watch {
                     None => Ending::Stopped(why, exit),
                 }
             }
-            Some((Cause::Leftovers, (told, _))) => {
+            Some((Cause::Leftovers, (told, ..))) => {
                 killed = (!told.pids.is_empty()).then_some(told);
                 Ending::Exited(exit.unwrap_or_default())
             }

@@ -239,3 +239,13 @@ pub struct PlanExecutionResult {
     /// As in the plan.
     pub metadata: ExecutionMetadata,
 }
+
+impl PlanExecutionResult {
+    /// The bytes that it takes in memory, the results of its steps included.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        let steps =
+            self.steps.iter().map(|step| size_of_val(step) + step.name.len() + size_of_val(&step.depends_on[..]));
+        let own = self.description.len() + steps.sum::<usize>() + self.metadata.kept_bytes();
+        own as u64 + self.results.iter().map(|result| result.kept_bytes()).sum::<u64>()
+    }
+}

@@ -134,3 +134,26 @@ pub struct ExecutionMetadata {
     #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
+
+impl ExecutionMetadata {
+    /// The bytes that it takes in memory.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let texts = [&self.source, &self.conversation_id, &self.label].into_iter().flatten().map(String::len);
+        let tags = self.tags.iter().map(|tag| size_of::<String>() + tag.len());
+        texts.sum::<usize>() + tags.sum::<usize>() + entries(&self.extra)
+    }
+}
+
+fn entries(map: &serde_json::Map<String, serde_json::Value>) -> usize {
+    map.iter().map(|(key, value)| size_of::<String>() + key.len() + size_of_val(value) + beyond(value)).sum()
+}
+
+/// What a value takes beside itself.
+fn beyond(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(text) => text.len(),
+        serde_json::Value::Array(items) => items.iter().map(|item| size_of_val(item) + beyond(item)).sum(),
+        serde_json::Value::Object(map) => entries(map),
+        _ => 0,
+    }
+}

@@ -26,7 +26,7 @@ pub struct ProcessDiagnosis {
     pub pid: i32,
     /// Its parent's id.
     pub parent: i32,
-    /// Its program and arguments; its name in brackets while it has none.
+    /// Its program and arguments, 1 024 characters at most; its name in brackets while it has none.
     pub command: String,
     /// As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped.
     pub state: String,
@@ -43,8 +43,16 @@ pub struct ProcessDiagnosis {
 pub struct Diagnosis {
     /// Milliseconds since its last output, or since its start.
     pub silent_ms: f64,
-    /// Its processes.
+    /// Its processes, 256 at most.
     pub processes: Vec<ProcessDiagnosis>,
+    /// How many processes there were beyond those.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_processes: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Exactly what happened.
@@ -119,7 +127,15 @@ pub struct ExecutionResult {
 impl ExecutionResult {
     /// The bytes that it takes in memory: output, metadata, errors, the diagnosis, and the same of earlier attempts.
     pub(crate) fn kept_bytes(&self) -> u64 {
-        (self.stdout.raw().len() + self.stderr.raw().len()) as u64
+        let error = |error: &Option<ErrorInfo>| error.as_ref().map_or(0, |error| error.message.len());
+        let attempts = self.retries.iter().map(|attempt| size_of::<FailedAttempt>() + error(&attempt.error));
+        let killed = self.killed.as_ref();
+        let killed = killed.map_or(0, |killed| size_of_val(&killed.pids[..]) + killed.mechanism.len());
+        let processes = self.diagnosis.iter().flat_map(|diagnosis| &diagnosis.processes);
+        let processes = processes.map(|process| size_of::<ProcessDiagnosis>() + process.command.len());
+        let output = self.stdout.raw().len() + self.stderr.raw().len();
+        let more = error(&self.error) + attempts.sum::<usize>() + killed + processes.sum::<usize>();
+        (output + more + self.metadata.kept_bytes()) as u64
     }
 
     /// One that says nothing yet.

@@ -20,7 +20,11 @@ pub struct Text {
 impl Text {
     /// Output that its host wants as text or as bytes.
     #[must_use]
-    pub fn new(bytes: Vec<u8>, encoding: Encoding) -> Self {
+    pub fn new(mut bytes: Vec<u8>, encoding: Encoding) -> Self {
+        // Memory that was taken for more output would be kept with it.
+        if bytes.capacity() > bytes.len() + bytes.len() / 8 {
+            bytes.shrink_to_fit();
+        }
         Self { bytes, encoding, lossy: OnceLock::new() }
     }
 
@@ -34,6 +38,12 @@ impl Text {
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The text; invalid bytes are U+FFFD. Nothing is kept, as opposed to [`Text::as_str`].
+    #[cfg(feature = "node")]
+    pub(crate) fn decode(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
     }
 
     /// The text; invalid bytes are U+FFFD.

@@ -1,36 +1,64 @@
 //! JSON text straight into a [`Value`].
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::Value;
 use crate::error::Invalid;
 
+/// Longer text is none of a request.
+const LONGEST: usize = 64 * 1024 * 1024;
+/// More values take more memory than a request is worth: each is many times as large as its text.
+const MOST_VALUES: usize = 1_000_000;
+
 /// Reads JSON text.
 pub(crate) fn parse_json(text: &str) -> Result<Value, Invalid> {
-    serde_json::from_str(text)
+    if text.len() > LONGEST {
+        let problem = format!("it has {} bytes: {LONGEST} are the most for a request", text.len());
+        return Err(Invalid::new("request", problem));
+    }
+    read(text, MOST_VALUES)
         .map_err(|error| Invalid::new("request", format!("it is not JSON ({error}): correct the text")))
+}
+
+fn read(text: &str, most_values: usize) -> serde_json::Result<Value> {
+    let left = Cell::new(most_values);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = AnyValue { left: &left }.deserialize(&mut reader)?;
+    reader.end().map(|()| value)
 }
 
 /// Reads the JSON text of two values in a list.
 #[cfg(feature = "node")]
 pub(crate) fn parse_two(text: &str) -> Result<[Value; 2], Invalid> {
-    match parse_json(text)? {
+    // The facade has counted, and some text of its own is around what it was given.
+    let value = read(text, usize::MAX)
+        .map_err(|error| Invalid::new("request", format!("it is not JSON ({error}): correct the text")))?;
+    match value {
         Value::List(values) => values.try_into().map_err(|_| Invalid::new("request", "it is not a list of two")),
         other => Err(Invalid::new("request", format!("it is {}: give a list of two", other.describe()))),
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+/// A value, one of so many that are left.
+#[derive(Clone, Copy)]
+struct AnyValue<'a> {
+    left: &'a Cell<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for AnyValue<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.left.get().checked_sub(1);
+        self.left.set(left.ok_or_else(|| D::Error::custom(format_args!("it has more than {MOST_VALUES} values")))?);
+        deserializer.deserialize_any(self)
     }
 }
 
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
+impl<'de> Visitor<'de> for AnyValue<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +97,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Value::List(list))
@@ -77,8 +105,8 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Vec::new();
-        while let Some(entry) = entries.next_entry::<String, Value>()? {
-            map.push(entry);
+        while let Some(key) = entries.next_key::<String>()? {
+            map.push((key, entries.next_value_seed(self)?));
         }
         Ok(Value::Map(last_of_each(map)))
     }

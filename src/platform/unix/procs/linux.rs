@@ -1,5 +1,7 @@
 //! Linux: `/proc`.
 
+use std::io::Read as _;
+
 use libc::pid_t;
 
 use super::Proc;
@@ -79,9 +81,18 @@ pub(in super::super) fn now() -> u64 {
     seconds * TICKS_PER_SECOND + nanoseconds / (1_000_000_000 / TICKS_PER_SECOND)
 }
 
+/// More of a file about a process is not needed: what is shown of it is shorter by far.
+const MOST_READ: u64 = 64 * 1024;
+
 pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     let pid = proc.pid;
-    let file = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let file = |name: &str| {
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(format!("/proc/{pid}/{name}"));
+        // A command line may have megabytes. What was read before an error counts.
+        _ = file.and_then(|file| file.take(MOST_READ).read_to_end(&mut bytes));
+        bytes
+    };
     let stat = file("stat");
     // utime and stime, in ticks of 1/100 s wherever Linux runs.
     let ticks = fields(&stat)
