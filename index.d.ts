@@ -77,7 +77,7 @@ export interface ExecutionRequest {
   command: Command;
   /** Variables on top of what `inheritEnv` gives. */
   env?: Readonly<Record<string, string>> | null;
-  /** Where to run. Default: the host's working directory. */
+  /** Where to run. Default: the host's working directory at the call, at which a relative path starts too. */
   workingDir?: string | null;
   /** Milliseconds from the attempt to spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
   timeoutMs?: number | null;

@@ -4,17 +4,20 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::config::ExecutionConfig;
-use crate::platform::{self, FileKind, Launch, Mark, ShellArgs, StdinKind};
+use crate::platform::{self, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 pub(crate) use self::check::check;
+use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
 
 mod check;
+mod directory;
 mod environment;
 mod script;
 mod signal;
@@ -64,17 +67,17 @@ pub(crate) fn resolve(
     options: &ExecutionOptions,
     config: &ExecutionConfig,
     policy: &EnvPolicy,
+    host: &Arc<HostState>,
 ) -> Result<Launch, SpawnFailure> {
     let mut added = Vec::new();
     if matches!(request.command, Command::AwsCli { .. }) {
         added.push(("AWS_PAGER", ""));
     }
     let segment = environment::segment(request.id);
-    let env = policy.build(request, options.host_env.as_ref(), &added, &segment);
-    let place = Place {
-        cwd: request.working_dir.as_deref().map(working_dir).transpose()?,
-        path: environment::value(&env, b"PATH").map(platform::path_from_bytes),
-    };
+    let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;
+    let directory = Directory { own: cwd.as_deref(), host };
+    let env = policy.build(request, options.host_env.as_ref(), &added, &directory, &segment);
+    let place = Place { directory, path: environment::value(&env, b"PATH").map(platform::path_from_bytes) };
     let mut verbatim = false;
     let (program, args) = match &request.command {
         Command::Shell { command, shell } => {
@@ -106,7 +109,8 @@ pub(crate) fn resolve(
         args,
         verbatim,
         env,
-        cwd: place.cwd,
+        cwd,
+        host: Arc::clone(host),
         mark: Mark { segment: segment.into_bytes(), allow_detached },
         // A child that opts out stays in its control group, so that the group could not be killed as one.
         control_group: config.control_groups && !allow_detached,
@@ -119,7 +123,7 @@ pub(crate) fn resolve(
 pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
     let program = launch.program.display();
     if let Some(cwd) = &launch.cwd
-        && let Err(failure) = working_dir(cwd)
+        && let Err(failure) = working_dir(cwd, &launch.host)
     {
         return failure;
     }
@@ -208,17 +212,14 @@ fn quote(word: &str) -> Cow<'_, str> {
 }
 
 /// Where names are looked up: as the child would.
-struct Place {
-    cwd: Option<PathBuf>,
+struct Place<'a> {
+    directory: Directory<'a>,
     path: Option<PathBuf>,
 }
 
-impl Place {
+impl Place<'_> {
     fn absolute(&self, path: &Path) -> Result<PathBuf, SpawnFailure> {
-        let joined = self.cwd.as_ref().map_or_else(|| path.to_owned(), |cwd| cwd.join(path));
-        std::path::absolute(&joined).map_err(|error| {
-            SpawnFailure::new(&error, format!("{} cannot be made absolute: {error}", joined.display()))
-        })
+        self.directory.absolute(path)
     }
 
     /// A program by path, or by name on the child's `PATH`. `what` says in errors what was being looked for.
@@ -228,13 +229,21 @@ impl Place {
             return self.absolute(Path::new(name)).map(platform::executable);
         }
         let path = self.path.clone().unwrap_or_else(platform::default_path);
-        let cwd = self.absolute(Path::new("."))?;
-        which::which_in(name, Some(&path), &cwd).map_err(|_| self.not_on_path(name, what, &path))
+        let found = match self.absolute(Path::new(".")) {
+            Ok(cwd) => which::which_in(name, Some(&path), cwd),
+            // The host's directory has been deleted, so that relative entries name nothing.
+            Err(_) => {
+                let absolute = std::env::split_paths(&path).filter(|entry| platform::is_complete(entry));
+                let absolute = std::env::join_paths(absolute).unwrap_or_default();
+                which::which_in(name, Some(absolute), Path::new("/"))
+            }
+        };
+        found.map_err(|_| self.not_on_path(name, what, &path))
     }
 
     fn not_on_path(&self, name: &str, what: &str, path: &Path) -> SpawnFailure {
-        let base = self.cwd.clone().unwrap_or_default();
-        let blocked = std::env::split_paths(path).map(|dir| base.join(dir).join(name)).find(|file| file.is_file());
+        let entries = std::env::split_paths(path).filter_map(|entry| self.absolute(&entry).ok());
+        let blocked = entries.map(|entry| entry.join(name)).find(|file| file.is_file());
         if let Some(file) = blocked {
             let error = io::Error::from(io::ErrorKind::PermissionDenied);
             return SpawnFailure::new(
@@ -254,21 +263,6 @@ impl Place {
                 path.display()
             ),
         )
-    }
-}
-
-/// The directory, absolute; or what is wrong with it.
-fn working_dir(dir: &Path) -> Result<PathBuf, SpawnFailure> {
-    let explain = |error: &io::Error, what: &str| {
-        SpawnFailure::new(error, format!("working directory {} {what}: create it, or name another", dir.display()))
-    };
-    match std::fs::metadata(dir) {
-        Ok(found) if found.is_dir() => {
-            std::path::absolute(dir).map_err(|error| explain(&error, "cannot be made absolute"))
-        }
-        Ok(_) => Err(explain(&io::Error::from(io::ErrorKind::NotADirectory), "is not a directory")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(explain(&error, "does not exist")),
-        Err(error) => Err(explain(&error, &format!("cannot be entered ({error})"))),
     }
 }
 

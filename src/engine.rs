@@ -14,7 +14,7 @@ use crate::guardian;
 use crate::metrics::Metrics;
 use crate::output::Overflow;
 use crate::plan::Plans;
-use crate::platform;
+use crate::platform::{self, HostState};
 use crate::redact::Secrets;
 use crate::registry::{Record, Registry};
 use crate::runtime;
@@ -169,7 +169,8 @@ impl ExecutionEngine {
         let options = Arc::new(options);
         let entry = shared.scheduler.enter(options.priority)?;
         let secrets = shared.secrets_of(&request, &options, &policy);
-        let work = Work { request: Arc::new(request), options, policy, secrets, signal };
+        let host = HostState::capture();
+        let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };
         let admitted = Admitted::new(work, shared, Pending::new(), sink);
         shared.registry.insert(Arc::clone(&admitted.record))?;
         Ok(admitted.start(shared, entry, None))

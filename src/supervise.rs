@@ -11,7 +11,7 @@ use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::output::{Keepsake, Log, LogPaths, Output};
-use crate::platform::{self, Guarded, Leader};
+use crate::platform::{self, Guarded, HostState, Leader};
 use crate::process::{self, Process};
 use crate::redact::Secrets;
 use crate::runtime;
@@ -33,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) options: Arc<ExecutionOptions>,
     pub(crate) config: Arc<ExecutionConfig>,
     pub(crate) policy: Arc<EnvPolicy>,
+    /// The host when the execution was accepted.
+    pub(crate) host: Arc<HostState>,
     /// Masked in whatever leaves the engine.
     pub(crate) secrets: Option<Arc<Secrets>>,
     pub(crate) log: LogPaths,
@@ -188,11 +190,11 @@ async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
 /// Starts the child on a thread that may block: looking a program up reads the file system, and a spawn returns only when the
 /// program runs. Gives why the execution is to end when that comes before the spawn returns.
 async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, .. } = job.clone();
+    let Job { request, options, config, policy, host, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
     let start = move || {
-        let launch = resolve(&request, &options, &config, &policy)?;
+        let launch = resolve(&request, &options, &config, &policy, &host)?;
         let guarded = Guarded {
             segment: &launch.mark.segment,
             stop_signal: times.stop_plan.signal,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
+use super::Directory;
 use crate::config::ExecutionConfig;
 use crate::error::Invalid;
 use crate::globs::Globs;
@@ -14,6 +15,8 @@ use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv};
 /// Marks every process of an execution, wherever in the tree it is. Its value is a chain of segments, those of outer engines first:
 /// a command may be the host of an engine of its own.
 const TAG: &str = "ESCHER_EXECUTION_ID";
+/// The path of a command's directory.
+const PWD: &str = "PWD";
 /// The value with which a child opts out of the tree.
 const DETACHED: &[u8] = b"detached";
 
@@ -93,11 +96,12 @@ impl EnvPolicy {
     }
 
     /// The child's environment as NUL-ended `NAME=value` entries. `added` gives way to what the request sets.
-    pub(crate) fn build(
+    pub(super) fn build(
         &self,
         request: &ExecutionRequest,
         host: Option<&EnvSnapshot>,
         added: &[(&str, &str)],
+        directory: &Directory<'_>,
         segment: &str,
     ) -> Vec<u8> {
         let own;
@@ -108,18 +112,23 @@ impl EnvPolicy {
             &own
         };
         let mut env = Vec::with_capacity(4096);
+        let inherited = host.iter().find(|(name, _)| *name == PWD.as_bytes()).map(|(_, value)| value);
+        let pwd = (platform::HAS_PWD && self.inherits(PWD)).then(|| directory.pwd(inherited)).flatten();
+        let added = added.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let added = added.chain(pwd.as_ref().map(|pwd| (PWD, pwd.as_os_str().as_encoded_bytes())));
         let everything = self.inherit == InheritEnv::All && self.deny.is_empty();
         for (name, value) in host.iter() {
             let text = String::from_utf8_lossy(name);
-            let replaced =
-                same_name(&text, TAG) || sets(request, &text) || added.iter().any(|(added, _)| same_name(added, &text));
+            let replaced = same_name(&text, TAG)
+                || sets(request, &text)
+                || added.clone().any(|(added, _)| same_name(added, &text));
             if !replaced && (everything || self.inherits(&text)) {
                 push(&mut env, name, value);
             }
         }
         for (name, value) in added {
             if !sets(request, name) {
-                push(&mut env, name.as_bytes(), value.as_bytes());
+                push(&mut env, name.as_bytes(), value);
             }
         }
         for (name, value) in &request.env {

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{self, EnvPolicy};
 use crate::event::EventSink;
 use crate::output::LogPaths;
-use crate::platform;
+use crate::platform::{self, HostState};
 use crate::redact::Secrets;
 use crate::registry::Record;
 use crate::runtime;
@@ -25,6 +25,7 @@ pub(super) struct Work {
     pub(super) request: Arc<ExecutionRequest>,
     pub(super) options: Arc<ExecutionOptions>,
     pub(super) policy: Arc<EnvPolicy>,
+    pub(super) host: Arc<HostState>,
     pub(super) secrets: Option<Arc<Secrets>>,
     pub(super) signal: Option<CancellationToken>,
 }
@@ -58,8 +59,14 @@ impl Admitted {
 
     /// Runs it in the background; its record is in the registry by now.
     pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, told: Option<Told>) -> Arc<Record> {
-        let Self { record, work: Work { request, options, policy, secrets, signal }, log, command, pending, sink } =
-            self;
+        let Self {
+            record,
+            work: Work { request, options, policy, host, secrets, signal },
+            log,
+            command,
+            pending,
+            sink,
+        } = self;
         shared.metrics.accepted();
         if let Some(signal) = signal {
             let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
@@ -71,6 +78,7 @@ impl Admitted {
             options,
             config: Arc::clone(&shared.config),
             policy,
+            host,
             secrets,
             log,
             stop: Arc::clone(record.stop()),

@@ -13,6 +13,7 @@ use crate::config::MOST_MS;
 use crate::contain::{contain, contain_call};
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::plan::{self, Course, Graph, Pace, PlanRecord, Rules};
+use crate::platform::HostState;
 use crate::runtime;
 use crate::state::Stop;
 use crate::types::{
@@ -227,6 +228,7 @@ fn work_of(
 ) -> Result<Vec<Work>> {
     let common = Arc::new(common);
     let common_policy = shared.policy_of(&common);
+    let host = HostState::capture();
     let work = |(index, request): (usize, ExecutionRequest)| {
         let own = own.remove(&index);
         let has_own = own.is_some();
@@ -241,7 +243,7 @@ fn work_of(
         command::check(&request, &options, &shared.config, &policy)
             .map_err(|invalid| step_error(invalid, index, has_own))?;
         let secrets = shared.secrets_of(&request, &options, &policy);
-        Ok(Work { request: Arc::new(request), options, policy, secrets, signal })
+        Ok(Work { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })
     };
     commands.into_iter().enumerate().map(work).collect()
 }

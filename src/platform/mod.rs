@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::types::StopSignal;
@@ -26,12 +27,12 @@ compile_error!("this version runs on Linux, macOS and Windows");
 #[cfg(feature = "node")]
 pub(crate) use self::system::is_main_thread;
 pub(crate) use self::system::{
-    ENV_IGNORES_CASE, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned,
-    TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names, create_private,
-    create_private_dir, default_path, default_shell, errno_name, executable, file_kind, free_bytes, is_batch,
-    is_deleted, is_exhaustion, limited_sight, lock, names_own_descriptor, nobody_reads, not_executable, open_regular,
-    own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian,
-    start_clock, try_lock,
+    ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
+    SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names,
+    create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_kind, free_bytes,
+    is_batch, is_complete, is_deleted, is_exhaustion, limited_sight, lock, names_own_descriptor, nobody_reads,
+    not_executable, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args,
+    signal_name, spawn, spawn_guardian, start_clock, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
@@ -46,8 +47,10 @@ pub(crate) struct Launch {
     pub(crate) verbatim: bool,
     /// `NAME=value` entries, each ended by a NUL.
     pub(crate) env: Vec<u8>,
-    /// The absolute working directory; `None` is the host's own.
+    /// The absolute working directory; `None` is that of `host`.
     pub(crate) cwd: Option<PathBuf>,
+    /// The state of the host when the command was accepted.
+    pub(crate) host: Arc<HostState>,
     /// How its processes are recognised.
     pub(crate) mark: Mark,
     /// Whether it gets a control group of its own, where the system has those.

@@ -9,6 +9,7 @@ pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
     names_own_descriptor, open_regular, private_temp_dir, try_lock,
 };
+pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
@@ -23,6 +24,7 @@ mod census;
 mod cgroup;
 mod files;
 mod guardian_table;
+mod host_state;
 mod leader;
 mod lifeline;
 mod mechanism;
@@ -39,6 +41,8 @@ mod watched;
 pub(crate) const TREES_END_WITH_THE_HOST: bool = false;
 /// Whether `Path` and `PATH` are one variable.
 pub(crate) const ENV_IGNORES_CASE: bool = false;
+/// Whether programs expect the path of their directory in `PWD`.
+pub(crate) const HAS_PWD: bool = true;
 /// Whether a `#!` line names a path of this system.
 pub(crate) const SHEBANG_IS_A_PATH: bool = true;
 /// Programs that read scripts here and are better than those of every system, by extension.
@@ -89,6 +93,11 @@ pub(crate) fn is_batch(_: &Path) -> bool {
 /// What to do about a program that may not be executed.
 pub(crate) fn not_executable(_: Option<&io::Error>) -> &'static str {
     "`chmod +x` it"
+}
+
+/// Whether a path means the same in every directory.
+pub(crate) fn is_complete(path: &Path) -> bool {
+    path.is_absolute()
 }
 
 /// A path from the bytes of an environment value.

@@ -15,6 +15,7 @@ pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
     names_own_descriptor, open_regular, private_temp_dir, try_lock,
 };
+pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
@@ -24,6 +25,7 @@ mod command_line;
 mod environment;
 mod exit_watch;
 mod files;
+mod host_state;
 mod job;
 mod leader;
 mod lifeline;
@@ -35,6 +37,8 @@ mod spawn;
 pub(crate) const TREES_END_WITH_THE_HOST: bool = true;
 /// Whether `Path` and `PATH` are one variable.
 pub(crate) const ENV_IGNORES_CASE: bool = true;
+/// Whether programs expect the path of their directory in `PWD`.
+pub(crate) const HAS_PWD: bool = false;
 /// Whether a `#!` line names a path of this system.
 pub(crate) const SHEBANG_IS_A_PATH: bool = false;
 /// Programs that read scripts here and are better than those of every system, by extension.
@@ -137,6 +141,11 @@ pub(crate) fn shell_args(shell: &Path, line: &str) -> ShellArgs {
         _ => &["-c"],
     };
     ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false }
+}
+
+/// Whether a path means the same in every directory. Such a one is made whole by the system all the same.
+pub(crate) fn is_complete(_: &Path) -> bool {
+    false
 }
 
 /// A path from the bytes of an environment value.

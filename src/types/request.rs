@@ -70,7 +70,7 @@ pub struct ExecutionRequest {
     /// Variables on top of what `inherit_env` gives.
     #[serde(default, skip_serializing_if = "HashMap::is_empty")]
     pub env: HashMap<String, String>,
-    /// Where to run. Default: the host's working directory.
+    /// Where to run. Default: the host's working directory when the request is accepted, at which a relative path starts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<PathBuf>,
     /// Milliseconds from spawn to the end. Default: `default_timeout_ms` of the engine.

@@ -43,3 +43,13 @@ async fn f42_a_directory_that_goes_while_the_command_waits_is_told() {
     assert_completed(&soon("the blocker", engine.wait_for_completion(blocker)).await.unwrap());
     engine.finish().await;
 }
+
+#[tokio::test]
+async fn pwd_is_the_directory_of_the_command() {
+    let engine = Listened::new();
+    let dir = scratch();
+    let real = dir.path().canonicalize().unwrap();
+    let request = ExecutionRequest { working_dir: Some(real.clone()), ..exec("printenv", &["PWD"]) };
+    assert_eq!(engine.run(request).await.unwrap().stdout, format!("{}\n", real.display()));
+    engine.finish().await;
+}

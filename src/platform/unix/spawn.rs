@@ -51,10 +51,19 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     for arg in &launch.args {
         argv.push(c_string(arg.as_bytes())?);
     }
-    let cwd = launch.cwd.as_ref().map(|cwd| c_string(cwd.as_os_str().as_bytes())).transpose()?;
+    let cwd = launch.cwd.as_deref().or_else(|| launch.host.change_to());
+    let cwd = cwd.map(|cwd| c_string(cwd.as_os_str().as_bytes())).transpose()?;
     let argv = pointers(argv.iter().map(|arg| arg.as_ptr()));
     let envp = pointers(launch.env.split_inclusive(|byte| *byte == 0).map(|entry| entry.as_ptr().cast()));
-    let image = Image { program: &program, argv: &argv, envp: &envp, cwd: cwd.as_deref(), fds: &fds, cgroup: None };
+    let image = Image {
+        program: &program,
+        argv: &argv,
+        envp: &envp,
+        cwd: cwd.as_deref(),
+        host: Some((&launch.host, launch.cwd.is_none())),
+        fds: &fds,
+        cgroup: None,
+    };
 
     let born = procs::now();
     let (pid, group) = start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?;
@@ -115,7 +124,7 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
     let envp = pointers(std::iter::empty());
     let fds = [helper.input, null, null, helper.table, helper.host.unwrap_or(null), image.unwrap_or(null)];
     let fds = if image.is_some() { &fds[..] } else { &fds[..5] };
-    let image = Image { program, argv: &argv, envp: &envp, cwd: None, fds, cgroup: None };
+    let image = Image { program, argv: &argv, envp: &envp, cwd: None, host: None, fds, cgroup: None };
     let born = procs::now();
     let pid = start_patiently(&image)?;
     Ok(Leader::new(Tree::new(pid, Mark::default(), born, None)))

@@ -147,7 +147,7 @@ mod tests {
     use windows_sys::Win32::UI::Shell::CommandLineToArgvW;
 
     use super::*;
-    use crate::platform::StdinKind;
+    use crate::platform::{HostState, Mark, StdinKind};
 
     fn launch(program: &str, args: &[OsString]) -> Launch {
         Launch {
@@ -156,7 +156,9 @@ mod tests {
             verbatim: false,
             env: Vec::new(),
             cwd: None,
-            tag: Vec::new(),
+            host: HostState::capture(),
+            mark: Mark::default(),
+            control_group: false,
             stdin: StdinKind::Empty,
             merge_output: false,
         }

@@ -44,7 +44,8 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
     let line = CommandLine::new(launch)?;
     let env = environment::block(&launch.env);
-    let cwd = launch.cwd.as_ref().map(|cwd| wide_z(cwd.as_os_str())).transpose()?;
+    let cwd = launch.cwd.as_deref().or_else(|| launch.host.change_to());
+    let cwd = cwd.map(|cwd| wide_z(cwd.as_os_str())).transpose()?;
     let job = Job::new()?;
     let (stdin, child_stdin) = match launch.stdin {
         StdinKind::Empty => (None, nul()?.into()),

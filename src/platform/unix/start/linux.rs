@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use libc::{c_int, c_long, c_void, pid_t};
 
 use super::Image;
+use crate::platform::unix::host_state::ApplyState;
 
 mod into_group;
 
@@ -35,12 +36,14 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
         let fresh = if kept.get().is_none() { Some(Stack::new()?) } else { None };
         let stack = kept.get_or_init(|| fresh.expect("made where there is none"));
         let open = if closes_many() { None } else { Some(inheritable(image.fds.len())?) };
-        clone(&Child { image, open: open.as_deref(), errno: AtomicI32::new(0) }, stack)
+        let state = image.host.map(|(host, enters)| host.apply(enters));
+        clone(&Child { image, state, open: open.as_deref(), errno: AtomicI32::new(0) }, stack)
     })
 }
 
 struct Child<'a> {
     image: &'a Image<'a>,
+    state: Option<ApplyState<'a>>,
     /// What is to be closed, where that is done one by one.
     open: Option<&'a [RawFd]>,
     /// Why it did not become the program; 0 if it did. The child writes it into the memory that it shares.
@@ -87,7 +90,7 @@ extern "C" fn run(child: *mut c_void) -> c_int {
 /// Returns only with an error. It allocates nothing, takes no lock and cannot panic: the memory, and the thread-local `errno`, are
 /// those of a thread of the host.
 fn become_program(child: &Child<'_>) -> c_int {
-    let Child { image, open, .. } = child;
+    let Child { image, state, open, .. } = child;
     for signal in (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
         // Zeroes: the default action, no flags, an empty mask, whatever the machine's layout; it is no larger than this.
         let default = [0_u64; 4];
@@ -100,6 +103,10 @@ fn become_program(child: &Child<'_>) -> c_int {
     // SAFETY: no memory is involved.
     if unsafe { libc::setsid() } < 0 {
         return errno();
+    }
+    let refused = state.map_or(0, |state| state.apply());
+    if refused != 0 {
+        return refused;
     }
     let mut number: RawFd = 0;
     for &fd in image.fds {
@@ -122,7 +129,10 @@ fn become_program(child: &Child<'_>) -> c_int {
     if let Some(cwd) = image.cwd {
         // SAFETY: a C string that lives.
         if unsafe { libc::chdir(cwd.as_ptr()) } < 0 {
-            return errno();
+            let refused = errno();
+            if !(image.host.is_some_and(|(_, stays)| stays) && state.is_some_and(|state| state.is_here())) {
+                return refused;
+            }
         }
     }
     set_mask(0, libc::SIG_SETMASK);

@@ -1,0 +1,319 @@
+//! The working directory, umask, niceness and affinity of the host.
+//!
+//! All of them are read anew for each command, since other threads, addons and `renice` may change them unnoticed; that takes three
+//! system calls. A capture that finds nothing changed shares the one before.
+
+use std::cell::OnceCell;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libc::{c_int, c_long, mode_t};
+
+/// Longer than any process's status.
+const STATUS_BYTES: usize = 8 * 1024;
+/// The system call returns 20 minus the niceness, so that no result is negative.
+const NICE_OFFSET: c_long = 20;
+
+static CACHE: Mutex<Cache> = Mutex::new(Cache { status: None, last: None });
+
+/// The state of the host at one moment.
+#[derive(Debug)]
+pub(crate) struct HostState {
+    directory: Arc<Directory>,
+    umask: Option<mode_t>,
+    niceness: Option<c_int>,
+    affinity: Affinity,
+}
+
+#[derive(Debug)]
+struct Directory {
+    place: Option<Place>,
+    /// Keeps it reachable under whatever name; `None` when it could not be opened.
+    handle: Option<OwnedFd>,
+    /// Its path when it was opened; `None` when it had none.
+    path: Option<PathBuf>,
+    /// Another path, such as one with links, and whether it names the directory.
+    looked_at: Mutex<Option<(PathBuf, bool)>>,
+}
+
+/// Processors as the system prints them, and as the system call takes them. Empty when they are not known.
+#[derive(Debug)]
+struct Affinity {
+    text: Vec<u8>,
+    words: Vec<usize>,
+}
+
+/// The identity of a directory. It belongs to no other one as long as a descriptor holds the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    device: u64,
+    inode: u64,
+}
+
+struct Cache {
+    /// The file with the status of this process.
+    status: Option<File>,
+    last: Option<Arc<HostState>>,
+}
+
+impl HostState {
+    /// Captures the state of the process, and the niceness of the calling thread.
+    pub(crate) fn capture() -> Arc<Self> {
+        let place = Place::of_working_directory();
+        let niceness = niceness();
+        // A panic under the lock leaves a cache that is valid.
+        let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = [0; STATUS_BYTES];
+        let status = cache.read_status(&mut buffer);
+        let umask = status.and_then(|text| field(text, b"\nUmask:")).and_then(parse_octal);
+        let affinity = status.and_then(|text| field(text, b"\nCpus_allowed:")).unwrap_or_default();
+        // Without a descriptor that holds it, a directory may be another one of the same number.
+        let in_same_place = |last: &&Arc<Self>| last.directory.place == place && last.directory.handle.is_some();
+        let known = cache.last.as_ref().filter(in_same_place);
+        if let Some(last) = known
+            && last.umask == umask
+            && last.niceness == niceness
+            && last.affinity.text == affinity
+        {
+            return Arc::clone(last);
+        }
+        let directory = known.map_or_else(|| Arc::new(Directory::open(place)), |last| Arc::clone(&last.directory));
+        let affinity = Affinity { text: affinity.to_vec(), words: parse_mask(affinity).unwrap_or_default() };
+        Arc::clone(cache.last.insert(Arc::new(Self { directory, umask, niceness, affinity })))
+    }
+
+    /// The path of the working directory, also after the directory was renamed.
+    ///
+    /// # Errors
+    /// `NotFound` when the directory has been deleted.
+    pub(crate) fn directory(&self) -> io::Result<PathBuf> {
+        let Directory { handle, path, .. } = &*self.directory;
+        if let Some(path) = path.as_deref().filter(|path| handle.is_none() || self.is_directory(path)) {
+            return Ok(path.to_owned());
+        }
+        let link = handle.as_ref().map(|handle| format!("/proc/self/fd/{}", handle.as_raw_fd()));
+        let renamed = link.and_then(|link| std::fs::read_link(link).ok()).filter(|path| self.is_directory(path));
+        renamed.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The directory that a child has to change to by path; here it uses a descriptor.
+    pub(in super::super) fn change_to(&self) -> Option<&Path> {
+        let Directory { handle, path, .. } = &*self.directory;
+        if handle.is_some() { None } else { path.as_deref() }
+    }
+
+    /// The path of the working directory when a command was first started in it: a shell does not notice either that its directory is
+    /// renamed. `None` when it had been deleted.
+    pub(crate) fn name(&self) -> Option<&Path> {
+        self.directory.path.as_deref()
+    }
+
+    /// Whether a path is a name of the working directory. The last path that is not [`HostState::name`] is looked at once.
+    pub(crate) fn is_known_as(&self, path: &Path) -> bool {
+        if self.name() == Some(path) {
+            return true;
+        }
+        let mut looked_at = self.directory.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, is_name)) = &*looked_at
+            && last == path
+        {
+            return *is_name;
+        }
+        let is_name = path.is_absolute() && self.is_directory(path);
+        *looked_at = Some((path.to_owned(), is_name));
+        is_name
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        let found = std::fs::metadata(path).map(|found| Place { device: found.dev(), inode: found.ino() });
+        found.is_ok_and(|found| Some(found) == self.directory.place)
+    }
+
+    /// What a child does to take over this state. `enter` says whether it starts in the working directory of the host.
+    pub(in super::super) fn apply(&self, enter: bool) -> ApplyState<'_> {
+        ApplyState {
+            place: self.directory.place,
+            directory: self.directory.handle.as_ref().filter(|_| enter).map(AsRawFd::as_raw_fd),
+            umask: self.umask,
+            niceness: self.niceness,
+            affinity: Some(&*self.affinity.words).filter(|words| !words.is_empty() && !is_of_this_thread(words)),
+        }
+    }
+}
+
+/// The state of the host as system calls of the child. Plain data: the child shares the memory of the host.
+#[derive(Clone, Copy)]
+pub(in super::super) struct ApplyState<'a> {
+    place: Option<Place>,
+    directory: Option<RawFd>,
+    umask: Option<mode_t>,
+    niceness: Option<c_int>,
+    /// `None` when the thread that starts the child has the same.
+    affinity: Option<&'a [usize]>,
+}
+
+impl ApplyState<'_> {
+    /// Called in the child, before it closes what it does not inherit. Returns the error of a directory that it may not
+    /// enter, or 0. Niceness and affinity that the system refuses stay as they are: the host could not set them either.
+    pub(in super::super) fn apply(&self) -> c_int {
+        if let Some(mask) = self.umask {
+            // SAFETY: no memory is involved, and the child's own mask is set: it shares no file system state with the host.
+            unsafe { libc::umask(mask) };
+        }
+        if let Some(niceness) = self.niceness {
+            // SAFETY: no memory is involved.
+            unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, niceness) };
+        }
+        if let Some(words) = self.affinity {
+            // SAFETY: the mask is as long as is said, and lives until the child is another program.
+            unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(words), words.as_ptr()) };
+        }
+        let Some(directory) = self.directory else { return 0 };
+        // SAFETY: no memory is involved.
+        if unsafe { libc::fchdir(directory) } == 0 {
+            return 0;
+        }
+        // SAFETY: the calling thread's own.
+        let refused = unsafe { *libc::__errno_location() };
+        // A directory that the host may not search any more can be stayed in, and not entered.
+        if self.is_here() { 0 } else { refused }
+    }
+
+    /// Whether the calling process is in that directory already.
+    pub(in super::super) fn is_here(&self) -> bool {
+        self.place.is_some() && Place::of_working_directory() == self.place
+    }
+}
+
+impl Place {
+    /// Needs no right to search the directory.
+    fn of_working_directory() -> Option<Self> {
+        const HERE: &CStr = c"";
+        let mut found = MaybeUninit::<libc::stat64>::uninit();
+        // SAFETY: a C string and a buffer of the right size, both alive during the call.
+        let done = unsafe { libc::fstatat64(libc::AT_FDCWD, HERE.as_ptr(), found.as_mut_ptr(), libc::AT_EMPTY_PATH) };
+        if done != 0 {
+            return None;
+        }
+        // SAFETY: the call has succeeded, so that the structure is filled.
+        let found = unsafe { found.assume_init() };
+        Some(Self { device: found.st_dev, inode: found.st_ino })
+    }
+}
+
+impl Cache {
+    fn read_status<'a>(&mut self, buffer: &'a mut [u8; STATUS_BYTES]) -> Option<&'a [u8]> {
+        if self.status.is_none() {
+            self.status = File::open("/proc/self/status").ok();
+        }
+        let length = self.status.as_ref()?.read_at(buffer, 0).ok()?;
+        Some(&buffer[..length])
+    }
+}
+
+impl Directory {
+    fn open(place: Option<Place>) -> Self {
+        Self { place, handle: open_here(place), path: std::env::current_dir().ok(), looked_at: Mutex::new(None) }
+    }
+}
+
+/// A descriptor of the working directory, if it still is the one that was looked at.
+fn open_here(place: Option<Place>) -> Option<OwnedFd> {
+    let place = place?;
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // The second way needs no right to search the directory.
+    [c".", c"/proc/self/cwd"].into_iter().find_map(|name| {
+        // SAFETY: a C string that lives; the result is checked.
+        let fd = unsafe { libc::open(name.as_ptr(), flags) };
+        // SAFETY: fresh, and owned by nothing else.
+        let handle = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })?;
+        let found = File::from(handle);
+        let is_same = found.metadata().is_ok_and(|it| Place { device: it.dev(), inode: it.ino() } == place);
+        is_same.then(|| found.into())
+    })
+}
+
+fn niceness() -> Option<c_int> {
+    // SAFETY: no memory is involved. The system call itself: libc's function cannot tell -1 from an error without `errno`.
+    let raw = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) };
+    (raw > 0).then(|| c_int::try_from(NICE_OFFSET - raw).ok()).flatten()
+}
+
+/// Whether this thread has that affinity. It is read when the thread starts its first child: nothing changes a thread of the engine.
+fn is_of_this_thread(words: &[usize]) -> bool {
+    thread_local! {
+        static OWN: OnceCell<Vec<usize>> = const { OnceCell::new() };
+    }
+    OWN.with(|own| {
+        let read = || {
+            let status = std::fs::read("/proc/thread-self/status").ok()?;
+            parse_mask(field(&status, b"\nCpus_allowed:")?)
+        };
+        own.get_or_init(|| read().unwrap_or_default()) == words
+    })
+}
+
+/// The text after a name, to the end of its line.
+fn field<'a>(status: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let start = memchr::memmem::find(status, name)? + name.len();
+    let rest = &status[start..];
+    Some(rest[..memchr::memchr(b'\n', rest)?].trim_ascii())
+}
+
+fn parse_octal(text: &[u8]) -> Option<mode_t> {
+    mode_t::from_str_radix(std::str::from_utf8(text).ok()?, 8).ok()
+}
+
+/// Processors as the system prints them, groups of 32 with the highest first, as the system call takes them.
+fn parse_mask(text: &[u8]) -> Option<Vec<usize>> {
+    const PER_WORD: usize = size_of::<usize>() / size_of::<u32>();
+    let groups = std::str::from_utf8(text).ok()?.rsplit(',').map(|group| u32::from_str_radix(group, 16).ok());
+    let groups = groups.collect::<Option<Vec<u32>>>()?;
+    let word = |parts: &[u32]| {
+        parts.iter().rev().fold(0_usize, |word, part| {
+            // The shift by a whole word, where it is one group wide, gives the group alone.
+            word.checked_shl(u32::BITS).unwrap_or(0) | usize::try_from(*part).unwrap_or_default()
+        })
+    };
+    Some(groups.chunks(PER_WORD).map(word).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_without_a_change_shares_the_one_before() {
+        let first = HostState::capture();
+        assert!(first.umask.is_some() && first.niceness.is_some() && first.directory.handle.is_some());
+        assert_eq!(first.directory().unwrap(), std::env::current_dir().unwrap());
+        assert!(first.is_directory(Path::new(".")) && !first.is_directory(Path::new("/proc")));
+    }
+
+    #[test]
+    fn processors_are_read_as_they_are_printed() {
+        assert_eq!(parse_mask(b"3"), Some(vec![3]));
+        let wide = parse_mask(b"80000000,00000001").unwrap();
+        let bytes: Vec<u8> = wide.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        assert_eq!(wide.iter().map(|word| word.count_ones()).sum::<u32>(), 2);
+        if cfg!(target_endian = "little") {
+            assert_eq!(bytes, [1, 0, 0, 0, 0, 0, 0, 0x80]);
+        }
+        assert_eq!(parse_mask(b"x"), None);
+        assert_eq!(parse_mask(b""), None);
+    }
+
+    #[test]
+    fn the_status_of_a_process_has_lines() {
+        let text = b"Name:\ta\nUmask:\t0027\nCpus_allowed:\tff\nCpus_allowed_list:\t0-7\n";
+        assert_eq!(field(text, b"\nUmask:").and_then(parse_octal), Some(0o27));
+        assert_eq!(field(text, b"\nCpus_allowed:"), Some(&b"ff"[..]));
+        assert_eq!(field(b"", b"\nUmask:"), None);
+    }
+}
