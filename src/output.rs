@@ -17,6 +17,7 @@ use crate::types::{Encoding, Stream};
 use self::limit::Kept;
 use self::lines::Flags;
 use self::overflow::Spill;
+use self::silence::Silence;
 use self::spool::Spool;
 
 #[cfg(fuzzing)]
@@ -32,10 +33,9 @@ mod limit;
 mod lines;
 mod log;
 mod overflow;
+mod silence;
 mod spool;
 
-/// An unfinished line is shown after so much silence: it may be a prompt.
-const PARTIAL_AFTER: Duration = Duration::from_millis(200);
 /// A disk that takes nothing holds up the end of an execution no longer than this.
 const LONGEST_WRITE: Duration = Duration::from_secs(2);
 
@@ -135,7 +135,7 @@ impl Output {
             Stream::Stdout => stdout,
             Stream::Stderr => stderr,
         };
-        clean.last_read = Instant::now();
+        clean.silence = Silence::new(Instant::now());
         match redactor {
             Some(redactor) => redactor.feed(bytes, |bytes| clean.take(bytes, outlets, overflow.as_ref())),
             None => clean.take(bytes, outlets, overflow.as_ref()),
@@ -156,18 +156,25 @@ impl Output {
         clean.split(outlets, Next::End);
     }
 
-    /// When [`Output::tick`] has something to do next.
+    /// When [`Output::tick`] has something to do next, unless the streams are not read.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.deadline()).min()
     }
 
-    /// Shows lines that have been unfinished for long.
+    /// Shows lines that have been unfinished for long. Must be called only when reads of both streams have just found nothing.
     pub(crate) fn tick(&mut self, now: Instant) {
         let Self { stdout, stderr, outlets, .. } = self;
         for Capture { clean, .. } in [stdout, stderr] {
-            if clean.deadline().is_some_and(|deadline| deadline <= now) {
+            if clean.is_waiting() && clean.silence.is_long(now) {
                 clean.split(outlets, Next::Silence);
             }
+        }
+    }
+
+    /// The streams were not read from `since` to `now`: that they gave nothing was no silence of the command.
+    pub(crate) fn was_held_up(&mut self, since: Instant, now: Instant) {
+        for capture in [&mut self.stdout, &mut self.stderr] {
+            capture.clean.silence.skip(since, now);
         }
     }
 
@@ -258,7 +265,7 @@ struct Clean {
     limit: Limit,
     /// Set once the stream is longer than its cap, if the rest goes into a file.
     spill: Option<Spill>,
-    last_read: Instant,
+    silence: Silence,
 }
 
 impl Clean {
@@ -274,7 +281,7 @@ impl Clean {
                 .then(|| Splitter::new(config.max_line_bytes)),
             limit: Limit::new(config.max_output_size_bytes, keep),
             spill: None,
-            last_read: Instant::now(),
+            silence: Silence::new(Instant::now()),
         }
     }
 
@@ -314,7 +321,12 @@ impl Clean {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.splitter.as_ref()?.is_waiting().then(|| self.last_read + PARTIAL_AFTER)
+        self.is_waiting().then(|| self.silence.deadline())
+    }
+
+    /// Whether a line is unfinished.
+    fn is_waiting(&self) -> bool {
+        self.splitter.as_ref().is_some_and(Splitter::is_waiting)
     }
 }
 

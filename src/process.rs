@@ -86,14 +86,28 @@ impl Outputs {
         pipe.as_ref().map_or(Poll::Pending, |pipe| pipe.poll_read_ready(context))
     }
 
-    /// Reads once, without waiting, and hands out what came.
+    /// Reads once, without waiting, and hands out what came, after [`Outputs::readable`] has reported the stream.
     pub(crate) fn read(&mut self, stream: Stream, take: impl FnOnce(&[u8])) -> Read {
+        self.read_by(PipeReader::try_read, stream, take)
+    }
+
+    /// As [`Outputs::read`], whatever has been reported: the pipe may have bytes of which nothing is known yet.
+    pub(crate) fn read_unreported(&mut self, stream: Stream, take: impl FnOnce(&[u8])) -> Read {
+        self.read_by(PipeReader::read_unreported, stream, take)
+    }
+
+    fn read_by(
+        &mut self,
+        read: impl FnOnce(&mut PipeReader, &mut [u8]) -> io::Result<usize>,
+        stream: Stream,
+        take: impl FnOnce(&[u8]),
+    ) -> Read {
         let pipe = match stream {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
         let Some(open) = pipe.as_mut() else { return Read::End };
-        let got = BUFFER.with_borrow_mut(|buffer| match open.try_read(buffer) {
+        let got = BUFFER.with_borrow_mut(|buffer| match read(open, buffer) {
             Ok(0) => Read::End,
             Ok(count) => {
                 take(&buffer[..count]);

@@ -1,12 +1,22 @@
 // Node.js processes of their own, for what would end or upset this one.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 
 const PACKAGE = new URL('../../index.js', import.meta.url).href;
 const PROGRAMS = new URL('./programs.mjs', import.meta.url).href;
 
+const prelude = `import { ExecutionEngine, ExecutionError } from ${JSON.stringify(PACKAGE)}; import * as programs from ${JSON.stringify(PROGRAMS)};\n`;
+
+/** Starts such a process and leaves it to the test: the child, its lines one after the other, and a promise of its end. */
+export function startHost(source) {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', prelude + source], { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  return { child, ended, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+}
+
 /** Runs a module with the package's names, and the child programs as `programs`, in a Node.js process of its own. */
 export function host(source, { flags = [], env = {}, limitMs = 20_000, stdin = 'ignore' } = {}) {
-  const prelude = `import { ExecutionEngine, ExecutionError } from ${JSON.stringify(PACKAGE)}; import * as programs from ${JSON.stringify(PROGRAMS)};\n`;
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
     const child = spawn(process.execPath, [...flags, '--input-type=module', '-e', prelude + source], {

@@ -71,6 +71,8 @@ pub(super) struct Watch {
     /// The child's last sign of life: its start or its last output.
     last_output: Instant,
     exempt: usize,
+    /// Since when the listener or the disk holds the child up: its output is not read.
+    held_up: Option<Instant>,
     leftovers: Leftovers,
     /// A pipe was still held when the command had exited and its drain was over.
     leaked: bool,
@@ -93,6 +95,7 @@ impl Watch {
             phase: Phase::Alive,
             exited: false,
             exempt: EXEMPT_AFTER_EXIT,
+            held_up: None,
             leftovers: job.options.leftovers,
             leaked: false,
             silent: Duration::ZERO,
@@ -127,6 +130,7 @@ impl Watch {
 
     /// Waits for the first thing that happens. An exit goes before a wish to end: the truth wins a tie.
     async fn next(&mut self, timer: &mut Timer) -> Event {
+        self.notice_hold_up();
         let deadline = self.deadline();
         let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let listens = self.may_be_ended();
@@ -160,6 +164,17 @@ impl Watch {
         matches!(self.phase, Phase::Alive | Phase::Draining { ended: None, .. })
     }
 
+    /// What the listener or the disk held up was no silence of the command.
+    fn notice_hold_up(&mut self) {
+        if !self.may_read() {
+            self.held_up.get_or_insert_with(Instant::now);
+        } else if let Some(since) = self.held_up.take() {
+            let now = Instant::now();
+            self.last_output = now;
+            self.output.was_held_up(since, now);
+        }
+    }
+
     fn may_read(&self) -> bool {
         !self.output.is_full() || (self.exited && self.exempt > 0)
     }
@@ -180,10 +195,9 @@ impl Watch {
             Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
             // Meanwhile the others may have taken the room that there was.
             Event::Readable(stream) if self.may_read() => {
-                self.read(stream, now);
-                if self.may_be_ended() && self.output.is_beyond_cap() {
-                    self.end(Cause::Stop(Stop::OutputLimit), now);
-                }
+                let output = &mut self.output;
+                let read = self.process.outputs.read(stream, |bytes| output.feed(stream, bytes));
+                self.take(stream, read, now);
             }
             Event::KillSooner => {
                 if let (Phase::Ending(termination), Some(at)) = (&mut self.phase, self.stop.kill_at()) {
@@ -197,18 +211,16 @@ impl Watch {
                     self.tree_is_gone(now);
                 }
             }
-            // What the listener or the disk held up was no silence of the command's.
-            Event::Room => self.last_output = now,
-            Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
+            Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
             Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
             Event::Tick => self.tick(now),
         }
         self.is_over(now)
     }
 
-    fn read(&mut self, stream: Stream, now: Instant) {
-        let output = &mut self.output;
-        match self.process.outputs.read(stream, |bytes| output.feed(stream, bytes)) {
+    /// Follows up on a read.
+    fn take(&mut self, stream: Stream, read: Read, now: Instant) {
+        match read {
             Read::Bytes(count) => {
                 self.last_output = now;
                 if self.exited {
@@ -217,6 +229,40 @@ impl Watch {
             }
             Read::Nothing => {}
             Read::End => self.output.finish(stream),
+        }
+        if self.may_be_ended() && self.output.is_beyond_cap() {
+            self.end(Cause::Stop(Stop::OutputLimit), now);
+        }
+    }
+
+    /// Reads a stream once although the runtime has not reported it: after a time in which the host was stopped, or had no
+    /// processor, a timer can come first.
+    fn read_unreported(&mut self, stream: Stream, now: Instant) -> Read {
+        let output = &mut self.output;
+        let read = self.process.outputs.read_unreported(stream, |bytes| output.feed(stream, bytes));
+        self.take(stream, read, now);
+        read
+    }
+
+    /// Shows unfinished lines of streams that are silent, when that is due.
+    fn show_unfinished(&mut self, now: Instant) {
+        if self.may_read() && self.output.deadline().is_some_and(|deadline| deadline <= now) {
+            self.look(now);
+            self.output.tick(now);
+        }
+    }
+
+    /// Reads both streams once: only what gives nothing is silent.
+    fn look(&mut self, now: Instant) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.read_unreported(stream, now);
+        }
+    }
+
+    /// Reads what there is, up to what may be read after an exit.
+    fn read_rest(&mut self, now: Instant) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            while self.exempt > 0 && matches!(self.read_unreported(stream, now), Read::Bytes(_)) {}
         }
     }
 
@@ -229,7 +275,10 @@ impl Watch {
     }
 
     fn tick(&mut self, now: Instant) {
-        self.output.tick(now);
+        self.show_unfinished(now);
+        if matches!(self.phase, Phase::Alive) && self.idle_deadline().is_some_and(|deadline| now >= deadline) {
+            self.look(now);
+        }
         match &mut self.phase {
             Phase::Alive => {
                 if now >= self.running.attempted() + self.times.timeout {
@@ -272,17 +321,28 @@ impl Watch {
     }
 
     fn is_over(&mut self, now: Instant) -> bool {
-        let Phase::Draining { since, ended } = &self.phase else { return false };
-        let is_open = self.process.outputs.is_open();
-        if is_open && now < self.drain_deadline(*since) {
+        if !self.is_drained(now) {
             return false;
         }
-        self.leaked |= is_open;
-        if ended.is_none() && self.leftovers == Leftovers::Kill {
+        if self.process.outputs.is_open() {
+            // The host may have been stopped for longer than a drain lasts: what was written meanwhile is read.
+            self.read_rest(now);
+            if !self.is_drained(now) {
+                return false;
+            }
+        }
+        self.leaked |= self.process.outputs.is_open();
+        let is_ended = !matches!(self.phase, Phase::Draining { ended: None, .. });
+        if !is_ended && self.leftovers == Leftovers::Kill {
             self.end(Cause::Leftovers, now);
             return false;
         }
         true
+    }
+
+    fn is_drained(&self, now: Instant) -> bool {
+        let Phase::Draining { since, .. } = self.phase else { return false };
+        !self.process.outputs.is_open() || now >= self.drain_deadline(since)
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -294,7 +354,7 @@ impl Watch {
             Phase::Ending(termination) => Some(termination.deadline()),
             Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
         };
-        phase.into_iter().chain(self.output.deadline()).min()
+        phase.into_iter().chain(self.output.deadline().filter(|_| self.may_read())).min()
     }
 
     fn over(mut self) -> Outcome {

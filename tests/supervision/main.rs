@@ -41,6 +41,7 @@ mod without_pidfd;
 
 // What is told about it.
 mod diagnosis;
+mod slow_disk;
 
 // A machine without room.
 mod exhaustion;

@@ -55,6 +55,11 @@ impl PipeReader {
         }
         Ok(count)
     }
+
+    /// Reads without waiting, also when the runtime has not reported anything to read: it may not have looked for a while.
+    pub(crate) fn read_unreported(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.fd.read_unreported(buffer)
+    }
 }
 
 /// Says whether it is wider now.

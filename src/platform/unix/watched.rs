@@ -85,6 +85,11 @@ impl Watched {
         });
         got
     }
+
+    /// Reads without waiting, whatever is known to be ready. If it reads all there is, the next wait may end with nothing to read.
+    pub(super) fn read_unreported(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        read(self.fd.as_raw_fd(), buffer)
+    }
 }
 
 /// Its number may be another descriptor's next. A thread that ends attends to nothing.

@@ -35,6 +35,12 @@ impl PipeReader {
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.try_read(buffer)
     }
+
+    /// Reads without waiting. What there is has been read in the background by the runtime, which has just looked if this follows a
+    /// timer.
+    pub(crate) fn read_unreported(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.try_read(buffer)
+    }
 }
 
 /// The write end of a child's input, registered with the runtime. What was taken is written, even when this is dropped.
