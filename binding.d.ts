@@ -8,14 +8,6 @@ export declare class ExternalObject<T> {
   }
 }
 
-/**
- * Which binding artifact the generated loader actually loaded: `'native'` for
- * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
- * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
- * can point the loader at a WASI artifact this package does not build itself.
- */
-export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
-
 /** An engine and the outbox of its events. */
 export declare class NativeEngine {
   /** Accepts a plan. */
@@ -136,3 +128,6 @@ export interface PlanCall {
   /** Those of them whose signal has fired. */
   fired: Array<number>
 }
+
+/** The version that the addon was built as: the facade refuses any other than its own. */
+export declare function version(): string

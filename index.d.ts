@@ -348,6 +348,7 @@ export type ErrorCode =
   | 'ENGINE_SHUT_DOWN'
   | 'NOT_INITIALIZED'
   | 'ALREADY_INITIALIZED'
+  | 'ADDON_NOT_LOADED'
   | 'INTERNAL';
 
 /** What kept the engine from doing its part. */
@@ -915,6 +916,9 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
 export function toTrace(result: PlanExecutionResult<string | Buffer>): string;
 /** A plan as a picture: SVG text with one bar for each step, and the critical path marked. */
 export function toSvg(result: PlanExecutionResult<string | Buffer>): string;
+
+/** The version of this package, which is that of its addon. */
+export const version: string;
 
 /** Every error of this package. `code` is stable; the message is for people. */
 export class ExecutionError extends Error {

@@ -1,7 +1,7 @@
 // The package loads both ways, with the same classes.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,9 +10,11 @@ import { fileURLToPath } from 'node:url';
 
 import defaultExport, { ExecutionEngine, ExecutionError } from '../index.js';
 import * as namespace from '../index.js';
+import targets from '../lib/targets.js';
 import { BUNDLE, bundle } from '../scripts/bundle.mjs';
 import { host } from './helpers/hosts.mjs';
 
+const { TARGETS } = targets;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
 
@@ -21,8 +23,8 @@ test('require and import give the same classes', () => {
   assert.equal(required.ExecutionEngine, ExecutionEngine);
   assert.equal(required.ExecutionError, ExecutionError);
   assert.equal(defaultExport, required);
-  assert.deepEqual(Object.keys(required).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace']);
-  assert.deepEqual(Object.keys(namespace).filter((name) => !['default', 'module.exports'].includes(name)).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace']);
+  assert.deepEqual(Object.keys(required).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version']);
+  assert.deepEqual(Object.keys(namespace).filter((name) => !['default', 'module.exports'].includes(name)).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version']);
 });
 
 test('the package finds itself by its name', () => {
@@ -37,6 +39,20 @@ test('what is loaded is made of lib as it is now', () => {
   assert.deepEqual(names, ['ExecutionEngine', 'ExecutionError', 'ExecutionStream', 'toSvg']);
 });
 
+test('each target has a package, and the loader names it and no other', () => {
+  const { napi } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const named = [...readFileSync(path.join(root, BUNDLE), 'utf8').matchAll(/require\("@escher\/execution-engine-([\w-]+)"\)/g)].map(([, target]) => target);
+  assert.deepEqual(named.sort(), TARGETS.toSorted());
+  assert.deepEqual(readdirSync(path.join(root, 'npm')).sort(), TARGETS.toSorted());
+  assert.equal(napi.targets.length, TARGETS.length);
+});
+
+test('the addon and the package have one version', () => {
+  const [, ofCrate] = /^version = "(.*)"$/m.exec(readFileSync(path.join(root, 'Cargo.toml'), 'utf8'));
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  assert.deepEqual([ofCrate, namespace.version], [version, version]);
+});
+
 test('what is published works by itself, from one file', (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'escher-packed-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -45,7 +61,7 @@ test('what is published works by itself, from one file', (t) => {
   const packed = JSON.parse(execFileSync(npm, ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' }));
   const names = Object.values(packed)[0].files.map((file) => file.path);
   const scripts = names.filter((name) => name.endsWith('.js'));
-  assert.deepEqual(scripts.sort(), ['binding.js', 'dist/engine.js']);
+  assert.deepEqual(scripts, ['dist/engine.js']);
   const scope = path.join(folder, 'node_modules', '@escher');
   for (const name of names) cpSync(path.join(root, name), path.join(scope, 'execution-engine', name));
   // As npm puts the package of this platform.

@@ -1,39 +1,126 @@
 'use strict';
 
-const { existsSync } = require('node:fs');
+const { existsSync, readFileSync } = require('node:fs');
+const { createRequire } = require('node:module');
+const path = require('node:path');
 
-/** The addons of the systems that most hosts have, by `process.platform` and `process.arch`. */
-const USUAL = /** @type {Record<string, string>} */ ({
-  'darwin-arm64': 'darwin-arm64',
-  'darwin-x64': 'darwin-x64',
-  'linux-arm64': 'linux-arm64-gnu',
-  'linux-x64': 'linux-x64-gnu',
-  'win32-x64': 'win32-x64-msvc',
-});
+const { flaw } = require('./elf.js');
+const { fileOf, packageOf, targetHere } = require('./targets.js');
+const version = require('./version.js');
 
-/** What is asked for by these is `binding.js`'s to do. */
-const ASKED = ['NAPI_RS_NATIVE_LIBRARY_PATH', 'NAPI_RS_ENFORCE_VERSION_CHECK', 'NAPI_RS_FORCE_WASI'];
+/** @typedef {typeof import('../binding.js')} Addon */
+/** @typedef {import('./targets.js').Target} Target */
+/** @typedef {import('./load-failure.js').Attempt} Attempt */
 
-/** The addon that is meant here beyond doubt. A Linux where musl's loader is may want another. */
-function usual() {
-  const { platform, arch, env } = process;
-  const musl = `/lib/ld-musl-${arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`;
-  if (ASKED.some((name) => env[name]) || (platform === 'linux' && existsSync(musl))) return undefined;
-  return USUAL[`${platform}-${arch}`];
+const OLDEST_NODE = 20;
+/** The path of an addon to load in place of the one for this system. */
+const OVERRIDE = 'NAPI_RS_NATIVE_LIBRARY_PATH';
+
+/** @returns {Addon} */
+function load() {
+  const target = targetHere();
+  /** @type {Attempt} */
+  const attempt = { target, version, override: override() };
+  // Other versions of Node.js, and a snapshot, may crash on an addon instead of refusing it.
+  if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) throw failure({ ...attempt, tooOld: true });
+  if (process.execArgv.includes('--build-snapshot')) throw failure({ ...attempt, isSnapshot: true });
+  if (!attempt.override && !target) throw failure(attempt);
+  return accepted(attempt);
 }
 
-/** @returns {typeof import('../binding.js')} */
-function load() {
-  const name = usual();
-  for (const file of name ? [`../execution-engine.${name}.node`, `@escher/execution-engine-${name}`] : []) {
-    try {
-      return require(file);
-    } catch {
-      // Not there, or not to be loaded.
-    }
+/** The addon, if it is of this version. @param {Attempt} attempt */
+function accepted(attempt) {
+  const local = attempt.override ?? builtHere(attempt.target);
+  attempt.file = local ?? installed(attempt.target);
+  attempt.isInstalled = local === undefined;
+  if (attempt.file) {
+    if (process.platform === 'linux') attempt.flaw = flaw(attempt.file);
+    if (attempt.isInstalled) attempt.found = versionBeside(attempt.file);
+    if (attempt.flaw || (attempt.found ?? version) !== version) throw failure(attempt);
   }
-  // It knows every system, and says what is missing.
-  return require('../binding.js');
+  /** @type {Addon} */
+  let addon;
+  try {
+    addon = local === undefined ? ofPackage(attempt.target) : createRequire(local)(local);
+  } catch (error) {
+    throw failure({ ...attempt, error });
+  }
+  const own = typeof addon?.version === 'function' ? addon.version() : 'unknown';
+  if (own !== version) throw failure({ ...attempt, found: own });
+  return addon;
+}
+
+/**
+ * The addon from the package of a target. Each name is written out for bundlers, which follow no other, and within `try`, where a
+ * missing package is no error to them.
+ *
+ * @param {Target | undefined} target
+ */
+function ofPackage(target) {
+  try {
+    switch (target) {
+      case 'darwin-arm64':
+        return require('@escher/execution-engine-darwin-arm64');
+      case 'darwin-x64':
+        return require('@escher/execution-engine-darwin-x64');
+      case 'linux-arm64-gnu':
+        return require('@escher/execution-engine-linux-arm64-gnu');
+      case 'linux-arm64-musl':
+        return require('@escher/execution-engine-linux-arm64-musl');
+      case 'linux-x64-gnu':
+        return require('@escher/execution-engine-linux-x64-gnu');
+      case 'linux-x64-musl':
+        return require('@escher/execution-engine-linux-x64-musl');
+      case 'win32-arm64-msvc':
+        return require('@escher/execution-engine-win32-arm64-msvc');
+      case 'win32-x64-msvc':
+        return require('@escher/execution-engine-win32-x64-msvc');
+    }
+  } catch (error) {
+    throw error;
+  }
+}
+
+/** @param {Attempt} attempt */
+function failure(attempt) {
+  return require('./load-failure.js').loadFailure(attempt);
+}
+
+function override() {
+  try {
+    return process.env[OVERRIDE] || undefined;
+  } catch {
+    // Deno asks for a permission.
+    return undefined;
+  }
+}
+
+/**
+ * The addon that was built in the project's folder; or the one beside this file, where a bundle or a single executable has it.
+ *
+ * @param {Target | undefined} target
+ */
+function builtHere(target) {
+  if (typeof __dirname !== 'string' || !target) return undefined;
+  return [path.join(__dirname, '..', fileOf(target)), path.join(__dirname, fileOf(target))].find((file) => existsSync(file));
+}
+
+/** Where the addon of the installed package is; a bundle may not know. @param {Target | undefined} target */
+function installed(target) {
+  try {
+    return target && createRequire(__filename).resolve(packageOf(target));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The version of the package that an addon is in. @param {string} file @returns {string | undefined} */
+function versionBeside(file) {
+  try {
+    return JSON.parse(readFileSync(path.join(path.dirname(file), 'package.json'), 'utf8')).version;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The addon. Its methods are the engine's; everything that users see is made of them in this folder. */

@@ -1,5 +1,6 @@
 // Makes one file of `lib`, the one that hosts load: Node.js takes half a millisecond for each file, and `lib` has more than a dozen.
 import { buildSync } from 'esbuild';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,7 +10,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 export const BUNDLE = path.join('dist', 'engine.js');
 
 /** What an `import` by name can have: Node.js looks for it in the text, which it does not run for that. */
-const NAMES = ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace'];
+const NAMES = ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version'];
 
 /** The text of that file. */
 export function bundle() {
@@ -17,7 +18,8 @@ export function bundle() {
     absWorkingDir: root,
     entryPoints: ['lib/index.js'],
     outfile: BUNDLE,
-    external: ['./binding.js'],
+    external: ['@escher/*'],
+    define: { ESCHER_VERSION: JSON.stringify(JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).version) },
     bundle: true,
     write: false,
     format: 'cjs',

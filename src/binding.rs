@@ -31,6 +31,13 @@ mod teardown;
 
 type Result<T> = std::result::Result<T, Thrown>;
 
+/// The version that the addon was built as: the facade refuses any other than its own.
+#[napi]
+#[must_use]
+pub(crate) fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// An engine and the outbox of its events.
 #[napi]
 pub struct NativeEngine {

@@ -1,0 +1,258 @@
+// An addon that is not loaded: the error names the first cause, what to do, and what this system needs.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { buildSync } from 'esbuild';
+
+import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION, install, load } from './helpers/installations.mjs';
+import { folder } from './helpers/programs.mjs';
+
+const onLinux = { skip: process.platform !== 'linux' && 'it reads ELF files' };
+const [major, minor] = process.versions.node.split('.').map(Number);
+
+/** The error of the package, whose message begins with a cause and ends with what this system needs. */
+function failed(outcome, cause, remedy) {
+  assert.equal(outcome.name, 'ExecutionError', JSON.stringify(outcome));
+  assert.equal(outcome.code, 'ADDON_NOT_LOADED');
+  assert.match(outcome.message, cause);
+  assert.equal(outcome.message.search(cause), 0, `it does not begin with its cause: ${outcome.message}`);
+  assert.match(outcome.message, remedy);
+  assert.ok(outcome.message.includes(`(this is ${process.platform} ${process.arch}`), outcome.message);
+}
+
+/** The same, for a process that has a target. */
+function failedHere(outcome, cause, remedy) {
+  failed(outcome, cause, remedy);
+  assert.ok(outcome.message.endsWith(`; the addon for it is ${PLATFORM_PACKAGE}@${VERSION})`), outcome.message);
+}
+
+test('an installation as npm makes it loads', (t) => {
+  assert.deepEqual(install(t).load(), { loaded: VERSION });
+});
+
+describe('a package that is missing', () => {
+  test('was left out', (t) => {
+    failedHere(install(t, { targets: [] }).load(), new RegExp(`^the package ${PLATFORM_PACKAGE} is not installed`), /--omit=optional.*npm install @escher/);
+  });
+
+  const locks = {
+    'package-lock.json': (names) => JSON.stringify({ packages: Object.fromEntries(names.map((name) => [`node_modules/${name}`, { optionalDependencies: { [PLATFORM_PACKAGE]: VERSION } }])) }),
+    'yarn.lock': (names) => names.map((name) => `"${name}@${VERSION}":\n  optionalDependencies:\n    "${PLATFORM_PACKAGE}" "${VERSION}"\n`).join('\n'),
+    'pnpm-lock.yaml': (names) => names.map((name) => `  '${name}@${VERSION}':\n    optionalDependencies:\n      '${PLATFORM_PACKAGE}': ${VERSION}\n`).join('\n'),
+    'bun.lock': (names) => names.map((name) => `"${name}": ["${name}@${VERSION}", "", { "optionalDependencies": { "${PLATFORM_PACKAGE}": "${VERSION}" } }]`).join('\n'),
+  };
+  for (const [lock, text] of Object.entries(locks)) {
+    test(`is not in ${lock}`, (t) => {
+      const { app, load } = install(t, { targets: [] });
+      const names = ['@escher/execution-engine', '@escher/execution-engine-aix-ppc64'];
+      writeFileSync(path.join(app, lock), text(names));
+      failedHere(load(), new RegExp(`^the package ${PLATFORM_PACKAGE} is not in the lock file .*${lock}`), /another system.*install again/);
+      writeFileSync(path.join(app, lock), text([...names, PLATFORM_PACKAGE]));
+      failedHere(load(), /^the package .* is not installed/, /--omit=optional/);
+    });
+  }
+
+  test('while that of another system is there', (t) => {
+    const other = TARGET.startsWith('darwin') ? 'linux-x64-gnu' : 'darwin-arm64';
+    failedHere(install(t, { targets: [other] }).load(), new RegExp(`^the package ${PLATFORM_PACKAGE} is not installed, but that of ${other} is`), /installed on another system.*delete node_modules/);
+  });
+
+  test('has no addon in it', (t) => {
+    const { addon, load } = install(t);
+    rmSync(addon);
+    failedHere(load(), new RegExp(`^the package ${PLATFORM_PACKAGE} has no addon in it`), /install again/);
+  });
+
+  test('in a folder of sources', (t) => {
+    const { at, load } = install(t, { targets: [] });
+    writeFileSync(at('execution-engine', 'Cargo.toml'), '');
+    failedHere(load(), /^the addon was not built/, /npm run build/);
+  });
+
+  test('in a bundle', (t) => {
+    const app = folder(t);
+    copyFileSync(new URL('../dist/engine.js', import.meta.url), path.join(app, 'bundle.cjs'));
+    failedHere(load(app, { specifier: './bundle.cjs' }), /^@escher\/execution-engine was bundled without its addon/, /external.*beside the bundle/);
+    copyFileSync(ADDON, path.join(app, path.basename(ADDON)));
+    assert.deepEqual(load(app, { specifier: './bundle.cjs' }), { loaded: VERSION });
+  });
+});
+
+describe('a file', () => {
+  const contents = {
+    'that is empty': () => Buffer.alloc(0),
+    'of text': () => Buffer.from('<html>404 Not Found</html>'.repeat(10)),
+    'of a pointer': () => Buffer.from('version https://git-lfs.github.com/spec/v1\n'),
+    'that is cut short by a byte': (whole) => whole.subarray(0, -1),
+    'that is cut short by half': (whole) => whole.subarray(0, whole.length / 2),
+    'that is cut short to its header': (whole) => whole.subarray(0, 64),
+  };
+  for (const [name, content] of Object.entries(contents)) {
+    test(name, onLinux, (t) => {
+      const { addon, load } = install(t);
+      writeFileSync(addon, content(readFileSync(addon)));
+      failedHere(load(), /^the addon .*\.node is damaged: it /, /delete node_modules and install again/);
+    });
+  }
+
+  test('of another processor', onLinux, (t) => {
+    const { addon, load } = install(t);
+    const bytes = readFileSync(addon);
+    bytes.writeUInt16LE(process.arch === 'arm64' ? 62 : 183, 18);
+    writeFileSync(addon, bytes);
+    failedHere(load(), /^the addon .*\.node is for (arm64|x64), and this Node\.js is for/, /install again/);
+  });
+
+  test('that is a library, and no addon', onLinux, (t) => {
+    const { addon, load } = install(t);
+    const bytes = readFileSync(addon);
+    // Its dynamic section names no C library that exists.
+    const name = Buffer.from('libc.so.6\0');
+    for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1)) bytes.write('libX.so.6', at, 'latin1');
+    writeFileSync(addon, bytes);
+    failedHere(load(), /^the system refused to load the addon \(.*\.node\)/, /it said: .*libX\.so\.6/);
+  });
+
+  test('that may not be read', { skip: (process.platform === 'win32' || process.getuid() === 0) && 'root may read everything' }, (t) => {
+    const { addon, load } = install(t);
+    chmodSync(addon, 0);
+    failedHere(load(), /^the addon may not be read/, /permission/);
+  });
+});
+
+describe('a flag', () => {
+  test('--no-addons', (t) => {
+    failedHere(install(t).load({ flags: ['--no-addons'] }), /^addons are disabled by --no-addons/, /without that flag/);
+  });
+
+  test('--no-addons in NODE_OPTIONS', (t) => {
+    failedHere(install(t).load({ env: { NODE_OPTIONS: '--no-addons' } }), /^addons are disabled by --no-addons/, /NODE_OPTIONS/);
+  });
+
+  const permission = major >= 24 ? '--permission' : '--experimental-permission';
+  const needsPermission = { skip: major === 20 && minor < 12 && 'this Node.js has no --allow-addons' };
+  test(`${permission} without --allow-addons`, needsPermission, (t) => {
+    const { load } = install(t);
+    failedHere(load({ flags: ['--no-warnings', permission, '--allow-fs-read=*'] }), /^the permission model allows no addons/, /with --allow-addons/);
+    assert.deepEqual(load({ flags: ['--no-warnings', permission, '--allow-fs-read=*', '--allow-addons'] }), { loaded: VERSION });
+  });
+
+  test(`${permission} that may not read the addon`, { skip: major === 20 && 'Node.js 20 lets every module be loaded' }, (t) => {
+    const { app, at, load } = install(t);
+    const readable = [path.join(app, 'main.cjs'), path.join(app, 'package.json'), `${at('execution-engine')}${path.sep}`];
+    const outcome = load({ flags: ['--no-warnings', permission, ...readable.map((file) => `--allow-fs-read=${file}`), '--allow-addons'] });
+    failedHere(outcome, /^(the permission model does not allow|the package .* was not found, as far as the permission model)/, /--allow-fs-read/);
+  });
+
+  test('--build-snapshot', (t) => {
+    const app = folder(t);
+    const contents = `require(${JSON.stringify(fileURLToPath(new URL('../dist/engine.js', import.meta.url)))})`;
+    buildSync({ stdin: { contents, resolveDir: app }, bundle: true, platform: 'node', external: ['@escher/*'], outfile: path.join(app, 'bundle.cjs') });
+    const { status, stderr } = spawnSync(process.execPath, ['--snapshot-blob', 'blob', '--build-snapshot', 'bundle.cjs'], { cwd: app, encoding: 'utf8' });
+    assert.notEqual(status, 0);
+    assert.match(stderr, /a startup snapshot cannot hold a native addon: .*after the snapshot was deserialized/);
+  });
+});
+
+test('a Node.js that is too old', (t) => {
+  const before = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } });`;
+  failedHere(install(t).load({ before }), /^Node\.js 18\.20\.8 is too old/, /20 or newer/);
+});
+
+describe('a system', () => {
+  const pretend = (system) => Object.entries(system).map(([name, value]) => `Object.defineProperty(process, '${name}', { value: ${JSON.stringify(value)} });`).join('\n');
+
+  test('that there is no addon for', (t) => {
+    for (const system of [{ platform: 'freebsd' }, { platform: 'linux', arch: 'ia32' }, { platform: 'win32', arch: 'ia32' }]) {
+      const outcome = install(t).load({ before: pretend(system) });
+      assert.match(outcome.message, new RegExp(`^there is no addon for ${system.platform} ${system.arch ?? process.arch}: use one of darwin-arm64, .*\\(this is ${system.platform}`));
+    }
+  });
+
+  test('whose package is not that of the installation', (t) => {
+    const systems = { 'darwin-arm64': { platform: 'darwin', arch: 'arm64' }, 'darwin-x64': { platform: 'darwin', arch: 'x64' }, 'win32-x64-msvc': { platform: 'win32', arch: 'x64' }, 'win32-arm64-msvc': { platform: 'win32', arch: 'arm64' } };
+    const { load } = install(t, { targets: ['linux-x64-gnu', 'linux-arm64-musl'] });
+    for (const [target, system] of Object.entries(systems)) {
+      const { message } = load({ before: pretend(system) });
+      assert.match(message, new RegExp(`^the package @escher/execution-engine-${target} is not installed, but that of linux-arm64-musl and linux-x64-gnu is`));
+      assert.ok(message.endsWith(`(this is ${system.platform} ${system.arch}; the addon for it is @escher/execution-engine-${target}@${VERSION})`), message);
+    }
+  });
+
+  test('with another C library', onLinux, (t) => {
+    const { app, load } = install(t, { targets: [`linux-${process.arch}-gnu`] });
+    const musl = path.join(app, 'node');
+    writeFileSync(musl, elf(`/lib/ld-musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`));
+    for (const execPath of [musl, '/opt/lib/ld-musl-x86_64.so.1']) {
+      const { message } = load({ before: pretend({ execPath }) });
+      assert.match(message, new RegExp(`^the package @escher/execution-engine-linux-${process.arch}-musl is not installed, but that of linux-${process.arch}-gnu is: .*another C library`));
+      assert.match(message, /\(this is linux \w+ musl; the addon for it is @escher\/execution-engine-linux-\w+-musl@/);
+    }
+  });
+
+  test('whose C library is found without a program, and without reading the own one', onLinux, (t) => {
+    const { load } = install(t);
+    const before = `for (const name of ['spawn', 'spawnSync', 'execSync', 'execFileSync']) require('node:child_process')[name] = () => { throw new Error('it ran a program'); };`;
+    assert.deepEqual(load({ before, env: { PATH: '' } }), { loaded: VERSION });
+    assert.deepEqual(load({ before: before + pretend({ execPath: '/nowhere/node' }), env: { PATH: '' } }), { loaded: VERSION });
+  });
+});
+
+describe('another version', () => {
+  test('of the package of the platform', (t) => {
+    failedHere(install(t, { version: '0.0.3' }).load(), new RegExp(`^the addon .*\\.node is of version 0\\.0\\.3, and @escher/execution-engine is of version ${VERSION.replaceAll('.', '\\.')}`), /same version/);
+  });
+
+  test('of the addon itself', (t) => {
+    const { at, load } = install(t);
+    const facade = at('execution-engine', 'dist', 'engine.js');
+    writeFileSync(facade, readFileSync(facade, 'utf8').replaceAll(`"${VERSION}"`, '"9.9.9"'));
+    writeFileSync(at(`execution-engine-${TARGET}`, 'package.json'), JSON.stringify({ name: PLATFORM_PACKAGE, version: '9.9.9', main: path.basename(ADDON) }));
+    const { message } = load();
+    assert.match(message, new RegExp(`^the addon .*\\.node is of version ${VERSION.replaceAll('.', '\\.')}, and @escher/execution-engine is of version 9\\.9\\.9`));
+  });
+
+  test('of an addon that names none', (t) => {
+    const { at, load } = install(t);
+    writeFileSync(at(`execution-engine-${TARGET}`, 'package.json'), JSON.stringify({ name: PLATFORM_PACKAGE, main: 'other.js' }));
+    writeFileSync(at(`execution-engine-${TARGET}`, 'other.js'), `module.exports = { NativeEngine: class {} };${' '.repeat(64)}`);
+    const outcome = load();
+    assert.equal(outcome.code, 'ADDON_NOT_LOADED');
+  });
+});
+
+describe('NAPI_RS_NATIVE_LIBRARY_PATH', () => {
+  test('names an addon in place of the installed one', (t) => {
+    const { load } = install(t, { targets: [] });
+    assert.deepEqual(load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: ADDON } }), { loaded: VERSION });
+  });
+
+  test('names nothing', (t) => {
+    failedHere(install(t).load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } }), /^NAPI_RS_NATIVE_LIBRARY_PATH names \/nowhere\/x\.node, which does not exist/, /remove it/);
+  });
+
+  test('names a file that is cut short', onLinux, (t) => {
+    const file = path.join(folder(t), 'x.node');
+    copyFileSync(ADDON, file);
+    truncateSync(file, 100_000);
+    failedHere(install(t).load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: file } }), /^the addon .*x\.node is damaged/, /correct NAPI_RS_NATIVE_LIBRARY_PATH/);
+  });
+});
+
+/** The beginning of a 64-bit program that names a loader. */
+function elf(loader) {
+  const bytes = Buffer.alloc(64 + 56 + loader.length + 1);
+  bytes.writeUInt32BE(0x7f454c46, 0);
+  bytes[4] = 2;
+  bytes.writeBigUInt64LE(64n, 32);
+  bytes.writeUInt16LE(1, 56);
+  bytes.writeUInt32LE(3, 64);
+  bytes.writeBigUInt64LE(120n, 64 + 8);
+  bytes.writeBigUInt64LE(BigInt(loader.length + 1), 64 + 32);
+  bytes.write(loader, 120, 'latin1');
+  return bytes;
+}

@@ -1,0 +1,208 @@
+'use strict';
+
+const { existsSync, readFileSync } = require('node:fs');
+const { createRequire } = require('node:module');
+const path = require('node:path');
+
+const { ExecutionError } = require('./errors.js');
+const { TARGETS, libc, packageOf } = require('./targets.js');
+
+/** @typedef {import('./targets.js').Target} Target */
+
+/**
+ * What was tried, and what is known of it.
+ *
+ * @typedef {object} Attempt
+ * @property {Target | undefined} target The one of this process, if it has one.
+ * @property {string} version That of the package.
+ * @property {string | undefined} override An addon that `NAPI_RS_NATIVE_LIBRARY_PATH` names.
+ * @property {boolean} [tooOld] Whether this Node.js is.
+ * @property {boolean} [isSnapshot] Whether a snapshot is being built.
+ * @property {string} [file] Where the addon is.
+ * @property {boolean} [isInstalled] Whether it is in the package of its platform.
+ * @property {import('./elf.js').Flaw} [flaw] What is wrong with that file.
+ * @property {string} [found] The version that it has, or its package.
+ * @property {unknown} [error] What loading it threw.
+ */
+
+/** What a cause of a failure is, and what to do about it. @typedef {[cause: string, remedy: string]} Cause */
+
+const OWN_NAME = '@escher/execution-engine';
+const LOCK_FILES = ['package-lock.json', 'npm-shrinkwrap.json', 'yarn.lock', 'pnpm-lock.yaml', 'bun.lock'];
+
+/**
+ * The error for an addon that was not loaded. Its message begins with the first cause, and ends with what this process needs.
+ *
+ * @param {Attempt} attempt
+ */
+function loadFailure(attempt) {
+  const [cause, remedy] = causeOf(attempt);
+  const system = [process.platform, process.arch, libc()].filter(Boolean).join(' ');
+  const wanted = attempt.target ? `; the addon for it is ${spec(attempt)}` : '';
+  const details = attempt.error === undefined ? {} : { cause: attempt.error };
+  return new ExecutionError('ADDON_NOT_LOADED', `${cause}: ${remedy} (this is ${system}${wanted})`, details);
+}
+
+/** @param {Attempt} attempt @returns {Cause} */
+function causeOf(attempt) {
+  const { file, found, flaw, error } = attempt;
+  if (attempt.tooOld) return [`Node.js ${process.versions.node} is too old`, 'use Node.js 20 or newer'];
+  if (attempt.isSnapshot) return ['a startup snapshot cannot hold a native addon', 'require this package after the snapshot was deserialized, not while it is built'];
+  if (!attempt.target && !attempt.override) return [`there is no addon for ${process.platform} ${process.arch}`, `use one of ${TARGETS.join(', ')}`];
+  if (found !== undefined && found !== attempt.version) return otherVersion(attempt, found);
+  if (flaw?.kind === 'damaged') return [`the addon ${file} is damaged: ${flaw.how}`, repair(attempt)];
+  if (flaw?.kind === 'machine') return [`the addon ${file} is for ${flaw.machine}, and this Node.js is for ${process.arch}`, reinstall(attempt)];
+  return forbidden(attempt) ?? (isMissing(attempt) ? missing(attempt) : refusedBySystem(attempt, messageOf(error)));
+}
+
+/** @param {Attempt} attempt @param {string} found @returns {Cause} */
+function otherVersion(attempt, found) {
+  const cause = `the addon ${attempt.file ?? ''} is of version ${found}, and ${OWN_NAME} is of version ${attempt.version}`.replace('  ', ' ');
+  if (attempt.override) return [cause, 'correct NAPI_RS_NATIVE_LIBRARY_PATH, or remove it'];
+  return [cause, attempt.isInstalled ? 'install both again, so that they have the same version' : 'build the addon again (npm run build)'];
+}
+
+/** Addons that the flags of this process do not allow. @param {Attempt} attempt @returns {Cause | undefined} */
+function forbidden({ error, file }) {
+  const { code, name, permission } = /** @type {{ code?: string, name?: string, permission?: string }} */ (error ?? {});
+  const message = messageOf(error);
+  if (code === 'ERR_DLOPEN_DISABLED') {
+    if (isRestricted() && !hasFlag('--no-addons')) return ['the permission model allows no addons', 'start Node.js with --allow-addons too'];
+    return ['addons are disabled by --no-addons', 'start Node.js without that flag; NODE_OPTIONS may have it too'];
+  }
+  if (code === 'ERR_ACCESS_DENIED') return [`the permission model does not allow ${permission ?? 'reading'} ${file ?? 'the addon'}`, 'start Node.js with --allow-fs-read for that file, and with --allow-addons'];
+  if (process.versions.deno && (name === 'NotCapable' || name === 'PermissionDenied' || /--allow-\w+/.test(message))) {
+    const flag = /--allow-\w+/.exec(message)?.[0] ?? '--allow-ffi';
+    return [`Deno does not allow ${flag.replace('--allow-', '')}`, `start Deno with ${flag}; an addon needs --allow-ffi, --allow-read and --allow-env`];
+  }
+  return undefined;
+}
+
+/** @param {Attempt} attempt */
+function isMissing({ file, error, override }) {
+  const { code, name } = /** @type {{ code?: string, name?: string }} */ (error ?? {});
+  return (override ? !existsSync(override) : file === undefined) && (/MODULE_NOT_FOUND|ERR_UNKNOWN_BUILTIN_MODULE/.test(code ?? '') || name === 'ResolveMessage' || error instanceof Error);
+}
+
+/** @param {Attempt} attempt @returns {Cause} */
+function missing(attempt) {
+  const { override, target } = attempt;
+  if (override) return [`NAPI_RS_NATIVE_LIBRARY_PATH names ${override}, which does not exist`, 'correct it, or remove it'];
+  const name = packageOf(/** @type {Target} */ (target));
+  if (isSingleExecutable()) return ['a single executable application contains no addon', `put the .node file of ${name} beside the executable`];
+  const folder = ownFolder();
+  if (folder === undefined) return [`${OWN_NAME} was bundled without its addon`, `leave it out of the bundle (external), or put the .node file of ${name} beside the bundle`];
+  if (existsSync(path.join(folder, 'Cargo.toml'))) return ['the addon was not built', 'run npm run build in the folder of the package'];
+  if (resolve(`${name}/package.json`)) return [`the package ${name} has no addon in it`, reinstall(attempt)];
+  const others = TARGETS.filter((other) => resolve(`${packageOf(other)}/package.json`));
+  if (others.length > 0) return [`the package ${name} is not installed, but that of ${others.join(' and ')} is: it was installed on another system, or for another C library`, `delete node_modules and install on this system; ${install(attempt)}`];
+  if (isRestricted() && !canReadAll()) return [`the package ${name} was not found, as far as the permission model lets this process read`, 'start Node.js with --allow-fs-read for node_modules, and with --allow-addons'];
+  const lock = lockWithout(name, folder);
+  if (lock) return [`the package ${name} is not in the lock file ${lock}, which was written on another system`, `delete it and node_modules, and install again; ${install(attempt)}`];
+  return [`the package ${name} is not installed`, `install without --omit=optional (--no-optional, --ignore-optional), which leaves it out; ${install(attempt)}`];
+}
+
+/** What the system said, for the causes that can be told apart. @type {[RegExp, string, string][]} */
+const SYSTEM_SAYS = [
+  [/GLIBC_[\d.]+' not found/, 'the C library of this system is too old for the addon', 'use a system with glibc 2.28 or newer'],
+  [/libc\.musl|ld-musl/, 'the addon is for musl, and this Node.js is for glibc', ''],
+  [/libc\.so\.6|ld-linux|libgcc_s|__\w+_chk: symbol not found/, 'the addon is for glibc, and this Node.js is for musl', ''],
+  [/failed to map segment/, 'the file system of the addon allows no programs (noexec)', 'put the addon on another file system, or mount it without noexec'],
+  [/permission denied|operation not permitted/i, 'the addon may not be read', 'give this user the permission to read it'],
+  [/incompatible architecture|wrong architecture|not a valid win32 application/i, 'the addon is damaged, or for another processor', ''],
+  [/mach-o|file too short|invalid elf|truncated|wrong elf class/i, 'the addon is damaged', ''],
+];
+
+/** @param {Attempt} attempt @param {string} message @returns {Cause} */
+function refusedBySystem(attempt, message) {
+  const where = attempt.file ? ` (${attempt.file})` : '';
+  const known = SYSTEM_SAYS.find(([pattern]) => pattern.test(message));
+  if (known) return [`${known[1]}${where}`, `${known[2] || repair(attempt)}; the system said: ${message}`];
+  return [`the system refused to load the addon${where}`, `it said: ${message}; ${repair(attempt)}`];
+}
+
+/** @param {Attempt} attempt */
+function repair(attempt) {
+  if (attempt.override) return 'correct NAPI_RS_NATIVE_LIBRARY_PATH, or remove it';
+  return attempt.isInstalled ? reinstall(attempt) : 'build it again (npm run build)';
+}
+
+/** @param {Attempt} attempt */
+const reinstall = (attempt) => `delete node_modules and install again; ${install(attempt)}`;
+
+/** @param {Attempt} attempt */
+const install = (attempt) => `or npm install ${spec(attempt)}`;
+
+/** @param {Attempt} attempt */
+const spec = ({ target, version }) => `${packageOf(/** @type {Target} */ (target))}@${version}`;
+
+/** @param {unknown} error */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error ?? ''));
+
+/** @param {string} flag */
+const hasFlag = (flag) => process.execArgv.includes(flag) || ` ${process.env.NODE_OPTIONS ?? ''} `.includes(` ${flag} `);
+
+/** Whether Node.js runs with its permission model. */
+const isRestricted = () => /** @type {any} */ (process).permission !== undefined;
+
+const canReadAll = () => /** @type {any} */ (process).permission.has('fs.read');
+
+function isSingleExecutable() {
+  try {
+    return /** @type {boolean} */ (require('node:sea').isSea());
+  } catch {
+    // Node.js before 20.12, or another runtime.
+    return false;
+  }
+}
+
+/** The folder of this package; `undefined` where this is part of another file, such as a bundle. */
+function ownFolder() {
+  try {
+    const folder = path.join(__dirname, '..');
+    return JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')).name === OWN_NAME ? folder : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {string} name */
+function resolve(name) {
+  try {
+    return createRequire(__filename).resolve(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The nearest lock file, if it has this package and not that of the platform. npm writes only those of its own system when it makes
+ * a lock file from a folder that is installed already.
+ *
+ * @param {string} name
+ * @param {string} folder
+ */
+function lockWithout(name, folder) {
+  for (let at = folder; path.dirname(at) !== at; at = path.dirname(at)) {
+    for (const lock of LOCK_FILES.map((file) => path.join(at, file))) {
+      const text = textOf(lock);
+      if (text === undefined || !has(text, OWN_NAME)) continue;
+      return has(text, name) ? undefined : lock;
+    }
+  }
+  return undefined;
+}
+
+/** Whether a lock file has a package, and not only the wish for it. @param {string} text @param {string} name */
+const has = (text, name) => text.includes(`${name}@`) || text.includes(`node_modules/${name}"`);
+
+/** @param {string} file */
+function textOf(file) {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+module.exports = { loadFailure };
