@@ -4,10 +4,12 @@
  *
  * @packageDocumentation
  */
+/// <reference types="node" />
 import { EventEmitter } from 'node:events';
 
 /** A line for a shell, with everything a shell line may do. */
 export interface ShellCommand {
+  /** Marks this kind of command. */
   type: 'shell';
   /** The line. */
   command: string;
@@ -17,6 +19,7 @@ export interface ShellCommand {
 
 /** A program and its arguments; no shell ever sees them. */
 export interface ExecCommand {
+  /** Marks this kind of command. */
   type: 'exec';
   /** A path (relative ones start at `workingDir`) or a name on the child's `PATH`. */
   program: string;
@@ -26,6 +29,7 @@ export interface ExecCommand {
 
 /** A script file, given to its interpreter as a file. */
 export interface ScriptCommand {
+  /** Marks this kind of command. */
   type: 'script';
   /** The file; a relative path starts at `workingDir`. */
   path: string;
@@ -37,6 +41,7 @@ export interface ScriptCommand {
 
 /** The AWS command line, its pager off and its output untouched. */
 export interface AwsCliCommand {
+  /** Marks this kind of command. */
   type: 'aws_cli';
   /** As in `aws <service>`: `s3`, `sts`, `ec2`. */
   service: string;
@@ -66,6 +71,7 @@ export interface ExecutionMetadata {
   label?: string;
   /** Free tags. */
   tags?: string[];
+  /** Whatever else the caller wants to have with the execution. */
   [key: string]: Json | undefined;
 }
 
@@ -168,6 +174,7 @@ export type ExecutionStrategy = SerialStrategy | ParallelStrategy | DependencyGr
 
 /** One after the other. */
 export interface SerialStrategy {
+  /** Marks this strategy. */
   type: 'serial';
   /** Whether a step that does not complete is the last one. Default: true. */
   stopOnError?: boolean | null;
@@ -175,6 +182,7 @@ export interface SerialStrategy {
 
 /** All at once. */
 export interface ParallelStrategy {
+  /** Marks this strategy. */
   type: 'parallel';
   /** At most so many of this plan at once. Default: as many as the engine has slots. */
   maxConcurrency?: number | null;
@@ -182,6 +190,7 @@ export interface ParallelStrategy {
 
 /** Each as soon as those that it depends on have completed. */
 export interface DependencyGraphStrategy {
+  /** Marks this strategy. */
   type: 'dependency_graph';
   /** For the index of a command the indexes of those that must complete before it. */
   dependencies: Readonly<Record<number, readonly number[]>>;
@@ -353,6 +362,7 @@ export type ErrorCode =
 
 /** What kept the engine from doing its part. */
 export interface ErrorInfo {
+  /** Which error it is: the name is stable. */
   code: ErrorCode;
   /** What was asked, what happened, and what to do. */
   message: string;
@@ -366,7 +376,9 @@ export interface Diagnosis {
   silentMs: number;
   /** Its processes, with what they were doing. */
   processes: {
+    /** Its process id. */
     pid: number;
+    /** The process id of its parent. */
     parent: number;
     /** Its program and arguments; its name in brackets while it has none. */
     command: string;
@@ -381,6 +393,7 @@ export interface Diagnosis {
 
 /** Exactly what happened. `Output` is `Buffer` with `encoding: 'buffer'`. */
 export interface ExecutionResult<Output extends string | Buffer = string> {
+  /** The id of the execution. */
   id: string;
   /** A final status. */
   status: 'completed' | 'failed' | 'cancelled' | 'timeout';
@@ -400,6 +413,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   queuedMs: number;
   /** When it was spawned, or accepted if it never was. */
   startedAt: Date;
+  /** When it ended, by the clock of the system. */
   completedAt: Date;
   /** `null` when it never ran. */
   pid: number | null;
@@ -413,15 +427,18 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   reason?: Reason;
   /** Bytes written, kept or not. */
   stdoutBytes: number;
+  /** Bytes written to standard error, kept or not. */
   stderrBytes: number;
   /** Whether `stdout` lacks some of them. */
   stdoutTruncated: boolean;
+  /** Whether `stderr` lacks some of them. */
   stderrTruncated: boolean;
   /**
    * All of standard output, when it was longer than its cap and the strategy is `streamToFile`: from its first byte, to
    * its end or to the bound that it met. The file goes with the record.
    */
   stdoutOverflowFile?: string;
+  /** The same of standard error. */
   stderrOverflowFile?: string;
   /** Bytes that those files should have got and did not, because a bound or the disk forbade it. */
   overflowLostBytes: number;
@@ -432,11 +449,17 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   /** Whether a background process still held an output pipe when the engine stopped reading. */
   leaked: boolean;
   /** What the engine had to end: the processes alive when it began, and the farthest means it needed. */
-  killed?: { pids: number[]; mechanism: string };
+  killed?: {
+    /** The processes that were alive when it began. */
+    pids: number[];
+    /** What was done, in order, such as `SIGTERM to the group`. */
+    mechanism: string;
+  };
   /** What it was doing when its time was up (`timeout`, `idle_timeout`). */
   diagnosis?: Diagnosis;
   /** Milliseconds of processor time: the command and the children it waited for. */
   cpuUserMs: number;
+  /** Milliseconds of processor time that the system spent for them. */
   cpuSystemMs: number;
   /** As in the request. */
   metadata: ExecutionMetadata;
@@ -446,12 +469,17 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
 export interface FailedAttempt {
   /** Which one it was, from 1. */
   attempt: number;
+  /** How it ended. */
   status: 'failed' | 'timeout';
+  /** `null` when a signal ended it or it never ran. */
   exitCode: number | null;
+  /** The name of the signal that ended it, else `null`. */
   signal: string | null;
+  /** Why it ended. */
   reason: Reason;
   /** Set when it could not be started. */
   error?: ErrorInfo;
+  /** When it was spawned, or accepted if it never was. */
   startedAt: Date;
   /** Milliseconds that it waited for a slot. */
   queuedMs: number;
@@ -466,7 +494,9 @@ export type SkipReason = 'dependency' | 'stop_on_error' | 'cancelled' | 'aborted
 
 /** A step that never began. */
 export interface SkippedStep {
+  /** The step, by the index of its command. */
   index: number;
+  /** Why it never began. */
   reason: SkipReason;
   /** The step that did not complete, for `dependency` and `stop_on_error`; else `null`. */
   because: number | null;
@@ -474,11 +504,13 @@ export interface SkippedStep {
 
 /** One step of a plan that is over. */
 export interface PlanStep {
+  /** The index of its command. */
   index: number;
   /** The id of its execution, which has a record unless the step was skipped. */
   id: string;
   /** The label of its request, else the command as a person would type it, at most 200 characters. */
   name: string;
+  /** How it ended; `skipped` when it never began. */
   status: ExecutionResult['status'] | 'skipped';
   /** The steps that it waited for. */
   dependsOn: number[];
@@ -486,18 +518,25 @@ export interface PlanStep {
 
 /** How many steps of a plan ended in which way. */
 export interface PlanStats {
+  /** All steps. */
   total: number;
+  /** Steps with the status `completed`. */
   completed: number;
+  /** Steps with the status `failed`. */
   failed: number;
+  /** Steps with the status `cancelled`. */
   cancelled: number;
+  /** Steps with the status `timeout`. */
   timeout: number;
+  /** Steps that never began. */
   skipped: number;
   /** Attempts beyond the first of each step. */
   retries: number;
 }
 
 /** What came of a plan. */
-export interface PlanExecutionResult<Output = string> {
+export interface PlanExecutionResult<Output extends string | Buffer = string> {
+  /** The id of the plan. */
   planId: string;
   /** `completed` when every step completed; `cancelled` or `timeout` when the plan was ended; else `failed`. */
   status: ExecutionResult['status'];
@@ -511,17 +550,23 @@ export interface PlanExecutionResult<Output = string> {
   steps: PlanStep[];
   /** The steps that never began, in the order of their indexes. */
   skipped: SkippedStep[];
+  /** How many steps ended in which way. */
   stats: PlanStats;
   /** Milliseconds from acceptance to the end, on a monotonic clock. */
   totalDurationMs: number;
+  /** When it was accepted. */
   startedAt: Date;
+  /** When its last step was over. */
   completedAt: Date;
   /** As in the plan. */
   metadata: ExecutionMetadata;
 }
 
+/** What all events have. */
 interface EventBase {
+  /** The execution that it is about. */
   executionId: string;
+  /** When it happened. */
   timestamp: Date;
   /** Counts the events of this execution from 0; a listener to some sees gaps only where others are. */
   sequence: number;
@@ -533,6 +578,7 @@ interface EventBase {
 
 /** Accepted, and waiting for a slot. */
 export interface QueuedEvent extends EventBase {
+  /** The name of the event. */
   type: 'queued';
   /** The command as a person would type it. */
   command: string;
@@ -540,21 +586,25 @@ export interface QueuedEvent extends EventBase {
 
 /** Spawned. */
 export interface StartedEvent extends EventBase {
+  /** The name of the event. */
   type: 'started';
   /** The command as a person would type it. */
   command: string;
+  /** The process id of the command. */
   pid: number;
 }
 
 /** The execution goes on, with less than was promised: there is no guardian for it. */
 export interface DegradedEvent extends EventBase {
+  /** The name of the event. */
   type: 'degraded';
   /** What is missing, and why. */
   message: string;
 }
 
 /** An attempt failed, and another one follows after a pause. */
-export interface RetryEvent<Output = string> extends EventBase {
+export interface RetryEvent<Output extends string | Buffer = string> extends EventBase {
+  /** The name of the event. */
   type: 'retry';
   /** The attempt that failed, from 1. */
   attempt: number;
@@ -567,7 +617,8 @@ export interface RetryEvent<Output = string> extends EventBase {
 }
 
 /** A plan is farther than before: told when a step begins and when one is over. */
-export interface ProgressEvent<Output = string> extends EventBase {
+export interface ProgressEvent<Output extends string | Buffer = string> extends EventBase {
+  /** The name of the event. */
   type: 'progress';
   /** The plan, as `executionId`: these events have a sequence of their own. */
   planId: string;
@@ -577,6 +628,7 @@ export interface ProgressEvent<Output = string> extends EventBase {
   failed: number;
   /** Those of them that never began. */
   skipped: number;
+  /** All steps of the plan. */
   total: number;
   /** The command of the step that began last among those that run. */
   currentCommand: string | null;
@@ -591,6 +643,7 @@ export interface OutputEvent<
   T extends 'stdout' | 'stderr' = 'stdout' | 'stderr',
   Output extends string | Buffer = string,
 > extends EventBase {
+  /** The stream that the line came from. */
   type: T;
   /** The text, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
   line: Output;
@@ -607,6 +660,7 @@ export interface EndEvent<
   T extends ExecutionResult['status'] = ExecutionResult['status'],
   Output extends string | Buffer = string,
 > extends EventBase {
+  /** The final status. */
   type: T;
   /** Made when first read. */
   readonly result: ExecutionResult<Output>;
@@ -630,16 +684,27 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
 
 /** The events of an engine and what their listeners get. */
 export interface ExecutionEvents<Output extends string | Buffer = string> {
+  /** An execution waits for a slot. */
   queued: [QueuedEvent];
+  /** A command was spawned. */
   started: [StartedEvent];
+  /** An execution goes on with less than was promised. */
   degraded: [DegradedEvent];
+  /** An attempt failed, and another one follows. */
   retry: [RetryEvent<Output>];
+  /** A plan is farther than before. */
   progress: [ProgressEvent<Output>];
+  /** A line of standard output. */
   stdout: [OutputEvent<'stdout', Output>];
+  /** A line of standard error. */
   stderr: [OutputEvent<'stderr', Output>];
+  /** An execution ended with exit code 0. */
   completed: [EndEvent<'completed', Output>];
+  /** An execution ended with another exit code, by a signal, or could not be started. */
   failed: [EndEvent<'failed', Output>];
+  /** An execution was cancelled. */
   cancelled: [EndEvent<'cancelled', Output>];
+  /** The time of an execution was up. */
   timeout: [EndEvent<'timeout', Output>];
   /** All of them. */
   event: [ExecutionEvent<Output>];
@@ -651,6 +716,7 @@ export interface ExecutionStream<Output extends string | Buffer = string> extend
   readonly id: Promise<string>;
   /** As from `waitForCompletion`. Lines that nobody reads hold the child up, so read them to the end or `break`. */
   readonly result: Promise<ExecutionResult<Output>>;
+  /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
 }
 
@@ -660,11 +726,13 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
   readonly id: Promise<string>;
   /** As from `waitForPlan`. */
   readonly result: Promise<PlanExecutionResult>;
+  /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
 }
 
 /** Which executions a listing has. */
 export interface ExecutionFilter {
+  /** Those with this status. */
   status?: ExecutionStatus | null;
   /** `metadata.label`. */
   label?: string | null;
@@ -678,7 +746,9 @@ export interface ExecutionFilter {
 
 /** One row of a listing. */
 export interface ExecutionSummary {
+  /** The id of the execution. */
   id: string;
+  /** Where it stands. */
   status: ExecutionStatus;
   /** The command as a person would type it, at most 200 characters. */
   command: string;
@@ -688,7 +758,9 @@ export interface ExecutionSummary {
   source?: string;
   /** `metadata.conversationId`. */
   conversationId?: string;
+  /** When it was accepted. */
   createdAt: Date;
+  /** When it ended; absent before. */
   completedAt?: Date;
   /** Absent before the end; `null` when a signal ended it or it never ran. */
   exitCode?: number | null;
@@ -700,16 +772,23 @@ export interface ExecutionSummary {
 export interface Percentiles {
   /** How many were measured. With 0 the rest is 0 too. */
   count: number;
+  /** The mean of all values. */
   mean: number;
+  /** The median. */
   p50: number;
+  /** The value that 90 % do not exceed. */
   p90: number;
+  /** The value that 95 % do not exceed. */
   p95: number;
+  /** The value that 99 % do not exceed. */
   p99: number;
+  /** The largest value. */
   max: number;
 }
 
 /** What the channels `escher:execution:start`, `:error` and `:end` of `node:diagnostics_channel` carry: one object for each execution. */
 export interface ExecutionTrace {
+  /** The id of the execution. */
   readonly executionId: string;
   /** As a person would type it, at most 200 characters. */
   readonly command: string;
@@ -727,12 +806,17 @@ export interface ExecutionTrace {
 export interface ExecutionStats {
   /** Accepted. */
   total: number;
+  /** Ended with the status `completed`. */
   completed: number;
+  /** Ended with the status `failed`. */
   failed: number;
+  /** Ended with the status `cancelled`. */
   cancelled: number;
+  /** Ended with the status `timeout`. */
   timeout: number;
   /** Bytes read from the ended executions. */
   stdoutBytes: number;
+  /** Bytes of standard error read from the ended executions. */
   stderrBytes: number;
   /** Lines (pieces) found in them. */
   lines: number;
@@ -754,9 +838,13 @@ export interface ExecutionStats {
 
 /** How busy an engine is now. */
 export interface ConcurrencyMetrics {
+  /** How many commands may run at once. */
   maxConcurrent: number;
+  /** How many run now. */
   currentlyRunning: number;
+  /** How many wait for a slot. */
   currentlyPending: number;
+  /** How many more may start now. */
   availableSlots: number;
 }
 
@@ -816,13 +904,17 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * @throws {@link ExecutionError} `NOT_FOUND`; `SPAWN_FAILED` or `INTERNAL` (with `result`) when the engine could not do its part.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
-  /** `execute` and `waitForCompletion`. */
+  /** `execute` and `waitForCompletion`, with output as Buffers. */
   run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): Promise<ExecutionResult<Buffer>>;
+  /** The same, with output as text. */
   run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): Promise<ExecutionResult<string>>;
+  /** The same, with output as the engine's `encoding` says. */
   run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult<Output>>;
-  /** Runs a request and gives its events at the consumer's pace. */
+  /** Runs a request and gives its events at the consumer's pace, with output as Buffers. */
   stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionStream<Buffer>;
+  /** The same, with output as text. */
   stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionStream<string>;
+  /** The same, with output as the engine's `encoding` says. */
   stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream<Output>;
   /**
    * Ends an execution and resolves when its tree is gone; an ended one stays as it is. `graceMs` is the time from now until SIGKILL:
@@ -906,6 +998,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
   ref(): this;
   /** Running work does not keep Node alive. */
   unref(): this;
+  /** `shutdown()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -922,7 +1015,9 @@ export const version: string;
 
 /** Every error of this package. `code` is stable; the message is for people. */
 export class ExecutionError extends Error {
+  /** The name of the class. */
   name: 'ExecutionError';
+  /** Which error it is: the name is stable. */
   readonly code: ErrorCode;
   /** The execution it is about. */
   readonly executionId?: string;
