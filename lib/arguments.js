@@ -1,8 +1,7 @@
 'use strict';
 
-const { fileURLToPath } = require('node:url');
-
 const { ExecutionError } = require('./errors.js');
+const { isUrl, pathOfUrl } = require('./foreign.js');
 const { plain, refusal, show, threw, SUBJECTS } = require('./plain.js');
 
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
@@ -37,8 +36,12 @@ function plainFilter(filter) {
 
 /** @param {unknown} path */
 function pathOf(path) {
-  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
-  if (typeof path === 'string' && path !== '') return path;
+  if (isUrl(path)) {
+    const found = pathOfUrl(path, 'path');
+    if ('path' in found) return found.path;
+    throw refusal(SUBJECTS.config, 'path', found.problem);
+  }
+  if (typeof path === 'string' && path !== '') return plain('path', path);
   throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
 }
 

@@ -10,7 +10,7 @@ const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { mark, settled } = require('./live.js');
 const native = require('./native.js');
-const { numberOf, plain } = require('./plain.js');
+const { ASIDE, numberOf, plain } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
 const { withinMs } = require('./shutdown.js');
@@ -356,12 +356,12 @@ const Engine = class ExecutionEngine extends Listeners {
     const handle = this.#board.handles(1);
     const { id, metadata, signal, aborted, source } = guard(method, () => {
       const { signal, aborted } = signalOf(options);
-      /** @type {AsyncIterable<unknown> | undefined} */
+      /** @type {object | undefined} */
       let source;
       const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-        if (key !== 'stdin' || !later.input.isSource(value)) return false;
+        if (key !== 'stdin' || typeof value !== 'object' || value === null || !later.input.isSource(value)) return value;
         source = value;
-        return true;
+        return ASIDE;
       };
       const [what, how] = [plain('request', request), plain('options', options, (at) => at === 'options.signal', takeSource)];
       const text = asJson(what, how);
@@ -419,7 +419,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /**
    * @param {number} handle
-   * @param {AsyncIterable<unknown>} source
+   * @param {object} source
    */
   #inputOf(handle, source) {
     // Weak: a source that never gives anything must not keep an engine that nobody uses.

@@ -1,6 +1,7 @@
 'use strict';
 
 const { ExecutionError, guard } = require('./errors.js');
+const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 
@@ -10,12 +11,13 @@ const { ExecutionError, guard } = require('./errors.js');
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
+/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'path' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   plan: { name: 'plan', prefix: '', code: 'INVALID_PLAN', says: 'invalid plan' },
   options: { name: 'options', prefix: 'options', code: 'INVALID_REQUEST', says: 'invalid request' },
   config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
+  path: { name: 'path', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   env: { name: 'env', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
   wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
@@ -23,9 +25,9 @@ const SUBJECTS = {
 };
 
 /**
- * Says whether it has taken a field, which then stays out of the copy.
+ * What is copied in the place of the value of a field; `ASIDE` when the field has been taken, and stays out of the copy.
  *
- * @typedef {(key: string, value: unknown) => boolean} Aside
+ * @typedef {(key: string, value: unknown, path: string) => unknown} Aside
  */
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
@@ -34,6 +36,8 @@ const DEEPEST = 100;
 const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
+/** The fields that take bytes. */
+const INPUT = /^options(?:\.steps\[\d+\])?\.stdin$/;
 /** In the place of a value that was taken aside. */
 const ASIDE = Symbol('aside');
 
@@ -48,8 +52,9 @@ const ASIDE = Symbol('aside');
  * @returns {any}
  */
 function plain(kind, value, isOmitted, aside) {
-  if (typeof value !== 'object' || value === null) return value;
   const subject = SUBJECTS[kind];
+  if (typeof value === 'string') return text(value, subject.prefix || subject.name, subject);
+  if (typeof value !== 'object' || value === null) return value;
   return copy(value, subject.prefix, 0, subject, isOmitted, aside);
 }
 
@@ -63,6 +68,7 @@ function plain(kind, value, isOmitted, aside) {
  * @returns {any}
  */
 function copy(value, path, depth, subject, isOmitted, aside) {
+  if (typeof value === 'string') return text(value, path, subject);
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
     // The field of the caller's that it is in, not the depth at which we stopped.
@@ -70,6 +76,7 @@ function copy(value, path, depth, subject, isOmitted, aside) {
     const top = [subject.prefix, inside].filter(Boolean).join('.') || subject.name;
     throw refusal(subject, top, 'it is nested too deeply, or holds itself: give plain JSON');
   }
+  if (subject === SUBJECTS.options && INPUT.test(path)) return input(value, path);
   if (ArrayBuffer.isView(value)) {
     // The top level has no place for bytes, and the addon would take them for a list.
     if (depth > 0) return value;
@@ -78,6 +85,11 @@ function copy(value, path, depth, subject, isOmitted, aside) {
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
     const tag = Object.prototype.toString.call(value).slice(8, -1);
+    if (tag === 'URL' && isUrl(value)) {
+      const found = pathOfUrl(value, path);
+      if ('path' in found) return text(found.path, path, subject);
+      throw refusal(subject, path || subject.name, found.problem);
+    }
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
@@ -128,13 +140,73 @@ function object(value, path, depth, subject, isOmitted, aside) {
   const entries = new Plain();
   const [hidden] = Object.getOwnPropertySymbols(value);
   if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
-  for (const key of Object.keys(value)) {
+  const names = subject === SUBJECTS.request || subject === SUBJECTS.plan ? namesOf(value, path) : Object.keys(value);
+  for (const key of names) {
     const at = join(path, key);
+    if (isBroken(key)) throw refusal(subject, at, `its name ${HALF}`);
     if (isOmitted?.(at)) continue;
     const found = read(value, key, at, subject, aside);
     if (found !== ASIDE) entries[key] = copy(found, at, depth + 1, subject, isOmitted);
   }
   return entries;
+}
+
+const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
+
+/**
+ * @param {string} value
+ * @param {string} path
+ * @param {Subject} subject
+ */
+function text(value, path, subject) {
+  if (isBroken(value)) throw refusal(subject, path, `it ${HALF}`);
+  return value;
+}
+
+/**
+ * Input that is there as a whole.
+ *
+ * @param {object} value
+ * @param {string} path
+ */
+function input(value, path) {
+  try {
+    const bytes = bytesOf(value) ?? (Array.isArray(value) ? joined(value, path) : undefined);
+    if (bytes) return bytes;
+  } catch (error) {
+    throw error instanceof ExecutionError ? error : threw(SUBJECTS.options, path, error);
+  }
+  throw refusal(SUBJECTS.options, path, `it is ${kindOf(value)}: give ${path === 'options.stdin' ? INPUTS : WHOLE_INPUTS}`);
+}
+
+const WHOLE_INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an array of these, or "inherit"';
+const INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob, or "inherit"';
+
+/**
+ * @param {unknown[]} chunks
+ * @param {string} path
+ */
+function joined(chunks, path) {
+  const parts = [];
+  let { length } = chunks;
+  if (length > LONGEST) throw refusal(SUBJECTS.options, path, `it has ${length} items: give ${LONGEST} at most`);
+  for (let index = 0; index < length; index++) {
+    const at = `${path}[${index}]`;
+    const chunk = read(chunks, index, at, SUBJECTS.options);
+    const bytes = typeof chunk === 'string' ? Buffer.from(text(chunk, at, SUBJECTS.options)) : bytesOf(chunk);
+    if (!bytes) throw refusal(SUBJECTS.options, at, `it is ${kindOf(chunk)}: give a string or bytes (Buffer, typed array, DataView, ArrayBuffer)`);
+    parts.push(bytes);
+  }
+  return Buffer.concat(parts);
+}
+
+/** What a value is, without the value. @param {unknown} value */
+function kindOf(value) {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  return tag === 'Object' ? 'an object' : `an object (${tag})`;
 }
 
 /**
@@ -147,8 +219,9 @@ function object(value, path, depth, subject, isOmitted, aside) {
 function read(holder, key, at, subject, aside) {
   try {
     const value = holder[key];
-    return aside?.(String(key), value) ? ASIDE : value;
+    return aside ? aside(String(key), value, at) : value;
   } catch (error) {
+    if (error instanceof ExecutionError) throw error;
     throw threw(subject, at, error);
   }
 }
@@ -226,4 +299,4 @@ function numberOf(method, field, unit, options) {
   });
 }
 
-module.exports = { numberOf, plain, refusal, show, threw, told, SUBJECTS };
+module.exports = { ASIDE, kindOf, numberOf, plain, refusal, show, threw, told, SUBJECTS };

@@ -229,14 +229,13 @@ impl Place<'_> {
             return self.absolute(Path::new(name)).map(platform::executable);
         }
         let path = self.path.clone().unwrap_or_else(platform::default_path);
-        let found = match self.absolute(Path::new(".")) {
-            Ok(cwd) => which::which_in(name, Some(&path), cwd),
+        let found = if let Ok(cwd) = self.absolute(Path::new(".")) {
+            which::which_in(name, Some(&path), cwd)
+        } else {
             // The host's directory has been deleted, so that relative entries name nothing.
-            Err(_) => {
-                let absolute = std::env::split_paths(&path).filter(|entry| platform::is_complete(entry));
-                let absolute = std::env::join_paths(absolute).unwrap_or_default();
-                which::which_in(name, Some(absolute), Path::new("/"))
-            }
+            let absolute = std::env::split_paths(&path).filter(|entry| platform::is_complete(entry));
+            let absolute = std::env::join_paths(absolute).unwrap_or_default();
+            which::which_in(name, Some(absolute), Path::new("/"))
         };
         found.map_err(|_| self.not_on_path(name, what, &path))
     }

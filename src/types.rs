@@ -9,7 +9,7 @@ pub use self::plan::{
     ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
     StepStatus,
 };
-pub use self::request::{Command, ExecutionMetadata, ExecutionRequest};
+pub use self::request::{Command, ExecutionMetadata, ExecutionRequest, UNSET};
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
 pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};

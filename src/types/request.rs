@@ -56,6 +56,9 @@ pub enum Command {
     },
 }
 
+/// The value in [`ExecutionRequest::env`] that removes an inherited variable; on the wire it is `null`. No environment can hold it.
+pub const UNSET: &str = "\0";
+
 /// One command to execute, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -67,8 +70,9 @@ pub struct ExecutionRequest {
     pub id: Uuid,
     /// What to run.
     pub command: Command,
-    /// Variables on top of what `inherit_env` gives.
-    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
+    /// Variables on top of what `inherit_env` gives. [`UNSET`] removes one that would be inherited.
+    #[serde(default, skip_serializing_if = "HashMap::is_empty", with = "variables")]
+    #[cfg_attr(feature = "schema", schemars(with = "HashMap<String, Option<String>>"))]
     pub env: HashMap<String, String>,
     /// Where to run. Default: the host's working directory when the request is accepted, at which a relative path starts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,24 @@ pub struct ExecutionRequest {
     /// Whatever the caller wants to find again in the result.
     #[serde(default)]
     pub metadata: ExecutionMetadata,
+}
+
+/// Variables on the wire, where `null` is [`UNSET`].
+mod variables {
+    use std::collections::HashMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::UNSET;
+
+    pub(super) fn serialize<S: Serializer>(env: &HashMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(env.iter().map(|(name, value)| (name, Some(value).filter(|value| *value != UNSET))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<String, String>, D::Error> {
+        let env = HashMap::<String, Option<String>>::deserialize(deserializer)?;
+        Ok(env.into_iter().map(|(name, value)| (name, value.unwrap_or_else(|| UNSET.to_owned()))).collect())
+    }
 }
 
 /// A schema tells the default of a field; that of the id is another one each time.

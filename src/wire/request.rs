@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::metadata::metadata;
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{Command, ExecutionMetadata, ExecutionRequest};
+use crate::types::{Command, ExecutionMetadata, ExecutionRequest, UNSET};
 
 /// A request, and whether its id came with it.
 #[derive(Debug)]
@@ -101,10 +101,13 @@ fn env(fields: &Fields<'_>) -> Result<HashMap<String, String>, Invalid> {
     names
         .entries()
         .iter()
-        .filter(|(_, value)| !value.is_absent())
         .map(|(name, value)| match value {
             Value::Text(text) => Ok((name.clone(), text.clone())),
-            other => Err(Invalid::new(names.at(name), format!("it is {}: give a string", other.describe()))),
+            Value::Undefined | Value::Null => Ok((name.clone(), UNSET.to_owned())),
+            other => Err(Invalid::new(
+                names.at(name),
+                format!("it is {}: give a string, or null to remove it", other.describe()),
+            )),
         })
         .collect()
 }
