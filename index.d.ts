@@ -6,13 +6,18 @@
  */
 import { EventEmitter } from 'node:events';
 
-/** A line for a shell, with everything a shell line may do. */
+/** A line for a shell, with everything a shell line may do. It may have any length. */
 export interface ShellCommand {
   type: 'shell';
   /** The line. */
   command: string;
   /** A path, a file URL, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`; on Windows `cmd.exe`. */
   shell?: string | URL | null;
+  /**
+   * Whether the line ends with the first command that fails, also within a pipeline, and at an unset variable: `errexit`, `nounset` and
+   * `pipefail` of bash. Any other `shell` is refused; without a bash it is `SPAWN_FAILED`. Default: false.
+   */
+  strict?: boolean | null;
 }
 
 /** A program and its arguments; no shell ever sees them. */

@@ -78,11 +78,12 @@ pub(crate) fn resolve(
     let directory = Directory { own: cwd.as_deref(), host };
     let env = policy.build(request, options.host_env.as_ref(), &added, &directory, &segment);
     let place = Place { directory, path: environment::value(&env, b"PATH").map(platform::path_from_bytes) };
-    let mut verbatim = false;
+    let (mut verbatim, mut descriptor) = (false, None);
     let (program, args) = match &request.command {
-        Command::Shell { command, shell } => {
-            let (program, given) = shell_line(&place, command, shell)?;
-            verbatim = given.verbatim;
+        Command::Shell { command, shell } | Command::StrictShell { command, shell } => {
+            let strict = matches!(request.command, Command::StrictShell { .. });
+            let (program, given) = shell_line(&place, command, shell, strict)?;
+            (verbatim, descriptor) = (given.verbatim, given.descriptor);
             (program, given.args)
         }
         Command::Exec { program, args } => (place.find(program, "program")?, args.iter().map(OsString::from).collect()),
@@ -115,6 +116,7 @@ pub(crate) fn resolve(
         // A child that opts out stays in its control group, so that the group could not be killed as one.
         control_group: config.control_groups && !allow_detached,
         stdin,
+        descriptor,
         merge_output: options.merge_output,
     })
 }
@@ -179,7 +181,7 @@ fn special(path: &Path) -> Option<&'static str> {
 /// The command as a person would type it.
 pub(crate) fn display(command: &Command) -> String {
     match command {
-        Command::Shell { command, .. } => command.clone(),
+        Command::Shell { command, .. } | Command::StrictShell { command, .. } => command.clone(),
         Command::Exec { program, args } => words([program.as_str()], args),
         Command::Script { path, interpreter, args } => {
             let path = path.to_string_lossy();
@@ -265,11 +267,22 @@ impl Place<'_> {
     }
 }
 
+/// The shell that knows the options of a strict line.
+const BASH: &str = "bash";
+
+fn is_bash(shell: &Path) -> bool {
+    shell.file_stem().is_some_and(|name| name == BASH)
+}
+
 type Program = (PathBuf, Vec<OsString>);
 
-fn shell_line(place: &Place, line: &str, shell: &str) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
-    let shell = if shell.is_empty() { platform::default_shell() } else { place.find(shell, "shell")? };
-    let given = platform::shell_args(&shell, line);
+fn shell_line(place: &Place<'_>, line: &str, shell: &str, strict: bool) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
+    let shell = match shell {
+        "" if strict && !is_bash(&platform::default_shell()) => place.find(BASH, "shell (needed by `strict`)")?,
+        "" => platform::default_shell(),
+        named => place.find(named, "shell")?,
+    };
+    let given = platform::shell_args(&shell, line, strict);
     Ok((shell, given))
 }
 

@@ -1,12 +1,14 @@
 //! Refuses a request that could not run, before it is accepted.
 
+use std::path::Path;
+
 use crate::config::{ExecutionConfig, MOST_MS};
 use crate::error::Invalid;
 use crate::globs;
 use crate::redact;
 use crate::types::{Command, ExecutionOptions, ExecutionRequest, Retry, RetryOn, Stdin};
 
-use super::EnvPolicy;
+use super::{EnvPolicy, is_bash};
 
 /// More attempts than that are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
@@ -87,6 +89,16 @@ fn command(command: &Command) -> Result<(), Invalid> {
         Command::Shell { command, shell } => {
             text("command", command)?;
             no_nul("shell", shell)
+        }
+        Command::StrictShell { command, shell } => {
+            text("command", command)?;
+            no_nul("shell", shell)?;
+            if !shell.is_empty() && !is_bash(Path::new(shell)) {
+                let problem =
+                    "it is not bash, whose options `strict` sets: leave it out, name a bash, or leave out `strict`";
+                return Err(Invalid::new("shell", problem));
+            }
+            Ok(())
         }
         Command::Exec { program, args } => {
             text("program", program)?;

@@ -57,6 +57,9 @@ pub(crate) struct Launch {
     #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
     pub(crate) control_group: bool,
     pub(crate) stdin: StdinKind,
+    /// What it reads from its descriptor 3; without, it has none.
+    #[cfg_attr(windows, expect(dead_code, reason = "a shell gets its line as arguments"))]
+    pub(crate) descriptor: Option<Vec<u8>>,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,
 }
@@ -67,6 +70,8 @@ pub(crate) struct ShellArgs {
     pub(crate) args: Vec<OsString>,
     /// As in [`Launch`].
     pub(crate) verbatim: bool,
+    /// As in [`Launch`].
+    pub(crate) descriptor: Option<Vec<u8>>,
 }
 
 /// What a path stands for, links followed.

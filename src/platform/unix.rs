@@ -1,6 +1,6 @@
 //! Linux and macOS.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,11 @@ pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
+pub(crate) use self::shell::shell_args;
 pub(crate) use self::spawn::{Spawned, spawn};
 pub(crate) use self::watched::attend;
 
-use super::{Interpreter, ShellArgs};
+use super::Interpreter;
 use crate::types::StopSignal;
 
 mod bounded;
@@ -31,6 +32,7 @@ mod mechanism;
 mod pidfd;
 mod pipe;
 mod procs;
+mod shell;
 mod spawn;
 mod start;
 mod termination_thread;
@@ -64,15 +66,6 @@ pub(crate) const fn core_env_names() -> &'static [&'static str] {
 pub(crate) fn default_shell() -> PathBuf {
     let bash = Path::new("/bin/bash");
     if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
-}
-
-/// How a shell is given its line.
-pub(crate) fn shell_args(shell: &Path, line: &str) -> ShellArgs {
-    let flags: &[&str] = match shell.file_name().and_then(OsStr::to_str) {
-        Some("pwsh" | "powershell") => &["-NoLogo", "-NonInteractive", "-Command"],
-        _ => &["-c"],
-    };
-    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false }
 }
 
 /// Whether two names are of the same variable.

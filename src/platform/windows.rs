@@ -130,17 +130,18 @@ fn system_directory() -> PathBuf {
 
 /// How a shell is given its line. `cmd.exe` takes the rest of its command line as it is, between the quotes that `/s`
 /// removes; every other one takes it as an argument.
-pub(crate) fn shell_args(shell: &Path, line: &str) -> ShellArgs {
+pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     let name = shell.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
     let flags: &[&str] = match &*name {
         "cmd" => {
             let args = ["/d", "/s", "/c"].into_iter().map(OsString::from).chain([format!("\"{line}\"").into()]);
-            return ShellArgs { args: args.collect(), verbatim: true };
+            return ShellArgs { args: args.collect(), verbatim: true, descriptor: None };
         }
         "pwsh" | "powershell" => &["-NoLogo", "-NonInteractive", "-Command"],
+        _ if strict => &["-o", "errexit", "-o", "nounset", "-o", "pipefail", "-c"],
         _ => &["-c"],
     };
-    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false }
+    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false, descriptor: None }
 }
 
 /// Whether a path means the same in every directory. Such a one is made whole by the system all the same.

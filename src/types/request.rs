@@ -6,55 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What to run. The tag on the wire is `type`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Command {
-    /// A line for a shell, with everything a shell line may do.
-    Shell {
-        /// The line, handed to the shell after `-c`.
-        command: String,
-        /// The shell: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else `/bin/sh`.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        shell: String,
-    },
-    /// A program and its arguments. No shell ever sees them.
-    Exec {
-        /// A path (relative ones start at the working directory) or a name on the child's `PATH`.
-        program: String,
-        /// Arguments after the program's own name.
-        #[serde(default)]
-        args: Vec<String>,
-    },
-    /// A script file, given to its interpreter as a file.
-    Script {
-        /// The file; a relative path starts at the working directory.
-        path: PathBuf,
-        /// Default: the script's `#!` line, else its extension.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        interpreter: Option<String>,
-        /// Arguments for the script.
-        #[serde(default)]
-        args: Vec<String>,
-    },
-    /// The AWS command line, its pager off and its output untouched.
-    AwsCli {
-        /// As in `aws <service>`: `s3`, `sts`, `ec2`.
-        service: String,
-        /// As in `aws s3 <command>`: `ls`, `describe-instances`.
-        command: String,
-        /// Arguments after the command.
-        #[serde(default)]
-        args: Vec<String>,
-        /// `--profile`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        profile: Option<String>,
-        /// `--region`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        region: Option<String>,
-    },
-}
+use super::Command;
 
 /// The value in [`ExecutionRequest::env`] that removes an inherited variable; on the wire it is `null`. No environment can hold it.
 pub const UNSET: &str = "\0";

@@ -55,10 +55,13 @@ fn command(value: &Value, case: Case) -> Result<Command, Invalid> {
     let open = |known: &[&str]| Fields::open(value, PATH, PATH, case, known);
     Ok(match kind.as_str() {
         "shell" => {
-            let fields = open(&["type", "command", "shell"])?;
-            Command::Shell {
-                command: fields.required_text("command")?,
-                shell: fields.text("shell")?.unwrap_or_default(),
+            let fields = open(&["type", "command", "shell", "strict"])?;
+            let command = fields.required_text("command")?;
+            let shell = fields.text("shell")?.unwrap_or_default();
+            if fields.flag("strict")?.unwrap_or_default() {
+                Command::StrictShell { command, shell }
+            } else {
+                Command::Shell { command, shell }
             }
         }
         "exec" => {

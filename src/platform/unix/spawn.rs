@@ -18,6 +18,7 @@ use super::cgroup::{self, Group};
 use super::leader::Leader;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
+use super::shell::sealed_file;
 use super::start::{Image, start};
 use super::tree::Tree;
 use crate::platform::{Launch, Mark, StdinKind};
@@ -45,7 +46,10 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         PipeReader::new().map(|(ours, child)| (Some(ours), Some(child)))?
     };
 
-    let fds = [stdin.child_fd(), child_stdout.as_raw_fd(), child_stderr.as_ref().unwrap_or(&child_stdout).as_raw_fd()];
+    let file = launch.descriptor.as_deref().map(sealed_file).transpose()?;
+    let outputs = [&child_stdout, child_stderr.as_ref().unwrap_or(&child_stdout)].map(AsRawFd::as_raw_fd);
+    let fds = [stdin.child_fd(), outputs[0], outputs[1], file.as_ref().map_or(-1, AsRawFd::as_raw_fd)];
+    let fds = if file.is_some() { &fds[..] } else { &fds[..3] };
     let program = c_string(launch.program.as_os_str().as_bytes())?;
     let mut argv = vec![program.clone()];
     for arg in &launch.args {
@@ -61,7 +65,7 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         envp: &envp,
         cwd: cwd.as_deref(),
         host: Some((&launch.host, launch.cwd.is_none())),
-        fds: &fds,
+        fds,
         cgroup: None,
     };
 
