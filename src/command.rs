@@ -13,12 +13,15 @@ use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionReq
 pub(crate) use self::check::check;
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
+pub(crate) use self::explain::explain;
+use self::explain::missing_interpreter;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
 
 mod check;
 mod directory;
 mod environment;
+mod explain;
 mod script;
 mod signal;
 
@@ -106,6 +109,7 @@ pub(crate) fn resolve(
     };
     let allow_detached = options.allow_detached.unwrap_or(config.allow_detached);
     Ok(Launch {
+        role: role(&request.command),
         program,
         args,
         verbatim,
@@ -121,60 +125,12 @@ pub(crate) fn resolve(
     })
 }
 
-/// Says what kept the system from starting `launch`: the directory, the program, or what the program needs to run.
-pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
-    let program = launch.program.display();
-    if let Some(cwd) = &launch.cwd
-        && let Err(failure) = working_dir(cwd, &launch.host)
-    {
-        return failure;
-    }
-    let name = platform::errno_name(error);
-    let message = match name {
-        Some("ENOENT") if launch.program.exists() => match shebang(&launch.program) {
-            Ok(Some(line)) => missing_interpreter(&line.interpreter, &launch.program),
-            _ => format!(
-                "program {program} exists, but the loader or library that it was linked for does not: install it, or use a build for this system"
-            ),
-        },
-        Some("ENOENT") => format!("program {program} does not exist: check the path, or install it"),
-        Some("EACCES") if launch.program.is_dir() => format!("program {program} is a directory: name a file in it"),
-        Some("EACCES") => special(&launch.program).map_or_else(
-            || {
-                format!(
-                    "program {program} may not be executed: {}, or run it as a script",
-                    platform::not_executable(Some(error))
-                )
-            },
-            |what| format!("program {program} is {what}: name a regular file"),
-        ),
-        Some("ENOEXEC") => format!(
-            "program {program} is neither a binary for this machine nor a script with a `#!` line: run it as a script with an interpreter"
-        ),
-        Some("E2BIG") => format!(
-            "the arguments and the environment of {program} are too large for the system ({} bytes): pass the data on stdin or in a file",
-            argument_bytes(launch)
-        ),
-        Some("EAGAIN" | "ENOMEM") => format!(
-            "the system has no room for another process ({error}): end some, or lower `max_concurrent_executions`"
-        ),
-        Some("EMFILE" | "ENFILE") => format!(
-            "too many files are open ({error}): raise the limit (ulimit -n), or lower `max_concurrent_executions`"
-        ),
-        _ => format!("program {program} could not be started: {error}"),
-    };
-    SpawnFailure::new(error, message)
-}
-
-fn argument_bytes(launch: &Launch) -> usize {
-    launch.env.len() + launch.args.iter().map(|arg| arg.len() + 1).sum::<usize>()
-}
-
-/// What a file is, if it is neither a regular one nor a directory.
-fn special(path: &Path) -> Option<&'static str> {
-    match platform::file_kind(&std::fs::metadata(path).ok()?) {
-        FileKind::Special(what) => Some(what),
-        FileKind::Regular | FileKind::Directory => None,
+/// What the program of a command is, for messages.
+fn role(command: &Command) -> &'static str {
+    match command {
+        Command::Shell { .. } | Command::StrictShell { .. } => "shell",
+        Command::Script { path, .. } if !platform::is_batch(path) => "interpreter",
+        Command::Script { .. } | Command::Exec { .. } | Command::AwsCli { .. } => "program",
     }
 }
 
@@ -354,13 +310,4 @@ fn check_script(script: &Path, has_interpreter: bool) -> Result<(), SpawnFailure
         }
         FileKind::Regular | FileKind::Special(_) => Ok(()),
     }
-}
-
-fn missing_interpreter(interpreter: &str, script: &Path) -> String {
-    let cause = if interpreter.ends_with('\r') {
-        "its `#!` line ends with a carriage return: save the file with LF line ends"
-    } else {
-        "install it, or correct the `#!` line"
-    };
-    format!("interpreter {interpreter:?} of script {} does not exist: {cause}", script.display())
 }

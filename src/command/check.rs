@@ -23,7 +23,7 @@ pub(crate) fn check(
     command(&request.command).map_err(|invalid| invalid.under("command"))?;
     policy.check(request)?;
     if let Some(dir) = &request.working_dir {
-        text("working_dir", &dir.to_string_lossy())?;
+        filled("working_dir", &dir.to_string_lossy(), "say where to run, or leave it out for the host's directory")?;
     }
     if let Some(ms) = request.timeout_ms {
         milliseconds("timeout_ms", ms, 1)?;
@@ -38,7 +38,7 @@ pub(crate) fn check(
         }
     }
     if let Some(path) = &request.output_log_path {
-        text("output_log_path", &path.to_string_lossy())?;
+        filled("output_log_path", &path.to_string_lossy(), "give the path of a file, or leave it out")?;
         if !path.is_absolute() {
             let problem =
                 "it is not an absolute path: the host's directory and the command's may differ, so say the whole path";
@@ -121,8 +121,13 @@ fn command(command: &Command) -> Result<(), Invalid> {
 
 /// Something to run: not empty, no NUL.
 fn text(field: &str, value: &str) -> Result<(), Invalid> {
+    filled(field, value, "say what to run")
+}
+
+/// Not blank, no NUL; `remedy` says what to write.
+fn filled(field: &str, value: &str, remedy: &str) -> Result<(), Invalid> {
     if value.trim().is_empty() {
-        return Err(Invalid::new(field, "it is empty: say what to run"));
+        return Err(Invalid::new(field, format!("it is empty: {remedy}")));
     }
     no_nul(field, value)
 }
@@ -133,7 +138,7 @@ fn word(field: &str, value: &str) -> Result<(), Invalid> {
     if value.starts_with('-') {
         return Err(Invalid::new(
             field,
-            format!("{value:?} starts with a dash and would be read as an option: put options into `args`"),
+            "it is a string that starts with a dash and would be read as an option: put options into `args`",
         ));
     }
     Ok(())

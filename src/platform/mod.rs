@@ -30,14 +30,16 @@ pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
     SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, attend, check_private_dir, core_env_names,
     create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_kind, free_bytes,
-    is_batch, is_complete, is_deleted, is_exhaustion, limited_sight, lock, names_own_descriptor, nobody_reads,
-    not_executable, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args,
-    signal_name, spawn, spawn_guardian, start_clock, try_lock,
+    is_batch, is_complete, is_deleted, is_executable, is_exhaustion, is_null_device_missing, limited_sight, lock,
+    names_own_descriptor, nobody_reads, not_executable, open_regular, own_tag, path_from_bytes, prepare,
+    private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
 #[derive(Debug)]
 pub(crate) struct Launch {
+    /// What the program is, for messages: `program`, `shell` or `interpreter`.
+    pub(crate) role: &'static str,
     /// The absolute path of the program.
     pub(crate) program: PathBuf,
     /// Its arguments, its own name not among them.

@@ -12,8 +12,8 @@ use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
 use super::{Interpreter, ShellArgs};
 
 pub(crate) use self::files::{
-    append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
-    names_own_descriptor, open_regular, private_temp_dir, try_lock,
+    append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted,
+    is_executable, lock, names_own_descriptor, open_regular, private_temp_dir, try_lock,
 };
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
@@ -142,6 +142,11 @@ pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
         _ => &["-c"],
     };
     ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false, descriptor: None }
+}
+
+/// Whether an error is that there is no `/dev/null`: here its like is always there.
+pub(crate) fn is_null_device_missing(_: &io::Error) -> bool {
+    false
 }
 
 /// Whether a path means the same in every directory. Such a one is made whole by the system all the same.

@@ -18,7 +18,8 @@ pub(crate) struct ParsedRequest {
     pub(crate) has_id: bool,
 }
 
-const FIELDS: &[&str] = &["id", "command", "env", "working_dir", "timeout_ms", "output_log_path", "metadata"];
+pub(super) const FIELDS: &[&str] =
+    &["id", "command", "env", "working_dir", "timeout_ms", "output_log_path", "metadata"];
 
 /// Decodes a request; an absent id is a fresh one.
 pub(crate) fn request(value: &Value, case: Case) -> Result<ParsedRequest, Invalid> {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use libc::{c_char, pid_t};
 
 use super::cgroup::{self, Group};
+use super::is_exhaustion;
 use super::leader::Leader;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
@@ -193,12 +194,29 @@ impl Input {
     }
 }
 
+const NULL_DEVICE: &str = "/dev/null";
+
+/// The system has no `/dev/null`.
+#[derive(Debug, thiserror::Error)]
+#[error("{NULL_DEVICE} cannot be opened ({0})")]
+struct NullDevice(io::Error);
+
+/// A machine that is short of descriptors has the device.
+fn explain_null_device(error: io::Error) -> io::Error {
+    if is_exhaustion(&error) { error } else { io::Error::new(error.kind(), NullDevice(error)) }
+}
+
+/// Whether an error is that there is no `/dev/null`.
+pub(crate) fn is_null_device_missing(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(inner) if inner.is::<NullDevice>())
+}
+
 /// One `/dev/null` for all children; it lives as long as the process.
 fn dev_null() -> io::Result<RawFd> {
     static NULL: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(fd) = NULL.get() {
         return Ok(fd.as_raw_fd());
     }
-    let opened = above_stderr(std::fs::File::open("/dev/null")?.into())?;
+    let opened = above_stderr(std::fs::File::open(NULL_DEVICE).map_err(explain_null_device)?.into())?;
     Ok(NULL.get_or_init(|| opened).as_raw_fd())
 }

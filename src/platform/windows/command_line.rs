@@ -151,6 +151,7 @@ mod tests {
 
     fn launch(program: &str, args: &[OsString]) -> Launch {
         Launch {
+            role: "program",
             program: program.into(),
             args: args.to_vec(),
             verbatim: false,
