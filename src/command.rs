@@ -187,13 +187,15 @@ impl Place<'_> {
             return self.absolute(Path::new(name)).map(platform::executable);
         }
         let path = self.path.clone().unwrap_or_else(platform::default_path);
-        let found = if let Ok(cwd) = self.absolute(Path::new(".")) {
+        let is_complete = |entry: &PathBuf| platform::is_complete(entry);
+        let found = if std::env::split_paths(&path).all(|entry| is_complete(&entry)) {
+            which::which_in(name, Some(&path), Path::new("/"))
+        } else if let Ok(cwd) = self.absolute(Path::new(".")) {
             which::which_in(name, Some(&path), cwd)
         } else {
             // The host's directory has been deleted, so that relative entries name nothing.
-            let absolute = std::env::split_paths(&path).filter(|entry| platform::is_complete(entry));
-            let absolute = std::env::join_paths(absolute).unwrap_or_default();
-            which::which_in(name, Some(absolute), Path::new("/"))
+            let complete = std::env::join_paths(std::env::split_paths(&path).filter(is_complete)).unwrap_or_default();
+            which::which_in(name, Some(complete), Path::new("/"))
         };
         found.map_err(|_| self.not_on_path(name, what, &path))
     }
@@ -234,7 +236,7 @@ type Program = (PathBuf, Vec<OsString>);
 
 fn shell_line(place: &Place<'_>, line: &str, shell: &str, strict: bool) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
     let shell = match shell {
-        "" if strict && !is_bash(&platform::default_shell()) => place.find(BASH, "shell (needed by `strict`)")?,
+        "" if strict && !is_bash(&platform::default_shell()) => place.find(BASH, "`strict` needs bash: shell")?,
         "" => platform::default_shell(),
         named => place.find(named, "shell")?,
     };
