@@ -70,6 +70,10 @@ test('half of a surrogate pair is refused with its field', async (t) => {
   assert.equal((await failure(() => engine.run(exec('cat'), { secrets: [`secret${HALF}`] }), 'INVALID_REQUEST')).field, 'options.secrets[0]');
   assert.equal(failureNow(() => new ExecutionEngine({ logDir: `/tmp/${HALF}` }), 'INVALID_CONFIG').field, 'logDir');
   assert.equal(failureNow(() => ExecutionEngine.configFromFile(HALF), 'INVALID_CONFIG').field, 'path');
+  const wire = { command: { type: 'exec', program: 'echo', args: ['a', HALF] } };
+  for (const form of [wire, JSON.stringify(wire)]) assert.equal(failureNow(() => ExecutionEngine.parseRequest(form), 'INVALID_REQUEST').field, 'command.args[1]');
+  const whole = JSON.stringify(wire).replace('\\ud800', '\\ud83d\\ude00');
+  assert.deepEqual(ExecutionEngine.parseRequest(whole).command.args, ['a', 'a\u{1F600}b']);
   for (const wire of [{ command: { type: 'exec', program: HALF } }, JSON.stringify({ command: { type: 'exec', program: HALF } }), `{"command": "${HALF}"}`]) {
     failureNow(() => ExecutionEngine.parseRequest(wire), 'INVALID_REQUEST');
   }

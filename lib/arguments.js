@@ -45,6 +45,26 @@ function pathOf(path) {
   throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
 }
 
+/**
+ * A request in wire form. Text with an escaped half of a surrogate pair is read here too, so that the refusal names its field.
+ *
+ * @param {unknown} wire
+ */
+function plainWire(wire) {
+  const given = plain('wire', wire);
+  if (typeof given === 'string' && /\\ud[89a-f]/i.test(given)) {
+    let parsed;
+    try {
+      parsed = JSON.parse(given);
+    } catch {
+      // The addon says what is wrong with it.
+      return given;
+    }
+    plain('wire', parsed);
+  }
+  return given;
+}
+
 /** What the global engine does not leave to its configuration. */
 const SERIAL = /** @type {const} */ ({ maxConcurrentExecutions: 1, concurrencyPolicy: 'queue' });
 
@@ -66,4 +86,4 @@ function serial(config) {
   return typeof (given ?? {}) === 'object' ? { ...given, ...SERIAL } : given;
 }
 
-module.exports = { asId, pathOf, plainFilter, serial };
+module.exports = { asId, pathOf, plainFilter, plainWire, serial };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
+const { asId, pathOf, plainFilter, plainWire, serial } = require('./arguments.js');
 const { Board } = require('./board.js');
 const channels = require('./channels.js');
 const { isOwn, snapshot } = require('./environment.js');
@@ -138,7 +138,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string | object} wire */
   static parseRequest(wire) {
-    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plain('wire', wire)))));
+    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plainWire(wire)))));
   }
 
   /**
