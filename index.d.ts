@@ -7,22 +7,27 @@
 /// <reference types="node" />
 import { EventEmitter } from 'node:events';
 
-/** A line for a shell, with everything a shell line may do. */
+/** A line for a shell, with everything a shell line may do. It may have any length. */
 export interface ShellCommand {
   /** Marks this kind of command. */
   type: 'shell';
   /** The line. */
   command: string;
-  /** A path, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`; on Windows `cmd.exe`. */
-  shell?: string | null;
+  /** A path, a file URL, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`; on Windows `cmd.exe`. */
+  shell?: string | URL | null;
+  /**
+   * Whether the line ends with the first command that fails, also within a pipeline, and at an unset variable: `errexit`, `nounset` and
+   * `pipefail` of bash. Any other `shell` is refused; without a bash it is `SPAWN_FAILED`. Default: false.
+   */
+  strict?: boolean | null;
 }
 
 /** A program and its arguments; no shell ever sees them. */
 export interface ExecCommand {
   /** Marks this kind of command. */
   type: 'exec';
-  /** A path (relative ones start at `workingDir`) or a name on the child's `PATH`. */
-  program: string;
+  /** A path (relative ones start at `workingDir`), a file URL, or a name on the child's `PATH`. */
+  program: string | URL;
   /** Arguments after the program's own name. Default: none. */
   args?: readonly string[] | null;
 }
@@ -31,10 +36,10 @@ export interface ExecCommand {
 export interface ScriptCommand {
   /** Marks this kind of command. */
   type: 'script';
-  /** The file; a relative path starts at `workingDir`. */
-  path: string;
-  /** Default: the script's `#!` line, else its extension. */
-  interpreter?: string | null;
+  /** The file, as a path or a file URL; a relative path starts at `workingDir`. */
+  path: string | URL;
+  /** A path, a file URL, or a name. Default: the script's `#!` line, else its extension. */
+  interpreter?: string | URL | null;
   /** Arguments for the script. Default: none. */
   args?: readonly string[] | null;
 }
@@ -81,17 +86,17 @@ export interface ExecutionRequest {
   id?: string | null;
   /** What to run. */
   command: Command;
-  /** Variables on top of what `inheritEnv` gives. */
-  env?: Readonly<Record<string, string>> | null;
+  /** Variables on top of what `inheritEnv` gives, inherited properties included. `null` and `undefined` remove one that would be inherited. */
+  env?: Readonly<Record<string, string | null | undefined>> | null;
   /** Where to run. Default: the host's working directory at the call, at which a relative path starts too. */
-  workingDir?: string | null;
+  workingDir?: string | URL | null;
   /** Milliseconds from the attempt to spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
   timeoutMs?: number | null;
   /**
-   * An absolute path for a log, besides the engine's own: made for this user only, or appended to if a plain file of this
+   * An absolute path, or a file URL, for a log, besides the engine's own: made for this user only, or appended to if a plain file of this
    * user's is there. Links, pipes and devices are refused with `LOG_FAILED`.
    */
-  outputLogPath?: string | null;
+  outputLogPath?: string | URL | null;
   /** Carried to the result and to listings. */
   metadata?: ExecutionMetadata | null;
 }
@@ -122,15 +127,19 @@ export interface RetryOptions {
   on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null;
 }
 
+/** A part of what a child reads: text, or bytes of whatever kind. */
+export type InputChunk = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
 /** How this host runs a request: policy, never taken off a wire. */
 export interface ExecutionOptions {
   /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
   signal?: AbortSignal | null;
   /**
-   * What the child reads: text, bytes, what an async iterable or a Readable gives as the child reads it, or the host's own
-   * standard input. Default: nothing, end of file at once.
+   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, or the host's own standard input.
+   * A Readable that only the command reads is destroyed when the command wants no more; one that other code goes on with, such as the
+   * request of an HTTP server, is only not read any more. Default: nothing, end of file at once.
    */
-  stdin?: string | Uint8Array | AsyncIterable<string | Uint8Array> | 'inherit' | null;
+  stdin?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | 'inherit' | null;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */

@@ -50,9 +50,13 @@ test('retry', async (t) => {
   assert.match((await failure(() => engine.run(nothing, { retry: { atempts: 2 } }), CODE)).message, /did you mean `attempts`/);
   assert.equal(engine.getStats().total, 0, 'nothing was accepted');
 });
-test('stdin', (t) => refused(t, 'stdin', [0, 5, true, 1n, [], [1, 2], {}, () => {}, Symbol('s'), new Date(), new ArrayBuffer(2), new Uint16Array(2), new DataView(new ArrayBuffer(2))]));
+test('stdin', (t) => refused(t, 'stdin', [0, 5, true, 1n, {}, () => {}, Symbol('s'), new Date(), /x/, new WeakMap(), Promise.resolve('text'), new URL('file:///tmp')]));
+test('stdin[1]', async (t) => {
+  const engine = newEngine(t);
+  for (const chunk of [0, true, null, undefined, {}, ['a'], new Date()]) await refusal(() => engine.run(nothing, { stdin: ['a', chunk] }), CODE, 'options.stdin[1]', chunk);
+});
 test('encoding', (t) => refused(t, 'encoding', [...notText, '', 'UTF8', 'utf-8', 'latin1']));
-test('stdin: what gives its parts at once, or is still to be called', (t) => refused(t, 'stdin', [new Set(['a']), (function* () {})(), async function* () {}]));
+test('stdin: what is still to be called', (t) => refused(t, 'stdin', [async function* () {}, function* () {}]));
 test('signal', (t) => refused(t, 'signal', ['abort', 1, true, 1n, [], {}, { aborted: false }, () => {}, Symbol('s'), new EventTarget(), new AbortController()]));
 
 test('a bad glob is named with its index', async (t) => {

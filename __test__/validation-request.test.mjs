@@ -29,7 +29,7 @@ test('the request itself', (t) => refused(t, 'request', [...notObject, null, und
 test('command', (t) => refused(t, 'command', [...notObject, null, undefined], (command) => ({ command })));
 test('command.type', (t) => refused(t, 'command.type', [...notText, null, undefined, '', 'Exec', 'aws-cli', '__proto__', 'constructor'], (type) => withCommand({ type, program: 'true' })));
 test('timeoutMs', (t) => refused(t, 'timeoutMs', [...notWhole, 0, -0, 3_600_001, 2 ** 31, 2 ** 32], (timeoutMs) => ({ ...nothing, timeoutMs })));
-test('workingDir', (t) => refused(t, 'workingDir', [...notText, '', 'a\0b', new URL('file:///tmp')], (workingDir) => ({ ...nothing, workingDir })));
+test('workingDir', (t) => refused(t, 'workingDir', [...notText, '', 'a\0b', new URL('https://host/tmp')], (workingDir) => ({ ...nothing, workingDir })));
 test('outputLogPath', (t) => refused(t, 'outputLogPath', notText, (outputLogPath) => ({ ...nothing, outputLogPath })));
 test('id', (t) => refused(t, 'id', [...notText, '', 'x', '../../x', '6f9619ff8b864011b42d00c04fc964ff', '{6f9619ff-8b86-4011-b42d-00c04fc964ff}', '6f9619ff-8b86-4011-b42d-00c04fc964f', '6f9619ff-8b86-4011-b42d-00c04fc964fg', '6f9619ff-8b86-4011-b42d-00c04fc964ff '], (id) => ({ ...nothing, id })));
 test('env', (t) => refused(t, 'env', notObject, (env) => ({ ...nothing, env })));

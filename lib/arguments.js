@@ -1,8 +1,7 @@
 'use strict';
 
-const { fileURLToPath } = require('node:url');
-
 const { ExecutionError } = require('./errors.js');
+const { isUrl, pathOfUrl } = require('./foreign.js');
 const { plain, refusal, show, threw, SUBJECTS } = require('./plain.js');
 
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
@@ -37,9 +36,33 @@ function plainFilter(filter) {
 
 /** @param {unknown} path */
 function pathOf(path) {
-  if (path instanceof URL && path.protocol === 'file:') return fileURLToPath(path);
-  if (typeof path === 'string' && path !== '') return path;
+  if (isUrl(path)) {
+    const found = pathOfUrl(path, 'path');
+    if ('path' in found) return found.path;
+    throw refusal(SUBJECTS.config, 'path', found.problem);
+  }
+  if (typeof path === 'string' && path !== '') return plain('path', path);
   throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
+}
+
+/**
+ * A request in wire form. Text with an escaped half of a surrogate pair is read here too, so that the refusal names its field.
+ *
+ * @param {unknown} wire
+ */
+function plainWire(wire) {
+  const given = plain('wire', wire);
+  if (typeof given === 'string' && /\\ud[89a-f]/i.test(given)) {
+    let parsed;
+    try {
+      parsed = JSON.parse(given);
+    } catch {
+      // The addon says what is wrong with it.
+      return given;
+    }
+    plain('wire', parsed);
+  }
+  return given;
 }
 
 /** What the global engine does not leave to its configuration. */
@@ -63,4 +86,4 @@ function serial(config) {
   return typeof (given ?? {}) === 'object' ? { ...given, ...SERIAL } : given;
 }
 
-module.exports = { asId, pathOf, plainFilter, serial };
+module.exports = { asId, pathOf, plainFilter, plainWire, serial };

@@ -2,7 +2,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const { asId, pathOf, plainFilter, serial } = require('./arguments.js');
+const { asId, pathOf, plainFilter, plainWire, serial } = require('./arguments.js');
 const { Board } = require('./board.js');
 const channels = require('./channels.js');
 const { contain } = require('./contain.js');
@@ -14,7 +14,7 @@ const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
 const { requireChildProcesses } = require('./permission.js');
-const { numberOf, plain } = require('./plain.js');
+const { ASIDE, numberOf, plain } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
 const { withinMs } = require('./shutdown.js');
@@ -127,7 +127,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string | object} wire */
   static parseRequest(wire) {
-    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plain('wire', wire)))));
+    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plainWire(wire)))));
   }
 
   /**
@@ -363,12 +363,12 @@ const Engine = class ExecutionEngine extends Listeners {
       const aborting = signalOf(options);
       const abort = aborting.signal && new Abort(aborting);
       try {
-        /** @type {AsyncIterable<unknown> | undefined} */
+        /** @type {object | undefined} */
         let source;
         const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-          if (key !== 'stdin' || !later.input.isSource(value)) return false;
+          if (key !== 'stdin' || typeof value !== 'object' || value === null || !later.input.isSource(value)) return value;
           source = value;
-          return true;
+          return ASIDE;
         };
         const what = plain('request', request);
         const how = plain('options', options, (at) => at === 'options.signal', takeSource);
@@ -426,7 +426,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /**
    * @param {number} handle
-   * @param {AsyncIterable<unknown>} source
+   * @param {object} source
    */
   #inputOf(handle, source) {
     // Weak: a source that never gives anything must not keep an engine that nobody uses.

@@ -1,7 +1,8 @@
 'use strict';
 
 const { contain } = require('./contain.js');
-const { told } = require('./plain.js');
+const { bytesOf, isBroken } = require('./foreign.js');
+const { kindOf, told } = require('./plain.js');
 
 /** @typedef {import('node:stream').Readable} Readable */
 
@@ -30,20 +31,25 @@ const { told } = require('./plain.js');
  * @property {(failure?: string) => void} end
  */
 
+const BROKEN = 'it gave text with half of a surrogate pair, which UTF-8 cannot hold: give the bytes';
+
 /** @type {Source} */
 const NONE = { pull() {}, leave() {} };
 
-/** Feeds a child from an async iterable or a Readable: a chunk whenever the child has taken the one before. */
+/** Feeds a child from a stream or an iterable: a chunk whenever the child has taken the one before. */
 class Input {
   /** @type {Source} */ #source;
   /** @type {Feeder} */ #feeder;
   #isOver = false;
 
+  /** The first half of a surrogate pair, whose other half the next chunk may begin with. */
+  #half = '';
+
   /** What broke it off. @type {{ error: unknown } | undefined} */
   failure;
 
   /**
-   * @param {AsyncIterable<unknown>} given
+   * @param {any} given
    * @param {Feeder} feeder
    */
   constructor(given, feeder) {
@@ -51,12 +57,12 @@ class Input {
     /** @type {Taker} */
     const taker = {
       chunk: (chunk) => this.#take(chunk),
-      end: () => this.#finish(),
+      end: () => (this.#half === '' ? this.#finish() : this.#fail(new TypeError(BROKEN))),
       fail: (error) => this.#fail(error),
     };
     this.#source = NONE;
     try {
-      this.#source = isReadable(given) ? readable(given, taker) : iterable(given, taker);
+      this.#source = isReadable(given) ? readable(given, taker) : iterable(() => iteratorOf(given), taker);
     } catch (error) {
       // A method of the source's own threw; the execution is accepted already, so it is told there.
       this.#fail(error);
@@ -77,18 +83,27 @@ class Input {
   close() {
     if (this.#isOver) return;
     this.#finish();
-    this.#source.leave();
+    this.#leave();
   }
 
   /** @param {unknown} chunk */
   #take(chunk) {
     if (this.#isOver) return;
-    if (typeof chunk === 'string') this.#feeder.feed(Buffer.from(chunk));
-    else if (chunk instanceof Uint8Array) this.#feeder.feed(chunk);
-    else {
-      this.#fail(new TypeError(`it gave ${chunk === null ? 'null' : `a value of type ${typeof chunk}`}, which is neither a string nor a Uint8Array`));
-      this.#source.leave();
+    const bytes = typeof chunk === 'string' ? this.#encode(chunk) : bytesOf(chunk);
+    if (bytes) {
+      this.#feeder.feed(bytes);
+      return;
     }
+    this.#fail(new TypeError(typeof chunk === 'string' ? BROKEN : `it gave ${kindOf(chunk)}, which is neither a string nor bytes (Buffer, typed array, DataView, ArrayBuffer)`));
+    this.#leave();
+  }
+
+  /** The bytes of a text, except half of a pair at its end; `undefined` if there is another half in it. @param {string} chunk */
+  #encode(chunk) {
+    const text = this.#half + chunk;
+    this.#half = /[\ud800-\udbff]$/.exec(text)?.[0] ?? '';
+    const whole = this.#half === '' ? text : text.slice(0, -1);
+    return isBroken(whole) ? undefined : Buffer.from(whole);
   }
 
   /** @param {unknown} error */
@@ -96,6 +111,14 @@ class Input {
     if (this.#isOver) return;
     this.failure = { error };
     this.#finish(told(error));
+  }
+
+  #leave() {
+    try {
+      this.#source.leave();
+    } catch {
+      // A method of the source's own; nothing depends on it any more.
+    }
   }
 
   /** @param {string} [failure] */
@@ -107,20 +130,34 @@ class Input {
 }
 
 /**
- * @param {AsyncIterable<unknown>} given
+ * @param {any} given
+ * @returns {AsyncIterator<unknown> | Iterator<unknown>}
+ */
+function iteratorOf(given) {
+  const source = isBlob(given) ? given.stream() : given;
+  if (typeof source[Symbol.asyncIterator] === 'function') return source[Symbol.asyncIterator]();
+  if (typeof source[Symbol.iterator] === 'function') return source[Symbol.iterator]();
+  // A stream of the web in an implementation that cannot be iterated.
+  const reader = source.getReader();
+  return { next: () => reader.read(), return: (/** @type {unknown} */ value) => reader.cancel(value) };
+}
+
+/**
+ * @param {() => AsyncIterator<unknown> | Iterator<unknown>} open
  * @param {Taker} taker
  * @returns {Source}
  */
-function iterable(given, taker) {
-  /** @type {AsyncIterator<unknown> | undefined} */
+function iterable(open, taker) {
+  /** @type {AsyncIterator<unknown> | Iterator<unknown> | undefined} */
   let iterator;
   return {
     async pull() {
       try {
-        iterator ??= given[Symbol.asyncIterator]();
+        iterator ??= open();
         const { done, value } = await iterator.next();
         if (done) taker.end();
-        else taker.chunk(value);
+        // An iterable that is not asynchronous may give promises.
+        else taker.chunk(await value);
       } catch (error) {
         taker.fail(error);
       }
@@ -158,7 +195,7 @@ function readable(stream, taker) {
   const end = () => last(taker.end);
   /** @param {unknown} error */
   const fail = (error) => last(() => taker.fail(error));
-  const close = () => fail(new Error('the stream was closed before its end'));
+  const close = () => (hasEnded(stream) ? end() : fail(new Error('the stream was closed before its end')));
   /** @type {[string, (...args: any[]) => void][]} */
   const listeners = [['data', data], ['end', end], ['error', fail], ['close', close]];
 
@@ -168,16 +205,34 @@ function readable(stream, taker) {
   stream.on('error', () => {});
   return {
     pull() {
-      if (stream.readableEnded) end();
+      if (hasEnded(stream)) end();
       else if (stream.destroyed) fail(stream.errored ?? new Error('the stream was closed before its end'));
       else stream.resume();
     },
     leave() {
       last(() => stream.pause());
-      // The host's own standard input is not ours to close.
-      if (/** @type {{ fd?: unknown }} */ (stream).fd !== 0 && stream.readable) stream.destroy();
+      if (stream.readable && !belongsToOthers(stream)) stream.destroy();
     },
   };
+}
+
+/** Whether a stream has given its end: it may not be closed yet. @param {any} stream */
+function hasEnded(stream) {
+  return stream.readableEnded === true;
+}
+
+/**
+ * Whether other code goes on with a stream when its command wants no more, so that it is only not read any more: the host's standard
+ * input, the request of an HTTP server, which has still to be answered, a connection that is still written to, and what has other readers.
+ *
+ * @param {any} stream
+ */
+function belongsToOthers(stream) {
+  if (stream.fd === 0) return true;
+  const isServerRequest = Array.isArray(stream.rawHeaders) && typeof stream.method === 'string';
+  const isConnection = typeof stream.write === 'function' && stream.writable === true && typeof stream._transform !== 'function';
+  const hasReaders = ['data', 'readable'].some((name) => stream.listenerCount?.(name) > 0) || stream._readableState?.pipes?.length > 0;
+  return isServerRequest || isConnection || hasReaders;
 }
 
 /**
@@ -188,14 +243,20 @@ function isReadable(value) {
   return ['on', 'removeListener', 'pause', 'resume', 'destroy'].every((method) => typeof value[method] === 'function');
 }
 
+/** @param {any} value @returns {value is Blob} */
+function isBlob(value) {
+  return typeof value.stream === 'function' && typeof value.size === 'number' && ['Blob', 'File'].includes(value[Symbol.toStringTag]);
+}
+
 /**
- * Whether a value gives an input bit by bit.
+ * Whether a value gives an input bit by bit. What is there as a whole is data.
  *
- * @param {unknown} value
- * @returns {value is AsyncIterable<unknown>}
+ * @param {any} value
  */
 function isSource(value) {
-  return typeof value === 'object' && value !== null && typeof /** @type {any} */ (value)[Symbol.asyncIterator] === 'function';
+  if (Array.isArray(value) || bytesOf(value)) return false;
+  const canIterate = [Symbol.asyncIterator, Symbol.iterator].some((symbol) => typeof value[symbol] === 'function');
+  return canIterate || isReadable(value) || isBlob(value) || typeof value.getReader === 'function';
 }
 
 module.exports = { Input, isSource };

@@ -2,6 +2,7 @@
 
 const { slots } = require('./contain.js');
 const { ExecutionError, guard } = require('./errors.js');
+const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 
@@ -14,15 +15,16 @@ const { ExecutionError, guard } = require('./errors.js');
 /**
  * The same, with how many values and characters are left, and the path of the metadata that is copied now.
  *
- * @typedef {Subject & { values: number, characters: number, metadata: string | undefined }} Budget
+ * @typedef {Subject & { kind: keyof typeof SUBJECTS, values: number, characters: number, metadata: string | undefined }} Budget
  */
 
-/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
+/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'path' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   plan: { name: 'plan', prefix: '', code: 'INVALID_PLAN', says: 'invalid plan' },
   options: { name: 'options', prefix: 'options', code: 'INVALID_REQUEST', says: 'invalid request' },
   config: { name: 'config', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
+  path: { name: 'path', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   env: { name: 'env', prefix: '', code: 'INVALID_CONFIG', says: 'invalid config' },
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
   wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
@@ -30,9 +32,9 @@ const SUBJECTS = {
 };
 
 /**
- * Says whether it has taken a field, which then stays out of the copy.
+ * What is copied in the place of the value of a field; `ASIDE` when the field has been taken, and stays out of the copy.
  *
- * @typedef {(key: string, value: unknown) => boolean} Aside
+ * @typedef {(key: string, value: unknown, path: string) => unknown} Aside
  */
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
@@ -46,6 +48,9 @@ const MOST_METADATA_VALUES = 100_000;
 const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
+/** The fields that take bytes. */
+const INPUT = /^options(?:\.steps\[\d+\])?\.stdin$/;
+const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
 /** In the place of a value that was taken aside. */
 const ASIDE = Symbol('aside');
 
@@ -60,8 +65,9 @@ const ASIDE = Symbol('aside');
  * @returns {any}
  */
 function plain(kind, value, isOmitted, aside) {
+  const subject = { ...SUBJECTS[kind], kind, values: MOST_VALUES, characters: MOST_CHARACTERS, metadata: undefined };
+  if (typeof value === 'string') return wellFormed(value, subject.prefix || subject.name, subject);
   if (typeof value !== 'object' || value === null) return value;
-  const subject = { ...SUBJECTS[kind], values: MOST_VALUES, characters: MOST_CHARACTERS, metadata: undefined };
   return copy(value, subject.prefix, 0, subject, isOmitted, aside);
 }
 
@@ -70,18 +76,15 @@ function plain(kind, value, isOmitted, aside) {
  *
  * @param {string} text
  * @param {string} path
- * @param {Budget} subject
+ * @param {Subject} subject
  */
 function wellFormed(text, path, subject) {
-  if (/** @type {any} */ (text).isWellFormed()) return text;
-  throw refusal(subject, path || subject.name, 'it has half of a surrogate pair, which UTF-8 cannot hold: correct the text, or give bytes');
+  if (isBroken(text)) throw refusal(subject, path || subject.name, `it ${HALF}`);
+  return text;
 }
 
 /** @param {string} path */
 const isMetadata = (path) => path === 'metadata' || (path.endsWith('.metadata') && /^commands\[\d+\]\.metadata$/.test(path));
-
-/** @param {string} path */
-const isStdin = (path) => path.endsWith('.stdin') && /^options(?:\.steps\[\d+\])?\.stdin$/.test(path);
 
 /**
  * Copies metadata, which has bounds of its own.
@@ -142,13 +145,14 @@ function spend(path, subject, values, characters) {
 function copy(value, path, depth, subject, isOmitted, aside) {
   if (typeof value === 'string') {
     // A short one is counted anyway: the look at its path would cost more.
-    if (value.length < 1024 || !isStdin(path)) spend(path, subject, 0, value.length);
+    if (value.length < 1024 || !INPUT.test(path)) spend(path, subject, 0, value.length);
     return wellFormed(value, path, subject);
   }
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) {
     throw refusal(subject, outermost(path, subject), 'it is nested too deeply, or holds itself: give plain JSON');
   }
+  if (subject.kind === 'options' && INPUT.test(path)) return input(value, path);
   if (ArrayBuffer.isView(value)) {
     // The top level has no place for bytes, and the addon would take them for a list.
     if (depth > 0) return value;
@@ -156,7 +160,12 @@ function copy(value, path, depth, subject, isOmitted, aside) {
   }
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
-    const tag = kindOf(value);
+    const tag = tagOf(value);
+    if (tag === 'URL' && isUrl(value)) {
+      const found = pathOfUrl(value, path);
+      if ('path' in found) return wellFormed(found.path, path, subject);
+      throw refusal(subject, path || subject.name, found.problem);
+    }
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
     }
@@ -170,7 +179,7 @@ function copy(value, path, depth, subject, isOmitted, aside) {
 const { toString } = Object.prototype;
 
 /** What an object is: `Object` if it is plain, also where `Object.prototype` has been given another name. @param {object} value */
-function kindOf(value) {
+function tagOf(value) {
   if (Symbol.toStringTag in Object.prototype && !Object.hasOwn(value, Symbol.toStringTag)) {
     const prototype = Object.getPrototypeOf(value);
     if (prototype === null || prototype === Object.prototype) return 'Object';
@@ -219,16 +228,63 @@ function object(value, path, depth, subject, isOmitted, aside) {
   const entries = new Plain();
   const [hidden] = Object.getOwnPropertySymbols(value);
   if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
-  for (const key of Object.keys(value)) {
+  const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path) : Object.keys(value);
+  for (const key of names) {
     const at = join(path, key);
+    if (isBroken(key)) throw refusal(subject, at, `its name ${HALF}`);
     if (isOmitted?.(at)) continue;
     const found = read(value, key, at, subject, aside);
     if (found === ASIDE) continue;
     spend(at, subject, 1, key.length);
-    wellFormed(key, path, subject);
     entries[key] = key === 'metadata' && isMetadata(at) ? copyMetadata(found, at, depth + 1, subject) : copy(found, at, depth + 1, subject, isOmitted);
   }
   return entries;
+}
+
+/**
+ * Input that is there as a whole.
+ *
+ * @param {object} value
+ * @param {string} path
+ */
+function input(value, path) {
+  try {
+    const bytes = bytesOf(value) ?? (Array.isArray(value) ? joined(value, path) : undefined);
+    if (bytes) return bytes;
+  } catch (error) {
+    throw error instanceof ExecutionError ? error : threw(SUBJECTS.options, path, error);
+  }
+  throw refusal(SUBJECTS.options, path, `it is ${kindOf(value)}: give ${path === 'options.stdin' ? INPUTS : WHOLE_INPUTS}`);
+}
+
+const WHOLE_INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an array of these, or "inherit"';
+const INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob, or "inherit"';
+
+/**
+ * @param {unknown[]} chunks
+ * @param {string} path
+ */
+function joined(chunks, path) {
+  const parts = [];
+  let { length } = chunks;
+  if (length > LONGEST) throw refusal(SUBJECTS.options, path, `it has ${length} items: give ${LONGEST} at most`);
+  for (let index = 0; index < length; index++) {
+    const at = `${path}[${index}]`;
+    const chunk = read(chunks, index, at, SUBJECTS.options);
+    const bytes = typeof chunk === 'string' ? Buffer.from(wellFormed(chunk, at, SUBJECTS.options)) : bytesOf(chunk);
+    if (!bytes) throw refusal(SUBJECTS.options, at, `it is ${kindOf(chunk)}: give a string or bytes (Buffer, typed array, DataView, ArrayBuffer)`);
+    parts.push(bytes);
+  }
+  return Buffer.concat(parts);
+}
+
+/** What a value is, without the value. @param {unknown} value */
+function kindOf(value) {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  const tag = tagOf(value);
+  return tag === 'Object' ? 'an object' : `an object (${tag})`;
 }
 
 /**
@@ -241,8 +297,9 @@ function object(value, path, depth, subject, isOmitted, aside) {
 function read(holder, key, at, subject, aside) {
   try {
     const value = holder[key];
-    return aside?.(String(key), value) ? ASIDE : value;
+    return aside ? aside(String(key), value, at) : value;
   } catch (error) {
+    if (error instanceof ExecutionError) throw error;
     throw threw(subject, at, error);
   }
 }
@@ -281,12 +338,12 @@ function threw(subject, field, cause) {
 function show(value) {
   if (typeof value === 'object' && value !== null) return 'an object';
   if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
-  if (typeof value === 'number') return kindOf(value);
+  if (typeof value === 'number') return numberKind(value);
   return value === null || value === undefined ? String(value) : `${value === '' ? 'an empty' : 'a'} ${typeof value}`;
 }
 
 /** @param {number} number */
-function kindOf(number) {
+function numberKind(number) {
   if (!Number.isFinite(number)) return String(number);
   if (number < 0) return 'a number below 0';
   return Number.isInteger(number) ? 'a number' : 'a number with a fraction';
@@ -328,4 +385,4 @@ function numberOf(method, field, unit, options) {
   });
 }
 
-module.exports = { numberOf, plain, refusal, show, threw, told, SUBJECTS };
+module.exports = { ASIDE, kindOf, numberOf, plain, refusal, show, threw, told, SUBJECTS };

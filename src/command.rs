@@ -13,6 +13,8 @@ use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionReq
 pub(crate) use self::check::check;
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
+pub(crate) use self::explain::explain;
+use self::explain::missing_interpreter;
 pub(crate) use self::metadata::check_metadata;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
@@ -20,6 +22,7 @@ pub(crate) use self::signal::signal;
 mod check;
 mod directory;
 mod environment;
+mod explain;
 mod metadata;
 mod script;
 mod signal;
@@ -80,11 +83,12 @@ pub(crate) fn resolve(
     let directory = Directory { own: cwd.as_deref(), host };
     let env = policy.build(request, options.host_env.as_ref(), &added, &directory, &segment);
     let place = Place { directory, path: environment::value(&env, b"PATH").map(platform::path_from_bytes) };
-    let mut verbatim = false;
+    let (mut verbatim, mut descriptor) = (false, None);
     let (program, args) = match &request.command {
-        Command::Shell { command, shell } => {
-            let (program, given) = shell_line(&place, command, shell)?;
-            verbatim = given.verbatim;
+        Command::Shell { command, shell } | Command::StrictShell { command, shell } => {
+            let strict = matches!(request.command, Command::StrictShell { .. });
+            let (program, given) = shell_line(&place, command, shell, strict)?;
+            (verbatim, descriptor) = (given.verbatim, given.descriptor);
             (program, given.args)
         }
         Command::Exec { program, args } => (place.find(program, "program")?, args.iter().map(OsString::from).collect()),
@@ -107,6 +111,7 @@ pub(crate) fn resolve(
     };
     let allow_detached = options.allow_detached.unwrap_or(config.allow_detached);
     Ok(Launch {
+        role: role(&request.command),
         program,
         args,
         verbatim,
@@ -117,71 +122,24 @@ pub(crate) fn resolve(
         // A child that opts out stays in its control group, so that the group could not be killed as one.
         control_group: config.control_groups && !allow_detached,
         stdin,
+        descriptor,
         merge_output: options.merge_output,
     })
 }
 
-/// Says what kept the system from starting `launch`: the directory, the program, or what the program needs to run.
-pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
-    let program = launch.program.display();
-    if let Some(cwd) = &launch.cwd
-        && let Err(failure) = working_dir(cwd, &launch.host)
-    {
-        return failure;
-    }
-    let name = platform::errno_name(error);
-    let message = match name {
-        Some("ENOENT") if launch.program.exists() => match shebang(&launch.program) {
-            Ok(Some(line)) => missing_interpreter(&line.interpreter, &launch.program),
-            _ => format!(
-                "program {program} exists, but the loader or library that it was linked for does not: install it, or use a build for this system"
-            ),
-        },
-        Some("ENOENT") => format!("program {program} does not exist: check the path, or install it"),
-        Some("EACCES") if launch.program.is_dir() => format!("program {program} is a directory: name a file in it"),
-        Some("EACCES") => special(&launch.program).map_or_else(
-            || {
-                format!(
-                    "program {program} may not be executed: {}, or run it as a script",
-                    platform::not_executable(Some(error))
-                )
-            },
-            |what| format!("program {program} is {what}: name a regular file"),
-        ),
-        Some("ENOEXEC") => format!(
-            "program {program} is neither a binary for this machine nor a script with a `#!` line: run it as a script with an interpreter"
-        ),
-        Some("E2BIG") => format!(
-            "the arguments and the environment of {program} are too large for the system ({} bytes): pass the data on stdin or in a file",
-            argument_bytes(launch)
-        ),
-        Some("EAGAIN" | "ENOMEM") => format!(
-            "the system has no room for another process ({error}): end some, or lower `max_concurrent_executions`"
-        ),
-        Some("EMFILE" | "ENFILE") => format!(
-            "too many files are open ({error}): raise the limit (ulimit -n), or lower `max_concurrent_executions`"
-        ),
-        _ => format!("program {program} could not be started: {error}"),
-    };
-    SpawnFailure::new(error, message)
-}
-
-fn argument_bytes(launch: &Launch) -> usize {
-    launch.env.len() + launch.args.iter().map(|arg| arg.len() + 1).sum::<usize>()
-}
-
-/// What a file is, if it is neither a regular one nor a directory.
-fn special(path: &Path) -> Option<&'static str> {
-    match platform::file_kind(&std::fs::metadata(path).ok()?) {
-        FileKind::Special(what) => Some(what),
-        FileKind::Regular | FileKind::Directory => None,
+/// What the program of a command is, for messages.
+fn role(command: &Command) -> &'static str {
+    match command {
+        Command::Shell { .. } | Command::StrictShell { .. } => "shell",
+        Command::Script { path, .. } if !platform::is_batch(path) => "interpreter",
+        Command::Script { .. } | Command::Exec { .. } | Command::AwsCli { .. } => "program",
     }
 }
 
 /// The command as a person would type it.
 pub(crate) fn display(command: &Command) -> String {
     match command {
-        Command::Shell { command, .. } => command.clone(),
+        Command::Shell { command, .. } | Command::StrictShell { command, .. } => command.clone(),
         Command::Exec { program, args } => words([program.as_str()], args),
         Command::Script { path, interpreter, args } => {
             let path = path.to_string_lossy();
@@ -231,14 +189,15 @@ impl Place<'_> {
             return self.absolute(Path::new(name)).map(platform::executable);
         }
         let path = self.path.clone().unwrap_or_else(platform::default_path);
-        let found = match self.absolute(Path::new(".")) {
-            Ok(cwd) => which::which_in(name, Some(&path), cwd),
+        let is_complete = |entry: &PathBuf| platform::is_complete(entry);
+        let found = if std::env::split_paths(&path).all(|entry| is_complete(&entry)) {
+            which::which_in(name, Some(&path), Path::new("/"))
+        } else if let Ok(cwd) = self.absolute(Path::new(".")) {
+            which::which_in(name, Some(&path), cwd)
+        } else {
             // The host's directory has been deleted, so that relative entries name nothing.
-            Err(_) => {
-                let absolute = std::env::split_paths(&path).filter(|entry| platform::is_complete(entry));
-                let absolute = std::env::join_paths(absolute).unwrap_or_default();
-                which::which_in(name, Some(absolute), Path::new("/"))
-            }
+            let complete = std::env::join_paths(std::env::split_paths(&path).filter(is_complete)).unwrap_or_default();
+            which::which_in(name, Some(complete), Path::new("/"))
         };
         found.map_err(|_| self.not_on_path(name, what, &path))
     }
@@ -268,11 +227,22 @@ impl Place<'_> {
     }
 }
 
+/// The shell that knows the options of a strict line.
+const BASH: &str = "bash";
+
+fn is_bash(shell: &Path) -> bool {
+    shell.file_stem().is_some_and(|name| name == BASH)
+}
+
 type Program = (PathBuf, Vec<OsString>);
 
-fn shell_line(place: &Place, line: &str, shell: &str) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
-    let shell = if shell.is_empty() { platform::default_shell() } else { place.find(shell, "shell")? };
-    let given = platform::shell_args(&shell, line);
+fn shell_line(place: &Place<'_>, line: &str, shell: &str, strict: bool) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
+    let shell = match shell {
+        "" if strict && !is_bash(&platform::default_shell()) => place.find(BASH, "`strict` needs bash: shell")?,
+        "" => platform::default_shell(),
+        named => place.find(named, "shell")?,
+    };
+    let given = platform::shell_args(&shell, line, strict);
     Ok((shell, given))
 }
 
@@ -344,13 +314,4 @@ fn check_script(script: &Path, has_interpreter: bool) -> Result<(), SpawnFailure
         }
         FileKind::Regular | FileKind::Special(_) => Ok(()),
     }
-}
-
-fn missing_interpreter(interpreter: &str, script: &Path) -> String {
-    let cause = if interpreter.ends_with('\r') {
-        "its `#!` line ends with a carriage return: save the file with LF line ends"
-    } else {
-        "install it, or correct the `#!` line"
-    };
-    format!("interpreter {interpreter:?} of script {} does not exist: {cause}", script.display())
 }

@@ -2,6 +2,7 @@
 //!
 //! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
 
+pub use self::command::Command;
 pub use self::ending::{StopOrder, StopSignal};
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
@@ -9,7 +10,7 @@ pub use self::plan::{
     ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
     StepStatus,
 };
-pub use self::request::{Command, ExecutionMetadata, ExecutionRequest};
+pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET};
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
 pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};
@@ -17,6 +18,7 @@ pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
 pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
+mod command;
 mod ending;
 mod listing;
 mod options;

@@ -19,6 +19,7 @@ mod config_file;
 mod fields;
 mod filter;
 mod json;
+mod message;
 mod metadata;
 mod options;
 mod plan;
@@ -56,14 +57,6 @@ impl Case {
             Self::Snake => snake.to_owned(),
             Self::Camel => camel(snake),
         }
-    }
-
-    /// A message of ours: our names in it stand between backticks.
-    pub(crate) fn text(self, text: &str) -> String {
-        let parts = text.split('`').enumerate();
-        let parts: Vec<_> =
-            parts.map(|(at, part)| if at % 2 == 1 { self.name(part) } else { part.to_owned() }).collect();
-        parts.join("`")
     }
 }
 

@@ -15,9 +15,9 @@ export function told(command: Command): string {
     case 'shell':
       return command.command;
     case 'exec':
-      return command.program;
+      return String(command.program);
     case 'script':
-      return command.path;
+      return String(command.path);
     case 'aws_cli':
       return command.service;
     default:
@@ -29,6 +29,7 @@ export const right: ExecutionRequest[] = [
   { command: { type: 'shell', command: 'ls' } },
   { command: { type: 'shell', command: 'ls', shell: '/bin/sh' }, timeoutMs: 5, env: { A: 'b' }, workingDir: '/' },
   { command: { type: 'exec', program: 'ls' } },
+  { command: { type: 'exec', program: new URL('file:///bin/ls') }, workingDir: new URL('file:///'), env: { A: null, B: undefined } },
   { command: { type: 'exec', program: 'ls', args: ['-l'] as const } },
   { command: { type: 'script', path: 'a.sh', interpreter: null, args: null } },
   { command: { type: 'aws_cli', service: 's3', command: 'ls', profile: undefined, region: 'eu-west-1' } },

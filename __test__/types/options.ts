@@ -57,8 +57,12 @@ void engine.run(request, { stopSignal: 'TERM' });
 void engine.run(request, { stopOrder: 'group' });
 // @ts-expect-error numbers are no input
 void engine.run(request, { stdin: 5 });
-// @ts-expect-error nor is a list
-void engine.run(request, { stdin: ['a'] });
+void engine.run(request, { stdin: ['a', new Uint8Array(1), new DataView(new ArrayBuffer(1))] });
+void engine.run(request, { stdin: new Blob(['a']) });
+void engine.run(request, { stdin: new Set(['a']) });
+void engine.run(request, { stdin: new Blob(['a']).stream() });
+// @ts-expect-error nor is a list of them
+void engine.run(request, { stdin: [5] });
 async function* numbers() {
   yield 5;
 }

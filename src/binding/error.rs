@@ -87,7 +87,12 @@ pub(super) fn too_deep() -> Thrown {
 
 /// Our names in a path are written as JavaScript writes them; below `env` and `metadata` the names are the caller's.
 fn camel_path(path: &str) -> String {
-    let (ours, theirs) = path.find("env.").map_or((path, ""), |at| path.split_at(at));
+    let starts = |(at, name): (usize, &str)| {
+        let begins = at == 0 || path[..at].ends_with('.');
+        (begins && path[at + name.len()..].starts_with(['.', '['])).then_some(at)
+    };
+    let theirs = ["env", "metadata"].iter().filter_map(|name| path.match_indices(name).find_map(starts)).min();
+    let (ours, theirs) = theirs.map_or((path, ""), |at| path.split_at(at));
     format!("{}{theirs}", Case::Camel.name(ours))
 }
 
@@ -105,6 +110,8 @@ mod tests {
         assert_eq!(camel_path("timeout_ms"), "timeoutMs");
         assert_eq!(camel_path("env_allow[0]"), "envAllow[0]");
         assert_eq!(camel_path("env.MY_var"), "env.MY_var");
+        assert_eq!(camel_path("commands[1].env[\"MY var_x\"]"), "commands[1].env[\"MY var_x\"]");
+        assert_eq!(camel_path("metadata.my_own"), "metadata.my_own");
         assert_eq!(camel_text("above `max_timeout_ms` and \"my_prog\""), "above `maxTimeoutMs` and \"my_prog\"");
     }
 }

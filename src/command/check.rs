@@ -1,12 +1,14 @@
 //! Refuses a request that could not run, before it is accepted.
 
+use std::path::Path;
+
 use crate::config::{ExecutionConfig, MOST_MS};
 use crate::error::Invalid;
 use crate::globs;
 use crate::redact;
 use crate::types::{Command, ExecutionOptions, ExecutionRequest, Retry, RetryOn, Stdin};
 
-use super::{EnvPolicy, check_metadata};
+use super::{EnvPolicy, check_metadata, is_bash};
 
 /// More attempts than that are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
@@ -21,7 +23,7 @@ pub(crate) fn check(
     command(&request.command).map_err(|invalid| invalid.under("command"))?;
     policy.check(request)?;
     if let Some(dir) = &request.working_dir {
-        text("working_dir", &dir.to_string_lossy())?;
+        filled("working_dir", &dir.to_string_lossy(), "say where to run, or leave it out for the host's directory")?;
     }
     if let Some(ms) = request.timeout_ms {
         milliseconds("timeout_ms", ms, 1)?;
@@ -36,7 +38,7 @@ pub(crate) fn check(
         }
     }
     if let Some(path) = &request.output_log_path {
-        text("output_log_path", &path.to_string_lossy())?;
+        filled("output_log_path", &path.to_string_lossy(), "give the path of a file, or leave it out")?;
         if !path.is_absolute() {
             let problem =
                 "it is not an absolute path: the host's directory and the command's may differ, so say the whole path";
@@ -89,6 +91,16 @@ fn command(command: &Command) -> Result<(), Invalid> {
             text("command", command)?;
             no_nul("shell", shell)
         }
+        Command::StrictShell { command, shell } => {
+            text("command", command)?;
+            no_nul("shell", shell)?;
+            if !shell.is_empty() && !is_bash(Path::new(shell)) {
+                let problem =
+                    "it is not bash, whose options `strict` sets: leave it out, name a bash, or leave out `strict`";
+                return Err(Invalid::new("shell", problem));
+            }
+            Ok(())
+        }
         Command::Exec { program, args } => {
             text("program", program)?;
             arguments(args)
@@ -110,8 +122,13 @@ fn command(command: &Command) -> Result<(), Invalid> {
 
 /// Something to run: not empty, no NUL.
 fn text(field: &str, value: &str) -> Result<(), Invalid> {
+    filled(field, value, "say what to run")
+}
+
+/// Not blank, no NUL; `remedy` says what to write.
+fn filled(field: &str, value: &str, remedy: &str) -> Result<(), Invalid> {
     if value.trim().is_empty() {
-        return Err(Invalid::new(field, "it is empty: say what to run"));
+        return Err(Invalid::new(field, format!("it is empty: {remedy}")));
     }
     no_nul(field, value)
 }
@@ -122,7 +139,7 @@ fn word(field: &str, value: &str) -> Result<(), Invalid> {
     if value.starts_with('-') {
         return Err(Invalid::new(
             field,
-            format!("{value:?} starts with a dash and would be read as an option: put options into `args`"),
+            "it is a string that starts with a dash and would be read as an option: put options into `args`",
         ));
     }
     Ok(())

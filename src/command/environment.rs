@@ -10,7 +10,7 @@ use crate::config::ExecutionConfig;
 use crate::error::Invalid;
 use crate::globs::Globs;
 use crate::platform::{self, ENV_IGNORES_CASE, same_name};
-use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv};
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv, UNSET};
 
 /// Marks every process of an execution, wherever in the tree it is. Its value is a chain of segments, those of outer engines first:
 /// a command may be the host of an engine of its own.
@@ -52,7 +52,7 @@ impl EnvPolicy {
             if name.contains(['=', '\0']) {
                 return Err(Invalid::new(field(), "the name holds `=` or NUL: remove it"));
             }
-            if value.contains('\0') {
+            if value != UNSET && value.contains('\0') {
                 return Err(Invalid::new(
                     field(),
                     "the value holds NUL, which no environment can: encode it, or pass it on stdin",
@@ -67,7 +67,7 @@ impl EnvPolicy {
             if same_name(name, TAG) {
                 return Err(Invalid::new(field(), "the name belongs to the engine: use another"));
             }
-            if self.deny.is_match(name) {
+            if value != UNSET && self.deny.is_match(name) {
                 return Err(Invalid::new(field(), "the host's `env_deny` forbids the name: leave it out"));
             }
         }
@@ -81,7 +81,7 @@ impl EnvPolicy {
         host: Option<&'a EnvSnapshot>,
     ) -> impl Iterator<Item = &'a [u8]> {
         let of_host = host.into_iter().flat_map(EnvSnapshot::iter);
-        let of_request = request.env.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let of_request = set_by(request).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let is_secret = |name: &[u8]| self.secret.is_match(&String::from_utf8_lossy(name));
         of_host.chain(of_request).filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
     }
@@ -131,7 +131,7 @@ impl EnvPolicy {
                 push(&mut env, name.as_bytes(), value);
             }
         }
-        for (name, value) in &request.env {
+        for (name, value) in set_by(request) {
             push(&mut env, name.as_bytes(), value.as_bytes());
         }
         env.extend_from_slice(TAG.as_bytes());
@@ -165,7 +165,12 @@ fn name_set<'a>(patterns: impl IntoIterator<Item = &'a String>) -> Globs {
     Globs::new(patterns.into_iter().map(String::as_str), ENV_IGNORES_CASE)
 }
 
-/// Whether the request has a variable of that name.
+/// The variables that a request sets.
+fn set_by(request: &ExecutionRequest) -> impl Iterator<Item = (&String, &String)> {
+    request.env.iter().filter(|(_, value)| *value != UNSET)
+}
+
+/// Whether the request has a variable of that name, or removes it.
 fn sets(request: &ExecutionRequest, name: &str) -> bool {
     request.env.contains_key(name) || (ENV_IGNORES_CASE && request.env.keys().any(|set| same_name(set, name)))
 }

@@ -30,14 +30,16 @@ pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
     SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, attend, check_private_dir,
     core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_kind,
-    free_bytes, is_batch, is_complete, is_deleted, is_exhaustion, limited_sight, lock, names_own_descriptor,
-    nobody_reads, not_executable, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name,
-    shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
+    free_bytes, is_batch, is_complete, is_deleted, is_executable, is_exhaustion, is_null_device_missing, limited_sight,
+    lock, names_own_descriptor, nobody_reads, not_executable, open_regular, own_tag, path_from_bytes, prepare,
+    private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
 #[derive(Debug)]
 pub(crate) struct Launch {
+    /// What the program is, for messages: `program`, `shell` or `interpreter`.
+    pub(crate) role: &'static str,
     /// The absolute path of the program.
     pub(crate) program: PathBuf,
     /// Its arguments, its own name not among them.
@@ -57,6 +59,9 @@ pub(crate) struct Launch {
     #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
     pub(crate) control_group: bool,
     pub(crate) stdin: StdinKind,
+    /// What it reads from its descriptor 3; without, it has none.
+    #[cfg_attr(windows, expect(dead_code, reason = "a shell gets its line as arguments"))]
+    pub(crate) descriptor: Option<Vec<u8>>,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,
 }
@@ -67,6 +72,8 @@ pub(crate) struct ShellArgs {
     pub(crate) args: Vec<OsString>,
     /// As in [`Launch`].
     pub(crate) verbatim: bool,
+    /// As in [`Launch`].
+    pub(crate) descriptor: Option<Vec<u8>>,
 }
 
 /// What a path stands for, links followed.

@@ -1,22 +1,23 @@
 //! Linux and macOS.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::files::{
-    append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
-    names_own_descriptor, open_regular, private_temp_dir, try_lock,
+    append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted,
+    is_executable, lock, names_own_descriptor, open_regular, private_temp_dir, try_lock,
 };
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
-pub(crate) use self::spawn::{Spawned, spawn};
+pub(crate) use self::shell::shell_args;
+pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
 pub(crate) use self::watched::attend;
 
-use super::{Interpreter, ShellArgs};
+use super::Interpreter;
 use crate::types::StopSignal;
 
 mod bounded;
@@ -31,6 +32,7 @@ mod mechanism;
 mod pidfd;
 mod pipe;
 mod procs;
+mod shell;
 mod spawn;
 mod start;
 mod termination_thread;
@@ -64,15 +66,6 @@ pub(crate) const fn core_env_names() -> &'static [&'static str] {
 pub(crate) fn default_shell() -> PathBuf {
     let bash = Path::new("/bin/bash");
     if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
-}
-
-/// How a shell is given its line.
-pub(crate) fn shell_args(shell: &Path, line: &str) -> ShellArgs {
-    let flags: &[&str] = match shell.file_name().and_then(OsStr::to_str) {
-        Some("pwsh" | "powershell") => &["-NoLogo", "-NonInteractive", "-Command"],
-        _ => &["-c"],
-    };
-    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false }
 }
 
 /// Whether two names are of the same variable.
@@ -110,26 +103,57 @@ pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
     Some(match error.raw_os_error()? {
         libc::E2BIG => "E2BIG",
         libc::EACCES => "EACCES",
+        libc::EADDRINUSE => "EADDRINUSE",
         libc::EAGAIN => "EAGAIN",
         libc::EBADF => "EBADF",
         libc::EBUSY => "EBUSY",
+        libc::ECANCELED => "ECANCELED",
+        libc::ECHILD => "ECHILD",
+        libc::ECONNREFUSED => "ECONNREFUSED",
+        libc::ECONNRESET => "ECONNRESET",
+        libc::EDEADLK => "EDEADLK",
+        libc::EDQUOT => "EDQUOT",
+        libc::EEXIST => "EEXIST",
         libc::EFAULT => "EFAULT",
+        libc::EFBIG => "EFBIG",
+        libc::EHOSTDOWN => "EHOSTDOWN",
+        libc::EHOSTUNREACH => "EHOSTUNREACH",
+        libc::EILSEQ => "EILSEQ",
+        libc::EINTR => "EINTR",
         libc::EINVAL => "EINVAL",
         libc::EIO => "EIO",
         libc::EISDIR => "EISDIR",
         libc::ELOOP => "ELOOP",
         libc::EMFILE => "EMFILE",
+        libc::EMLINK => "EMLINK",
         libc::ENAMETOOLONG => "ENAMETOOLONG",
+        libc::ENETUNREACH => "ENETUNREACH",
         libc::ENFILE => "ENFILE",
         libc::ENODEV => "ENODEV",
         libc::ENOENT => "ENOENT",
         libc::ENOEXEC => "ENOEXEC",
+        libc::ENOLCK => "ENOLCK",
         libc::ENOMEM => "ENOMEM",
         libc::ENOSPC => "ENOSPC",
         libc::ENOSYS => "ENOSYS",
+        libc::ENOTCONN => "ENOTCONN",
         libc::ENOTDIR => "ENOTDIR",
+        libc::ENOTEMPTY => "ENOTEMPTY",
+        libc::ENOTSUP => "ENOTSUP",
+        libc::ENOTTY => "ENOTTY",
+        libc::ENXIO => "ENXIO",
+        libc::EOVERFLOW => "EOVERFLOW",
         libc::EPERM => "EPERM",
+        libc::EPIPE => "EPIPE",
+        libc::EPROTO => "EPROTO",
+        libc::ERANGE => "ERANGE",
+        libc::EROFS => "EROFS",
+        libc::ESPIPE => "ESPIPE",
+        libc::ESRCH => "ESRCH",
+        libc::ESTALE => "ESTALE",
+        libc::ETIMEDOUT => "ETIMEDOUT",
         libc::ETXTBSY => "ETXTBSY",
+        libc::EXDEV => "EXDEV",
         _ => return None,
     })
 }

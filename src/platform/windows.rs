@@ -12,8 +12,8 @@ use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
 use super::{Interpreter, ShellArgs};
 
 pub(crate) use self::files::{
-    append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
-    names_own_descriptor, open_regular, private_temp_dir, try_lock,
+    append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted,
+    is_executable, lock, names_own_descriptor, open_regular, private_temp_dir, try_lock,
 };
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
@@ -130,17 +130,23 @@ fn system_directory() -> PathBuf {
 
 /// How a shell is given its line. `cmd.exe` takes the rest of its command line as it is, between the quotes that `/s`
 /// removes; every other one takes it as an argument.
-pub(crate) fn shell_args(shell: &Path, line: &str) -> ShellArgs {
+pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     let name = shell.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
     let flags: &[&str] = match &*name {
         "cmd" => {
             let args = ["/d", "/s", "/c"].into_iter().map(OsString::from).chain([format!("\"{line}\"").into()]);
-            return ShellArgs { args: args.collect(), verbatim: true };
+            return ShellArgs { args: args.collect(), verbatim: true, descriptor: None };
         }
         "pwsh" | "powershell" => &["-NoLogo", "-NonInteractive", "-Command"],
+        _ if strict => &["-o", "errexit", "-o", "nounset", "-o", "pipefail", "-c"],
         _ => &["-c"],
     };
-    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false }
+    ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false, descriptor: None }
+}
+
+/// Whether an error is that there is no `/dev/null`: here its like is always there.
+pub(crate) fn is_null_device_missing(_: &io::Error) -> bool {
+    false
 }
 
 /// Whether a path means the same in every directory. Such a one is made whole by the system all the same.

@@ -6,55 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What to run. The tag on the wire is `type`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Command {
-    /// A line for a shell, with everything a shell line may do.
-    Shell {
-        /// The line, handed to the shell after `-c`.
-        command: String,
-        /// The shell: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else `/bin/sh`.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        shell: String,
-    },
-    /// A program and its arguments. No shell ever sees them.
-    Exec {
-        /// A path (relative ones start at the working directory) or a name on the child's `PATH`.
-        program: String,
-        /// Arguments after the program's own name.
-        #[serde(default)]
-        args: Vec<String>,
-    },
-    /// A script file, given to its interpreter as a file.
-    Script {
-        /// The file; a relative path starts at the working directory.
-        path: PathBuf,
-        /// Default: the script's `#!` line, else its extension.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        interpreter: Option<String>,
-        /// Arguments for the script.
-        #[serde(default)]
-        args: Vec<String>,
-    },
-    /// The AWS command line, its pager off and its output untouched.
-    AwsCli {
-        /// As in `aws <service>`: `s3`, `sts`, `ec2`.
-        service: String,
-        /// As in `aws s3 <command>`: `ls`, `describe-instances`.
-        command: String,
-        /// Arguments after the command.
-        #[serde(default)]
-        args: Vec<String>,
-        /// `--profile`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        profile: Option<String>,
-        /// `--region`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        region: Option<String>,
-    },
-}
+use super::Command;
+
+/// The value in [`ExecutionRequest::env`] that removes an inherited variable; on the wire it is `null`. No environment can hold it.
+pub const UNSET: &str = "\0";
 
 /// One command to execute, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,8 +22,9 @@ pub struct ExecutionRequest {
     pub id: Uuid,
     /// What to run.
     pub command: Command,
-    /// Variables on top of what `inherit_env` gives.
-    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
+    /// Variables on top of what `inherit_env` gives. [`UNSET`] removes one that would be inherited.
+    #[serde(default, skip_serializing_if = "HashMap::is_empty", with = "variables")]
+    #[cfg_attr(feature = "schema", schemars(with = "HashMap<String, Option<String>>"))]
     pub env: HashMap<String, String>,
     /// Where to run. Default: the host's working directory when the request is accepted, at which a relative path starts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +38,24 @@ pub struct ExecutionRequest {
     /// Whatever the caller wants to find again in the result.
     #[serde(default)]
     pub metadata: ExecutionMetadata,
+}
+
+/// Variables on the wire, where `null` is [`UNSET`].
+mod variables {
+    use std::collections::HashMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::UNSET;
+
+    pub(super) fn serialize<S: Serializer>(env: &HashMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(env.iter().map(|(name, value)| (name, Some(value).filter(|value| *value != UNSET))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<String, String>, D::Error> {
+        let env = HashMap::<String, Option<String>>::deserialize(deserializer)?;
+        Ok(env.into_iter().map(|(name, value)| (name, value.unwrap_or_else(|| UNSET.to_owned()))).collect())
+    }
 }
 
 /// A schema tells the default of a field; that of the id is another one each time.

@@ -27,6 +27,10 @@ pub(super) const FIELDS: &[&str] = &[
     "encoding",
 ];
 
+/// What JavaScript may give as input. Streams come another way.
+const STDIN: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a \
+                     ReadableStream, a Blob, or \"inherit\"";
+
 const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
 
 pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
@@ -64,7 +68,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
         Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
         Some(other) => {
-            return fields.wrong("stdin", other, "a string, a Uint8Array, an async iterable of them, or \"inherit\"");
+            return fields.wrong("stdin", other, STDIN);
         }
     };
     Ok(ExecutionOptions {

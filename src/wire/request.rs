@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::metadata::metadata;
 use super::{Case, Value};
 use crate::error::Invalid;
-use crate::types::{Command, ExecutionMetadata, ExecutionRequest};
+use crate::types::{Command, ExecutionMetadata, ExecutionRequest, UNSET};
 
 /// A request, and whether its id came with it.
 #[derive(Debug)]
@@ -18,7 +18,8 @@ pub(crate) struct ParsedRequest {
     pub(crate) has_id: bool,
 }
 
-const FIELDS: &[&str] = &["id", "command", "env", "working_dir", "timeout_ms", "output_log_path", "metadata"];
+pub(super) const FIELDS: &[&str] =
+    &["id", "command", "env", "working_dir", "timeout_ms", "output_log_path", "metadata"];
 
 /// Decodes a request; an absent id is a fresh one.
 pub(crate) fn request(value: &Value, case: Case) -> Result<ParsedRequest, Invalid> {
@@ -55,10 +56,13 @@ fn command(value: &Value, case: Case) -> Result<Command, Invalid> {
     let open = |known: &[&str]| Fields::open(value, PATH, PATH, case, known);
     Ok(match kind.as_str() {
         "shell" => {
-            let fields = open(&["type", "command", "shell"])?;
-            Command::Shell {
-                command: fields.required_text("command")?,
-                shell: fields.text("shell")?.unwrap_or_default(),
+            let fields = open(&["type", "command", "shell", "strict"])?;
+            let command = fields.required_text("command")?;
+            let shell = fields.text("shell")?.unwrap_or_default();
+            if fields.flag("strict")?.unwrap_or_default() {
+                Command::StrictShell { command, shell }
+            } else {
+                Command::Shell { command, shell }
             }
         }
         "exec" => {
@@ -101,10 +105,13 @@ fn env(fields: &Fields<'_>) -> Result<HashMap<String, String>, Invalid> {
     names
         .entries()
         .iter()
-        .filter(|(_, value)| !value.is_absent())
         .map(|(name, value)| match value {
             Value::Text(text) => Ok((name.clone(), text.clone())),
-            other => Err(Invalid::new(names.at(name), format!("it is {}: give a string", other.describe()))),
+            Value::Undefined | Value::Null => Ok((name.clone(), UNSET.to_owned())),
+            other => Err(Invalid::new(
+                names.at(name),
+                format!("it is {}: give a string, or null to remove it", other.describe()),
+            )),
         })
         .collect()
 }

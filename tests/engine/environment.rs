@@ -186,3 +186,18 @@ fn f72_a_child_gets_the_variables_of_the_moment_it_was_asked_for() {
         });
     });
 }
+
+#[tokio::test]
+async fn a_request_removes_a_variable_that_would_be_inherited() {
+    let engine = Listened::new();
+    let options = || ExecutionOptions { host_env: Some(host(HOST)), ..Default::default() };
+    let request = asking_for(&[("HOME", execution_engine::UNSET), ("LANG", "request")]);
+    let wire = serde_json::to_value(&request).unwrap();
+    assert_eq!(wire["env"], serde_json::json!({ "HOME": null, "LANG": "request" }));
+    assert_eq!(ExecutionEngine::parse_request(&wire.to_string()).unwrap(), request);
+    let seen = seen(&engine, request, options()).await;
+    assert_eq!((seen.get("HOME"), seen.get("LANG").map(String::as_str)), (None, Some("request")));
+    let refused = engine.execute_with(asking_for(&[("A", "\0b")]), options()).await.unwrap_err();
+    assert_eq!(refused.field(), Some("env.A"));
+    engine.finish().await;
+}

@@ -45,6 +45,11 @@ pub(crate) fn file_kind(found: &Metadata) -> FileKind {
     }
 }
 
+/// Whether anybody may execute a file.
+pub(crate) fn is_executable(found: &Metadata) -> bool {
+    found.mode() & 0o111 != 0
+}
+
 /// Whether a path means a descriptor of the process that opens it: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like. The
 /// host must not open what a request names in this way.
 pub(crate) fn names_own_descriptor(path: &Path) -> bool {

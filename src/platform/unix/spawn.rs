@@ -15,9 +15,11 @@ use std::time::Duration;
 use libc::{c_char, pid_t};
 
 use super::cgroup::{self, Group};
+use super::is_exhaustion;
 use super::leader::Leader;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
+use super::shell::sealed_file;
 use super::start::{Image, start};
 use super::tree::Tree;
 use crate::platform::{Launch, Mark, StdinKind};
@@ -45,7 +47,10 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         PipeReader::new().map(|(ours, child)| (Some(ours), Some(child)))?
     };
 
-    let fds = [stdin.child_fd(), child_stdout.as_raw_fd(), child_stderr.as_ref().unwrap_or(&child_stdout).as_raw_fd()];
+    let file = launch.descriptor.as_deref().map(sealed_file).transpose()?;
+    let outputs = [&child_stdout, child_stderr.as_ref().unwrap_or(&child_stdout)].map(AsRawFd::as_raw_fd);
+    let fds = [stdin.child_fd(), outputs[0], outputs[1], file.as_ref().map_or(-1, AsRawFd::as_raw_fd)];
+    let fds = if file.is_some() { &fds[..] } else { &fds[..3] };
     let program = c_string(launch.program.as_os_str().as_bytes())?;
     let mut argv = vec![program.clone()];
     for arg in &launch.args {
@@ -61,7 +66,7 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         envp: &envp,
         cwd: cwd.as_deref(),
         host: Some((&launch.host, launch.cwd.is_none())),
-        fds: &fds,
+        fds,
         cgroup: None,
     };
 
@@ -189,12 +194,29 @@ impl Input {
     }
 }
 
+const NULL_DEVICE: &str = "/dev/null";
+
+/// The system has no `/dev/null`.
+#[derive(Debug, thiserror::Error)]
+#[error("{NULL_DEVICE} cannot be opened ({0})")]
+struct NullDevice(io::Error);
+
+/// A machine that is short of descriptors has the device.
+fn explain_null_device(error: io::Error) -> io::Error {
+    if is_exhaustion(&error) { error } else { io::Error::new(error.kind(), NullDevice(error)) }
+}
+
+/// Whether an error is that there is no `/dev/null`.
+pub(crate) fn is_null_device_missing(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(inner) if inner.is::<NullDevice>())
+}
+
 /// One `/dev/null` for all children; it lives as long as the process.
 fn dev_null() -> io::Result<RawFd> {
     static NULL: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(fd) = NULL.get() {
         return Ok(fd.as_raw_fd());
     }
-    let opened = above_stderr(std::fs::File::open("/dev/null")?.into())?;
+    let opened = above_stderr(std::fs::File::open(NULL_DEVICE).map_err(explain_null_device)?.into())?;
     Ok(NULL.get_or_init(|| opened).as_raw_fd())
 }

@@ -32,5 +32,6 @@ pub(super) struct Image<'a> {
     /// number of an earlier one's.
     pub(super) fds: &'a [RawFd],
     /// The directory of the control group that it is to start in.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has control groups"))]
     pub(super) cgroup: Option<RawFd>,
 }

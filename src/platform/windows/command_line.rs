@@ -151,6 +151,7 @@ mod tests {
 
     fn launch(program: &str, args: &[OsString]) -> Launch {
         Launch {
+            role: "program",
             program: program.into(),
             args: args.to_vec(),
             verbatim: false,
@@ -160,6 +161,7 @@ mod tests {
             mark: Mark::default(),
             control_group: false,
             stdin: StdinKind::Empty,
+            descriptor: None,
             merge_output: false,
         }
     }
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_line_for_cmd_is_passed_on_as_it_is() {
-        let args = super::super::shell_args(Path::new(r"C:\cmd.exe"), r#"echo "a b" & dir"#);
+        let args = super::super::shell_args(Path::new(r"C:\cmd.exe"), r#"echo "a b" & dir"#, false);
         let launch = Launch { verbatim: args.verbatim, ..launch(r"C:\cmd.exe", &args.args) };
         assert_eq!(text(&launch), r#""C:\cmd.exe" /d /s /c "echo "a b" & dir""#);
     }

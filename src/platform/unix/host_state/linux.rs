@@ -192,19 +192,38 @@ impl ApplyState<'_> {
 }
 
 impl Place {
-    /// Needs no right to search the directory.
+    /// Needs no right to search the directory, and waits for no server that it is on. `None` before Linux 4.11 and in sandboxes that do
+    /// not know the call: there the path has to do.
     fn of_working_directory() -> Option<Self> {
         const HERE: &CStr = c"";
-        let mut found = MaybeUninit::<libc::stat64>::uninit();
-        // SAFETY: a C string and a buffer of the right size, both alive during the call.
-        let done = unsafe { libc::fstatat64(libc::AT_FDCWD, HERE.as_ptr(), found.as_mut_ptr(), libc::AT_EMPTY_PATH) };
+        const FLAGS: c_int = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+        let mut found = MaybeUninit::<Status>::uninit();
+        // SAFETY: a C string and a buffer of the size that the call fills, both alive during the call. By number: C libraries that have
+        // no function for it are supported.
+        let done = unsafe {
+            libc::syscall(libc::SYS_statx, libc::AT_FDCWD, HERE.as_ptr(), FLAGS, STATX_INO, found.as_mut_ptr())
+        };
         if done != 0 {
             return None;
         }
-        // SAFETY: the call has succeeded, so that the structure is filled.
+        // SAFETY: the call has succeeded, so that the structure is filled; every bit pattern of it is valid.
         let found = unsafe { found.assume_init() };
-        Some(Self { device: found.st_dev, inode: found.st_ino })
+        Some(Self { device: libc::makedev(found.device[0], found.device[1]), inode: found.inode })
     }
+}
+
+/// The number of the file is asked for. The device is always given.
+const STATX_INO: c_int = 0x100;
+
+/// The kernel's `struct statx`.
+#[repr(C)]
+struct Status {
+    before: [u64; 4],
+    inode: u64,
+    between: [u64; 12],
+    /// Major and minor.
+    device: [u32; 2],
+    after: [u64; 14],
 }
 
 impl Cache {

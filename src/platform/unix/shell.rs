@@ -1,0 +1,129 @@
+//! How a shell is given its line.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::OwnedFd;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::pipe::above_stderr;
+use crate::platform::ShellArgs;
+
+/// The system takes no longer argument (`MAX_ARG_STRLEN` of Linux), its final NUL included.
+const LONGEST_ARGUMENT: usize = 128 * 1024;
+/// The descriptor in which a shell finds a line that is no argument.
+const LINE_FD: &str = "3";
+#[cfg(target_os = "linux")]
+const DESCRIPTORS: &str = "/proc/self/fd";
+#[cfg(not(target_os = "linux"))]
+const DESCRIPTORS: &str = "/dev/fd";
+
+/// The flags of bash that end a line at the first failure, unset variable or failing part of a pipeline.
+const STRICT: &[&str] = &["-o", "errexit", "-o", "nounset", "-o", "pipefail"];
+
+/// The arguments of a shell for a line. One that is too long for an argument is read from descriptor 3, which the shell closes before the
+/// first command of the line runs: `$0`, the numbers of its lines and its options are the same as in an argument.
+pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
+    let name = shell.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let is_long = line.len() + 2 > LONGEST_ARGUMENT && Path::new(DESCRIPTORS).exists();
+    let (flags, given, file): (&[&str], String, _) = match name {
+        "pwsh" | "powershell" => (&["-NoLogo", "-NonInteractive", "-Command"], line.to_owned(), None),
+        // Neither is a POSIX shell: a line must be taken as it is, and a dash starts no option.
+        name if name.starts_with("python") || name.starts_with("node") => (&["-c"], line.to_owned(), None),
+        "fish" | "csh" | "tcsh" if is_long => {
+            (&["-c"], format!("source {DESCRIPTORS}/{LINE_FD}"), Some(line.to_owned()))
+        }
+        _ if is_long => (&["-c"], format!(". {DESCRIPTORS}/{LINE_FD}"), Some(format!("exec {LINE_FD}<&-; {line}"))),
+        // It would be read as an option; a blank before it changes nothing else.
+        _ if line.starts_with(['-', '+']) => (&["-c"], format!(" {line}"), None),
+        _ => (&["-c"], line.to_owned(), None),
+    };
+    let strict = if strict { STRICT } else { &[] };
+    let args = strict.iter().chain(flags).map(|flag| (*flag).into()).chain([given.into()]).collect();
+    ShellArgs { args, verbatim: false, descriptor: file.map(String::into_bytes) }
+}
+
+/// A file without a name that holds some bytes, and nobody can change.
+pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = nameless_file()?;
+    file.write_all(bytes)?;
+    // Where a descriptor is opened by its number, the position may be shared.
+    file.rewind()?;
+    seal(&file);
+    above_stderr(file.into())
+}
+
+#[cfg(target_os = "linux")]
+fn nameless_file() -> io::Result<File> {
+    let name = c"shell-line";
+    // A system may ask for the word that nothing in it is executed, and an old one does not know that word.
+    for flags in [libc::MFD_NOEXEC_SEAL, 0].map(|flag| flag | libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) {
+        // SAFETY: a C string that lives. The system call itself: old C libraries have no function for it.
+        let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
+        if let Ok(fd @ 0..) = i32::try_from(fd) {
+            // SAFETY: fresh, and owned by nothing else.
+            return Ok(unsafe { File::from_raw_fd(fd) });
+        }
+    }
+    unlinked_file()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless_file() -> io::Result<File> {
+    unlinked_file()
+}
+
+/// A file of the temp folder that only this user could have opened, for as long as it had a name.
+fn unlinked_file() -> io::Result<File> {
+    let path = std::env::temp_dir().join(format!("shell-line-{}", uuid::Uuid::new_v4()));
+    let created = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(created)
+}
+
+/// Does nothing for a file that is not in memory; such a one has no name either.
+#[cfg(target_os = "linux")]
+fn seal(file: &File) {
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    // SAFETY: no memory is involved.
+    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn seal(_: &File) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(shell: &str, line: &str, strict: bool) -> (Vec<String>, Option<usize>) {
+        let given = shell_args(Path::new(shell), line, strict);
+        let args = given.args.into_iter().map(|arg| arg.into_string().unwrap()).collect();
+        (args, given.descriptor.map(|bytes| bytes.len()))
+    }
+
+    #[test]
+    fn a_line_is_an_argument_unless_it_is_too_long() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(args("/bin/sh", "ls", false), (words(&["-c", "ls"]), None));
+        assert_eq!(args("/bin/sh", "-v", false), (words(&["-c", " -v"]), None));
+        assert_eq!(args("/bin/sh", "+v", false), (words(&["-c", " +v"]), None));
+        assert_eq!(args("/usr/bin/python3", "-5", false), (words(&["-c", "-5"]), None));
+        let strict = words(&["-o", "errexit", "-o", "nounset", "-o", "pipefail", "-c", "ls"]);
+        assert_eq!(args("/bin/bash", "ls", true), (strict, None));
+        let long = "x".repeat(LONGEST_ARGUMENT - 2);
+        assert_eq!(args("/bin/sh", &long, false), (words(&["-c", &long]), None));
+        let longer = "x".repeat(LONGEST_ARGUMENT - 1);
+        let (given, bytes) = args("/bin/sh", &longer, false);
+        assert_eq!((given.len(), bytes), (2, Some(longer.len() + "exec 3<&-; ".len())));
+    }
+
+    #[test]
+    fn a_sealed_file_is_read_from_its_start() {
+        let fd = sealed_file(b"a line").unwrap();
+        assert_eq!(io::read_to_string(File::from(fd)).unwrap(), "a line");
+    }
+}

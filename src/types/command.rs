@@ -1,0 +1,114 @@
+//! What kinds of command there are.
+
+use std::path::PathBuf;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What to run. The tag on the wire is `type`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = strict_is_a_field))]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields, remote = "Self")]
+pub enum Command {
+    /// A line for a shell, with everything a shell line may do.
+    Shell {
+        /// The line, handed to the shell after `-c`.
+        command: String,
+        /// The shell: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else `/bin/sh`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        shell: String,
+    },
+    /// A line for bash that ends with the first command that fails, also within a pipeline, and at an unset variable: `errexit`,
+    /// `nounset`, `pipefail`. On the wire it is `shell` with `"strict": true`.
+    #[serde(skip)]
+    StrictShell {
+        /// The line.
+        command: String,
+        /// A bash: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else the one on the child's `PATH`.
+        shell: String,
+    },
+    /// A program and its arguments. No shell ever sees them.
+    Exec {
+        /// A path (relative ones start at the working directory) or a name on the child's `PATH`.
+        program: String,
+        /// Arguments after the program's own name.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// A script file, given to its interpreter as a file.
+    Script {
+        /// The file; a relative path starts at the working directory.
+        path: PathBuf,
+        /// Default: the script's `#!` line, else its extension.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interpreter: Option<String>,
+        /// Arguments for the script.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// The AWS command line, its pager off and its output untouched.
+    AwsCli {
+        /// As in `aws <service>`: `s3`, `sts`, `ec2`.
+        service: String,
+        /// As in `aws s3 <command>`: `ls`, `describe-instances`.
+        command: String,
+        /// Arguments after the command.
+        #[serde(default)]
+        args: Vec<String>,
+        /// `--profile`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        profile: Option<String>,
+        /// `--region`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<String>,
+    },
+}
+
+#[derive(Serialize)]
+struct StrictLine<'a> {
+    r#type: &'static str,
+    command: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    shell: &'a str,
+    strict: bool,
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::StrictShell { command, shell } => {
+                StrictLine { r#type: "shell", command, shell, strict: true }.serialize(serializer)
+            }
+            // What serde derives is a function of the type, which goes before the trait's.
+            other => Self::serialize(other, serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut value = serde_json::Value::deserialize(deserializer)?;
+        let line = value.as_object_mut().filter(|fields| fields.get("type").is_some_and(|kind| kind == "shell"));
+        let strict = line.and_then(|fields| fields.remove("strict"));
+        let strict = strict.map_or(Ok(false), bool::deserialize).map_err(D::Error::custom)?;
+        Ok(match Self::deserialize(value).map_err(D::Error::custom)? {
+            Self::Shell { command, shell } if strict => Self::StrictShell { command, shell },
+            other => other,
+        })
+    }
+}
+
+/// A schema has one kind of shell command.
+#[cfg(feature = "schema")]
+fn strict_is_a_field(schema: &mut schemars::Schema) {
+    let kinds = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut);
+    let is_shell = |kind: &&mut serde_json::Value| kind["properties"]["type"]["const"] == "shell";
+    if let Some(shell) = kinds.and_then(|kinds| kinds.iter_mut().find(is_shell)) {
+        shell["properties"]["strict"] = serde_json::json!({
+            "description": "Whether bash ends the line with the first command that fails, also within a pipeline, and at an unset variable.",
+            "type": "boolean",
+            "default": false,
+        });
+    }
+}
