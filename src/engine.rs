@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ use crate::guardian;
 use crate::metrics::Metrics;
 use crate::output::Overflow;
 use crate::plan::Plans;
+use crate::platform::clock::{self, Instant};
 use crate::platform::{self, HostState};
 use crate::redact::Secrets;
 use crate::registry::{Record, Registry};
@@ -35,6 +36,8 @@ mod outside;
 mod plans;
 mod queries;
 mod steps;
+#[cfg(test)]
+mod suspended;
 
 /// The exit of a host without a guardian is held up for no longer than this.
 const LONGEST_EXIT: Duration = Duration::from_millis(500);
@@ -282,7 +285,7 @@ impl ExecutionEngine {
                     plan.settled().await;
                 }
             });
-            let _ = runtime::timeout(grace, all).await;
+            let _ = clock::timeout(grace, all).await;
         }
         for record in self.ask_all_to_stop(Stop::Shutdown, None) {
             record.settled().await;

@@ -220,11 +220,9 @@ impl<F: FnOnce() + Send> Task for DiskWork<F> {
     }
 }
 
-/// Waits for a future for so long. It may be awaited on any runtime: the clock is ours.
-pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    let limited = {
-        let _context = handle().enter();
-        tokio::time::timeout(limit, future)
-    };
-    limited.await.ok()
+/// A timer of this runtime, which may be awaited on any. Its clock may count a time in which the machine sleeps: deadlines are for
+/// `platform::clock`.
+pub(crate) fn wake_after(duration: Duration) -> tokio::time::Sleep {
+    let _context = handle().enter();
+    tokio::time::sleep(duration)
 }

@@ -1,16 +1,16 @@
 //! One execution from a free slot to its result: spawn, watch, end, drain.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::sleep_until;
 
 use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::output::{Keepsake, Log, LogPaths, Output};
+use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded, HostState, Leader};
 use crate::process::{self, Process};
 use crate::redact::Secrets;
@@ -183,7 +183,7 @@ async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
     tokio::select! {
         biased;
         why = job.stop.requested() => why,
-        () = sleep_until((attempted + Times::of(job).timeout).into()) => Stop::Timeout,
+        () = clock::sleep_until(attempted + Times::of(job).timeout) => Stop::Timeout,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 
@@ -14,8 +14,8 @@ use crate::contain::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent, Retried};
 use crate::output::{Channels, Keepsake, Output};
 use crate::platform::Leader;
+use crate::platform::clock::{self, Instant};
 use crate::registry::Record;
-use crate::runtime;
 use crate::scheduler::{Entry, Permit};
 use crate::state::{Pending, Running, Stop};
 use crate::supervise::{self, Finished, Job, Run};
@@ -67,7 +67,7 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, to
     }
     drop(permit);
     if let Ok(flushed) = flushed {
-        let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
+        let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.registry.settle(record);
     shared.keeper.watch(shared);
@@ -163,7 +163,7 @@ async fn course(
         }));
         // Others run during the pause.
         drop(permit);
-        if let Ok(why) = tokio::time::timeout(pause, record.stop().requested()).await {
+        if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
             return (given_up(failed, why, sequence, written, files), None);
         }
         last = Some(failed);
@@ -248,7 +248,7 @@ async fn attempt(
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);
-                let _ = tokio::time::timeout(pause, record.stop().requested()).await;
+                let _ = clock::timeout(pause, record.stop().requested()).await;
                 entry = Entry::Later(shared.scheduler.enter_again(job.options.priority));
             }
         }
@@ -299,7 +299,7 @@ impl Backoff {
 
 async fn sleep_or_forever(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        Some(deadline) => clock::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
@@ -200,6 +201,18 @@ pub(crate) fn own_tag() -> &'static [u8] {
 /// Starts the threads that end trees: they are there however short the machine is of threads later.
 pub(crate) fn prepare() {
     termination_thread::prepare();
+}
+
+/// The time since the machine was started without that in which it slept.
+pub(crate) fn uptime() -> Duration {
+    #[cfg(target_vendor = "apple")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+    #[cfg(not(target_vendor = "apple"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the out-parameter is valid for the call, which cannot fail for a clock that every such system has.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut time) };
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// The clock by which the system counts the starts of processes.
