@@ -32,6 +32,11 @@ pub(crate) struct SpawnFailure {
 }
 
 impl SpawnFailure {
+    /// The machine is short of something that `what` needs.
+    pub(crate) fn exhausted(what: &str, error: &io::Error) -> Self {
+        Self::new(error, format!("{what}: {}", exhausted(error)))
+    }
+
     pub(crate) fn new(error: &io::Error, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -153,15 +158,26 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
             "the arguments and the environment of {program} are too large for the system ({} bytes): pass the data on stdin or in a file",
             argument_bytes(launch)
         ),
-        Some("EAGAIN" | "ENOMEM") => format!(
-            "the system has no room for another process ({error}): end some, or lower `max_concurrent_executions`"
-        ),
-        Some("EMFILE" | "ENFILE") => format!(
-            "too many files are open ({error}): raise the limit (ulimit -n), or lower `max_concurrent_executions`"
-        ),
+        _ if platform::is_exhaustion(error) => exhausted(error),
         _ => format!("program {program} could not be started: {error}"),
     };
     SpawnFailure::new(error, message)
+}
+
+/// What a machine is short of, and by which limit.
+pub(crate) fn exhaustion_text(error: &io::Error) -> String {
+    match platform::errno_name(error) {
+        Some("EMFILE" | "ENFILE") => format!("too many files are open ({error}): raise the limit (ulimit -n)"),
+        Some("ENOMEM") => format!("the system has no memory for it ({error}): end some processes"),
+        _ => format!(
+            "the system has no room for another process ({error}): end some, raise the limit (ulimit -u, or pids.max of the control group)"
+        ),
+    }
+}
+
+/// [`exhaustion_text`], with what else helps a command that is to be started.
+fn exhausted(error: &io::Error) -> String {
+    format!("{}, or lower `max_concurrent_executions`", exhaustion_text(error))
 }
 
 fn argument_bytes(launch: &Launch) -> usize {

@@ -84,7 +84,7 @@ pub(crate) struct Guard {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{what}: {error}")]
 pub(crate) struct Unguarded {
-    what: &'static str,
+    pub(crate) what: &'static str,
     #[source]
     pub(crate) error: Arc<io::Error>,
 }
@@ -247,7 +247,7 @@ impl Guardian {
             clock::sleep(pause).await;
             let again = Arc::clone(&self);
             // An execution that came meanwhile may have started it.
-            if let Ok(Ok(())) = runtime::blocking(move || again.ensure_alive()).await {
+            if let Some(Ok(())) = runtime::blocking(move || again.ensure_alive()).await {
                 return;
             }
             pause = RETRY_AFTER;

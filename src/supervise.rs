@@ -16,7 +16,7 @@ use crate::process::{self, Process};
 use crate::redact::Secrets;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop, StopRequest};
-use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
+use crate::types::{Encoding, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
 
 use self::outcome::Outcome;
 use self::terminate::StopPlan;
@@ -133,6 +133,9 @@ pub(crate) async fn run(
     if !job.log.is_empty() && !output.has_log() {
         match open_log(job, attempted).await {
             Ok(Ok(log)) => output.set_log(log),
+            Ok(Err(error)) if is_exhaustion(&error) => {
+                return Run::Exhausted { pending, output, error: ErrorInfo { code: ErrorCode::SpawnFailed, ..error } };
+            }
             Ok(Err(error)) => return Run::Finished(never_spawned(job, pending, output, error).await),
             Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
         }
@@ -150,6 +153,11 @@ pub(crate) async fn run(
         Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
         Err(why) => Run::Finished(never_ran(job, pending, output, why).await),
     }
+}
+
+/// Whether a log could not be opened only because the machine is short of descriptors or memory now.
+fn is_exhaustion(error: &ErrorInfo) -> bool {
+    matches!(error.errno.as_deref(), Some("EMFILE" | "ENFILE" | "ENOMEM" | "EAGAIN"))
 }
 
 /// An execution whose command could not be started.
@@ -207,7 +215,7 @@ async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFai
             Ok(guard) => (guard.flatten(), None),
             // A machine without room for the guardian has none for the command: both are tried again.
             Err(why) if platform::is_exhaustion(&why.error) => {
-                return Err(SpawnFailure::new(&why.error, why.to_string()));
+                return Err(SpawnFailure::exhausted(why.what, &why.error));
             }
             Err(why) => (None, Some(why.to_string())),
         };

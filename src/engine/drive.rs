@@ -133,7 +133,7 @@ async fn course(
         let this = again.as_ref().unwrap_or(job);
         let (mut finished, permit) = match (attempt(accepted, this, pending, entry, output.with_flow(flow)).await, last)
         {
-            (Attempt::Finished(finished, permit), _) => (finished, Some(permit)),
+            (Attempt::Finished(finished, permit), _) => (finished, permit),
             (Attempt::Stopped(why, pending, output), None) => {
                 (supervise::never_ran(job, pending, output, why).await, None)
             }
@@ -187,7 +187,7 @@ fn given_up(
 
 /// What became of one attempt.
 enum Attempt {
-    Finished(Finished, Permit),
+    Finished(Finished, Option<Permit>),
     /// It never ran.
     Stopped(Stop, Pending, Output),
 }
@@ -215,7 +215,12 @@ async fn attempt(
     loop {
         let permit = match turn(record, entry, queue_deadline).await {
             Ok(permit) => permit,
-            Err(why) => return Attempt::Stopped(why, pending, output),
+            Err(why) => {
+                // One that has waited in vain for room on the machine is told what there is no room for.
+                let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
+                let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
+                return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
+            }
         };
         let has_slot = Instant::now();
         let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output| {
@@ -239,12 +244,13 @@ async fn attempt(
             });
         };
         match supervise::run(job, pending, output, started, &degraded).await {
-            Run::Finished(finished) => return Attempt::Finished(finished, permit),
+            Run::Finished(finished) => return Attempt::Finished(finished, Some(permit)),
             Run::Exhausted { pending: back, output: output_back, error } => {
                 shared.metrics.backed_off();
-                shared.scheduler.shrink();
+                shared.scheduler.shrink(&error);
                 let Some(pause) = backoff.next() else {
-                    return Attempt::Finished(supervise::never_spawned(job, back, output_back, error).await, permit);
+                    let finished = supervise::never_spawned(job, back, output_back, error).await;
+                    return Attempt::Finished(finished, Some(permit));
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);

@@ -49,7 +49,7 @@ impl Keeper {
     /// Lets go of what retention allows, in the background.
     pub(super) fn clean_up(shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
-        runtime::start_blocking(move || shared.registry.cleanup(drop));
+        runtime::start_blocking(move || _ = shared.registry.cleanup(drop));
     }
 
     fn not_too_often(&self, due: Instant, last: Option<Instant>) -> Instant {

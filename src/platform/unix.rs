@@ -198,9 +198,9 @@ pub(crate) fn own_tag() -> &'static [u8] {
     TAG.get_or_init(|| procs::tag(std::process::id().cast_signed()).unwrap_or_default())
 }
 
-/// Starts the threads that end trees: they are there however short the machine is of threads later.
-pub(crate) fn prepare() {
-    termination_thread::prepare();
+/// Starts the thread that ends trees: it is there however short the machine is of threads later.
+pub(crate) fn prepare() -> io::Result<()> {
+    termination_thread::prepare()
 }
 
 /// The time since the machine was started without that in which it slept.

@@ -254,7 +254,10 @@ pub(crate) fn own_tag() -> &'static [u8] {
 }
 
 /// Starts the threads that end trees: there are none of their own here.
-pub(crate) fn prepare() {}
+#[expect(clippy::unnecessary_wraps, reason = "the other systems can fail")]
+pub(crate) fn prepare() -> io::Result<()> {
+    Ok(())
+}
 
 /// The time since the machine was started without that in which it slept.
 pub(crate) fn uptime() -> Duration {

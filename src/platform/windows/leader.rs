@@ -64,7 +64,7 @@ impl Leader {
     pub(crate) fn scan(self: &Arc<Self>, act: Act, _leader_exited: bool) -> oneshot::Receiver<Sight> {
         let (answer, sight) = oneshot::channel();
         let leader = Arc::clone(self);
-        drop(runtime::start_blocking(move || drop(answer.send(leader.act(act)))));
+        runtime::start_blocking(move || drop(answer.send(leader.act(act))));
         sight
     }
 
