@@ -166,9 +166,13 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
 
 /// What a machine is short of, and by which limit.
 pub(crate) fn exhaustion_text(error: &io::Error) -> String {
-    match platform::errno_name(error) {
+    exhaustion_text_of(platform::errno_name(error), error)
+}
+
+/// [`exhaustion_text`] of an error that is known by its name.
+pub(crate) fn exhaustion_text_of(errno: Option<&str>, error: &dyn std::fmt::Display) -> String {
+    match errno {
         Some("EMFILE" | "ENFILE") => format!("too many files are open ({error}): raise the limit (ulimit -n)"),
-        Some("ENOMEM") => format!("the system has no memory for it ({error}): end some processes"),
         _ => format!(
             "the system has no room for another process ({error}): end some, raise the limit (ulimit -u, or pids.max of the control group)"
         ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::command::{EnvPolicy, SpawnFailure, resolve};
+use crate::command::{EnvPolicy, SpawnFailure, exhaustion_text_of, resolve};
 use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
@@ -134,7 +134,11 @@ pub(crate) async fn run(
         match open_log(job, attempted).await {
             Ok(Ok(log)) => output.set_log(log),
             Ok(Err(error)) if is_exhaustion(&error) => {
-                return Run::Exhausted { pending, output, error: ErrorInfo { code: ErrorCode::SpawnFailed, ..error } };
+                let errno = error.errno.as_deref();
+                let message =
+                    format!("its log cannot be opened: {}", exhaustion_text_of(errno, &errno.unwrap_or_default()));
+                let error = ErrorInfo { code: ErrorCode::SpawnFailed, message, ..error };
+                return Run::Exhausted { pending, output, error };
             }
             Ok(Err(error)) => return Run::Finished(never_spawned(job, pending, output, error).await),
             Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
