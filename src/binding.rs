@@ -295,11 +295,7 @@ impl NativeEngine {
 
     /// What a result has of standard output, or of standard error.
     #[napi(catch_unwind, ts_return_type = "string | Buffer")]
-    pub fn result_output<'env>(
-        env: &'env Env,
-        result: &External<HeldResult>,
-        stderr: bool,
-    ) -> Result<Unknown<'env>> {
+    pub fn result_output<'env>(env: &'env Env, result: &External<HeldResult>, stderr: bool) -> Result<Unknown<'env>> {
         result.get().and_then(|result| result::output(env, result, stderr)).map_err(error::of_napi)
     }
 
