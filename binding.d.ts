@@ -60,6 +60,8 @@ export declare class NativeEngine {
    * as for `stop`.
    */
   stopAll(shutdown: boolean, graceMs: number): number
+  /** Milliseconds on the clock of all deadlines, which stands still while the machine sleeps. */
+  static clockMs(): number
   /** Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end. */
   listen(interest: number): void
   /**

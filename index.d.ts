@@ -882,7 +882,7 @@ export interface ConcurrencyMetrics {
  * `string | Buffer` when executions that are listened to differ.
  */
 export class ExecutionEngine<Output extends string | Buffer = string> extends EventEmitter<ExecutionEvents<Output>> implements AsyncDisposable {
-  /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field. */
+  /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field; `SPAWN_FAILED` with `errno` when the machine has no room for its threads. */
   constructor(config?: ExecutionConfig | null);
 
   /**

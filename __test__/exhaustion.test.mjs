@@ -47,6 +47,32 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
     t.diagnostic(`${told.backoffs} waits`);
   });
 
+  test('logs wait for descriptors too', async () => {
+    const told = await limited(
+      'ulimit -n 60',
+      `
+      const { mkdtempSync, readFileSync, rmSync } = await import('node:fs');
+      const dir = mkdtempSync('/tmp/escher-exhaustion-');
+      const engine = new ExecutionEngine({ maxConcurrentExecutions: 50, logDir: dir + '/logs' });
+      await engine.run(shell('true'));
+      // One is left for the first of the two logs of the first command.
+      const taken = [];
+      try { for (;;) taken.push(openSync('/dev/null', 'r')); } catch {}
+      closeSync(taken.pop());
+      const runs = Array.from({ length: 20 }, (_, i) => engine.run({ ...shell('echo ' + i), outputLogPath: dir + '/' + i }));
+      while ((await engine.getStats()).backoffs === 0) await sleep(5);
+      for (const fd of taken) closeSync(fd);
+      const results = await Promise.all(runs);
+      const logs = results.map(({ id, logPath }, i) => [readFileSync(dir + '/' + i, 'utf8'), readFileSync(dir + '/logs/' + id + '.log', 'utf8'), logPath === dir + '/' + i]);
+      rmSync(dir, { recursive: true });
+      console.log(JSON.stringify({ statuses: results.map((one) => one.status), lost: results.map((one) => one.logLostBytes), logs }));
+    `,
+    );
+    assert.deepEqual(told.statuses, Array(20).fill('completed'));
+    assert.deepEqual(told.lost, Array(20).fill(0));
+    assert.deepEqual(told.logs, Array.from({ length: 20 }, (_, i) => [`${i}\n`, `${i}\n`, true]));
+  });
+
   test('F39: who waits in vain ends typed, and the next one runs', async () => {
     const told = await limited(
       'ulimit -n 80',

@@ -1,5 +1,6 @@
 // After a shutdown nothing runs and nothing starts.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -101,4 +102,15 @@ test('an option that shutdown does not know is refused, not ignored', async (t) 
   assert.match(error.message, /did you mean `graceMs`/);
   for (const options of [5, 'soon', true, [], () => {}]) await failure(() => engine.shutdown(options), 'INVALID_REQUEST');
   assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
+});
+
+test('its grace period does not count a time in which the machine slept', async () => {
+  const { withinMs } = createRequire(import.meta.url)('../lib/shutdown.js');
+  const startedAt = performance.now();
+  // The machine sleeps for 300 ms after the first look.
+  let looks = 0;
+  const clockMs = () => performance.now() - (looks++ > 0 ? 300 : 0);
+  await withinMs(new Promise(() => {}), 100, clockMs);
+  assert.ok(performance.now() - startedAt >= 400, `${performance.now() - startedAt} ms`);
+  await withinMs(Promise.resolve(), 60_000, () => performance.now());
 });

@@ -329,7 +329,7 @@ const Engine = class ExecutionEngine extends Listeners {
     const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
     const all = this.#board.allSettled();
-    if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs);
+    if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs, () => native.NativeEngine.clockMs());
     this.#native.stopAll(true, NO_GRACE);
     await all;
     this.#native.detach();

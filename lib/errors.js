@@ -58,7 +58,7 @@ function fromNative(error) {
   const { message, code } = /** @type {{ message: string, code: ErrorCode }} */ (error);
   try {
     const told = JSON.parse(message);
-    const details = { field: told.field ?? undefined, executionId: told.executionId ?? undefined };
+    const details = { field: told.field ?? undefined, executionId: told.executionId ?? undefined, errno: told.errno ?? undefined };
     return new ExecutionError(code, told.message, details);
   } catch {
     return new ExecutionError('INTERNAL', `the addon failed: ${message}`, { cause: error });

@@ -4,13 +4,23 @@
 const NEVER_MS = 2 ** 31 - 1;
 
 /**
+ * Waits for work, no longer than so long on a clock that stands still while the machine sleeps. Timers may go on meanwhile.
  * @param {Promise<unknown>} work
  * @param {number} ms
+ * @param {() => number} clockMs
  */
-async function withinMs(work, ms) {
+async function withinMs(work, ms, clockMs) {
+  const end = clockMs() + ms;
   /** @type {NodeJS.Timeout | undefined} */
   let timer;
-  const limit = new Promise((resolve) => (timer = setTimeout(resolve, Math.min(ms, NEVER_MS))));
+  const limit = new Promise((/** @type {(nothing?: undefined) => void} */ resolve) => {
+    const look = () => {
+      const left = end - clockMs();
+      if (left <= 0) resolve();
+      else timer = setTimeout(look, Math.min(Math.ceil(left), NEVER_MS));
+    };
+    look();
+  });
   await Promise.race([work, limit]);
   clearTimeout(timer);
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::engine::ExecutionEngine;
 use crate::error::{ExecutionError, Invalid};
+use crate::platform::clock::Instant;
 use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, StdinStream};
@@ -170,6 +171,12 @@ impl NativeEngine {
         let why = if shutdown { Stop::Shutdown } else { Stop::Cancelled };
         let live = self.engine.ask_all_to_stop(why, grace_of(grace_ms));
         u32::try_from(live.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Milliseconds on the clock of all deadlines, which stands still while the machine sleeps.
+    #[napi(catch_unwind)]
+    pub fn clock_ms() -> f64 {
+        Instant::now().uptime().as_secs_f64() * 1_000.0
     }
 
     /// Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end.

@@ -13,8 +13,8 @@ use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionReq
 pub(crate) use self::check::check;
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
-pub(crate) use self::explain::explain;
-use self::explain::missing_interpreter;
+use self::explain::{exhausted, missing_interpreter};
+pub(crate) use self::explain::{exhaustion_text, exhaustion_text_of, explain};
 pub(crate) use self::metadata::check_metadata;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
@@ -37,6 +37,11 @@ pub(crate) struct SpawnFailure {
 }
 
 impl SpawnFailure {
+    /// The machine is short of something that `what` needs.
+    pub(crate) fn exhausted(what: &str, error: &io::Error) -> Self {
+        Self::new(error, format!("{what}: {}", exhausted(error)))
+    }
+
     pub(crate) fn new(error: &io::Error, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::command::{self, EnvPolicy};
+use crate::command::{self, EnvPolicy, exhaustion_text};
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
 use crate::output::Overflow;
 use crate::plan::Plans;
+use crate::platform::clock;
 use crate::platform::{self, HostState};
 use crate::redact::Secrets;
 use crate::registry::{Record, Registry};
@@ -35,6 +36,8 @@ mod outside;
 mod plans;
 mod queries;
 mod steps;
+#[cfg(test)]
+mod suspended;
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
@@ -100,15 +103,21 @@ impl std::fmt::Debug for ExecutionEngine {
     }
 }
 
+fn no_room(error: &std::io::Error) -> ExecutionError {
+    let what = format!("the threads of the engine cannot be started: {}", exhaustion_text(error));
+    let would_block = (error.kind() == std::io::ErrorKind::WouldBlock).then_some("EAGAIN");
+    ExecutionError::NotStarted { what, errno: platform::errno_name(error).or(would_block) }
+}
+
 impl ExecutionEngine {
     /// An engine without listeners.
     ///
     /// # Errors
-    /// `INVALID_CONFIG` with the field.
+    /// `INVALID_CONFIG` with the field. `SPAWN_FAILED` with the errno when the machine has no room for the engine's threads: once it
+    /// has, an engine can be constructed.
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
-        runtime::prepare();
-        platform::prepare();
+        runtime::prepare().and_then(|()| platform::prepare()).map_err(|error| no_room(&error))?;
         let config = config.in_one_voice();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {
@@ -281,7 +290,7 @@ impl ExecutionEngine {
                     plan.settled().await;
                 }
             });
-            let _ = runtime::timeout(grace, all).await;
+            let _ = clock::timeout(grace, all).await;
         }
         for record in self.ask_all_to_stop(Stop::Shutdown, None) {
             record.settled().await;

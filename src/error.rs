@@ -69,6 +69,14 @@ pub enum ExecutionError {
     /// The command could not be started.
     #[error("{}", failure_text(.0))]
     SpawnFailed(Arc<ExecutionResult>),
+    /// The engine itself could not be started, since the machine is short of threads or descriptors.
+    #[error("{what}")]
+    NotStarted {
+        /// What is missing, and what to do.
+        what: String,
+        /// The name of the system's error, such as `EAGAIN`.
+        errno: Option<&'static str>,
+    },
     /// The output met its cap and the strategy was to fail.
     #[error("{}", failure_text(.0))]
     OutputSizeExceeded(Arc<ExecutionResult>),
@@ -122,7 +130,7 @@ impl ExecutionError {
             Self::NotCompleted(_) => ErrorCode::NotCompleted,
             Self::ConcurrencyLimitReached(_) => ErrorCode::ConcurrencyLimitReached,
             Self::QueueFull(_) => ErrorCode::QueueFull,
-            Self::SpawnFailed(_) => ErrorCode::SpawnFailed,
+            Self::SpawnFailed(_) | Self::NotStarted { .. } => ErrorCode::SpawnFailed,
             Self::OutputSizeExceeded(_) => ErrorCode::OutputSizeExceeded,
             Self::LogFailed(_) => ErrorCode::LogFailed,
             Self::LogNotFound { .. } => ErrorCode::LogNotFound,
@@ -142,6 +150,15 @@ impl ExecutionError {
             }
             Self::InputFailed(_) => Some("options.stdin"),
             _ => None,
+        }
+    }
+
+    /// The name of the system's error, such as `EAGAIN`.
+    #[must_use]
+    pub fn errno(&self) -> Option<&str> {
+        match self {
+            Self::NotStarted { errno, .. } => *errno,
+            _ => self.result()?.error.as_ref()?.errno.as_deref(),
         }
     }
 

@@ -13,10 +13,11 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded, Leader, Lifeline, Table};
 use crate::runtime;
 
@@ -83,7 +84,7 @@ pub(crate) struct Guard {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{what}: {error}")]
 pub(crate) struct Unguarded {
-    what: &'static str,
+    pub(crate) what: &'static str,
     #[source]
     pub(crate) error: Arc<io::Error>,
 }
@@ -220,7 +221,7 @@ impl Guardian {
     /// Looks at the guardian again and again, as long as it has something to guard.
     async fn check_while_guarding(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(HEALTH_CHECK).await;
+            clock::sleep(HEALTH_CHECK).await;
             let mut state = self.lock();
             if state.guarded == 0 {
                 state.is_checked = false;
@@ -243,10 +244,10 @@ impl Guardian {
         // One that dies at once, again and again, must not keep the machine busy.
         let mut pause = if started.elapsed() < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
         loop {
-            tokio::time::sleep(pause).await;
+            clock::sleep(pause).await;
             let again = Arc::clone(&self);
             // An execution that came meanwhile may have started it.
-            if let Ok(Ok(())) = runtime::blocking(move || again.ensure_alive()).await {
+            if let Some(Ok(())) = runtime::blocking(move || again.ensure_alive()).await {
                 return;
             }
             pause = RETRY_AFTER;

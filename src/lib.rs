@@ -10,8 +10,8 @@
 //! | [`types`], [`error`], [`event`] | the nouns, what can go wrong, what is told |
 //! | `globs`, `redact`, [`config`], `metrics` | name patterns; secrets; host policy for an engine; totals |
 //! | `wire` | data from outside, decoded strictly |
-//! | `state` | the life of an execution as types |
 //! | `platform` | the operating system: all that is unsafe; the only place that signals |
+//! | `state` | the life of an execution as types |
 //! | `command` | a request and a policy become a program, arguments, variables, a directory |
 //! | `process` | a running child and its pipes |
 //! | `guardian` | what ends the trees when the host is gone |

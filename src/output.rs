@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 use uuid::Uuid;
 
 use crate::config::{ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 use crate::event::{EventSink, ExecutionEvent, Flow, LineBatch, LineMark};
+use crate::platform::clock::Instant;
 use crate::redact::{Redactor, Secrets};
 use crate::types::{Encoding, Stream};
 

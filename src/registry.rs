@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use crate::error::ExecutionError;
 use crate::latch::Latch;
 use crate::output::Keepsake;
 use crate::platform::Leader;
+use crate::platform::clock::Instant;
 use crate::state::StopRequest;
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
@@ -406,7 +407,7 @@ impl Inner {
             && let Some(oldest) = self.ended.front()
         {
             let too_many = self.ended_records > retention.records || self.ended_bytes > retention.bytes;
-            let too_old = now.is_some_and(|now| now.duration_since(oldest.at) >= retention.age);
+            let too_old = now.is_some_and(|now| now - oldest.at >= retention.age);
             if !(too_many || too_old) {
                 break;
             }

@@ -3,18 +3,20 @@
 //! It is the engine's own: a host that blocks its threads, or drops its runtime, delays no timeout and orphans no child.
 
 use std::future::Future;
+use std::io;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use self::inline_start::InlineStart;
 use self::spawn_limiter::{Limits, SpawnLimiter, Task, Turn};
 
 mod blocking_call;
+mod build;
 mod inline_start;
 mod spawn_limiter;
 
@@ -28,10 +30,12 @@ const MOST_THREADS: usize = 4;
 
 /// Threads for the engine's own blocking work, that of ending trees above all. They are there from the start.
 const BLOCKING_THREADS: usize = 2;
-/// The most of them: what they do is short, and none of them ever goes.
+/// The most of them, while some take long.
 const MOST_BLOCKING_THREADS: usize = 16;
-/// Idle threads stay: a machine that has no room for another one can still end trees.
-const KEEP_IDLE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+/// What they do is short, except to free much memory.
+const WORK_PATIENCE: Duration = Duration::from_millis(200);
+/// How often a machine without room for a runtime is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Threads that spawn beyond the number of processors: one works while another waits for a disk.
 const BEYOND_PROCESSORS: usize = 1;
@@ -53,52 +57,66 @@ const DISK_PATIENCE: Duration = Duration::from_millis(100);
 /// wake before the timer is due; and most timers of commands are farther away and never due.
 const BEAT: Duration = Duration::from_secs(10);
 
-/// Makes the runtime now. An engine that exists has its threads, however short the machine is of them, or of descriptors, when it
-/// runs its first command.
-pub(crate) fn prepare() {
-    handle();
-    spawn_limiter().prepare();
+/// Makes the runtime and its threads now. An engine that exists has what it needs at the least, however short the machine is of
+/// threads, or of descriptors, when it runs its first command. Fails where the machine is too short of them already.
+pub(crate) fn prepare() -> io::Result<()> {
+    try_handle()?;
+    workers().prepare()?;
+    spawn_limiter().prepare()
 }
 
+/// Exists once [`prepare`] has succeeded.
 fn handle() -> &'static Handle {
-    RUNTIME.get_or_init(start).handle()
+    try_handle().expect("the operating system refuses to start threads")
 }
 
-fn start() -> Runtime {
-    let threads = (processors() / PROCESSORS_FOR_EACH_THREAD).clamp(1, MOST_THREADS);
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("escher-engine")
-        .thread_keep_alive(KEEP_IDLE)
-        .max_blocking_threads(MOST_BLOCKING_THREADS)
-        .enable_all()
-        .build()
-        .expect("the operating system refuses to start threads");
-    // Each waits for the others, so that each needs a thread of its own.
-    let all_there = Arc::new(Barrier::new(BLOCKING_THREADS));
-    for _ in 0..BLOCKING_THREADS {
-        let all_there = Arc::clone(&all_there);
-        runtime.spawn_blocking(move || all_there.wait());
+fn try_handle() -> io::Result<&'static Handle> {
+    get_or_try_build(&RUNTIME, |builder| {
+        let threads = (processors() / PROCESSORS_FOR_EACH_THREAD).clamp(1, MOST_THREADS);
+        builder.worker_threads(threads).thread_name("escher-engine");
+    })
+}
+
+fn try_listeners() -> io::Result<&'static Handle> {
+    get_or_try_build(&LISTENERS, |builder| {
+        builder.worker_threads(processors().clamp(2, MOST_THREADS)).thread_name("escher-listener");
+    })
+}
+
+fn get_or_try_build(slot: &'static OnceLock<Runtime>, configure: fn(&mut Builder)) -> io::Result<&'static Handle> {
+    /// Held while a runtime is built: two threads must not both do it.
+    static BUILDING: Mutex<()> = Mutex::new(());
+    if let Some(runtime) = slot.get() {
+        return Ok(runtime.handle());
     }
-    runtime
-}
-
-fn start_listeners() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(processors().clamp(2, MOST_THREADS))
-        .thread_name("escher-listener")
-        .enable_all()
-        .build()
-        .expect("the operating system refuses to start threads")
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = slot.get() {
+        return Ok(runtime.handle());
+    }
+    let runtime = build::build(configure)?;
+    Ok(slot.get_or_init(|| runtime).handle())
 }
 
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Runs a future of which a part is the host's, apart from the engine's own.
+/// Runs a future of which a part is the host's, apart from the engine's own. Where the machine has no room for the threads that it
+/// needs, it begins when there is.
 pub(crate) fn spawn_listener(future: impl Future<Output = ()> + Send + 'static) {
-    LISTENERS.get_or_init(start_listeners).handle().spawn(future);
+    if let Ok(listeners) = try_listeners() {
+        listeners.spawn(future);
+        return;
+    }
+    spawn(async move {
+        loop {
+            tokio::time::sleep(ASK_AGAIN).await;
+            if let Ok(listeners) = try_listeners() {
+                listeners.spawn(future);
+                return;
+            }
+        }
+    });
 }
 
 /// Runs a future in the background.
@@ -171,19 +189,31 @@ fn beat() {
     });
 }
 
-/// Runs a blocking function of the engine's own in the background. Nothing that a request names may block it: the threads are few,
-/// and those that end trees wait for them.
-pub(crate) fn start_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> tokio::task::JoinHandle<T> {
-    handle().spawn_blocking(work)
+/// The threads for the engine's own blocking work.
+fn workers() -> &'static SpawnLimiter {
+    static WORKERS: OnceLock<SpawnLimiter> = OnceLock::new();
+    WORKERS.get_or_init(|| {
+        SpawnLimiter::new(Limits {
+            thread_name: "escher-work",
+            at_once: BLOCKING_THREADS,
+            kept: BLOCKING_THREADS,
+            most: MOST_BLOCKING_THREADS,
+            patience: WORK_PATIENCE,
+        })
+    })
 }
 
-/// [`start_blocking`], and waits for it.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, tokio::task::JoinError> {
-    start_blocking(work).await
+/// Runs a blocking function of the engine's own in the background. Nothing that a request names may block it: the threads are few,
+/// and those that end trees wait for them.
+pub(crate) fn start_blocking(work: impl FnOnce() + Send + 'static) {
+    workers().take(Arc::new(Work(Mutex::new(Some(work)))));
+}
+
+/// [`start_blocking`], and waits for it; `None` if it has panicked.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (give, given) = oneshot::channel();
+    start_blocking(move || drop(give.send(work())));
+    given.await.ok()
 }
 
 /// Runs a function on the thread that writes files, after those that were given before. Not one of the threads that spawn or that
@@ -199,12 +229,13 @@ pub(crate) fn on_disk(work: impl FnOnce() + Send + 'static) {
             patience: DISK_PATIENCE,
         })
     });
-    disk.take(Arc::new(DiskWork(Mutex::new(Some(work)))));
+    disk.take(Arc::new(Work(Mutex::new(Some(work)))));
 }
 
-struct DiskWork<F>(Mutex<Option<F>>);
+/// A function that nothing waits for, or only with a deadline of its own.
+struct Work<F>(Mutex<Option<F>>);
 
-impl<F: FnOnce() + Send> Task for DiskWork<F> {
+impl<F: FnOnce() + Send> Task for Work<F> {
     fn run(self: Arc<Self>, _turn: &Turn) {
         let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(work) = work {
@@ -212,7 +243,6 @@ impl<F: FnOnce() + Send> Task for DiskWork<F> {
         }
     }
 
-    /// Those who wait for a file have a deadline of their own.
     fn overdue(&self) {}
 
     fn is_wanted(&self) -> bool {
@@ -220,11 +250,9 @@ impl<F: FnOnce() + Send> Task for DiskWork<F> {
     }
 }
 
-/// Waits for a future for so long. It may be awaited on any runtime: the clock is ours.
-pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    let limited = {
-        let _context = handle().enter();
-        tokio::time::timeout(limit, future)
-    };
-    limited.await.ok()
+/// A timer of this runtime, which may be awaited on any. Its clock may count a time in which the machine sleeps: deadlines are for
+/// `platform::clock`.
+pub(crate) fn wake_after(duration: Duration) -> tokio::time::Sleep {
+    let _context = handle().enter();
+    tokio::time::sleep(duration)
 }

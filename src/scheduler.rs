@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{ConcurrencyPolicy, ExecutionConfig};
 use crate::error::ExecutionError;
+use crate::types::ErrorInfo;
 
 /// A place in the queue: the smallest key is next.
 type Key = (Reverse<i32>, i64);
@@ -26,6 +27,8 @@ struct State {
     in_use: usize,
     /// Slots that may be used now: fewer than there are while the machine is short of something.
     usable: usize,
+    /// What it was short of last.
+    shortage: Option<ErrorInfo>,
     waiting: BTreeMap<Key, oneshot::Sender<Permit>>,
     /// The next place at the end of the queue, and the next one at its head.
     last: i64,
@@ -61,7 +64,14 @@ impl Scheduler {
             slots,
             queue_bound: config.max_queued_executions,
             policy: config.concurrency_policy,
-            state: Mutex::new(State { in_use: 0, usable: slots, waiting: BTreeMap::new(), last: 0, first: -1 }),
+            state: Mutex::new(State {
+                in_use: 0,
+                usable: slots,
+                shortage: None,
+                waiting: BTreeMap::new(),
+                last: 0,
+                first: -1,
+            }),
         })
     }
 
@@ -115,9 +125,16 @@ impl Scheduler {
     }
 
     /// The machine has no room for one more than run now: no more are started until some have succeeded.
-    pub(crate) fn shrink(&self) {
+    pub(crate) fn shrink(&self, shortage: &ErrorInfo) {
         let mut state = self.lock();
         state.usable = state.in_use.saturating_sub(1).clamp(1, self.slots);
+        state.shortage = Some(shortage.clone());
+    }
+
+    /// What the machine is short of, while fewer slots may be used for that.
+    pub(crate) fn shortage(&self) -> Option<ErrorInfo> {
+        let state = self.lock();
+        state.shortage.clone().filter(|_| state.usable < self.slots)
     }
 
     /// One has been started: the machine may have room for one more.
@@ -197,6 +214,11 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ErrorCode;
+
+    fn shortage() -> ErrorInfo {
+        ErrorInfo { code: ErrorCode::SpawnFailed, message: String::new(), errno: None }
+    }
 
     fn scheduler(slots: usize, queue: usize) -> Arc<Scheduler> {
         Scheduler::new(&ExecutionConfig {
@@ -262,7 +284,7 @@ mod tests {
         let scheduler = scheduler(3, 10);
         let running: Vec<_> = (0..3).map(|_| permit(scheduler.enter(0))).collect();
         let mut waiting = ticket(scheduler.enter(0));
-        scheduler.shrink();
+        scheduler.shrink(&shortage());
         let mut running = running.into_iter();
         let failed = running.next();
         let mut again = scheduler.enter_again(0);

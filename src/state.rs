@@ -7,12 +7,13 @@
 //! | [`Running`] | [`Over`] | [`Running::over`]: the command exited or was ended |
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use crate::latch::Latch;
+use crate::platform::clock::Instant;
 use crate::types::{ExecutionStatus, Reason};
 
 /// Why the engine is asked to end an execution.

@@ -1,22 +1,22 @@
 //! One execution from a free slot to its result: spawn, watch, end, drain.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::time::sleep_until;
 
-use crate::command::{EnvPolicy, SpawnFailure, resolve};
+use crate::command::{EnvPolicy, SpawnFailure, exhaustion_text_of, resolve};
 use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
 use crate::output::{Keepsake, Log, LogPaths, Output};
+use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded, HostState, Leader};
 use crate::process::{self, Process};
 use crate::redact::Secrets;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop, StopRequest};
-use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
+use crate::types::{Encoding, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
 
 use self::outcome::Outcome;
 use self::terminate::StopPlan;
@@ -133,6 +133,13 @@ pub(crate) async fn run(
     if !job.log.is_empty() && !output.has_log() {
         match open_log(job, attempted).await {
             Ok(Ok(log)) => output.set_log(log),
+            Ok(Err(error)) if is_exhaustion(&error) => {
+                let errno = error.errno.as_deref();
+                let message =
+                    format!("its log cannot be opened: {}", exhaustion_text_of(errno, &errno.unwrap_or_default()));
+                let error = ErrorInfo { code: ErrorCode::SpawnFailed, message, ..error };
+                return Run::Exhausted { pending, output, error };
+            }
             Ok(Err(error)) => return Run::Finished(never_spawned(job, pending, output, error).await),
             Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
         }
@@ -150,6 +157,11 @@ pub(crate) async fn run(
         Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
         Err(why) => Run::Finished(never_ran(job, pending, output, why).await),
     }
+}
+
+/// Whether a log could not be opened only because the machine is short of descriptors or memory now.
+fn is_exhaustion(error: &ErrorInfo) -> bool {
+    matches!(error.errno.as_deref(), Some("EMFILE" | "ENFILE" | "ENOMEM" | "EAGAIN"))
 }
 
 /// An execution whose command could not be started.
@@ -183,7 +195,7 @@ async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
     tokio::select! {
         biased;
         why = job.stop.requested() => why,
-        () = sleep_until((attempted + Times::of(job).timeout).into()) => Stop::Timeout,
+        () = clock::sleep_until(attempted + Times::of(job).timeout) => Stop::Timeout,
     }
 }
 
@@ -207,7 +219,7 @@ async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFai
             Ok(guard) => (guard.flatten(), None),
             // A machine without room for the guardian has none for the command: both are tried again.
             Err(why) if platform::is_exhaustion(&why.error) => {
-                return Err(SpawnFailure::new(&why.error, why.to_string()));
+                return Err(SpawnFailure::exhausted(why.what, &why.error));
             }
             Err(why) => (None, Some(why.to_string())),
         };

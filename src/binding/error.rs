@@ -41,6 +41,7 @@ fn thrown(error: &ExecutionError, path: fn(&str) -> String, text: fn(&str) -> St
         &message,
         error.field().map(path).as_deref(),
         error.execution_id().map(|id| id.to_string()).as_deref(),
+        error.errno(),
     )
 }
 
@@ -50,8 +51,8 @@ pub(super) fn told(error: &ExecutionError) -> (&'static str, String) {
     (error.code().as_str(), thrown.reason)
 }
 
-fn make(code: ErrorCode, message: &str, field: Option<&str>, id: Option<&str>) -> Thrown {
-    let told = json!({ "message": message, "field": field, "executionId": id });
+fn make(code: ErrorCode, message: &str, field: Option<&str>, id: Option<&str>, errno: Option<&str>) -> Thrown {
+    let told = json!({ "message": message, "field": field, "executionId": id, "errno": errno });
     Thrown::new(code.as_str().to_owned(), told.to_string())
 }
 
@@ -64,25 +65,25 @@ pub(super) fn of_napi(error: napi::Error) -> Thrown {
 pub(super) fn not_an_id(value: &Value) -> Thrown {
     if let Value::Text(text) = value {
         let message = format!("no execution {text:?}: it is not a UUID, so it was never accepted here");
-        return make(ErrorCode::NotFound, &message, Some("id"), None);
+        return make(ErrorCode::NotFound, &message, Some("id"), None, None);
     }
     let message = format!("invalid request: id: it is {}: give the string that execute() gave", value.describe());
-    make(ErrorCode::InvalidRequest, &message, Some("id"), None)
+    make(ErrorCode::InvalidRequest, &message, Some("id"), None, None)
 }
 
 pub(super) fn not_a_plan_id(value: &Value) -> Thrown {
     if let Value::Text(text) = value {
         let message = format!("no plan {text:?}: it is not a UUID, so it was never accepted here");
-        return make(ErrorCode::NotFound, &message, Some("id"), None);
+        return make(ErrorCode::NotFound, &message, Some("id"), None, None);
     }
     let message = format!("invalid request: id: it is {}: give the string that executePlan() gave", value.describe());
-    make(ErrorCode::InvalidRequest, &message, Some("id"), None)
+    make(ErrorCode::InvalidRequest, &message, Some("id"), None, None)
 }
 
 /// What is nested too deeply, or holds itself.
 pub(super) fn too_deep() -> Thrown {
     let message = "invalid request: metadata: it is nested too deeply, or holds itself: give plain JSON";
-    make(ErrorCode::InvalidRequest, message, Some("metadata"), None)
+    make(ErrorCode::InvalidRequest, message, Some("metadata"), None, None)
 }
 
 /// Our names in a path are written as JavaScript writes them; below `env` and `metadata` the names are the caller's.

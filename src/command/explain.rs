@@ -56,12 +56,7 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
             "the arguments and the environment of {program} are too large for the system ({} bytes): pass the data on stdin or in a file",
             argument_bytes(launch)
         ),
-        Some("EAGAIN" | "ENOMEM") => format!(
-            "the system has no room for another process ({error}): end some, or lower `max_concurrent_executions`"
-        ),
-        Some("EMFILE" | "ENFILE") => format!(
-            "too many files are open ({error}): raise the limit (ulimit -n), or lower `max_concurrent_executions`"
-        ),
+        _ if platform::is_exhaustion(error) => exhausted(error),
         _ => format!("{what} {program} could not be started: {error}"),
     };
     SpawnFailure::new(error, message)
@@ -105,6 +100,26 @@ pub(super) fn missing_interpreter(interpreter: &str, script: &Path) -> String {
         "install it, or correct the `#!` line"
     };
     format!("interpreter {interpreter:?} of script {} does not exist: {cause}", script.display())
+}
+
+/// What a machine is short of, and by which limit.
+pub(crate) fn exhaustion_text(error: &io::Error) -> String {
+    exhaustion_text_of(platform::errno_name(error), error)
+}
+
+/// [`exhaustion_text`] of an error that is known by its name.
+pub(crate) fn exhaustion_text_of(errno: Option<&str>, error: &dyn std::fmt::Display) -> String {
+    match errno {
+        Some("EMFILE" | "ENFILE") => format!("too many files are open ({error}): raise the limit (ulimit -n)"),
+        _ => format!(
+            "the system has no room for another process ({error}): end some, raise the limit (ulimit -u, or pids.max of the control group)"
+        ),
+    }
+}
+
+/// [`exhaustion_text`], with what else helps a command that is to be started.
+pub(super) fn exhausted(error: &io::Error) -> String {
+    format!("{}, or lower `max_concurrent_executions`", exhaustion_text(error))
 }
 
 fn argument_bytes(launch: &Launch) -> usize {

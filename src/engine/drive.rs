@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 
@@ -14,8 +14,8 @@ use crate::contain::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent, Retried};
 use crate::output::{Channels, Keepsake, Output};
 use crate::platform::Leader;
+use crate::platform::clock::{self, Instant};
 use crate::registry::Record;
-use crate::runtime;
 use crate::scheduler::{Entry, Permit};
 use crate::state::{Pending, Running, Stop};
 use crate::supervise::{self, Finished, Job, Run};
@@ -67,7 +67,7 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, to
     }
     drop(permit);
     if let Ok(flushed) = flushed {
-        let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
+        let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.registry.settle(record);
     shared.keeper.watch(shared);
@@ -133,7 +133,7 @@ async fn course(
         let this = again.as_ref().unwrap_or(job);
         let (mut finished, permit) = match (attempt(accepted, this, pending, entry, output.with_flow(flow)).await, last)
         {
-            (Attempt::Finished(finished, permit), _) => (finished, Some(permit)),
+            (Attempt::Finished(finished, permit), _) => (finished, permit),
             (Attempt::Stopped(why, pending, output), None) => {
                 (supervise::never_ran(job, pending, output, why).await, None)
             }
@@ -163,7 +163,7 @@ async fn course(
         }));
         // Others run during the pause.
         drop(permit);
-        if let Ok(why) = tokio::time::timeout(pause, record.stop().requested()).await {
+        if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
             return (given_up(failed, why, sequence, written, files), None);
         }
         last = Some(failed);
@@ -187,7 +187,7 @@ fn given_up(
 
 /// What became of one attempt.
 enum Attempt {
-    Finished(Finished, Permit),
+    Finished(Finished, Option<Permit>),
     /// It never ran.
     Stopped(Stop, Pending, Output),
 }
@@ -215,7 +215,12 @@ async fn attempt(
     loop {
         let permit = match turn(record, entry, queue_deadline).await {
             Ok(permit) => permit,
-            Err(why) => return Attempt::Stopped(why, pending, output),
+            Err(why) => {
+                // One that has waited in vain for room on the machine is told what there is no room for.
+                let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
+                let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
+                return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
+            }
         };
         let has_slot = Instant::now();
         let started = |running: &Running, leader: &Arc<Leader>, output: &mut Output| {
@@ -239,16 +244,17 @@ async fn attempt(
             });
         };
         match supervise::run(job, pending, output, started, &degraded).await {
-            Run::Finished(finished) => return Attempt::Finished(finished, permit),
+            Run::Finished(finished) => return Attempt::Finished(finished, Some(permit)),
             Run::Exhausted { pending: back, output: output_back, error } => {
                 shared.metrics.backed_off();
-                shared.scheduler.shrink();
+                shared.scheduler.shrink(&error);
                 let Some(pause) = backoff.next() else {
-                    return Attempt::Finished(supervise::never_spawned(job, back, output_back, error).await, permit);
+                    let finished = supervise::never_spawned(job, back, output_back, error).await;
+                    return Attempt::Finished(finished, Some(permit));
                 };
                 (pending, output) = (back, output_back);
                 drop(permit);
-                let _ = tokio::time::timeout(pause, record.stop().requested()).await;
+                let _ = clock::timeout(pause, record.stop().requested()).await;
                 entry = Entry::Later(shared.scheduler.enter_again(job.options.priority));
             }
         }
@@ -299,7 +305,7 @@ impl Backoff {
 
 async fn sleep_or_forever(deadline: Option<Instant>) {
     match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        Some(deadline) => clock::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }

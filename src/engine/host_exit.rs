@@ -1,11 +1,12 @@
 //! What the engines of a host do when it exits and no guardian goes on with their work.
 
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::contain::contain_call;
 use crate::guardian;
 use crate::platform;
+use crate::platform::clock::Instant;
 use crate::state::Stop;
 
 use super::Shared;

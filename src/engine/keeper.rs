@@ -3,11 +3,12 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
 use super::Shared;
+use crate::platform::clock::{self, Instant};
 use crate::runtime;
 
 /// At most one task, which sleeps until the oldest record is too old. With no record that ever will be, there is none.
@@ -48,7 +49,7 @@ impl Keeper {
     /// Lets go of what retention allows, in the background.
     pub(super) fn clean_up(shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
-        runtime::start_blocking(move || shared.registry.cleanup(drop));
+        runtime::start_blocking(move || _ = shared.registry.cleanup(drop));
     }
 
     fn not_too_often(&self, due: Instant, last: Option<Instant>) -> Instant {
@@ -70,7 +71,7 @@ impl Drop for Keeper {
 
 async fn keep(engine: Weak<Shared>, mut due: Instant) {
     loop {
-        tokio::time::sleep_until(due.into()).await;
+        clock::sleep_until(due).await;
         let Some(shared) = engine.upgrade() else { return };
         shared.metrics.looked();
         let looked = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::mpsc;
@@ -14,6 +14,7 @@ use crate::contain::{contain, contain_call};
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::plan::{self, Course, Graph, Pace, PlanRecord, Rules};
 use crate::platform::HostState;
+use crate::platform::clock::{self, Instant};
 use crate::runtime;
 use crate::state::Stop;
 use crate::types::{
@@ -167,7 +168,7 @@ async fn drive(
     record.complete(Arc::clone(&result));
     let sink = steps.tell_end(&course, &result);
     if let Ok(flushed) = contain_call(|| sink.flushed()) {
-        let _ = runtime::timeout(LONGEST_FLUSH, contain(flushed)).await;
+        let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.plans.settle(&record);
 }

@@ -1,7 +1,6 @@
 //! The engine as a plan sees it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::UnboundedSender;
@@ -10,6 +9,7 @@ use uuid::Uuid;
 use crate::contain::contain_call;
 use crate::event::{EventSink, ExecutionEvent, PlanProgress};
 use crate::plan::{Claim, Course, End, Host, Slot, Step};
+use crate::platform::clock::Instant;
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit, Ticket};
 use crate::state::{Pending, Stop};

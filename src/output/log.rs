@@ -84,7 +84,16 @@ impl Log {
         if let Some(path) = &paths.asked {
             let advice =
                 "`output_log_path` needs a new name in a directory that exists, or a plain file of this user's";
-            spools.push(spool(platform::append_private(path), path, advice)?);
+            match spool(platform::append_private(path), path, advice) {
+                Ok(spool) => spools.push(spool),
+                Err(error) => {
+                    // Where the machine is only short of descriptors, both are opened again, and this one is made anew.
+                    if let Some(made) = paths.in_dir.as_ref().filter(|_| !paths.is_made) {
+                        let _ = std::fs::remove_file(made);
+                    }
+                    return Err(error);
+                }
+            }
         }
         let path = paths.main().map(Path::to_owned).unwrap_or_default();
         // From now on: a log that comes too late for its execution goes at once. What an attempt before has made is that one's.

@@ -3,10 +3,10 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use crate::platform::clock::{self, Instant};
 use crate::runtime;
 
 /// A child is not read while so many of its bytes wait for the disk.
@@ -108,7 +108,7 @@ impl Spool {
             state.is_closed = true;
             self.shared.queue(state);
         }
-        let finished = runtime::timeout(patience, self.shared.until(|state| state.is_finished)).await;
+        let finished = clock::timeout(patience, self.shared.until(|state| state.is_finished)).await;
         let mut state = self.shared.lock();
         if finished.is_none() {
             let bytes = (std::mem::take(&mut state.waiting).len() + state.in_hand) as u64;

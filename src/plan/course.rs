@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::time::Instant;
 
+use crate::platform::clock::Instant;
 use crate::types::{SkipReason, SkippedStep};
 
 use super::graph::Graph;

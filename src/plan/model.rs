@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use proptest::prelude::*;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -11,6 +10,7 @@ use tokio::task::yield_now;
 
 use crate::config::ExecutionConfig;
 use crate::latch::Latch;
+use crate::platform::clock::Instant;
 use crate::scheduler::{Entry, Permit, Scheduler, Ticket};
 use crate::state::Stop;
 use crate::types::{ExecutionStrategy, SkipReason};

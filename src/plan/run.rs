@@ -1,18 +1,16 @@
 //! Drives a plan: gets slots, begins steps, hears of their ends.
 
 use std::future::{Future, pending};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::latch::Latch;
+use crate::platform::clock::{self, FAR_FUTURE, Instant};
 use crate::state::Stop;
 use crate::types::SkipReason;
 
 use super::course::Course;
-
-/// A deadline that is not set.
-const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// What a plan needs of the engine.
 pub(crate) trait Host: Send {
@@ -166,10 +164,10 @@ impl<H: Host> Drive<'_, H> {
         tokio::select! {
             biased;
             why = self.stop.wait(), if goes_on => Event::Stop(*why),
-            () = tokio::time::sleep_until(deadline.into()), if goes_on => Event::Deadline,
+            () = clock::sleep_until(deadline), if goes_on => Event::Deadline,
             end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), Event::Ended),
             permit = turn => Event::Turn(permit),
-            () = tokio::time::sleep_until(patience.into()) => Event::TooLate,
+            () = clock::sleep_until(patience) => Event::TooLate,
         }
     }
 

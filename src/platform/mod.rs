@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::types::StopSignal;
 
+pub(crate) mod clock;
 #[cfg(feature = "node")]
 pub(crate) mod node;
 

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted,
@@ -221,9 +222,21 @@ pub(crate) fn own_tag() -> &'static [u8] {
     TAG.get_or_init(|| procs::tag(std::process::id().cast_signed()).unwrap_or_default())
 }
 
-/// Starts the threads that end trees: they are there however short the machine is of threads later.
-pub(crate) fn prepare() {
-    termination_thread::prepare();
+/// Starts the thread that ends trees: it is there however short the machine is of threads later.
+pub(crate) fn prepare() -> io::Result<()> {
+    termination_thread::prepare()
+}
+
+/// The time since the machine was started without that in which it slept.
+pub(crate) fn uptime() -> Duration {
+    #[cfg(target_vendor = "apple")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+    #[cfg(not(target_vendor = "apple"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the out-parameter is valid for the call, which cannot fail for a clock that every such system has.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut time) };
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Has a function called when this process exits: by a return from `main`, or `exit`, which is what `process.exit()` and an uncaught

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use windows_sys::Win32::Foundation as win32;
 use windows_sys::Win32::Globalization::{CSTR_EQUAL, CompareStringOrdinal};
+use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
 use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
+use windows_sys::Win32::System::WindowsProgramming::QueryUnbiasedInterruptTime;
 
 use super::{Interpreter, ShellArgs};
 
@@ -258,7 +260,35 @@ pub(crate) fn own_tag() -> &'static [u8] {
 }
 
 /// Starts the threads that end trees: there are none of their own here.
-pub(crate) fn prepare() {}
+#[expect(clippy::unnecessary_wraps, reason = "the other systems can fail")]
+pub(crate) fn prepare() -> io::Result<()> {
+    Ok(())
+}
+
+/// The time since the machine was started without that in which it slept.
+pub(crate) fn uptime() -> Duration {
+    type Precise = unsafe extern "system" fn(*mut u64);
+    // Looked up, for not everything that runs Windows programs has it; the other one is precise to some 15 ms.
+    static PRECISE: std::sync::OnceLock<Option<Precise>> = std::sync::OnceLock::new();
+    let precise = PRECISE.get_or_init(|| {
+        // SAFETY: the name ends with a NUL, and this library is part of every process.
+        let library = unsafe { GetModuleHandleA(c"kernelbase.dll".as_ptr().cast()) };
+        // SAFETY: as above; a library that is not there has no functions.
+        let found = unsafe { GetProcAddress(library, c"QueryUnbiasedInterruptTimePrecise".as_ptr().cast()) };
+        // SAFETY: this is the signature that the function of this name has.
+        found.map(|found| unsafe { std::mem::transmute::<unsafe extern "system" fn() -> isize, Precise>(found) })
+    });
+    let mut ticks = 0;
+    match precise {
+        // SAFETY: the out-parameter is valid for the call.
+        Some(precise) => unsafe { precise(&raw mut ticks) },
+        None => {
+            // SAFETY: as above.
+            unsafe { QueryUnbiasedInterruptTime(&raw mut ticks) };
+        }
+    }
+    Duration::from_nanos(ticks.saturating_mul(100))
+}
 
 /// The clock by which the system counts the starts of processes: no membership is decided by it here.
 pub(crate) fn start_clock() -> u64 {

@@ -6,6 +6,7 @@
 //! until the kernel gives up. Such a thread stops counting once it has made no progress for [`Limits::patience`].
 
 use std::collections::VecDeque;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -114,18 +115,19 @@ impl SpawnLimiter {
         Self { limits, state: Mutex::new(state), notified: Condvar::new() }
     }
 
-    /// Creates the threads that are usual before there is work, as far as the system has room for them.
-    pub(super) fn prepare(&'static self) {
+    /// Creates the threads that are usual before there is work, as far as the system has room for them. Fails without any.
+    pub(super) fn prepare(&'static self) -> io::Result<()> {
         loop {
             let mut state = self.lock();
-            if state.threads >= self.limits.at_once {
-                return;
+            let threads = state.threads;
+            if threads >= self.limits.at_once {
+                return Ok(());
             }
             state.threads += 1;
             state.coming += 1;
             drop(state);
-            if !self.create_thread() {
-                return;
+            if let Err(error) = self.create_thread() {
+                return if threads > 0 { Ok(()) } else { Err(error) };
             }
         }
     }
@@ -163,20 +165,21 @@ impl SpawnLimiter {
             self.notified.notify_one();
         }
         for _ in 0..to_create {
-            self.create_thread();
+            // Where the system has no room for it, the watch asks again.
+            let _ = self.create_thread();
         }
     }
 
-    /// Creates a thread that is counted already, and says whether it could. Where the system has no room for it, the watch asks again.
-    fn create_thread(&'static self) -> bool {
+    /// Creates a thread that is counted already.
+    fn create_thread(&'static self) -> io::Result<()> {
         let thread = std::thread::Builder::new().name(self.limits.thread_name.to_owned()).stack_size(STACK_BYTES);
-        let is_created = thread.spawn(|| self.work()).is_ok();
-        if !is_created {
+        let created = thread.spawn(|| self.work());
+        if created.is_err() {
             let mut state = self.lock();
             state.threads -= 1;
             state.coming -= 1;
         }
-        is_created
+        created.map(drop)
     }
 
     fn work(&'static self) {

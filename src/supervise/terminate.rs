@@ -1,10 +1,11 @@
 //! Ends one tree: stop signal, grace period, SIGKILL.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::platform::clock::Instant;
 use crate::platform::{Act, Leader, ProcessInfo, Sight, StopTargets};
 use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};

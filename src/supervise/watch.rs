@@ -1,15 +1,13 @@
 //! The one loop that watches a running child.
 
 use std::future::{pending, ready};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use tokio::time::{Sleep, sleep_until};
+use std::time::Duration;
 
 use crate::guardian::Guard;
 use crate::output::Output;
 use crate::platform::Sight;
+use crate::platform::clock::{Instant, Timer};
 use crate::process::{Fed, Process, Read};
 use crate::state::{Running, Stop, StopRequest};
 use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
@@ -25,8 +23,6 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
 /// So many events are handled before others have their turn.
 const TURNS: u32 = 32;
-/// An optional deadline that is not set.
-const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
 /// What happened; [`Watch::decide`] says what follows.
 enum Event {
@@ -183,16 +179,12 @@ impl Watch {
     fn decide(&mut self, event: Event) -> bool {
         let now = Instant::now();
         match event {
-            Event::Exited => {
-                self.exited = true;
-                match &mut self.phase {
-                    Phase::Alive => self.phase = Phase::Draining { since: now, ended: None },
-                    Phase::Ending(termination) => termination.leader_exited(now),
-                    Phase::Draining { .. } => {}
-                }
-            }
+            Event::Exited => self.exited(now),
             // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
-            Event::Stop(why) => self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now),
+            Event::Stop(why) => {
+                self.notice_exit(now);
+                self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now);
+            }
             // Meanwhile the others may have taken the room that there was.
             Event::Readable(stream) if self.may_read() => {
                 let output = &mut self.output;
@@ -255,7 +247,9 @@ impl Watch {
     /// Reads both streams once: only what gives nothing is silent.
     fn look(&mut self, now: Instant) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            self.read_unreported(stream, now);
+            if self.may_read() {
+                self.read_unreported(stream, now);
+            }
         }
     }
 
@@ -276,15 +270,16 @@ impl Watch {
 
     fn tick(&mut self, now: Instant) {
         self.show_unfinished(now);
-        if matches!(self.phase, Phase::Alive) && self.idle_deadline().is_some_and(|deadline| now >= deadline) {
-            self.look(now);
-        }
         match &mut self.phase {
             Phase::Alive => {
-                if now >= self.running.attempted() + self.times.timeout {
-                    self.end(Cause::Stop(Stop::Timeout), now);
-                } else if self.idle_deadline().is_some_and(|deadline| now >= deadline) {
-                    self.end(Cause::Stop(Stop::IdleTimeout), now);
+                if self.overdue(now).is_none() {
+                    return;
+                }
+                // The host may have been stopped: what the command has done meanwhile comes first.
+                self.look(now);
+                self.notice_exit(now);
+                if let (Phase::Alive, Some(why)) = (&self.phase, self.overdue(now)) {
+                    self.end(Cause::Stop(why), now);
                 }
             }
             Phase::Ending(termination) => {
@@ -292,6 +287,30 @@ impl Watch {
                     self.tree_is_gone(now);
                 }
             }
+            Phase::Draining { .. } => {}
+        }
+    }
+
+    /// The time that is up, if one is.
+    fn overdue(&self, now: Instant) -> Option<Stop> {
+        if now >= self.running.attempted() + self.times.timeout {
+            return Some(Stop::Timeout);
+        }
+        self.idle_deadline().is_some_and(|deadline| now >= deadline).then_some(Stop::IdleTimeout)
+    }
+
+    /// Looks for an exit that the runtime has not reported yet.
+    fn notice_exit(&mut self, now: Instant) {
+        if !self.exited && self.process.leader.has_exited() {
+            self.exited(now);
+        }
+    }
+
+    fn exited(&mut self, now: Instant) {
+        self.exited = true;
+        match &mut self.phase {
+            Phase::Alive => self.phase = Phase::Draining { since: now, ended: None },
+            Phase::Ending(termination) => termination.leader_exited(now),
             Phase::Draining { .. } => {}
         }
     }
@@ -404,32 +423,5 @@ async fn notice(guard: &mut Option<Guard>) -> Arc<str> {
     match guard {
         Some(guard) => guard.notice().await,
         None => pending().await,
-    }
-}
-
-/// One timer for all deadlines. It is set anew only when a deadline comes nearer: one that moved away is found out when
-/// the timer fires, which is rare, while reads are not.
-struct Timer {
-    sleep: Pin<Box<Sleep>>,
-    armed: Instant,
-}
-
-impl Timer {
-    fn new() -> Self {
-        let armed = Instant::now() + FAR_FUTURE;
-        Self { sleep: Box::pin(sleep_until(armed.into())), armed }
-    }
-
-    fn arm(&mut self, deadline: Option<Instant>) {
-        let deadline = deadline.unwrap_or_else(|| Instant::now() + FAR_FUTURE);
-        if deadline < self.armed || self.armed <= Instant::now() {
-            self.armed = deadline;
-            self.sleep.as_mut().reset(deadline.into());
-        }
-    }
-
-    async fn reaches(&mut self, deadline: Option<Instant>) {
-        self.arm(deadline);
-        self.sleep.as_mut().await;
     }
 }

@@ -83,6 +83,12 @@ impl Leader {
         }
     }
 
+    /// Whether the process has exited: also if nothing was reported yet, since the runtime has not looked for a while.
+    pub(crate) fn has_exited(&self) -> bool {
+        let reaped = self.lock();
+        reaped.is_some() || !exits_later(self.pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)
+    }
+
     /// Scans the tree and does with its members what `act` says. `leader_exited` is what the caller knows of the leader.
     /// Resolves to an error when the scan failed. Cancel-safe: a scan that nobody waits for is done all the same.
     pub(crate) fn scan(self: &Arc<Self>, act: Act, leader_exited: bool) -> oneshot::Receiver<Sight> {

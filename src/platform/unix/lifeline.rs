@@ -154,10 +154,7 @@ impl Table {
 }
 
 fn monotonic_ms() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the out-parameter is valid for the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+    u64::try_from(super::uptime().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The same descriptor under a number that no descriptor of the guardian has.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use libc::pid_t;
@@ -48,8 +48,8 @@ struct Request {
 }
 
 /// Starts the thread, so that it is there however short the machine is of threads when a tree has to end.
-pub(super) fn prepare() {
-    let _ = queue();
+pub(super) fn prepare() -> io::Result<()> {
+    queue().map(drop)
 }
 
 /// Has a tree scanned; the next scan serves it.
@@ -57,21 +57,27 @@ pub(super) fn scan(leader: Arc<Leader>, act: Act, leader_exited: bool) -> onesho
     let (answer, sight) = oneshot::channel();
     let request = Request { leader, act, leader_exited, answer };
     match queue() {
-        Some(queue) => drop(queue.send(request)),
-        // The machine had no room for a thread of its own: one of the runtime's does the work.
-        None => drop(runtime::start_blocking(move || Terminator::default().serve(vec![request]))),
+        Ok(queue) => drop(queue.send(request)),
+        // The machine has no room for a thread of its own: one of the runtime's does the work.
+        Err(_) => runtime::start_blocking(move || Terminator::default().serve(vec![request])),
     }
     sight
 }
 
-fn queue() -> Option<&'static Sender<Request>> {
-    static QUEUE: OnceLock<Option<Sender<Request>>> = OnceLock::new();
-    let start = || {
-        let (give, given) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("escher-end".into());
-        thread.spawn(move || run(&given)).is_ok().then_some(give)
-    };
-    QUEUE.get_or_init(start).as_ref()
+fn queue() -> io::Result<&'static Sender<Request>> {
+    static QUEUE: OnceLock<Sender<Request>> = OnceLock::new();
+    /// Held while the one thread is created.
+    static CREATING: Mutex<()> = Mutex::new(());
+    if let Some(queue) = QUEUE.get() {
+        return Ok(queue);
+    }
+    let _creating = CREATING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(queue) = QUEUE.get() {
+        return Ok(queue);
+    }
+    let (give, given) = mpsc::channel();
+    std::thread::Builder::new().name("escher-end".into()).spawn(move || run(&given))?;
+    Ok(QUEUE.get_or_init(|| give))
 }
 
 fn run(requests: &Receiver<Request>) {

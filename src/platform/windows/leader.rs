@@ -55,11 +55,16 @@ impl Leader {
         self.watch.exited().await;
     }
 
+    /// Whether the process has exited.
+    pub(crate) fn has_exited(&self) -> bool {
+        self.watch.has_exited()
+    }
+
     /// Looks at the tree and does with its members what `act` says. Resolves to an error when that failed. Cancel-safe.
     pub(crate) fn scan(self: &Arc<Self>, act: Act, _leader_exited: bool) -> oneshot::Receiver<Sight> {
         let (answer, sight) = oneshot::channel();
         let leader = Arc::clone(self);
-        drop(runtime::start_blocking(move || drop(answer.send(leader.act(act)))));
+        runtime::start_blocking(move || drop(answer.send(leader.act(act))));
         sight
     }
 

@@ -186,7 +186,7 @@ fn work_without_a_thread_waits_and_is_reported_as_overdue() {
 #[test]
 fn threads_created_ahead_are_used_first() {
     let limiter = limiter(2, LOST);
-    limiter.prepare();
+    limiter.prepare().unwrap();
     until("they are idle", || limiter.lock().idle == 2);
     let (report, done) = mpsc::channel();
     for _ in 0..20 {

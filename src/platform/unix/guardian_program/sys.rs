@@ -26,9 +26,10 @@ pub(crate) const MAP_PRIVATE_ANONYMOUS: c_int = 0x1002;
 pub(crate) const O_RDONLY: c_int = 0;
 pub(crate) const O_WRONLY: c_int = 1;
 #[cfg(target_os = "linux")]
-pub(crate) const CLOCK_MONOTONIC: c_int = 1;
+/// Stands still while the machine sleeps, and is the clock of the host's deadlines.
+pub(crate) const CLOCK_UPTIME: c_int = 1;
 #[cfg(not(target_os = "linux"))]
-pub(crate) const CLOCK_MONOTONIC: c_int = 6;
+pub(crate) const CLOCK_UPTIME: c_int = 8;
 pub(crate) const SIGKILL: c_int = 9;
 #[cfg(target_os = "linux")]
 pub(crate) const SIGSTOP: c_int = 19;
@@ -105,9 +106,9 @@ pub(crate) fn allow_open_files() {
     }
 }
 
-/// Milliseconds on a monotonic clock.
+/// Milliseconds since the machine was started, without those in which it slept.
 pub(crate) fn now_ms() -> u64 {
-    clock_ms(CLOCK_MONOTONIC)
+    clock_ms(CLOCK_UPTIME)
 }
 
 pub(crate) fn clock_ms(clock: c_int) -> u64 {

@@ -1,0 +1,50 @@
+// A host that is stopped (SIGSTOP, a debugger) and goes on: what happened meanwhile counts as it happened.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { startHost } from './helpers/hosts.mjs';
+import { repeatedly } from './helpers/repeats.mjs';
+
+const posix = process.platform === 'win32' ? { skip: 'there is no SIGSTOP' } : {};
+
+/** Starts a command in a host, stops the host from then on for so long, and gives its result. */
+async function stopped(t, ms, request, options = {}) {
+  const { child, lines, ended } = startHost(`
+    const engine = new ExecutionEngine({ defaultTimeoutMs: 60_000 });
+    const started = new Promise((resolve) => engine.once('started', resolve));
+    const run = engine.run(${request}, ${JSON.stringify(options)});
+    await started;
+    console.log('started');
+    console.log(JSON.stringify(await run));
+  `);
+  t.after(() => child.kill('SIGKILL'));
+  await lines.next();
+  child.kill('SIGSTOP');
+  await sleep(ms);
+  child.kill('SIGCONT');
+  const result = JSON.parse((await lines.next()).value);
+  await ended;
+  return result;
+}
+
+test('an exit that came first goes before a timeout and an idle timeout', posix, async (t) => {
+  await repeatedly(8, 4, async () => {
+    const request = "{ ...programs.shell('sleep 0.3; echo done'), timeoutMs: 1000 }";
+    const { status, stdout } = await stopped(t, 1_500, request, { idleTimeoutMs: 800 });
+    assert.deepEqual([status, stdout], ['completed', 'done\n']);
+  });
+});
+
+test('what was written meanwhile is no silence', posix, async (t) => {
+  await repeatedly(4, 4, async () => {
+    const { status, stdout } = await stopped(t, 1_200, "programs.shell('sleep 0.2; echo some; sleep 1.6; echo more')", { idleTimeoutMs: 1_000 });
+    assert.deepEqual([status, stdout], ['completed', 'some\nmore\n']);
+  });
+});
+
+test('a command whose time is up ends when the host goes on', posix, async (t) => {
+  const { status, reason, durationMs } = await stopped(t, 1_000, "{ ...programs.shell('exec sleep 300'), timeoutMs: 400 }");
+  assert.deepEqual([status, reason], ['timeout', 'timeout']);
+  assert.ok(durationMs >= 950, `${durationMs} ms: the clock goes on`);
+});
