@@ -10,7 +10,7 @@ const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { mark, settled } = require('./live.js');
 const native = require('./native.js');
-const { numberOf, plain } = require('./plain.js');
+const { numberOf, onlyOption, plain, refusal, show, SUBJECTS } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
 const { withinMs } = require('./shutdown.js');
@@ -256,6 +256,18 @@ const Engine = class ExecutionEngine extends Listeners {
     guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false));
     const live = this.#board.findPlan(id);
     if (live) await settled(live);
+  }
+
+  /**
+   * @param {string} value
+   * @param {{ executionId?: string | null } | null} [options]
+   */
+  addSecret(value, options) {
+    guard(this.addSecret, () => {
+      const executionId = onlyOption('executionId', options);
+      if (typeof value !== 'string') throw refusal(SUBJECTS.call, 'value', `it is ${show(value)}: give a string`);
+      this.#native.addSecret(value, asId(executionId));
+    });
   }
 
   /** @param {string} id */

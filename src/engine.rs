@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::output::Overflow;
 use crate::plan::Plans;
 use crate::platform;
-use crate::redact::Secrets;
+use crate::redact::Vault;
 use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
@@ -34,6 +34,7 @@ mod logs;
 mod outside;
 mod plans;
 mod queries;
+mod secrets;
 mod steps;
 
 /// The exit of a host without a guardian is held up for no longer than this.
@@ -69,32 +70,14 @@ struct Handle {
 struct Shared {
     config: Arc<ExecutionConfig>,
     policy: Arc<EnvPolicy>,
-    /// The engine's own secrets, when an execution adds none.
-    secrets: Option<Arc<Secrets>>,
+    /// The engine's own secrets.
+    secrets: Arc<Vault>,
     overflow: Option<Arc<Overflow>>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
     keeper: Keeper,
     plans: Plans,
-}
-
-impl Shared {
-    /// What is to be masked for one execution. Those of the engine alone are made ready once.
-    fn secrets_of(
-        &self,
-        request: &ExecutionRequest,
-        options: &ExecutionOptions,
-        policy: &EnvPolicy,
-    ) -> Option<Arc<Secrets>> {
-        let is_env_masked = options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets);
-        if options.secrets.is_empty() && !is_env_masked {
-            return self.secrets.clone();
-        }
-        let given = self.config.secrets.iter().chain(&options.secrets).map(|secret| secret.reveal().as_bytes());
-        let variables = is_env_masked.then(|| policy.secret_values(request, options.host_env.as_ref()));
-        Secrets::new(given.chain(variables.into_iter().flatten()))
-    }
 }
 
 impl std::fmt::Debug for ExecutionEngine {
@@ -120,7 +103,7 @@ impl ExecutionEngine {
             plans: Plans::new(&config),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
-            secrets: Secrets::new(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
+            secrets: Vault::of_engine(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
             overflow: Overflow::new(&config),
             config: Arc::new(config),
             metrics: Metrics::default(),
@@ -168,7 +151,7 @@ impl ExecutionEngine {
         let signal = options.signal.take();
         let options = Arc::new(options);
         let entry = shared.scheduler.enter(options.priority)?;
-        let secrets = shared.secrets_of(&request, &options, &policy);
+        let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
         let work = Work { request: Arc::new(request), options, policy, secrets, signal };
         let admitted = Admitted::new(work, shared, Pending::new(), sink);
         shared.registry.insert(Arc::clone(&admitted.record))?;

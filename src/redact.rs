@@ -11,6 +11,7 @@ use crate::types::Secret;
 
 use self::index::Index;
 pub(crate) use self::stream::Redactor;
+pub(crate) use self::vault::{StreamMask, Vault};
 
 mod code;
 mod decode;
@@ -18,11 +19,12 @@ mod index;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod vault;
 
 /// Shorter secrets are refused: masking them would take ordinary text away. Shorter lines of a secret are no secrets by
 /// themselves.
 pub(crate) const LEAST_BYTES: usize = 6;
-/// The most secrets of an execution, those of its engine and the lines of secrets included.
+/// The most secrets of an execution, those of its engine included; a secret of several lines counts as many.
 pub(crate) const MOST_SECRETS: usize = 100_000;
 /// The most bytes of these secrets.
 pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
@@ -41,23 +43,35 @@ pub(crate) fn check(field: &str, secrets: &[Secret]) -> Result<(), Invalid> {
             ),
         ));
     }
-    check_size(field, secrets.iter().map(|secret| secret.reveal().as_bytes()))
+    check_size(field, (0, 0), secrets.iter().map(|secret| secret.reveal().as_bytes()))
 }
 
-/// Refuses secrets that take too much memory or time.
-pub(crate) fn check_size<'a>(field: &str, secrets: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Invalid> {
-    let (mut count, mut bytes) = (0, 0);
+/// Refuses one secret that is too short.
+pub(crate) fn check_one(field: &str, secret: &str) -> Result<(), Invalid> {
+    check(field, &[Secret::from(secret)]).map_err(|invalid| Invalid::new(field, invalid.problem))
+}
+
+/// Refuses secrets that take too much memory or time, together with the lines and the bytes that there are already.
+fn check_size<'a>(
+    field: &str,
+    (mut lines, mut bytes): (usize, usize),
+    secrets: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(), Invalid> {
     for secret in secrets {
-        count += 1 + memchr::memchr_iter(b'\n', secret).count();
+        lines += lines_of([secret]);
         bytes += secret.len();
     }
-    if count <= MOST_SECRETS && bytes <= MOST_BYTES {
+    if lines <= MOST_SECRETS && bytes <= MOST_BYTES {
         return Ok(());
     }
     let problem = format!(
-        "the secrets have {count} lines and {bytes} bytes in all: give at most {MOST_SECRETS} lines and {MOST_BYTES} bytes"
+        "all secrets have {lines} lines and {bytes} bytes together: give at most {MOST_SECRETS} lines and {MOST_BYTES} bytes"
     );
     Err(Invalid::new(field, problem))
+}
+
+fn lines_of<'a, S: AsRef<[u8]> + ?Sized + 'a>(secrets: impl IntoIterator<Item = &'a S>) -> usize {
+    secrets.into_iter().map(|secret| 1 + memchr::memchr_iter(b'\n', secret.as_ref()).count()).sum()
 }
 
 /// The secrets of one execution, ready to be looked for.

@@ -13,7 +13,7 @@ use crate::guardian::{self, Guard};
 use crate::output::{Keepsake, Log, LogPaths, Output};
 use crate::platform::{self, Guarded, Leader};
 use crate::process::{self, Process};
-use crate::redact::Secrets;
+use crate::redact::Vault;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop, StopRequest};
 use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
@@ -34,7 +34,7 @@ pub(crate) struct Job {
     pub(crate) config: Arc<ExecutionConfig>,
     pub(crate) policy: Arc<EnvPolicy>,
     /// Masked in whatever leaves the engine.
-    pub(crate) secrets: Option<Arc<Secrets>>,
+    pub(crate) secrets: Arc<Vault>,
     pub(crate) log: LogPaths,
     /// Set by whoever wants the execution to end.
     pub(crate) stop: Arc<StopRequest>,

@@ -95,12 +95,20 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// A number as JavaScript shows it.
-pub(crate) fn show(number: f64) -> String {
-    if number.is_infinite() {
-        return String::from(if number > 0.0 { "Infinity" } else { "-Infinity" });
+/// A text that is not shown.
+pub(crate) fn of_length(text: &str) -> String {
+    format!("a string of length {}", text.chars().count())
+}
+
+/// A number that is not shown.
+fn kind_of(number: f64) -> &'static str {
+    match number {
+        _ if number.is_nan() => "NaN",
+        _ if number.is_infinite() => "an infinite number",
+        _ if number < 0.0 => "a negative number",
+        _ if number.fract() != 0.0 => "a number with a fraction",
+        _ => "a number",
     }
-    number.to_string()
 }
 
 impl Value {
@@ -109,15 +117,14 @@ impl Value {
         matches!(self, Self::Undefined | Self::Null)
     }
 
-    /// What it is, for people: the type, and the value when it is short.
+    /// What it is, for people: the type and the length. A value is not shown: it may be a secret in the wrong place.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Undefined => "undefined".to_owned(),
             Self::Null => "null".to_owned(),
-            Self::Bool(flag) => format!("a boolean ({flag})"),
-            Self::Number(number) => format!("a number ({})", show(*number)),
-            Self::Text(text) if text.chars().count() <= 40 => format!("a string ({text:?})"),
-            Self::Text(_) => "a string".to_owned(),
+            Self::Bool(_) => "a boolean".to_owned(),
+            Self::Number(number) => kind_of(*number).to_owned(),
+            Self::Text(text) => of_length(text),
             Self::List(_) => "an array".to_owned(),
             Self::Map(_) => "an object".to_owned(),
             Self::Bytes(_) => "a byte array".to_owned(),

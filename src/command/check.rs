@@ -121,7 +121,7 @@ fn word(field: &str, value: &str) -> Result<(), Invalid> {
     if value.starts_with('-') {
         return Err(Invalid::new(
             field,
-            format!("{value:?} starts with a dash and would be read as an option: put options into `args`"),
+            "it starts with a dash and would be read as an option: put options into `args`",
         ));
     }
     Ok(())

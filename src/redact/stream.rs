@@ -130,10 +130,6 @@ impl Redactor {
         (self.held, self.before) = (held, before);
     }
 
-    pub(super) fn secrets(&self) -> &Arc<Secrets> {
-        &self.secrets
-    }
-
     /// Masks a stream that is all there; `None` when there is no secret in it.
     pub(super) fn whole(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.read(bytes, 0, true);

@@ -1,6 +1,6 @@
 //! From how an execution ended to its result.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::output::{Captured, Keepsake, Output, SpillFile};
 use crate::platform::{Exit, signal_name};
+use crate::redact::{MASK, Vault};
 use crate::state::{Over, Pending, Stop};
 use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
 
@@ -61,7 +62,7 @@ impl Outcome {
             Ending::InputFailed(error, exit) => (exit.unwrap_or_default(), Some(error)),
             Ending::Exited(exit) => (exit, None),
         };
-        if let Some(secrets) = &job.secrets {
+        if let Some(secrets) = job.secrets.current() {
             let processes = diagnosis.iter_mut().flat_map(|diagnosis| &mut diagnosis.processes);
             let texts = processes.map(|process| &mut process.command);
             for text in texts.chain(error.as_mut().map(|error| &mut error.message)) {
@@ -80,7 +81,7 @@ impl Outcome {
             stdout_overflow_file: path(&captured.stdout_file),
             stderr_overflow_file: path(&captured.stderr_file),
             overflow_lost_bytes: captured.overflow_lost_bytes,
-            log_path: captured.log_path,
+            log_path: captured.log_path.map(|path| masked_path(&job.secrets, path)),
             log_lost_bytes: captured.log_lost_bytes,
             stdout_truncated: captured.stdout.truncated,
             stderr_truncated: captured.stderr.truncated,
@@ -99,6 +100,14 @@ impl Outcome {
             ..blank(job, over.started_at, status, reason)
         };
         Finished { result, sequence: captured.sequence, lines: captured.lines, files, flow: captured.flow }
+    }
+}
+
+/// A path without secrets: it is for people then, as there is no such file.
+fn masked_path(secrets: &Vault, path: PathBuf) -> PathBuf {
+    match secrets.mask(&path.to_string_lossy()) {
+        masked if masked.contains(MASK) => PathBuf::from(&*masked),
+        _ => path,
     }
 }
 
@@ -125,6 +134,7 @@ pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     let message = format!(
         "the engine failed at this execution ({panic}) and has ended it; others are not affected: please report it"
     );
+    let message = job.secrets.mask(&message).into_owned();
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
     Finished { result, sequence, lines: 0, files: Vec::new(), flow: None }

@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::metadata::metadata;
 use super::options::{FIELDS as OPTIONS, fields_over, options_over};
 use super::request::{id, request};
-use super::{Case, Value};
+use super::{Case, Value, of_length};
 use crate::error::Invalid;
 use crate::types::{
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanOptions,
@@ -78,7 +78,10 @@ fn strategy(value: &Value, case: Case) -> Result<ExecutionStrategy, Invalid> {
             ExecutionStrategy::DependencyGraph { dependencies: dependencies(given, case)? }
         }
         other => {
-            let problem = format!("{other:?} is no strategy: give \"serial\", \"parallel\" or \"dependency_graph\"");
+            let problem = format!(
+                "it is {}, which is no strategy: give \"serial\", \"parallel\" or \"dependency_graph\"",
+                of_length(other)
+            );
             return Err(Invalid::new("strategy.type", problem));
         }
     })
