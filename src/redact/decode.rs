@@ -13,6 +13,8 @@ pub(super) enum Quoting {
     Single,
     /// The same within a word with backslashes: a line end, as Ruby quotes it.
     Island,
+    /// `$'…'` within a word with backslashes, as zsh quotes control characters.
+    DollarIsland,
     /// `"…"` of a shell.
     Double,
     /// Between two quoted parts of a word of a shell.
@@ -66,7 +68,7 @@ impl Symbol {
 pub(super) fn is_special(byte: u8) -> bool {
     const SPECIAL: [bool; 256] = {
         let mut table = [false; 256];
-        let special = b"%+\\&'\"\r\n";
+        let special = b"%+\\&'\"$\r\n";
         let mut at = 0;
         while at < special.len() {
             table[special[at] as usize] = true;
@@ -114,6 +116,7 @@ pub(super) fn glance(rest: &[u8]) -> Glance {
             _ => Glance::Unclear,
         },
         b'\'' | b'"' if !matches!(next, b'\'' | b'"' | b'$' | b'\\') => Glance::Itself,
+        b'$' if next != b'\'' => Glance::Itself,
         b'&' if !matches!(next, b'#' | b'a' | b'l' | b'g' | b'q') => Glance::Itself,
         b'+' => Glance::Byte(b' '),
         b'\n' => Glance::Itself,
@@ -157,6 +160,7 @@ pub(super) fn decode(quoting: Quoting, rest: &[u8], is_end: bool, mut out: impl 
 pub(super) fn escapes(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     use Quoting::{Backslash, Doubled, Entity, Form, Gap, Percent, Unknown};
     match rest[0] {
+        b'$' => dollar(Unknown, rest, is_end, out),
         b'%' => hand_out(percent(rest, is_end), Percent, out),
         b'+' => out(Token::Symbol(Symbol::byte(b' '), 1), Form),
         b'\\' => backslash(Backslash, rest, is_end, out),
@@ -175,12 +179,16 @@ pub(super) fn escapes(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quo
 
 /// What a special byte is within a known quoting.
 fn quoted(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
-    use Quoting::{Backslash, CodePoints, Double, Doubled, Entity, Form, Gap, Island, Percent, Single, Unknown};
+    use Quoting::{
+        Backslash, CodePoints, DollarIsland, Double, Doubled, Entity, Form, Gap, Island, Percent, Single, Unknown,
+    };
     let byte = rest[0];
     let itself = Token::Symbol(Symbol::byte(byte), 1);
     match (quoting, byte) {
         (Gap, _) => return gap(rest, is_end, out),
-        (Backslash | CodePoints, b'\\') => return backslash(quoting, rest, is_end, out),
+        (Backslash, b'$') => dollar(Backslash, rest, is_end, out),
+        (DollarIsland, b'\'') => return out(Token::Switch(1), Backslash),
+        (Backslash | CodePoints | DollarIsland, b'\\') => return backslash(quoting, rest, is_end, out),
         (Backslash, b'\'') => {
             out(Token::Switch(1), Gap);
             out(Token::Switch(1), Island);
@@ -222,6 +230,15 @@ fn quoted(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Toke
 fn hand_out(token: Option<Token>, quoting: Quoting, out: &mut impl FnMut(Token, Quoting)) {
     if let Some(token) = token {
         out(token, quoting);
+    }
+}
+
+/// Another quoted part may begin.
+fn dollar(outer: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
+    match rest.get(1) {
+        Some(b'\'') => out(Token::Switch(2), Quoting::DollarIsland),
+        None if !is_end => out(Token::More, outer),
+        _ => {}
     }
 }
 
@@ -292,7 +309,7 @@ fn number(rest: &[u8], from: usize, count: usize, radix: u32, is_end: bool) -> O
 }
 
 fn backslash(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
-    use Quoting::{Backslash, CodePoints};
+    use Quoting::CodePoints;
     let Some(&kind) = rest.get(1) else {
         return if is_end { () } else { out(Token::More, quoting) };
     };
@@ -304,7 +321,7 @@ fn backslash(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(T
                 {
                     out(Token::Symbol(char, 4), CodePoints);
                 }
-                let is_byte = value < 0x80 || quoting == Backslash;
+                let is_byte = value < 0x80 || quoting != CodePoints;
                 is_byte.then(|| Token::Symbol(Symbol::byte(Number::Value(value).low_byte()), 4))
             }
             other => other.map(|_| Token::More),

@@ -502,7 +502,11 @@ impl Reader<'_> {
         for &(token, quoting) in tokens.all() {
             let way = Way::Text(quoting);
             match (token, trace.goal) {
-                (Token::More, _) => self.wait(Trace { way, ..trace }),
+                (Token::More, _) => {
+                    if trace.symbols > 0 || self.may_be_first(trace.at) {
+                        self.wait(Trace { way, ..trace });
+                    }
+                }
                 (Token::Switch(len), goal) => {
                     let is_known = match goal {
                         Goal::Pattern(_) => true,
@@ -533,6 +537,16 @@ impl Reader<'_> {
                     self.open(next, bytes, symbol.bytes());
                 }
             }
+        }
+    }
+
+    /// Whether an escape that is not all there may be the first symbol of a secret.
+    fn may_be_first(&self, at: u64) -> bool {
+        let byte = self.buffer[usize::try_from(at - self.base).expect("it is in the buffer")];
+        match byte {
+            // Quotes and line ends stand for nothing else here.
+            b'$' | b'\'' | b'"' | b'\r' => self.secrets.index.text.has_beginning(byte.into(), 1),
+            _ => true,
         }
     }
 

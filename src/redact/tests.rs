@@ -140,6 +140,8 @@ fn escapes_are_masked_in_every_spelling() {
         "p@ss/wörd \\\"'+x\n?😀",
         "p@ss/wörd\\ \\\"\\'+x'\n'?😀",
         "p@ss/wörd \"'\\''+x'$'\\n''?😀",
+        "p@ss/wörd\\ \\\"\\'+x$'\\n'?😀",
+        "p@ss/wörd \"\\'+x$'\\n'?😀",
         "p@ss/wörd \"\"'+x\n?😀",
         "p@ss/wörd \"''+x\n?😀",
         "p@ss/wörd &quot;&#39;+x\n?&#x1F600;",
@@ -191,6 +193,11 @@ fn only_what_can_become_a_secret_is_held_back() {
     assert_eq!(out, b"Password: ");
     redactor.feed(b"ing", |clean| out.extend_from_slice(clean));
     assert_eq!(out, b"Password: hunting");
+    for prompt in ["host$", "host$ ", "> ", "it's '", "\"", "\r", "\n", "the h\n", "72\n"] {
+        let mut out = Vec::new();
+        Redactor::new(secrets(&["hunter22", "root-72x"])).feed(prompt.as_bytes(), |clean| out.extend_from_slice(clean));
+        assert_eq!(out, prompt.as_bytes());
+    }
 }
 
 #[test]
