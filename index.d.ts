@@ -424,7 +424,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   stderrOverflowFile?: string;
   /** Bytes that those files should have got and did not, because a bound or the disk forbade it. */
   overflowLostBytes: number;
-  /** Its log: at `outputLogPath` if the request named one, else in `logDir`. */
+  /** Its log: at `outputLogPath` if the request named one, else in `logDir`. Secrets in it are masked: `getLogPath` gives the path itself. */
   logPath?: string;
   /** Bytes that a log should have got and did not. */
   logLostBytes: number;

@@ -54,7 +54,7 @@ test('an older word for what happens to too much output', () => {
 });
 
 const REFUSED = [
-  [{ EXEC_DEFAULT_TIMEOUT_MS: 'soon' }, 'EXEC_DEFAULT_TIMEOUT_MS', /it is a string \("soon"\): give a whole number/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: 'soon' }, 'EXEC_DEFAULT_TIMEOUT_MS', /it is a string of length 4: give a whole number/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: '0' }, 'EXEC_DEFAULT_TIMEOUT_MS', /out of range/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: '-1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: 'NaN' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],
@@ -72,7 +72,7 @@ const REFUSED = [
   [{ EXEC_MAX_TIMOUT_MS: '1' }, 'EXEC_MAX_TIMOUT_MS', /did you mean `EXEC_MAX_TIMEOUT_MS`/],
   [{ EXEC_MAX_CONCURRENT: '1', EXEC_MAX_CONCURRENT_EXECUTIONS: '2' }, 'EXEC_MAX_CONCURRENT', /contradicts EXEC_MAX_CONCURRENT_EXECUTIONS/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: '2', EXEC_MAX_TIMEOUT_MS: '1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /2 is above/],
-  [{ EXEC_LOG_DIR: 7 }, 'EXEC_LOG_DIR', /it is a number \(7\): give a string/],
+  [{ EXEC_LOG_DIR: 7 }, 'EXEC_LOG_DIR', /it is a number: give a string/],
 ];
 for (const [env, field, told] of REFUSED) {
   test(`refused: ${JSON.stringify(env)}`, () => {

@@ -31,7 +31,7 @@ test('F68: cycles, indexes and ids', async (t) => {
     [parallel(steps, 0), 'strategy.maxConcurrency', /1 or more/],
     [serial([nothing, { ...nothing, id }, nothing, { ...nothing, id: id.toUpperCase() }]), 'commands[3].id', /commands\[1\]/],
     [serial([...steps, exec('')]), 'commands[6].command.program', /empty/],
-    [serial([nothing, nothing, nothing, { command: { type: 'exec', program: 5 } }]), 'commands[3].command.program', /a number \(5\)/],
+    [serial([nothing, nothing, nothing, { command: { type: 'exec', program: 5 } }]), 'commands[3].command.program', /it is a number: give a string/],
     [serial([nothing, { ...nothing, timeoutMs: 3_600_001 }]), 'commands[1].timeoutMs', /`maxTimeoutMs`/],
     [serial([{ ...nothing, env: { 'A=B': '' } }]), 'commands[0].env["A=B"]', /=/],
     [serial([{ ...nothing, comand: 5 }]), 'commands[0].comand', /did you mean `command`/],

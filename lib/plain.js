@@ -189,10 +189,10 @@ function show(value) {
   if (typeof value === 'object') return 'an object';
   if (typeof value === 'string') return `a string of length ${value.length}`;
   if (typeof value !== 'number') return `a ${typeof value}`;
-  if (Number.isNaN(value)) return 'NaN';
-  if (!Number.isFinite(value)) return 'an infinite number';
-  if (value < 0) return 'a negative number';
-  return Number.isInteger(value) ? 'a number' : 'a number with a fraction';
+  if (Number.isNaN(value)) return 'a number (NaN)';
+  if (!Number.isFinite(value)) return 'a number (infinite)';
+  if (value < 0) return 'a number (negative)';
+  return Number.isInteger(value) ? 'a number' : 'a number (with a fraction)';
 }
 
 /**

@@ -1,7 +1,7 @@
 //! Masks secrets in a stream of bytes, also where a secret comes in pieces or encoded.
 //!
-//! Nothing is enumerated that an encoder may choose: `index` finds the places where a secret may begin, in whatever notation,
-//! and `stream` decodes from there, symbol by symbol, with what `decode` and `code` know of the notations.
+//! Nothing is enumerated that an encoder may choose: `scan` finds the places where a secret may begin, with the first symbols
+//! of each in `index`, and `follow` decodes from there, symbol by symbol, with what `decode` and `code` know of the notations.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,16 +9,23 @@ use std::sync::Arc;
 use crate::error::Invalid;
 use crate::types::Secret;
 
+#[cfg(fuzzing)]
+pub use self::fuzz::check as fuzz_redact;
 use self::index::Index;
 pub(crate) use self::stream::Redactor;
 pub(crate) use self::vault::{StreamMask, Vault};
 
 mod code;
 mod decode;
+mod follow;
+#[cfg(any(test, fuzzing))]
+mod fuzz;
 mod index;
+mod scan;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod vault;
 
 /// Shorter secrets are refused: masking them would take ordinary text away. Shorter lines of a secret are no secrets by

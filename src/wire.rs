@@ -103,10 +103,10 @@ pub(crate) fn of_length(text: &str) -> String {
 /// A number that is not shown.
 fn kind_of(number: f64) -> &'static str {
     match number {
-        _ if number.is_nan() => "NaN",
-        _ if number.is_infinite() => "an infinite number",
-        _ if number < 0.0 => "a negative number",
-        _ if number.fract() != 0.0 => "a number with a fraction",
+        _ if number.is_nan() => "a number (NaN)",
+        _ if number.is_infinite() => "a number (infinite)",
+        _ if number < 0.0 => "a number (negative)",
+        _ if number.fract() != 0.0 => "a number (with a fraction)",
         _ => "a number",
     }
 }
@@ -153,7 +153,7 @@ mod tests {
                 "did you mean `workingDir`?",
             ),
             (r"{}", "command", "it is missing"),
-            (r#"{"command": "ls"}"#, "command", "it is a string (\"ls\"): give an object"),
+            (r#"{"command": "ls"}"#, "command", "it is a string of length 2: give an object"),
             (r#"{"command": {"type": "exec"}}"#, "command.program", "it is missing: give a string"),
             (
                 r#"{"command": {"type": "exek", "program": "a"}}"#,
@@ -163,13 +163,17 @@ mod tests {
             (
                 r#"{"command": {"type": "exec", "program": "a", "args": ["b", 1]}}"#,
                 "command.args[1]",
-                "it is a number (1): give a string",
+                "it is a number: give a string",
             ),
             (r#"{"command": {"type": "exec", "program": "a", "shell": "b"}}"#, "command.shell", "unknown field"),
-            (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": -1}"#, "timeoutMs", "it is a number (-1)"),
+            (
+                r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": -1}"#,
+                "timeoutMs",
+                "it is a number (negative)",
+            ),
             (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 1.5}"#, "timeoutMs", "give a whole number"),
             (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 9007199254740993}"#, "timeoutMs", "2^53"),
-            (r#"{"command": {"type": "exec", "program": "a"}, "id": "x"}"#, "id", "is not a UUID"),
+            (r#"{"command": {"type": "exec", "program": "a"}, "id": "x"}"#, "id", "not a UUID"),
             (r#"{"command": {"type": "exec", "program": "a"}, "env": {"A B": 1}}"#, "env[\"A B\"]", "give a string"),
             (
                 r#"{"command": {"type": "exec", "program": "a"}, "metadata": {"label": 1}}"#,
