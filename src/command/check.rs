@@ -121,7 +121,7 @@ fn word(field: &str, value: &str) -> Result<(), Invalid> {
     if value.starts_with('-') {
         return Err(Invalid::new(
             field,
-            "it starts with a dash and would be read as an option: put options into `args`",
+            "it is a string that starts with a dash and would be read as an option: put options into `args`",
         ));
     }
     Ok(())
