@@ -127,10 +127,10 @@ pub(super) fn glance(rest: &[u8]) -> Glance {
 fn pair_of_digits(high: u8, low: u8) -> Option<u8> {
     const DIGITS: [u8; 256] = {
         let mut table = [0xFF; 256];
-        let mut digit = 0;
+        let mut digit = 0_u8;
         while digit < 16 {
-            table[b"0123456789abcdef"[digit] as usize] = digit as u8;
-            table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+            table[b"0123456789abcdef"[digit as usize] as usize] = digit;
+            table[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
             digit += 1;
         }
         table
@@ -311,7 +311,10 @@ fn number(rest: &[u8], from: usize, count: usize, radix: u32, is_end: bool) -> O
 fn backslash(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     use Quoting::CodePoints;
     let Some(&kind) = rest.get(1) else {
-        return if is_end { () } else { out(Token::More, quoting) };
+        if !is_end {
+            out(Token::More, quoting);
+        }
+        return;
     };
     let token = match kind {
         b'x' => match number(rest, 2, 2, 16, is_end) {

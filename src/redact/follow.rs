@@ -231,22 +231,19 @@ impl Reader<'_> {
         let bytes = &*self.secrets.patterns[pattern as usize].bytes;
         let at = trace.symbols as usize;
         trace.symbols += 1;
-        let (is_expected, is_whole, goes_on) = match trace.way {
-            Way::Base64(before) => {
-                let chars = sextets(bytes, before);
-                let padding = (3 - (usize::from(before) + bytes.len()) % 3) % 3;
-                let is_expected = if at >= chars {
-                    char == b'='
-                } else {
-                    let (expected, bits) = sextet(bytes, before, at);
-                    code::value_of(char).is_some_and(|value| (value ^ expected) >> (6 - bits) == 0)
-                };
-                (is_expected, at + 1 >= chars, at + 1 < chars + padding)
-            }
-            _ => {
-                let is_expected = char::from(char).to_digit(16) == Some(nibble(bytes, at).into());
-                (is_expected, at + 1 == bytes.len() * 2, at + 1 < bytes.len() * 2)
-            }
+        let (is_expected, is_whole, goes_on) = if let Way::Base64(before) = trace.way {
+            let chars = sextets(bytes, before);
+            let padding = (3 - (usize::from(before) + bytes.len()) % 3) % 3;
+            let is_expected = if at >= chars {
+                char == b'='
+            } else {
+                let (expected, bits) = sextet(bytes, before, at);
+                code::value_of(char).is_some_and(|value| (value ^ expected) >> (6 - bits) == 0)
+            };
+            (is_expected, at + 1 >= chars, at + 1 < chars + padding)
+        } else {
+            let is_expected = char::from(char).to_digit(16) == Some(nibble(bytes, at).into());
+            (is_expected, at + 1 == bytes.len() * 2, at + 1 < bytes.len() * 2)
         };
         if !is_expected {
             return;

@@ -69,23 +69,39 @@ fn write(notation: u8, variant: u8, secret: &str) -> String {
         let mut utf8 = [0; 4];
         let bytes = char.encode_utf8(&mut utf8).as_bytes();
         match notation {
-            0 if is_first => bytes.iter().for_each(|byte| write!(out, "%{byte:02x}").unwrap()),
+            0 if is_first => {
+                for byte in bytes {
+                    write!(out, "%{byte:02x}").unwrap();
+                }
+            }
             0 if char.is_ascii_alphanumeric() => out.push(char),
-            0 => bytes.iter().for_each(|byte| write!(out, "%{byte:02X}").unwrap()),
+            0 => {
+                for byte in bytes {
+                    write!(out, "%{byte:02X}").unwrap();
+                }
+            }
             1 if is_first => {
-                char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write!(out, "\\u{unit:04x}").unwrap())
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}").unwrap();
+                }
             }
             1 => {
                 let quoted = serde_json::to_string(&char).unwrap();
                 out.push_str(&quoted[1..quoted.len() - 1]);
             }
             2 if is_first || matches!(char, '\\' | '\'') || char.is_control() => {
-                bytes.iter().for_each(|byte| write!(out, "\\{byte:03o}").unwrap());
+                for byte in bytes {
+                    write!(out, "\\{byte:03o}").unwrap();
+                }
             }
             3 if char == '\'' => out.push_str(if is_first { "'\\''" } else { "'\"'\"'" }),
             4 if matches!(char, '"' | '$' | '`' | '\\') => write!(out, "\\{char}").unwrap(),
             5 if is_first || char == '&' => write!(out, "&#{};", u32::from(char)).unwrap(),
-            6 => bytes.iter().for_each(|byte| write!(out, "{byte:02x}{}", if is_first { " " } else { "" }).unwrap()),
+            6 => {
+                for byte in bytes {
+                    write!(out, "{byte:02x}{}", if is_first { " " } else { "" }).unwrap();
+                }
+            }
             _ => out.push(char),
         }
     }

@@ -193,7 +193,6 @@ pub(super) fn sextet(pattern: &[u8], before: u8, at: usize) -> (u8, usize) {
     let bit = skipped_bits(before) + at * 6;
     let byte = |at: usize| u16::from(pattern.get(at).copied().unwrap_or(0));
     let pair = byte(bit / 8) << 8 | byte(bit / 8 + 1);
-    #[expect(clippy::cast_possible_truncation, reason = "six bits are left")]
     let value = (pair >> (10 - bit % 8) & 63) as u8;
     (value, (pattern.len() * 8 - bit).min(6))
 }

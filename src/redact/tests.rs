@@ -278,17 +278,41 @@ fn encode(family: usize, secret: &str, choices: &[u8]) -> String {
         match (family, choice % 4) {
             (0, 0 | 1) | (1 | 2, 0) if plain => out.push(char),
             (0, 1) if char == ' ' => out.push('+'),
-            (0, 2) => bytes.iter().for_each(|byte| write!(out, "%{byte:02x}").unwrap()),
-            (0, _) => bytes.iter().for_each(|byte| write!(out, "%{byte:02X}").unwrap()),
-            (1, 1) => char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write!(out, "\\u{unit:04x}").unwrap()),
-            (1, 2) => char.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write!(out, "\\u{unit:04X}").unwrap()),
+            (0, 2) => {
+                for byte in bytes {
+                    write!(out, "%{byte:02x}").unwrap();
+                }
+            }
+            (0, _) => {
+                for byte in bytes {
+                    write!(out, "%{byte:02X}").unwrap();
+                }
+            }
+            (1, 1) => {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}").unwrap();
+                }
+            }
+            (1, 2) => {
+                for unit in char.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04X}").unwrap();
+                }
+            }
             (1, _) if char == '/' => out.push_str("\\/"),
             (1, _) => {
                 let quoted = serde_json::to_string(&char).unwrap();
                 out.push_str(&quoted[1..quoted.len() - 1]);
             }
-            (2, 1) => bytes.iter().for_each(|byte| write!(out, "\\x{byte:02x}").unwrap()),
-            (2, _) => bytes.iter().for_each(|byte| write!(out, "\\{byte:03o}").unwrap()),
+            (2, 1) => {
+                for byte in bytes {
+                    write!(out, "\\x{byte:02x}").unwrap();
+                }
+            }
+            (2, _) => {
+                for byte in bytes {
+                    write!(out, "\\{byte:03o}").unwrap();
+                }
+            }
             (3, 0) => write!(out, "&#{};", u32::from(char)).unwrap(),
             (3, 1) => write!(out, "&#x{:x};", u32::from(char)).unwrap(),
             (3, _) if char == '&' => out.push_str("&amp;"),

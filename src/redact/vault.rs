@@ -156,7 +156,7 @@ impl Inner {
 pub(crate) struct StreamMask {
     vault: Arc<Vault>,
     version: Option<u64>,
-    redactor: Option<Redactor>,
+    redactor: Option<Box<Redactor>>,
 }
 
 impl StreamMask {
@@ -172,7 +172,7 @@ impl StreamMask {
             if let Some(secrets) = self.vault.current() {
                 match &mut self.redactor {
                     Some(redactor) => redactor.replace(secrets),
-                    None => self.redactor = Some(Redactor::new(secrets)),
+                    None => self.redactor = Some(Box::new(Redactor::new(secrets))),
                 }
             }
         }
