@@ -124,6 +124,28 @@ pub(super) fn glance(rest: &[u8]) -> Glance {
     }
 }
 
+/// The first byte of the symbol behind an escape of `byte`, if both are of one kind and it is easily read.
+#[inline]
+pub(super) fn glance_behind(rest: &[u8], byte: u8) -> Option<u8> {
+    let len = match (rest[0], rest[1]) {
+        // Only a part of the symbol is known.
+        _ if byte >= 0x80 => return None,
+        (b'%', _) => 3,
+        (b'\\', b'u') => 6,
+        (b'\\', _) => 2,
+        _ => 1,
+    };
+    let next = rest.get(len..)?;
+    match *next.first()? {
+        plain if !is_special(plain) => Some(plain),
+        escape if escape == rest[0] => match glance(next) {
+            Glance::Byte(byte) => Some(byte),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn pair_of_digits(high: u8, low: u8) -> Option<u8> {
     const DIGITS: [u8; 256] = {
         let mut table = [0xFF; 256];

@@ -75,11 +75,12 @@ impl Windows {
         self.hashed[word] & bit != 0
     }
 
-    /// Whether a window may have this byte as one of its symbols, and the bytes in front of it as those before.
+    /// Whether a window may have this byte as one of its symbols, and the bytes in front of it as those before. `next` is the
+    /// symbol behind it, if it is known.
     #[inline]
-    pub(super) fn may_have_behind(&self, three_before: u32, byte: u8) -> bool {
+    pub(super) fn may_have_behind(&self, three_before: u32, byte: u8, next: Option<u8>) -> bool {
         let bytes = three_before << 8 | u32::from(byte);
-        self.first_bytes[usize::from(byte)]
+        self.first_bytes[usize::from(byte)] && next.is_none_or(|next| self.has_pair(bytes << 8 | u32::from(next)))
             || self.has_pair(bytes)
             || self.may_have(Self::triple(bytes & 0xFF_FFFF))
             || self.may_have(bytes)

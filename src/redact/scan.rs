@@ -130,7 +130,7 @@ impl Reader<'_> {
             }
             decode::Glance::Itself => false,
             decode::Glance::Byte(byte) => {
-                text.may_have_behind(three_before, byte)
+                text.may_have_behind(three_before, byte, decode::glance_behind(rest, byte))
                     || match (rest[0], byte) {
                         (b'%', b'+' | b'/') => true,
                         (b'\\', b'\n' | b'\r' | b'/') => code.has_end(three_before),
