@@ -35,6 +35,8 @@ export declare class NativeEngine {
    * list of the request and the options.
    */
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
+  /** Masks one more secret from now on: everywhere, or in one execution. */
+  addSecret(value: unknown, id: unknown): void
   /**
    * This process's own variables, packed as `submit` takes them; `null` where they cannot be read, are no text, or are not those
    * of this thread.

@@ -456,7 +456,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   stderrOverflowFile?: string;
   /** Bytes that those files should have got and did not, because a bound or the disk forbade it. */
   overflowLostBytes: number;
-  /** Its log: at `outputLogPath` if the request named one, else in `logDir`. */
+  /** Its log: at `outputLogPath` if the request named one, else in `logDir`. Secrets in it are masked: `getLogPath` gives the path itself. */
   logPath?: string;
   /** Bytes that a log should have got and did not. */
   logLostBytes: number;
@@ -948,6 +948,18 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   cancel(id: string, options?: { graceMs?: number | null } | null): Promise<void>;
+  /**
+   * Masks one more secret from now on: a token that a command printed, for example. It is at least 6 bytes long. With an
+   * `executionId` it is masked in that execution alone; without, in all of this engine, those that run included.
+   *
+   * Masked are: output that comes after the call, in events, logs and overflow files; the results of executions that have not ended,
+   * with what they printed before; errors, diagnoses and displayed commands; and what `getResult`, `readLogs` and `listExecutions`
+   * return from then on. Events that were emitted, results that were returned, and what is in files already stay as they are.
+   *
+   * @throws {@link ExecutionError} `INVALID_REQUEST` (field `value`) when it is no string, is too short, or when there are more than
+   * 100 000 lines or 16 MiB of secrets; `NOT_FOUND`.
+   */
+  addSecret(value: string, options?: { executionId?: string | null } | null): void;
   /**
    * Sends a signal to the command itself, and ends nothing by that. Resolves with whether there was a process to send it to: an
    * execution that waits, or has ended, has none.

@@ -54,7 +54,7 @@ test('an older word for what happens to too much output', () => {
 });
 
 const REFUSED = [
-  [{ EXEC_DEFAULT_TIMEOUT_MS: 'soon' }, 'EXEC_DEFAULT_TIMEOUT_MS', /it is a string: give a whole number/],
+  [{ EXEC_DEFAULT_TIMEOUT_MS: 'soon' }, 'EXEC_DEFAULT_TIMEOUT_MS', /it is a string of length 4: give a whole number/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: '0' }, 'EXEC_DEFAULT_TIMEOUT_MS', /out of range/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: '-1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],
   [{ EXEC_DEFAULT_TIMEOUT_MS: 'NaN' }, 'EXEC_DEFAULT_TIMEOUT_MS', /give a whole number/],

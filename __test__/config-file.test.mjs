@@ -55,7 +55,7 @@ const REFUSED = [
   ['a.toml', 'default_timeout_ms = 2\nmax_timeout_ms = 1\n', 'default_timeout_ms', 1, /2 is above `max_timeout_ms` \(1\)/],
   ['a.toml', 'truncate_large_output = false\noversized_output_strategy = "truncate_with_warning"\n', 'truncate_large_output', 1, /contradicts/],
   ['a.toml', 'a = 1\na = 2\n', 'config', 2, /it is not TOML \(duplicate key/],
-  ['a.json', '{\n "kill_grace_ms": "5"\n}', 'kill_grace_ms', 2, /it is a string: give a whole number/],
+  ['a.json', '{\n "kill_grace_ms": "5"\n}', 'kill_grace_ms', 2, /it is a string of length 1: give a whole number/],
   ['a.toml', 'stop_signal = "SIGKILL"\n', 'stop_signal', 1, /give "SIGTERM" or "SIGINT"/],
   ['a.toml', '\nstop_order = "group"\n', 'stop_order', 2, /give "tree" or "leader"/],
   ['a.json', '{\n "guardian": yes\n}', 'config', 2, /it is not a JSON object/],

@@ -14,7 +14,7 @@ const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
 const { requireChildProcesses } = require('./permission.js');
-const { ASIDE, numberOf, plain } = require('./plain.js');
+const { ASIDE, numberOf, onlyOption, plain, refusal, show, SUBJECTS } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
 const { withinMs } = require('./shutdown.js');
@@ -246,6 +246,18 @@ const Engine = class ExecutionEngine extends Listeners {
     const live = this.#board.findPlan(id);
     unlessOver(live, () => guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false)));
     if (live) await settled(live);
+  }
+
+  /**
+   * @param {string} value
+   * @param {{ executionId?: string | null } | null} [options]
+   */
+  addSecret(value, options) {
+    guard(this.addSecret, () => {
+      const executionId = onlyOption('executionId', options);
+      if (typeof value !== 'string') throw refusal(SUBJECTS.call, 'value', `it is ${show(value)}: give a string`);
+      this.#native.addSecret(value, asId(executionId));
+    });
   }
 
   /** @param {string} id */

@@ -334,19 +334,16 @@ function threw(subject, field, cause) {
   return refusal(subject, field, `reading it threw (${told(cause)}): give plain data`, { cause });
 }
 
-/** What a value is, for people: its kind, and never the value, which may be a secret. @param {unknown} value */
+/** What a value is, for people. It is not shown: it may be a secret in the wrong place. @param {unknown} value */
 function show(value) {
-  if (typeof value === 'object' && value !== null) return 'an object';
-  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `a ${typeof value}`;
-  if (typeof value === 'number') return numberKind(value);
-  return value === null || value === undefined ? String(value) : `${value === '' ? 'an empty' : 'a'} ${typeof value}`;
-}
-
-/** @param {number} number */
-function numberKind(number) {
-  if (!Number.isFinite(number)) return String(number);
-  if (number < 0) return 'a number below 0';
-  return Number.isInteger(number) ? 'a number' : 'a number with a fraction';
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'object') return 'an object';
+  if (typeof value === 'string') return `a string of length ${value.length}`;
+  if (typeof value !== 'number') return `a ${typeof value}`;
+  if (Number.isNaN(value)) return 'a number (NaN)';
+  if (!Number.isFinite(value)) return 'a number (infinite)';
+  if (value < 0) return 'a number (negative)';
+  return Number.isInteger(value) ? 'a number' : 'a number (with a fraction)';
 }
 
 /**
@@ -374,15 +371,25 @@ function told(cause) {
  */
 function numberOf(method, field, unit, options) {
   return guard(method, () => {
-    const given = plain('call', options) ?? {};
-    if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
-    for (const key of Object.keys(given)) {
-      if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
-    }
-    const number = given[field] ?? undefined;
+    const number = onlyOption(field, options);
     if (number === undefined || (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0)) return number;
     throw refusal(SUBJECTS.call, field, `it is ${show(number)}: give ${unit}, 0 or more`);
   });
 }
 
-module.exports = { ASIDE, kindOf, numberOf, plain, refusal, show, threw, told, SUBJECTS };
+/**
+ * The one option that a call may have.
+ *
+ * @param {string} field
+ * @param {unknown} options
+ */
+function onlyOption(field, options) {
+  const given = plain('call', options) ?? {};
+  if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
+  for (const key of Object.keys(given)) {
+    if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
+  }
+  return given[field] ?? undefined;
+}
+
+module.exports = { ASIDE, kindOf, numberOf, onlyOption, plain, refusal, show, threw, told, SUBJECTS };

@@ -2,7 +2,7 @@
 //
 //   node scripts/fuzz.mjs [--seconds 60]
 //
-// It is what `cargo fuzz run output` does, with a stable compiler and without a sanitizer: safe code has nothing for one to find.
+// It is what `cargo fuzz run` does with each target, with a stable compiler and without a sanitizer: safe code has nothing for one to find.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,12 +28,15 @@ const target = path.join(root, 'target', 'fuzz');
 const build = ['build', '--release', '--target', host, '--target-dir', target];
 const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f') };
 let { status } = spawnSync('cargo', build, { cwd: folder, stdio: 'inherit', env });
-if (status === 0) {
+const targets = ['output', 'redact'];
+for (const name of targets) {
+  if (status !== 0) break;
   const found = mkdtempSync(path.join(tmpdir(), 'fuzz-'));
-  cpSync(path.join(folder, 'corpus', 'output'), found, { recursive: true });
-  const args = [found, `-max_total_time=${values.seconds}`, '-max_len=600', '-timeout=10', '-print_final_stats=1', '-verbosity=0', `-artifact_prefix=${found}/`];
-  ({ status } = spawnSync(path.join(target, host, 'release', 'output'), args, { cwd: folder, stdio: 'inherit' }));
+  cpSync(path.join(folder, 'corpus', name), found, { recursive: true });
+  const seconds = Math.ceil(values.seconds / targets.length);
+  const args = [found, `-max_total_time=${seconds}`, '-max_len=600', '-timeout=10', '-print_final_stats=1', '-verbosity=0', `-artifact_prefix=${found}/`];
+  ({ status } = spawnSync(path.join(target, host, 'release', name), args, { cwd: folder, stdio: 'inherit' }));
   if (status === 0) rmSync(found, { recursive: true });
-  else console.error(`the input that failed is in ${found}: mend what it found and add it to fuzz/corpus/output`);
+  else console.error(`the input that failed is in ${found}: mend what it found and add it to fuzz/corpus/${name}`);
 }
 process.exitCode = status ?? 1;

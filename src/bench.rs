@@ -75,7 +75,14 @@ impl Records {
 
     /// The whole life of a record: it comes, gets its result, and is settled. The oldest leave as retention has it.
     pub fn live(&self, result: &Arc<ExecutionResult>) -> Uuid {
-        let record = Arc::new(Record::new(Uuid::new_v4(), "true", &ExecutionMetadata::default(), None, Utc::now()));
+        let record = Arc::new(Record::new(
+            Uuid::new_v4(),
+            "true",
+            &ExecutionMetadata::default(),
+            None,
+            Utc::now(),
+            Arc::default(),
+        ));
         let id = record.id();
         self.0.insert(Arc::clone(&record)).expect("a new id is not known yet");
         // What is left over leaves with the next: nothing here ends in one go with hundreds of others.

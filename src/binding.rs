@@ -106,6 +106,22 @@ impl NativeEngine {
         Ok(Some(record.id().to_string()))
     }
 
+    /// Masks one more secret from now on: everywhere, or in one execution.
+    #[napi(catch_unwind)]
+    pub fn add_secret(&self, value: Unknown<'_>, id: Unknown<'_>) -> Result<()> {
+        let value = convert::read(value)?;
+        let wire::Value::Text(value) = value else {
+            let problem = format!("it is {}: give a string", value.describe());
+            return Err(raise(ExecutionError::InvalidRequest(Invalid::new("value", problem))));
+        };
+        let added = if convert::read(id)?.is_absent() {
+            self.engine.add_secret(value)
+        } else {
+            self.engine.add_secret_of(id_of(id)?, value)
+        };
+        added.map_err(raise)
+    }
+
     /// This process's own variables, packed as `submit` takes them; `null` where they cannot be read, are no text, or are not those
     /// of this thread.
     #[napi(catch_unwind)]
@@ -265,7 +281,7 @@ impl NativeEngine {
     pub fn command(&self, id: Unknown<'_>) -> Result<Option<String>> {
         let id = id_of(id)?;
         // It may have ended, and left, since it was accepted.
-        Ok(self.engine.record(id).ok().map(|record| record.command().to_owned()))
+        Ok(self.engine.record(id).ok().map(|record| record.command()))
     }
 
     #[napi(catch_unwind, ts_return_type = "object")]

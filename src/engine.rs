@@ -15,7 +15,7 @@ use crate::output::Overflow;
 use crate::plan::Plans;
 use crate::platform::clock;
 use crate::platform::{self, HostState};
-use crate::redact::Secrets;
+use crate::redact::Vault;
 use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
@@ -35,6 +35,7 @@ mod logs;
 mod outside;
 mod plans;
 mod queries;
+mod secrets;
 mod steps;
 #[cfg(test)]
 mod suspended;
@@ -69,32 +70,14 @@ struct Handle {
 struct Shared {
     config: Arc<ExecutionConfig>,
     policy: Arc<EnvPolicy>,
-    /// The engine's own secrets, when an execution adds none.
-    secrets: Option<Arc<Secrets>>,
+    /// The engine's own secrets.
+    secrets: Arc<Vault>,
     overflow: Option<Arc<Overflow>>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
     keeper: Keeper,
     plans: Plans,
-}
-
-impl Shared {
-    /// What is to be masked for one execution. Those of the engine alone are made ready once.
-    fn secrets_of(
-        &self,
-        request: &ExecutionRequest,
-        options: &ExecutionOptions,
-        policy: &EnvPolicy,
-    ) -> Option<Arc<Secrets>> {
-        let is_env_masked = options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets);
-        if options.secrets.is_empty() && !is_env_masked {
-            return self.secrets.clone();
-        }
-        let given = self.config.secrets.iter().chain(&options.secrets).map(|secret| secret.reveal().as_bytes());
-        let variables = is_env_masked.then(|| policy.secret_values(request, options.host_env.as_ref()));
-        Secrets::new(given.chain(variables.into_iter().flatten()))
-    }
 }
 
 impl std::fmt::Debug for ExecutionEngine {
@@ -126,7 +109,7 @@ impl ExecutionEngine {
             plans: Plans::new(&config),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
-            secrets: Secrets::new(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
+            secrets: Vault::of_engine(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
             overflow: Overflow::new(&config),
             config: Arc::new(config),
             metrics: Metrics::default(),
@@ -176,7 +159,7 @@ impl ExecutionEngine {
         let signal = options.signal.take();
         let options = Arc::new(options);
         let entry = shared.scheduler.enter(options.priority)?;
-        let secrets = shared.secrets_of(&request, &options, &policy);
+        let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
         let host = HostState::capture();
         let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };
         let admitted = Admitted::new(work, shared, Pending::new(), sink);

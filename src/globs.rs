@@ -20,7 +20,7 @@ pub(crate) fn check(field: &str, patterns: &[String]) -> Result<(), Invalid> {
         parse(pattern).map_err(|problem| {
             Invalid::new(
                 format!("{field}[{index}]"),
-                format!("{pattern:?} is not a glob ({problem}): use *, ?, [a-z] and {{a,b}}"),
+                format!("it is not a glob ({problem}): use *, ?, [a-z] and {{a,b}}"),
             )
         })?;
     }

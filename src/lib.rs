@@ -80,6 +80,8 @@ pub use types::{
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use output::fuzz_output;
+#[cfg(fuzzing)]
+pub use redact::fuzz_redact;
 
 /// Here so that one `use execution_engine::*` is enough to write a request.
 #[doc(no_inline)]

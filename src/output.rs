@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::config::{ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 use crate::event::{EventSink, ExecutionEvent, Flow, LineBatch, LineMark};
 use crate::platform::clock::Instant;
-use crate::redact::{Redactor, Secrets};
+use crate::redact::{StreamMask, Vault};
 use crate::types::{Encoding, Stream};
 
 use self::limit::Kept;
@@ -48,7 +48,7 @@ pub(crate) struct Channels<'a> {
     pub(crate) sink: Arc<dyn EventSink>,
     /// Shared with whoever tells the end, should a panic drop the output.
     pub(crate) sequence: Arc<AtomicU64>,
-    pub(crate) secrets: Option<Arc<Secrets>>,
+    pub(crate) secrets: Arc<Vault>,
     pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
@@ -98,7 +98,7 @@ impl Output {
             marks: Vec::new(),
         };
         let capture =
-            |stream| Capture { redactor: secrets.clone().map(Redactor::new), clean: Clean::new(stream, config) };
+            |stream| Capture { mask: StreamMask::new(Arc::clone(&secrets)), clean: Clean::new(stream, config) };
         Self {
             stdout: capture(Stream::Stdout),
             stderr: capture(Stream::Stderr),
@@ -132,28 +132,23 @@ impl Output {
     /// Takes what was read.
     pub(crate) fn feed(&mut self, stream: Stream, bytes: &[u8]) {
         let Self { stdout, stderr, outlets, overflow, .. } = self;
-        let Capture { redactor, clean } = match stream {
+        let Capture { mask, clean } = match stream {
             Stream::Stdout => stdout,
             Stream::Stderr => stderr,
         };
         clean.silence = Silence::new(Instant::now());
-        match redactor {
-            Some(redactor) => redactor.feed(bytes, |bytes| clean.take(bytes, outlets, overflow.as_ref())),
-            None => clean.take(bytes, outlets, overflow.as_ref()),
-        }
+        mask.feed(bytes, |bytes| clean.take(bytes, outlets, overflow.as_ref()));
         self.tell_loss();
     }
 
     /// The stream has ended: what is unfinished is a line now.
     pub(crate) fn finish(&mut self, stream: Stream) {
         let Self { stdout, stderr, outlets, overflow, .. } = self;
-        let Capture { redactor, clean } = match stream {
+        let Capture { mask, clean } = match stream {
             Stream::Stdout => stdout,
             Stream::Stderr => stderr,
         };
-        if let Some(redactor) = redactor {
-            redactor.finish(|bytes| clean.take(bytes, outlets, overflow.as_ref()));
-        }
+        mask.finish(|bytes| clean.take(bytes, outlets, overflow.as_ref()));
         clean.split(outlets, Next::End);
     }
 
@@ -214,6 +209,7 @@ impl Output {
         let Some(why) = self.spools().find_map(Spool::first_loss) else { return };
         self.is_loss_told = true;
         let message = format!("not all of the output gets into its file: {why}; the command goes on");
+        let message = self.stdout.mask.mask_text(&message).into_owned();
         let sequence = self.take_sequence();
         let lines = &self.outlets.lines;
         let (execution_id, timestamp) = (lines.id, Utc::now());
@@ -238,8 +234,8 @@ impl Output {
         let Self { stdout, stderr, outlets, .. } = self;
         Captured {
             sequence,
-            stdout: stdout.clean.limit.freeze(),
-            stderr: stderr.clean.limit.freeze(),
+            stdout: kept(&stdout.mask, stdout.clean.limit),
+            stderr: kept(&stderr.mask, stderr.clean.limit),
             lines: outlets.lines.lines,
             flow: outlets.lines.flow.clone(),
             log_file: outlets.log.as_ref().and_then(Log::file_to_remove),
@@ -252,9 +248,16 @@ impl Output {
     }
 }
 
+/// What the result has of a stream. A secret that was added after the bytes came is masked too.
+fn kept(mask: &StreamMask, limit: Limit) -> Kept {
+    let mut kept = limit.freeze();
+    mask.mask_kept(&mut kept.bytes);
+    kept
+}
+
 /// One stream, from its bytes on.
 struct Capture {
-    redactor: Option<Redactor>,
+    mask: StreamMask,
     clean: Clean,
 }
 

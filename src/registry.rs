@@ -17,6 +17,7 @@ use crate::latch::Latch;
 use crate::output::Keepsake;
 use crate::platform::Leader;
 use crate::platform::clock::Instant;
+use crate::redact::Vault;
 use crate::state::StopRequest;
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
@@ -34,7 +35,10 @@ pub(crate) struct Record {
     id: Uuid,
     /// Later ones have greater numbers, whatever the wall clock does.
     number: u64,
-    command: Box<str>,
+    command: Mutex<Shown>,
+    secrets: Arc<Vault>,
+    /// Of the secrets that its output was masked with, at least.
+    secrets_version: u64,
     label: Option<Box<str>>,
     source: Option<Box<str>>,
     conversation_id: Option<Box<str>>,
@@ -52,6 +56,13 @@ pub(crate) struct Record {
     settled: Latch<()>,
 }
 
+/// A command as it is shown. It is masked when it is first looked at, and again when there are more secrets.
+#[derive(Debug)]
+struct Shown {
+    text: Box<str>,
+    masked_with: Option<u64>,
+}
+
 impl Record {
     pub(crate) fn new(
         id: Uuid,
@@ -59,13 +70,15 @@ impl Record {
         metadata: &ExecutionMetadata,
         log_path: Option<&Path>,
         created_at: DateTime<Utc>,
+        secrets: Arc<Vault>,
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        let command = command.char_indices().nth(LONGEST_COMMAND).map_or(command, |(end, _)| &command[..end]);
         Self {
             id,
             number: LAST.fetch_add(1, Relaxed),
-            command: command.into(),
+            command: Mutex::new(Shown { text: command.into(), masked_with: None }),
+            secrets_version: secrets.version(),
+            secrets,
             label: metadata.label.as_deref().map(Into::into),
             source: metadata.source.as_deref().map(Into::into),
             conversation_id: metadata.conversation_id.as_deref().map(Into::into),
@@ -84,9 +97,25 @@ impl Record {
     }
 
     /// The command as a person would type it, cut short.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the channels of Node.js tell it apart"))]
-    pub(crate) fn command(&self) -> &str {
-        &self.command
+    pub(crate) fn command(&self) -> String {
+        let version = self.secrets.version();
+        let mut shown = self.command.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.masked_with != Some(version) {
+            let text = self.secrets.mask(&shown.text);
+            let end = text.char_indices().nth(LONGEST_COMMAND).map_or(text.len(), |(end, _)| end);
+            *shown = Shown { text: text[..end].into(), masked_with: Some(version) };
+        }
+        shown.text.to_string()
+    }
+
+    /// What is masked of it.
+    pub(crate) fn secrets(&self) -> &Arc<Vault> {
+        &self.secrets
+    }
+
+    /// Whether a secret was added after it began.
+    pub(crate) fn has_new_secrets(&self) -> bool {
+        self.secrets.version() != self.secrets_version
     }
 
     pub(crate) fn status(&self) -> ExecutionStatus {
@@ -167,7 +196,7 @@ impl Record {
         ExecutionSummary {
             id: self.id,
             status: self.status(),
-            command: self.command.to_string(),
+            command: self.command(),
             label: owned(&self.label),
             source: owned(&self.source),
             conversation_id: owned(&self.conversation_id),

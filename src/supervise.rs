@@ -13,7 +13,7 @@ use crate::output::{Keepsake, Log, LogPaths, Output};
 use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded, HostState, Leader};
 use crate::process::{self, Process};
-use crate::redact::Secrets;
+use crate::redact::Vault;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop, StopRequest};
 use crate::types::{Encoding, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
@@ -36,7 +36,7 @@ pub(crate) struct Job {
     /// The host when the execution was accepted.
     pub(crate) host: Arc<HostState>,
     /// Masked in whatever leaves the engine.
-    pub(crate) secrets: Option<Arc<Secrets>>,
+    pub(crate) secrets: Arc<Vault>,
     pub(crate) log: LogPaths,
     /// Set by whoever wants the execution to end.
     pub(crate) stop: Arc<StopRequest>,

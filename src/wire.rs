@@ -88,12 +88,20 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// A number as JavaScript shows it.
-pub(crate) fn show(number: f64) -> String {
-    if number.is_infinite() {
-        return String::from(if number > 0.0 { "Infinity" } else { "-Infinity" });
+/// A text that is not shown.
+pub(crate) fn of_length(text: &str) -> String {
+    format!("a string of length {}", text.chars().count())
+}
+
+/// A number that is not shown.
+fn kind_of(number: f64) -> &'static str {
+    match number {
+        _ if number.is_nan() => "a number (NaN)",
+        _ if number.is_infinite() => "a number (infinite)",
+        _ if number < 0.0 => "a number (negative)",
+        _ if number.fract() != 0.0 => "a number (with a fraction)",
+        _ => "a number",
     }
-    number.to_string()
 }
 
 impl Value {
@@ -102,18 +110,14 @@ impl Value {
         matches!(self, Self::Undefined | Self::Null)
     }
 
-    /// What it is, for people: its kind, and never the value, which may be a secret.
+    /// What it is, for people: the type and the length. A value is not shown: it may be a secret in the wrong place.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Undefined => "undefined".to_owned(),
             Self::Null => "null".to_owned(),
             Self::Bool(_) => "a boolean".to_owned(),
-            Self::Number(number) if !number.is_finite() => show(*number),
-            Self::Number(number) if *number < 0.0 => "a number below 0".to_owned(),
-            Self::Number(number) if number.fract() != 0.0 => "a number with a fraction".to_owned(),
-            Self::Number(_) => "a number".to_owned(),
-            Self::Text(text) if text.is_empty() => "an empty string".to_owned(),
-            Self::Text(_) => "a string".to_owned(),
+            Self::Number(number) => kind_of(*number).to_owned(),
+            Self::Text(text) => of_length(text),
             Self::List(_) => "an array".to_owned(),
             Self::Map(_) => "an object".to_owned(),
             Self::Bytes(_) => "a byte array".to_owned(),
@@ -142,7 +146,7 @@ mod tests {
                 "did you mean `workingDir`?",
             ),
             (r"{}", "command", "it is missing"),
-            (r#"{"command": "ls"}"#, "command", "it is a string: give an object"),
+            (r#"{"command": "ls"}"#, "command", "it is a string of length 2: give an object"),
             (r#"{"command": {"type": "exec"}}"#, "command.program", "it is missing: give a string"),
             (
                 r#"{"command": {"type": "exek", "program": "a"}}"#,
@@ -158,11 +162,11 @@ mod tests {
             (
                 r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": -1}"#,
                 "timeoutMs",
-                "it is a number below 0",
+                "it is a number (negative)",
             ),
             (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 1.5}"#, "timeoutMs", "give a whole number"),
             (r#"{"command": {"type": "exec", "program": "a"}, "timeoutMs": 9007199254740993}"#, "timeoutMs", "2^53"),
-            (r#"{"command": {"type": "exec", "program": "a"}, "id": "x"}"#, "id", "is not a UUID"),
+            (r#"{"command": {"type": "exec", "program": "a"}, "id": "x"}"#, "id", "not a UUID"),
             (r#"{"command": {"type": "exec", "program": "a"}, "env": {"A B": 1}}"#, "env[\"A B\"]", "give a string"),
             (
                 r#"{"command": {"type": "exec", "program": "a"}, "metadata": {"label": 1}}"#,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::error::ExecutionError;
 use crate::types::ErrorCode;
-use crate::wire::{Case, Value};
+use crate::wire::{Case, Value, of_length};
 
 /// What a method throws.
 pub(super) type Thrown = napi::Error<String>;
@@ -64,7 +64,8 @@ pub(super) fn of_napi(error: napi::Error) -> Thrown {
 
 pub(super) fn not_an_id(value: &Value) -> Thrown {
     if let Value::Text(text) = value {
-        let message = format!("no execution {text:?}: it is not a UUID, so it was never accepted here");
+        let message =
+            format!("no such execution: the id is {}, and not a UUID, so it was never accepted here", of_length(text));
         return make(ErrorCode::NotFound, &message, Some("id"), None, None);
     }
     let message = format!("invalid request: id: it is {}: give the string that execute() gave", value.describe());
@@ -73,7 +74,8 @@ pub(super) fn not_an_id(value: &Value) -> Thrown {
 
 pub(super) fn not_a_plan_id(value: &Value) -> Thrown {
     if let Value::Text(text) = value {
-        let message = format!("no plan {text:?}: it is not a UUID, so it was never accepted here");
+        let message =
+            format!("no such plan: the id is {}, and not a UUID, so it was never accepted here", of_length(text));
         return make(ErrorCode::NotFound, &message, Some("id"), None, None);
     }
     let message = format!("invalid request: id: it is {}: give the string that executePlan() gave", value.describe());

@@ -8,7 +8,7 @@ use crate::command::{self, EnvPolicy};
 use crate::event::EventSink;
 use crate::output::LogPaths;
 use crate::platform::{self, HostState};
-use crate::redact::Secrets;
+use crate::redact::Vault;
 use crate::registry::Record;
 use crate::runtime;
 use crate::scheduler::Entry;
@@ -26,15 +26,14 @@ pub(super) struct Work {
     pub(super) options: Arc<ExecutionOptions>,
     pub(super) policy: Arc<EnvPolicy>,
     pub(super) host: Arc<HostState>,
-    pub(super) secrets: Option<Arc<Secrets>>,
+    pub(super) secrets: Arc<Vault>,
     pub(super) signal: Option<CancellationToken>,
 }
 
 impl Work {
     /// The command as a person would type it, without secrets.
     pub(super) fn command(&self) -> String {
-        let command = command::display(&self.request.command);
-        self.secrets.as_ref().map_or_else(|| command.clone(), |secrets| secrets.mask(&command).into_owned())
+        self.secrets.mask(&command::display(&self.request.command)).into_owned()
     }
 }
 
@@ -51,9 +50,17 @@ pub(super) struct Admitted {
 impl Admitted {
     pub(super) fn new(work: Work, shared: &Shared, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
         let request = &work.request;
-        let command = work.command();
+        // It is masked where it is shown: the secrets are not made ready on the caller's thread.
+        let command = command::display(&request.command);
         let log = LogPaths::of(request, &shared.config);
-        let record = Arc::new(Record::new(request.id, &command, &request.metadata, log.main(), pending.accepted_at()));
+        let record = Arc::new(Record::new(
+            request.id,
+            &command,
+            &request.metadata,
+            log.main(),
+            pending.accepted_at(),
+            Arc::clone(&work.secrets),
+        ));
         Self { record, work, log, command, pending, sink }
     }
 

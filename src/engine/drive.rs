@@ -32,7 +32,7 @@ pub(super) struct Accepted {
     pub(super) shared: Arc<Shared>,
     pub(super) record: Arc<Record>,
     pub(super) job: Job,
-    /// The command as a person would type it.
+    /// The command as a person would type it, with its secrets.
     pub(super) command: String,
     pub(super) sink: Arc<dyn EventSink>,
 }
@@ -127,7 +127,7 @@ async fn course(
             encoding: job.encoding(),
             sink: Arc::clone(sink),
             sequence: Arc::clone(sequence),
-            secrets: job.secrets.clone(),
+            secrets: Arc::clone(&job.secrets),
             overflow: shared.overflow.clone(),
         });
         let this = again.as_ref().unwrap_or(job);
@@ -206,7 +206,7 @@ async fn attempt(
             execution_id: record.id(),
             timestamp: pending.accepted_at(),
             sequence: output.take_sequence(),
-            command: command.clone(),
+            command: job.secrets.mask(command).into_owned(),
         });
     }
     let queue_timeout = shared.config.queue_timeout_ms.map(Duration::from_millis);
@@ -231,11 +231,12 @@ async fn attempt(
                 execution_id: record.id(),
                 timestamp: running.started_at(),
                 sequence: output.take_sequence(),
-                command: command.clone(),
+                command: job.secrets.mask(command).into_owned(),
                 pid: leader.id(),
             });
         };
         let degraded = |output: &mut Output, message: String| {
+            let message = job.secrets.mask(&message).into_owned();
             sink.event(ExecutionEvent::Degraded {
                 execution_id: record.id(),
                 timestamp: Utc::now(),

@@ -37,6 +37,11 @@ impl ExecutionEngine {
         let Some(path) = self.get_log_path(id)? else {
             return Err(missing("it has none: set `log_dir`, or `output_log_path` in the request".into()));
         };
-        read_log(&path, tail_bytes).map_err(|error| missing(format!("{} cannot be read: {error}", path.display())))
+        let record = self.record(id)?;
+        let text = read_log(&path, tail_bytes).map_err(|error| {
+            missing(record.secrets().mask(&format!("{} cannot be read: {error}", path.display())).into())
+        })?;
+        // What was written before a secret was added.
+        Ok(if record.has_new_secrets() { record.secrets().mask(&text).into_owned() } else { text })
     }
 }

@@ -244,7 +244,8 @@ fn work_of(
         let policy = if has_own { shared.policy_of(&options) } else { Arc::clone(&common_policy) };
         command::check(&request, &options, &shared.config, &policy)
             .map_err(|invalid| step_error(invalid, index, has_own))?;
-        let secrets = shared.secrets_of(&request, &options, &policy);
+        let secrets =
+            shared.secrets_of(&request, &options, &policy).map_err(|invalid| step_error(invalid, index, has_own))?;
         Ok(Work { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })
     };
     commands.into_iter().enumerate().map(work).collect()

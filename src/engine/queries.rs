@@ -33,7 +33,8 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
-        self.record(id)?.result().cloned().ok_or(ExecutionError::NotCompleted(id))
+        let record = self.record(id)?;
+        Self::shown_result(&record).ok_or(ExecutionError::NotCompleted(id))
     }
 
     /// The known executions, newest first.

@@ -8,7 +8,8 @@ fn registry(config: &ExecutionConfig) -> Registry {
 }
 
 fn ended(registry: &Registry, stdout: &str) -> Arc<Record> {
-    let record = Arc::new(Record::new(Uuid::new_v4(), "true", &ExecutionMetadata::default(), None, Utc::now()));
+    let record =
+        Arc::new(Record::new(Uuid::new_v4(), "true", &ExecutionMetadata::default(), None, Utc::now(), Arc::default()));
     registry.insert(Arc::clone(&record)).unwrap();
     let result = ExecutionResult {
         stdout: Text::from(stdout.as_bytes().to_vec()),

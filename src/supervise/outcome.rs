@@ -1,6 +1,6 @@
 //! From how an execution ended to its result.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::output::{Captured, Keepsake, Output, SpillFile};
 use crate::platform::{Exit, signal_name};
+use crate::redact::{MASK, Vault};
 use crate::state::{Over, Pending, Stop};
 use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
 
@@ -70,7 +71,7 @@ impl Outcome {
         let commands = processes.map(|process| (&mut process.command, LONGEST_COMMAND));
         let message = error.as_mut().map(|error| (&mut error.message, LONGEST_MESSAGE));
         for (text, longest) in commands.chain(message) {
-            if let Some(secrets) = &job.secrets {
+            if let Some(secrets) = job.secrets.current() {
                 *text = secrets.mask(text).into_owned();
             }
             // Cut after masking, so that no part of a secret is left.
@@ -88,7 +89,7 @@ impl Outcome {
             stdout_overflow_file: path(&captured.stdout_file),
             stderr_overflow_file: path(&captured.stderr_file),
             overflow_lost_bytes: captured.overflow_lost_bytes,
-            log_path: captured.log_path,
+            log_path: captured.log_path.map(|path| masked_path(&job.secrets, path)),
             log_lost_bytes: captured.log_lost_bytes,
             stdout_truncated: captured.stdout.truncated,
             stderr_truncated: captured.stderr.truncated,
@@ -125,6 +126,14 @@ fn cut_middle(text: &mut String, longest: usize) {
     text.shrink_to_fit();
 }
 
+/// A path without secrets: it is for people then, as there is no such file.
+fn masked_path(secrets: &Vault, path: PathBuf) -> PathBuf {
+    match secrets.mask(&path.to_string_lossy()) {
+        masked if masked.contains(MASK) => PathBuf::from(&*masked),
+        _ => path,
+    }
+}
+
 fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
     let stream = if captured.stdout.truncated { "stdout" } else { "stderr" };
     let cap = job.config.max_output_size_bytes;
@@ -148,6 +157,7 @@ pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     let message = format!(
         "the engine failed at this execution ({panic}) and has ended it; others are not affected: please report it"
     );
+    let message = job.secrets.mask(&message).into_owned();
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
     Finished { result, sequence, lines: 0, files: Vec::new(), flow: None }

@@ -43,7 +43,7 @@ fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, 
     let texts = HashMap::<String, Vec<usize>>::deserialize(deserializer)?;
     let index = |(text, list): (String, _)| match text.parse() {
         Ok(index) => Ok((index, list)),
-        Err(_) => Err(serde::de::Error::custom(format!("{text:?} is not the index of a step"))),
+        Err(_) => Err(serde::de::Error::custom("a key is not the index of a step")),
     };
     texts.into_iter().map(index).collect()
 }

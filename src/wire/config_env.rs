@@ -48,7 +48,7 @@ fn the_one<'a>(field: &Field, vars: &'a [(String, String)]) -> Result<Option<(St
     let (usual, other) = (set(&field.variable()), field.other_variable().and_then(set));
     match (usual, other) {
         (Some((name, text)), Some((other, theirs))) if text != theirs => {
-            Err(Invalid::new(other, format!("{theirs:?} contradicts {name} ({text:?}): set one of them")))
+            Err(Invalid::new(other, format!("it contradicts {name}: set one of them")))
         }
         (usual, other) => Ok(usual.or(other)),
     }

@@ -150,7 +150,9 @@ fn json_values(members: Vec<Member<'_>>) -> Result<Vec<Entry>, Located> {
 }
 
 fn not_json(error: &serde_json::Error, line: Option<usize>) -> Located {
-    (Invalid::new("config", format!("it is not a JSON object ({error}): correct the file")), line)
+    // What is of another type would be shown.
+    let what = if error.is_data() { "it is of another type".to_owned() } else { error.to_string() };
+    (Invalid::new("config", format!("it is not a JSON object ({what}): correct the file")), line)
 }
 
 /// The members of an object that is a part of `whole`, each with the line on which its value begins.

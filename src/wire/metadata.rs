@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::fields::Fields;
-use super::{Case, Value, show};
+use super::{Case, Value, kind_of};
 use crate::error::Invalid;
 use crate::types::ExecutionMetadata;
 
@@ -34,7 +34,7 @@ fn json(value: &Value, path: &str) -> Result<Json, Invalid> {
         Value::Number(value) => number(*value).map(Json::Number).ok_or_else(|| {
             Invalid::new(
                 path,
-                format!("it is {}, which JSON has no word for: give a finite number or null", show(*value)),
+                format!("it is {}, which JSON has no word for: give a finite number or null", kind_of(*value)),
             )
         })?,
         Value::Text(text) => Json::String(text.clone()),

@@ -8,7 +8,7 @@ use super::fields::Fields;
 use super::metadata::metadata;
 use super::options::{FIELDS as OPTIONS, fields_over, options_over};
 use super::request::{id, request};
-use super::{Case, Value};
+use super::{Case, Value, of_length};
 use crate::error::Invalid;
 use crate::types::{
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanOptions,
@@ -78,7 +78,10 @@ fn strategy(value: &Value, case: Case) -> Result<ExecutionStrategy, Invalid> {
             ExecutionStrategy::DependencyGraph { dependencies: dependencies(given, case)? }
         }
         other => {
-            let problem = format!("{other:?} is no strategy: give \"serial\", \"parallel\" or \"dependency_graph\"");
+            let problem = format!(
+                "it is {}, which is no strategy: give \"serial\", \"parallel\" or \"dependency_graph\"",
+                of_length(other)
+            );
             return Err(Invalid::new("strategy.type", problem));
         }
     })
@@ -178,10 +181,10 @@ mod tests {
             (graph(r#"{"01": []}"#), "strategy.dependencies.01", "not the index"),
             (graph(r#"{"x": []}"#), "strategy.dependencies.x", "not the index"),
             (graph(r#"{"0": 1}"#), "strategy.dependencies[0]", "give an array"),
-            (graph(r#"{"0": [0.5]}"#), "strategy.dependencies[0][0]", "a number with a fraction"),
+            (graph(r#"{"0": [0.5]}"#), "strategy.dependencies[0][0]", "a number (with a fraction)"),
             (graph("[[]]"), "strategy.dependencies", "give an object"),
             (with(r#"{"type": "serial"}"#, "{}"), "commands", "an array of requests"),
-            (commands("5"), "commands[1]", "it is a number"),
+            (commands("5"), "commands[1]", "it is a number:"),
             (commands(r#"{"command": {"type": "exec"}}"#), "commands[1].command.program", "it is missing"),
             (commands(r#"{"comand": {}}"#), "commands[1].comand", "did you mean `command`?"),
             (commands(r#"{"an odd key": 1}"#), "commands[1][\"an odd key\"]", "unknown field"),

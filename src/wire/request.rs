@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::fields::Fields;
 use super::metadata::metadata;
-use super::{Case, Value};
+use super::{Case, Value, of_length};
 use crate::error::Invalid;
 use crate::types::{Command, ExecutionMetadata, ExecutionRequest, UNSET};
 
@@ -44,7 +44,10 @@ pub(crate) fn request(value: &Value, case: Case) -> Result<ParsedRequest, Invali
 pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, Invalid> {
     const USUAL_LENGTH: usize = 36;
     Uuid::try_parse(text).ok().filter(|_| text.len() == USUAL_LENGTH).ok_or_else(|| {
-        let problem = format!("{text:?} is not a UUID: leave it out, or give one such as crypto.randomUUID() makes");
+        let problem = format!(
+            "it is {}, and not a UUID: leave it out, or give one such as crypto.randomUUID() makes",
+            of_length(text)
+        );
         Invalid::new(field, problem)
     })
 }
@@ -88,8 +91,10 @@ fn command(value: &Value, case: Case) -> Result<Command, Invalid> {
             }
         }
         other => {
-            let problem =
-                format!("{other:?} is not a kind of command: give \"shell\", \"exec\", \"script\" or \"aws_cli\"");
+            let problem = format!(
+                "it is {}, which is no kind of command: give \"shell\", \"exec\", \"script\" or \"aws_cli\"",
+                of_length(other)
+            );
             return Err(Invalid::new("command.type", problem));
         }
     })

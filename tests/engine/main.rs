@@ -26,6 +26,7 @@ mod in_flight;
 mod line_ends;
 mod odd_bytes;
 mod output_cap;
+mod secrets;
 
 // How a command starts.
 mod arguments;

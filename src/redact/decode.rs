@@ -1,0 +1,445 @@
+//! Decodes one symbol of a text, in each of the ways in which programs quote text.
+
+/// How the text at some place is quoted, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quoting {
+    /// Nothing has been decoded yet: each escape opens another way to read on.
+    Unknown,
+    /// Backslash escapes of JSON, C, `$'…'` and many more. `\xE9` is a byte.
+    Backslash,
+    /// As Python writes text: `\xE9` is a character.
+    CodePoints,
+    /// `'…'` of a shell.
+    Single,
+    /// The same within a word with backslashes: a line end, as Ruby quotes it.
+    Island,
+    /// `$'…'` within a word with backslashes, as zsh quotes control characters.
+    DollarIsland,
+    /// `"…"` of a shell.
+    Double,
+    /// Between two quoted parts of a word of a shell.
+    Gap,
+    /// `%2F`.
+    Percent,
+    /// `%2F`, and `+` for a space.
+    Form,
+    /// `&amp;`, `&#38;`.
+    Entity,
+    /// A quote is written twice: CSV, SQL.
+    Doubled,
+}
+
+/// What can be read at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Token {
+    /// Bytes of the text, and how many bytes of the stream stand for them.
+    Symbol(Symbol, usize),
+    /// Nothing of the text; only the quoting changes.
+    Switch(usize),
+    /// What follows decides.
+    More,
+}
+
+/// At most one character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Symbol {
+    bytes: [u8; 4],
+    count: u8,
+}
+
+impl Symbol {
+    fn byte(byte: u8) -> Self {
+        Self { bytes: [byte, 0, 0, 0], count: 1 }
+    }
+
+    fn code_point(number: u32) -> Option<Self> {
+        let mut bytes = [0; 4];
+        let count = char::from_u32(number)?.encode_utf8(&mut bytes).len();
+        Some(Self { bytes, count: u8::try_from(count).ok()? })
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.count)]
+    }
+}
+
+/// Whether a byte may begin something else than itself.
+#[inline]
+pub(super) fn is_special(byte: u8) -> bool {
+    const SPECIAL: [bool; 256] = {
+        let mut table = [false; 256];
+        let special = b"%+\\&'\"$\r\n";
+        let mut at = 0;
+        while at < special.len() {
+            table[special[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    SPECIAL[usize::from(byte)]
+}
+
+/// What a special byte can be, as far as a look at what follows it shows.
+pub(super) enum Glance {
+    /// Nothing but itself.
+    Itself,
+    /// A text that begins with this byte.
+    Byte(u8),
+    /// [`escapes`] has to look.
+    Unclear,
+}
+
+/// Dismisses most special bytes.
+#[inline]
+pub(super) fn glance(rest: &[u8]) -> Glance {
+    let [byte, next, ..] = *rest else { return Glance::Unclear };
+    match byte {
+        b'\\' => match next {
+            b'n' => Glance::Byte(b'\n'),
+            b't' => Glance::Byte(b'\t'),
+            b'r' => Glance::Byte(b'\r'),
+            b'u' => match *rest {
+                [_, _, a, b, c, d, ..] => match (pair_of_digits(a, b), pair_of_digits(c, d)) {
+                    (Some(0xD8..=0xDF), _) => Glance::Unclear,
+                    (Some(0), Some(byte @ ..0x80)) => Glance::Byte(byte),
+                    (Some(high @ ..8), Some(low)) => Glance::Byte(0xC0 | high << 2 | low >> 6),
+                    (Some(high), Some(_)) => Glance::Byte(0xE0 | high >> 4),
+                    _ => Glance::Unclear,
+                },
+                _ => Glance::Unclear,
+            },
+            other if other.is_ascii_alphanumeric() => Glance::Unclear,
+            other => Glance::Byte(other),
+        },
+        b'%' => match *rest {
+            [_, high, low, ..] => pair_of_digits(high, low).map_or(Glance::Itself, Glance::Byte),
+            _ => Glance::Unclear,
+        },
+        b'\'' | b'"' if !matches!(next, b'\'' | b'"' | b'$' | b'\\') => Glance::Itself,
+        b'$' if next != b'\'' => Glance::Itself,
+        b'&' if !matches!(next, b'#' | b'a' | b'l' | b'g' | b'q') => Glance::Itself,
+        b'+' => Glance::Byte(b' '),
+        b'\n' => Glance::Itself,
+        _ => Glance::Unclear,
+    }
+}
+
+/// The first byte of the symbol behind an escape of `byte`, if both are of one kind and it is easily read.
+#[inline]
+pub(super) fn glance_behind(rest: &[u8], byte: u8) -> Option<u8> {
+    let len = match (rest[0], rest[1]) {
+        // Only a part of the symbol is known.
+        _ if byte >= 0x80 => return None,
+        (b'%', _) => 3,
+        (b'\\', b'u') => 6,
+        (b'\\', _) => 2,
+        _ => 1,
+    };
+    let next = rest.get(len..)?;
+    match *next.first()? {
+        plain if !is_special(plain) => Some(plain),
+        escape if escape == rest[0] => match glance(next) {
+            Glance::Byte(byte) => Some(byte),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn pair_of_digits(high: u8, low: u8) -> Option<u8> {
+    const DIGITS: [u8; 256] = {
+        let mut table = [0xFF; 256];
+        let mut digit = 0_u8;
+        while digit < 16 {
+            table[b"0123456789abcdef"[digit as usize] as usize] = digit;
+            table[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
+            digit += 1;
+        }
+        table
+    };
+    let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
+    ((high | low) < 16).then_some(high << 4 | low)
+}
+
+/// Hands out everything that the beginning of `rest`, which is not empty, can mean, with how the text goes on behind it.
+pub(super) fn decode(quoting: Quoting, rest: &[u8], is_end: bool, mut out: impl FnMut(Token, Quoting)) {
+    let byte = rest[0];
+    if quoting == Quoting::Unknown || !is_special(byte) {
+        if quoting == Quoting::Gap {
+            return gap(rest, is_end, &mut out);
+        }
+        out(Token::Symbol(Symbol::byte(byte), 1), quoting);
+    }
+    if quoting == Quoting::Unknown {
+        return escapes(rest, is_end, &mut out);
+    }
+    if is_special(byte) {
+        quoted(quoting, rest, is_end, &mut out);
+    }
+}
+
+/// What else than itself a byte can be where nothing is known of the quoting.
+pub(super) fn escapes(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
+    use Quoting::{Backslash, Doubled, Entity, Form, Gap, Percent, Unknown};
+    match rest[0] {
+        b'$' => dollar(Unknown, rest, is_end, out),
+        b'%' => hand_out(percent(rest, is_end), Percent, out),
+        b'+' => out(Token::Symbol(Symbol::byte(b' '), 1), Form),
+        b'\\' => backslash(Backslash, rest, is_end, out),
+        b'&' => hand_out(entity(rest, is_end), Entity, out),
+        quote @ (b'\'' | b'"') => {
+            let goes_on = rest.get(1).map_or(!is_end, |next| matches!(next, b'\'' | b'"' | b'$' | b'\\'));
+            if goes_on {
+                out(Token::Switch(1), Gap);
+            }
+            hand_out(doubled(quote, rest, is_end), Doubled, out);
+        }
+        b'\r' => hand_out(line_end(rest, is_end), Unknown, out),
+        _ => {}
+    }
+}
+
+/// What a special byte is within a known quoting.
+fn quoted(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
+    use Quoting::{
+        Backslash, CodePoints, DollarIsland, Double, Doubled, Entity, Form, Gap, Island, Percent, Single, Unknown,
+    };
+    let byte = rest[0];
+    let itself = Token::Symbol(Symbol::byte(byte), 1);
+    match (quoting, byte) {
+        (Gap, _) => return gap(rest, is_end, out),
+        (Backslash, b'$') => dollar(Backslash, rest, is_end, out),
+        (DollarIsland, b'\'') => return out(Token::Switch(1), Backslash),
+        (Backslash | CodePoints | DollarIsland, b'\\') => return backslash(quoting, rest, is_end, out),
+        (Backslash, b'\'') => {
+            out(Token::Switch(1), Gap);
+            out(Token::Switch(1), Island);
+        }
+        (Island, b'\'') => {
+            out(Token::Switch(1), Gap);
+            return out(Token::Switch(1), Backslash);
+        }
+        (Single, b'\'') | (Double, b'"') => return out(Token::Switch(1), Gap),
+        (Double, b'\\') => match rest.get(1) {
+            None if !is_end => return out(Token::More, Double),
+            Some(b'$' | b'`' | b'"' | b'\\' | b'!') => return out(Token::Symbol(Symbol::byte(rest[1]), 2), Double),
+            _ => {}
+        },
+        (Percent | Form, b'%') => {
+            if let Some(token) = percent(rest, is_end) {
+                return out(token, quoting);
+            }
+        }
+        (Percent, b'+') => out(Token::Symbol(Symbol::byte(b' '), 1), Form),
+        (Form, b'+') => return out(Token::Symbol(Symbol::byte(b' '), 1), Form),
+        (Entity, b'&') => {
+            if let Some(token) = entity(rest, is_end) {
+                return out(token, Entity);
+            }
+        }
+        (Doubled, b'\'' | b'"') => {
+            if let Some(token) = doubled(byte, rest, is_end) {
+                return out(token, Doubled);
+            }
+        }
+        (_, b'\r') => hand_out(line_end(rest, is_end), quoting, out),
+        (Unknown, _) => unreachable!("read by `escapes`"),
+        _ => {}
+    }
+    out(itself, quoting);
+}
+
+fn hand_out(token: Option<Token>, quoting: Quoting, out: &mut impl FnMut(Token, Quoting)) {
+    if let Some(token) = token {
+        out(token, quoting);
+    }
+}
+
+/// Another quoted part may begin.
+fn dollar(outer: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
+    match rest.get(1) {
+        Some(b'\'') => out(Token::Switch(2), Quoting::DollarIsland),
+        None if !is_end => out(Token::More, outer),
+        _ => {}
+    }
+}
+
+/// Between two quoted parts only another one may follow, or an escaped character.
+fn gap(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
+    use Quoting::{Backslash, Double, Gap, Single};
+    match (rest[0], rest.get(1)) {
+        (b'\'', _) => out(Token::Switch(1), Single),
+        (b'"', _) => out(Token::Switch(1), Double),
+        (b'$', Some(b'\'')) => out(Token::Switch(2), Backslash),
+        (b'$', Some(b'"')) => out(Token::Switch(2), Double),
+        (b'\\', Some(byte)) if !byte.is_ascii_alphanumeric() => out(Token::Symbol(Symbol::byte(*byte), 2), Gap),
+        (b'$' | b'\\', None) if !is_end => out(Token::More, Gap),
+        _ => {}
+    }
+}
+
+fn doubled(quote: u8, rest: &[u8], is_end: bool) -> Option<Token> {
+    match rest.get(1) {
+        Some(next) => (*next == quote).then_some(Token::Symbol(Symbol::byte(quote), 2)),
+        None => (!is_end).then_some(Token::More),
+    }
+}
+
+/// `\r\n` where the secret has `\n`.
+fn line_end(rest: &[u8], is_end: bool) -> Option<Token> {
+    match rest.get(1) {
+        Some(next) => (*next == b'\n').then_some(Token::Symbol(Symbol::byte(b'\n'), 2)),
+        None => (!is_end).then_some(Token::More),
+    }
+}
+
+fn percent(rest: &[u8], is_end: bool) -> Option<Token> {
+    number(rest, 1, 2, 16, is_end).map(|number| number.token(Symbol::byte(number.low_byte()), 3))
+}
+
+/// A number that was read, or [`Token::More`].
+#[derive(Clone, Copy)]
+enum Number {
+    Value(u32),
+    More,
+}
+
+impl Number {
+    fn token(self, symbol: Symbol, len: usize) -> Token {
+        match self {
+            Self::Value(_) => Token::Symbol(symbol, len),
+            Self::More => Token::More,
+        }
+    }
+
+    fn low_byte(self) -> u8 {
+        match self {
+            Self::Value(value) => value.to_be_bytes()[3],
+            Self::More => 0,
+        }
+    }
+}
+
+/// Exactly `count` digits at `from`.
+fn number(rest: &[u8], from: usize, count: usize, radix: u32, is_end: bool) -> Option<Number> {
+    let mut value = 0_u32;
+    for at in from..from + count {
+        let Some(byte) = rest.get(at) else { return (!is_end).then_some(Number::More) };
+        value = value.wrapping_mul(radix) + char::from(*byte).to_digit(radix)?;
+    }
+    Some(Number::Value(value))
+}
+
+fn backslash(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
+    use Quoting::CodePoints;
+    let Some(&kind) = rest.get(1) else {
+        if !is_end {
+            out(Token::More, quoting);
+        }
+        return;
+    };
+    let token = match kind {
+        b'x' => match number(rest, 2, 2, 16, is_end) {
+            Some(Number::Value(value)) => {
+                if value >= 0x80
+                    && let Some(char) = Symbol::code_point(value)
+                {
+                    out(Token::Symbol(char, 4), CodePoints);
+                }
+                let is_byte = value < 0x80 || quoting != CodePoints;
+                is_byte.then(|| Token::Symbol(Symbol::byte(Number::Value(value).low_byte()), 4))
+            }
+            other => other.map(|_| Token::More),
+        },
+        b'u' if rest.get(2) == Some(&b'{') => braced(rest, is_end),
+        b'u' => utf16(rest, is_end),
+        b'U' => number(rest, 2, 8, 16, is_end).and_then(|value| code_point(value, 10)),
+        b'0'..=b'7' => octal(rest, is_end),
+        b'a' => Some(Token::Symbol(Symbol::byte(7), 2)),
+        b'b' => Some(Token::Symbol(Symbol::byte(8), 2)),
+        b't' => Some(Token::Symbol(Symbol::byte(b'\t'), 2)),
+        b'n' => Some(Token::Symbol(Symbol::byte(b'\n'), 2)),
+        b'v' => Some(Token::Symbol(Symbol::byte(11), 2)),
+        b'f' => Some(Token::Symbol(Symbol::byte(12), 2)),
+        b'r' => Some(Token::Symbol(Symbol::byte(b'\r'), 2)),
+        b'e' | b'E' => Some(Token::Symbol(Symbol::byte(27), 2)),
+        other => (!other.is_ascii_alphanumeric()).then(|| Token::Symbol(Symbol::byte(other), 2)),
+    };
+    hand_out(token, quoting, out);
+}
+
+fn code_point(number: Number, len: usize) -> Option<Token> {
+    match number {
+        Number::Value(value) => Symbol::code_point(value).map(|symbol| Token::Symbol(symbol, len)),
+        Number::More => Some(Token::More),
+    }
+}
+
+/// `\u00e9`, or two of them for a character beyond 16 bits.
+fn utf16(rest: &[u8], is_end: bool) -> Option<Token> {
+    let Number::Value(first) = number(rest, 2, 4, 16, is_end)? else { return Some(Token::More) };
+    if !(0xD800..0xDC00).contains(&first) {
+        return code_point(Number::Value(first), 6);
+    }
+    for (at, expected) in [(6, b'\\'), (7, b'u')] {
+        match rest.get(at) {
+            None if !is_end => return Some(Token::More),
+            Some(byte) if *byte == expected => {}
+            _ => return None,
+        }
+    }
+    let Number::Value(second) = number(rest, 8, 4, 16, is_end)? else { return Some(Token::More) };
+    if !(0xDC00..0xE000).contains(&second) {
+        return None;
+    }
+    code_point(Number::Value(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)), 12)
+}
+
+/// `\u{e9}`.
+fn braced(rest: &[u8], is_end: bool) -> Option<Token> {
+    digits(rest, 3, 6, 16, b'}', is_end)
+}
+
+/// Up to `most` digits and what ends them.
+fn digits(rest: &[u8], from: usize, most: usize, radix: u32, end: u8, is_end: bool) -> Option<Token> {
+    let mut value = 0_u32;
+    for at in from..=from + most {
+        match rest.get(at) {
+            None => return (!is_end).then_some(Token::More),
+            Some(byte) if *byte == end && at > from => return code_point(Number::Value(value), at + 1),
+            Some(byte) => value = value.wrapping_mul(radix) + char::from(*byte).to_digit(radix)?,
+        }
+    }
+    None
+}
+
+/// One to three digits, as many as there are.
+fn octal(rest: &[u8], is_end: bool) -> Option<Token> {
+    let mut value = 0;
+    for at in 1..4 {
+        match rest.get(at) {
+            None if !is_end => return Some(Token::More),
+            Some(byte @ b'0'..=b'7') => value = value * 8 + u32::from(byte - b'0'),
+            _ => return Some(Token::Symbol(Symbol::byte(u8::try_from(value).ok()?), at)),
+        }
+    }
+    Some(Token::Symbol(Symbol::byte(u8::try_from(value).ok()?), 4))
+}
+
+fn entity(rest: &[u8], is_end: bool) -> Option<Token> {
+    const NAMES: [(&[u8], u8); 5] =
+        [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
+    match (rest.get(1), rest.get(2)) {
+        (Some(b'#'), Some(b'x' | b'X')) => return digits(rest, 3, 6, 16, b';', is_end),
+        (Some(b'#'), Some(_)) => return digits(rest, 2, 7, 10, b';', is_end),
+        (Some(b'#') | None, None) => return (!is_end).then_some(Token::More),
+        _ => {}
+    }
+    let token = |(name, byte): &(&[u8], u8)| {
+        if rest.starts_with(name) {
+            return Some(Token::Symbol(Symbol::byte(*byte), name.len()));
+        }
+        (!is_end && name.starts_with(rest)).then_some(Token::More)
+    };
+    NAMES.iter().find_map(token)
+}

@@ -1,0 +1,139 @@
+//! Masks a stream: holds back what may become a secret, and hands out the rest.
+
+use std::sync::Arc;
+
+use super::index::WINDOW;
+use super::scan::Reader;
+use super::trace::{Leader, Trace};
+use super::{MASK, Secrets};
+
+/// Masks the secrets in one stream. What can still become a secret is held back, and nothing else.
+#[derive(Debug)]
+pub(crate) struct Redactor {
+    secrets: Arc<Secrets>,
+    /// The end of the stream so far that has not been handed out.
+    held: Vec<u8>,
+    /// How much of the stream has been handed out.
+    base: u64,
+    /// Where the last mask that was handed out ends: a secret that begins before that adds to it.
+    masked: u64,
+    /// Undecided.
+    pub(super) traces: Vec<Trace>,
+    pub(super) leaders: Vec<Leader>,
+    /// Found and not handed out yet.
+    spans: Vec<(u64, u64)>,
+    /// The last bytes of what was read before.
+    pub(super) before: [u8; WINDOW as usize],
+    clean: Vec<u8>,
+}
+
+impl Redactor {
+    pub(crate) fn new(secrets: Arc<Secrets>) -> Self {
+        Self {
+            secrets,
+            held: Vec::new(),
+            base: 0,
+            masked: 0,
+            traces: Vec::new(),
+            leaders: Vec::new(),
+            spans: Vec::new(),
+            before: [0; WINDOW as usize],
+            clean: Vec::new(),
+        }
+    }
+
+    /// Takes the next bytes of the stream and hands out what is certain.
+    pub(crate) fn feed(&mut self, bytes: &[u8], take: impl FnOnce(&[u8])) {
+        if self.held.is_empty() {
+            self.read(bytes, 0, false);
+            let certain = self.hand_out(bytes, take);
+            self.held.extend_from_slice(&bytes[certain..]);
+            return;
+        }
+        let mut held = std::mem::take(&mut self.held);
+        let from = held.len();
+        held.extend_from_slice(bytes);
+        self.read(&held, from, false);
+        let certain = self.hand_out(&held, take);
+        held.drain(..certain);
+        self.held = held;
+    }
+
+    /// The stream has ended: what was held back became nothing.
+    pub(crate) fn finish(&mut self, take: impl FnOnce(&[u8])) {
+        let held = std::mem::take(&mut self.held);
+        self.read(&held, held.len(), true);
+        self.hand_out(&held, take);
+    }
+
+    /// Looks for other secrets from now on, also in what is held back.
+    pub(super) fn replace(&mut self, secrets: Arc<Secrets>) {
+        self.secrets = secrets;
+        self.traces.clear();
+        self.leaders.clear();
+        let held = std::mem::take(&mut self.held);
+        let before = std::mem::take(&mut self.before);
+        self.read(&held, 0, false);
+        (self.held, self.before) = (held, before);
+    }
+
+    /// Masks a stream that is all there; `None` when there is no secret in it.
+    pub(super) fn whole(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.read(bytes, 0, true);
+        if self.spans.is_empty() {
+            return None;
+        }
+        self.hand_out(bytes, |_| {});
+        Some(self.clean)
+    }
+
+    /// Follows what is undecided through `buffer`, and what begins in it at `from` or later.
+    fn read(&mut self, buffer: &[u8], from: usize, is_end: bool) {
+        let secrets = Arc::clone(&self.secrets);
+        let base = self.base;
+        Reader { secrets: &secrets, buffer, from, base, is_end, stream: self, stack: Vec::new() }.read();
+        let seen = (buffer.len() - from).min(self.before.len());
+        self.before.rotate_left(seen);
+        let kept = self.before.len() - seen;
+        self.before[kept..].copy_from_slice(&buffer[buffer.len() - seen..]);
+    }
+
+    /// Hands out what no undecided secret begins in, and returns how much of the buffer that was.
+    fn hand_out(&mut self, buffer: &[u8], take: impl FnOnce(&[u8])) -> usize {
+        let base = self.base;
+        let end = base + buffer.len() as u64;
+        let certain = self.traces.iter().filter_map(|trace| trace.start).min().unwrap_or(end).max(base);
+        let place = |offset: u64| usize::try_from(offset - base).expect("it is in the buffer");
+        self.base = certain;
+        if self.spans.is_empty() && self.masked <= base {
+            if certain > base {
+                take(&buffer[..place(certain)]);
+            }
+            return place(certain);
+        }
+        self.spans.sort_unstable();
+        self.clean.clear();
+        let mut at = self.masked.clamp(base, certain);
+        let known = self.spans.partition_point(|(start, _)| *start < certain);
+        for (start, end) in self.spans.drain(..known) {
+            if start >= self.masked {
+                self.clean.extend_from_slice(&buffer[place(at)..place(start)]);
+                self.clean.extend_from_slice(MASK.as_bytes());
+            }
+            self.masked = self.masked.max(end);
+            at = self.masked.clamp(base, certain);
+        }
+        self.clean.extend_from_slice(&buffer[place(at)..place(certain)]);
+        if !self.clean.is_empty() {
+            take(&self.clean);
+        }
+        place(certain)
+    }
+
+    pub(super) fn found(&mut self, start: u64, end: u64) {
+        match self.spans.last_mut() {
+            Some((first, last)) if *first <= start && start < *last => *last = end.max(*last),
+            _ => self.spans.push((start, end)),
+        }
+    }
+}

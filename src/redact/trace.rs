@@ -1,0 +1,82 @@
+//! A place where a secret may have begun.
+
+use super::decode::{Quoting, Token};
+use super::index::WINDOW;
+
+/// The longest run of bytes between two symbols that stands for nothing: without a bound, a stream of line ends would be held
+/// back for ever.
+pub(super) const LONGEST_GAP: u8 = 64;
+/// So many characters of Base64 can be on the line before the one that is looked at.
+pub(super) const MOST_BEFORE: usize = WINDOW as usize - 1;
+
+/// How a trace reads on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Text(Quoting),
+    Base64(u8),
+    Hex,
+}
+
+/// A place where a secret may have begun, and how far it was followed. Offsets count from the beginning of the stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trace {
+    /// `None`: its first symbol is still to come; what is in front of it has been handed out.
+    pub(super) start: Option<u64>,
+    /// What is read next.
+    pub(super) at: u64,
+    pub(super) way: Way,
+    /// The pattern that it can only be; before that, the first symbols.
+    pub(super) goal: Goal,
+    /// How many symbols were read.
+    pub(super) symbols: u32,
+    /// How many bytes have stood for nothing since the last symbol.
+    pub(super) gap: u8,
+    /// There is a [`Leader`] of it.
+    pub(super) leads: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    Window(u64),
+    Pattern(u32),
+}
+
+/// A trace of a pattern that repeats itself stands for those that begin one or more periods later: they can only end as it does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leader {
+    pub(super) pattern: u32,
+    pub(super) start: u64,
+    /// Where it ended; `u64::MAX` as long as it goes on.
+    pub(super) reach: u64,
+}
+
+impl Leader {
+    pub(super) fn leads(&self, pattern: u32, start: u64, period: u32) -> bool {
+        self.pattern == pattern && start >= self.start && (start - self.start).is_multiple_of(period.into())
+    }
+}
+
+/// Everything that a place can mean.
+#[derive(Default)]
+pub(super) struct Tokens {
+    tokens: [Option<(Token, Quoting)>; Self::MOST],
+    count: usize,
+}
+
+impl Tokens {
+    /// Itself, and three other meanings.
+    const MOST: usize = 4;
+
+    pub(super) fn push(&mut self, token: Token, quoting: Quoting) {
+        self.tokens[self.count] = Some((token, quoting));
+        self.count += 1;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &(Token, Quoting)> {
+        self.tokens[..self.count].iter().flatten()
+    }
+}

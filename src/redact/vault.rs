@@ -1,0 +1,206 @@
+//! The secrets of an engine and of each of its executions: they can become more while output comes.
+
+use std::borrow::Cow;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Redactor, Secrets, check_size, lines_of};
+use crate::error::Invalid;
+
+/// How many sets of secrets of executions an engine keeps ready: most executions have the same variables.
+const KEPT_SETS: usize = 4;
+
+/// What is to be masked for an engine, or for an execution on top of what its engine masks.
+#[derive(Default)]
+pub(crate) struct Vault {
+    engine: Option<Arc<Vault>>,
+    /// Counts what was added here; never reset.
+    additions: AtomicU64,
+    /// Held while a set is made ready, which happens on threads of the engine, and for moves of pointers.
+    inner: Mutex<Inner>,
+}
+
+type Values = Arc<[Box<[u8]>]>;
+
+#[derive(Default)]
+struct Inner {
+    given: Values,
+    added: Vec<Box<[u8]>>,
+    lines: usize,
+    bytes: usize,
+    /// Made of the secrets of this version.
+    ready: Option<(u64, Option<Arc<Secrets>>)>,
+    /// Of an engine: the last sets that its executions had, with the engine's version.
+    sets: Vec<(Values, u64, Option<Arc<Secrets>>)>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault").finish_non_exhaustive()
+    }
+}
+
+impl Vault {
+    /// The secrets of an engine, whose number and size were checked.
+    pub(crate) fn of_engine<'a>(given: impl IntoIterator<Item = &'a [u8]>) -> Arc<Self> {
+        Arc::new(Self::with(None, given.into_iter().map(Box::from).collect()))
+    }
+
+    /// The secrets of an execution: those of its engine, and its own. The set of one before is used again if it has the same.
+    pub(crate) fn of_execution(engine: &Arc<Self>, field: &str, own: &[&[u8]]) -> Result<Arc<Self>, Invalid> {
+        if own.is_empty() {
+            return Ok(Arc::new(Self::with(Some(Arc::clone(engine)), Values::default())));
+        }
+        let known = {
+            let inner = engine.lock();
+            check_size(field, (inner.lines, inner.bytes), own.iter().copied())?;
+            let is_same = |set: &Values| set.iter().map(|secret| &**secret).eq(own.iter().copied());
+            inner.sets.iter().find(|(set, ..)| is_same(set)).map(|(set, ..)| Arc::clone(set))
+        };
+        let values = known.unwrap_or_else(|| own.iter().copied().map(Box::from).collect());
+        Ok(Arc::new(Self::with(Some(Arc::clone(engine)), values)))
+    }
+
+    fn with(engine: Option<Arc<Self>>, given: Values) -> Self {
+        let (lines, bytes) = (lines_of(given.iter()), given.iter().map(|secret| secret.len()).sum());
+        let inner = Inner { given, lines, bytes, ..Inner::default() };
+        Self { engine, additions: AtomicU64::new(0), inner: Mutex::new(inner) }
+    }
+
+    /// Masks one more secret from now on.
+    pub(crate) fn add(&self, field: &str, secret: &[u8]) -> Result<(), Invalid> {
+        let of_engine = self.engine.as_ref().map_or((0, 0), |engine| engine.size());
+        let mut inner = self.lock();
+        check_size(field, (of_engine.0 + inner.lines, of_engine.1 + inner.bytes), [secret])?;
+        if inner.given.iter().chain(&inner.added).any(|known| **known == *secret) {
+            return Ok(());
+        }
+        inner.lines += lines_of([secret]);
+        inner.bytes += secret.len();
+        inner.added.push(secret.into());
+        // Under the lock: who sees the new version finds the secret.
+        self.additions.fetch_add(1, Release);
+        Ok(())
+    }
+
+    fn size(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.lines, inner.bytes)
+    }
+
+    /// Changes when there are more secrets.
+    pub(crate) fn version(&self) -> u64 {
+        let of_engine = self.engine.as_ref().map_or(0, |engine| engine.version());
+        self.additions.load(Acquire) + of_engine
+    }
+
+    /// All that is to be masked now, made ready at the first call. `None`: nothing.
+    pub(crate) fn current(&self) -> Option<Arc<Secrets>> {
+        // Read first: what is added meanwhile makes the set old, not wrong.
+        let version = self.version();
+        let mut inner = self.lock();
+        if let Some((made_of, secrets)) = &inner.ready
+            && *made_of == version
+        {
+            return secrets.clone();
+        }
+        let secrets = match &self.engine {
+            None => Secrets::new(inner.values()),
+            Some(engine) if inner.given.is_empty() && inner.added.is_empty() => engine.current(),
+            Some(engine) => engine.with_own(&inner),
+        };
+        inner.ready = Some((version, secrets.clone()));
+        secrets
+    }
+
+    /// The set of an execution of this engine.
+    fn with_own(&self, own: &Inner) -> Option<Arc<Secrets>> {
+        let mut inner = self.lock();
+        let version = self.additions.load(Acquire);
+        let is_kept = own.added.is_empty();
+        let is_same = |(given, of, _): &&(Values, u64, _)| Arc::ptr_eq(given, &own.given) && *of == version;
+        if is_kept && let Some((.., secrets)) = inner.sets.iter().find(is_same) {
+            return secrets.clone();
+        }
+        let secrets = Secrets::new(inner.values().chain(own.values()));
+        if is_kept {
+            inner.sets.retain(|(given, ..)| !Arc::ptr_eq(given, &own.given));
+            inner.sets.truncate(KEPT_SETS - 1);
+            inner.sets.insert(0, (Arc::clone(&own.given), version, secrets.clone()));
+        }
+        secrets
+    }
+
+    /// A whole text with what is secret now masked.
+    pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.current() {
+            Some(secrets) => Cow::Owned(secrets.mask(text).into_owned()),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn values(&self) -> impl Iterator<Item = &[u8]> {
+        self.given.iter().chain(&self.added).map(|secret| &**secret)
+    }
+}
+
+/// Masks one stream with whatever is secret when its bytes come.
+#[derive(Debug)]
+pub(crate) struct StreamMask {
+    vault: Arc<Vault>,
+    version: Option<u64>,
+    redactor: Option<Box<Redactor>>,
+}
+
+impl StreamMask {
+    pub(crate) fn new(vault: Arc<Vault>) -> Self {
+        Self { vault, version: None, redactor: None }
+    }
+
+    /// As [`Redactor::feed`].
+    pub(crate) fn feed(&mut self, bytes: &[u8], take: impl FnOnce(&[u8])) {
+        let version = self.vault.version();
+        if self.version != Some(version) {
+            self.version = Some(version);
+            if let Some(secrets) = self.vault.current() {
+                match &mut self.redactor {
+                    Some(redactor) => redactor.replace(secrets),
+                    None => self.redactor = Some(Box::new(Redactor::new(secrets))),
+                }
+            }
+        }
+        match &mut self.redactor {
+            Some(redactor) => redactor.feed(bytes, take),
+            None => take(bytes),
+        }
+    }
+
+    /// As [`Redactor::finish`].
+    pub(crate) fn finish(&mut self, take: impl FnOnce(&[u8])) {
+        if let Some(redactor) = &mut self.redactor {
+            redactor.finish(take);
+        }
+    }
+
+    /// Masks a message about the stream.
+    pub(crate) fn mask_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.vault.mask(text)
+    }
+
+    /// Masks what was kept before a secret was added.
+    pub(crate) fn mask_kept(&self, kept: &mut Vec<u8>) {
+        if self.version.is_some()
+            && self.vault.version() > 0
+            && let Some(masked) = self.vault.current().and_then(|secrets| secrets.mask_bytes(kept))
+        {
+            *kept = masked;
+        }
+    }
+}
