@@ -32,7 +32,9 @@ test('the package finds itself by its name', () => {
 });
 
 test('what is loaded is made of lib as it is now', () => {
-  assert.ok(readFileSync(path.join(root, BUNDLE), 'utf8') === bundle(), 'it is of another day: npm run build');
+  assert.ok(readFileSync(path.join(root, BUNDLE), 'utf8') === bundle().code, 'it is of another day: npm run build');
+  assert.deepEqual(Object.keys(JSON.parse(bundle().map)).includes('sourcesContent'), true);
+  assert.equal(readFileSync(path.join(root, `${BUNDLE}.map`), 'utf8'), bundle().map);
   const stream = new ExecutionEngine().stream({});
   stream.result.catch(() => {});
   const names = [ExecutionEngine, ExecutionError, stream.constructor, namespace.toSvg].map(({ name }) => name);

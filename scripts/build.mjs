@@ -19,7 +19,9 @@ function newest(entry) {
 }
 
 mkdirSync(path.join(root, path.dirname(BUNDLE)), { recursive: true });
-writeFileSync(path.join(root, BUNDLE), bundle());
+const { code, map } = bundle();
+writeFileSync(path.join(root, BUNDLE), code);
+writeFileSync(path.join(root, `${BUNDLE}.map`), map);
 
 const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json', 'scripts/cargo-addon'].map((name) => path.join(root, name));
 const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));
