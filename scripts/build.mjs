@@ -2,6 +2,7 @@
 //   --force    builds it anyway; so does anything else that is given, which goes to `napi build`
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,6 +17,17 @@ function newest(entry) {
   const stat = statSync(entry);
   if (!stat.isDirectory()) return stat.mtimeMs;
   return Math.max(0, ...readdirSync(entry).map((name) => newest(path.join(entry, name))));
+}
+
+/** Flags that keep the folders of this machine out of the addon: messages of panics have the paths of sources. */
+function rustFlags() {
+  const cargoHome = process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo');
+  const sysroot = spawnSync(process.env.RUSTC ?? 'rustc', ['--print', 'sysroot'], { encoding: 'utf8', cwd: root }).stdout?.trim();
+  const folders = { [root]: '/source', [path.join(cargoHome, 'registry', 'src')]: '/crates', [path.join(cargoHome, 'git')]: '/git' };
+  if (sysroot) folders[path.join(sysroot, 'lib', 'rustlib', 'src', 'rust')] = '/rustc';
+  // A list of words: a folder with a blank cannot be in it.
+  const flags = Object.entries(folders).filter(([from]) => !/\s/.test(from)).map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  return [process.env.RUSTFLAGS, ...flags].filter(Boolean).join(' ');
 }
 
 mkdirSync(path.join(root, path.dirname(BUNDLE)), { recursive: true });
@@ -34,7 +46,8 @@ if (isFresh && given.length === 0) {
   const args = ['build', '--platform', '--release', '--features', 'node', '--no-js', '--dts', 'binding.d.ts', ...passedOn];
   // On Windows nothing but a program can stand for cargo: there the addon is larger.
   const CARGO = process.platform === 'win32' ? undefined : path.join(root, 'scripts', 'cargo-addon');
-  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env: { ...process.env, ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) } });
+  const env = { ...process.env, RUSTFLAGS: rustFlags(), ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) };
+  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env });
   if (error || status !== 0) {
     console.error('the addon was not built: Rust 1.88 or newer (cargo) and a C linker are needed');
     process.exit(status || 1);
