@@ -105,6 +105,16 @@ describe('an addon that is not to be released', () => {
   });
 });
 
+test('the workflow of a release builds and runs each target', () => {
+  const workflow = readFileSync(path.join(root, '.github', 'workflows', 'release.yml'), 'utf8');
+  const [, build, smokes] = /\n {2}build:\n([^]*)\n {2}smoke:\n([^]*)\n {2}publish:\n/.exec(workflow);
+  const triples = targets.map(({ triple }) => triple).sort();
+  for (const job of [build, smokes]) {
+    const named = [...job.matchAll(/\{ target: ([\w-]+), host:/g)].map(([, triple]) => triple);
+    assert.deepEqual(named.sort(), triples);
+  }
+});
+
 test('the folder of the sources is not published', () => {
   const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   assert.equal(scripts.prepublishOnly, 'node scripts/release.mjs refuse');

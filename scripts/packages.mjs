@@ -37,11 +37,14 @@ export const targets = main.napi.targets.map((/** @type {string} */ triple) => {
 export const packageName = ({ name }) => `${main.name}-${name}`;
 export const addonName = ({ name }) => `execution-engine.${name}.node`;
 
+/** What is in a platform's package beside its addon. */
+export const FILES = ['package.json', 'README.md', 'LICENSE', 'THIRD-PARTY-NOTICES.md'];
+
 /** The texts of a platform's package, by their names. @param {Target} target */
 export function texts(target) {
   const { name, os, cpu, libc, triple } = target;
   const system = `${NAMES[os]}${NAMES[libc] ?? ''}, ${cpu}`;
-  const files = [addonName(target), 'LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md'];
+  const files = [addonName(target), ...FILES.slice(1)];
   const manifest = {
     name: packageName(target),
     version: main.version,

@@ -2,6 +2,7 @@
 //
 //   npm run release:check                        all but the upload: packs what can be packed here, installs it in an empty folder, runs it
 //   node scripts/release.mjs check --all         the same, with the addons of all targets; another system's is packed, and not run
+//   node scripts/release.mjs smoke               packs, installs and runs what is for this system, and needs neither Rust nor npm packages
 //   node scripts/release.mjs publish             uploads what `check --all` has packed, the packages of the platforms first
 //
 //   --addons FOLDER     where the addons are; else the folder of the project
@@ -14,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { inspect, problems } from './addon.mjs';
-import { addonName, main, packageName, stale, targets, texts } from './packages.mjs';
+import { FILES, addonName, main, packageName, stale, targets } from './packages.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const place = path.join(root, 'target', 'release-packages');
@@ -41,7 +42,7 @@ export function stage(folder, { addons = root, wanted = targets.map(({ name }) =
     if (system !== target.os || cpu !== target.cpu) throw new Error(`${addon} is for ${system} ${cpu}, and not for ${target.name}`);
     const to = path.join(folder, target.name);
     mkdirSync(to, { recursive: true });
-    for (const [name, text] of texts(target)) writeFileSync(path.join(to, name), text);
+    for (const name of FILES) cpSync(path.join(root, 'npm', target.name, name), path.join(to, name));
     cpSync(addon, path.join(to, addonName(target)));
     packages.push({ name: packageName(target), folder: to, target });
   }
@@ -87,7 +88,7 @@ export function pack(packages, to) {
 export function defects(tarballs) {
   const found = [];
   for (const { name, target, files } of tarballs) {
-    const wanted = target ? [addonName(target), 'LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md'] : ['dist/engine.js', 'dist/engine.js.map', 'index.d.ts', 'LICENSE', 'README.md', 'CHANGELOG.md'];
+    const wanted = target ? [addonName(target), ...FILES] : ['dist/engine.js', 'dist/engine.js.map', 'index.d.ts', 'LICENSE', 'README.md', 'CHANGELOG.md'];
     for (const file of wanted) if (!files.includes(file)) found.push(`${name} has no ${file}`);
     for (const file of files) if (FOREIGN.some((pattern) => pattern.test(file)) && !file.startsWith('examples/')) found.push(`${name} has ${file}`);
     if (!target && files.some((file) => file.endsWith('.node'))) found.push(`${name} has an addon in it`);
@@ -139,8 +140,7 @@ export function smoke(tarballs) {
 function check({ all, addons }) {
   const differing = stale();
   if (differing.length > 0) throw new Error(`${differing.join(', ')}: not what package.json and Cargo.lock give; run: node scripts/packages.mjs`);
-  const { targetHere } = createRequire(import.meta.url)('../lib/targets.js');
-  const here = targetHere();
+  const here = nameHere();
   const wanted = all ? targets.map(({ name }) => name) : [here];
   const tarballs = pack(stage(path.join(place, 'staged'), { addons, wanted }), path.join(place, 'tarballs'));
   const found = defects(tarballs);
@@ -159,6 +159,17 @@ function check({ all, addons }) {
   if (missing.length > 0) console.log(`not checked, for want of their addons: ${missing.join(', ')} (check --all asks for them)`);
 }
 
+function smokeHere({ addons }) {
+  const here = nameHere();
+  smoke(pack(stage(path.join(place, 'staged'), { addons, wanted: [here] }), path.join(place, 'tarballs')));
+  console.log(`version ${main.version} installed and run on ${here} with ${process.release.name} ${process.version}`);
+}
+
+function nameHere() {
+  const { targetHere } = createRequire(import.meta.url)('../lib/targets.js');
+  return targetHere();
+}
+
 function publish({ dryRun }) {
   const tarballs = path.join(place, 'tarballs');
   const files = existsSync(tarballs) ? readdirSync(tarballs).filter((name) => name.endsWith('.tgz')) : [];
@@ -169,9 +180,19 @@ function publish({ dryRun }) {
   // The registry attests the origin of public packages only; the workflow attests the files of others itself.
   const flags = [...(main.publishConfig.access === 'public' ? ['--provenance'] : []), '--access', main.publishConfig.access, ...(main.version.includes('-') ? ['--tag', 'next'] : []), ...(dryRun ? ['--dry-run'] : [])];
   for (const name of ordered) {
+    if (isPublished(name)) {
+      console.log(`${name} is published already`);
+      continue;
+    }
     console.log(`$ npm publish ${name} ${flags.join(' ')}`);
     output(npm, ['publish', path.join(tarballs, name), '--ignore-scripts', ...flags], root);
   }
+}
+
+/** An upload that broke off is gone on with. @param {string} file */
+function isPublished(file) {
+  const name = [main.name, ...targets.map(packageName)].find((one) => file === `${one.replace('@', '').replace('/', '-')}-${main.version}.tgz`);
+  return spawnSync(npm, ['view', `${name}@${main.version}`, 'version'], { encoding: 'utf8', shell: process.platform === 'win32' }).stdout?.trim() === main.version;
 }
 
 function refuse() {
@@ -184,7 +205,7 @@ function run() {
     options: { all: { type: 'boolean', default: false }, addons: { type: 'string', default: root }, 'dry-run': { type: 'boolean', default: false } },
   });
   const options = { all: values.all, addons: path.resolve(values.addons), dryRun: values['dry-run'] };
-  const actions = { check, publish, refuse };
+  const actions = { check, smoke: smokeHere, publish, refuse };
   const action = actions[positionals[0]];
   if (!action) throw new Error(`say what to do: ${Object.keys(actions).join(', ')}`);
   action(options);
