@@ -1,5 +1,6 @@
 // Makes `dist`, and builds the addon into the project's folder, unless that is newer than everything it is made from.
-//   --force    builds it anyway; so does anything else that is given, which goes to `napi build`
+//   --force          builds it anyway; so does anything else that is given, which goes to `napi build`
+//   --glibc 2.17     with --cross-compile: the oldest C library that the addon runs with
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -10,7 +11,9 @@ import { BUNDLE, bundle } from './bundle.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const given = process.argv.slice(2);
-const passedOn = given.filter((word) => word !== '--force');
+const glibcAt = given.indexOf('--glibc');
+const glibc = glibcAt < 0 ? undefined : given[glibcAt + 1];
+const passedOn = given.filter((word, index) => word !== '--force' && (glibcAt < 0 || (index !== glibcAt && index !== glibcAt + 1)));
 
 /** The newest change below a file or folder, in ms. */
 function newest(entry) {
@@ -46,7 +49,7 @@ if (isFresh && given.length === 0) {
   const args = ['build', '--platform', '--release', '--features', 'node', '--no-js', '--dts', 'binding.d.ts', ...passedOn];
   // On Windows nothing but a program can stand for cargo: there the addon is larger.
   const CARGO = process.platform === 'win32' ? undefined : path.join(root, 'scripts', 'cargo-addon');
-  const env = { ...process.env, RUSTFLAGS: rustFlags(), ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) };
+  const env = { ...process.env, RUSTFLAGS: rustFlags(), ...(glibc && { ESCHER_GLIBC: glibc }), ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) };
   const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env });
   if (error || status !== 0) {
     console.error('the addon was not built: Rust 1.88 or newer (cargo) and a C linker are needed');
