@@ -12,6 +12,8 @@ const TABLE: &str = "src/platform/unix/guardian_table.rs";
 const GIVEN: &str = "ESCHER_GUARDIAN_PROGRAM";
 /// Options of the compiler that the guardian needs too. Others, such as those of a fuzzer, are for the library alone.
 const PASSED_ON: [&str; 5] = ["linker", "link-arg", "link-args", "target-feature", "target-cpu"];
+/// Keeps the folders of the machine that builds it out of a program.
+const REMAP: &str = "--remap-path-prefix=";
 
 fn main() {
     #[cfg(feature = "node")]
@@ -59,12 +61,16 @@ fn compile(to: &Path) {
     );
 }
 
-/// The flags of this build that say how things are linked for the target.
+/// The flags of this build that say how things are linked for the target, and which paths are written into them.
 fn passed_on() -> Vec<String> {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let mut passed = Vec::new();
     let mut flags = flags.split('\x1f');
     while let Some(flag) = flags.next() {
+        if flag.starts_with(REMAP) {
+            passed.push(flag.to_owned());
+            continue;
+        }
         let option = match flag.strip_prefix("-C") {
             Some("") => flags.next().unwrap_or_default(),
             Some(option) => option,

@@ -14,12 +14,12 @@ export interface ShellCommand {
   /** The line. */
   command: string;
   /** A path, a file URL, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`; on Windows `cmd.exe`. */
-  shell?: string | URL | null;
+  shell?: string | URL | null | undefined;
   /**
    * Whether the line ends with the first command that fails, also within a pipeline, and at an unset variable: `errexit`, `nounset` and
    * `pipefail` of bash. Any other `shell` is refused; without a bash it is `SPAWN_FAILED`. Default: false.
    */
-  strict?: boolean | null;
+  strict?: boolean | null | undefined;
 }
 
 /** A program and its arguments; no shell ever sees them. */
@@ -29,7 +29,7 @@ export interface ExecCommand {
   /** A path (relative ones start at `workingDir`), a file URL, or a name on the child's `PATH`. */
   program: string | URL;
   /** Arguments after the program's own name. Default: none. */
-  args?: readonly string[] | null;
+  args?: readonly string[] | null | undefined;
 }
 
 /** A script file, given to its interpreter as a file. */
@@ -39,9 +39,9 @@ export interface ScriptCommand {
   /** The file, as a path or a file URL; a relative path starts at `workingDir`. */
   path: string | URL;
   /** A path, a file URL, or a name. Default: the script's `#!` line, else its extension. */
-  interpreter?: string | URL | null;
+  interpreter?: string | URL | null | undefined;
   /** Arguments for the script. Default: none. */
-  args?: readonly string[] | null;
+  args?: readonly string[] | null | undefined;
 }
 
 /** The AWS command line, its pager off and its output untouched. */
@@ -53,11 +53,11 @@ export interface AwsCliCommand {
   /** As in `aws s3 <command>`: `ls`, `describe-instances`. */
   command: string;
   /** Arguments after the command. Default: none. */
-  args?: readonly string[] | null;
+  args?: readonly string[] | null | undefined;
   /** `--profile`. */
-  profile?: string | null;
+  profile?: string | null | undefined;
   /** `--region`. */
-  region?: string | null;
+  region?: string | null | undefined;
 }
 
 /** What to run. */
@@ -69,13 +69,13 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 /** What the caller says about an execution; the engine carries it and reads only `label`. Any JSON. */
 export interface ExecutionMetadata {
   /** Who asked: a playbook, a person, a schedule. */
-  source?: string;
+  source?: string | undefined;
   /** The conversation it belongs to. */
-  conversationId?: string;
+  conversationId?: string | undefined;
   /** A short name for people. */
-  label?: string;
+  label?: string | undefined;
   /** Free tags. */
-  tags?: string[];
+  tags?: string[] | undefined;
   /** Whatever else the caller wants to have with the execution. */
   [key: string]: Json | undefined;
 }
@@ -83,22 +83,22 @@ export interface ExecutionMetadata {
 /** What to run: data, validated strictly. `null` and `undefined` mean absent. */
 export interface ExecutionRequest {
   /** A UUID. Default: a fresh one. */
-  id?: string | null;
+  id?: string | null | undefined;
   /** What to run. */
   command: Command;
   /** Variables on top of what `inheritEnv` gives, inherited properties included. `null` and `undefined` remove one that would be inherited. */
-  env?: Readonly<Record<string, string | null | undefined>> | null;
+  env?: Readonly<Record<string, string | null | undefined>> | null | undefined;
   /** Where to run. Default: the host's working directory at the call, at which a relative path starts too. */
-  workingDir?: string | URL | null;
+  workingDir?: string | URL | null | undefined;
   /** Milliseconds from the attempt to spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
-  timeoutMs?: number | null;
+  timeoutMs?: number | null | undefined;
   /**
    * An absolute path, or a file URL, for a log, besides the engine's own: made for this user only, or appended to if a plain file of this
    * user's is there. Links, pipes and devices are refused with `LOG_FAILED`.
    */
-  outputLogPath?: string | URL | null;
+  outputLogPath?: string | URL | null | undefined;
   /** Carried to the result and to listings. */
-  metadata?: ExecutionMetadata | null;
+  metadata?: ExecutionMetadata | null | undefined;
 }
 
 /** The signal that asks a process to end, before it is killed. On Windows each of them is Ctrl-Break. */
@@ -120,11 +120,11 @@ export interface RetryOptions {
   /** Runs in all, the first one included: 1 to 1 000. */
   attempts: number;
   /** The longest pause after the first failure, in ms; it doubles each time, and a random half of it is taken off. Default: 1 000. */
-  backoffMs?: number | null;
+  backoffMs?: number | null | undefined;
   /** The longest pause, in ms. Default: 30 000. */
-  maxBackoffMs?: number | null;
+  maxBackoffMs?: number | null | undefined;
   /** What is retried: kinds of failure, or single exit codes. Default: all four kinds. */
-  on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null;
+  on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null | undefined;
 }
 
 /** A part of what a child reads: text, or bytes of whatever kind. */
@@ -133,49 +133,49 @@ export type InputChunk = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedA
 /** How this host runs a request: policy, never taken off a wire. */
 export interface ExecutionOptions {
   /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
-  signal?: AbortSignal | null;
+  signal?: AbortSignal | null | undefined;
   /**
    * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, or the host's own standard input.
    * A Readable that only the command reads is destroyed when the command wants no more; one that other code goes on with, such as the
    * request of an HTTP server, is only not read any more. Default: nothing, end of file at once.
    */
-  stdin?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | 'inherit' | null;
+  stdin?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | 'inherit' | null | undefined;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
-  idleTimeoutMs?: number | null;
+  idleTimeoutMs?: number | null | undefined;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
-  killGraceMs?: number | null;
+  killGraceMs?: number | null | undefined;
   /** The signal that asks the processes of the tree to end. Default: the engine's `stopSignal`. */
-  stopSignal?: StopSignal | null;
+  stopSignal?: StopSignal | null | undefined;
   /** Which processes get that signal first. Default: the engine's `stopOrder`. */
-  stopOrder?: StopOrder | null;
+  stopOrder?: StopOrder | null | undefined;
   /**
    * Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its tree is ended.
    * Default: the engine's `allowDetached`.
    */
-  allowDetached?: boolean | null;
+  allowDetached?: boolean | null | undefined;
   /** Standard error goes into standard output's pipe: the order between them is exact. Default: false. */
-  mergeOutput?: boolean | null;
+  mergeOutput?: boolean | null | undefined;
   /** Default: the engine's `inheritEnv`. */
-  inheritEnv?: InheritEnv | null;
+  inheritEnv?: InheritEnv | null | undefined;
   /** Globs of names inherited on top of `inheritEnv`; added to the engine's. */
-  envAllow?: readonly string[] | null;
+  envAllow?: readonly string[] | null | undefined;
   /** Globs of names removed last, which a request may not set either; added to the engine's. */
-  envDeny?: readonly string[] | null;
+  envDeny?: readonly string[] | null | undefined;
   /**
    * Strings that are masked (`***`) in whatever leaves the engine, as they are and in Base64, URL and JSON form; besides the
    * engine's own. At least 6 bytes each.
    */
-  secrets?: readonly string[] | null;
+  secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: the engine's `maskEnvSecrets`. */
-  maskEnvSecrets?: boolean | null;
+  maskEnvSecrets?: boolean | null | undefined;
   /** What becomes of background processes that outlive their command. Default: `leave`. */
-  leftovers?: 'leave' | 'kill' | null;
+  leftovers?: 'leave' | 'kill' | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
-  priority?: number | null;
+  priority?: number | null | undefined;
   /** Runs the command again when it fails. Default: it runs once. */
-  retry?: RetryOptions | null;
+  retry?: RetryOptions | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
-  encoding?: Encoding | null;
+  encoding?: Encoding | null | undefined;
 }
 
 /** In which order the commands of a plan run. */
@@ -186,7 +186,7 @@ export interface SerialStrategy {
   /** Marks this strategy. */
   type: 'serial';
   /** Whether a step that does not complete is the last one. Default: true. */
-  stopOnError?: boolean | null;
+  stopOnError?: boolean | null | undefined;
 }
 
 /** All at once. */
@@ -194,7 +194,7 @@ export interface ParallelStrategy {
   /** Marks this strategy. */
   type: 'parallel';
   /** At most so many of this plan at once. Default: as many as the engine has slots. */
-  maxConcurrency?: number | null;
+  maxConcurrency?: number | null | undefined;
 }
 
 /** Each as soon as those that it depends on have completed. */
@@ -208,7 +208,7 @@ export interface DependencyGraphStrategy {
 /** A small set of commands and the order between them. A step is a command by its index. */
 export interface ExecutionPlan {
   /** A UUID. Default: a fresh one. */
-  id?: string | null;
+  id?: string | null | undefined;
   /** What it is for, in the words of people. */
   description: string;
   /** In which order the commands run. */
@@ -216,115 +216,115 @@ export interface ExecutionPlan {
   /** 1 to 100 000 commands. */
   commands: readonly ExecutionRequest[];
   /** Carried to the result. */
-  metadata?: ExecutionMetadata | null;
+  metadata?: ExecutionMetadata | null | undefined;
 }
 
 /** How this host runs a plan: options for all its steps, and what is the plan's own. Its `signal` ends the whole plan. */
 export interface PlanOptions extends ExecutionOptions {
   /** A step that does not complete keeps no other from running. Default: false. */
-  continueOnError?: boolean | null;
+  continueOnError?: boolean | null | undefined;
   /** Ends the plan after so many milliseconds (status `timeout`). Default: never. */
-  deadlineMs?: number | null;
+  deadlineMs?: number | null | undefined;
   /** Options of single steps, by index, on top of those for all. */
-  steps?: Readonly<Record<number, ExecutionOptions>> | null;
+  steps?: Readonly<Record<number, ExecutionOptions>> | null | undefined;
 }
 
 /** The configuration of an engine. */
 export interface ExecutionConfig {
   /** Timeout of a request that names none, in ms. Default: 300 000. */
-  defaultTimeoutMs?: number | null;
+  defaultTimeoutMs?: number | null | undefined;
   /** The longest timeout a request may ask for, in ms. Default: 3 600 000. */
-  maxTimeoutMs?: number | null;
+  maxTimeoutMs?: number | null | undefined;
   /** Whether output lines become events. Default: true. */
-  streamOutput?: boolean | null;
+  streamOutput?: boolean | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */
-  encoding?: Encoding | null;
+  encoding?: Encoding | null | undefined;
   /** How many commands run at once. Default: 100. */
-  maxConcurrentExecutions?: number | null;
+  maxConcurrentExecutions?: number | null | undefined;
   /** When so many run: wait, or be refused with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`. */
-  concurrencyPolicy?: 'queue' | 'reject' | null;
+  concurrencyPolicy?: 'queue' | 'reject' | null | undefined;
   /** How many may wait; one more is refused with `QUEUE_FULL`. Default: 10 000. */
-  maxQueuedExecutions?: number | null;
+  maxQueuedExecutions?: number | null | undefined;
   /** The longest wait for a slot, in ms. Default: no bound. */
-  queueTimeoutMs?: number | null;
+  queueTimeoutMs?: number | null | undefined;
   /** Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once. Default: 5 000. */
-  killGraceMs?: number | null;
+  killGraceMs?: number | null | undefined;
   /** The signal that asks the processes of an execution to end. Default: `'SIGTERM'`. */
-  stopSignal?: StopSignal | null;
+  stopSignal?: StopSignal | null | undefined;
   /** Which processes get the stop signal first. Default: `'tree'`. */
-  stopOrder?: StopOrder | null;
+  stopOrder?: StopOrder | null | undefined;
   /** Between the stop signal and SIGKILL when the host exits or dies, in ms. Default: the `killGraceMs` of each execution. */
-  hostExitGraceMs?: number | null;
+  hostExitGraceMs?: number | null | undefined;
   /**
    * Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its execution is
    * ended. Default: false.
    */
-  allowDetached?: boolean | null;
+  allowDetached?: boolean | null | undefined;
   /** Whether each execution gets a control group of its own where the host may make some (Linux, cgroup v2). Default: true. */
-  controlGroups?: boolean | null;
+  controlGroups?: boolean | null | undefined;
   /** Ends an execution after so many ms without output. Default: never. */
-  idleTimeoutMs?: number | null;
+  idleTimeoutMs?: number | null | undefined;
   /** How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all. */
-  drainTimeoutMs?: number | null;
+  drainTimeoutMs?: number | null | undefined;
   /** The longest line in one piece, in bytes. Default: 65 536. */
-  maxLineBytes?: number | null;
+  maxLineBytes?: number | null | undefined;
   /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
-  maxOutputSizeBytes?: number | null;
+  maxOutputSizeBytes?: number | null | undefined;
   /**
    * What happens to more: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it and all of it
    * in a file that goes with the record. Default: `truncateWithWarning`.
    */
-  oversizedOutputStrategy?: 'truncateWithWarning' | 'failExecution' | 'streamToFile' | null;
+  oversizedOutputStrategy?: 'truncateWithWarning' | 'failExecution' | 'streamToFile' | null | undefined;
   /** An older word for `oversizedOutputStrategy`: `false` is `failExecution`, unless a strategy is named. Default: true. */
-  truncateLargeOutput?: boolean | null;
+  truncateLargeOutput?: boolean | null | undefined;
   /** Which part of too much output is kept. Default: `both` ends. */
-  truncateKeep?: 'head' | 'tail' | 'both' | null;
+  truncateKeep?: 'head' | 'tail' | 'both' | null | undefined;
   /** An absolute path: where `streamToFile` writes. Default: a folder of this user under the temp folder. */
-  overflowDir?: string | null;
+  overflowDir?: string | null | undefined;
   /** The largest such file, in bytes. Default: 1 GiB. */
-  maxOverflowFileBytes?: number | null;
+  maxOverflowFileBytes?: number | null | undefined;
   /** Bytes in all such files of this engine. Default: 4 GiB. */
-  maxOverflowTotalBytes?: number | null;
+  maxOverflowTotalBytes?: number | null | undefined;
   /** Such files stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
-  minFreeDiskBytes?: number | null;
+  minFreeDiskBytes?: number | null | undefined;
   /** An absolute path: where each execution gets a log, named by its id. Default: no logs. */
-  logDir?: string | null;
+  logDir?: string | null | undefined;
   /** What is in logs: the raw bytes as they came, or a JSON object for each line. Default: `raw`. */
-  logFormat?: 'raw' | 'jsonl' | null;
+  logFormat?: 'raw' | 'jsonl' | null | undefined;
   /** Whether logs in `logDir` stay when their record leaves. A file at `outputLogPath` always does. Default: true. */
-  keepLogs?: boolean | null;
+  keepLogs?: boolean | null | undefined;
   /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
-  secrets?: readonly string[] | null;
+  secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */
-  maskEnvSecrets?: boolean | null;
+  maskEnvSecrets?: boolean | null | undefined;
   /**
    * Globs of the names of variables whose values are secret. Default: `*TOKEN* *SECRET* *PASSWORD* *PASSWD* *CREDENTIAL*
    * *PRIVATE_KEY* *API_KEY* AWS_*KEY*`.
    */
-  envSecretPatterns?: readonly string[] | null;
+  envSecretPatterns?: readonly string[] | null | undefined;
   /**
    * Whether a guardian process ends what runs when the host dies, however it dies. Default: true. Windows needs none, and
    * ends what runs in any case.
    */
-  guardian?: boolean | null;
+  guardian?: boolean | null | undefined;
   /** Which of the host's variables a child starts with. Default: `all`. */
-  inheritEnv?: InheritEnv | null;
+  inheritEnv?: InheritEnv | null | undefined;
   /** Globs of names inherited on top. Default: none. */
-  envAllow?: readonly string[] | null;
+  envAllow?: readonly string[] | null | undefined;
   /** Globs of names no child gets. Default: none. */
-  envDeny?: readonly string[] | null;
+  envDeny?: readonly string[] | null | undefined;
   /** Ended executions that are remembered. Default: 1 000. */
-  maxInMemoryExecutions?: number | null;
+  maxInMemoryExecutions?: number | null | undefined;
   /** How long they are remembered, in seconds. Default: 3 600. */
-  executionRetentionSecs?: number | null;
+  executionRetentionSecs?: number | null | undefined;
   /** Bytes of output, metadata, errors and diagnoses in all of them. Default: 256 MiB. */
-  maxRetainedOutputBytes?: number | null;
+  maxRetainedOutputBytes?: number | null | undefined;
   /** The longest metadata of a request or a plan, in bytes of JSON text. More is refused. Default: 65 536 (64 KiB). */
-  maxMetadataBytes?: number | null;
+  maxMetadataBytes?: number | null | undefined;
   /** Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets. Default: true. */
-  enableAutoCleanup?: boolean | null;
+  enableAutoCleanup?: boolean | null | undefined;
   /** The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks. Default: 60. */
-  cleanupIntervalSecs?: number | null;
+  cleanupIntervalSecs?: number | null | undefined;
 }
 
 /** Every field of a configuration with its value in force; what has no bound is `null`. */
@@ -756,15 +756,15 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
 /** Which executions a listing has. */
 export interface ExecutionFilter {
   /** Those with this status. */
-  status?: ExecutionStatus | null;
+  status?: ExecutionStatus | null | undefined;
   /** `metadata.label`. */
-  label?: string | null;
+  label?: string | null | undefined;
   /** `metadata.source`. */
-  source?: string | null;
+  source?: string | null | undefined;
   /** Accepted at this moment or later: a Date, an ISO 8601 string, or milliseconds since 1970. */
-  since?: Date | string | number | null;
+  since?: Date | string | number | null | undefined;
   /** At most so many. */
-  limit?: number | null;
+  limit?: number | null | undefined;
 }
 
 /** One row of a listing. */
@@ -788,7 +788,7 @@ export interface ExecutionSummary {
   /** When it ended; absent before. */
   completedAt?: Date;
   /** Absent before the end; `null` when a signal ended it or it never ran. */
-  exitCode?: number | null;
+  exitCode?: number | null | undefined;
   /** Milliseconds from spawn to the end; absent before. */
   durationMs?: number;
 }
@@ -947,7 +947,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    *
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
-  cancel(id: string, options?: { graceMs?: number | null } | null): Promise<void>;
+  cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
   /**
    * Masks one more secret from now on: a token that a command printed, for example. It is at least 6 bytes long. With an
    * `executionId` it is masked in that execution alone; without, in all of this engine, those that run included.
@@ -959,7 +959,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * @throws {@link ExecutionError} `INVALID_REQUEST` (field `value`) when it is no string, is too short, or when there are more than
    * 100 000 lines or 16 MiB of secrets; `NOT_FOUND`.
    */
-  addSecret(value: string, options?: { executionId?: string | null } | null): void;
+  addSecret(value: string, options?: { executionId?: string | null | undefined } | null): void;
   /**
    * Sends a signal to the command itself, and ends nothing by that. Resolves with whether there was a process to send it to: an
    * execution that waits, or has ended, has none.
@@ -997,7 +997,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * Ends everything that has not ended, plans too. Resolves with the number of those executions when their trees are gone. `graceMs`
    * as for {@link ExecutionEngine.cancel}.
    */
-  cancelAll(options?: { graceMs?: number | null } | null): Promise<number>;
+  cancelAll(options?: { graceMs?: number | null | undefined } | null): Promise<number>;
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
@@ -1010,7 +1010,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, or none that can be read.
    */
-  readLogs(id: string, options?: { tailBytes?: number | null } | null): Promise<string>;
+  readLogs(id: string, options?: { tailBytes?: number | null | undefined } | null): Promise<string>;
   /** The known executions, newest first. */
   listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
   /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
@@ -1030,7 +1030,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * Takes no more work (`ENGINE_SHUT_DOWN`), gives what runs `graceMs` (default 0) to finish by itself, ends the rest as
    * a cancel does (reason `shutdown`), and resolves when all is over.
    */
-  shutdown(options?: { graceMs?: number | null } | null): Promise<void>;
+  shutdown(options?: { graceMs?: number | null | undefined } | null): Promise<void>;
   /** Running work keeps Node alive (the default). */
   ref(): this;
   /** Running work does not keep Node alive. */

@@ -82,6 +82,13 @@ describe('a package that is missing', () => {
   });
 });
 
+test('a single executable', { skip: major === 20 && minor < 12 && 'this Node.js makes none that can be asked' }, (t) => {
+  const app = folder(t);
+  copyFileSync(new URL('../dist/engine.js', import.meta.url), path.join(app, 'bundle.cjs'));
+  const before = "require('node:sea').isSea = () => true;";
+  failedHere(load(app, { specifier: './bundle.cjs', before }), /^a single executable application contains no addon/, /beside the executable/);
+});
+
 describe('a file', () => {
   const contents = {
     'that is empty': () => Buffer.alloc(0),

@@ -1,7 +1,7 @@
 // The documentation says what is so: its examples run, its links lead somewhere, and it leaves nothing out.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
@@ -14,6 +14,7 @@ const everyBlock = pages().flatMap(blocks);
 
 /** The commands that pages may show, and who runs them. */
 const COMMANDS = new Map([
+  ['npm i @escher/execution-engine', 'npm run test:consumers'],
   ['npm install', '.ci/run, as npm ci'],
   ['npm test', '.ci/run'],
   ['npm test -- --list', 'this file'],
@@ -30,6 +31,11 @@ const COMMANDS = new Map([
   ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
   ['npm run test:stress', 'people: it takes an hour'],
+  ['npm run test:types', 'CI, its job package'],
+  ['npm run test:consumers', 'CI, its job package'],
+  ['npm run release:check', 'CI, its job package'],
+  ['node scripts/packages.mjs', 'npm test: its step generated, with --check'],
+  ['node scripts/addon.mjs execution-engine.*.node', 'the workflow of a release'],
   ['node examples/plan.mjs', '__test__/plan-example.test.mjs'],
 ]);
 /** Those that this file runs, as Node.js arguments. */
@@ -84,6 +90,15 @@ test('every link leads somewhere', () => {
       assert.ok(existsSync(path.join(root, file)), `${one.name}: there is no ${target}`);
       if (anchor !== undefined) assert.ok(anchors(page(file)).includes(anchor), `${one.name}: ${target} has no such heading`);
     }
+  }
+});
+
+test('each configuration of a bundler is one that is run', () => {
+  const consumers = readFileSync(path.join(root, 'scripts', 'consumers.mjs'), 'utf8').replace(/\$\{NAME\}|\bNAME\b/g, '@escher/execution-engine');
+  const words = (text) => text.replace(/['"`,]/g, ' ').split(/\s+/).filter(Boolean).join(' ');
+  for (const { Bundler, Configuration } of table(page('README.md'), '## Bundlers')) {
+    const isRun = !Configuration.includes('not run yet');
+    for (const [, option] of isRun ? Configuration.matchAll(/`([^`]+)`/g) : []) assert.ok(words(consumers).includes(words(option)), `${Bundler}: ${option}`);
   }
 });
 

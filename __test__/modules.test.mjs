@@ -1,9 +1,7 @@
 // The package loads both ways, with the same classes.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +30,9 @@ test('the package finds itself by its name', () => {
 });
 
 test('what is loaded is made of lib as it is now', () => {
-  assert.ok(readFileSync(path.join(root, BUNDLE), 'utf8') === bundle(), 'it is of another day: npm run build');
+  assert.ok(readFileSync(path.join(root, BUNDLE), 'utf8') === bundle().code, 'it is of another day: npm run build');
+  assert.deepEqual(Object.keys(JSON.parse(bundle().map)).includes('sourcesContent'), true);
+  assert.equal(readFileSync(path.join(root, `${BUNDLE}.map`), 'utf8'), bundle().map);
   const stream = new ExecutionEngine().stream({});
   stream.result.catch(() => {});
   const names = [ExecutionEngine, ExecutionError, stream.constructor, namespace.toSvg].map(({ name }) => name);
@@ -51,35 +51,6 @@ test('the addon and the package have one version', () => {
   const [, ofCrate] = /^version = "(.*)"$/m.exec(readFileSync(path.join(root, 'Cargo.toml'), 'utf8'));
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   assert.deepEqual([ofCrate, namespace.version], [version, version]);
-});
-
-test('what is published works by itself, from one file', (t) => {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'escher-packed-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  // Scripts would build what is here already.
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const packed = JSON.parse(execFileSync(npm, ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' }));
-  const names = Object.values(packed)[0].files.map((file) => file.path);
-  const scripts = names.filter((name) => name.endsWith('.js'));
-  assert.deepEqual(scripts, ['dist/engine.js']);
-  const scope = path.join(folder, 'node_modules', '@escher');
-  for (const name of names) cpSync(path.join(root, name), path.join(scope, 'execution-engine', name));
-  // As npm puts the package of this platform.
-  const addon = Object.keys(require.cache).find((file) => file.endsWith('.node'));
-  const platform = /execution-engine\.(.+)\.node$/.exec(addon)[1];
-  cpSync(addon, path.join(scope, `execution-engine-${platform}`, path.basename(addon)));
-  cpSync(path.join(root, 'npm', platform, 'package.json'), path.join(scope, `execution-engine-${platform}`, 'package.json'));
-  const script = `
-    import { createRequire } from 'node:module';
-    import { ExecutionEngine } from '@escher/execution-engine';
-    const require = createRequire(import.meta.url);
-    const { exitCode } = await new ExecutionEngine().run({ command: { type: 'exec', program: process.execPath, args: ['--version'] } });
-    const loaded = Object.keys(require.cache).map((name) => name.split('@escher/').pop().replaceAll('\\\\', '/'));
-    console.log(exitCode, require('@escher/execution-engine').ExecutionEngine === ExecutionEngine, loaded.join());`;
-  const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: folder, encoding: 'utf8' });
-  const where = `execution-engine-${platform}/${path.basename(addon)}`;
-  assert.deepEqual(printed.trim().split(' ').slice(0, 2), ['0', 'true']);
-  assert.deepEqual(printed.trim().split(' ')[2].split(',').sort(), [where, 'execution-engine/dist/engine.js'].sort());
 });
 
 test('a require does the whole round trip', async () => {

@@ -8,11 +8,11 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-import { ExecutionEngine, ExecutionError } from '../index.js';
+import { ExecutionEngine, ExecutionError } from '@escher/execution-engine';
 
 /**
- * @typedef {import('../index.js').ExecutionRequest} ExecutionRequest
- * @typedef {import('../index.js').ExecutionSummary} ExecutionSummary
+ * @typedef {import('@escher/execution-engine').ExecutionRequest} ExecutionRequest
+ * @typedef {import('@escher/execution-engine').ExecutionSummary} ExecutionSummary
  * @typedef {{ name: string, request: ExecutionRequest, goesOn: boolean }} Step
  * @typedef {{ name: string, steps: Step[] }} Playbook
  * @typedef {{ step: string, status: string, detail: string }} StepReport
@@ -128,7 +128,7 @@ export class ExecutionManager {
     this.#engine = engine;
     this.#show = show;
     for (const stream of /** @type {const} */ (['stdout', 'stderr'])) {
-      engine.on(stream, (/** @type {import('../index.js').OutputEvent} */ { executionId, line }) => {
+      engine.on(stream, (/** @type {import('@escher/execution-engine').OutputEvent} */ { executionId, line }) => {
         const owner = this.#owners.get(executionId);
         if (owner) this.#show({ ...owner, stream, text: line });
       });

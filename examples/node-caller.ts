@@ -7,7 +7,7 @@ const paint = (code = '', text = '') => (isColourful ? `\x1b[${code}m${text}\x1b
 const [bold, dim, red, green, yellow] = ['1', '2', '31', '32', '33'];
 
 async function main() {
-  const { ExecutionEngine, ExecutionError } = await import('../index.js');
+  const { ExecutionEngine, ExecutionError } = await import('@escher/execution-engine');
   const { join } = await import('node:path');
   const { setTimeout: sleep } = await import('node:timers/promises');
 

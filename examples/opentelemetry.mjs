@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { SpanKind, SpanStatusCode, context } from '@opentelemetry/api';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 
-import { ExecutionEngine } from '../index.js';
+import { ExecutionEngine } from '@escher/execution-engine';
 
 /**
  * Makes a span of every execution of this thread, until the returned function is called.

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { ExecutionEngine, toSvg } from '../index.js';
+import { ExecutionEngine, toSvg } from '@escher/execution-engine';
 
 const workdir = mkdtempSync(path.join(os.tmpdir(), 'plan-'));
 
@@ -17,7 +17,7 @@ const work = (/** @type {string} */ label, /** @type {number} */ tenths, after =
   metadata: { label },
 });
 
-/** @satisfies {import('../index.js').ExecutionPlan} */
+/** @satisfies {import('@escher/execution-engine').ExecutionPlan} */
 const plan = {
   description: 'Deploy the shop',
   strategy: {

@@ -41,7 +41,7 @@ function accepted(attempt) {
   /** @type {Addon} */
   let addon;
   try {
-    addon = local === undefined ? ofPackage(attempt.target) : createRequire(local)(local);
+    addon = local === undefined ? ofPackage(attempt.target, attempt.file) : createRequire(local)(local);
   } catch (error) {
     throw failure({ ...attempt, error });
   }
@@ -55,8 +55,9 @@ function accepted(attempt) {
  * missing package is no error to them.
  *
  * @param {Target | undefined} target
+ * @param {string | undefined} file Where it is, if that is known.
  */
-function ofPackage(target) {
+function ofPackage(target, file) {
   try {
     switch (target) {
       case 'darwin-arm64':
@@ -77,6 +78,8 @@ function ofPackage(target) {
         return require('@escher/execution-engine-win32-x64-msvc');
     }
   } catch (error) {
+    // A single executable has a `require` that knows no packages, those beside it neither.
+    if (file && /** @type {{ code?: string }} */ (error).code === 'ERR_UNKNOWN_BUILTIN_MODULE') return createRequire(file)(file);
     throw error;
   }
 }

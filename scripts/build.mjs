@@ -1,7 +1,9 @@
 // Makes `dist`, and builds the addon into the project's folder, unless that is newer than everything it is made from.
-//   --force    builds it anyway; so does anything else that is given, which goes to `napi build`
+//   --force          builds it anyway; so does anything else that is given, which goes to `napi build`
+//   --glibc 2.17     with --cross-compile: the oldest C library that the addon runs with
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,7 +11,9 @@ import { BUNDLE, bundle } from './bundle.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const given = process.argv.slice(2);
-const passedOn = given.filter((word) => word !== '--force');
+const glibcAt = given.indexOf('--glibc');
+const glibc = glibcAt < 0 ? undefined : given[glibcAt + 1];
+const passedOn = given.filter((word, index) => word !== '--force' && (glibcAt < 0 || (index !== glibcAt && index !== glibcAt + 1)));
 
 /** The newest change below a file or folder, in ms. */
 function newest(entry) {
@@ -18,8 +22,21 @@ function newest(entry) {
   return Math.max(0, ...readdirSync(entry).map((name) => newest(path.join(entry, name))));
 }
 
+/** Flags that keep the folders of this machine out of the addon: messages of panics have the paths of sources. */
+function rustFlags() {
+  const cargoHome = process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo');
+  const sysroot = spawnSync(process.env.RUSTC ?? 'rustc', ['--print', 'sysroot'], { encoding: 'utf8', cwd: root }).stdout?.trim();
+  const folders = { [root]: '/source', [path.join(cargoHome, 'registry', 'src')]: '/crates', [path.join(cargoHome, 'git')]: '/git' };
+  if (sysroot) folders[path.join(sysroot, 'lib', 'rustlib', 'src', 'rust')] = '/rustc';
+  // A list of words: a folder with a blank cannot be in it.
+  const flags = Object.entries(folders).filter(([from]) => !/\s/.test(from)).map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  return [process.env.RUSTFLAGS, ...flags].filter(Boolean).join(' ');
+}
+
 mkdirSync(path.join(root, path.dirname(BUNDLE)), { recursive: true });
-writeFileSync(path.join(root, BUNDLE), bundle());
+const { code, map } = bundle();
+writeFileSync(path.join(root, BUNDLE), code);
+writeFileSync(path.join(root, `${BUNDLE}.map`), map);
 
 const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json', 'scripts/cargo-addon'].map((name) => path.join(root, name));
 const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));
@@ -32,7 +49,8 @@ if (isFresh && given.length === 0) {
   const args = ['build', '--platform', '--release', '--features', 'node', '--no-js', '--dts', 'binding.d.ts', ...passedOn];
   // On Windows nothing but a program can stand for cargo: there the addon is larger.
   const CARGO = process.platform === 'win32' ? undefined : path.join(root, 'scripts', 'cargo-addon');
-  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env: { ...process.env, ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) } });
+  const env = { ...process.env, RUSTFLAGS: rustFlags(), ...(glibc && { ESCHER_GLIBC: glibc }), ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) };
+  const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env });
   if (error || status !== 0) {
     console.error('the addon was not built: Rust 1.88 or newer (cargo) and a C linker are needed');
     process.exit(status || 1);

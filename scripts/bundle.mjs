@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** Relative to the project. It is as deep as `lib`, so that the addon has the same path from both. */
+/** Relative to the project; its source map is beside it. It is as deep as `lib`, so that the addon has the same path from both. */
 export const BUNDLE = path.join('dist', 'engine.js');
 
 /** What an `import` by name can have: Node.js looks for it in the text, which it does not run for that. */
 const NAMES = ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version'];
 
-/** The text of that file. */
+/** The text of that file, and of its source map. */
 export function bundle() {
   const { outputFiles } = buildSync({
     absWorkingDir: root,
@@ -29,9 +29,12 @@ export function bundle() {
     keepNames: false,
     // Who steps through it wants names and lines; without blanks it would be loaded no faster.
     minify: false,
+    // Read by debuggers, and by Node.js with --enable-source-maps.
+    sourcemap: 'linked',
     banner: { js: '// Made of lib/ by scripts/bundle.mjs.' },
     footer: { js: `0 && (module.exports = { ${NAMES.join(', ')} });` },
     logLevel: 'warning',
   });
-  return outputFiles[0].text;
+  const text = (/** @type {string} */ ending) => outputFiles.find((file) => file.path.endsWith(ending)).text;
+  return { code: text('.js'), map: text('.js.map') };
 }

@@ -3,21 +3,21 @@
 //   --only <step>   runs that step; may be given more than once
 //   --keep-going    runs all of them, whatever fails
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { LARGEST_BYTES, inspect, problems } from './addon.mjs';
+
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const inRoot = (...names) => path.join(root, ...names);
-const napi = inRoot('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
 const tsc = inRoot('node_modules', 'typescript', 'bin', 'tsc');
 
 /** The crate that measures: one of its own, so that nothing else builds what it needs. */
 const benches = ['--manifest-path', 'benches/core/Cargo.toml'];
 const GENERATED = 'binding.d.ts';
-const LARGEST_ADDON_BYTES = 3_000_000;
 const JS_TEST_LIMIT_MS = 300_000;
 // Many tests measure time, so a core stays free for the children that they start.
 const JS_TEST_FILES_AT_ONCE = Math.max(1, Math.min(4, os.availableParallelism() - 1));
@@ -40,8 +40,8 @@ const STEPS = [
     run('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
   ),
   step('build', 'the addon', () => node('scripts/build.mjs')),
-  step('size', 'the addon is small', () => addonIsSmall()),
-  step('generated', 'generated files are those that the sources give', () => bindingIsCommitted() && packagesAreCurrent()),
+  step('size', 'the addon is small, and names no folder of this machine', () => addonIsSmall()),
+  step('generated', 'generated files are those that the sources give', () => bindingIsCommitted() && node('scripts/packages.mjs', '--check')),
   step('types', 'the facade and its types', () => node(tsc, '-p', '.')),
   step('fuzz', 'any bytes in any pieces', () => node('scripts/fuzz.mjs', '--seconds', process.env.CI ? '60' : '5')),
   step('guard', 'no run costs more than it did', () => node('scripts/guard.mjs')),
@@ -132,18 +132,19 @@ function jsTestFiles() {
   return files.sort().map((name) => path.join('__test__', name));
 }
 
-/** Asked of one system's addon only: those of others differ by their linkers. */
+/** Asked of one system's addon only: those of others differ by their linkers. Its C library is that of this system. */
 function addonIsSmall() {
-  const addon = inRoot('execution-engine.linux-x64-gnu.node');
-  if (!existsSync(addon)) {
+  const file = inRoot('execution-engine.linux-x64-gnu.node');
+  if (!existsSync(file)) {
     console.log('skipped: there is no addon for linux-x64-gnu');
     return true;
   }
-  const { size } = statSync(addon);
-  console.log(`${path.basename(addon)}: ${size} bytes of ${LARGEST_ADDON_BYTES}`);
-  if (size <= LARGEST_ADDON_BYTES) return true;
-  console.error('it is larger: if it is no debug build (npm run build), see what brings so much, and leave it out');
-  return false;
+  const addon = inspect(file);
+  console.log(`${path.basename(file)}: ${addon.bytes} bytes of ${LARGEST_BYTES}`);
+  const found = problems(addon, addon.glibc);
+  for (const problem of found) console.error(problem);
+  if (addon.bytes > LARGEST_BYTES) console.error('if it is no debug build (npm run build), see what brings so much, and leave it out');
+  return found.length === 0;
 }
 
 /** The build has just written it: what it wrote is what is committed (or staged). */
@@ -156,28 +157,4 @@ function bindingIsCommitted() {
   if (run('git', ['--no-pager', 'diff', '--exit-code', '--', GENERATED])) return true;
   console.error(`the build gives another ${GENERATED} than git has: look at it and add it`);
   return false;
-}
-
-/** The packages of the platforms, made anew beside the real ones. */
-function packagesAreCurrent() {
-  if (!existsSync(inRoot('npm'))) return true;
-  const fresh = inRoot('target', 'npm-packages');
-  rmSync(fresh, { recursive: true, force: true });
-  if (!node(napi, 'create-npm-dirs', '--npm-dir', path.relative(root, fresh))) return false;
-  const [wanted, found] = [fresh, inRoot('npm')].map(textsBelow);
-  const stale = [...new Set([...wanted.keys(), ...found.keys()])].filter((name) => wanted.get(name) !== found.get(name));
-  if (stale.length === 0) return true;
-  console.error(`not what package.json gives: ${stale.map((name) => `npm/${name}`).join(', ')}; run: npx napi create-npm-dirs`);
-  return false;
-}
-
-/** Every file below a folder with its text, addons apart. */
-function textsBelow(folder) {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && !entry.name.endsWith('.node'));
-  return new Map(
-    files.map((entry) => {
-      const full = path.join(entry.parentPath ?? entry.path, entry.name);
-      return [path.relative(folder, full).replaceAll(path.sep, '/'), readFileSync(full, 'utf8')];
-    }),
-  );
 }

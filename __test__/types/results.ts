@@ -1,6 +1,6 @@
 // Results, errors and what the other methods give.
-import { ExecutionEngine, ExecutionError } from '../../index.js';
-import type { ConcurrencyMetrics, ErrorCode, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, Reason } from '../../index.js';
+import { ExecutionError } from '../../index.js';
+import type { ConcurrencyMetrics, ErrorCode, ExecutionEngine, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, Reason } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
 
@@ -38,11 +38,6 @@ engine.listExecutions({ status: 'done' });
 void engine.shutdown({ grace: 5 });
 void engine.shutdown({ graceMs: null });
 engine.ref().unref().on('stdout', () => {});
-
-export async function scoped() {
-  await using own = new ExecutionEngine();
-  return own.run({ command: { type: 'exec', program: 'true' } });
-}
 
 export function explain(error: unknown): string {
   if (!(error instanceof ExecutionError)) return 'not ours';

@@ -79,7 +79,7 @@ fn settings_have_the_same_names_and_types() {
             _ => panic!("{name}: {property}"),
         };
         let found = declared.iter().find(|(declared, _)| *declared == camel(name));
-        assert_eq!(found.map(|(_, kind)| kind.as_str()), Some(format!("{kind} | null").as_str()), "{name}");
+        assert_eq!(found.map(|(_, kind)| kind.as_str()), Some(format!("{kind} | null | undefined").as_str()), "{name}");
     }
     assert_eq!(declared.len(), wanted.len(), "{declared:?}");
 }

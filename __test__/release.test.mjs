@@ -1,0 +1,121 @@
+// What a release consists of: packages that hold what they need, that install in an empty folder, and that run.
+import assert from 'node:assert/strict';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, describe, test } from 'node:test';
+
+import { inspect, problems } from '../scripts/addon.mjs';
+import { packageName, targets } from '../scripts/packages.mjs';
+import { defects, pack, smoke, stage } from '../scripts/release.mjs';
+import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION } from './helpers/installations.mjs';
+import { folder } from './helpers/programs.mjs';
+import { root } from './helpers/snippets.mjs';
+
+const place = path.join(root, 'target', 'release-test');
+const read = (...names) => readFileSync(path.join(place, 'staged', ...names), 'utf8');
+
+describe('the packages of a release', () => {
+  let tarballs;
+  before(() => {
+    tarballs = pack(stage(path.join(place, 'staged'), { wanted: [TARGET] }), path.join(place, 'tarballs'));
+  });
+
+  test('hold what they need, and nothing else', () => {
+    assert.deepEqual(defects(tarballs), []);
+    const [platform, main] = tarballs;
+    assert.deepEqual(platform.files.sort(), ['LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md', path.basename(ADDON), 'package.json'].sort());
+    assert.deepEqual(main.files.filter((name) => name.endsWith('.js')), ['dist/engine.js']);
+    assert.deepEqual(main.files.filter((name) => !name.includes('/')).sort(), ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'index.d.ts', 'package.json']);
+  });
+
+  test('install in an empty folder and run', () => smoke(tarballs));
+
+  test('name each other in one version, and run no script', () => {
+    const main = JSON.parse(read('main', 'package.json'));
+    assert.deepEqual([main.scripts, main.devDependencies, main.napi, main.dependencies], [undefined, undefined, undefined, undefined]);
+    assert.deepEqual(main.optionalDependencies, Object.fromEntries(targets.map((target) => [packageName(target), VERSION])));
+    const platform = JSON.parse(read(TARGET, 'package.json'));
+    assert.deepEqual([platform.name, platform.version, platform.scripts, platform.type], [PLATFORM_PACKAGE, VERSION, undefined, 'commonjs']);
+    for (const field of ['repository', 'license', 'os', 'cpu', 'engines']) assert.ok(platform[field], field);
+  });
+
+  test('have no link that leads nowhere', () => {
+    const main = path.join(place, 'staged', 'main');
+    const pages = readdirSync(main, { recursive: true }).filter((name) => name.endsWith('.md'));
+    assert.ok(pages.length > 10);
+    for (const page of pages) {
+      for (const [, target] of read('main', page).replace(/^```[^]*?^```$/gm, '').matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target) || target.startsWith('#')) continue;
+        assert.ok(existsSync(path.join(main, path.dirname(page), target.replace(/#.*$/, ''))), `${page}: ${target}`);
+      }
+    }
+  });
+
+  test('have examples that import the package by its name', () => {
+    for (const name of readdirSync(path.join(place, 'staged', 'main', 'examples')).filter((file) => /\.(mjs|ts)$/.test(file))) {
+      const text = read('main', 'examples', name);
+      assert.match(text, /'@escher\/execution-engine'/, name);
+      assert.doesNotMatch(text, /'\.\.\/(index|dist)/, name);
+    }
+  });
+});
+
+test('a package without its addon is refused', (t) => {
+  const addons = folder(t);
+  assert.throws(() => stage(path.join(folder(t), 'staged'), { addons, wanted: [TARGET] }), /there is no addon for/);
+  assert.throws(() => stage(path.join(folder(t), 'staged')), /there is no addon for/, 'of all targets, those of other systems are not here');
+});
+
+test('an addon under the name of another target is refused', (t) => {
+  const addons = folder(t);
+  const other = targets.find(({ os, cpu }) => os !== process.platform && cpu !== process.arch);
+  copyFileSync(ADDON, path.join(addons, `execution-engine.${other.name}.node`));
+  assert.throws(() => stage(path.join(folder(t), 'staged'), { addons, wanted: [other.name] }), new RegExp(`is for ${process.platform} ${process.arch}, and not for ${other.name}`));
+});
+
+test('a tarball that lacks its addon is a defect', (t) => {
+  const staged = folder(t);
+  const target = targets.find(({ name }) => name === TARGET);
+  mkdirSync(path.join(staged, TARGET));
+  cpSync(path.join(root, 'npm', TARGET), path.join(staged, TARGET), { recursive: true });
+  rmSync(path.join(staged, TARGET, path.basename(ADDON)), { force: true });
+  const tarballs = pack([{ name: PLATFORM_PACKAGE, folder: path.join(staged, TARGET), target }], path.join(staged, 'tarballs'));
+  assert.deepEqual(defects(tarballs), [`${PLATFORM_PACKAGE} has no ${path.basename(ADDON)}`]);
+});
+
+describe('an addon that is not to be released', () => {
+  test('needs a C library that is too new', { skip: process.platform !== 'linux' && 'it reads ELF files' }, () => {
+    const { glibc } = inspect(ADDON);
+    if (glibc !== undefined) assert.match(glibc, /^2\.\d+$/);
+    assert.deepEqual(problems({ bytes: 1, paths: [], glibc: '2.34' }, '2.17'), ['it needs glibc 2.34, and may need 2.17']);
+    assert.deepEqual(problems({ bytes: 1, paths: [], glibc: '2.9' }, '2.17'), []);
+  });
+
+  test('is too large', () => {
+    assert.match(problems({ bytes: 3_000_001, paths: [] })[0], /3000001 bytes/);
+  });
+
+  test('contains folders of the machine that built it', (t) => {
+    assert.deepEqual(inspect(ADDON).paths, []);
+    const file = path.join(folder(t), 'x.node');
+    for (const trace of ['/home/me/project/src/lib.rs', '/Users/me/src/lib.rs', 'C:\\Users\\me\\lib.rs', 'D:\\a\\engine\\lib.rs', `${root}/src/lib.rs`, '/opt/.cargo/registry/src/x.rs']) {
+      writeFileSync(file, Buffer.concat([readFileSync(ADDON), Buffer.from(`\0${trace}\0`)]));
+      assert.match(problems(inspect(file), '999').find((problem) => problem.includes('paths')) ?? '', /contains paths of the machine/, trace);
+    }
+  });
+});
+
+test('the workflow of a release builds and runs each target', () => {
+  const workflow = readFileSync(path.join(root, '.github', 'workflows', 'release.yml'), 'utf8');
+  const [, build, smokes] = /\n {2}build:\n([^]*)\n {2}smoke:\n([^]*)\n {2}publish:\n/.exec(workflow);
+  const triples = targets.map(({ triple }) => triple).sort();
+  for (const job of [build, smokes]) {
+    const named = [...job.matchAll(/\{ target: ([\w-]+), host:/g)].map(([, triple]) => triple);
+    assert.deepEqual(named.sort(), triples);
+  }
+});
+
+test('the folder of the sources is not published', () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  assert.equal(scripts.prepublishOnly, 'node scripts/release.mjs refuse');
+});
