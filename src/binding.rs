@@ -36,6 +36,7 @@ type Result<T> = std::result::Result<T, Thrown>;
 /// The version that the addon was built as: the facade refuses any other than its own.
 #[napi]
 #[must_use]
+#[cfg_attr(test, expect(dead_code, reason = "only Node.js calls it"))]
 pub(crate) fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }

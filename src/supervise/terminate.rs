@@ -300,19 +300,22 @@ fn diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::{self, Launch, Mark, StdinKind};
+    use crate::platform::{self, HostState, Launch, Mark, StdinKind};
 
     fn sleeper() -> Arc<Leader> {
         let shell = platform::default_shell();
         let launch = Launch {
-            args: platform::shell_args(&shell, "sleep 300").args,
+            role: "shell",
+            args: platform::shell_args(&shell, "sleep 300", false).args,
             program: shell,
             verbatim: false,
             env: Vec::new(),
             cwd: None,
+            host: HostState::capture(),
             mark: Mark::default(),
             control_group: false,
             stdin: StdinKind::Empty,
+            descriptor: None,
             merge_output: true,
         };
         platform::spawn(&launch).unwrap().leader
