@@ -36,7 +36,6 @@ type Result<T> = std::result::Result<T, Thrown>;
 /// The version that the addon was built as: the facade refuses any other than its own.
 #[napi]
 #[must_use]
-#[cfg_attr(test, expect(dead_code, reason = "only Node.js calls it"))]
 pub(crate) fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
@@ -359,5 +358,16 @@ fn id_of(id: Unknown<'_>) -> Result<Uuid> {
     match &value {
         wire::Value::Text(text) => wire::id("id", text).map_err(|_| error::not_an_id(&value)),
         _ => Err(error::not_an_id(&value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn the_addon_has_the_version_of_the_package() {
+        let package = include_str!("../package.json");
+        assert!(package.contains(&format!("\"version\": \"{}\"", version())), "package.json and Cargo.toml differ");
     }
 }
