@@ -67,7 +67,14 @@ fn a_timeout_an_idle_timeout_and_a_grace_period_last_through_a_night() {
         assert!(result.diagnosis.as_ref().unwrap().silent_ms < 1_500.0);
 
         let options = ExecutionOptions { kill_grace_ms: Some(LIMIT_MS), ..Default::default() };
-        let id = running(&engine, shell("trap '' TERM; while :; do sleep 0.05; done"), options).await;
+        // The trap must be set before the signal comes.
+        let ready = std::env::temp_dir().join(format!("escher-suspended-{}", std::process::id()));
+        let line = format!("trap '' TERM; : > '{}'; while :; do sleep 0.05; done", ready.display());
+        let id = running(&engine, shell(&line), options).await;
+        while !ready.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        std::fs::remove_file(&ready).unwrap();
         let (ending, asked) = (Arc::new(engine), tokio::time::Instant::now());
         let cancel = tokio::spawn({
             let engine = Arc::clone(&ending);

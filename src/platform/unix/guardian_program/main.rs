@@ -11,9 +11,10 @@
 use core::ffi::{c_char, c_int};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use self::members::{Members, Tree};
+use self::members::Members;
 use self::sys::Path;
 use self::table::{BASE_BYTES, Header, IN_USE, Row, TABLE_BYTES};
+use self::tree::Tree;
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "apple.rs")]
@@ -24,6 +25,7 @@ mod sessions;
 mod sys;
 #[path = "../guardian_table.rs"]
 mod table;
+mod tree;
 
 const LIFELINE: c_int = 0;
 const TABLE: c_int = 3;

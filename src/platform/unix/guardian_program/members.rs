@@ -1,11 +1,10 @@
 //! Which processes belong to which tree, and what is done to them. One scan of the table of processes serves all trees.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
-
 use crate::outputs::Outputs;
 use crate::sessions::Sessions;
 use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
-use crate::table::{ALLOW_DETACHED, Header, LEADER_FIRST, Row, TAG_BYTES};
+use crate::table::{Header, LEADER_FIRST};
+use crate::tree::Tree;
 use crate::{Proc, group_path, kernel};
 
 /// More processes than a machine has.
@@ -28,74 +27,6 @@ const DETACHED: &[u8] = b"detached";
 const SETTLED: u64 = 100;
 #[cfg(not(target_os = "linux"))]
 const SETTLED: u64 = 1_000_000;
-
-/// One execution that is ended.
-#[derive(Clone, Copy)]
-pub(crate) struct Tree {
-    pub(crate) leader: i32,
-    pub(crate) earliest_start: u64,
-    latest_start: u64,
-    pub(crate) stop_signal: i32,
-    pub(crate) stop_sent_at: u64,
-    flags: u32,
-    pub(crate) cgroup: u32,
-    others_at: u64,
-    pub(crate) kill_at: u64,
-    tag: [u8; TAG_BYTES],
-    pub(crate) is_gone: bool,
-    leader_lives: bool,
-    /// The number of the leader is another process's by now, and so are the session and the group of that number.
-    is_reused: bool,
-    living: u32,
-    is_moving: bool,
-    has_fresh: bool,
-    grows: bool,
-    scans: u32,
-    kill_scans: u32,
-    quiet_scans: u32,
-}
-
-impl Tree {
-    pub(crate) fn of(row: &Row, now: u64) -> Self {
-        let grace = u64::from(row.grace_ms.load(Relaxed));
-        let planned = row.kill_at_ms.load(Relaxed);
-        let latest = now + grace;
-        Self {
-            leader: row.leader.load(Acquire),
-            earliest_start: row.earliest_start.load(Relaxed),
-            latest_start: row.latest_start.load(Relaxed),
-            stop_signal: row.stop_signal.load(Relaxed),
-            stop_sent_at: row.stop_sent_at.load(Relaxed),
-            flags: row.flags.load(Relaxed),
-            cgroup: row.cgroup.load(Relaxed),
-            others_at: now + grace / 2,
-            kill_at: if planned == 0 { latest } else { planned.min(latest) },
-            tag: row.tag,
-            is_gone: false,
-            leader_lives: false,
-            is_reused: false,
-            living: 0,
-            is_moving: false,
-            has_fresh: false,
-            grows: false,
-            scans: 0,
-            kill_scans: 0,
-            quiet_scans: 0,
-        }
-    }
-
-    fn segment(&self) -> &[u8] {
-        self.tag.split(|byte| *byte == 0).next().unwrap_or(b"")
-    }
-
-    pub(crate) fn allows_detached(&self) -> bool {
-        self.flags & ALLOW_DETACHED != 0
-    }
-
-    fn may_opt_out(&self, proc: &Proc) -> bool {
-        self.allows_detached() && proc.session != self.leader
-    }
-}
 
 /// What is remembered of a process from scan to scan.
 #[derive(Clone, Copy)]
@@ -135,10 +66,12 @@ fn hash(pid: i32) -> usize {
 /// Whether a process has opted out. While one becomes another program it has no environment, so it is looked at again.
 fn opts_out(pid: i32) -> bool {
     let mut chain = [0; CHAIN_BYTES];
-    let mut look = || kernel::tag(pid, &mut chain).or_else(|| {
-        sys::sleep_ms(1);
-        None
-    });
+    let mut look = || {
+        kernel::tag(pid, &mut chain).or_else(|| {
+            sys::sleep_ms(1);
+            None
+        })
+    };
     let length = (0..LOOKS_AT_AN_EXEC).find_map(|_| look());
     length.is_some_and(|length| &chain[..length] == DETACHED)
 }

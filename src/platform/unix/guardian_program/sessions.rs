@@ -1,7 +1,7 @@
 //! The sessions that members have opened: whatever is in one of them descends from that member, even if it has neither a tag nor a
 //! parent any more.
 
-use crate::members::Tree;
+use crate::tree::Tree;
 use crate::{Proc, sys};
 
 /// More sessions than trees have, usually; what is in others is found by other means, or not at all.

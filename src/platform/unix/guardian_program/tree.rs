@@ -1,0 +1,74 @@
+//! One execution as the guardian ends it.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+
+use crate::Proc;
+use crate::table::{ALLOW_DETACHED, Row, TAG_BYTES};
+
+/// One execution that is ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Tree {
+    pub(crate) leader: i32,
+    pub(crate) earliest_start: u64,
+    pub(crate) latest_start: u64,
+    pub(crate) stop_signal: i32,
+    pub(crate) stop_sent_at: u64,
+    pub(crate) flags: u32,
+    pub(crate) cgroup: u32,
+    pub(crate) others_at: u64,
+    pub(crate) kill_at: u64,
+    pub(crate) tag: [u8; TAG_BYTES],
+    pub(crate) is_gone: bool,
+    pub(crate) leader_lives: bool,
+    /// The number of the leader is another process's by now, and so are the session and the group of that number.
+    pub(crate) is_reused: bool,
+    pub(crate) living: u32,
+    pub(crate) is_moving: bool,
+    pub(crate) has_fresh: bool,
+    pub(crate) grows: bool,
+    pub(crate) scans: u32,
+    pub(crate) kill_scans: u32,
+    pub(crate) quiet_scans: u32,
+}
+
+impl Tree {
+    pub(crate) fn of(row: &Row, now: u64) -> Self {
+        let grace = u64::from(row.grace_ms.load(Relaxed));
+        let planned = row.kill_at_ms.load(Relaxed);
+        let latest = now + grace;
+        Self {
+            leader: row.leader.load(Acquire),
+            earliest_start: row.earliest_start.load(Relaxed),
+            latest_start: row.latest_start.load(Relaxed),
+            stop_signal: row.stop_signal.load(Relaxed),
+            stop_sent_at: row.stop_sent_at.load(Relaxed),
+            flags: row.flags.load(Relaxed),
+            cgroup: row.cgroup.load(Relaxed),
+            others_at: now + grace / 2,
+            kill_at: if planned == 0 { latest } else { planned.min(latest) },
+            tag: row.tag,
+            is_gone: false,
+            leader_lives: false,
+            is_reused: false,
+            living: 0,
+            is_moving: false,
+            has_fresh: false,
+            grows: false,
+            scans: 0,
+            kill_scans: 0,
+            quiet_scans: 0,
+        }
+    }
+
+    pub(crate) fn segment(&self) -> &[u8] {
+        self.tag.split(|byte| *byte == 0).next().unwrap_or(b"")
+    }
+
+    pub(crate) fn allows_detached(&self) -> bool {
+        self.flags & ALLOW_DETACHED != 0
+    }
+
+    pub(crate) fn may_opt_out(&self, proc: &Proc) -> bool {
+        self.allows_detached() && proc.session != self.leader
+    }
+}
