@@ -267,7 +267,7 @@ export interface ExecutionConfig {
   maxOverflowFileBytes?: number | null;
   /** Bytes in all such files of this engine. Default: 4 GiB. */
   maxOverflowTotalBytes?: number | null;
-  /** Such files stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
+  /** Such files and logs stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
   minFreeDiskBytes?: number | null;
   /** An absolute path: where each execution gets a log, named by its id. Default: no logs. */
   logDir?: string | null;
@@ -275,6 +275,10 @@ export interface ExecutionConfig {
   logFormat?: 'raw' | 'jsonl' | null;
   /** Whether logs in `logDir` stay when their record leaves. A file at `outputLogPath` always does. Default: true. */
   keepLogs?: boolean | null;
+  /** The largest log, in bytes. What is more is counted as lost (`logLostBytes`). Default: 1 GiB. */
+  maxLogFileBytes?: number | null;
+  /** Bytes in all logs of executions that are remembered. Default: 16 GiB. */
+  maxLogTotalBytes?: number | null;
   /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
   secrets?: readonly string[] | null;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */

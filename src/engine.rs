@@ -12,7 +12,7 @@ use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::guardian;
 use crate::metrics::Metrics;
-use crate::output::Overflow;
+use crate::output::{LogBounds, Overflow};
 use crate::plan::Plans;
 use crate::platform;
 use crate::redact::Secrets;
@@ -72,6 +72,7 @@ struct Shared {
     /// The engine's own secrets, when an execution adds none.
     secrets: Option<Arc<Secrets>>,
     overflow: Option<Arc<Overflow>>,
+    log_bounds: Arc<LogBounds>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
@@ -122,6 +123,7 @@ impl ExecutionEngine {
             policy: Arc::new(policy),
             secrets: Secrets::new(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
             overflow: Overflow::new(&config),
+            log_bounds: Arc::new(LogBounds::new(&config)),
             config: Arc::new(config),
             metrics: Metrics::default(),
         };

@@ -5,16 +5,18 @@
 use std::future::Future;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
+pub(crate) use self::disk::{DiskKey, DiskQueue};
 use self::inline_start::InlineStart;
-use self::spawn_limiter::{Limits, SpawnLimiter, Task, Turn};
+use self::spawn_limiter::{Limits, SpawnLimiter};
 
 mod blocking_call;
+mod disk;
 mod inline_start;
 mod spawn_limiter;
 
@@ -43,11 +45,6 @@ const SPAWN_PATIENCE: Duration = Duration::from_millis(20);
 /// So many threads attend to executions at a time. The others are free for what has to block.
 const MOST_ATTENDANTS: usize = 8;
 static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
-
-/// Threads that write files, while one of them hangs on a file system that does not answer.
-const MOST_DISK_THREADS: usize = 256;
-/// Writing is slower than spawning.
-const DISK_PATIENCE: Duration = Duration::from_millis(100);
 
 /// While work begins, a thread of the runtime wakes at least so often. A timer wakes that thread to be set, unless the thread would
 /// wake before the timer is due; and most timers of commands are farther away and never due.
@@ -186,40 +183,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
     start_blocking(work).await
 }
 
-/// Runs a function on the thread that writes files, after those that were given before. Not one of the threads that spawn or that
-/// end trees: a disk that hangs must take none of those. While a function hangs, those after it run on a further thread.
-pub(crate) fn on_disk(work: impl FnOnce() + Send + 'static) {
-    static DISK: OnceLock<SpawnLimiter> = OnceLock::new();
-    let disk = DISK.get_or_init(|| {
-        SpawnLimiter::new(Limits {
-            thread_name: "escher-disk",
-            at_once: 1,
-            kept: 1,
-            most: MOST_DISK_THREADS,
-            patience: DISK_PATIENCE,
-        })
-    });
-    disk.take(Arc::new(DiskWork(Mutex::new(Some(work)))));
-}
-
-struct DiskWork<F>(Mutex<Option<F>>);
-
-impl<F: FnOnce() + Send> Task for DiskWork<F> {
-    fn run(self: Arc<Self>, _turn: &Turn) {
-        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(work) = work {
-            work();
-        }
-    }
-
-    /// Those who wait for a file have a deadline of their own.
-    fn overdue(&self) {}
-
-    fn is_wanted(&self) -> bool {
-        true
-    }
-}
-
 /// Waits for a future for so long. It may be awaited on any runtime: the clock is ours.
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let limited = {
@@ -227,4 +190,9 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::
         tokio::time::timeout(limit, future)
     };
     limited.await.ok()
+}
+
+/// Resolves after so long. It may be awaited on any runtime: the clock is ours.
+pub(crate) async fn sleep(duration: Duration) {
+    let _: Option<()> = timeout(duration, std::future::pending()).await;
 }

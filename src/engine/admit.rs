@@ -51,7 +51,7 @@ impl Admitted {
     pub(super) fn new(work: Work, shared: &Shared, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
         let request = &work.request;
         let command = work.command();
-        let log = LogPaths::of(request, &shared.config);
+        let log = LogPaths::of(request, &shared.config, &shared.log_bounds);
         let record = Arc::new(Record::new(request.id, &command, &request.metadata, log.main(), pending.accepted_at()));
         Self { record, work, log, command, pending, sink }
     }

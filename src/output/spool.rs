@@ -1,21 +1,24 @@
-//! Bytes on their way to a file: written in order, apart from the threads of the runtime, so that no slow disk holds up an
-//! execution's deadlines.
+//! Bytes on their way to a file: written in order by the thread of the file's disk, so that no slow disk holds up an execution's
+//! deadlines, and no hanging one another disk's files.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::runtime;
+use crate::runtime::{self, DiskQueue};
 
 /// A child is not read while so many of its bytes wait for the disk.
 const MOST_WAITING: usize = 256 * 1024;
+/// A disk that has completed nothing for so long hangs: a child is read again then, and what the disk should have got is lost.
+const LONGEST_STALL: Duration = Duration::from_secs(5);
 
 /// Where bytes end up. Called on the thread that writes.
 pub(super) trait Store: Send {
     /// Takes the next bytes, and says how many of them are lost and why.
     fn write(&mut self, bytes: &[u8]) -> Loss;
+    /// Between the last bytes and the next ones, so many were given up: the disk did not take them in time.
+    fn skip(&mut self, bytes: u64);
     /// There are no more.
     fn finish(&mut self) -> Loss;
 }
@@ -29,10 +32,6 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    pub(super) fn of(bytes: u64, error: &io::Error) -> Self {
-        Self { bytes, why: Some(error.to_string()) }
-    }
-
     /// Adds a later one; the first reason stays.
     pub(super) fn add(&mut self, later: Self) {
         self.bytes += later.bytes;
@@ -46,6 +45,7 @@ pub(super) struct Spool {
 }
 
 struct Shared {
+    queue: Arc<DiskQueue>,
     /// Held to move a buffer, never while something is written.
     state: Mutex<State>,
     /// There is room again, or it is finished.
@@ -63,10 +63,15 @@ struct State {
     loss: Loss,
     /// What is being written now.
     in_hand: usize,
+    /// The disk hangs: what comes is given up until it has completed what it has in hand.
+    is_stalled: bool,
+    /// What was given up since; the store does not know it yet.
+    skipped: u64,
 }
 
 impl Spool {
-    pub(super) fn new(store: Box<dyn Store>) -> Self {
+    /// Writes to `store` on the thread of `queue`.
+    pub(super) fn new(store: Box<dyn Store>, queue: Arc<DiskQueue>) -> Self {
         let state = State {
             waiting: Vec::new(),
             store: Some(store),
@@ -75,13 +80,19 @@ impl Spool {
             is_finished: false,
             loss: Loss::default(),
             in_hand: 0,
+            is_stalled: false,
+            skipped: 0,
         };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
+        Self { shared: Arc::new(Shared { queue, state: Mutex::new(state), changed: Notify::new() }) }
     }
 
     /// Takes bytes. Never blocks; who heeds [`Spool::is_full`] bounds what waits.
     pub(super) fn push(&self, bytes: &[u8]) {
         let mut state = self.shared.lock();
+        if state.is_stalled {
+            state.give_up(bytes.len());
+            return;
+        }
         state.waiting.extend_from_slice(bytes);
         self.shared.queue(state);
     }
@@ -95,9 +106,18 @@ impl Spool {
         self.shared.lock().loss.why.clone()
     }
 
-    /// Waits until there is room. Cancel-safe.
+    /// Waits until there is room, or the disk is found to hang. Cancel-safe.
     pub(super) async fn room(&self) {
-        self.shared.until(|state| !state.is_full()).await;
+        let shared = &self.shared;
+        loop {
+            let patience = LONGEST_STALL.saturating_sub(shared.queue.stuck_for());
+            if runtime::timeout(patience, shared.until(|state| !state.is_full())).await.is_some() {
+                return;
+            }
+            if shared.queue.stuck_for() >= LONGEST_STALL {
+                shared.lock().stall();
+            }
+        }
     }
 
     /// Ends the file, waits for it until `deadline` at most, and says how many bytes were lost.
@@ -111,8 +131,10 @@ impl Spool {
         let finished = runtime::timeout(patience, self.shared.until(|state| state.is_finished)).await;
         let mut state = self.shared.lock();
         if finished.is_none() {
-            let bytes = (std::mem::take(&mut state.waiting).len() + state.in_hand) as u64;
-            state.loss.add(Loss { bytes, why: Some("the disk did not take it in time".into()) });
+            let waiting = std::mem::take(&mut state.waiting).len();
+            state.give_up(waiting);
+            let in_hand = state.in_hand;
+            state.lose(in_hand);
         }
         state.loss.bytes
     }
@@ -130,7 +152,29 @@ impl Drop for Spool {
 
 impl State {
     fn is_full(&self) -> bool {
-        self.waiting.len() + self.in_hand >= MOST_WAITING
+        !self.is_stalled && self.waiting.len() + self.in_hand >= MOST_WAITING
+    }
+
+    /// The disk hangs. What it has in hand may still get there.
+    fn stall(&mut self) {
+        // Otherwise nothing may be under way that would end the stall.
+        if !self.is_full() {
+            return;
+        }
+        self.is_stalled = true;
+        let waiting = std::mem::take(&mut self.waiting).len();
+        self.give_up(waiting);
+    }
+
+    fn give_up(&mut self, bytes: usize) {
+        self.skipped += bytes as u64;
+        self.lose(bytes);
+    }
+
+    fn lose(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.loss.add(Loss { bytes: bytes as u64, why: Some("the disk did not take it in time".into()) });
+        }
     }
 }
 
@@ -162,7 +206,7 @@ impl Shared {
     /// The files take turns.
     fn write_later(self: &Arc<Self>) {
         let shared = Arc::clone(self);
-        runtime::on_disk(move || {
+        self.queue.push(move || {
             if shared.write() {
                 shared.write_later();
             }
@@ -171,18 +215,24 @@ impl Shared {
 
     /// Writes what waits; once there is nothing and there will be nothing, ends the file. `true`: there is more to do.
     fn write(&self) -> bool {
-        let (bytes, store, is_closed) = {
+        let (bytes, store, is_closed, skipped) = {
             let mut state = self.lock();
+            // By now the disk has completed something.
+            state.is_stalled = false;
             let bytes = std::mem::take(&mut state.waiting);
             state.in_hand = bytes.len();
-            (bytes, state.store.take(), state.is_closed)
+            (bytes, state.store.take(), state.is_closed, std::mem::take(&mut state.skipped))
         };
         let Some(mut store) = store else { return false };
+        if skipped > 0 {
+            store.skip(skipped);
+        }
         let is_finished = bytes.is_empty() && is_closed;
         let loss = if is_finished { store.finish() } else { store.write(&bytes) };
         let is_more = {
             let mut state = self.lock();
             state.in_hand = 0;
+            state.is_stalled = false;
             state.loss.add(loss);
             state.is_finished = is_finished;
             if !is_finished {
@@ -201,7 +251,8 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
+
+    use crate::runtime::DiskKey;
 
     use super::*;
 
@@ -217,20 +268,24 @@ mod tests {
             self.written.lock().unwrap().extend_from_slice(bytes);
             Loss::default()
         }
+        fn skip(&mut self, bytes: u64) {
+            self.written.lock().unwrap().extend_from_slice(format!("<{bytes}>").as_bytes());
+        }
         fn finish(&mut self) -> Loss {
             Loss { bytes: 1, why: Some("the last".into()) }
         }
     }
 
-    fn slow() -> (Spool, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
+    fn slow(disk: &str) -> (Spool, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
         let (say, go) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
-        (Spool::new(Box::new(Slow { go, written: Arc::clone(&written) })), say, written)
+        let queue = DiskQueue::of(DiskKey::Directory(disk.into()));
+        (Spool::new(Box::new(Slow { go, written: Arc::clone(&written) }), queue), say, written)
     }
 
     #[tokio::test]
     async fn bytes_arrive_in_order_and_bounded() {
-        let (spool, go, written) = slow();
+        let (spool, go, written) = slow("bounded");
         let mut expected = Vec::new();
         for round in 0..100_u8 {
             let bytes = vec![round; 10_000];
@@ -250,9 +305,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_hangs_does_not_delay_another() {
-        let (hung, go, _) = slow();
+        let (hung, go, _) = slow("hung disk");
         hung.push(b"abc");
-        let (other, other_go, written) = slow();
+        let (other, other_go, written) = slow("other disk");
         drop(other_go);
         other.push(b"def");
         assert_eq!(other.finish(Instant::now() + Duration::from_secs(60)).await, 1);
@@ -262,9 +317,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_disk_that_hangs_is_not_waited_for() {
-        let (spool, go, _written) = slow();
+        let (spool, go, _written) = slow("not waited for");
         spool.push(b"abc");
         assert_eq!(spool.finish(Instant::now()).await, 3);
         drop(go);
+    }
+
+    #[tokio::test]
+    async fn a_child_is_read_again_when_its_disk_hangs_and_the_gap_is_known_when_it_answers() {
+        let (spool, go, written) = slow("hangs and answers");
+        spool.push(&vec![b'a'; MOST_WAITING]);
+        spool.room().await;
+        assert!(!spool.is_full());
+        spool.push(b"lost");
+        assert_eq!(spool.first_loss().as_deref(), Some("the disk did not take it in time"));
+        drop(go);
+        spool.shared.until(|state| state.in_hand == 0).await;
+        spool.push(b"b");
+        assert_eq!(spool.finish(Instant::now() + Duration::from_secs(60)).await, 4 + 1);
+        assert!(written.lock().unwrap().ends_with(b"a<4>b"));
     }
 }

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::files::{
-    append_private, check_private_dir, create_private, create_private_dir, file_kind, free_bytes, is_deleted, lock,
-    names_own_descriptor, open_regular, private_temp_dir, try_lock,
+    append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
+    is_deleted, names_own_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
 };
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
