@@ -106,12 +106,14 @@ impl LogFailure {
     /// A disk that does not answer.
     pub(crate) fn no_answer(paths: &LogPaths) -> Self {
         let path = paths.main().map(|log| log.path().to_owned()).unwrap_or_default();
-        Self { error: io::ErrorKind::TimedOut.into(), path, advice: "its disk does not answer: use another one" }
+        let error = io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer");
+        Self { error, path, advice: "use another disk" }
     }
 
     pub(crate) fn into_info(self) -> ErrorInfo {
         let Self { error, path, advice } = self;
         let is_exhaustion = platform::is_exhaustion(&error);
+        let errno = platform::errno_name(&error).or((error.kind() == io::ErrorKind::TimedOut).then_some("ETIMEDOUT"));
         let why = match error.kind() {
             io::ErrorKind::AlreadyExists => "a log of this id is there already".to_owned(),
             _ => error.to_string(),
@@ -122,7 +124,7 @@ impl LogFailure {
             // With the log itself nothing is wrong.
             code: if is_exhaustion { ErrorCode::SpawnFailed } else { ErrorCode::LogFailed },
             message: format!("log {} could not be opened: {why}; nothing was run: {advice}", path.display()),
-            errno: platform::errno_name(&error).map(str::to_owned),
+            errno: errno.map(str::to_owned),
         }
     }
 }
