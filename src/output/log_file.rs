@@ -192,8 +192,9 @@ impl LogStore {
         (reserved, why)
     }
 
-    /// Writes as much of `bytes` as may stay, in whole records if it has some, and returns how many bytes stay.
-    fn put(&mut self, bytes: &[u8], admitted: u64, is_whole: bool) -> Result<usize, (usize, io::Error)> {
+    /// Writes as many of `bytes` as may stay: all or none if they are one whole, else whole records where the log has some. Returns
+    /// how many stay, and the error that has kept the others away.
+    fn put(&mut self, bytes: &[u8], admitted: u64, is_whole: bool) -> (usize, Option<String>) {
         let admitted = usize::try_from(admitted).unwrap_or(usize::MAX).min(bytes.len());
         let whole = |length: usize| match self.format {
             _ if length == bytes.len() => length,
@@ -203,13 +204,13 @@ impl LogStore {
         };
         let to_write = whole(admitted);
         match write_all(&mut self.file, &bytes[..to_write]) {
-            Ok(()) => Ok(to_write),
+            Ok(()) => (to_write, None),
             Err((written, error)) => {
-                let stays = whole(written);
-                if stays < written && !self.take_back((written - stays) as u64) {
+                let stay = whole(written);
+                if stay < written && !self.take_back((written - stay) as u64) {
                     self.is_torn = true;
                 }
-                Err((stays, error))
+                (stay, Some(error.to_string()))
             }
         }
     }
@@ -220,47 +221,30 @@ impl LogStore {
         found.len() == end && self.file.set_len(end - bytes).is_ok()
     }
 
-    /// Writes the mark of what is missing, if something is, and then bytes.
+    /// Writes the mark of what is missing, if something is, and then bytes. Without room for the mark nothing is written: it would
+    /// look as if nothing were missing.
     fn try_write(&mut self, bytes: &[u8]) -> Loss {
         let mut mark = self.mark();
         if self.is_torn {
             mark.insert(0, b'\n');
         }
-        let needed = (mark.len() + bytes.len()) as u64;
-        let (reserved, mut why) = self.admit(needed);
+        let (reserved, forbids) = self.admit((mark.len() + bytes.len()) as u64);
+        let (marked, mut failure) = self.put(&mark, reserved, true);
         let mut stay = 0;
-        let mut put = Ok(0);
-        if !mark.is_empty() {
-            put = self.put(&mark, reserved, true);
-            if matches!(put, Ok(length) if length == mark.len()) {
-                self.is_torn = false;
-                self.missing = Loss::default();
-            } else {
-                // What comes after a gap without its mark would look as if nothing were missing.
-                why = why.or_else(|| Some("there is no room yet".into()));
+        if marked == mark.len() {
+            if marked > 0 {
+                (self.is_torn, self.missing) = (false, Loss::default());
             }
+            (stay, failure) = self.put(bytes, reserved - marked as u64, false);
         }
-        let is_marked = self.missing.bytes == 0 && !self.is_torn;
-        let mut used = if is_marked { mark.len() as u64 } else { 0 };
-        if is_marked {
-            put = self.put(bytes, reserved - used, false);
-        }
-        match put {
-            Ok(length) if is_marked => stay = length,
-            Ok(_) => {}
-            Err((length, error)) => {
-                stay = if is_marked { length } else { 0 };
-                why = Some(error.to_string());
-            }
-        }
-        used += stay as u64;
+        let used = (marked + stay) as u64;
         self.shared.release(reserved - used);
-        self.written += stay as u64;
         self.length += used;
-        let lost = (bytes.len() - stay) as u64;
-        let loss = Loss { bytes: lost, why: why.filter(|_| lost > 0) };
-        self.missing.add(Loss { bytes: lost, why: loss.why.clone() });
-        loss
+        self.written += stay as u64;
+        let missing = (bytes.len() - stay) as u64;
+        let why = failure.or(forbids).filter(|_| missing > 0);
+        self.missing.add(Loss { bytes: missing, why: why.clone() });
+        Loss { bytes: missing, why }
     }
 
     /// Looks whether the file is still there, and whether it has been cut short.

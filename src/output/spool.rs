@@ -58,8 +58,7 @@ struct State {
     store: Option<Box<dyn Store>>,
     /// The writing thread has it, or will.
     is_queued: bool,
-    is_closed: bool,
-    is_finished: bool,
+    end: End,
     loss: Loss,
     /// What is being written now.
     in_hand: usize,
@@ -69,6 +68,15 @@ struct State {
     skipped: u64,
 }
 
+/// Whether more comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// Nothing more comes; what waits is still to be written.
+    Closed,
+    Finished,
+}
+
 impl Spool {
     /// Writes to `store` on the thread of `queue`.
     pub(super) fn new(store: Box<dyn Store>, queue: Arc<DiskQueue>) -> Self {
@@ -76,8 +84,7 @@ impl Spool {
             waiting: Vec::new(),
             store: Some(store),
             is_queued: false,
-            is_closed: false,
-            is_finished: false,
+            end: End::Open,
             loss: Loss::default(),
             in_hand: 0,
             is_stalled: false,
@@ -125,10 +132,10 @@ impl Spool {
         let patience = deadline.saturating_duration_since(Instant::now());
         {
             let mut state = self.shared.lock();
-            state.is_closed = true;
+            state.close();
             self.shared.queue(state);
         }
-        let finished = runtime::timeout(patience, self.shared.until(|state| state.is_finished)).await;
+        let finished = runtime::timeout(patience, self.shared.until(|state| state.end == End::Finished)).await;
         let mut state = self.shared.lock();
         if finished.is_none() {
             let waiting = std::mem::take(&mut state.waiting).len();
@@ -143,14 +150,20 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        if !state.is_finished {
-            state.is_closed = true;
+        if state.end != End::Finished {
+            state.close();
             self.shared.queue(state);
         }
     }
 }
 
 impl State {
+    fn close(&mut self) {
+        if self.end == End::Open {
+            self.end = End::Closed;
+        }
+    }
+
     fn is_full(&self) -> bool {
         !self.is_stalled && self.waiting.len() + self.in_hand >= MOST_WAITING
     }
@@ -215,30 +228,31 @@ impl Shared {
 
     /// Writes what waits; once there is nothing and there will be nothing, ends the file. `true`: there is more to do.
     fn write(&self) -> bool {
-        let (bytes, store, is_closed, skipped) = {
+        let (bytes, store, end, skipped) = {
             let mut state = self.lock();
             // By now the disk has completed something.
             state.is_stalled = false;
             let bytes = std::mem::take(&mut state.waiting);
             state.in_hand = bytes.len();
-            (bytes, state.store.take(), state.is_closed, std::mem::take(&mut state.skipped))
+            (bytes, state.store.take(), state.end, std::mem::take(&mut state.skipped))
         };
         let Some(mut store) = store else { return false };
         if skipped > 0 {
             store.skip(skipped);
         }
-        let is_finished = bytes.is_empty() && is_closed;
+        let is_finished = bytes.is_empty() && end == End::Closed;
         let loss = if is_finished { store.finish() } else { store.write(&bytes) };
         let is_more = {
             let mut state = self.lock();
             state.in_hand = 0;
             state.is_stalled = false;
             state.loss.add(loss);
-            state.is_finished = is_finished;
-            if !is_finished {
+            if is_finished {
+                state.end = End::Finished;
+            } else {
                 state.store = Some(store);
             }
-            let is_more = !is_finished && (!state.waiting.is_empty() || state.is_closed);
+            let is_more = !is_finished && (!state.waiting.is_empty() || state.end == End::Closed);
             // What is finished is never queued again.
             state.is_queued = is_more || is_finished;
             is_more

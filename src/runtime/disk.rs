@@ -209,9 +209,9 @@ mod tests {
     fn a_queue_that_hangs_delays_no_other_and_no_caller() {
         let hung = queue("hung");
         let (let_go, go) = mpsc::channel::<()>();
-        hung.push(move || drop(go.recv()));
-        for number in 0..2_000 {
-            hung.finish_soon(move || drop(number));
+        hung.push(move || _ = go.recv());
+        for _ in 0..2_000 {
+            hung.finish_soon(|| ());
         }
         let (report, done) = mpsc::channel();
         queue("healthy").push(move || report.send(()).unwrap());
