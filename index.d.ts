@@ -882,7 +882,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
   /**
    * The log of an execution as text, or its last `tailBytes` bytes; while it runs, what is there so far.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, or none that can be read.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read.
    */
   readLogs(id: string, options?: { tailBytes?: number | null } | null): Promise<string>;
   /** The known executions, newest first. */

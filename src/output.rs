@@ -219,6 +219,8 @@ impl Output {
 
     /// Ends both streams and their files.
     pub(crate) async fn freeze(mut self) -> Captured {
+        // All at once: a disk that hangs must not use up the time of another.
+        self.spools().for_each(Spool::close);
         let deadline = Instant::now() + LONGEST_WRITE;
         let mut log_lost_bytes = 0;
         for spool in self.outlets.log.iter().flat_map(Log::spools) {

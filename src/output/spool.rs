@@ -127,14 +127,19 @@ impl Spool {
         }
     }
 
-    /// Ends the file, waits for it until `deadline` at most, and says how many bytes were lost.
-    pub(super) async fn finish(&self, deadline: Instant) -> u64 {
-        let patience = deadline.saturating_duration_since(Instant::now());
-        {
-            let mut state = self.shared.lock();
-            state.close();
+    /// Ends the file. Does not wait for it.
+    pub(super) fn close(&self) {
+        let mut state = self.shared.lock();
+        if state.end == End::Open {
+            state.end = End::Closed;
             self.shared.queue(state);
         }
+    }
+
+    /// Ends the file, waits for it until `deadline` at most, and says how many bytes were lost.
+    pub(super) async fn finish(&self, deadline: Instant) -> u64 {
+        self.close();
+        let patience = deadline.saturating_duration_since(Instant::now());
         let finished = runtime::timeout(patience, self.shared.until(|state| state.end == End::Finished)).await;
         let mut state = self.shared.lock();
         if finished.is_none() {
@@ -149,21 +154,11 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if state.end != End::Finished {
-            state.close();
-            self.shared.queue(state);
-        }
+        self.close();
     }
 }
 
 impl State {
-    fn close(&mut self) {
-        if self.end == End::Open {
-            self.end = End::Closed;
-        }
-    }
-
     fn is_full(&self) -> bool {
         !self.is_stalled && self.waiting.len() + self.in_hand >= MOST_WAITING
     }
