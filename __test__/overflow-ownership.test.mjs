@@ -98,7 +98,7 @@ test('an overflow file that is deleted in use is counted, reported, and named no
   const go = path.join(folder(t), 'go');
   const dir = folder(t);
   const { engine, events } = recordedEngine(t, spilling(dir));
-  const id = await engine.execute(untilFile(go, 'seq 1000; rm -r "$DIR"/host-*; seq 1000'.replace('"$DIR"', dir)));
+  const id = await engine.execute(untilFile(go, `seq 1000; until cat ${dir}/host-*/*.stdout 2>/dev/null | grep -q 1000; do sleep 0.01; done; rm -r ${dir}/host-*; seq 1000`));
   await events.line('ready', id);
   file(path.dirname(go), 'go');
   const { status, stdoutBytes, overflowLostBytes, stdoutOverflowFile } = await engine.waitForCompletion(id);
