@@ -285,7 +285,7 @@ export interface ExecutionConfig {
   maxOverflowFileBytes?: number | null | undefined;
   /** Bytes in all such files of this engine. Default: 4 GiB. */
   maxOverflowTotalBytes?: number | null | undefined;
-  /** Such files stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
+  /** Such files and logs stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
   minFreeDiskBytes?: number | null | undefined;
   /** An absolute path: where each execution gets a log, named by its id. Default: no logs. */
   logDir?: string | null | undefined;
@@ -293,6 +293,10 @@ export interface ExecutionConfig {
   logFormat?: 'raw' | 'jsonl' | null | undefined;
   /** Whether logs in `logDir` stay when their record leaves. A file at `outputLogPath` always does. Default: true. */
   keepLogs?: boolean | null | undefined;
+  /** The largest log, in bytes. What is more is counted as lost (`logLostBytes`). Default: 1 GiB. */
+  maxLogFileBytes?: number | null | undefined;
+  /** Bytes in all logs of executions that are remembered. Default: 16 GiB. */
+  maxLogTotalBytes?: number | null | undefined;
   /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
   secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */
@@ -1008,7 +1012,7 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
   /**
    * The log of an execution as text, or its last `tailBytes` bytes; while it runs, what is there so far.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, or none that can be read.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read.
    */
   readLogs(id: string, options?: { tailBytes?: number | null | undefined } | null): Promise<string>;
   /** The known executions, newest first. */

@@ -36,6 +36,8 @@ const DEFAULTS = {
   logDir: null,
   logFormat: 'raw',
   keepLogs: true,
+  maxLogFileBytes: 1024 ** 3,
+  maxLogTotalBytes: 16 * 1024 ** 3,
   secrets: [],
   maskEnvSecrets: false,
   envSecretPatterns: ['*TOKEN*', '*SECRET*', '*PASSWORD*', '*PASSWD*', '*CREDENTIAL*', '*PRIVATE_KEY*', '*API_KEY*', 'AWS_*KEY*'],
@@ -70,7 +72,7 @@ test('every field is taken', (t) => {
     defaultTimeoutMs: 1, maxTimeoutMs: 2, streamOutput: false, maxConcurrentExecutions: 3, concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, stopSignal: 'SIGINT', stopOrder: 'leader', hostExitGraceMs: 0, allowDetached: true, controlGroups: false, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
     maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateLargeOutput: true, truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
-    maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', keepLogs: false, secrets: ['a secret'],
+    maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', keepLogs: false, maxLogFileBytes: 0, maxLogTotalBytes: 1, secrets: ['a secret'],
     maskEnvSecrets: true, envSecretPatterns: ['MY_*'], guardian: false, inheritEnv: 'core',
     envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0, maxMetadataBytes: 0,
     enableAutoCleanup: false, cleanupIntervalSecs: 1,
@@ -102,7 +104,7 @@ test('it can be given to the next engine', (t) => {
 });
 
 const make = (config) => () => new ExecutionEngine(config);
-const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'hostExitGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxMetadataBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'cleanupIntervalSecs'];
+const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'hostExitGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxMetadataBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'maxLogFileBytes', 'maxLogTotalBytes', 'cleanupIntervalSecs'];
 const NOT_ZERO = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'queueTimeoutMs', 'idleTimeoutMs', 'maxLineBytes', 'cleanupIntervalSecs'];
 const TOO_LARGE = {
   defaultTimeoutMs: 3_600_001, maxTimeoutMs: 31_536_000_001, maxConcurrentExecutions: 100_001, maxQueuedExecutions: 10_000_001,

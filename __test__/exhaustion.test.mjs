@@ -73,6 +73,60 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
     assert.deepEqual(told.logs, Array.from({ length: 20 }, (_, i) => [`${i}\n`, `${i}\n`, true]));
   });
 
+  test('logs and overflow files of fifty at once are complete with 60 descriptors', async () => {
+    const told = await limited(
+      'ulimit -n 60',
+      `
+      import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+      import { tmpdir } from 'node:os';
+      const dir = mkdtempSync(tmpdir() + '/engine-test-');
+      const engine = new ExecutionEngine({ maxConcurrentExecutions: 50, logDir: dir + '/logs', overflowDir: dir + '/overflow', oversizedOutputStrategy: 'streamToFile', maxOutputSizeBytes: 10, minFreeDiskBytes: 0 });
+      await engine.run(shell('true'));
+      const ends = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => engine.run({ ...shell('seq ' + (1000 + i) + '; sleep 0.2'), outputLogPath: dir + '/' + i + '.log' })));
+      const read = (name) => { for (;;) try { return readFileSync(name, 'utf8'); } catch (error) { if (error.code !== 'EMFILE') throw error; } };
+      const whole = [];
+      for (const { value, reason } of ends) {
+        if (!value) { whole.push(reason.code + ' ' + reason.message); continue; }
+        const { id, stdoutBytes, logPath, logLostBytes, overflowLostBytes, stdoutOverflowFile } = value;
+        const sizes = [await engine.readLogs(id), read(dir + '/logs/' + id + '.log'), read(logPath), read(stdoutOverflowFile)].map((text) => text.length);
+        whole.push(logLostBytes === 0 && overflowLostBytes === 0 && sizes.every((size) => size === stdoutBytes));
+      }
+      const { backoffs } = await engine.getStats();
+      await engine.shutdown();
+      rmSync(dir, { recursive: true });
+      console.log(JSON.stringify({ whole, backoffs }));
+    `,
+    );
+    assert.deepEqual(told.whole, Array(50).fill(true));
+    assert.ok(told.backoffs > 0, 'there was room for all: this test is none');
+  });
+
+  test('a log for which there is no descriptor in time is SPAWN_FAILED, and a log read meanwhile waits', async () => {
+    const told = await limited(
+      'ulimit -n 80',
+      `
+      import { mkdtempSync, rmSync } from 'node:fs';
+      import { tmpdir } from 'node:os';
+      const dir = mkdtempSync(tmpdir() + '/engine-test-');
+      const engine = new ExecutionEngine({ maxConcurrentExecutions: 4, queueTimeoutMs: 300, logDir: dir });
+      const { id } = await engine.run(shell('echo first'));
+      const taken = [];
+      try { for (;;) taken.push(openSync('/dev/null', 'r')); } catch {}
+      const reading = engine.readLogs(id);
+      const ends = await Promise.allSettled(Array.from({ length: 10 }, () => engine.run(shell('true'))));
+      for (const fd of taken) closeSync(fd);
+      const next = await engine.run(shell('echo fine'));
+      const word = ({ value, reason }) => value ? value.status + ' ' + value.reason : reason.code + ' ' + reason.result?.error?.errno;
+      const read = await reading;
+      rmSync(dir, { recursive: true });
+      console.log(JSON.stringify({ ends: ends.map(word), next: next.stdout, lost: next.logLostBytes, read }));
+    `,
+    );
+    for (const end of told.ends) assert.ok(['SPAWN_FAILED EMFILE', 'timeout queue_timeout'].includes(end), end);
+    assert.ok(told.ends.includes('SPAWN_FAILED EMFILE'), `${told.ends}`);
+    assert.deepEqual([told.next, told.lost, told.read], ['fine\n', 0, 'first\n']);
+  });
+
   test('F39: who waits in vain ends typed, and the next one runs', async () => {
     const told = await limited(
       'ulimit -n 80',

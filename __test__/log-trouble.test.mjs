@@ -21,7 +21,9 @@ const host = (dir, command, config = '') => `
   engine.on('degraded', (event) => degraded.push(event.message));
   engine.run({ command: { type: 'shell', command: ${JSON.stringify(command)} } }).then((result) => {
     const { status, stdoutBytes, overflowLostBytes, logLostBytes, logPath, stdoutOverflowFile } = result;
-    const size = (name) => (name ? require('node:fs').statSync(name).size : 0);
+    // Marks where bytes are missing are none of the command's.
+    const text = (name) => require('node:fs').readFileSync(name, 'latin1').replace(/\\n\\[\\.\\.\\. \\d+ bytes are missing here: .*? \\.\\.\\.\\]\\n/g, '');
+    const size = (name) => (name ? text(name).length : 0);
     console.log(JSON.stringify({ status, stdoutBytes, overflowLostBytes, logLostBytes, log: size(logPath), overflow: size(stdoutOverflowFile), degraded }));
   });
 `;

@@ -74,8 +74,8 @@ test('what a dead host has left is removed at the next start, what a living one 
   const { stdoutOverflowFile } = await living.run(shell('seq 1000'));
   const dead = path.join(config.overflowDir, 'host-00000000-0000-4000-8000-000000000000');
   mkdirSync(dead, { mode: 0o700 });
-  writeFileSync(path.join(dead, 'lock'), '');
-  writeFileSync(path.join(dead, 'x.stdout'), 'left');
+  writeFileSync(path.join(dead, 'lock'), 'escher-execution-engine overflow 00000000-0000-4000-8000-000000000000\n');
+  writeFileSync(path.join(dead, '00000000-0000-4000-8000-000000000001-0.stdout'), 'left');
   const other = path.join(config.overflowDir, 'not-ours');
   mkdirSync(other);
   newEngine(t, config);

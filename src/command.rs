@@ -14,7 +14,7 @@ pub(crate) use self::check::check;
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
 use self::explain::{exhausted, missing_interpreter};
-pub(crate) use self::explain::{exhaustion_text, exhaustion_text_of, explain};
+pub(crate) use self::explain::{exhaustion_text, explain};
 pub(crate) use self::metadata::check_metadata;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;

@@ -11,7 +11,7 @@ use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, Pump, SilentSink};
 use crate::metrics::Metrics;
-use crate::output::Overflow;
+use crate::output::{LogBounds, Overflow};
 use crate::plan::Plans;
 use crate::platform::clock;
 use crate::platform::{self, HostState};
@@ -73,6 +73,7 @@ struct Shared {
     /// The engine's own secrets.
     secrets: Arc<Vault>,
     overflow: Option<Arc<Overflow>>,
+    log_bounds: Arc<LogBounds>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
@@ -111,6 +112,7 @@ impl ExecutionEngine {
             policy: Arc::new(policy),
             secrets: Vault::of_engine(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
             overflow: Overflow::new(&config),
+            log_bounds: Arc::new(LogBounds::new(&config)),
             config: Arc::new(config),
             metrics: Metrics::default(),
         };

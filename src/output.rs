@@ -25,7 +25,8 @@ use self::spool::Spool;
 pub use self::fuzz::check as fuzz_output;
 pub(crate) use self::limit::{Keep, Limit};
 pub(crate) use self::lines::Splitter;
-pub(crate) use self::log::{Log, LogPaths, read as read_log};
+pub(crate) use self::log::{Log, LogBounds, LogFailure, LogPaths};
+pub(crate) use self::log_file::MainLog;
 pub(crate) use self::overflow::{Overflow, SpillFile};
 
 #[cfg(any(test, fuzzing))]
@@ -33,7 +34,11 @@ mod fuzz;
 mod limit;
 mod lines;
 mod log;
+mod log_file;
 mod overflow;
+mod overflow_folder;
+mod patience;
+mod room;
 mod silence;
 mod spool;
 
@@ -75,8 +80,8 @@ pub(crate) struct Captured {
     /// What is still under way to the listener counts for the next attempt too.
     pub(crate) flow: Option<Arc<Flow>>,
     pub(crate) log_path: Option<PathBuf>,
-    /// Set when the log is to go with the record.
-    pub(crate) log_file: Option<Keepsake>,
+    /// Kept as long as the record.
+    pub(crate) log_files: Vec<Keepsake>,
     pub(crate) log_lost_bytes: u64,
     pub(crate) stdout_file: Option<Arc<SpillFile>>,
     pub(crate) stderr_file: Option<Arc<SpillFile>>,
@@ -218,6 +223,8 @@ impl Output {
 
     /// Ends both streams and their files.
     pub(crate) async fn freeze(mut self) -> Captured {
+        // All at once: a disk that hangs must not use up the time of another.
+        self.spools().for_each(Spool::close);
         let deadline = Instant::now() + LONGEST_WRITE;
         let mut log_lost_bytes = 0;
         for spool in self.outlets.log.iter().flat_map(Log::spools) {
@@ -238,7 +245,7 @@ impl Output {
             stderr: kept(&stderr.mask, stderr.clean.limit),
             lines: outlets.lines.lines,
             flow: outlets.lines.flow.clone(),
-            log_file: outlets.log.as_ref().and_then(Log::file_to_remove),
+            log_files: outlets.log.as_ref().map(Log::files).unwrap_or_default(),
             log_path: outlets.log.map(Log::into_path),
             log_lost_bytes,
             stdout_file: file(stdout.clean.spill),

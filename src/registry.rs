@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -14,7 +13,7 @@ use uuid::Uuid;
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
 use crate::latch::Latch;
-use crate::output::Keepsake;
+use crate::output::{Keepsake, MainLog};
 use crate::platform::Leader;
 use crate::platform::clock::Instant;
 use crate::redact::Vault;
@@ -46,7 +45,7 @@ pub(crate) struct Record {
     /// Set once it runs; each attempt has its own. Held for a move of a pointer.
     leader: Mutex<Option<Weak<Leader>>>,
     /// Its log, if it has one or is to have one.
-    log_path: Option<Box<Path>>,
+    log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
     /// Set by whoever wants the execution to end.
@@ -68,7 +67,7 @@ impl Record {
         id: Uuid,
         command: &str,
         metadata: &ExecutionMetadata,
-        log_path: Option<&Path>,
+        log: Option<&Arc<MainLog>>,
         created_at: DateTime<Utc>,
         secrets: Arc<Vault>,
     ) -> Self {
@@ -84,7 +83,7 @@ impl Record {
             conversation_id: metadata.conversation_id.as_deref().map(Into::into),
             created_at,
             leader: Mutex::default(),
-            log_path: log_path.map(Into::into),
+            log: log.cloned(),
             files: OnceLock::new(),
             stop: Arc::new(StopRequest::new()),
             result: OnceLock::new(),
@@ -130,8 +129,8 @@ impl Record {
         self.result.get()
     }
 
-    pub(crate) fn log_path(&self) -> Option<&Path> {
-        self.log_path.as_deref()
+    pub(crate) fn log(&self) -> Option<&Arc<MainLog>> {
+        self.log.as_ref()
     }
 
     /// Keeps files of output for as long as there is this record.

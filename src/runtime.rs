@@ -12,11 +12,13 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, oneshot};
 
+pub(crate) use self::disk::{DiskKey, DiskQueue};
 use self::inline_start::InlineStart;
 use self::spawn_limiter::{Limits, SpawnLimiter, Task, Turn};
 
 mod blocking_call;
 mod build;
+mod disk;
 mod inline_start;
 mod spawn_limiter;
 
@@ -47,11 +49,6 @@ const SPAWN_PATIENCE: Duration = Duration::from_millis(20);
 /// So many threads attend to executions at a time. The others are free for what has to block.
 const MOST_ATTENDANTS: usize = 8;
 static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
-
-/// Threads that write files, while one of them hangs on a file system that does not answer.
-const MOST_DISK_THREADS: usize = 256;
-/// Writing is slower than spawning.
-const DISK_PATIENCE: Duration = Duration::from_millis(100);
 
 /// While work begins, a thread of the runtime wakes at least so often. A timer wakes that thread to be set, unless the thread would
 /// wake before the timer is due; and most timers of commands are farther away and never due.
@@ -214,22 +211,6 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     let (give, given) = oneshot::channel();
     start_blocking(move || drop(give.send(work())));
     given.await.ok()
-}
-
-/// Runs a function on the thread that writes files, after those that were given before. Not one of the threads that spawn or that
-/// end trees: a disk that hangs must take none of those. While a function hangs, those after it run on a further thread.
-pub(crate) fn on_disk(work: impl FnOnce() + Send + 'static) {
-    static DISK: OnceLock<SpawnLimiter> = OnceLock::new();
-    let disk = DISK.get_or_init(|| {
-        SpawnLimiter::new(Limits {
-            thread_name: "escher-disk",
-            at_once: 1,
-            kept: 1,
-            most: MOST_DISK_THREADS,
-            patience: DISK_PATIENCE,
-        })
-    });
-    disk.take(Arc::new(Work(Mutex::new(Some(work)))));
 }
 
 /// A function that nothing waits for, or only with a deadline of its own.

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::command::{EnvPolicy, SpawnFailure, exhaustion_text_of, resolve};
+use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
 use crate::event::Flow;
 use crate::guardian::{self, Guard};
-use crate::output::{Keepsake, Log, LogPaths, Output};
+use crate::output::{Keepsake, Log, LogFailure, LogPaths, Output};
 use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded, HostState, Leader};
 use crate::process::{self, Process};
 use crate::redact::Vault;
 use crate::runtime;
 use crate::state::{Pending, Running, Stop, StopRequest};
-use crate::types::{Encoding, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
+use crate::types::{Encoding, ErrorInfo, ExecutionOptions, ExecutionRequest, ExecutionResult, StopOrder};
 
 use self::outcome::Outcome;
 use self::terminate::StopPlan;
@@ -25,6 +25,9 @@ use self::watch::Watch;
 mod outcome;
 mod terminate;
 mod watch;
+
+/// A log that takes longer to open is on a disk that does not answer.
+const LONGEST_OPEN: Duration = Duration::from_secs(10);
 
 /// What an execution is, settled when it was accepted.
 #[derive(Clone)]
@@ -133,14 +136,10 @@ pub(crate) async fn run(
     if !job.log.is_empty() && !output.has_log() {
         match open_log(job, attempted).await {
             Ok(Ok(log)) => output.set_log(log),
-            Ok(Err(error)) if is_exhaustion(&error) => {
-                let errno = error.errno.as_deref();
-                let message =
-                    format!("its log cannot be opened: {}", exhaustion_text_of(errno, &errno.unwrap_or_default()));
-                let error = ErrorInfo { code: ErrorCode::SpawnFailed, message, ..error };
-                return Run::Exhausted { pending, output, error };
+            Ok(Err(failure)) if failure.is_exhaustion() => {
+                return Run::Exhausted { pending, output, error: failure.into_info() };
             }
-            Ok(Err(error)) => return Run::Finished(never_spawned(job, pending, output, error).await),
+            Ok(Err(failure)) => return Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
             Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
         }
     }
@@ -157,11 +156,6 @@ pub(crate) async fn run(
         Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
         Err(why) => Run::Finished(never_ran(job, pending, output, why).await),
     }
-}
-
-/// Whether a log could not be opened only because the machine is short of descriptors or memory now.
-fn is_exhaustion(error: &ErrorInfo) -> bool {
-    matches!(error.errno.as_deref(), Some("EMFILE" | "ENFILE" | "ENOMEM" | "EAGAIN"))
 }
 
 /// An execution whose command could not be started.
@@ -184,10 +178,22 @@ pub(crate) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     outcome::broken(job, accepted_at, panic, sequence)
 }
 
-/// Opens the logs on a thread that may block. Gives why the execution is to end when that comes before they are open.
-async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, ErrorInfo>, Stop> {
+/// Opens the logs on a thread that may block. Gives why the execution is to end when that comes before they are open. A disk that
+/// does not answer is a log that cannot be opened.
+async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
     let (paths, format) = (job.log.clone(), job.config.log_format);
-    runtime::call_blocking(move || Log::open(&paths, format), end_before_spawn(job, attempted)).await
+    let limit = async {
+        tokio::select! {
+            biased;
+            why = end_before_spawn(job, attempted) => Some(why),
+            () = clock::sleep_until(attempted + LONGEST_OPEN) => None,
+        }
+    };
+    match runtime::call_blocking(move || Log::open(&paths, format), limit).await {
+        Ok(opened) => Ok(opened),
+        Err(Some(why)) => Err(why),
+        Err(None) => Ok(Err(LogFailure::no_answer(&job.log))),
+    }
 }
 
 /// Resolves when the execution is to end although nothing has been spawned: a file system that hangs must not delay that.

@@ -106,7 +106,8 @@ test('what a dead host has left is removed at the next start, what a living one 
   const { stdoutOverflowFile } = await newEngine(t, config).run(nodeRuns(COUNT));
   const dead = path.join(config.overflowDir, 'host-00000000-0000-4000-8000-000000000000');
   mkdirSync(dead);
-  for (const name of ['lock', 'x.stdout']) writeFileSync(path.join(dead, name), '');
+  writeFileSync(path.join(dead, 'lock'), 'escher-execution-engine overflow 00000000-0000-4000-8000-000000000000\n');
+  writeFileSync(path.join(dead, '00000000-0000-4000-8000-000000000001-0.stdout'), 'left');
   newEngine(t, config);
   await until(() => !existsSync(dead), 'the folder of the dead host is removed');
   assert.ok(existsSync(stdoutOverflowFile));

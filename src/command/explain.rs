@@ -104,12 +104,7 @@ pub(super) fn missing_interpreter(interpreter: &str, script: &Path) -> String {
 
 /// What a machine is short of, and by which limit.
 pub(crate) fn exhaustion_text(error: &io::Error) -> String {
-    exhaustion_text_of(platform::errno_name(error), error)
-}
-
-/// [`exhaustion_text`] of an error that is known by its name.
-pub(crate) fn exhaustion_text_of(errno: Option<&str>, error: &dyn std::fmt::Display) -> String {
-    match errno {
+    match platform::errno_name(error) {
         Some("EMFILE" | "ENFILE") => format!("too many files are open ({error}): raise the limit (ulimit -n)"),
         _ => format!(
             "the system has no room for another process ({error}): end some, raise the limit (ulimit -u, or pids.max of the control group)"

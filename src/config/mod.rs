@@ -164,7 +164,7 @@ settings! {
     max_overflow_file_bytes: u64 = 1024 * 1024 * 1024, Kind::ANY_WHOLE;
     /// Bytes in all such files of this engine.
     max_overflow_total_bytes: u64 = 4 * 1024 * 1024 * 1024, Kind::ANY_WHOLE;
-    /// Such files stop growing before the disk has less than so many bytes left.
+    /// Such files and logs stop growing before the disk has less than so many bytes left.
     min_free_disk_bytes: u64 = 512 * 1024 * 1024, Kind::ANY_WHOLE;
     /// Where each execution gets a log, named by its id.
     log_dir: Option<PathBuf> = None, Kind::Path;
@@ -172,6 +172,10 @@ settings! {
     log_format: LogFormat = LogFormat::Raw, Kind::Choice(&["raw", "jsonl"]);
     /// Whether logs in `log_dir` stay when their record leaves. A file at `output_log_path` always does.
     keep_logs: bool = true, Kind::Flag;
+    /// The largest log, in bytes. What is more is counted as lost.
+    max_log_file_bytes: u64 = 1024 * 1024 * 1024, Kind::ANY_WHOLE;
+    /// Bytes in all logs of executions that are remembered.
+    max_log_total_bytes: u64 = 16 * 1024 * 1024 * 1024, Kind::ANY_WHOLE;
     /// Strings that are masked in whatever leaves the engine, of at least 6 bytes.
     secrets: Vec<Secret> = Vec::new(), Kind::Secrets;
     /// Whether the values of variables named by `env_secret_patterns` are masked too.

@@ -52,7 +52,7 @@ impl Admitted {
         let request = &work.request;
         // It is masked where it is shown: the secrets are not made ready on the caller's thread.
         let command = command::display(&request.command);
-        let log = LogPaths::of(request, &shared.config);
+        let log = LogPaths::of(request, &shared.config, &shared.log_bounds);
         let record = Arc::new(Record::new(
             request.id,
             &command,

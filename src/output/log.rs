@@ -1,7 +1,7 @@
 //! The logs of an execution: in the engine's directory, where the request asks for one, or both.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,14 +10,36 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Keepsake;
-use super::spool::{Loss, Spool, Store};
-use crate::config::{ExecutionConfig, LogFormat, MOST_STRING_BYTES};
+use super::log_file::{LogFile, MainLog, remove_same};
+use super::room::Quota;
+use super::spool::Spool;
+use crate::command::exhaustion_text;
+use crate::config::{ExecutionConfig, LogFormat};
 use crate::event::LineBatch;
 use crate::platform;
 use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, Stream};
 
+/// How large the logs of an engine may be.
+#[derive(Debug)]
+pub(crate) struct LogBounds {
+    pub(super) file_bytes: u64,
+    pub(super) min_free_bytes: u64,
+    /// Of the logs of all executions that have a record.
+    pub(super) quota: Quota,
+}
+
+impl LogBounds {
+    pub(crate) fn new(config: &ExecutionConfig) -> Self {
+        Self {
+            file_bytes: config.max_log_file_bytes,
+            min_free_bytes: config.min_free_disk_bytes,
+            quota: Quota::new(config.max_log_total_bytes),
+        }
+    }
+}
+
 /// Where the logs of an execution are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct LogPaths {
     /// In the engine's directory: made for this execution.
     in_dir: Option<PathBuf>,
@@ -27,17 +49,18 @@ pub(crate) struct LogPaths {
     asked: Option<PathBuf>,
     /// An attempt before has made it.
     is_made: bool,
+    /// The one to read: what the request asked for, before the engine's own.
+    main: Option<Arc<MainLog>>,
+    bounds: Arc<LogBounds>,
 }
 
 impl LogPaths {
-    pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig) -> Self {
-        Self {
-            // From the id alone: nothing that a request says names a file in there.
-            in_dir: config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id))),
-            goes: !config.keep_logs,
-            asked: request.output_log_path.clone(),
-            is_made: false,
-        }
+    pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig, bounds: &Arc<LogBounds>) -> Self {
+        // From the id alone: nothing that a request says names a file in there.
+        let in_dir = config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id)));
+        let asked = request.output_log_path.clone();
+        let main = asked.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));
+        Self { in_dir, goes: !config.keep_logs, asked, is_made: false, main, bounds: Arc::clone(bounds) }
     }
 
     /// The same for another attempt, which goes on in it.
@@ -49,9 +72,8 @@ impl LogPaths {
         self.in_dir.is_none() && self.asked.is_none()
     }
 
-    /// The one to read: what the request asked for, before the engine's own.
-    pub(crate) fn main(&self) -> Option<&Path> {
-        self.asked.as_deref().or(self.in_dir.as_deref())
+    pub(crate) fn main(&self) -> Option<&Arc<MainLog>> {
+        self.main.as_ref()
     }
 }
 
@@ -63,43 +85,89 @@ fn file_name(id: Uuid) -> String {
 pub(crate) struct Log {
     /// The one to read.
     path: PathBuf,
-    /// Removes the one in the engine's directory, if it goes with the record.
-    file_to_remove: Option<Keepsake>,
+    files: Vec<Arc<LogFile>>,
     spools: Vec<Spool>,
     format: LogFormat,
     records: Vec<u8>,
 }
 
+/// Why a log could not be opened.
+pub(crate) struct LogFailure {
+    error: io::Error,
+    path: PathBuf,
+    advice: &'static str,
+}
+
+impl LogFailure {
+    /// Whether another attempt may succeed: the machine has no room, such as no descriptor, and nothing is wrong with the log.
+    pub(crate) fn is_exhaustion(&self) -> bool {
+        platform::is_exhaustion(&self.error)
+    }
+
+    /// A disk that does not answer.
+    pub(crate) fn no_answer(paths: &LogPaths) -> Self {
+        let path = paths.main().map(|log| log.path().to_owned()).unwrap_or_default();
+        let error = io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer");
+        Self { error, path, advice: "use another disk" }
+    }
+
+    pub(crate) fn into_info(self) -> ErrorInfo {
+        let Self { error, path, advice } = self;
+        let errno = platform::errno_name(&error).or((error.kind() == io::ErrorKind::TimedOut).then_some("ETIMEDOUT"));
+        // Where the machine has no room, nothing is wrong with the log itself.
+        let (code, why) = if platform::is_exhaustion(&error) {
+            (ErrorCode::SpawnFailed, exhaustion_text(&error))
+        } else if error.kind() == io::ErrorKind::AlreadyExists {
+            (ErrorCode::LogFailed, format!("a log of this id is there already: {advice}"))
+        } else {
+            (ErrorCode::LogFailed, format!("{error}: {advice}"))
+        };
+        ErrorInfo {
+            code,
+            message: format!("nothing was run, since log {} could not be opened: {why}", path.display()),
+            errno: errno.map(str::to_owned),
+        }
+    }
+}
+
 impl Log {
     /// Opens every log. Blocks.
-    pub(crate) fn open(paths: &LogPaths, format: LogFormat) -> Result<Self, ErrorInfo> {
-        let mut spools = Vec::new();
+    pub(crate) fn open(paths: &LogPaths, format: LogFormat) -> Result<Self, LogFailure> {
+        let mut opened = Vec::new();
         if let Some(path) = &paths.in_dir {
             let open = |path: &Path| {
                 path.parent().map_or(Ok(()), platform::create_private_dir)?;
                 if paths.is_made { platform::append_private(path) } else { platform::create_private(path) }
             };
-            spools.push(spool(open(path), path, "`log_dir` needs a directory that the host may write to")?);
+            // From now on: a log that comes too late for its execution goes at once. What an attempt before has made is that one's.
+            let is_removed = paths.goes && !paths.is_made;
+            let advice = "`log_dir` needs a directory that the host may write to";
+            opened.push(take(open(path), path, is_removed, paths, advice)?);
         }
         if let Some(path) = &paths.asked {
             let advice =
                 "`output_log_path` needs a new name in a directory that exists, or a plain file of this user's";
-            match spool(platform::append_private(path), path, advice) {
-                Ok(spool) => spools.push(spool),
-                Err(error) => {
-                    // Where the machine is only short of descriptors, both are opened again, and this one is made anew.
-                    if let Some(made) = paths.in_dir.as_ref().filter(|_| !paths.is_made) {
-                        let _ = std::fs::remove_file(made);
+            match take(platform::append_private(path), path, false, paths, advice) {
+                Ok(asked) => opened.push(asked),
+                Err(failure) => {
+                    // Another attempt makes it again; and nothing is run, so that nothing will be in it.
+                    if let (Some((_, file)), Some(path), false) = (opened.first(), &paths.in_dir, paths.is_made) {
+                        remove_same(path, file.id());
                     }
-                    return Err(error);
+                    return Err(failure);
                 }
             }
         }
-        let path = paths.main().map(Path::to_owned).unwrap_or_default();
-        // From now on: a log that comes too late for its execution goes at once. What an attempt before has made is that one's.
-        let goes = paths.goes && !paths.is_made;
-        let file_to_remove = paths.in_dir.clone().filter(|_| goes).map(|path| Arc::new(Removed(path)) as Keepsake);
-        Ok(Self { path, file_to_remove, spools, format, records: Vec::new() })
+        let path = paths.main().map(|log| log.path().to_owned()).unwrap_or_default();
+        if let (Some(main), Some((_, file))) = (paths.main(), opened.last()) {
+            main.opened(file.id());
+        }
+        let (mut spools, mut files) = (Vec::new(), Vec::new());
+        for (file, log) in opened {
+            spools.push(log.spool(file, format));
+            files.push(log);
+        }
+        Ok(Self { path, files, spools, format, records: Vec::new() })
     }
 
     /// Takes bytes as they came, unless lines are logged.
@@ -147,9 +215,9 @@ impl Log {
         &self.spools
     }
 
-    /// What removes the engine's own log when it is dropped, if that is wanted.
-    pub(super) fn file_to_remove(&self) -> Option<Keepsake> {
-        self.file_to_remove.clone()
+    /// What is to be kept as long as the record: then the logs count no more, and one may go.
+    pub(super) fn files(&self) -> Vec<Keepsake> {
+        self.files.iter().map(|file| Arc::clone(file) as Keepsake).collect()
     }
 
     pub(super) fn into_path(self) -> PathBuf {
@@ -177,94 +245,22 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-fn time(at: DateTime<Utc>) -> String {
+/// A time as records have it.
+pub(super) fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-fn spool(file: io::Result<File>, path: &Path, advice: &str) -> Result<Spool, ErrorInfo> {
-    match file {
-        Ok(file) => Ok(Spool::new(Box::new(LogStore { file, written: 0 }))),
-        Err(error) => {
-            let why = match error.kind() {
-                io::ErrorKind::AlreadyExists => "a log of this id is there already".to_owned(),
-                _ => error.to_string(),
-            };
-            Err(ErrorInfo {
-                code: ErrorCode::LogFailed,
-                message: format!("log {} could not be opened: {why}; nothing was run: {advice}", path.display()),
-                errno: platform::errno_name(&error).map(str::to_owned),
-            })
-        }
-    }
-}
-
-/// A log that goes with its record.
-struct Removed(PathBuf);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-struct LogStore {
-    file: File,
-    written: u64,
-}
-
-impl Store for LogStore {
-    fn write(&mut self, bytes: &[u8]) -> Loss {
-        match write_all(&mut self.file, bytes) {
-            Ok(()) => {
-                self.written += bytes.len() as u64;
-                Loss::default()
-            }
-            Err((written, error)) => {
-                self.written += written as u64;
-                Loss::of((bytes.len() - written) as u64, &error)
-            }
-        }
-    }
-
-    fn finish(&mut self) -> Loss {
-        if platform::is_deleted(&self.file) {
-            return Loss::of(self.written, &io::Error::other("the file was deleted while it was written"));
-        }
-        Loss::default()
-    }
-}
-
-/// As `Write::write_all`, but says how much was written before an error.
-pub(super) fn write_all(file: &mut File, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match file.write(&bytes[written..]) {
-            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((written, error)),
-        }
-    }
-    Ok(())
-}
-
-/// The end of a log, or all of it, as text. Blocks.
-pub(crate) fn read(path: &Path, tail_bytes: Option<u64>) -> io::Result<String> {
-    use std::io::{Read, Seek, SeekFrom};
-    // Whatever has taken the place of the log: a FIFO would block.
-    let mut file = platform::open_regular(path)?;
-    let length = file.metadata()?.len();
-    let from = tail_bytes.map_or(0, |tail| length.saturating_sub(tail));
-    if length - from > MOST_STRING_BYTES as u64 {
-        let problem =
-            format!("it has {length} bytes, more than one string can hold: ask for its end with `tail_bytes`");
-        return Err(io::Error::other(problem));
-    }
-    file.seek(SeekFrom::Start(from))?;
-    let mut bytes = Vec::new();
-    file.take(length - from).read_to_end(&mut bytes)?;
-    // The rest of a character whose beginning was cut off.
-    let is_rest = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
-    let start = if from == 0 { 0 } else { bytes.iter().take(3).take_while(is_rest).count() };
-    Ok(String::from_utf8_lossy(&bytes[start..]).into_owned())
+/// An open file as a log.
+fn take(
+    file: io::Result<File>,
+    path: &Path,
+    is_removed: bool,
+    paths: &LogPaths,
+    advice: &'static str,
+) -> Result<(File, Arc<LogFile>), LogFailure> {
+    let log = file.and_then(|file| {
+        let log = LogFile::new(&file, path.to_owned(), is_removed, Arc::clone(&paths.bounds))?;
+        Ok((file, Arc::new(log)))
+    });
+    log.map_err(|error| LogFailure { error, path: path.to_owned(), advice })
 }

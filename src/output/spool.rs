@@ -1,21 +1,25 @@
-//! Bytes on their way to a file: written in order, apart from the threads of the runtime, so that no slow disk holds up an
-//! execution's deadlines.
+//! Bytes on their way to a file: written in order by the thread of the file's disk, so that no slow disk holds up an execution's
+//! deadlines, and no hanging one another disk's files.
 
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::platform::clock::{self, Instant};
-use crate::runtime;
+use crate::runtime::DiskQueue;
 
 /// A child is not read while so many of its bytes wait for the disk.
 const MOST_WAITING: usize = 256 * 1024;
+/// A disk that has completed nothing for so long hangs: a child is read again then, and what the disk should have got is lost.
+const LONGEST_STALL: Duration = Duration::from_secs(5);
 
 /// Where bytes end up. Called on the thread that writes.
 pub(super) trait Store: Send {
     /// Takes the next bytes, and says how many of them are lost and why.
     fn write(&mut self, bytes: &[u8]) -> Loss;
+    /// Between the last bytes and the next ones, so many were given up: the disk did not take them in time.
+    fn skip(&mut self, bytes: u64);
     /// There are no more.
     fn finish(&mut self) -> Loss;
 }
@@ -29,10 +33,6 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    pub(super) fn of(bytes: u64, error: &io::Error) -> Self {
-        Self { bytes, why: Some(error.to_string()) }
-    }
-
     /// Adds a later one; the first reason stays.
     pub(super) fn add(&mut self, later: Self) {
         self.bytes += later.bytes;
@@ -46,6 +46,7 @@ pub(super) struct Spool {
 }
 
 struct Shared {
+    queue: Arc<DiskQueue>,
     /// Held to move a buffer, never while something is written.
     state: Mutex<State>,
     /// There is room again, or it is finished.
@@ -58,30 +59,48 @@ struct State {
     store: Option<Box<dyn Store>>,
     /// The writing thread has it, or will.
     is_queued: bool,
-    is_closed: bool,
-    is_finished: bool,
+    end: End,
     loss: Loss,
     /// What is being written now.
     in_hand: usize,
+    /// The disk hangs: what comes is given up until it has completed what it has in hand.
+    is_stalled: bool,
+    /// What was given up since; the store does not know it yet.
+    skipped: u64,
+}
+
+/// Whether more comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// Nothing more comes; what waits is still to be written.
+    Closed,
+    Finished,
 }
 
 impl Spool {
-    pub(super) fn new(store: Box<dyn Store>) -> Self {
+    /// Writes to `store` on the thread of `queue`.
+    pub(super) fn new(store: Box<dyn Store>, queue: Arc<DiskQueue>) -> Self {
         let state = State {
             waiting: Vec::new(),
             store: Some(store),
             is_queued: false,
-            is_closed: false,
-            is_finished: false,
+            end: End::Open,
             loss: Loss::default(),
             in_hand: 0,
+            is_stalled: false,
+            skipped: 0,
         };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
+        Self { shared: Arc::new(Shared { queue, state: Mutex::new(state), changed: Notify::new() }) }
     }
 
     /// Takes bytes. Never blocks; who heeds [`Spool::is_full`] bounds what waits.
     pub(super) fn push(&self, bytes: &[u8]) {
         let mut state = self.shared.lock();
+        if state.is_stalled {
+            state.give_up(bytes.len());
+            return;
+        }
         state.waiting.extend_from_slice(bytes);
         self.shared.queue(state);
     }
@@ -95,24 +114,40 @@ impl Spool {
         self.shared.lock().loss.why.clone()
     }
 
-    /// Waits until there is room. Cancel-safe.
+    /// Waits until there is room, or the disk is found to hang. Cancel-safe.
     pub(super) async fn room(&self) {
-        self.shared.until(|state| !state.is_full()).await;
+        let shared = &self.shared;
+        loop {
+            let patience = LONGEST_STALL.saturating_sub(shared.queue.stuck_for());
+            if clock::timeout(patience, shared.until(|state| !state.is_full())).await.is_some() {
+                return;
+            }
+            if shared.queue.stuck_for() >= LONGEST_STALL {
+                shared.lock().stall();
+            }
+        }
+    }
+
+    /// Ends the file. Does not wait for it.
+    pub(super) fn close(&self) {
+        let mut state = self.shared.lock();
+        if state.end == End::Open {
+            state.end = End::Closed;
+            self.shared.queue(state);
+        }
     }
 
     /// Ends the file, waits for it until `deadline` at most, and says how many bytes were lost.
     pub(super) async fn finish(&self, deadline: Instant) -> u64 {
+        self.close();
         let patience = deadline.saturating_duration_since(Instant::now());
-        {
-            let mut state = self.shared.lock();
-            state.is_closed = true;
-            self.shared.queue(state);
-        }
-        let finished = clock::timeout(patience, self.shared.until(|state| state.is_finished)).await;
+        let finished = clock::timeout(patience, self.shared.until(|state| state.end == End::Finished)).await;
         let mut state = self.shared.lock();
         if finished.is_none() {
-            let bytes = (std::mem::take(&mut state.waiting).len() + state.in_hand) as u64;
-            state.loss.add(Loss { bytes, why: Some("the disk did not take it in time".into()) });
+            let waiting = std::mem::take(&mut state.waiting).len();
+            state.give_up(waiting);
+            let in_hand = state.in_hand;
+            state.lose(in_hand);
         }
         state.loss.bytes
     }
@@ -120,17 +155,35 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
-        if !state.is_finished {
-            state.is_closed = true;
-            self.shared.queue(state);
-        }
+        self.close();
     }
 }
 
 impl State {
     fn is_full(&self) -> bool {
-        self.waiting.len() + self.in_hand >= MOST_WAITING
+        !self.is_stalled && self.waiting.len() + self.in_hand >= MOST_WAITING
+    }
+
+    /// The disk hangs. What it has in hand may still get there.
+    fn stall(&mut self) {
+        // Otherwise nothing may be under way that would end the stall.
+        if !self.is_full() {
+            return;
+        }
+        self.is_stalled = true;
+        let waiting = std::mem::take(&mut self.waiting).len();
+        self.give_up(waiting);
+    }
+
+    fn give_up(&mut self, bytes: usize) {
+        self.skipped += bytes as u64;
+        self.lose(bytes);
+    }
+
+    fn lose(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.loss.add(Loss { bytes: bytes as u64, why: Some("the disk did not take it in time".into()) });
+        }
     }
 }
 
@@ -162,7 +215,7 @@ impl Shared {
     /// The files take turns.
     fn write_later(self: &Arc<Self>) {
         let shared = Arc::clone(self);
-        runtime::on_disk(move || {
+        self.queue.push(move || {
             if shared.write() {
                 shared.write_later();
             }
@@ -171,24 +224,31 @@ impl Shared {
 
     /// Writes what waits; once there is nothing and there will be nothing, ends the file. `true`: there is more to do.
     fn write(&self) -> bool {
-        let (bytes, store, is_closed) = {
+        let (bytes, store, end, skipped) = {
             let mut state = self.lock();
+            // By now the disk has completed something.
+            state.is_stalled = false;
             let bytes = std::mem::take(&mut state.waiting);
             state.in_hand = bytes.len();
-            (bytes, state.store.take(), state.is_closed)
+            (bytes, state.store.take(), state.end, std::mem::take(&mut state.skipped))
         };
         let Some(mut store) = store else { return false };
-        let is_finished = bytes.is_empty() && is_closed;
+        if skipped > 0 {
+            store.skip(skipped);
+        }
+        let is_finished = bytes.is_empty() && end == End::Closed;
         let loss = if is_finished { store.finish() } else { store.write(&bytes) };
         let is_more = {
             let mut state = self.lock();
             state.in_hand = 0;
+            state.is_stalled = false;
             state.loss.add(loss);
-            state.is_finished = is_finished;
-            if !is_finished {
+            if is_finished {
+                state.end = End::Finished;
+            } else {
                 state.store = Some(store);
             }
-            let is_more = !is_finished && (!state.waiting.is_empty() || state.is_closed);
+            let is_more = !is_finished && (!state.waiting.is_empty() || state.end == End::Closed);
             // What is finished is never queued again.
             state.is_queued = is_more || is_finished;
             is_more
@@ -201,7 +261,8 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
+
+    use crate::runtime::DiskKey;
 
     use super::*;
 
@@ -217,20 +278,24 @@ mod tests {
             self.written.lock().unwrap().extend_from_slice(bytes);
             Loss::default()
         }
+        fn skip(&mut self, bytes: u64) {
+            self.written.lock().unwrap().extend_from_slice(format!("<{bytes}>").as_bytes());
+        }
         fn finish(&mut self) -> Loss {
             Loss { bytes: 1, why: Some("the last".into()) }
         }
     }
 
-    fn slow() -> (Spool, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
+    fn slow(disk: &str) -> (Spool, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
         let (say, go) = mpsc::channel();
         let written = Arc::new(Mutex::new(Vec::new()));
-        (Spool::new(Box::new(Slow { go, written: Arc::clone(&written) })), say, written)
+        let queue = DiskQueue::of(DiskKey::Directory(disk.into()));
+        (Spool::new(Box::new(Slow { go, written: Arc::clone(&written) }), queue), say, written)
     }
 
     #[tokio::test]
     async fn bytes_arrive_in_order_and_bounded() {
-        let (spool, go, written) = slow();
+        let (spool, go, written) = slow("bounded");
         let mut expected = Vec::new();
         for round in 0..100_u8 {
             let bytes = vec![round; 10_000];
@@ -250,9 +315,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_hangs_does_not_delay_another() {
-        let (hung, go, _) = slow();
+        let (hung, go, _) = slow("hung disk");
         hung.push(b"abc");
-        let (other, other_go, written) = slow();
+        let (other, other_go, written) = slow("other disk");
         drop(other_go);
         other.push(b"def");
         assert_eq!(other.finish(Instant::now() + Duration::from_secs(60)).await, 1);
@@ -262,9 +327,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_disk_that_hangs_is_not_waited_for() {
-        let (spool, go, _written) = slow();
+        let (spool, go, _written) = slow("not waited for");
         spool.push(b"abc");
         assert_eq!(spool.finish(Instant::now()).await, 3);
         drop(go);
+    }
+
+    #[tokio::test]
+    async fn a_child_is_read_again_when_its_disk_hangs_and_the_gap_is_known_when_it_answers() {
+        let (spool, go, written) = slow("hangs and answers");
+        spool.push(&vec![b'a'; MOST_WAITING]);
+        spool.room().await;
+        assert!(!spool.is_full());
+        spool.push(b"lost");
+        assert_eq!(spool.first_loss().as_deref(), Some("the disk did not take it in time"));
+        drop(go);
+        spool.shared.until(|state| state.in_hand == 0).await;
+        spool.push(b"b");
+        assert_eq!(spool.finish(Instant::now() + Duration::from_secs(60)).await, 4 + 1);
+        assert!(written.lock().unwrap().ends_with(b"a<4>b"));
     }
 }

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::types::StopSignal;
 
@@ -30,10 +30,11 @@ pub(crate) use self::system::is_main_thread;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
     SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, attend, check_private_dir,
-    core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_kind,
-    free_bytes, is_batch, is_complete, is_deleted, is_executable, is_exhaustion, is_null_device_missing, limited_sight,
-    lock, names_own_descriptor, nobody_reads, not_executable, open_regular, own_tag, path_from_bytes, prepare,
-    private_temp_dir, same_name, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
+    core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id,
+    file_id_at, file_kind, free_bytes, is_batch, is_complete, is_deleted, is_executable, is_exhaustion,
+    is_null_device_missing, limited_sight, names_own_descriptor, nobody_reads, not_executable, open_no_follow,
+    open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn,
+    spawn_guardian, start_clock, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
@@ -84,6 +85,15 @@ pub(crate) enum FileKind {
     Directory,
     /// Opening or reading it can block, or consume what is meant for another reader; what it is, with its article.
     Special(&'static str),
+}
+
+/// Which file this is, whatever name it has. When it was created tells a file from a later one that has got its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) number: u64,
+    /// `None` where the file system does not record it.
+    pub(crate) created: Option<SystemTime>,
 }
 
 /// A program that reads scripts, and what stands between it and the script.

@@ -79,7 +79,7 @@ impl Outcome {
         }
         let overflow = [&captured.stdout_file, &captured.stderr_file].into_iter().flatten();
         let overflow = overflow.map(|file| Arc::clone(file) as Keepsake);
-        let files = overflow.chain(captured.log_file.clone()).collect();
+        let files = overflow.chain(captured.log_files.iter().cloned()).collect();
         let path = |file: &Option<Arc<SpillFile>>| file.as_ref()?.path().map(Path::to_owned);
         let result = ExecutionResult {
             exit_code: exit.code,

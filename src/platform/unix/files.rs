@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::platform::FileKind;
+use crate::platform::{FileId, FileKind};
 
 /// Opens a file for reading, unless it is something else: opening a FIFO or a device can block, and reading it consumes what
 /// another reader may wait for. Blocks only as long as the file system does.
@@ -20,6 +20,33 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     // Between the look and the opening it may have become something else.
     check_regular(&file.metadata()?)?;
     Ok(file)
+}
+
+/// Opens a file for reading, unless it is something else, a symbolic link included. Blocks only as long as the file system does.
+pub(crate) fn open_no_follow(path: &Path) -> io::Result<File> {
+    let found = std::fs::symlink_metadata(path)?;
+    if found.is_symlink() {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
+    check_regular(&found)?;
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    check_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Returns which file is open.
+pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
+    Ok(id_of(&file.metadata()?))
+}
+
+/// Returns which file has a name; of a symbolic link, the link.
+pub(crate) fn file_id_at(path: &Path) -> io::Result<FileId> {
+    Ok(id_of(&std::fs::symlink_metadata(path)?))
+}
+
+fn id_of(found: &Metadata) -> FileId {
+    FileId { device: found.dev(), number: found.ino(), created: found.created().ok() }
 }
 
 fn check_regular(found: &Metadata) -> io::Result<()> {
@@ -152,19 +179,10 @@ pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("{name}-{}", effective_user()))
 }
 
-/// Locks a file for as long as it is open; waits for whoever has it.
-pub(crate) fn lock(file: &File) -> io::Result<()> {
-    flock(file, libc::LOCK_EX)
-}
-
 /// Locks a file for as long as it is open, or says at once that somebody else has it.
 pub(crate) fn try_lock(file: &File) -> io::Result<()> {
-    flock(file, libc::LOCK_EX | libc::LOCK_NB)
-}
-
-fn flock(file: &File, operation: i32) -> io::Result<()> {
     // SAFETY: the descriptor is open for the whole call.
-    if unsafe { libc::flock(file.as_raw_fd(), operation) } == 0 {
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
         return Ok(());
     }
     Err(io::Error::last_os_error())

@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_STANDARD_INFO,
-    FILE_TYPE_DISK, FileStandardInfo, GetDiskFreeSpaceExW, GetFileInformationByHandleEx, GetFileType, LOCK_FILE_FLAGS,
-    LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, SECURITY_IDENTIFICATION,
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_REPARSE_POINT, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_STANDARD_INFO, FILE_TYPE_DISK, FileStandardInfo, GetDiskFreeSpaceExW, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, GetFileType, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY, LockFileEx,
+    SECURITY_IDENTIFICATION,
 };
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::command_line::wide_z;
-use crate::platform::FileKind;
+use crate::platform::{FileId, FileKind};
 
 /// Opens a file for reading, unless it is something else: reading a pipe or a device can block.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
@@ -32,6 +33,48 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
 /// Whether anybody may execute a file: no file says so here.
 pub(crate) fn is_executable(_: &Metadata) -> bool {
     true
+}
+
+/// Opens a file for reading, unless it is something else, a link included.
+pub(crate) fn open_no_follow(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .security_qos_flags(SECURITY_IDENTIFICATION)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)?;
+    // SAFETY: the handle is open for the whole call.
+    if unsafe { GetFileType(file.as_raw_handle()) } != FILE_TYPE_DISK {
+        return Err(io::Error::other("it is a pipe or a device, not a regular file"));
+    }
+    if file.metadata()?.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+        return Err(io::Error::other("it is a symbolic link, or stands for something else"));
+    }
+    Ok(file)
+}
+
+/// Returns which file is open.
+pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
+    let mut info = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open, and the struct is there, for the whole call.
+    if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut info) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(FileId {
+        device: u64::from(info.dwVolumeSerialNumber),
+        number: u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
+        created: file.metadata()?.created().ok(),
+    })
+}
+
+/// Returns which file has a name; of a link, the link.
+pub(crate) fn file_id_at(path: &Path) -> io::Result<FileId> {
+    // No access to its data is asked for.
+    let file = OpenOptions::new()
+        .access_mode(0)
+        .security_qos_flags(SECURITY_IDENTIFICATION)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
+        .open(path)?;
+    file_id(&file)
 }
 
 pub(crate) fn file_kind(found: &Metadata) -> FileKind {
@@ -126,17 +169,9 @@ pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("{name}-{user}"))
 }
 
-/// Locks a file for as long as it is open; waits for whoever has it.
-pub(crate) fn lock(file: &File) -> io::Result<()> {
-    lock_whole(file, LOCKFILE_EXCLUSIVE_LOCK)
-}
-
 /// Locks a file for as long as it is open, or says at once that somebody else has it.
 pub(crate) fn try_lock(file: &File) -> io::Result<()> {
-    lock_whole(file, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY)
-}
-
-fn lock_whole(file: &File, flags: LOCK_FILE_FLAGS) -> io::Result<()> {
+    let flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
     let mut from_the_start = OVERLAPPED::default();
     // SAFETY: the handle is open for the whole call, and not an overlapped one: the struct is not used after it.
     let done = unsafe { LockFileEx(file.as_raw_handle(), flags, 0, u32::MAX, u32::MAX, &raw mut from_the_start) };
@@ -186,7 +221,7 @@ mod tests {
         let other = File::open(&path).unwrap();
         assert!(try_lock(&other).is_err());
         drop(mine);
-        lock(&other).unwrap();
+        try_lock(&other).unwrap();
     }
 
     #[test]

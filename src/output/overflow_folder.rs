@@ -1,0 +1,184 @@
+//! An engine's own folder for overflow, and the removal of those that dead hosts have left.
+//!
+//! A folder is ours if its name has a UUID and a marker file in it repeats that UUID. The marker is locked for as long as the
+//! engine lives. In such a folder only regular files with names of ours are removed: links, pipes and other files stay, and so
+//! does the folder then.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::patience;
+use crate::platform;
+use crate::types::Stream;
+
+const PREFIX: &str = "host-";
+const MARKER: &str = "lock";
+const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
+/// A folder that this engine has made.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Its marker, locked: another host knows by it that the folder is in use.
+    marker: File,
+}
+
+impl Folder {
+    /// Makes a folder in `base`. Blocks.
+    pub(super) fn create(base: &Path) -> io::Result<Self> {
+        let id = Uuid::new_v4();
+        let path = base.join(format!("{PREFIX}{id}"));
+        platform::create_private_dir(&path)?;
+        let made = patience::for_room(|| platform::create_private(&path.join(MARKER))).and_then(|mut marker| {
+            // Before there is text in it: a marker with text whose lock is free is that of a dead host.
+            platform::try_lock(&marker)?;
+            marker.write_all(marker_text(id).as_bytes())?;
+            Ok(marker)
+        });
+        match made {
+            Ok(marker) => Ok(Self { path, marker }),
+            Err(error) => {
+                // Both are new.
+                let _ = fs::remove_file(path.join(MARKER));
+                let _ = fs::remove_dir(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a file for a stream in it, and returns its path too. Blocks.
+    pub(super) fn create_file(&self, id: Uuid, number: u64, stream: Stream) -> io::Result<(File, PathBuf)> {
+        let path = self.path.join(file_name(id, number, stream));
+        Ok((patience::for_room(|| platform::create_private(&path))?, path))
+    }
+
+    /// Whether its marker is gone, and so the folder perhaps too.
+    pub(super) fn is_deleted(&self) -> bool {
+        platform::is_deleted(&self.marker)
+    }
+
+    /// Removes it, unless something else has come to be in it. Blocks.
+    pub(super) fn remove(self) {
+        let Self { path, marker } = self;
+        if !platform::is_deleted(&marker) {
+            // An open file may keep its name, and so its folder.
+            drop(marker);
+            empty(&path);
+        }
+    }
+}
+
+/// Removes the folders of hosts that are gone: their locks are free. Blocks.
+pub(super) fn remove_dead_folders(base: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(base)?.flatten() {
+        let Some(id) = entry.file_name().to_str().and_then(folder_id) else { continue };
+        let path = entry.path();
+        if platform::check_private_dir(&path).is_ok()
+            && let Some(marker) = open_marker(&path, id)
+            && platform::try_lock(&marker).is_ok()
+            // Another host may have removed it meanwhile.
+            && !platform::is_deleted(&marker)
+        {
+            drop(marker);
+            empty(&path);
+        }
+    }
+    Ok(())
+}
+
+/// The marker of a folder, if it is one.
+fn open_marker(folder: &Path, id: Uuid) -> Option<File> {
+    let marker = platform::open_no_follow(&folder.join(MARKER)).ok()?;
+    let expected = marker_text(id);
+    let mut text = Vec::new();
+    (&marker).take(expected.len() as u64 + 1).read_to_end(&mut text).ok()?;
+    (text == expected.as_bytes()).then_some(marker)
+}
+
+/// Removes the files of ours in a folder of ours, and then the folder if nothing else is in it.
+fn empty(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut is_empty = true;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name == MARKER {
+            continue;
+        }
+        // The kind is that of the entry itself: no link is followed.
+        let is_ours = name.to_str().is_some_and(is_file_name) && entry.file_type().is_ok_and(|kind| kind.is_file());
+        is_empty &= is_ours && fs::remove_file(entry.path()).is_ok();
+    }
+    if is_empty {
+        let _ = fs::remove_file(folder.join(MARKER));
+        let _ = fs::remove_dir(folder);
+    }
+}
+
+fn marker_text(id: Uuid) -> String {
+    format!("escher-execution-engine overflow {id}\n")
+}
+
+/// The id in the name of a folder, if it is written as the engine writes it.
+fn folder_id(name: &str) -> Option<Uuid> {
+    same_id(name.strip_prefix(PREFIX)?)
+}
+
+fn same_id(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|id| id.to_string() == text)
+}
+
+fn file_name(id: Uuid, number: u64, stream: Stream) -> String {
+    format!("{id}-{number}.{}", word(stream))
+}
+
+fn is_file_name(name: &str) -> bool {
+    let Some((stem, extension)) = name.rsplit_once('.') else { return false };
+    let Some((id, number)) = stem.rsplit_once('-') else { return false };
+    same_id(id).is_some() && number.parse::<u64>().is_ok() && STREAMS.iter().any(|stream| word(*stream) == extension)
+}
+
+const fn word(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_as_the_engine_writes_them_are_its_own() {
+        let id = Uuid::new_v4();
+        assert!(is_file_name(&file_name(id, 7, Stream::Stderr)));
+        assert_eq!(folder_id(&format!("host-{id}")), Some(id));
+        for name in ["host-config", "host-", "host", ""] {
+            assert_eq!(folder_id(name), None, "{name}");
+        }
+        assert_eq!(folder_id(&format!("host-{}", id.simple())), None);
+        assert_eq!(folder_id(&format!("host-{}", id.to_string().to_uppercase())), None);
+        for name in ["notes.txt", "x.stdout", "lock", ".stdout", "a-1.stdout"] {
+            assert!(!is_file_name(name), "{name}");
+        }
+        assert!(!is_file_name(&format!("{id}-1.txt")));
+        assert!(!is_file_name(&format!("{id}.stdout")));
+    }
+
+    #[test]
+    fn a_folder_in_use_stays_and_one_without_its_host_goes() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::create(base.path()).unwrap();
+        let (file, path) = folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
+        drop(file);
+        remove_dead_folders(base.path()).unwrap();
+        assert!(path.exists());
+        let Folder { path: left, marker } = folder;
+        drop(marker);
+        remove_dead_folders(base.path()).unwrap();
+        assert!(!left.exists());
+    }
+}

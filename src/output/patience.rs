@@ -1,0 +1,42 @@
+//! Small file operations that go on where a plain call would give up.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::platform;
+use crate::platform::clock::Instant;
+
+/// So long is waited for a descriptor or memory. Less than after what a disk counts as hanging.
+const LONGEST: Duration = Duration::from_secs(4);
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Calls `attempt` again while the machine has no room for it, such as no descriptor. Blocks.
+pub(super) fn for_room<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match attempt() {
+            Err(error) if platform::is_exhaustion(&error) && begun.elapsed() < LONGEST => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// As `Write::write_all`, but returns with an error how much was written before it.
+pub(super) fn write_all(file: &mut File, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! How much of a disk output may take: a quota for the files of one kind, and what is to stay free.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::platform;
+
+/// What stays free on the disk is looked at once for so many bytes.
+const LOOK_EVERY: u64 = 1024 * 1024;
+
+/// Bytes in all files of one kind that an engine knows.
+#[derive(Debug)]
+pub(super) struct Quota {
+    most: u64,
+    used: AtomicU64,
+}
+
+impl Quota {
+    pub(super) const fn new(most: u64) -> Self {
+        Self { most, used: AtomicU64::new(0) }
+    }
+
+    pub(super) const fn most(&self) -> u64 {
+        self.most
+    }
+
+    /// Takes up to `bytes` and returns how many.
+    #[must_use = "what was taken has to be released"]
+    pub(super) fn reserve(&self, bytes: u64) -> u64 {
+        let mut got = 0;
+        let _ = self.used.fetch_update(Relaxed, Relaxed, |used| {
+            got = bytes.min(self.most.saturating_sub(used));
+            Some(used + got)
+        });
+        got
+    }
+
+    pub(super) fn release(&self, bytes: u64) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+}
+
+/// What one file leaves free on its disk.
+#[derive(Debug)]
+pub(super) struct FreeSpace {
+    least: u64,
+    /// Bytes until the next look.
+    look_in: u64,
+}
+
+impl FreeSpace {
+    pub(super) const fn new(least: u64) -> Self {
+        Self { least, look_in: 0 }
+    }
+
+    /// Returns how many of `bytes` more leave enough free on the disk of a directory, and what forbids the others.
+    pub(super) fn admit(&mut self, dir: &Path, bytes: u64) -> (u64, Option<String>) {
+        // A disk that may be filled says itself when it is full.
+        if self.least == 0 {
+            return (bytes, None);
+        }
+        if self.look_in < bytes {
+            self.look_in = 0;
+            let free = match platform::free_bytes(dir) {
+                Ok(free) => free,
+                Err(error) => return (0, Some(error.to_string())),
+            };
+            let may_take = free.saturating_sub(self.least);
+            if may_take < bytes {
+                let why = format!("the disk has less than `min_free_disk_bytes` ({}) to spare", self.least);
+                return (may_take, Some(why));
+            }
+            self.look_in = LOOK_EVERY.max(bytes).min(may_take);
+        }
+        self.look_in -= bytes;
+        (bytes, None)
+    }
+}
