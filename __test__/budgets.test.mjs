@@ -187,7 +187,7 @@ test('half of a surrogate pair is refused with its path', async (t) => {
   for (const [request, field] of [
     [exec('echo', 'x', half), 'command.args[1]'],
     [{ ...nothing, env: { A: half } }, 'env.A'],
-    [{ ...nothing, env: { [half]: 'a' } }, 'env'],
+    [{ ...nothing, env: { [half]: 'a' } }, 'env["a\\ud800b"]'],
     [{ ...nothing, metadata: { deep: [half] } }, 'metadata.deep[0]'],
     [{ ...nothing, workingDir: half }, 'workingDir'],
   ]) assert.equal((await failure(() => engine.run(request), 'INVALID_REQUEST')).field, field);

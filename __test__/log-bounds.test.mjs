@@ -66,8 +66,8 @@ const REFILLED = `
   const go = path.join(dir, 'go');
   const engine = new ExecutionEngine({ logDir: dir, logFormat: FORMAT, minFreeDiskBytes: 0 });
   const degraded = []; engine.on('degraded', ({ message }) => degraded.push(message));
-  const id = await engine.execute(shell('echo ready; seq 50000; echo full; while [ ! -e "$GO" ]; do sleep 0.01; done; seq 50001 50100; echo end', { env: { GO: go } }));
   const seen = []; engine.on('stdout', ({ line }) => seen.push(line));
+  const id = await engine.execute(shell('echo ready; seq 50000; echo full; while [ ! -e "$GO" ]; do sleep 0.01; done; seq 50001 50100; echo end', { env: { GO: go } }));
   await until(() => seen.includes('full') && degraded.length > 0);
   await until(async () => (await engine.readLogs(id)).length > 1000);
   fs.rmSync(filler);

@@ -18,7 +18,7 @@ const ENCODINGS = [
   ['bash', 'bash -c "declare -p S"'],
   ['bash', 'bash -c "set" | grep -A9 "^S="'],
   ['bash', "bash -c 'printf \"%q\\n\" \"$S\"'"],
-  ['bash', "bash -c 'echo \"${S@Q}\" \"${S@E}\"'"],
+  ['bash', "bash -c 'echo \"${S@Q}\"'"],
   ['bash', "bash -xc ': \"$S\"' 2>&1"],
   ['bash', "bash -c 'a=(\"$S\"); declare -p a'"],
   ['zsh', 'zsh -c "export -p" | grep -A9 "S="'],

@@ -100,7 +100,7 @@ test('it works during the grace period, and after a shutdown has begun', { skip 
 test('what is no name of a signal is refused by its kind, and not repeated', async (t) => {
   const { engine } = recordedEngine(t);
   const id = await engine.execute(nothing);
-  for (const [value, kind] of [[4_711, 'a number'], ['hunter2', undefined], [true, 'a boolean'], [-4_711, 'a number below 0'], [{ hunter2: 1 }, 'an object']]) {
+  for (const [value, kind] of [[4_711, 'a number'], ['hunter2', undefined], [true, 'a boolean'], [-4_711, 'a number (negative)'], [{ hunter2: 1 }, 'an object']]) {
     const { message, field } = await failure(() => engine.signal(id, value), 'INVALID_REQUEST');
     assert.equal(field, 'signal');
     if (kind) assert.ok(message.includes(`it is ${kind}: give`), message);

@@ -114,11 +114,7 @@ class Input {
   }
 
   #leave() {
-    try {
-      this.#source.leave();
-    } catch {
-      // A method of the source's own; nothing depends on it any more.
-    }
+    contain(() => this.#source.leave());
   }
 
   /** @param {string} [failure] */
@@ -166,7 +162,7 @@ function iterable(open, taker) {
       try {
         await iterator?.return?.();
       } catch {
-        // Nobody is left whom its trouble concerns.
+        // As with `for await`, which an earlier end of the loop leaves too: nothing depends on the iterable any more.
       }
     },
   };
@@ -210,7 +206,7 @@ function readable(stream, taker) {
       else stream.resume();
     },
     leave() {
-      last(() => stream.pause());
+      last(() => contain(() => stream.pause()));
       if (stream.readable && !belongsToOthers(stream)) stream.destroy();
     },
   };

@@ -1,9 +1,11 @@
 //! From the bytes of two pipes to lines for whoever listens, to logs, and to what the result keeps.
 
+use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -200,6 +202,21 @@ impl Output {
         }
     }
 
+    /// Whether [`Output::lost`] is worth waiting for.
+    pub(crate) fn may_lose(&self) -> bool {
+        !self.is_loss_told && self.spools().next().is_some()
+    }
+
+    /// Waits until something is missing on disk. Cancel-safe.
+    pub(crate) async fn lost(&self) {
+        let mut losses: Vec<_> = self.spools().map(|spool| Box::pin(spool.lost())).collect();
+        poll_fn(|context| {
+            let is_lost = losses.iter_mut().any(|loss| loss.as_mut().poll(context).is_ready());
+            if is_lost { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
     fn spools(&self) -> impl Iterator<Item = &Spool> {
         let spills = [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.spill.as_ref());
         let logs = self.outlets.log.iter().flat_map(Log::spools);
@@ -207,7 +224,7 @@ impl Output {
     }
 
     /// Says once that something is missing on disk.
-    fn tell_loss(&mut self) {
+    pub(crate) fn tell_loss(&mut self) {
         if self.is_loss_told {
             return;
         }

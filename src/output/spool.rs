@@ -114,6 +114,11 @@ impl Spool {
         self.shared.lock().loss.why.clone()
     }
 
+    /// Waits until bytes are lost. Cancel-safe.
+    pub(super) async fn lost(&self) {
+        self.shared.until(|state| state.loss.why.is_some()).await;
+    }
+
     /// Waits until there is room, or the disk is found to hang. Cancel-safe.
     pub(super) async fn room(&self) {
         let shared = &self.shared;

@@ -36,6 +36,8 @@ enum Event {
     KillSooner,
     /// The listener or the disk has taken something: the child can be read again.
     Room,
+    /// Bytes of a log or an overflow file are missing.
+    Lost,
     /// The child's input has come to its end.
     Fed(Fed),
     Tick,
@@ -133,6 +135,7 @@ impl Watch {
         let is_open = self.process.outputs.is_open();
         let may_read = is_open && self.may_read();
         let output = &self.output;
+        let may_lose = output.may_lose();
         let ending = match &mut self.phase {
             Phase::Ending(termination) => Some(termination),
             Phase::Alive | Phase::Draining { .. } => None,
@@ -149,6 +152,7 @@ impl Watch {
             stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
             () = output.room(), if !may_read && is_open => Event::Room,
             fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
+            () = output.lost(), if may_lose => Event::Lost,
             message = notice(&mut self.guard) => Event::Degraded(message),
             // Last: most waits are over before a timer is needed, and setting one may wake a thread.
             () = timer.reaches(deadline) => Event::Tick,
@@ -205,6 +209,7 @@ impl Watch {
             }
             Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
             Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
+            Event::Lost => self.output.tell_loss(),
             Event::Tick => self.tick(now),
         }
         self.is_over(now)
