@@ -12,8 +12,10 @@ use super::procs::{self, Identity, Proc};
 
 /// Reading the environment of a process that hangs in the kernel can hang too: so much waiting are all of a scan worth.
 const LONGEST_READ: Duration = Duration::from_millis(500);
-/// How long a process may take to become another program, look by look.
-const LOOKS_AT_AN_EXEC: [Duration; 3] = [Duration::from_millis(1), Duration::from_millis(3), Duration::from_millis(6)];
+/// How long a process may take to become another program on a busy machine, look by look, in ms.
+const LOOKS_AT_AN_EXEC: [u64; 7] = [1, 3, 6, 15, 40, 60, 100];
+/// After so many looks only what is seen to become another program is looked at again.
+const LOOKS_AT_ANY: usize = 3;
 /// The value with which a child opts out of its tree.
 const DETACHED: &[u8] = b"detached";
 
@@ -192,13 +194,19 @@ impl Memory {
         };
         let doubtful = procs.iter().zip(heirs).filter(|(proc, heir)| is_doubtful(proc, *heir)).map(|(proc, _)| *proc);
         let mut doubtful: Vec<Proc> = doubtful.filter(|proc| !self.bare.contains(&proc.identity())).collect();
-        for pause in LOOKS_AT_AN_EXEC {
+        for (look, pause) in LOOKS_AT_AN_EXEC.into_iter().enumerate() {
             if doubtful.is_empty() {
                 return;
             }
-            std::thread::sleep(pause);
+            std::thread::sleep(Duration::from_millis(pause));
             tags.extend(self.read_tags(&doubtful));
             doubtful.retain(|proc| !tags.contains_key(&proc.pid));
+            if look + 1 >= LOOKS_AT_ANY {
+                let (unsettled, bare): (Vec<Proc>, Vec<Proc>) =
+                    doubtful.into_iter().partition(|proc| procs::may_be_in_exec(proc.pid));
+                self.bare.extend(bare.iter().map(Proc::identity));
+                doubtful = unsettled;
+            }
         }
         self.bare.extend(doubtful.iter().map(Proc::identity));
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::iter::successors;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -214,6 +215,9 @@ impl Findings {
     fn count(&mut self, tree: &Tree, living: &[Proc], members: &[Proc]) -> bool {
         let there: HashSet<Identity> = members.iter().map(Proc::identity).collect();
         let has_vanished = self.alive.iter().any(|identity| !there.contains(identity));
+        // It may have started another one meanwhile, which scans miss if it is as short-lived. A control group would show that.
+        let may_have_moved = self.alive.iter().any(|identity| !there.contains(identity) && identity.0 != tree.leader);
+        self.grows |= may_have_moved && tree.group.is_none();
         let is_new = living.iter().any(|proc| !self.known.contains(&proc.identity()));
         self.grows |= is_new && self.scans > 0;
         self.scans += 1;
@@ -234,10 +238,16 @@ impl Findings {
     fn stop_targets(&self, leader: pid_t, living: &[Proc], to: StopTargets) -> Vec<Proc> {
         let signalled: HashSet<pid_t> =
             living.iter().filter(|proc| self.stopped.contains(&proc.identity())).map(|proc| proc.pid).collect();
+        let parents: HashMap<pid_t, pid_t> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
+        // What a member starts when it has had the signal may be its clean-up, and so is what that starts.
+        let is_clean_up = |proc: &Proc| {
+            let mut ancestors = successors(Some(proc.parent), |pid| parents.get(pid).copied()).take(living.len());
+            ancestors.any(|pid| signalled.contains(&pid))
+        };
         let is_chosen = |proc: &&Proc| match to {
             _ if signalled.contains(&proc.pid) => false,
             StopTargets::Leader => proc.pid == leader,
-            StopTargets::Members => !signalled.contains(&proc.parent),
+            StopTargets::Members => !is_clean_up(proc),
             StopTargets::Everything => true,
         };
         living.iter().filter(is_chosen).copied().collect()

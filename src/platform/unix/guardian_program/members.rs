@@ -19,7 +19,9 @@ const SENT_BY_THE_HOST: u32 = 1;
 /// The longest chain of tags that is looked at.
 const CHAIN_BYTES: usize = 4096;
 /// So often a process without a tag is looked at, a millisecond apart, when it may have opted out.
-const LOOKS_AT_AN_EXEC: u32 = 8;
+const LOOKS_AT_AN_EXEC: u32 = 64;
+/// Clean-up of more generations gets the stop signal at once.
+const DEEPEST_CLEAN_UP: u32 = 64;
 /// The value with which a child opts out of its tree.
 const DETACHED: &[u8] = b"detached";
 /// A process without a tag is not asked again, unless it is as young as this: it may not have become its program yet.
@@ -379,18 +381,31 @@ impl Members {
         for known in self.known[..self.known_count].iter_mut().filter(|known| known.owner != 0) {
             if known.is_alive && known.seen_in != scan {
                 known.is_alive = false;
-                trees[known.owner as usize - 1].is_moving = true;
+                let tree = &mut trees[known.owner as usize - 1];
+                tree.is_moving = true;
+                // It may have started another one meanwhile. A control group would show that.
+                tree.grows |= tree.cgroup == 0 && known.pid != tree.leader;
             }
         }
     }
 
-    /// Whether its parent lives and has had the stop signal by an earlier scan.
+    /// Whether a member from which it descends lives and has had the stop signal by an earlier scan.
     fn is_started_by_signalled(&self, proc: &Proc, count: usize) -> bool {
-        let Ok(at) = self.procs[..count].binary_search_by_key(&proc.parent, |other| other.pid) else { return false };
-        let parent = &self.procs[at];
-        let place = self.place(parent);
-        let stopped_in = self.known.get((place as usize).wrapping_sub(1)).map_or(0, |known| known.stopped_in);
-        !parent.is_dead && stopped_in != 0 && stopped_in < self.scan
+        let mut child = proc;
+        for _ in 0..DEEPEST_CLEAN_UP {
+            let found = self.procs[..count].binary_search_by_key(&child.parent, |other| other.pid);
+            let Some(parent) = found.ok().map(|at| &self.procs[at]) else { return false };
+            if parent.is_dead || parent.owner == 0 {
+                return false;
+            }
+            let place = self.place(parent);
+            let stopped_in = self.known.get((place as usize).wrapping_sub(1)).map_or(0, |known| known.stopped_in);
+            if stopped_in != 0 {
+                return stopped_in < self.scan;
+            }
+            child = parent;
+        }
+        false
     }
 
     /// Sends the signals that are due.

@@ -67,6 +67,11 @@ fn arguments(pid: pid_t) -> Option<Vec<u8>> {
     (done == 0).then_some(buffer)
 }
 
+/// Whether a process may be on the way to becoming another program: the system does not say.
+pub(in super::super) fn may_be_in_exec(_: pid_t) -> bool {
+    false
+}
+
 /// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is.
 pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
     let bytes = arguments(pid)?;

@@ -41,6 +41,13 @@ pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
 
+/// Whether a process may be on the way to becoming another program: until that has its arguments and variables, they are nowhere.
+pub(in super::super) fn may_be_in_exec(pid: pid_t) -> bool {
+    const START_OF_ENVIRONMENT: usize = 47;
+    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return false };
+    fields(&stat).is_some_and(|fields| fields.get(START_OF_ENVIRONMENT) == Some(&"0"))
+}
+
 /// Whether the table of processes can be read, and is that of our own process ids.
 pub(in super::super) fn is_visible() -> bool {
     let stat = std::fs::read("/proc/self/stat").unwrap_or_default();

@@ -1,0 +1,49 @@
+// What a process does when it has had the stop signal may take several processes: none of them gets the signal before half of the grace
+// period has passed.
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+
+import { newEngine } from './helpers/engine.mjs';
+import { guarded } from './helpers/guardians.mjs';
+import { folder, shell, until } from './helpers/programs.mjs';
+
+const linux = process.platform === 'linux' ? {} : { skip: 'there are no control groups elsewhere' };
+
+/** How a trap removes its lock. */
+const CLEAN_UPS = {
+  'a child': 'sleep 0.3 && rm "$LOCK"',
+  'a subshell': '(sleep 0.3 && rm "$LOCK")',
+  'a shell': `sh -c 'sleep 0.3 && rm "$LOCK"'`,
+  'a shell in a session of its own': `setsid -w sh -c 'sleep 0.3 && rm "$LOCK"'`,
+  'three generations': `sh -c 'sh -c "(sleep 0.3; true) && rm \\"$LOCK\\"; true"; true'`,
+  'in the background, waited for': '(sleep 0.3 && rm "$LOCK") & wait $!',
+};
+const command = (cleanUp) => `stop() { ${cleanUp}; exit 3; }; trap stop TERM; : > "$LOCK"; while :; do sleep 0.05; done`;
+
+describe('clean-up is left in peace', { concurrency: 4, ...linux }, () => {
+  for (const [name, cleanUp] of Object.entries(CLEAN_UPS)) {
+    for (const controlGroups of [true, false]) {
+      test(`${name}, control groups ${controlGroups}`, async (t) => {
+        const lock = path.join(folder(t), 'lock');
+        const engine = newEngine(t, { killGraceMs: 30_000, controlGroups });
+        const id = await engine.execute(shell(command(cleanUp), { env: { LOCK: lock } }));
+        await until(() => existsSync(lock), 'it has its lock');
+        await engine.cancel(id);
+        assert.ok(!existsSync(lock), 'the lock is removed');
+        assert.equal(engine.getResult(id).exitCode, 3);
+      });
+    }
+
+    test(`${name}, the host is gone`, async (t) => {
+      const lock = path.join(folder(t), 'lock');
+      const request = shell(command(cleanUp), { env: { LOCK: lock } });
+      const host = await guarded(t, `engine.execute(${JSON.stringify(request)});`, { config: { killGraceMs: 30_000 } });
+      await until(() => existsSync(lock), 'it has its lock');
+      host.kill('SIGKILL');
+      await host.exited;
+      await until(() => !existsSync(lock), 'the lock is removed', 10_000);
+    });
+  }
+});
