@@ -14,7 +14,7 @@ const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
 const { requireChildProcesses } = require('./permission.js');
-const { ASIDE, numberOf, onlyOption, plain, refusal, show, SUBJECTS } = require('./plain.js');
+const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
 const { withinMs } = require('./shutdown.js');
@@ -256,6 +256,7 @@ const Engine = class ExecutionEngine extends Listeners {
     guard(this.addSecret, () => {
       const executionId = onlyOption('executionId', options);
       if (typeof value !== 'string') throw refusal(SUBJECTS.call, 'value', `it is ${show(value)}: give a string`);
+      wellFormed(value, 'value', SUBJECTS.call);
       this.#native.addSecret(value, asId(executionId));
     });
   }

@@ -331,7 +331,8 @@ function refusal({ code, says }, field, problem, details) {
  * @param {unknown} cause
  */
 function threw(subject, field, cause) {
-  return refusal(subject, field, `reading it threw (${told(cause)}): give plain data`, { cause });
+  // What it threw is the caller's, and may hold a secret: it is the cause.
+  return refusal(subject, field, 'reading it threw: give plain data', { cause });
 }
 
 /** What a value is, for people. It is not shown: it may be a secret in the wrong place. @param {unknown} value */
@@ -392,4 +393,4 @@ function onlyOption(field, options) {
   return given[field] ?? undefined;
 }
 
-module.exports = { ASIDE, kindOf, numberOf, onlyOption, plain, refusal, show, threw, told, SUBJECTS };
+module.exports = { ASIDE, kindOf, numberOf, onlyOption, plain, refusal, show, threw, told, wellFormed, SUBJECTS };

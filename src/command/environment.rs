@@ -49,8 +49,10 @@ impl EnvPolicy {
             if name.is_empty() {
                 return Err(Invalid::new(field(), "the name is empty: give it one"));
             }
-            if name.contains(['=', '\0']) {
-                return Err(Invalid::new(field(), "the name holds `=` or NUL: remove it"));
+            // What follows may be the value, in the wrong place.
+            if let Some((name, _)) = name.split_once(['=', '\0']) {
+                let message = "the name holds `=` or NUL: give the name alone, and the value as its value";
+                return Err(Invalid::new(format!("env[{name:?}]"), message));
             }
             if value != UNSET && value.contains('\0') {
                 return Err(Invalid::new(
