@@ -33,8 +33,6 @@ const LONGEST_REST: Duration = Duration::from_millis(20);
 const QUIET_SCANS: u32 = 2;
 /// The same for a tree that has brought forth new members while it was being ended: one scan may miss what is just created.
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
-/// Without a control group, which says whether it is empty, more scans are needed: each may miss what lives for a few milliseconds.
-const WITHOUT_A_GROUP: u32 = 3;
 /// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
 const LONGEST_CHASE: u32 = 400;
 /// The same within one request: other trees wait meanwhile.
@@ -141,7 +139,7 @@ impl Terminator {
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
         reap_orphans(members, tree.leader);
         let is_new = findings.count(tree, &living, members);
-        let mut sight = Sight { is_new, is_gone: findings.is_gone(tree), ..Sight::default() };
+        let mut sight = Sight { is_new, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe => {
                 // Not under the lock: it may take its time.
@@ -190,7 +188,7 @@ fn act_unseen(request: &Request) -> Sight {
     }
     let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(Group::is_empty);
     findings.quiet_scans = if is_quiet { findings.quiet_scans + 1 } else { 0 };
-    Sight { is_gone: findings.is_gone(tree), ..Sight::default() }
+    Sight { is_gone: findings.is_gone(), ..Sight::default() }
 }
 
 fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
@@ -217,6 +215,9 @@ impl Findings {
     fn count(&mut self, tree: &Tree, living: &[Proc], members: &[Proc]) -> bool {
         let there: HashSet<Identity> = members.iter().map(Proc::identity).collect();
         let has_vanished = self.alive.iter().any(|identity| !there.contains(identity));
+        // It may have started another one meanwhile, which scans miss if it is as short-lived. A control group would show that.
+        let may_have_moved = self.alive.iter().any(|identity| !there.contains(identity) && identity.0 != tree.leader);
+        self.grows |= may_have_moved && tree.group.is_none();
         let is_new = living.iter().any(|proc| !self.known.contains(&proc.identity()));
         self.grows |= is_new && self.scans > 0;
         self.scans += 1;
@@ -229,9 +230,8 @@ impl Findings {
         is_new
     }
 
-    fn is_gone(&self, tree: &Tree) -> bool {
-        let wanted = if self.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS };
-        self.quiet_scans >= if tree.group.is_some() { wanted } else { wanted * WITHOUT_A_GROUP }
+    fn is_gone(&self) -> bool {
+        self.quiet_scans >= if self.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS }
     }
 
     /// The members that get the stop signal now: those that have not had it, as far as `to` says.

@@ -13,15 +13,13 @@ const PLACES: usize = 2 * MOST_PROCESSES;
 /// So many scans in a row without a member show that a tree is gone; more for a tree that has brought forth new ones.
 const QUIET_SCANS: u32 = 2;
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
-/// Without a control group, which says whether it is empty, more scans are needed: each may miss what lives for a few milliseconds.
-const WITHOUT_A_GROUP: u32 = 3;
 /// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
 const LONGEST_CHASE: u32 = 400;
 const SENT_BY_THE_HOST: u32 = 1;
 /// The longest chain of tags that is looked at.
 const CHAIN_BYTES: usize = 4096;
 /// So often a process without a tag is looked at, a millisecond apart, when it may have opted out.
-const LOOKS_AT_AN_EXEC: u32 = 128;
+const LOOKS_AT_AN_EXEC: u32 = 64;
 /// Clean-up of more generations gets the stop signal at once.
 const DEEPEST_CLEAN_UP: u32 = 64;
 /// The value with which a child opts out of its tree.
@@ -185,7 +183,6 @@ impl Members {
             let is_quiet = tree.living == 0 && !tree.is_moving && !is_populated;
             tree.quiet_scans = if is_quiet { tree.quiet_scans + 1 } else { 0 };
             let wanted = if tree.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS };
-            let wanted = if has_group { wanted } else { wanted * WITHOUT_A_GROUP };
             tree.is_gone = tree.quiet_scans >= wanted;
             is_left |= !tree.is_gone;
             if now >= tree.kill_at {
@@ -384,7 +381,10 @@ impl Members {
         for known in self.known[..self.known_count].iter_mut().filter(|known| known.owner != 0) {
             if known.is_alive && known.seen_in != scan {
                 known.is_alive = false;
-                trees[known.owner as usize - 1].is_moving = true;
+                let tree = &mut trees[known.owner as usize - 1];
+                tree.is_moving = true;
+                // It may have started another one meanwhile. A control group would show that.
+                tree.grows |= tree.cgroup == 0 && known.pid != tree.leader;
             }
         }
     }
