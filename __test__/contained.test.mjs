@@ -13,8 +13,8 @@ async function beside(hostile, { before = '', after = '', listen = '' } = {}) {
     const engine = new ExecutionEngine({ maxConcurrentExecutions: 6, killGraceMs: 500 });
     ${listen}
     const within = (work) => Promise.race([work, new Promise((resolve) => setTimeout(resolve, 8_000, 'it hangs').unref())]);
-    const told = (result) => result.status + ' ' + JSON.stringify(result.stdout);
-    const plain = (index) => engine.run(programs.exec('echo', String(index))).then(told, (error) => error.message);
+    const summary = (result) => result.status + ' ' + JSON.stringify(result.stdout);
+    const plain = (index) => engine.run(programs.exec('echo', String(index))).then(summary, (error) => error.message);
     const odd = async () => { ${hostile} };
     const others = Array.from({ length: 15 }, (_, index) => plain(index));
     const own = odd().then((result) => result?.status ?? String(result), (error) => (error.code ?? error.name) + (error.field ? ' ' + error.field : ''));
@@ -86,7 +86,7 @@ test('standard inputs', cases([
     stdin.pause = () => { if (calls++) throw new Error('theirs'); return pause.call(stdin); }; return (await engine.run(programs.exec('cat'), { stdin })).stdout;`, 'ab', ['theirs']],
   ['whose removeListener throws', `${endless('removeListener')} return engine.run(programs.exec('head', '-c', '5'), { stdin });`, 'completed', ['theirs']],
   ['whose resume throws', `${endless('resume')} return engine.run(programs.exec('cat'), { stdin });`, 'INVALID_REQUEST options.stdin', []],
-  ['whose end is told where removeListener throws', `const stdin = Readable.from(['a']); stdin.removeListener = ${FAIL}; return engine.run(programs.exec('cat'), { stdin });`, 'completed', ['theirs']],
+  ['whose end is reported where removeListener throws', `const stdin = Readable.from(['a']); stdin.removeListener = ${FAIL}; return engine.run(programs.exec('cat'), { stdin });`, 'completed', ['theirs']],
   ['an iterable whose return throws', `return engine.run(programs.exec('head', '-c', '5'), { stdin: { [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: 'x'.repeat(1000) }), return: ${FAIL} }) } });`, 'completed', []],
   ['an iterable whose next throws', `return engine.run(programs.exec('cat'), { stdin: { [Symbol.asyncIterator]: () => ({ next: ${FAIL} }) } });`, 'INVALID_REQUEST options.stdin', []],
   ['an iterable that gives a hostile proxy', `return engine.run(programs.exec('cat'), { stdin: (async function* () { yield new Proxy({}, { get: ${FAIL}, getPrototypeOf: ${FAIL} }); })() });`, 'INVALID_REQUEST options.stdin', []],

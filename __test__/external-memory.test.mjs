@@ -1,4 +1,4 @@
-// Memory of the engine that JavaScript keeps is known to its collector: results that nobody needs any more do not pile up.
+// Memory of the engine that JavaScript keeps is known to its collector: results that are no longer used do not pile up.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -36,7 +36,7 @@ for (const [what, size, rounds] of [['5 MB', 5e6, 150], ['10 MB', 10e6, 80]]) {
     const peer = { utf8: await peakOf(name, { rounds, ...PEER('utf8') }), buffer: await peakOf(name, { rounds, ...PEER('buffer') }) };
     const ways = {
       'a text': ['utf8', { run: '(await engine.run(cat)).stdout.length;' }],
-      'a text that nobody reads': ['utf8', { run: 'await engine.waitForCompletion(await engine.execute(cat));' }],
+      'a text that is never read': ['utf8', { run: 'await engine.waitForCompletion(await engine.execute(cat));' }],
       'a text that only a listener gets': ['utf8', { setup: `let end; engine.on('completed', () => end());`, run: 'const ended = new Promise((resolve) => { end = resolve; }); await engine.execute(cat); await ended;' }],
       'bytes': ['buffer', { run: `(await engine.run(cat, { encoding: 'buffer' })).stdout.length;` }],
       'a text that is asked for again and again': ['utf8', { run: 'const id = await engine.execute(cat); for (let i = 0; i < 3; i++) try { engine.getResult(id).stdout.length; } catch {} await engine.waitForCompletion(id);' }],

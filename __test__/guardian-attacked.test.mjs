@@ -99,7 +99,7 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
       return isFull;
     }, 'the user has no room left');
     host.kill('SIGKILL');
-    await until(() => own().length === 0, `nobody is left: ${own().length}`, 2_500);
+    await until(() => own().length === 0, `no process is left: ${own().length}`, 2_500);
   });
 });
 

@@ -134,7 +134,7 @@ test('a directory that the host may not search any more is stayed in', { skip: p
   const source = `process.initgroups?.(65534, 65534); process.setgid(65534); process.setuid(65534);
     console.log((await engine.run({ command: { type: 'exec', program: '/bin/pwd' } }).catch((error) => ({ stdout: error.message }))).stdout);`;
   const said = host(source, { cwd: closed });
-  // Some systems let nobody read the addon's folder: then there is no host.
+  // Where another user cannot read the addon's folder there is no host.
   assert.match(said, /closed$/);
 });
 

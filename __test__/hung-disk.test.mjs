@@ -60,7 +60,7 @@ test('a disk that is frozen: results come, the loss is counted, a healthy disk l
   const [top, healthy] = [folder(t), folder(t)];
   const dir = path.join(top, 'disk');
   mkdirSync(dir);
-  const told = await withFreezableDisk(dir, healthy, `${HEALTHY}
+  const seen = await withFreezableDisk(dir, healthy, `${HEALTHY}
     const engine = new ExecutionEngine({ ...config, logDir: path.join(dir, 'logs'), overflowDir: path.join(dir, 'overflow') });
     const degraded = []; engine.on('degraded', ({ message }) => degraded.push(message));
     const spilled = await engine.run(shell('seq 1000'));
@@ -80,17 +80,17 @@ test('a disk that is frozen: results come, the loss is counted, a healthy disk l
     thaw();
     say({ others, status, stdoutBytes, logLostBytes, overflowLostBytes, refused, removal, longest, degraded });
   `);
-  assert.deepEqual(told.others, Array(3).fill([true, 0]));
-  assert.deepEqual([told.status, told.stdoutBytes], ['completed', 6_888_902]);
-  assert.ok(told.logLostBytes > 0 && told.overflowLostBytes > 0, JSON.stringify(told));
-  assert.equal(told.refused, 'LOG_FAILED ETIMEDOUT');
-  assert.match(told.degraded[0], /in time/);
-  assert.ok(told.removal < 2_000 && told.longest < 2_000, `the event loop stood still for ${told.longest} ms`);
+  assert.deepEqual(seen.others, Array(3).fill([true, 0]));
+  assert.deepEqual([seen.status, seen.stdoutBytes], ['completed', 6_888_902]);
+  assert.ok(seen.logLostBytes > 0 && seen.overflowLostBytes > 0, JSON.stringify(seen));
+  assert.equal(seen.refused, 'LOG_FAILED ETIMEDOUT');
+  assert.match(seen.degraded[0], /in time/);
+  assert.ok(seen.removal < 2_000 && seen.longest < 2_000, `the event loop stood still for ${seen.longest} ms`);
 });
 
 test('a disk whose server is gone: engines, logs and overflow on it hang nothing else', { skip: noDeadServer }, async (t) => {
   const [dir, healthy] = [folder(t), folder(t)];
-  const told = await withDeadServer(dir, healthy, `${HEALTHY}
+  const seen = await withDeadServer(dir, healthy, `${HEALTHY}
     const dead = [1, 2, 3].map((number) => new ExecutionEngine({ ...config, logDir: undefined, overflowDir: path.join(dir, String(number)) }));
     const logless = new ExecutionEngine({ logDir: path.join(dir, 'logs') });
     const spills = dead.map((engine) => engine.run(shell('seq 1000')));
@@ -104,8 +104,8 @@ test('a disk whose server is gone: engines, logs and overflow on it hang nothing
     say({ others, ends, status, said, longest });
     process.exit();
   `);
-  assert.deepEqual(told.others, Array(3).fill([true, 0]));
-  assert.deepEqual(told.ends, Array(3).fill(['completed', null, 0]));
-  assert.deepEqual([told.status, told.said], ['timeout', 'LOG_FAILED ETIMEDOUT']);
-  assert.ok(told.longest < 2_000, `the event loop stood still for ${told.longest} ms`);
+  assert.deepEqual(seen.others, Array(3).fill([true, 0]));
+  assert.deepEqual(seen.ends, Array(3).fill(['completed', null, 0]));
+  assert.deepEqual([seen.status, seen.said], ['timeout', 'LOG_FAILED ETIMEDOUT']);
+  assert.ok(seen.longest < 2_000, `the event loop stood still for ${seen.longest} ms`);
 });

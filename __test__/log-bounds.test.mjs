@@ -78,23 +78,23 @@ const REFILLED = `
 `;
 
 test('a disk that was full and has room again: a mark shows where bytes are missing', { skip: noSmallDisk }, async (t) => {
-  const told = await withSmallDisk(folder(t), 400_000, REFILLED.replace('FORMAT', '"raw"'));
-  assert.deepEqual([told.status, told.degraded.length], ['completed', 1], JSON.stringify(told.degraded));
+  const outcome = await withSmallDisk(folder(t), 400_000, REFILLED.replace('FORMAT', '"raw"'));
+  assert.deepEqual([outcome.status, outcome.degraded.length], ['completed', 1], JSON.stringify(outcome.degraded));
   const mark = /\n\[\.\.\. (\d+) bytes are missing here: No space left on device.*? \.\.\.\]\n/g;
-  const missing = [...told.log.matchAll(mark)].map((match) => Number(match[1]));
+  const missing = [...outcome.log.matchAll(mark)].map((match) => Number(match[1]));
   assert.ok(missing.length > 0, 'there is a mark');
-  assert.equal(missing.reduce((sum, bytes) => sum + bytes), told.logLostBytes);
-  assert.equal(told.log.replace(mark, '').length + told.logLostBytes, told.stdoutBytes);
-  assert.ok(told.log.startsWith('ready\n1\n2\n') && told.log.endsWith('50099\n50100\nend\n'));
+  assert.equal(missing.reduce((sum, bytes) => sum + bytes), outcome.logLostBytes);
+  assert.equal(outcome.log.replace(mark, '').length + outcome.logLostBytes, outcome.stdoutBytes);
+  assert.ok(outcome.log.startsWith('ready\n1\n2\n') && outcome.log.endsWith('50099\n50100\nend\n'));
 });
 
 test('jsonl on a disk that was full: every record is whole, and one says how much is missing', { skip: noSmallDisk }, async (t) => {
-  const told = await withSmallDisk(folder(t), 400_000, REFILLED.replace('FORMAT', '"jsonl"'));
-  assert.equal(told.status, 'completed');
-  const all = records(told.log);
+  const outcome = await withSmallDisk(folder(t), 400_000, REFILLED.replace('FORMAT', '"jsonl"'));
+  assert.equal(outcome.status, 'completed');
+  const all = records(outcome.log);
   const gaps = all.filter((record) => record.missingBytes !== undefined);
-  assert.ok(gaps.length > 0, 'a record tells of the gap');
-  assert.equal(gaps.reduce((sum, gap) => sum + gap.missingBytes, 0), told.logLostBytes);
+  assert.ok(gaps.length > 0, 'a record describes the gap');
+  assert.equal(gaps.reduce((sum, gap) => sum + gap.missingBytes, 0), outcome.logLostBytes);
   for (const gap of gaps) assert.ok(/No space left/.test(gap.reason) && Date.parse(gap.time) > 0, JSON.stringify(gap));
   const texts = all.filter((record) => record.text !== undefined).map((record) => record.text);
   assert.deepEqual([texts[0], texts.at(-2), texts.at(-1)], ['ready', '50100', 'end']);

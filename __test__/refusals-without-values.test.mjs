@@ -12,7 +12,7 @@ import { exec, folder, nothing, shell } from './helpers/programs.mjs';
 
 const SECRET = 'Tr0ub4dor-and-3-horses';
 /** Wherever a secret can be in a value. */
-const VALUES = [SECRET, `-${SECRET}`, `${SECRET}\0`, 867530912345.5, -867530912345, [SECRET], { a: SECRET }, [[SECRET]], { [Symbol.toPrimitive]: () => SECRET }, [{ b: [SECRET] }], new Map([[SECRET, SECRET]]), 867530912345n];
+const VALUES = [SECRET, `-${SECRET}`, `${SECRET}\0`, 867530912345.5, -867530912345, [SECRET], { a: SECRET }, [[SECRET]], { [Symbol.toPrimitive]: () => SECRET }, [{ b: [SECRET] }], new Map([[SECRET, SECRET]]), 867530912345n, { [Symbol.toStringTag]: SECRET }, [{ get [Symbol.toStringTag]() { return SECRET; } }]];
 
 async function showsNone(work, where) {
   let error;
@@ -92,4 +92,20 @@ test('the path of a log in a result has its secrets masked', async (t) => {
   assert.equal(await engine.readLogs(id), 'x\n');
   const error = await failure(() => engine.run({ ...exec('true'), outputLogPath: path.join(outputLogPath, 'x') }), 'LOG_FAILED');
   assert.ok(!inspect([error, error.result], { depth: 9 }).includes(SECRET), error.message);
+});
+
+test('nor what the code of the caller throws while it is read', async (t) => {
+  const engine = newEngine(t);
+  const thrower = { get a() { throw new Error(SECRET); } };
+  for (const work of [
+    () => engine.run({ ...nothing, metadata: thrower }),
+    () => engine.run({ ...nothing, get env() { throw new Error(SECRET); } }),
+    () => engine.run(nothing, { get signal() { throw new Error(SECRET); } }),
+    () => engine.run(nothing, { signal: { get aborted() { throw new Error(SECRET); }, addEventListener() {} } }),
+  ]) {
+    const error = await failure(work, 'INVALID_REQUEST');
+    assert.ok(!error.message.includes(SECRET), error.message);
+    assert.equal(error.cause.message, SECRET);
+  }
+  await showsNone(() => engine.run({ ...nothing, env: { [`TOKEN=${SECRET}`]: '' } }), 'a name with its value');
 });

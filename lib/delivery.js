@@ -49,7 +49,7 @@ class Delivery {
    * @param {NativeEngine} native
    * @param {Board} board
    * @param {Listeners} listeners
-   * @param {AbortReasons} reasons Why executions were aborted, for those who ask after the end.
+   * @param {AbortReasons} reasons Why executions were aborted, kept past their end.
    */
   constructor(native, board, listeners, reasons) {
     this.#native = native;

@@ -102,7 +102,7 @@ function missing(attempt) {
   return [`the package ${name} is not installed`, `install without --omit=optional (--no-optional, --ignore-optional), which leaves it out; ${install(attempt)}`];
 }
 
-/** What the system said, for the causes that can be told apart. @type {[RegExp, string, string][]} */
+/** The system's texts, for the causes that can be distinguished. @type {[RegExp, string, string][]} */
 const SYSTEM_SAYS = [
   [/GLIBC_[\d.]+' not found/, 'the C library of this system is too old for the addon', 'use a system with glibc 2.28 or newer'],
   [/libc\.musl|ld-musl/, 'the addon is for musl, and this Node.js is for glibc', ''],

@@ -167,7 +167,7 @@ function copy(value, path, depth, subject, isOmitted, aside) {
       throw refusal(subject, path || subject.name, found.problem);
     }
     if (tag !== 'Object') {
-      throw refusal(subject, path || subject.name, `it is an object (${tag}): give plain data`);
+      throw refusal(subject, path || subject.name, `it is an object${classOf(tag)}: give plain data`);
     }
     return object(value, path, depth, subject, isOmitted, aside);
   } catch (error) {
@@ -186,6 +186,9 @@ function tagOf(value) {
   }
   return /** @type {string} */ (Reflect.apply(toString, value, [])).slice(8, -1);
 }
+
+/** The class of an object, for messages, if it is a known one: the name of another is text of the caller's. @param {string} tag */
+const classOf = (tag) => (Object.hasOwn(globalThis, tag) ? ` (${tag})` : '');
 
 /**
  * @param {unknown[]} value
@@ -284,7 +287,7 @@ function kindOf(value) {
   if (Array.isArray(value)) return 'an array';
   if (typeof value !== 'object') return `a ${typeof value}`;
   const tag = tagOf(value);
-  return tag === 'Object' ? 'an object' : `an object (${tag})`;
+  return tag === 'Object' ? 'an object' : `an object${classOf(tag)}`;
 }
 
 /**

@@ -192,7 +192,7 @@ class Abort {
 /** For so many executions the reason of the abort is kept; records are not kept for ever either. */
 const MOST_REASONS = 1_000;
 
-/** Why executions were aborted, for those who ask after the end. */
+/** Why executions were aborted, kept past their end. */
 class AbortReasons {
   /** @type {Map<string, { reason: unknown }>} */ #byId = new Map();
 

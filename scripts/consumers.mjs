@@ -105,7 +105,7 @@ async function managers(url) {
   const wanted = `${NAME}@${VERSION}`;
   await install('npm', 'npm', ['install', '--no-audit', '--no-fund', wanted]);
   await install('pnpm 10', bin('pnpm'), ['add', wanted, '--store-dir', path.join(place, 'pnpm-store')]);
-  // It does not tell C libraries apart.
+  // It does not distinguish C libraries.
   const sameProcessor = targets.filter(({ os, cpu }) => os === target.os && cpu === target.cpu).map(packageName);
   await install('yarn 1', process.execPath, [path.join(tools, 'node_modules', 'yarn', 'bin', 'yarn.js'), 'add', wanted], {}, sameProcessor);
   const berry = [path.join(tools, 'node_modules', '@yarnpkg', 'cli-dist', 'bin', 'yarn.js'), 'add', wanted];

@@ -255,7 +255,7 @@ impl LogStore {
         }
         if let Ok(found) = self.file.metadata() {
             if found.len() < self.length {
-                // Whoever has cut it short has kept a copy, or does not want it.
+                // The program that has truncated it has kept a copy, or does not want it.
                 self.shared.release(self.shared.reserved.load(Relaxed));
                 self.is_torn = false;
             }

@@ -79,7 +79,7 @@ impl Vault {
         inner.lines += lines_of([secret]);
         inner.bytes += secret.len();
         inner.added.push(secret.into());
-        // Under the lock: who sees the new version finds the secret.
+        // Under the lock: a reader of the new version finds the secret.
         self.additions.fetch_add(1, Release);
         Ok(())
     }

@@ -46,7 +46,7 @@ pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     ShellArgs { args, verbatim: false, descriptor: file.map(String::into_bytes) }
 }
 
-/// A file without a name that holds some bytes, and nobody can change.
+/// A file without a name that holds some bytes and cannot be changed.
 pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = nameless_file()?;
     file.write_all(bytes)?;

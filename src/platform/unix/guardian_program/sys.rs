@@ -126,7 +126,7 @@ pub(crate) fn sleep_ms(ms: u64) {
 /// Fresh memory of zeroes for `count` values, for which zeroes are valid; pages are used when they are touched.
 pub(crate) fn memory<T>(count: usize) -> Option<&'static mut [T]> {
     let bytes = count * size_of::<T>();
-    // SAFETY: fresh memory that nobody else has; zeroes are valid for the types it is used for; the result is checked.
+    // SAFETY: fresh memory without another owner; zeroes are valid for the types it is used for; the result is checked.
     unsafe {
         let at = mmap(core::ptr::null_mut(), bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
         if at as isize == -1 {

@@ -259,7 +259,7 @@ fn open_here(place: Option<Place>) -> Option<OwnedFd> {
 }
 
 fn niceness() -> Option<c_int> {
-    // SAFETY: no memory is involved. The system call itself: libc's function cannot tell -1 from an error without `errno`.
+    // SAFETY: no memory is involved. The system call itself: the result -1 of libc's function is ambiguous without `errno`.
     let raw = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) };
     (raw > 0).then(|| c_int::try_from(NICE_OFFSET - raw).ok()).flatten()
 }
