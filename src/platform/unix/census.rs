@@ -12,8 +12,8 @@ use super::procs::{self, Identity, Proc};
 
 /// Reading the environment of a process that hangs in the kernel can hang too: so much waiting are all of a scan worth.
 const LONGEST_READ: Duration = Duration::from_millis(500);
-/// How long a process may take to become another program on a busy machine, look by look, in ms.
-const LOOKS_AT_AN_EXEC: [u64; 7] = [1, 3, 6, 15, 40, 60, 100];
+/// How long a process may take to become another program, look by look, in ms: below 100 in all, since other trees wait meanwhile.
+const LOOKS_AT_AN_EXEC: [u64; 5] = [1, 3, 6, 15, 40];
 /// After so many looks only what is seen to become another program is looked at again.
 const LOOKS_AT_ANY: usize = 3;
 /// The value with which a child opts out of its tree.
