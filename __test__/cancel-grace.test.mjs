@@ -59,6 +59,8 @@ test('cancelAll has one too', async (t) => {
   for (let index = 0; index < 4; index += 1) ids.push(await engine.execute(stubborn));
   await Promise.all(ids.slice(0, 3).map((id) => events.line('ready', id)));
   const first = engine.cancelAll();
+  // The one that waits for its turn ends at once: the second call has the others alone.
+  await engine.waitForCompletion(ids[3]);
   assertShort(await timed(async () => assert.equal(await engine.cancelAll({ graceMs: 100 }), 3)), 99);
   assert.equal(await first, 4);
   assert.deepEqual(ids.map((id) => engine.getResult(id).signal), ['SIGKILL', 'SIGKILL', 'SIGKILL', null]);
