@@ -18,6 +18,7 @@ pub(crate) use self::vault::{StreamMask, Vault};
 mod code;
 mod decode;
 mod follow;
+mod followed;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod index;

@@ -15,6 +15,9 @@ impl Reader<'_> {
     pub(super) fn follow_all(&mut self) {
         while let Some(trace) = self.stack.pop() {
             let at = usize::try_from(trace.at - self.base).expect("it is in the buffer");
+            if !self.followed.is_new(&trace) {
+                continue;
+            }
             if at >= self.buffer.len() {
                 self.wait(trace);
                 continue;

@@ -3,6 +3,7 @@
 use super::Secrets;
 use super::code::{self, Piece};
 use super::decode::{self, Quoting};
+use super::followed::Followed;
 use super::index::{Candidate, Notation, WINDOW, window};
 use super::stream::Redactor;
 use super::trace::{Goal, Leader, MOST_BEFORE, Tokens, Trace, Way};
@@ -18,13 +19,16 @@ pub(super) struct Reader<'a> {
     pub(super) stream: &'a mut Redactor,
     /// Ways to read on that are to be followed.
     pub(super) stack: Vec<Trace>,
+    pub(super) followed: Followed,
 }
 
 impl Reader<'_> {
     pub(super) fn read(&mut self) {
-        for trace in std::mem::take(&mut self.stream.traces) {
-            self.follow(trace);
-        }
+        // Together, so that those that have become the same are noticed.
+        self.stack.append(&mut self.stream.traces);
+        self.stack.reverse();
+        self.followed.begin(self.base);
+        self.follow_all();
         self.scan();
     }
 
@@ -65,6 +69,7 @@ impl Reader<'_> {
     /// A window was found.
     #[cold]
     fn begin(&mut self, window: u32, at: usize) {
+        self.followed.begin(self.base + at as u64);
         for Candidate { pattern, notation, symbols } in self.secrets.index.raw.candidates(window) {
             let way = match notation {
                 Notation::Text => Way::Text(Quoting::Unknown),
@@ -144,6 +149,7 @@ impl Reader<'_> {
     /// A byte may begin an escape: looks at the secrets of which it is one of the first symbols.
     #[cold]
     fn begin_escaped(&mut self, at: usize) {
+        self.followed.begin(self.base + at as u64);
         let (rest, index) = (&self.buffer[at..], &self.secrets.index);
         if matches!(rest[0], b'\r' | b'\n') {
             self.begin_after_line(at);

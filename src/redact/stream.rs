@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::followed::Followed;
 use super::index::WINDOW;
 use super::scan::Reader;
 use super::trace::{Leader, Trace};
@@ -91,7 +92,17 @@ impl Redactor {
     fn read(&mut self, buffer: &[u8], from: usize, is_end: bool) {
         let secrets = Arc::clone(&self.secrets);
         let base = self.base;
-        Reader { secrets: &secrets, buffer, from, base, is_end, stream: self, stack: Vec::new() }.read();
+        Reader {
+            secrets: &secrets,
+            buffer,
+            from,
+            base,
+            is_end,
+            stream: self,
+            stack: Vec::new(),
+            followed: Followed::default(),
+        }
+        .read();
         let seen = (buffer.len() - from).min(self.before.len());
         self.before.rotate_left(seen);
         let kept = self.before.len() - seen;

@@ -60,6 +60,24 @@ fn a_secret_that_repeats_itself_is_masked_wherever_it_begins() {
 }
 
 #[test]
+fn a_text_with_very_many_readings_is_masked_soon() {
+    for part in ["'", "\"", "\\", "'\"", "\\'", "'$", "\r\n", "%'", "&'", "\\\"", "$'\\"] {
+        for count in [20, 45] {
+            let secret = part.repeat(count) + "end";
+            let secrets = secrets(&[&secret]);
+            for text in
+                [secret.clone(), part.repeat(4 * count), secret.replace('\'', "'\\''"), secret.replace('"', "\"\"")]
+            {
+                let whole = secrets.mask(&text).into_owned();
+                let bytes: Vec<_> = text.as_bytes().chunks(1).collect();
+                assert_eq!(String::from_utf8_lossy(&mask(&secrets, &bytes)), whole, "one byte at a time");
+                assert_eq!(whole.contains(MASK), text.ends_with("end"), "{part:?} {count} times");
+            }
+        }
+    }
+}
+
+#[test]
 fn base64_is_masked_at_each_offset_and_in_lines() {
     let secret = "p@ss/wörd \"'+x\n?~~~???>>>";
     let secrets = secrets(&[secret]);

@@ -10,7 +10,7 @@ pub(super) const LONGEST_GAP: u8 = 64;
 pub(super) const MOST_BEFORE: usize = WINDOW as usize - 1;
 
 /// How a trace reads on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     Text(Quoting),
     Base64(u8),
@@ -35,7 +35,7 @@ pub(super) struct Trace {
     pub(super) leads: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Goal {
     Window(u64),
     Pattern(u32),
