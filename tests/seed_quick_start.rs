@@ -35,4 +35,8 @@ async fn main() {
 
     println!("Success: {}", result.success);
     println!("Output: {}", result.stdout);
+
+    // The text ends here; what follows checks what it printed.
+    assert!(result.success, "{:?}", result.reason);
+    assert_eq!(&*result.stdout, "Hello World\n");
 }

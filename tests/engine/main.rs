@@ -24,8 +24,10 @@ mod floods;
 mod handlers;
 mod in_flight;
 mod line_ends;
+mod logging_handler;
 mod odd_bytes;
 mod output_cap;
+mod oversized_output;
 mod secrets;
 
 // How a command starts.
@@ -52,6 +54,7 @@ mod config;
 mod configurations;
 mod global;
 mod limit;
+mod logs;
 mod metrics;
 mod records;
 mod results;
