@@ -12,7 +12,7 @@ fn with(strategy: OversizedOutputStrategy) -> ExecutionConfig {
 
 /// Writes so many bytes to standard output and three to standard error.
 fn writing(bytes: usize) -> ExecutionRequest {
-    shell(&format!("head -c {bytes} /dev/zero | tr '\\0' x; printf err >&2"))
+    shell(format!("head -c {bytes} /dev/zero | tr '\\0' x; printf err >&2"))
 }
 
 #[tokio::test]
