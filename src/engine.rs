@@ -24,6 +24,8 @@ use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::admit::{Admitted, Work};
 use self::keeper::Keeper;
+pub use self::stream::EventStream;
+use self::stream::StopOnDrop;
 
 mod admit;
 mod attempts;
@@ -37,6 +39,7 @@ mod plans;
 mod queries;
 mod secrets;
 mod steps;
+mod stream;
 #[cfg(test)]
 mod suspended;
 
@@ -180,7 +183,8 @@ impl ExecutionEngine {
         ExecutionError::of_result(result).map_or_else(|| Ok(Arc::clone(result)), Err)
     }
 
-    /// [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`].
+    /// [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`]. Dropping the future cancels the execution; what
+    /// [`ExecutionEngine::execute`] has accepted goes on.
     ///
     /// # Errors
     /// As both.
@@ -194,6 +198,7 @@ impl ExecutionEngine {
     /// As [`ExecutionEngine::run`].
     pub async fn run_with(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Arc<ExecutionResult>> {
         let record = self.submit(request, options, Arc::clone(&self.sink))?;
+        let _stop = StopOnDrop::Execution(Arc::clone(&record));
         let result = record.settled().await;
         ExecutionError::of_result(result).map_or_else(|| Ok(Arc::clone(result)), Err)
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::types::{ErrorCode, ExecutionResult};
@@ -198,5 +200,19 @@ impl ExecutionError {
             ErrorCode::InvalidRequest => Self::InputFailed(result),
             _ => Self::Internal { message: error.message.clone(), result: Some(result) },
         })
+    }
+}
+
+/// As `{ code, message, field, execution_id, errno }`, for a front end. What is not known is `null`. The result, which has
+/// output, is not part of it.
+impl Serialize for ExecutionError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("ExecutionError", 5)?;
+        error.serialize_field("code", &self.code())?;
+        error.serialize_field("message", &self.to_string())?;
+        error.serialize_field("field", &self.field())?;
+        error.serialize_field("execution_id", &self.execution_id())?;
+        error.serialize_field("errno", &self.errno())?;
+        error.end()
     }
 }

@@ -5,23 +5,25 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream, Text};
 
+pub(crate) use self::channel::{EventReceiver, channel};
 pub(crate) use self::flow::{Credit, Flow};
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::pump::Pump;
 pub(crate) use self::sink::{EventSink, LineBatch, LineMark, SilentSink};
 
+mod channel;
 mod flow;
 mod handler;
 mod pump;
 mod sink;
 
 /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -80,7 +82,7 @@ pub enum ExecutionEvent {
 }
 
 /// A line without its end. A line is its pieces up to the first that is neither `partial` nor `continued`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OutputLine {
     /// Whose event it is.
@@ -100,7 +102,7 @@ pub struct OutputLine {
 }
 
 /// An attempt that failed and is followed by another one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Retried {
     /// Whose event it is.
@@ -120,7 +122,7 @@ pub struct Retried {
 }
 
 /// How far a plan is: told when a step begins and when one is over. The last one of a plan has its result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanProgress {
     /// Whose event it is.
@@ -146,7 +148,7 @@ pub struct PlanProgress {
 }
 
 /// The end of an execution.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ended {
     /// Whose event it is.
@@ -181,7 +183,7 @@ impl ExecutionEvent {
         }
     }
 
-    pub(crate) fn line(stream: Stream, line: OutputLine) -> Self {
+    pub(crate) fn of_line(stream: Stream, line: OutputLine) -> Self {
         match stream {
             Stream::Stdout => Self::Stdout(line),
             Stream::Stderr => Self::Stderr(line),
@@ -213,6 +215,38 @@ impl ExecutionEvent {
             Self::Progress(progress) => progress.sequence,
             Self::Stdout(line) | Self::Stderr(line) => line.sequence,
             Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.sequence,
+        }
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub fn timestamp(&self) -> DateTime<Utc> {
+        match self {
+            Self::Queued { timestamp, .. } | Self::Started { timestamp, .. } | Self::Degraded { timestamp, .. } => {
+                *timestamp
+            }
+            Self::Retry(retried) => retried.timestamp,
+            Self::Progress(progress) => progress.timestamp,
+            Self::Stdout(line) | Self::Stderr(line) => line.timestamp,
+            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.timestamp,
+        }
+    }
+
+    /// The line, of `Stdout` and `Stderr`.
+    #[must_use]
+    pub fn line(&self) -> Option<&OutputLine> {
+        match self {
+            Self::Stdout(line) | Self::Stderr(line) => Some(line),
+            _ => None,
+        }
+    }
+
+    /// What happened, of the four events that end an execution.
+    #[must_use]
+    pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
+        match self {
+            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => Some(&end.result),
+            _ => None,
         }
     }
 

@@ -62,7 +62,7 @@ pub mod bench;
 pub use async_trait::async_trait;
 
 pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
-pub use engine::ExecutionEngine;
+pub use engine::{EventStream, ExecutionEngine};
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{
     EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine, PlanProgress,
@@ -73,8 +73,17 @@ pub use types::{
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, Percentiles,
     PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry, RetryOn, Secret, SkipReason, SkippedStep,
-    Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder, StopSignal, Stream, Text, UNSET,
+    Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder, StopSignal, Stream, Text, UNSET, Unsuccessful,
 };
+
+/// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.
+pub mod prelude {
+    #[doc(no_inline)]
+    pub use crate::{
+        Command, EventHandler, EventStream, ExecutionConfig, ExecutionEngine, ExecutionError, ExecutionEvent,
+        ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStatus,
+    };
+}
 
 /// For the fuzzer in `fuzz/`.
 #[cfg(fuzzing)]

@@ -2,6 +2,7 @@
 //!
 //! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
 
+pub(crate) use self::builders::NOT_UTF8;
 pub use self::command::Command;
 pub use self::ending::{StopOrder, StopSignal};
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
@@ -11,13 +12,14 @@ pub use self::plan::{
     StepStatus,
 };
 pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET};
-pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis};
+pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis, Unsuccessful};
 pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
 pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
+mod builders;
 mod command;
 mod ending;
 mod listing;

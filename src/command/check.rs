@@ -6,7 +6,7 @@ use crate::config::{ExecutionConfig, MOST_MS};
 use crate::error::Invalid;
 use crate::globs;
 use crate::redact;
-use crate::types::{Command, ExecutionOptions, ExecutionRequest, Retry, RetryOn, Stdin};
+use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, Retry, RetryOn, Stdin};
 
 use super::{EnvPolicy, check_metadata, is_bash};
 
@@ -150,6 +150,12 @@ fn arguments(args: &[String]) -> Result<(), Invalid> {
 }
 
 fn no_nul(field: &str, value: &str) -> Result<(), Invalid> {
+    if value == NOT_UTF8 {
+        return Err(Invalid::new(
+            field,
+            "it is not UTF-8, or a NUL character: give it as text, or pass the data on stdin",
+        ));
+    }
     if value.contains('\0') {
         return Err(Invalid::new(
             field,

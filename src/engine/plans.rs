@@ -24,6 +24,7 @@ use crate::types::{
 use super::admit::{self, Work};
 use super::drive::LONGEST_FLUSH;
 use super::steps::{About, Sinks, Steps};
+use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
 
 /// More steps than that are no small set of commands.
@@ -56,7 +57,7 @@ impl ExecutionEngine {
         Ok(Arc::clone(self.plan(id)?.settled().await))
     }
 
-    /// [`ExecutionEngine::execute_plan`] and [`ExecutionEngine::wait_for_plan`].
+    /// [`ExecutionEngine::execute_plan`] and [`ExecutionEngine::wait_for_plan`]. Dropping the future cancels the plan.
     ///
     /// # Errors
     /// As both.
@@ -71,6 +72,7 @@ impl ExecutionEngine {
     pub async fn run_plan_with(&self, plan: ExecutionPlan, options: PlanOptions) -> Result<Arc<PlanExecutionResult>> {
         let sink = Arc::clone(&self.sink);
         let record = self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink)))?;
+        let _stop = StopOnDrop::Plan(Arc::clone(&record));
         Ok(Arc::clone(record.settled().await))
     }
 

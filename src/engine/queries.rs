@@ -20,6 +20,14 @@ impl ExecutionEngine {
     /// `NOT_FOUND`.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn get_status(&self, id: Uuid) -> Result<ExecutionStatus> {
+        self.status(id)
+    }
+
+    /// [`ExecutionEngine::get_status`] without a future: it never waits.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub fn status(&self, id: Uuid) -> Result<ExecutionStatus> {
         self.record(id).map(|record| record.status())
     }
 
@@ -32,7 +40,11 @@ impl ExecutionEngine {
         self.result(id)
     }
 
-    pub(crate) fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
+    /// [`ExecutionEngine::get_result`] without a future: it never waits.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `NOT_COMPLETED`.
+    pub fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
         let record = self.record(id)?;
         Self::shown_result(&record).ok_or(ExecutionError::NotCompleted(id))
     }
@@ -43,7 +55,9 @@ impl ExecutionEngine {
         self.list(filter)
     }
 
-    pub(crate) fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
+    /// [`ExecutionEngine::list_executions`] without a future: it never waits.
+    #[must_use]
+    pub fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
         self.shared().registry.list(filter)
     }
 
@@ -87,7 +101,9 @@ impl ExecutionEngine {
         self.stats()
     }
 
-    pub(crate) fn stats(&self) -> ExecutionStats {
+    /// [`ExecutionEngine::get_stats`] without a future: it never waits.
+    #[must_use]
+    pub fn stats(&self) -> ExecutionStats {
         self.shared().metrics.snapshot()
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch, OutputLine};
+use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch};
 use crate::contain::contain;
 use crate::runtime;
-use crate::types::{Stream, Text};
+use crate::types::Stream;
 
 enum Message {
     Event(ExecutionEvent),
@@ -65,22 +65,7 @@ impl EventSink for Pump {
     }
 
     fn lines(&self, batch: LineBatch<'_>, credit: Credit) {
-        let events = batch
-            .lines()
-            .zip(batch.first_sequence..)
-            .map(|((bytes, mark), sequence)| {
-                let line = OutputLine {
-                    execution_id: batch.execution_id,
-                    timestamp: batch.timestamp,
-                    sequence,
-                    line: Text::new(bytes.to_vec(), batch.encoding),
-                    partial: mark.partial,
-                    continued: mark.continued,
-                    carriage_return: mark.carriage_return,
-                };
-                ExecutionEvent::line(batch.stream, line)
-            })
-            .collect();
+        let events = batch.events().collect();
         self.send(Message::Lines { events, credit });
     }
 

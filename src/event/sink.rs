@@ -6,8 +6,8 @@ use std::pin::Pin;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Credit, ExecutionEvent};
-use crate::types::{Encoding, Stream};
+use super::{Credit, ExecutionEvent, OutputLine};
+use crate::types::{Encoding, Stream, Text};
 
 /// Where one line ends in a batch's text, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,22 @@ impl<'a> LineBatch<'a> {
             let (line, after) = rest.split_at(mark.len as usize);
             rest = after;
             (line, *mark)
+        })
+    }
+
+    /// Each line as an event.
+    pub(crate) fn events(&self) -> impl Iterator<Item = ExecutionEvent> {
+        self.lines().zip(self.first_sequence..).map(|((bytes, mark), sequence)| {
+            let line = OutputLine {
+                execution_id: self.execution_id,
+                timestamp: self.timestamp,
+                sequence,
+                line: Text::new(bytes.to_vec(), self.encoding),
+                partial: mark.partial,
+                continued: mark.continued,
+                carriage_return: mark.carriage_return,
+            };
+            ExecutionEvent::of_line(self.stream, line)
         })
     }
 }

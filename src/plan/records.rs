@@ -39,7 +39,6 @@ impl PlanRecord {
     }
 
     /// The result of a plan that is over.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding asks without waiting"))]
     pub(crate) fn result(&self) -> Option<&Arc<PlanExecutionResult>> {
         self.result.get()
     }

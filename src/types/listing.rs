@@ -1,13 +1,13 @@
 //! Many executions at once: listings and totals.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::ExecutionStatus;
 
 /// One row of a listing.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionSummary {
     /// Names the execution.
@@ -50,7 +50,7 @@ pub struct ExecutionFilter {
 }
 
 /// Totals since the engine started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionStats {
     /// Accepted.
@@ -86,7 +86,7 @@ pub struct ExecutionStats {
 }
 
 /// How long something took, over all executions that ran; each value is off by 1 % at most.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Percentiles {
     /// How many were measured. With 0 the rest is 0 too.
@@ -106,7 +106,7 @@ pub struct Percentiles {
 }
 
 /// How busy the engine is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConcurrencyMetrics {
     /// The limit.

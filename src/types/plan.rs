@@ -175,7 +175,7 @@ pub struct SkippedStep {
 }
 
 /// One step of a plan that is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanStep {
     /// Its place in the plan.
@@ -191,7 +191,7 @@ pub struct PlanStep {
 }
 
 /// How many steps of a plan ended in which way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanStats {
     /// Steps in all.
@@ -211,7 +211,7 @@ pub struct PlanStats {
 }
 
 /// What came of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanExecutionResult {
     /// Names the plan.

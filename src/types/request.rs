@@ -32,7 +32,7 @@ pub struct ExecutionRequest {
     /// Milliseconds from spawn to the end. Default: `default_timeout_ms` of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// A file that gets the raw output. Refused until logs are there.
+    /// A file that gets the output, instead of one in `log_dir`. It stays when the record leaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_log_path: Option<PathBuf>,
     /// Whatever the caller wants to find again in the result.
@@ -66,29 +66,7 @@ pub(super) fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
     }
 }
 
-impl ExecutionRequest {
-    /// A request with a fresh id and nothing but a command.
-    #[must_use]
-    pub fn new(command: Command) -> Self {
-        Self {
-            id: Uuid::new_v4(),
-            command,
-            env: HashMap::new(),
-            working_dir: None,
-            timeout_ms: None,
-            output_log_path: None,
-            metadata: ExecutionMetadata::default(),
-        }
-    }
-}
-
-impl From<Command> for ExecutionRequest {
-    fn from(command: Command) -> Self {
-        Self::new(command)
-    }
-}
-
-/// What the caller says about an execution; the engine carries it and reads none of it.
+/// What the caller wants to find again in the result. The engine uses none of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionMetadata {

@@ -1,6 +1,7 @@
 //! What came of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// Exactly what happened.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
 pub struct ExecutionResult {
@@ -125,6 +126,14 @@ pub struct ExecutionResult {
 }
 
 impl ExecutionResult {
+    /// The result if the command completed, for `?`.
+    ///
+    /// # Errors
+    /// [`Unsuccessful`], which has the result too: the command failed, was cancelled, or its time was up.
+    pub fn into_success(self: Arc<Self>) -> Result<Arc<Self>, Unsuccessful> {
+        if self.success { Ok(self) } else { Err(Unsuccessful { result: self }) }
+    }
+
     /// The bytes that it takes in memory: output, metadata, errors, the diagnosis, and the same of earlier attempts.
     pub(crate) fn kept_bytes(&self) -> u64 {
         let error = |error: &Option<ErrorInfo>| error.as_ref().map_or(0, |error| error.message.len());
@@ -172,6 +181,33 @@ impl ExecutionResult {
             cpu_user_ms: 0.0,
             cpu_system_ms: 0.0,
             metadata: ExecutionMetadata::default(),
+        }
+    }
+}
+
+/// A command that did not complete, as an error. Its text names the outcome, and no output.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{}", self.outcome())]
+pub struct Unsuccessful {
+    /// What happened.
+    pub result: Arc<ExecutionResult>,
+}
+
+impl Unsuccessful {
+    fn outcome(&self) -> String {
+        let result = &self.result;
+        match (&result.error, result.exit_code, &result.signal) {
+            (Some(error), ..) => error.message.clone(),
+            (None, Some(code), _) if result.reason == Some(Reason::Exit) => {
+                format!("the command exited with code {code}")
+            }
+            (None, _, Some(signal)) if result.reason == Some(Reason::Signal) => {
+                format!("the command was ended by {signal}")
+            }
+            _ => {
+                let reason = result.reason.map_or_else(String::new, |reason| format!(" ({})", reason.as_str()));
+                format!("the command did not complete: {}{reason}", result.status.as_str())
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Another try.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ErrorInfo, ExecutionStatus, Reason};
 
@@ -50,7 +50,7 @@ impl Retry {
 }
 
 /// An attempt that failed and was followed by another one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FailedAttempt {
     /// Which one it was, from 1.

@@ -28,12 +28,11 @@ fn an_execution_outlives_the_runtime_it_was_asked_for_on() {
 }
 
 #[tokio::test]
-async fn who_stops_waiting_does_not_stop_the_execution() {
+async fn a_wait_that_is_dropped_does_not_stop_the_execution() {
     let engine = Listened::new();
     let dir = scratch();
-    let request = waits_for(&dir.path().join("go"));
-    let id = request.id;
-    assert!(tokio::time::timeout(Duration::from_millis(50), engine.run(request)).await.is_err());
+    let id = engine.execute(waits_for(&dir.path().join("go"))).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(50), engine.wait_for_completion(id)).await.is_err());
     engine.recorder.saw_line(id, "ready").await;
     std::fs::write(dir.path().join("go"), "").unwrap();
     assert_completed(&soon("the end", engine.wait_for_completion(id)).await.unwrap());

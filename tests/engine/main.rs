@@ -20,6 +20,7 @@ mod zombies;
 // What a command says.
 mod closed_output;
 mod encoding;
+mod event_stream;
 mod floods;
 mod handlers;
 mod in_flight;
@@ -31,6 +32,7 @@ mod oversized_output;
 mod secrets;
 
 // How a command starts.
+mod api;
 mod arguments;
 mod aws;
 mod descriptors;

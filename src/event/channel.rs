@@ -1,0 +1,67 @@
+//! From the core to one consumer that takes events as they come.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::mpsc;
+
+use super::{Credit, EventSink, ExecutionEvent, LineBatch};
+use crate::types::Stream;
+
+enum Message {
+    Event(ExecutionEvent),
+    Lines(VecDeque<ExecutionEvent>, Credit),
+}
+
+/// The sink of a new channel, and its consumer. What is in it is bounded by the credits of the executions.
+pub(crate) fn channel() -> (Arc<dyn EventSink>, EventReceiver) {
+    let (messages, queue) = mpsc::unbounded_channel();
+    (Arc::new(Sender(messages)), EventReceiver { queue, lines: VecDeque::new(), credit: None })
+}
+
+struct Sender(mpsc::UnboundedSender<Message>);
+
+// A consumer that is gone wants nothing: what is sent then is dropped.
+impl EventSink for Sender {
+    fn wants_lines(&self, _stream: Stream) -> bool {
+        !self.0.is_closed()
+    }
+
+    fn lines(&self, batch: LineBatch<'_>, credit: Credit) {
+        let _ = self.0.send(Message::Lines(batch.events().collect(), credit));
+    }
+
+    fn event(&self, event: ExecutionEvent) {
+        let _ = self.0.send(Message::Event(event));
+    }
+}
+
+/// Takes events, one at a time.
+pub(crate) struct EventReceiver {
+    queue: mpsc::UnboundedReceiver<Message>,
+    /// The lines of one read that have not been taken.
+    lines: VecDeque<ExecutionEvent>,
+    /// Given back when they have.
+    credit: Option<Credit>,
+}
+
+impl EventReceiver {
+    /// The next event; `None` when there is no more.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<ExecutionEvent>> {
+        loop {
+            if let Some(line) = self.lines.pop_front() {
+                return Poll::Ready(Some(line));
+            }
+            self.credit = None;
+            match ready!(self.queue.poll_recv(context)) {
+                None => return Poll::Ready(None),
+                Some(Message::Event(event)) => return Poll::Ready(Some(event)),
+                Some(Message::Lines(lines, credit)) => {
+                    self.lines = lines;
+                    self.credit = Some(credit);
+                }
+            }
+        }
+    }
+}
