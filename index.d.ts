@@ -231,7 +231,7 @@ export interface PlanOptions extends ExecutionOptions {
 
 /** The configuration of an engine. */
 export interface ExecutionConfig {
-  /** Timeout of a request that names none, in ms. Default: 300 000. */
+  /** Timeout of a request that names none, in ms. Default: 300 000, or `maxTimeoutMs` if that is less. */
   defaultTimeoutMs?: number | null | undefined;
   /** The longest timeout a request may ask for, in ms. Default: 3 600 000. */
   maxTimeoutMs?: number | null | undefined;

@@ -39,7 +39,7 @@ pub(super) fn read<'env>(
     let (deferred, promise) = env.create_deferred()?;
     let engine = engine.clone();
     runtime::spawn(async move {
-        let read = LogRead::from(engine.read_logs(id, tail_bytes).await);
+        let read = LogRead::from(engine.read_part_of_log(id, tail_bytes).await);
         deferred.resolve(move |_| Ok(read));
     });
     Ok(promise)

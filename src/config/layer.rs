@@ -66,7 +66,7 @@ impl ConfigLayer {
     pub fn resolve(self) -> Result<ExecutionConfig> {
         let config = self.into_config().map_err(ExecutionError::InvalidConfig)?;
         config.validate()?;
-        Ok(config)
+        Ok(config.in_one_voice())
     }
 
     pub(crate) fn into_config(self) -> Result<ExecutionConfig, Invalid> {

@@ -46,10 +46,13 @@ pub enum ConcurrencyPolicy {
 pub enum OversizedOutputStrategy {
     /// Keep a part, with a marker that says how much is missing.
     #[default]
+    #[serde(alias = "TruncateWithWarning")]
     TruncateWithWarning,
     /// End the execution with `OUTPUT_SIZE_EXCEEDED`.
+    #[serde(alias = "FailExecution")]
     FailExecution,
     /// Keep a part, and all of it in a file that goes with the record.
+    #[serde(alias = "StreamToFile")]
     StreamToFile,
 }
 
@@ -110,7 +113,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Timeout of a request that names none, in ms. Not above `max_timeout_ms`.
+    /// Timeout of a request that names none, in ms. Not above `max_timeout_ms`, which lowers it where only that is given.
     default_timeout_ms: u64 = 300_000, Kind::ms(1);
     /// The longest timeout that a request may ask for, in ms. More is `INVALID_REQUEST`.
     max_timeout_ms: u64 = 3_600_000, Kind::ms(1);
@@ -220,7 +223,9 @@ impl ExecutionConfig {
                 kind.check(name, &values[name])?;
             }
         }
-        timeouts_agree(self.default_timeout_ms, self.max_timeout_ms)?;
+        if self.default_timeout_ms != Self::default().default_timeout_ms {
+            timeouts_agree(self.default_timeout_ms, self.max_timeout_ms)?;
+        }
         // They show themselves to nobody, not to the table either.
         redact::check("secrets", &self.secrets)
     }
@@ -235,13 +240,15 @@ impl ExecutionConfig {
         }
     }
 
-    /// The same, with both words for what happens to too much output saying it.
+    /// The same without contradictions: both fields for too much output agree, and a default timeout that was not chosen is not
+    /// above the longest one.
     #[must_use]
     pub(crate) fn in_one_voice(self) -> Self {
         let strategy = self.strategy();
         Self {
             oversized_output_strategy: strategy,
             truncate_large_output: strategy != OversizedOutputStrategy::FailExecution,
+            default_timeout_ms: self.default_timeout_ms.min(self.max_timeout_ms),
             ..self
         }
     }

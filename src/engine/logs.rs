@@ -22,19 +22,30 @@ impl ExecutionEngine {
         Ok(self.record(id)?.log().map(|log| log.path().to_owned()))
     }
 
-    /// The log of an execution as text, or its last `tail_bytes`; while it runs, what is there so far.
+    /// The log of an execution as text; while it runs, what is there so far.
     ///
     /// # Errors
     /// `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read within 60 s.
-    pub async fn read_logs(&self, id: Uuid, tail_bytes: Option<u64>) -> Result<String> {
+    pub async fn read_logs(&self, id: Uuid) -> Result<String> {
+        self.read_part_of_log(id, None).await
+    }
+
+    /// The last bytes of the log of an execution, as text.
+    ///
+    /// # Errors
+    /// As [`ExecutionEngine::read_logs`].
+    pub async fn read_logs_tail(&self, id: Uuid, bytes: u64) -> Result<String> {
+        self.read_part_of_log(id, Some(bytes)).await
+    }
+
+    pub(crate) async fn read_part_of_log(&self, id: Uuid, tail_bytes: Option<u64>) -> Result<String> {
         let engine = self.clone();
         // A request may have named the path.
         let read = runtime::call_blocking(move || engine.read_log(id, tail_bytes), clock::sleep(LONGEST_READ));
         read.await.unwrap_or_else(|()| Err(ExecutionError::LogNotFound { id, why: "its disk does not answer".into() }))
     }
 
-    /// [`ExecutionEngine::read_logs`] where blocking is allowed.
-    pub(crate) fn read_log(&self, id: Uuid, tail_bytes: Option<u64>) -> Result<String> {
+    fn read_log(&self, id: Uuid, tail_bytes: Option<u64>) -> Result<String> {
         let missing = |why: String| ExecutionError::LogNotFound { id, why };
         let record = self.record(id)?;
         let Some(log) = record.log() else {

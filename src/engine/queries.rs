@@ -95,6 +95,16 @@ impl ExecutionEngine {
         count
     }
 
+    /// Nothing: what is too old is forgotten by itself, with `enable_auto_cleanup`.
+    #[deprecated(since = "0.2.0", note = "the engine forgets old records by itself: remove the call")]
+    pub fn start_cleanup_task(&self) {}
+
+    /// [`ExecutionEngine::cleanup`].
+    #[deprecated(since = "0.2.0", note = "use `cleanup`")]
+    pub async fn cleanup_old_executions(&self) -> usize {
+        self.cleanup().await
+    }
+
     /// Totals since the engine started.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn get_stats(&self) -> ExecutionStats {

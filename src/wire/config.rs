@@ -86,7 +86,9 @@ mod tests {
             }
             let unknown = serde_json::json!({ *name: "no such word" });
             let told = serde_json::from_value::<ExecutionConfig>(unknown).unwrap_err().to_string();
-            assert_eq!(told.matches('`').count() / 2 - 1, words.len(), "{name}: {told}");
+            // The other spelling of a word is an alias.
+            let known = told.split('`').skip(3).step_by(2).filter(|word| !word.starts_with(char::is_uppercase));
+            assert_eq!(known.count(), words.len(), "{name}: {told}");
         }
     }
 

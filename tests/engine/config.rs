@@ -50,3 +50,44 @@ async fn an_engine_tells_its_configuration() {
     assert_eq!(engine.config(), &config);
     engine.finish().await;
 }
+
+#[tokio::test]
+async fn the_longest_timeout_lowers_the_default_one() {
+    let config = ExecutionConfig { max_timeout_ms: 1_000, ..Default::default() };
+    assert_eq!(ExecutionEngine::new(config).unwrap().config().default_timeout_ms, 1_000);
+    let layer = ExecutionEngine::config_from_vars([("EXEC_MAX_TIMEOUT_MS", "1000")]).unwrap();
+    assert_eq!(layer.resolve().unwrap().default_timeout_ms, 1_000);
+    let both = [("EXEC_MAX_TIMEOUT_MS", "1000"), ("EXEC_DEFAULT_TIMEOUT_MS", "300000")];
+    let both = ExecutionEngine::config_from_vars(both);
+    assert_field_refused(both, ErrorCode::InvalidConfig, "EXEC_DEFAULT_TIMEOUT_MS");
+}
+
+#[test]
+fn a_strategy_is_read_in_both_spellings() {
+    use execution_engine::OversizedOutputStrategy::{FailExecution, StreamToFile, TruncateWithWarning};
+    for (strategy, names) in [
+        (TruncateWithWarning, ["truncate_with_warning", "TruncateWithWarning"]),
+        (FailExecution, ["fail_execution", "FailExecution"]),
+        (StreamToFile, ["stream_to_file", "StreamToFile"]),
+    ] {
+        for name in names {
+            let json = format!(r#"{{ "oversized_output_strategy": "{name}" }}"#);
+            let config: ExecutionConfig = serde_json::from_str(&json).unwrap();
+            assert_eq!(config.oversized_output_strategy, strategy, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+#[expect(deprecated, reason = "callers of the old crate have them")]
+async fn calls_of_the_old_crate_still_work() {
+    let engine = Listened::with(ExecutionConfig {
+        execution_retention_secs: 0,
+        enable_auto_cleanup: false,
+        ..Default::default()
+    });
+    engine.start_cleanup_task();
+    assert_completed(&engine.run(brief()).await.unwrap());
+    assert_eq!(engine.cleanup_old_executions().await, 1);
+    engine.finish().await;
+}
