@@ -112,6 +112,8 @@ mod pages {
     struct Configuration;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
+    #[doc = include_str!("../docs/migrate-from-0.1.md")]
+    struct MigrateFrom01;
     #[doc = include_str!("../docs/operations.md")]
     struct Operations;
     #[doc = include_str!("../docs/output.md")]
