@@ -156,7 +156,7 @@ export function anchors({ text }) {
 }
 
 function withoutBlocks(text) {
-  return text.replace(/^```[^]*?^```$/gm, '');
+  return text.replace(/^```[\s\S]*?^```$/gm, '');
 }
 
 /** The table below a heading: each row by the names of its columns. */
@@ -177,7 +177,7 @@ const promised = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
 
 /** The names of an interface's fields, or of a class's public members. */
 export function members(name) {
-  const body = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{\\n([^]*?)\\n\\}`).exec(promised)?.[1];
+  const body = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{\\n([\\s\\S]*?)\\n\\}`).exec(promised)?.[1];
   if (body === undefined) throw new Error(`index.d.ts has no ${name}`);
   const found = [...body.matchAll(/^ {2}(?:static |readonly )*(\w+)\??\s*[:(<]/gm)].map(([, member]) => member);
   return [...new Set(found)].filter((member) => member !== 'constructor');
