@@ -20,6 +20,12 @@ export function pages() {
   return names.map((name) => ({ name, text: readFileSync(path.join(root, name), 'utf8') }));
 }
 
+/** The records of decisions, which pages link to. */
+export function decisions() {
+  const names = readdirSync(path.join(root, 'docs', 'decisions')).sort();
+  return names.map((name) => ({ name: `docs/decisions/${name}`, text: readFileSync(path.join(root, 'docs', 'decisions', name), 'utf8') }));
+}
+
 /** One page. */
 export const page = (name) => pages().find((one) => one.name === name);
 
