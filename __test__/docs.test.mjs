@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { ExecutionEngine } from '../index.js';
 import { newEngine } from './helpers/engine.mjs';
 import { nothing } from './helpers/programs.mjs';
-import { Workshop, anchors, blocks, commands, isShown, links, members, page, pages, root, table, typeNames, union } from './helpers/snippets.mjs';
+import { Workshop, anchors, blocks, commands, decisions, isShown, links, members, page, pages, root, table, typeNames, union } from './helpers/snippets.mjs';
 
 const everyBlock = pages().flatMap(blocks);
 
@@ -22,11 +22,16 @@ const COMMANDS = new Map([
   ['npm run bench:rust', 'people: it takes minutes'],
   ['node scripts/guard.mjs --update', 'people, who look at what it changes'],
   ['npm run build', 'npm test: its step build'],
+  ['npm run check', 'people: its steps are those of npm test'],
+  ['npm run format', 'people: npm test, its steps fmt and lint, checks what it writes'],
+  ['npm run test:watch', 'people: it does not end'],
+  ['npm run test:watch -- run stream', 'people: it does not end'],
+  ['python3 -m pip install -r .ci/tools.txt', '.ci/run'],
   ['npm test -- --only rust', 'npm test: its step rust'],
   ['npm test -- --only js', 'npm test: its step js'],
   ['node --test __test__/run.test.mjs', 'npm test: its step js'],
   ['cargo test --test engine timeouts', 'npm test: its step rust'],
-  ['node examples/node-caller.ts', '.ci/run, and this file'],
+  ['node examples/node-caller.ts', 'this file'],
   ['node examples/execution-manager.mjs', '__test__/examples.test.mjs'],
   ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
@@ -85,7 +90,7 @@ test('every command is one that somebody runs', () => {
 });
 
 test('every link leads somewhere', () => {
-  for (const one of pages()) {
+  for (const one of [...pages(), ...decisions()]) {
     for (const { target, file, anchor } of links(one)) {
       assert.ok(existsSync(path.join(root, file)), `${one.name}: there is no ${target}`);
       if (anchor !== undefined) assert.ok(anchors(page(file)).includes(anchor), `${one.name}: ${target} has no such heading`);
@@ -99,6 +104,14 @@ test('each configuration of a bundler is one that is run', () => {
   for (const { Bundler, Configuration } of table(page('README.md'), '## Bundlers')) {
     const isRun = !Configuration.includes('not run yet');
     for (const [, option] of isRun ? Configuration.matchAll(/`([^`]+)`/g) : []) assert.ok(words(consumers).includes(words(option)), `${Bundler}: ${option}`);
+  }
+});
+
+test('every decision is linked to from a page, and files that it names are there', () => {
+  const targets = pages().flatMap(links).map(({ file }) => file);
+  for (const { name, text } of decisions()) {
+    assert.ok(targets.includes(name), `no page links to ${name}`);
+    for (const [, file] of text.matchAll(/`((?:src|lib|benches)\/[\w./-]+)`/g)) assert.ok(existsSync(path.join(root, file)), `${name}: there is no ${file}`);
   }
 });
 

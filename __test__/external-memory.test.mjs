@@ -1,6 +1,5 @@
 // Memory of the engine that JavaScript keeps is known to its collector: results that are no longer used do not pile up.
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { test } from 'node:test';
 
 import { host } from './helpers/hosts.mjs';

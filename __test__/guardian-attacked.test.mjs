@@ -5,7 +5,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, readdirSync, writeSyn
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { descriptorsOf, gone, guarded, guardianOf, guardiansOf, isAlive, marked, newMark, statusOf } from './helpers/guardians.mjs';
+import { descriptorsOf, gone, guarded, guardianOf, guardiansOf, isAlive, newMark, statusOf } from './helpers/guardians.mjs';
 import { folder, until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'it is looked at by /proc' };
@@ -84,7 +84,7 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
     const uid = 300_000 + (process.pid % 100_000);
     const wrapper = ['prlimit', '--nproc=80', 'setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
     const tried = process.getuid() === 0 && spawnSync(wrapper[0], [...wrapper.slice(1), process.execPath, '--input-type=module', '-e', `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`]);
-    if (!tried || tried.status !== 0) return t.skip('no process of another user can load the package here');
+    if (tried?.status !== 0) return t.skip('no process of another user can load the package here');
     const line = 'trap "" TERM; while :; do sleep 1000 & done 2>/dev/null';
     const host = await guarded(t, `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(line)}, shell: '/bin/bash' } });`, { wrapper });
     await host.next();

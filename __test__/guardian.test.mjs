@@ -52,7 +52,7 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
     const host = await guarded(t, 'for (let i = 0; i < 300; i++) await engine.run(programs.nothing); say("ran");');
     await host.next();
     const guardian = await guardianOf(host.pid);
-    const kib = parseInt(statusOf(guardian, 'VmRSS'));
+    const kib = Number.parseInt(statusOf(guardian, 'VmRSS'), 10);
     assert.ok(kib < 2048, `${kib} KiB`);
     const switches = ['voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches'].map((field) => Number(statusOf(guardian, field)));
     assert.ok(switches[0] < 20, `300 executions did not wake it: ${switches}`);

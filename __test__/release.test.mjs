@@ -44,7 +44,7 @@ describe('the packages of a release', () => {
     const pages = readdirSync(main, { recursive: true }).filter((name) => name.endsWith('.md'));
     assert.ok(pages.length > 10);
     for (const page of pages) {
-      for (const [, target] of read('main', page).replace(/^```[^]*?^```$/gm, '').matchAll(/\]\(([^)\s]+)\)/g)) {
+      for (const [, target] of read('main', page).replace(/^```[\s\S]*?^```$/gm, '').matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^[a-z]+:/.test(target) || target.startsWith('#')) continue;
         assert.ok(existsSync(path.join(main, path.dirname(page), target.replace(/#.*$/, ''))), `${page}: ${target}`);
       }
@@ -107,7 +107,7 @@ describe('an addon that is not to be released', () => {
 
 test('the workflow of a release builds and runs each target', () => {
   const workflow = readFileSync(path.join(root, '.github', 'workflows', 'release.yml'), 'utf8');
-  const [, build, smokes] = /\n {2}build:\n([^]*)\n {2}smoke:\n([^]*)\n {2}publish:\n/.exec(workflow);
+  const [, build, smokes] = /\n {2}build:\n([\s\S]*)\n {2}smoke:\n([\s\S]*)\n {2}publish:\n/.exec(workflow);
   const triples = targets.map(({ triple }) => triple).sort();
   for (const job of [build, smokes]) {
     const named = [...job.matchAll(/\{ target: ([\w-]+), host:/g)].map(([, triple]) => triple);

@@ -89,6 +89,7 @@ const HERE = {
     }
   },
   'a stdin that fails': async (engine, tree) => {
+    // biome-ignore lint/correctness/useYield: it fails before it has given anything
     const stdin = (async function* breaks() {
       await tree.pids();
       throw new Error('on purpose');

@@ -98,7 +98,10 @@ async function answer(t, respond) {
   t.after(() => server.close());
   const request = httpRequest({ port: server.address().port, method: 'POST' });
   const timer = setInterval(() => request.write('b'.repeat(100_000)), 10);
-  t.after(() => (clearInterval(timer), request.destroy()));
+  t.after(() => {
+    clearInterval(timer);
+    request.destroy();
+  });
   request.on('error', () => {});
   const [response] = await once(request, 'response');
   let text = '';
@@ -155,7 +158,10 @@ test('what is read for the command alone is closed', async (t) => {
   assert.equal((await engine.run(exec('head', '-c', '3'), { stdin: through })).stdout, 'abc');
   assert.ok(through.destroyed);
   const server = createServer((_, response) => response.write('x'.repeat(1000))).listen(0, '127.0.0.1');
-  t.after(() => (server.closeAllConnections(), server.close()));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   await once(server, 'listening');
   const [response] = await once(get({ port: server.address().port }), 'response');
   response.on('error', () => {});

@@ -123,7 +123,7 @@ test('one that has ended already is an end of file', async (t) => {
 
 test('an error after the end of the command is nobody’s', async (t) => {
   const { engine } = recordedEngine(t);
-  const stdin = new Readable({ read() {}, destroy(error, done) { done(new Error('it cannot be closed')); } });
+  const stdin = new Readable({ read() {}, destroy(_error, done) { done(new Error('it cannot be closed')); } });
   assert.equal((await engine.run(shell('exit 0'), { stdin })).status, 'completed');
   await sleep(50);
 });

@@ -30,7 +30,7 @@ select(undef, undef, undef, 0.01) while time < $end;
 const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).status !== 0) && 'there is no perl';
 
 /** Runs the program that counts, and calls `end` when its three processes are there. */
-async function counted(t, members, index, options, end) {
+async function counted(members, index, options, end) {
   const engine = new ExecutionEngine({ killGraceMs: 600_000 });
   const controller = new AbortController();
   const name = `signals-${index}`;
@@ -59,7 +59,7 @@ const everything = (engine, id, controller) => {
 
 test('cancel, abort, cancelAll and shutdown together', { skip }, async (t) => {
   const members = new Members(t);
-  await repeatedly(REPEATS, 8, (index) => counted(t, members, index, {}, everything));
+  await repeatedly(REPEATS, 8, (index) => counted(members, index, {}, everything));
 });
 
 test('one call after the other, while the tree ends', { skip }, async (t) => {
@@ -71,11 +71,11 @@ test('one call after the other, while the tree ends', { skip }, async (t) => {
     const others = [engine.cancel(id), engine.cancelAll()];
     await Promise.all([first, ...others, engine.shutdown()]);
   };
-  await counted(t, members, 0, {}, inTurn);
+  await counted(members, 0, {}, inTurn);
 });
 
 for (const stopSignal of ['SIGINT', 'SIGHUP', 'SIGUSR1']) {
-  test(`with stopSignal ${stopSignal}`, { skip }, async (t) => counted(t, new Members(t), 0, { stopSignal }, everything));
+  test(`with stopSignal ${stopSignal}`, { skip }, async (t) => counted(new Members(t), 0, { stopSignal }, everything));
 }
 
-test('with stopOrder leader', { skip }, async (t) => counted(t, new Members(t), 0, { stopOrder: 'leader' }, everything));
+test('with stopOrder leader', { skip }, async (t) => counted(new Members(t), 0, { stopOrder: 'leader' }, everything));

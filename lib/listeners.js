@@ -124,6 +124,7 @@ class Listeners extends EventEmitter {
 
   /** @override @param {any} [type] */
   removeAllListeners(type) {
+    // biome-ignore lint/complexity/noArguments: none given, and undefined given, are two things here, as they are to Node.js
     if (arguments.length === 0) super.removeAllListeners();
     else super.removeAllListeners(type);
     return this.#changed();

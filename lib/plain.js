@@ -176,7 +176,7 @@ function copy(value, path, depth, subject, isOmitted, aside) {
   }
 }
 
-const { toString } = Object.prototype;
+const { toString: describe } = Object.prototype;
 
 /** What an object is: `Object` if it is plain, also where `Object.prototype` has been given another name. @param {object} value */
 function tagOf(value) {
@@ -184,7 +184,7 @@ function tagOf(value) {
     const prototype = Object.getPrototypeOf(value);
     if (prototype === null || prototype === Object.prototype) return 'Object';
   }
-  return /** @type {string} */ (Reflect.apply(toString, value, [])).slice(8, -1);
+  return /** @type {string} */ (Reflect.apply(describe, value, [])).slice(8, -1);
 }
 
 /** The class of an object, for messages, if it is a known one: the name of another is text of the caller's. @param {string} tag */
@@ -269,7 +269,7 @@ const INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an
  */
 function joined(chunks, path) {
   const parts = [];
-  let { length } = chunks;
+  const { length } = chunks;
   if (length > LONGEST) throw refusal(SUBJECTS.options, path, `it has ${length} items: give ${LONGEST} at most`);
   for (let index = 0; index < length; index++) {
     const at = `${path}[${index}]`;

@@ -37,7 +37,7 @@ function toSvg(plan) {
   const y = (/** @type {number} */ index) => HEAD + index * ROW + ROW / 2;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, 'DejaVu Sans', sans-serif" font-size="12" fill="${INK}">`,
-    `<title>${escape(plan.description)}</title>`,
+    `<title>${escapeXml(plan.description)}</title>`,
     `<rect width="100%" height="100%" fill="#ffffff"/>`,
     text(MARGIN, 28, cut(plan.description, 90), 'font-size="17" font-weight="600"'),
     text(MARGIN, 47, summary(plan), `fill="${FAINT}"`),
@@ -123,10 +123,10 @@ function bars({ step, phases, note, isCritical }, x, middle, right) {
   const top = middle - BAR / 2;
   const baseline = middle + 4;
   const weight = isCritical ? `font-weight="600" fill="${CRITICAL}"` : '';
-  const shapes = [`<g><title>${escape(`${step.index} ${step.name}: ${note}`)}</title>`, text(MARGIN, baseline, cut(`${step.index}  ${step.name}`, LONGEST_NAME), weight)];
+  const shapes = [`<g><title>${escapeXml(`${step.index} ${step.name}: ${note}`)}</title>`, text(MARGIN, baseline, cut(`${step.index}  ${step.name}`, LONGEST_NAME), weight)];
   for (const { kind, from, to, attempt, outcome, status } of phases) {
     const [begin, width] = [x(from), Math.max(LEAST_BAR, x(to) - x(from))];
-    const title = `<title>${escape(`${step.name}, attempt ${attempt}: ${kind === 'running' ? outcome : kind} (${duration(to - from)})`)}</title>`;
+    const title = `<title>${escapeXml(`${step.name}, attempt ${attempt}: ${kind === 'running' ? outcome : kind} (${duration(to - from)})`)}</title>`;
     if (kind === 'running') {
       const edge = isCritical ? ` stroke="${CRITICAL}" stroke-width="2"` : '';
       shapes.push(`<rect x="${px(begin)}" y="${px(top)}" width="${px(width)}" height="${BAR}" rx="3" fill="${COLOURS[status]}"${edge}>${title}</rect>`);
@@ -175,7 +175,7 @@ function legend(baseline) {
  * @param {string} attributes
  */
 function text(x, y, content, attributes) {
-  return `<text x="${px(x)}" y="${px(y)}"${attributes && ' '}${attributes} xml:space="preserve">${escape(content)}</text>`;
+  return `<text x="${px(x)}" y="${px(y)}"${attributes && ' '}${attributes} xml:space="preserve">${escapeXml(content)}</text>`;
 }
 
 /** @param {number} value */
@@ -198,7 +198,7 @@ function cut(long, most) {
 }
 
 /** Names come from outside: nothing in them may be markup, and XML has no word for control characters. @param {string} raw */
-function escape(raw) {
+function escapeXml(raw) {
   return raw.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd').replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }
 

@@ -2,12 +2,12 @@
 //   --force          builds it anyway; so does anything else that is given, which goes to `napi build`
 //   --glibc 2.17     with --cross-compile: the oldest C library that the addon runs with
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { BUNDLE, bundle } from './bundle.mjs';
+import { writeBundle } from './bundle.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const given = process.argv.slice(2);
@@ -33,10 +33,7 @@ function rustFlags() {
   return [process.env.RUSTFLAGS, ...flags].filter(Boolean).join(' ');
 }
 
-mkdirSync(path.join(root, path.dirname(BUNDLE)), { recursive: true });
-const { code, map } = bundle();
-writeFileSync(path.join(root, BUNDLE), code);
-writeFileSync(path.join(root, `${BUNDLE}.map`), map);
+writeBundle();
 
 const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json', 'scripts/cargo-addon'].map((name) => path.join(root, name));
 const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));

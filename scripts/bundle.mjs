@@ -1,6 +1,6 @@
 // Makes one file of `lib`, the one that hosts load: Node.js takes half a millisecond for each file, and `lib` has more than a dozen.
 import { buildSync } from 'esbuild';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -37,4 +37,12 @@ export function bundle() {
   });
   const text = (/** @type {string} */ ending) => outputFiles.find((file) => file.path.endsWith(ending)).text;
   return { code: text('.js'), map: text('.js.map') };
+}
+
+/** Writes both into the project's folder. */
+export function writeBundle() {
+  const { code, map } = bundle();
+  mkdirSync(path.join(root, path.dirname(BUNDLE)), { recursive: true });
+  writeFileSync(path.join(root, BUNDLE), code);
+  writeFileSync(path.join(root, `${BUNDLE}.map`), map);
 }

@@ -1,22 +1,29 @@
-// Every check of this project, in order: `npm test`. Stops at the first that fails. Races are run 20 times, in CI 200 times.
-//   --list          names the steps
+// Every check of this project: `npm test`. Stops at the first that fails. Races are run 20 times, in CI 200 times.
+//   --list          prints the steps, and which of them `npm run check` has
 //   --only <step>   runs that step; may be given more than once
 //   --keep-going    runs all of them, whatever fails
+//   --quick         runs what `npm run check` runs: some of the steps, and a part of the tests
+// Steps that build or read run side by side; those that measure time or count run alone, after the others.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { LARGEST_BYTES, inspect, problems } from './addon.mjs';
+import { writeBundle } from './bundle.mjs';
+import { QUICK_TESTS } from './quick-tests.mjs';
+import { runSteps, step } from './steps.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const inRoot = (...names) => path.join(root, ...names);
 const tsc = inRoot('node_modules', 'typescript', 'bin', 'tsc');
+const biome = inRoot('node_modules', '@biomejs', 'biome', 'bin', 'biome');
 
-/** The crate that measures: one of its own, so that nothing else builds what it needs. */
+/** The crates beside the main one, which have lock files of their own. */
 const benches = ['--manifest-path', 'benches/core/Cargo.toml'];
+const fuzz = ['--manifest-path', 'fuzz/Cargo.toml'];
 const GENERATED = 'binding.d.ts';
 const JS_TEST_LIMIT_MS = 300_000;
 // Many tests measure time, so a core stays free for the children that they start.
@@ -24,54 +31,103 @@ const JS_TEST_FILES_AT_ONCE = Math.max(1, Math.min(4, os.availableParallelism() 
 // Races are run so often, by one of the steps that run them; elsewhere just often enough to show that the tests work.
 const REPEATS = { ESCHER_TEST_REPEATS: process.env.ESCHER_TEST_REPEATS ?? (process.env.CI ? '200' : '20') };
 
-// What the steps before have built stays of use: the same profile and features follow each other.
+// Each folder of compiled files has one user at a time: cargo locks it. The same profile and features follow each other.
+const DEBUG = { lock: 'target/debug' };
+const RELEASE = { lock: 'target/release' };
+
 const STEPS = [
-  step('fmt', 'Rust is formatted', () => cargo('fmt', '--check') && cargo('fmt', '--check', ...benches)),
-  step('clippy', 'clippy has nothing to say', () => cargo('clippy', '--all-targets', '--locked', '--', '-D', 'warnings')),
-  step('clippy-node', 'nor about the binding and the schemas', () =>
-    cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema', '--', '-D', 'warnings'),
+  step('fmt', 'Rust is formatted', async (it) => {
+    const formatted = [await it.cargo('fmt', '--check'), await it.cargo('fmt', '--check', ...benches), await it.cargo('fmt', '--check', ...fuzz)];
+    return formatted.every(Boolean);
+  }),
+  step('lint', 'JavaScript is formatted, and the linter has no complaint', (it) => it.node(biome, 'check', '--error-on-warnings')),
+  step('typos', 'no word is misspelled', (it) => tool(it, 'typos', [])),
+  step('deny', 'the crates have licences and sources that are allowed', async (it) => {
+    for (const crate of [[], benches, fuzz]) {
+      const args = [...crate, '--locked', '--config', 'deny.toml', 'check', '--hide-inclusion-graph', 'licenses', 'bans', 'sources'];
+      if (!(await tool(it, 'cargo-deny', args))) return false;
+    }
+    return true;
+  }),
+  step('unused', 'every crate in Cargo.toml is used', async (it) => {
+    for (const folder of ['.', 'benches/core', 'fuzz']) {
+      if (!(await tool(it, 'cargo-shear', ['--deny-warnings', '--locked', folder]))) return false;
+    }
+    return true;
+  }),
+  step('clippy', 'clippy has no complaint', (it) => it.cargo('clippy', '--all-targets', '--locked', '--', '-D', 'warnings'), DEBUG),
+  step('build', 'the addon', (it) => it.node('scripts/build.mjs'), RELEASE),
+  step(
+    'clippy-node',
+    'nor about the binding and the schemas',
+    (it) => it.cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema', '--', '-D', 'warnings'),
+    DEBUG,
   ),
-  step('clippy-bench', 'nor about the benches of the core', () =>
-    cargo('clippy', '--all-targets', '--locked', ...benches, '--target-dir', 'target', '--', '-D', 'warnings'),
+  step(
+    'clippy-bench',
+    'nor about the benches of the core',
+    (it) => it.cargo('clippy', '--all-targets', '--locked', ...benches, '--target-dir', 'target', '--', '-D', 'warnings'),
+    DEBUG,
   ),
-  step('rust', 'Rust tests', (all) => run('cargo', ['test', '--locked', ...all], REPEATS)),
-  step('rust-node', 'Rust tests with the binding and the schemas', (all) => cargo('test', '--locked', '--features', 'node,schema', ...all)),
-  step('doc', 'the documentation builds without warnings', () =>
-    run('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
+  step('size', 'the addon is small, and contains no path of this machine', addonIsSmall, { after: ['build'] }),
+  step(
+    'generated',
+    'generated files are those that the sources give',
+    async (it) => (await bindingIsCommitted(it)) && it.node('scripts/packages.mjs', '--check'),
+    { after: ['build'] },
   ),
-  step('build', 'the addon', () => node('scripts/build.mjs')),
-  step('size', 'the addon is small, and names no folder of this machine', () => addonIsSmall()),
-  step('generated', 'generated files are those that the sources give', () => bindingIsCommitted() && node('scripts/packages.mjs', '--check')),
-  step('types', 'the facade and its types', () => node(tsc, '-p', '.')),
-  step('fuzz', 'any bytes in any pieces', () => node('scripts/fuzz.mjs', '--seconds', process.env.CI ? '60' : '5')),
-  step('guard', 'no run costs more than it did', () => node('scripts/guard.mjs')),
-  step('js', 'JavaScript tests', () => run(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS)),
+  // The types of the addon are in a file that the build writes.
+  step('types', 'the facade and its types', (it) => it.node(tsc, '-p', '.'), { after: ['build'] }),
+  step('fuzz', 'any bytes in any pieces', (it) => it.node('scripts/fuzz.mjs', '--seconds', process.env.CI ? '60' : '5')),
+  step(
+    'doc',
+    'the documentation builds without warnings',
+    (it) => it.program('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
+    DEBUG,
+  ),
+  step('rust-build', 'the Rust tests build', (it) => it.cargo('test', '--locked', '--no-run'), DEBUG),
+  step('rust-node-build', 'with the binding and the schemas as well', (it) => it.cargo('test', '--locked', '--no-run', '--features', 'node,schema'), DEBUG),
+  step('guard-build', 'the programs that count build', (it) => it.node('scripts/guard.mjs', '--build'), { after: ['build'] }),
+  step('rust', 'Rust tests', (it) => it.program('cargo', ['test', '--locked', ...goOn], REPEATS), { alone: true }),
+  step('rust-node', 'Rust tests with the binding and the schemas', (it) => it.cargo('test', '--locked', '--features', 'node,schema', ...goOn), {
+    alone: true,
+  }),
+  step('guard', 'no run costs more than it did', (it) => it.node('scripts/guard.mjs'), { alone: true }),
+  step('js', 'JavaScript tests', (it) => it.program(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS), { alone: true }),
 ];
 
-process.exitCode = main();
+const quickAddon = inRoot('target', 'quick', 'execution-engine.node');
+const QUICK_ENV = { NAPI_RS_NATIVE_LIBRARY_PATH: quickAddon, ESCHER_TEST_REPEATS: '1' };
+/** What a change is checked with while it is made: steps of `npm test`, and a part of the tests, with an addon that is built in seconds. */
+const QUICK_STEPS = [
+  ...['fmt', 'lint', 'typos', 'unused', 'types'].map((name) => STEPS.find((one) => one.name === name)),
+  step('quick-addon', 'an addon that is not optimized', buildQuickAddon, DEBUG),
+  step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), { after: ['quick-addon'] }),
+  STEPS.find(({ name }) => name === 'clippy-node'),
+  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house'), DEBUG),
+];
 
-function main() {
-  const options = readOptions();
+const options = readOptions();
+/** Of `cargo test`: with it, the other test programs run after one has failed. */
+const goOn = options?.keepGoing ? ['--no-fail-fast'] : [];
+
+process.exitCode = await main();
+
+async function main() {
   if (!options) return 2;
-  const { list, only, keepGoing } = options;
+  const { list, only, keepGoing, quick } = options;
   if (list) {
-    for (const { name, title } of STEPS) console.log(`${name.padEnd(12)} ${title}`);
+    for (const { name, title } of STEPS) console.log(`${name.padEnd(15)}  ${title}`);
+    console.log(`\nnpm run check: ${QUICK_STEPS.map(({ name }) => name).join(', ')}`);
     return 0;
   }
-  const startedAt = performance.now();
-  const failed = [];
-  for (const { name, title, passes } of STEPS) {
-    if (only.length > 0 && !only.includes(name)) continue;
-    const seconds = Math.round((performance.now() - startedAt) / 1000);
-    console.log(`\n━━ ${name}: ${title} (${seconds} s so far)`);
-    if (passes(keepGoing ? ['--no-fail-fast'] : [])) continue;
-    failed.push(name);
-    console.error(`\n━━ FAILED: ${name} (${title}); again with: npm test -- --only ${name}`);
-    if (!keepGoing) break;
-  }
-  if (keepGoing && failed.length > 0) console.error(`\n━━ FAILED steps: ${failed.join(', ')}`);
-  // Nothing is said after success: the run ends with the summary of the test runner.
-  return failed.length > 0 ? 1 : 0;
+  const steps = only.length > 0 ? everyStep().filter(({ name }) => only.includes(name)) : quick ? QUICK_STEPS : STEPS;
+  return (await runSteps(steps, { keepGoing, isQuiet: quick, repeat: (name) => `npm test -- --only ${name}` })) ? 0 : 1;
+}
+
+/** Those of `npm run check` too. */
+function everyStep() {
+  return [...new Set([...STEPS, ...QUICK_STEPS])];
 }
 
 function readOptions() {
@@ -81,41 +137,42 @@ function readOptions() {
         list: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true, default: [] },
         'keep-going': { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
       },
     });
-    const known = STEPS.map(({ name }) => name);
+    const known = everyStep().map(({ name }) => name);
     const unknown = values.only.find((name) => !known.includes(name));
     if (unknown !== undefined) throw new Error(`there is no step ${JSON.stringify(unknown)}: give one of ${known.join(', ')}`);
-    return { list: values.list, only: values.only, keepGoing: values['keep-going'] };
+    return { list: values.list, only: values.only, keepGoing: values['keep-going'], quick: values.quick };
   } catch (error) {
     console.error(error.message);
     return undefined;
   }
 }
 
-function step(name, title, passes) {
-  return { name, title, passes };
+/** Runs a program that a machine may not have. CI has all of them. */
+function tool(it, name, args) {
+  const isThere = spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;
+  if (isThere) return it.program(name, args);
+  const line = '!'.repeat(100);
+  it.say(`${line}\n!! ${process.env.CI ? 'MISSING' : 'SKIPPED'}: there is no ${name} here. Install it: python3 -m pip install -r .ci/tools.txt\n${line}`);
+  return !process.env.CI;
 }
 
-/** Runs a program with this one's own output; says whether it went well. */
-function run(program, args, env = {}) {
-  const variables = Object.entries(env).map(([name, value]) => `${name}='${value}'`);
-  const words = args.map((arg) => (path.isAbsolute(arg) ? path.relative(root, arg) : arg));
-  const line = [...variables, program === process.execPath ? 'node' : program, ...words].join(' ');
-  console.log(`$ ${line.length > 200 ? `${line.slice(0, 199)}…` : line}`);
-  const { status, signal, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env } });
-  if (error) console.error(`${program} did not run: ${error.message}`);
-  else if (signal) console.error(`${program} was ended by ${signal}`);
-  else if (status !== 0) console.error(`${program} ended with exit code ${status}`);
-  return status === 0;
+async function buildQuickAddon(it) {
+  if (!(await it.cargo('build', '--locked', '--lib', '--features', 'node'))) return false;
+  const library = { darwin: 'libexecution_engine.dylib', win32: 'execution_engine.dll' }[process.platform] ?? 'libexecution_engine.so';
+  mkdirSync(path.dirname(quickAddon), { recursive: true });
+  // Node.js loads only files that are named so. A new file: one that is loaded somewhere stays as it is.
+  rmSync(quickAddon, { force: true });
+  copyFileSync(inRoot('target', 'debug', library), quickAddon);
+  writeBundle();
+  return true;
 }
 
-function cargo(...args) {
-  return run('cargo', args);
-}
-
-function node(...args) {
-  return run(process.execPath, args);
+function quickJsTests() {
+  const files = QUICK_TESTS.map((name) => path.join('__test__', `${name}.test.mjs`));
+  return ['--test', '--test-reporter=spec', '--test-concurrency=2', ...files];
 }
 
 function jsTestFlags() {
@@ -133,28 +190,28 @@ function jsTestFiles() {
 }
 
 /** Asked of one system's addon only: those of others differ by their linkers. Its C library is that of this system. */
-function addonIsSmall() {
+function addonIsSmall(it) {
   const file = inRoot('execution-engine.linux-x64-gnu.node');
   if (!existsSync(file)) {
-    console.log('skipped: there is no addon for linux-x64-gnu');
+    it.say('skipped: there is no addon for linux-x64-gnu');
     return true;
   }
   const addon = inspect(file);
-  console.log(`${path.basename(file)}: ${addon.bytes} bytes of ${LARGEST_BYTES}`);
+  it.say(`${path.basename(file)}: ${addon.bytes} bytes of ${LARGEST_BYTES}`);
   const found = problems(addon, addon.glibc);
-  for (const problem of found) console.error(problem);
-  if (addon.bytes > LARGEST_BYTES) console.error('if it is no debug build (npm run build), see what brings so much, and leave it out');
+  for (const problem of found) it.say(problem);
+  if (addon.bytes > LARGEST_BYTES) it.say('if it is no debug build (npm run build), see what brings so much, and leave it out');
   return found.length === 0;
 }
 
 /** The build has just written it: what it wrote is what is committed (or staged). */
-function bindingIsCommitted() {
+async function bindingIsCommitted(it) {
   const isTracked = spawnSync('git', ['ls-files', '--error-unmatch', GENERATED], { cwd: root, stdio: 'ignore' }).status === 0;
   if (!isTracked) {
-    console.log(`${GENERATED}: not in a git checkout, nothing to compare with`);
+    it.say(`${GENERATED}: not in a git checkout, nothing to compare with`);
     return true;
   }
-  if (run('git', ['--no-pager', 'diff', '--exit-code', '--', GENERATED])) return true;
-  console.error(`the build gives another ${GENERATED} than git has: look at it and add it`);
+  if (await it.program('git', ['--no-pager', 'diff', '--exit-code', '--', GENERATED])) return true;
+  it.say(`the build gives another ${GENERATED} than git has: look at it and add it`);
   return false;
 }

@@ -20,6 +20,12 @@ export function pages() {
   return names.map((name) => ({ name, text: readFileSync(path.join(root, name), 'utf8') }));
 }
 
+/** The records of decisions, which pages link to. */
+export function decisions() {
+  const names = readdirSync(path.join(root, 'docs', 'decisions')).sort();
+  return names.map((name) => ({ name: `docs/decisions/${name}`, text: readFileSync(path.join(root, 'docs', 'decisions', name), 'utf8') }));
+}
+
 /** One page. */
 export const page = (name) => pages().find((one) => one.name === name);
 
@@ -156,7 +162,7 @@ export function anchors({ text }) {
 }
 
 function withoutBlocks(text) {
-  return text.replace(/^```[^]*?^```$/gm, '');
+  return text.replace(/^```[\s\S]*?^```$/gm, '');
 }
 
 /** The table below a heading: each row by the names of its columns. */
@@ -177,7 +183,7 @@ const promised = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
 
 /** The names of an interface's fields, or of a class's public members. */
 export function members(name) {
-  const body = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{\\n([^]*?)\\n\\}`).exec(promised)?.[1];
+  const body = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{\\n([\\s\\S]*?)\\n\\}`).exec(promised)?.[1];
   if (body === undefined) throw new Error(`index.d.ts has no ${name}`);
   const found = [...body.matchAll(/^ {2}(?:static |readonly )*(\w+)\??\s*[:(<]/gm)].map(([, member]) => member);
   return [...new Set(found)].filter((member) => member !== 'constructor');

@@ -1,5 +1,5 @@
 // A command is one of four, told apart by `type`.
-import { ExecutionEngine } from '../../index.js';
+import type { ExecutionEngine } from '../../index.js';
 import type { AwsCliCommand, Command, ExecCommand, ExecutionRequest, ExecutionResult, ScriptCommand, ShellCommand } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';

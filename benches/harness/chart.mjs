@@ -37,7 +37,7 @@ export function drawChart(rows) {
   const parts = [];
   let y = HEAD;
   for (const { title, note, bars } of groups) {
-    parts.push(`<text x="${MARGIN}" y="${y + 18}" font-weight="600">${escape(title)} <tspan class="faint" font-weight="400">${escape(note)}</tspan></text>`);
+    parts.push(`<text x="${MARGIN}" y="${y + 18}" font-weight="600">${escapeXml(title)} <tspan class="faint" font-weight="400">${escapeXml(note)}</tspan></text>`);
     y += GROUP;
     for (const bar of bars) {
       parts.push(drawBar(bar, y));
@@ -48,7 +48,7 @@ export function drawChart(rows) {
   const height = y + MARGIN - GAP;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc" font-family="system-ui, 'DejaVu Sans', sans-serif" font-size="12">
 <title id="title">How fast this engine and its peers are</title>
-<desc id="desc">${escape(groups.map(inWords).join(' ') || 'Nothing is measured yet.')}</desc>
+<desc id="desc">${escapeXml(groups.map(inWords).join(' ') || 'Nothing is measured yet.')}</desc>
 <style>${STYLE}
 </style>
 <rect class="page" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="6"/>
@@ -77,9 +77,9 @@ function drawBar({ name, part, text, kind }, y) {
   const width = Math.max(LEAST_BAR, part * (WIDTH - left - VALUES - MARGIN));
   const middle = y + BAR / 2 + 4;
   return [
-    `<text x="${left - 8}" y="${middle}" text-anchor="end">${escape(name)}</text>`,
+    `<text x="${left - 8}" y="${middle}" text-anchor="end">${escapeXml(name)}</text>`,
     `<rect class="${kind}" x="${left}" y="${y + 2}" width="${width.toFixed(1)}" height="${BAR - 4}" rx="2"/>`,
-    `<text class="faint" x="${(left + width + 6).toFixed(1)}" y="${middle}">${escape(text)}</text>`,
+    `<text class="faint" x="${(left + width + 6).toFixed(1)}" y="${middle}">${escapeXml(text)}</text>`,
   ].join('');
 }
 
@@ -87,7 +87,7 @@ function inWords({ title, bars }) {
   return `${title}: ${bars.map(({ name, text }) => `${name} ${text}`).join(', ')}.`;
 }
 
-export function escape(text) {
+export function escapeXml(text) {
   const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   // Control characters have no place in XML, escaped or not.
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '\ufffd').replace(/[&<>"']/g, (letter) => entities[letter]);

@@ -77,7 +77,7 @@ function withoutMeasurements(row) {
 }
 
 /** Nobody reads more digits, and each would be a line of a diff. */
-function shorter(key, value) {
+function shorter(_key, value) {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }
 

@@ -131,7 +131,11 @@ export const listener = {
   async 'execa transform'() {
     const { execa } = await import('execa');
     const read = async (file, take) => {
-      await execa('cat', [file], { buffer: false, *stdout(line) { take(line); } });
+      // biome-ignore lint/correctness/useYield: what a transform yields would be output again
+      const stdout = function* (line) {
+        take(line);
+      };
+      await execa('cat', [file], { buffer: false, stdout });
     };
     return { read };
   },

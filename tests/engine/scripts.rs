@@ -37,7 +37,7 @@ async fn the_shebang_decides_and_the_file_need_not_be_executable() {
 }
 
 #[tokio::test]
-async fn env_in_the_shebang_looks_on_the_childs_path() {
+async fn env_in_the_shebang_looks_on_the_path_of_the_child() {
     let engine = Listened::new();
     let dir = scratch();
     interpreter(dir.path(), "reader");

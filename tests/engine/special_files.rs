@@ -62,7 +62,7 @@ async fn own_descriptor_as_script_without_interpreter_is_refused() {
 }
 
 #[tokio::test]
-async fn own_descriptor_as_script_with_interpreter_is_the_childs() {
+async fn own_descriptor_as_script_with_interpreter_is_that_of_the_child() {
     let engine = Listened::new();
     for path in ["/dev/stdin", "/dev/fd/0"] {
         let stdin = execution_engine::types::Stdin::Bytes(b"echo from the input".to_vec());

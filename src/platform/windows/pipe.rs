@@ -76,7 +76,7 @@ pub(super) fn input() -> io::Result<(PipeWriter, File)> {
 }
 
 /// Neither end can be inherited yet.
-fn connected(direction: u32, childs_access: u32) -> io::Result<(NamedPipeServer, File)> {
+fn connected(direction: u32, child_access: u32) -> io::Result<(NamedPipeServer, File)> {
     let name = format!(r"\\.\pipe\escher-{}-{}", std::process::id(), Uuid::new_v4());
     let units: Vec<u16> = name.encode_utf16().chain([0]).collect();
     // SAFETY: the name ends with a NUL; without attributes the handle is not inherited. There is one instance of it, the
@@ -100,7 +100,7 @@ fn connected(direction: u32, childs_access: u32) -> io::Result<(NamedPipeServer,
     let ours = unsafe { OwnedHandle::from_raw_handle(handle) };
     // The child's end is an ordinary one: programs do not expect to wait for it by other means. If somebody was faster at
     // the name, this is refused, and so is the spawn.
-    let child = OpenOptions::new().access_mode(childs_access).open(&name)?;
+    let child = OpenOptions::new().access_mode(child_access).open(&name)?;
     debug_assert!(!child.as_raw_handle().is_null());
     // Registered only now that it is connected: the runtime starts to read at once.
     // SAFETY: an overlapped end of a pipe, which this call takes.
