@@ -120,6 +120,12 @@ pub(crate) struct ProcessInfo {
     pub(crate) waits_for: Option<String>,
 }
 
+/// Tells this process from all others in the tags that its engines write.
+pub(crate) fn host_number() -> u32 {
+    static NUMBER: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *NUMBER.get_or_init(|| uuid::Uuid::new_v4().as_fields().0.max(1))
+}
+
 /// How the processes of an execution are recognised.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mark {

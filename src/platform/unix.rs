@@ -30,12 +30,14 @@ mod host_state;
 mod leader;
 mod lifeline;
 mod mechanism;
+mod nested_names;
 mod pidfd;
 mod pipe;
 mod procs;
 mod shell;
 mod spawn;
 mod start;
+mod stop_claims;
 mod termination_thread;
 mod tree;
 mod watched;
@@ -220,6 +222,11 @@ pub(crate) fn signal_name(signal: i32) -> String {
 pub(crate) fn own_tag() -> &'static [u8] {
     static TAG: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
     TAG.get_or_init(|| procs::tag(std::process::id().cast_signed()).unwrap_or_default())
+}
+
+/// Whether this process is a member of an execution of an outer engine.
+fn is_nested() -> bool {
+    nested_names::innermost(own_tag()).is_some()
 }
 
 /// Starts the thread that ends trees: it is there however short the machine is of threads later.
