@@ -32,7 +32,7 @@ pub(crate) use self::system::{
     SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, attend, check_private_dir,
     core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id,
     file_id_at, file_kind, free_bytes, is_batch, is_complete, is_deleted, is_executable, is_exhaustion,
-    is_null_device_missing, limited_sight, names_own_descriptor, nobody_reads, not_executable, open_no_follow,
+    is_null_device_missing, limited_sight, names_descriptor, nobody_reads, not_executable, open_no_follow,
     open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn,
     spawn_guardian, start_clock, try_lock,
 };
@@ -118,6 +118,17 @@ pub(crate) struct ProcessInfo {
     pub(crate) cpu_ms: f64,
     /// `stdin` or `terminal`, when it is blocked reading that.
     pub(crate) waits_for: Option<String>,
+}
+
+/// Whose descriptor a path means, instead of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(windows, expect(dead_code, reason = "no path means a descriptor there"))]
+pub(crate) enum DescriptorPath {
+    /// That of whichever process opens it: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like.
+    OfOpener,
+    /// This process's, by its number: `/proc/1234/fd/0`.
+    OfHost,
+    OfAnother,
 }
 
 /// Tells this process from all others in the tags that its engines write.
