@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::ExecutionConfig;
-use crate::platform::{self, DescriptorPath, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
+use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 pub(crate) use self::check::check;
@@ -300,18 +300,18 @@ fn check_script(script: &Path, has_interpreter: bool) -> Result<(), SpawnFailure
         SpawnFailure::new(&io::Error::from(kind), format!("script {} {what}", script.display()))
     };
     let refused = match platform::names_descriptor(script) {
-        Some(DescriptorPath::OfOpener) if has_interpreter => return Ok(()),
-        Some(DescriptorPath::OfOpener) => {
+        Some(DescriptorOwner::Opener) if has_interpreter => return Ok(()),
+        Some(DescriptorOwner::Opener) => {
             Some("is a descriptor of whichever process opens it, and has no `#!` line: set `interpreter`")
         }
         // An interpreter would read it too, and take from the host what it reads.
-        Some(DescriptorPath::OfHost) => Some(
+        Some(DescriptorOwner::Host) => Some(
             "is a descriptor of the host, whose input is its own: give a regular file as `command.path`, or `/dev/stdin` with an `interpreter` and the text as `stdin`",
         ),
-        Some(DescriptorPath::OfAnother) if !has_interpreter => Some(
+        Some(DescriptorOwner::Another) if !has_interpreter => Some(
             "is a descriptor of another process, of which no `#!` line is read: give a regular file as `command.path`, or set `interpreter`",
         ),
-        Some(DescriptorPath::OfAnother) | None => None,
+        Some(DescriptorOwner::Another) | None => None,
     };
     if let Some(what) = refused {
         return Err(explain(io::ErrorKind::PermissionDenied, what));

@@ -25,8 +25,6 @@ use self::windows as system;
 #[cfg(not(any(unix, windows)))]
 compile_error!("this version runs on Linux, macOS and Windows");
 
-#[cfg(feature = "node")]
-pub(crate) use self::system::is_main_thread;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
     SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, attend, check_private_dir,
@@ -123,12 +121,12 @@ pub(crate) struct ProcessInfo {
 /// Whose descriptor a path means, instead of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(windows, expect(dead_code, reason = "no path means a descriptor there"))]
-pub(crate) enum DescriptorPath {
+pub(crate) enum DescriptorOwner {
     /// That of whichever process opens it: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like.
-    OfOpener,
+    Opener,
     /// This process's, by its number: `/proc/1234/fd/0`.
-    OfHost,
-    OfAnother,
+    Host,
+    Another,
 }
 
 /// Tells this process from all others in the tags that its engines write.

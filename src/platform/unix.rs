@@ -273,17 +273,3 @@ pub(crate) fn limited_sight() -> Option<&'static str> {
     static LIMIT: std::sync::OnceLock<Option<&'static str>> = std::sync::OnceLock::new();
     *LIMIT.get_or_init(procs::limit)
 }
-
-/// Whether this is the thread that the process has begun with.
-#[cfg(all(feature = "node", target_os = "linux"))]
-pub(crate) fn is_main_thread() -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
-}
-
-/// Whether this is the thread that the process has begun with.
-#[cfg(all(feature = "node", not(target_os = "linux")))]
-pub(crate) fn is_main_thread() -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::pthread_main_np() == 1 }
-}

@@ -302,10 +302,3 @@ pub(crate) fn limited_sight() -> Option<&'static str> {
 
 /// Nothing is called: an exit has ended every other thread by then, and the jobs end with the host.
 pub(crate) fn at_exit(_: fn()) {}
-
-/// Whether this is the thread that the process has begun with: the first that asks, which constructs the first engine.
-#[cfg(feature = "node")]
-pub(crate) fn is_main_thread() -> bool {
-    static MAIN: std::sync::OnceLock<std::thread::ThreadId> = std::sync::OnceLock::new();
-    *MAIN.get_or_init(|| std::thread::current().id()) == std::thread::current().id()
-}

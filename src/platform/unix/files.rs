@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::platform::{DescriptorPath, FileId, FileKind};
+use crate::platform::{DescriptorOwner, FileId, FileKind};
 
 /// Opens a file for reading, unless it is something else: opening a FIFO or a device can block, and reading it consumes what
 /// another reader may wait for. Blocks only as long as the file system does.
@@ -82,7 +82,7 @@ const MOST_LINKS: usize = 40;
 
 /// Whether a path means a descriptor of a process, by its name or through symbolic links. The host must not open one of its own that a
 /// request names in this way. Links of descriptors themselves are not followed: they lead to the files that are open.
-pub(crate) fn names_descriptor(path: &Path) -> Option<DescriptorPath> {
+pub(crate) fn names_descriptor(path: &Path) -> Option<DescriptorOwner> {
     let mut walked = PathBuf::new();
     let mut rest: Vec<PathBuf> = parts(path);
     let mut links = 0;
@@ -124,17 +124,17 @@ fn names(path: &Path) -> Vec<&str> {
     path.iter().map(|name| name.to_str().unwrap_or_default()).collect()
 }
 
-fn descriptor(path: &Path) -> Option<DescriptorPath> {
+fn descriptor(path: &Path) -> Option<DescriptorOwner> {
     let process = |name: &str| match name {
-        "self" | "thread-self" => Some(DescriptorPath::OfOpener),
+        "self" | "thread-self" => Some(DescriptorOwner::Opener),
         number => number.parse::<u32>().ok().map(|pid| {
             // A thread of this process has a number of its own.
             let is_host = pid == std::process::id() || Path::new("/proc/self/task").join(number).exists();
-            if is_host { DescriptorPath::OfHost } else { DescriptorPath::OfAnother }
+            if is_host { DescriptorOwner::Host } else { DescriptorOwner::Another }
         }),
     };
     match names(path).as_slice() {
-        ["/", "dev", "stdin" | "stdout" | "stderr"] | ["/", "dev", "fd", _] => Some(DescriptorPath::OfOpener),
+        ["/", "dev", "stdin" | "stdout" | "stderr"] | ["/", "dev", "fd", _] => Some(DescriptorOwner::Opener),
         ["/", "proc", name, "fd", _] | ["/", "proc", name, "task", _, "fd", _] => process(name),
         _ => None,
     }
