@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PROGRAM: &str = "src/platform/unix/guardian_program";
-const TABLE: &str = "src/platform/unix/guardian_table.rs";
+/// What the library and the guardian share.
+const SHARED: [&str; 2] = ["src/platform/unix/guardian_table.rs", "src/platform/unix/nested_names.rs"];
 /// A guardian that was compiled elsewhere, by its path; or `none`, where nothing can be linked for the target.
 const GIVEN: &str = "ESCHER_GUARDIAN_PROGRAM";
 /// Options of the compiler that the guardian needs too. Others, such as those of a fuzzer, are for the library alone.
@@ -18,7 +19,7 @@ const REMAP: &str = "--remap-path-prefix=";
 fn main() {
     #[cfg(feature = "node")]
     napi_build::setup();
-    for changed in [PROGRAM, TABLE] {
+    for changed in [PROGRAM].iter().chain(&SHARED) {
         println!("cargo::rerun-if-changed={changed}");
     }
     println!("cargo::rerun-if-changed=build.rs");

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 
 import { newEngine } from './helpers/engine.mjs';
 import { guarded } from './helpers/guardians.mjs';
-import { folder, shell, until } from './helpers/programs.mjs';
+import { file, folder, shell, until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'there are no control groups elsewhere' };
 
@@ -46,4 +46,20 @@ describe('clean-up is left in peace', { concurrency: 4, ...linux }, () => {
       await until(() => !existsSync(lock), 'the lock is removed', 10_000);
     });
   }
+});
+
+// It descends from no signalled member any more, so it cannot be told from any other.
+test('clean-up that a member leaves behind when it exits gets the signal with the next scan', linux, async (t) => {
+  const dir = folder(t);
+  const engine = newEngine(t, { killGraceMs: 600_000, controlGroups: false });
+  const background = `trap 'echo stopped > "$DIR/stopped"; exit' TERM; : > "$DIR/began"; while :; do sleep 0.05; done`;
+  file(dir, 'background.sh', background);
+  const line = `stop() { sh "$DIR/background.sh" & while [ ! -e "$DIR/began" ]; do sleep 0.01; done; exit 3; }; trap stop TERM; : > "$DIR/ready"; while :; do sleep 0.05; done`;
+  const id = await engine.execute(shell(line, { env: { DIR: dir } }));
+  await until(() => existsSync(path.join(dir, 'ready')), 'it waits for its signal');
+  const before = performance.now();
+  await engine.cancel(id);
+  assert.ok(performance.now() - before < 300_000, 'half of the grace period was not waited for');
+  assert.ok(existsSync(path.join(dir, 'stopped')));
+  assert.equal(engine.getResult(id).exitCode, 3);
 });

@@ -11,6 +11,7 @@ const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked 
 const WAYS = {
   'process.exit': 'process.exit(0)',
   'an uncaught exception': 'throw new Error("on purpose")',
+  'a natural end': 'for (const one of [engine, ...engines]) one.unref(); clearInterval(stays); process.stdin.destroy()',
   'an unhandled rejection': 'Promise.reject(new Error("on purpose"))',
 };
 /** What the kinds of trees do not do by themselves: they do not heed the stop signal. */
@@ -19,8 +20,10 @@ const stubborn = (line) => `trap '' TERM HUP INT; ${line}`;
 /** A host without a guardian that runs lines, each in an engine of its own, and goes when it gets a word. */
 const runs = (lines, way, config) => `
   process.stdin.once('data', () => { ${way}; });
+  const engines = [];
   for (const line of ${JSON.stringify(lines)}) {
     const one = new ExecutionEngine(${JSON.stringify(config)});
+    engines.push(one);
     one.on('stdout', ({ line }) => say(line));
     one.execute({ command: { type: 'shell', command: line, shell: '/bin/bash' } });
   }

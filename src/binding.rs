@@ -29,7 +29,6 @@ mod logs;
 mod outbox;
 mod plans;
 mod result;
-mod teardown;
 
 type Result<T> = std::result::Result<T, Thrown>;
 
@@ -51,7 +50,7 @@ pub struct NativeEngine {
 /// Collected, or its thread is going away: what it runs goes too.
 impl Drop for NativeEngine {
     fn drop(&mut self) {
-        self.engine.let_go(teardown::has_begun());
+        self.engine.let_go();
     }
 }
 
@@ -59,8 +58,7 @@ impl Drop for NativeEngine {
 impl NativeEngine {
     /// `wake` is called, without arguments, when there is something to take.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
-        teardown::watch(env);
+    pub fn new(config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
         let config = convert::read(config)?;
         let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)?;
         let engine = ExecutionEngine::new(config).map_err(raise)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::ExecutionConfig;
-use crate::platform::{self, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
+use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 pub(crate) use self::check::check;
@@ -294,18 +294,27 @@ fn script_file(
 }
 
 /// Refuses what no interpreter can read, and, where the host would have to read the `#!` line, whatever that could block or consume.
-/// A path of the child's own descriptors is not looked at: in the host it means another file.
+/// A path of the child's own descriptors is not looked at: in the host it means another file. One of the host's is refused.
 fn check_script(script: &Path, has_interpreter: bool) -> Result<(), SpawnFailure> {
     let explain = |kind: io::ErrorKind, what: &str| {
         SpawnFailure::new(&io::Error::from(kind), format!("script {} {what}", script.display()))
     };
-    if platform::names_own_descriptor(script) {
-        return if has_interpreter {
-            Ok(())
-        } else {
-            let what = "is a descriptor of whichever process opens it, and has no `#!` line: set `interpreter`";
-            Err(explain(io::ErrorKind::PermissionDenied, what))
-        };
+    let refused = match platform::names_descriptor(script) {
+        Some(DescriptorOwner::Opener) if has_interpreter => return Ok(()),
+        Some(DescriptorOwner::Opener) => {
+            Some("is a descriptor of whichever process opens it, and has no `#!` line: set `interpreter`")
+        }
+        // An interpreter would read it too, and take from the host what it reads.
+        Some(DescriptorOwner::Host) => Some(
+            "is a descriptor of the host, whose input is its own: give a regular file as `command.path`, or `/dev/stdin` with an `interpreter` and the text as `stdin`",
+        ),
+        Some(DescriptorOwner::Another) if !has_interpreter => Some(
+            "is a descriptor of another process, of which no `#!` line is read: give a regular file as `command.path`, or set `interpreter`",
+        ),
+        Some(DescriptorOwner::Another) | None => None,
+    };
+    if let Some(what) = refused {
+        return Err(explain(io::ErrorKind::PermissionDenied, what));
     }
     let found = std::fs::metadata(script).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => explain(error.kind(), "does not exist: check the path and the working directory"),

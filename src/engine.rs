@@ -293,15 +293,12 @@ impl ExecutionEngine {
         }
     }
 
-    /// Takes no more work and ends what there is: for an engine that no code can reach any more. When the host exits, the guardian
-    /// goes on with it; where there is none, this waits for a moment, and kills what is left.
+    /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,
+    /// the guardian goes on with it, or `host_exit` does.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
-    pub(crate) fn let_go(&self, host_exits: bool) {
+    pub(crate) fn let_go(&self) {
         self.close();
         self.ask_all_to_stop(Stop::Shutdown, None);
-        if host_exits {
-            host_exit::end_unguarded();
-        }
     }
 
     pub(crate) fn close(&self) {

@@ -1,7 +1,7 @@
 //! The variables of a child.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use uuid::Uuid;
 
@@ -152,10 +152,8 @@ impl EnvPolicy {
 
 /// The part of the tag that is this execution's alone, also if another engine has one with the same id, or had one before.
 pub(super) fn segment(id: Uuid) -> String {
-    static FIRST: OnceLock<u64> = OnceLock::new();
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let first = *FIRST.get_or_init(|| Uuid::new_v4().as_u64_pair().0);
-    format!("{id}.{:016x}", first.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed)))
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{id}.{:08x}{:08x}", platform::host_number(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn core_names() -> &'static Globs {

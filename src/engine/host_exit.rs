@@ -36,7 +36,7 @@ pub(super) fn watch(engine: &Arc<Shared>) {
 
 /// Ends what no guardian ends: the stop signal, a short grace period, SIGKILL. Returns when all is gone, or after
 /// [`LONGEST_EXIT`].
-pub(super) fn end_unguarded() {
+fn end_unguarded() {
     let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let outlived = guardian::outlives_the_host();
     let unguarded = engines.iter().filter_map(Weak::upgrade).filter(|engine| !(engine.config.guardian && outlived));

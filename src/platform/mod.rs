@@ -25,14 +25,12 @@ use self::windows as system;
 #[cfg(not(any(unix, windows)))]
 compile_error!("this version runs on Linux, macOS and Windows");
 
-#[cfg(feature = "node")]
-pub(crate) use self::system::is_main_thread;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
     SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, attend, check_private_dir,
     core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id,
     file_id_at, file_kind, free_bytes, is_batch, is_complete, is_deleted, is_executable, is_exhaustion,
-    is_null_device_missing, limited_sight, names_own_descriptor, nobody_reads, not_executable, open_no_follow,
+    is_null_device_missing, limited_sight, names_descriptor, nobody_reads, not_executable, open_no_follow,
     open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn,
     spawn_guardian, start_clock, try_lock,
 };
@@ -118,6 +116,23 @@ pub(crate) struct ProcessInfo {
     pub(crate) cpu_ms: f64,
     /// `stdin` or `terminal`, when it is blocked reading that.
     pub(crate) waits_for: Option<String>,
+}
+
+/// Whose descriptor a path means, instead of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(windows, expect(dead_code, reason = "no path means a descriptor there"))]
+pub(crate) enum DescriptorOwner {
+    /// That of whichever process opens it: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like.
+    Opener,
+    /// This process's, by its number: `/proc/1234/fd/0`.
+    Host,
+    Another,
+}
+
+/// Tells this process from all others in the tags that its engines write.
+pub(crate) fn host_number() -> u32 {
+    static NUMBER: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
+    *NUMBER.get_or_init(|| uuid::Uuid::new_v4().as_fields().0.max(1))
 }
 
 /// How the processes of an execution are recognised.

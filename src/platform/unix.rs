@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
-    is_deleted, is_executable, names_own_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
+    is_deleted, is_executable, names_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
 };
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
@@ -30,12 +30,14 @@ mod host_state;
 mod leader;
 mod lifeline;
 mod mechanism;
+mod nested_names;
 mod pidfd;
 mod pipe;
 mod procs;
 mod shell;
 mod spawn;
 mod start;
+mod stop_claims;
 mod termination_thread;
 mod tree;
 mod watched;
@@ -222,6 +224,11 @@ pub(crate) fn own_tag() -> &'static [u8] {
     TAG.get_or_init(|| procs::tag(std::process::id().cast_signed()).unwrap_or_default())
 }
 
+/// Whether this process is a member of an execution of an outer engine.
+fn is_nested() -> bool {
+    nested_names::innermost(own_tag()).is_some()
+}
+
 /// Starts the thread that ends trees: it is there however short the machine is of threads later.
 pub(crate) fn prepare() -> io::Result<()> {
     termination_thread::prepare()
@@ -265,18 +272,4 @@ pub(crate) fn start_clock() -> u64 {
 pub(crate) fn limited_sight() -> Option<&'static str> {
     static LIMIT: std::sync::OnceLock<Option<&'static str>> = std::sync::OnceLock::new();
     *LIMIT.get_or_init(procs::limit)
-}
-
-/// Whether this is the thread that the process has begun with.
-#[cfg(all(feature = "node", target_os = "linux"))]
-pub(crate) fn is_main_thread() -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::syscall(libc::SYS_gettid) == libc::c_long::from(libc::getpid()) }
-}
-
-/// Whether this is the thread that the process has begun with.
-#[cfg(all(feature = "node", not(target_os = "linux")))]
-pub(crate) fn is_main_thread() -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::pthread_main_np() == 1 }
 }

@@ -15,7 +15,7 @@ use super::{Interpreter, ShellArgs};
 
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
-    is_deleted, is_executable, names_own_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
+    is_deleted, is_executable, names_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
 };
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
@@ -302,10 +302,3 @@ pub(crate) fn limited_sight() -> Option<&'static str> {
 
 /// Nothing is called: an exit has ended every other thread by then, and the jobs end with the host.
 pub(crate) fn at_exit(_: fn()) {}
-
-/// Whether this is the thread that the process has begun with: the first that asks, which constructs the first engine.
-#[cfg(feature = "node")]
-pub(crate) fn is_main_thread() -> bool {
-    static MAIN: std::sync::OnceLock<std::thread::ThreadId> = std::sync::OnceLock::new();
-    *MAIN.get_or_init(|| std::thread::current().id()) == std::thread::current().id()
-}

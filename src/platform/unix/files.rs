@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::platform::{FileId, FileKind};
+use crate::platform::{DescriptorOwner, FileId, FileKind};
 
 /// Opens a file for reading, unless it is something else: opening a FIFO or a device can block, and reading it consumes what
 /// another reader may wait for. Blocks only as long as the file system does.
@@ -77,25 +77,67 @@ pub(crate) fn is_executable(found: &Metadata) -> bool {
     found.mode() & 0o111 != 0
 }
 
-/// Whether a path means a descriptor of the process that opens it: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like. The
-/// host must not open what a request names in this way.
-pub(crate) fn names_own_descriptor(path: &Path) -> bool {
-    let names: Option<Vec<&str>> = path
-        .components()
-        .map(|part| match part {
-            Component::Normal(name) => name.to_str(),
-            Component::RootDir => Some("/"),
-            Component::Prefix(_) | Component::CurDir | Component::ParentDir => None,
-        })
-        .collect();
-    matches!(
-        names.as_deref(),
-        Some(
-            ["/", "dev", "stdin" | "stdout" | "stderr"]
-                | ["/", "dev", "fd", _]
-                | ["/", "proc", "self" | "thread-self", "fd", _]
-        )
-    )
+/// Symbolic links beyond so many are an error of the system's too.
+const MOST_LINKS: usize = 40;
+
+/// Whether a path means a descriptor of a process, by its name or through symbolic links. The host must not open one of its own that a
+/// request names in this way. Links of descriptors themselves are not followed: they lead to the files that are open.
+pub(crate) fn names_descriptor(path: &Path) -> Option<DescriptorOwner> {
+    let mut walked = PathBuf::new();
+    let mut rest: Vec<PathBuf> = parts(path);
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        if part.as_os_str() == ".." {
+            walked.pop();
+            continue;
+        }
+        walked.push(&part);
+        let found = descriptor(&walked);
+        if found.is_some() {
+            return found;
+        }
+        let Ok(target) = std::fs::read_link(&walked) else { continue };
+        links += 1;
+        if links > MOST_LINKS {
+            return None;
+        }
+        // `/proc/self` and `/dev/fd` lead to numbers of this process, where the child has others.
+        if let ["/", "proc", "self" | "thread-self"] = names(&walked).as_slice() {
+            continue;
+        }
+        walked.pop();
+        rest.extend(parts(&target));
+    }
+    None
+}
+
+/// The components, the last one first.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    path.components()
+        .rev()
+        .filter(|part| *part != Component::CurDir)
+        .map(|part| PathBuf::from(part.as_os_str()))
+        .collect()
+}
+
+fn names(path: &Path) -> Vec<&str> {
+    path.iter().map(|name| name.to_str().unwrap_or_default()).collect()
+}
+
+fn descriptor(path: &Path) -> Option<DescriptorOwner> {
+    let process = |name: &str| match name {
+        "self" | "thread-self" => Some(DescriptorOwner::Opener),
+        number => number.parse::<u32>().ok().map(|pid| {
+            // A thread of this process has a number of its own.
+            let is_host = pid == std::process::id() || Path::new("/proc/self/task").join(number).exists();
+            if is_host { DescriptorOwner::Host } else { DescriptorOwner::Another }
+        }),
+    };
+    match names(path).as_slice() {
+        ["/", "dev", "stdin" | "stdout" | "stderr"] | ["/", "dev", "fd", _] => Some(DescriptorOwner::Opener),
+        ["/", "proc", name, "fd", _] | ["/", "proc", name, "task", _, "fd", _] => process(name),
+        _ => None,
+    }
 }
 
 /// Makes a file that nobody else can read, whatever the umask; one that is there already is an error.

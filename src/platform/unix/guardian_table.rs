@@ -28,7 +28,9 @@ pub(super) struct Header {
     pub(super) rows: AtomicU32,
     /// Whether `base` is complete.
     pub(super) has_base: AtomicU32,
-    pub(super) reserved: [u32; 5],
+    /// The number of the host in the tags that it writes, if it runs inside a command of an outer engine; else 0.
+    pub(super) nested_host: AtomicU32,
+    pub(super) reserved: [u32; 4],
     /// The directory with the control groups of the executions, ended by a NUL.
     pub(super) base: [u8; BASE_BYTES],
 }

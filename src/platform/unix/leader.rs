@@ -11,7 +11,7 @@ use libc::pid_t;
 
 use tokio::sync::oneshot;
 
-use super::tree::{StoppedUnseen, Tree};
+use super::tree::{StopSender, StoppedUnseen, Tree};
 use super::watched::Watched;
 use super::{pidfd, procs, stop_number, termination_thread};
 use crate::latch::Latch;
@@ -101,6 +101,9 @@ impl Leader {
         // Held until the signals are sent: a scan that comes in the same moment must not send them again.
         let mut findings = self.tree.findings();
         if !findings.stopped.is_empty() || findings.stopped_unseen.is_some() {
+            return Ok(());
+        }
+        if findings.stop_sender(&self.tree, None) == StopSender::Another {
             return Ok(());
         }
         let send = |number| if leader_only { self.signal(number).map(|_| ()) } else { self.signal_group(number) };

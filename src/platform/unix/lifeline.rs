@@ -15,6 +15,7 @@ use super::guardian_table::{
 use super::leader::Leader;
 use super::pipe::pipe;
 use super::spawn::{Helper, spawn_helper};
+use super::stop_claims::Presence;
 use super::{cgroup, pidfd};
 use crate::platform::Guarded;
 
@@ -44,6 +45,8 @@ impl Lifeline {
 pub(crate) struct Table {
     file: OwnedFd,
     start: NonNull<u8>,
+    /// For outer engines, if there are any.
+    _presence: Option<Presence>,
 }
 
 // SAFETY: the memory is shared with another process anyway; ours is only touched through the methods below, each row by the one
@@ -70,9 +73,11 @@ impl Table {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
-        let table = Self { file, start };
+        let number = super::is_nested().then(crate::platform::host_number);
+        let table = Self { file, start, _presence: number.and_then(Presence::of_host) };
         forbid_writing(&table.file);
         table.header().host.store(std::process::id().cast_signed(), Ordering::Relaxed);
+        table.header().nested_host.store(number.unwrap_or(0), Ordering::Relaxed);
         if let Some(base) = cgroup::base() {
             table.set_base(base);
         }

@@ -12,6 +12,8 @@ use super::procs::Proc;
 struct Reach {
     /// The signal, once it was sent.
     signal: Option<&'static str>,
+    /// An outer engine has sent it, or sends it.
+    is_left_to_another: bool,
     /// Members of the leader's session outside of its process group.
     session: HashSet<pid_t>,
     /// Members outside of the session.
@@ -29,7 +31,10 @@ impl Reach {
     }
 
     fn text(&self) -> Option<String> {
-        let mut text = format!("{} to the group", self.signal?);
+        let Some(signal) = self.signal else {
+            return self.is_left_to_another.then(|| "the stop signal from an outer engine".to_owned());
+        };
+        let mut text = format!("{signal} to the group");
         if !self.session.is_empty() {
             text.push_str(" and to the rest of the session");
         }
@@ -63,6 +68,11 @@ impl Mechanism {
 
     pub(super) fn group_stopped(&mut self, signal: &'static str) {
         self.stop.signal = Some(signal);
+    }
+
+    /// An outer engine has sent the stop signal, or sends it.
+    pub(super) fn stopped_by_another(&mut self) {
+        self.stop.is_left_to_another = true;
     }
 
     pub(super) fn killed(&mut self, leader: pid_t, member: &Proc) {

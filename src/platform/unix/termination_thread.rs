@@ -19,8 +19,8 @@ use super::census::Memory;
 use super::cgroup::{self, Group};
 use super::leader::{self, Leader};
 use super::procs::{self, Identity, Proc};
-use super::tree::{Findings, Tree};
-use super::{pidfd, stop_number};
+use super::tree::{Findings, StopSender, Tree};
+use super::{nested_names, pidfd, stop_number};
 use crate::platform::{Act, Sight, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
@@ -149,6 +149,11 @@ impl Terminator {
             }
             Act::Stop { signal, to } => {
                 let chosen = findings.stop_targets(tree.leader, &living, to);
+                // Not under the lock: what is read may hang.
+                drop(findings);
+                let inner = inner_segments(&mut self.describer, tree, &living, &chosen);
+                let mut findings = tree.findings();
+                let chosen = findings.leave_to_others(&request.leader, chosen, &inner);
                 findings.stop(&request.leader, &chosen, signal);
             }
             Act::Kill => findings.kill(&request.leader, &living, is_new),
@@ -170,7 +175,8 @@ fn act_unseen(request: &Request) -> Sight {
     match request.act {
         Act::Describe => {}
         Act::Stop { signal, .. } => {
-            if findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
+            let is_ours = findings.stop_sender(tree, None) != StopSender::Another;
+            if is_ours && findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
                 leader.announce_stop();
                 findings.mechanism.group_stopped(signal.as_str());
                 let sent = leader.signal_group(stop_number(signal)).and_then(|()| leader.signal_group(libc::SIGCONT));
@@ -193,6 +199,25 @@ fn act_unseen(request: &Request) -> Sight {
 
 fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
     format!("{signal} to {pid} was refused ({error})")
+}
+
+/// The executions of inner engines that some of `chosen` are members of: the segment, by process id.
+fn inner_segments(reader: &mut Bounded, tree: &Tree, living: &[Proc], chosen: &[Proc]) -> HashMap<pid_t, Vec<u8>> {
+    // Each execution has a session of its own.
+    let is_outside = |proc: &&Proc| proc.session != tree.leader;
+    if !chosen.iter().any(|proc| is_outside(&proc)) {
+        return HashMap::new();
+    }
+    let outside: Vec<Proc> = living.iter().filter(is_outside).copied().collect();
+    let (tags, _) = reader.map(&outside, LONGEST_DESCRIPTION, |proc| procs::tag(proc.pid));
+    let segments: HashMap<pid_t, Vec<u8>> =
+        tags.into_iter().filter_map(|(proc, tag)| Some((proc.pid, nested_names::innermost(&tag?)?.to_vec()))).collect();
+    let parents: HashMap<pid_t, pid_t> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
+    let segment_of = |proc: &Proc| {
+        let mut line = successors(Some(proc.pid), |pid| parents.get(pid).copied()).take(living.len());
+        line.find_map(|pid| segments.get(&pid)).filter(|segment| **segment != tree.mark.segment).cloned()
+    };
+    chosen.iter().filter(is_outside).filter_map(|proc| Some((proc.pid, segment_of(proc)?))).collect()
 }
 
 /// The members that control groups name.
@@ -251,6 +276,24 @@ impl Findings {
             StopTargets::Everything => true,
         };
         living.iter().filter(is_chosen).copied().collect()
+    }
+
+    /// Takes out of `chosen` those that get the stop signal from another engine, or have had it from there. `inner` has the segments
+    /// of those that belong to inner executions.
+    fn leave_to_others(&mut self, leader: &Leader, chosen: Vec<Proc>, inner: &HashMap<pid_t, Vec<u8>>) -> Vec<Proc> {
+        let is_ours = |proc: &Proc| {
+            let segment = inner.get(&proc.pid).map(Vec::as_slice);
+            let sender = self.stop_sender(leader.tree(), segment);
+            if sender == StopSender::Another {
+                if segment.is_none() {
+                    leader.announce_stop();
+                }
+                self.stopped.insert(proc.identity());
+                self.mechanism.stopped_by_another();
+            }
+            sender == StopSender::ThisEngine
+        };
+        chosen.into_iter().filter(is_ours).collect()
     }
 
     /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.

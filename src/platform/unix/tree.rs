@@ -1,6 +1,6 @@
 //! The processes of one execution: how they are recognised, and what has been done to them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -9,6 +9,7 @@ use libc::pid_t;
 use super::cgroup::Group;
 use super::mechanism::Mechanism;
 use super::procs::{Identity, Proc};
+use super::stop_claims::{self, StopClaim};
 use crate::platform::Mark;
 
 /// One execution's processes, from its spawn until its leader is reaped.
@@ -41,6 +42,8 @@ pub(super) struct Findings {
     pub(super) is_moving: bool,
     /// Members that were sent the stop signal.
     pub(super) stopped: HashSet<Identity>,
+    /// The executions whose members get the stop signal from here, by segment: this one, and those of inner engines.
+    pub(super) claims: HashMap<Vec<u8>, StopClaim>,
     /// What was sent the stop signal without a scan.
     pub(super) stopped_unseen: Option<StoppedUnseen>,
     /// Members that were sent SIGSTOP, so that they start no others before they are killed.
@@ -74,6 +77,37 @@ impl StoppedUnseen {
             Self::Leader => member.pid == leader,
             Self::Group { by } => member.group == leader && member.start <= by,
         }
+    }
+}
+
+/// Which engine or guardian sends the stop signal to members that nested engines have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopSender {
+    ThisEngine,
+    /// It sends the signal, or has sent it.
+    Another,
+    /// A guardian that knows better what was sent will do it.
+    Guardian,
+}
+
+impl Findings {
+    /// Decides which engine sends the stop signal to the members of `tree`, or to those of an inner execution within it.
+    pub(super) fn stop_sender(&mut self, tree: &Tree, inner: Option<&[u8]>) -> StopSender {
+        let segment = match inner {
+            Some(inner) => inner,
+            // Only nested engines have anything to agree upon.
+            None if tree.mark.segment.is_empty() || !super::is_nested() => return StopSender::ThisEngine,
+            None => &tree.mark.segment,
+        };
+        if self.claims.contains_key(segment) {
+            return StopSender::ThisEngine;
+        }
+        if inner.is_some() && stop_claims::is_left_to_guardian(segment) {
+            return StopSender::Guardian;
+        }
+        let Some(claim) = StopClaim::take(segment) else { return StopSender::Another };
+        self.claims.insert(segment.to_vec(), claim);
+        StopSender::ThisEngine
     }
 }
 

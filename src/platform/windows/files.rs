@@ -17,7 +17,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::command_line::wide_z;
-use crate::platform::{FileId, FileKind};
+use crate::platform::{DescriptorOwner, FileId, FileKind};
 
 /// Opens a file for reading, unless it is something else: reading a pipe or a device can block.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
@@ -87,9 +87,9 @@ pub(crate) fn file_kind(found: &Metadata) -> FileKind {
     }
 }
 
-/// Whether a path means a descriptor of the process that opens it. No path does so here.
-pub(crate) fn names_own_descriptor(_: &Path) -> bool {
-    false
+/// Whether a path means a descriptor of a process. No path does so here.
+pub(crate) fn names_descriptor(_: &Path) -> Option<DescriptorOwner> {
+    None
 }
 
 /// Makes a file; one that is there already is an error.

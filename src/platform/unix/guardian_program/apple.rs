@@ -3,6 +3,7 @@
 use core::ffi::{c_int, c_void};
 
 use crate::Proc;
+use crate::claims::Bound;
 use crate::sys::{self, Path};
 
 const TAG: &[u8] = b"ESCHER_EXECUTION_ID=";
@@ -127,3 +128,12 @@ pub(crate) fn is_populated(_: &mut Path) -> bool {
 pub(crate) fn kill_group(_: &mut Path) {}
 
 pub(crate) fn remove_group(_: &mut Path) {}
+
+/// There are no names of sockets that go with their holder: every engine sends its signals on its own.
+pub(crate) fn bind(_: &[u8], _: &[u8]) -> Bound {
+    Bound::Nowhere
+}
+
+pub(crate) fn is_bound(_: &[u8], _: &[u8]) -> bool {
+    false
+}

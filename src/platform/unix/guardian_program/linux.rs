@@ -3,6 +3,8 @@
 use core::ffi::{c_int, c_long};
 
 use crate::Proc;
+use crate::claims::Bound;
+use crate::names::Address;
 use crate::sys::{self, Path};
 
 #[cfg(target_arch = "x86_64")]
@@ -261,4 +263,40 @@ fn each_entry(path: &[u8], met: &mut dyn FnMut(&[u8], u8)) {
     }
     // SAFETY: ours.
     unsafe { sys::close(fd) };
+}
+
+const AF_UNIX: c_int = 1;
+const EADDRINUSE: c_int = 98;
+const SOCK_DGRAM: c_int = 2;
+
+/// Takes a name in the abstract namespace of sockets, until this program ends.
+pub(crate) fn bind(kind: &[u8], name: &[u8]) -> Bound {
+    let (address, bytes) = Address::of(kind, name);
+    // SAFETY: the address has the layout of a `sockaddr_un`, and is at least as long as is said.
+    unsafe {
+        let fd = sys::socket(AF_UNIX, SOCK_DGRAM, 0);
+        if fd < 0 {
+            return Bound::Nowhere;
+        }
+        if sys::bind(fd, (&raw const address).cast(), bytes) == 0 {
+            return Bound::Here;
+        }
+        let is_taken = *sys::__errno_location() == EADDRINUSE;
+        sys::close(fd);
+        if is_taken { Bound::ByAnother } else { Bound::Nowhere }
+    }
+}
+
+/// Whether a process has taken a name.
+pub(crate) fn is_bound(kind: &[u8], name: &[u8]) -> bool {
+    let (address, bytes) = Address::of(kind, name);
+    // SAFETY: as above.
+    unsafe {
+        let fd = sys::socket(AF_UNIX, SOCK_DGRAM, 0);
+        let is_met = fd >= 0 && sys::connect(fd, (&raw const address).cast(), bytes) == 0;
+        if fd >= 0 {
+            sys::close(fd);
+        }
+        is_met
+    }
 }

@@ -19,7 +19,10 @@ use self::tree::Tree;
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "apple.rs")]
 mod kernel;
+mod claims;
 mod members;
+#[path = "../nested_names.rs"]
+mod names;
 mod outputs;
 mod sessions;
 mod sys;
@@ -91,8 +94,10 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
         let rows = at.cast::<u8>().add(size_of::<Header>()).cast::<Row>();
         (header, core::slice::from_raw_parts(rows, table::MOST_ROWS))
     };
+    let host = header.nested_host.load(Relaxed);
+    claims::show_presence(host);
     // Pages of it are used when they are touched.
-    let (Some(trees), Some(mut members)) = (sys::memory::<Tree>(rows.len()), Members::reserve()) else { return 1 };
+    let (Some(trees), Some(mut members)) = (sys::memory::<Tree>(rows.len()), Members::reserve(host != 0)) else { return 1 };
     wait_for_the_end_of_the_host(header.host.load(Relaxed));
     end_all(header, rows, trees, &mut members);
     remove_groups(header);

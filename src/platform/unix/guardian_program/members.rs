@@ -1,5 +1,7 @@
 //! Which processes belong to which tree, and what is done to them. One scan of the table of processes serves all trees.
 
+use crate::claims::{Claims, StopSender};
+use crate::names;
 use crate::outputs::Outputs;
 use crate::sessions::Sessions;
 use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
@@ -56,6 +58,7 @@ pub(crate) struct Members {
     grouped: &'static mut [(i32, u32)],
     outputs: Outputs,
     sessions: Sessions,
+    claims: Claims,
     scan: u32,
     oldest: u64,
     some_may_opt_out: bool,
@@ -78,9 +81,28 @@ fn opts_out(pid: i32) -> bool {
     length.is_some_and(|length| &chain[..length] == DETACHED)
 }
 
+/// Decides which engine or guardian sends the stop signal to a member, which may belong to an execution of an inner engine. Each
+/// execution has a session of its own.
+fn stop_sender(procs: &[Proc], claims: &mut Claims, tree: &Tree, proc: &Proc) -> StopSender {
+    let mut chain = [0; CHAIN_BYTES];
+    let mut member = *proc;
+    for _ in 0..DEEPEST_CLEAN_UP {
+        if member.session == tree.leader || member.owner == 0 {
+            break;
+        }
+        let length = kernel::tag(member.pid, &mut chain).unwrap_or(0);
+        if let Some(segment) = names::innermost(&chain[..length]) {
+            return claims.stop_sender(segment, segment != tree.segment());
+        }
+        let Ok(parent) = procs.binary_search_by_key(&member.parent, |other| other.pid) else { break };
+        member = procs[parent];
+    }
+    claims.stop_sender(tree.segment(), false)
+}
+
 impl Members {
     /// Reserves the memory that it will need: when the host has died there may be none.
-    pub(crate) fn reserve() -> Option<Self> {
+    pub(crate) fn reserve(is_nested: bool) -> Option<Self> {
         Some(Self {
             procs: sys::memory(MOST_PROCESSES)?,
             known: sys::memory(MOST_PROCESSES)?,
@@ -90,6 +112,7 @@ impl Members {
             grouped: sys::memory(MOST_PROCESSES)?,
             outputs: Outputs::reserve()?,
             sessions: Sessions::reserve()?,
+            claims: Claims::reserve(is_nested)?,
             // The scan before the first one stands for the signals that the host has sent.
             scan: SENT_BY_THE_HOST,
             oldest: 0,
@@ -435,7 +458,14 @@ impl Members {
             if known.stopped_in != 0 || (is_helper && now < tree.others_at) {
                 continue;
             }
-            known.stopped_in = self.scan;
+            match stop_sender(&self.procs[..count], &mut self.claims, tree, &proc) {
+                StopSender::ThisGuardian => known.stopped_in = self.scan,
+                StopSender::Another => {
+                    known.stopped_in = SENT_BY_THE_HOST;
+                    continue;
+                }
+                StopSender::InnerGuardian => continue,
+            }
             kernel::signal(&proc, tree.stop_signal);
             kernel::signal(&proc, SIGCONT);
         }

@@ -69,6 +69,14 @@ unsafe extern "C" {
     pub(crate) fn rmdir(path: *const c_char) -> c_int;
     pub(crate) fn clock_gettime(clock: c_int, time: *mut TimeSpec) -> c_int;
     #[cfg(target_os = "linux")]
+    pub(crate) fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int;
+    #[cfg(target_os = "linux")]
+    pub(crate) fn bind(fd: c_int, address: *const c_void, bytes: u32) -> c_int;
+    #[cfg(target_os = "linux")]
+    pub(crate) fn connect(fd: c_int, address: *const c_void, bytes: u32) -> c_int;
+    #[cfg(target_os = "linux")]
+    pub(crate) fn __errno_location() -> *mut c_int;
+    #[cfg(target_os = "linux")]
     pub(crate) fn syscall(number: c_long, ...) -> c_long;
     #[cfg(target_os = "linux")]
     pub(crate) fn prctl(option: c_int, ...) -> c_int;

@@ -1,0 +1,124 @@
+//! Which of several nested engines sends the stop signal to the members of an execution, so that each of them gets it once.
+//!
+//! An execution of an engine inside a command is ended by its own engine or guardian, and by those of the outer engines. They share no
+//! memory, and any of them may die at any moment. So who sends the stop signal first binds a socket to a name that is made of the
+//! execution's segment, which the others then cannot bind. The kernel frees the name with its holder. Linux has such names; elsewhere
+//! every engine sends the signal by itself.
+
+use std::os::fd::OwnedFd;
+
+use super::nested_names::{self, GUARDIAN, HOST, STOP};
+
+/// The right to send the stop signal to the members of one execution; dropped, others may take it. `None`: this system has no such
+/// names to take.
+#[derive(Debug)]
+pub(super) struct StopClaim {
+    _socket: Option<OwnedFd>,
+}
+
+impl StopClaim {
+    /// Takes the right. `None`: another engine or guardian has it.
+    pub(super) fn take(segment: &[u8]) -> Option<Self> {
+        match kernel::bind(STOP, segment) {
+            Ok(socket) => Some(Self { _socket: Some(socket) }),
+            Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => None,
+            // The signal has to be sent, if need be twice.
+            Err(_) => Some(Self { _socket: None }),
+        }
+    }
+}
+
+/// Shows as long as this process lives, and no longer, that it does.
+#[derive(Debug)]
+pub(super) struct Presence {
+    _socket: OwnedFd,
+}
+
+impl Presence {
+    /// `number` is in the segments that this host writes. `None`: this system has no such names.
+    pub(super) fn of_host(number: u32) -> Option<Self> {
+        kernel::bind(HOST, &nested_names::host_digits(number)).ok().map(|socket| Self { _socket: socket })
+    }
+}
+
+/// Whether the host of an inner execution has died, and its guardian is there: the guardian alone knows which members have had the
+/// signal from the host.
+pub(super) fn is_left_to_guardian(segment: &[u8]) -> bool {
+    let Some(number) = nested_names::host_of(segment) else { return false };
+    !kernel::is_bound(HOST, number) && kernel::is_bound(GUARDIAN, number)
+}
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::io;
+    use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+
+    use super::super::nested_names::Address;
+
+    fn socket() -> io::Result<OwnedFd> {
+        // SAFETY: no memory is involved; the result is checked, fresh, and owned by no other code.
+        unsafe {
+            let fd = libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+            if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+        }
+    }
+
+    pub(super) fn bind(kind: &[u8], name: &[u8]) -> io::Result<OwnedFd> {
+        let socket = socket()?;
+        let (address, bytes) = Address::of(kind, name);
+        // SAFETY: the address has the layout of a `sockaddr_un` and is at least as long as is said.
+        let done = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), bytes) };
+        if done == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }
+    }
+
+    pub(super) fn is_bound(kind: &[u8], name: &[u8]) -> bool {
+        let Ok(socket) = socket() else { return false };
+        let (address, bytes) = Address::of(kind, name);
+        // SAFETY: as above.
+        unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), bytes) == 0 }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    use std::io;
+    use std::os::fd::OwnedFd;
+
+    pub(super) fn bind(_: &[u8], _: &[u8]) -> io::Result<OwnedFd> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
+    pub(super) fn is_bound(_: &[u8], _: &[u8]) -> bool {
+        false
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_one_holders_until_it_is_dropped() {
+        let segment = format!("{}.0123456789abcdef", uuid::Uuid::new_v4());
+        let first = StopClaim::take(segment.as_bytes()).unwrap();
+        assert!(StopClaim::take(segment.as_bytes()).is_none());
+        drop(first);
+        assert!(StopClaim::take(segment.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn a_segment_is_left_to_the_guardian_of_a_dead_host() {
+        let number = uuid::Uuid::new_v4().as_fields().0;
+        let segment = format!("{}.{number:08x}00000001", uuid::Uuid::new_v4());
+        let left = || is_left_to_guardian(segment.as_bytes());
+        assert!(!left(), "without a guardian");
+        let guardian = kernel::bind(GUARDIAN, &nested_names::host_digits(number)).unwrap();
+        assert!(left());
+        let host = Presence::of_host(number).unwrap();
+        assert!(!left(), "the host lives");
+        drop(host);
+        assert!(left());
+        drop(guardian);
+        assert!(!left(), "the guardian has gone");
+    }
+}
