@@ -25,6 +25,8 @@ use self::windows as system;
 #[cfg(not(any(unix, windows)))]
 compile_error!("this version runs on Linux, macOS and Windows");
 
+#[cfg(test)]
+pub(crate) use self::system::LONG_COMMAND;
 #[cfg(feature = "node")]
 pub(crate) use self::system::is_main_thread;
 pub(crate) use self::system::{
@@ -92,7 +94,7 @@ pub(crate) enum FileKind {
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) number: u64,
-    /// `None` where the file system does not record it.
+    /// `None` where the file system does not record it, or where no other file gets the number.
     pub(crate) created: Option<SystemTime>,
 }
 

@@ -40,6 +40,9 @@ mod termination_thread;
 mod tree;
 mod watched;
 
+/// A line for the default shell that runs for ten minutes.
+#[cfg(test)]
+pub(crate) const LONG_COMMAND: &str = "exec sleep 600";
 /// Whether the system itself ends the trees of a host that is gone. Here a guardian does.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = false;
 /// Whether `Path` and `PATH` are one variable.

@@ -35,6 +35,9 @@ mod pipe;
 mod process;
 mod spawn;
 
+/// A line for the default shell that runs for ten minutes. What else waits there needs a console.
+#[cfg(test)]
+pub(crate) const LONG_COMMAND: &str = "ping -n 600 127.0.0.1 >nul";
 /// Whether the system itself ends the trees of a host that is gone. A job ends with its last handle, and that is ours.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = true;
 /// Whether `Path` and `PATH` are one variable.

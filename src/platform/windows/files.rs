@@ -62,7 +62,9 @@ pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
     Ok(FileId {
         device: u64::from(info.dwVolumeSerialNumber),
         number: u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
-        created: file.metadata()?.created().ok(),
+        // The number is not given to another file: it holds how often its place was used. The time of creation would tell no more,
+        // and not every file system keeps it (Wine shows when a file was written to).
+        created: None,
     })
 }
 
