@@ -23,6 +23,7 @@ use crate::state::{Pending, Stop};
 use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::admit::{Admitted, Work};
+pub(crate) use self::host_exit::end_unguarded;
 use self::keeper::Keeper;
 
 mod admit;
@@ -295,7 +296,7 @@ impl ExecutionEngine {
         self.close();
         self.ask_all_to_stop(Stop::Shutdown, None);
         if host_exits {
-            host_exit::end_unguarded();
+            end_unguarded();
         }
     }
 

@@ -303,7 +303,8 @@ pub(crate) fn limited_sight() -> Option<&'static str> {
     None
 }
 
-/// Nothing is called: an exit has ended every other thread by then, and the jobs end with the host.
+/// Nothing is called: the system calls a library when an exit has ended every other thread. In Node.js a listener in JavaScript does
+/// it; in any case the jobs end with the host.
 pub(crate) fn at_exit(_: fn()) {}
 
 /// Whether this is the thread that the process has begun with: the first that asks, which constructs the first engine.
