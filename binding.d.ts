@@ -55,6 +55,11 @@ export declare class NativeEngine {
   signal(id: unknown, name: unknown): boolean
   /** Takes no more work. */
   close(): void
+  /**
+   * Ends what runs in all engines and what no guardian ends, for a host that exits where the system does not call the addon (Windows):
+   * the stop signal, then the kill. Returns when all is gone, after half a second at most.
+   */
+  static endUnguarded(): void
   /** Sends no more events: everything is over, and nothing new is taken. */
   detach(): void
   /**

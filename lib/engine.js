@@ -9,6 +9,7 @@ const { contain } = require('./contain.js');
 const { Delivery } = require('./delivery.js');
 const { isOwn, snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
+const { onHostExit } = require('./host-exit.js');
 const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
@@ -81,6 +82,7 @@ const Engine = class ExecutionEngine extends Listeners {
     super();
     const wake = ExecutionEngine.#wakeOf(new WeakRef(this));
     const given = guard(ExecutionEngine, () => plain('config', config));
+    onHostExit(native.NativeEngine.endUnguarded);
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));

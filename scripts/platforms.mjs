@@ -45,7 +45,7 @@ function lint() {
 
 function onWindows() {
   const files = testFiles().map((name) => `${TESTS}/${name}`);
-  return run('cargo', ['test', '--locked', '--lib', 'platform::windows']) && run(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files]);
+  return run('cargo', ['test', '--locked', '--lib']) && run(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files]);
 }
 
 function underWine() {
@@ -71,12 +71,21 @@ function underWine() {
   const env = wineDisk(wine);
   if (!env) return false;
   env.NAPI_RS_NATIVE_LIBRARY_PATH = dos(addon);
-  const passed = [inWine(wine, unitTests, ['platform::windows'], env, /test result: ok\. [1-9]\d* passed/)];
+  const ran = [{ what: 'unit tests of the crate', ...inWine(wine, unitTests, [], env) }];
   for (const name of testFiles()) {
-    const args = ['--test-reporter=spec', dos(inRoot(TESTS, name))];
-    passed.push(inWine(wine, nodeForWindows, args, env, /^ℹ pass [1-9]/m));
+    ran.push({ what: name, ...inWine(wine, nodeForWindows, ['--test-reporter=spec', dos(inRoot(TESTS, name))], env) });
   }
-  return passed.every(Boolean);
+  console.log(`under Wine, for ${WINDOWS}:`);
+  console.table(ran);
+  return ran.every(({ ended }) => ended === 'passed');
+}
+
+/** How many tests ran, by what the two test runners print. */
+function countsIn(text) {
+  const ofCargo = /^test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed; (?<skipped>\d+) ignored/m.exec(text)?.groups;
+  const ofNode = (word) => new RegExp(`^ℹ ${word} (\\d+)`, 'm').exec(text)?.[1] ?? 0;
+  const counts = ofCargo ?? { passed: ofNode('pass'), failed: ofNode('fail'), skipped: ofNode('skipped') };
+  return Object.fromEntries(Object.entries(counts).map(([outcome, count]) => [outcome, Number(count)]));
 }
 
 function skip(what, missing) {
@@ -192,8 +201,8 @@ function dos(file) {
   return `Z:${file.replaceAll('/', '\\')}`;
 }
 
-/** Runs a program under Wine. Its streams are files: what comes from Wine as a pipe is none to Node.js. */
-function inWine(wine, program, args, env, passed) {
+/** Runs tests under Wine. Their streams are files: what comes from Wine as a pipe is none to Node.js. */
+function inWine(wine, program, args, env) {
   console.log(`$ wine ${[path.basename(program), ...args].join(' ')}`);
   const output = path.join(place, 'output.txt');
   const [input, into] = [openSync('/dev/null', 'r'), openSync(output, 'w')];
@@ -201,9 +210,11 @@ function inWine(wine, program, args, env, passed) {
   for (const file of [input, into]) closeSync(file);
   const text = readFileSync(output, 'utf8');
   console.log(text);
-  if (status === 0 && passed.test(text)) return true;
-  console.error(`${path.basename(program)} ${args.join(' ')} ended with ${signal ?? `exit code ${status}`}`);
-  return false;
+  const counts = countsIn(text);
+  if (status === 0 && counts.passed > 0) return { ...counts, ended: 'passed' };
+  const ended = signal ?? `exit code ${status}`;
+  console.error(`${path.basename(program)} ${args.join(' ')} ended with ${ended}`);
+  return { ...counts, ended };
 }
 
 function testFiles() {

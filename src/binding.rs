@@ -8,7 +8,7 @@ use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::engine::ExecutionEngine;
+use crate::engine::{ExecutionEngine, end_unguarded};
 use crate::error::{ExecutionError, Invalid};
 use crate::platform::clock::Instant;
 use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
@@ -170,6 +170,13 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.engine.close();
+    }
+
+    /// Ends what runs in all engines and what no guardian ends, for a host that exits where the system does not call the addon (Windows):
+    /// the stop signal, then the kill. Returns when all is gone, after half a second at most.
+    #[napi]
+    pub fn end_unguarded() {
+        end_unguarded();
     }
 
     /// Sends no more events: everything is over, and nothing new is taken.

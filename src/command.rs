@@ -87,7 +87,11 @@ pub(crate) fn resolve(
     let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;
     let directory = Directory { own: cwd.as_deref(), host };
     let env = policy.build(request, options.host_env.as_ref(), &added, &directory, &segment);
-    let place = Place { directory, path: environment::value(&env, b"PATH").map(platform::path_from_bytes) };
+    let place = Place {
+        directory,
+        path: environment::value(&env, b"PATH").map(platform::path_from_bytes),
+        path_ext: environment::value(&env, b"PATHEXT"),
+    };
     let (mut verbatim, mut descriptor) = (false, None);
     let (program, args) = match &request.command {
         Command::Shell { command, shell } | Command::StrictShell { command, shell } => {
@@ -180,6 +184,8 @@ fn quote(word: &str) -> Cow<'_, str> {
 struct Place<'a> {
     directory: Directory<'a>,
     path: Option<PathBuf>,
+    /// The extensions of programs, where programs have them.
+    path_ext: Option<&'a [u8]>,
 }
 
 impl Place<'_> {
@@ -191,20 +197,20 @@ impl Place<'_> {
     fn find(&self, name: &str, what: &str) -> Result<PathBuf, SpawnFailure> {
         let is_path = Path::new(name).components().count() > 1 || name.contains(std::path::is_separator);
         if is_path {
-            return self.absolute(Path::new(name)).map(platform::executable);
+            return self.absolute(Path::new(name)).map(|path| platform::executable(path, self.path_ext));
         }
         let path = self.path.clone().unwrap_or_else(platform::default_path);
         let is_complete = |entry: &PathBuf| platform::is_complete(entry);
         let found = if std::env::split_paths(&path).all(|entry| is_complete(&entry)) {
-            which::which_in(name, Some(&path), Path::new("/"))
+            platform::search(name, path.as_os_str(), Path::new("/"), self.path_ext)
         } else if let Ok(cwd) = self.absolute(Path::new(".")) {
-            which::which_in(name, Some(&path), cwd)
+            platform::search(name, path.as_os_str(), &cwd, self.path_ext)
         } else {
             // The host's directory has been deleted, so that relative entries name nothing.
             let complete = std::env::join_paths(std::env::split_paths(&path).filter(is_complete)).unwrap_or_default();
-            which::which_in(name, Some(complete), Path::new("/"))
+            platform::search(name, &complete, Path::new("/"), self.path_ext)
         };
-        found.map_err(|_| self.not_on_path(name, what, &path))
+        found.ok_or_else(|| self.not_on_path(name, what, &path))
     }
 
     fn not_on_path(&self, name: &str, what: &str, path: &Path) -> SpawnFailure {
@@ -260,7 +266,13 @@ fn script_file(
     let script = place.absolute(path)?;
     check_script(&script, interpreter.is_some())?;
     let (program, mut all): Program = if let Some(interpreter) = interpreter {
-        (place.find(interpreter, "interpreter")?, Vec::new())
+        let program = place.find(interpreter, "interpreter")?;
+        if let Some(problem) = platform::interpreter_problem(&program, &script) {
+            let error = io::Error::from(io::ErrorKind::InvalidInput);
+            return Err(SpawnFailure::new(&error, format!("script {} {problem}", script.display())));
+        }
+        let flags = platform::interpreter_flags(&program);
+        (program, flags.iter().map(OsString::from).collect())
     } else if platform::is_batch(&script) {
         // The system knows who reads it.
         return Ok((script, args.iter().map(OsString::from).collect()));

@@ -23,6 +23,8 @@ use crate::state::{Pending, Stop};
 use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::admit::{Admitted, Work};
+#[cfg(feature = "node")]
+pub(crate) use self::host_exit::end_unguarded;
 use self::keeper::Keeper;
 pub use self::stream::EventStream;
 use self::stream::StopOnDrop;

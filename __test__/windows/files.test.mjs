@@ -49,6 +49,7 @@ test('F75: a link, a device or a directory at outputLogPath is refused, and noth
   };
   for (const name of ['hardlink', 'directory', 'no\\such\\directory']) await refused(at(name));
   await refused('\\\\.\\NUL');
+  for (const name of ['NUL', 'nul.log', 'Com1.txt', 'con.', 'aux .x', 'victim:x', 'new.log:x', 'new.log::$DATA', 'CON\\new.log']) await refused(at(name));
   assert.equal(readFileSync(at('victim'), 'utf8'), 'mine');
   assert.ok(!existsSync(at('ran')));
   await t.test('symbolic links', notInWine('Wine follows the links of the system below'), async (t) => {

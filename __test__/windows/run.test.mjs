@@ -1,6 +1,7 @@
 // What runs on Windows: programs, lines for shells, scripts; what they say and how they end.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 
@@ -63,11 +64,48 @@ test('F71: a batch file gets its arguments as they are, or is not run', async (t
     assert.equal(result.stdout.trimEnd(), '[a b][c]');
     assert.equal(result.exitCode, 4);
   }
-  for (const bad of ['a&echo pwned', '"&echo pwned', '%PATH%', 'a\nb', '^']) {
+  for (const bad of ['a&echo pwned', '"&echo pwned', '%PATH%', 'a\nb', '^', 'x) else (echo PWNED']) {
     const error = await rejection(engine.run({ command: { type: 'exec', program: batch, args: ['fine', bad] } }));
     assert.deepEqual([error.code, error.errno], ['SPAWN_FAILED', 'EINVAL']);
     assert.match(error.message, /batch file, and argument 1 holds/);
   }
+});
+
+test('a batch file whose interpreter is cmd runs, and gets its arguments as without one', async (t) => {
+  const engine = newEngine(t);
+  const folder = scratch(t);
+  const batch = file(folder, 'say it.bat', '@echo off', 'echo [%~1][%~2]', 'exit /b 4');
+  for (const interpreter of ['cmd', 'CMD.EXE', path.join(process.env.SystemRoot, 'System32', 'cmd.exe')]) {
+    const run = (args) => engine.run({ command: { type: 'script', path: batch, interpreter, args } });
+    const { stdout, exitCode } = await run(['a b', 'c']);
+    assert.deepEqual([stdout.trimEnd(), exitCode], ['[a b][c]', 4]);
+    assert.match((await rejection(run(['fine', 'x) else (echo PWNED']))).message, /argument 1 holds/);
+  }
+  const text = file(folder, 'note.txt', 'echo hi');
+  const error = await rejection(engine.run({ command: { type: 'script', path: text, interpreter: 'cmd' } }));
+  assert.deepEqual([error.code, error.errno], ['SPAWN_FAILED', 'EINVAL']);
+  assert.match(error.message, /not named \.bat or \.cmd/);
+});
+
+test('a name with a dot finds its program, and the extensions are those of the child', async (t) => {
+  const engine = newEngine(t);
+  const folder = scratch(t);
+  copyFileSync(process.execPath, path.join(folder, 'python3.11.exe'));
+  copyFileSync(process.execPath, path.join(folder, 'odd.xyz'));
+  const version = (program, env) => engine.run({ command: { type: 'exec', program, args: ['--version'] }, env: { PATH: folder, ...env } });
+  for (const program of ['python3.11', path.join(folder, 'python3.11')]) {
+    assert.equal((await version(program)).stdout.trimEnd(), process.version);
+  }
+  assert.equal((await rejection(version('odd'))).errno, 'ENOENT');
+  assert.equal((await version('odd', { pathext: '.EXE;.XYZ' })).stdout.trimEnd(), process.version);
+});
+
+test('a working directory of more than 260 characters is named as the cause', async (t) => {
+  const folder = path.join(scratch(t), ...Array.from({ length: 6 }, () => 'd'.repeat(60)));
+  mkdirSync(`\\\\?\\${folder}`, { recursive: true });
+  const error = await rejection(newEngine(t).run({ ...nodeRuns('0'), workingDir: folder }));
+  assert.deepEqual([error.code, error.errno], ['SPAWN_FAILED', 'ENAMETOOLONG'], error.stack);
+  assert.match(error.message, /working directory .* more than the 258 characters/);
 });
 
 test('programs are found by %PATHEXT%, aws among them', async (t) => {

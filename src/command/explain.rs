@@ -24,6 +24,16 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
     {
         return failure;
     }
+    let cwd = launch.cwd.clone().or_else(|| launch.host.directory().ok());
+    if let Some((cwd, most)) = cwd.and_then(|cwd| platform::is_too_long_a_directory(&cwd).map(|most| (cwd, most))) {
+        let directory = cwd.display();
+        return SpawnFailure::new(
+            error,
+            format!(
+                "working directory {directory} has a path of more than the {most} characters that the system allows here: run it in another one"
+            ),
+        );
+    }
     let (what, program) = (launch.role, launch.program.display());
     let name = platform::errno_name(error);
     let needs_files = matches!(name, Some("ENOENT" | "EACCES" | "ENOTDIR" | "ELOOP" | "ENAMETOOLONG"));

@@ -420,7 +420,8 @@ mod tests {
         assert!(error.message.contains("a defect in the middle of the output"), "{}", error.message);
         assert!(result.reason.is_none());
 
-        assert_eq!(other.settled().await.stdout, "fine\n");
+        // A line of `cmd.exe` ends with `\r\n`.
+        assert_eq!(other.settled().await.stdout.trim_end(), "fine");
         assert_eq!(engine.available_permits(), 1);
 
         // The child is killed and reaped, at the latest by the thread that waits for it.

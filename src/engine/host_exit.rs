@@ -27,16 +27,18 @@ pub(super) fn watch(engine: &Arc<Shared>) {
     engines.push(Arc::downgrade(engine));
     drop(engines);
     REGISTERED.call_once(|| {
-        platform::at_exit(|| {
-            // The hook has reported a panic already, and the exit goes on.
-            let _ = contain_call(end_unguarded);
-        });
+        platform::at_exit(end_unguarded);
     });
 }
 
 /// Ends what no guardian ends: the stop signal, a short grace period, SIGKILL. Returns when all is gone, or after
 /// [`LONGEST_EXIT`].
-fn end_unguarded() {
+pub(crate) fn end_unguarded() {
+    // The hook has reported a panic already, and the exit goes on.
+    let _ = contain_call(stop_then_kill);
+}
+
+fn stop_then_kill() {
     let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let outlived = guardian::outlives_the_host();
     let unguarded = engines.iter().filter_map(Weak::upgrade).filter(|engine| !(engine.config.guardian && outlived));

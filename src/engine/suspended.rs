@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::ExecutionEngine;
 use crate::config::ExecutionConfig;
-use crate::platform::clock::asleep;
+use crate::platform::{self, clock::asleep};
 use crate::types::{
     Command, ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStatus,
     ExecutionStrategy, PlanOptions, Reason, Retry,
@@ -49,10 +49,10 @@ fn assert_slept(result: &ExecutionResult, reason: Reason) {
 }
 
 #[test]
-fn a_timeout_an_idle_timeout_and_a_grace_period_last_through_a_night() {
-    asleep::alone("engine::suspended::a_timeout_an_idle_timeout_and_a_grace_period_last_through_a_night", async {
+fn a_timeout_and_an_idle_timeout_last_through_a_night() {
+    asleep::alone("engine::suspended::a_timeout_and_an_idle_timeout_last_through_a_night", async {
         let engine = engine(ExecutionConfig::default());
-        let request = ExecutionRequest { timeout_ms: Some(LIMIT_MS), ..shell("exec sleep 600") };
+        let request = ExecutionRequest { timeout_ms: Some(LIMIT_MS), ..shell(platform::LONG_COMMAND) };
         let id = running(&engine, request, ExecutionOptions::default()).await;
         night(&engine, id).await;
         let result = engine.wait_for_completion(id).await.unwrap();
@@ -60,12 +60,23 @@ fn a_timeout_an_idle_timeout_and_a_grace_period_last_through_a_night() {
         assert!(result.duration_ms >= 500.0);
 
         let options = ExecutionOptions { idle_timeout_ms: Some(LIMIT_MS), ..Default::default() };
-        let id = running(&engine, shell("exec sleep 600"), options).await;
+        let id = running(&engine, shell(platform::LONG_COMMAND), options).await;
         night(&engine, id).await;
         let result = engine.wait_for_completion(id).await.unwrap();
         assert_slept(&result, Reason::IdleTimeout);
         assert!(result.diagnosis.as_ref().unwrap().silent_ms < 1_500.0);
+        engine.shutdown(Duration::ZERO).await;
+    });
+}
 
+#[test]
+fn a_grace_period_lasts_through_a_night() {
+    if !platform::SIGNALS.iter().any(|(name, _)| *name == "SIGTERM") {
+        // No script can ignore the stop signal of this system.
+        return;
+    }
+    asleep::alone("engine::suspended::a_grace_period_lasts_through_a_night", async {
+        let engine = engine(ExecutionConfig::default());
         let options = ExecutionOptions { kill_grace_ms: Some(LIMIT_MS), ..Default::default() };
         // The trap must be set before the signal comes.
         let ready = std::env::temp_dir().join(format!("escher-suspended-{}", std::process::id()));
@@ -101,7 +112,7 @@ fn a_queue_timeout_a_pause_before_a_retry_and_retention_last_through_a_night() {
                 cleanup_interval_secs: 1,
                 ..Default::default()
             });
-            let first = running(&engine, shell("exec sleep 600"), ExecutionOptions::default()).await;
+            let first = running(&engine, shell(platform::LONG_COMMAND), ExecutionOptions::default()).await;
             let id = engine.execute(shell("true")).await.unwrap();
             night(&engine, id).await;
             let result = engine.wait_for_completion(id).await.unwrap();
@@ -134,7 +145,7 @@ fn the_deadline_of_a_plan_lasts_through_a_night() {
             id: Uuid::new_v4(),
             description: "a test".into(),
             strategy: ExecutionStrategy::Serial { stop_on_error: true },
-            commands: vec![shell("exec sleep 600")],
+            commands: vec![shell(platform::LONG_COMMAND)],
             metadata: ExecutionMetadata::default(),
         };
         let options = PlanOptions { deadline_ms: Some(LIMIT_MS), ..Default::default() };

@@ -22,17 +22,22 @@ mod windows;
 #[cfg(windows)]
 use self::windows as system;
 
+#[cfg(any(windows, test))]
+mod windows_rules;
+
 #[cfg(not(any(unix, windows)))]
 compile_error!("this version runs on Linux, macOS and Windows");
 
+#[cfg(test)]
+pub(crate) use self::system::LONG_COMMAND;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
     SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, attend, check_private_dir,
     core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id,
-    file_id_at, file_kind, free_bytes, is_batch, is_complete, is_deleted, is_executable, is_exhaustion,
-    is_null_device_missing, limited_sight, names_descriptor, nobody_reads, not_executable, open_no_follow,
-    open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, same_name, shell_args, signal_name, spawn,
-    spawn_guardian, start_clock, try_lock,
+    file_id_at, file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted,
+    is_executable, is_exhaustion, is_null_device_missing, is_too_long_a_directory, limited_sight, names_descriptor,
+    nobody_reads, not_executable, open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir,
+    same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
 };
 
 /// What to start: absolute, complete, and with nothing left to look up.
@@ -90,7 +95,7 @@ pub(crate) enum FileKind {
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) number: u64,
-    /// `None` where the file system does not record it.
+    /// `None` where the file system does not record it, or where no other file gets the number.
     pub(crate) created: Option<SystemTime>,
 }
 

@@ -42,6 +42,9 @@ mod termination_thread;
 mod tree;
 mod watched;
 
+/// A line for the default shell that runs for ten minutes.
+#[cfg(test)]
+pub(crate) const LONG_COMMAND: &str = "exec sleep 600";
 /// Whether the system itself ends the trees of a host that is gone. Here a guardian does.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = false;
 /// Whether `Path` and `PATH` are one variable.
@@ -77,8 +80,28 @@ pub(crate) fn same_name(one: &str, other: &str) -> bool {
 }
 
 /// The file that is meant by the path of a program: the path itself.
-pub(crate) fn executable(path: PathBuf) -> PathBuf {
+pub(crate) fn executable(path: PathBuf, _path_ext: Option<&[u8]>) -> PathBuf {
     path
+}
+
+/// Looks a name up in the directories of `path`, relative ones of which start at `cwd`.
+pub(crate) fn search(name: &str, path: &OsStr, cwd: &Path, _path_ext: Option<&[u8]>) -> Option<PathBuf> {
+    which::which_in(name, Some(path), cwd).ok()
+}
+
+/// What stands between an interpreter that a request names and the script.
+pub(crate) fn interpreter_flags(_: &Path) -> &'static [&'static str] {
+    &[]
+}
+
+/// Why an interpreter that a request names does not read a script. Here any program may read any file.
+pub(crate) fn interpreter_problem(_program: &Path, _script: &Path) -> Option<&'static str> {
+    None
+}
+
+/// How many characters the path of a working directory may have, if it has more. Here the system's own error says so.
+pub(crate) fn is_too_long_a_directory(_: &Path) -> Option<usize> {
+    None
 }
 
 /// Whether a file is a script of the system's own shell, known by its extension. There are none here.

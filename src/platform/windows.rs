@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::windows::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress
 use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
 use windows_sys::Win32::System::WindowsProgramming::QueryUnbiasedInterruptTime;
 
-use super::{Interpreter, ShellArgs};
+use super::{Interpreter, ShellArgs, windows_rules};
 
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
@@ -21,6 +22,8 @@ pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
+use self::programs::POWERSHELL_FILE;
+pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};
 
 mod command_line;
@@ -33,8 +36,12 @@ mod leader;
 mod lifeline;
 mod pipe;
 mod process;
+mod programs;
 mod spawn;
 
+/// A line for the default shell that runs for ten minutes. What else waits there needs a console.
+#[cfg(test)]
+pub(crate) const LONG_COMMAND: &str = "ping -n 600 127.0.0.1 >nul";
 /// Whether the system itself ends the trees of a host that is gone. A job ends with its last handle, and that is ours.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = true;
 /// Whether `Path` and `PATH` are one variable.
@@ -49,7 +56,6 @@ pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[
     ("py", &[("py", &["-3"]), ("python", &[]), ("python3", &[])]),
     ("ps1", &[("pwsh", POWERSHELL_FILE), ("powershell", POWERSHELL_FILE)]),
 ];
-const POWERSHELL_FILE: &[&str] = &["-NoLogo", "-NoProfile", "-NonInteractive", "-File"];
 
 /// The numbers that Node.js gives to the two signals that Windows has in its place.
 const SIGKILL: i32 = 9;
@@ -179,24 +185,24 @@ fn compare_names(one: &[u16], other: &[u16]) -> std::cmp::Ordering {
     order.cmp(&CSTR_EQUAL)
 }
 
-/// The file that is meant by the path of a program: with an extension of `%PATHEXT%`, if the path has none.
-pub(crate) fn executable(path: PathBuf) -> PathBuf {
-    if path.extension().is_some() {
-        return path;
-    }
-    which::which_in(&path, None::<&OsStr>, Path::new("")).unwrap_or(path)
-}
-
 /// Whether a file is a script of `cmd.exe`, known by its extension.
 pub(crate) fn is_batch(path: &Path) -> bool {
-    command_line::is_batch(path.as_os_str())
+    windows_rules::is_batch(&path.to_string_lossy())
+}
+
+/// How many characters the path of a working directory may have, if it has more: with the separator and the NUL that the system adds
+/// there are 260.
+pub(crate) fn is_too_long_a_directory(path: &Path) -> Option<usize> {
+    const MOST: usize = 258;
+    (path.as_os_str().encode_wide().count() > MOST).then_some(MOST)
 }
 
 /// What to do about a program that may not be executed.
 pub(crate) fn not_executable(error: Option<&io::Error>) -> &'static str {
     match error.and_then(code) {
         Some(win32::ERROR_ELEVATION_REQUIRED) => "it asks for the rights of an administrator: give them to the host",
-        _ => "give this user the right to execute it",
+        Some(_) => "give this user the right to execute it",
+        None => "it is no program of this system: name an .exe, a .com or a batch file, or run it as a script",
     }
 }
 
@@ -300,5 +306,6 @@ pub(crate) fn limited_sight() -> Option<&'static str> {
     None
 }
 
-/// Nothing is called: an exit has ended every other thread by then, and the jobs end with the host.
+/// Nothing is called: the system calls a library when an exit has ended every other thread. In Node.js a listener in JavaScript does
+/// it; in any case the jobs end with the host.
 pub(crate) fn at_exit(_: fn()) {}

@@ -104,6 +104,7 @@ mod tests {
 
     #[test]
     fn each_field_has_its_variable() {
+        let directory = std::env::temp_dir();
         for field in FIELDS {
             let text = match field.kind {
                 Kind::Flag => "false",
@@ -111,7 +112,7 @@ mod tests {
                 Kind::Choice(words) => words[0],
                 Kind::Globs => "A,B",
                 Kind::Secrets => "secret-one,secret-two",
-                Kind::Path => "/var/log",
+                Kind::Path => directory.to_str().expect("a path that is text"),
             };
             let layer = read(&[(&field.variable(), text)]).unwrap();
             let json = serde_json::to_value(&layer).unwrap();

@@ -211,7 +211,11 @@ pub(super) fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
         return Ok(());
     }
     let error = io::Error::last_os_error();
-    if error.raw_os_error() == Some(libc::ESRCH) { Ok(()) } else { Err(error) }
+    match error.raw_os_error() {
+        Some(libc::ESRCH) => Ok(()),
+        Some(libc::EPERM) if procs::REFUSES_DEAD_GROUPS && pid < -1 && procs::is_dead_group(-pid) => Ok(()),
+        _ => Err(error),
+    }
 }
 
 /// Reaps one child that is not a leader: an orphan of an ended tree that became a child of this process.

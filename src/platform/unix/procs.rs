@@ -2,7 +2,9 @@
 
 use libc::pid_t;
 
-pub(super) use self::kernel::{SETTLED, describe, is_visible, limit, may_be_in_exec, now, read, tag};
+pub(super) use self::kernel::{
+    REFUSES_DEAD_GROUPS, SETTLED, describe, is_visible, limit, may_be_in_exec, now, read, tag,
+};
 
 #[cfg_attr(target_os = "linux", path = "procs/linux.rs")]
 #[cfg_attr(target_vendor = "apple", path = "procs/apple.rs")]
@@ -46,4 +48,32 @@ pub(super) fn scan(mut met: impl FnMut(&Proc)) -> Vec<Proc> {
         }
     }
     procs
+}
+
+/// Whether no process of a group is left that could take a signal.
+pub(super) fn is_dead_group(group: pid_t) -> bool {
+    scan(|_| {}).iter().all(|proc| proc.group != group || proc.is_dead())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_group_is_dead_when_all_of_it_waits_to_be_reaped() {
+        let mut shell = Command::new("/bin/sh");
+        let mut child = shell.args(["-c", "read line"]).stdin(Stdio::piped()).process_group(0).spawn().unwrap();
+        let group = pid_t::try_from(child.id()).unwrap();
+        assert!(!is_dead_group(group));
+        drop(child.stdin.take());
+        while read(group).is_some_and(|proc| !proc.is_dead()) {
+            std::thread::yield_now();
+        }
+        assert!(read(group).is_some_and(|proc| proc.group == group), "it is found although it is dead");
+        assert!(is_dead_group(group));
+        child.wait().unwrap();
+    }
 }

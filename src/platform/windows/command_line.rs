@@ -3,22 +3,19 @@
 //! Programs take it apart by the rules of Microsoft's C library, which is what is written here. Two read it by others:
 //! `cmd.exe`, whose lines are passed on as they are, and batch files, which `cmd.exe` reads before they run.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::path::Path;
 
 use windows_sys::Win32::Foundation::ERROR_BAD_LENGTH;
 
-use crate::platform::Launch;
+use crate::platform::{Launch, windows_rules};
 
 /// What is given for a command line that no process can have. The system's own answer is less clear.
 pub(super) const TOO_LONG: u32 = ERROR_BAD_LENGTH;
 /// The longest one, its end included.
 const MOST_UNITS: usize = 32_767;
-
-/// What `cmd.exe` reads as more than a character, quotes or not, when it runs a batch file or the file uses its arguments.
-const SPECIAL_IN_BATCH: &str = "\"%!^&|<>";
 
 /// A program that the system can start, and its command line, ended by a NUL.
 #[derive(Debug)]
@@ -29,8 +26,15 @@ pub(super) struct CommandLine {
 
 impl CommandLine {
     pub(super) fn new(launch: &Launch) -> io::Result<Self> {
-        let program = launch.program.as_os_str();
-        let line = if is_batch(program) { for_batch(launch)? } else { for_program(launch)? };
+        let program = &*launch.program;
+        let line = match launch.args.split_first() {
+            _ if super::is_batch(program) => for_batch(&super::default_shell(), program, &launch.args)?,
+            // Given the path of a file and no more, `cmd.exe` would open a session.
+            Some((file, args)) if !launch.verbatim && is_cmd(program) && super::is_batch(Path::new(file)) => {
+                for_batch(program, Path::new(file), args)?
+            }
+            _ => for_program(launch)?,
+        };
         if line.text.len() > MOST_UNITS {
             return Err(io::Error::from_raw_os_error(TOO_LONG.cast_signed()));
         }
@@ -38,11 +42,8 @@ impl CommandLine {
     }
 }
 
-/// By its extension. The system ignores blanks and dots at the end of a name, so `x.bat .` is one too (CVE-2024-43402).
-pub(super) fn is_batch(program: &OsStr) -> bool {
-    let name = program.to_string_lossy();
-    let extension = Path::new(name.trim_end_matches([' ', '.'])).extension().map(OsStr::to_ascii_lowercase);
-    extension.is_some_and(|extension| extension == "bat" || extension == "cmd")
+fn is_cmd(program: &Path) -> bool {
+    windows_rules::is_cmd(&program.to_string_lossy())
 }
 
 fn for_program(launch: &Launch) -> io::Result<CommandLine> {
@@ -63,26 +64,24 @@ fn for_program(launch: &Launch) -> io::Result<CommandLine> {
 /// `cmd.exe /d /v:off /s /c ""file" "argument" …"`. The system would start `cmd.exe` by itself, with arguments that were
 /// quoted for somebody else (`BatBadBut`). There is no quoting that holds in every batch file, so an argument that would
 /// need it is refused.
-fn for_batch(launch: &Launch) -> io::Result<CommandLine> {
-    let shell = super::default_shell();
+fn for_batch(shell: &Path, file: &Path, args: &[OsString]) -> io::Result<CommandLine> {
     let mut text = vec![QUOTE];
     text.extend(shell.as_os_str().encode_wide());
     text.push(QUOTE);
     text.extend(" /d /v:off /s /c \"\"".encode_utf16());
-    text.extend(plain("its path", launch.program.as_os_str())?);
+    text.extend(plain("its path", file.as_os_str(), windows_rules::special_in_path)?);
     text.push(QUOTE);
-    for (index, arg) in launch.args.iter().enumerate() {
+    for (index, arg) in args.iter().enumerate() {
         text.push(BLANK);
-        push_quoted(&mut text, &plain(&format!("argument {index}"), arg)?, true);
+        push_quoted(&mut text, &plain(&format!("argument {index}"), arg, windows_rules::special_in_argument)?, true);
     }
     text.extend([QUOTE, 0]);
     Ok(CommandLine { program: wide_z(shell.as_os_str())?, text })
 }
 
 /// Text that `cmd.exe` between quotes reads as it is.
-fn plain(what: &str, text: &OsStr) -> io::Result<Vec<u16>> {
-    let shown = text.to_string_lossy();
-    if let Some(special) = shown.chars().find(|c| c.is_control() || SPECIAL_IN_BATCH.contains(*c)) {
+fn plain(what: &str, text: &OsStr, special: fn(&str) -> Option<char>) -> io::Result<Vec<u16>> {
+    if let Some(special) = special(&text.to_string_lossy()) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!(
@@ -140,7 +139,6 @@ pub(super) fn wide_z(text: &OsStr) -> io::Result<Vec<u16>> {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsString;
     use std::os::windows::ffi::OsStringExt;
 
     use proptest::prelude::*;
@@ -225,8 +223,7 @@ mod tests {
     #[test]
     fn f71_a_batch_file_gets_quoted_arguments_or_none() {
         for name in [r"C:\x.bat", r"C:\x.CMD", r"C:\x.bat .", r"C:\x.cmd.."] {
-            assert!(is_batch(OsStr::new(name)), "{name}");
-            for bad in ["\"", "%PATH%", "a&calc", "a|b", "<", ">", "^", "!x!", "a\nb", "\r"] {
+            for bad in ["\"", "%PATH%", "a&calc", "a|b", "<", ">", "^", "!x!", "a\nb", "\r", "x) else (echo PWNED"] {
                 let error = CommandLine::new(&launch(name, &["fine".into(), bad.into()])).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bad:?}");
                 assert!(error.to_string().contains("argument 1"), "{error}");
@@ -234,8 +231,16 @@ mod tests {
         }
         let line = text(&launch(r"C:\a b\x.bat", &["a b".into(), "".into(), r"c\".into()]));
         assert!(line.ends_with(r#"cmd.exe" /d /v:off /s /c ""C:\a b\x.bat" "a b" "" "c\\"""#), "{line}");
-        assert!(!is_batch(OsStr::new(r"C:\x.bat\y.exe")));
+        assert!(text(&launch(r"C:\Program Files (x86)\x.bat", &[])).ends_with(r#"(x86)\x.bat"""#));
         assert!(CommandLine::new(&launch(r"C:\100%\x.bat", &[])).is_err());
+    }
+
+    #[test]
+    fn cmd_that_is_named_as_the_interpreter_of_a_batch_file_runs_it() {
+        let line = text(&launch(r"C:\own\cmd.exe", &[r"C:\x.bat".into(), "a b".into()]));
+        assert_eq!(line, r#""C:\own\cmd.exe" /d /v:off /s /c ""C:\x.bat" "a b"""#);
+        assert!(CommandLine::new(&launch("cmd", &[r"C:\x.bat".into(), ")".into()])).is_err());
+        assert_eq!(text(&launch(r"C:\cmd.exe", &["/c".into(), "x.bat".into()])), r#""C:\cmd.exe" /c x.bat"#);
     }
 
     #[test]

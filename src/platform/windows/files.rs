@@ -17,7 +17,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::command_line::wide_z;
-use crate::platform::{DescriptorOwner, FileId, FileKind};
+use crate::platform::{DescriptorOwner, FileId, FileKind, windows_rules};
 
 /// Opens a file for reading, unless it is something else: reading a pipe or a device can block.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
@@ -62,7 +62,9 @@ pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
     Ok(FileId {
         device: u64::from(info.dwVolumeSerialNumber),
         number: u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
-        created: file.metadata()?.created().ok(),
+        // The number is not given to another file: it holds how often its place was used. The time of creation would tell no more,
+        // and not every file system keeps it (Wine shows when a file was written to).
+        created: None,
     })
 }
 
@@ -94,6 +96,7 @@ pub(crate) fn names_descriptor(_: &Path) -> Option<DescriptorOwner> {
 
 /// Makes a file; one that is there already is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    check_path(path)?;
     // What can only be appended to cannot be locked.
     OpenOptions::new().read(true).append(true).create_new(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
 }
@@ -101,6 +104,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
 /// Opens a file to append to, or makes it. What is there must be a plain file under no other name: whoever names the path must
 /// not reach through a link, a pipe or a device.
 pub(crate) fn append_private(path: &Path) -> io::Result<File> {
+    check_path(path)?;
     let opened = OpenOptions::new()
         .append(true)
         // A pipe's server must not act as this user; a folder can be opened and told apart only with the other flag.
@@ -112,6 +116,11 @@ pub(crate) fn append_private(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => create_private(path),
         Err(error) => Err(error),
     }
+}
+
+/// Refuses the names of devices, whatever this version of the system makes of them, and the streams that a file has beside its content.
+fn check_path(path: &Path) -> io::Result<()> {
+    windows_rules::file_path_problem(&path.to_string_lossy()).map_or(Ok(()), |problem| Err(io::Error::other(problem)))
 }
 
 fn check_plain(file: &File) -> io::Result<()> {
@@ -152,6 +161,7 @@ pub(crate) fn is_deleted(file: &File) -> bool {
 
 /// Makes a directory, with what leads to it. One that is there already stays as it is.
 pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
+    check_path(path)?;
     std::fs::create_dir_all(path)
 }
 
@@ -208,7 +218,14 @@ mod tests {
         let problem = append_private(&at("plain")).unwrap_err().to_string();
         assert!(problem.contains("hard link"), "{problem}");
         assert!(append_private(folder.path()).is_err(), "a folder");
-        assert!(append_private(Path::new(r"\\.\NUL")).is_err(), "a device");
+        for device in [r"\\.\NUL", "nul", "NUL.log", "com1"] {
+            let problem = append_private(&folder.path().join(device)).unwrap_err().to_string();
+            assert!(problem.contains("device"), "{device}: {problem}");
+            assert!(create_private_dir(&at(device).join("logs")).is_err());
+        }
+        let problem = append_private(&at("plain:x")).unwrap_err().to_string();
+        assert!(problem.contains("stream"), "{problem}");
+        assert!(create_private(&at("new:x")).is_err());
         assert_eq!(append_private(&at(r"no\such")).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 

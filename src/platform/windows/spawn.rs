@@ -11,7 +11,9 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHand
 use std::ptr;
 use std::sync::Arc;
 
-use windows_sys::Win32::Foundation::{HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation};
+use windows_sys::Win32::Foundation::{
+    ERROR_FILENAME_EXCED_RANGE, HANDLE, HANDLE_FLAG_INHERIT, INVALID_HANDLE_VALUE, SetHandleInformation,
+};
 use windows_sys::Win32::System::Console::{GetConsoleCP, GetStdHandle, STD_INPUT_HANDLE};
 use windows_sys::Win32::System::Threading::{
     CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW, CREATE_SUSPENDED, CREATE_UNICODE_ENVIRONMENT, CreateProcessW,
@@ -45,6 +47,10 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     let line = CommandLine::new(launch)?;
     let env = environment::block(&launch.env);
     let cwd = launch.cwd.as_deref().or_else(|| launch.host.change_to());
+    if cwd.and_then(super::is_too_long_a_directory).is_some() {
+        // The system is not asked: what some versions do with such a path is undefined.
+        return Err(io::Error::from_raw_os_error(ERROR_FILENAME_EXCED_RANGE.cast_signed()));
+    }
     let cwd = cwd.map(|cwd| wide_z(cwd.as_os_str())).transpose()?;
     let job = Job::new()?;
     let (stdin, child_stdin) = match launch.stdin {

@@ -28,6 +28,8 @@ struct Info {
 }
 
 const ZOMBIE: u32 = 5;
+/// Asks for a process also if it only waits to be reaped: without it those are not found.
+const WITH_THE_DEAD: u64 = 1;
 
 pub(crate) fn prepare() {}
 
@@ -65,7 +67,7 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
     let bytes = size_of::<Info>() as c_int;
     // SAFETY: the buffer has the size of what this flavour writes; it is plain numbers, for which zeroes are valid.
     let (got, info) = unsafe {
-        let got = sys::proc_pidinfo(pid, 3, 0, info.as_mut_ptr().cast(), bytes);
+        let got = sys::proc_pidinfo(pid, 3, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes);
         (got, info.assume_init())
     };
     if got != bytes {
@@ -75,8 +77,9 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
         pid,
         parent: info.parent as i32,
         group: info.group as i32,
-        // SAFETY: no memory is involved; -1 for a process that is gone, which is no session.
-        session: unsafe { sys::getsid(pid) },
+        // SAFETY: no memory is involved; -1 for a process that is gone or only waits to be reaped. 0 stands for one that is not known:
+        // else the dead of all trees would be in one session.
+        session: unsafe { sys::getsid(pid) }.max(0),
         start: info.start_seconds * 1_000_000 + info.start_microseconds,
         is_dead: info.status == ZOMBIE,
         owner: 0,
@@ -84,7 +87,8 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
     })
 }
 
-/// Puts the value of the variable that marks members into `tag`. `None`: it has none, or it cannot be read.
+/// Puts the value of the variable that marks members into `tag`. `None`: it has none, or it cannot be read, as that of a program that
+/// came with the system.
 pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
     static mut ARGUMENTS: &[u8] = &[];
     let mut name = [1, 49, pid];

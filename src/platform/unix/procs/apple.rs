@@ -21,24 +21,29 @@ pub(super) fn pids() -> Vec<pid_t> {
     pids
 }
 
+/// Asks for a process also if it only waits to be reaped: without it those are not found.
+const WITH_THE_DEAD: u64 = 1;
+
 fn info(pid: pid_t) -> Option<libc::proc_bsdinfo> {
     let mut info = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
     let bytes = c_int::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
     // SAFETY: the buffer has the size of what this flavour writes.
-    let got = unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, info.as_mut_ptr().cast(), bytes) };
+    let got =
+        unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes) };
     // SAFETY: plain numbers, for which zeroes are valid; filled when the size says so.
     (got == bytes).then(|| unsafe { info.assume_init() })
 }
 
 pub(in super::super) fn read(pid: pid_t) -> Option<Proc> {
     let info = info(pid)?;
-    // SAFETY: no memory is involved; -1 for a process that is gone, which is no session.
+    // SAFETY: no memory is involved; -1 for a process that is gone or only waits to be reaped.
     let session = unsafe { libc::getsid(pid) };
     Some(Proc {
         pid,
         parent: pid_t::try_from(info.pbi_ppid).ok()?,
         group: pid_t::try_from(info.pbi_pgid).ok()?,
-        session,
+        // 0 stands for one that is not known: else the dead of all trees would be in one session.
+        session: session.max(0),
         state: state(info.pbi_status),
         start: info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec,
     })
@@ -72,12 +77,16 @@ pub(in super::super) fn may_be_in_exec(_: pid_t) -> bool {
     false
 }
 
-/// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is.
+/// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is. Of
+/// programs that came with the system (`/bin`, `/usr/bin`) the environment is hidden: those are found by session and parent.
 pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
     let bytes = arguments(pid)?;
     let mut entries = bytes.split(|byte| *byte == 0);
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
+
+/// Whether a signal to a group in which all only wait to be reaped is refused (`EPERM`), as to a group of another user.
+pub(in super::super) const REFUSES_DEAD_GROUPS: bool = true;
 
 /// Whether the table of processes can be read: always.
 pub(in super::super) fn is_visible() -> bool {

@@ -48,6 +48,9 @@ pub(in super::super) fn may_be_in_exec(pid: pid_t) -> bool {
     fields(&stat).is_some_and(|fields| fields.get(START_OF_ENVIRONMENT) == Some(&"0"))
 }
 
+/// Whether a signal to a group in which all only wait to be reaped is refused.
+pub(in super::super) const REFUSES_DEAD_GROUPS: bool = false;
+
 /// Whether the table of processes can be read, and is that of our own process ids.
 pub(in super::super) fn is_visible() -> bool {
     let stat = std::fs::read("/proc/self/stat").unwrap_or_default();

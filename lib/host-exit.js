@@ -1,0 +1,31 @@
+'use strict';
+
+const { isMainThread } = require('node:worker_threads');
+
+/**
+ * @typedef {object} Host
+ * @property {string} platform
+ * @property {boolean} isMainThread
+ * @property {(event: 'exit', listener: () => void) => unknown} once As of `process`.
+ */
+
+/** @type {Host} */
+const HERE = { platform: process.platform, isMainThread, once: process.once.bind(process) };
+
+/** @type {WeakSet<Host>} */
+const watched = new WeakSet();
+
+/**
+ * Has `end` called when the host exits, once. On Windows alone: when the system calls an addon there, its threads have ended already.
+ * The end of a worker is not the host's.
+ *
+ * @param {() => void} end Ends what runs; returns within half a second.
+ * @param {Host} [host]
+ */
+function onHostExit(end, host = HERE) {
+  if (host.platform !== 'win32' || !host.isMainThread || watched.has(host)) return;
+  watched.add(host);
+  host.once('exit', end);
+}
+
+module.exports = { onHostExit };

@@ -1,0 +1,249 @@
+//! What Windows reads into texts that other systems take as they are: names of files and of programs, arguments of batch files. No
+//! call of the system is made here, so that these rules are tested on every one.
+
+/// What `cmd.exe` reads as more than a character when a batch file gets it or uses it: also `%~1`, which is without its quotes, in a
+/// block that `)` ends.
+const SPECIAL_IN_ARGUMENT: &str = "\"%!^&|<>()";
+/// The same for the path of the file, which the request does not make up and `Program Files (x86)` is a part of.
+const SPECIAL_IN_PATH: &str = "\"%!^&|<>";
+
+/// What `%PATHEXT%` is where there is none.
+const DEFAULT_PATH_EXT: &str = ".COM;.EXE;.BAT;.CMD";
+
+/// Names that stand for devices, in every directory and with every extension.
+const DEVICES: &[&str] = &["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+/// As [`DEVICES`], with a digit behind them. The last three are digits to the system too.
+const PORTS: &[&str] = &["COM", "LPT"];
+const PORT_DIGITS: &str = "0123456789\u{b9}\u{b2}\u{b3}";
+
+/// Returns a character of an argument that `cmd.exe` could interpret.
+pub(super) fn special_in_argument(argument: &str) -> Option<char> {
+    special(argument, SPECIAL_IN_ARGUMENT)
+}
+
+/// Returns a character in the path of a batch file that `cmd.exe` could interpret.
+pub(super) fn special_in_path(path: &str) -> Option<char> {
+    special(path, SPECIAL_IN_PATH)
+}
+
+fn special(text: &str, these: &str) -> Option<char> {
+    // Line ends, and whatever else a terminal would not show.
+    text.chars().find(|c| c.is_control() || these.contains(*c))
+}
+
+/// Whether the name of a file makes it a batch file. The system ignores blanks and dots at the end of a name, so `x.bat .` is one too
+/// (CVE-2024-43402).
+pub(super) fn is_batch(path: &str) -> bool {
+    let name = file_name(path).trim_end_matches([' ', '.']);
+    name.rsplit_once('.').is_some_and(|(_, it)| it.eq_ignore_ascii_case("bat") || it.eq_ignore_ascii_case("cmd"))
+}
+
+/// Whether a program is the command processor, by its name.
+pub(super) fn is_cmd(program: &str) -> bool {
+    is_program(program, "cmd")
+}
+
+/// Whether a program is a PowerShell, by its name.
+pub(super) fn is_powershell(program: &str) -> bool {
+    is_program(program, "powershell") || is_program(program, "pwsh")
+}
+
+fn is_program(path: &str, stem: &str) -> bool {
+    let name = file_name(path).trim_end_matches([' ', '.']);
+    let name = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
+        Some((name, extension)) if extension.eq_ignore_ascii_case(".exe") => name,
+        _ => name,
+    };
+    name.eq_ignore_ascii_case(stem)
+}
+
+/// The extensions of programs, in their order. `path_ext` is the value of `%PATHEXT%` in the environment of the child.
+pub(super) fn extensions(path_ext: Option<&str>) -> Vec<&str> {
+    let listed = |text| str::split(text, ';').map(str::trim).filter(|it: &&str| it.len() > 1 && it.starts_with('.'));
+    let given: Vec<&str> = listed(path_ext.unwrap_or_default()).collect();
+    if given.is_empty() { listed(DEFAULT_PATH_EXT).collect() } else { given }
+}
+
+/// The names of files that a program may have which is called `name`, in the order in which they are tried. A dot in a name is the
+/// begin of an extension only if that is one of a program: `python3.11` is `python3.11.exe`. The name itself comes last: a file
+/// without such an extension beside one with it is not for this system.
+pub(super) fn program_names(name: &str, extensions: &[&str]) -> Vec<String> {
+    let has_extension = |extension: &&str| {
+        let at = name.len().checked_sub(extension.len());
+        at.and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(extension))
+    };
+    if name.ends_with(['.', ' ']) || extensions.iter().any(has_extension) {
+        return vec![name.to_owned()];
+    }
+    extensions.iter().map(|extension| format!("{name}{extension}")).chain([name.to_owned()]).collect()
+}
+
+/// Why a path names no plain file of its own: a part of it is a device, or the stream of another file. With the remedy.
+pub(super) fn file_path_problem(path: &str) -> Option<&'static str> {
+    let path = path.strip_prefix(r"\\?\").or_else(|| path.strip_prefix(r"\\.\")).unwrap_or(path);
+    let mut parts = path.split(['\\', '/']);
+    let first = parts.next().unwrap_or_default();
+    let first = match first.as_bytes() {
+        // What follows a drive without a separator starts at a directory of that drive.
+        [drive, b':', ..] if drive.is_ascii_alphabetic() => &first[2..],
+        _ => first,
+    };
+    [first].into_iter().chain(parts).find_map(|part| {
+        if is_device(part) {
+            Some("a part of it is the name of a device (CON, NUL, COM1…), with whatever extension: take another name")
+        } else if part.contains(':') {
+            Some("a part of it holds a colon, which names a stream of another file: leave the colon out")
+        } else {
+            None
+        }
+    })
+}
+
+fn is_device(part: &str) -> bool {
+    // Everything from the first dot or colon on, and blanks before it, are ignored.
+    let name = part.split(['.', ':']).next().unwrap_or_default().trim_matches(' ');
+    let is_port = |port: &&str| {
+        let digit = name.get(port.len()..).unwrap_or_default();
+        name.get(..port.len()).is_some_and(|start| start.eq_ignore_ascii_case(port))
+            && digit.chars().count() == 1
+            && PORT_DIGITS.contains(digit)
+    };
+    DEVICES.iter().any(|device| name.eq_ignore_ascii_case(device)) || PORTS.iter().any(is_port)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit(['\\', '/']).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_argument_that_could_become_code_in_a_batch_file_is_found() {
+        for bad in
+            ["x) else (echo PWNED", "(", "100%", "%PATH%", "a^", "\"", "a\nb", "a\r", "a&b", "|", "<", ">", "!x!"]
+        {
+            assert!(special_in_argument(bad).is_some(), "{bad:?}");
+        }
+        for bad in ["\0", "\u{1a}", "\t", "\u{b}", "\u{c}", "\u{85}"] {
+            assert!(special_in_argument(bad).is_some(), "{bad:?}");
+        }
+        for good in
+            ["", "a b", "--flag=value", r"C:\dir\file.txt", "a,b;c", "it's", "@x", "~", "#", "*?", "ä漢😀", "[a]{b}$`"]
+        {
+            assert_eq!(special_in_argument(good), None, "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_batch_file_may_be_in_program_files_x86() {
+        assert_eq!(special_in_path(r"C:\Program Files (x86)\tool\run.cmd"), None);
+        assert_eq!(special_in_path(r"C:\100%\run.cmd"), Some('%'));
+        assert_eq!(special_in_path("C:\\a&b\\run.cmd"), Some('&'));
+    }
+
+    proptest! {
+        /// A parser that knows nothing but what ends a word, a command or a block of `cmd.exe` finds one word.
+        #[test]
+        fn what_is_passed_on_has_no_end_of_a_command(argument in "[a-z()&|<>^%!\"\\\\ \r\n\t;,=@ä]{0,12}") {
+            let passes = special_in_argument(&argument).is_none();
+            prop_assert_eq!(passes, !argument.contains(|c| "()&|<>^%!\"\r\n\t".contains(c)));
+        }
+    }
+
+    #[test]
+    fn a_batch_file_is_known_by_its_name() {
+        for name in [r"C:\x.bat", r"C:\x.CMD", r"C:\x.bat .", r"C:\x.cmd..", "x.y.bat", "d/x.BaT"] {
+            assert!(is_batch(name), "{name}");
+        }
+        for name in [r"C:\x.bat\y.exe", r"C:\x.bat\y", "bat", "x.batch", ""] {
+            assert!(!is_batch(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_programs_with_rules_of_their_own_are_known_by_their_names() {
+        for name in ["cmd", "CMD.EXE", r"C:\Windows\System32\cmd.exe", "cmd.exe."] {
+            assert!(is_cmd(name), "{name}");
+        }
+        for name in ["cmd.cmd", "mycmd.exe", r"C:\cmd\x.exe", "cmd.com", ".exe", ""] {
+            assert!(!is_cmd(name), "{name}");
+        }
+        assert!(is_powershell(r"C:\x\PowerShell.exe") && is_powershell("pwsh") && !is_powershell("powershell_ise.exe"));
+    }
+
+    #[test]
+    fn a_name_with_a_dot_finds_its_program() {
+        let names = |name, path_ext| program_names(name, &extensions(path_ext));
+        assert_eq!(names("python3.11", Some(".COM;.EXE")), ["python3.11.COM", "python3.11.EXE", "python3.11"]);
+        assert_eq!(names("node", Some(".EXE")), ["node.EXE", "node"]);
+        assert_eq!(names("node.exe", Some(".COM;.EXE")), ["node.exe"]);
+        assert_eq!(names("x.cmd.exe", Some(".EXE;.CMD")), ["x.cmd.exe"]);
+        assert_eq!(names("tool.py", Some(".EXE;.py")), ["tool.py"]);
+        assert_eq!(names("node.", None), ["node."]);
+        assert_eq!(names("ä", Some(".EXE")), ["ä.EXE", "ä"]);
+    }
+
+    #[test]
+    fn the_extensions_are_those_of_the_child() {
+        assert_eq!(extensions(Some(".XYZ; .exe;;exe;.")), [".XYZ", ".exe"]);
+        for none in [None, Some(""), Some(";;"), Some("exe")] {
+            assert_eq!(extensions(none), [".COM", ".EXE", ".BAT", ".CMD"], "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_neither_a_device_nor_the_stream_of_another_file() {
+        for device in [
+            r"C:\logs\CON",
+            r"C:\logs\nul",
+            r"C:\logs\NUL.log",
+            r"C:\logs\Com1.txt",
+            r"C:\logs\COM1 .log",
+            r"C:\logs\LPT9",
+            r"C:\logs\aux.",
+            r"C:\logs\prn...",
+            r"C:\logs\CON .",
+            r"C:\CON\a.log",
+            "C:/logs/nul",
+            r"C:\logs\CONOUT$",
+            "C:\\com\u{b9}",
+            r"C:\nul.tar.gz",
+            r"C:NUL",
+            r"\\?\C:\logs\NUL",
+            r"C:\a\nul:x",
+        ] {
+            assert!(file_path_problem(device).is_some_and(|it| it.contains("device")), "{device}");
+        }
+        for stream in [
+            r"C:\a.log:x",
+            r"C:\a.log:x:$DATA",
+            r"C:\logs:x\a.log",
+            r"C:\logs::$INDEX_ALLOCATION\a",
+            r"\\server\share\a:b",
+        ] {
+            assert!(file_path_problem(stream).is_some_and(|it| it.contains("stream")), "{stream}");
+        }
+        for good in [
+            r"C:\logs\a.log",
+            r"C:\logs\console.log",
+            r"C:\logs\com10",
+            r"C:\logs\COM",
+            r"C:\logs\nullable",
+            r"C:\logs\a.nul",
+            r"\\?\C:\logs\a.log",
+            r"\\server\share\a.log",
+            "C:/a b/c",
+            r"C:\",
+            "",
+            r"C:\lpt",
+            "C:\\comä",
+            r"C:\logs\a.b.c",
+        ] {
+            assert_eq!(file_path_problem(good), None, "{good}");
+        }
+    }
+}
