@@ -1,4 +1,4 @@
-// An engine that nobody holds goes; one that works stays (F55).
+// An engine that nobody holds goes; one that works stays.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';

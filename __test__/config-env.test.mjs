@@ -1,4 +1,4 @@
-// What the environment says: one variable for each setting, and only what is set (F65).
+// What the environment says: one variable for each setting, and only what is set.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

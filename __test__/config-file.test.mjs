@@ -1,4 +1,4 @@
-// Settings from a file: TOML or JSON, told with file, line and key when they are wrong (F65).
+// Settings from a file: TOML or JSON, told with file, line and key when they are wrong.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

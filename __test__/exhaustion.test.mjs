@@ -1,4 +1,4 @@
-// A host without room for one more process or descriptor: its executions wait, and say why when they waited in vain (F39).
+// A host without room for one more process or descriptor: its executions wait, and say why when they waited in vain.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
@@ -27,7 +27,7 @@ function limited(limit, source) {
 }
 
 describe('exhaustion', { concurrency: 2, ...linux }, () => {
-  test('F39: fifty at once complete with 60 descriptors', async (t) => {
+  test('fifty commands at once complete with 60 descriptors', async (t) => {
     const told = await limited(
       'ulimit -n 60',
       `
@@ -127,7 +127,7 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
     assert.deepEqual([told.next, told.lost, told.read], ['fine\n', 0, 'first\n']);
   });
 
-  test('F39: who waits in vain ends typed, and the next one runs', async () => {
+  test('an execution that waits in vain ends with a typed reason, and the next one runs', async () => {
     const told = await limited(
       'ulimit -n 80',
       `

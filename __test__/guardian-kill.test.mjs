@@ -1,4 +1,4 @@
-// `kill -9` of the host: no tree survives (F51).
+// `kill -9` of the host: no tree survives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +17,7 @@ const trees = (mark, count) => `
   for (let i = 0; i < ${count}; i++) engine.execute({ command: { type: 'shell', command: kinds[i % kinds.length], shell: '/bin/bash' } });
 `;
 
-describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
+describe('a killed host', { concurrency: 1, ...linux }, () => {
   test('of 100 trees leaves nobody', async (t) => {
     const mark = newMark();
     const host = await guarded(t, trees(mark, 100));

@@ -1,4 +1,4 @@
-// However a host goes, no tree survives it (F50); and its signals are its own.
+// However a host goes, no tree survives it; and its signals are its own.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -44,7 +44,7 @@ async function running(t, handlers) {
   return { host, mark };
 }
 
-describe('F50: no tree survives', { concurrency: 2, ...linux }, () => {
+describe('no tree survives', { concurrency: 2, ...linux }, () => {
   for (const [way, { tell, code = null, signal = null }] of Object.entries(WAYS)) {
     test(way, async (t) => {
       const { host, mark } = await running(t);

@@ -30,7 +30,7 @@ const host = (dir, command, config = '') => `
 
 const privateMount = linux || (has('unshare', '-rm', 'true') ? false : 'SKIPPED: `unshare -rm` does not work here');
 
-test('a full disk: what fits is there, the rest is counted, the command goes on (F30)', { skip: privateMount }, (t) => {
+test('a full disk: the log has what fits, the rest is counted, the command continues', { skip: privateMount }, (t) => {
   const dir = folder(t);
   const script = `mount -t tmpfs -o size=64k none "$1" && exec "$2" -e "$3"`;
   const config = `oversizedOutputStrategy: 'streamToFile', maxOutputSizeBytes: 10, minFreeDiskBytes: 0, overflowDir: ${JSON.stringify(path.join(dir, 'overflow'))}`;
@@ -46,7 +46,7 @@ test('a full disk: what fits is there, the rest is counted, the command goes on 
 
 const strace = linux || (has('strace', '-o', '/dev/null', 'true') ? false : 'SKIPPED: `strace` does not work here');
 
-test('a broken disk: the command goes on, everything is counted as lost (F31)', { skip: strace }, (t) => {
+test('a broken disk: the command continues, everything is counted as lost', { skip: strace }, (t) => {
   const dir = folder(t);
   const id = '0e984725-c51c-4bf4-9960-e1c80e27aba0';
   const log = path.join(dir, `${id}.log`);
@@ -58,7 +58,7 @@ test('a broken disk: the command goes on, everything is counted as lost (F31)', 
   assert.match(told.degraded[0], /Input\/output error/);
 });
 
-test('a host that is killed leaves an exact beginning of the output (F34)', { skip: linux }, async (t) => {
+test('a host that is killed leaves an exact beginning of the output', { skip: linux }, async (t) => {
   for (const round of [1, 2, 3, 4, 5]) {
     const dir = folder(t);
     const child = spawn(process.execPath, ['-e', host(dir, 'exec seq 1 1000000000')], { stdio: ['ignore', 'ignore', 'inherit'] });

@@ -1,4 +1,4 @@
-// A Readable as standard input: read at the child's pace, and closed when the child wants no more (F49).
+// A Readable as standard input: read at the child's pace, and closed when the child wants no more.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createReadStream, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What a child reads may come bit by bit: from an async iterable, as fast as the child reads (F49).
+// What a child reads may come bit by bit: from an async iterable, as fast as the child reads.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -55,7 +55,7 @@ test('text and bytes, one after the other, then the end', async (t) => {
   assert.equal((await engine.run(cat, { stdin: told([]) })).stdout, '');
 });
 
-test('a NUL and every other byte arrive as they were (F20)', async (t) => {
+test('a NUL and every other byte arrive as they were', async (t) => {
   const { engine } = recordedEngine(t);
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
   const { stdout } = await engine.run(cat, { stdin: told([bytes, '\0', bytes]), encoding: 'buffer' });
@@ -129,7 +129,7 @@ test('a source is not asked before its command runs, and never if it does not', 
   for (const source of [cancelled, missing]) assert.deepEqual(source.seen, { iterators: 0, pulls: 0, returns: 0 });
 });
 
-test('a child that exits or closes its input ends the source, and is none the worse (F49)', async (t) => {
+test('a child that exits or closes its input ends the source, and is not harmed', async (t) => {
   const { engine } = recordedEngine(t);
   for (const line of ['true', 'head -c 3 > /dev/null', 'exec 0<&-; sleep 0.2']) {
     const source = told(repeat(1e6, 'x'.repeat(1_000)));

@@ -347,9 +347,9 @@ mod tests {
         ExecutionRequest::new(Command::Shell { command: line.into(), shell: String::new() })
     }
 
-    /// F10: whoever waits is told first, so that no slot that falls free is given to one that could still spawn.
+    /// Whoever waits is told first, so that no slot that falls free is given to one that could still spawn.
     #[tokio::test]
-    async fn f10_those_that_wait_are_stopped_before_those_that_run() {
+    async fn queued_executions_are_stopped_before_running_ones() {
         let config = ExecutionConfig { max_concurrent_executions: 2, ..ExecutionConfig::default() };
         let engine = ExecutionEngine::new(config).unwrap();
         let submit =
@@ -403,9 +403,9 @@ mod tests {
         assert_eq!(engine.total_count(), 0);
     }
 
-    /// F60: a panic in the core ends one execution with `INTERNAL`, with its child; the engine goes on.
+    /// A panic in the core ends one execution with `INTERNAL`, with its child; the engine goes on.
     #[tokio::test]
-    async fn f60_a_panic_costs_one_execution() {
+    async fn a_panic_fails_one_execution_only() {
         let config = ExecutionConfig { max_concurrent_executions: 1, ..ExecutionConfig::default() };
         let engine = ExecutionEngine::new(config).unwrap();
         let defect = Arc::new(Defect::default());

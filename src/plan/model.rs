@@ -361,9 +361,9 @@ fn scarce_slots_go_to_the_longest_chain() {
     assert_eq!(perform(&case(1, scripts)).stage.choices, [0, 2, 1, 4, 3, 5]);
 }
 
-/// F68: long plans, wide plans: no recursion, and no more work than there are steps.
+/// Long plans, wide plans: no recursion, and no more work than there are steps.
 #[test]
-fn f68_ten_thousand_steps_in_a_row_and_side_by_side() {
+fn ten_thousand_steps_in_a_row_and_side_by_side() {
     const STEPS: usize = 10_000;
     let script = Script { turns: 0, failures: 0, completes: true, priority: 0 };
     let chain = (1..STEPS).map(|index| (index, vec![index - 1])).collect();

@@ -84,7 +84,7 @@ impl Recorder {
     }
 }
 
-/// F27: one terminal event, the last; numbers from 0 without a gap; `queued` before `started` before lines.
+/// One terminal event, the last; numbers from 0 without a gap; `queued` before `started` before lines.
 fn check_order(id: Uuid, events: &[ExecutionEvent]) {
     let sequences: Vec<u64> = events.iter().map(ExecutionEvent::sequence).collect();
     let expected: Vec<u64> = (0..events.len() as u64).collect();

@@ -2,9 +2,9 @@
 
 use crate::common::*;
 
-/// The host's only thread does not yield: the child is ended on time all the same (F56).
+/// The host's only thread does not yield: the child is ended on time all the same.
 #[tokio::test]
-async fn f56_a_blocked_host_delays_no_timeout() {
+async fn a_blocked_host_delays_no_timeout() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(100), ..endless() };
     let id = engine.execute(request).await.unwrap();

@@ -5,7 +5,7 @@ use execution_engine::OversizedOutputStrategy;
 use crate::common::*;
 
 #[test]
-fn f65_each_bad_field_is_named() {
+fn each_bad_field_is_named() {
     let default = ExecutionConfig::default;
     let cases = [
         (ExecutionConfig { default_timeout_ms: 0, ..default() }, "default_timeout_ms"),

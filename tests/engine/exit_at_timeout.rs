@@ -3,7 +3,7 @@
 use crate::common::*;
 
 #[tokio::test]
-async fn f06_a_child_that_exits_with_0_at_its_timeout_has_timed_out() {
+async fn a_child_that_exits_with_0_at_its_timeout_has_timed_out() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(2_000), ..endless_after("trap 'exit 0' TERM") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();

@@ -56,7 +56,7 @@ impl EventHandler for Blocking {
 }
 
 #[tokio::test]
-async fn f26_a_handler_that_panics_costs_the_command_nothing() {
+async fn a_handler_that_panics_does_not_affect_the_command() {
     let handler = Arc::new(Panicking::default());
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap().with_event_handler(handler.clone());
     let result = soon("the end", engine.run(shell("echo one; echo two >&2; exit 3"))).await.unwrap();
@@ -66,7 +66,7 @@ async fn f26_a_handler_that_panics_costs_the_command_nothing() {
 }
 
 #[tokio::test]
-async fn f26_a_handler_that_panics_costs_its_neighbours_nothing() {
+async fn a_handler_that_panics_does_not_affect_other_handlers() {
     let recorder = Recorder::new();
     let handlers: Vec<Arc<dyn EventHandler>> = vec![Arc::new(Panicking::default()), recorder.clone()];
     let multi = Arc::new(MultiEventHandler::new(handlers));
@@ -78,7 +78,7 @@ async fn f26_a_handler_that_panics_costs_its_neighbours_nothing() {
 }
 
 #[tokio::test]
-async fn f26_a_handler_that_hangs_holds_up_no_other_execution() {
+async fn a_handler_that_hangs_holds_up_no_other_execution() {
     let engine = Listened::new();
     let hanging = Hanging::new();
     let deaf = engine.clone().with_event_handler(hanging.clone());
@@ -94,7 +94,7 @@ async fn f26_a_handler_that_hangs_holds_up_no_other_execution() {
 
 /// The child fills all that may be under way, and waits; its time runs all the same.
 #[tokio::test]
-async fn f26_a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
+async fn a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
     let hanging = Hanging::new();
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap().with_event_handler(hanging.clone());
     let flood = ExecutionRequest { timeout_ms: Some(300), ..exec("yes", &["flood"]) };
@@ -109,7 +109,7 @@ async fn f26_a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
 
 /// Last words of a command are read although its listener takes nothing.
 #[tokio::test]
-async fn f26_a_handler_that_hangs_costs_the_result_nothing() {
+async fn a_handler_that_hangs_does_not_affect_the_result() {
     let hanging = Hanging::new();
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap().with_event_handler(hanging.clone());
     let result = soon("the end", engine.run(shell("seq 1 10000"))).await.unwrap();
@@ -121,7 +121,7 @@ async fn f26_a_handler_that_hangs_costs_the_result_nothing() {
 
 /// Handlers have threads of their own: however many of them block, who has none is not held up.
 #[tokio::test]
-async fn f26_handlers_that_block_all_threads_delay_nobody_else() {
+async fn handlers_that_block_all_threads_delay_no_other_execution() {
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap();
     let blocking: Vec<_> = (0..8).map(|_| Arc::new(Blocking::default())).collect();
     let mut stuck = Vec::new();
@@ -146,7 +146,7 @@ async fn f26_handlers_that_block_all_threads_delay_nobody_else() {
 
 /// It has one of the listeners' threads; the others go on.
 #[tokio::test]
-async fn f26_a_handler_that_blocks_its_thread_stops_nobody_else() {
+async fn a_handler_that_blocks_its_thread_stops_no_other_handler() {
     let engine = Listened::new();
     let blocking = Arc::new(Blocking::default());
     let rude = engine.clone().with_event_handler(blocking.clone());

@@ -9,7 +9,7 @@ fn grace(ms: u64) -> ExecutionOptions {
 }
 
 #[tokio::test]
-async fn f05_a_child_that_ignores_sigterm_is_killed_when_its_grace_is_over() {
+async fn a_child_that_ignores_sigterm_is_killed_when_its_grace_is_over() {
     let engine = Listened::new();
     let id = engine.start(endless_after("trap '' TERM"), grace(150)).await;
     let asked = Instant::now();

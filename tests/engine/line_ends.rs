@@ -5,7 +5,7 @@ use execution_engine::types::{Stdin, Stream};
 use crate::common::*;
 
 #[tokio::test]
-async fn f21_each_line_end_is_told_as_what_it_is() {
+async fn each_line_end_is_reported_with_its_flags() {
     let engine = Listened::new();
     let result = engine.run(shell(r"printf 'unix\nwindows\r\n50%%\r100%%\r\n\n\nno end'")).await.unwrap();
     assert_completed(&result);
@@ -27,7 +27,7 @@ async fn f21_each_line_end_is_told_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn f22_a_long_line_comes_in_pieces() {
+async fn a_long_line_comes_in_pieces() {
     let engine = Listened::with(ExecutionConfig { max_line_bytes: 1_000, ..Default::default() });
     let long = format!("{}\nshort\n", "0123456789".repeat(20_050));
     let options = ExecutionOptions { stdin: Stdin::Bytes(long.clone().into_bytes()), ..Default::default() };

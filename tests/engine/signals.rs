@@ -27,7 +27,7 @@ fn masks(status: &str) -> Vec<(&str, u64)> {
 }
 
 #[test]
-fn f47_nothing_is_blocked_or_ignored_in_a_child() {
+fn nothing_is_blocked_or_ignored_in_a_child() {
     alone(|| {
         be_a_difficult_host();
         let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();

@@ -12,7 +12,7 @@ async fn start_and_stop(engine: &Listened, first: &str, grace_ms: u64) -> Uuid {
 }
 
 #[tokio::test]
-async fn f07_a_stopped_child_is_woken_to_end() {
+async fn a_stopped_child_is_woken_to_end() {
     let engine = Listened::new();
     // The grace is longer than the test may take: only SIGCONT lets the child hear the SIGTERM.
     let id = start_and_stop(&engine, ":", 600_000).await;
@@ -24,7 +24,7 @@ async fn f07_a_stopped_child_is_woken_to_end() {
 }
 
 #[tokio::test]
-async fn f07_a_stopped_child_that_ignores_sigterm_is_killed() {
+async fn a_stopped_child_that_ignores_sigterm_is_killed() {
     let engine = Listened::new();
     let id = start_and_stop(&engine, "trap '' TERM", 100).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();

@@ -24,34 +24,34 @@ async fn escapes_in_vain(line: &str, grace_ms: u64) {
 }
 
 #[tokio::test]
-async fn f02_a_process_in_a_session_of_its_own() {
+async fn a_process_in_a_session_of_its_own_is_ended() {
     escapes_in_vain("setsid sh -c 'echo pid $$; exec sleep 999' & wait", 100).await;
 }
 
 #[tokio::test]
-async fn f02_a_daemon_that_has_forked_twice() {
+async fn a_daemon_that_has_forked_twice_is_ended() {
     escapes_in_vain("(setsid sh -c 'setsid sh -c \"echo pid \\$\\$; exec sleep 999\" & :' &); exec sleep 998", 100)
         .await;
 }
 
 #[tokio::test]
-async fn f02_a_daemon_that_ignores_sigterm_and_closed_its_output() {
+async fn a_daemon_that_ignores_sigterm_and_closed_its_output_is_ended() {
     let line = "(setsid sh -c 'trap \"\" TERM HUP; echo pid $$; exec >/dev/null 2>&1 </dev/null; cd /; while :; do sleep 0.1; done' &); exec sleep 998";
     escapes_in_vain(line, 100).await;
 }
 
 #[tokio::test]
-async fn f02_without_a_grace_too() {
+async fn a_daemon_is_ended_without_a_grace_period_too() {
     escapes_in_vain("(setsid sh -c 'echo pid $$; exec sleep 999' &); exec sleep 998", 0).await;
 }
 
 #[tokio::test]
-async fn f02_a_scrubbed_environment_while_the_parent_lives() {
+async fn a_process_with_a_scrubbed_environment_is_found_by_its_parent() {
     escapes_in_vain("env -i setsid sh -c 'echo pid $$; exec /bin/sleep 999' & wait", 100).await;
 }
 
 #[tokio::test]
-async fn f02_a_timeout_ends_it_too() {
+async fn a_timeout_ends_a_daemon_too() {
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(50), ..Default::default() };
     let line = "(setsid sh -c 'echo pid $$; exec sleep 999' &); exec sleep 998";
@@ -65,7 +65,7 @@ async fn f02_a_timeout_ends_it_too() {
 
 /// Two trees at once: the tag of one does not name the other.
 #[tokio::test]
-async fn f02_the_daemon_of_another_execution_lives_on() {
+async fn the_daemon_of_another_execution_keeps_running() {
     let engine = Listened::new();
     let line = "(setsid sh -c 'echo pid $$; exec sleep 999' &); exec sleep 998";
     let options = || ExecutionOptions { kill_grace_ms: Some(50), ..Default::default() };

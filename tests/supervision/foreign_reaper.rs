@@ -6,7 +6,7 @@ use std::thread;
 use crate::common::*;
 
 #[test]
-fn f17_a_host_that_reaps_everything_gets_ends_without_a_status() {
+fn a_host_that_reaps_everything_gets_ends_without_a_status() {
     alone(|| {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {

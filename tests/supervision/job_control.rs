@@ -4,9 +4,9 @@ use crate::common::*;
 use crate::hosts::{pids_told, session_of};
 
 #[tokio::test]
-async fn f02_a_job_in_a_group_of_its_own_is_ended() {
+async fn a_job_in_a_group_of_its_own_is_ended() {
     if !std::path::Path::new("/bin/bash").exists() {
-        eprintln!("SKIPPED f02_a_job_in_a_group_of_its_own_is_ended: there is no /bin/bash");
+        eprintln!("SKIPPED a_job_in_a_group_of_its_own_is_ended: there is no /bin/bash");
         return;
     }
     let engine = Listened::new();

@@ -87,7 +87,7 @@ async fn by_default_leftovers_live_on() {
 }
 
 #[tokio::test]
-async fn f03_a_daemon_that_holds_the_pipe_costs_the_drain_and_no_byte() {
+async fn a_daemon_that_holds_the_pipe_delays_the_result_by_the_drain_and_loses_no_byte() {
     let engine = Listened::with(ExecutionConfig { drain_timeout_ms: 100, ..Default::default() });
     let line = "(setsid sh -c 'echo pid $$; exec sleep 999' &); sleep 0.3; echo last; exit 3";
     let result = within(Duration::from_secs(10), "the drain", engine.run(shell(line))).await.unwrap();

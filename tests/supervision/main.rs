@@ -1,5 +1,5 @@
 //! What the engine promises about the processes that it starts: `docs/supervision.md`, one behaviour a file.
-//! `f..` are the cases of `FAULTS.md`. A test that cannot be run where it is says `SKIPPED` and why.
+//! `docs/faults.md` lists what is guaranteed. A test that cannot be run where it is says `SKIPPED` and why.
 #![cfg(target_os = "linux")]
 
 #[path = "../common/mod.rs"]

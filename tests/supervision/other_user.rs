@@ -28,13 +28,13 @@ fn stranger(salt: u32, copy: &Path) -> Stranger {
 }
 
 #[test]
-fn f16_who_may_not_be_killed_is_told_and_given_up() {
+fn a_process_that_may_not_be_killed_is_reported_and_given_up() {
     let body = || block_on(give_up(&std::env::var(SETUID).unwrap()));
     if is_alone() {
         return body();
     }
     let Some((_dir, copy)) = become_root() else {
-        eprintln!("SKIPPED f16_who_may_not_be_killed_is_told_and_given_up: `setpriv` cannot be copied");
+        eprintln!("SKIPPED a_process_that_may_not_be_killed_is_reported_and_given_up: `setpriv` cannot be copied");
         return;
     };
     let stranger = stranger(2, &copy);
@@ -45,7 +45,7 @@ fn f16_who_may_not_be_killed_is_told_and_given_up() {
 
 /// A control group that is the host's own to write ends it all the same.
 #[test]
-fn f16_a_delegated_control_group_ends_whom_no_signal_may_reach() {
+fn a_delegated_control_group_ends_processes_that_no_signal_may_reach() {
     let body = || block_on(killed_by_the_group(&std::env::var(SETUID).unwrap()));
     if is_alone() {
         return body();

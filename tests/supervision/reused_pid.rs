@@ -42,7 +42,7 @@ fn stand_in(pid: u32) -> Child {
 }
 
 #[test]
-fn f09_a_pid_is_not_signalled_after_it_was_reaped() {
+fn a_pid_is_not_signalled_after_it_was_reaped() {
     let body = || {
         block_on(async {
             for (case, line) in
@@ -74,7 +74,7 @@ fn f09_a_pid_is_not_signalled_after_it_was_reaped() {
 
 /// Number after number comes back while executions with that number end.
 #[test]
-fn f09_ends_and_cancels_of_numbers_that_come_back_at_once() {
+fn cancels_signal_no_process_whose_pid_was_reused_at_once() {
     let body = || {
         block_on(async {
             let engine = Listened::new();

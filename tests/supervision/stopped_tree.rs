@@ -18,7 +18,7 @@ async fn stopped(engine: &Listened, first: &str, grace_ms: u64) -> (Uuid, Vec<u3
 }
 
 #[tokio::test]
-async fn f07_a_stopped_tree_goes_with_a_cancel() {
+async fn a_stopped_tree_goes_with_a_cancel() {
     let engine = Listened::new();
     let (id, pids) = stopped(&engine, ":", 100).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();
@@ -30,7 +30,7 @@ async fn f07_a_stopped_tree_goes_with_a_cancel() {
 }
 
 #[tokio::test]
-async fn f07_a_stopped_tree_that_ignores_sigterm_is_killed() {
+async fn a_stopped_tree_that_ignores_sigterm_is_killed() {
     let engine = Listened::new();
     let (id, pids) = stopped(&engine, "trap '' TERM", 100).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();

@@ -54,7 +54,7 @@ async fn within_the_hard_limit<F: Future>(what: &str, future: F) -> F::Output {
 /// A leader and a child, frozen by the time they are to end.
 async fn settles(timeout_ms: Option<u64>) {
     let Some(ice) = Ice::new() else {
-        eprintln!("SKIPPED f14: no freezer of version 1 in which a group could be made");
+        eprintln!("SKIPPED uninterruptible children: no freezer of version 1 in which a group could be made");
         return;
     };
     let engine = Listened::new();
@@ -93,19 +93,19 @@ async fn settles(timeout_ms: Option<u64>) {
 }
 
 #[tokio::test]
-async fn f14_a_cancel_of_an_uninterruptible_child_resolves() {
+async fn a_cancel_of_an_uninterruptible_child_resolves() {
     settles(None).await;
 }
 
 #[tokio::test]
-async fn f14_a_timeout_of_an_uninterruptible_child_settles_and_says_so() {
+async fn a_timeout_of_an_uninterruptible_child_settles_and_reports_unreaped() {
     settles(Some(1_500)).await;
 }
 
 #[tokio::test]
-async fn f14_a_shutdown_does_not_wait_for_it() {
+async fn a_shutdown_does_not_wait_for_an_uninterruptible_child() {
     let Some(ice) = Ice::new() else {
-        eprintln!("SKIPPED f14: no freezer of version 1 in which a group could be made");
+        eprintln!("SKIPPED uninterruptible children: no freezer of version 1 in which a group could be made");
         return;
     };
     let engine = Listened::new();

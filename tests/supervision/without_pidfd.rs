@@ -17,7 +17,7 @@ const NO_PIDFD: &[&str] = &[
 ];
 
 #[test]
-fn f17_exits_cancels_and_timeouts_work_without_pidfd() {
+fn exits_cancels_and_timeouts_work_without_pidfd() {
     let body = || {
         // SAFETY: no memory is involved.
         let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
@@ -53,7 +53,7 @@ fn f17_exits_cancels_and_timeouts_work_without_pidfd() {
 }
 
 #[test]
-fn f17_a_cancel_that_races_the_exit_leaves_one_end_without_pidfd() {
+fn a_cancel_that_races_the_exit_leaves_one_end_without_pidfd() {
     let body = || {
         block_on(async {
             let engine = Listened::with_slots(8);
