@@ -327,7 +327,7 @@ export interface ExecutionConfig {
   maxMetadataBytes?: number | null | undefined;
   /** Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets. Default: true. */
   enableAutoCleanup?: boolean | null | undefined;
-  /** The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks. Default: 60. */
+  /** The least time between two searches for records that are too old, in seconds. No search takes place while no record can be. Default: 60. */
   cleanupIntervalSecs?: number | null | undefined;
 }
 

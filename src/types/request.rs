@@ -32,7 +32,7 @@ pub struct ExecutionRequest {
     /// Milliseconds from spawn to the end. Default: `default_timeout_ms` of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// A file that gets the raw output. Refused until logs are there.
+    /// A file that gets the raw output as a log. Default: a file in `log_dir`, if that is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_log_path: Option<PathBuf>,
     /// Whatever the caller wants to find again in the result.
