@@ -102,7 +102,7 @@ test('a cancel resolves although the JavaScript that waits was busy', async (t) 
   assert.ok(engine.getResult(id).durationMs < 5_000);
 });
 
-test('cancelAll does not count what has ended, although JavaScript has not heard of it yet', async (t) => {
+test('cancelAll does not count what has ended, although JavaScript has not received its event yet', async (t) => {
   const { engine } = recordedEngine(t);
   const id = await engine.execute(nothing);
   const asleep = new Int32Array(new SharedArrayBuffer(4));

@@ -1,4 +1,4 @@
-// A child starts clean, and nothing of it stays.
+// A child inherits nothing unintended and leaves nothing behind.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';

@@ -74,11 +74,11 @@ const REFUSED = [
   [{ EXEC_DEFAULT_TIMEOUT_MS: '2', EXEC_MAX_TIMEOUT_MS: '1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /2 is above/],
   [{ EXEC_LOG_DIR: 7 }, 'EXEC_LOG_DIR', /it is a number: give a string/],
 ];
-for (const [env, field, told] of REFUSED) {
+for (const [env, field, reported] of REFUSED) {
   test(`refused: ${JSON.stringify(env)}`, () => {
     const error = failureNow(() => read(env), 'INVALID_CONFIG');
     assert.equal(error.field, field);
-    assert.match(error.message, told);
+    assert.match(error.message, reported);
   });
 }
 

@@ -1,4 +1,4 @@
-// What listeners are told.
+// What listeners receive.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -67,7 +67,7 @@ test('tailBytes gives the end, and splits no character', async (t) => {
   assert.equal((await failure(() => engine.readLogs(id, { tail: 5 }), 'INVALID_REQUEST')).field, 'tail');
 });
 
-test('no log: told as LOG_NOT_FOUND', async (t) => {
+test('no log: LOG_NOT_FOUND', async (t) => {
   const engine = newEngine(t);
   const { id, logPath } = await engine.run(nothing);
   assert.equal(logPath, undefined);

@@ -1,4 +1,4 @@
-// What cannot be started is told apart: program, directory, interpreter.
+// Spawn errors distinguish program, directory and interpreter.
 import assert from 'node:assert/strict';
 import { rmdirSync, mkdirSync } from 'node:fs';
 import path from 'node:path';

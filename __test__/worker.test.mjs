@@ -64,7 +64,7 @@ test('a worker that is terminated in a flood ends its trees, again and again; th
     await worker.terminate();
   };
   await repeatedly(REPEATS, 5, round);
-  assert.ok(pids.length >= REPEATS, `${pids.length} commands were told`);
+  assert.ok(pids.length >= REPEATS, `${pids.length} commands were reported`);
   await until(() => pids.every((pid) => !isAlive(pid)), 'the trees of the workers are gone', 6_000);
   const before = events.of(id).length;
   await events.first((event) => event.executionId === id && event.sequence > before + 1);

@@ -6,7 +6,7 @@ import { ExecutionEngine } from '../../index.js';
 
 const FINAL = ['completed', 'failed', 'cancelled', 'timeout'];
 
-/** An engine that nobody listens to; it is shut down at the end of the test. */
+/** An engine without listeners; it is shut down at the end of the test. */
 export function newEngine(t, config) {
   const engine = new ExecutionEngine(config);
   t.after(() => end(engine));

@@ -20,12 +20,12 @@ test('a timeout ends the command with its children and theirs', async (t) => {
   assert.equal(result.signal, 'SIGKILL');
   assert.match(result.killed.mechanism, /job/);
   for (const pid of pids) {
-    assert.ok(result.killed.pids.includes(pid), `${pid} of ${pids} is told: ${result.killed.pids}`);
+    assert.ok(result.killed.pids.includes(pid), `${pid} of ${pids} is reported: ${result.killed.pids}`);
     assert.ok(!isAlive(pid), `${pid} has gone`);
   }
-  const told = result.diagnosis.processes.find((process) => process.pid === pids[1]);
-  assert.equal(told.parent, pids[0]);
-  assert.match(told.command, /node/i);
+  const reported = result.diagnosis.processes.find((process) => process.pid === pids[1]);
+  assert.equal(reported.parent, pids[0]);
+  assert.match(reported.command, /node/i);
 });
 
 test('a cancel resolves when the tree is gone', async (t) => {

@@ -7,7 +7,7 @@ import test from 'node:test';
 import { newEngine, recordedEngine } from '../helpers/engine.mjs';
 import { file, nodeRuns, rejection, scratch, shell } from './helpers.mjs';
 
-test('a program streams its lines and tells its exit code', async (t) => {
+test('a program streams its lines and returns its exit code', async (t) => {
   const { engine, events } = recordedEngine(t);
   const code = "console.log('one'); process.stdout.write('two\\r\\nthree'); console.error('oops'); process.exitCode = 7;";
   const result = await engine.run(nodeRuns(code));
@@ -23,7 +23,7 @@ test('a program streams its lines and tells its exit code', async (t) => {
   assert.deepEqual(events.lines(result.id, 'stderr'), ['oops']);
 });
 
-test('an exit code above 2^31 is told as Node.js tells it', async (t) => {
+test('an exit code above 2^31 is the same as in Node.js', async (t) => {
   const result = await newEngine(t).run(nodeRuns('process.reallyExit(-1073741819)'));
   assert.equal(result.exitCode, 0xc0000005);
   assert.equal(result.status, 'failed');

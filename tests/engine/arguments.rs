@@ -138,7 +138,7 @@ async fn no_shell_sees_the_arguments_of_a_script() {
 }
 
 #[tokio::test]
-async fn a_program_is_told_its_own_path() {
+async fn a_program_gets_its_own_path() {
     let engine = Listened::new();
     let dir = scratch();
     let path = executable(&dir.path().join("tool"), "#!/bin/sh\necho \"$0\"\n");

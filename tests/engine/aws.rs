@@ -53,7 +53,7 @@ async fn a_pager_that_the_request_asks_for_is_kept() {
 }
 
 #[tokio::test]
-async fn a_missing_aws_is_told() {
+async fn a_missing_aws_is_named_in_the_error() {
     let engine = Listened::new();
     let dir = scratch();
     let path = dir.path().to_str().unwrap();

@@ -11,7 +11,7 @@ async fn busy(config: ExecutionConfig, dir: &std::path::Path) -> (Listened, Uuid
     (engine, blocker)
 }
 
-/// Lets the blocker go, and a last command through: whoever waited has had its turn.
+/// Lets the blocker go, and a last command through: every queued execution has had its turn.
 async fn drain_queue(engine: &Listened, blocker: Uuid, dir: &std::path::Path) {
     std::fs::write(dir.join("go"), "").unwrap();
     assert_completed(&soon("the blocker", engine.wait_for_completion(blocker)).await.unwrap());
@@ -72,7 +72,7 @@ async fn cancel_all_reaches_the_queue() {
     engine.finish().await;
 }
 
-/// Its slot falls free while it is cancelled: either it never ran, or it is told what ran.
+/// Its slot falls free while it is cancelled: either it never ran, or its result reports what ran.
 #[tokio::test]
 async fn a_cancel_that_races_the_slot_leaves_one_outcome() {
     let engine = Listened::with_slots(1);

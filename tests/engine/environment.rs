@@ -152,7 +152,7 @@ async fn the_policy_of_the_engine_holds_where_none_is_given() {
 #[tokio::test]
 async fn the_tag_of_a_tree_cannot_be_forged() {
     let engine = Listened::new();
-    let forged = host(&[("PATH", "/bin"), ("ESCHER_EXECUTION_ID", "somebody else's")]);
+    let forged = host(&[("PATH", "/bin"), ("ESCHER_EXECUTION_ID", "another value")]);
     for inherit in [InheritEnv::All, InheritEnv::None] {
         let options = ExecutionOptions {
             inherit_env: Some(inherit),

@@ -4,7 +4,7 @@ use execution_engine::types::Stream;
 
 use crate::common::*;
 
-/// A shell, three children and a grandchild, each with its pid told; `first` is done by all of them.
+/// A shell, three children and a grandchild, each of which prints its pid; `first` is done by all of them.
 fn family(first: &str) -> ExecutionRequest {
     shell(format!(
         "{first}; echo pid $$; sleep 999 & echo pid $!; sleep 998 & echo pid $!; \
@@ -12,11 +12,11 @@ fn family(first: &str) -> ExecutionRequest {
     ))
 }
 
-/// Starts a tree and waits until so many of its processes have told their pids.
+/// Starts a tree and waits until so many of its processes have printed their pids.
 async fn start_tree(engine: &Listened, request: ExecutionRequest, members: usize, options: ExecutionOptions) -> Uuid {
     let id = engine.execute_with(request, options).await.unwrap();
-    let told = || pids_in(&engine.recorder.lines(id, Stream::Stdout).join("\n")).len();
-    wait_until("the tree is there", || told() == members).await;
+    let reported = || pids_in(&engine.recorder.lines(id, Stream::Stdout).join("\n")).len();
+    wait_until("the tree is there", || reported() == members).await;
     id
 }
 

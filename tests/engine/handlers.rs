@@ -82,9 +82,9 @@ async fn a_handler_that_hangs_holds_up_no_other_execution() {
     let engine = Listened::new();
     let hanging = Hanging::new();
     let deaf = engine.clone().with_event_handler(hanging.clone());
-    let stuck = deaf.execute(shell("echo nobody listens")).await.unwrap();
+    let stuck = deaf.execute(shell("echo no listener")).await.unwrap();
     for _ in 0..20 {
-        assert_completed(&soon("somebody else's end", engine.run(shell("echo hi"))).await.unwrap());
+        assert_completed(&soon("the end of another execution", engine.run(shell("echo hi"))).await.unwrap());
     }
     // A waiter is not kept for ever either: the result is there, and the handler has had its second.
     assert_completed(&soon("the deaf one's end", deaf.wait_for_completion(stuck)).await.unwrap());
@@ -119,7 +119,7 @@ async fn a_handler_that_hangs_does_not_affect_the_result() {
     hanging.let_go();
 }
 
-/// Handlers have threads of their own: however many of them block, who has none is not held up.
+/// Handlers have threads of their own: however many of them block, an execution without one is not delayed.
 #[tokio::test]
 async fn handlers_that_block_all_threads_delay_no_other_execution() {
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap();
@@ -132,10 +132,10 @@ async fn handlers_that_block_all_threads_delay_no_other_execution() {
     let all_block = || blocking.iter().filter(|handler| handler.entered.load(Ordering::Acquire)).count() >= 2;
     wait_until("the handlers block", all_block).await;
     for _ in 0..20 {
-        assert_completed(&soon("somebody else's end", engine.run(shell("echo hi"))).await.unwrap());
+        assert_completed(&soon("the end of another execution", engine.run(shell("echo hi"))).await.unwrap());
     }
     let timed = ExecutionRequest { timeout_ms: Some(100), ..endless() };
-    assert_timed_out(&soon("somebody else's timeout", engine.run(timed)).await.unwrap(), Reason::Timeout);
+    assert_timed_out(&soon("the timeout of another execution", engine.run(timed)).await.unwrap(), Reason::Timeout);
     for id in &stuck {
         assert_completed(&soon("a stuck one's end", engine.wait_for_completion(*id)).await.unwrap());
     }
@@ -153,10 +153,10 @@ async fn a_handler_that_blocks_its_thread_stops_no_other_handler() {
     let stuck = rude.execute(brief()).await.unwrap();
     wait_until("the handler blocks", || blocking.entered.load(Ordering::Acquire)).await;
     for _ in 0..20 {
-        assert_completed(&soon("somebody else's end", engine.run(shell("echo hi"))).await.unwrap());
+        assert_completed(&soon("the end of another execution", engine.run(shell("echo hi"))).await.unwrap());
     }
     let id = engine.execute(endless()).await.unwrap();
-    soon("somebody else's cancel", engine.cancel(id)).await.unwrap();
+    soon("the cancel of another execution", engine.cancel(id)).await.unwrap();
     blocking.let_go.store(true, Ordering::Release);
     assert_completed(&soon("the stuck one's end", rude.wait_for_completion(stuck)).await.unwrap());
     engine.finish().await;

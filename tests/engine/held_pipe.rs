@@ -1,4 +1,4 @@
-//! A background process that holds an output pipe holds up nobody.
+//! A background process that holds an output pipe delays no execution.
 
 use crate::common::*;
 
@@ -45,7 +45,7 @@ async fn a_leftover_that_keeps_writing_is_not_read_for_ever() {
     assert_completed(&result);
     assert!(result.leaked);
     assert!(result.duration_ms >= 2_000.0, "{}", result.duration_ms);
-    // Its pipe is closed now, so its next write ends it; had that write been told, the recorder would know.
+    // Its pipe is closed now, so its next write ends it; had that write been reported, the recorder would know.
     let leftover = pids_in(&result.stdout)[0];
     wait_until("the writer has met its closed pipe", || !is_alive(leftover)).await;
     engine.finish().await;

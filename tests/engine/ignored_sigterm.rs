@@ -1,4 +1,4 @@
-//! Who does not end when asked is killed, and not before its grace is over.
+//! A child that ignores the stop signal is killed, and not before its grace period is over.
 
 use std::time::Instant;
 

@@ -61,7 +61,7 @@ async fn each_bad_field_is_named() {
     }
     assert_eq!(engine.total_count(), 0, "a refused request leaves no record");
     assert_eq!(engine.available_permits(), engine.config().max_concurrent_executions, "nor does it keep a slot");
-    assert!(engine.recorder.all().is_empty(), "nor does it tell anything");
+    assert!(engine.recorder.all().is_empty(), "no event was emitted");
     engine.finish().await;
 }
 

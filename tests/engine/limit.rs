@@ -38,7 +38,7 @@ async fn the_limit_is_reached_and_never_exceeded() {
 }
 
 #[tokio::test]
-async fn an_engine_tells_how_busy_it_is() {
+async fn an_engine_reports_running_and_waiting_executions() {
     let engine = Listened::with_slots(3);
     for (running, waiting) in [(1, 0), (2, 0), (3, 0), (3, 1), (3, 2)] {
         engine.execute(endless()).await.unwrap();

@@ -11,7 +11,7 @@ async fn each_line_end_is_reported_with_its_flags() {
     assert_completed(&result);
     assert_eq!(result.stdout, "unix\nwindows\r\n50%\r100%\r\n\n\nno end", "the result is what was written");
     let pieces = engine.recorder.pieces(result.id, Stream::Stdout);
-    let told: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.carriage_return)).collect();
+    let reported: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.carriage_return)).collect();
     let expected = [
         ("unix", false),
         ("windows", false),
@@ -21,7 +21,7 @@ async fn each_line_end_is_reported_with_its_flags() {
         ("", false),
         ("no end", false),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert!(pieces.iter().all(|it| !it.partial && !it.continued));
     engine.finish().await;
 }
@@ -56,8 +56,8 @@ async fn a_prompt_is_shown_before_its_line_ends() {
     assert_completed(&result);
     assert_eq!(result.stdout, "Name: Bob\n");
     let pieces = engine.recorder.pieces(id, Stream::Stdout);
-    let told: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.partial)).collect();
-    assert_eq!(told, [("Name: ", true), ("Bob", false)], "a piece is never repeated");
+    let reported: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.partial)).collect();
+    assert_eq!(reported, [("Name: ", true), ("Bob", false)], "a piece is never repeated");
     engine.finish().await;
 }
 

@@ -37,8 +37,8 @@ async fn a_character_split_across_writes_stays_whole() {
     assert_completed(&result);
     assert_eq!(result.stdout, "x€y\n");
     let pieces = engine.recorder.pieces(id, Stream::Stdout);
-    let told: Vec<_> = pieces.iter().map(|piece| (piece.line.as_str(), piece.partial)).collect();
-    assert_eq!(told, [("x", true), ("€y", false)]);
+    let reported: Vec<_> = pieces.iter().map(|piece| (piece.line.as_str(), piece.partial)).collect();
+    assert_eq!(reported, [("x", true), ("€y", false)]);
     engine.finish().await;
 }
 

@@ -1,4 +1,4 @@
-//! What a result tells.
+//! What a result contains.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ async fn a_result_tells_who_ran_and_when() {
     engine.finish().await;
 }
 
-/// The clock starts with the process, not when the engine gets to hear of it: that may be late on a busy machine.
+/// The clock starts with the process, not when the engine is notified: that may be late on a busy machine.
 #[tokio::test]
 async fn a_duration_spans_the_whole_life() {
     let engine = Listened::with_slots(30);
@@ -126,8 +126,8 @@ async fn a_result_is_the_same_to_everybody() {
         assert!(Arc::ptr_eq(&soon("a waiter", waiter).await.unwrap(), &late));
     }
     assert!(Arc::ptr_eq(&engine.get_result(id).await.unwrap(), &late));
-    let told = engine.recorder.of(id).last().and_then(result_of).unwrap();
-    assert!(Arc::ptr_eq(&told, &late), "the terminal event carries the result itself");
+    let reported = engine.recorder.of(id).last().and_then(result_of).unwrap();
+    assert!(Arc::ptr_eq(&reported, &late), "the terminal event carries the result itself");
     engine.finish().await;
 }
 

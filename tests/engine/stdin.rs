@@ -170,7 +170,7 @@ async fn a_child_that_closes_its_input_is_noticed_with_nothing_to_write() {
 }
 
 #[tokio::test]
-async fn a_writer_that_writes_nothing_holds_nobody_up() {
+async fn a_writer_that_writes_nothing_delays_no_execution() {
     let engine = Listened::new();
     let (id, writer) = fed(&engine, shell("exit 3")).await;
     assert_exited(&soon("the end", engine.wait_for_completion(id)).await.unwrap(), 3);
@@ -234,7 +234,7 @@ async fn an_input_that_fails_too_late_changes_nothing() {
     let engine = Listened::new();
     let (id, writer) = fed(&engine, shell("exec 0<&-; echo done")).await;
     assert_completed(&soon("the end", engine.wait_for_completion(id)).await.unwrap());
-    writer.fail("nobody cares");
+    writer.fail("no reader");
     assert_completed(&engine.get_result(id).await.unwrap());
     engine.finish().await;
 }

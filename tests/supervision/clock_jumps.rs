@@ -1,4 +1,4 @@
-//! The wall clock jumps by two days whenever somebody looks: no time of an execution follows it.
+//! The wall clock jumps by two days whenever it is read: no time of an execution follows it.
 
 use std::time::SystemTime;
 

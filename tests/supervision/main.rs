@@ -10,7 +10,7 @@ mod hanging_mount;
 mod hosts;
 mod members;
 
-// Who belongs to a tree.
+// The members of a tree.
 mod escaped;
 mod job_control;
 mod stopped_tree;
@@ -18,7 +18,7 @@ mod stopped_tree;
 // What a request can block.
 mod blocked_by_request;
 
-// Who gets the stop signal, and when.
+// Which processes get the stop signal, and when.
 mod allow_detached;
 mod grace_of_a_cancel;
 mod signal_to_the_command;
@@ -39,7 +39,7 @@ mod unkillable;
 mod without_close_range;
 mod without_pidfd;
 
-// What is told about it.
+// What is reported about it.
 mod diagnosis;
 mod slow_disk;
 
