@@ -262,7 +262,7 @@ fn script_file(
     let (program, mut all): Program = if let Some(interpreter) = interpreter {
         (place.find(interpreter, "interpreter")?, Vec::new())
     } else if platform::is_batch(&script) {
-        // The system knows who reads it.
+        // The system finds its interpreter.
         return Ok((script, args.iter().map(OsString::from).collect()));
     } else if let Some(line) = shebang(&script)
         .map_err(|error| SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())))?

@@ -221,7 +221,7 @@ impl ExecutionConfig {
             }
         }
         timeouts_agree(self.default_timeout_ms, self.max_timeout_ms)?;
-        // They show themselves to nobody, not to the table either.
+        // They are never shown, not in the table either.
         redact::check("secrets", &self.secrets)
     }
 

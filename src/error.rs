@@ -108,7 +108,7 @@ pub enum ExecutionError {
     Internal {
         /// What is known of it.
         message: String,
-        /// What can be told of the execution.
+        /// What is known of the execution.
         result: Option<Arc<ExecutionResult>>,
     },
 }
@@ -173,7 +173,7 @@ impl ExecutionError {
         }
     }
 
-    /// What can be told of the execution that failed.
+    /// What is known of the execution that failed.
     #[must_use]
     pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
         match self {

@@ -160,7 +160,7 @@ fn cases() -> impl Strategy<Value = Case> {
     let rest = (1_usize..6, 1_usize..8, any::<bool>(), prop::option::weighted(0.3, 0_u8..40));
     (scripts, edges, order, rest).prop_map(
         |(scripts, edges, order, (slots, most_at_once, continues, cancelled_after))| {
-            // Edges go along a hidden order, so that there is no cycle and indexes say nothing about who comes first.
+            // Edges go along a hidden order, so that there is no cycle and indexes do not reveal the order.
             let place = |index: usize| (index as u64 ^ order).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let mut dependencies: HashMap<usize, Vec<usize>> = HashMap::new();
             for (a, b) in edges {
@@ -301,7 +301,7 @@ fn waits_for(case: &Case, index: usize, other: usize) -> bool {
     false
 }
 
-/// The limits hold at every moment, and nobody waits for nothing.
+/// The limits hold at every moment, and no step waits without a reason.
 fn check_limits(case: &Case, outcome: &Outcome) {
     let (mut open, mut busy) = (0, 0);
     for note in &outcome.notes {

@@ -1,4 +1,4 @@
-//! A configuration from a file. What is wrong is told with the file and the line.
+//! A configuration from a file. An error names the file and the line.
 
 use std::borrow::Cow;
 use std::fmt;

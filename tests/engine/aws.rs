@@ -35,7 +35,7 @@ async fn aws_is_called_with_its_pager_off() {
 }
 
 #[tokio::test]
-async fn aws_gets_no_option_that_nobody_asked_for() {
+async fn aws_gets_no_option_that_was_not_requested() {
     let engine = Listened::new();
     let (_dir, path) = fake_aws();
     let result = engine.run(aws(&[], None, None, &[("PATH", &path)])).await.unwrap();

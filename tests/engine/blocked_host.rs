@@ -28,7 +28,7 @@ fn an_execution_outlives_the_runtime_it_was_asked_for_on() {
 }
 
 #[tokio::test]
-async fn who_stops_waiting_does_not_stop_the_execution() {
+async fn a_dropped_wait_does_not_stop_the_execution() {
     let engine = Listened::new();
     let dir = scratch();
     let request = waits_for(&dir.path().join("go"));

@@ -43,7 +43,7 @@ async fn a_cancel_of_an_unknown_execution_is_not_found() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_cancelled_execution_gets_its_result() {
+async fn a_wait_for_a_cancelled_execution_returns_its_result() {
     let engine = Listened::new();
     let id = engine.start(endless_after(":"), ExecutionOptions::default()).await;
     let waiter = tokio::spawn({

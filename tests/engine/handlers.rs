@@ -163,7 +163,7 @@ async fn a_handler_that_blocks_its_thread_stops_no_other_handler() {
 }
 
 #[tokio::test]
-async fn each_handle_tells_its_own_handler() {
+async fn each_handle_calls_its_own_handler() {
     let engine = Listened::new();
     let other = Recorder::new();
     let second = engine.clone().with_event_handler(other.clone());

@@ -40,7 +40,7 @@ async fn a_child_that_ends_within_its_grace_ends_in_its_own_way() {
 }
 
 #[tokio::test]
-async fn without_a_grace_nobody_is_asked() {
+async fn without_a_grace_period_no_stop_signal_is_sent() {
     let engine = Listened::new();
     let id = engine.start(endless_after("trap 'exit 0' TERM"), grace(0)).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();

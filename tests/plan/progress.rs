@@ -14,7 +14,7 @@ fn progress(engine: &Listened, id: Uuid) -> Vec<PlanProgress> {
 }
 
 #[tokio::test]
-async fn progress_is_told_at_each_beginning_and_each_end() {
+async fn progress_is_emitted_at_the_start_and_end_of_each_step() {
     let engine = Listened::new();
     let result = engine.run_plan(plan(SERIAL, [brief(), shell("exit 1"), brief()])).await.unwrap();
     let reported = progress(&engine, result.plan_id);
