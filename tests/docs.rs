@@ -77,7 +77,7 @@ fn names_a_test(test: &str) -> bool {
     let (file, name) = test.split_once("::").map_or((test, None), |(file, name)| (file, Some(name)));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let Ok(source) = fs::read_to_string(path) else { return false };
-    let is_rust = file.ends_with(".rs");
+    let is_rust = Path::new(file).extension().is_some_and(|extension| extension == "rs");
     match name {
         Some(name) if is_rust => source.contains(&format!("fn {name}(")),
         Some(name) => ["test(", "describe("].iter().any(|call| source.contains(&format!("{call}'{name}'"))),
