@@ -1,4 +1,4 @@
-//! Compiles the guardian, which the library embeds, and tells the linker what a Node.js addon needs.
+//! Compiles the guardian, which the library embeds, and passes the linker options of a Node.js addon.
 
 use std::env;
 use std::ffi::OsString;

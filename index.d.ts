@@ -1,6 +1,6 @@
 /**
  * Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
- * may cost, and tells exactly what happened. Output never leaves the machine.
+ * may cost, and reports exactly what happened. Output never leaves the machine.
  *
  * @packageDocumentation
  */
@@ -68,7 +68,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 
 /** What the caller says about an execution; the engine carries it and reads only `label`. Any JSON. */
 export interface ExecutionMetadata {
-  /** Who asked: a playbook, a person, a schedule. */
+  /** The origin of the request: a playbook, a person, a schedule. */
   source?: string | undefined;
   /** The conversation it belongs to. */
   conversationId?: string | undefined;
@@ -136,7 +136,7 @@ export interface ExecutionOptions {
   signal?: AbortSignal | null | undefined;
   /**
    * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, or the host's own standard input.
-   * A Readable that only the command reads is destroyed when the command wants no more; one that other code goes on with, such as the
+   * A Readable that only the command reads is destroyed when the command wants no more; one that other code still uses, such as the
    * request of an HTTP server, is only not read any more. Default: nothing, end of file at once.
    */
   stdin?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | 'inherit' | null | undefined;
@@ -327,7 +327,7 @@ export interface ExecutionConfig {
   maxMetadataBytes?: number | null | undefined;
   /** Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets. Default: true. */
   enableAutoCleanup?: boolean | null | undefined;
-  /** The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks. Default: 60. */
+  /** The least time between two searches for records that are too old, in seconds. No search takes place while no record can be. Default: 60. */
   cleanupIntervalSecs?: number | null | undefined;
 }
 
@@ -435,7 +435,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   completedAt: Date;
   /** `null` when it never ran. */
   pid: number | null;
-  /** Which attempt this was, from 1. All that is told here is of this attempt. */
+  /** Which attempt this was, from 1. All other fields describe this attempt. */
   attempt: number;
   /** The attempts before it, oldest first. Absent when there were none. */
   retries?: FailedAttempt[];
@@ -617,7 +617,7 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
-/** The execution goes on, with less than was promised: there is no guardian for it. */
+/** The execution continues without a guardian. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
   type: 'degraded';
@@ -639,7 +639,7 @@ export interface RetryEvent<Output extends string | Buffer = string> extends Eve
   readonly result: ExecutionResult<Output>;
 }
 
-/** A plan is farther than before: told when a step begins and when one is over. */
+/** A plan is farther than before: emitted when a step begins and when a step ends. */
 export interface ProgressEvent<Output extends string | Buffer = string> extends EventBase {
   /** The name of the event. */
   type: 'progress';
@@ -711,7 +711,7 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   /** A command was spawned. */
   started: [StartedEvent];
-  /** An execution goes on with less than was promised. */
+  /** An execution continues with less than was guaranteed, such as without a guardian. */
   degraded: [DegradedEvent];
   /** An attempt failed, and another one follows. */
   retry: [RetryEvent<Output>];
@@ -737,7 +737,7 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
 export interface ExecutionStream<Output extends string | Buffer = string> extends AsyncIterable<ExecutionEvent<Output>> {
   /** The id, once the request was accepted. */
   readonly id: Promise<string>;
-  /** As from `waitForCompletion`. Lines that nobody reads hold the child up, so read them to the end or `break`. */
+  /** As from `waitForCompletion`. Unread lines stop the child when the buffers are full, so read them to the end or `break`. */
   readonly result: Promise<ExecutionResult<Output>>;
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
@@ -849,7 +849,7 @@ export interface ExecutionStats {
   stderrBytes: number;
   /** Lines (pieces) found in them. */
   lines: number;
-  /** Times that a spawn had to wait because the machine had no room for another process. */
+  /** Times that a spawn had to wait because the machine had no resources for another process. */
   backoffs: number;
   /** Executions whose result lacks output because of the cap. */
   truncated: number;
@@ -886,7 +886,7 @@ export interface ConcurrencyMetrics {
  * `string | Buffer` when executions that are listened to differ.
  */
 export class ExecutionEngine<Output extends string | Buffer = string> extends EventEmitter<ExecutionEvents<Output>> implements AsyncDisposable {
-  /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field; `SPAWN_FAILED` with `errno` when the machine has no room for its threads. */
+  /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field; `SPAWN_FAILED` with `errno` when the machine has no resources for its threads. */
   constructor(config?: ExecutionConfig | null);
 
   /**
@@ -1066,6 +1066,6 @@ export class ExecutionError extends Error {
   readonly field?: string;
   /** The operating system's name for it, such as `ENOENT`. */
   readonly errno?: string;
-  /** What can be told of the execution that failed. With `encoding: 'buffer'` its output is Buffers, here too. */
+  /** What is known of the execution that failed. With `encoding: 'buffer'` its output is Buffers, here too. */
   readonly result?: ExecutionResult;
 }

@@ -1,4 +1,4 @@
-// Arguments, variables and input arrive exactly as they were given (F69, F70).
+// Arguments, variables and input arrive exactly as they were given.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import path from 'node:path';

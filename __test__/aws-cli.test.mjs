@@ -1,4 +1,4 @@
-// The real AWS command line against a server on loopback: what it says arrives untouched, what it is told reaches it.
+// The real AWS command line against a server on loopback: what it says arrives untouched, and its arguments reach it.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -62,7 +62,7 @@ awsTest('s3: a file goes there and comes back byte by byte', async (t) => {
   assert.match(list.stdout, / round-trip\n/);
   // Its progress overwrites itself with carriage returns; the last line stands.
   const said = events.of(up.id).filter((event) => event.type === 'stdout');
-  assert.ok(said.some((event) => event.carriageReturn && event.line.startsWith('Completed ')), 'progress is told as such');
+  assert.ok(said.some((event) => event.carriageReturn && event.line.startsWith('Completed ')), 'progress lines have their flag');
   assert.match(events.lines(up.id).at(-1), /^upload: .*it's a file\.bin to s3:\/\/round-trip\/a b\/\$c 'd'\.bin/);
 });
 
@@ -104,10 +104,10 @@ awsTest('the profile is read from its file, and a region goes before that of the
   assert.equal((await succeed(locationOf('by-both'), { profile })).stdout, 'ca-central-1\n');
 });
 
-awsTest('a profile that is not there is told by aws itself', async (t) => {
+awsTest('aws itself reports a missing profile', async (t) => {
   const { run } = setUp(t);
-  const { status, exitCode, stderr } = await run(['sts', 'get-caller-identity'], { profile: 'nobody', region: REGION });
+  const { status, exitCode, stderr } = await run(['sts', 'get-caller-identity'], { profile: 'missing', region: REGION });
   assert.equal(status, 'failed');
   assert.ok(exitCode > 0);
-  assert.match(stderr, /profile \(nobody\) could not be found/);
+  assert.match(stderr, /profile \(missing\) could not be found/);
 });

@@ -50,7 +50,7 @@ describe('statistics', () => {
     assert.deepEqual(ratios, [{ of: 'a', to: 'b', goal: '≥ 2', median: 2, min: 1, max: 3 }]);
   });
 
-  test('a ratio to somebody who was not there is left out', () => {
+  test('a ratio to a missing contender is left out', () => {
     assert.deepEqual(measured({ a: [1] }, { ratios: [{ of: 'a', to: 'b' }] }).ratios, []);
   });
 
@@ -165,7 +165,7 @@ describe('publishing', () => {
     assert.deepEqual([finding.refused, finding.rows[0].contenders.engine.median], [[], 99]);
   });
 
-  test('a row in which nobody was measured is not published', () => {
+  test('a row without measurements is not published', () => {
     const { rows, refused } = merge(published(one), { machine, rows: [measured({})] }, named('short-commands'));
     assert.deepEqual([refused, rows[0].contenders.engine.median], [['short-commands'], 10]);
   });
@@ -197,12 +197,12 @@ describe('publishing', () => {
     for (const [name, text] of Object.entries(pagesOf(readPublished(), readProfiles(), readPage))) assert.equal(readPage(name), text, name);
   });
 
-  test('published rows are rows that there are, and the page tells what each means', () => {
+  test('published rows are rows that there are, and the page explains each', () => {
     for (const { name } of readPublished()) assert.ok(known.some((row) => row.name === name), name);
-    const told = readPage('docs/performance.md');
+    const reported = readPage('docs/performance.md');
     for (const { name } of known) {
       const meant = name.startsWith('short-commands-host-') ? 'short-commands-host-…' : name === 'short-commands-32' ? '-32' : name;
-      assert.ok(told.includes(`\`${meant}\``), `docs/performance.md does not say what ${name} means`);
+      assert.ok(reported.includes(`\`${meant}\``), `docs/performance.md does not say what ${name} means`);
     }
   });
 });
@@ -220,7 +220,7 @@ describe('tables', () => {
     assert.match(frontTable(busy), /on 2 cores that had other work to do\. /);
   });
 
-  test('a page of results tells of ratios, goals, findings, who was missing, and where', () => {
+  test('a page of results has ratios, goals, findings, missing contenders, and the machine', () => {
     const text = performanceTables(
       published(
         measured({ engine: [20, 30], execa: [10, 10] }, {
@@ -237,7 +237,7 @@ describe('tables', () => {
     }
   });
 
-  test('what is missed is told with what was measured, and nothing else', () => {
+  test('a missed goal is reported with its measurement, and nothing else', () => {
     const row = measured({ engine: [20, 30], execa: [10, 10], other: [5, 5] }, {
       columns: [{ key: 'growthMiB', title: 'growth', digits: 0 }],
       ratios: [
@@ -245,7 +245,7 @@ describe('tables', () => {
         { of: 'execa', to: 'engine', goal: '≤ 0.5' },
         { of: 'engine', to: 'other', goal: 'no longer than without' },
       ],
-      goals: [most(24, 'ms'), most(25, 'ms'), most(4, 'ms', { of: 'other' }), most(1, 'ms', { of: 'nobody' })],
+      goals: [most(24, 'ms'), most(25, 'ms'), most(4, 'ms', { of: 'other' }), most(1, 'ms', { of: 'unknown' })],
     });
     assert.deepEqual(missedGoals(published(row)).map(({ text, measured }) => [text, measured]), [['engine / execa ≥ 3 (then 4)', 2.5], ['≤ 24 ms', 25], ['≤ 4 ms', 5]]);
     assert.match(missedTable(published(row)), /^\| `short-commands` \| engine \/ execa ≥ 3 \(then 4\) \| 2\.50 \(2\.00 – 3\.00\) \|$/m);
@@ -253,8 +253,8 @@ describe('tables', () => {
   });
 
   test('a profile says where and when it was made', () => {
-    const text = profileTables([{ name: 'time', title: 'where it goes', columns: ['who', '%'], lines: [['a | b', '70.0']], machine }]);
-    for (const part of ['Where it goes:', '| who | % |', '| a \\| b | 70.0 |', '2026-01-02, 2 × A <fast> one']) assert.ok(text.includes(part), text);
+    const text = profileTables([{ name: 'time', title: 'where it goes', columns: ['thread', '%'], lines: [['a | b', '70.0']], machine }]);
+    for (const part of ['Where it goes:', '| thread | % |', '| a \\| b | 70.0 |', '2026-01-02, 2 × A <fast> one']) assert.ok(text.includes(part), text);
     assert.match(profileTables([]), /Nothing was profiled/);
   });
 

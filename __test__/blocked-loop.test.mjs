@@ -1,4 +1,4 @@
-// Times are kept while JavaScript does not run (F56).
+// Times are kept while JavaScript does not run.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,4 +1,4 @@
-// A cancel that races the end of its execution leaves one truth (F11, F12).
+// A cancel that races the end of its execution leaves one outcome.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -11,7 +11,7 @@ import { allowed } from './helpers/pace.mjs';
 import { failure } from './helpers/outcomes.mjs';
 import { folder, forever, isAlive, nothing, shell, stubborn, untilFile } from './helpers/programs.mjs';
 
-test('a running one: its tree is gone when cancel resolves (F1)', async (t) => {
+test('the tree of a running execution is gone when cancel resolves', async (t) => {
   const { engine, events } = recordedEngine(t);
   const id = await engine.execute(shell('sleep 300 & echo $!; sleep 300 & echo $!; echo ready; wait'));
   await events.line('ready');
@@ -25,7 +25,7 @@ test('a running one: its tree is gone when cancel resolves (F1)', async (t) => {
   assert.match(killed.mechanism, /SIGTERM/);
 });
 
-test('one that ignores SIGTERM is killed after its grace (F5)', async (t) => {
+test('a command that ignores SIGTERM is killed after its grace period', async (t) => {
   const { engine, events } = recordedEngine(t, { killGraceMs: 60_000 });
   const id = await engine.execute(stubborn, { killGraceMs: 100 });
   await events.line('ready');
@@ -38,7 +38,7 @@ test('one that ignores SIGTERM is killed after its grace (F5)', async (t) => {
   assert.ok(took >= 99 && took < allowed(100 + 1_000), `it took ${took} ms`);
 });
 
-test('a queued one never spawns (F10)', async (t) => {
+test('a cancelled execution in the queue never spawns', async (t) => {
   const { engine, events } = recordedEngine(t, { maxConcurrentExecutions: 1 });
   const dir = folder(t);
   const first = await engine.execute(untilFile(path.join(dir, 'go')));
@@ -68,7 +68,7 @@ test('an unknown one is NOT_FOUND', async (t) => {
   assert.equal((await failure(() => engine.cancel(id), 'NOT_FOUND')).executionId, id);
 });
 
-test('many cancels of one execution are one (F12)', async (t) => {
+test('many cancels of one execution have one outcome', async (t) => {
   const { engine, events } = recordedEngine(t);
   const id = await engine.execute(forever);
   await events.line('ready');
@@ -88,7 +88,7 @@ test('cancelAll ends what runs and what waits, and says how many', async (t) => 
   assert.equal(await engine.cancelAll(), 5);
   assert.deepEqual(pids.filter(isAlive), []);
   assert.deepEqual(ids.map((id) => engine.getResult(id).reason), Array(5).fill('cancelled'));
-  assert.deepEqual(ids.slice(2).map((id) => engine.getResult(id).pid), [null, null, null], 'what waited never spawned (F10)');
+  assert.deepEqual(ids.slice(2).map((id) => engine.getResult(id).pid), [null, null, null], 'what waited never spawned');
   assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
 });
 
@@ -102,7 +102,7 @@ test('a cancel resolves although the JavaScript that waits was busy', async (t) 
   assert.ok(engine.getResult(id).durationMs < 5_000);
 });
 
-test('cancelAll does not count what has ended, although JavaScript has not heard of it yet', async (t) => {
+test('cancelAll does not count what has ended, although JavaScript has not received its event yet', async (t) => {
   const { engine } = recordedEngine(t);
   const id = await engine.execute(nothing);
   const asleep = new Int32Array(new SharedArrayBuffer(4));

@@ -1,4 +1,4 @@
-// A child starts clean, and nothing of it stays (F2, F8, F46).
+// A child inherits nothing unintended and leaves nothing behind.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
@@ -22,13 +22,13 @@ const zombies = () =>
     }
   });
 
-test('it has standard input, output and error, and no other file (F46)', linux, async (t) => {
+test('a child has standard input, output and error, and no other file', linux, async (t) => {
   const { engine } = recordedEngine(t);
   const { stdout } = await engine.run(exec('ls', '-1', '/proc/self/fd'));
   assert.deepEqual(stdout.split('\n').slice(0, -1), ['0', '1', '2', '3'], 'the last one is the folder that it lists');
 });
 
-test('no zombie stays, failed spawns included (F8)', linux, async (t) => {
+test('no zombie stays, failed spawns included', linux, async (t) => {
   const { engine, events } = recordedEngine(t);
   await Promise.all(Array.from({ length: 50 }, () => [engine.run(nothing), engine.run(exec('/no/such/program')).catch(() => {})]).flat());
   const id = await engine.execute(forever);
@@ -48,7 +48,7 @@ test('files and threads of the host return to where they were', linux, async (t)
 });
 
 const hasSetsid = process.platform === 'linux' && spawnSync('setsid', ['true']).status === 0;
-test('a descendant that left the group and the session is ended too (F2)', { skip: !hasSetsid && 'there is no setsid' }, async (t) => {
+test('a descendant that left the group and the session is ended too', { skip: !hasSetsid && 'there is no setsid' }, async (t) => {
   const { engine, events } = recordedEngine(t, { killGraceMs: 100 });
   const dir = folder(t);
   const own = file(dir, 'leave.sh', 'setsid sleep 300 &\necho $! > "$PIDS"\n');
@@ -63,13 +63,13 @@ test('a descendant that left the group and the session is ended too (F2)', { ski
   assert.match(engine.getResult(id).killed.mechanism, /tag|environment|descendant|escap/i);
 });
 
-test('a password prompt cannot stop it: it has no terminal (F48)', async (t) => {
+test('a password prompt cannot stop a child: it has no terminal', async (t) => {
   const { engine } = recordedEngine(t);
   const { status, stdout } = await engine.run(shell('(: < /dev/tty) 2> /dev/null && echo terminal || echo none', { timeoutMs: 5_000 }));
   assert.deepEqual([status, stdout], ['completed', 'none\n']);
 });
 
-test('a signal that the host ignores is not ignored by the child (F47)', async (t) => {
+test('a signal that the host ignores is not ignored by the child', async (t) => {
   const { engine, events } = recordedEngine(t);
   const id = await engine.execute(shell('kill -PIPE $$; echo survived'));
   const { signal } = await engine.waitForCompletion(id);

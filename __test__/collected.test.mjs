@@ -1,4 +1,4 @@
-// An engine that nobody holds goes; one that works stays (F55).
+// An engine without references is collected; one with running work is not.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';

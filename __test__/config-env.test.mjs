@@ -1,4 +1,4 @@
-// What the environment says: one variable for each setting, and only what is set (F65).
+// What the environment says: one variable for each setting, and only what is set.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
@@ -74,11 +74,11 @@ const REFUSED = [
   [{ EXEC_DEFAULT_TIMEOUT_MS: '2', EXEC_MAX_TIMEOUT_MS: '1' }, 'EXEC_DEFAULT_TIMEOUT_MS', /2 is above/],
   [{ EXEC_LOG_DIR: 7 }, 'EXEC_LOG_DIR', /it is a number: give a string/],
 ];
-for (const [env, field, told] of REFUSED) {
+for (const [env, field, reported] of REFUSED) {
   test(`refused: ${JSON.stringify(env)}`, () => {
     const error = failureNow(() => read(env), 'INVALID_CONFIG');
     assert.equal(error.field, field);
-    assert.match(error.message, told);
+    assert.match(error.message, reported);
   });
 }
 

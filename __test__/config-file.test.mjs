@@ -1,4 +1,4 @@
-// Settings from a file: TOML or JSON, told with file, line and key when they are wrong (F65).
+// Settings from a file: TOML or JSON, with errors that name file, line and key.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -60,20 +60,20 @@ const REFUSED = [
   ['a.toml', '\nstop_order = "group"\n', 'stop_order', 2, /give "tree" or "leader"/],
   ['a.json', '{\n "guardian": yes\n}', 'config', 2, /it is not a JSON object/],
 ];
-for (const [name, text, field, line, told] of REFUSED) {
+for (const [name, text, field, line, reported] of REFUSED) {
   test(`refused: ${JSON.stringify(text)}`, (t) => {
     const file = write(t, name, text);
     const error = failureNow(() => read(file), 'INVALID_CONFIG');
     assert.equal(error.field, field);
-    assert.match(error.message, told);
+    assert.match(error.message, reported);
     assert.ok(error.message.endsWith(`(in ${file}, line ${line})`), error.message);
   });
 }
 
 test('a file that is none', (t) => {
-  for (const [file, told] of [['/no/such/file.toml', /\/no\/such\/file\.toml/], ['/dev/null', /no regular file/], [write(t, 'a.yaml', ''), /neither \.toml nor \.json/], ['', /give the path/], [7, /give the path/], [undefined, /give the path/]]) {
+  for (const [file, reported] of [['/no/such/file.toml', /\/no\/such\/file\.toml/], ['/dev/null', /no regular file/], [write(t, 'a.yaml', ''), /neither \.toml nor \.json/], ['', /give the path/], [7, /give the path/], [undefined, /give the path/]]) {
     const error = failureNow(() => read(file), 'INVALID_CONFIG');
     assert.equal(error.field, 'path');
-    assert.match(error.message, told);
+    assert.match(error.message, reported);
   }
 });

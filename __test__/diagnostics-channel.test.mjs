@@ -1,4 +1,4 @@
-// Every execution is told on `node:diagnostics_channel`, so that tracers can hook in.
+// Every execution is published on `node:diagnostics_channel`, so that tracers can hook in.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
@@ -8,8 +8,8 @@ import { newEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
 import { exec, shell } from './helpers/programs.mjs';
 
-/** What the channels tell, in order, until the test ends. */
-function told(t, ...names) {
+/** The messages of the channels, in order, until the test ends. */
+function reported(t, ...names) {
   const messages = [];
   for (const name of names.length > 0 ? names : ['start', 'end', 'error']) {
     const listener = (message) => messages.push({ name, message, status: message.status });
@@ -20,7 +20,7 @@ function told(t, ...names) {
 }
 
 test('start and end carry one object', async (t) => {
-  const messages = told(t);
+  const messages = reported(t);
   const engine = newEngine(t);
   const result = await engine.run({ ...exec('echo', 'hello there'), metadata: { label: 'x', source: 's', deep: [1] } });
   assert.deepEqual(messages.map(({ name, status }) => [name, status]), [['start', undefined], ['end', 'completed']]);
@@ -28,11 +28,11 @@ test('start and end carry one object', async (t) => {
   assert.equal(start, end);
   assert.deepEqual({ executionId: end.executionId, command: end.command }, { executionId: result.id, command: "echo 'hello there'" });
   assert.deepEqual(JSON.parse(JSON.stringify(end.metadata)), { label: 'x', source: 's', deep: [1] });
-  assert.equal(end.result, result, 'made once, for whoever reads it');
+  assert.equal(end.result, result, 'made once, for every reader');
 });
 
 test('a command that fails is no error; one that cannot start is', async (t) => {
-  const messages = told(t);
+  const messages = reported(t);
   const engine = newEngine(t);
   await engine.run(shell('exit 3'));
   await failure(() => engine.run(exec('/no/such/program')), 'SPAWN_FAILED');
@@ -42,8 +42,8 @@ test('a command that fails is no error; one that cannot start is', async (t) => 
   assert.ok(!('error' in messages[1].message));
 });
 
-test('every way to run is told: execute, run, stream, and what is aborted before it starts', async (t) => {
-  const messages = told(t, 'end');
+test('every way to run is published: execute, run, stream, and what is aborted before it starts', async (t) => {
+  const messages = reported(t, 'end');
   const engine = newEngine(t);
   await engine.waitForCompletion(await engine.execute(exec('true')));
   for await (const event of engine.stream(exec('true'))) void event;
@@ -62,10 +62,10 @@ test('the start is in the context of the caller', async (t) => {
   assert.deepEqual(seen, ['a', 'b']);
 });
 
-test('who comes late is told of what starts then', async (t) => {
+test('a late subscriber gets the executions that start after it', async (t) => {
   const engine = newEngine(t);
   const id = await engine.execute(shell('sleep 0.2'));
-  const messages = told(t);
+  const messages = reported(t);
   await engine.waitForCompletion(id);
   await engine.run(exec('true'));
   assert.deepEqual(messages.map(({ name }) => name), ['start', 'end']);

@@ -12,7 +12,7 @@ import { Workshop, anchors, blocks, commands, decisions, isShown, links, members
 
 const everyBlock = pages().flatMap(blocks);
 
-/** The commands that pages may show, and who runs them. */
+/** The commands that pages may show, and the test that runs each. */
 const COMMANDS = new Map([
   ['npm i @escher/execution-engine', 'npm run test:consumers'],
   ['npm install', '.ci/run, as npm ci'],
@@ -20,7 +20,7 @@ const COMMANDS = new Map([
   ['npm test -- --list', 'this file'],
   ['npm run bench', 'people: it takes minutes'],
   ['npm run bench:rust', 'people: it takes minutes'],
-  ['node scripts/guard.mjs --update', 'people, who look at what it changes'],
+  ['node scripts/guard.mjs --update', 'people, after a look at what it changes'],
   ['npm run build', 'npm test: its step build'],
   ['npm run check', 'people: its steps are those of npm test'],
   ['npm run format', 'people: npm test, its steps fmt and lint, checks what it writes'],
@@ -83,9 +83,9 @@ describe('examples', { concurrency: 2 }, () => {
   }
 });
 
-test('every command is one that somebody runs', () => {
+test('every command of a page is run', () => {
   for (const block of everyBlock.filter(({ language }) => language === 'sh')) {
-    for (const command of commands(block)) assert.ok(COMMANDS.has(command), `${block.at}: nobody runs ${JSON.stringify(command)}`);
+    for (const command of commands(block)) assert.ok(COMMANDS.has(command), `${block.at}: no test runs ${JSON.stringify(command)}`);
   }
 });
 
@@ -178,8 +178,8 @@ describe('nothing is left out', () => {
 
   test('rooms', () => {
     const rooms = readdirSync(path.join(root, 'src')).map((name) => name.replace(/\.rs$/, ''));
-    const told = table(page('docs/architecture.md'), '## Rooms').map((row) => bare(row.Room));
-    assert.deepEqual(told.sort(), [...new Set(rooms)].filter((name) => name !== 'lib').sort());
+    const reported = table(page('docs/architecture.md'), '## Modules').map((row) => bare(row.Module));
+    assert.deepEqual(reported.sort(), [...new Set(rooms)].filter((name) => name !== 'lib').sort());
   });
 
   test('fields of commands and of events', () => {

@@ -1,4 +1,4 @@
-// With `encoding: 'buffer'` output comes as the bytes that were written, in lines and in results (F18 to F20).
+// With `encoding: 'buffer'` output comes as the bytes that were written, in lines and in results.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -26,7 +26,7 @@ async function piecesOf(stream, type = 'stdout') {
   return pieces;
 }
 
-test('bytes that are no text stay as they are (F18)', async (t) => {
+test('bytes that are no text stay as they are', async (t) => {
   const { engine, events } = recordedEngine(t);
   const result = await engine.run(bytes('61ff62', '0a', 'c3280a', 'eda0800a', 'ff'), buffer);
   assert.ok(Buffer.isBuffer(result.stdout));
@@ -37,7 +37,7 @@ test('bytes that are no text stay as they are (F18)', async (t) => {
   assert.deepEqual(lines, ['61ff62', 'c328', 'eda080', 'ff']);
 });
 
-test('a character split across reads is whole again (F19)', async (t) => {
+test('a character split across reads is whole again', async (t) => {
   const { engine, events } = recordedEngine(t);
   const go = path.join(folder(t), 'go');
   const line = "printf 'a\\342\\202'; while [ ! -e \"$GO\" ]; do sleep 0.01; done; printf '\\254b\\n'";
@@ -50,7 +50,7 @@ test('a character split across reads is whole again (F19)', async (t) => {
   assert.deepEqual(Buffer.concat(lines), Buffer.from('a€b'));
 });
 
-test('NUL, and every other byte (F20)', async (t) => {
+test('NUL and every other byte stay as they are', async (t) => {
   const { engine } = recordedEngine(t);
   const all = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7) % 256));
   const { stdout, stderr } = await engine.run(shell('cat | tee /dev/stderr'), { ...buffer, stdin: all });

@@ -1,4 +1,4 @@
-// The variables of this process, which the addon reads by itself where it can: nobody can tell who read them.
+// The variables of this process, which the addon reads by itself where it can: no code can observe which way was used.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// A child's variables are exactly what policy says (F72).
+// A child's variables are exactly what policy says.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';

@@ -1,4 +1,4 @@
-// What listeners are told.
+// What listeners receive.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -93,7 +93,7 @@ test('a prompt is shown before its line has ended', async (t) => {
   assert.deepEqual(wholeLines(events.of(id).filter((event) => event.type === 'stdout')), ['password: ']);
 });
 
-test('line ends: LF, CRLF, a lone CR, blank lines, none at the end (F21)', async (t) => {
+test('line ends: LF, CRLF, a lone CR, blank lines, none at the end', async (t) => {
   const { engine, events } = recordedEngine(t);
   const { id, stdout } = await engine.run(shell("printf 'a\\n\\nb\\r\\n10%%\\r20%%\\r\\n\\rlast'"));
   assert.equal(stdout, 'a\n\nb\r\n10%\r20%\r\n\rlast', 'the result is exact');
@@ -118,7 +118,7 @@ test('streamOutput: false turns line events off, not the result', async (t) => {
   assert.deepEqual(events.types(id), ['started', 'completed']);
 });
 
-test('mergeOutput: both streams in their exact order (F24)', async (t) => {
+test('mergeOutput: both streams in their exact order', async (t) => {
   const { engine, events } = recordedEngine(t);
   const { id, stdout, stderr } = await engine.run(shell('for i in $(seq 500); do echo o$i; echo e$i >&2; done'), { mergeOutput: true });
   const wanted = Array.from({ length: 500 }, (_, index) => [`o${index + 1}`, `e${index + 1}`]).flat();

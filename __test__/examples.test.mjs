@@ -32,7 +32,7 @@ test('execution-manager: a day of playbooks, good and bad', () => {
   const lines = output('execution-manager.mjs');
   const has = (line) => assert.ok(lines.includes(line), `${line}\nis not in\n${lines.join('\n')}`);
   // Live, each conversation its own; a parameter is never code.
-  for (const line of ['anna greet: inventory for Anna; rm -rf ~', 'anna report: done for Anna; rm -rf ~', 'ben report: done for nobody', 'carla lint!: two warnings', 'carla tag: tag v1.2.0']) has(line);
+  for (const line of ['anna greet: inventory for Anna; rm -rf ~', 'anna report: done for Anna; rm -rf ~', 'ben report: done for unknown', 'carla lint!: two warnings', 'carla tag: tag v1.2.0']) has(line);
   // What goes wrong costs one conversation.
   has('anna inventory done: greet completed (exit code 0), count completed (exit code 0), report completed (exit code 0)');
   has('carla release failed: lint failed (exit code 3), tag completed (exit code 0), wait timeout (timeout)');
@@ -50,7 +50,7 @@ test('execution-manager: a day of playbooks, good and bad', () => {
   assert.equal(lines.at(-1), '10 commands: 7 completed, 2 failed, 1 timed out');
 });
 
-test('execution-manager: playbooks that nobody would write', async (t) => {
+test('execution-manager: malformed playbooks', async (t) => {
   const engine = newEngine(t);
   const manager = new ExecutionManager(engine, () => {});
   const file = path.join(folder(t), 'bad.json');
@@ -62,7 +62,7 @@ test('execution-manager: playbooks that nobody would write', async (t) => {
     { name: 'x', steps: [{ ...step, timeout_ms: -1 }] },
     { name: 'x', steps: [{ ...step, env: { 'A=B': 'x' } }] },
     { name: 'x', steps: [{ ...step, on_error: 'continue' }] },
-    { name: 'x', steps: [{ command: { type: 'exec', program: '{{who}}' } }] },
+    { name: 'x', steps: [{ command: { type: 'exec', program: '{{name}}' } }] },
     { name: 'x', parameters: { a: {} }, steps: [step] },
   ];
   for (const playbook of bad) {

@@ -1,4 +1,4 @@
-// A host without room for one more process or descriptor: its executions wait, and say why when they waited in vain (F39).
+// A host without free processes or descriptors: executions wait, and report the cause when the wait times out.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { describe, test } from 'node:test';
@@ -27,8 +27,8 @@ function limited(limit, source) {
 }
 
 describe('exhaustion', { concurrency: 2, ...linux }, () => {
-  test('F39: fifty at once complete with 60 descriptors', async (t) => {
-    const told = await limited(
+  test('fifty commands at once complete with 60 descriptors', async (t) => {
+    const reported = await limited(
       'ulimit -n 60',
       `
       const engine = new ExecutionEngine({ maxConcurrentExecutions: 50 });
@@ -40,15 +40,15 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       console.log(JSON.stringify({ statuses: results.map((one) => one.status), texts: results.map((one) => one.stdout), backoffs, left: descriptors() - base }));
     `,
     );
-    assert.deepEqual(told.statuses, Array(50).fill('completed'));
-    assert.deepEqual(told.texts, Array.from({ length: 50 }, (_, i) => `${i}\n`));
-    assert.ok(told.backoffs > 0, 'there was room for all: this test is none');
-    assert.ok(told.left <= 0, `${told.left} descriptors are left`);
-    t.diagnostic(`${told.backoffs} waits`);
+    assert.deepEqual(reported.statuses, Array(50).fill('completed'));
+    assert.deepEqual(reported.texts, Array.from({ length: 50 }, (_, i) => `${i}\n`));
+    assert.ok(reported.backoffs > 0, 'there was room for all: this test is none');
+    assert.ok(reported.left <= 0, `${reported.left} descriptors are left`);
+    t.diagnostic(`${reported.backoffs} waits`);
   });
 
   test('logs wait for descriptors too', async () => {
-    const told = await limited(
+    const reported = await limited(
       'ulimit -n 60',
       `
       const { mkdtempSync, readFileSync, rmSync } = await import('node:fs');
@@ -68,13 +68,13 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       console.log(JSON.stringify({ statuses: results.map((one) => one.status), lost: results.map((one) => one.logLostBytes), logs }));
     `,
     );
-    assert.deepEqual(told.statuses, Array(20).fill('completed'));
-    assert.deepEqual(told.lost, Array(20).fill(0));
-    assert.deepEqual(told.logs, Array.from({ length: 20 }, (_, i) => [`${i}\n`, `${i}\n`, true]));
+    assert.deepEqual(reported.statuses, Array(20).fill('completed'));
+    assert.deepEqual(reported.lost, Array(20).fill(0));
+    assert.deepEqual(reported.logs, Array.from({ length: 20 }, (_, i) => [`${i}\n`, `${i}\n`, true]));
   });
 
   test('logs and overflow files of fifty at once are complete with 60 descriptors', async () => {
-    const told = await limited(
+    const reported = await limited(
       'ulimit -n 60',
       `
       import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -97,12 +97,12 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       console.log(JSON.stringify({ whole, backoffs }));
     `,
     );
-    assert.deepEqual(told.whole, Array(50).fill(true));
-    assert.ok(told.backoffs > 0, 'there was room for all: this test is none');
+    assert.deepEqual(reported.whole, Array(50).fill(true));
+    assert.ok(reported.backoffs > 0, 'there was room for all: this test is none');
   });
 
   test('a log for which there is no descriptor in time is SPAWN_FAILED, and a log read meanwhile waits', async () => {
-    const told = await limited(
+    const reported = await limited(
       'ulimit -n 80',
       `
       import { mkdtempSync, rmSync } from 'node:fs';
@@ -122,13 +122,13 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       console.log(JSON.stringify({ ends: ends.map(word), next: next.stdout, lost: next.logLostBytes, read }));
     `,
     );
-    for (const end of told.ends) assert.ok(['SPAWN_FAILED EMFILE', 'timeout queue_timeout'].includes(end), end);
-    assert.ok(told.ends.includes('SPAWN_FAILED EMFILE'), `${told.ends}`);
-    assert.deepEqual([told.next, told.lost, told.read], ['fine\n', 0, 'first\n']);
+    for (const end of reported.ends) assert.ok(['SPAWN_FAILED EMFILE', 'timeout queue_timeout'].includes(end), end);
+    assert.ok(reported.ends.includes('SPAWN_FAILED EMFILE'), `${reported.ends}`);
+    assert.deepEqual([reported.next, reported.lost, reported.read], ['fine\n', 0, 'first\n']);
   });
 
-  test('F39: who waits in vain ends typed, and the next one runs', async () => {
-    const told = await limited(
+  test('an execution that waits in vain ends with a typed reason, and the next one runs', async () => {
+    const reported = await limited(
       'ulimit -n 80',
       `
       const engine = new ExecutionEngine({ maxConcurrentExecutions: 4, queueTimeoutMs: 300 });
@@ -143,10 +143,10 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       console.log(JSON.stringify({ ends: ends.map(word), next: next.stdout, backoffs }));
     `,
     );
-    assert.equal(told.ends.length, 10);
-    for (const end of told.ends) assert.ok(['SPAWN_FAILED EMFILE', 'timeout queue_timeout'].includes(end), end);
-    assert.ok(told.ends.includes('SPAWN_FAILED EMFILE'), `${told.ends}`);
-    assert.equal(told.next, 'fine\n');
-    assert.ok(told.backoffs > 0);
+    assert.equal(reported.ends.length, 10);
+    for (const end of reported.ends) assert.ok(['SPAWN_FAILED EMFILE', 'timeout queue_timeout'].includes(end), end);
+    assert.ok(reported.ends.includes('SPAWN_FAILED EMFILE'), `${reported.ends}`);
+    assert.equal(reported.next, 'fine\n');
+    assert.ok(reported.backoffs > 0);
   });
 });

@@ -1,4 +1,4 @@
-// A flood against a blocked event loop: nothing is lost, memory is bounded, times are kept (F25).
+// A flood against a blocked event loop: nothing is lost, memory is bounded, times are kept.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -30,7 +30,7 @@ describe('a count', () => {
     }
   });
 
-  test('that shrank passes, and is told', () => {
+  test('that shrank passes, and is reported', () => {
     const rows = compare(COUNTS, BASELINE, { calls: 20, waits: 20 });
     assert.equal(isFine(rows), true);
     assert.deepEqual(remarks(rows), ['calls: system calls: was 30, is 20 (-33.3 %): keep it by writing the baseline anew']);
@@ -48,7 +48,7 @@ describe('a count', () => {
     assert.deepEqual([isFine(rows), remarks(rows)], [false, ['calls: system calls: was 0, is 0.5: find out why']]);
   });
 
-  test('that the baseline does not know fails, and so does one that nobody counts any more', () => {
+  test('that the baseline does not know fails, and so does one that is no longer counted', () => {
     assert.equal(passes({ calls: 30 }, { calls: 30, waits: 20 }), false);
     assert.equal(passes({ ...BASELINE, opens: 3 }, { calls: 30, waits: 20 }), false);
     assert.deepEqual(verdicts({ calls: 30, waits: 20 }, { baseline: { calls: 30, opens: 3 } }), { calls: 'same', waits: 'new', opens: 'gone' });
@@ -65,7 +65,7 @@ test('of a trace, the host and its threads count, and a child until it is its pr
   const trace = [
     '10 execve("/usr/bin/node", ["node"], 0x7ffc /* 2 vars */) = 0',
     '10 brk(NULL) = 0x1000',
-    // A thread; it says something before the line that tells of its birth.
+    // A thread; it says something before the line that reports its creation.
     '10 clone3({flags=CLONE_VM|CLONE_THREAD, exit_signal=0}, 88 <unfinished ...>',
     '11 set_robust_list(0x7f, 24) = 0',
     '10 <... clone3 resumed> => {parent_tid=[11]}, 88) = 11',

@@ -80,7 +80,7 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
     assert.doesNotMatch(calls, /execve|fork|clone/);
   });
 
-  test('ends the trees of a user who may start no further process', async (t) => {
+  test('ends the trees of a user that may start no further process', async (t) => {
     const uid = 300_000 + (process.pid % 100_000);
     const wrapper = ['prlimit', '--nproc=80', 'setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
     const tried = process.getuid() === 0 && spawnSync(wrapper[0], [...wrapper.slice(1), process.execPath, '--input-type=module', '-e', `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`]);

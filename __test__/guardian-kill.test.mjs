@@ -1,4 +1,4 @@
-// `kill -9` of the host: no tree survives (F51).
+// `kill -9` of the host: no tree survives.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,8 +17,8 @@ const trees = (mark, count) => `
   for (let i = 0; i < ${count}; i++) engine.execute({ command: { type: 'shell', command: kinds[i % kinds.length], shell: '/bin/bash' } });
 `;
 
-describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
-  test('of 100 trees leaves nobody', async (t) => {
+describe('a killed host', { concurrency: 1, ...linux }, () => {
+  test('of 100 trees leaves no process', async (t) => {
     const mark = newMark();
     const host = await guarded(t, trees(mark, 100));
     await host.next();
@@ -28,7 +28,7 @@ describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
     t.diagnostic(`100 trees were gone after ${ms.toFixed()} ms`);
   });
 
-  test('in the middle of starting leaves nobody', async (t) => {
+  test('in the middle of starting leaves no process', async (t) => {
     // A host for each: a fifth of the other races' number is what a run has time for.
     await repeatedly(Math.ceil(REPEATS / 5), 2, async (round) => {
       const mark = newMark();
@@ -42,7 +42,7 @@ describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
   });
 
   for (const [kind, command] of Object.entries(KINDS)) {
-    test(`leaves nobody of a tree with: ${kind}`, async (t) => {
+    test(`leaves no process of a tree with: ${kind}`, async (t) => {
       const mark = newMark();
       const host = await guarded(t, `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command(mark))}, shell: '/bin/bash' } });`);
       await host.next();
@@ -53,7 +53,7 @@ describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
     });
   }
 
-  test('whose guardian was killed before leaves nobody', async (t) => {
+  test('whose guardian was killed before leaves no process', async (t) => {
     const mark = newMark();
     const host = await guarded(t, trees(mark, 20));
     await host.next();
@@ -73,7 +73,7 @@ describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
     t.diagnostic(`20 trees were gone after ${ms.toFixed()} ms`);
   });
 
-  test('whose guardian is stopped leaves nobody once that goes on', async (t) => {
+  test('whose guardian is stopped leaves no process once that continues', async (t) => {
     const mark = newMark();
     const host = await guarded(t, trees(mark, 5));
     await host.next();
@@ -85,7 +85,7 @@ describe('F51: a killed host', { concurrency: 1, ...linux }, () => {
     await gone(mark);
   });
 
-  test('that was stopped leaves nobody', async (t) => {
+  test('that was stopped leaves no process', async (t) => {
     const mark = newMark();
     const host = await guarded(t, trees(mark, 5));
     await host.next();

@@ -1,4 +1,4 @@
-// However a host goes, no tree survives it (F50); and its signals are its own.
+// However a host goes, no tree survives it; and its signals are its own.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -9,11 +9,11 @@ const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked 
 
 /** What ends the host, and how it ends then. */
 const WAYS = {
-  'the end of the program': { tell: 'end', code: 0 },
-  'process.exit': { tell: 'exit', code: 3 },
-  'an uncaught exception': { tell: 'throw', code: 1 },
-  'an unhandled rejection': { tell: 'reject', code: 1 },
-  'process.abort': { tell: 'abort', signal: 'SIGABRT' },
+  'the end of the program': { request: 'end', code: 0 },
+  'process.exit': { request: 'exit', code: 3 },
+  'an uncaught exception': { request: 'throw', code: 1 },
+  'an unhandled rejection': { request: 'reject', code: 1 },
+  'process.abort': { request: 'abort', signal: 'SIGABRT' },
   SIGTERM: { signal: 'SIGTERM' },
   SIGINT: { signal: 'SIGINT' },
   SIGHUP: { signal: 'SIGHUP' },
@@ -44,11 +44,11 @@ async function running(t, handlers) {
   return { host, mark };
 }
 
-describe('F50: no tree survives', { concurrency: 2, ...linux }, () => {
-  for (const [way, { tell, code = null, signal = null }] of Object.entries(WAYS)) {
+describe('no tree survives', { concurrency: 2, ...linux }, () => {
+  for (const [way, { request, code = null, signal = null }] of Object.entries(WAYS)) {
     test(way, async (t) => {
       const { host, mark } = await running(t);
-      if (tell) host.child.stdin.write(`${tell}\n`);
+      if (request) host.child.stdin.write(`${request}\n`);
       else host.kill(signal);
       assert.deepEqual(await host.exited, { code, signal });
       const ms = await gone(mark);

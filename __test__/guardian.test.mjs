@@ -112,10 +112,10 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
   test('is none with `guardian: false`', async (t) => {
     const host = await guarded(
       t,
-      'let told = 0; engine.on("degraded", () => told++); await Promise.all(Array.from({ length: 10 }, () => engine.run(programs.nothing))); say(told);',
+      'let reported = 0; engine.on("degraded", () => reported++); await Promise.all(Array.from({ length: 10 }, () => engine.run(programs.nothing))); say(reported);',
       { config: { guardian: false } },
     );
-    assert.equal(await host.next(), 0, 'nobody is told that something is missing');
+    assert.equal(await host.next(), 0, 'no `degraded` event is emitted');
     assert.deepEqual(guardiansOf(host.pid), []);
     host.kill('SIGKILL');
   });

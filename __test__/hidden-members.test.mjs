@@ -11,8 +11,8 @@ import { file, isAlive, until } from './helpers/programs.mjs';
 
 const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
 const skip = (!can('perl', '-e', '1') || !can('setsid', 'true')) && 'there is no perl, or no setsid';
-const NOBODY = 65_534;
-const asNobody = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+const UNPRIVILEGED = 65_534;
+const asUnprivileged = ['setpriv', `--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups'];
 
 /**
  * A daemon that ignores SIGTERM, as its parent does not. Its words: its name; `own` or `lost` for its parent, which waits for it or
@@ -93,7 +93,7 @@ function delegated(t, words) {
       return false;
     }
   }, 'the group is empty', 5_000).catch(() => {}));
-  return ['sh', '-c', `chown -R ${NOBODY} '${group}' && echo $$ > '${group}/cgroup.procs' && exec "$@"`, 'sh', ...words];
+  return ['sh', '-c', `chown -R ${UNPRIVILEGED} '${group}' && echo $$ > '${group}/cgroup.procs' && exec "$@"`, 'sh', ...words];
 }
 
 /** A host that runs a line, and cancels it when it is asked to. */
@@ -128,16 +128,16 @@ async function ends(host, how, pids) {
 }
 
 const WAYS = ['cancel', 'kill -9 of the host'];
-const USERS = { root: [], nobody: asNobody };
+const USERS = { root: [], unprivileged: asUnprivileged };
 const HIDES = ['overwrites', 'undumpable', 'overwrites undumpable'];
 
 /** Why a host of this user cannot be tried, or how it is started. */
 function wrapperOf(t, user, controlGroups) {
   if (user === 'root') return { wrapper: [] };
   if (process.getuid?.() !== 0) return { missing: 'only root can start a host of another user' };
-  if (!can(...asNobody, process.execPath, '--input-type=module', '-e', `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`)) return { missing: 'no process of another user can load the package here' };
-  if (!controlGroups) return { wrapper: asNobody };
-  const wrapper = delegated(t, asNobody);
+  if (!can(...asUnprivileged, process.execPath, '--input-type=module', '-e', `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`)) return { missing: 'no process of another user can load the package here' };
+  if (!controlGroups) return { wrapper: asUnprivileged };
+  const wrapper = delegated(t, asUnprivileged);
   return wrapper ? { wrapper } : { missing: 'no control group can be delegated here' };
 }
 

@@ -1,4 +1,4 @@
-// No tree survives its host, however that goes (F50, F51).
+// No tree survives its host, however that goes.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 

@@ -1,4 +1,4 @@
-// Input that bites is refused with a typed error, in time, and breaks nothing (F66).
+// Hostile input is refused with a typed error, in time, and breaks nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -28,7 +28,7 @@ describe('keep-alive', { concurrency: 4 }, () => {
     `), 'hi\nSPAWN_FAILED\n');
   });
 
-  test('running work keeps Node.js alive, with nobody waiting', async () => {
+  test('running work keeps Node.js alive, without a waiter', async () => {
     const result = await host(`
       const engine = new ExecutionEngine();
       engine.on('completed', (event) => console.log('completed', event.result.stdout.trim()));
@@ -38,7 +38,7 @@ describe('keep-alive', { concurrency: 4 }, () => {
     assert.ok(result.ms > 500);
   });
 
-  test('running work keeps Node.js alive, with nobody listening', async () => {
+  test('running work keeps Node.js alive, without a listener', async () => {
     leftWith(await host(`
       import { existsSync } from 'node:fs';
       import path from 'node:path';

@@ -104,7 +104,7 @@ test('an async listener is not waited for', async (t) => {
   assert.equal((await engine.run(shell('echo a; echo b'))).stdout, 'a\nb\n');
 });
 
-test('each type is heard by one who listens to nothing else', async (t) => {
+test('each event type reaches a listener of that type alone', async (t) => {
   const provoke = {
     queued: async (engine) => {
       const first = await engine.execute(forever);
@@ -122,18 +122,18 @@ test('each type is heard by one who listens to nothing else', async (t) => {
   };
   for (const [type, action] of Object.entries(provoke)) {
     const engine = newEngine(t, { maxConcurrentExecutions: 1 });
-    const heard = [];
-    engine.on(type, (event) => heard.push(event.type));
+    const received = [];
+    engine.on(type, (event) => received.push(event.type));
     await action(engine);
-    assert.deepEqual(heard, [type]);
+    assert.deepEqual(received, [type]);
   }
 });
 
 test('a listener to some sees gaps only where others are', async (t) => {
   const engine = newEngine(t);
-  const heard = [];
-  engine.on('stdout', (event) => heard.push(event.sequence));
-  engine.on('completed', (event) => heard.push(event.sequence));
+  const received = [];
+  engine.on('stdout', (event) => received.push(event.sequence));
+  engine.on('completed', (event) => received.push(event.sequence));
   await engine.run(shell('echo 1; echo 2; echo err >&2'), { mergeOutput: true });
-  assert.deepEqual(heard, [1, 2, 3, 4]);
+  assert.deepEqual(received, [1, 2, 3, 4]);
 });

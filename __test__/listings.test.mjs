@@ -23,7 +23,7 @@ test('filters add up', async (t) => {
   assert.deepEqual(list(), [undefined, 'c', 'b', 'a']);
   assert.deepEqual(list({ source: 'x' }), ['c', 'a']);
   assert.deepEqual(list({ source: 'x', status: 'completed' }), ['a']);
-  assert.deepEqual(list({ source: 'nobody' }), []);
+  assert.deepEqual(list({ source: 'unknown' }), []);
   assert.deepEqual(list({ source: 'x', limit: 1 }), ['c']);
   for (const since of [between, between.toISOString(), between.getTime()]) assert.deepEqual(list({ since }), [undefined, 'c'], String(since));
   assert.deepEqual(list({ since: new Date(Date.now() + 1_000) }), []);

@@ -30,35 +30,35 @@ const host = (dir, command, config = '') => `
 
 const privateMount = linux || (has('unshare', '-rm', 'true') ? false : 'SKIPPED: `unshare -rm` does not work here');
 
-test('a full disk: what fits is there, the rest is counted, the command goes on (F30)', { skip: privateMount }, (t) => {
+test('a full disk: the log has what fits, the rest is counted, the command continues', { skip: privateMount }, (t) => {
   const dir = folder(t);
   const script = `mount -t tmpfs -o size=64k none "$1" && exec "$2" -e "$3"`;
   const config = `oversizedOutputStrategy: 'streamToFile', maxOutputSizeBytes: 10, minFreeDiskBytes: 0, overflowDir: ${JSON.stringify(path.join(dir, 'overflow'))}`;
   const { stdout, stderr } = spawnSync('unshare', ['-rm', 'sh', '-c', script, 'sh', dir, process.execPath, host(dir, 'seq 100000', config)], { encoding: 'utf8' });
-  const told = JSON.parse(stdout || `{"stderr":${JSON.stringify(stderr)}}`);
-  assert.deepEqual([told.status, told.stdoutBytes], ['completed', 588_895], stdout + stderr);
-  assert.ok(told.log + told.overflow > 0 && told.log + told.overflow <= 65_536, stdout);
-  assert.equal(told.log + told.logLostBytes, told.stdoutBytes);
-  assert.equal(told.overflow + told.overflowLostBytes, told.stdoutBytes);
-  assert.equal(told.degraded.length, 1, 'it is told once');
-  assert.match(told.degraded[0], /No space left|to spare/);
+  const reported = JSON.parse(stdout || `{"stderr":${JSON.stringify(stderr)}}`);
+  assert.deepEqual([reported.status, reported.stdoutBytes], ['completed', 588_895], stdout + stderr);
+  assert.ok(reported.log + reported.overflow > 0 && reported.log + reported.overflow <= 65_536, stdout);
+  assert.equal(reported.log + reported.logLostBytes, reported.stdoutBytes);
+  assert.equal(reported.overflow + reported.overflowLostBytes, reported.stdoutBytes);
+  assert.equal(reported.degraded.length, 1, 'it is reported once');
+  assert.match(reported.degraded[0], /No space left|to spare/);
 });
 
 const strace = linux || (has('strace', '-o', '/dev/null', 'true') ? false : 'SKIPPED: `strace` does not work here');
 
-test('a broken disk: the command goes on, everything is counted as lost (F31)', { skip: strace }, (t) => {
+test('a broken disk: the command continues, everything is counted as lost', { skip: strace }, (t) => {
   const dir = folder(t);
   const id = '0e984725-c51c-4bf4-9960-e1c80e27aba0';
   const log = path.join(dir, `${id}.log`);
   const source = host(dir, 'seq 1000').replace('{ command:', `{ id: '${id}', command:`);
   const args = ['-f', '-qq', '-o', '/dev/null', '-P', log, '-e', 'trace=write', '-e', 'inject=write:error=EIO', process.execPath, '-e', source];
   const { stdout, stderr } = spawnSync('strace', args, { encoding: 'utf8' });
-  const told = JSON.parse(stdout || `{"stderr":${JSON.stringify(stderr)}}`);
-  assert.deepEqual([told.status, told.stdoutBytes, told.log, told.logLostBytes], ['completed', 3_893, 0, 3_893], stdout + stderr);
-  assert.match(told.degraded[0], /Input\/output error/);
+  const reported = JSON.parse(stdout || `{"stderr":${JSON.stringify(stderr)}}`);
+  assert.deepEqual([reported.status, reported.stdoutBytes, reported.log, reported.logLostBytes], ['completed', 3_893, 0, 3_893], stdout + stderr);
+  assert.match(reported.degraded[0], /Input\/output error/);
 });
 
-test('a host that is killed leaves an exact beginning of the output (F34)', { skip: linux }, async (t) => {
+test('a host that is killed leaves an exact beginning of the output', { skip: linux }, async (t) => {
   for (const round of [1, 2, 3, 4, 5]) {
     const dir = folder(t);
     const child = spawn(process.execPath, ['-e', host(dir, 'exec seq 1 1000000000')], { stdio: ['ignore', 'ignore', 'inherit'] });

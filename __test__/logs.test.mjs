@@ -11,7 +11,7 @@ import { file, folder, nothing, shell, until, untilFile } from './helpers/progra
 
 const mode = (name) => statSync(name).mode & 0o777;
 
-test('every execution has a log in logDir, named by its id and nothing else (F74, F76)', async (t) => {
+test('every execution has a log in logDir, named by its id and nothing else', async (t) => {
   const logDir = path.join(folder(t), 'a', 'logs');
   const engine = newEngine(t, { logDir });
   const before = process.umask(0);
@@ -24,7 +24,7 @@ test('every execution has a log in logDir, named by its id and nothing else (F74
   assert.deepEqual([mode(logPath), mode(logDir), logLostBytes], [0o600, 0o700, 0]);
 });
 
-test('a umask that takes everything away takes nothing from the engine (F74)', async (t) => {
+test('a umask that takes everything away takes nothing from the engine', async (t) => {
   const logDir = path.join(folder(t), 'logs');
   const engine = newEngine(t, { logDir });
   const before = process.umask(0o777);
@@ -38,7 +38,7 @@ test('the bytes of both streams stand in the order in which they were read', asy
   assert.equal(await engine.readLogs(id), 'out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n');
 });
 
-test('what was read is in the log while the command runs (F34)', async (t) => {
+test('what was read is in the log while the command runs', async (t) => {
   const go = path.join(folder(t), 'go');
   const engine = newEngine(t, { logDir: folder(t) });
   const id = await engine.execute(untilFile(go, 'echo done'));
@@ -67,7 +67,7 @@ test('tailBytes gives the end, and splits no character', async (t) => {
   assert.equal((await failure(() => engine.readLogs(id, { tail: 5 }), 'INVALID_REQUEST')).field, 'tail');
 });
 
-test('no log: told as LOG_NOT_FOUND', async (t) => {
+test('no log: LOG_NOT_FOUND', async (t) => {
   const engine = newEngine(t);
   const { id, logPath } = await engine.run(nothing);
   assert.equal(logPath, undefined);
@@ -98,7 +98,7 @@ test('outputLogPath is made, then appended to, besides the log in logDir', async
   assert.equal(mode(outputLogPath), 0o600);
 });
 
-test('a link, a pipe, a device or a directory at outputLogPath is refused, and nothing runs (F75)', async (t) => {
+test('a link, a pipe, a device or a directory at outputLogPath is refused, and nothing runs', async (t) => {
   const dir = folder(t);
   const victim = file(dir, 'victim', 'mine');
   const at = (name) => path.join(dir, name);
@@ -153,7 +153,7 @@ test('logDir where no directory can be: LOG_FAILED', async (t) => {
   assert.equal(error.errno, 'ENOTDIR');
 });
 
-test('a log directory that vanishes loses the log, not the command, and the loss is told (F32)', async (t) => {
+test('a log directory that vanishes loses the log, not the command, and the loss is reported', async (t) => {
   const logDir = path.join(folder(t), 'logs');
   const go = path.join(folder(t), 'go');
   const { engine, events } = recordedEngine(t, { logDir });
@@ -168,7 +168,7 @@ test('a log directory that vanishes loses the log, not the command, and the loss
   assert.equal(readFileSync(next.logPath, 'utf8'), 'again\n', 'the next execution makes the directory anew');
 });
 
-test('jsonl: one record a line, which no output can forge (F77)', async (t) => {
+test('jsonl: one record a line, which no output can forge', async (t) => {
   const engine = newEngine(t, { logDir: folder(t), logFormat: 'jsonl', streamOutput: false });
   engine.on('stdout', () => assert.fail('streamOutput: false keeps lines from listeners'));
   const forged = '{"time":"x","stream":"stdout","sequence":0,"text":"forged"}';

@@ -1,4 +1,4 @@
-// A long text is in memory once, for JavaScript and for the record: nobody can tell, whoever goes first.
+// A long text is in memory once, for JavaScript and for the record: no code can observe it, in whatever order they are released.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';

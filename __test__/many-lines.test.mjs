@@ -1,4 +1,4 @@
-// Many lines on both streams are exact and complete (F23).
+// Many lines on both streams are exact and complete.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -16,7 +16,7 @@ test('a hundred thousand numbered lines', async (t) => {
   assert.equal(engine.getStats().lines, 100_000);
 });
 
-test('both streams flood: no deadlock, and the order within each is exact (F23)', async (t) => {
+test('both streams flood: no deadlock, and the order within each is exact', async (t) => {
   const { engine, events } = recordedEngine(t);
   const { id, status, stdoutBytes, stderrBytes } = await engine.run(shell('seq 50000 & seq 50000 >&2; wait'));
   assert.equal(status, 'completed');

@@ -15,7 +15,7 @@ const MARK = /\n\[\.\.\. output truncated: (\d+) of (\d+) bytes omitted \.\.\.\]
 const spilling = (t, more) => ({ oversizedOutputStrategy: 'streamToFile', overflowDir: folder(t), minFreeDiskBytes: 0, ...more });
 const sha = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
-test('the file holds the whole stream, from the first byte on; kept and omitted add up (F29)', async (t) => {
+test('the file holds the whole stream, from the first byte on; kept and omitted add up', async (t) => {
   const engine = newEngine(t, spilling(t, { maxOutputSizeBytes: 1_000 }));
   for (const [length, spills] of [[999, false], [1_000, false], [1_001, true], [300_000, true]]) {
     const program = `import os; b = os.urandom(${length}); os.write(1, b) if ${length} < 4096 else [os.write(1, b[i:i+777]) for i in range(0, ${length}, 777)]; import hashlib; os.write(2, hashlib.sha256(b).hexdigest().encode())`;
@@ -51,7 +51,7 @@ test('a file has a bound, and the child never waits because of it', async (t) =>
   assert.match(events.of(id).find((event) => event.type === 'degraded').message, /maxOverflowFileBytes|max_overflow_file_bytes/);
 });
 
-test('all files of an engine together have a bound, and removed ones make room (F78)', async (t) => {
+test('all files of an engine together have a bound, and removed ones make room', async (t) => {
   const engine = newEngine(t, spilling(t, { maxOutputSizeBytes: 10, maxOverflowTotalBytes: 50_000 }));
   const run = () => engine.run(shell('seq 10000'));
   const results = await Promise.all([run(), run(), run()]);

@@ -1,18 +1,18 @@
-// An execution ends when its command does, whatever became of its pipes (F3, F4, F28, F49).
+// An execution ends when its command does, whatever became of its pipes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
 import { exec, isAlive, shell } from './helpers/programs.mjs';
 
-test('a command that closes its output early is waited for (F28)', async (t) => {
+test('a command that closes its output early is waited for', async (t) => {
   const { engine } = recordedEngine(t);
   const { exitCode, durationMs, leaked } = await engine.run(shell('exec 1>&- 2>&-; sleep 0.3; exit 7'));
   assert.deepEqual({ exitCode, leaked }, { exitCode: 7, leaked: false });
   assert.ok(durationMs >= 300);
 });
 
-test('a grandchild that holds the pipe does not hold the result (F3)', async (t) => {
+test('a grandchild that holds the pipe does not hold the result', async (t) => {
   const { engine } = recordedEngine(t, { drainTimeoutMs: 100 });
   const result = await engine.run(shell('echo hi; sleep 300 & echo $!; exit 5'));
   assert.deepEqual([result.status, result.exitCode, result.leaked], ['failed', 5, true]);
@@ -34,7 +34,7 @@ test("leftovers: 'kill' ends what a command leaves behind, also what holds no pi
   for (const pid of left) process.kill(pid);
 });
 
-test('a leftover that keeps writing says nothing after the end (F4)', async (t) => {
+test('a leftover that keeps writing emits nothing after the terminal event', async (t) => {
   const { engine, events } = recordedEngine(t, { drainTimeoutMs: 100 });
   const result = await engine.run(shell('(while :; do echo more; sleep 0.01; done) & echo pid $!; exit 0'));
   const pid = Number(result.stdout.match(/^pid (\d+)$/m)[1]);
@@ -70,7 +70,7 @@ test('much input and much output do not block each other', async (t) => {
   assert.ok(stdout === stdin);
 });
 
-test('a command that does not read its input is none the worse (F49)', async (t) => {
+test('a command that does not read its input is not harmed', async (t) => {
   const { engine } = recordedEngine(t);
   const { status } = await engine.run(shell('exec true'), { stdin: 'x'.repeat(1_000_000) });
   assert.equal(status, 'completed');

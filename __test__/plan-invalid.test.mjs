@@ -1,4 +1,4 @@
-// F68: what is wrong with a plan is named, with the step, before anything runs.
+// What is wrong with a plan is named, with the step, before anything runs.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { notObject, notText, notWhole } from './helpers/values.mjs';
 
 const CODE = 'INVALID_PLAN';
 
-test('F68: cycles, indexes and ids', async (t) => {
+test('cycles, wrong indexes and duplicate ids are refused', async (t) => {
   const engine = newEngine(t);
   const marker = path.join(folder(t), 'ran');
   const steps = new Array(6).fill(exec('touch', marker));
@@ -49,7 +49,7 @@ test('F68: cycles, indexes and ids', async (t) => {
   assert.ok(!existsSync(marker));
 });
 
-test('F68: a chain of ten thousand steps is checked, and so is a cycle of as many', async (t) => {
+test('a chain of ten thousand steps is checked, and so is a cycle of as many', async (t) => {
   const engine = newEngine(t);
   const commands = new Array(10_000).fill(nothing);
   const dependencies = Object.fromEntries(commands.map((_, index) => [index, [(index + 9_999) % 10_000]]));

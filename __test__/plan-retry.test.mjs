@@ -35,12 +35,12 @@ test('only what was asked for is retried', async (t) => {
   assert.equal(await attempts(shell('exit 3'), undefined), 2);
 });
 
-test('a listener to retry alone hears it', async (t) => {
+test('a listener to retry alone gets it', async (t) => {
   const { engine } = recordedEngine(t);
-  const heard = [];
-  engine.on('retry', ({ attempt }) => heard.push(attempt));
+  const received = [];
+  engine.on('retry', ({ attempt }) => received.push(attempt));
   await engine.run(shell('exit 1'), { retry: { attempts: 3, ...soon } });
-  assert.deepEqual(heard, [1, 2]);
+  assert.deepEqual(received, [1, 2]);
 });
 
 test('a cancel reaches the pause', async (t) => {

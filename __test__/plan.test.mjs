@@ -83,12 +83,12 @@ test('progress, and every event of a step says whose it is', async (t) => {
   assert.deepEqual(events.types(result.steps[0].id), ['started', 'stdout', 'completed']);
 });
 
-test('a listener to progress alone hears it', async (t) => {
+test('a listener to progress alone gets it', async (t) => {
   const engine = newEngine(t);
-  const heard = [];
-  engine.on('progress', ({ completed, total }) => heard.push(`${completed}/${total}`));
+  const received = [];
+  engine.on('progress', ({ completed, total }) => received.push(`${completed}/${total}`));
   await engine.runPlan(serial([nothing, nothing]));
-  assert.deepEqual(heard, ['0/2', '1/2', '1/2', '2/2']);
+  assert.deepEqual(received, ['0/2', '1/2', '1/2', '2/2']);
 });
 
 test('cancelPlan ends what runs with its tree and skips the rest', async (t) => {

@@ -26,7 +26,7 @@ test('the queue goes by priority, then by arrival', async (t) => {
   assert.equal(stdout, 'a\nb\nc\nd\ne\n');
 });
 
-test('who waits is told so, and for how long it was', async (t) => {
+test('a waiting execution gets `queued`, and its result has the time', async (t) => {
   const { engine, events, free } = await busyEngine(t);
   const id = await engine.execute(nothing);
   const queued = await events.first((event) => event.type === 'queued');

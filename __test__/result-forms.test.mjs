@@ -1,5 +1,5 @@
-// A result crosses as numbers and texts when it tells of an exit and nothing else, and as JSON otherwise and when it is asked for
-// later. Whoever gets it must not see a difference.
+// A result crosses as numbers and texts when it contains an exit and nothing else, and as JSON otherwise and when it is asked for
+// later. The receiver must not see a difference.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 
@@ -40,7 +40,7 @@ describe('the forms of a result', () => {
     });
   }
 
-  test('an attempt that was not the first tells of those before', async () => {
+  test('a later attempt lists the attempts before it', async () => {
     const result = await engine.run(shell('exit 1'), { retry: { attempts: 2, backoffMs: 1, on: ['exit'] } });
     assert.equal(result.attempt, 2);
     assert.deepEqual(entries(result), entries(engine.getResult(result.id)));

@@ -11,7 +11,7 @@ import { shell, until } from './helpers/programs.mjs';
 const aborted = (engine, label) => engine.run({ command: { type: 'exec', program: 'true' }, metadata: { label } }, { signal: AbortSignal.abort() });
 const looks = (engine) => Number(/^escher_retention_looks_total (\d+)$/m.exec(engine.metricsText())[1]);
 
-test('what is too old leaves by itself, and nobody wakes before or after', async (t) => {
+test('records that are too old are removed on time, without other wake-ups', async (t) => {
   const engine = newEngine(t, { executionRetentionSecs: 1, cleanupIntervalSecs: 1 });
   const startedAt = performance.now();
   for (let count = 0; count < 5; count += 1) await aborted(engine);

@@ -47,7 +47,7 @@ test('a result is plain data: it survives structuredClone and JSON', async (t) =
   assert.ok(!('error' in result) && !('killed' in result), 'what does not apply is absent');
 });
 
-test('metadata that nobody gave is an empty object', async (t) => {
+test('missing metadata is an empty object', async (t) => {
   const { engine } = recordedEngine(t);
   assert.deepEqual((await engine.run(nothing)).metadata, {});
 });

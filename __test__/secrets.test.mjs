@@ -1,4 +1,4 @@
-// Secrets leave the engine in no event, result, log, file, error, listing or diagnosis (F73).
+// Secrets leave the engine in no event, result, log, file, error, listing or diagnosis.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// What cannot be started is told apart: program, directory, interpreter (F35 to F38, F42).
+// Spawn errors distinguish program, directory and interpreter.
 import assert from 'node:assert/strict';
 import { rmdirSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -21,21 +21,21 @@ async function spawnFailure(engine, request, errno, ...words) {
   return error;
 }
 
-test('a program that is not there (F35)', async (t) => {
+test('a missing program is named', async (t) => {
   const { engine } = recordedEngine(t);
   await spawnFailure(engine, exec('/no/such/program'), 'ENOENT', 'program', '/no/such/program');
   await spawnFailure(engine, exec('no-such-program-on-the-path'), 'ENOENT', 'program', 'no-such-program-on-the-path', 'PATH');
   await spawnFailure(engine, { command: { type: 'shell', command: 'echo', shell: '/no/shell' } }, 'ENOENT', '/no/shell');
 });
 
-test('a working directory that is not there, or is a file (F35)', async (t) => {
+test('a missing working directory, or a file as one, is named', async (t) => {
   const { engine } = recordedEngine(t);
   const dir = folder(t);
   await spawnFailure(engine, { ...nothing, workingDir: '/no/such/folder' }, 'ENOENT', 'directory', '/no/such/folder');
   await spawnFailure(engine, { ...nothing, workingDir: file(dir, 'a-file') }, 'ENOTDIR', 'directory', 'a-file');
 });
 
-test('an interpreter that is not there (F35)', async (t) => {
+test('a missing interpreter is named', async (t) => {
   const { engine } = recordedEngine(t);
   const dir = folder(t);
   const script = (name, text) => ({ command: { type: 'script', path: file(dir, name, text, 0o755) } });
@@ -51,7 +51,7 @@ test('a script that is not there', async (t) => {
   await spawnFailure(engine, { command: { type: 'script', path: '/no/such/script.sh' } }, 'ENOENT', 'script', '/no/such/script.sh');
 });
 
-test('a file that may not be executed, a folder, neither binary nor script (F36, F37)', async (t) => {
+test('a file that may not be executed, a folder, neither binary nor script', async (t) => {
   const { engine } = recordedEngine(t);
   const dir = folder(t);
   await spawnFailure(engine, exec(file(dir, 'plain', 'text')), 'EACCES', 'plain');
@@ -59,12 +59,12 @@ test('a file that may not be executed, a folder, neither binary nor script (F36,
   await spawnFailure(engine, exec(file(dir, 'text', 'no line with #!\n', 0o755)), 'ENOEXEC', 'text');
 });
 
-test('arguments that are too large (F38)', async (t) => {
+test('arguments that are too large', async (t) => {
   const { engine } = recordedEngine(t);
   await spawnFailure(engine, exec('true', 'x'.repeat(4 * 1024 * 1024)), 'E2BIG', 'too large');
 });
 
-test('a directory that went away while the execution waited (F42)', async (t) => {
+test('a directory that went away while the execution waited', async (t) => {
   const { engine, events } = recordedEngine(t, { maxConcurrentExecutions: 1 });
   const dir = folder(t);
   const gone = path.join(dir, 'gone');

@@ -34,7 +34,7 @@ test('totals count each outcome, the bytes and the lines', async (t) => {
   assert.equal(engine.getStats().total, 6, 'a removed record still counts');
 });
 
-test('the metrics say who runs and who waits', async (t) => {
+test('the metrics count running and waiting executions', async (t) => {
   const { engine, events } = recordedEngine(t, { maxConcurrentExecutions: 2 });
   const metrics = (currentlyRunning, currentlyPending) => ({
     maxConcurrent: 2, currentlyRunning, currentlyPending, availableSlots: 2 - currentlyRunning,

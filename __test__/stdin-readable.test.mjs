@@ -1,4 +1,4 @@
-// A Readable as standard input: read at the child's pace, and closed when the child wants no more (F49).
+// A Readable as standard input: read at the child's pace, and closed when the child wants no more.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createReadStream, writeFileSync } from 'node:fs';
@@ -93,7 +93,7 @@ test('an error ends the command, whenever it comes', async (t) => {
   };
   assert.equal((await failed(new Readable({ read() { this.destroy(boom); } }))).cause, boom);
 
-  // While nobody asks for more.
+  // While no more is read.
   const unread = new Readable({ read() { this.push(Buffer.alloc(65_536)); } });
   const running = failed(unread, forever);
   await events.first((event) => event.line === 'ready');
@@ -121,7 +121,7 @@ test('one that has ended already is an end of file', async (t) => {
   assert.equal((await engine.run(cat, { stdin: ended })).stdout, '');
 });
 
-test('an error after the end of the command is nobody’s', async (t) => {
+test('an error after the end of the command is ignored', async (t) => {
   const { engine } = recordedEngine(t);
   const stdin = new Readable({ read() {}, destroy(_error, done) { done(new Error('it cannot be closed')); } });
   assert.equal((await engine.run(shell('exit 0'), { stdin })).status, 'completed');

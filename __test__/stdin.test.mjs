@@ -1,4 +1,4 @@
-// What a child reads may come bit by bit: from an async iterable, as fast as the child reads (F49).
+// What a child reads may come bit by bit: from an async iterable, as fast as the child reads.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -10,8 +10,8 @@ import { exec, file, folder, forever, nothing, shell, until } from './helpers/pr
 
 const cat = exec('cat');
 
-/** An async iterable that tells what was done with it. */
-function told(chunks, { stuckAfter = Infinity, fails } = {}) {
+/** An async iterable that records what was done with it. */
+function reported(chunks, { stuckAfter = Infinity, fails } = {}) {
   const seen = { iterators: 0, pulls: 0, returns: 0 };
   const source = {
     seen,
@@ -52,20 +52,20 @@ test('text and bytes, one after the other, then the end', async (t) => {
   }
   const { stdout, status } = await engine.run(cat, { stdin: chunks() });
   assert.deepEqual([stdout, status], ['text é\nbuffer\nwindow', 'completed']);
-  assert.equal((await engine.run(cat, { stdin: told([]) })).stdout, '');
+  assert.equal((await engine.run(cat, { stdin: reported([]) })).stdout, '');
 });
 
-test('a NUL and every other byte arrive as they were (F20)', async (t) => {
+test('a NUL and every other byte arrive as they were', async (t) => {
   const { engine } = recordedEngine(t);
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
-  const { stdout } = await engine.run(cat, { stdin: told([bytes, '\0', bytes]), encoding: 'buffer' });
+  const { stdout } = await engine.run(cat, { stdin: reported([bytes, '\0', bytes]), encoding: 'buffer' });
   assert.deepEqual(stdout, Buffer.concat([bytes, Buffer.from([0]), bytes]));
 });
 
 test('much of it arrives whole, while as much comes out', async (t) => {
   const { engine } = recordedEngine(t, { maxOutputSizeBytes: 16 * 1024 * 1024 });
   const chunks = Array.from({ length: 200 }, (_, index) => Buffer.alloc((index * 7_919) % 60_000, `${index}|`));
-  const { stdout } = await engine.run(cat, { stdin: told(chunks), encoding: 'buffer' });
+  const { stdout } = await engine.run(cat, { stdin: reported(chunks), encoding: 'buffer' });
   assert.ok(stdout.equals(Buffer.concat(chunks)), `${stdout.length} bytes came back`);
 });
 
@@ -96,7 +96,7 @@ test('an answer is there before the next chunk is asked for', async (t) => {
 test('a source is asked only as the child reads', async (t) => {
   const { engine, events } = recordedEngine(t);
   const go = path.join(folder(t), 'go');
-  const source = told(repeat(200, Buffer.alloc(65_536)));
+  const source = reported(repeat(200, Buffer.alloc(65_536)));
   const line = 'echo ready; while [ ! -e "$GO" ]; do sleep 0.01; done; exec wc -c';
   const id = await engine.execute(shell(line, { env: { GO: go } }), { stdin: source });
   await events.line('ready', id);
@@ -117,7 +117,7 @@ test('a source is not asked before its command runs, and never if it does not', 
   const { engine, events } = recordedEngine(t, { maxConcurrentExecutions: 1 });
   const busy = await engine.execute(forever);
   await events.line('ready', busy);
-  const [waiting, cancelled, missing] = [told(['later\n']), told(['never\n']), told(['never\n'])];
+  const [waiting, cancelled, missing] = [reported(['later\n']), reported(['never\n']), reported(['never\n'])];
   const id = await engine.execute(cat, { stdin: waiting });
   const never = await engine.execute(cat, { stdin: cancelled });
   await engine.cancel(never);
@@ -129,10 +129,10 @@ test('a source is not asked before its command runs, and never if it does not', 
   for (const source of [cancelled, missing]) assert.deepEqual(source.seen, { iterators: 0, pulls: 0, returns: 0 });
 });
 
-test('a child that exits or closes its input ends the source, and is none the worse (F49)', async (t) => {
+test('a child that exits or closes its input ends the source, and is not harmed', async (t) => {
   const { engine } = recordedEngine(t);
   for (const line of ['true', 'head -c 3 > /dev/null', 'exec 0<&-; sleep 0.2']) {
-    const source = told(repeat(1e6, 'x'.repeat(1_000)));
+    const source = reported(repeat(1e6, 'x'.repeat(1_000)));
     const { status, error } = await engine.run(shell(line), { stdin: source });
     assert.deepEqual([status, error], ['completed', undefined], line);
     // One that was never asked has nothing to be left.
@@ -141,20 +141,20 @@ test('a child that exits or closes its input ends the source, and is none the wo
   }
 });
 
-test('a source that hears of the end while its child still runs', { skip: process.platform !== 'linux' && 'other systems tell it at the next write' }, async (t) => {
+test('a source is closed when its child closes the input and still runs', { skip: process.platform !== 'linux' && 'other systems report it at the next write' }, async (t) => {
   const { engine, events } = recordedEngine(t);
-  const source = told(['one'], { stuckAfter: 1 });
+  const source = reported(['one'], { stuckAfter: 1 });
   const id = await engine.execute(shell('head -c 3; echo; echo ready; exec 0<&-; exec sleep 300'), { stdin: source });
   await events.line('ready', id);
-  await until(() => source.seen.returns === 1, 'the source is told');
+  await until(() => source.seen.returns === 1, 'the source is closed');
   assert.equal(engine.getStatus(id), 'running');
   await engine.cancel(id);
-  assert.equal(source.seen.returns, 1, 'it is told once');
+  assert.equal(source.seen.returns, 1, 'it is reported once');
 });
 
 test('a source that never gives anything holds up neither an end nor a timeout nor a cancel', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const sources = [1, 2, 3].map(() => told([], { stuckAfter: 0 }));
+  const sources = [1, 2, 3].map(() => reported([], { stuckAfter: 0 }));
   assert.equal((await engine.run(shell('exit 3'), { stdin: sources[0] })).exitCode, 3);
   assert.equal((await engine.run({ ...cat, timeoutMs: 100 }, { stdin: sources[1] })).status, 'timeout');
   const id = await engine.execute(forever, { stdin: sources[2] });
@@ -205,7 +205,7 @@ test('a source that throws ends its command, which sees no end of its input', as
   assert.equal(engine.getResult(result.id).status, 'cancelled');
   await failure(() => engine.waitForCompletion(result.id), 'INVALID_REQUEST');
 
-  const stream = engine.stream(shell(line), { stdin: told([], { fails: boom }) });
+  const stream = engine.stream(shell(line), { stdin: reported([], { fails: boom }) });
   const types = [];
   for await (const event of stream) types.push(event.type);
   assert.equal(types.at(-1), 'cancelled');
@@ -221,11 +221,11 @@ test('a source that gives or throws odd things', async (t) => {
     }
   })();
   for (const [name, stdin, words] of [
-    ['a number', told(['a', 5]), /number/],
-    ['null', told([null]), /null/],
-    ['an object', told([{}]), /object/],
-    ['nothing thrown', told([], { fails: undefined ?? null }), undefined],
-    ['what cannot be shown', told([], { fails: odd }), /cannot be shown/],
+    ['a number', reported(['a', 5]), /number/],
+    ['null', reported([null]), /null/],
+    ['an object', reported([{}]), /object/],
+    ['nothing thrown', reported([], { fails: undefined ?? null }), undefined],
+    ['what cannot be shown', reported([], { fails: odd }), /cannot be shown/],
     ['no iterator', broken(() => undefined), /undefined/],
     ['an iterator that throws', broken(() => { throw new Error('no iterator'); }), /no iterator/],
     ['no next', broken(() => ({})), /next/],
@@ -241,7 +241,7 @@ test('a source that gives or throws odd things', async (t) => {
   }
 });
 
-test('a trouble of the source after the end is nobody’s', async (t) => {
+test('an error of the source after the end is ignored', async (t) => {
   const { engine } = recordedEngine(t);
   const troubled = () => {
     const source = {

@@ -44,7 +44,7 @@ test('a failed spawn: the failed event comes, the result rejects', async (t) => 
   assert.equal(error.executionId, await stream.id);
 });
 
-test('what nobody looks at is no unhandled rejection', async () => {
+test('an ignored stream causes no unhandled rejection', async () => {
   const result = await host(`
     process.on('unhandledRejection', (error) => console.log('unhandled', error.message));
     const engine = new ExecutionEngine();

@@ -21,7 +21,7 @@ const writer = (progress) => nodeProgram(`
   }
 `, progress);
 
-test('a child is held up while nobody takes its lines, and goes on when they are taken', async (t) => {
+test('a child is held up while its lines are unread, and continues when they are read', async (t) => {
   const engine = newEngine(t);
   const progress = path.join(folder(t), 'progress');
   const written = () => {
@@ -47,7 +47,7 @@ test('a child is held up while nobody takes its lines, and goes on when they are
   const iterator = stream[Symbol.asyncIterator]();
   for (let line = ''; line === '' || line === undefined;) line = (await iterator.next()).value.line;
   const first = await stalled();
-  assert.ok(first < 4 * 1024, `the child wrote ${first} KiB although nobody took them`);
+  assert.ok(first < 4 * 1024, `the child wrote ${first} KiB although none was read`);
   assert.ok(process.memoryUsage.rss() - before < 32 * MIB);
 
   for (let count = 0; count < first + 2_000; count += 1) await iterator.next();
@@ -60,7 +60,7 @@ test('a child is held up while nobody takes its lines, and goes on when they are
   assert.equal((await stream.result).status, 'cancelled');
 });
 
-test('times are kept while nobody takes the lines', async (t) => {
+test('timeouts are on time while the lines are unread', async (t) => {
   const engine = newEngine(t);
   const stream = engine.stream({ ...writer(path.join(folder(t), 'progress')), timeoutMs: 400 });
   const { status, durationMs } = await stream.result;

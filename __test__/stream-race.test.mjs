@@ -1,4 +1,4 @@
-// A loop that breaks and a cancel, an abort or an exit that come at the same time leave one truth (F12).
+// A loop that breaks and a cancel, an abort or an exit that come at the same time leave one outcome.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';

@@ -140,9 +140,9 @@ test('the listeners of the engine get the same events', async (t) => {
   const stream = engine.stream(shell('seq 100; echo err >&2'));
   const streamed = await all(stream);
   await stream.result;
-  const heard = events.of(await stream.id);
+  const received = events.of(await stream.id);
   const plain = (list) => list.map(({ type, sequence, line, executionId }) => ({ type, sequence, line, executionId }));
-  assert.deepEqual(plain(heard), plain(streamed));
+  assert.deepEqual(plain(received), plain(streamed));
 });
 
 test('a stream that is iterated twice, or from two places, gives each event once', async (t) => {

@@ -1,4 +1,4 @@
-// Bytes become text without loss where that can be, and U+FFFD where it cannot (F18 to F20).
+// Bytes become text without loss where that can be, and U+FFFD where it cannot.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ const bytes = (...writes) => nodeProgram(`
   for (const hex of process.argv.slice(1)) fs.writeSync(1, Buffer.from(hex, 'hex'));
 `, ...writes);
 
-test('invalid UTF-8 is U+FFFD, the rest is untouched (F18)', async (t) => {
+test('invalid UTF-8 is U+FFFD, the rest is untouched', async (t) => {
   const { engine, events } = recordedEngine(t);
   const { id, stdout, stdoutBytes } = await engine.run(bytes('61ff62', '0a', 'c3280a', 'eda0800a'));
   const wanted = Buffer.from('61ff620ac3280aeda0800a', 'hex').toString('utf8');
@@ -21,7 +21,7 @@ test('invalid UTF-8 is U+FFFD, the rest is untouched (F18)', async (t) => {
   assert.deepEqual(events.lines(id), wanted.split('\n').slice(0, -1));
 });
 
-test('a character split across reads is one character (F19)', async (t) => {
+test('a character split across reads is one character', async (t) => {
   const { engine, events } = recordedEngine(t);
   const go = path.join(folder(t), 'go');
   const line = "printf 'a\\342\\202'; while [ ! -e \"$GO\" ]; do sleep 0.01; done; printf '\\254b\\n'";
@@ -34,7 +34,7 @@ test('a character split across reads is one character (F19)', async (t) => {
   assert.deepEqual(events.lines(id), ['a€b']);
 });
 
-test('every character survives one write a byte, in lines and in the result (F19)', async (t) => {
+test('every character survives one write a byte, in lines and in the result', async (t) => {
   const { engine, events } = recordedEngine(t);
   const text = 'é€😀\u{10FFFF}߿ \uFEFFZ\n'.repeat(20);
   const { id, stdout } = await engine.run(bytes(...[...Buffer.from(text)].map((byte) => byte.toString(16).padStart(2, '0'))));
@@ -50,7 +50,7 @@ test('a character is not split where a long line is cut', async (t) => {
   assert.deepEqual(events.lines(id), [text]);
 });
 
-test('NUL is a character as any other (F20)', async (t) => {
+test('NUL is a character like any other', async (t) => {
   const { engine, events } = recordedEngine(t);
   const { id, stdout } = await engine.run(bytes('610062', '0a00', '0a'));
   assert.equal(stdout, 'a\0b\n\0\n');

@@ -1,4 +1,4 @@
-// A throwing listener is that listener's uncaughtException and nothing else (F26).
+// A throwing listener is that listener's uncaughtException and nothing else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -51,20 +51,20 @@ test('the clock starts at spawn, not while waiting', async (t) => {
   assert.ok(queuedMs >= 850);
 });
 
-test('a command that exits with 0 at its SIGTERM timed out all the same (F6)', async (t) => {
+test('a command that exits with 0 at its SIGTERM timed out all the same', async (t) => {
   const { engine } = recordedEngine(t);
   const { success, exitCode, reason } = await timedOut(engine, shell("trap 'exit 0' TERM; echo ready; sleep 300 & wait"));
   assert.deepEqual({ success, exitCode, reason }, { success: false, exitCode: 0, reason: 'timeout' });
 });
 
-test('a command that ignores SIGTERM is killed at its grace (F5)', async (t) => {
+test('a command that ignores SIGTERM is killed at its grace', async (t) => {
   const { engine } = recordedEngine(t, { killGraceMs: 100 });
   const { signal, durationMs, timeoutMs } = await timedOut(engine, stubborn);
   assert.equal(signal, 'SIGKILL');
   assertBetween(durationMs, timeoutMs + 100, allowed(timeoutMs + 100 + 1_000));
 });
 
-test('a stopped command ends too (F7)', async (t) => {
+test('a stopped command ends too', async (t) => {
   const { engine } = recordedEngine(t, { killGraceMs: 100 });
   const { durationMs, timeoutMs } = await timedOut(engine, shell('echo ready; kill -STOP $$; echo unreachable'));
   assertBetween(durationMs, timeoutMs, allowed(timeoutMs + 100 + 1_000));

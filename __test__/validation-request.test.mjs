@@ -1,4 +1,4 @@
-// A request that is not right is refused before it is accepted, with the field, what it was and the mend (F43, F65 to F67).
+// A request that is not right is refused before it is accepted, with the field, the kind of value and the remedy.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

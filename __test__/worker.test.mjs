@@ -1,4 +1,4 @@
-// Each thread has engines of its own; a thread that goes takes only its own with it (F53, F54).
+// Each thread has engines of its own; a thread that goes takes only its own with it.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -49,7 +49,7 @@ test('the global engine is that of its thread', async () => {
   }
 });
 
-test('a worker that is terminated in a flood takes its trees with it, again and again; the main thread goes on (F53)', async (t) => {
+test('a worker that is terminated in a flood ends its trees, again and again; the main thread continues', async (t) => {
   const { engine, events } = recordedEngine(t);
   const id = await engine.execute(shell('echo ready; i=0; while :; do i=$((i + 1)); echo $i; sleep 0.02; done'));
   await events.line('ready', id);
@@ -64,7 +64,7 @@ test('a worker that is terminated in a flood takes its trees with it, again and 
     await worker.terminate();
   };
   await repeatedly(REPEATS, 5, round);
-  assert.ok(pids.length >= REPEATS, `${pids.length} commands were told`);
+  assert.ok(pids.length >= REPEATS, `${pids.length} commands were reported`);
   await until(() => pids.every((pid) => !isAlive(pid)), 'the trees of the workers are gone', 6_000);
   const before = events.of(id).length;
   await events.first((event) => event.executionId === id && event.sequence > before + 1);

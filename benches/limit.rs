@@ -1,7 +1,7 @@
 //! The limit: what this machine does in the least code that still does the work.
 //!
 //! `spawn` runs a program again and again (own session, default signals, two pipes read to their ends, waited for) on a
-//! few threads, which may hand each command over to another thread as whoever keeps an event loop free has to; `read` reads what a program writes. Each prints one JSON object. `benches/bench.mjs` runs it between the
+//! few threads, which may hand each command over to another thread as a host that keeps its event loop free has to; `read` reads what a program writes. Each prints one JSON object. `benches/bench.mjs` runs it between the
 //! other contenders; it measures no code of the crate, so it stays the same when that changes.
 
 use std::process::ExitCode;
@@ -131,7 +131,7 @@ mod measure {
         let cpu_micros = cpu_micros() - before;
         times.sort_unstable();
         let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)].as_micros();
-        #[expect(clippy::cast_precision_loss, reason = "nobody runs 2^52 commands")]
+        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 commands run")]
         let per_second = options.count as f64 / seconds;
         Ok(format!(
             r#"{{"seconds":{seconds},"perSecond":{per_second},"cpuMicros":{cpu_micros},"p50Micros":{},"p99Micros":{}}}"#,
@@ -200,7 +200,7 @@ mod measure {
         if bytes != options.bytes {
             return Err(io::Error::other(format!("{bytes} bytes came, not {}", options.bytes)));
         }
-        #[expect(clippy::cast_precision_loss, reason = "nobody reads 2^52 bytes")]
+        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 bytes are read")]
         let per_second = bytes as f64 / seconds;
         Ok(format!(r#"{{"bytes":{bytes},"seconds":{seconds},"perSecond":{per_second},"cpuMicros":{cpu_micros}}}"#))
     }
@@ -249,7 +249,7 @@ mod child {
         null: File,
     }
 
-    // SAFETY: the attributes are only read after `new`; on systems where they are a pointer, nobody else has it.
+    // SAFETY: the attributes are only read after `new`; on systems where they are a pointer, no other code has it.
     unsafe impl Sync for Spawner {}
 
     pub(crate) struct Child {

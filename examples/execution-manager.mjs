@@ -20,7 +20,7 @@ import { ExecutionEngine, ExecutionError } from '@escher/execution-engine';
  * @typedef {{ conversation: string, step: string, stream: 'stdout' | 'stderr', text: string }} LiveLine
  */
 
-/** What is wrong with a playbook, for the person who wrote it. */
+/** What is wrong with a playbook, for its author. */
 export class PlaybookError extends Error {}
 
 // ── Playbooks become requests ─────────────────────────────────────────────────────────────────────────────────────────
@@ -223,8 +223,8 @@ async function main() {
 
   console.log('\nreports');
   for (const { conversation, playbook, outcome, steps, problem } of reports) {
-    const told = problem ?? steps.map(({ step, status, detail }) => `${step} ${status} (${detail})`).join(', ');
-    console.log(`${conversation} ${playbook} ${outcome}: ${told}`);
+    const summary = problem ?? steps.map(({ step, status, detail }) => `${step} ${status} (${detail})`).join(', ');
+    console.log(`${conversation} ${playbook} ${outcome}: ${summary}`);
   }
 
   console.log('\naudit');

@@ -1,4 +1,4 @@
-// Every execution as a span: `node examples/opentelemetry.mjs`. The engine knows nothing of OpenTelemetry; it tells what happens on
+// Every execution as a span: `node examples/opentelemetry.mjs`. The engine knows nothing of OpenTelemetry; it publishes what happens on
 // `node:diagnostics_channel`, and this makes spans of it. Here they go to memory, in a service to your exporter.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { pathToFileURL } from 'node:url';
@@ -59,8 +59,8 @@ async function main() {
 
   await provider.forceFlush();
   for (const { name, status, attributes, events } of exporter.getFinishedSpans()) {
-    const told = [name, SpanStatusCode[status.code], attributes['escher.status'], attributes['process.exit.code'], ...events.map((event) => event.attributes?.['exception.type'])];
-    console.log(told.join(' | '));
+    const summary = [name, SpanStatusCode[status.code], attributes['escher.status'], attributes['process.exit.code'], ...events.map((event) => event.attributes?.['exception.type'])];
+    console.log(summary.join(' | '));
   }
   await provider.shutdown();
 }

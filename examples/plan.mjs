@@ -29,7 +29,7 @@ const plan = {
     work('build the server', 8),
     work('build the client', 5),
     work('bundle', 2),
-    // The service is not up at once: the first two attempts find nobody there.
+    // The service is not up at once: the first two attempts find no service.
     work('upload', 2, 'echo >> tries; [ $(grep -c "" tries) -ge 3 ] || { echo "connection refused" >&2; exit 7; }'),
     work('release', 2),
     work('check the links', 4, 'echo "2 dead links" >&2; exit 1'),

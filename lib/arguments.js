@@ -18,7 +18,7 @@ function asId(id) {
 }
 
 /**
- * A filter's moment is the one Date that anybody gives us: it crosses as its milliseconds.
+ * A filter's moment is the only Date of the interface: it crosses as its milliseconds.
  *
  * @param {ExecutionFilter | null | undefined} filter
  */

@@ -10,7 +10,7 @@ const start = channel('escher:execution:start');
 const end = channel('escher:execution:end');
 const error = channel('escher:execution:error');
 
-/** Whether anybody listens: without, nothing is made. */
+/** Whether there is a subscriber: without one, nothing is made. */
 function isWatched() {
   return start.hasSubscribers || end.hasSubscribers || error.hasSubscribers;
 }

@@ -90,7 +90,7 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   /**
-   * What the addon calls. It is made where no engine is in scope: what the addon holds must not keep one that nobody uses.
+   * What the addon calls. It is made where no engine is in scope: what the addon holds must not keep an unused one.
    *
    * @param {WeakRef<ExecutionEngine>} self
    */
@@ -444,7 +444,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {object} source
    */
   #inputOf(handle, source) {
-    // Weak: a source that never gives anything must not keep an engine that nobody uses.
+    // Weak: a source that never gives anything must not keep an unused engine.
     const native = new WeakRef(this.#native);
     return new later.input.Input(source, {
       feed: (bytes) => native.deref()?.feed(handle, bytes),

@@ -13,11 +13,11 @@ const { Outcome, exited } = require('./result.js');
 /** A batch as the addon gives it: a short one is its text, and its numbers are in what it was given. @typedef {NonNullable<ReturnType<import('../binding.js').NativeEngine['take']>>} Batch */
 
 /**
- * Who takes the events of a batch.
+ * The receiver of the events of a batch.
  *
  * @template E
  * @typedef {object} Consumer
- * @property {(handle: number) => E | undefined} find The execution of a handle, if anybody is interested in it.
+ * @property {(handle: number) => E | undefined} find The execution of a handle, if it has a listener.
  * @property {(execution: E, event: ExecutionEvent) => void} event
  * @property {(execution: E, events: OutputEvent[]) => void} lines The lines of one read.
  * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => ResultOutcome) => void} end
@@ -37,7 +37,7 @@ const NO_BYTES = new Uint8Array(0);
 const SMALL_TEXT = 2048;
 
 /**
- * Reads a batch; its form is told in `src/binding/batch.rs`.
+ * Reads a batch; its form is described in `src/binding/batch.rs`.
  *
  * @template E
  * @param {Batch} batch
@@ -197,7 +197,7 @@ function endEvent(type, executionId, timestamp, sequence, outcome) {
 }
 
 /**
- * The output is copied only for those who read it.
+ * The output is copied only when it is read.
  *
  * @param {object} event
  * @param {{ result: unknown }} outcome

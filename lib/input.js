@@ -7,7 +7,7 @@ const { kindOf, told } = require('./plain.js');
 /** @typedef {import('node:stream').Readable} Readable */
 
 /**
- * Who takes what a source gives.
+ * The receiver of what a source gives.
  *
  * @typedef {object} Taker
  * @property {(chunk: unknown) => void} chunk
@@ -20,7 +20,7 @@ const { kindOf, told } = require('./plain.js');
  *
  * @typedef {object} Source
  * @property {() => void} pull
- * @property {() => void} leave Nobody wants more: what it holds is to be released.
+ * @property {() => void} leave No more is wanted: what it holds is to be released.
  */
 
 /**
@@ -64,7 +64,7 @@ class Input {
     try {
       this.#source = isReadable(given) ? readable(given, taker) : iterable(() => iteratorOf(given), taker);
     } catch (error) {
-      // A method of the source's own threw; the execution is accepted already, so it is told there.
+      // A method of the source's own threw; the execution is accepted already, so it is reported there.
       this.#fail(error);
     }
   }
@@ -169,7 +169,7 @@ function iterable(open, taker) {
 }
 
 /**
- * Not through its iterator: that hears of no error between two chunks, and cannot be left while it waits for one.
+ * Not through its iterator: that reports no error between two chunks, and cannot be left while it waits for one.
  *
  * @param {Readable} stream
  * @param {Taker} taker
@@ -197,7 +197,7 @@ function readable(stream, taker) {
 
   stream.pause();
   for (const [name, listener] of listeners) stream.on(name, listener);
-  // It may tell of an error also when nobody reads it any more.
+  // It may report an error also after the last read.
   stream.on('error', () => {});
   return {
     pull() {

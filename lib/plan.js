@@ -126,7 +126,7 @@ function toPlanResult(held, reasons) {
   result.completedAt = new Date(result.completedAt);
   /** @type {import('../index.js').ExecutionResult[] | undefined} */
   let results;
-  // The outputs are copied only for those who read them.
+  // The outputs are copied only when they are read.
   const get = () =>
     (results ??= native.NativeEngine.planSteps(held).map((step) => {
       const { result } = new Outcome(step);

@@ -90,7 +90,7 @@ function toResult(held) {
 }
 
 /**
- * The result of an execution that exited and of which nothing else is to be told, of the numbers and texts of its end in a batch.
+ * The result of an execution that exited and with nothing else to report, made of the numbers and texts of its end in a batch.
  *
  * @param {string} id
  * @param {boolean} success

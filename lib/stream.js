@@ -17,7 +17,7 @@
  * @typedef {{ events: ExecutionEvent[], handle: number | undefined, next: Group | undefined }} Group
  */
 
-/** The events of one execution, at the pace of the one who reads them. */
+/** The events of one execution, at the pace of the reader. */
 class EventQueue {
   /** The first group that is not consumed; linked, so that no setter of `Array.prototype` is met. @type {Group | undefined} */
   #first;
@@ -26,7 +26,7 @@ class EventQueue {
   #at = 0;
   #ended = false;
   /** @type {Promise<unknown> | undefined} */ #closed;
-  /** Those who wait for an event, oldest first. @type {Set<(step: Step) => void>} */ #readers = new Set();
+  /** The reads that wait for an event, oldest first. @type {Set<(step: Step) => void>} */ #readers = new Set();
   /** @type {Source} */ #source;
 
   /** @param {Source} source */
@@ -71,7 +71,7 @@ class EventQueue {
     return new Promise((resolve) => this.#readers.add(resolve));
   }
 
-  /** Nobody reads any more: what is left is dropped and the execution is ended. @returns {Promise<Step>} */
+  /** The reader is gone: what is left is dropped and the execution is ended. @returns {Promise<Step>} */
   async return() {
     await (this.#closed ??= this.#close());
     return { done: true, value: undefined };
@@ -119,7 +119,7 @@ class ExecutionStream {
     this.result = result;
     this.#queue = queue;
     this.#refusal = refusal;
-    // Who only iterates must not meet an unhandled rejection of a promise that was never asked for.
+    // Code that only iterates must not get an unhandled rejection of a promise that it never requested.
     id.catch(() => {});
     result.catch(() => {});
   }

@@ -68,7 +68,7 @@ function phasesOf(result, origin) {
   for (const one of [...(result.retries ?? []), result]) {
     const start = Math.max(0, one.startedAt.getTime() - origin.getTime());
     const about = { attempt: one.attempt, outcome: outcomeOf(one), status: one.status };
-    // Clocks have their grain: a wait that nobody can see is none.
+    // Clocks have their grain: a wait that is too short to see is none.
     if (one.queuedMs >= 1) phases.push({ ...about, kind: /** @type {const} */ ('queued'), from: Math.max(0, start - one.queuedMs), to: start });
     const end = start + one.durationMs;
     phases.push({ ...about, kind: /** @type {const} */ ('running'), from: start, to: end });

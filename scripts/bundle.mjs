@@ -27,7 +27,7 @@ export function bundle() {
     target: 'node20',
     // It would name each closure anew whenever it is made, some of them for every command.
     keepNames: false,
-    // Who steps through it wants names and lines; without blanks it would be loaded no faster.
+    // A debugger needs names and lines; without blanks it would be loaded no faster.
     minify: false,
     // Read by debuggers, and by Node.js with --enable-source-maps.
     sourcemap: 'linked',

@@ -99,10 +99,10 @@ async function sweep() {
     for (const error of ERRORS) {
       for (let count = 1; count <= Number(values.calls); count++) {
         const inject = call === 'write' ? failingWrites(library, path.join(dir, 'control')) : failingCalls(call);
-        const { problems, told, failed } = await round(inject, error, count);
+        const { problems, reported, failed } = await round(inject, error, count);
         rounds++;
         injected += failed > 0 ? 1 : 0;
-        for (const outcome of told) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+        for (const outcome of reported) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
         if (problems.length > 0) {
           failures++;
           console.error(`${call} × ${error} × first ${count}: ${problems.join('; ')}`);
@@ -174,7 +174,7 @@ async function round(inject, error, count) {
   const second = (await lines.next()).value;
   const [code, signal] = await exited;
   clearTimeout(timer);
-  if (first === undefined || second === undefined) return { problems: [`the host ended: ${code ?? signal}`], told: [], failed };
+  if (first === undefined || second === undefined) return { problems: [`the host ended: ${code ?? signal}`], reported: [], failed };
   const { outcomes } = JSON.parse(first);
   const report = JSON.parse(second);
   const problems = [];
@@ -183,5 +183,5 @@ async function round(inject, error, count) {
   if (report.next !== 'completed') problems.push(`the next command: ${report.next}`);
   if (report.descriptors > 0) problems.push(`${report.descriptors} descriptors left`);
   if (report.tagged.length > 0) problems.push(`processes left: ${report.tagged}`);
-  return { problems, told: outcomes, failed };
+  return { problems, reported: outcomes, failed };
 }

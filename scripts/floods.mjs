@@ -42,7 +42,7 @@ for (const { id } of results) engine.removeExecution(id);
 check(files(overflowDir).filter((name) => name.endsWith('.stdout')).length === 0, 'overflow files are left');
 rmSync(overflowDir, { recursive: true });
 
-console.log(`${commands} floods for ${seconds} s: ${mib(sum('stdoutBytes'))} written, ${lines} lines heard`);
+console.log(`${commands} floods for ${seconds} s: ${mib(sum('stdoutBytes'))} written, ${lines} lines received`);
 console.log(`memory grew by ${mib(peak - before)}; on disk ${mib(onDisk)} of ${mib(quota)} in ${sizes.length} files; ${mib(sum('overflowLostBytes'))} counted as beyond the bounds`);
 for (const problem of problems) console.error(`PROBLEM: ${problem}`);
 process.exitCode = problems.length === 0 ? 0 : 1;

@@ -10,10 +10,10 @@ const { values } = parseArgs({ options: { quick: { type: 'boolean', default: fal
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const times = (count) => Math.max(1, Math.round(values.quick ? count / 5 : count));
 
-/** The tests that race, by test program. Each repeats its race by itself, as often as it is told to. */
+/** The tests that race, by test program. Each repeats its race by itself, `ESCHER_TEST_REPEATS` times. */
 const RACES = {
-  engine: ['f10_', 'f12_'],
-  supervision: ['f09_', 'f11_', 'f13_', 'f17_'],
+  engine: ['cancel_while_queued::', 'cancel_race::', 'cancel_twice::'],
+  supervision: ['reused_pid::', 'cancel_while_spawning::', 'half_spawned::', 'foreign_reaper::', 'without_pidfd::'],
 };
 const JS_RACES = ['cancel-race', 'stream-race', 'worker', 'guardian-kill'];
 /** Trees that resist, hosts in namespaces of their own, and crowds. What they leave behind ends with their namespace. */
@@ -21,8 +21,8 @@ const RESISTING = ['respawning-tree', 'nested-engines', 'process-table', 'many-t
 const RESISTING_REPEATS = times(200);
 const LONGEST_S = 3_600;
 const REPEATS = times(1000);
-/** Tests of single trees, whose processes race with the looks at them. They are run again as a whole. */
-const TREES = { engine: ['f01_', 'f05_', 'f07_'], supervision: ['f02_', 'f07_'] };
+/** Tests of single trees, with processes that change while the tree is scanned. They are run again as a whole. */
+const TREES = { engine: ['grandchildren::', 'ignored_sigterm::', 'stopped_child::'], supervision: ['escaped::', 'job_control::', 'stopped_tree::'] };
 const TREE_ROUNDS = times(200);
 const SHOWN_FAILURES = 3;
 

@@ -274,7 +274,7 @@ fn script_file(
         let flags = platform::interpreter_flags(&program);
         (program, flags.iter().map(OsString::from).collect())
     } else if platform::is_batch(&script) {
-        // The system knows who reads it.
+        // The system finds its interpreter.
         return Ok((script, args.iter().map(OsString::from).collect()));
     } else if let Some(line) = shebang(&script)
         .map_err(|error| SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())))?

@@ -318,7 +318,7 @@ impl ExecutionEngine {
 
 impl Shared {
     /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
-    /// run, since a slot that a running one gives up must find nobody who could still spawn (F10).
+    /// run, since a slot that a running one gives up must find no execution that could still spawn.
     fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
         self.plans.stop_all(why);
         let mut live = self.registry.live();

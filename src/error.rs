@@ -110,7 +110,7 @@ pub enum ExecutionError {
     Internal {
         /// What is known of it.
         message: String,
-        /// What can be told of the execution.
+        /// What is known of the execution.
         result: Option<Arc<ExecutionResult>>,
     },
 }
@@ -175,7 +175,7 @@ impl ExecutionError {
         }
     }
 
-    /// What can be told of the execution that failed.
+    /// What is known of the execution that failed.
     #[must_use]
     pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
         match self {

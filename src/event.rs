@@ -1,6 +1,6 @@
-//! What an execution tells while it runs.
+//! The events of an execution while it runs.
 //!
-//! [`EventHandler`] is for applications; `sink` is the way from the core to whoever listens, and `flow` bounds what is on it.
+//! [`EventHandler`] is for applications; `sink` is the way from the core to listeners, and `flow` bounds what is on it.
 
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ pub struct Retried {
     pub result: Arc<ExecutionResult>,
 }
 
-/// How far a plan is: told when a step begins and when one is over. The last one of a plan has its result.
+/// How far a plan is: emitted when a step begins and when a step ends. The last one of a plan has its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlanProgress {

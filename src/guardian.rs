@@ -9,7 +9,7 @@
 //! The guardian is a program of this crate (`src/platform/unix/guardian_program`), compiled by the build script and embedded in the
 //! library, so that it needs no file of its own in any package. A shell script, which it was before, needs programs that a system may
 //! not have, starts processes where there may be no room for one, and cannot wait without one. Executions are written into shared
-//! memory, so that they cost no system call and cannot fill a pipe that nobody reads.
+//! memory, so that they cost no system call and cannot fill a pipe without a reader.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

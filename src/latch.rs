@@ -16,7 +16,7 @@ impl<T> Latch<T> {
         Self { value: OnceLock::new(), notify: Notify::new() }
     }
 
-    /// Sets the value and wakes everybody; `false` when somebody was faster.
+    /// Sets the value and wakes all waiters; `false` if it was set already.
     pub(crate) fn set(&self, value: T) -> bool {
         let first = self.value.set(value).is_ok();
         self.notify.notify_waiters();

@@ -1,27 +1,7 @@
 //! Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
-//! may cost, and tells exactly what happened.
+//! may cost, and reports exactly what happened.
 //!
-//! # The rooms
-//! A room uses only rooms above its own; `tests/house.rs` guards that.
-//!
-//! | room | what is there |
-//! | --- | --- |
-//! | `latch`, `runtime`, `contain` | a value set once; the engine's own threads; panics that stay where they are |
-//! | [`types`], [`error`], [`event`] | the nouns, what can go wrong, what is told |
-//! | `globs`, `redact`, [`config`], `metrics` | name patterns; secrets; host policy for an engine; totals |
-//! | `wire` | data from outside, decoded strictly |
-//! | `platform` | the operating system: all that is unsafe; the only place that signals |
-//! | `state` | the life of an execution as types |
-//! | `command` | a request and a policy become a program, arguments, variables, a directory |
-//! | `process` | a running child and its pipes |
-//! | `guardian` | what ends the trees when the host is gone |
-//! | `output` | bytes become lines and a capped capture |
-//! | `supervise` | the one loop of an execution; decides when a tree is stopped and killed |
-//! | `registry`, `scheduler` | records; who runs and who waits |
-//! | `plan` | several executions as one: order, failures, what is left |
-//! | `engine` | composes them |
-//! | `binding` | Node.js (feature `node`) |
-//! | `bench` | doors for the measurements in `benches/core/` (feature `bench`) |
+//! `docs/architecture.md` lists the modules. A module uses only modules above it in that table; `tests/house.rs` checks this.
 
 pub mod config;
 pub mod error;

@@ -47,7 +47,7 @@ impl Metrics {
         self.spawn_latency.record(after);
     }
 
-    /// Somebody looked for records that are too old.
+    /// A search for records that are too old took place.
     pub(crate) fn looked(&self) {
         self.looks.fetch_add(1, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! From the bytes of two pipes to lines for whoever listens, to logs, and to what the result keeps.
+//! From the bytes of two pipes to lines for listeners, to logs, and to what the result keeps.
 
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ pub(crate) struct Channels<'a> {
     pub(crate) config: &'a ExecutionConfig,
     pub(crate) encoding: Encoding,
     pub(crate) sink: Arc<dyn EventSink>,
-    /// Shared with whoever tells the end, should a panic drop the output.
+    /// Shared with the code that reports the end, should a panic drop the output.
     pub(crate) sequence: Arc<AtomicU64>,
     pub(crate) secrets: Arc<Vault>,
     pub(crate) overflow: Option<Arc<Overflow>>,
@@ -69,7 +69,7 @@ pub(crate) struct Output {
     is_loss_told: bool,
 }
 
-/// Something that is undone when nobody keeps it any more.
+/// Something that is undone when its last owner drops it.
 pub(crate) type Keepsake = Arc<dyn std::any::Any + Send + Sync>;
 
 /// What is left of both streams at the end.
@@ -131,7 +131,7 @@ impl Output {
         self.outlets.log.is_some()
     }
 
-    /// The number of the next event; whoever asks has that event.
+    /// The number of the next event; the caller emits that event.
     pub(crate) fn take_sequence(&mut self) -> u64 {
         self.outlets.lines.sequence.fetch_add(1, Relaxed)
     }
@@ -341,7 +341,7 @@ impl Clean {
             next.hand_out(splitter, &mut |piece, flags| lines.add(piece, flags));
             lines.send(self.stream, is_heard, log);
         } else {
-            // Lines that nobody takes are counted: a listener that comes later sees that it missed some.
+            // Lines without a listener are counted: a listener that comes later sees that it missed some.
             let count = next.count(splitter);
             lines.sequence.fetch_add(count, Relaxed);
             lines.lines += count;
@@ -397,7 +397,7 @@ struct LineWriter {
     id: Uuid,
     encoding: Encoding,
     sink: Arc<dyn EventSink>,
-    /// Lines become events, if anybody wants them.
+    /// Lines become events, if there is a listener.
     is_streamed: bool,
     flow: Option<Arc<Flow>>,
     sequence: Arc<AtomicU64>,

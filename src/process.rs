@@ -53,7 +53,7 @@ pub(crate) enum Read {
     Bytes(usize),
     /// Nothing to read now.
     Nothing,
-    /// Nobody holds the other end any more.
+    /// The other end is closed.
     End,
 }
 
@@ -129,7 +129,7 @@ impl Outputs {
 #[derive(Debug)]
 pub(crate) struct Input {
     rest: Option<Unwritten>,
-    /// The pipe of an input that broke off. It stays open: its end would tell the child that it has read the whole.
+    /// The pipe of an input that broke off. It stays open: its end would mean to the child that the input is complete.
     broken: Option<PipeWriter>,
 }
 
@@ -169,8 +169,8 @@ impl Input {
         self.rest.is_some()
     }
 
-    /// Writes what the pipe takes; at the end, or when the child does not read any more, the pipe is closed and whoever
-    /// writes is told. Pends for ever when it is closed. Cancel-safe: what was written, and what was taken to be
+    /// Writes what the pipe takes; at the end, or when the child does not read any more, the pipe is closed and the
+    /// writer is notified. Pends for ever when it is closed. Cancel-safe: what was written, and what was taken to be
     /// written, is kept before the next wait.
     pub(crate) async fn drive(&mut self) -> Fed {
         let Some(rest) = &mut self.rest else { return std::future::pending().await };

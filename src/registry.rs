@@ -48,7 +48,7 @@ pub(crate) struct Record {
     log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
-    /// Set by whoever wants the execution to end.
+    /// Set by every request to end the execution.
     stop: Arc<StopRequest>,
     result: OnceLock<Arc<ExecutionResult>>,
     /// Set when the terminal event was handled: nothing of this execution comes after it.
@@ -234,7 +234,7 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Nothing more is taken. Here, so that whatever is taken is seen by whoever closes.
+    /// Nothing more is taken. Here, so that closing sees all that was taken.
     closed: bool,
     /// By their numbers, so that a listing begins with the newest.
     records: BTreeMap<u64, Arc<Record>>,
@@ -302,7 +302,7 @@ impl Registry {
     pub(crate) fn complete(&self, record: &Arc<Record>, result: Arc<ExecutionResult>) -> bool {
         let leaving = {
             let mut inner = self.lock();
-            // Under the lock: whoever removes a record that has its result finds it counted.
+            // Under the lock: a record with its result is counted when it is removed.
             if record.result.set(result).is_err() {
                 return false;
             }
@@ -384,7 +384,7 @@ impl Registry {
         let mut rows = Vec::new();
         let mut below = u64::MAX;
         while rows.len() < limit {
-            // The lock is given up between slices: a listing of very many holds nobody up.
+            // The lock is given up between slices: a long listing delays no other call.
             let slice: Vec<_> =
                 self.lock().records.range(..below).rev().take(SLICE).map(|(_, it)| Arc::clone(it)).collect();
             let Some(last) = slice.last() else { break };

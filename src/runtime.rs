@@ -145,7 +145,7 @@ fn spawn_limiter() -> &'static SpawnLimiter {
 /// when something has happened that the thread does not wait for, or when a call hangs, the future becomes a task.
 ///
 /// `attend` calls the function that it is given again and again, for as long as that says that the future pends, each time when
-/// something has happened for which the future waits; and no longer than it is told.
+/// something has happened for which the future waits; and no longer than the given time.
 ///
 /// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
 pub(crate) fn spawn_blocking_first(
@@ -171,7 +171,7 @@ pub(crate) async fn call_blocking<T: Send + 'static, L>(
 fn beat() {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     static BEATS: AtomicBool = AtomicBool::new(false);
-    // Most of the time both say so already; who misses a change is woken once more, and nothing else.
+    // Most of the time both say so already; a future that misses a change is woken once more, and nothing else.
     if !BEGUN.load(Ordering::Relaxed) {
         BEGUN.store(true, Ordering::Relaxed);
     }

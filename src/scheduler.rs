@@ -1,4 +1,4 @@
-//! Who may run now, and who waits: by priority, then first come, first served.
+//! The queue and the permits: by priority, then first come, first served.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -149,7 +149,7 @@ impl Scheduler {
         self.serve();
     }
 
-    /// Gives free slots to those who wait.
+    /// Gives free slots to waiting executions.
     fn serve(self: &Arc<Self>) {
         loop {
             let next = {

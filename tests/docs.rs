@@ -54,3 +54,33 @@ fn camel(snake: &str) -> String {
     });
     letters.collect()
 }
+
+#[test]
+fn every_guaranteed_behaviour_names_tests_that_exist() {
+    let page = read("docs/faults.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Behaviour")).collect();
+    let rows = rows.into_iter().filter(|line| !line.starts_with("| ---")).collect::<Vec<_>>();
+    assert!(rows.len() > 40, "docs/faults.md has {} rows", rows.len());
+    for row in rows {
+        let (behaviour, tests) = row.trim_matches(['|', ' ']).rsplit_once(" | ").expect("a row has two cells");
+        let tests: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test shows: {behaviour}");
+        for test in tests {
+            assert!(names_a_test(test), "docs/faults.md: there is no test `{test}`");
+        }
+    }
+    assert!(!names_a_test("tests/docs.rs::a_test_that_does_not_exist"), "the check finds a wrong name");
+}
+
+/// Whether `file::name` is a test, or `file` a file with tests.
+fn names_a_test(test: &str) -> bool {
+    let (file, name) = test.split_once("::").map_or((test, None), |(file, name)| (file, Some(name)));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let Ok(source) = fs::read_to_string(path) else { return false };
+    let is_rust = Path::new(file).extension().is_some_and(|extension| extension == "rs");
+    match name {
+        Some(name) if is_rust => source.contains(&format!("fn {name}(")),
+        Some(name) => ["test(", "describe("].iter().any(|call| source.contains(&format!("{call}'{name}'"))),
+        None => source.contains(if is_rust { "#[test]" } else { "test(" }),
+    }
+}

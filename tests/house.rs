@@ -1,38 +1,15 @@
-//! The house rules of `src/`: who may import whom, and what is allowed where.
+//! The structure of `src/`: which module may import which, and what is allowed where.
 //!
-//! The rooms of `lib.rs`, from the ground up. A room is `src/<name>.rs` and everything in `src/<name>/`; it imports
-//! only itself and rooms above it in this table.
+//! `docs/architecture.md` has the table of modules. A module is `src/<name>.rs` and everything in `src/<name>/`; it imports
+//! only itself and modules above it in that table.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-const ROOMS: &[(&str, &str)] = &[
-    ("latch", "a value that is set once"),
-    ("runtime", "the engine's own threads"),
-    ("contain", "panics that stay where they are"),
-    ("types", "the nouns"),
-    ("error", "what can go wrong"),
-    ("globs", "name patterns"),
-    ("redact", "secrets in bytes"),
-    ("config", "host policy for an engine"),
-    ("event", "what is told, and to whom"),
-    ("metrics", "totals"),
-    ("wire", "JSON and JavaScript values become requests"),
-    ("platform", "the operating system: all unsafe code and FFI"),
-    ("state", "the life of an execution as types"),
-    ("command", "request and options become what to spawn"),
-    ("process", "a running child and its pipes"),
-    ("guardian", "what ends the trees when the host is gone"),
-    ("output", "bytes become lines and a capped capture"),
-    ("supervise", "the one loop of an execution; decides when a tree is stopped and killed"),
-    ("registry", "records and retention"),
-    ("scheduler", "queue and permits"),
-    ("plan", "several executions as one"),
-    ("engine", "composes the rooms"),
-    ("binding", "Node.js; nothing else names napi"),
-    ("bench", "doors for what measures"),
-];
+/// Has the table of modules, in their order.
+const ARCHITECTURE: &str = "docs/architecture.md";
 
 const LONGEST_FILE: usize = 500;
 
@@ -42,60 +19,75 @@ const GUARDIAN_PROGRAM: &str = "platform/unix/guardian_program";
 /// What Node.js has only unsafe forms of.
 const NODE_WITHOUT_SAFETY: &str = "platform/node.rs";
 
-/// Words that are at home in one room.
-const AT_HOME: &[(&str, &str)] =
+/// Words that only one module may use.
+const OWNED_WORDS: &[(&str, &str)] =
     &[("unsafe", "platform"), ("libc", "platform"), ("napi", "binding"), ("napi_derive", "binding")];
 
-/// What a condition on the operating system asks for.
+/// The conditions on the operating system.
 const SYSTEMS: &[&str] =
     &["target_os", "target_vendor", "target_family", "target_env", "target_arch", "unix", "windows", "linux", "macos"];
 
 #[test]
-fn a_room_imports_only_rooms_above_its_own() {
+fn a_module_imports_only_modules_above_it() {
     let mut problems = String::new();
     for file in source_files() {
-        let Some(room) = room_of(&file.path) else { continue };
+        let Some(module) = module_of(&file.path) else { continue };
         // A crate of its own: its `crate` is another one.
         if file.path.starts_with(GUARDIAN_PROGRAM) {
             continue;
         }
         for (line, import) in imports(&file) {
             let problem = match place(&import) {
-                None => "is no room: import a name from where it lives",
-                Some(theirs) if Some(theirs) > place(room) => "stands below it",
+                None => "is no module: import a name from where it is defined",
+                Some(theirs) if Some(theirs) > place(module) => "is below it in the table",
                 Some(_) => continue,
             };
-            writeln!(problems, "{}:{line}: `{room}` imports `{import}`, which {problem}", file.name()).unwrap();
+            writeln!(problems, "{}:{line}: `{module}` imports `{import}`, which {problem}", file.name()).unwrap();
         }
     }
-    assert!(problems.is_empty(), "{problems}the order is the table in tests/house.rs; docs/architecture.md has it too");
+    assert!(problems.is_empty(), "{problems}the order is that of the table in {ARCHITECTURE}");
 }
 
 #[test]
-fn every_room_has_its_place_in_the_table() {
+fn the_table_has_every_module_and_no_other() {
+    let files = source_files();
+    for file in &files {
+        if let Some(module) = module_of(&file.path) {
+            assert!(place(module).is_some(), "{}: `{module}` is not in the table of {ARCHITECTURE}", file.name());
+        }
+    }
+    for module in modules() {
+        assert!(
+            files.iter().any(|file| module_of(&file.path) == Some(module)),
+            "{ARCHITECTURE}: there is no `{module}`"
+        );
+    }
+}
+
+#[test]
+fn the_file_of_a_module_is_named_after_it() {
     for file in source_files() {
-        if let Some(room) = room_of(&file.path) {
-            assert!(place(room).is_some(), "{}: `{room}` is no room of the table in tests/house.rs", file.name());
-        }
+        assert!(!file.path.ends_with("mod.rs"), "{}: name it after its folder, beside the folder", file.name());
     }
 }
 
 #[test]
-fn unsafe_code_napi_and_the_operating_system_stay_in_their_rooms() {
+fn unsafe_code_napi_and_the_operating_system_stay_in_their_modules() {
     let mut problems = String::new();
     for file in source_files() {
-        let room = room_of(&file.path);
+        let module = module_of(&file.path);
         for (at, token) in file.tokens.iter().enumerate() {
             let line = token.line;
-            for (word, home) in AT_HOME {
+            for (word, owner) in OWNED_WORDS {
                 let is_excused = *word == "napi" && file.path == Path::new(NODE_WITHOUT_SAFETY);
-                if token.text == *word && room != Some(home) && !is_excused {
-                    writeln!(problems, "{}:{line}: `{word}` belongs to src/{home}", file.name()).unwrap();
+                if token.text == *word && module != Some(*owner) && !is_excused {
+                    writeln!(problems, "{}:{line}: `{word}` belongs to src/{owner}", file.name()).unwrap();
                 }
             }
             let condition = ["cfg", "cfg_attr"].contains(&token.text.as_str());
-            if condition && room != Some("platform") && asks_for_a_system(&file.tokens[at + 1..]) {
-                writeln!(problems, "{}:{line}: only src/platform asks which system this is", file.name()).unwrap();
+            if condition && module != Some("platform") && names_a_system(&file.tokens[at + 1..]) {
+                writeln!(problems, "{}:{line}: only src/platform may depend on the operating system", file.name())
+                    .unwrap();
             }
         }
     }
@@ -103,25 +95,37 @@ fn unsafe_code_napi_and_the_operating_system_stay_in_their_rooms() {
 }
 
 #[test]
-fn no_file_is_longer_than_one_can_read() {
+fn no_file_is_too_long() {
     for file in source_files() {
         assert!(file.lines <= LONGEST_FILE, "{} has {} lines: split it by concept", file.name(), file.lines);
     }
 }
 
-fn place(room: &str) -> Option<usize> {
-    ROOMS.iter().position(|(name, _)| *name == room)
+fn place(module: &str) -> Option<usize> {
+    modules().iter().position(|name| name == module)
 }
 
-/// The room that a file belongs to; `lib.rs` is the house itself.
-fn room_of(path: &Path) -> Option<&str> {
+/// The first column of the table, from top to bottom.
+fn modules() -> &'static [String] {
+    static MODULES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(ARCHITECTURE)).unwrap();
+        let (_, table) =
+            page.split_once("\n| Module | Contents |\n").expect("docs/architecture.md has the table of modules");
+        let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+        rows.map(|row| row.split('`').nth(1).expect("a row names its module").to_owned()).collect()
+    });
+    &MODULES
+}
+
+/// The module that a file belongs to; `lib.rs` is in none.
+fn module_of(path: &Path) -> Option<&str> {
     let first = path.iter().next()?.to_str()?;
-    let room = first.strip_suffix(".rs").unwrap_or(first);
-    (room != "lib").then_some(room)
+    let module = first.strip_suffix(".rs").unwrap_or(first);
+    (module != "lib").then_some(module)
 }
 
 /// Whether the parentheses that come next name an operating system.
-fn asks_for_a_system(tokens: &[Token]) -> bool {
+fn names_a_system(tokens: &[Token]) -> bool {
     let mut depth = 0;
     for token in tokens {
         match token.text.as_str() {
@@ -149,7 +153,7 @@ impl SourceFile {
         format!("src/{}", self.path.display())
     }
 
-    /// How many modules are around a file's code: 1 for `room.rs`, 2 for `room/part.rs`.
+    /// How many modules are around a file's code: 1 for `module.rs`, 2 for `module/part.rs`.
     fn depth(&self) -> usize {
         let is_mod = self.path.file_name().is_some_and(|name| name == "mod.rs" || name == "lib.rs");
         self.path.iter().count() - usize::from(is_mod)
@@ -179,11 +183,11 @@ fn source_files() -> Vec<SourceFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     walk(&root, &root, &mut files);
-    assert!(files.len() > 10, "there is a house");
+    assert!(files.len() > 10, "src has files");
     files
 }
 
-/// The rooms that a file names, with the line: `crate::room`, `crate::{room, …}`, and `super` as far as it leaves the room.
+/// The modules that a file names, with the line: `crate::module`, `crate::{module, …}`, and `super` as far as it leaves the module.
 fn imports(file: &SourceFile) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     // For each open brace, whether a `mod name {` opened it.
@@ -303,7 +307,7 @@ fn source(path: &str, text: &str) -> SourceFile {
 
 #[test]
 fn imports_are_found_in_every_form() {
-    let imported = |path, text| imports(&source(path, text)).into_iter().map(|(_, room)| room).collect::<Vec<_>>();
+    let imported = |path, text| imports(&source(path, text)).into_iter().map(|(_, module)| module).collect::<Vec<_>>();
     assert_eq!(imported("a.rs", "use crate::b::C;\nfn f() { crate::d::e() }"), ["b", "d"]);
     assert_eq!(imported("a.rs", "use crate::{b::{C, D}, e, f::G};"), ["b", "e", "f"]);
     assert_eq!(imported("a.rs", "use super::b::C;"), ["b"]);
@@ -319,7 +323,7 @@ fn imports_are_found_in_every_form() {
 
 #[test]
 fn conditions_are_read_to_their_end() {
-    let asks = |text: &str| asks_for_a_system(&tokens(text)[1..]);
-    assert!(asks("cfg(target_os = \"linux\")") && asks("cfg(any(test, not(unix)))"));
-    assert!(!asks("cfg(test)] fn unix() {}") && !asks("cfg(feature = \"unix\")"));
+    let names = |text: &str| names_a_system(&tokens(text)[1..]);
+    assert!(names("cfg(target_os = \"linux\")") && names("cfg(any(test, not(unix)))"));
+    assert!(!names("cfg(test)] fn unix() {}") && !names("cfg(feature = \"unix\")"));
 }

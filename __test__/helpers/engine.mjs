@@ -6,14 +6,14 @@ import { ExecutionEngine } from '../../index.js';
 
 const FINAL = ['completed', 'failed', 'cancelled', 'timeout'];
 
-/** An engine that nobody listens to; it is shut down at the end of the test. */
+/** An engine without listeners; it is shut down at the end of the test. */
 export function newEngine(t, config) {
   const engine = new ExecutionEngine(config);
   t.after(() => end(engine));
   return engine;
 }
 
-/** An engine whose every event is recorded, and checked at the end of the test (F27). */
+/** An engine whose every event is recorded, and checked at the end of the test. */
 export function recordedEngine(t, config) {
   const engine = new ExecutionEngine(config);
   const events = new Recorder(engine);
@@ -80,14 +80,14 @@ export class Recorder {
     return this.first((event) => event.line === text && (id === undefined || event.executionId === id));
   }
 
-  /** Each execution has gapless events from 0 and exactly one terminal one, the last (F27). */
+  /** Each execution has gapless events from 0 and exactly one terminal one, the last. */
   async check() {
     await turn();
     for (const [id, events] of this.#byId) checkEvents(events, id);
   }
 }
 
-/** Gapless from 0, exactly one terminal event, nothing after it (F27). */
+/** Gapless from 0, exactly one terminal event, nothing after it. */
 export function checkEvents(events, id = events[0]?.executionId) {
   const isFinal = (event) => FINAL.includes(event.type) || (event.type === 'progress' && event.status !== 'running');
   const ends = events.filter(isFinal).length;

@@ -1,4 +1,4 @@
-// A worker with an engine of its own under a flood: it tells the pids of its commands, and never ends by itself.
+// A worker with an engine of its own under a flood: it reports the pids of its commands, and never ends by itself.
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { ExecutionEngine } from '../../index.js';

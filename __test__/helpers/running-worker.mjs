@@ -1,4 +1,4 @@
-// A worker that runs what it is told and says what came of it.
+// A worker that runs the given commands and reports their results.
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { ExecutionEngine } from '../../index.js';

@@ -1,4 +1,4 @@
-// A command is one of four, told apart by `type`.
+// A command is one of four; `type` says which.
 import type { ExecutionEngine } from '../../index.js';
 import type { AwsCliCommand, Command, ExecCommand, ExecutionRequest, ExecutionResult, ScriptCommand, ShellCommand } from '../../index.js';
 
@@ -10,7 +10,7 @@ assertType<Equal<Command, ShellCommand | ExecCommand | ScriptCommand | AwsCliCom
 assertType<Equal<Command['type'], 'shell' | 'exec' | 'script' | 'aws_cli'>>();
 assertType<Equal<Extract<Command, { type: 'exec' }>, ExecCommand>>();
 
-export function told(command: Command): string {
+export function reported(command: Command): string {
   switch (command.type) {
     case 'shell':
       return command.command;

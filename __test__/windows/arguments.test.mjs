@@ -1,4 +1,4 @@
-// F69 on Windows, where a program gets its arguments as one text and takes it apart itself.
+// On Windows, a program gets its arguments as one text and takes it apart itself.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,7 +18,7 @@ function numbers(seed) {
   };
 }
 
-test('F69: arguments arrive as they are', async (t) => {
+test('arguments arrive as they are', async (t) => {
   const engine = newEngine(t);
   const next = numbers(20261121);
   const word = () => Array.from({ length: next(6) }, () => PIECES[next(PIECES.length)]).join('');
@@ -58,7 +58,7 @@ test('an argument of a batch file is passed on as it is, or refused: it never be
   assert.ok(passed >= 10, `${passed} were passed on`);
 });
 
-test('F38: a command line that no process can have is refused', async (t) => {
+test('a command line that no process can have is refused', async (t) => {
   const run = newEngine(t).run(nodeRuns('0', 'a'.repeat(40_000)));
   await assert.rejects(run, { code: 'SPAWN_FAILED', errno: 'E2BIG' });
 });

@@ -8,7 +8,7 @@ import { isAlive, nodeRuns, pidsOfTree, scratch, treeIn, until } from './helpers
 
 const STAY = 'setInterval(() => {}, 1000);';
 
-test('F1: a timeout ends the command with its children and theirs', async (t) => {
+test('a timeout ends the command with its children and theirs', async (t) => {
   const folder = scratch(t);
   const { engine } = recordedEngine(t, { killGraceMs: 0 });
   const run = engine.run({ ...nodeRuns(treeIn(folder)), timeoutMs: 6_000 });
@@ -20,15 +20,15 @@ test('F1: a timeout ends the command with its children and theirs', async (t) =>
   assert.equal(result.signal, 'SIGKILL');
   assert.match(result.killed.mechanism, /job/);
   for (const pid of pids) {
-    assert.ok(result.killed.pids.includes(pid), `${pid} of ${pids} is told: ${result.killed.pids}`);
+    assert.ok(result.killed.pids.includes(pid), `${pid} of ${pids} is reported: ${result.killed.pids}`);
     assert.ok(!isAlive(pid), `${pid} has gone`);
   }
-  const told = result.diagnosis.processes.find((process) => process.pid === pids[1]);
-  assert.equal(told.parent, pids[0]);
-  assert.match(told.command, /node/i);
+  const reported = result.diagnosis.processes.find((process) => process.pid === pids[1]);
+  assert.equal(reported.parent, pids[0]);
+  assert.match(reported.command, /node/i);
 });
 
-test('F1: a cancel resolves when the tree is gone', async (t) => {
+test('a cancel resolves when the tree is gone', async (t) => {
   const folder = scratch(t);
   const { engine } = recordedEngine(t, { killGraceMs: 0 });
   const id = await engine.execute(nodeRuns(treeIn(folder)));
@@ -39,7 +39,7 @@ test('F1: a cancel resolves when the tree is gone', async (t) => {
   await engine.cancel(id);
 });
 
-test('F5: who does not heed Ctrl-Break, or cannot be sent it, ends after the grace at the latest', async (t) => {
+test('a command that ignores Ctrl-Break, or cannot receive it, is ended after the grace period', async (t) => {
   const { engine, events } = recordedEngine(t, { killGraceMs: 300 });
   const id = await engine.execute(nodeRuns(`process.on('SIGBREAK', () => {}); console.log('ready'); ${STAY}`));
   await events.line('ready', id);
@@ -95,7 +95,7 @@ test('what a command leaves behind lives on, or is ended when that is asked for'
   assert.ok(isAlive(pid), 'the other one has nothing to do with that');
 });
 
-test('F3: a leftover that holds the pipe does not hold the result', async (t) => {
+test('a leftover that holds the pipe does not hold the result', async (t) => {
   const { engine } = recordedEngine(t, { drainTimeoutMs: 200 });
   const result = await engine.run(leaves('inherit'));
   const pid = Number(result.stdout);
@@ -105,7 +105,7 @@ test('F3: a leftover that holds the pipe does not hold the result', async (t) =>
   assert.ok(isAlive(pid), 'it lives on');
 });
 
-test('F10: who is cancelled in the queue never starts', async (t) => {
+test('a cancelled execution in the queue never starts', async (t) => {
   const folder = scratch(t);
   const { engine, events } = recordedEngine(t, { maxConcurrentExecutions: 1, killGraceMs: 0 });
   const first = await engine.execute(nodeRuns(`console.log('ready'); ${STAY}`));

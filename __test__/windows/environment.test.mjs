@@ -32,7 +32,7 @@ test('two spellings of one name are refused', async (t) => {
   assert.match(error.field, /^env\.(Twin|TWIN)$/);
 });
 
-test('F72: policy ignores case too', async (t) => {
+test('policy ignores case too', async (t) => {
   process.env.EscherSecret = 'x';
   t.after(() => delete process.env.EscherSecret);
   const engine = newEngine(t, { envDeny: ['ESCHERS*'] });

@@ -34,7 +34,7 @@ test('outputLogPath is made, then appended to', async (t) => {
   assert.equal(readFileSync(outputLogPath, 'utf8'), 'one\ntwo\n');
 });
 
-test('F75: a link, a device or a directory at outputLogPath is refused, and nothing runs', async (t) => {
+test('a link, a device or a directory at outputLogPath is refused, and nothing runs', async (t) => {
   const folder = scratch(t);
   const at = (name) => path.join(folder, name);
   writeFileSync(at('victim'), 'mine');
@@ -66,7 +66,7 @@ test('F75: a link, a device or a directory at outputLogPath is refused, and noth
   });
 });
 
-test('F32: a log that is deleted while it is written costs the log, not the command, and is told', notInWine('Wine does not say that an open file was deleted'), async (t) => {
+test('a log that is deleted while it is written is lost and reported, and the command continues', notInWine('Wine does not say that an open file was deleted'), async (t) => {
   const go = path.join(scratch(t), 'go');
   const logDir = path.join(scratch(t), 'logs');
   const { engine, events } = recordedEngine(t, { logDir });
@@ -79,7 +79,7 @@ test('F32: a log that is deleted while it is written costs the log, not the comm
   assert.match((await events.first((event) => event.type === 'degraded')).message, /deleted/);
 });
 
-test('F29: an overflow file holds the whole stream, and goes with its record', async (t) => {
+test('an overflow file holds the whole stream, and goes with its record', async (t) => {
   const config = spilling(t);
   const engine = newEngine(t, config);
   const { id, status, stdout, stdoutBytes, stdoutOverflowFile, stderrOverflowFile, overflowLostBytes } = await engine.run(nodeRuns(COUNT));
@@ -114,7 +114,7 @@ test('what a dead host has left is removed at the next start, what a living one 
   assert.ok(existsSync(stdoutOverflowFile));
 });
 
-test('F73: secrets are masked in events, results, logs and overflow files', async (t) => {
+test('secrets are masked in events, results, logs and overflow files', async (t) => {
   const secret = 'tr0ub4dor&3\\"x';
   const { engine, events } = recordedEngine(t, spilling(t, { logDir: scratch(t), maxOutputSizeBytes: 50, secrets: [secret] }));
   const code = "for (const byte of Buffer.from(`a ${process.argv[1]} b\\n${'x'.repeat(60)}${process.argv[1]}\\n`)) require('fs').writeSync(1, Buffer.from([byte]));";

@@ -72,12 +72,12 @@ export async function until(isSo, what, limitMs = 20_000) {
  */
 export function treeIn(folder) {
   const stay = 'setInterval(() => {}, 1000);';
-  const tell = (name) => `require('fs').writeFileSync(${JSON.stringify(path.join(folder, `${name}.pid`))}, String(process.pid));`;
+  const savePid = (name) => `require('fs').writeFileSync(${JSON.stringify(path.join(folder, `${name}.pid`))}, String(process.pid));`;
   const start = (code, options) =>
     `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(code)}], ${JSON.stringify(options)});`;
-  const grandchild = tell('grandchild') + stay;
-  const child = start(grandchild, { stdio: 'ignore', detached: true }) + tell('child') + stay;
-  return start(child, { stdio: 'ignore' }) + tell('leader') + stay;
+  const grandchild = savePid('grandchild') + stay;
+  const child = start(grandchild, { stdio: 'ignore', detached: true }) + savePid('child') + stay;
+  return start(child, { stdio: 'ignore' }) + savePid('leader') + stay;
 }
 
 /** The process ids of such a tree, once all of them are there. */

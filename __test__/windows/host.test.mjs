@@ -1,4 +1,4 @@
-// F50, F51 on Windows: a host that goes takes its trees with it, however it goes. The system sees to that: the job of a
+// On Windows: a host that goes takes its trees with it, however it goes. The system sees to that: the job of a
 // tree ends with its last handle, and only the host has one.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -18,7 +18,7 @@ const GOES = {
 };
 
 for (const [how, code] of Object.entries(GOES)) {
-  test(`F50, F51: a host that ${how} leaves nothing`, async (t) => {
+  test(`a host that ${how} leaves nothing`, async (t) => {
     const folder = scratch(t);
     const go = path.join(folder, 'go');
     const host = spawn(

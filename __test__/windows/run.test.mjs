@@ -8,7 +8,7 @@ import test from 'node:test';
 import { newEngine, recordedEngine } from '../helpers/engine.mjs';
 import { file, nodeRuns, rejection, scratch, shell } from './helpers.mjs';
 
-test('a program streams its lines and tells its exit code', async (t) => {
+test('a program streams its lines and returns its exit code', async (t) => {
   const { engine, events } = recordedEngine(t);
   const code = "console.log('one'); process.stdout.write('two\\r\\nthree'); console.error('oops'); process.exitCode = 7;";
   const result = await engine.run(nodeRuns(code));
@@ -24,7 +24,7 @@ test('a program streams its lines and tells its exit code', async (t) => {
   assert.deepEqual(events.lines(result.id, 'stderr'), ['oops']);
 });
 
-test('an exit code above 2^31 is told as Node.js tells it', async (t) => {
+test('an exit code above 2^31 is the same as in Node.js', async (t) => {
   const result = await newEngine(t).run(nodeRuns('process.reallyExit(-1073741819)'));
   assert.equal(result.exitCode, 0xc0000005);
   assert.equal(result.status, 'failed');
@@ -52,7 +52,7 @@ test('a script is read by the program that its #! line or its extension names', 
   assert.equal(unknown.code, 'SPAWN_FAILED');
 });
 
-test('F71: a batch file gets its arguments as they are, or is not run', async (t) => {
+test('a batch file gets its arguments as they are, or is not run', async (t) => {
   const engine = newEngine(t);
   const folder = scratch(t);
   const batch = file(folder, 'say it.cmd', '@echo off', 'echo [%~1][%~2]', 'exit /b 4');
@@ -122,7 +122,7 @@ test('programs are found by %PATHEXT%, aws among them', async (t) => {
   assert.equal(version.stdout.trimEnd(), process.version);
 });
 
-test('F35: what is not there is named', async (t) => {
+test('a missing program, directory or interpreter is named', async (t) => {
   const engine = newEngine(t);
   const program = await rejection(engine.run({ command: { type: 'exec', program: 'no-such-program' } }));
   assert.deepEqual([program.code, program.errno], ['SPAWN_FAILED', 'ENOENT']);
@@ -150,7 +150,7 @@ test('standard input is at its end at once, or has the bytes that are given', as
   assert.equal(unread.exitCode, 5);
 });
 
-test('F23: both streams flood, and nothing is lost', async (t) => {
+test('both streams flood, and nothing is lost', async (t) => {
   // 100 lines a write: two megabytes on each stream.
   const code = `
     const { writeSync } = require('fs');
@@ -164,7 +164,7 @@ test('F23: both streams flood, and nothing is lost', async (t) => {
   assert.ok(result.stderr === lines('err'), 'stderr is exact');
 });
 
-test('F24: merged output keeps its order', async (t) => {
+test('merged output keeps its order', async (t) => {
   const code = "for (let i = 0; i < 500; i++) require('fs').writeSync(1 + (i % 2), `${i}\\n`);";
   const result = await newEngine(t).run(nodeRuns(code), { mergeOutput: true });
   assert.equal(result.stdout, Array.from({ length: 500 }, (_, i) => `${i}\n`).join(''));

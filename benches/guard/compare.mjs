@@ -1,7 +1,7 @@
 // What a change did to the counts: a function of numbers alone.
 
 /**
- * A count may grow by a tenth: more is a change that somebody has to want. What depends on who is faster may vary more.
+ * A count may grow by a tenth: more has to be an intended change. What depends on who is faster may vary more.
  *
  * @typedef {object} Count
  * @property {string} name
@@ -51,7 +51,7 @@ export function isFine(rows) {
   return rows.every(({ verdict }) => ['same', 'shrank', 'skipped'].includes(verdict));
 }
 
-/** Those that are to be told of, in a sentence each. @param {ReturnType<typeof compare>} rows */
+/** Those that are to be reported, in a sentence each. @param {ReturnType<typeof compare>} rows */
 export function remarks(rows) {
   return rows.flatMap(({ name, title, was, is, change, verdict }) => {
     const percent = change === undefined ? '' : ` (${change > 0 ? '+' : ''}${(change * 100).toFixed(1)} %)`;
@@ -63,7 +63,7 @@ export function remarks(rows) {
       case 'new':
         return [`${name}: ${title}: is ${is}, and the baseline does not know it: write it anew`];
       case 'gone':
-        return [`${name}: the baseline has it, and nobody counts it: write it anew`];
+        return [`${name}: the baseline has it, and it is no longer counted: write it anew`];
       default:
         return [];
     }

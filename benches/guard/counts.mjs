@@ -43,7 +43,7 @@ export const GROUPS = [
     counts: [
       { name: 'callsPerRun', title: 'system calls of a short command in the host, without the next three' },
       { name: 'childCallsPerRun', title: 'system calls of a child before its program starts' },
-      // Who is faster decides how often somebody has to wait; a change that makes everybody wait twice is still seen.
+      // Which thread is faster decides how often one has to wait; a change that makes all of them wait twice is still seen.
       { name: 'waitsPerRun', title: 'waits and wake-ups of a short command', tolerance: 0.5 },
       // There are next to none but the garbage collector's, which come as they like; a mapping for each command would be seen.
       { name: 'memoryCallsPerRun', title: 'system calls about memory of a short command', tolerance: 4 },
@@ -54,7 +54,7 @@ export const GROUPS = [
   },
   {
     tool: { name: 'strace', works: () => works('strace', ['-f', '-qq', '-b', 'execve', '-o', '/dev/null', 'true']) },
-    // How many scans there are until a process is gone depends on who is faster; scans for each tree would be ten times as many.
+    // How many scans there are until a process is gone depends on timing; scans for each tree would be ten times as many.
     counts: [{ name: 'procReadsPerTree', title: 'files of /proc that are opened to end one of many trees', tolerance: 1 }],
     measure: measureProcReads,
   },

@@ -1,6 +1,6 @@
 // Reads what `strace -f -y` writes: which system calls a host makes itself, apart from the programs that it runs.
 
-/** Who waits for whom, and for how often, is a matter of who is faster: these are counted apart. */
+/** Which thread waits for which, and how often, depends on timing: these are counted apart. */
 const WAITING = /^(futex|epoll_p?wait2?|poll|ppoll|sched_yield|restart_syscall|rt_sigreturn|clock_nanosleep|nanosleep)$/;
 const WAKING = /^(read|write)$/;
 /** The allocators' and the garbage collector's, which come when they come; `getpid` is V8's, and the engine never asks. */
@@ -61,7 +61,7 @@ function kindOf(name, rest) {
 }
 
 /**
- * Who made whom, and whether it is a thread. The line that says so may come after the first ones of who was born.
+ * The parent of each process or thread. The line that reports a creation may come after the first lines of the new one.
  *
  * @param {string[]} lines
  */

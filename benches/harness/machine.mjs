@@ -17,12 +17,12 @@ export function describeMachine() {
     // Ratios bear some other work on the machine, and not much of it.
     loadBefore: os.loadavg()[0],
     memoryMiB: Math.round(os.totalmem() / 1024 / 1024),
-    // Two numbers of the version: what stands behind them names who built the kernel.
+    // Two numbers of the version: what stands behind them names the builder of the kernel.
     os: `${os.type()} ${/^\d+\.\d+/.exec(os.release())?.[0] ?? ''} ${os.arch()}`,
     node: process.version,
     peers: Object.fromEntries(['execa', 'tinyexec', 'nano-spawn', 'zx'].map((name) => [name, versionOf(name)])),
     runtimes: Object.fromEntries(otherRuntimes.map((name) => [name, findRuntime(name).version ?? null])),
-    // Both change what a short command or a fork costs, and nobody remembers them later.
+    // Both change what a short command or a fork costs, and neither is recorded elsewhere.
     autogroup: read('/proc/sys/kernel/sched_autogroup_enabled'),
     hugePages: read('/sys/kernel/mm/transparent_hugepage/enabled')?.match(/\[(\w+)\]/)?.[1] ?? null,
   };

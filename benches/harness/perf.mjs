@@ -1,4 +1,4 @@
-// Who takes the processor's time, and for what: asks `perf`, and names what it says.
+// Which threads take the processor's time, and for what: runs `perf` and names its samples.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';

@@ -76,7 +76,7 @@ function withoutMeasurements(row) {
   return { ...row, contenders: Object.fromEntries(contenders) };
 }
 
-/** Nobody reads more digits, and each would be a line of a diff. */
+/** More digits have no use, and each would be a line of a diff. */
 function shorter(_key, value) {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }

@@ -36,7 +36,7 @@ export function printRow(row) {
   if (row.goals.length > 0) console.log(`  goals: ${goalsText(row.goals)}`);
 }
 
-/** Three significant digits at least, and no more than anybody reads. */
+/** Three significant digits at least, and no more than are useful. */
 export function number(value) {
   if (value >= 1000) return Math.round(value).toLocaleString('en').replaceAll(',', ' ');
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 3);

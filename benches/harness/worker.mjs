@@ -5,7 +5,7 @@ import { loadRow } from './rows.mjs';
 
 const { row: name, contender, data, limit } = JSON.parse(process.argv[2]);
 const row = await loadRow(name);
-// Some contenders throw where nobody can catch it, such as in a listener of their own.
+// Some contenders throw where no code can catch it, such as in a listener of their own.
 process.on('uncaughtException', fail);
 try {
   const result = await row.run(contender, { data, limit });
@@ -20,7 +20,7 @@ function fail(error) {
   // Where a failure is a finding its message is enough.
   if (!row.mayFail?.includes(contender)) console.error(error);
   say({ error: error?.message ?? String(error) });
-  // A child that nobody reads any more must not keep this process.
+  // A child without a reader must not keep this process.
   process.exit(1);
 }
 

@@ -14,7 +14,7 @@ const MOST = 128 * 1024 * 1024;
 const open = {
   engine: () => openEngine({ maxOutputSizeBytes: MOST }),
 
-  // What it does unless told otherwise: the beginning and the end of too much output.
+  // The default behaviour: the beginning and the end of too much output.
   'engine (default cap)': () => openEngine({}),
 
   execFile() {

@@ -1,4 +1,4 @@
-// Many children at once that write their lines one by one, and one host that hears them all.
+// Many children at once that write their lines one by one, and one host that receives them all.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';

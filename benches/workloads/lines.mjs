@@ -83,7 +83,7 @@ async function pass(read, file, lines) {
     count++;
     length += line.length;
   };
-  // A reader for nobody takes no lines; it says how many bytes went by.
+  // The reader without a listener takes no lines; it says how many bytes went by.
   const bytes = await read(file, take);
   if (bytes !== undefined) {
     if (bytes !== lines * (LINE_LENGTH + 1)) throw new Error(`${bytes} bytes went by, not ${lines * (LINE_LENGTH + 1)}`);

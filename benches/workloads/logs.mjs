@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 
-/** Milliseconds from hearing of a line to finding it in the file: the longest of so many. */
+/** Milliseconds from the line event to finding the line in the file: the longest of so many. */
 export async function delayOfLog(lines) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const logDir = mkdtempSync(path.join(tmpdir(), 'bench-logs-'));
   try {
     const engine = new ExecutionEngine({ logDir });
-    let [longest, ahead, heard] = [0, 0, 0];
+    let [longest, ahead, received] = [0, 0, 0];
     engine.on('stdout', ({ executionId, line }) => {
-      heard += 1;
+      received += 1;
       const start = performance.now();
       const isThere = () => readFileSync(path.join(logDir, `${executionId}.log`), 'utf8').includes(`${line}\n`);
       if (isThere()) {
@@ -25,7 +25,7 @@ export async function delayOfLog(lines) {
     });
     await engine.run({ command: { type: 'shell', command: `for i in $(seq ${lines}); do echo "line $i"; sleep 0.005; done` } });
     await engine.shutdown();
-    if (heard !== lines) throw new Error(`${heard} lines were heard`);
+    if (received !== lines) throw new Error(`${received} lines were received`);
     return { value: longest, columns: { ahead: (ahead / lines) * 100 } };
   } finally {
     rmSync(logDir, { recursive: true });

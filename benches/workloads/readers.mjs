@@ -1,5 +1,5 @@
 // How each contender reads what `cat file` prints. Opened, each is `{ read(file, take), close?, passes? }`: `read` hands every
-// line to `take` and is over when the child's end is known. Those of `nobody` take no lines: they give the bytes that went by.
+// line to `take` and is over when the child's end is known. The readers of `nobody` take no lines: they give the bytes that went by.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -113,7 +113,7 @@ export const listener = {
     return { read };
   },
 
-  // What anybody can write who needs neither events nor limits nor an end on time.
+  // What a program can do that needs neither events nor limits nor an end on time.
   'data + split'() {
     const read = async (file, take) => {
       const child = startCat(file);

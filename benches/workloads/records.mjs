@@ -93,7 +93,7 @@ export async function sizeOfRecord(contender) {
   return { value: (after.rss - before.rss) / more - idleBytes, columns: { records, idleBytes } };
 }
 
-/** Without what JavaScript could forget: results that nobody holds are not records. */
+/** Without what JavaScript could forget: results without references are not records. */
 function memory() {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');

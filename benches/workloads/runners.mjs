@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 /**
  * Opens a contender: `one` runs the program, which must print nothing, and throws unless it succeeded; `close` is what to
- * do at the end. Each as its documentation shows it; only those that can be told have no pipe for standard input, which the
+ * do at the end. Each as its documentation shows it; only those with an option for it have no pipe for standard input, which the
  * engine's children do not get either.
  */
 export const open = {

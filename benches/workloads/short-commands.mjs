@@ -11,7 +11,7 @@ import { open } from './runners.mjs';
 
 export const program = existsSync('/bin/true') ? '/bin/true' : '/usr/bin/true';
 
-/** Who runs them, and what each needs. */
+/** The contenders, and what each needs. */
 export const contenders = {
   engine: '@escher/execution-engine',
   child_process: null,
@@ -33,7 +33,7 @@ export const goals = [most(5, 'ms', { what: 'loop p99', key: 'loopP99Ms' }), mos
 
 const isLimit = (contender) => contenders[contender] === 'limit';
 
-/** The engine to everybody else; some of these have goals. */
+/** The engine to all others; some of these have goals. */
 export function ratios(wanted) {
   const others = Object.keys(contenders).filter((name) => name !== 'engine');
   const limitsFirst = [...others.filter(isLimit), ...others.filter((name) => !isLimit(name))];
@@ -43,7 +43,7 @@ export function ratios(wanted) {
 /** Enough of them to measure, and not minutes of them: the packages are several times slower than the rest. */
 export const countFor = (contender) => (['execFile', 'execa', 'tinyexec', 'nano-spawn', 'zx'].includes(contender) ? 500 : 1500);
 
-/** With this on top, a host of Node.js is a small one: it has 75 to 90 MiB. An empty one is no host that anybody has. */
+/** With this on top, a host of Node.js is a small one: it has 75 to 90 MiB. An empty host is not realistic. */
 export const SMALL_HOST_MIB = 16;
 
 /** Commands per second, `parallel` at a time, by a host that holds `hostMiB` more than an empty one. */
@@ -67,7 +67,7 @@ function stillHeld(held, hostMiB) {
   if (held.length !== hostMiB) throw new Error('the host is not as large as it should be');
 }
 
-/** The limit; and once more, beside the event loop of this Node.js, which does nothing meanwhile: its delay is what the machine leaves to anybody. */
+/** The limit; and once more, beside the event loop of this Node.js, which does nothing meanwhile: its delay is what the machine leaves to every program. */
 async function watchedLimit(contender, limit, count, parallel) {
   const ask = () => askToSpawn(contender, limit, count, parallel);
   const asked = await ask();

@@ -12,7 +12,7 @@ use crate::types::StdinWriter;
 pub(super) struct Inputs(Mutex<HashMap<u32, StdinWriter>>);
 
 impl Inputs {
-    /// Asks JavaScript for a chunk whenever the child has taken the one before, until nobody reads any more.
+    /// Asks JavaScript for a chunk whenever the child has taken the one before, until there is no reader any more.
     pub(super) fn open(&self, handle: u32, writer: StdinWriter, sink: JsSink) {
         let demand = writer.demand();
         runtime::spawn(async move {

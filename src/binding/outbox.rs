@@ -33,7 +33,7 @@ struct Inner {
     wake: Option<Arc<Wake>>,
     ready: VecDeque<Batch>,
     under_way: Option<Batch>,
-    /// JavaScript was told, and takes batches until there is none.
+    /// JavaScript was woken, and takes batches until there is none.
     told: bool,
     /// Memory of batches that are done.
     spare: Vec<String>,
@@ -57,7 +57,7 @@ impl Outbox {
         self.interest.load(Ordering::Acquire) & interest != 0
     }
 
-    /// Adds to the last batch, and tells JavaScript if it does not know.
+    /// Adds to the last batch, and wakes JavaScript if it is not awake.
     fn put(&self, add: impl FnOnce(&mut Batch, &mut HashMap<u32, VecDeque<Credit>>)) {
         let mut inner = self.lock();
         let Inner { wake: Some(wake), ready, pulled, spare, told, .. } = &mut *inner else { return };

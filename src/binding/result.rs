@@ -95,7 +95,7 @@ pub(super) fn result(result: &ExecutionResult) -> String {
         id: result.id,
         status: result.status.as_str(),
         success: result.success,
-        // Windows has codes above 2^31, such as 0xC0000005; nobody has negative ones.
+        // Windows has codes above 2^31, such as 0xC0000005; no system has negative ones.
         exit_code: result.exit_code.map(i32::cast_unsigned),
         signal: result.signal.as_deref(),
         stdout: within(&result.stdout),
@@ -128,7 +128,7 @@ pub(super) fn result(result: &ExecutionResult) -> String {
     serde_json::to_string(&told).unwrap_or_default()
 }
 
-/// A result that tells of an exit and of nothing else, as most do: JavaScript makes it of these at a third of what JSON costs.
+/// A result that contains an exit and nothing else, as most do: JavaScript makes it of these at a third of what JSON costs.
 pub(super) struct Exited<'a> {
     /// Exit code, duration, time in the queue, start and end in ms, process id, bytes of stdout and of stderr, processor time in user
     /// and in kernel mode in ms.

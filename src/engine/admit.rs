@@ -116,7 +116,7 @@ pub(super) fn snapshot(options: &mut ExecutionOptions) {
     options.host_env.get_or_insert_with(EnvSnapshot::of_this_process);
 }
 
-/// Calls `abort` when a signal fires, unless all is over before; one that fired already is heard at once.
+/// Calls `abort` when a signal fires, unless all is over before; one that fired already takes effect at once.
 pub(super) fn heed(
     signal: CancellationToken,
     abort: impl FnOnce() + Send + 'static,

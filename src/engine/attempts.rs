@@ -49,7 +49,7 @@ impl<'a> Attempts<'a> {
         self.retry.map_or(1, |retry| retry.attempts)
     }
 
-    /// Writes into a result which attempt it tells of, and those before it.
+    /// Writes into a result which attempt it describes, and those before it.
     pub(super) fn sign(&self, result: &mut ExecutionResult) {
         result.attempt = self.attempt();
         result.retries.clone_from(&self.failed);
@@ -75,7 +75,7 @@ fn pause(retry: &Retry, attempt: u32, random: f64) -> Duration {
     Duration::from_millis(longest).mul_f64(0.5 + random / 2.0)
 }
 
-/// From 0 to 1. Nobody needs to be unable to guess it.
+/// From 0 to 1. It need not be unpredictable.
 fn random() -> f64 {
     let (_, bits) = Uuid::new_v4().as_u64_pair();
     #[expect(clippy::cast_possible_truncation, reason = "the low half is random in a version 4 UUID")]

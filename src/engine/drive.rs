@@ -24,7 +24,7 @@ use crate::types::ExecutionResult;
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
-/// Called with whether it completed when the end of an execution was told, before its slot is free.
+/// Called with whether it completed when the end of an execution was emitted, before its slot is free.
 pub(super) type Told = Box<dyn FnOnce(bool) + Send>;
 
 /// An accepted execution.
@@ -54,7 +54,7 @@ pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, to
     if shared.registry.complete(record, Arc::clone(&result)) {
         Keeper::clean_up(shared);
     }
-    // Who hears of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
+    // A receiver of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
     // be more urgent than those that wait.
     let permit = permit.filter(|_| told.is_some());
     let completed = result.success;
@@ -144,7 +144,7 @@ async fn course(
         files.append(&mut finished.files);
         attempts.sign(&mut finished.result);
         let attempt = attempts.attempt();
-        // Who was asked to end is not tried again, whatever its own end was.
+        // An execution that was requested to end is not tried again, whatever its own end was.
         let pause = record.stop().reason().is_none().then(|| attempts.next(&finished.result)).flatten();
         let Some(pause) = pause else {
             let Finished { result, sequence, .. } = finished;
@@ -216,7 +216,7 @@ async fn attempt(
         let permit = match turn(record, entry, queue_deadline).await {
             Ok(permit) => permit,
             Err(why) => {
-                // One that has waited in vain for room on the machine is told what there is no room for.
+                // One that has waited in vain for resources of the machine reports which resource is missing.
                 let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
                 let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
                 return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
@@ -347,9 +347,9 @@ mod tests {
         ExecutionRequest::new(Command::Shell { command: line.into(), shell: String::new() })
     }
 
-    /// F10: whoever waits is told first, so that no slot that falls free is given to one that could still spawn.
+    /// Queued executions are stopped first, so that no slot that falls free is given to one that could still spawn.
     #[tokio::test]
-    async fn f10_those_that_wait_are_stopped_before_those_that_run() {
+    async fn queued_executions_are_stopped_before_running_ones() {
         let config = ExecutionConfig { max_concurrent_executions: 2, ..ExecutionConfig::default() };
         let engine = ExecutionEngine::new(config).unwrap();
         let submit =
@@ -403,9 +403,9 @@ mod tests {
         assert_eq!(engine.total_count(), 0);
     }
 
-    /// F60: a panic in the core ends one execution with `INTERNAL`, with its child; the engine goes on.
+    /// A panic in the core ends one execution with `INTERNAL`, with its child; the engine goes on.
     #[tokio::test]
-    async fn f60_a_panic_costs_one_execution() {
+    async fn a_panic_fails_one_execution_only() {
         let config = ExecutionConfig { max_concurrent_executions: 1, ..ExecutionConfig::default() };
         let engine = ExecutionEngine::new(config).unwrap();
         let defect = Arc::new(Defect::default());

@@ -1,4 +1,4 @@
-//! The one engine of a process that is there for everybody.
+//! The one engine that all code of a process can share.
 
 use std::sync::{Arc, OnceLock};
 

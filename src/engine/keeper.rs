@@ -1,4 +1,4 @@
-//! Who lets records that are too old go, and wakes for nothing else.
+//! Removes records that are too old, and wakes for nothing else.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -33,7 +33,7 @@ impl Keeper {
 
     /// There is a record that will be too old some day.
     pub(super) fn watch(&self, shared: &Arc<Shared>) {
-        // What ends later is too old later: whoever watches already wakes in time.
+        // What ends later is too old later: the task that waits already wakes in time.
         if self.is_there.load(SeqCst) {
             return;
         }
@@ -85,7 +85,7 @@ async fn keep(engine: Weak<Shared>, mut due: Instant) {
             continue;
         }
         keeper.is_there.store(false, SeqCst);
-        // One that ended since saw somebody watching.
+        // One that ended since saw that the task waits.
         keeper.watch(&shared);
         return;
     }

@@ -78,7 +78,7 @@ impl Host for Steps {
         };
         let ends = self.ends.clone();
         let told = move |completed| {
-            // Nobody hears it when a defect has ended the plan.
+            // There is no receiver when a defect has ended the plan.
             let _ = ends.send(End { index, completed });
         };
         self.records[index] = Some(admitted.start(&self.shared, entry, Some(Box::new(told))));
@@ -93,7 +93,7 @@ impl Host for Steps {
     }
 
     fn tell(&mut self, course: &Course) {
-        // The last event has the result, and is told when there is one.
+        // The last event has the result, and is emitted when there is one.
         if !course.is_over() {
             self.tell_progress(course, ExecutionStatus::Running, None);
         }
@@ -101,7 +101,7 @@ impl Host for Steps {
 }
 
 impl Steps {
-    /// Tells the end of the plan, its last event.
+    /// Emits the end of the plan, its last event.
     pub(super) fn tell_end(&mut self, course: &Course, result: &Arc<PlanExecutionResult>) -> Arc<dyn EventSink> {
         self.tell_progress(course, result.status, Some(Arc::clone(result)))
     }

@@ -22,7 +22,7 @@ static ALL: Pool = Pool::new(MOST_OF_ALL);
 struct Pool {
     in_flight: AtomicUsize,
     most: usize,
-    /// Told when the pool was full and is not any more.
+    /// Notified when the pool was full and is not any more.
     released: Notify,
 }
 
@@ -41,7 +41,7 @@ impl Pool {
 
     fn remove(&self, bytes: usize) {
         let before = self.in_flight.fetch_sub(bytes, Ordering::AcqRel);
-        // The subtractions have an order, so exactly one of them is the step below the bound, and it tells everybody.
+        // The subtractions have an order, so exactly one of them is the step below the bound, and it notifies all waiters.
         if before >= self.most && before - bytes < self.most {
             self.released.notify_waiters();
         }
@@ -55,7 +55,7 @@ impl Pool {
 #[derive(Debug)]
 pub(crate) struct Flow {
     in_flight: AtomicUsize,
-    /// Told whenever the answer of [`Flow::is_full`] may have changed by what became of its own bytes.
+    /// Notified whenever the answer of [`Flow::is_full`] may have changed by what became of its own bytes.
     released: Notify,
     pool: &'static Pool,
 }
@@ -178,7 +178,7 @@ mod tests {
         drop((second, third));
     }
 
-    /// Whoever waits is told: by its own last byte, and by somebody else's.
+    /// A waiter is notified: by its own last byte, and by that of another execution.
     #[tokio::test]
     async fn a_waiter_is_woken_by_what_made_room() {
         let pool = pool(100);

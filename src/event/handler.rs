@@ -27,7 +27,7 @@ impl EventHandler for NoopEventHandler {
     async fn handle_event(&self, _event: ExecutionEvent) {}
 }
 
-/// Tells every event to `tracing`: lines at `debug`, the rest at `info`, failures at `warn`. Output is never part of it.
+/// Logs every event with `tracing`: lines at `debug`, the rest at `info`, failures at `warn`. Output is never part of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LoggingEventHandler;
 

@@ -1,4 +1,4 @@
-//! From the core to whoever listens: one sink for each execution, bounded by credit.
+//! From the core to listeners: one sink for each execution, bounded by credit.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -75,7 +75,7 @@ pub(crate) trait EventSink: Send + Sync {
     }
 }
 
-/// Nobody listens.
+/// There is no listener.
 #[derive(Debug)]
 pub(crate) struct SilentSink;
 

@@ -50,7 +50,7 @@ impl Overflow {
         let queue = DiskQueue::of(DiskKey::Directory(base.clone()));
         let swept = base.clone();
         queue.push(move || {
-            // Whoever cannot look there has left nothing there either.
+            // A process without access there has left nothing there either.
             let _ = remove_dead_folders(&swept);
         });
         Some(Arc::new(Self {
@@ -115,7 +115,7 @@ pub(super) struct Spill {
     pub(super) file: Arc<SpillFile>,
 }
 
-/// A file that goes when nobody keeps it any more.
+/// A file that is removed when its last owner drops it.
 #[derive(Debug)]
 pub(crate) struct SpillFile {
     overflow: Arc<Overflow>,

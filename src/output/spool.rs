@@ -94,7 +94,7 @@ impl Spool {
         Self { shared: Arc::new(Shared { queue, state: Mutex::new(state), changed: Notify::new() }) }
     }
 
-    /// Takes bytes. Never blocks; who heeds [`Spool::is_full`] bounds what waits.
+    /// Takes bytes. Never blocks; the caller checks [`Spool::is_full`] to bound what waits.
     pub(super) fn push(&self, bytes: &[u8]) {
         let mut state = self.shared.lock();
         if state.is_stalled {

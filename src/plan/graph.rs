@@ -160,9 +160,9 @@ mod tests {
         Graph::new(&ExecutionStrategy::DependencyGraph { dependencies }, steps)
     }
 
-    /// F68: each refusal says which steps it is about.
+    /// Each refusal says which steps it is about.
     #[test]
-    fn f68_what_cannot_be_done_is_named() {
+    fn each_graph_error_names_its_steps() {
         type Case<'a> = (&'a [(usize, &'a [usize])], &'a str, &'a str);
         let table: [Case<'_>; 7] = [
             (&[(2, &[5]), (5, &[2])], "strategy.dependencies[2]", "2 → 5 → 2"),
@@ -180,9 +180,9 @@ mod tests {
         }
     }
 
-    /// F68: no recursion, and no more work than there are steps and dependencies.
+    /// No recursion, and no more work than there are steps and dependencies.
     #[test]
-    fn f68_a_chain_and_a_cycle_of_a_hundred_thousand_steps() {
+    fn a_chain_and_a_cycle_of_a_hundred_thousand_steps() {
         const STEPS: usize = 100_000;
         let mut dependencies: HashMap<usize, Vec<usize>> = (1..STEPS).map(|index| (index, vec![index - 1])).collect();
         let chain = Graph::new(&ExecutionStrategy::DependencyGraph { dependencies: dependencies.clone() }, STEPS);

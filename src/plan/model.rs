@@ -160,7 +160,7 @@ fn cases() -> impl Strategy<Value = Case> {
     let rest = (1_usize..6, 1_usize..8, any::<bool>(), prop::option::weighted(0.3, 0_u8..40));
     (scripts, edges, order, rest).prop_map(
         |(scripts, edges, order, (slots, most_at_once, continues, cancelled_after))| {
-            // Edges go along a hidden order, so that there is no cycle and indexes say nothing about who comes first.
+            // Edges go along a hidden order, so that there is no cycle and indexes do not reveal the order.
             let place = |index: usize| (index as u64 ^ order).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let mut dependencies: HashMap<usize, Vec<usize>> = HashMap::new();
             for (a, b) in edges {
@@ -301,7 +301,7 @@ fn waits_for(case: &Case, index: usize, other: usize) -> bool {
     false
 }
 
-/// The limits hold at every moment, and nobody waits for nothing.
+/// The limits hold at every moment, and no step waits without a reason.
 fn check_limits(case: &Case, outcome: &Outcome) {
     let (mut open, mut busy) = (0, 0);
     for note in &outcome.notes {
@@ -361,9 +361,9 @@ fn scarce_slots_go_to_the_longest_chain() {
     assert_eq!(perform(&case(1, scripts)).stage.choices, [0, 2, 1, 4, 3, 5]);
 }
 
-/// F68: long plans, wide plans: no recursion, and no more work than there are steps.
+/// Long plans, wide plans: no recursion, and no more work than there are steps.
 #[test]
-fn f68_ten_thousand_steps_in_a_row_and_side_by_side() {
+fn ten_thousand_steps_in_a_row_and_side_by_side() {
     const STEPS: usize = 10_000;
     let script = Script { turns: 0, failures: 0, completes: true, priority: 0 };
     let chain = (1..STEPS).map(|index| (index, vec![index - 1])).collect();

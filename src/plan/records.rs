@@ -18,7 +18,7 @@ use crate::types::PlanExecutionResult;
 #[derive(Debug)]
 pub(crate) struct PlanRecord {
     id: Uuid,
-    /// Set by whoever wants the plan to end.
+    /// Set by every request to end the plan.
     stop: Latch<Stop>,
     result: OnceLock<Arc<PlanExecutionResult>>,
     /// Set when the last event was delivered.

@@ -1,4 +1,4 @@
-//! Drives a plan: gets slots, begins steps, hears of their ends.
+//! Drives a plan: gets slots, begins steps, receives their ends.
 
 use std::future::{Future, pending};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) trait Host: Send {
     fn claim(&self, priority: i32) -> Claim<Self::Permit, Self::Ticket>;
     /// Waits for the permit of a ticket. Cancel-safe.
     fn turn(ticket: &mut Self::Ticket) -> impl Future<Output = Self::Permit> + Send;
-    /// Permits that nobody has now.
+    /// Permits that are free now.
     fn free(&self) -> usize;
     /// Begins a step that has been ready since then. Its end comes as an [`End`].
     fn begin(&mut self, index: usize, slot: Slot<Self::Permit>, since: Instant) -> Result<(), SkipReason>;
@@ -102,7 +102,7 @@ struct Waiting<T> {
 impl<H: Host> Drive<'_, H> {
     async fn run(mut self) -> Option<Stop> {
         loop {
-            // Looked at before every beginning: nothing begins after somebody was told that the plan ends.
+            // Looked at before every beginning: nothing begins after it was reported that the plan ends.
             if self.stopped.is_none()
                 && let Some(why) = self.stop.get()
             {

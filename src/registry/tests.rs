@@ -35,7 +35,7 @@ fn records_leave_in_slices() {
     }
     let mut slices = Vec::new();
     let count = registry.cleanup(|leaving| {
-        // It can be had: nobody holds it here.
+        // It is free: no other code holds it here.
         assert!(registry.inner.try_lock().is_ok());
         slices.push(leaving.len());
     });

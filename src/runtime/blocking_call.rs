@@ -11,7 +11,7 @@ use super::spawn_limiter::{Task, Turn};
 
 /// A call of which the type of its result is forgotten.
 pub(super) trait Call: Task {
-    /// Runs the function, unless nobody waits for it any more, and returns the waker of the future that waits.
+    /// Runs the function, unless no future waits for it any more, and returns the waker of the future that waits.
     #[must_use = "the future that waits has to be woken, or polled"]
     fn execute(&self) -> Option<Waker>;
 }

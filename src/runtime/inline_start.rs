@@ -14,7 +14,7 @@ use super::spawn_limiter::{Task, Turn};
 /// What is not over after so long, from its beginning on, becomes a task.
 const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
 
-/// Calls a step again and again for as long as it says that the future pends, and no longer than it is told.
+/// Calls a step again and again for as long as it says that the future pends, and no longer than the given time.
 type Attend = Box<dyn FnOnce(Duration, &mut dyn FnMut() -> bool) + Send>;
 
 /// A future that is polled on a thread that may block.

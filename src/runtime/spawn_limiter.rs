@@ -202,7 +202,7 @@ impl SpawnLimiter {
                 while state.notified == 0 {
                     state = self.notified.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
-                // Whoever has notified it has taken it from the idle ones.
+                // The notifier has taken it from the idle ones.
                 state.notified -= 1;
                 state.coming -= 1;
             }

@@ -45,7 +45,7 @@ pub enum Encoding {
     Buffer,
 }
 
-/// A string to mask. It shows itself to nobody.
+/// A string to mask. No output of `Debug` shows it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]

@@ -58,7 +58,7 @@ mod variables {
     }
 }
 
-/// A schema tells the default of a field; that of the id is another one each time.
+/// A schema has the default of a field; that of the id is another one each time.
 #[cfg(feature = "schema")]
 pub(super) fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
     if let Some(id) = schema.pointer_mut("/properties/id").and_then(serde_json::Value::as_object_mut) {
@@ -70,7 +70,7 @@ pub(super) fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionMetadata {
-    /// Who asked: a playbook, a person, a schedule.
+    /// The origin of the request: a playbook, a person, a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// The conversation it belongs to.

@@ -85,7 +85,7 @@ pub struct ExecutionResult {
     pub completed_at: DateTime<Utc>,
     /// The process id; `None` when it never ran.
     pub pid: Option<u32>,
-    /// Which attempt this was, from 1. All that is told here is of this attempt.
+    /// Which attempt this was, from 1. All other fields describe this attempt.
     pub attempt: u32,
     /// The attempts before it, oldest first.
     pub retries: Vec<FailedAttempt>,

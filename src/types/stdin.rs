@@ -73,14 +73,14 @@ impl StdinStream {
         (writer, Stdin::Stream(Self(Arc::new(Mutex::new(Some(reader))))))
     }
 
-    /// The reader, for the first who asks.
+    /// The reader, for the first caller.
     pub(crate) fn take(&self) -> Option<StdinReader> {
         // Nothing can panic while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// Nobody reads any more: the child has closed its input or has ended, or it never ran.
+/// There is no reader any more: the child has closed its input or has ended, or it never ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the command does not read its input any more")]
 pub struct StdinClosed;
@@ -99,7 +99,7 @@ impl StdinWriter {
     /// the bytes of one call are under way, besides what the pipe holds. Cancel-safe: cancelled, it has handed over nothing.
     ///
     /// # Errors
-    /// When nobody reads any more. That ends no execution: a command need not read its input.
+    /// When there is no reader any more. That ends no execution: a command need not read its input.
     pub async fn write(&mut self, bytes: impl Into<Vec<u8>>) -> Result<(), StdinClosed> {
         self.wanted.next().await?;
         self.hand_over(bytes.into());
@@ -113,7 +113,7 @@ impl StdinWriter {
         self.failure.set(message.into());
     }
 
-    /// Waits until nobody reads any more. Cancel-safe.
+    /// Waits until there is no reader any more. Cancel-safe.
     pub async fn closed(&self) {
         self.chunks.closed().await;
     }
@@ -123,7 +123,7 @@ impl StdinWriter {
         let _ = self.chunks.send(bytes);
     }
 
-    /// Tells when more is wanted, for one who calls [`StdinWriter::hand_over`] then.
+    /// Resolves when more input is wanted; call [`StdinWriter::hand_over`] then.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only JavaScript is asked; Rust waits"))]
     pub(crate) fn demand(&self) -> StdinDemand {
         self.wanted.clone()
@@ -151,7 +151,7 @@ pub(crate) enum Chunk {
     Failed(String),
 }
 
-/// Takes what a [`StdinWriter`] gives. Dropped, it says that nobody reads any more.
+/// Takes what a [`StdinWriter`] gives. Dropping it signals to the writer that there is no reader any more.
 #[derive(Debug)]
 pub(crate) struct StdinReader {
     inbox: UnboundedReceiver<Vec<u8>>,

@@ -71,7 +71,7 @@ pub enum Reason {
     OutputLimit,
     /// The engine was shut down.
     Shutdown,
-    /// The host went away.
+    /// Reserved. The engine does not produce it: when the host exits, no result is delivered.
     HostExit,
     /// The command could not be started.
     SpawnFailed,

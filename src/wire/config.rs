@@ -39,7 +39,7 @@ fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, I
         Kind::Choice(words) => {
             let known: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
             let pascal = match fields.get(name) {
-                // As serde writes an enum that nobody renamed: older files have it so.
+                // As serde writes an enum without `rename`: older files have it so.
                 Some(Value::Text(text)) if fields.case() == Case::Snake => words.iter().find(|it| pascal(it) == *text),
                 _ => None,
             };

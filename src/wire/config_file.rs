@@ -1,4 +1,4 @@
-//! A configuration from a file. What is wrong is told with the file and the line.
+//! A configuration from a file. An error names the file and the line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn f65_what_is_wrong_is_told_with_its_line() {
+    fn each_error_of_a_file_names_its_line() {
         let table = [
             (".toml", "a = 1\n", "a", "unknown field", 1),
             (".toml", "\n\nmax_timeout_ms = 0\n", "max_timeout_ms", "out of range", 3),

@@ -161,9 +161,9 @@ mod tests {
         plan(&parse_json(json).unwrap(), Case::Camel).unwrap_err()
     }
 
-    /// F68: each refusal says where in the plan it is.
+    /// Each refusal says where in the plan it is.
     #[test]
-    fn f68_each_refusal_names_the_field_and_the_step() {
+    fn each_refusal_names_the_field_and_the_step() {
         let with = |strategy: &str, commands: &str| {
             format!(r#"{{"description": "d", "strategy": {strategy}, "commands": {commands}}}"#)
         };

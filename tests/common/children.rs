@@ -42,7 +42,7 @@ pub(crate) fn endless_after(trap: &str) -> ExecutionRequest {
     shell(format!("{trap}; echo ready; while :; do sleep 0.05; done"))
 }
 
-/// A child that leaves a file and is done: who looks for the file knows whether it ever ran.
+/// A child that leaves a file and is done: the file shows whether it ever ran.
 pub(crate) fn leaves(marker: &Path) -> ExecutionRequest {
     exec("touch", &[marker.to_str().expect("test paths are UTF-8")])
 }

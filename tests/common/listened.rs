@@ -5,7 +5,7 @@ use std::ops::Deref;
 use super::{Arc, Duration, ExecutionConfig, ExecutionEngine, ExecutionOptions, ExecutionRequest, Recorder, Uuid};
 
 /// An engine and the recorder of its events. [`Listened::finish`] ends every test: it checks what holds for every
-/// execution (F27: exactly one terminal event and nothing after it).
+/// execution (exactly one terminal event and nothing after it).
 pub(crate) struct Listened {
     engine: ExecutionEngine,
     pub(crate) recorder: Arc<Recorder>,

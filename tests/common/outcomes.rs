@@ -4,13 +4,13 @@ use std::fmt::Debug;
 
 use super::{Arc, ErrorCode, ExecutionError, ExecutionResult, ExecutionStatus, Reason};
 
-/// It exited with 0 and nobody ended it.
+/// It exited with 0 and it was not ended by the engine.
 #[track_caller]
 pub(crate) fn assert_completed(result: &ExecutionResult) {
     assert_ended(result, ExecutionStatus::Completed, Reason::Exit);
     assert_eq!(result.exit_code, Some(0), "{result:#?}");
     assert!(result.success && result.signal.is_none() && result.error.is_none(), "{result:#?}");
-    assert_eq!(result.killed, None, "nobody ended it: {result:#?}");
+    assert_eq!(result.killed, None, "it was not ended by the engine: {result:#?}");
 }
 
 /// It exited with another code.

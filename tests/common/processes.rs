@@ -1,11 +1,11 @@
-//! Processes: who lives, who is left, and a process for a test of its own.
+//! Processes: which ones are alive, which ones are left, and a process for a test of its own.
 
 use std::any::type_name;
 use std::process;
 
 use super::wait_until;
 
-/// Whether a process lives. One that only waits to be reaped does not: in a container nobody may reap orphans.
+/// Whether a process lives. One that only waits to be reaped does not: in a container, orphans may never be reaped.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let raw = i32::try_from(pid).expect("pids fit");
     // SAFETY: signal 0 only asks.
@@ -13,7 +13,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     exists && !matches!(state(pid), Some('Z' | 'X'))
 }
 
-/// The state letter of a process, where the system tells it.
+/// The state letter of a process, where the system provides it.
 pub(crate) fn state(pid: u32) -> Option<char> {
     stat_after_name(pid)?.trim_start().chars().next()
 }
@@ -32,7 +32,7 @@ pub(crate) fn pids_in(text: &str) -> Vec<u32> {
 /// None of them lives, now.
 #[track_caller]
 pub(crate) fn assert_gone(pids: &[u32]) {
-    assert!(!pids.is_empty(), "there is nobody to look for");
+    assert!(!pids.is_empty(), "there is no process to look for");
     let alive: Vec<_> = pids.iter().filter(|pid| is_alive(**pid)).collect();
     assert!(alive.is_empty(), "still alive: {alive:?}");
 }

@@ -1,4 +1,4 @@
-//! A listener that remembers everything, and what must hold for whatever it heard.
+//! A listener that remembers everything, and what must hold for all recorded events.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,18 +48,18 @@ impl Recorder {
         joined(&self.pieces(id, stream))
     }
 
-    /// Waits until a line, or a piece of one, was heard on standard output.
+    /// Waits until a line, or a piece of one, was received on standard output.
     pub(crate) async fn saw_line(&self, id: Uuid, line: &str) {
-        wait_until(&format!("execution {id} says {line:?}"), || self.heard(id, line)).await;
+        wait_until(&format!("execution {id} says {line:?}"), || self.received(id, line)).await;
     }
 
-    fn heard(&self, id: Uuid, line: &str) -> bool {
+    fn received(&self, id: Uuid, line: &str) -> bool {
         self.lock()
             .iter()
             .any(|event| matches!(event, ExecutionEvent::Stdout(it) if it.execution_id == id && it.line == line))
     }
 
-    /// Waits until an execution was told to have started, and gives the pid.
+    /// Waits until an execution has emitted `started`, and returns the pid.
     pub(crate) async fn started(&self, id: Uuid) -> u32 {
         let pid = || {
             self.lock().iter().find_map(|event| match event {
@@ -71,7 +71,7 @@ impl Recorder {
         pid().expect("just seen")
     }
 
-    /// What holds for every execution that was told to its end.
+    /// What holds for every execution with a terminal event.
     pub(crate) fn check(&self) {
         let mut by_execution: HashMap<Uuid, Vec<ExecutionEvent>> = HashMap::new();
         for event in self.all() {
@@ -84,7 +84,7 @@ impl Recorder {
     }
 }
 
-/// F27: one terminal event, the last; numbers from 0 without a gap; `queued` before `started` before lines.
+/// One terminal event, the last; numbers from 0 without a gap; `queued` before `started` before lines.
 fn check_order(id: Uuid, events: &[ExecutionEvent]) {
     let sequences: Vec<u64> = events.iter().map(ExecutionEvent::sequence).collect();
     let expected: Vec<u64> = (0..events.len() as u64).collect();
@@ -127,7 +127,7 @@ fn stage(event: &ExecutionEvent) -> u8 {
 /// The pieces make up the output of the result: each line once, none missing, none invented.
 fn check_lines(events: &[ExecutionEvent]) {
     let Some(result) = events.last().and_then(result_of) else { return };
-    // The result is that of the last attempt; one that was given up in a pause tells of the one before it.
+    // The result is that of the last attempt; one that was given up in a pause is that of the one before it.
     let Some(events) = attempts(events).last() else { return };
     if !events.iter().any(|event| stage(event) == 2) {
         return;

@@ -1,4 +1,4 @@
-//! Waiting for something that can be seen, never for luck; and bounds that tell a hang.
+//! Waiting for something that can be seen, never for luck; and bounds that detect a hang.
 
 use std::future::Future;
 use std::time::Instant;
@@ -43,7 +43,7 @@ pub(crate) async fn within<F: Future>(limit: Duration, what: &str, future: F) ->
     limited.unwrap_or_else(|_| panic!("took more than {limit:?}: {what}"))
 }
 
-/// Awaits an end that is promised a second after what was given, and tells how long it took.
+/// Awaits an end that is promised a second after what was given, and returns how long it took.
 pub(crate) async fn a_second_after<F: Future>(given: Duration, what: &str, future: F) -> F::Output {
     let begun = Instant::now();
     let output = soon(what, future).await;

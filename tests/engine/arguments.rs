@@ -83,7 +83,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::with_cases(50) })]
 
     #[test]
-    fn f69_ten_thousand_arguments_round_trip(args in vec(argument(), 200)) {
+    fn ten_thousand_arguments_round_trip(args in vec(argument(), 200)) {
         let seen = block_on(async {
             let engine = Listened::new();
             let seen = seen_by_a_child(&engine, &args).await;
@@ -95,7 +95,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn f70_no_shell_sees_an_argument() {
+async fn no_shell_sees_an_argument() {
     let engine = Listened::new();
     let dir = scratch();
     let args: Vec<_> = TRICKY.iter().map(|arg| (*arg).to_owned()).collect();
@@ -110,7 +110,7 @@ async fn f70_no_shell_sees_an_argument() {
 }
 
 #[tokio::test]
-async fn f70_no_shell_sees_a_program() {
+async fn no_shell_sees_a_program() {
     let engine = Listened::new();
     let dir = scratch();
     for name in ["true; touch pwn", "$(touch pwn)", "true && touch pwn", "/bin/true; touch pwn", "true pwn"] {
@@ -122,7 +122,7 @@ async fn f70_no_shell_sees_a_program() {
 }
 
 #[tokio::test]
-async fn f70_no_shell_sees_the_arguments_of_a_script() {
+async fn no_shell_sees_the_arguments_of_a_script() {
     let engine = Listened::new();
     let dir = scratch();
     let path =
@@ -138,7 +138,7 @@ async fn f70_no_shell_sees_the_arguments_of_a_script() {
 }
 
 #[tokio::test]
-async fn a_program_is_told_its_own_path() {
+async fn a_program_gets_its_own_path() {
     let engine = Listened::new();
     let dir = scratch();
     let path = executable(&dir.path().join("tool"), "#!/bin/sh\necho \"$0\"\n");

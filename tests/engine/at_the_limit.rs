@@ -80,7 +80,7 @@ async fn the_queue_goes_by_priority_and_then_by_arrival() {
 }
 
 #[tokio::test]
-async fn who_waits_is_told_to_be_queued_and_who_does_not_is_not() {
+async fn only_a_waiting_execution_emits_queued() {
     let engine = Listened::with_slots(1);
     let dir = scratch();
     let first = engine.start(waits_for(&dir.path().join("go")), ExecutionOptions::default()).await;

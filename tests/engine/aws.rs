@@ -35,7 +35,7 @@ async fn aws_is_called_with_its_pager_off() {
 }
 
 #[tokio::test]
-async fn aws_gets_no_option_that_nobody_asked_for() {
+async fn aws_gets_no_option_that_was_not_requested() {
     let engine = Listened::new();
     let (_dir, path) = fake_aws();
     let result = engine.run(aws(&[], None, None, &[("PATH", &path)])).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_pager_that_the_request_asks_for_is_kept() {
 }
 
 #[tokio::test]
-async fn a_missing_aws_is_told() {
+async fn a_missing_aws_is_named_in_the_error() {
     let engine = Listened::new();
     let dir = scratch();
     let path = dir.path().to_str().unwrap();

@@ -2,9 +2,9 @@
 
 use crate::common::*;
 
-/// The host's only thread does not yield: the child is ended on time all the same (F56).
+/// The host's only thread does not yield: the child is ended on time all the same.
 #[tokio::test]
-async fn f56_a_blocked_host_delays_no_timeout() {
+async fn a_blocked_host_delays_no_timeout() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(100), ..endless() };
     let id = engine.execute(request).await.unwrap();
@@ -28,7 +28,7 @@ fn an_execution_outlives_the_runtime_it_was_asked_for_on() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_dropped_does_not_stop_the_execution() {
+async fn a_dropped_wait_does_not_stop_the_execution() {
     let engine = Listened::new();
     let dir = scratch();
     let id = engine.execute(waits_for(&dir.path().join("go"))).await.unwrap();

@@ -21,7 +21,7 @@ fn race(rounds: u64, attempt: impl Fn(Duration) + Sync) {
 }
 
 #[test]
-fn f12_a_cancel_that_races_the_exit_leaves_one_end() {
+fn a_cancel_that_races_the_exit_leaves_one_end() {
     let engine = Listened::with(ExecutionConfig {
         max_concurrent_executions: 16,
         max_in_memory_executions: 100_000,
@@ -49,7 +49,7 @@ fn f12_a_cancel_that_races_the_exit_leaves_one_end() {
 }
 
 #[test]
-fn f12_a_cancel_that_races_the_spawn_leaves_nobody() {
+fn a_cancel_that_races_the_spawn_leaves_no_process() {
     let engine = Listened::with_slots(8);
     race(repeats().div_ceil(THREADS), |delay| {
         block_on(async {

@@ -3,7 +3,7 @@
 use crate::common::*;
 
 #[tokio::test]
-async fn f12_any_number_of_cancels_is_one_end() {
+async fn any_number_of_cancels_is_one_end() {
     let engine = Listened::new();
     let id = engine.start(endless_after(":"), ExecutionOptions::default()).await;
     let cancels: Vec<_> = (0..20)
@@ -25,7 +25,7 @@ async fn f12_any_number_of_cancels_is_one_end() {
 }
 
 #[tokio::test]
-async fn f12_a_cancel_of_an_ended_execution_changes_nothing() {
+async fn a_cancel_of_an_ended_execution_changes_nothing() {
     let engine = Listened::new();
     let result = engine.run(brief()).await.unwrap();
     engine.cancel(result.id).await.unwrap();
@@ -43,7 +43,7 @@ async fn a_cancel_of_an_unknown_execution_is_not_found() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_cancelled_execution_gets_its_result() {
+async fn a_wait_for_a_cancelled_execution_returns_its_result() {
     let engine = Listened::new();
     let id = engine.start(endless_after(":"), ExecutionOptions::default()).await;
     let waiter = tokio::spawn({

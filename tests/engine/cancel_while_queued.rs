@@ -11,7 +11,7 @@ async fn busy(config: ExecutionConfig, dir: &std::path::Path) -> (Listened, Uuid
     (engine, blocker)
 }
 
-/// Lets the blocker go, and a last command through: whoever waited has had its turn.
+/// Lets the blocker go, and a last command through: every queued execution has had its turn.
 async fn drain_queue(engine: &Listened, blocker: Uuid, dir: &std::path::Path) {
     std::fs::write(dir.join("go"), "").unwrap();
     assert_completed(&soon("the blocker", engine.wait_for_completion(blocker)).await.unwrap());
@@ -19,7 +19,7 @@ async fn drain_queue(engine: &Listened, blocker: Uuid, dir: &std::path::Path) {
 }
 
 #[tokio::test]
-async fn f10_an_execution_that_is_cancelled_in_the_queue_never_spawns() {
+async fn an_execution_that_is_cancelled_in_the_queue_never_spawns() {
     let dir = scratch();
     let (engine, blocker) = busy(ExecutionConfig::default(), dir.path()).await;
     let marker = dir.path().join("ran");
@@ -37,7 +37,7 @@ async fn f10_an_execution_that_is_cancelled_in_the_queue_never_spawns() {
 }
 
 #[tokio::test]
-async fn f10_an_execution_whose_patience_ends_in_the_queue_never_spawns() {
+async fn an_execution_whose_queue_timeout_passes_never_spawns() {
     let dir = scratch();
     let config = ExecutionConfig { queue_timeout_ms: Some(100), ..Default::default() };
     let (engine, blocker) = busy(config, dir.path()).await;
@@ -52,7 +52,7 @@ async fn f10_an_execution_whose_patience_ends_in_the_queue_never_spawns() {
 }
 
 #[tokio::test]
-async fn f10_cancel_all_reaches_the_queue() {
+async fn cancel_all_reaches_the_queue() {
     let dir = scratch();
     let (engine, blocker) = busy(ExecutionConfig::default(), dir.path()).await;
     let marker = dir.path().join("ran");
@@ -72,9 +72,9 @@ async fn f10_cancel_all_reaches_the_queue() {
     engine.finish().await;
 }
 
-/// Its slot falls free while it is cancelled: either it never ran, or it is told what ran.
+/// Its slot falls free while it is cancelled: either it never ran, or its result reports what ran.
 #[tokio::test]
-async fn f10_a_cancel_that_races_its_turn_leaves_one_truth() {
+async fn a_cancel_that_races_the_slot_leaves_one_outcome() {
     let engine = Listened::with_slots(1);
     let dir = scratch();
     let mut never = 0;

@@ -3,7 +3,7 @@
 use crate::common::*;
 
 #[tokio::test]
-async fn f28_a_child_that_closes_its_output_early_is_waited_for() {
+async fn a_child_that_closes_its_output_early_is_waited_for() {
     let engine = Listened::new();
     let result = soon("the exit", engine.run(shell("echo bye; exec 1>&- 2>&-; sleep 0.7; exit 7"))).await.unwrap();
     assert_exited(&result, 7);
@@ -13,7 +13,7 @@ async fn f28_a_child_that_closes_its_output_early_is_waited_for() {
 }
 
 #[tokio::test]
-async fn f28_a_child_that_closes_its_output_early_can_be_ended() {
+async fn a_child_that_closes_its_output_early_can_be_ended() {
     let engine = Listened::new();
     let line = "echo pid $$; echo ready; exec 1>&- 2>&-; exec sleep 999";
     let id = engine.start(shell(line), ExecutionOptions::default()).await;

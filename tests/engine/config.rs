@@ -5,7 +5,7 @@ use execution_engine::OversizedOutputStrategy;
 use crate::common::*;
 
 #[test]
-fn f65_each_bad_field_is_named() {
+fn each_bad_field_is_named() {
     let default = ExecutionConfig::default;
     let cases = [
         (ExecutionConfig { default_timeout_ms: 0, ..default() }, "default_timeout_ms"),
@@ -44,7 +44,7 @@ fn the_defaults_are_those_of_the_documentation() {
 }
 
 #[tokio::test]
-async fn an_engine_tells_its_configuration() {
+async fn an_engine_returns_its_configuration() {
     let config = ExecutionConfig { max_concurrent_executions: 7, kill_grace_ms: 1, ..Default::default() };
     let engine = Listened::with(config.clone());
     assert_eq!(engine.config(), &config);

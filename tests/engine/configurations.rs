@@ -81,7 +81,7 @@ fn named() -> [(&'static str, ExecutionConfig); 5] {
 async fn the_named_configurations_run() {
     for (name, config) in named() {
         config.validate().unwrap();
-        // Where this test runs, nobody may write there.
+        // Where this test runs, no user may write there.
         let engine = ExecutionEngine::new(ExecutionConfig { log_dir: None, ..config })
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_completed(&engine.run(brief()).await.unwrap());

@@ -8,7 +8,7 @@ use crate::common::*;
 const LIST: &str = "n=0; while [ $n -lt 400 ]; do [ -e /dev/fd/$n ] && echo fd $n; n=$((n+1)); done";
 
 #[test]
-fn f46_a_child_sees_0_1_and_2() {
+fn a_child_sees_0_1_and_2() {
     alone(|| {
         // SAFETY: duplicates of a descriptor that stays open; no memory is involved. None has CLOEXEC.
         let ours: Vec<_> = (0..50).map(|_| unsafe { libc::dup(2) }).collect();
@@ -36,7 +36,7 @@ fn f46_a_child_sees_0_1_and_2() {
 
 /// Children that are started while many run do not hold each other's pipes: each output ends with its own child.
 #[tokio::test]
-async fn f46_no_child_holds_the_pipe_of_another() {
+async fn no_child_holds_the_pipe_of_another() {
     let engine = Listened::with(ExecutionConfig { drain_timeout_ms: 600_000, ..Default::default() });
     let mut long = Vec::new();
     for _ in 0..20 {

@@ -8,7 +8,7 @@ use crate::common::*;
 const ODD: &str = r"printf 'a\377b\n\303\050\000\n\342\202'";
 
 #[tokio::test]
-async fn f18_a_line_reads_as_text_and_keeps_its_bytes() {
+async fn a_line_reads_as_text_and_keeps_its_bytes() {
     let engine = Listened::new();
     let result = engine.run(shell(ODD)).await.unwrap();
     assert_completed(&result);

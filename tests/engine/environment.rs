@@ -1,4 +1,4 @@
-//! A child's variables are exactly what policy says (F72).
+//! A child's variables are exactly what policy says.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ fn names(variables: &BTreeMap<String, String>) -> String {
 }
 
 #[tokio::test]
-async fn f72_all_of_the_hosts_variables_are_inherited_by_default() {
+async fn all_of_the_hosts_variables_are_inherited_by_default() {
     let engine = Listened::new();
     let options = ExecutionOptions { host_env: Some(host(HOST)), ..Default::default() };
     let expected: BTreeMap<_, _> = HOST.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -69,7 +69,7 @@ async fn f72_all_of_the_hosts_variables_are_inherited_by_default() {
 }
 
 #[tokio::test]
-async fn f72_policy_decides_what_is_inherited() {
+async fn policy_decides_what_is_inherited() {
     let engine = Listened::new();
     let all_but_aws = "EDITOR HOME LANG LC_ALL PATH TERM";
     let core_and_region = "AWS_REGION HOME LANG LC_ALL PATH TERM";
@@ -101,7 +101,7 @@ async fn f72_policy_decides_what_is_inherited() {
 }
 
 #[tokio::test]
-async fn f72_a_request_adds_to_what_is_inherited_and_wins() {
+async fn a_request_adds_to_what_is_inherited_and_wins() {
     let engine = Listened::new();
     for inherit in [InheritEnv::All, InheritEnv::Core, InheritEnv::None] {
         let options = ExecutionOptions { inherit_env: Some(inherit), host_env: Some(host(HOST)), ..Default::default() };
@@ -116,7 +116,7 @@ async fn f72_a_request_adds_to_what_is_inherited_and_wins() {
 }
 
 #[tokio::test]
-async fn f72_a_request_cannot_set_what_the_host_denies() {
+async fn a_request_cannot_set_what_the_host_denies() {
     let engine = Listened::with(ExecutionConfig { env_deny: globs("LD_*"), ..Default::default() });
     let request = || asking_for(&[("LD_PRELOAD", "/tmp/evil.so")]);
     assert_field_refused(engine.execute(request()).await, ErrorCode::InvalidRequest, "env.LD_PRELOAD");
@@ -133,7 +133,7 @@ async fn f72_a_request_cannot_set_what_the_host_denies() {
 }
 
 #[tokio::test]
-async fn f72_the_policy_of_the_engine_holds_where_none_is_given() {
+async fn the_policy_of_the_engine_holds_where_none_is_given() {
     let config = ExecutionConfig {
         inherit_env: InheritEnv::Core,
         env_allow: globs("AWS_*"),
@@ -150,9 +150,9 @@ async fn f72_the_policy_of_the_engine_holds_where_none_is_given() {
 }
 
 #[tokio::test]
-async fn f72_the_mark_of_a_tree_cannot_be_forged() {
+async fn the_tag_of_a_tree_cannot_be_forged() {
     let engine = Listened::new();
-    let forged = host(&[("PATH", "/bin"), ("ESCHER_EXECUTION_ID", "somebody else's")]);
+    let forged = host(&[("PATH", "/bin"), ("ESCHER_EXECUTION_ID", "another value")]);
     for inherit in [InheritEnv::All, InheritEnv::None] {
         let options = ExecutionOptions {
             inherit_env: Some(inherit),
@@ -168,7 +168,7 @@ async fn f72_the_mark_of_a_tree_cannot_be_forged() {
 
 /// In a process of its own: it changes its variables.
 #[test]
-fn f72_a_child_gets_the_variables_of_the_moment_it_was_asked_for() {
+fn a_child_gets_the_variables_of_the_moment_of_the_call() {
     alone(|| {
         // SAFETY: nothing else runs in this process yet.
         unsafe { std::env::set_var("MOMENT", "asked") };

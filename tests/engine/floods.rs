@@ -1,4 +1,4 @@
-//! Output that comes faster than anybody reads.
+//! Output that comes faster than it is read.
 
 use execution_engine::types::{Stdin, Stream};
 
@@ -11,7 +11,7 @@ fn numbers() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn f23_floods_on_both_streams_lose_nothing_and_keep_their_order() {
+async fn floods_on_both_streams_lose_nothing_and_keep_their_order() {
     let engine = Listened::new();
     let result =
         soon("the flood", engine.run(shell(format!("seq 1 {LINES} & seq 1 {LINES} >&2; wait")))).await.unwrap();
@@ -25,7 +25,7 @@ async fn f23_floods_on_both_streams_lose_nothing_and_keep_their_order() {
 }
 
 #[tokio::test]
-async fn f23_several_floods_at_once_do_not_mix() {
+async fn several_floods_at_once_do_not_mix() {
     let engine = Listened::with_slots(6);
     let mut floods = Vec::new();
     for name in ["a", "b", "c", "d", "e", "f"] {
@@ -41,7 +41,7 @@ async fn f23_several_floods_at_once_do_not_mix() {
 }
 
 #[tokio::test]
-async fn f24_merged_streams_keep_the_order_of_the_writes() {
+async fn merged_streams_keep_the_order_of_the_writes() {
     let engine = Listened::new();
     let line = "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); echo out $i; echo err $i >&2; done";
     let options = ExecutionOptions { merge_output: true, ..Default::default() };

@@ -4,7 +4,7 @@ use execution_engine::types::Stream;
 
 use crate::common::*;
 
-/// A shell, three children and a grandchild, each with its pid told; `first` is done by all of them.
+/// A shell, three children and a grandchild, each of which prints its pid; `first` is done by all of them.
 fn family(first: &str) -> ExecutionRequest {
     shell(format!(
         "{first}; echo pid $$; sleep 999 & echo pid $!; sleep 998 & echo pid $!; \
@@ -12,11 +12,11 @@ fn family(first: &str) -> ExecutionRequest {
     ))
 }
 
-/// Starts a tree and waits until so many of its processes have told their pids.
+/// Starts a tree and waits until so many of its processes have printed their pids.
 async fn start_tree(engine: &Listened, request: ExecutionRequest, members: usize, options: ExecutionOptions) -> Uuid {
     let id = engine.execute_with(request, options).await.unwrap();
-    let told = || pids_in(&engine.recorder.lines(id, Stream::Stdout).join("\n")).len();
-    wait_until("the tree is there", || told() == members).await;
+    let reported = || pids_in(&engine.recorder.lines(id, Stream::Stdout).join("\n")).len();
+    wait_until("the tree is there", || reported() == members).await;
     id
 }
 
@@ -31,7 +31,7 @@ fn assert_all_five_gone(result: &ExecutionResult) {
 }
 
 #[tokio::test]
-async fn f01_no_grandchild_survives_a_cancel() {
+async fn no_grandchild_survives_a_cancel() {
     let engine = Listened::new();
     let id = start_tree(&engine, family(":"), 5, grace(600_000)).await;
     // All of them go when they are asked.
@@ -43,7 +43,7 @@ async fn f01_no_grandchild_survives_a_cancel() {
 }
 
 #[tokio::test]
-async fn f01_no_grandchild_survives_a_timeout() {
+async fn no_grandchild_survives_a_timeout() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(2_000), ..family(":") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
@@ -55,7 +55,7 @@ async fn f01_no_grandchild_survives_a_timeout() {
 }
 
 #[tokio::test]
-async fn f01_grandchildren_that_ignore_sigterm_are_killed() {
+async fn grandchildren_that_ignore_sigterm_are_killed() {
     let engine = Listened::new();
     let id = start_tree(&engine, family("trap '' TERM"), 5, grace(100)).await;
     a_second_after(Duration::from_millis(100), "the cancel", engine.cancel(id)).await.unwrap();
@@ -69,7 +69,7 @@ async fn f01_grandchildren_that_ignore_sigterm_are_killed() {
 }
 
 #[tokio::test]
-async fn f01_a_grandchild_that_outlives_its_parent_is_killed() {
+async fn a_grandchild_that_outlives_its_parent_is_killed() {
     let engine = Listened::new();
     let line = "sh -c 'trap \"\" TERM; echo pid $$; exec sleep 999' & wait";
     let id = start_tree(&engine, shell(line), 1, grace(100)).await;
@@ -84,7 +84,7 @@ async fn f01_a_grandchild_that_outlives_its_parent_is_killed() {
 /// SIGTERM to the group does not reach it; SIGKILL to the session does.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn f01_a_grandchild_in_a_group_of_its_own_is_killed() {
+async fn a_grandchild_in_a_group_of_its_own_is_killed() {
     let engine = Listened::new();
     let line = "perl -e 'setpgrp(0, 0); $| = 1; print qq(pid $$\\n); sleep 999' & wait";
     let id = start_tree(&engine, shell(line), 1, grace(100)).await;

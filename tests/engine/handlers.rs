@@ -56,7 +56,7 @@ impl EventHandler for Blocking {
 }
 
 #[tokio::test]
-async fn f26_a_handler_that_panics_costs_the_command_nothing() {
+async fn a_handler_that_panics_does_not_affect_the_command() {
     let handler = Arc::new(Panicking::default());
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap().with_event_handler(handler.clone());
     let result = soon("the end", engine.run(shell("echo one; echo two >&2; exit 3"))).await.unwrap();
@@ -66,7 +66,7 @@ async fn f26_a_handler_that_panics_costs_the_command_nothing() {
 }
 
 #[tokio::test]
-async fn f26_a_handler_that_panics_costs_its_neighbours_nothing() {
+async fn a_handler_that_panics_does_not_affect_other_handlers() {
     let recorder = Recorder::new();
     let handlers: Vec<Arc<dyn EventHandler>> = vec![Arc::new(Panicking::default()), recorder.clone()];
     let multi = Arc::new(MultiEventHandler::new(handlers));
@@ -78,13 +78,13 @@ async fn f26_a_handler_that_panics_costs_its_neighbours_nothing() {
 }
 
 #[tokio::test]
-async fn f26_a_handler_that_hangs_holds_up_no_other_execution() {
+async fn a_handler_that_hangs_holds_up_no_other_execution() {
     let engine = Listened::new();
     let hanging = Hanging::new();
     let deaf = engine.clone().with_event_handler(hanging.clone());
-    let stuck = deaf.execute(shell("echo nobody listens")).await.unwrap();
+    let stuck = deaf.execute(shell("echo no listener")).await.unwrap();
     for _ in 0..20 {
-        assert_completed(&soon("somebody else's end", engine.run(shell("echo hi"))).await.unwrap());
+        assert_completed(&soon("the end of another execution", engine.run(shell("echo hi"))).await.unwrap());
     }
     // A waiter is not kept for ever either: the result is there, and the handler has had its second.
     assert_completed(&soon("the deaf one's end", deaf.wait_for_completion(stuck)).await.unwrap());
@@ -94,7 +94,7 @@ async fn f26_a_handler_that_hangs_holds_up_no_other_execution() {
 
 /// The child fills all that may be under way, and waits; its time runs all the same.
 #[tokio::test]
-async fn f26_a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
+async fn a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
     let hanging = Hanging::new();
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap().with_event_handler(hanging.clone());
     let flood = ExecutionRequest { timeout_ms: Some(300), ..exec("yes", &["flood"]) };
@@ -109,7 +109,7 @@ async fn f26_a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
 
 /// Last words of a command are read although its listener takes nothing.
 #[tokio::test]
-async fn f26_a_handler_that_hangs_costs_the_result_nothing() {
+async fn a_handler_that_hangs_does_not_affect_the_result() {
     let hanging = Hanging::new();
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap().with_event_handler(hanging.clone());
     let result = soon("the end", engine.run(shell("seq 1 10000"))).await.unwrap();
@@ -119,9 +119,9 @@ async fn f26_a_handler_that_hangs_costs_the_result_nothing() {
     hanging.let_go();
 }
 
-/// Handlers have threads of their own: however many of them block, who has none is not held up.
+/// Handlers have threads of their own: however many of them block, an execution without one is not delayed.
 #[tokio::test]
-async fn f26_handlers_that_block_all_threads_delay_nobody_else() {
+async fn handlers_that_block_all_threads_delay_no_other_execution() {
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap();
     let blocking: Vec<_> = (0..8).map(|_| Arc::new(Blocking::default())).collect();
     let mut stuck = Vec::new();
@@ -132,10 +132,10 @@ async fn f26_handlers_that_block_all_threads_delay_nobody_else() {
     let all_block = || blocking.iter().filter(|handler| handler.entered.load(Ordering::Acquire)).count() >= 2;
     wait_until("the handlers block", all_block).await;
     for _ in 0..20 {
-        assert_completed(&soon("somebody else's end", engine.run(shell("echo hi"))).await.unwrap());
+        assert_completed(&soon("the end of another execution", engine.run(shell("echo hi"))).await.unwrap());
     }
     let timed = ExecutionRequest { timeout_ms: Some(100), ..endless() };
-    assert_timed_out(&soon("somebody else's timeout", engine.run(timed)).await.unwrap(), Reason::Timeout);
+    assert_timed_out(&soon("the timeout of another execution", engine.run(timed)).await.unwrap(), Reason::Timeout);
     for id in &stuck {
         assert_completed(&soon("a stuck one's end", engine.wait_for_completion(*id)).await.unwrap());
     }
@@ -146,24 +146,24 @@ async fn f26_handlers_that_block_all_threads_delay_nobody_else() {
 
 /// It has one of the listeners' threads; the others go on.
 #[tokio::test]
-async fn f26_a_handler_that_blocks_its_thread_stops_nobody_else() {
+async fn a_handler_that_blocks_its_thread_stops_no_other_handler() {
     let engine = Listened::new();
     let blocking = Arc::new(Blocking::default());
     let rude = engine.clone().with_event_handler(blocking.clone());
     let stuck = rude.execute(brief()).await.unwrap();
     wait_until("the handler blocks", || blocking.entered.load(Ordering::Acquire)).await;
     for _ in 0..20 {
-        assert_completed(&soon("somebody else's end", engine.run(shell("echo hi"))).await.unwrap());
+        assert_completed(&soon("the end of another execution", engine.run(shell("echo hi"))).await.unwrap());
     }
     let id = engine.execute(endless()).await.unwrap();
-    soon("somebody else's cancel", engine.cancel(id)).await.unwrap();
+    soon("the cancel of another execution", engine.cancel(id)).await.unwrap();
     blocking.let_go.store(true, Ordering::Release);
     assert_completed(&soon("the stuck one's end", rude.wait_for_completion(stuck)).await.unwrap());
     engine.finish().await;
 }
 
 #[tokio::test]
-async fn each_handle_tells_its_own_handler() {
+async fn each_handle_calls_its_own_handler() {
     let engine = Listened::new();
     let other = Recorder::new();
     let second = engine.clone().with_event_handler(other.clone());

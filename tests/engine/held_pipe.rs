@@ -1,9 +1,9 @@
-//! A background process that holds an output pipe holds up nobody.
+//! A background process that holds an output pipe delays no execution.
 
 use crate::common::*;
 
 #[tokio::test]
-async fn f03_a_leftover_that_holds_the_pipe_does_not_hold_the_result() {
+async fn a_leftover_that_holds_the_pipe_does_not_hold_the_result() {
     let engine = Listened::new();
     let result = soon("the drain", engine.run(shell("echo hi; sleep 300 & echo pid $!; exit 7"))).await.unwrap();
     assert_exited(&result, 7);
@@ -17,7 +17,7 @@ async fn f03_a_leftover_that_holds_the_pipe_does_not_hold_the_result() {
 }
 
 #[tokio::test]
-async fn f03_a_leftover_that_let_go_of_the_pipe_is_no_leak() {
+async fn a_leftover_that_let_go_of_the_pipe_is_no_leak() {
     let engine = Listened::with(ExecutionConfig { drain_timeout_ms: 600_000, ..Default::default() });
     let result = soon("the end", engine.run(shell("sleep 300 >/dev/null 2>&1 & echo pid $!"))).await.unwrap();
     assert_completed(&result);
@@ -27,7 +27,7 @@ async fn f03_a_leftover_that_let_go_of_the_pipe_is_no_leak() {
 }
 
 #[tokio::test]
-async fn f03_what_a_leftover_writes_within_the_drain_is_kept() {
+async fn what_a_leftover_writes_within_the_drain_is_kept() {
     let engine = Listened::with(ExecutionConfig { drain_timeout_ms: 20_000, ..Default::default() });
     let result = soon("the end", engine.run(shell("(sleep 0.2; echo late) & echo now"))).await.unwrap();
     assert_completed(&result);
@@ -38,14 +38,14 @@ async fn f03_what_a_leftover_writes_within_the_drain_is_kept() {
 
 /// However much it writes: two seconds are all it gets.
 #[tokio::test]
-async fn f04_a_leftover_that_keeps_writing_is_not_listened_to_for_ever() {
+async fn a_leftover_that_keeps_writing_is_not_read_for_ever() {
     let engine = Listened::new();
     let line = "sh -c 'while echo x; do sleep 0.01; done' & echo pid $!; exit 0";
     let result = soon("the drain", engine.run(shell(line))).await.unwrap();
     assert_completed(&result);
     assert!(result.leaked);
     assert!(result.duration_ms >= 2_000.0, "{}", result.duration_ms);
-    // Its pipe is closed now, so its next write ends it; had that write been told, the recorder would know.
+    // Its pipe is closed now, so its next write ends it; had that write been reported, the recorder would know.
     let leftover = pids_in(&result.stdout)[0];
     wait_until("the writer has met its closed pipe", || !is_alive(leftover)).await;
     engine.finish().await;

@@ -1,4 +1,4 @@
-//! Who does not end when asked is killed, and not before its grace is over.
+//! A child that ignores the stop signal is killed, and not before its grace period is over.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ fn grace(ms: u64) -> ExecutionOptions {
 }
 
 #[tokio::test]
-async fn f05_a_child_that_ignores_sigterm_is_killed_when_its_grace_is_over() {
+async fn a_child_that_ignores_sigterm_is_killed_when_its_grace_is_over() {
     let engine = Listened::new();
     let id = engine.start(endless_after("trap '' TERM"), grace(150)).await;
     let asked = Instant::now();
@@ -40,7 +40,7 @@ async fn a_child_that_ends_within_its_grace_ends_in_its_own_way() {
 }
 
 #[tokio::test]
-async fn without_a_grace_nobody_is_asked() {
+async fn without_a_grace_period_no_stop_signal_is_sent() {
     let engine = Listened::new();
     let id = engine.start(endless_after("trap 'exit 0' TERM"), grace(0)).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();

@@ -1,4 +1,4 @@
-//! What all executions have in flight is bounded together (F78). Each test has a process of its own: the bound is that of
+//! What all executions have in flight is bounded together. Each test has a process of its own: the bound is that of
 //! the process, and would hold up the other tests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +43,7 @@ fn metered(slots: usize) -> (ExecutionEngine, Arc<Metered>) {
 /// Without the bound, each of them would have a mebibyte in flight.
 #[cfg(target_os = "linux")]
 #[test]
-fn f78_many_floods_that_nobody_takes_are_held_up_together() {
+fn unread_floods_are_bounded_together() {
     const FLOODS: usize = 120;
     alone(|| {
         block_on(async {
@@ -83,7 +83,7 @@ fn f78_many_floods_that_nobody_takes_are_held_up_together() {
 
 /// The pool is full of what a few hold, and the others still come to their end; and so do these, when they are taken.
 #[test]
-fn f78_every_execution_comes_to_its_end_with_all_its_lines() {
+fn every_execution_ends_with_all_its_lines() {
     alone(|| {
         block_on(async {
             // Just below what each may have in flight by itself.

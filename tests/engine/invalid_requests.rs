@@ -24,7 +24,7 @@ fn script_with(interpreter: &str) -> ExecutionRequest {
 }
 
 #[tokio::test]
-async fn f43_f65_each_bad_field_is_named() {
+async fn each_bad_field_is_named() {
     let engine =
         Listened::with(ExecutionConfig { max_timeout_ms: 1_000, default_timeout_ms: 1_000, ..Default::default() });
     let timeout = |ms| ExecutionRequest { timeout_ms: Some(ms), ..brief() };
@@ -61,12 +61,12 @@ async fn f43_f65_each_bad_field_is_named() {
     }
     assert_eq!(engine.total_count(), 0, "a refused request leaves no record");
     assert_eq!(engine.available_permits(), engine.config().max_concurrent_executions, "nor does it keep a slot");
-    assert!(engine.recorder.all().is_empty(), "nor does it tell anything");
+    assert!(engine.recorder.all().is_empty(), "no event was emitted");
     engine.finish().await;
 }
 
 #[tokio::test]
-async fn f65_each_bad_option_is_named() {
+async fn each_bad_option_is_named() {
     let engine = Listened::new();
     let cases = [
         (ExecutionOptions { idle_timeout_ms: Some(0), ..Default::default() }, "options.idle_timeout_ms"),
@@ -82,7 +82,7 @@ async fn f65_each_bad_option_is_named() {
 }
 
 #[tokio::test]
-async fn f65_a_message_says_what_to_do() {
+async fn a_message_names_the_remedy() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(3_600_001), ..brief() };
     let error = assert_refused(engine.execute(request).await, ErrorCode::InvalidRequest);
@@ -93,7 +93,7 @@ async fn f65_a_message_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn f65_times_at_their_bounds_are_accepted() {
+async fn times_at_their_bounds_are_accepted() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(3_600_000), ..brief() };
     let year = 365 * 24 * 3_600_000;
@@ -109,7 +109,7 @@ async fn f65_times_at_their_bounds_are_accepted() {
 }
 
 #[tokio::test]
-async fn f66_an_id_that_is_known_is_refused() {
+async fn an_id_that_is_known_is_refused() {
     let engine = Listened::new();
     let first = brief();
     let again = ExecutionRequest { id: first.id, ..brief() };
@@ -125,7 +125,7 @@ async fn f66_an_id_that_is_known_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f66_of_many_with_one_id_one_is_accepted() {
+async fn of_many_with_one_id_one_is_accepted() {
     let engine = Listened::new();
     for _ in 0..50 {
         let request = brief();

@@ -38,7 +38,7 @@ async fn the_limit_is_reached_and_never_exceeded() {
 }
 
 #[tokio::test]
-async fn an_engine_tells_how_busy_it_is() {
+async fn an_engine_reports_running_and_waiting_executions() {
     let engine = Listened::with_slots(3);
     for (running, waiting) in [(1, 0), (2, 0), (3, 0), (3, 1), (3, 2)] {
         engine.execute(endless()).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_thousand_waiting_executions_all_have_their_turn() {
 }
 
 #[tokio::test]
-async fn f61_ten_thousand_that_wait_are_all_that_may_wait() {
+async fn the_queue_holds_ten_thousand_executions_and_refuses_the_next() {
     let engine = Listened::with(ExecutionConfig {
         max_concurrent_executions: 16,
         max_in_memory_executions: 20_000,
@@ -127,9 +127,9 @@ async fn f61_ten_thousand_that_wait_are_all_that_may_wait() {
     engine.finish().await;
 }
 
-/// F62: a hundred trees that write as fast as they are read, and ten may run.
+/// A hundred trees that write as fast as they are read, and ten may run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f62_the_limit_holds_under_a_hundred_floods() {
+async fn the_concurrency_limit_holds_under_a_hundred_floods() {
     let engine = Listened::with(ExecutionConfig {
         max_concurrent_executions: 10,
         max_output_size_bytes: 64 * 1024,

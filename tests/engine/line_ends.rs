@@ -5,13 +5,13 @@ use execution_engine::types::{Stdin, Stream};
 use crate::common::*;
 
 #[tokio::test]
-async fn f21_each_line_end_is_told_as_what_it_is() {
+async fn each_line_end_is_reported_with_its_flags() {
     let engine = Listened::new();
     let result = engine.run(shell(r"printf 'unix\nwindows\r\n50%%\r100%%\r\n\n\nno end'")).await.unwrap();
     assert_completed(&result);
     assert_eq!(result.stdout, "unix\nwindows\r\n50%\r100%\r\n\n\nno end", "the result is what was written");
     let pieces = engine.recorder.pieces(result.id, Stream::Stdout);
-    let told: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.carriage_return)).collect();
+    let reported: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.carriage_return)).collect();
     let expected = [
         ("unix", false),
         ("windows", false),
@@ -21,13 +21,13 @@ async fn f21_each_line_end_is_told_as_what_it_is() {
         ("", false),
         ("no end", false),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert!(pieces.iter().all(|it| !it.partial && !it.continued));
     engine.finish().await;
 }
 
 #[tokio::test]
-async fn f22_a_long_line_comes_in_pieces() {
+async fn a_long_line_comes_in_pieces() {
     let engine = Listened::with(ExecutionConfig { max_line_bytes: 1_000, ..Default::default() });
     let long = format!("{}\nshort\n", "0123456789".repeat(20_050));
     let options = ExecutionOptions { stdin: Stdin::Bytes(long.clone().into_bytes()), ..Default::default() };
@@ -56,8 +56,8 @@ async fn a_prompt_is_shown_before_its_line_ends() {
     assert_completed(&result);
     assert_eq!(result.stdout, "Name: Bob\n");
     let pieces = engine.recorder.pieces(id, Stream::Stdout);
-    let told: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.partial)).collect();
-    assert_eq!(told, [("Name: ", true), ("Bob", false)], "a piece is never repeated");
+    let reported: Vec<_> = pieces.iter().map(|it| (it.line.as_str(), it.partial)).collect();
+    assert_eq!(reported, [("Name: ", true), ("Bob", false)], "a piece is never repeated");
     engine.finish().await;
 }
 

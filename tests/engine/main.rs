@@ -1,4 +1,4 @@
-//! The behaviour of the engine, seen from its public API: one behaviour a file. `f..` are the cases of `FAULTS.md`.
+//! The behaviour of the engine, seen from its public API: one behaviour a file. `docs/faults.md` lists what is guaranteed.
 //!
 //! All of them are one program: it is linked once, and a test that needs a process of its own starts it again.
 

@@ -3,7 +3,7 @@
 use crate::common::*;
 
 #[tokio::test]
-async fn f36_a_file_without_permission_is_told() {
+async fn a_file_without_permission_is_named_in_the_error() {
     let engine = Listened::new();
     let dir = scratch();
     let path = write_file(&dir.path().join("tool"), "#!/bin/sh\n", 0o644);
@@ -15,7 +15,7 @@ async fn f36_a_file_without_permission_is_told() {
 }
 
 #[tokio::test]
-async fn f36_a_directory_is_told() {
+async fn a_directory_as_program_is_named_in_the_error() {
     let engine = Listened::new();
     let dir = scratch();
     assert_not_spawned(engine.run(program(dir.path())).await, "EACCES", &["directory"]);
@@ -24,7 +24,7 @@ async fn f36_a_directory_is_told() {
 }
 
 #[tokio::test]
-async fn f37_a_text_without_a_shebang_is_never_given_to_a_shell() {
+async fn a_text_without_a_shebang_is_never_given_to_a_shell() {
     let engine = Listened::new();
     let dir = scratch();
     let marker = dir.path().join("ran");
@@ -38,7 +38,7 @@ async fn f37_a_text_without_a_shebang_is_never_given_to_a_shell() {
 }
 
 #[tokio::test]
-async fn f38_too_large_arguments_are_told() {
+async fn too_large_arguments_are_a_typed_error() {
     let engine = Listened::new();
     assert_not_spawned(engine.run(exec("echo", &["x".repeat(256 * 1024)])).await, "E2BIG", &["too large"]);
     let large = (0..200).map(|i| (format!("LARGE_{i}"), "x".repeat(100_000))).collect();
@@ -64,7 +64,7 @@ async fn other_failures_keep_the_systems_name() {
 /// A program that was written a moment ago is held open by the children that are being started meanwhile.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn f45_a_program_can_be_run_right_after_it_was_written() {
+async fn a_program_can_be_run_right_after_it_was_written() {
     let engine = Listened::with_slots(8);
     let dir = scratch();
     let true_program = std::fs::read("/bin/true").unwrap();

@@ -3,7 +3,7 @@
 use crate::common::*;
 
 #[tokio::test]
-async fn f35_a_missing_program_is_named() {
+async fn a_missing_program_is_named() {
     let engine = Listened::new();
     assert_not_spawned(engine.run(exec::<&str>("/nope/tool", &[])).await, "ENOENT", &["program", "/nope/tool"]);
     assert_not_spawned(
@@ -17,7 +17,7 @@ async fn f35_a_missing_program_is_named() {
 }
 
 #[tokio::test]
-async fn f35_a_missing_directory_is_named_even_if_the_program_is_missing_too() {
+async fn a_missing_directory_is_named_even_if_the_program_is_missing_too() {
     let engine = Listened::new();
     for command in [brief(), exec::<&str>("/nope/tool", &[])] {
         let request = ExecutionRequest { working_dir: Some("/nope/dir".into()), ..command };
@@ -29,7 +29,7 @@ async fn f35_a_missing_directory_is_named_even_if_the_program_is_missing_too() {
 }
 
 #[tokio::test]
-async fn f35_a_missing_interpreter_is_named() {
+async fn a_missing_interpreter_is_named() {
     let engine = Listened::new();
     let dir = scratch();
     let path = executable(&dir.path().join("tool"), "#!/nope/interpreter -x\necho hi\n");
@@ -42,7 +42,7 @@ async fn f35_a_missing_interpreter_is_named() {
 }
 
 #[tokio::test]
-async fn f35_a_carriage_return_in_the_shebang_is_told() {
+async fn a_carriage_return_in_the_shebang_is_named_in_the_error() {
     let engine = Listened::new();
     let dir = scratch();
     let path = executable(&dir.path().join("tool.sh"), "#!/bin/sh\r\necho hi\r\n");
@@ -53,7 +53,7 @@ async fn f35_a_carriage_return_in_the_shebang_is_told() {
 }
 
 #[tokio::test]
-async fn f35_a_missing_script_is_named() {
+async fn a_missing_script_is_named() {
     let engine = Listened::new();
     assert_not_spawned(engine.run(script("/nope/x.sh")).await, "ENOENT", &["script", "/nope/x.sh"]);
     engine.finish().await;

@@ -11,7 +11,7 @@ async fn copied(engine: &Listened, bytes: Vec<u8>) -> Arc<ExecutionResult> {
 }
 
 #[tokio::test]
-async fn f18_invalid_utf8_is_replaced_in_text_and_kept_in_bytes() {
+async fn invalid_utf8_is_replaced_in_text_and_kept_in_bytes() {
     let engine = Listened::new();
     let result = engine.run(shell(r"printf 'a\377b\n'; printf '\303\050\n' >&2")).await.unwrap();
     assert_completed(&result);
@@ -24,7 +24,7 @@ async fn f18_invalid_utf8_is_replaced_in_text_and_kept_in_bytes() {
 
 /// Half of it is there when the unfinished line is shown: that half is held back.
 #[tokio::test]
-async fn f19_a_character_split_across_writes_stays_whole() {
+async fn a_character_split_across_writes_stays_whole() {
     let engine = Listened::new();
     let dir = scratch();
     let go = dir.path().join("go");
@@ -37,13 +37,13 @@ async fn f19_a_character_split_across_writes_stays_whole() {
     assert_completed(&result);
     assert_eq!(result.stdout, "x€y\n");
     let pieces = engine.recorder.pieces(id, Stream::Stdout);
-    let told: Vec<_> = pieces.iter().map(|piece| (piece.line.as_str(), piece.partial)).collect();
-    assert_eq!(told, [("x", true), ("€y", false)]);
+    let reported: Vec<_> = pieces.iter().map(|piece| (piece.line.as_str(), piece.partial)).collect();
+    assert_eq!(reported, [("x", true), ("€y", false)]);
     engine.finish().await;
 }
 
 #[tokio::test]
-async fn f19_a_character_that_never_ends_is_replaced() {
+async fn a_character_that_never_ends_is_replaced() {
     let engine = Listened::new();
     let result = engine.run(shell(r"printf 'x\342\202'")).await.unwrap();
     assert_completed(&result);
@@ -53,7 +53,7 @@ async fn f19_a_character_that_never_ends_is_replaced() {
 }
 
 #[tokio::test]
-async fn f20_a_nul_is_a_character_like_any_other() {
+async fn a_nul_is_a_character_like_any_other() {
     let engine = Listened::new();
     let result = engine.run(shell(r"printf 'a\000b\n\000'")).await.unwrap();
     assert_completed(&result);

@@ -29,7 +29,7 @@ fn parts(text: &Text) -> (&str, u64, u64, &str) {
 }
 
 #[tokio::test]
-async fn f29_output_up_to_the_cap_is_whole() {
+async fn output_up_to_the_cap_is_whole() {
     let engine = capped(TruncateKeep::Both);
     for length in [0, 1, CAP - 1, CAP] {
         let bytes = vec![b'x'; length];
@@ -41,7 +41,7 @@ async fn f29_output_up_to_the_cap_is_whole() {
 }
 
 #[tokio::test]
-async fn f29_one_byte_above_the_cap_is_truncated_and_every_byte_accounted_for() {
+async fn one_byte_above_the_cap_is_truncated_and_every_byte_accounted_for() {
     let bytes: Vec<u8> = (0..=CAP).map(|i| b'a' + u8::try_from(i % 26).unwrap()).collect();
     let whole = std::str::from_utf8(&bytes).unwrap();
     for (keep, head, tail) in
@@ -60,7 +60,7 @@ async fn f29_one_byte_above_the_cap_is_truncated_and_every_byte_accounted_for() 
 }
 
 #[tokio::test]
-async fn f29_no_character_is_split_by_the_cap() {
+async fn no_character_is_split_by_the_cap() {
     let engine = capped(TruncateKeep::Both);
     for shift in 0..4 {
         let text = format!("{}{}", "x".repeat(shift), "€".repeat(CAP));

@@ -1,4 +1,4 @@
-//! What a result tells.
+//! What a result contains.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::common::*;
 
 #[tokio::test]
-async fn a_result_tells_who_ran_and_when() {
+async fn a_result_has_the_pid_and_the_times() {
     let engine = Listened::new();
     let (before, clock) = (Utc::now(), Instant::now());
     let request = shell("echo pid $$; sleep 0.1");
@@ -28,7 +28,7 @@ async fn a_result_tells_who_ran_and_when() {
     engine.finish().await;
 }
 
-/// The clock starts with the process, not when the engine gets to hear of it: that may be late on a busy machine.
+/// The clock starts with the process, not when the engine is notified: that may be late on a busy machine.
 #[tokio::test]
 async fn a_duration_spans_the_whole_life() {
     let engine = Listened::with_slots(30);
@@ -45,7 +45,7 @@ async fn a_duration_spans_the_whole_life() {
 }
 
 #[tokio::test]
-async fn an_exit_code_is_told_as_it_is() {
+async fn an_exit_code_is_reported_unchanged() {
     let engine = Listened::new();
     for code in [1, 2, 126, 127, 128, 130, 137, 255] {
         assert_exited(&engine.run(shell(format!("exit {code}"))).await.unwrap(), code);
@@ -54,7 +54,7 @@ async fn an_exit_code_is_told_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_signal_that_the_engine_did_not_send_is_told() {
+async fn a_signal_that_the_engine_did_not_send_is_reported() {
     let engine = Listened::new();
     for signal in ["SIGHUP", "SIGKILL", "SIGTERM", "SIGABRT", "SIGSEGV", "SIGPIPE"] {
         let line = format!("kill -{} $$", signal.trim_start_matches("SIG"));
@@ -109,7 +109,7 @@ async fn metadata_is_carried_and_not_read() {
 }
 
 #[tokio::test]
-async fn a_result_is_the_same_to_everybody() {
+async fn a_result_is_the_same_for_every_caller() {
     let engine = Listened::new();
     let dir = scratch();
     let id = engine.start(waits_for(&dir.path().join("go")), ExecutionOptions::default()).await;
@@ -126,8 +126,8 @@ async fn a_result_is_the_same_to_everybody() {
         assert!(Arc::ptr_eq(&soon("a waiter", waiter).await.unwrap(), &late));
     }
     assert!(Arc::ptr_eq(&engine.get_result(id).await.unwrap(), &late));
-    let told = engine.recorder.of(id).last().and_then(result_of).unwrap();
-    assert!(Arc::ptr_eq(&told, &late), "the terminal event carries the result itself");
+    let reported = engine.recorder.of(id).last().and_then(result_of).unwrap();
+    assert!(Arc::ptr_eq(&reported, &late), "the terminal event carries the result itself");
     engine.finish().await;
 }
 

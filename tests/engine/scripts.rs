@@ -1,4 +1,4 @@
-//! Who reads a script: its interpreter, else its `#!` line, else the program for its extension.
+//! Which program reads a script: its interpreter, else its `#!` line, else the program for its extension.
 
 use std::path::PathBuf;
 
@@ -27,10 +27,10 @@ async fn the_shebang_decides_and_the_file_need_not_be_executable() {
     let dir = scratch();
     let reader = interpreter(dir.path(), "reader");
     // The extension would say otherwise.
-    for (line, told) in [(format!("#!{reader}"), ""), (format!("#! {reader}  -x  y "), "-x  y ")] {
+    for (line, reported) in [(format!("#!{reader}"), ""), (format!("#! {reader}  -x  y "), "-x  y ")] {
         let path = write_file(&dir.path().join("script.py"), format!("{line}\nbody\n"), 0o600);
-        let told = if told.is_empty() { String::new() } else { format!(" {}", told.trim_end()) };
-        let expected = format!("reader{told} {} one two", path.display());
+        let reported = if reported.is_empty() { String::new() } else { format!(" {}", reported.trim_end()) };
+        let expected = format!("reader{reported} {} one two", path.display());
         assert_eq!(says(&engine, script_with(path, None, &["one", "two"])).await, expected);
     }
     engine.finish().await;

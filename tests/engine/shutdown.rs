@@ -82,7 +82,7 @@ async fn refusal(engine: &ExecutionEngine) -> ErrorCode {
 }
 
 #[tokio::test]
-async fn an_engine_that_was_shut_down_takes_no_work_and_tells_what_it_knows() {
+async fn an_engine_that_was_shut_down_refuses_work_and_keeps_its_records() {
     let engine = Listened::new();
     let id = engine.run(brief()).await.unwrap().id;
     engine.shutdown(Duration::ZERO).await;
@@ -106,7 +106,7 @@ async fn a_shutdown_waits_for_the_last_event() {
     assert_eq!(slow.0.load(Ordering::Acquire), 2, "started and completed");
 }
 
-/// Whoever was accepted has ended when the shutdown resolves, however close the two came.
+/// Every accepted execution has ended when the shutdown resolves, however close the two came.
 #[test]
 fn nothing_is_accepted_past_a_shutdown() {
     for _ in 0..60 {

@@ -27,7 +27,7 @@ fn masks(status: &str) -> Vec<(&str, u64)> {
 }
 
 #[test]
-fn f47_nothing_is_blocked_or_ignored_in_a_child() {
+fn nothing_is_blocked_or_ignored_in_a_child() {
     alone(|| {
         be_a_difficult_host();
         let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
@@ -39,7 +39,7 @@ fn f47_nothing_is_blocked_or_ignored_in_a_child() {
                 let result = engine.run(request).await.unwrap();
                 assert_eq!(masks(&result.stdout), [("SigBlk", 0), ("SigIgn", 0), ("SigCgt", 0)]);
             }
-            // And so a child of a host that blocks SIGTERM hears it.
+            // And so a child of a host that blocks SIGTERM receives it.
             let options = ExecutionOptions { kill_grace_ms: Some(600_000), ..Default::default() };
             let id = engine.start(endless_after(":"), options).await;
             soon("the cancel", engine.cancel(id)).await.unwrap();

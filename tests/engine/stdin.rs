@@ -12,7 +12,7 @@ async fn run_with_input(engine: &Listened, request: ExecutionRequest, bytes: Vec
 }
 
 #[tokio::test]
-async fn f49_by_default_a_child_is_at_the_end_of_its_input_at_once() {
+async fn by_default_a_child_is_at_the_end_of_its_input_at_once() {
     let engine = Listened::new();
     let result = soon("cat", engine.run(exec::<&str>("cat", &[]))).await.unwrap();
     assert_completed(&result);
@@ -21,7 +21,7 @@ async fn f49_by_default_a_child_is_at_the_end_of_its_input_at_once() {
 }
 
 #[tokio::test]
-async fn f49_input_larger_than_a_pipe_arrives_whole() {
+async fn input_larger_than_a_pipe_arrives_whole() {
     let engine = Listened::new();
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     let result = run_with_input(&engine, exec::<&str>("cat", &[]), bytes.clone()).await;
@@ -31,7 +31,7 @@ async fn f49_input_larger_than_a_pipe_arrives_whole() {
 }
 
 #[tokio::test]
-async fn f49_input_ends_where_it_ends() {
+async fn input_ends_where_it_ends() {
     let engine = Listened::new();
     for input in ["", "one line\n", "no line end"] {
         let result = run_with_input(&engine, exec::<&str>("cat", &[]), input.into()).await;
@@ -42,7 +42,7 @@ async fn f49_input_ends_where_it_ends() {
 }
 
 #[tokio::test]
-async fn f49_a_child_that_does_not_read_its_input_is_not_harmed() {
+async fn a_child_that_does_not_read_its_input_is_not_harmed() {
     let engine = Listened::new();
     let lines = ["true", "exec 0<&-; echo closed", "head -c 3", "sleep 0.1", "exec 0<&-; sleep 0.1; echo late"];
     for line in lines {
@@ -53,7 +53,7 @@ async fn f49_a_child_that_does_not_read_its_input_is_not_harmed() {
 }
 
 #[tokio::test]
-async fn f49_a_child_that_waits_with_its_input_unread_can_be_ended() {
+async fn a_child_that_waits_with_its_input_unread_can_be_ended() {
     let engine = Listened::new();
     let options = ExecutionOptions { stdin: Stdin::Bytes(vec![b'x'; 1_000_000]), ..Default::default() };
     let id = engine.start(endless_after(":"), options.clone()).await;
@@ -136,9 +136,9 @@ async fn a_writer_goes_at_the_pace_of_the_child() {
     engine.finish().await;
 }
 
-/// F49: also while nothing is written, and however it stops reading.
+/// Also while nothing is written, and however it stops reading.
 #[tokio::test]
-async fn f49_a_writer_learns_that_its_child_does_not_read() {
+async fn a_writer_learns_that_its_child_does_not_read() {
     let engine = Listened::new();
     let lines =
         ["true", "exec 0<&-; echo closed; exec sleep 1000", "head -c 3 >&2; exec 0<&-; sleep 0.2", "kill -9 $$"];
@@ -159,7 +159,7 @@ async fn f49_a_writer_learns_that_its_child_does_not_read() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn f49_a_child_that_closes_its_input_is_noticed_with_nothing_to_write() {
+async fn a_child_that_closes_its_input_is_noticed_with_nothing_to_write() {
     let engine = Listened::new();
     let (id, writer) = fed(&engine, shell("echo ready; exec 0<&-; exec sleep 1000")).await;
     engine.recorder.saw_line(id, "ready").await;
@@ -170,7 +170,7 @@ async fn f49_a_child_that_closes_its_input_is_noticed_with_nothing_to_write() {
 }
 
 #[tokio::test]
-async fn a_writer_that_writes_nothing_holds_nobody_up() {
+async fn a_writer_that_writes_nothing_delays_no_execution() {
     let engine = Listened::new();
     let (id, writer) = fed(&engine, shell("exit 3")).await;
     assert_exited(&soon("the end", engine.wait_for_completion(id)).await.unwrap(), 3);
@@ -234,7 +234,7 @@ async fn an_input_that_fails_too_late_changes_nothing() {
     let engine = Listened::new();
     let (id, writer) = fed(&engine, shell("exec 0<&-; echo done")).await;
     assert_completed(&soon("the end", engine.wait_for_completion(id)).await.unwrap());
-    writer.fail("nobody cares");
+    writer.fail("no reader");
     assert_completed(&engine.get_result(id).await.unwrap());
     engine.finish().await;
 }

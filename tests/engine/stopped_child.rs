@@ -1,4 +1,4 @@
-//! A stopped child hears that it has to end.
+//! A stopped child receives the signal to end.
 #![cfg(target_os = "linux")]
 
 use crate::common::*;
@@ -12,9 +12,9 @@ async fn start_and_stop(engine: &Listened, first: &str, grace_ms: u64) -> Uuid {
 }
 
 #[tokio::test]
-async fn f07_a_stopped_child_is_woken_to_end() {
+async fn a_stopped_child_is_woken_to_end() {
     let engine = Listened::new();
-    // The grace is longer than the test may take: only SIGCONT lets the child hear the SIGTERM.
+    // The grace is longer than the test may take: only SIGCONT lets the child receive the SIGTERM.
     let id = start_and_stop(&engine, ":", 600_000).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();
@@ -24,7 +24,7 @@ async fn f07_a_stopped_child_is_woken_to_end() {
 }
 
 #[tokio::test]
-async fn f07_a_stopped_child_that_ignores_sigterm_is_killed() {
+async fn a_stopped_child_that_ignores_sigterm_is_killed() {
     let engine = Listened::new();
     let id = start_and_stop(&engine, "trap '' TERM", 100).await;
     soon("the cancel", engine.cancel(id)).await.unwrap();

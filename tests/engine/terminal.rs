@@ -23,7 +23,7 @@ fn under_a_terminal<F: FnOnce()>(body: F) {
 }
 
 #[test]
-fn f48_a_child_cannot_open_the_terminal_of_its_host() {
+fn a_child_cannot_open_the_terminal_of_its_host() {
     under_a_terminal(|| {
         std::fs::File::open("/dev/tty").expect("this host has a terminal");
         block_on(async {
@@ -44,7 +44,7 @@ fn f48_a_child_cannot_open_the_terminal_of_its_host() {
 
 /// The terminal of the host is its standard input: a child in the background that reads it would be stopped.
 #[test]
-fn f48_a_child_of_a_host_with_a_terminal_reads_nothing() {
+fn a_child_of_a_host_with_a_terminal_reads_nothing() {
     under_a_terminal(|| {
         block_on(async {
             let engine = Listened::new();
@@ -57,7 +57,7 @@ fn f48_a_child_of_a_host_with_a_terminal_reads_nothing() {
 }
 
 #[tokio::test]
-async fn f48_a_child_leads_a_session_and_a_group_of_its_own() {
+async fn a_child_leads_a_session_and_a_group_of_its_own() {
     let engine = Listened::new();
     let result = engine.run(exec("cat", &["/proc/self/stat"])).await.unwrap();
     let pid = result.pid.unwrap().to_string();

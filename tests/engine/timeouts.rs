@@ -31,7 +31,7 @@ async fn the_timeout_of_the_engine_holds_where_none_is_given() {
 }
 
 #[tokio::test]
-async fn who_is_done_in_time_has_not_timed_out() {
+async fn a_command_that_ends_in_time_has_not_timed_out() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(60_000), ..shell("sleep 0.1; echo done") };
     let result = engine.run(request).await.unwrap();
@@ -51,7 +51,7 @@ async fn output_before_a_timeout_is_kept() {
 }
 
 #[tokio::test]
-async fn who_is_silent_for_too_long_is_ended() {
+async fn a_command_that_is_silent_for_too_long_is_ended() {
     let engine = Listened::new();
     let options = ExecutionOptions { idle_timeout_ms: Some(1_500), ..Default::default() };
     let line = "for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.2; done; exec sleep 999";

@@ -30,7 +30,7 @@ async fn a_directory_may_have_any_name() {
 }
 
 #[tokio::test]
-async fn f42_a_directory_that_goes_while_the_command_waits_is_told() {
+async fn a_directory_removed_while_the_command_waits_is_named_in_the_error() {
     let engine = Listened::with_slots(1);
     let dir = scratch();
     let gone = dir.path().join("gone");

@@ -4,7 +4,7 @@
 use crate::common::*;
 
 #[test]
-fn f08_nothing_is_left_to_be_reaped() {
+fn nothing_is_left_to_be_reaped() {
     alone(|| {
         block_on(async {
             let engine = Listened::with_slots(8);

@@ -123,7 +123,7 @@ fn results_and_events_have_the_same_fields() {
         assert_eq!(names(interface), wanted, "{interface}");
     }
     let base = names("EventBase");
-    // The facade adds them to the events of a step; in Rust a handler is told which plan it listens to.
+    // The facade adds them to the events of a step; in Rust a handler is registered for one plan.
     let of_steps = BTreeSet::from(["planId".to_owned(), "step".to_owned()]);
     for event in schema["oneOf"].as_array().unwrap() {
         let kind = event["properties"]["type"]["const"].as_str().unwrap();

@@ -36,7 +36,7 @@ fn the_schemas_are_those_of_the_types() {
 
 /// A value as the types write it has no member that the schema does not know, at any depth that it describes.
 #[test]
-fn the_schema_of_a_configuration_tells_its_defaults() {
+fn the_schema_of_a_configuration_has_its_defaults() {
     let schema = taken::<ExecutionConfig>();
     let defaults = serde_json::to_value(ExecutionConfig::default()).unwrap();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap();

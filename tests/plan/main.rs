@@ -1,4 +1,4 @@
-//! Several commands as one, seen from the public API: one behaviour a file. `f..` are the cases of `FAULTS.md`.
+//! Several commands as one plan, seen from the public API: one behaviour a file. `docs/faults.md` lists what is guaranteed.
 
 #[path = "../common/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the helpers are those of all tests, and plans need only some of them")]

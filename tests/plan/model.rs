@@ -116,7 +116,7 @@ async fn check(case: Case) {
             }
             Some(end) => {
                 for dependency in dependencies {
-                    let other = of(*dependency).expect("whoever began had all that it waits for");
+                    let other = of(*dependency).expect("a started step had all that it waits for");
                     assert!(
                         other.completed_at <= end.started_at + chrono::Duration::milliseconds(1) || end.pid.is_none()
                     );
@@ -130,7 +130,7 @@ async fn check(case: Case) {
                 } else {
                     let wanted = (script.failures + 1).min(script.attempts);
                     assert_eq!(end.attempt as usize, begun, "{end:#?}");
-                    // Who had failed by itself when the plan was cancelled keeps that end, and is not tried again.
+                    // A step that had failed by itself when the plan was cancelled keeps that end, and is not tried again.
                     if !(was_cancelled && !end.success && end.attempt < wanted) {
                         assert_eq!((end.success, end.attempt), (completes(index), wanted), "{end:#?}");
                     }

@@ -49,7 +49,7 @@ async fn a_plan_keeps_to_its_own_limit_and_to_the_engine_s() {
 async fn a_diamond_runs_from_its_top_to_its_foot() {
     let (engine, dir) = (Listened::new(), scratch());
     let notes = dir.path().join("notes");
-    // The last one depends on nobody's place in the list.
+    // The last one does not depend on the place of others in the list.
     let strategy = graph(&[(0, &[1, 2]), (1, &[3]), (2, &[3])]);
     let steps = (0..4).map(|index| noted(&notes, index, "sleep 0.02"));
     let result = soon("the plan", engine.run_plan(plan(strategy, steps))).await.unwrap();

@@ -1,4 +1,4 @@
-//! What a plan tells of itself.
+//! The progress that a plan reports.
 
 use execution_engine::PlanProgress;
 
@@ -6,20 +6,22 @@ use crate::common::*;
 use crate::steps::*;
 
 fn progress(engine: &Listened, id: Uuid) -> Vec<PlanProgress> {
-    let told = engine.recorder.of(id).into_iter().map(|event| match event {
+    let reported = engine.recorder.of(id).into_iter().map(|event| match event {
         ExecutionEvent::Progress(progress) => progress,
         other => panic!("a plan has only progress: {other:?}"),
     });
-    told.collect()
+    reported.collect()
 }
 
 #[tokio::test]
-async fn progress_is_told_at_each_beginning_and_each_end() {
+async fn progress_is_emitted_at_the_start_and_end_of_each_step() {
     let engine = Listened::new();
     let result = engine.run_plan(plan(SERIAL, [brief(), shell("exit 1"), brief()])).await.unwrap();
-    let told = progress(&engine, result.plan_id);
-    let rows: Vec<_> =
-        told.iter().map(|it| (it.completed, it.failed, it.skipped, it.current_command.as_deref(), it.status)).collect();
+    let reported = progress(&engine, result.plan_id);
+    let rows: Vec<_> = reported
+        .iter()
+        .map(|it| (it.completed, it.failed, it.skipped, it.current_command.as_deref(), it.status))
+        .collect();
     let (running, failed) = (ExecutionStatus::Running, ExecutionStatus::Failed);
     let expected = [
         (0, 0, 0, Some("true"), running),
@@ -28,8 +30,8 @@ async fn progress_is_told_at_each_beginning_and_each_end() {
         (3, 1, 1, None, failed),
     ];
     assert_eq!(rows, expected);
-    assert!(told.iter().all(|it| it.total == 3 && it.plan_id == result.plan_id));
-    let (last, others) = told.split_last().unwrap();
+    assert!(reported.iter().all(|it| it.total == 3 && it.plan_id == result.plan_id));
+    let (last, others) = reported.split_last().unwrap();
     assert_eq!(last.result.as_deref(), Some(&*result));
     assert!(others.iter().all(|it| it.result.is_none()));
     engine.finish().await;

@@ -4,7 +4,7 @@ use crate::common::*;
 use crate::steps::*;
 
 #[tokio::test]
-async fn f68_what_is_wrong_with_a_plan_is_named_and_nothing_runs() {
+async fn an_invalid_plan_is_refused_with_the_field_and_nothing_runs() {
     let (engine, dir) = (Listened::new(), scratch());
     let marker = dir.path().join("ran");
     let good = || leaves(&marker);

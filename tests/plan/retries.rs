@@ -22,9 +22,9 @@ async fn a_flaky_command_completes_at_its_third_attempt() {
     assert_eq!((result.attempt, runs(&counter)), (3, 3));
     assert_eq!(result.stdout, "attempt 3\n", "the result is that of the last attempt");
 
-    let told: Vec<_> = result.retries.iter().map(|it| (it.attempt, it.status, it.exit_code, it.reason)).collect();
+    let reported: Vec<_> = result.retries.iter().map(|it| (it.attempt, it.status, it.exit_code, it.reason)).collect();
     let failed = |attempt| (attempt, ExecutionStatus::Failed, Some(7), Some(Reason::Exit));
-    assert_eq!(told, [failed(1), failed(2)]);
+    assert_eq!(reported, [failed(1), failed(2)]);
     assert!(result.retries[0].started_at < result.retries[1].started_at);
     assert!(result.retries[1].started_at < result.started_at);
 

@@ -1,4 +1,4 @@
-//! The pause between two attempts: it holds no slot, and whoever ends the execution does not wait for it.
+//! The pause between two attempts: it holds no slot, and the end of the execution does not wait for it.
 
 use crate::common::*;
 use crate::steps::*;
@@ -42,7 +42,7 @@ async fn others_run_during_the_pause() {
 async fn the_next_attempt_waits_for_a_slot_like_any_other() {
     let (engine, dir) = (Listened::with_slots(1), scratch());
     let counter = dir.path().join("runs");
-    // It fails only when somebody else waits for its slot.
+    // It fails only when another execution waits for its slot.
     let request = shell(format!(
         "echo . >> '{0}'; [ $(wc -l < '{0}') -gt 1 ] && exit 0; while [ ! -e '{1}' ]; do sleep 0.01; done; exit 1",
         counter.display(),
@@ -89,7 +89,7 @@ async fn no_attempt_begins_after_the_plan_was_cancelled() {
         // An attempt that exits while it is cancelled has failed: the truth wins a tie.
         let ends = statuses(&result);
         assert!(matches!(ends[..], [StepStatus::Cancelled | StepStatus::Failed, StepStatus::Skipped]), "{ends:?}");
-        // Somebody else's command, from start to end: an attempt that was on its way has had its time.
+        // The command of another execution, from start to end: an attempt that was on its way has had its time.
         soon("another one", engine.run(brief())).await.unwrap();
         assert_eq!(read_notes(&counter).len(), runs, "it was tried again");
     }

@@ -1,4 +1,4 @@
-// A wall clock that is a day ahead or a day behind, in turns, whenever somebody looks. The monotonic clock is left alone.
+// A wall clock that is a day ahead or a day behind, in turns, whenever it is read. The monotonic clock is left alone.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdatomic.h>

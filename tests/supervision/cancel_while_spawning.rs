@@ -20,7 +20,7 @@ const SLOW_BIRTH: &[&str] = &[
 const AT_ONCE: u64 = 16;
 
 #[test]
-fn f11_who_is_cancelled_while_it_is_spawned_dies_at_birth() {
+fn a_cancel_during_the_spawn_kills_the_child_before_it_runs() {
     let body = || {
         block_on(async {
             let engine = Listened::new();

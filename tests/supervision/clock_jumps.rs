@@ -1,4 +1,4 @@
-//! The wall clock jumps by two days whenever somebody looks: no time of an execution follows it.
+//! The wall clock jumps by two days whenever it is read: no time of an execution follows it.
 
 use std::time::SystemTime;
 
@@ -8,12 +8,12 @@ use crate::common::*;
 use crate::hosts::{alone_under, can, preload};
 
 #[test]
-fn f57_no_time_follows_the_wall_clock() {
+fn no_deadline_or_duration_follows_the_wall_clock() {
     let dir = scratch();
     // The inner process has it loaded already.
     let library = if is_alone() { Some(dir.path().join("loaded")) } else { preload("jumping_clock", dir.path()) };
     let Some(library) = library else {
-        eprintln!("SKIPPED f57_no_time_follows_the_wall_clock: there is no C compiler");
+        eprintln!("SKIPPED no_deadline_or_duration_follows_the_wall_clock: there is no C compiler");
         return;
     };
     let loaded = format!("LD_PRELOAD={}", library.display());

@@ -12,7 +12,7 @@ impl Delegated {
         let group = mount()?.join(format!("escher-test-{}", Uuid::new_v4()));
         std::fs::create_dir(&group).ok()?;
         let this = Self(group);
-        // Whoever moves a process must be able to write to both groups' common ancestor.
+        // To move a process, one must be able to write to both groups' common ancestor.
         for file in ["", "cgroup.procs"] {
             std::os::unix::fs::chown(this.0.join(file), Some(uid), None).ok()?;
         }

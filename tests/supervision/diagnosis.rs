@@ -17,7 +17,7 @@ fn process_with<'a>(result: &'a ExecutionResult, words: &str) -> &'a ProcessDiag
 }
 
 #[tokio::test]
-async fn a_timeout_tells_the_processes_and_the_silence() {
+async fn a_timeout_reports_the_processes_and_the_silence() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(1_500), ..shell("sleep 999 & echo hi; sleep 998") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_timeout_tells_the_processes_and_the_silence() {
 }
 
 #[tokio::test]
-async fn an_idle_timeout_tells_how_long_it_was_silent() {
+async fn an_idle_timeout_reports_how_long_it_was_silent() {
     let engine = Listened::new();
     let options = ExecutionOptions { idle_timeout_ms: Some(600), ..Default::default() };
     let line = "for i in 1 2 3; do echo $i; sleep 0.2; done; exec sleep 997";
@@ -49,7 +49,7 @@ async fn an_idle_timeout_tells_how_long_it_was_silent() {
 }
 
 #[tokio::test]
-async fn who_computes_is_seen_to_compute() {
+async fn a_computing_process_is_reported_as_running() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(1_500), ..shell("while :; do :; done") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
@@ -59,7 +59,7 @@ async fn who_computes_is_seen_to_compute() {
 }
 
 #[tokio::test]
-async fn who_is_stopped_is_seen_to_be_stopped() {
+async fn a_stopped_process_is_reported_as_stopped() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(1_000), ..shell("kill -STOP $$") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
@@ -69,7 +69,7 @@ async fn who_is_stopped_is_seen_to_be_stopped() {
 }
 
 #[tokio::test]
-async fn who_waits_for_its_input_is_seen_to_wait() {
+async fn a_process_that_waits_for_its_input_is_reported_as_waiting() {
     let engine = Listened::new();
     let request = ExecutionRequest { timeout_ms: Some(1_000), ..shell("sleep 996 | cat") };
     let result = soon("the timeout", engine.run(request)).await.unwrap();
@@ -78,9 +78,9 @@ async fn who_waits_for_its_input_is_seen_to_wait() {
     engine.finish().await;
 }
 
-/// The command that asks a question nobody answers: the host's own input is a pipe that stays open.
+/// A command that asks a question without an answer: the host's own input is a pipe that stays open.
 #[test]
-fn who_waits_for_the_hosts_input_is_seen_to_wait() {
+fn a_process_that_waits_for_the_hosts_input_is_reported_as_waiting() {
     let (_open, read) = {
         let mut fds = [0; 2];
         // SAFETY: there is room for two descriptors, which are fresh and go to their owners at once.
@@ -109,7 +109,7 @@ fn who_waits_for_the_hosts_input_is_seen_to_wait() {
 }
 
 #[tokio::test]
-async fn who_ended_otherwise_has_no_diagnosis() {
+async fn an_execution_without_a_timeout_has_no_diagnosis() {
     let engine = Listened::new();
     assert_eq!(engine.run(brief()).await.unwrap().diagnosis, None);
     let id = engine.start(endless_after(":"), ExecutionOptions::default()).await;

@@ -35,7 +35,7 @@ async fn all_complete() {
 }
 
 #[test]
-fn f39_fifty_complete_with_descriptors_for_a_few() {
+fn fifty_commands_complete_with_descriptors_for_a_few() {
     let body = || block_on(all_complete());
     if can(&body, FEW_DESCRIPTORS) {
         alone_under(FEW_DESCRIPTORS, body);
@@ -43,7 +43,7 @@ fn f39_fifty_complete_with_descriptors_for_a_few() {
 }
 
 #[test]
-fn f40_fifty_complete_with_processes_for_a_few() {
+fn fifty_commands_complete_with_processes_for_a_few() {
     let stranger = Stranger::new(3, 40, ":");
     let body = || block_on(all_complete());
     if can(&body, &stranger.words()) {
@@ -52,7 +52,7 @@ fn f40_fifty_complete_with_processes_for_a_few() {
 }
 
 #[test]
-fn f41_a_short_lack_of_memory_is_waited_out() {
+fn a_short_lack_of_memory_is_waited_out() {
     alone(|| {
         block_on(async {
             let engine = Listened::with_slots(4);
@@ -60,7 +60,7 @@ fn f41_a_short_lack_of_memory_is_waited_out() {
                 assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
             }
             let Some(injection) = Injection::new("pipe2", "error=ENOMEM:when=1") else {
-                eprintln!("SKIPPED f41: `strace` is missing, or may not trace here");
+                eprintln!("SKIPPED a_short_lack_of_memory_is_waited_out: `strace` is missing, or may not trace here");
                 engine.finish().await;
                 return;
             };
@@ -82,7 +82,7 @@ fn take_all() -> Vec<File> {
 }
 
 #[test]
-fn f39_who_never_finds_room_ends_with_the_reason() {
+fn an_execution_that_never_gets_descriptors_ends_with_the_reason() {
     let body = || {
         block_on(async {
             let engine = Listened::with(ExecutionConfig {
@@ -121,7 +121,7 @@ fn f39_who_never_finds_room_ends_with_the_reason() {
 }
 
 #[test]
-fn f39_who_waits_for_room_can_be_cancelled() {
+fn an_execution_that_waits_for_descriptors_can_be_cancelled() {
     let body = || {
         block_on(async {
             let engine = Listened::with_slots(4);

@@ -1,4 +1,4 @@
-//! Somebody else in the host reaps every child of the process: exits are seen all the same.
+//! Other code in the host reaps every child of the process: exits are still seen.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use crate::common::*;
 
 #[test]
-fn f17_a_host_that_reaps_everything_gets_ends_without_a_status() {
+fn a_host_that_reaps_everything_gets_ends_without_a_status() {
     alone(|| {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -40,8 +40,8 @@ async fn under_a_reaper() {
         assert_eq!(result.stdout, if round % 2 == 0 { "" } else { "late\n" });
         unknown += u32::from(result.exit_code.is_none());
     }
-    assert!(unknown > 0, "nobody has reaped before us: this test is none");
-    println!("{unknown} of {rounds} were reaped by somebody else");
+    assert!(unknown > 0, "no child was reaped before the engine did: this test shows nothing");
+    println!("{unknown} of {rounds} were reaped by other code");
     for grace in [0, 100, 5_000] {
         let options = ExecutionOptions { kill_grace_ms: Some(grace), ..Default::default() };
         let id = engine.start(shell("sleep 999 & echo pid $!; echo ready; wait"), options).await;
@@ -55,7 +55,7 @@ async fn under_a_reaper() {
         tokio::time::sleep(Duration::from_micros(round * 37 % 3_000)).await;
         soon("the cancel", engine.cancel(id)).await.unwrap();
         let result = engine.get_result(id).await.unwrap();
-        // Of an exit that nobody saw, nobody knows that it was a success.
+        // The status of a lost exit is unknown: it is not known to be a success.
         let is_exit = result.reason == Some(Reason::Exit) && matches!(result.exit_code, None | Some(0));
         assert!(is_exit || result.status == ExecutionStatus::Cancelled, "{result:#?}");
     }

@@ -1,4 +1,4 @@
-//! A command that forks faster than anybody can look is ended, and the engine goes on. If it were not, the test would end the bomb
+//! A command that forks faster than processes can be scanned is ended, and the engine continues. If it were not, the test would end the bomb
 //! itself.
 
 use crate::common::*;
@@ -38,7 +38,7 @@ async fn bomb_and_go_on(bomb: ExecutionRequest) {
     let killed = result.killed.as_ref().unwrap();
     println!("{} processes, {}, after {} ms", killed.pids.len(), killed.mechanism, result.duration_ms);
     assert!(!killed.mechanism.contains("unreaped"), "{}", killed.mechanism);
-    // Not by the pids that were told: on a machine that a bomb has brought down they may be none.
+    // Not by the pids that were reported: on a machine that a bomb has brought down they may be none.
     assert_eq!(processes_of(ours), [std::process::id()], "the host is alone again, its guardian aside");
     assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
     engine.finish().await;
@@ -65,7 +65,7 @@ fn processes_of(uid: u32) -> Vec<u32> {
 }
 
 #[test]
-fn f15_a_fork_bomb_is_ended_and_the_next_command_runs() {
+fn a_fork_bomb_is_ended_and_the_next_command_runs() {
     let stranger = Stranger::new(0, 1_000, ":");
     let body = || block_on(bomb_and_go_on(exec("prlimit", &["--nproc=120", "perl", "-e", BOMB])));
     if can(&body, &stranger.bounded_words()) {
@@ -77,7 +77,7 @@ fn f15_a_fork_bomb_is_ended_and_the_next_command_runs() {
 
 /// The host is under the same limit as the bomb: it cannot make a thread either while the bomb lives.
 #[test]
-fn f15_a_fork_bomb_under_the_hosts_own_limit_is_ended() {
+fn a_fork_bomb_under_the_hosts_own_limit_is_ended() {
     let stranger = Stranger::new(1, 200, ":");
     let body = || block_on(bomb_and_go_on(exec("perl", &["-e", BOMB])));
     if can(&body, &stranger.bounded_words()) {
@@ -87,9 +87,9 @@ fn f15_a_fork_bomb_under_the_hosts_own_limit_is_ended() {
     }
 }
 
-/// Whoever is killed makes room for the next, so they have to be stopped first.
+/// A killed process makes room for the next one, so all have to be stopped first.
 #[test]
-fn f15_a_fork_bomb_that_scatters_is_ended() {
+fn a_fork_bomb_that_scatters_is_ended() {
     let stranger = Stranger::new(5, 1_000, ":");
     let body = || block_on(bomb_and_go_on(exec("prlimit", &["--nproc=150", "perl", "-e", SCATTERING_BOMB])));
     if can(&body, &stranger.bounded_words()) {

@@ -9,7 +9,7 @@ const FEW_DESCRIPTORS: &[&str] = &["/bin/sh", "-c", "ulimit -n 60; exec \"$@\"",
 
 /// The first execution meets a process without descriptors; later ones are guarded all the same.
 #[test]
-fn f51_a_lack_of_descriptors_at_the_first_execution_does_not_cost_the_guardian() {
+fn a_lack_of_descriptors_at_the_first_execution_does_not_cost_the_guardian() {
     let body = || {
         block_on(async {
             let engine = Listened::with(ExecutionConfig { queue_timeout_ms: Some(100), ..Default::default() });

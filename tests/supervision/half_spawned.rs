@@ -4,7 +4,7 @@ use crate::common::*;
 use crate::hosts::{Injection, with_words};
 
 #[test]
-fn f13_what_cannot_be_watched_runs_all_the_same_and_leaves_nothing() {
+fn a_child_that_cannot_be_registered_for_its_exit_still_runs_and_is_reaped() {
     alone(|| {
         block_on(async {
             let engine = Listened::new();
@@ -18,7 +18,9 @@ fn f13_what_cannot_be_watched_runs_all_the_same_and_leaves_nothing() {
             let in_turns = ["error=ENOSPC:when=1+4", "error=ENOSPC:when=2+5"].map(|what| (what, repeats() / 2));
             for (what, times) in ever.into_iter().chain(in_turns) {
                 let Some(injection) = Injection::new("epoll_ctl", what) else {
-                    eprintln!("SKIPPED f13: `strace` is missing, or may not trace here");
+                    eprintln!(
+                        "SKIPPED a_child_that_cannot_be_registered_for_its_exit_still_runs_and_is_reaped: `strace` is missing, or may not trace here"
+                    );
                     break;
                 };
                 // Long enough to be watched, and with more output than a pipe holds.

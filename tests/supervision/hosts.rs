@@ -45,7 +45,7 @@ pub(crate) struct Stranger {
 }
 
 impl Stranger {
-    /// `salt` tells the users of two tests apart; it may have so many processes and threads. `first` is done by a shell
+    /// `salt` makes the users of two tests different; it may have so many processes and threads. `first` is done by a shell
     /// before the program.
     pub(crate) fn new(salt: u32, most_processes: u32, first: &str) -> Self {
         let uid = 200_000 + process::id() % 100_000 + salt * 100_000;
@@ -162,11 +162,11 @@ fn threads_traced() -> bool {
     })
 }
 
-/// Waits until an execution has told so many pids as `pid <number>` lines, and gives them.
-pub(crate) async fn pids_told(recorder: &Recorder, id: Uuid, count: usize) -> Vec<u32> {
-    let told = || pids_in(&recorder.lines(id, execution_engine::types::Stream::Stdout).join("\n"));
-    wait_until(&format!("execution {id} has told {count} pids"), || told().len() == count).await;
-    told()
+/// Waits until an execution has printed so many pids as `pid <number>` lines, and gives them.
+pub(crate) async fn printed_pids(recorder: &Recorder, id: Uuid, count: usize) -> Vec<u32> {
+    let reported = || pids_in(&recorder.lines(id, execution_engine::types::Stream::Stdout).join("\n"));
+    wait_until(&format!("execution {id} has printed {count} pids"), || reported().len() == count).await;
+    reported()
 }
 
 /// The session of a process.

@@ -1,12 +1,12 @@
 //! Background jobs of a shell with job control have groups of their own, and stay in the session.
 
 use crate::common::*;
-use crate::hosts::{pids_told, session_of};
+use crate::hosts::{printed_pids, session_of};
 
 #[tokio::test]
-async fn f02_a_job_in_a_group_of_its_own_is_ended() {
+async fn a_job_in_a_group_of_its_own_is_ended() {
     if !std::path::Path::new("/bin/bash").exists() {
-        eprintln!("SKIPPED f02_a_job_in_a_group_of_its_own_is_ended: there is no /bin/bash");
+        eprintln!("SKIPPED a_job_in_a_group_of_its_own_is_ended: there is no /bin/bash");
         return;
     }
     let engine = Listened::new();
@@ -16,7 +16,7 @@ async fn f02_a_job_in_a_group_of_its_own_is_ended() {
     let bash = Command::Shell { command: line.into(), shell: "/bin/bash".into() };
     let id = engine.execute_with(bash.into(), options).await.unwrap();
     let leader = i32::try_from(engine.recorder.started(id).await).unwrap();
-    let jobs = pids_told(&engine.recorder, id, 2).await;
+    let jobs = printed_pids(&engine.recorder, id, 2).await;
     for job in &jobs {
         let job = i32::try_from(*job).unwrap();
         // SAFETY: no memory is involved.

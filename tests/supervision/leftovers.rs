@@ -13,7 +13,7 @@ const THREE: &str = "sleep 999 & echo pid $!; sleep 998 >/dev/null 2>&1 & echo p
                      (setsid sh -c 'echo pid $$; exec sleep 997' &)";
 
 async fn leaves_three(engine: &Listened, code: i32, options: ExecutionOptions) -> (Arc<ExecutionResult>, Vec<u32>) {
-    // The daemon tells its pid before the command exits.
+    // The daemon prints its pid before the command exits.
     let line = format!("{THREE}; sleep 0.5; exit {code}");
     let result = soon("the end", engine.run_with(shell(line), options)).await.unwrap();
     let pids = pids_in(&result.stdout);
@@ -21,20 +21,20 @@ async fn leaves_three(engine: &Listened, code: i32, options: ExecutionOptions) -
     (result, pids)
 }
 
-fn told(result: &ExecutionResult) -> Vec<u32> {
-    let killed = result.killed.as_ref().unwrap_or_else(|| panic!("nothing is told: {result:#?}"));
+fn reported(result: &ExecutionResult) -> Vec<u32> {
+    let killed = result.killed.as_ref().unwrap_or_else(|| panic!("nothing is reported: {result:#?}"));
     killed.pids.iter().map(|pid| pid.unsigned_abs()).collect()
 }
 
 #[tokio::test]
-async fn leftovers_that_are_to_go_are_gone_and_told() {
+async fn leftovers_are_killed_and_reported_on_request() {
     let engine = Listened::new();
     let (result, pids) = leaves_three(&engine, 0, kill()).await;
     assert_ended(&result, ExecutionStatus::Completed, Reason::Exit);
     assert_eq!(result.exit_code, Some(0));
     assert_gone(&pids);
-    assert!(pids.iter().all(|pid| told(&result).contains(pid)), "{result:#?}");
-    assert!(!told(&result).contains(&result.pid.unwrap()), "the command itself was not killed: {result:#?}");
+    assert!(pids.iter().all(|pid| reported(&result).contains(pid)), "{result:#?}");
+    assert!(!reported(&result).contains(&result.pid.unwrap()), "the command itself was not killed: {result:#?}");
     engine.finish().await;
 }
 
@@ -49,7 +49,7 @@ async fn the_status_is_that_of_the_exit_code() {
 }
 
 #[tokio::test]
-async fn who_leaves_nothing_has_nothing_told() {
+async fn a_command_without_leftovers_reports_none_killed() {
     let engine = Listened::new();
     assert_completed(&engine.run_with(shell("sleep 0.01 & wait; echo done"), kill()).await.unwrap());
     engine.finish().await;
@@ -87,7 +87,7 @@ async fn by_default_leftovers_live_on() {
 }
 
 #[tokio::test]
-async fn f03_a_daemon_that_holds_the_pipe_costs_the_drain_and_no_byte() {
+async fn a_daemon_that_holds_the_pipe_delays_the_result_by_the_drain_and_loses_no_byte() {
     let engine = Listened::with(ExecutionConfig { drain_timeout_ms: 100, ..Default::default() });
     let line = "(setsid sh -c 'echo pid $$; exec sleep 999' &); sleep 0.3; echo last; exit 3";
     let result = within(Duration::from_secs(10), "the drain", engine.run(shell(line))).await.unwrap();

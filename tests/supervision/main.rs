@@ -1,5 +1,5 @@
 //! What the engine promises about the processes that it starts: `docs/supervision.md`, one behaviour a file.
-//! `f..` are the cases of `FAULTS.md`. A test that cannot be run where it is says `SKIPPED` and why.
+//! `docs/faults.md` lists what is guaranteed. A test that cannot be run where it is says `SKIPPED` and why.
 #![cfg(target_os = "linux")]
 
 #[path = "../common/mod.rs"]
@@ -10,7 +10,7 @@ mod hanging_mount;
 mod hosts;
 mod members;
 
-// Who belongs to a tree.
+// The members of a tree.
 mod escaped;
 mod job_control;
 mod stopped_tree;
@@ -18,7 +18,7 @@ mod stopped_tree;
 // What a request can block.
 mod blocked_by_request;
 
-// Who gets the stop signal, and when.
+// Which processes get the stop signal, and when.
 mod allow_detached;
 mod grace_of_a_cancel;
 mod signal_to_the_command;
@@ -39,7 +39,7 @@ mod unkillable;
 mod without_close_range;
 mod without_pidfd;
 
-// What is told about it.
+// What is reported about it.
 mod diagnosis;
 mod slow_disk;
 

@@ -1,15 +1,15 @@
-//! A process that the host may not signal is told, and nobody waits for it for ever.
+//! A process that the host may not signal is reported, and not waited for without end.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::common::*;
 use crate::delegated::Delegated;
-use crate::hosts::{Stranger, alone_under, can, own_name_of, pids_told};
+use crate::hosts::{Stranger, alone_under, can, own_name_of, printed_pids};
 
 const SETUID: &str = "ESCHER_TEST_SETUID";
 
-/// A directory in which anybody finds a copy of `setpriv` that runs as root. `None`: it cannot be made.
+/// A directory in which every user finds a copy of `setpriv` that runs as root. `None`: it cannot be made.
 fn become_root() -> Option<(tempfile::TempDir, PathBuf)> {
     use std::os::unix::fs::PermissionsExt;
     let dir = scratch();
@@ -28,13 +28,13 @@ fn stranger(salt: u32, copy: &Path) -> Stranger {
 }
 
 #[test]
-fn f16_who_may_not_be_killed_is_told_and_given_up() {
+fn a_process_that_may_not_be_killed_is_reported_and_given_up() {
     let body = || block_on(give_up(&std::env::var(SETUID).unwrap()));
     if is_alone() {
         return body();
     }
     let Some((_dir, copy)) = become_root() else {
-        eprintln!("SKIPPED f16_who_may_not_be_killed_is_told_and_given_up: `setpriv` cannot be copied");
+        eprintln!("SKIPPED a_process_that_may_not_be_killed_is_reported_and_given_up: `setpriv` cannot be copied");
         return;
     };
     let stranger = stranger(2, &copy);
@@ -45,7 +45,7 @@ fn f16_who_may_not_be_killed_is_told_and_given_up() {
 
 /// A control group that is the host's own to write ends it all the same.
 #[test]
-fn f16_a_delegated_control_group_ends_whom_no_signal_may_reach() {
+fn a_delegated_control_group_ends_processes_that_no_signal_may_reach() {
     let body = || block_on(killed_by_the_group(&std::env::var(SETUID).unwrap()));
     if is_alone() {
         return body();
@@ -72,7 +72,7 @@ async fn killed_by_the_group(become_root: &str) {
     let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
     let line = format!("'{become_root}' --reuid=0 /bin/sh -c 'echo pid $$; exec sleep 20' & wait");
     let id = engine.execute_with(shell(line), options).await.unwrap();
-    let root = pids_told(&engine.recorder, id, 1).await[0];
+    let root = printed_pids(&engine.recorder, id, 1).await[0];
     soon("the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);
@@ -90,10 +90,10 @@ async fn killed_by_the_group(become_root: &str) {
 async fn give_up(become_root: &str) {
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
-    // It ends by itself: nobody here could end it.
+    // It ends by itself: no process here may end it.
     let line = format!("'{become_root}' --reuid=0 /bin/sh -c 'echo pid $$; exec sleep 20' & wait");
     let id = engine.execute_with(shell(line), options).await.unwrap();
-    let root = pids_told(&engine.recorder, id, 1).await[0];
+    let root = printed_pids(&engine.recorder, id, 1).await[0];
     let begun = Instant::now();
     soon("the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();

@@ -1,4 +1,4 @@
-//! The pid of an execution that has ended may be somebody else's: nothing is sent to it.
+//! The pid of an execution that has ended may belong to another process: nothing is sent to it.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command as Program};
@@ -42,7 +42,7 @@ fn stand_in(pid: u32) -> Child {
 }
 
 #[test]
-fn f09_a_pid_is_not_signalled_after_it_was_reaped() {
+fn a_pid_is_not_signalled_after_it_was_reaped() {
     let body = || {
         block_on(async {
             for (case, line) in
@@ -61,7 +61,7 @@ fn f09_a_pid_is_not_signalled_after_it_was_reaped() {
                 soon("the cancel of another", engine.cancel(id)).await.unwrap();
                 engine.finish().await;
                 tokio::time::sleep(Duration::from_millis(100)).await;
-                assert!(other.try_wait().unwrap().is_none(), "{case}: who had the number next was killed");
+                assert!(other.try_wait().unwrap().is_none(), "{case}: the process that reused the pid was killed");
                 other.kill().unwrap();
                 other.wait().unwrap();
             }
@@ -74,7 +74,7 @@ fn f09_a_pid_is_not_signalled_after_it_was_reaped() {
 
 /// Number after number comes back while executions with that number end.
 #[test]
-fn f09_ends_and_cancels_of_numbers_that_come_back_at_once() {
+fn cancels_signal_no_process_whose_pid_was_reused_at_once() {
     let body = || {
         block_on(async {
             let engine = Listened::new();
@@ -85,7 +85,10 @@ fn f09_ends_and_cancels_of_numbers_that_come_back_at_once() {
                 soon("the cancel", engine.cancel(id)).await.unwrap();
                 let mut other = stand_in(pid);
                 soon("a late cancel", engine.cancel(id)).await.unwrap();
-                assert!(other.try_wait().unwrap().is_none(), "round {round}: who had the number next was killed");
+                assert!(
+                    other.try_wait().unwrap().is_none(),
+                    "round {round}: the process that reused the pid was killed"
+                );
                 other.kill().unwrap();
                 other.wait().unwrap();
             }

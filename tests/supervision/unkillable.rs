@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::common::*;
-use crate::hosts::pids_told;
+use crate::hosts::printed_pids;
 
 /// What the engine allows itself beyond the grace: a second to look, five to kill, and two to drain.
 const HARD_LIMIT: Duration = Duration::from_secs(8);
@@ -42,7 +42,7 @@ impl Ice {
 impl Drop for Ice {
     fn drop(&mut self) {
         self.set("THAWED");
-        // Whoever was killed in the ice goes now.
+        // A process that was killed while it was frozen ends now.
         block_until("the group is empty", || std::fs::remove_dir(&self.0).is_ok());
     }
 }
@@ -54,14 +54,14 @@ async fn within_the_hard_limit<F: Future>(what: &str, future: F) -> F::Output {
 /// A leader and a child, frozen by the time they are to end.
 async fn settles(timeout_ms: Option<u64>) {
     let Some(ice) = Ice::new() else {
-        eprintln!("SKIPPED f14: no freezer of version 1 in which a group could be made");
+        eprintln!("SKIPPED uninterruptible children: no freezer of version 1 in which a group could be made");
         return;
     };
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(GRACE_MS), ..Default::default() };
     let request = ExecutionRequest { timeout_ms, ..shell("echo pid $$; sleep 999 & echo pid $!; wait") };
     let id = engine.execute_with(request, options).await.unwrap();
-    let pids = pids_told(&engine.recorder, id, 2).await;
+    let pids = printed_pids(&engine.recorder, id, 2).await;
     ice.freeze(&pids);
     if timeout_ms.is_none() {
         within_the_hard_limit("the cancel", engine.cancel(id)).await.unwrap();
@@ -71,7 +71,7 @@ async fn settles(timeout_ms: Option<u64>) {
         None => assert_cancelled(&result),
         Some(_) => assert_timed_out(&result, Reason::Timeout),
     }
-    assert_eq!((result.exit_code, result.signal.as_deref()), (None, None), "nobody knows how it will end");
+    assert_eq!((result.exit_code, result.signal.as_deref()), (None, None), "its status is not known yet");
     let killed = result.killed.as_ref().unwrap();
     assert!(killed.mechanism.contains("unreaped"), "{killed:?}");
     for pid in &pids {
@@ -93,25 +93,25 @@ async fn settles(timeout_ms: Option<u64>) {
 }
 
 #[tokio::test]
-async fn f14_a_cancel_of_an_uninterruptible_child_resolves() {
+async fn a_cancel_of_an_uninterruptible_child_resolves() {
     settles(None).await;
 }
 
 #[tokio::test]
-async fn f14_a_timeout_of_an_uninterruptible_child_settles_and_says_so() {
+async fn a_timeout_of_an_uninterruptible_child_settles_and_reports_unreaped() {
     settles(Some(1_500)).await;
 }
 
 #[tokio::test]
-async fn f14_a_shutdown_does_not_wait_for_it() {
+async fn a_shutdown_does_not_wait_for_an_uninterruptible_child() {
     let Some(ice) = Ice::new() else {
-        eprintln!("SKIPPED f14: no freezer of version 1 in which a group could be made");
+        eprintln!("SKIPPED uninterruptible children: no freezer of version 1 in which a group could be made");
         return;
     };
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(0), ..Default::default() };
     let id = engine.execute_with(shell("echo pid $$; exec sleep 999"), options).await.unwrap();
-    ice.freeze(&pids_told(&engine.recorder, id, 1).await);
+    ice.freeze(&printed_pids(&engine.recorder, id, 1).await);
     within_the_hard_limit("the shutdown", engine.shutdown(Duration::ZERO)).await;
     let result = engine.get_result(id).await.unwrap();
     assert_ended(&result, ExecutionStatus::Cancelled, Reason::Shutdown);

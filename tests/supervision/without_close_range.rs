@@ -10,7 +10,7 @@ const WITHOUT: &[&str] =
 const LIST: &str = "n=0; while [ $n -lt 100 ]; do [ -e /dev/fd/$n ] && echo fd $n; n=$((n+1)); done";
 
 #[test]
-fn f46_a_child_sees_0_1_and_2_where_nothing_closes_many_at_once() {
+fn a_child_sees_0_1_and_2_where_nothing_closes_many_at_once() {
     let body = || {
         // SAFETY: duplicates of a descriptor that stays open; no memory is involved. None has CLOEXEC.
         let ours: Vec<_> = (0..20).map(|_| unsafe { libc::dup(2) }).collect();

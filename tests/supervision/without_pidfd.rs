@@ -1,7 +1,7 @@
 //! A kernel without process descriptors: everything works as with them.
 
 use crate::common::*;
-use crate::hosts::{alone_under, can, pids_told};
+use crate::hosts::{alone_under, can, printed_pids};
 
 const NO_PIDFD: &[&str] = &[
     "strace",
@@ -17,7 +17,7 @@ const NO_PIDFD: &[&str] = &[
 ];
 
 #[test]
-fn f17_exits_cancels_and_timeouts_work_without_pidfd() {
+fn exits_cancels_and_timeouts_work_without_pidfd() {
     let body = || {
         // SAFETY: no memory is involved.
         let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
@@ -31,12 +31,12 @@ fn f17_exits_cancels_and_timeouts_work_without_pidfd() {
             let id = engine.execute(shell("setsid sh -c 'echo pid $$; exec sleep 999' & kill -9 $$")).await.unwrap();
             let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();
             assert_eq!(result.signal.as_deref(), Some("SIGKILL"));
-            end(pids_told(&engine.recorder, id, 1).await[0]).await;
+            end(printed_pids(&engine.recorder, id, 1).await[0]).await;
 
             let options = ExecutionOptions { kill_grace_ms: Some(50), ..Default::default() };
             let line = "setsid sh -c 'echo pid $$; exec sleep 999' & wait";
             let id = engine.execute_with(shell(line), options).await.unwrap();
-            let escaped = pids_told(&engine.recorder, id, 1).await;
+            let escaped = printed_pids(&engine.recorder, id, 1).await;
             soon("the cancel", engine.cancel(id)).await.unwrap();
             assert_cancelled(&engine.get_result(id).await.unwrap());
             assert_gone(&escaped);
@@ -53,7 +53,7 @@ fn f17_exits_cancels_and_timeouts_work_without_pidfd() {
 }
 
 #[test]
-fn f17_a_cancel_that_races_the_exit_leaves_one_end_without_pidfd() {
+fn a_cancel_that_races_the_exit_leaves_one_end_without_pidfd() {
     let body = || {
         block_on(async {
             let engine = Listened::with_slots(8);

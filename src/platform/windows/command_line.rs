@@ -195,9 +195,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// F69
         #[test]
-        fn f69_arguments_round_trip(args in cases()) {
+        fn arguments_round_trip(args in cases()) {
             let line = CommandLine::new(&launch(r"C:\a b\c.exe", &args)).unwrap().text;
             let taken = taken_apart(&line);
             prop_assert_eq!(&taken[0], r"C:\a b\c.exe");
@@ -221,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn f71_a_batch_file_gets_quoted_arguments_or_none() {
+    fn a_batch_file_gets_quoted_arguments_or_none() {
         for name in [r"C:\x.bat", r"C:\x.CMD", r"C:\x.bat .", r"C:\x.cmd.."] {
             for bad in ["\"", "%PATH%", "a&calc", "a|b", "<", ">", "^", "!x!", "a\nb", "\r", "x) else (echo PWNED"] {
                 let error = CommandLine::new(&launch(name, &["fine".into(), bad.into()])).unwrap_err();
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn f38_what_no_process_can_have_is_too_long() {
+    fn a_command_line_above_the_system_limit_is_too_long() {
         let error = CommandLine::new(&launch(r"C:\x.exe", &["a".repeat(40_000).into()])).unwrap_err();
         assert_eq!(super::super::errno_name(&error), Some("E2BIG"));
     }

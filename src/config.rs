@@ -203,7 +203,7 @@ settings! {
     max_metadata_bytes: usize = 64 * 1024, Kind::Whole { least: 0, most: MOST_METADATA_BYTES as u64 };
     /// Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets.
     enable_auto_cleanup: bool = true, Kind::Flag;
-    /// The least time between two looks for records that are too old, in seconds. With none that could be, nobody looks.
+    /// The least time between two searches for records that are too old, in seconds. No search takes place while no record can be.
     cleanup_interval_secs: u64 = 60, Kind::Whole { least: 1, most: MOST_MS / 1_000 };
 }
 
@@ -226,7 +226,7 @@ impl ExecutionConfig {
         if self.default_timeout_ms != Self::default().default_timeout_ms {
             timeouts_agree(self.default_timeout_ms, self.max_timeout_ms)?;
         }
-        // They show themselves to nobody, not to the table either.
+        // They are never shown, not in the table either.
         redact::check("secrets", &self.secrets)
     }
 

@@ -1,0 +1,133 @@
+//! The language of the project: no idiom that treats processes and code as persons, and no reference to documents
+//! that are not in the project.
+//!
+//! `AREAS` are checked whole; of `COMMENTED`, the comments. The rest of `src` and `benches` still have such words.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const AREAS: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "index.d.ts",
+    "build.rs",
+    "docs",
+    "examples",
+    "scripts",
+    "tests",
+    "__test__",
+];
+
+/// Code with names that still have such words.
+const COMMENTED: &[&str] = &["src", "lib"];
+
+/// Not checked yet.
+const UNCHECKED: &[&str] = &["src/platform", "src/redact", "src/supervise"];
+
+/// Files that have the words for a reason, or are not checked yet.
+const EXCEPTIONS: &[&str] = &["tests/language.rs", "scripts/test.mjs", "docs/performance.svg"];
+
+const WORDS: &[&str] = &[
+    "who",
+    "whom",
+    "whoever",
+    "somebody",
+    "nobody",
+    "anybody",
+    "everybody",
+    "someone",
+    "told",
+    "tell",
+    "tells",
+    "telling",
+    "hear",
+    "hears",
+    "heard",
+    "hearing",
+];
+
+/// Documents that are not in the project.
+const DOCUMENTS: &[&str] = &["FAULTS.md", "DESIGN.md", "STYLE.md"];
+
+/// Text between these is written by a benchmark run.
+const GENERATED: &[(&str, &str)] =
+    &[("<!-- bench:start -->", "<!-- bench:end -->"), ("<!-- profile:start -->", "<!-- profile:end -->")];
+
+/// The name of a row of the benchmarks.
+const ROW: &str = "million-lines-nobody";
+
+#[test]
+fn no_text_has_a_word_of_the_idiom() {
+    let mut problems = String::new();
+    let whole = files(AREAS).into_iter().map(|(name, text)| (name, written(&text).replace(ROW, "")));
+    let code = files(COMMENTED).into_iter().filter(|(name, _)| !UNCHECKED.iter().any(|area| name.starts_with(area)));
+    let comments = code.map(|(name, text)| (name, text.lines().map(comment).collect::<Vec<_>>().join("\n")));
+    for (name, text) in whole.chain(comments) {
+        for (number, line) in text.lines().enumerate() {
+            for word in words(line).filter(|word| WORDS.contains(&word.to_lowercase().as_str())) {
+                writeln!(problems, "{name}:{}: `{word}`: {}", number + 1, line.trim()).unwrap();
+            }
+            for document in DOCUMENTS.iter().filter(|document| line.contains(*document)) {
+                writeln!(problems, "{name}:{}: {document} is not in the project", number + 1).unwrap();
+            }
+        }
+    }
+    assert!(problems.is_empty(), "use the technical term, such as `report`, `receive` or `process`:\n{problems}");
+}
+
+#[test]
+fn words_are_found_in_names_and_in_text() {
+    assert_eq!(words("f(who_is_told, 'nobody’s')").collect::<Vec<_>>(), ["f", "who", "is", "told", "nobody", "s"]);
+    assert_eq!(comment("let told = 1; // who"), "// who");
+    assert_eq!(comment("told(\"a\")"), "");
+    assert_eq!(written("a\n<!-- bench:start -->\nb\n<!-- bench:end -->\nc"), "a\n\n\n\nc");
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// A text with empty lines in the place of the generated ones.
+fn written(text: &str) -> String {
+    let mut until = None;
+    let lines = text.lines().map(|line| {
+        let is_written = until.is_none() && GENERATED.iter().all(|(start, _)| line != *start);
+        if let Some((_, end)) = GENERATED.iter().find(|(start, _)| line == *start) {
+            until = Some(*end);
+        } else if until == Some(line) {
+            until = None;
+        }
+        if is_written { line } else { "" }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The comment of a line of code, or nothing.
+fn comment(line: &str) -> &str {
+    let starts = line.trim_start().starts_with('*').then_some(0);
+    let start = starts.or_else(|| line.find("// ")).or_else(|| line.find("/// ")).or_else(|| line.find("//! "));
+    let start = start.or_else(|| line.find("/*"));
+    start.map_or("", |start| &line[start..])
+}
+
+fn files(areas: &[&str]) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    let mut waiting: Vec<PathBuf> = areas.iter().map(|area| root.join(area)).collect();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let name = path.strip_prefix(root).unwrap().display().to_string().replace('\\', "/");
+        // A picture or a program is no text.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if !EXCEPTIONS.contains(&name.as_str()) {
+            found.push((name, text));
+        }
+    }
+    assert!(found.len() > 20, "{areas:?} have {} files", found.len());
+    found
+}
