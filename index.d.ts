@@ -617,7 +617,7 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
-/** The execution goes on, with less than was promised: there is no guardian for it. */
+/** The execution goes on, with less than was promised. What all executions have to do without, such as a guardian, is reported once by each engine. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
   type: 'degraded';

@@ -23,10 +23,12 @@ use crate::state::{Pending, Stop};
 use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::admit::{Admitted, Work};
+use self::degradations::Degradations;
 use self::keeper::Keeper;
 
 mod admit;
 mod attempts;
+mod degradations;
 mod drive;
 mod global;
 mod host_exit;
@@ -77,6 +79,7 @@ struct Shared {
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
+    degradations: Degradations,
     keeper: Keeper,
     plans: Plans,
 }
@@ -115,6 +118,7 @@ impl ExecutionEngine {
             log_bounds: Arc::new(LogBounds::new(&config)),
             config: Arc::new(config),
             metrics: Metrics::default(),
+            degradations: Degradations::default(),
         };
         let shared = Arc::new(shared);
         host_exit::watch(&shared);

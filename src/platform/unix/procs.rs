@@ -2,7 +2,7 @@
 
 use libc::pid_t;
 
-pub(super) use self::kernel::{SETTLED, describe, is_visible, limit, may_be_in_exec, now, read, tag};
+pub(super) use self::kernel::{SETTLED, describe, is_visible, limit, may_be_in_exec, now, own_tag, read, tag};
 
 #[cfg_attr(target_os = "linux", path = "procs/linux.rs")]
 #[cfg_attr(target_vendor = "apple", path = "procs/apple.rs")]

@@ -79,6 +79,11 @@ pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
 
+/// As [`tag`], of this process.
+pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
+    tag(std::process::id().cast_signed())
+}
+
 /// Whether the table of processes can be read: always.
 pub(in super::super) fn is_visible() -> bool {
     true
