@@ -617,7 +617,7 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
-/** The execution continues without a guardian. */
+/** The execution continues with less than was promised. What all executions have to do without, such as a guardian, is reported once by each engine. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
   type: 'degraded';

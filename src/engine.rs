@@ -23,6 +23,7 @@ use crate::state::{Pending, Stop};
 use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
 
 use self::admit::{Admitted, Work};
+use self::degradations::Degradations;
 #[cfg(feature = "node")]
 pub(crate) use self::host_exit::end_unguarded;
 use self::keeper::Keeper;
@@ -31,6 +32,7 @@ use self::stream::StopOnDrop;
 
 mod admit;
 mod attempts;
+mod degradations;
 mod drive;
 mod global;
 mod host_exit;
@@ -82,6 +84,7 @@ struct Shared {
     registry: Registry,
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
+    degradations: Degradations,
     keeper: Keeper,
     plans: Plans,
 }
@@ -120,6 +123,7 @@ impl ExecutionEngine {
             log_bounds: Arc::new(LogBounds::new(&config)),
             config: Arc::new(config),
             metrics: Metrics::default(),
+            degradations: Degradations::default(),
         };
         let shared = Arc::new(shared);
         host_exit::watch(&shared);

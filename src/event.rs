@@ -52,7 +52,7 @@ pub enum ExecutionEvent {
         /// The process id.
         pid: u32,
     },
-    /// The execution goes on, with less than was promised.
+    /// The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine.
     Degraded {
         /// Whose event it is.
         execution_id: Uuid,

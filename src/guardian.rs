@@ -213,7 +213,10 @@ impl Guardian {
         }
         guardian.kill_group();
         let number = state.notice.0 + 1;
-        state.notice = (number, "the guardian had been stopped (SIGSTOP) and was replaced: meanwhile nothing would have ended this command with its host".into());
+        let text = format!(
+            "the guardian had been stopped (SIGSTOP) and was replaced (replacement {number} of this process): meanwhile nothing would have ended the running commands with their host"
+        );
+        state.notice = (number, text.into());
         drop(state);
         self.noticed.notify_waiters();
     }

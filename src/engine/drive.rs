@@ -236,6 +236,9 @@ async fn attempt(
             });
         };
         let degraded = |output: &mut Output, message: String| {
+            if !shared.degradations.is_new(&message) {
+                return;
+            }
             let message = job.secrets.mask(&message).into_owned();
             sink.event(ExecutionEvent::Degraded {
                 execution_id: record.id(),

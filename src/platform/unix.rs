@@ -244,7 +244,7 @@ pub(crate) fn signal_name(signal: i32) -> String {
 /// the environment that the process was started with.
 pub(crate) fn own_tag() -> &'static [u8] {
     static TAG: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
-    TAG.get_or_init(|| procs::tag(std::process::id().cast_signed()).unwrap_or_default())
+    TAG.get_or_init(|| procs::own_tag().unwrap_or_default())
 }
 
 /// Whether this process is a member of an execution of an outer engine.

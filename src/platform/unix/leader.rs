@@ -40,8 +40,19 @@ enum Watch {
     /// Readable when the process has exited (Linux 5.3).
     Descriptor(Watched),
     /// A thread waits.
-    Thread(Arc<Latch<()>>),
+    Thread(Arc<Latch<Waited>>),
 }
+
+/// What the thread that waits for an exit has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Exited,
+    /// A sandbox denies the system call.
+    Denied,
+}
+
+/// Where nothing reports an exit, it is looked for so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Leader {
     /// Takes a child that was just spawned into its own session. Must be called within the runtime.
@@ -77,16 +88,37 @@ impl Leader {
     pub(crate) async fn exited(&self) {
         match &self.watch {
             Watch::Descriptor(fd) => poll_fn(|context| fd.poll_readable(context)).await,
-            Watch::Thread(exited) => {
-                exited.wait().await;
+            Watch::Thread(waited) => {
+                if *waited.wait().await == Waited::Denied {
+                    while !self.has_exited() {
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                    }
+                }
             }
         }
     }
 
     /// Whether the process has exited: also if nothing was reported yet, since the runtime has not looked for a while.
     pub(crate) fn has_exited(&self) -> bool {
-        let reaped = self.lock();
-        reaped.is_some() || !exits_later(self.pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)
+        let mut reaped = self.lock();
+        if reaped.is_some() {
+            return true;
+        }
+        match look_for_exit(self.pid, libc::WNOHANG) {
+            Look::Runs => return false,
+            Look::Exited => return true,
+            Look::Denied => {}
+        }
+        if let Watch::Descriptor(fd) = &self.watch {
+            return fd.is_readable();
+        }
+        if procs::is_visible() {
+            return procs::read(self.pid).is_none_or(|proc| proc.is_dead());
+        }
+        // Nothing shows the exit without reaping.
+        living().remove(&self.pid);
+        *reaped = wait4(self.pid, libc::WNOHANG);
+        reaped.is_some()
     }
 
     /// Scans the tree and does with its members what `act` says. `leader_exited` is what the caller knows of the leader.
@@ -236,8 +268,11 @@ fn wait4(pid: pid_t, flags: i32) -> Option<Exit> {
         if got == pid {
             break;
         }
-        if io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
-            return Some(Exit::default());
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::ECHILD) => return Some(Exit::default()),
+            // A sandbox denies it.
+            _ => return waitid(pid, flags),
         }
     }
     // SAFETY: zeroed is a valid rusage, and the call has filled it.
@@ -250,6 +285,24 @@ fn wait4(pid: pid_t, flags: i32) -> Option<Exit> {
     })
 }
 
+/// As [`wait4`]; what the child has used of the processors is not known.
+fn waitid(pid: pid_t, flags: i32) -> Option<Exit> {
+    loop {
+        match wait_for_exit(pid, flags) {
+            Ok(info) if info.si_signo == 0 => return None,
+            Ok(info) => {
+                // SAFETY: filled in for the exit of a child.
+                let status = unsafe { info.si_status() };
+                let is_exit = info.si_code == libc::CLD_EXITED;
+                let (code, signal) = if is_exit { (Some(status), None) } else { (None, Some(status)) };
+                return Some(Exit { code, signal, ..Exit::default() });
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            Err(_) => return Some(Exit::default()),
+        }
+    }
+}
+
 fn duration(time: libc::timeval) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     // Below a million by definition; its type differs between systems.
@@ -258,38 +311,56 @@ fn duration(time: libc::timeval) -> Duration {
 }
 
 /// For systems without process descriptors: a thread waits for the exit and leaves the reaping to us.
-fn wait_on_a_thread(pid: pid_t) -> Arc<Latch<()>> {
-    let exited = Arc::new(Latch::new());
-    let tell = Arc::clone(&exited);
-    let waiter = move || {
-        while exits_later(pid, libc::WEXITED | libc::WNOWAIT) {}
-        tell.set(());
+fn wait_on_a_thread(pid: pid_t) -> Arc<Latch<Waited>> {
+    let waited = Arc::new(Latch::new());
+    let tell = Arc::clone(&waited);
+    let wait = move || {
+        let outcome = loop {
+            match look_for_exit(pid, 0) {
+                Look::Runs => {}
+                Look::Exited => break Waited::Exited,
+                Look::Denied => break Waited::Denied,
+            }
+        };
+        tell.set(outcome);
     };
     // Not the runtime's pool: as many children as it has threads would leave none to spawn with.
-    let started = std::thread::Builder::new().name("escher-wait".into()).stack_size(64 * 1024).spawn(waiter);
+    let started = std::thread::Builder::new().name("escher-wait".into()).stack_size(64 * 1024).spawn(wait);
     if started.is_err() {
-        let tell = Arc::clone(&exited);
-        tokio::spawn(async move {
-            while exits_later(pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            tell.set(());
-        });
+        // As without the system call, the one that waits looks again and again.
+        waited.set(Waited::Denied);
     }
-    exited
+    waited
 }
 
-/// Whether the exit is still to come. A child that somebody else reaped has exited.
-fn exits_later(pid: pid_t, flags: i32) -> bool {
+enum Look {
+    Runs,
+    /// Also: it was reaped by something else.
+    Exited,
+    /// A sandbox denies the system call, so nothing is known.
+    Denied,
+}
+
+/// Looks for an exit without reaping; without `WNOHANG` it waits for it.
+fn look_for_exit(pid: pid_t, flags: i32) -> Look {
+    match wait_for_exit(pid, flags | libc::WNOWAIT) {
+        // With WNOHANG nothing is filled in while it runs.
+        Ok(info) if info.si_signo == 0 => Look::Runs,
+        Ok(_) => Look::Exited,
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EINTR) => Look::Runs,
+            Some(libc::ECHILD) => Look::Exited,
+            _ => Look::Denied,
+        },
+    }
+}
+
+fn wait_for_exit(pid: pid_t, flags: i32) -> io::Result<libc::siginfo_t> {
     let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: the out-parameter is valid for the call and a zeroed one is valid to read. WNOWAIT leaves the child as it is.
+    // SAFETY: the out-parameter is valid for the call and a zeroed one is valid to read.
     let (done, info) = unsafe {
-        let done = libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), flags);
+        let done = libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), libc::WEXITED | flags);
         (done, info.assume_init())
     };
-    if done == 0 {
-        // With WNOHANG nothing is filled in while it runs.
-        return info.si_signo == 0;
-    }
-    io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
+    if done == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
 }

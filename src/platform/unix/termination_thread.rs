@@ -381,12 +381,16 @@ fn signal_member(leader: &Leader, seen: &Proc, signal: i32) -> io::Result<()> {
         return leader.signal(signal).map(|_| ());
     }
     let pinned = pidfd::open(seen.pid);
-    let is_same = procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
-    if !is_same {
+    let is_same = || procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
+    if !is_same() {
         return Ok(());
     }
     let done = match &pinned {
-        Ok(fd) => pidfd::signal(fd, signal),
+        // A sandbox may deny this call and allow `kill`. What may not be signalled at all is refused by that too.
+        Ok(fd) => match pidfd::signal(fd, signal) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) && is_same() => leader::kill(seen.pid, signal),
+            done => done,
+        },
         // Without descriptors (Linux before 5.3, other systems) the look just above is the only guard.
         Err(_) => leader::kill(seen.pid, signal),
     };

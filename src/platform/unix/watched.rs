@@ -71,6 +71,11 @@ impl Watched {
         }
     }
 
+    /// Whether it can be read now, whatever is known to be ready.
+    pub(super) fn is_readable(&self) -> bool {
+        is_readable(self.fd.as_raw_fd())
+    }
+
     /// Reads without waiting, from a descriptor that is set so.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(Watch::Registered(fd)) = self.watch.get() else { return read(self.fd.as_raw_fd(), buffer) };

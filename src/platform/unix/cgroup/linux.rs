@@ -148,7 +148,8 @@ fn pool() -> MutexGuard<'static, Pool> {
 
 fn collect(group: &Path, found: &mut Vec<pid_t>) {
     let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    found.extend(procs.lines().filter_map(|line| line.parse::<pid_t>().ok()));
+    // 0 stands for a process of another process namespace.
+    found.extend(procs.lines().filter_map(|line| line.parse::<pid_t>().ok()).filter(|pid| *pid > 0));
     for below in groups_below(group) {
         collect(&below, found);
     }

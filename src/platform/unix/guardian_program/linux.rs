@@ -29,10 +29,14 @@ pub(crate) fn prepare() {
 
 /// Whether the table of processes can be read, and is that of our process ids.
 pub(crate) fn is_visible() -> bool {
-    let mut stat = [0; 32];
-    let Some(count) = sys::read_file(b"/proc/self/stat\0", &mut stat) else { return false };
+    let mut status = [0; 4096];
+    let Some(count) = sys::read_file(b"/proc/self/status\0", &mut status) else { return false };
+    let field = |name: &[u8]| status[..count].split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name));
     // SAFETY: no memory is involved.
-    number(stat[..count].split(|byte| *byte == b' ').next().unwrap_or(b"")) == Some(unsafe { sys::getpid() } as u64)
+    let own = Some(unsafe { sys::getpid() } as u64);
+    // In the table of an outer namespace there are several numbers, of which the first may be the same as ours by chance.
+    let is_outer = field(b"NSpid:\t").is_some_and(|numbers| numbers.contains(&b'\t'));
+    field(b"Pid:\t").and_then(number) == own && !is_outer
 }
 
 /// Calls `met` with each process, from the lowest number on.
@@ -184,7 +188,10 @@ pub(crate) fn each_in_group(path: &mut Path, met: &mut dyn FnMut(i32)) {
                 if byte.is_ascii_digit() {
                     pid = pid * 10 + i64::from(byte - b'0');
                 } else {
-                    met(pid as i32);
+                    // 0 stands for a process of another process namespace.
+                    if pid > 0 {
+                        met(pid as i32);
+                    }
                     pid = 0;
                 }
             }

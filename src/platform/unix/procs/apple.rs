@@ -88,6 +88,11 @@ pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
 /// Whether a signal to a group in which all only wait to be reaped is refused (`EPERM`), as to a group of another user.
 pub(in super::super) const REFUSES_DEAD_GROUPS: bool = true;
 
+/// As [`tag`], of this process.
+pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
+    tag(std::process::id().cast_signed())
+}
+
 /// Whether the table of processes can be read: always.
 pub(in super::super) fn is_visible() -> bool {
     true

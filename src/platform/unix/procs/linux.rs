@@ -36,7 +36,15 @@ fn fields(stat: &[u8]) -> Option<Vec<&str>> {
 
 /// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is.
 pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    tag_in(&std::fs::read(format!("/proc/{pid}/environ")).ok()?)
+}
+
+/// As [`tag`], of this process: also where the table of processes is that of another namespace.
+pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
+    tag_in(&std::fs::read("/proc/self/environ").ok()?)
+}
+
+fn tag_in(environ: &[u8]) -> Option<Vec<u8>> {
     let mut entries = environ.split(|byte| *byte == 0);
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
@@ -53,9 +61,33 @@ pub(in super::super) const REFUSES_DEAD_GROUPS: bool = false;
 
 /// Whether the table of processes can be read, and is that of our own process ids.
 pub(in super::super) fn is_visible() -> bool {
-    let stat = std::fs::read("/proc/self/stat").unwrap_or_default();
-    let own = stat.split(|byte| *byte == b' ').next().unwrap_or_default();
-    own == std::process::id().to_string().as_bytes()
+    is_own(&own_status(), std::process::id())
+}
+
+/// Whether a process with this id finds itself under the same id in the table that shows it with this `status`.
+fn is_own(status: &str, pid: u32) -> bool {
+    let is_pid = |word: &str| word.parse() == Ok(pid);
+    // In the table of an outer namespace it has several numbers, of which the first may be the same as ours by chance.
+    let is_outer = field(status, "NSpid").is_some_and(|numbers| numbers.split_ascii_whitespace().count() > 1);
+    field(status, "Pid").is_some_and(is_pid) && !is_outer
+}
+
+/// Empty if it cannot be read. The name in it may hold any bytes.
+fn own_status() -> String {
+    String::from_utf8_lossy(&std::fs::read("/proc/self/status").unwrap_or_default()).into_owned()
+}
+
+/// A line of `/proc/<pid>/status`.
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// Whether this process sees what `hidepid` hides: that takes the right to trace others.
+fn sees_hidden() -> bool {
+    const SYS_PTRACE: u64 = 1 << 19;
+    let status = own_status();
+    let rights = field(&status, "CapEff").and_then(|rights| u64::from_str_radix(rights, 16).ok());
+    rights.is_some_and(|rights| rights & SYS_PTRACE != 0)
 }
 
 /// What of the table of processes is hidden from this process, for people.
@@ -70,9 +102,7 @@ pub(in super::super) fn limit() -> Option<&'static str> {
     let is_hidden = own
         .split([' ', ','])
         .any(|option| option.strip_prefix("hidepid=").is_some_and(|value| !matches!(value, "0" | "off")));
-    // SAFETY: no memory is involved.
-    let is_root = unsafe { libc::geteuid() } == 0;
-    (is_hidden && !is_root).then_some(
+    (is_hidden && !sees_hidden()).then_some(
         "/proc hides the processes of other users (hidepid): members of a tree that run as another user cannot be seen, and are not ended",
     )
 }
@@ -151,6 +181,19 @@ mod tests {
     fn a_name_may_hold_anything() {
         let stat = b"12 (a) b ( c) S 1 2 3 0 -1 0";
         assert_eq!(fields(stat).unwrap()[..4], ["S", "1", "2", "3"]);
+    }
+
+    #[test]
+    fn the_table_of_another_namespace_is_not_ours_even_if_our_number_is_the_same() {
+        let status = |pid: &str, all: &str| {
+            format!("Name:\tnode\nTgid:\t7\nPid:\t{pid}\nPPid:\t12\nNStgid:\t{all}\nNSpid:\t{all}\n")
+        };
+        assert!(is_own(&status("12", "12"), 12));
+        assert!(!is_own(&status("12", "12\t12"), 12));
+        assert!(!is_own(&status("13", "13\t12"), 12));
+        // Before Linux 4.1.
+        assert!(is_own("Name:\tnode\nPid:\t12\nPPid:\t1\n", 12));
+        assert!(!is_own("", 12));
     }
 
     #[test]

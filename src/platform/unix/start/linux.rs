@@ -9,15 +9,15 @@ use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicI32;
-use std::sync::atomic::Ordering::Relaxed;
 
 use libc::{c_int, c_long, c_void, pid_t};
 
+use self::report::Report;
 use super::Image;
 use crate::platform::unix::host_state::ApplyState;
 
 mod into_group;
+mod report;
 
 /// Between clone and exec the child makes system calls and nothing else.
 const STACK_BYTES: usize = 64 * 1024;
@@ -35,9 +35,17 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
     STACK.with(|kept| {
         let fresh = if kept.get().is_none() { Some(Stack::new()?) } else { None };
         let stack = kept.get_or_init(|| fresh.expect("made where there is none"));
-        let open = if closes_many() { None } else { Some(inheritable(image.fds.len())?) };
+        let report = Report::new()?;
+        let first_closed = image.fds.len() + report.descriptors();
+        let open = if closes_many() { None } else { Some(inheritable(first_closed)?) };
         let state = image.host.map(|(host, enters)| host.apply(enters));
-        clone(&Child { image, state, open: open.as_deref(), errno: AtomicI32::new(0) }, stack)
+        let pid = clone(&Child { image, state, open: open.as_deref(), report: &report }, stack)?;
+        let Some(errno) = report.outcome() else { return Ok(pid) };
+        // SAFETY: a child of ours that has called `_exit`, or is about to; no out-parameter is asked for.
+        while unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } < 0
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+        Err(io::Error::from_raw_os_error(errno))
     })
 }
 
@@ -46,8 +54,8 @@ struct Child<'a> {
     state: Option<ApplyState<'a>>,
     /// What is to be closed, where that is done one by one.
     open: Option<&'a [RawFd]>,
-    /// Why it did not become the program; 0 if it did. The child writes it into the memory that it shares.
-    errno: AtomicI32,
+    /// Says why it did not become the program.
+    report: &'a Report,
 }
 
 fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
@@ -56,17 +64,7 @@ fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
     let into_group = child.image.cgroup.map(|group| into_group::clone(child, stack, group));
     let started = into_group.unwrap_or_else(|| clone_here(child, stack));
     drop(blocked);
-    let pid = started?;
-    match child.errno.load(Relaxed) {
-        0 => Ok(pid),
-        errno => {
-            // SAFETY: a child of ours that has called `_exit`; no out-parameter is asked for.
-            while unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } < 0
-                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-            {}
-            Err(io::Error::from_raw_os_error(errno))
-        }
-    }
+    started
 }
 
 /// Starts the child in the control group of the host.
@@ -82,7 +80,8 @@ fn clone_here(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
 extern "C" fn run(child: *mut c_void) -> c_int {
     // SAFETY: what `clone` was given; the thread that gave it waits.
     let child = unsafe { &*child.cast::<Child<'_>>() };
-    child.errno.store(become_program(child), Relaxed);
+    child.report.begin();
+    child.report.failed(become_program(child));
     // SAFETY: ends the child alone: nothing of the host's is run at its exit.
     unsafe { libc::_exit(127) }
 }
@@ -90,7 +89,7 @@ extern "C" fn run(child: *mut c_void) -> c_int {
 /// Returns only with an error. It allocates nothing, takes no lock and cannot panic: the memory, and the thread-local `errno`, are
 /// those of a thread of the host.
 fn become_program(child: &Child<'_>) -> c_int {
-    let Child { image, state, open, .. } = child;
+    let Child { image, state, open, report } = child;
     for signal in (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
         // Zeroes: the default action, no flags, an empty mask, whatever the machine's layout; it is no larger than this.
         let default = [0_u64; 4];
@@ -116,6 +115,10 @@ fn become_program(child: &Child<'_>) -> c_int {
             return errno();
         }
         number += 1;
+    }
+    match report.move_to(number) {
+        Some(moved) => number += RawFd::from(moved),
+        None => return errno(),
     }
     if let Some(open) = open {
         for &fd in *open {
@@ -161,11 +164,25 @@ fn closes_many() -> bool {
 /// What is open now from a number on and would be inherited. A descriptor that another thread opens unmarked after this look gets
 /// through.
 fn inheritable(first: usize) -> io::Result<Vec<RawFd>> {
-    let numbers =
-        std::fs::read_dir("/proc/self/fd")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // SAFETY: reads a flag; a number that is closed meanwhile gives an error.
+    let first = RawFd::try_from(first).map_err(io::Error::other)?;
+    // SAFETY: reads a flag; a number that is closed, or was never open, gives an error.
     let is_inherited = |fd: &RawFd| matches!(unsafe { libc::fcntl(*fd, libc::F_GETFD) }, flags if flags >= 0 && flags & libc::FD_CLOEXEC == 0);
-    Ok(numbers.filter(|fd: &RawFd| usize::try_from(*fd).is_ok_and(|fd| fd >= first)).filter(is_inherited).collect())
+    let Ok(listed) = std::fs::read_dir("/proc/self/fd") else {
+        // Without `/proc` every number is tried that can be open.
+        return Ok((first..most_descriptors()).filter(is_inherited).collect());
+    };
+    let numbers = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(numbers.filter(|fd| *fd >= first).filter(is_inherited).collect())
+}
+
+/// No descriptor has this number or a larger one, unless it was opened before the limit was lowered.
+fn most_descriptors() -> RawFd {
+    /// What the kernel allows without further settings.
+    const MOST: RawFd = 1 << 20;
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the out-parameter is valid for the call.
+    let done = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    if done < 0 { MOST } else { RawFd::try_from(limit.rlim_cur).unwrap_or(MOST).min(MOST) }
 }
 
 /// While it lives, this thread gets no signal.
