@@ -1,5 +1,5 @@
-// What a host is promised, checked by a plain program that every runtime can run: `node scripts/runtime-smoke.mjs`.
-// Prints one line of JSON for each check. The flags of the runtime are given as arguments, for hosts that it starts itself.
+// The checks that every runtime must pass, as a plain program: scripts/runtimes.mjs runs it. Prints one line of JSON for each check.
+// Its arguments are the flags of the runtime, for the hosts that it starts itself.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const place = path.join(root, 'target', 'runtimes');
 const SMOKE = path.join('scripts', 'runtime-smoke.mjs');
-/** That of a check of the smoke part; a test of the whole suite has its own. */
+/** The longest time of one run of the smoke part. */
 const SMOKE_LIMIT_MS = 120_000;
 const TEST_LIMIT_MS = 300_000;
 
@@ -102,7 +102,7 @@ function versionOf(program) {
   return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown';
 }
 
-/** The result of each check. */
+/** The result of each check of the smoke part. */
 function smoke({ name, flags, denied }, program) {
   const whole = checks(name, program, [...flags, SMOKE, ...flags], { SMOKE_SECRET: 'of the parent' });
   const restricted = denied ? checks(name, program, [...denied, SMOKE], { SMOKE_DENIED: '1' }) : { permission: NONE };

@@ -45,6 +45,7 @@ const STEPS = [
   step('types', 'the facade and its types', () => node(tsc, '-p', '.')),
   step('fuzz', 'any bytes in any pieces', () => node('scripts/fuzz.mjs', '--seconds', process.env.CI ? '60' : '5')),
   step('guard', 'no run costs more than it did', () => node('scripts/guard.mjs')),
+  step('runtimes', 'other runtimes keep the promises too', () => node('scripts/runtimes.mjs', '--quick')),
   step('js', 'JavaScript tests', () => run(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS)),
 ];
 
