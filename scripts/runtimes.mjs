@@ -41,7 +41,7 @@ const RUNTIMES = [
     alias: 'deno',
     spec: 'npm:@deno/linux-x64-glibc@2',
     program: 'deno',
-    flags: ['run', '-A'],
+    flags: ['run', '--no-prompt', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run', '--allow-write'],
     // A list of programs is no permission for all of them.
     denied: ['run', '--no-prompt', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run=echo'],
     hasTests: false,
