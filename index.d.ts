@@ -908,7 +908,8 @@ export class ExecutionEngine<Output extends string | Buffer = string> extends Ev
    * Reads settings from a `.toml` or `.json` file with snake_case keys, which may stand in a table `execution`. Gives only
    * what it sets.
    *
-   * @throws {@link ExecutionError} `INVALID_CONFIG` with the key as `field`; the message has the file and the line.
+   * @throws {@link ExecutionError} `INVALID_CONFIG` with the key as `field`; the message has the file and the line. `PERMISSION_DENIED`
+   * where the runtime hides the file from this process.
    */
   static configFromFile(path: string | URL): ExecutionConfig;
   /**
@@ -1054,7 +1055,10 @@ export function toSvg(result: PlanExecutionResult<string | Buffer>): string;
 /** The version of this package, which is that of its addon. */
 export const version: string;
 
-/** Every error of this package. `code` is stable; the message is for people. */
+/**
+ * Every error of this package. `code` is stable; the message is for people. `instanceof` also holds for the errors of another copy of
+ * this package in the same process.
+ */
 export class ExecutionError extends Error {
   /** The name of the class. */
   name: 'ExecutionError';

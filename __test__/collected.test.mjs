@@ -59,9 +59,12 @@ test('an engine with work that was unref\'d may be collected, and ends its trees
     const alive = setInterval(() => {}, 1_000);
     const start = async () => {
       const engine = new ExecutionEngine().unref();
+      // Until it has started: this function waits for the engine, and nothing else holds either of them.
+      globalThis.held = engine;
       const started = new Promise((resolve) => engine.once('started', resolve));
       await engine.execute(programs.forever);
       const { pid } = await started;
+      delete globalThis.held;
       return { pid, reference: new WeakRef(engine) };
     };
     const { pid, reference } = await start();

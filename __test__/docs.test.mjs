@@ -37,6 +37,7 @@ const COMMANDS = new Map([
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
   ['npm run test:stress', 'people: it takes an hour'],
   ['npm run test:types', 'CI, its job package'],
+  ['npm run test:runtimes', 'npm test, its step runtimes, in part'],
   ['npm run test:consumers', 'CI, its job package'],
   ['npm run release:check', 'CI, its job package'],
   ['node scripts/packages.mjs', 'npm test: its step generated, with --check'],

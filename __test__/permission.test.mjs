@@ -1,8 +1,12 @@
 // Under the permission model of Node.js nothing runs unless child processes are allowed.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { host } from './helpers/hosts.mjs';
+import { folder } from './helpers/programs.mjs';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 const skip = major === 20 && minor < 12 && 'this Node.js has no permission model for addons';
@@ -54,4 +58,19 @@ test('with it', { skip }, async () => {
     await engine.shutdown();
   `, { flags: [...flags, '--allow-child-process', '--allow-fs-write=*'] });
   assert.deepEqual({ code, stdout }, { code: 0, stdout: 'ran\n' });
+});
+
+test('a configuration that may not be read is not read', { skip }, async (t) => {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const hidden = path.join(folder(t), 'hidden.json');
+  const shown = path.join(folder(t), 'shown.json');
+  for (const file of [hidden, shown]) writeFileSync(file, '{ "max_concurrent_executions": 3 }');
+  const allowed = flags.map((flag) => (flag === '--allow-fs-read=*' ? [`--allow-fs-read=${root}*`, `--allow-fs-read=${shown}`] : [flag])).flat();
+  const { code, stdout, stderr } = await host(`
+    for (const file of ${JSON.stringify([hidden, shown])}) {
+      try { console.log(ExecutionEngine.configFromFile(file).maxConcurrentExecutions); }
+      catch (error) { console.log(error.code, error.message.includes(file)); }
+    }
+  `, { flags: allowed });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'PERMISSION_DENIED false\n3\n', stderr: '' });
 });

@@ -14,7 +14,7 @@ const { asJson } = require('./json.js');
 const { Listeners } = require('./listeners.js');
 const { settled } = require('./live.js');
 const native = require('./native.js');
-const { requireChildProcesses } = require('./permission.js');
+const { requireChildProcesses, requireRead } = require('./permission.js');
 const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./plain.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
@@ -124,7 +124,14 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string | URL} path */
   static configFromFile(path) {
-    return /** @type {ExecutionConfig} */ (guard(ExecutionEngine.configFromFile, () => native.NativeEngine.configFromFile(pathOf(path))));
+    const method = ExecutionEngine.configFromFile;
+    return /** @type {ExecutionConfig} */ (
+      guard(method, () => {
+        const file = pathOf(path);
+        if (typeof file === 'string') requireRead(method, file);
+        return native.NativeEngine.configFromFile(file);
+      })
+    );
   }
 
   /** @param {string | object} wire */

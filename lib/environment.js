@@ -37,7 +37,8 @@ function isOwn() {
 
 /** Whether writing to an object would write to the environment of the process. @param {NodeJS.ProcessEnv} env */
 function isOfProcess(env) {
-  if (require('node:util').types.isProxy(env)) return false;
+  // Bun and Deno have the same object, and keep what is written to it for themselves.
+  if (process.versions.bun || process.versions.deno || require('node:util').types.isProxy(env)) return false;
   const name = 'ESCHER_PROBE';
   try {
     // Refused by that object, and by no other.

@@ -6,7 +6,22 @@ const { own, put } = require('./contain.js');
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {{ executionId?: string, field?: string, errno?: string, result?: ExecutionResult, cause?: unknown }} Details */
 
+/** Marks the errors of every copy of this package: several can be in one process, in several versions. */
+const BRAND = Symbol.for('@escher/execution-engine/ExecutionError');
+const isInstance = Function.prototype[Symbol.hasInstance];
+
 class ExecutionError extends Error {
+  /**
+   * Whether it is an error of this package, of this copy or another. A class that extends this one has instances of its own.
+   *
+   * @override
+   * @param {any} value
+   */
+  static [Symbol.hasInstance](value) {
+    if (isInstance.call(this, value)) return true;
+    return this === ExecutionError && typeof value === 'object' && value !== null && value[BRAND] === true;
+  }
+
   /**
    * @param {ErrorCode} code
    * @param {string} message
@@ -29,6 +44,8 @@ class ExecutionError extends Error {
     return /** @type {const} */ ('ExecutionError');
   }
 }
+
+Object.defineProperty(ExecutionError.prototype, BRAND, own({ value: true }));
 
 /**
  * Calls the addon; what it throws becomes an {@link ExecutionError} whose stack starts at the caller of `method`.

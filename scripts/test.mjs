@@ -93,6 +93,7 @@ const STEPS = [
     alone: true,
   }),
   step('guard', 'no run costs more than it did', (it) => it.node('scripts/guard.mjs'), { alone: true }),
+  step('runtimes', 'other runtimes keep the promises too', (it) => it.node('scripts/runtimes.mjs', '--quick'), { alone: true }),
   step('js', 'JavaScript tests', (it) => it.program(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS), { alone: true }),
 ];
 

@@ -29,6 +29,7 @@ mod logs;
 mod outbox;
 mod plans;
 mod result;
+mod teardown;
 
 type Result<T> = std::result::Result<T, Thrown>;
 
@@ -42,7 +43,7 @@ pub(crate) fn version() -> &'static str {
 /// An engine and the outbox of its events.
 #[napi]
 pub struct NativeEngine {
-    engine: ExecutionEngine,
+    engine: Arc<ExecutionEngine>,
     outbox: Arc<Outbox>,
     inputs: Inputs,
 }
@@ -58,10 +59,11 @@ impl Drop for NativeEngine {
 impl NativeEngine {
     /// `wake` is called, without arguments, when there is something to take.
     #[napi(constructor, catch_unwind)]
-    pub fn new(config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(env: Env, config: Unknown<'_>, wake: Function<'_, (), ()>) -> Result<Self> {
         let config = convert::read(config)?;
         let config = wire::config(&config, Case::Camel).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)?;
-        let engine = ExecutionEngine::new(config).map_err(raise)?;
+        let engine = Arc::new(ExecutionEngine::new(config).map_err(raise)?);
+        teardown::watch(env, &engine);
         let outbox = Outbox::new(&wake).map_err(error::of_napi)?;
         Ok(Self { engine, outbox: Arc::new(outbox), inputs: Inputs::default() })
     }

