@@ -36,6 +36,7 @@ mod procs;
 mod shell;
 mod spawn;
 mod start;
+mod termination_queue;
 mod termination_thread;
 mod tree;
 mod watched;

@@ -36,14 +36,16 @@ impl Proc {
     }
 }
 
-/// Reads the table of processes, calling `met` for each as soon as it is read.
-pub(super) fn scan(mut met: impl FnMut(&Proc)) -> Vec<Proc> {
+/// Reads the table of processes, calling `met` for each as soon as it is read. `None`: `met` has said not to go on.
+pub(super) fn scan(mut met: impl FnMut(&Proc) -> bool) -> Option<Vec<Proc>> {
     let mut procs = Vec::with_capacity(256);
     for pid in kernel::pids() {
         if let Some(proc) = read(pid) {
-            met(&proc);
+            if !met(&proc) {
+                return None;
+            }
             procs.push(proc);
         }
     }
-    procs
+    Some(procs)
 }
