@@ -126,22 +126,27 @@ impl Terminator {
             deadlines.into_iter().zip(members).for_each(|(request, members)| self.answer(request, &members));
         }
         if !others.is_empty() {
-            let Some(members) = self.members(&mut procs, &others, || requests.interrupts()) else {
-                requests.put_back(others);
+            self.serve_others(requests, others, &mut procs);
+        }
+    }
+
+    /// Serves requests for which no deadline waits, until one does.
+    fn serve_others(&mut self, requests: &mut Requests<'_>, others: Vec<Request>, procs: &mut Vec<Proc>) {
+        let Some(members) = self.members(procs, &others, || requests.interrupts()) else {
+            requests.put_back(others);
+            return;
+        };
+        let mut left = others.into_iter().zip(members);
+        loop {
+            let slice = left.by_ref().take(SERVED_AT_ONCE);
+            slice.for_each(|(request, members)| self.answer(request, &members));
+            requests.advanced();
+            if left.len() == 0 {
                 return;
-            };
-            let mut left = others.into_iter().zip(members);
-            loop {
-                let slice = left.by_ref().take(SERVED_AT_ONCE);
-                slice.for_each(|(request, members)| self.answer(request, &members));
-                requests.advanced();
-                if left.len() == 0 {
-                    return;
-                }
-                if requests.has_deadline() {
-                    requests.put_back(left.map(|(request, _)| request));
-                    return;
-                }
+            }
+            if requests.has_deadline() {
+                requests.put_back(left.map(|(request, _)| request));
+                return;
             }
         }
     }
@@ -482,3 +487,6 @@ impl<'a> Chase<'a> {
         tag.split(|byte| *byte == b':').find_map(|segment| self.segments.get(segment)).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;
