@@ -157,6 +157,16 @@ pub(crate) enum Act {
     Kill,
 }
 
+/// What became of the stop signal that an [`Act`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum StopSent {
+    #[default]
+    No,
+    Yes,
+    /// The system has none for this tree: it can only be killed.
+    Impossible,
+}
+
 /// Which scans come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScanPriority {
@@ -182,12 +192,9 @@ pub(crate) enum StopTargets {
 pub(crate) struct Sight {
     /// Filled by [`Act::Describe`].
     pub(crate) processes: Vec<ProcessInfo>,
-    /// The stop signal of an [`Act::Describe`] has been sent.
-    pub(crate) stop_sent: bool,
+    pub(crate) stop: StopSent,
     /// Whether some of them had not been seen before.
     pub(crate) is_new: bool,
-    /// The system has no stop signal for this tree: it can only be killed.
-    pub(crate) no_stop_signal: bool,
     /// Enough scans in a row have found no member, and none that had vanished since the scan before.
     pub(crate) is_gone: bool,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::platform::clock::Instant;
-use crate::platform::{Act, Leader, ProcessInfo, ScanPriority, Sight, StopTargets};
+use crate::platform::{Act, Leader, ProcessInfo, ScanPriority, Sight, StopSent, StopTargets};
 use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};
 
@@ -199,17 +199,17 @@ impl Termination {
             Step::Describing { .. } => {
                 self.more_processes = sight.processes.len().saturating_sub(MOST_DESCRIBED);
                 self.processes = sight.processes.into_iter().take(MOST_DESCRIBED).map(diagnosis).collect();
-                if !sight.stop_sent || self.plan.grace.is_zero() {
+                if sight.stop == StopSent::No || self.plan.grace.is_zero() {
                     self.stop(leader_exited, now);
                     return false;
                 }
                 self.stopping(now);
-                if sight.no_stop_signal {
+                if sight.stop == StopSent::Impossible {
                     self.kill(leader_exited, now);
                     return false;
                 }
             }
-            Step::Stopping { .. } if sight.no_stop_signal => {
+            Step::Stopping { .. } if sight.stop == StopSent::Impossible => {
                 self.kill(leader_exited, now);
                 return false;
             }

@@ -22,7 +22,7 @@ use super::procs::{self, Identity, Proc};
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, Tree};
 use super::{pidfd, stop_number};
-use crate::platform::{Act, ScanPriority, Sight, StopTargets};
+use crate::platform::{Act, ScanPriority, Sight, StopSent, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
 
@@ -200,7 +200,7 @@ impl Terminator {
                 if let Some((signal, to)) = then
                     && since.elapsed() < FRESH
                 {
-                    sight.stop_sent = true;
+                    sight.stop = StopSent::Yes;
                     let mut findings = tree.findings();
                     let chosen = findings.stop_targets(tree.leader, &living, to);
                     findings.stop(&request.leader, &chosen, signal);

@@ -13,7 +13,7 @@ use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlE
 use super::exit_watch::ExitWatch;
 use super::job::Job;
 use super::{SIGBREAK, SIGKILL, process};
-use crate::platform::{Act, Exit, ScanPriority, Sight};
+use crate::platform::{Act, Exit, ScanPriority, Sight, StopSent};
 use crate::runtime;
 use crate::types::StopSignal;
 
@@ -87,9 +87,8 @@ impl Leader {
         match act {
             Act::Describe { then: Some(_) } | Act::Stop { .. } if !findings.is_asked => {
                 findings.is_asked = true;
-                sight.no_stop_signal = self.send_break().is_err();
-                findings.was_asked = !sight.no_stop_signal;
-                sight.stop_sent = true;
+                findings.was_asked = self.send_break().is_ok();
+                sight.stop = if findings.was_asked { StopSent::Yes } else { StopSent::Impossible };
             }
             Act::Describe { .. } | Act::Stop { .. } => {}
             Act::Kill if members.is_empty() => {}

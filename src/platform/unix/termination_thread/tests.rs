@@ -97,7 +97,7 @@ async fn the_scan_that_describes_a_tree_sends_the_stop_signal_too() {
         Terminator::default().serve(&mut Requests::only(request));
         let sight = sight.try_recv().unwrap();
         assert_eq!(sight.processes.len(), 1);
-        if sight.stop_sent {
+        if sight.stop == StopSent::Yes {
             tokio::time::timeout(Duration::from_secs(20), leader.exited()).await.unwrap();
             assert_eq!(leader.tree().findings().scans, 1);
             return;
