@@ -168,12 +168,31 @@ pub(crate) struct Guarded<'a> {
 /// What is done with the members that a scan finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// They are described, for people.
-    Describe,
+    /// They are described, for people, and then get the stop signal as by [`Act::Stop`], if there is one. Describing may take so
+    /// long that members appear meanwhile; then another scan has to send it.
+    Describe { then: Option<(StopSignal, StopTargets)> },
     /// Each gets the stop signal, once. `to` says which of them get it now.
     Stop { signal: StopSignal, to: StopTargets },
     /// They are killed, each as soon as it can start no others.
     Kill,
+}
+
+/// What became of the stop signal that an [`Act`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum StopSent {
+    #[default]
+    No,
+    Yes,
+    /// The system has none for this tree: it can only be killed.
+    Impossible,
+}
+
+/// Which scans come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScanPriority {
+    /// A deadline has passed: many trees that end meanwhile must not make it late.
+    Deadline,
+    Normal,
 }
 
 /// Which members get the stop signal.
@@ -193,10 +212,9 @@ pub(crate) enum StopTargets {
 pub(crate) struct Sight {
     /// Filled by [`Act::Describe`].
     pub(crate) processes: Vec<ProcessInfo>,
+    pub(crate) stop: StopSent,
     /// Whether some of them had not been seen before.
     pub(crate) is_new: bool,
-    /// The system has no stop signal for this tree: it can only be killed.
-    pub(crate) no_stop_signal: bool,
     /// Enough scans in a row have found no member, and none that had vanished since the scan before.
     pub(crate) is_gone: bool,
 }

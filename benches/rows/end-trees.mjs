@@ -20,10 +20,11 @@ export default {
   goals: [
     most(1_000, 'µs/tree', { what: '2 000', of: 'engine, 2 000' }),
     most(100, 'ms', { what: 'a timeout of another engine is late', key: 'late', of: 'engine, 2 000' }),
+    most(100, 'ms', { what: 'the same while the trees only run', key: 'alone', of: 'engine, 2 000' }),
   ],
   columns: [
     { key: 'late', title: 'a timeout of another engine is late, ms', digits: 1, worst: true },
-    { key: 'alone', title: 'late before that, ms', digits: 1 },
+    { key: 'alone', title: 'late before that, ms', digits: 1, worst: true },
   ],
   run: (contender) => (contender.startsWith('engine') ? endTrees : endGroups)(contender.endsWith('2 000') ? MANY : FEW),
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::platform::clock::Instant;
-use crate::platform::{Act, Leader, ProcessInfo, Sight, StopTargets};
+use crate::platform::{Act, Leader, ProcessInfo, ScanPriority, Sight, StopSent, StopTargets};
 use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};
 
@@ -33,6 +33,12 @@ pub(super) enum Cause {
     Leftovers,
 }
 
+impl Cause {
+    fn is_deadline(self) -> bool {
+        matches!(self, Self::Stop(Stop::Timeout | Stop::IdleTimeout))
+    }
+}
+
 /// How a tree is asked to end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StopPlan {
@@ -46,7 +52,7 @@ pub(super) struct StopPlan {
 ///
 /// | step | what is done | next |
 /// | --- | --- | --- |
-/// | describe | what do the members do? for the diagnosis of a timeout | stop; not later than a second after |
+/// | describe | what do the members do? for the diagnosis of a timeout; then the stop signal, from the same scan | stop; not later than a second after |
 /// | stop | the stop signal and SIGCONT to each member, once, when it is first seen; what a signalled member starts gets it after half of the grace period; Ctrl-Break on Windows | gone, or the grace period is over |
 /// | kill | SIGKILL to every member, or an end of the job, in scans | gone |
 ///
@@ -103,7 +109,7 @@ impl Termination {
             more_processes: 0,
         };
         // What a cancelled command was doing interests no caller; it would only delay the signal.
-        if matches!(cause, Cause::Stop(Stop::Timeout | Stop::IdleTimeout)) {
+        if cause.is_deadline() {
             this.start_scan(false, now);
         } else {
             this.stop(cause == Cause::Leftovers, now);
@@ -193,10 +199,17 @@ impl Termination {
             Step::Describing { .. } => {
                 self.more_processes = sight.processes.len().saturating_sub(MOST_DESCRIBED);
                 self.processes = sight.processes.into_iter().take(MOST_DESCRIBED).map(diagnosis).collect();
-                self.stop(leader_exited, now);
-                return false;
+                if sight.stop == StopSent::No || self.plan.grace.is_zero() {
+                    self.stop(leader_exited, now);
+                    return false;
+                }
+                self.stopping(now);
+                if sight.stop == StopSent::Impossible {
+                    self.kill(leader_exited, now);
+                    return false;
+                }
             }
-            Step::Stopping { .. } if sight.no_stop_signal => {
+            Step::Stopping { .. } if sight.stop == StopSent::Impossible => {
                 self.kill(leader_exited, now);
                 return false;
             }
@@ -224,9 +237,14 @@ impl Termination {
             self.kill(leader_exited, now);
             return;
         }
+        self.stopping(now);
+        self.begin_scans(leader_exited, now);
+    }
+
+    /// Begins the grace period.
+    fn stopping(&mut self, now: Instant) {
         self.announced = Some(self.plan.grace);
         self.step = Step::Stopping { others_at: now + self.plan.grace / 2, kill_at: now + self.plan.grace };
-        self.begin_scans(leader_exited, now);
     }
 
     fn kill(&mut self, leader_exited: bool, now: Instant) {
@@ -248,7 +266,12 @@ impl Termination {
 
     fn start_scan(&mut self, leader_exited: bool, now: Instant) {
         let act = match self.step {
-            Step::Describing { .. } => Act::Describe,
+            // One scan for both: each is a wait on a machine with many processes.
+            Step::Describing { .. } => {
+                let is_leader_first = self.plan.order == StopOrder::Leader && !leader_exited;
+                let to = if is_leader_first { StopTargets::Leader } else { StopTargets::Members };
+                Act::Describe { then: (!self.plan.grace.is_zero()).then_some((self.plan.signal, to)) }
+            }
             Step::Stopping { others_at, .. } => {
                 let to = if now >= others_at {
                     StopTargets::Everything
@@ -261,7 +284,10 @@ impl Termination {
             }
             Step::Killing { .. } => Act::Kill,
         };
-        let sight = self.leader.scan(act, leader_exited);
+        // A tree that takes long to end is scanned like the others.
+        let is_urgent = self.cause.is_deadline() && self.pause < SLOWEST_SCAN;
+        let priority = if is_urgent { ScanPriority::Deadline } else { ScanPriority::Normal };
+        let sight = self.leader.scan(act, leader_exited, priority);
         self.scan = Some(Scan { sight, overdue_at: Some(now + LONGEST_SCAN) });
     }
 

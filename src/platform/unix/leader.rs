@@ -15,7 +15,7 @@ use super::tree::{StopSender, StoppedUnseen, Tree};
 use super::watched::Watched;
 use super::{pidfd, procs, stop_number, termination_thread};
 use crate::latch::Latch;
-use crate::platform::{Act, Exit, Sight};
+use crate::platform::{Act, Exit, ScanPriority, Sight};
 use crate::types::StopSignal;
 
 /// By their process ids. Held for a look-up; no signal is sent meanwhile.
@@ -123,8 +123,13 @@ impl Leader {
 
     /// Scans the tree and does with its members what `act` says. `leader_exited` is what the caller knows of the leader.
     /// Resolves to an error when the scan failed. Cancel-safe: a scan that nobody waits for is done all the same.
-    pub(crate) fn scan(self: &Arc<Self>, act: Act, leader_exited: bool) -> oneshot::Receiver<Sight> {
-        termination_thread::scan(Arc::clone(self), act, leader_exited)
+    pub(crate) fn scan(
+        self: &Arc<Self>,
+        act: Act,
+        leader_exited: bool,
+        priority: ScanPriority,
+    ) -> oneshot::Receiver<Sight> {
+        termination_thread::scan(Arc::clone(self), act, leader_exited, priority)
     }
 
     /// Sends the stop signal to the process group, or to the leader alone, without a scan: where the scan does not come in time.

@@ -38,21 +38,23 @@ impl Proc {
     }
 }
 
-/// Reads the table of processes, calling `met` for each as soon as it is read.
-pub(super) fn scan(mut met: impl FnMut(&Proc)) -> Vec<Proc> {
+/// Reads the table of processes, calling `met` for each as soon as it is read. `None`: `met` has said not to go on.
+pub(super) fn scan(mut met: impl FnMut(&Proc) -> bool) -> Option<Vec<Proc>> {
     let mut procs = Vec::with_capacity(256);
     for pid in kernel::pids() {
         if let Some(proc) = read(pid) {
-            met(&proc);
+            if !met(&proc) {
+                return None;
+            }
             procs.push(proc);
         }
     }
-    procs
+    Some(procs)
 }
 
 /// Whether no process of a group is left that could take a signal.
 pub(super) fn is_dead_group(group: pid_t) -> bool {
-    scan(|_| {}).iter().all(|proc| proc.group != group || proc.is_dead())
+    scan(|proc| proc.group != group || proc.is_dead()).is_some()
 }
 
 #[cfg(test)]

@@ -5,9 +5,20 @@
 //! execution's segment, which the others then cannot bind. The kernel frees the name with its holder. Linux has such names; elsewhere
 //! every engine sends the signal by itself.
 
+use std::collections::HashMap;
+use std::iter::successors;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
+use libc::pid_t;
+
+use super::bounded::Bounded;
 use super::nested_names::{self, GUARDIAN, HOST, STOP};
+use super::procs::{self, Proc};
+use super::tree::Tree;
+
+/// Reading the environment of a process that hangs in the kernel can hang too.
+const LONGEST_READ: Duration = Duration::from_millis(800);
 
 /// The right to send the stop signal to the members of one execution; dropped, others may take it. `None`: this system has no such
 /// names to take.
@@ -46,6 +57,30 @@ impl Presence {
 pub(super) fn is_left_to_guardian(segment: &[u8]) -> bool {
     let Some(number) = nested_names::host_of(segment) else { return false };
     !kernel::is_bound(HOST, number) && kernel::is_bound(GUARDIAN, number)
+}
+
+/// The executions of inner engines that some of `chosen` are members of: the segment, by process id.
+pub(super) fn inner_segments(
+    reader: &mut Bounded,
+    tree: &Tree,
+    living: &[Proc],
+    chosen: &[Proc],
+) -> HashMap<pid_t, Vec<u8>> {
+    // Each execution has a session of its own.
+    let is_outside = |proc: &&Proc| proc.session != tree.leader;
+    if !chosen.iter().any(|proc| is_outside(&proc)) {
+        return HashMap::new();
+    }
+    let outside: Vec<Proc> = living.iter().filter(is_outside).copied().collect();
+    let (tags, _) = reader.map(&outside, LONGEST_READ, |proc| procs::tag(proc.pid));
+    let segments: HashMap<pid_t, Vec<u8>> =
+        tags.into_iter().filter_map(|(proc, tag)| Some((proc.pid, nested_names::innermost(&tag?)?.to_vec()))).collect();
+    let parents: HashMap<pid_t, pid_t> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
+    let segment_of = |proc: &Proc| {
+        let mut line = successors(Some(proc.pid), |pid| parents.get(pid).copied()).take(living.len());
+        line.find_map(|pid| segments.get(&pid)).filter(|segment| **segment != tree.mark.segment).cloned()
+    };
+    chosen.iter().filter(is_outside).filter_map(|proc| Some((proc.pid, segment_of(proc)?))).collect()
 }
 
 #[cfg(target_os = "linux")]

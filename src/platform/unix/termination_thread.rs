@@ -15,38 +15,34 @@ use libc::pid_t;
 use tokio::sync::oneshot;
 
 use super::bounded::Bounded;
-use super::census::Memory;
+use super::census::{Members, Memory};
 use super::cgroup::{self, Group};
+use super::chase::Chase;
 use super::leader::{self, Leader};
 use super::procs::{self, Identity, Proc};
+use super::stop_claims::inner_segments;
+use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
-use super::{nested_names, pidfd, stop_number};
-use crate::platform::{Act, Sight, StopTargets};
+use super::{pidfd, stop_number};
+use crate::platform::{Act, ScanPriority, Sight, StopSent, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
 
 /// Describing a process that hangs in the kernel can hang too.
 const LONGEST_DESCRIPTION: Duration = Duration::from_millis(800);
-/// After a scan the thread rests as long as the scan took, and no longer than this: scans take half of one processor at most.
-const LONGEST_REST: Duration = Duration::from_millis(20);
+/// For so long after a scan its members get the stop signal: a child that one of them has started meanwhile waits for a later scan.
+const FRESH: Duration = Duration::from_millis(20);
+/// So many requests are served before the thread looks whether a deadline waits for another scan.
+const SERVED_AT_ONCE: usize = 64;
 /// So many scans in a row without a member show that a tree is gone.
 const QUIET_SCANS: u32 = 2;
 /// The same for a tree that has brought forth new members while it was being ended: one scan may miss what is just created.
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
 /// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
 const LONGEST_CHASE: u32 = 400;
-/// The same within one request: other trees wait meanwhile.
-const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_secs(5);
 
 /// After so many scans of killing, what signals do not reach is moved into a control group and killed with it.
 const SCANS_BEFORE_MOVING: u32 = 8;
-
-struct Request {
-    leader: Arc<Leader>,
-    act: Act,
-    leader_exited: bool,
-    answer: oneshot::Sender<Sight>,
-}
 
 /// Starts the thread, so that it is there however short the machine is of threads when a tree has to end.
 pub(super) fn prepare() -> io::Result<()> {
@@ -54,13 +50,18 @@ pub(super) fn prepare() -> io::Result<()> {
 }
 
 /// Has a tree scanned; the next scan serves it.
-pub(super) fn scan(leader: Arc<Leader>, act: Act, leader_exited: bool) -> oneshot::Receiver<Sight> {
+pub(super) fn scan(
+    leader: Arc<Leader>,
+    act: Act,
+    leader_exited: bool,
+    priority: ScanPriority,
+) -> oneshot::Receiver<Sight> {
     let (answer, sight) = oneshot::channel();
-    let request = Request { leader, act, leader_exited, answer };
+    let request = Request { leader, act, leader_exited, priority, answer };
     match queue() {
         Ok(queue) => drop(queue.send(request)),
         // The machine has no room for a thread of its own: one of the runtime's does the work.
-        Err(_) => runtime::start_blocking(move || Terminator::default().serve(vec![request])),
+        Err(_) => runtime::start_blocking(move || Terminator::default().serve(&mut Requests::only(request))),
     }
     sight
 }
@@ -81,15 +82,14 @@ fn queue() -> io::Result<&'static Sender<Request>> {
     Ok(QUEUE.get_or_init(|| give))
 }
 
-fn run(requests: &Receiver<Request>) {
+fn run(arriving: &Receiver<Request>) {
+    let mut requests = Requests::arriving_at(arriving);
     let mut terminator = Terminator::default();
-    while let Ok(first) = requests.recv() {
-        let mut batch = vec![first];
-        batch.extend(requests.try_iter());
+    while requests.wait() {
         let started = Instant::now();
         // The hook has reported a panic already; the requests of this scan see that their answers are gone.
-        let _ = catch_unwind(AssertUnwindSafe(|| terminator.serve(batch)));
-        std::thread::sleep(started.elapsed().min(LONGEST_REST));
+        let _ = catch_unwind(AssertUnwindSafe(|| terminator.serve(&mut requests)));
+        requests.rest(started.elapsed());
     }
 }
 
@@ -102,35 +102,85 @@ struct Terminator {
 }
 
 impl Terminator {
-    fn serve(&mut self, batch: Vec<Request>) {
+    /// Serves the requests that wait, with one scan. Requests for a deadline are served first; if one arrives meanwhile, what is left
+    /// waits for the next scan, and is served by that together with it.
+    fn serve(&mut self, requests: &mut Requests<'_>) {
+        let (deadlines, others) = requests.take();
         if !procs::is_visible() {
-            for request in batch {
+            for request in deadlines.into_iter().chain(others) {
                 let sight = act_unseen(&request);
                 let _ = request.answer.send(sight);
             }
             return;
         }
+        let started = procs::now();
+        let mut chase = Chase::of(deadlines.iter().chain(&others), &self.memory, self.scanned);
+        let may_wait = deadlines.is_empty() && chase.is_idle();
+        let Some(mut procs) = chase.scan(|| may_wait && requests.interrupts()) else {
+            requests.put_back(others);
+            return;
+        };
+        self.scanned = started;
+        if !deadlines.is_empty() {
+            let members = self.members(&mut procs, &deadlines, || false).unwrap_or_default();
+            deadlines.into_iter().zip(members).for_each(|(request, members)| self.answer(request, &members));
+        }
+        if !others.is_empty() {
+            self.serve_others(requests, others, &mut procs);
+        }
+    }
+
+    /// Serves requests for which no deadline waits, until one does.
+    fn serve_others(&mut self, requests: &mut Requests<'_>, others: Vec<Request>, procs: &mut Vec<Proc>) {
+        let Some(members) = self.members(procs, &others, || requests.interrupts()) else {
+            requests.put_back(others);
+            return;
+        };
+        let mut left = others.into_iter().zip(members);
+        loop {
+            let slice = left.by_ref().take(SERVED_AT_ONCE);
+            slice.for_each(|(request, members)| self.answer(request, &members));
+            requests.advanced();
+            if left.len() == 0 {
+                return;
+            }
+            if requests.has_deadline() {
+                requests.put_back(left.map(|(request, _)| request));
+                return;
+            }
+        }
+    }
+
+    /// The members of the trees of a batch. `None`: interrupted.
+    fn members(
+        &mut self,
+        procs: &mut Vec<Proc>,
+        batch: &[Request],
+        mut is_interrupted: impl FnMut() -> bool,
+    ) -> Option<Members> {
         let mut trees: Vec<Arc<Leader>> = batch.iter().map(|request| Arc::clone(&request.leader)).collect();
         let asked: HashSet<u64> = trees.iter().map(|leader| leader.tree().serial).collect();
         trees.extend(Leader::all_living().into_iter().filter(|leader| !asked.contains(&leader.tree().serial)));
-
-        let started = procs::now();
-        let mut chase = Chase::of(&batch, &self.memory, self.scanned);
-        let mut procs = chase.scan();
-        self.scanned = started;
-        let in_groups = in_groups(&trees[..batch.len()]);
         // The groups are read after the scan, which may have missed what was started meanwhile.
+        let mut in_groups = HashMap::new();
+        for (index, leader) in trees[..batch.len()].iter().enumerate() {
+            if is_interrupted() {
+                return None;
+            }
+            let members = leader.tree().group.as_ref().map(Group::members);
+            in_groups.extend(members.into_iter().flatten().map(|pid| (pid, index)));
+        }
         let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
         procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
-        let members = self.memory.sort(&procs, &trees, &in_groups);
-        let sights: Vec<Sight> =
-            batch.iter().zip(members).map(|(request, members)| self.act(request, &members)).collect();
+        Some(self.memory.sort(procs, &trees, &in_groups))
+    }
+
+    fn answer(&mut self, request: Request, members: &[Proc]) {
+        let sight = self.act(&request, members);
+        let Request { leader, answer, .. } = request;
         // An execution that is over has no descriptors any more: none of its handles is held here.
-        drop(trees);
-        let answers: Vec<_> = batch.into_iter().map(|request| request.answer).collect();
-        for (answer, sight) in answers.into_iter().zip(sights) {
-            let _ = answer.send(sight);
-        }
+        drop(leader);
+        let _ = answer.send(sight);
     }
 
     fn act(&mut self, request: &Request, members: &[Proc]) -> Sight {
@@ -141,24 +191,37 @@ impl Terminator {
         let is_new = findings.count(tree, &living, members);
         let mut sight = Sight { is_new, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
-            Act::Describe => {
+            Act::Describe { then } => {
                 // Not under the lock: it may take its time.
                 drop(findings);
+                let since = Instant::now();
                 let (described, _) = self.describer.map(&living, LONGEST_DESCRIPTION, procs::describe);
                 sight.processes = described.into_iter().map(|(_, described)| described).collect();
+                if let Some((signal, to)) = then
+                    && since.elapsed() < FRESH
+                {
+                    sight.stop = StopSent::Yes;
+                    self.stop(&request.leader, &living, signal, to);
+                }
             }
             Act::Stop { signal, to } => {
-                let chosen = findings.stop_targets(tree.leader, &living, to);
-                // Not under the lock: what is read may hang.
                 drop(findings);
-                let inner = inner_segments(&mut self.describer, tree, &living, &chosen);
-                let mut findings = tree.findings();
-                let chosen = findings.leave_to_others(&request.leader, chosen, &inner);
-                findings.stop(&request.leader, &chosen, signal);
+                self.stop(&request.leader, &living, signal, to);
             }
             Act::Kill => findings.kill(&request.leader, &living, is_new),
         }
         sight
+    }
+
+    /// Sends the stop signal to the members that `to` names and that have not had it, but for those that another engine signals.
+    fn stop(&mut self, leader: &Leader, living: &[Proc], signal: StopSignal, to: StopTargets) {
+        let tree = leader.tree();
+        let chosen = tree.findings().stop_targets(tree.leader, living, to);
+        // Not under the lock: what is read may hang.
+        let inner = inner_segments(&mut self.describer, tree, living, &chosen);
+        let mut findings = tree.findings();
+        let chosen = findings.leave_to_others(leader, chosen, &inner);
+        findings.stop(leader, &chosen, signal);
     }
 }
 
@@ -173,8 +236,8 @@ fn act_unseen(request: &Request) -> Sight {
         findings.seen.insert(tree.leader);
     }
     match request.act {
-        Act::Describe => {}
-        Act::Stop { signal, .. } => {
+        Act::Describe { then: None } => {}
+        Act::Describe { then: Some((signal, _)) } | Act::Stop { signal, .. } => {
             let is_ours = findings.stop_sender(tree, None) != StopSender::Another;
             if is_ours && findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
                 leader.announce_stop();
@@ -199,31 +262,6 @@ fn act_unseen(request: &Request) -> Sight {
 
 fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
     format!("{signal} to {pid} was refused ({error})")
-}
-
-/// The executions of inner engines that some of `chosen` are members of: the segment, by process id.
-fn inner_segments(reader: &mut Bounded, tree: &Tree, living: &[Proc], chosen: &[Proc]) -> HashMap<pid_t, Vec<u8>> {
-    // Each execution has a session of its own.
-    let is_outside = |proc: &&Proc| proc.session != tree.leader;
-    if !chosen.iter().any(|proc| is_outside(&proc)) {
-        return HashMap::new();
-    }
-    let outside: Vec<Proc> = living.iter().filter(is_outside).copied().collect();
-    let (tags, _) = reader.map(&outside, LONGEST_DESCRIPTION, |proc| procs::tag(proc.pid));
-    let segments: HashMap<pid_t, Vec<u8>> =
-        tags.into_iter().filter_map(|(proc, tag)| Some((proc.pid, nested_names::innermost(&tag?)?.to_vec()))).collect();
-    let parents: HashMap<pid_t, pid_t> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
-    let segment_of = |proc: &Proc| {
-        let mut line = successors(Some(proc.pid), |pid| parents.get(pid).copied()).take(living.len());
-        line.find_map(|pid| segments.get(&pid)).filter(|segment| **segment != tree.mark.segment).cloned()
-    };
-    chosen.iter().filter(is_outside).filter_map(|proc| Some((proc.pid, segment_of(proc)?))).collect()
-}
-
-/// The members that control groups name.
-fn in_groups(trees: &[Arc<Leader>]) -> HashMap<pid_t, usize> {
-    let groups = trees.iter().enumerate().filter_map(|(index, leader)| Some((index, leader.tree().group.as_ref()?)));
-    groups.flat_map(|(index, group)| group.members().into_iter().map(move |pid| (pid, index))).collect()
 }
 
 /// Reaps the members that became children of this process when their parents went: a host with the process id 1, or one that is a
@@ -376,7 +414,7 @@ impl Findings {
 
 /// Signals a process if it is still the one that was seen. The leader is signalled under the lock that its reaping takes; others
 /// by a descriptor that stays one process, whatever becomes of its number.
-fn signal_member(leader: &Leader, seen: &Proc, signal: i32) -> io::Result<()> {
+pub(super) fn signal_member(leader: &Leader, seen: &Proc, signal: i32) -> io::Result<()> {
     if seen.pid == leader.tree().leader {
         return leader.signal(signal).map(|_| ());
     }
@@ -400,76 +438,5 @@ fn signal_member(leader: &Leader, seen: &Proc, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Stops processes while they are being scanned: a chain of processes that live for some milliseconds each would be gone by the
-/// end of the scan.
-struct Chase<'a> {
-    trees: HashMap<pid_t, &'a Arc<Leader>>,
-    segments: HashMap<&'a [u8], &'a Arc<Leader>>,
-    memory: &'a Memory,
-    young: u64,
-    caught: HashMap<pid_t, &'a Arc<Leader>>,
-    /// Whether this scan has met a process that was not stopped.
-    is_moving: bool,
-}
-
-impl<'a> Chase<'a> {
-    /// `scanned` is when the scan before this one began: what is older was met by that.
-    fn of(batch: &'a [Request], memory: &'a Memory, scanned: u64) -> Self {
-        let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
-        let trees: HashMap<_, _> =
-            batch.iter().filter(is_chased).map(|request| (request.leader.tree().leader, &request.leader)).collect();
-        let tagged = trees.values().map(|leader| (&*leader.tree().mark.segment, *leader));
-        let segments = tagged.filter(|(segment, _)| !segment.is_empty()).collect();
-        let young = procs::now().saturating_sub(procs::SETTLED).min(scanned);
-        Self { trees, segments, memory, young, caught: HashMap::new(), is_moving: false }
-    }
-
-    /// Scans until a scan meets no process that it has to stop, or for so long as others can wait. No other thread is needed for that:
-    /// beside a fork bomb each change of threads may take a second.
-    fn scan(&mut self) -> Vec<Proc> {
-        let until = Instant::now() + LONGEST_CHASE_AT_ONCE;
-        loop {
-            self.is_moving = false;
-            let procs = procs::scan(|proc| self.meet(proc));
-            if !self.is_moving || Instant::now() >= until {
-                return procs;
-            }
-        }
-    }
-
-    fn meet(&mut self, proc: &Proc) {
-        if self.trees.is_empty() || proc.is_dead() {
-            return;
-        }
-        let Some(leader) = self.owner(proc) else { return };
-        let tree = leader.tree();
-        if proc.start < tree.born || tree.mark.allow_detached {
-            return;
-        }
-        self.caught.insert(proc.pid, leader);
-        let mut findings = tree.findings();
-        if findings.frozen.insert(proc.identity()) {
-            self.is_moving = true;
-            findings.mechanism.frozen();
-            let _ = signal_member(leader, proc, libc::SIGSTOP);
-        }
-    }
-
-    fn owner(&self, proc: &Proc) -> Option<&'a Arc<Leader>> {
-        let by_number = [proc.session, proc.group].iter().find_map(|number| self.trees.get(number));
-        let found = by_number.or_else(|| self.caught.get(&proc.parent));
-        if let Some(leader) = found {
-            return Some(leader);
-        }
-        let serial = self.memory.tree_of(proc);
-        if let Some(leader) = self.trees.values().find(|leader| Some(leader.tree().serial) == serial) {
-            return Some(leader);
-        }
-        // Only young ones: reading what hangs would hang here.
-        if proc.start < self.young {
-            return None;
-        }
-        let tag = procs::tag(proc.pid)?;
-        tag.split(|byte| *byte == b':').find_map(|segment| self.segments.get(segment)).copied()
-    }
-}
+#[cfg(test)]
+mod tests;

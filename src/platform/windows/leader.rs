@@ -13,7 +13,7 @@ use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlE
 use super::exit_watch::ExitWatch;
 use super::job::Job;
 use super::{SIGBREAK, SIGKILL, process};
-use crate::platform::{Act, Exit, Sight};
+use crate::platform::{Act, Exit, ScanPriority, Sight, StopSent};
 use crate::runtime;
 use crate::types::StopSignal;
 
@@ -61,7 +61,12 @@ impl Leader {
     }
 
     /// Looks at the tree and does with its members what `act` says. Resolves to an error when that failed. Cancel-safe.
-    pub(crate) fn scan(self: &Arc<Self>, act: Act, _leader_exited: bool) -> oneshot::Receiver<Sight> {
+    pub(crate) fn scan(
+        self: &Arc<Self>,
+        act: Act,
+        _leader_exited: bool,
+        _priority: ScanPriority,
+    ) -> oneshot::Receiver<Sight> {
         let (answer, sight) = oneshot::channel();
         let leader = Arc::clone(self);
         runtime::start_blocking(move || drop(answer.send(leader.act(act))));
@@ -76,14 +81,16 @@ impl Leader {
         findings.quiet = if members.is_empty() { findings.quiet + 1 } else { 0 };
         let mut sight =
             Sight { is_new: findings.seen.len() > count, is_gone: findings.quiet >= QUIET_LOOKS, ..Sight::default() };
+        if let Act::Describe { .. } = act {
+            sight.processes = process::describe(&members);
+        }
         match act {
-            Act::Describe => sight.processes = process::describe(&members),
-            Act::Stop { .. } if !findings.is_asked => {
+            Act::Describe { then: Some(_) } | Act::Stop { .. } if !findings.is_asked => {
                 findings.is_asked = true;
-                sight.no_stop_signal = self.send_break().is_err();
-                findings.was_asked = !sight.no_stop_signal;
+                findings.was_asked = self.send_break().is_ok();
+                sight.stop = if findings.was_asked { StopSent::Yes } else { StopSent::Impossible };
             }
-            Act::Stop { .. } => {}
+            Act::Describe { .. } | Act::Stop { .. } => {}
             Act::Kill if members.is_empty() => {}
             Act::Kill => {
                 let reaped = self.lock();

@@ -1,7 +1,7 @@
 //! The groups below the host's own, by the file system that the kernel shows them in.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -133,7 +133,6 @@ fn make(base: &Path) -> io::Result<NonZeroU32> {
 }
 
 fn is_empty(group: &Path) -> bool {
-    use std::io::Read as _;
     let mut text = [0; 128];
     // A group that has been removed is as empty as one can be.
     let Ok(mut file) = fs::File::open(group.join("cgroup.events")) else { return true };
@@ -147,9 +146,13 @@ fn pool() -> MutexGuard<'static, Pool> {
 }
 
 fn collect(group: &Path, found: &mut Vec<pid_t>) {
-    let procs = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    // Without a look at its size, which says nothing here: many of these are read in a row.
+    let mut procs = Vec::with_capacity(512);
+    let file = fs::File::open(group.join("cgroup.procs"));
+    _ = file.and_then(|file| file.take(u64::MAX).read_to_end(&mut procs));
+    let lines = procs.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
     // 0 stands for a process of another process namespace.
-    found.extend(procs.lines().filter_map(|line| line.parse::<pid_t>().ok()).filter(|pid| *pid > 0));
+    found.extend(lines.filter_map(|line| line.parse::<pid_t>().ok()).filter(|pid| *pid > 0));
     for below in groups_below(group) {
         collect(&below, found);
     }

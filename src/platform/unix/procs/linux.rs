@@ -1,6 +1,8 @@
 //! Linux: `/proc`.
 
+use std::fs::File;
 use std::io::Read as _;
+use std::str::SplitAsciiWhitespace;
 
 use libc::pid_t;
 
@@ -14,24 +16,24 @@ pub(super) fn pids() -> Vec<pid_t> {
 }
 
 pub(in super::super) fn read(pid: pid_t) -> Option<Proc> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let fields = fields(&stat)?;
-    let number = |index: usize| fields.get(index)?.parse().ok();
-    Some(Proc {
-        pid,
-        state: *fields.first()?.as_bytes().first()?,
-        parent: number(1)?,
-        group: number(2)?,
-        session: number(3)?,
-        start: fields.get(19)?.parse().ok()?,
-    })
+    // A scan reads one of these for each process: one read gives all of it, and more calls would double the cost.
+    let mut stat = [0; 2048];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+    let mut fields = fields(&stat[..length])?;
+    let state = *fields.next()?.as_bytes().first()?;
+    let mut number = || fields.next()?.parse().ok();
+    let (parent, group, session) = (number()?, number()?, number()?);
+    Some(Proc { pid, state, parent, group, session, start: fields.nth(START_AFTER_SESSION)?.parse().ok()? })
 }
+
+/// Fields of `stat` between the session and the time of the start.
+const START_AFTER_SESSION: usize = 15;
 
 /// `pid (name) state ppid pgrp session …` from the state on; the name may hold anything, so the last parenthesis
 /// ends it.
-fn fields(stat: &[u8]) -> Option<Vec<&str>> {
+fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    Some(std::str::from_utf8(stat.get(after_name..)?).ok()?.split_ascii_whitespace().collect())
+    Some(std::str::from_utf8(stat.get(after_name..)?).ok()?.split_ascii_whitespace())
 }
 
 /// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is.
@@ -53,7 +55,7 @@ fn tag_in(environ: &[u8]) -> Option<Vec<u8>> {
 pub(in super::super) fn may_be_in_exec(pid: pid_t) -> bool {
     const START_OF_ENVIRONMENT: usize = 47;
     let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return false };
-    fields(&stat).is_some_and(|fields| fields.get(START_OF_ENVIRONMENT) == Some(&"0"))
+    fields(&stat).is_some_and(|mut fields| fields.nth(START_OF_ENVIRONMENT) == Some("0"))
 }
 
 /// Whether a signal to a group in which all only wait to be reaped is refused.
@@ -128,15 +130,15 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     let pid = proc.pid;
     let file = |name: &str| {
         let mut bytes = Vec::new();
-        let file = std::fs::File::open(format!("/proc/{pid}/{name}"));
+        let file = File::open(format!("/proc/{pid}/{name}"));
         // A command line may have megabytes. What was read before an error counts.
         _ = file.and_then(|file| file.take(MOST_READ).read_to_end(&mut bytes));
         bytes
     };
     let stat = file("stat");
     // utime and stime, in ticks of 1/100 s wherever Linux runs.
-    let ticks = fields(&stat)
-        .map_or(0, |fields| [11, 12].iter().filter_map(|index| fields.get(*index)?.parse::<u64>().ok()).sum());
+    let ticks =
+        fields(&stat).map_or(0, |fields| fields.skip(11).take(2).filter_map(|time| time.parse::<u64>().ok()).sum());
     #[expect(clippy::cast_precision_loss, reason = "a count of ticks is far below 2^53")]
     let cpu_ms = ticks as f64 * 10.0;
     ProcessInfo {
@@ -180,7 +182,7 @@ mod tests {
     #[test]
     fn a_name_may_hold_anything() {
         let stat = b"12 (a) b ( c) S 1 2 3 0 -1 0";
-        assert_eq!(fields(stat).unwrap()[..4], ["S", "1", "2", "3"]);
+        assert!(fields(stat).unwrap().take(4).eq(["S", "1", "2", "3"]));
     }
 
     #[test]

@@ -1,0 +1,99 @@
+//! Trees that grow faster than a scan takes, and are killed: their members are stopped as soon as they are met.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libc::pid_t;
+
+use super::census::Memory;
+use super::leader::Leader;
+use super::procs::{self, Proc};
+use super::termination_queue::Request;
+use super::termination_thread::signal_member;
+use crate::platform::Act;
+
+/// So long one request may keep other trees waiting.
+const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_secs(5);
+
+/// Stops processes while they are being scanned: a chain of processes that live for some milliseconds each would be gone by the
+/// end of the scan.
+pub(super) struct Chase<'a> {
+    trees: HashMap<pid_t, &'a Arc<Leader>>,
+    segments: HashMap<&'a [u8], &'a Arc<Leader>>,
+    memory: &'a Memory,
+    young: u64,
+    caught: HashMap<pid_t, &'a Arc<Leader>>,
+    /// Whether this scan has met a process that was not stopped.
+    is_moving: bool,
+}
+
+impl<'a> Chase<'a> {
+    /// `scanned` is when the scan before this one began: what is older was met by that.
+    pub(super) fn of(batch: impl Iterator<Item = &'a Request>, memory: &'a Memory, scanned: u64) -> Self {
+        let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
+        let trees: HashMap<_, _> =
+            batch.filter(is_chased).map(|request| (request.leader.tree().leader, &request.leader)).collect();
+        let tagged = trees.values().map(|leader| (&*leader.tree().mark.segment, *leader));
+        let segments = tagged.filter(|(segment, _)| !segment.is_empty()).collect();
+        let young = procs::now().saturating_sub(procs::SETTLED).min(scanned);
+        Self { trees, segments, memory, young, caught: HashMap::new(), is_moving: false }
+    }
+
+    /// Whether there is nothing to stop.
+    pub(super) fn is_idle(&self) -> bool {
+        self.trees.is_empty()
+    }
+
+    /// Scans until a scan meets no process that it has to stop, or for so long as others can wait. No other thread is needed for that:
+    /// beside a fork bomb each change of threads may take a second. `None`: interrupted.
+    pub(super) fn scan(&mut self, mut is_interrupted: impl FnMut() -> bool) -> Option<Vec<Proc>> {
+        let until = Instant::now() + LONGEST_CHASE_AT_ONCE;
+        loop {
+            self.is_moving = false;
+            let procs = procs::scan(|proc| {
+                self.meet(proc);
+                !is_interrupted()
+            })?;
+            if !self.is_moving || Instant::now() >= until {
+                return Some(procs);
+            }
+        }
+    }
+
+    fn meet(&mut self, proc: &Proc) {
+        if self.trees.is_empty() || proc.is_dead() {
+            return;
+        }
+        let Some(leader) = self.owner(proc) else { return };
+        let tree = leader.tree();
+        if proc.start < tree.born || tree.mark.allow_detached {
+            return;
+        }
+        self.caught.insert(proc.pid, leader);
+        let mut findings = tree.findings();
+        if findings.frozen.insert(proc.identity()) {
+            self.is_moving = true;
+            findings.mechanism.frozen();
+            let _ = signal_member(leader, proc, libc::SIGSTOP);
+        }
+    }
+
+    fn owner(&self, proc: &Proc) -> Option<&'a Arc<Leader>> {
+        let by_number = [proc.session, proc.group].iter().find_map(|number| self.trees.get(number));
+        let found = by_number.or_else(|| self.caught.get(&proc.parent));
+        if let Some(leader) = found {
+            return Some(leader);
+        }
+        let serial = self.memory.tree_of(proc);
+        if let Some(leader) = self.trees.values().find(|leader| Some(leader.tree().serial) == serial) {
+            return Some(leader);
+        }
+        // Only young ones: reading what hangs would hang here.
+        if proc.start < self.young {
+            return None;
+        }
+        let tag = procs::tag(proc.pid)?;
+        tag.split(|byte| *byte == b':').find_map(|segment| self.segments.get(segment)).copied()
+    }
+}

@@ -1,0 +1,113 @@
+//! The requests for scans, and the order in which they are served.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::leader::Leader;
+use crate::platform::{Act, ScanPriority, Sight};
+
+/// After a scan the thread rests as long as the scan took, and no longer than this: scans take half of one processor at most.
+const LONGEST_REST: Duration = Duration::from_millis(20);
+/// The rest before a scan for a deadline, as a part of the time that the scan before took: then scans take four fifths at most.
+const PART_BEFORE_A_DEADLINE: u32 = 4;
+/// So many times in a row requests for a deadline interrupt a batch of which nothing has been served yet.
+const MOST_INTERRUPTIONS: u32 = 2;
+
+/// A tree to scan, and what to do with its members.
+pub(super) struct Request {
+    pub(super) leader: Arc<Leader>,
+    pub(super) act: Act,
+    pub(super) leader_exited: bool,
+    pub(super) priority: ScanPriority,
+    pub(super) answer: oneshot::Sender<Sight>,
+}
+
+/// The requests that no scan has served yet.
+pub(super) struct Requests<'a> {
+    /// `None`: no others come.
+    arriving: Option<&'a Receiver<Request>>,
+    waiting: Vec<Request>,
+    /// How many of those that wait are for a deadline.
+    deadlines: usize,
+    interruptions: u32,
+}
+
+impl<'a> Requests<'a> {
+    pub(super) fn arriving_at(arriving: &'a Receiver<Request>) -> Self {
+        Self { arriving: Some(arriving), waiting: Vec::new(), deadlines: 0, interruptions: 0 }
+    }
+
+    pub(super) fn only(request: Request) -> Self {
+        let mut this = Self { arriving: None, waiting: Vec::new(), deadlines: 0, interruptions: 0 };
+        this.push(request);
+        this
+    }
+
+    /// Waits until there is a request. `false`: none will come.
+    pub(super) fn wait(&mut self) -> bool {
+        if self.waiting.is_empty()
+            && let Some(request) = self.arriving.and_then(|arriving| arriving.recv().ok())
+        {
+            self.push(request);
+        }
+        !self.waiting.is_empty()
+    }
+
+    /// Rests after work that took so long: shorter if a deadline waits.
+    pub(super) fn rest(&mut self, took: Duration) {
+        let Some(arriving) = self.arriving else { return };
+        let whole = took.min(LONGEST_REST);
+        let since = Instant::now();
+        loop {
+            self.collect();
+            let rest = if self.deadlines > 0 { whole / PART_BEFORE_A_DEADLINE } else { whole };
+            match arriving.recv_timeout(rest.saturating_sub(since.elapsed())) {
+                Ok(request) => self.push(request),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Takes all that wait: those for a deadline, and the others.
+    pub(super) fn take(&mut self) -> (Vec<Request>, Vec<Request>) {
+        self.collect();
+        self.deadlines = 0;
+        std::mem::take(&mut self.waiting).into_iter().partition(|request| request.priority == ScanPriority::Deadline)
+    }
+
+    /// Whether a request for a deadline has arrived since [`Requests::take`]. What is left of the batch then waits for the next scan.
+    pub(super) fn has_deadline(&mut self) -> bool {
+        self.collect();
+        self.deadlines > 0
+    }
+
+    /// As [`Requests::has_deadline`], while nothing of the batch is served: such a batch is not interrupted again and again.
+    pub(super) fn interrupts(&mut self) -> bool {
+        self.interruptions < MOST_INTERRUPTIONS && self.has_deadline()
+    }
+
+    /// Some of the batch were served.
+    pub(super) fn advanced(&mut self) {
+        self.interruptions = 0;
+    }
+
+    /// Has requests wait for the next scan.
+    pub(super) fn put_back(&mut self, requests: impl IntoIterator<Item = Request>) {
+        self.interruptions += 1;
+        requests.into_iter().for_each(|request| self.push(request));
+    }
+
+    fn collect(&mut self) {
+        while let Some(request) = self.arriving.and_then(|arriving| arriving.try_recv().ok()) {
+            self.push(request);
+        }
+    }
+
+    fn push(&mut self, request: Request) {
+        self.deadlines += usize::from(request.priority == ScanPriority::Deadline);
+        self.waiting.push(request);
+    }
+}

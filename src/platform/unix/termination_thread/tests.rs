@@ -1,0 +1,109 @@
+//! In which order requests are served, and by how many scans.
+
+use std::sync::mpsc::Sender;
+
+use super::*;
+use crate::platform::{self, HostState, Launch, Mark, StdinKind};
+
+fn sleeper() -> Arc<Leader> {
+    let shell = platform::default_shell();
+    let launch = Launch {
+        role: "shell",
+        args: platform::shell_args(&shell, "exec sleep 300", false).args,
+        program: shell,
+        verbatim: false,
+        env: Vec::new(),
+        cwd: None,
+        host: HostState::capture(),
+        mark: Mark::default(),
+        control_group: false,
+        stdin: StdinKind::Empty,
+        descriptor: None,
+        merge_output: true,
+    };
+    platform::spawn(&launch).unwrap().leader
+}
+
+type Sights = Vec<oneshot::Receiver<Sight>>;
+
+fn ask(give: &Sender<Request>, leader: &Arc<Leader>, count: usize, priority: ScanPriority) -> Sights {
+    let request = || {
+        let (answer, sight) = oneshot::channel();
+        let act = Act::Describe { then: None };
+        give.send(Request { leader: Arc::clone(leader), act, leader_exited: false, priority, answer }).unwrap();
+        sight
+    };
+    (0..count).map(|_| request()).collect()
+}
+
+/// How many are answered, each of which counts once.
+fn answered(sights: &mut Sights) -> usize {
+    let count = sights.len();
+    sights.retain_mut(|sight| sight.try_recv().is_err());
+    count - sights.len()
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_a_deadline_that_comes_in_the_middle_and_goes_on_all_the_same() {
+    const COUNT: usize = SERVED_AT_ONCE + 10;
+    let (leader, other) = (sleeper(), sleeper());
+    let (give, given) = mpsc::channel();
+    let mut requests = Requests::arriving_at(&given);
+    let mut batch = ask(&give, &leader, COUNT, ScanPriority::Normal);
+    let mut terminator = Terminator::default();
+
+    let (deadlines, others) = requests.take();
+    assert_eq!((deadlines.len(), others.len()), (0, COUNT));
+    let mut urgent = ask(&give, &other, 1, ScanPriority::Deadline);
+    assert!(requests.interrupts(), "nothing of the batch is served yet");
+    requests.put_back(others);
+    terminator.serve(&mut requests);
+    assert_eq!((answered(&mut urgent), answered(&mut batch)), (1, COUNT), "one scan serves both");
+
+    let mut batch = ask(&give, &leader, COUNT, ScanPriority::Normal);
+    for _ in 0..2 {
+        let (_, others) = requests.take();
+        requests.put_back(others);
+    }
+    let (_, others) = requests.take();
+    ask(&give, &other, 1, ScanPriority::Deadline);
+    assert!(requests.has_deadline() && !requests.interrupts(), "a batch is not interrupted for ever");
+    terminator.serve_others(&mut requests, others, &mut procs::scan(|_| true).unwrap());
+    assert_eq!(answered(&mut batch), SERVED_AT_ONCE, "the rest waits for the next scan");
+    terminator.serve(&mut requests);
+    assert_eq!(answered(&mut batch), COUNT - SERVED_AT_ONCE);
+}
+
+#[tokio::test]
+async fn a_request_that_comes_during_a_rest_is_kept() {
+    let leader = sleeper();
+    let (give, given) = mpsc::channel();
+    let mut requests = Requests::arriving_at(&given);
+    let mut sights = ask(&give, &leader, 1, ScanPriority::Deadline);
+    requests.rest(Duration::from_millis(1));
+    assert!(requests.wait() && requests.has_deadline());
+    Terminator::default().serve(&mut requests);
+    assert_eq!(answered(&mut sights), 1);
+}
+
+#[tokio::test]
+async fn the_scan_that_describes_a_tree_sends_the_stop_signal_too() {
+    for _ in 0..100 {
+        let leader = sleeper();
+        let (answer, mut sight) = oneshot::channel();
+        let act = Act::Describe { then: Some((StopSignal::default(), StopTargets::Members)) };
+        let priority = ScanPriority::Deadline;
+        let request = Request { leader: Arc::clone(&leader), act, leader_exited: false, priority, answer };
+        Terminator::default().serve(&mut Requests::only(request));
+        let sight = sight.try_recv().unwrap();
+        assert_eq!(sight.processes.len(), 1);
+        if sight.stop == StopSent::Yes {
+            tokio::time::timeout(Duration::from_secs(20), leader.exited()).await.unwrap();
+            assert_eq!(leader.tree().findings().scans, 1);
+            return;
+        }
+        // Describing has taken so long that another scan has to send it.
+        assert!(!leader.has_exited());
+    }
+    panic!("the machine has been too slow a hundred times");
+}
