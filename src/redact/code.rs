@@ -41,7 +41,7 @@ pub(super) fn base64(rest: &[u8], in_gap: bool, is_end: bool) -> Piece {
 pub(super) fn hex(rest: &[u8], in_gap: bool, between_bytes: bool, is_end: bool) -> Piece {
     match rest[0] {
         b'0' if in_gap && between_bytes => match rest.get(1) {
-            Some(b'x') => Piece::Skip(2),
+            Some(b'x' | b'X') => Piece::Skip(2),
             None if !is_end => Piece::More,
             _ => Piece::Char(b'0', 1),
         },

@@ -184,8 +184,9 @@ impl Reader<'_> {
                     self.stack.push(Trace { way: Way::Base64(before), symbols: symbols.into(), ..found });
                 }
                 (Notation::Hex, Way::Hex | Way::Text(Quoting::Unknown)) => {
-                    let gap = u8::from(symbols == 2);
-                    self.stack.push(Trace { way: Way::Hex, symbols: symbols.into(), gap, ..found });
+                    // What is between two bytes is read again.
+                    let at = trace.start.filter(|_| symbols == 2).map_or(trace.at, |start| start + 2);
+                    self.stack.push(Trace { way: Way::Hex, at, symbols: symbols.into(), ..found });
                 }
                 _ => {}
             }

@@ -165,7 +165,10 @@ impl Index {
                 for between in *b" :" {
                     spaced.push((window(&[a, b, between, c]), candidate(Notation::Hex, 3)));
                 }
-                spaced.push((window(&[a, b, b',', b' ']), candidate(Notation::Hex, 2)));
+                // Two bytes between, or one and the `0` of `0x`.
+                for between in [b", ", b"  ", b" 0", b",0", b":0", b",\n", b",\r"] {
+                    spaced.push((window(&[a, b, between[0], between[1]]), candidate(Notation::Hex, 2)));
+                }
             }
         }
         spaced.extend_from_slice(&text);

@@ -78,12 +78,12 @@ impl Reader<'_> {
             };
             let trace = Trace {
                 start: Some(self.base + at as u64),
-                at: self.base + at as u64 + u64::from(WINDOW),
+                // What is between two bytes is read again.
+                at: self.base + at as u64 + u64::from(if symbols == 2 { 2 } else { WINDOW }),
                 way,
                 goal: Goal::Pattern(pattern),
                 symbols: symbols.into(),
-                // A window may end between two bytes.
-                gap: u8::from(symbols == 2),
+                gap: 0,
                 leads: false,
             };
             if let Notation::Base64(before) = notation
@@ -124,7 +124,7 @@ impl Reader<'_> {
         match decode::glance(rest) {
             decode::Glance::Itself if rest[0] == b'\n' => {
                 let Some(after) = rest.get(1..=MOST_BEFORE) else { return true };
-                if !after.iter().all(u8::is_ascii_alphanumeric) {
+                if after[0] == b'0' || !after.iter().all(u8::is_ascii_alphanumeric) {
                     return true;
                 }
                 let after = window(after);
@@ -202,7 +202,8 @@ impl Reader<'_> {
             bytes |= u64::from(self.byte_before(at, back).unwrap_or(b'\n')) << (8 * (back - 1));
             let symbols = u32::try_from(back).expect("fewer than a window");
             let may_be = match self.buffer.get(at + 1) {
-                Some(next) if next.is_ascii_alphanumeric() => {
+                // `0` may be that of `0x`.
+                Some(next) if next.is_ascii_alphanumeric() && *next != b'0' => {
                     self.secrets.index.code.has_beginning(bytes << 8 | u64::from(*next), symbols + 1)
                 }
                 _ => self.secrets.index.code.has_beginning(bytes, symbols),
