@@ -662,10 +662,8 @@ export interface ProgressEvent<Output extends string | Buffer = string> extends 
 }
 
 /** A line without its end, or a piece of one: a line is its pieces up to the first without `partial` or `continued`. */
-export interface OutputEvent<
-  T extends 'stdout' | 'stderr' = 'stdout' | 'stderr',
-  Output extends string | Buffer = string,
-> extends EventBase {
+export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr', Output extends string | Buffer = string>
+  extends EventBase {
   /** The stream that the line came from. */
   type: T;
   /** The text, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
@@ -679,10 +677,8 @@ export interface OutputEvent<
 }
 
 /** The end of an execution: exactly one of these, and nothing after it. */
-export interface EndEvent<
-  T extends ExecutionResult['status'] = ExecutionResult['status'],
-  Output extends string | Buffer = string,
-> extends EventBase {
+export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status'], Output extends string | Buffer = string>
+  extends EventBase {
   /** The final status. */
   type: T;
   /** Made when first read. */
@@ -885,7 +881,10 @@ export interface ConcurrencyMetrics {
  * @typeParam Output What listeners, and calls that name no `encoding`, get: `Buffer` when `config.encoding` is `buffer`,
  * `string | Buffer` when executions that are listened to differ.
  */
-export class ExecutionEngine<Output extends string | Buffer = string> extends EventEmitter<ExecutionEvents<Output>> implements AsyncDisposable {
+export class ExecutionEngine<Output extends string | Buffer = string>
+  extends EventEmitter<ExecutionEvents<Output>>
+  implements AsyncDisposable
+{
   /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field; `SPAWN_FAILED` with `errno` when the machine has no resources for its threads. */
   constructor(config?: ExecutionConfig | null);
 

@@ -63,7 +63,10 @@ test('one signal ends many, and one that fires late ends nothing', async (t) => 
   let ready = 0;
   await events.first((event) => event.line === 'ready' && (ready += 1) === 3);
   controller.abort();
-  assert.deepEqual((await Promise.all(runs)).map((result) => result.reason), Array(3).fill('aborted'));
+  assert.deepEqual(
+    (await Promise.all(runs)).map((result) => result.reason),
+    Array(3).fill('aborted'),
+  );
   assert.equal(engine.getResult(done.id).status, 'completed');
 });
 
@@ -113,16 +116,22 @@ test('the result carries the reason of the abort', async (t) => {
   assert.ok(!('abortReason' in engine.getResult(id2)), 'a cancel is none');
 });
 
-test('the steps of a plan carry the reason of their own signal, or of the plan\'s', async (t) => {
+test("the steps of a plan carry the reason of their own signal, or of the plan's", async (t) => {
   const { engine, events } = recordedEngine(t);
   const [step, plan] = [new AbortController(), new AbortController()];
   const commands = [shell('echo one; exec sleep 60'), shell('echo two; exec sleep 60')];
-  const run = engine.runPlan({ description: 'd', strategy: { type: 'parallel' }, commands }, { signal: plan.signal, steps: { 0: { signal: step.signal } } });
+  const run = engine.runPlan(
+    { description: 'd', strategy: { type: 'parallel' }, commands },
+    { signal: plan.signal, steps: { 0: { signal: step.signal } } },
+  );
   const ready = await Promise.all([events.line('one'), events.line('two')]);
   step.abort('the step');
   await events.first(({ type, executionId }) => type === 'cancelled' && executionId === ready[0].executionId);
   plan.abort('the plan');
   const { results } = await run;
-  assert.deepEqual(results.map(({ abortReason }) => abortReason), ['the step', 'the plan']);
+  assert.deepEqual(
+    results.map(({ abortReason }) => abortReason),
+    ['the step', 'the plan'],
+  );
   assert.equal(engine.getResult(results[1].id).abortReason, 'the plan');
 });

@@ -36,14 +36,28 @@ test('an installation as npm makes it loads', (t) => {
 
 describe('a package that is missing', () => {
   test('was left out', (t) => {
-    failedHere(install(t, { targets: [] }).load(), new RegExp(`^the package ${PLATFORM_PACKAGE} is not installed`), /--omit=optional.*npm install @escher/);
+    failedHere(
+      install(t, { targets: [] }).load(),
+      new RegExp(`^the package ${PLATFORM_PACKAGE} is not installed`),
+      /--omit=optional.*npm install @escher/,
+    );
   });
 
   const locks = {
-    'package-lock.json': (names) => JSON.stringify({ packages: Object.fromEntries(names.map((name) => [`node_modules/${name}`, { optionalDependencies: { [PLATFORM_PACKAGE]: VERSION } }])) }),
-    'yarn.lock': (names) => names.map((name) => `"${name}@${VERSION}":\n  optionalDependencies:\n    "${PLATFORM_PACKAGE}" "${VERSION}"\n`).join('\n'),
-    'pnpm-lock.yaml': (names) => names.map((name) => `  '${name}@${VERSION}':\n    optionalDependencies:\n      '${PLATFORM_PACKAGE}': ${VERSION}\n`).join('\n'),
-    'bun.lock': (names) => names.map((name) => `"${name}": ["${name}@${VERSION}", "", { "optionalDependencies": { "${PLATFORM_PACKAGE}": "${VERSION}" } }]`).join('\n'),
+    'package-lock.json': (names) =>
+      JSON.stringify({
+        packages: Object.fromEntries(
+          names.map((name) => [`node_modules/${name}`, { optionalDependencies: { [PLATFORM_PACKAGE]: VERSION } }]),
+        ),
+      }),
+    'yarn.lock': (names) =>
+      names.map((name) => `"${name}@${VERSION}":\n  optionalDependencies:\n    "${PLATFORM_PACKAGE}" "${VERSION}"\n`).join('\n'),
+    'pnpm-lock.yaml': (names) =>
+      names.map((name) => `  '${name}@${VERSION}':\n    optionalDependencies:\n      '${PLATFORM_PACKAGE}': ${VERSION}\n`).join('\n'),
+    'bun.lock': (names) =>
+      names
+        .map((name) => `"${name}": ["${name}@${VERSION}", "", { "optionalDependencies": { "${PLATFORM_PACKAGE}": "${VERSION}" } }]`)
+        .join('\n'),
   };
   for (const [lock, text] of Object.entries(locks)) {
     test(`is not in ${lock}`, (t) => {
@@ -58,7 +72,11 @@ describe('a package that is missing', () => {
 
   test('while that of another system is there', (t) => {
     const other = TARGET.startsWith('darwin') ? 'linux-x64-gnu' : 'darwin-arm64';
-    failedHere(install(t, { targets: [other] }).load(), new RegExp(`^the package ${PLATFORM_PACKAGE} is not installed, but that of ${other} is`), /installed on another system.*delete node_modules/);
+    failedHere(
+      install(t, { targets: [other] }).load(),
+      new RegExp(`^the package ${PLATFORM_PACKAGE} is not installed, but that of ${other} is`),
+      /installed on another system.*delete node_modules/,
+    );
   });
 
   test('has no addon in it', (t) => {
@@ -76,7 +94,11 @@ describe('a package that is missing', () => {
   test('in a bundle', (t) => {
     const app = folder(t);
     copyFileSync(new URL('../dist/engine.js', import.meta.url), path.join(app, 'bundle.cjs'));
-    failedHere(load(app, { specifier: './bundle.cjs' }), /^@escher\/execution-engine was bundled without its addon/, /external.*beside the bundle/);
+    failedHere(
+      load(app, { specifier: './bundle.cjs' }),
+      /^@escher\/execution-engine was bundled without its addon/,
+      /external.*beside the bundle/,
+    );
     copyFileSync(ADDON, path.join(app, path.basename(ADDON)));
     assert.deepEqual(load(app, { specifier: './bundle.cjs' }), { loaded: VERSION });
   });
@@ -86,7 +108,11 @@ test('a single executable', { skip: major === 20 && minor < 12 && 'this Node.js 
   const app = folder(t);
   copyFileSync(new URL('../dist/engine.js', import.meta.url), path.join(app, 'bundle.cjs'));
   const before = "require('node:sea').isSea = () => true;";
-  failedHere(load(app, { specifier: './bundle.cjs', before }), /^a single executable application contains no addon/, /beside the executable/);
+  failedHere(
+    load(app, { specifier: './bundle.cjs', before }),
+    /^a single executable application contains no addon/,
+    /beside the executable/,
+  );
 });
 
 describe('a file', () => {
@@ -144,7 +170,11 @@ describe('a flag', () => {
   const needsPermission = { skip: major === 20 && minor < 12 && 'this Node.js has no --allow-addons' };
   test(`${permission} without --allow-addons`, needsPermission, (t) => {
     const { load } = install(t);
-    failedHere(load({ flags: ['--no-warnings', permission, '--allow-fs-read=*'] }), /^the permission model allows no addons/, /with --allow-addons/);
+    failedHere(
+      load({ flags: ['--no-warnings', permission, '--allow-fs-read=*'] }),
+      /^the permission model allows no addons/,
+      /with --allow-addons/,
+    );
     assert.deepEqual(load({ flags: ['--no-warnings', permission, '--allow-fs-read=*', '--allow-addons'] }), { loaded: VERSION });
   });
 
@@ -152,14 +182,27 @@ describe('a flag', () => {
     const { app, at, load } = install(t);
     const readable = [path.join(app, 'main.cjs'), path.join(app, 'package.json'), `${at('execution-engine')}${path.sep}`];
     const outcome = load({ flags: ['--no-warnings', permission, ...readable.map((file) => `--allow-fs-read=${file}`), '--allow-addons'] });
-    failedHere(outcome, /^(the permission model does not allow|the package .* was not found, as far as the permission model)/, /--allow-fs-read/);
+    failedHere(
+      outcome,
+      /^(the permission model does not allow|the package .* was not found, as far as the permission model)/,
+      /--allow-fs-read/,
+    );
   });
 
   test('--build-snapshot', (t) => {
     const app = folder(t);
     const contents = `require(${JSON.stringify(fileURLToPath(new URL('../dist/engine.js', import.meta.url)))})`;
-    buildSync({ stdin: { contents, resolveDir: app }, bundle: true, platform: 'node', external: ['@escher/*'], outfile: path.join(app, 'bundle.cjs') });
-    const { status, stderr } = spawnSync(process.execPath, ['--snapshot-blob', 'blob', '--build-snapshot', 'bundle.cjs'], { cwd: app, encoding: 'utf8' });
+    buildSync({
+      stdin: { contents, resolveDir: app },
+      bundle: true,
+      platform: 'node',
+      external: ['@escher/*'],
+      outfile: path.join(app, 'bundle.cjs'),
+    });
+    const { status, stderr } = spawnSync(process.execPath, ['--snapshot-blob', 'blob', '--build-snapshot', 'bundle.cjs'], {
+      cwd: app,
+      encoding: 'utf8',
+    });
     assert.notEqual(status, 0);
     assert.match(stderr, /a startup snapshot cannot hold a native addon: .*after the snapshot was deserialized/);
   });
@@ -171,22 +214,41 @@ test('a Node.js that is too old', (t) => {
 });
 
 describe('a system', () => {
-  const pretend = (system) => Object.entries(system).map(([name, value]) => `Object.defineProperty(process, '${name}', { value: ${JSON.stringify(value)} });`).join('\n');
+  const pretend = (system) =>
+    Object.entries(system)
+      .map(([name, value]) => `Object.defineProperty(process, '${name}', { value: ${JSON.stringify(value)} });`)
+      .join('\n');
 
   test('that there is no addon for', (t) => {
     for (const system of [{ platform: 'freebsd' }, { platform: 'linux', arch: 'ia32' }, { platform: 'win32', arch: 'ia32' }]) {
       const outcome = install(t).load({ before: pretend(system) });
-      assert.match(outcome.message, new RegExp(`^there is no addon for ${system.platform} ${system.arch ?? process.arch}: use one of darwin-arm64, .*\\(this is ${system.platform}`));
+      assert.match(
+        outcome.message,
+        new RegExp(
+          `^there is no addon for ${system.platform} ${system.arch ?? process.arch}: use one of darwin-arm64, .*\\(this is ${system.platform}`,
+        ),
+      );
     }
   });
 
   test('whose package is not that of the installation', (t) => {
-    const systems = { 'darwin-arm64': { platform: 'darwin', arch: 'arm64' }, 'darwin-x64': { platform: 'darwin', arch: 'x64' }, 'win32-x64-msvc': { platform: 'win32', arch: 'x64' }, 'win32-arm64-msvc': { platform: 'win32', arch: 'arm64' } };
+    const systems = {
+      'darwin-arm64': { platform: 'darwin', arch: 'arm64' },
+      'darwin-x64': { platform: 'darwin', arch: 'x64' },
+      'win32-x64-msvc': { platform: 'win32', arch: 'x64' },
+      'win32-arm64-msvc': { platform: 'win32', arch: 'arm64' },
+    };
     const { load } = install(t, { targets: ['linux-x64-gnu', 'linux-arm64-musl'] });
     for (const [target, system] of Object.entries(systems)) {
       const { message } = load({ before: pretend(system) });
-      assert.match(message, new RegExp(`^the package @escher/execution-engine-${target} is not installed, but that of linux-arm64-musl and linux-x64-gnu is`));
-      assert.ok(message.endsWith(`(this is ${system.platform} ${system.arch}; the addon for it is @escher/execution-engine-${target}@${VERSION})`), message);
+      assert.match(
+        message,
+        new RegExp(`^the package @escher/execution-engine-${target} is not installed, but that of linux-arm64-musl and linux-x64-gnu is`),
+      );
+      assert.ok(
+        message.endsWith(`(this is ${system.platform} ${system.arch}; the addon for it is @escher/execution-engine-${target}@${VERSION})`),
+        message,
+      );
     }
   });
 
@@ -196,7 +258,12 @@ describe('a system', () => {
     writeFileSync(musl, elf(`/lib/ld-musl-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}.so.1`));
     for (const execPath of [musl, '/opt/lib/ld-musl-x86_64.so.1']) {
       const { message } = load({ before: pretend({ execPath }) });
-      assert.match(message, new RegExp(`^the package @escher/execution-engine-linux-${process.arch}-musl is not installed, but that of linux-${process.arch}-gnu is: .*another C library`));
+      assert.match(
+        message,
+        new RegExp(
+          `^the package @escher/execution-engine-linux-${process.arch}-musl is not installed, but that of linux-${process.arch}-gnu is: .*another C library`,
+        ),
+      );
       assert.match(message, /\(this is linux \w+ musl; the addon for it is @escher\/execution-engine-linux-\w+-musl@/);
     }
   });
@@ -211,16 +278,30 @@ describe('a system', () => {
 
 describe('another version', () => {
   test('of the package of the platform', (t) => {
-    failedHere(install(t, { version: '0.0.3' }).load(), new RegExp(`^the addon .*\\.node is of version 0\\.0\\.3, and @escher/execution-engine is of version ${VERSION.replaceAll('.', '\\.')}`), /same version/);
+    failedHere(
+      install(t, { version: '0.0.3' }).load(),
+      new RegExp(
+        `^the addon .*\\.node is of version 0\\.0\\.3, and @escher/execution-engine is of version ${VERSION.replaceAll('.', '\\.')}`,
+      ),
+      /same version/,
+    );
   });
 
   test('of the addon itself', (t) => {
     const { at, load } = install(t);
     const facade = at('execution-engine', 'dist', 'engine.js');
     writeFileSync(facade, readFileSync(facade, 'utf8').replaceAll(`"${VERSION}"`, '"9.9.9"'));
-    writeFileSync(at(`execution-engine-${TARGET}`, 'package.json'), JSON.stringify({ name: PLATFORM_PACKAGE, version: '9.9.9', main: path.basename(ADDON) }));
+    writeFileSync(
+      at(`execution-engine-${TARGET}`, 'package.json'),
+      JSON.stringify({ name: PLATFORM_PACKAGE, version: '9.9.9', main: path.basename(ADDON) }),
+    );
     const { message } = load();
-    assert.match(message, new RegExp(`^the addon .*\\.node is of version ${VERSION.replaceAll('.', '\\.')}, and @escher/execution-engine is of version 9\\.9\\.9`));
+    assert.match(
+      message,
+      new RegExp(
+        `^the addon .*\\.node is of version ${VERSION.replaceAll('.', '\\.')}, and @escher/execution-engine is of version 9\\.9\\.9`,
+      ),
+    );
   });
 
   test('of an addon that names none', (t) => {
@@ -239,14 +320,22 @@ describe('NAPI_RS_NATIVE_LIBRARY_PATH', () => {
   });
 
   test('names nothing', (t) => {
-    failedHere(install(t).load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } }), /^NAPI_RS_NATIVE_LIBRARY_PATH names \/nowhere\/x\.node, which does not exist/, /remove it/);
+    failedHere(
+      install(t).load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } }),
+      /^NAPI_RS_NATIVE_LIBRARY_PATH names \/nowhere\/x\.node, which does not exist/,
+      /remove it/,
+    );
   });
 
   test('names a file that is cut short', onLinux, (t) => {
     const file = path.join(folder(t), 'x.node');
     copyFileSync(ADDON, file);
     truncateSync(file, 100_000);
-    failedHere(install(t).load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: file } }), /^the addon .*x\.node is damaged/, /correct NAPI_RS_NATIVE_LIBRARY_PATH/);
+    failedHere(
+      install(t).load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: file } }),
+      /^the addon .*x\.node is damaged/,
+      /correct NAPI_RS_NATIVE_LIBRARY_PATH/,
+    );
   });
 });
 

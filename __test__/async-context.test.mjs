@@ -13,7 +13,11 @@ test('listeners that were registered elsewhere, of every type and for many execu
   const engine = newEngine(t, { maxConcurrentExecutions: 2 });
   const seen = new Map();
   store.run('registration', () => engine.on('event', ({ executionId, type }) => seen.set(`${executionId} ${type}`, store.getStore())));
-  const ids = await Promise.all(Array.from({ length: 20 }, (_, index) => store.run(`call ${index}`, () => engine.execute(shell('echo a; exit 1'), { retry: { attempts: 2, on: ['exit'], backoffMs: 1 } }))));
+  const ids = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      store.run(`call ${index}`, () => engine.execute(shell('echo a; exit 1'), { retry: { attempts: 2, on: ['exit'], backoffMs: 1 } })),
+    ),
+  );
   await Promise.all(ids.map((id) => engine.waitForCompletion(id)));
   ids.forEach((id, index) => {
     for (const type of ['started', 'stdout', 'retry', 'failed']) assert.equal(seen.get(`${id} ${type}`), `call ${index}`, type);

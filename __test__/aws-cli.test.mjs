@@ -62,7 +62,10 @@ awsTest('s3: a file goes there and comes back byte by byte', async (t) => {
   assert.match(list.stdout, / round-trip\n/);
   // Its progress overwrites itself with carriage returns; the last line stands.
   const said = events.of(up.id).filter((event) => event.type === 'stdout');
-  assert.ok(said.some((event) => event.carriageReturn && event.line.startsWith('Completed ')), 'progress lines have their flag');
+  assert.ok(
+    said.some((event) => event.carriageReturn && event.line.startsWith('Completed ')),
+    'progress lines have their flag',
+  );
   assert.match(events.lines(up.id).at(-1), /^upload: .*it's a file\.bin to s3:\/\/round-trip\/a b\/\$c 'd'\.bin/);
 });
 
@@ -81,7 +84,10 @@ awsTest('a call that fails keeps its exit code and what it said', async (t) => {
   const { env, run } = setUp(t);
   const words = ['s3', 'ls', 's3://no-such-bucket'];
   const { status, success, reason, exitCode, stdout, stderr, error } = await run(words, { region: REGION });
-  assert.deepEqual({ status, success, reason, stdout, error }, { status: 'failed', success: false, reason: 'exit', stdout: '', error: undefined });
+  assert.deepEqual(
+    { status, success, reason, stdout, error },
+    { status: 'failed', success: false, reason: 'exit', stdout: '', error: undefined },
+  );
   assert.ok(exitCode > 0);
   assert.match(stderr, /NoSuchBucket/);
   assert.deepEqual({ exitCode, stdout, stderr }, withoutEngine(env, [...words, '--region', REGION]));

@@ -24,14 +24,16 @@ function bareRoot(t) {
     mkdirSync(path.join(root, path.dirname(to)), { recursive: true });
     copyFileSync(from, path.join(root, to));
   };
-  for (const [, library] of spawnSync('ldd', [process.execPath], { encoding: 'utf8' }).stdout.matchAll(/(\/\S+) \(0x/g)) put(library, library);
+  for (const [, library] of spawnSync('ldd', [process.execPath], { encoding: 'utf8' }).stdout.matchAll(/(\/\S+) \(0x/g))
+    put(library, library);
   put(process.execPath, '/store/node/run/node');
   for (const folder of ['proc', 'dev', 'tmp', 'project']) mkdirSync(path.join(root, folder), { recursive: true });
   return root;
 }
 
 /** Mounts what a root needs, and becomes a program in it. */
-const IN_ROOT = 'mount --bind "$1" "$0/project" && mount --bind /proc "$0/proc" && mount --bind /dev "$0/dev" && shift 1 && exec chroot "$0" "$@"';
+const IN_ROOT =
+  'mount --bind "$1" "$0/project" && mount --bind /proc "$0/proc" && mount --bind /dev "$0/dev" && shift 1 && exec chroot "$0" "$@"';
 
 test('members that left the session do not survive kill -9 of a host in a root without any other program', { skip }, async (t) => {
   const [root, mark] = [bareRoot(t), newMark()];
@@ -53,10 +55,22 @@ test('members that left the session do not survive kill -9 of a host in a root w
       writeSync(1, JSON.stringify({ status, stdout, refused, degraded, found }) + '\\n');
       setInterval(() => {}, 1000);
     })();`;
-  const child = spawn('unshare', ['-m', 'sh', '-c', IN_ROOT, root, PROJECT, '/store/node/run/node', '-e', host], { stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env.PATH } });
+  const child = spawn('unshare', ['-m', 'sh', '-c', IN_ROOT, root, PROJECT, '/store/node/run/node', '-e', host], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH },
+  });
   t.after(() => child.kill('SIGKILL'));
-  const said = await new Promise((resolve) => { child.stdout.once('data', resolve); child.stdout.once('end', () => resolve('{}')); });
-  assert.deepEqual(JSON.parse(said), { status: 'completed', stdout: '42\n', refused: { code: 'SPAWN_FAILED', errno: 'ENOENT' }, degraded: [], found: [] });
+  const said = await new Promise((resolve) => {
+    child.stdout.once('data', resolve);
+    child.stdout.once('end', () => resolve('{}'));
+  });
+  assert.deepEqual(JSON.parse(said), {
+    status: 'completed',
+    stdout: '42\n',
+    refused: { code: 'SPAWN_FAILED', errno: 'ENOENT' },
+    degraded: [],
+    found: [],
+  });
   await until(() => marked(mark).length === 3, 'the host, the leader and its member are there', 20_000);
   child.kill('SIGKILL');
   await gone(mark);

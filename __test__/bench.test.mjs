@@ -31,7 +31,10 @@ const machine = {
 /** What a run says of a row: each contender with its measurements, one a round. */
 function measured(contenders, more = {}) {
   const row = { name: 'short-commands', title: 'true & co', unit: 'commands/s', better: 'higher', columns: [], ...more };
-  const measurements = Object.entries(contenders).map(([name, values]) => [name, values.map((value) => (typeof value === 'number' ? { value, columns: {} } : value))]);
+  const measurements = Object.entries(contenders).map(([name, values]) => [
+    name,
+    values.map((value) => (typeof value === 'number' ? { value, columns: {} } : value)),
+  ]);
   return summarize(row, { measured: Object.fromEntries(measurements), skipped: more.skipped ?? [], failed: more.failed ?? [] });
 }
 
@@ -55,19 +58,32 @@ describe('statistics', () => {
   });
 
   test('a column is the median of the rounds, or the worst of them', () => {
-    const columns = [{ key: 'p50', title: 'p50', digits: 1 }, { key: 'max', title: 'max', digits: 1, worst: true }, { key: 'none', title: 'none', digits: 1 }];
+    const columns = [
+      { key: 'p50', title: 'p50', digits: 1 },
+      { key: 'max', title: 'max', digits: 1, worst: true },
+      { key: 'none', title: 'none', digits: 1 },
+    ];
     const rounds = [3, 1, 2].map((each) => ({ value: each, columns: { p50: each, max: each } }));
     assert.deepEqual(measured({ a: rounds }, { columns }).contenders.a.columns, { p50: 2, max: 3 });
   });
 
   test('a failure is a finding only where the row expects it', () => {
-    const failed = [{ name: 'a', why: 'one' }, { name: 'b', why: 'two' }];
-    assert.deepEqual(measured({}, { failed, mayFail: ['b'] }).failed.map(({ isFinding }) => isFinding), [false, true]);
+    const failed = [
+      { name: 'a', why: 'one' },
+      { name: 'b', why: 'two' },
+    ];
+    assert.deepEqual(
+      measured({}, { failed, mayFail: ['b'] }).failed.map(({ isFinding }) => isFinding),
+      [false, true],
+    );
   });
 });
 
 test('numbers have three digits and groups of three', () => {
-  assert.deepEqual([0.12345, 12.345, 123.45, 1234.5, 1234567].map(number).map((text) => text.replace(/\s/g, '_')), ['0.123', '12.3', '123', '1_235', '1_234_567']);
+  assert.deepEqual(
+    [0.12345, 12.345, 123.45, 1234.5, 1234567].map(number).map((text) => text.replace(/\s/g, '_')),
+    ['0.123', '12.3', '123', '1_235', '1_234_567'],
+  );
   assert.deepEqual([0.126, 12.34, 123.4].map(ratio), ['0.13', '12.3', '123']);
   assert.equal(columnText({ key: 'a', digits: 2 }, { a: 1.005 }), '1.00');
   assert.equal(columnText({ key: 'a', digits: 2 }, {}), '–');
@@ -80,13 +96,23 @@ describe('options', () => {
   });
 
   test('nonsense is refused', () => {
-    for (const argv of [['--rounds', '0'], ['--rounds', 'x'], ['--nonsense'], ['--write', '--contenders', 'engine'], ['--profile', '--all'], ['--profile', '--only', 'captured']]) {
+    for (const argv of [
+      ['--rounds', '0'],
+      ['--rounds', 'x'],
+      ['--nonsense'],
+      ['--write', '--contenders', 'engine'],
+      ['--profile', '--all'],
+      ['--profile', '--only', 'captured'],
+    ]) {
       assert.throws(() => readOptions(argv), { expected: true }, argv.join(' '));
     }
   });
 
   test('heavy rows run when they are named, or all are', () => {
-    const rows = [{ name: 'light', contenders: {} }, { name: 'large', heavy: true, contenders: {} }];
+    const rows = [
+      { name: 'light', contenders: {} },
+      { name: 'large', heavy: true, contenders: {} },
+    ];
     const names = (options) => selectRows(rows, options).map(({ name }) => name);
     assert.deepEqual(names({}), ['light']);
     assert.deepEqual(names({ all: true }), ['light', 'large']);
@@ -107,9 +133,20 @@ describe('samples of perf', () => {
   const kernel = (name) => `ffffffff8157a8c8 ${name} ([kernel.kallsyms])`;
 
   test('each has its process, its thread and its frames', () => {
-    const text = [sample('escher-engine 17/19 ', kernel('do_futex'), '7f00 (anonymous namespace)::f(int) (/usr/lib/libc.so.6)'), sample('true 20/20', '7f01 _start (/lib/ld-linux-x86-64.so.2)')].join('\n');
+    const text = [
+      sample('escher-engine 17/19 ', kernel('do_futex'), '7f00 (anonymous namespace)::f(int) (/usr/lib/libc.so.6)'),
+      sample('true 20/20', '7f01 _start (/lib/ld-linux-x86-64.so.2)'),
+    ].join('\n');
     assert.deepEqual(readSamples(text), [
-      { comm: 'escher-engine', pid: 17, tid: 19, frames: [{ name: 'do_futex', file: '[kernel.kallsyms]', isKernel: true }, { name: '(anonymous namespace)::f(int)', file: 'libc.so.6', isKernel: false }] },
+      {
+        comm: 'escher-engine',
+        pid: 17,
+        tid: 19,
+        frames: [
+          { name: 'do_futex', file: '[kernel.kallsyms]', isKernel: true },
+          { name: '(anonymous namespace)::f(int)', file: 'libc.so.6', isKernel: false },
+        ],
+      },
       { comm: 'true', pid: 20, tid: 20, frames: [{ name: '_start', file: 'ld-linux-x86-64.so.2', isKernel: false }] },
     ]);
     assert.deepEqual(readSamples(''), []);
@@ -117,7 +154,8 @@ describe('samples of perf', () => {
 
   test('each is named by its system call, its fault, or its file', () => {
     const named = (...lines) => whatOf(readSamples(sample('x 1/1', ...lines))[0].frames);
-    const inCall = (...names) => named(...names.map(kernel), kernel('do_syscall_64'), kernel('entry_SYSCALL_64_after_hwframe'), '7f00 f (/usr/bin/node)');
+    const inCall = (...names) =>
+      named(...names.map(kernel), kernel('do_syscall_64'), kernel('entry_SYSCALL_64_after_hwframe'), '7f00 f (/usr/bin/node)');
     assert.match(inCall('schedule', '__x64_sys_futex'), /^waking/);
     assert.match(inCall('copy_mm', 'kernel_clone', '__do_sys_clone'), /^starting processes/);
     assert.match(inCall('vfs_read', 'ksys_read'), /^pipes/);
@@ -144,16 +182,26 @@ describe('publishing', () => {
   test('a row replaces the one before and leaves the others, with their own machine and date', () => {
     const before = merge([], { machine, rows: [one, other] }, named('captured', 'short-commands')).rows;
     const later = { ...machine, date: '2026-06-07T00:00:00.000Z' };
-    const { rows, refused } = merge(before, { machine: later, rows: [measured({ engine: [20], execa: [5] })] }, named('captured', 'short-commands'));
-    assert.deepEqual(rows.map(({ name, machine: { date }, contenders }) => [name, date.slice(0, 10), contenders.engine.median]), [
-      ['captured', '2026-01-02', 1],
-      ['short-commands', '2026-06-07', 20],
-    ]);
+    const { rows, refused } = merge(
+      before,
+      { machine: later, rows: [measured({ engine: [20], execa: [5] })] },
+      named('captured', 'short-commands'),
+    );
+    assert.deepEqual(
+      rows.map(({ name, machine: { date }, contenders }) => [name, date.slice(0, 10), contenders.engine.median]),
+      [
+        ['captured', '2026-01-02', 1],
+        ['short-commands', '2026-06-07', 20],
+      ],
+    );
     assert.deepEqual(refused, []);
   });
 
   test('a row that is no more is dropped', () => {
-    assert.deepEqual(merge(published(one, other), { rows: [] }, named('captured')).rows.map(({ name }) => name), ['captured']);
+    assert.deepEqual(
+      merge(published(one, other), { rows: [] }, named('captured')).rows.map(({ name }) => name),
+      ['captured'],
+    );
   });
 
   test('a row with a fault keeps what was published before; one with a finding does not', () => {
@@ -188,7 +236,12 @@ describe('publishing', () => {
   });
 
   test('a page without its markers is not written over', () => {
-    for (const page of ['', '<!-- bench:start -->', '<!-- bench:end --><!-- bench:start -->', '<!-- bench:start --><!-- bench:start --><!-- bench:end -->']) {
+    for (const page of [
+      '',
+      '<!-- bench:start -->',
+      '<!-- bench:end --><!-- bench:start -->',
+      '<!-- bench:start --><!-- bench:start --><!-- bench:end -->',
+    ]) {
       assert.throws(() => replaceBetween(page, 'new'), /once each/, page);
     }
   });
@@ -198,7 +251,11 @@ describe('publishing', () => {
   });
 
   test('published rows are rows that there are, and the page explains each', () => {
-    for (const { name } of readPublished()) assert.ok(known.some((row) => row.name === name), name);
+    for (const { name } of readPublished())
+      assert.ok(
+        known.some((row) => row.name === name),
+        name,
+      );
     const reported = readPage('docs/performance.md');
     for (const { name } of known) {
       const meant = name.startsWith('short-commands-host-') ? 'short-commands-host-…' : name === 'short-commands-32' ? '-32' : name;
@@ -223,38 +280,59 @@ describe('tables', () => {
   test('a page of results has ratios, goals, findings, missing contenders, and the machine', () => {
     const text = performanceTables(
       published(
-        measured({ engine: [20, 30], execa: [10, 10] }, {
-          ratios: [{ of: 'engine', to: 'execa', goal: '≥ 2' }],
-          goals: [most(40, 'ms'), most(1024, 'MiB', { what: 'growth', key: 'growthMiB' })],
-          failed: [{ name: 'readline', why: 'too long' }],
-          mayFail: ['readline'],
-          skipped: [{ name: 'Deno.Command', why: 'deno is not installed' }],
-        }),
+        measured(
+          { engine: [20, 30], execa: [10, 10] },
+          {
+            ratios: [{ of: 'engine', to: 'execa', goal: '≥ 2' }],
+            goals: [most(40, 'ms'), most(1024, 'MiB', { what: 'growth', key: 'growthMiB' })],
+            failed: [{ name: 'readline', why: 'too long' }],
+            mayFail: ['readline'],
+            skipped: [{ name: 'Deno.Command', why: 'deno is not installed' }],
+          },
+        ),
       ),
     );
-    for (const part of ['| engine | 25.0 | 20.0 – 30.0 |', '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |', 'Goals: ≤ 40 ms; growth ≤ 1 024 MiB.', 'readline fails: `too long`.', 'Deno.Command was not measured: deno is not installed.', '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.']) {
+    for (const part of [
+      '| engine | 25.0 | 20.0 – 30.0 |',
+      '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |',
+      'Goals: ≤ 40 ms; growth ≤ 1 024 MiB.',
+      'readline fails: `too long`.',
+      'Deno.Command was not measured: deno is not installed.',
+      '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.',
+    ]) {
       assert.ok(text.includes(part), `${part}\nis not in\n${text}`);
     }
   });
 
   test('a missed goal is reported with its measurement, and nothing else', () => {
-    const row = measured({ engine: [20, 30], execa: [10, 10], other: [5, 5] }, {
-      columns: [{ key: 'growthMiB', title: 'growth', digits: 0 }],
-      ratios: [
-        { of: 'engine', to: 'execa', goal: '≥ 3 (then 4)' },
-        { of: 'execa', to: 'engine', goal: '≤ 0.5' },
-        { of: 'engine', to: 'other', goal: 'no longer than without' },
+    const row = measured(
+      { engine: [20, 30], execa: [10, 10], other: [5, 5] },
+      {
+        columns: [{ key: 'growthMiB', title: 'growth', digits: 0 }],
+        ratios: [
+          { of: 'engine', to: 'execa', goal: '≥ 3 (then 4)' },
+          { of: 'execa', to: 'engine', goal: '≤ 0.5' },
+          { of: 'engine', to: 'other', goal: 'no longer than without' },
+        ],
+        goals: [most(24, 'ms'), most(25, 'ms'), most(4, 'ms', { of: 'other' }), most(1, 'ms', { of: 'unknown' })],
+      },
+    );
+    assert.deepEqual(
+      missedGoals(published(row)).map(({ text, measured }) => [text, measured]),
+      [
+        ['engine / execa ≥ 3 (then 4)', 2.5],
+        ['≤ 24 ms', 25],
+        ['≤ 4 ms', 5],
       ],
-      goals: [most(24, 'ms'), most(25, 'ms'), most(4, 'ms', { of: 'other' }), most(1, 'ms', { of: 'unknown' })],
-    });
-    assert.deepEqual(missedGoals(published(row)).map(({ text, measured }) => [text, measured]), [['engine / execa ≥ 3 (then 4)', 2.5], ['≤ 24 ms', 25], ['≤ 4 ms', 5]]);
+    );
     assert.match(missedTable(published(row)), /^\| `short-commands` \| engine \/ execa ≥ 3 \(then 4\) \| 2\.50 \(2\.00 – 3\.00\) \|$/m);
     assert.equal(missedTable(published(measured({ engine: [1] }, { goals: [most(1, 'ms')] }))), 'None is missed.');
   });
 
   test('a profile says where and when it was made', () => {
     const text = profileTables([{ name: 'time', title: 'where it goes', columns: ['thread', '%'], lines: [['a | b', '70.0']], machine }]);
-    for (const part of ['Where it goes:', '| thread | % |', '| a \\| b | 70.0 |', '2026-01-02, 2 × A <fast> one']) assert.ok(text.includes(part), text);
+    for (const part of ['Where it goes:', '| thread | % |', '| a \\| b | 70.0 |', '2026-01-02, 2 × A <fast> one'])
+      assert.ok(text.includes(part), text);
     assert.match(profileTables([]), /Nothing was profiled/);
   });
 
@@ -266,7 +344,9 @@ describe('tables', () => {
 
 describe('chart', () => {
   const lower = measured({ engine: [2], execa: [8] }, { name: 'captured', better: 'lower', unit: 'ms', title: 'a "text" in <time>' });
-  const svg = drawChart(published(measured({ engine: [100], 'engine (empty host)': [90], execa: [25], limit: [200], 'limit (handed over)': [100] }), lower));
+  const svg = drawChart(
+    published(measured({ engine: [100], 'engine (empty host)': [90], execa: [25], limit: [200], 'limit (handed over)': [100] }), lower),
+  );
 
   test('is well-formed', () => {
     checkXml(svg);

@@ -37,7 +37,8 @@ function growth(listen, command) {
 const LISTENING = {
   'no listener': 'return engine.run(request(command));',
   'a listener': "pieces = length = 0; engine.removeAllListeners().on('stdout', count); return engine.run(request(command));",
-  'a stream': 'pieces = length = 0; const stream = engine.stream(request(command)); for await (const event of stream) count(event); return stream.result;',
+  'a stream':
+    'pieces = length = 0; const stream = engine.stream(request(command)); for await (const event of stream) count(event); return stream.result;',
 };
 
 for (const [reader, listen] of Object.entries(LISTENING)) {

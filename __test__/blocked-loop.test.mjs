@@ -20,7 +20,11 @@ test('timeouts, idle times and ends are on time although the event loop is block
   assert.deepEqual(pids.filter(isAlive), [], 'they were gone before JavaScript ran again');
   const [timeout, idle, done] = await Promise.all(ids.map((id) => engine.waitForCompletion(id)));
   assert.deepEqual([timeout.reason, idle.reason, done.reason], ['timeout', 'idle_timeout', 'exit']);
-  for (const [result, due] of [[timeout, 300], [idle, 400], [done, 500]]) {
+  for (const [result, due] of [
+    [timeout, 300],
+    [idle, 400],
+    [done, 500],
+  ]) {
     assert.ok(result.durationMs >= due && result.durationMs < 1_900, `${result.durationMs} ms, due at ${due}`);
   }
 });
@@ -30,5 +34,8 @@ test('what waits for a slot starts although the event loop is blocked', async (t
   const ids = await Promise.all([1, 2, 3, 4].map(() => engine.execute(nothing)));
   block(1_000);
   const results = await Promise.all(ids.map((id) => engine.waitForCompletion(id)));
-  assert.ok(results.every((result) => result.success && result.queuedMs < 900), JSON.stringify(results.map((result) => result.queuedMs)));
+  assert.ok(
+    results.every((result) => result.success && result.queuedMs < 900),
+    JSON.stringify(results.map((result) => result.queuedMs)),
+  );
 });

@@ -13,7 +13,8 @@ const serial = (...commands) => ({ description: 'd', strategy: { type: 'serial' 
 const bytes = (count) => ({ a: 'x'.repeat(count - '{"a":""}'.length) });
 
 test('objects that are in many places, in a host with little memory', async () => {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     const engine = new ExecutionEngine();
     const doubled = (wrap) => { let value = 'x'; for (let level = 0; level < 60; level++) value = wrap(value); return value; };
     const objects = doubled((value) => ({ a: value, b: value }));
@@ -44,7 +45,9 @@ test('objects that are in many places, in a host with little memory', async () =
     console.log((await engine.run({ command })).status);
     const step = await calls.step(objects).catch((error) => error);
     console.log(step.code, step.field);
-  `, { flags: ['--max-old-space-size=400'], limitMs: 120_000 });
+  `,
+    { flags: ['--max-old-space-size=400'], limitMs: 120_000 },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'completed\nINVALID_PLAN commands[1].metadata\n', stderr: '' });
 });
 
@@ -103,7 +106,10 @@ test('a diagnosis is bounded: long command lines', async (t) => {
   const { diagnosis } = await engine.run({ command: { type: 'shell', command: line }, env: { LONG: long }, timeoutMs: 1_500 });
   assert.ok(diagnosis.processes.length > 5);
   for (const { command } of diagnosis.processes) assert.ok(command.length <= 1_024, `${command.length}`);
-  assert.ok(diagnosis.processes.some(({ command }) => /^sh -c .*xxx/.test(command)), 'the beginning is there');
+  assert.ok(
+    diagnosis.processes.some(({ command }) => /^sh -c .*xxx/.test(command)),
+    'the beginning is there',
+  );
 });
 
 test('a diagnosis is bounded: many processes', async (t) => {
@@ -119,7 +125,10 @@ test('a secret at the cut of a command line is masked', async (t) => {
   const secret = 'S3cr3t-'.repeat(40);
   const engine = newEngine(t, { killGraceMs: 200, secrets: [secret] });
   for (const before of [500, 650, 700, 760]) {
-    const { diagnosis } = await engine.run({ ...exec('sh', '-c', 'sleep 60; :', 'sh', 'x'.repeat(before) + secret + 'y'.repeat(2_000)), timeoutMs: 500 });
+    const { diagnosis } = await engine.run({
+      ...exec('sh', '-c', 'sleep 60; :', 'sh', 'x'.repeat(before) + secret + 'y'.repeat(2_000)),
+      timeoutMs: 500,
+    });
     assert.ok(!JSON.stringify(diagnosis).includes('S3cr3t-S3cr'), JSON.stringify(diagnosis));
   }
 });
@@ -190,7 +199,8 @@ test('half of a surrogate pair is refused with its path', async (t) => {
     [{ ...nothing, env: { [half]: 'a' } }, 'env["a\\ud800b"]'],
     [{ ...nothing, metadata: { deep: [half] } }, 'metadata.deep[0]'],
     [{ ...nothing, workingDir: half }, 'workingDir'],
-  ]) assert.equal((await failure(() => engine.run(request), 'INVALID_REQUEST')).field, field);
+  ])
+    assert.equal((await failure(() => engine.run(request), 'INVALID_REQUEST')).field, field);
   assert.equal((await failure(() => engine.run(exec('cat'), { stdin: half }), 'INVALID_REQUEST')).field, 'options.stdin');
   assert.equal(failureNow(() => engine.listExecutions({ label: half }), 'INVALID_REQUEST').field, 'filter.label');
   assert.equal((await engine.run(exec('echo', '-n', '\u{1f600}'))).stdout, '\u{1f600}');

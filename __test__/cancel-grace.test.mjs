@@ -63,7 +63,10 @@ test('cancelAll has one too', async (t) => {
   await engine.waitForCompletion(ids[3]);
   assertShort(await timed(async () => assert.equal(await engine.cancelAll({ graceMs: 100 }), 3)), 99);
   assert.equal(await first, 4);
-  assert.deepEqual(ids.map((id) => engine.getResult(id).signal), ['SIGKILL', 'SIGKILL', 'SIGKILL', null]);
+  assert.deepEqual(
+    ids.map((id) => engine.getResult(id).signal),
+    ['SIGKILL', 'SIGKILL', 'SIGKILL', null],
+  );
 });
 
 test('of a tree that ends because its time is up', async (t) => {
@@ -73,7 +76,11 @@ test('of a tree that ends because its time is up', async (t) => {
     await events.line('asked', id);
     assertShort(await timed(() => engine.cancel(id, { graceMs: 100 })), 99);
     const { signal, reason, status } = engine.getResult(id);
-    assert.deepEqual([signal, status, reason], ['SIGKILL', 'timeout', more.timeoutMs ? 'timeout' : 'idle_timeout'], 'the first reason counts');
+    assert.deepEqual(
+      [signal, status, reason],
+      ['SIGKILL', 'timeout', more.timeoutMs ? 'timeout' : 'idle_timeout'],
+      'the first reason counts',
+    );
   }
 });
 
@@ -88,7 +95,10 @@ test('of a tree that ends because of a shutdown, or an abort signal', async (t) 
   await events.line('asked', ids[0]);
   assertShort(await timed(() => engine.cancelAll({ graceMs: 100 })), 99);
   await over;
-  assert.deepEqual(ids.map((id) => engine.getResult(id).reason), ['shutdown', 'aborted']);
+  assert.deepEqual(
+    ids.map((id) => engine.getResult(id).reason),
+    ['shutdown', 'aborted'],
+  );
 });
 
 test('of one that waits: it never starts', async (t) => {

@@ -28,6 +28,9 @@ test('cancels at 0 to 3 ms', async (t) => {
     outcomes.set(status, (outcomes.get(status) ?? 0) + 1);
   };
   await repeatedly(CANCELS, 50, one);
-  assert.equal([...outcomes.values()].reduce((sum, count) => sum + count), CANCELS);
+  assert.equal(
+    [...outcomes.values()].reduce((sum, count) => sum + count),
+    CANCELS,
+  );
   assert.deepEqual(engine.getConcurrencyMetrics(), { maxConcurrent: 8, currentlyRunning: 0, currentlyPending: 0, availableSlots: 8 });
 });

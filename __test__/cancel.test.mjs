@@ -20,7 +20,10 @@ test('the tree of a running execution is gone when cancel resolves', async (t) =
   assert.equal(await engine.cancel(id), undefined);
   assert.deepEqual(pids.filter(isAlive), []);
   const { status, success, exitCode, signal, reason, killed, pid } = engine.getResult(id);
-  assert.deepEqual({ status, success, exitCode, signal, reason }, { status: 'cancelled', success: false, exitCode: null, signal: 'SIGTERM', reason: 'cancelled' });
+  assert.deepEqual(
+    { status, success, exitCode, signal, reason },
+    { status: 'cancelled', success: false, exitCode: null, signal: 'SIGTERM', reason: 'cancelled' },
+  );
   assert.deepEqual([...killed.pids].sort(), [pid, ...pids].sort());
   assert.match(killed.mechanism, /SIGTERM/);
 });
@@ -47,7 +50,10 @@ test('a cancelled execution in the queue never spawns', async (t) => {
   await events.line('ready', first);
   await engine.cancel(id);
   const { status, reason, pid, durationMs, exitCode, killed } = engine.getResult(id);
-  assert.deepEqual({ status, reason, pid, durationMs, exitCode, killed }, { status: 'cancelled', reason: 'cancelled', pid: null, durationMs: 0, exitCode: null, killed: undefined });
+  assert.deepEqual(
+    { status, reason, pid, durationMs, exitCode, killed },
+    { status: 'cancelled', reason: 'cancelled', pid: null, durationMs: 0, exitCode: null, killed: undefined },
+  );
   assert.deepEqual(events.types(id), ['queued', 'cancelled']);
   await engine.cancel(first);
   await engine.run(nothing);
@@ -87,8 +93,15 @@ test('cancelAll ends what runs and what waits, and says how many', async (t) => 
   const pids = ids.slice(0, 2).map((id) => events.of(id).find((event) => event.type === 'started').pid);
   assert.equal(await engine.cancelAll(), 5);
   assert.deepEqual(pids.filter(isAlive), []);
-  assert.deepEqual(ids.map((id) => engine.getResult(id).reason), Array(5).fill('cancelled'));
-  assert.deepEqual(ids.slice(2).map((id) => engine.getResult(id).pid), [null, null, null], 'what waited never spawned');
+  assert.deepEqual(
+    ids.map((id) => engine.getResult(id).reason),
+    Array(5).fill('cancelled'),
+  );
+  assert.deepEqual(
+    ids.slice(2).map((id) => engine.getResult(id).pid),
+    [null, null, null],
+    'what waited never spawned',
+  );
   assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
 });
 

@@ -53,7 +53,9 @@ test('a descendant that left the group and the session is ended too', { skip: !h
   const dir = folder(t);
   const own = file(dir, 'leave.sh', 'setsid sleep 300 &\necho $! > "$PIDS"\n');
   const pids = path.join(dir, 'pids');
-  const id = await engine.execute(shell(`setsid sh ${own} & while [ ! -s "$PIDS" ]; do sleep 0.01; done; cat "$PIDS"; echo ready; sleep 300`, { env: { PIDS: pids } }));
+  const id = await engine.execute(
+    shell(`setsid sh ${own} & while [ ! -s "$PIDS" ]; do sleep 0.01; done; cat "$PIDS"; echo ready; sleep 300`, { env: { PIDS: pids } }),
+  );
   await events.line('ready', id);
   const pid = Number(events.lines(id)[0]);
   t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));

@@ -48,7 +48,7 @@ describe('clean-up is left in peace', { concurrency: 4, ...linux }, () => {
   }
 });
 
-// It descends from no signalled member any more, so it cannot be told from any other.
+// It descends from no signalled member any more, so it looks like any other.
 test('clean-up that a member leaves behind when it exits gets the signal with the next scan', linux, async (t) => {
   const dir = folder(t);
   const engine = newEngine(t, { killGraceMs: 600_000, controlGroups: false });

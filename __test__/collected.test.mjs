@@ -18,7 +18,8 @@ const COLLECT = `
 `;
 
 test('an idle engine is collected, also one that has worked and one with listeners', async () => {
-  const { code, stdout, stderr } = await host(`${COLLECT}
+  const { code, stdout, stderr } = await host(
+    `${COLLECT}
     const idle = () => new WeakRef(new ExecutionEngine());
     const worked = async () => {
       const engine = new ExecutionEngine();
@@ -27,7 +28,9 @@ test('an idle engine is collected, also one that has worked and one with listene
       return new WeakRef(engine);
     };
     console.log(await collected(idle()), await collected(await worked()));
-  `, { flags: ['--expose-gc'] });
+  `,
+    { flags: ['--expose-gc'] },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true\n', stderr: '' });
 });
 
@@ -35,7 +38,8 @@ test('an engine with work is not collected: its events come', async (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'escher-collected-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const file = path.join(folder, 'enough');
-  const { code, stdout, stderr } = await host(`${COLLECT}
+  const { code, stdout, stderr } = await host(
+    `${COLLECT}
     const { writeFileSync } = await import('node:fs');
     let ended;
     const over = new Promise((resolve) => { ended = resolve; });
@@ -50,12 +54,15 @@ test('an engine with work is not collected: its events come', async (t) => {
     const isThere = reference.deref() !== undefined;
     writeFileSync(${JSON.stringify(file)}, '');
     console.log(isThere, (await over).endsWith('done\\n') && 'done');
-  `, { flags: ['--expose-gc'] });
+  `,
+    { flags: ['--expose-gc'] },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true done\n', stderr: '' });
 });
 
-test('an engine with work that was unref\'d may be collected, and ends its trees then', async () => {
-  const { code, stdout, stderr } = await host(`${COLLECT}
+test("an engine with work that was unref'd may be collected, and ends its trees then", async () => {
+  const { code, stdout, stderr } = await host(
+    `${COLLECT}
     const alive = setInterval(() => {}, 1_000);
     const start = async () => {
       const engine = new ExecutionEngine().unref();
@@ -72,12 +79,15 @@ test('an engine with work that was unref\'d may be collected, and ends its trees
     await programs.until(() => !programs.isAlive(pid), 'its tree is gone');
     console.log(programs.isAlive(pid));
     clearInterval(alive);
-  `, { flags: ['--expose-gc'] });
+  `,
+    { flags: ['--expose-gc'] },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true\nfalse\n', stderr: '' });
 });
 
 test('hundreds of engines cost nothing for long', async () => {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     import { readdirSync } from 'node:fs';
     const count = () => (process.platform === 'linux' ? [readdirSync('/proc/self/fd').length, readdirSync('/proc/self/task').length] : [0, 0]);
     const round = async (engines) => {
@@ -91,6 +101,8 @@ test('hundreds of engines cost nothing for long', async () => {
     const [fdsNow, threadsNow] = count();
     const growth = (process.memoryUsage.rss() - rss) / 1024 / 1024;
     console.log(fdsNow <= fds + 2, threadsNow <= threads + 2, growth < 16 || growth);
-  `, { flags: ['--expose-gc'] });
+  `,
+    { flags: ['--expose-gc'] },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true true true\n', stderr: '' });
 });

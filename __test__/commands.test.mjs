@@ -22,7 +22,13 @@ test('shell: by path or by name on the PATH of the child', async (t) => {
 
 test('exec: no shell ever sees the arguments', async (t) => {
   const args = ['%s|', '$HOME', '*', '; exit 1', '"', "'", '', 'a b', '-n'];
-  assert.equal(await run(t, exec('printf', ...args)), args.slice(1).map((arg) => `${arg}|`).join(''));
+  assert.equal(
+    await run(t, exec('printf', ...args)),
+    args
+      .slice(1)
+      .map((arg) => `${arg}|`)
+      .join(''),
+  );
 });
 
 test('exec: without arguments', async (t) => {
@@ -50,7 +56,10 @@ test('aws_cli: the pager is off, options come last', async (t) => {
   const dir = folder(t);
   file(dir, 'aws', '#!/bin/sh\nprintf "%s|" "$@"; echo "pager=[$AWS_PAGER]"\n', 0o755);
   const command = { type: 'aws_cli', service: 's3', command: 'ls', args: ['s3://bucket/a b'], profile: 'dev', region: 'eu-west-1' };
-  assert.equal(await run(t, { command, env: { PATH: `${dir}:/usr/bin:/bin` } }), 's3|ls|s3://bucket/a b|--profile|dev|--region|eu-west-1|pager=[]\n');
+  assert.equal(
+    await run(t, { command, env: { PATH: `${dir}:/usr/bin:/bin` } }),
+    's3|ls|s3://bucket/a b|--profile|dev|--region|eu-west-1|pager=[]\n',
+  );
 });
 
 test('a missing working directory is that of the host', async (t) => {

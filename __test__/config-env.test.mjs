@@ -29,7 +29,16 @@ function sample({ type, minimum = 0, $ref, 'x-variable': variable }) {
   if (type === 'boolean') return ['false', false];
   if (type === 'array') return [' A_*, B ', ['A_*', 'B']];
   if ($ref) {
-    const [text, word] = { ConcurrencyPolicy: ['reject', 'reject'], OversizedOutputStrategy: ['StreamToFile', 'streamToFile'], TruncateKeep: ['tail', 'tail'], InheritEnv: ['none', 'none'], StopSignal: ['SIGINT', 'SIGINT'], StopOrder: ['leader', 'leader'], Encoding: ['buffer', 'buffer'], LogFormat: ['jsonl', 'jsonl'] }[$ref.split('/').at(-1)];
+    const [text, word] = {
+      ConcurrencyPolicy: ['reject', 'reject'],
+      OversizedOutputStrategy: ['StreamToFile', 'streamToFile'],
+      TruncateKeep: ['tail', 'tail'],
+      InheritEnv: ['none', 'none'],
+      StopSignal: ['SIGINT', 'SIGINT'],
+      StopOrder: ['leader', 'leader'],
+      Encoding: ['buffer', 'buffer'],
+      LogFormat: ['jsonl', 'jsonl'],
+    }[$ref.split('/').at(-1)];
     return [text, word];
   }
   if (type.includes('string')) return ['/var/log/x', '/var/log/x'];
@@ -42,14 +51,23 @@ test('what is not set is not there', () => {
 });
 
 test('true and 1, false and 0', () => {
-  for (const [text, flag] of [['true', true], ['TRUE', true], ['1', true], ['false', false], ['0', false]]) {
+  for (const [text, flag] of [
+    ['true', true],
+    ['TRUE', true],
+    ['1', true],
+    ['false', false],
+    ['0', false],
+  ]) {
     assert.deepEqual(read({ EXEC_STREAM_OUTPUT: text }), { streamOutput: flag });
   }
 });
 
 test('an older word for what happens to too much output', () => {
   assert.deepEqual(read({ EXEC_TRUNCATE_LARGE_OUTPUT: 'false' }), { truncateLargeOutput: false });
-  const error = failureNow(() => read({ EXEC_TRUNCATE_LARGE_OUTPUT: 'false', EXEC_OVERSIZED_OUTPUT_STRATEGY: 'truncate_with_warning' }), 'INVALID_CONFIG');
+  const error = failureNow(
+    () => read({ EXEC_TRUNCATE_LARGE_OUTPUT: 'false', EXEC_OVERSIZED_OUTPUT_STRATEGY: 'truncate_with_warning' }),
+    'INVALID_CONFIG',
+  );
   assert.equal(error.field, 'EXEC_TRUNCATE_LARGE_OUTPUT');
 });
 

@@ -19,7 +19,13 @@ const write = (t, name, text) => {
 };
 
 test('a TOML file with a table of its own, and a JSON file without', () => {
-  const wanted = { defaultTimeoutMs: 300_000, maxTimeoutMs: 1_800_000, streamOutput: true, logDir: '/var/log/cloudops', maxConcurrentExecutions: 50 };
+  const wanted = {
+    defaultTimeoutMs: 300_000,
+    maxTimeoutMs: 1_800_000,
+    streamOutput: true,
+    logDir: '/var/log/cloudops',
+    maxConcurrentExecutions: 50,
+  };
   for (const name of ['execution.toml', 'execution.json']) {
     assert.deepEqual(read(committed(name)), wanted);
     assert.deepEqual(read(pathToFileURL(committed(name))), wanted);
@@ -31,18 +37,45 @@ test('explicit before environment before file before default', (t) => {
   const env = { EXEC_KILL_GRACE_MS: '3', EXEC_DRAIN_TIMEOUT_MS: '4' };
   const { config } = newEngine(t, { ...read(file), ...ExecutionEngine.configFromEnv(env), killGraceMs: 5 });
   const { killGraceMs, drainTimeoutMs, maxLineBytes, maxTimeoutMs } = config;
-  assert.deepEqual({ killGraceMs, drainTimeoutMs, maxLineBytes, maxTimeoutMs }, { killGraceMs: 5, drainTimeoutMs: 4, maxLineBytes: 128, maxTimeoutMs: 3_600_000 });
+  assert.deepEqual(
+    { killGraceMs, drainTimeoutMs, maxLineBytes, maxTimeoutMs },
+    { killGraceMs: 5, drainTimeoutMs: 4, maxLineBytes: 128, maxTimeoutMs: 3_600_000 },
+  );
 });
 
 test('words as older files write them', (t) => {
-  assert.deepEqual(read(write(t, 'a.json', '{"oversized_output_strategy": "StreamToFile", "truncate_large_output": true}')), { oversizedOutputStrategy: 'streamToFile', truncateLargeOutput: true });
-  assert.deepEqual(read(write(t, 'a.toml', 'oversized_output_strategy = "fail_execution"\nenv_deny = ["my_var"]\n')), { oversizedOutputStrategy: 'failExecution', envDeny: ['my_var'] });
+  assert.deepEqual(read(write(t, 'a.json', '{"oversized_output_strategy": "StreamToFile", "truncate_large_output": true}')), {
+    oversizedOutputStrategy: 'streamToFile',
+    truncateLargeOutput: true,
+  });
+  assert.deepEqual(read(write(t, 'a.toml', 'oversized_output_strategy = "fail_execution"\nenv_deny = ["my_var"]\n')), {
+    oversizedOutputStrategy: 'failExecution',
+    envDeny: ['my_var'],
+  });
 });
 
 test('how trees are ended', (t) => {
   const wanted = { stopSignal: 'SIGINT', stopOrder: 'leader', hostExitGraceMs: 0, allowDetached: true, controlGroups: false };
-  assert.deepEqual(read(write(t, 'a.toml', 'stop_signal = "SIGINT"\nstop_order = "leader"\nhost_exit_grace_ms = 0\nallow_detached = true\ncontrol_groups = false\n')), wanted);
-  assert.deepEqual(read(write(t, 'a.json', '{"stop_signal": "SIGINT", "stop_order": "leader", "host_exit_grace_ms": 0, "allow_detached": true, "control_groups": false}')), wanted);
+  assert.deepEqual(
+    read(
+      write(
+        t,
+        'a.toml',
+        'stop_signal = "SIGINT"\nstop_order = "leader"\nhost_exit_grace_ms = 0\nallow_detached = true\ncontrol_groups = false\n',
+      ),
+    ),
+    wanted,
+  );
+  assert.deepEqual(
+    read(
+      write(
+        t,
+        'a.json',
+        '{"stop_signal": "SIGINT", "stop_order": "leader", "host_exit_grace_ms": 0, "allow_detached": true, "control_groups": false}',
+      ),
+    ),
+    wanted,
+  );
 });
 
 test('tables of others are theirs', (t) => {
@@ -53,7 +86,13 @@ test('tables of others are theirs', (t) => {
 const REFUSED = [
   ['a.toml', '\n[execution]\nmax_timout_ms = 1\n', 'max_timout_ms', 3, /did you mean `max_timeout_ms`/],
   ['a.toml', 'default_timeout_ms = 2\nmax_timeout_ms = 1\n', 'default_timeout_ms', 1, /2 is above `max_timeout_ms` \(1\)/],
-  ['a.toml', 'truncate_large_output = false\noversized_output_strategy = "truncate_with_warning"\n', 'truncate_large_output', 1, /contradicts/],
+  [
+    'a.toml',
+    'truncate_large_output = false\noversized_output_strategy = "truncate_with_warning"\n',
+    'truncate_large_output',
+    1,
+    /contradicts/,
+  ],
   ['a.toml', 'a = 1\na = 2\n', 'config', 2, /it is not TOML \(duplicate key/],
   ['a.json', '{\n "kill_grace_ms": "5"\n}', 'kill_grace_ms', 2, /it is a string of length 1: give a whole number/],
   ['a.toml', 'stop_signal = "SIGKILL"\n', 'stop_signal', 1, /give "SIGTERM" or "SIGINT"/],
@@ -71,7 +110,14 @@ for (const [name, text, field, line, reported] of REFUSED) {
 }
 
 test('a file that is none', (t) => {
-  for (const [file, reported] of [['/no/such/file.toml', /\/no\/such\/file\.toml/], ['/dev/null', /no regular file/], [write(t, 'a.yaml', ''), /neither \.toml nor \.json/], ['', /give the path/], [7, /give the path/], [undefined, /give the path/]]) {
+  for (const [file, reported] of [
+    ['/no/such/file.toml', /\/no\/such\/file\.toml/],
+    ['/dev/null', /no regular file/],
+    [write(t, 'a.yaml', ''), /neither \.toml nor \.json/],
+    ['', /give the path/],
+    [7, /give the path/],
+    [undefined, /give the path/],
+  ]) {
     const error = failureNow(() => read(file), 'INVALID_CONFIG');
     assert.equal(error.field, 'path');
     assert.match(error.message, reported);

@@ -69,13 +69,49 @@ test('null and undefined mean absent', (t) => {
 
 test('every field is taken', (t) => {
   const own = {
-    defaultTimeoutMs: 1, maxTimeoutMs: 2, streamOutput: false, maxConcurrentExecutions: 3, concurrencyPolicy: 'reject',
-    maxQueuedExecutions: 0, queueTimeoutMs: 4, killGraceMs: 0, stopSignal: 'SIGINT', stopOrder: 'leader', hostExitGraceMs: 0, allowDetached: true, controlGroups: false, idleTimeoutMs: 5, drainTimeoutMs: 0, maxLineBytes: 64,
-    maxOutputSizeBytes: 0, oversizedOutputStrategy: 'truncateWithWarning', truncateLargeOutput: true, truncateKeep: 'tail', encoding: 'buffer', overflowDir: '/overflow',
-    maxOverflowFileBytes: 0, maxOverflowTotalBytes: 1, minFreeDiskBytes: 0, logDir: '/logs', logFormat: 'jsonl', keepLogs: false, maxLogFileBytes: 0, maxLogTotalBytes: 1, secrets: ['a secret'],
-    maskEnvSecrets: true, envSecretPatterns: ['MY_*'], guardian: false, inheritEnv: 'core',
-    envAllow: ['A_*', 'my_var'], envDeny: ['B?'], maxInMemoryExecutions: 0, executionRetentionSecs: 0, maxRetainedOutputBytes: 0, maxMetadataBytes: 0,
-    enableAutoCleanup: false, cleanupIntervalSecs: 1,
+    defaultTimeoutMs: 1,
+    maxTimeoutMs: 2,
+    streamOutput: false,
+    maxConcurrentExecutions: 3,
+    concurrencyPolicy: 'reject',
+    maxQueuedExecutions: 0,
+    queueTimeoutMs: 4,
+    killGraceMs: 0,
+    stopSignal: 'SIGINT',
+    stopOrder: 'leader',
+    hostExitGraceMs: 0,
+    allowDetached: true,
+    controlGroups: false,
+    idleTimeoutMs: 5,
+    drainTimeoutMs: 0,
+    maxLineBytes: 64,
+    maxOutputSizeBytes: 0,
+    oversizedOutputStrategy: 'truncateWithWarning',
+    truncateLargeOutput: true,
+    truncateKeep: 'tail',
+    encoding: 'buffer',
+    overflowDir: '/overflow',
+    maxOverflowFileBytes: 0,
+    maxOverflowTotalBytes: 1,
+    minFreeDiskBytes: 0,
+    logDir: '/logs',
+    logFormat: 'jsonl',
+    keepLogs: false,
+    maxLogFileBytes: 0,
+    maxLogTotalBytes: 1,
+    secrets: ['a secret'],
+    maskEnvSecrets: true,
+    envSecretPatterns: ['MY_*'],
+    guardian: false,
+    inheritEnv: 'core',
+    envAllow: ['A_*', 'my_var'],
+    envDeny: ['B?'],
+    maxInMemoryExecutions: 0,
+    executionRetentionSecs: 0,
+    maxRetainedOutputBytes: 0,
+    maxMetadataBytes: 0,
+    enableAutoCleanup: false,
+    cleanupIntervalSecs: 1,
   };
   assert.deepEqual(Object.keys(own).sort(), Object.keys(DEFAULTS).sort());
   assert.deepEqual({ ...newEngine(t, own).config }, own);
@@ -104,12 +140,52 @@ test('it can be given to the next engine', (t) => {
 });
 
 const make = (config) => () => new ExecutionEngine(config);
-const WHOLE = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'maxQueuedExecutions', 'queueTimeoutMs', 'killGraceMs', 'hostExitGraceMs', 'idleTimeoutMs', 'drainTimeoutMs', 'maxLineBytes', 'maxOutputSizeBytes', 'maxInMemoryExecutions', 'executionRetentionSecs', 'maxRetainedOutputBytes', 'maxMetadataBytes', 'maxOverflowFileBytes', 'maxOverflowTotalBytes', 'minFreeDiskBytes', 'maxLogFileBytes', 'maxLogTotalBytes', 'cleanupIntervalSecs'];
-const NOT_ZERO = ['defaultTimeoutMs', 'maxTimeoutMs', 'maxConcurrentExecutions', 'queueTimeoutMs', 'idleTimeoutMs', 'maxLineBytes', 'cleanupIntervalSecs'];
+const WHOLE = [
+  'defaultTimeoutMs',
+  'maxTimeoutMs',
+  'maxConcurrentExecutions',
+  'maxQueuedExecutions',
+  'queueTimeoutMs',
+  'killGraceMs',
+  'hostExitGraceMs',
+  'idleTimeoutMs',
+  'drainTimeoutMs',
+  'maxLineBytes',
+  'maxOutputSizeBytes',
+  'maxInMemoryExecutions',
+  'executionRetentionSecs',
+  'maxRetainedOutputBytes',
+  'maxMetadataBytes',
+  'maxOverflowFileBytes',
+  'maxOverflowTotalBytes',
+  'minFreeDiskBytes',
+  'maxLogFileBytes',
+  'maxLogTotalBytes',
+  'cleanupIntervalSecs',
+];
+const NOT_ZERO = [
+  'defaultTimeoutMs',
+  'maxTimeoutMs',
+  'maxConcurrentExecutions',
+  'queueTimeoutMs',
+  'idleTimeoutMs',
+  'maxLineBytes',
+  'cleanupIntervalSecs',
+];
 const TOO_LARGE = {
-  defaultTimeoutMs: 3_600_001, maxTimeoutMs: 31_536_000_001, maxConcurrentExecutions: 100_001, maxQueuedExecutions: 10_000_001,
-  queueTimeoutMs: 31_536_000_001, killGraceMs: 31_536_000_001, hostExitGraceMs: 31_536_000_001, idleTimeoutMs: 31_536_000_001, drainTimeoutMs: 31_536_000_001,
-  maxLineBytes: 2 ** 31, maxOutputSizeBytes: 2 ** 31, maxInMemoryExecutions: 2 ** 31, cleanupIntervalSecs: 31_536_001,
+  defaultTimeoutMs: 3_600_001,
+  maxTimeoutMs: 31_536_000_001,
+  maxConcurrentExecutions: 100_001,
+  maxQueuedExecutions: 10_000_001,
+  queueTimeoutMs: 31_536_000_001,
+  killGraceMs: 31_536_000_001,
+  hostExitGraceMs: 31_536_000_001,
+  idleTimeoutMs: 31_536_000_001,
+  drainTimeoutMs: 31_536_000_001,
+  maxLineBytes: 2 ** 31,
+  maxOutputSizeBytes: 2 ** 31,
+  maxInMemoryExecutions: 2 ** 31,
+  cleanupIntervalSecs: 31_536_001,
 };
 for (const field of WHOLE) {
   test(field, async (t) => {
@@ -118,7 +194,16 @@ for (const field of WHOLE) {
   });
 }
 
-const CHOICES = { concurrencyPolicy: ['Queue', ''], stopSignal: ['sigterm', 'TERM', 'SIGKILL', 'SIGSTOP', ''], stopOrder: ['Tree', 'group', ''], oversizedOutputStrategy: ['truncate', '', 'fail'], truncateKeep: ['middle', ''], encoding: ['latin1', ''], logFormat: ['json', ''], inheritEnv: ['ALL', ''] };
+const CHOICES = {
+  concurrencyPolicy: ['Queue', ''],
+  stopSignal: ['sigterm', 'TERM', 'SIGKILL', 'SIGSTOP', ''],
+  stopOrder: ['Tree', 'group', ''],
+  oversizedOutputStrategy: ['truncate', '', 'fail'],
+  truncateKeep: ['middle', ''],
+  encoding: ['latin1', ''],
+  logFormat: ['json', ''],
+  inheritEnv: ['ALL', ''],
+};
 for (const [field, more] of Object.entries(CHOICES)) {
   test(field, async (t) => {
     for (const value of [...notText, ...more]) {
@@ -131,7 +216,16 @@ for (const [field, more] of Object.entries(CHOICES)) {
   });
 }
 
-for (const field of ['streamOutput', 'allowDetached', 'controlGroups', 'guardian', 'maskEnvSecrets', 'keepLogs', 'truncateLargeOutput', 'enableAutoCleanup']) {
+for (const field of [
+  'streamOutput',
+  'allowDetached',
+  'controlGroups',
+  'guardian',
+  'maskEnvSecrets',
+  'keepLogs',
+  'truncateLargeOutput',
+  'enableAutoCleanup',
+]) {
   test(field, async (t) => {
     for (const value of notFlag) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
   });
@@ -140,7 +234,8 @@ for (const field of ['streamOutput', 'allowDetached', 'controlGroups', 'guardian
 for (const field of ['envAllow', 'envDeny', 'envSecretPatterns']) {
   test(field, async (t) => {
     for (const value of notTexts) await t.test(nameOf(value), () => refusal(make({ [field]: value }), CODE, field, value));
-    for (const value of notText) await t.test(`[${nameOf(value)}]`, () => refusal(make({ [field]: ['A', value] }), CODE, `${field}[1]`, value));
+    for (const value of notText)
+      await t.test(`[${nameOf(value)}]`, () => refusal(make({ [field]: ['A', value] }), CODE, `${field}[1]`, value));
     assert.equal(failureNow(make({ [field]: ['A', '['] }), CODE).field, `${field}[1]`);
   });
 }
@@ -158,7 +253,14 @@ test('the configuration itself', async (t) => {
 });
 
 test('an unknown field is refused, with the nearest known name', async (t) => {
-  const cases = [['maxConcurrentExecution', 'maxConcurrentExecutions'], ['max_timeout_ms', 'maxTimeoutMs'], ['killGrace', undefined], ['enable_auto_cleanup', 'enableAutoCleanup'], ['overflowDir', undefined], ['secrets', undefined]];
+  const cases = [
+    ['maxConcurrentExecution', 'maxConcurrentExecutions'],
+    ['max_timeout_ms', 'maxTimeoutMs'],
+    ['killGrace', undefined],
+    ['enable_auto_cleanup', 'enableAutoCleanup'],
+    ['overflowDir', undefined],
+    ['secrets', undefined],
+  ];
   for (const [field, meant] of cases) {
     await t.test(field, () => {
       const error = failureNow(make({ [field]: 1 }), CODE);
@@ -169,7 +271,11 @@ test('an unknown field is refused, with the nearest known name', async (t) => {
 });
 
 test('what a getter throws is a refusal too', () => {
-  const config = { get maxTimeoutMs() { throw new Error('boom'); } };
+  const config = {
+    get maxTimeoutMs() {
+      throw new Error('boom');
+    },
+  };
   const error = failureNow(make(config), CODE);
   assert.equal(error.field, 'maxTimeoutMs');
   assert.doesNotMatch(error.message, /boom/);

@@ -6,7 +6,8 @@ import { host } from './helpers/hosts.mjs';
 
 /** Runs 31 plain executions beside a hostile one in a host of their own, and reports what became of each. */
 async function beside(hostile, { before = '', after = '', listen = '' } = {}) {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     import { Readable } from 'node:stream';
     const thrown = [];
     process.on('uncaughtException', (error) => thrown.push(String(error?.message ?? error)));
@@ -27,7 +28,9 @@ async function beside(hostile, { before = '', after = '', listen = '' } = {}) {
     await new Promise((resolve) => setImmediate(resolve));
     console.log(JSON.stringify({ wrong, end, thrown }));
     process.exit();
-  `, { limitMs: 30_000 });
+  `,
+    { limitMs: 30_000 },
+  );
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout);
 }
@@ -47,66 +50,221 @@ const cases = (table) => async (t) => {
 const SIGNAL = `const signal = { aborted: false, addEventListener(type, listener) { this.listener = listener; } };`;
 const FAIL = '() => { throw new Error("theirs"); }';
 
-test('abort signals', cases([
-  ['without removeEventListener', `${SIGNAL} return engine.run(programs.nothing, { signal });`, 'completed', []],
-  ['whose removeEventListener throws', `${SIGNAL} signal.removeEventListener = ${FAIL}; return engine.run(programs.nothing, { signal });`, 'completed', ['theirs']],
-  ['whose removeEventListener cannot be read', `${SIGNAL} Object.defineProperty(signal, 'removeEventListener', { get: ${FAIL} }); return engine.run(programs.nothing, { signal });`, 'completed', ['theirs']],
-  ['whose addEventListener throws', `${SIGNAL} signal.addEventListener = ${FAIL}; return engine.run(programs.nothing, { signal });`, 'INVALID_REQUEST options.signal', []],
-  ['whose addEventListener throws the second time', `${SIGNAL} let calls = 0; signal.addEventListener = () => { if (calls++) throw new Error('theirs'); };
-    await engine.run(programs.nothing, { signal }); return engine.run(programs.nothing, { signal });`, 'completed', []],
-  ['whose aborted throws the second time', `${SIGNAL} let reads = 0; Object.defineProperty(signal, 'aborted', { get() { if (reads++) throw new Error('theirs'); return false; } });
-    return engine.run(programs.nothing, { signal });`, 'INVALID_REQUEST options.signal', []],
-  ['that fires while it is listened to', `${SIGNAL} signal.addEventListener = (type, listener) => listener(); return engine.run(programs.forever, { signal });`, 'cancelled', []],
-  ['that fires while the request is read', `const controller = new AbortController();
-    return engine.run({ get command() { controller.abort(); return programs.forever.command; } }, { signal: controller.signal });`, 'cancelled', []],
-  ['that fires while the options are read', `const controller = new AbortController();
-    return engine.run(programs.forever, { signal: controller.signal, get priority() { controller.abort(); return 1; } });`, 'cancelled', []],
-  ['that says so without an event', `let isAborted = false; const signal = { get aborted() { return isAborted; }, addEventListener() {}, removeEventListener() {} };
-    return engine.run({ get command() { isAborted = true; return programs.forever.command; } }, { signal });`, 'cancelled', []],
-  ['whose reason throws', `${SIGNAL} Object.defineProperty(signal, 'reason', { get: ${FAIL} }); const run = engine.run(programs.forever, { signal });
-    signal.listener(); return run;`, 'cancelled', ['theirs']],
-  ['that fires again and again', `${SIGNAL} const run = engine.run(programs.forever, { signal }); for (let i = 0; i < 3; i++) signal.listener(); const { status } = await run;
-    signal.listener(); return { status };`, 'cancelled', []],
-  ['of a plan, without removeEventListener', `${SIGNAL} const step = { ...signal };
-    return engine.runPlan({ description: 'd', strategy: { type: 'serial' }, commands: [programs.nothing] }, { signal, steps: { 0: { signal: step } } });`, 'completed', []],
-  ['of a step, whose addEventListener throws', `${SIGNAL} signal.addEventListener = ${FAIL};
-    return engine.runPlan({ description: 'd', strategy: { type: 'serial' }, commands: [programs.nothing] }, { steps: { 0: { signal } } });`, 'INVALID_REQUEST options.steps[0].signal', []],
-  ['of a plan, that fires while the plan is read', `const controller = new AbortController();
-    return engine.runPlan({ description: 'd', strategy: { type: 'serial' }, get commands() { controller.abort(); return [programs.forever]; } }, { signal: controller.signal });`, 'cancelled', []],
-]));
+test(
+  'abort signals',
+  cases([
+    ['without removeEventListener', `${SIGNAL} return engine.run(programs.nothing, { signal });`, 'completed', []],
+    [
+      'whose removeEventListener throws',
+      `${SIGNAL} signal.removeEventListener = ${FAIL}; return engine.run(programs.nothing, { signal });`,
+      'completed',
+      ['theirs'],
+    ],
+    [
+      'whose removeEventListener cannot be read',
+      `${SIGNAL} Object.defineProperty(signal, 'removeEventListener', { get: ${FAIL} }); return engine.run(programs.nothing, { signal });`,
+      'completed',
+      ['theirs'],
+    ],
+    [
+      'whose addEventListener throws',
+      `${SIGNAL} signal.addEventListener = ${FAIL}; return engine.run(programs.nothing, { signal });`,
+      'INVALID_REQUEST options.signal',
+      [],
+    ],
+    [
+      'whose addEventListener throws the second time',
+      `${SIGNAL} let calls = 0; signal.addEventListener = () => { if (calls++) throw new Error('theirs'); };
+    await engine.run(programs.nothing, { signal }); return engine.run(programs.nothing, { signal });`,
+      'completed',
+      [],
+    ],
+    [
+      'whose aborted throws the second time',
+      `${SIGNAL} let reads = 0; Object.defineProperty(signal, 'aborted', { get() { if (reads++) throw new Error('theirs'); return false; } });
+    return engine.run(programs.nothing, { signal });`,
+      'INVALID_REQUEST options.signal',
+      [],
+    ],
+    [
+      'that fires while it is listened to',
+      `${SIGNAL} signal.addEventListener = (type, listener) => listener(); return engine.run(programs.forever, { signal });`,
+      'cancelled',
+      [],
+    ],
+    [
+      'that fires while the request is read',
+      `const controller = new AbortController();
+    return engine.run({ get command() { controller.abort(); return programs.forever.command; } }, { signal: controller.signal });`,
+      'cancelled',
+      [],
+    ],
+    [
+      'that fires while the options are read',
+      `const controller = new AbortController();
+    return engine.run(programs.forever, { signal: controller.signal, get priority() { controller.abort(); return 1; } });`,
+      'cancelled',
+      [],
+    ],
+    [
+      'that says so without an event',
+      `let isAborted = false; const signal = { get aborted() { return isAborted; }, addEventListener() {}, removeEventListener() {} };
+    return engine.run({ get command() { isAborted = true; return programs.forever.command; } }, { signal });`,
+      'cancelled',
+      [],
+    ],
+    [
+      'whose reason throws',
+      `${SIGNAL} Object.defineProperty(signal, 'reason', { get: ${FAIL} }); const run = engine.run(programs.forever, { signal });
+    signal.listener(); return run;`,
+      'cancelled',
+      ['theirs'],
+    ],
+    [
+      'that fires again and again',
+      `${SIGNAL} const run = engine.run(programs.forever, { signal }); for (let i = 0; i < 3; i++) signal.listener(); const { status } = await run;
+    signal.listener(); return { status };`,
+      'cancelled',
+      [],
+    ],
+    [
+      'of a plan, without removeEventListener',
+      `${SIGNAL} const step = { ...signal };
+    return engine.runPlan({ description: 'd', strategy: { type: 'serial' }, commands: [programs.nothing] }, { signal, steps: { 0: { signal: step } } });`,
+      'completed',
+      [],
+    ],
+    [
+      'of a step, whose addEventListener throws',
+      `${SIGNAL} signal.addEventListener = ${FAIL};
+    return engine.runPlan({ description: 'd', strategy: { type: 'serial' }, commands: [programs.nothing] }, { steps: { 0: { signal } } });`,
+      'INVALID_REQUEST options.steps[0].signal',
+      [],
+    ],
+    [
+      'of a plan, that fires while the plan is read',
+      `const controller = new AbortController();
+    return engine.runPlan({ description: 'd', strategy: { type: 'serial' }, get commands() { controller.abort(); return [programs.forever]; } }, { signal: controller.signal });`,
+      'cancelled',
+      [],
+    ],
+  ]),
+);
 
 /** A Readable that gives without end, one of whose methods throws. */
-const endless = (method) => `const stdin = new Readable({ read() { this.push('x'.repeat(1000)); } }); stdin.on('error', () => {});`
-  + (method ? ` stdin.${method} = ${FAIL};` : '');
+const endless = (method) =>
+  `const stdin = new Readable({ read() { this.push('x'.repeat(1000)); } }); stdin.on('error', () => {});` +
+  (method ? ` stdin.${method} = ${FAIL};` : '');
 
-test('standard inputs', cases([
-  ['whose destroy throws', `${endless('destroy')} return engine.run(programs.exec('head', '-c', '5'), { stdin });`, 'completed', ['theirs']],
-  ['whose _destroy throws', `${endless()} stdin._destroy = ${FAIL}; return engine.run(programs.exec('head', '-c', '5'), { stdin });`, 'completed', []],
-  ['whose pause throws', `const stdin = Readable.from(['a', 'b']); const { pause } = stdin; let calls = 0;
-    stdin.pause = () => { if (calls++) throw new Error('theirs'); return pause.call(stdin); }; return (await engine.run(programs.exec('cat'), { stdin })).stdout;`, 'ab', ['theirs']],
-  ['whose removeListener throws', `${endless('removeListener')} return engine.run(programs.exec('head', '-c', '5'), { stdin });`, 'completed', ['theirs']],
-  ['whose resume throws', `${endless('resume')} return engine.run(programs.exec('cat'), { stdin });`, 'INVALID_REQUEST options.stdin', []],
-  ['whose end is reported where removeListener throws', `const stdin = Readable.from(['a']); stdin.removeListener = ${FAIL}; return engine.run(programs.exec('cat'), { stdin });`, 'completed', ['theirs']],
-  ['an iterable whose return throws', `return engine.run(programs.exec('head', '-c', '5'), { stdin: { [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: 'x'.repeat(1000) }), return: ${FAIL} }) } });`, 'completed', []],
-  ['an iterable whose next throws', `return engine.run(programs.exec('cat'), { stdin: { [Symbol.asyncIterator]: () => ({ next: ${FAIL} }) } });`, 'INVALID_REQUEST options.stdin', []],
-  ['an iterable that gives a hostile proxy', `return engine.run(programs.exec('cat'), { stdin: (async function* () { yield new Proxy({}, { get: ${FAIL}, getPrototypeOf: ${FAIL} }); })() });`, 'INVALID_REQUEST options.stdin', []],
-]));
+test(
+  'standard inputs',
+  cases([
+    [
+      'whose destroy throws',
+      `${endless('destroy')} return engine.run(programs.exec('head', '-c', '5'), { stdin });`,
+      'completed',
+      ['theirs'],
+    ],
+    [
+      'whose _destroy throws',
+      `${endless()} stdin._destroy = ${FAIL}; return engine.run(programs.exec('head', '-c', '5'), { stdin });`,
+      'completed',
+      [],
+    ],
+    [
+      'whose pause throws',
+      `const stdin = Readable.from(['a', 'b']); const { pause } = stdin; let calls = 0;
+    stdin.pause = () => { if (calls++) throw new Error('theirs'); return pause.call(stdin); }; return (await engine.run(programs.exec('cat'), { stdin })).stdout;`,
+      'ab',
+      ['theirs'],
+    ],
+    [
+      'whose removeListener throws',
+      `${endless('removeListener')} return engine.run(programs.exec('head', '-c', '5'), { stdin });`,
+      'completed',
+      ['theirs'],
+    ],
+    [
+      'whose resume throws',
+      `${endless('resume')} return engine.run(programs.exec('cat'), { stdin });`,
+      'INVALID_REQUEST options.stdin',
+      [],
+    ],
+    [
+      'whose end is reported where removeListener throws',
+      `const stdin = Readable.from(['a']); stdin.removeListener = ${FAIL}; return engine.run(programs.exec('cat'), { stdin });`,
+      'completed',
+      ['theirs'],
+    ],
+    [
+      'an iterable whose return throws',
+      `return engine.run(programs.exec('head', '-c', '5'), { stdin: { [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: 'x'.repeat(1000) }), return: ${FAIL} }) } });`,
+      'completed',
+      [],
+    ],
+    [
+      'an iterable whose next throws',
+      `return engine.run(programs.exec('cat'), { stdin: { [Symbol.asyncIterator]: () => ({ next: ${FAIL} }) } });`,
+      'INVALID_REQUEST options.stdin',
+      [],
+    ],
+    [
+      'an iterable that gives a hostile proxy',
+      `return engine.run(programs.exec('cat'), { stdin: (async function* () { yield new Proxy({}, { get: ${FAIL}, getPrototypeOf: ${FAIL} }); })() });`,
+      'INVALID_REQUEST options.stdin',
+      [],
+    ],
+  ]),
+);
 
-test('listeners', cases([
-  ['that throw', `engine.on('event', ${FAIL}); return engine.run(programs.shell('echo a; echo b'));`, 'completed', ['theirs']],
-  ['that change the event', `engine.on('event', (event) => { for (const key of Object.keys(event)) Object.defineProperty(event, key, { get: ${FAIL} }); });
-    return engine.run(programs.shell('echo a; echo b'));`, 'completed', []],
-  ['that freeze the event', `engine.on('event', Object.freeze); return engine.run(programs.shell('echo a; echo b'));`, 'completed', []],
-  ['whose call is another', `const listener = () => {}; listener.call = ${FAIL}; engine.on('event', listener); return engine.run(programs.shell('echo a'));`, 'completed', []],
-  ['that are hostile proxies', `engine.on('event', new Proxy(() => {}, { apply: ${FAIL}, get: ${FAIL} })); return engine.run(programs.shell('echo a'));`, 'completed', ['theirs']],
-  ['that reject', `engine.on('event', async () => { throw new Error('theirs'); }); return engine.run(programs.shell('echo a'));`, 'completed', ['theirs']],
-  ['beside a stream whose events they change', `engine.on('stdout', (event) => { event.type = 'none'; });
+test(
+  'listeners',
+  cases([
+    ['that throw', `engine.on('event', ${FAIL}); return engine.run(programs.shell('echo a; echo b'));`, 'completed', ['theirs']],
+    [
+      'that change the event',
+      `engine.on('event', (event) => { for (const key of Object.keys(event)) Object.defineProperty(event, key, { get: ${FAIL} }); });
+    return engine.run(programs.shell('echo a; echo b'));`,
+      'completed',
+      [],
+    ],
+    ['that freeze the event', `engine.on('event', Object.freeze); return engine.run(programs.shell('echo a; echo b'));`, 'completed', []],
+    [
+      'whose call is another',
+      `const listener = () => {}; listener.call = ${FAIL}; engine.on('event', listener); return engine.run(programs.shell('echo a'));`,
+      'completed',
+      [],
+    ],
+    [
+      'that are hostile proxies',
+      `engine.on('event', new Proxy(() => {}, { apply: ${FAIL}, get: ${FAIL} })); return engine.run(programs.shell('echo a'));`,
+      'completed',
+      ['theirs'],
+    ],
+    [
+      'that reject',
+      `engine.on('event', async () => { throw new Error('theirs'); }); return engine.run(programs.shell('echo a'));`,
+      'completed',
+      ['theirs'],
+    ],
+    [
+      'beside a stream whose events they change',
+      `engine.on('stdout', (event) => { event.type = 'none'; });
     let bytes = 0; for await (const event of engine.stream(programs.shell('head -c 8000000 /dev/zero | tr "\\\\0" x | fold -w 1000'))) bytes += event.line?.length ?? 0;
-    return bytes;`, '8000000', []],
-  ['of a channel, that throw and freeze', `const { channel } = await import('node:diagnostics_channel');
+    return bytes;`,
+      '8000000',
+      [],
+    ],
+    [
+      'of a channel, that throw and freeze',
+      `const { channel } = await import('node:diagnostics_channel');
     for (const name of ['start', 'end']) channel('escher:execution:' + name).subscribe((trace) => { Object.freeze(trace); throw new Error('theirs'); });
-    return engine.run(programs.nothing);`, 'completed', ['theirs', 'Cannot add property status, object is not extensible']],
-]));
+    return engine.run(programs.nothing);`,
+      'completed',
+      ['theirs', 'Cannot add property status, object is not extensible'],
+    ],
+  ]),
+);
 
 const CLEAN = 'for (const undo of undos) undo();';
 const keyOf = (name) => (name.startsWith('Symbol.') ? name : JSON.stringify(name));
@@ -125,8 +283,33 @@ test('prototypes that were changed', async (t) => {
   const table = [
     // What descriptors, and what results, events and batches are made of.
     ...['get', 'set', 'value', 'writable', 'enumerable', 'once', 'cause'].map((name) => ['Object.prototype', name, VALUE]),
-    ...['text', 'numbers', 'bytes', 'result', 'error', 'partial', 'continued', 'planId', 'step', 'code', 'message', 'field', 'executionId', 'trace', 'status', 'steps',
-      'signals', 'abortReason', 'retries', 'createdAt', 'stdout', 'line', 'waiters', 'next', 'toJSON'].map((name) => ['Object.prototype', name, SETTER]),
+    ...[
+      'text',
+      'numbers',
+      'bytes',
+      'result',
+      'error',
+      'partial',
+      'continued',
+      'planId',
+      'step',
+      'code',
+      'message',
+      'field',
+      'executionId',
+      'trace',
+      'status',
+      'steps',
+      'signals',
+      'abortReason',
+      'retries',
+      'createdAt',
+      'stdout',
+      'line',
+      'waiters',
+      'next',
+      'toJSON',
+    ].map((name) => ['Object.prototype', name, SETTER]),
     ...['retries', 'completedAt', 'signal', 'stdin', 'executionId'].map((name) => ['Object.prototype', name, VALUE]),
     ['Object.prototype', 'toJSON', '{ value: () => "theirs", writable: true }'],
     ['Object.prototype', 'toJSON', '{ get() { throw new Error("theirs"); } }'],
@@ -139,15 +322,18 @@ test('prototypes that were changed', async (t) => {
   ];
   for (const [prototype, name, descriptor] of table) {
     await t.test(`${prototype}.${name} ${descriptor.slice(2, 8)}`, async () => {
-      const seen = await beside(`
+      const seen = await beside(
+        `
         const chars = programs.shell("printf 'a\\\\rb'; seq 3; head -c 70000 /dev/zero | tr '\\\\0' x");
         const results = await Promise.all([engine.run(chars), engine.run({ ...chars, metadata: { label: 'x', list: [1, [2]] } }, { retry: { attempts: 2, on: ['exit'] } })]);
         let lines = 0; for await (const event of engine.stream(programs.exec('seq', '5'))) if (event.type === 'stdout') lines++;
         const plan = await engine.runPlan({ description: 'd', strategy: { type: 'serial' }, commands: [programs.nothing, programs.exec('seq', '3')] });
-        return [...results.map((result) => result.status + result.stdout.length), lines, plan.status, engine.listExecutions().length > 0].join();`, {
-        listen: `${polluted(prototype, name, descriptor)} engine.on('event', () => {}); engine.on('stdout', () => {}); await engine.run(programs.nothing); pollute();`,
-        after: CLEAN,
-      });
+        return [...results.map((result) => result.status + result.stdout.length), lines, plan.status, engine.listExecutions().length > 0].join();`,
+        {
+          listen: `${polluted(prototype, name, descriptor)} engine.on('event', () => {}); engine.on('stdout', () => {}); await engine.run(programs.nothing); pollute();`,
+          after: CLEAN,
+        },
+      );
       assert.deepEqual(seen, { wrong: [], end: 'completed70009,completed70009,5,completed,true', thrown: [] });
     });
   }

@@ -26,7 +26,10 @@ await engine.shutdown();
 console.log(status);
 `;
 
-for (const [where, words] of [['in the same process id namespace', []], ['in another process id namespace', ['unshare', '-p', '-f', '--mount-proc']]]) {
+for (const [where, words] of [
+  ['in the same process id namespace', []],
+  ['in another process id namespace', ['unshare', '-p', '-f', '--mount-proc']],
+]) {
   test(`a host ${where} leaves them alone`, async (t) => {
     const engine = newEngine(t);
     await engine.run(nothing);

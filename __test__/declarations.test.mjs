@@ -17,9 +17,16 @@ test('strict programs compile, declarations included', (t) => {
 
 test('every declaration has a doc comment', () => {
   const lines = readFileSync(path.join(root, 'index.d.ts'), 'utf8').split('\n');
-  const isDeclaration = (line) => /^(export |declare |interface |type |class |function )/.test(line) || /^ +((static|readonly|get|set) )*(\[.+?\]|\w+)\??[:(<]/.test(line);
-  const declarations = lines.map((line, index) => ({ line, at: index + 1, before: lines[index - 1] })).filter(({ line }) => isDeclaration(line));
+  const isDeclaration = (line) =>
+    /^(export |declare |interface |type |class |function )/.test(line) ||
+    /^ +((static|readonly|get|set) )*(\[.+?\]|\w+)\??[:(<]/.test(line);
+  const declarations = lines
+    .map((line, index) => ({ line, at: index + 1, before: lines[index - 1] }))
+    .filter(({ line }) => isDeclaration(line));
   assert.ok(declarations.length > 350, `${declarations.length} were found`);
   const bare = declarations.filter(({ before }) => !before?.endsWith('*/'));
-  assert.deepEqual(bare.map(({ at, line }) => `index.d.ts:${at}: ${line.trim()}`), []);
+  assert.deepEqual(
+    bare.map(({ at, line }) => `index.d.ts:${at}: ${line.trim()}`),
+    [],
+  );
 });

@@ -22,7 +22,10 @@ const WAYS = { 'process.exit': 'process.exit(0)', 'an uncaught exception': 'thro
 describe('a child that has opted out', { concurrency: 2, skip }, () => {
   for (const [way, code] of Object.entries(WAYS)) {
     for (const guardian of code ? [true, false] : [true]) {
-      for (const [allowDetached, survivors] of [[true, ['kept', 'kept-child']], [false, []]]) {
+      for (const [allowDetached, survivors] of [
+        [true, ['kept', 'kept-child']],
+        [false, []],
+      ]) {
         for (const controlGroups of allowDetached ? [true] : [true, false]) {
           test(`${allowDetached ? 'lives on' : 'is ended as others, without the option'}: ${way}, guardian ${guardian}, controlGroups ${controlGroups}`, async (t) => {
             const members = new Members(t);

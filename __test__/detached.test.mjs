@@ -54,7 +54,10 @@ for (const [how, end] of Object.entries(ENDS)) {
     const started = pidsOf(members, ALL);
     const { killed } = await end(engine, members.shell(LINE), started);
     const pids = await started;
-    assert.deepEqual(ALL.filter((name) => isAlive(pids[name])), ['kept', 'kept-child']);
+    assert.deepEqual(
+      ALL.filter((name) => isAlive(pids[name])),
+      ['kept', 'kept-child'],
+    );
     assert.ok(!killed.pids.includes(pids.kept) && !killed.pids.includes(pids['kept-child']), JSON.stringify(killed));
     for (const name of ['bound', 'a']) assert.ok(killed.pids.includes(pids[name]), `${name}: ${JSON.stringify(killed)}`);
   });
@@ -65,20 +68,29 @@ for (const [how, end] of Object.entries(ENDS)) {
     const started = pidsOf(members, ALL);
     const { killed } = await end(engine, members.shell(LINE), started);
     const pids = await started;
-    assert.deepEqual(ALL.filter((name) => isAlive(pids[name])), []);
+    assert.deepEqual(
+      ALL.filter((name) => isAlive(pids[name])),
+      [],
+    );
     for (const name of ALL) assert.ok(killed.pids.includes(pids[name]), `${name}: ${JSON.stringify(killed)}`);
   });
 }
 
 test('the option of an execution takes precedence over the configuration', tools, async (t) => {
-  for (const [config, options, survivors] of [[false, true, ['kept', 'kept-child']], [true, false, []]]) {
+  for (const [config, options, survivors] of [
+    [false, true, ['kept', 'kept-child']],
+    [true, false, []],
+  ]) {
     const members = new Members(t);
     const { engine } = recordedEngine(t, { allowDetached: config });
     const started = pidsOf(members, ALL);
     const id = await engine.execute(members.shell(LINE), { allowDetached: options });
     const pids = await started;
     await engine.cancel(id);
-    assert.deepEqual(ALL.filter((name) => isAlive(pids[name])), survivors);
+    assert.deepEqual(
+      ALL.filter((name) => isAlive(pids[name])),
+      survivors,
+    );
   }
 });
 
@@ -89,7 +101,10 @@ test('two executions: each has its own policy', tools, async (t) => {
   const pids = await Promise.all(both.map((members) => pidsOf(members, ALL)));
   await engine.cancelAll();
   assert.equal(ids.length, 2);
-  assert.deepEqual(pids.map((of) => ALL.filter((name) => isAlive(of[name]))), [['kept', 'kept-child'], []]);
+  assert.deepEqual(
+    pids.map((of) => ALL.filter((name) => isAlive(of[name]))),
+    [['kept', 'kept-child'], []],
+  );
 });
 
 /** Becomes another program again and again: meanwhile a process has no environment. */
@@ -132,7 +147,9 @@ test('and when the host goes at this moment', tools, async (t) => {
   const members = new Members(t);
   file(members.dir, 'restless.sh', RESTLESS);
   await repeatedly(Math.ceil(REPEATS / 5), 1, async () => {
-    const host = await guarded(t, `engine.execute(${JSON.stringify(members.shell(MANY))});`, { config: { allowDetached: true, killGraceMs: 50 } });
+    const host = await guarded(t, `engine.execute(${JSON.stringify(members.shell(MANY))});`, {
+      config: { allowDetached: true, killGraceMs: 50 },
+    });
     const [pids, guardian] = [await restless(members), await guardianOf(host.pid)];
     host.kill('SIGKILL');
     await until(() => !isAlive(guardian), 'the guardian has done its work');

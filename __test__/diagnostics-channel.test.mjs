@@ -23,7 +23,13 @@ test('start and end carry one object', async (t) => {
   const messages = reported(t);
   const engine = newEngine(t);
   const result = await engine.run({ ...exec('echo', 'hello there'), metadata: { label: 'x', source: 's', deep: [1] } });
-  assert.deepEqual(messages.map(({ name, status }) => [name, status]), [['start', undefined], ['end', 'completed']]);
+  assert.deepEqual(
+    messages.map(({ name, status }) => [name, status]),
+    [
+      ['start', undefined],
+      ['end', 'completed'],
+    ],
+  );
   const [{ message: start }, { message: end }] = messages;
   assert.equal(start, end);
   assert.deepEqual({ executionId: end.executionId, command: end.command }, { executionId: result.id, command: "echo 'hello there'" });
@@ -37,7 +43,16 @@ test('a command that fails is no error; one that cannot start is', async (t) => 
   await engine.run(shell('exit 3'));
   await failure(() => engine.run(exec('/no/such/program')), 'SPAWN_FAILED');
   await failure(() => engine.run({ command: {} }), 'INVALID_REQUEST');
-  assert.deepEqual(messages.map(({ name, status }) => [name, status]), [['start', undefined], ['end', 'failed'], ['start', undefined], ['error', 'failed'], ['end', 'failed']]);
+  assert.deepEqual(
+    messages.map(({ name, status }) => [name, status]),
+    [
+      ['start', undefined],
+      ['end', 'failed'],
+      ['start', undefined],
+      ['error', 'failed'],
+      ['end', 'failed'],
+    ],
+  );
   assert.equal(messages[3].message.error.code, 'SPAWN_FAILED');
   assert.ok(!('error' in messages[1].message));
 });
@@ -48,7 +63,10 @@ test('every way to run is published: execute, run, stream, and what is aborted b
   await engine.waitForCompletion(await engine.execute(exec('true')));
   for await (const event of engine.stream(exec('true'))) void event;
   await engine.run(exec('true'), { signal: AbortSignal.abort() });
-  assert.deepEqual(messages.map(({ status }) => status), ['completed', 'completed', 'cancelled']);
+  assert.deepEqual(
+    messages.map(({ status }) => status),
+    ['completed', 'completed', 'cancelled'],
+  );
 });
 
 test('the start is in the context of the caller', async (t) => {
@@ -68,5 +86,8 @@ test('a late subscriber gets the executions that start after it', async (t) => {
   const messages = reported(t);
   await engine.waitForCompletion(id);
   await engine.run(exec('true'));
-  assert.deepEqual(messages.map(({ name }) => name), ['start', 'end']);
+  assert.deepEqual(
+    messages.map(({ name }) => name),
+    ['start', 'end'],
+  );
 });

@@ -8,7 +8,22 @@ import { after, before, describe, test } from 'node:test';
 import { ExecutionEngine } from '../index.js';
 import { newEngine } from './helpers/engine.mjs';
 import { nothing } from './helpers/programs.mjs';
-import { Workshop, anchors, blocks, commands, decisions, isShown, links, members, page, pages, root, table, typeNames, union } from './helpers/snippets.mjs';
+import {
+  Workshop,
+  anchors,
+  blocks,
+  commands,
+  decisions,
+  isShown,
+  links,
+  members,
+  page,
+  pages,
+  root,
+  table,
+  typeNames,
+  union,
+} from './helpers/snippets.mjs';
 
 const everyBlock = pages().flatMap(blocks);
 
@@ -71,7 +86,8 @@ describe('examples', { concurrency: 2 }, () => {
       await compiled;
       const { code, signal, stdout, stderr } = await workshop.run(block);
       assert.deepEqual({ code, signal, stderr }, { code: 0, signal: null, stderr: '' });
-      if (block.output !== undefined) assert.ok(isShown(block.output, stdout), `it printed\n${stdout}\nand the page shows\n${block.output}`);
+      if (block.output !== undefined)
+        assert.ok(isShown(block.output, stdout), `it printed\n${stdout}\nand the page shows\n${block.output}`);
     });
   }
 
@@ -100,19 +116,31 @@ test('every link leads somewhere', () => {
 });
 
 test('each configuration of a bundler is one that is run', () => {
-  const consumers = readFileSync(path.join(root, 'scripts', 'consumers.mjs'), 'utf8').replace(/\$\{NAME\}|\bNAME\b/g, '@escher/execution-engine');
-  const words = (text) => text.replace(/['"`,]/g, ' ').split(/\s+/).filter(Boolean).join(' ');
+  const consumers = readFileSync(path.join(root, 'scripts', 'consumers.mjs'), 'utf8').replace(
+    /\$\{NAME\}|\bNAME\b/g,
+    '@escher/execution-engine',
+  );
+  const words = (text) =>
+    text
+      .replace(/['"`,]/g, ' ')
+      .split(/\s+/)
+      .filter(Boolean)
+      .join(' ');
   for (const { Bundler, Configuration } of table(page('README.md'), '## Bundlers')) {
     const isRun = !Configuration.includes('not run yet');
-    for (const [, option] of isRun ? Configuration.matchAll(/`([^`]+)`/g) : []) assert.ok(words(consumers).includes(words(option)), `${Bundler}: ${option}`);
+    for (const [, option] of isRun ? Configuration.matchAll(/`([^`]+)`/g) : [])
+      assert.ok(words(consumers).includes(words(option)), `${Bundler}: ${option}`);
   }
 });
 
 test('every decision is linked to from a page, and files that it names are there', () => {
-  const targets = pages().flatMap(links).map(({ file }) => file);
+  const targets = pages()
+    .flatMap(links)
+    .map(({ file }) => file);
   for (const { name, text } of decisions()) {
     assert.ok(targets.includes(name), `no page links to ${name}`);
-    for (const [, file] of text.matchAll(/`((?:src|lib|benches)\/[\w./-]+)`/g)) assert.ok(existsSync(path.join(root, file)), `${name}: there is no ${file}`);
+    for (const [, file] of text.matchAll(/`((?:src|lib|benches)\/[\w./-]+)`/g))
+      assert.ok(existsSync(path.join(root, file)), `${name}: there is no ${file}`);
   }
 });
 
@@ -150,7 +178,21 @@ describe('nothing is left out', () => {
     });
   }
 
-  const described = ['ExecutionRequest', 'ExecutionResult', 'ExecutionMetadata', 'ErrorInfo', 'Diagnosis', 'ExecutionFilter', 'ExecutionSummary', 'ExecutionStats', 'Percentiles', 'ConcurrencyMetrics', 'ExecutionTrace', 'ExecutionError', 'FailedAttempt'];
+  const described = [
+    'ExecutionRequest',
+    'ExecutionResult',
+    'ExecutionMetadata',
+    'ErrorInfo',
+    'Diagnosis',
+    'ExecutionFilter',
+    'ExecutionSummary',
+    'ExecutionStats',
+    'Percentiles',
+    'ConcurrencyMetrics',
+    'ExecutionTrace',
+    'ExecutionError',
+    'FailedAttempt',
+  ];
   for (const name of described) {
     test(`fields of ${name}, and none that are not there`, () => {
       const rows = table(page('docs/types.md'), `## ${name}`);
@@ -171,7 +213,17 @@ describe('nothing is left out', () => {
   });
 
   test('what else belongs to plans', () => {
-    for (const name of ['SerialStrategy', 'ParallelStrategy', 'DependencyGraphStrategy', 'PlanStep', 'SkippedStep', 'PlanStats', 'ProgressEvent', 'RetryEvent', 'PlanStream']) {
+    for (const name of [
+      'SerialStrategy',
+      'ParallelStrategy',
+      'DependencyGraphStrategy',
+      'PlanStep',
+      'SkippedStep',
+      'PlanStats',
+      'ProgressEvent',
+      'RetryEvent',
+      'PlanStream',
+    ]) {
       for (const field of members(name)) has('docs/plans.md', field, new RegExp(`\\b${field}\\b`));
     }
     for (const reason of union('SkipReason')) says('docs/plans.md', reason);
@@ -184,7 +236,22 @@ describe('nothing is left out', () => {
   });
 
   test('fields of commands and of events', () => {
-    for (const name of ['ShellCommand', 'ExecCommand', 'ScriptCommand', 'AwsCliCommand', 'EventBase', 'QueuedEvent', 'StartedEvent', 'DegradedEvent', 'RetryEvent', 'ProgressEvent', 'OutputEvent', 'EndEvent', 'ExecutionStream', 'PlanStream']) {
+    for (const name of [
+      'ShellCommand',
+      'ExecCommand',
+      'ScriptCommand',
+      'AwsCliCommand',
+      'EventBase',
+      'QueuedEvent',
+      'StartedEvent',
+      'DegradedEvent',
+      'RetryEvent',
+      'ProgressEvent',
+      'OutputEvent',
+      'EndEvent',
+      'ExecutionStream',
+      'PlanStream',
+    ]) {
       for (const field of members(name)) says('docs/types.md', field);
     }
   });
@@ -202,7 +269,8 @@ describe('numbers', () => {
   test('ranges of settings', () => {
     const accepts = (field, given) => {
       // The longest timeout bounds the default one.
-      const others = field === 'defaultTimeoutMs' ? { maxTimeoutMs: 31_536_000_000 } : field === 'maxTimeoutMs' ? { defaultTimeoutMs: 1 } : {};
+      const others =
+        field === 'defaultTimeoutMs' ? { maxTimeoutMs: 31_536_000_000 } : field === 'maxTimeoutMs' ? { defaultTimeoutMs: 1 } : {};
       new ExecutionEngine({ ...others, [field]: given });
     };
     for (const { Field, Range } of settings) checkRange(bare(Field), Range, accepts, 'INVALID_CONFIG');
@@ -213,7 +281,12 @@ describe('numbers', () => {
     const asked = [];
     const accepts = (field, given) => asked.push([field, given]);
     const refused = (field, given) => asked.push([field, given, 'INVALID_REQUEST']);
-    for (const { Field, Range } of options) eachOfRange(Range, (given) => accepts(bare(Field), given), (given) => refused(bare(Field), given));
+    for (const { Field, Range } of options)
+      eachOfRange(
+        Range,
+        (given) => accepts(bare(Field), given),
+        (given) => refused(bare(Field), given),
+      );
     for (const [field, given, code] of asked) {
       const run = engine.run(nothing, { [field]: given });
       if (code) await assert.rejects(run, { code }, `${field}: ${given}`);
@@ -232,7 +305,10 @@ function missing({ code }) {
 
 /** A cell without its code marks and without what stands in parentheses. */
 function bare(cell) {
-  return cell.replace(/\(.*?\)/g, '').replaceAll('`', '').trim();
+  return cell
+    .replace(/\(.*?\)/g, '')
+    .replaceAll('`', '')
+    .trim();
 }
 
 /** What a cell says: a number, a string, a list, `none`. */

@@ -10,10 +10,14 @@ import { exec, file, folder, forever, nodeProgram, shell } from './helpers/progr
 const buffer = { encoding: 'buffer' };
 
 /** Writes each argument, given in hexadecimal, with one write of its own. */
-const bytes = (...writes) => nodeProgram(`
+const bytes = (...writes) =>
+  nodeProgram(
+    `
   const fs = require('node:fs');
   for (const hex of process.argv.slice(1)) fs.writeSync(1, Buffer.from(hex, 'hex'));
-`, ...writes);
+`,
+    ...writes,
+  );
 
 /** The lines of one stream of a stream(), each as hexadecimal with its flags. */
 async function piecesOf(stream, type = 'stdout') {
@@ -33,7 +37,10 @@ test('bytes that are no text stay as they are', async (t) => {
   assert.equal(result.stdout.toString('hex'), '61ff620ac3280aeda0800aff');
   assert.deepEqual(result.stderr, Buffer.alloc(0));
   assert.equal(result.stdoutBytes, 12);
-  const lines = events.of(result.id).filter((event) => event.type === 'stdout').map(({ line }) => line.toString('hex'));
+  const lines = events
+    .of(result.id)
+    .filter((event) => event.type === 'stdout')
+    .map(({ line }) => line.toString('hex'));
   assert.deepEqual(lines, ['61ff62', 'c328', 'eda080', 'ff']);
 });
 
@@ -46,7 +53,10 @@ test('a character split across reads is whole again', async (t) => {
   assert.deepEqual([partial.line, partial.partial], [Buffer.from('a'), true]);
   file(path.dirname(go), 'go');
   assert.deepEqual((await engine.waitForCompletion(id)).stdout, Buffer.from('a€b\n'));
-  const lines = events.of(id).filter((event) => event.type === 'stdout').map((event) => event.line);
+  const lines = events
+    .of(id)
+    .filter((event) => event.type === 'stdout')
+    .map((event) => event.line);
   assert.deepEqual(Buffer.concat(lines), Buffer.from('a€b'));
 });
 
@@ -61,14 +71,23 @@ test('lines with their flags, empty ones, and both streams', async (t) => {
   const engine = newEngine(t, { maxLineBytes: 64 });
   const hex = ['31250d', '0a', '0a0a', '7a'.repeat(70), '0a', '78'];
   assert.deepEqual(await piecesOf(engine.stream(bytes(...hex.slice(0, 3), '32250d33', '0a', ...hex.slice(3)), buffer)), [
-    ['3125'], [''], [''], ['3225', 'carriageReturn'], ['33'], ['7a'.repeat(64), 'continued'], ['7a'.repeat(6)], ['78'],
+    ['3125'],
+    [''],
+    [''],
+    ['3225', 'carriageReturn'],
+    ['33'],
+    ['7a'.repeat(64), 'continued'],
+    ['7a'.repeat(6)],
+    ['78'],
   ]);
   assert.deepEqual(await piecesOf(engine.stream(shell("printf '\\377\\n\\n' >&2"), buffer), 'stderr'), [['ff'], ['']]);
 });
 
 test('text and bytes side by side in one engine', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const runs = Array.from({ length: 20 }, (_, index) => engine.run(shell(`printf '${index}-\\377\\n'; printf 'é${index}\\n' >&2`), index % 2 ? buffer : { encoding: 'utf8' }));
+  const runs = Array.from({ length: 20 }, (_, index) =>
+    engine.run(shell(`printf '${index}-\\377\\n'; printf 'é${index}\\n' >&2`), index % 2 ? buffer : { encoding: 'utf8' }),
+  );
   for (const [index, result] of (await Promise.all(runs)).entries()) {
     const as = (hex) => (index % 2 ? hex : hex.toString());
     assert.deepEqual(result.stdout, as(Buffer.concat([Buffer.from(`${index}-`), Buffer.from([0xff, 0x0a])])));
@@ -120,5 +139,8 @@ test('many lines of bytes: all there, in order, none changed later', async (t) =
   for await (const event of engine.stream(shell(`exec seq ${count}`), buffer)) events.push(event);
   checkEvents(events);
   const texts = events.filter(({ type }) => type === 'stdout').map((event) => ({ ...event, line: event.line.toString() }));
-  assert.deepEqual(wholeLines(texts), Array.from({ length: count }, (_, index) => String(index + 1)));
+  assert.deepEqual(
+    wholeLines(texts),
+    Array.from({ length: count }, (_, index) => String(index + 1)),
+  );
 });

@@ -14,7 +14,12 @@ const ENV = exec('/usr/bin/env', '-0');
 
 async function variables(engine) {
   const { stdout } = await engine.run(ENV);
-  return new Map(stdout.split('\0').slice(0, -1).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+  return new Map(
+    stdout
+      .split('\0')
+      .slice(0, -1)
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  );
 }
 
 /** What JavaScript has, as a child has it. */
@@ -51,7 +56,10 @@ test('two commands of one turn have what was there at the call of each', async (
     process.env.ENGINE_OWN = value;
     return variables(engine);
   });
-  assert.deepEqual((await Promise.all(runs)).map((seen) => seen.get('ENGINE_OWN')), ['a', 'b', 'c']);
+  assert.deepEqual(
+    (await Promise.all(runs)).map((seen) => seen.get('ENGINE_OWN')),
+    ['a', 'b', 'c'],
+  );
 });
 
 for (const [what, put] of Object.entries({

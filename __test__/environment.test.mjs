@@ -12,7 +12,10 @@ const ENV = exec('/usr/bin/env');
 /** The variables that a child has, without the tag of the engine. */
 async function variables(engine, request = {}, options) {
   const { stdout } = await engine.run({ ...ENV, ...request }, options);
-  const pairs = stdout.split('\n').slice(0, -1).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
+  const pairs = stdout
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]);
   const all = Object.fromEntries(pairs);
   assert.match(all.ESCHER_EXECUTION_ID, /^([^:]+:)*[0-9a-f-]{36}\.[0-9a-f]{16}$/);
   delete all.ESCHER_EXECUTION_ID;
@@ -35,7 +38,13 @@ test('all of the host, and what the request sets on top', async (t) => {
   host(t, { ENGINE_TEST_A: 'host', ENGINE_TEST_B: 'host', ENGINE_TEST_EMPTY: '' });
   const { engine } = recordedEngine(t);
   const seen = await variables(engine, { env: { ENGINE_TEST_B: 'request', ENGINE_TEST_C: 'é=\u{1F600} $HOME', ENGINE_TEST_D: '' } });
-  const own = { ENGINE_TEST_A: 'host', ENGINE_TEST_B: 'request', ENGINE_TEST_C: 'é=\u{1F600} $HOME', ENGINE_TEST_D: '', ENGINE_TEST_EMPTY: '' };
+  const own = {
+    ENGINE_TEST_A: 'host',
+    ENGINE_TEST_B: 'request',
+    ENGINE_TEST_C: 'é=\u{1F600} $HOME',
+    ENGINE_TEST_D: '',
+    ENGINE_TEST_EMPTY: '',
+  };
   const wanted = { ...process.env, ...own };
   for (const name of Object.keys(wanted)) if (wanted[name].includes('\n')) delete wanted[name];
   for (const [name, value] of Object.entries(wanted)) assert.equal(seen[name], value, name);
@@ -48,7 +57,10 @@ test('core: what a program needs to start', async (t) => {
   assert.equal(seen.ENGINE_TEST_A, undefined);
   assert.deepEqual([seen.LC_TEST, seen.HOME, seen.TERM, seen.PATH], ['c', '/home/x', 'dumb', process.env.PATH]);
   const core = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_.*|TZ|TMPDIR|TERM)$/;
-  assert.deepEqual(Object.keys(seen).filter((name) => !core.test(name)), []);
+  assert.deepEqual(
+    Object.keys(seen).filter((name) => !core.test(name)),
+    [],
+  );
 });
 
 test('none: only what the request sets', async (t) => {

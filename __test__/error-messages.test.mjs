@@ -36,8 +36,10 @@ test('what is missing is called what it is', unix, async (t) => {
   symlinkSync('loop', path.join(dir, 'loop'));
 
   const lacks = `interpreter "/no/such/interpreter" of script ${missing} does not exist`;
-  for (const request of [exec(missing), { ...exec('missing'), env: { PATH: dir } }, shell(missing), script(missing), exec(nested)]) await notStarted(engine, request, 'ENOENT', lacks);
-  for (const request of [exec(closed)]) await notStarted(engine, request, 'EACCES', `interpreter "${plain}" of script ${closed} may not be executed`);
+  for (const request of [exec(missing), { ...exec('missing'), env: { PATH: dir } }, shell(missing), script(missing), exec(nested)])
+    await notStarted(engine, request, 'ENOENT', lacks);
+  for (const request of [exec(closed)])
+    await notStarted(engine, request, 'EACCES', `interpreter "${plain}" of script ${closed} may not be executed`);
   await notStarted(engine, exec(ofFolder), 'EACCES', `interpreter "${dir}" of script ${ofFolder} is a directory`);
 
   await notStarted(engine, shell('/no/such/shell'), 'ENOENT', 'shell /no/such/shell does not exist');
@@ -77,7 +79,10 @@ test('text of the caller is repeated as it is', unix, async (t) => {
 
 test('an empty field says what to write, and no message has a value', async (t) => {
   const engine = newEngine(t);
-  for (const [field, remedy] of [['workingDir', /say where to run/], ['outputLogPath', /give the path of a file/]]) {
+  for (const [field, remedy] of [
+    ['workingDir', /say where to run/],
+    ['outputLogPath', /give the path of a file/],
+  ]) {
     for (const empty of ['', ' ']) {
       const error = await failure(() => engine.run({ ...exec('true'), [field]: empty }), 'INVALID_REQUEST');
       assert.equal(error.field, field);
@@ -87,7 +92,10 @@ test('an empty field says what to write, and no message has a value', async (t) 
   }
   const secret = '--hunter2-value';
   for (const field of ['service', 'command', 'profile', 'region']) {
-    const error = await failure(() => engine.run({ command: { type: 'aws_cli', service: 's3', command: 'ls', [field]: secret } }), 'INVALID_REQUEST');
+    const error = await failure(
+      () => engine.run({ command: { type: 'aws_cli', service: 's3', command: 'ls', [field]: secret } }),
+      'INVALID_REQUEST',
+    );
     assert.equal(error.field, `command.${field}`);
     assert.ok(!error.message.includes('hunter2'), error.message);
   }
@@ -97,7 +105,10 @@ test('an empty field says what to write, and no message has a value', async (t) 
 function hostAfter(prepare, source) {
   const code = `const { ExecutionEngine } = require(${JSON.stringify(entry)}); const engine = new ExecutionEngine();
     (async () => { ${source} })().catch((error) => console.log('UNEXPECTED ' + error.message)).finally(() => process.exit());`;
-  const done = spawnSync('unshare', ['-m', 'sh', '-c', `${prepare}; exec "$0" -e "$1"`, process.execPath, code], { encoding: 'utf8', timeout: 60_000 });
+  const done = spawnSync('unshare', ['-m', 'sh', '-c', `${prepare}; exec "$0" -e "$1"`, process.execPath, code], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
   return done.stdout.trim() + done.stderr.trim();
 }
 

@@ -68,8 +68,14 @@ test("'event' gets all of them, each type its own, in the same order", async (t)
   const cancelled = await engine.execute(forever);
   await events.line('ready', cancelled);
   await engine.cancel(cancelled);
-  assert.deepEqual(own.map((event) => event.type).filter((type) => !['started', 'stdout', 'stderr'].includes(type)), ['completed', 'failed', 'timeout', 'cancelled']);
-  assert.deepEqual(own.filter((event) => event.executionId === id).map((event) => event.sequence), events.of(id).map((event) => event.sequence));
+  assert.deepEqual(
+    own.map((event) => event.type).filter((type) => !['started', 'stdout', 'stderr'].includes(type)),
+    ['completed', 'failed', 'timeout', 'cancelled'],
+  );
+  assert.deepEqual(
+    own.filter((event) => event.executionId === id).map((event) => event.sequence),
+    events.of(id).map((event) => event.sequence),
+  );
 });
 
 test('a failed spawn is one failed event, with the error', async (t) => {
@@ -98,16 +104,28 @@ test('line ends: LF, CRLF, a lone CR, blank lines, none at the end', async (t) =
   const { id, stdout } = await engine.run(shell("printf 'a\\n\\nb\\r\\n10%%\\r20%%\\r\\n\\rlast'"));
   assert.equal(stdout, 'a\n\nb\r\n10%\r20%\r\n\rlast', 'the result is exact');
   const lines = events.of(id).filter((event) => event.type === 'stdout');
-  assert.deepEqual(lines.map((event) => [event.line, event.carriageReturn]), [
-    ['a', undefined], ['', undefined], ['b', undefined], ['10%', true], ['20%', undefined], ['', true], ['last', undefined],
-  ]);
+  assert.deepEqual(
+    lines.map((event) => [event.line, event.carriageReturn]),
+    [
+      ['a', undefined],
+      ['', undefined],
+      ['b', undefined],
+      ['10%', true],
+      ['20%', undefined],
+      ['', true],
+      ['last', undefined],
+    ],
+  );
 });
 
 test('a long line comes in pieces that are flagged and not repeated', async (t) => {
   const { engine, events } = recordedEngine(t, { maxLineBytes: 64 });
   const { id } = await engine.run(shell('printf "%0200d\\nshort\\n" 7'));
   const pieces = events.of(id).filter((event) => event.type === 'stdout');
-  assert.deepEqual(pieces.map((event) => event.continued), [true, true, true, undefined, undefined]);
+  assert.deepEqual(
+    pieces.map((event) => event.continued),
+    [true, true, true, undefined, undefined],
+  );
   assert.deepEqual(events.lines(id), ['7'.padStart(200, '0'), 'short']);
 });
 

@@ -32,15 +32,28 @@ test('execution-manager: a day of playbooks, good and bad', () => {
   const lines = output('execution-manager.mjs');
   const has = (line) => assert.ok(lines.includes(line), `${line}\nis not in\n${lines.join('\n')}`);
   // Live, each conversation its own; a parameter is never code.
-  for (const line of ['anna greet: inventory for Anna; rm -rf ~', 'anna report: done for Anna; rm -rf ~', 'ben report: done for unknown', 'carla lint!: two warnings', 'carla tag: tag v1.2.0']) has(line);
+  for (const line of [
+    'anna greet: inventory for Anna; rm -rf ~',
+    'anna report: done for Anna; rm -rf ~',
+    'ben report: done for unknown',
+    'carla lint!: two warnings',
+    'carla tag: tag v1.2.0',
+  ])
+    has(line);
   // What goes wrong costs one conversation.
   has('anna inventory done: greet completed (exit code 0), count completed (exit code 0), report completed (exit code 0)');
   has('carla release failed: lint failed (exit code 3), tag completed (exit code 0), wait timeout (timeout)');
   has('gina no-program failed: start failed (SPAWN_FAILED)');
   has('finn inventory.json refused: its parameter folder has no value');
   has('hugo nowhere.json refused: it cannot be read (ENOENT)');
-  for (const refused of ['dora typing-error.json refused: steps[1] (wrong): invalid request: command.arguments: unknown field', 'emil not-json.json refused: it is not JSON']) {
-    assert.ok(lines.some((line) => line.startsWith(refused)), refused);
+  for (const refused of [
+    'dora typing-error.json refused: steps[1] (wrong): invalid request: command.arguments: unknown field',
+    'emil not-json.json refused: it is not JSON',
+  ]) {
+    assert.ok(
+      lines.some((line) => line.startsWith(refused)),
+      refused,
+    );
   }
   assert.ok(!lines.some((line) => line.includes('must not run') || line.includes('never reached')));
   // The audit list has all that ran, and nothing else.
@@ -56,8 +69,17 @@ test('execution-manager: malformed playbooks', async (t) => {
   const file = path.join(folder(t), 'bad.json');
   const step = { command: { type: 'exec', program: 'true' } };
   const bad = [
-    null, 7, 'text', [], {}, { name: 'x' }, { name: 7, steps: [] }, { name: 'x', steps: {} },
-    { name: 'x', steps: [null] }, { name: 'x', steps: [7] }, { name: 'x', steps: [{}] },
+    null,
+    7,
+    'text',
+    [],
+    {},
+    { name: 'x' },
+    { name: 7, steps: [] },
+    { name: 'x', steps: {} },
+    { name: 'x', steps: [null] },
+    { name: 'x', steps: [7] },
+    { name: 'x', steps: [{}] },
     { name: 'x', steps: [step, { ...step, id: '../../x' }] },
     { name: 'x', steps: [{ ...step, timeout_ms: -1 }] },
     { name: 'x', steps: [{ ...step, env: { 'A=B': 'x' } }] },
@@ -72,6 +94,11 @@ test('execution-manager: malformed playbooks', async (t) => {
     assert.ok(problem.length > 0);
   }
   assert.equal(engine.getStats().total, 0, 'nothing of them ran');
-  const last = await manager.run('c', new URL('../examples/playbooks/release.json', import.meta.url), { version: '1' }, AbortSignal.abort());
+  const last = await manager.run(
+    'c',
+    new URL('../examples/playbooks/release.json', import.meta.url),
+    { version: '1' },
+    AbortSignal.abort(),
+  );
   assert.deepEqual([last.outcome, last.steps[0].detail], ['failed', 'aborted']);
 });

@@ -17,12 +17,19 @@ function limited(limit, source) {
   `;
   return new Promise((resolve, reject) => {
     const words = ['-c', `${limit}; exec "$@"`, 'sh', process.execPath, '--input-type=module', '-e', prelude + source];
-    const child = spawn('/bin/sh', words, { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, killSignal: 'SIGKILL' });
+    const child = spawn('/bin/sh', words, {
+      env: { ...process.env, NODE_OPTIONS: '' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 60_000,
+      killSignal: 'SIGKILL',
+    });
     let [said, wrong] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text) => (said += text));
     child.stderr.setEncoding('utf8').on('data', (text) => (wrong += text));
     child.on('error', reject);
-    child.on('close', (code, signal) => (code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`the host ended with ${code ?? signal}: ${said}${wrong}`))));
+    child.on('close', (code, signal) =>
+      code === 0 ? resolve(JSON.parse(said)) : reject(new Error(`the host ended with ${code ?? signal}: ${said}${wrong}`)),
+    );
   });
 }
 
@@ -41,7 +48,10 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
     `,
     );
     assert.deepEqual(reported.statuses, Array(50).fill('completed'));
-    assert.deepEqual(reported.texts, Array.from({ length: 50 }, (_, i) => `${i}\n`));
+    assert.deepEqual(
+      reported.texts,
+      Array.from({ length: 50 }, (_, i) => `${i}\n`),
+    );
     assert.ok(reported.backoffs > 0, 'there was room for all: this test is none');
     assert.ok(reported.left <= 0, `${reported.left} descriptors are left`);
     t.diagnostic(`${reported.backoffs} waits`);
@@ -70,7 +80,10 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
     );
     assert.deepEqual(reported.statuses, Array(20).fill('completed'));
     assert.deepEqual(reported.lost, Array(20).fill(0));
-    assert.deepEqual(reported.logs, Array.from({ length: 20 }, (_, i) => [`${i}\n`, `${i}\n`, true]));
+    assert.deepEqual(
+      reported.logs,
+      Array.from({ length: 20 }, (_, i) => [`${i}\n`, `${i}\n`, true]),
+    );
   });
 
   test('logs and overflow files of fifty at once are complete with 60 descriptors', async () => {

@@ -69,7 +69,8 @@ describe('a host without a guardian', { concurrency: 2, ...linux }, () => {
     const attempt = async () => {
       const [mark, dir] = [newMark(), folder(t)];
       const all = names.map((name) => `[ -e ${dir}/${name} ]`).join(' && ');
-      const line = (name) => `trap ': > ${dir}/${name}' TERM; echo ready; while :; do sleep 0.02; if ${all}; then : > ${dir}/${name}.all; fi; : ${mark}; done`;
+      const line = (name) =>
+        `trap ': > ${dir}/${name}' TERM; echo ready; while :; do sleep 0.02; if ${all}; then : > ${dir}/${name}.all; fi; : ${mark}; done`;
       const host = await hosted(t, names.map(line), 'process.exit');
       host.child.stdin.write('go\n');
       await host.exited;

@@ -51,7 +51,11 @@ describe('a count', () => {
   test('that the baseline does not know fails, and so does one that is no longer counted', () => {
     assert.equal(passes({ calls: 30 }, { calls: 30, waits: 20 }), false);
     assert.equal(passes({ ...BASELINE, opens: 3 }, { calls: 30, waits: 20 }), false);
-    assert.deepEqual(verdicts({ calls: 30, waits: 20 }, { baseline: { calls: 30, opens: 3 } }), { calls: 'same', waits: 'new', opens: 'gone' });
+    assert.deepEqual(verdicts({ calls: 30, waits: 20 }, { baseline: { calls: 30, opens: 3 } }), {
+      calls: 'same',
+      waits: 'new',
+      opens: 'gone',
+    });
   });
 
   test('that cannot be measured here is skipped, and one that was forgotten is an error', () => {

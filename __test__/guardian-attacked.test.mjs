@@ -9,7 +9,8 @@ import { descriptorsOf, gone, guarded, guardianOf, guardiansOf, isAlive, newMark
 import { folder, until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'it is looked at by /proc' };
-const runs = (mark) => `engine.on('degraded', ({ message }) => say(message)); engine.on('started', () => say('started')); engine.execute(programs.shell('sleep 1000.${mark} & sleep 1000.${mark}'));`;
+const runs = (mark) =>
+  `engine.on('degraded', ({ message }) => say(message)); engine.on('started', () => say('started')); engine.execute(programs.shell('sleep 1000.${mark} & sleep 1000.${mark}'));`;
 
 describe('guardian', { concurrency: 2, ...linux }, () => {
   test('that is stopped is replaced, and the engine reports each time once', async (t) => {
@@ -46,7 +47,10 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
 
   test('has a table that a command can neither shorten nor write', async (t) => {
     const mark = newMark();
-    const host = await guarded(t, `${runs(mark)} process.stdin.once('data', async () => { await Promise.all(Array.from({ length: 50 }, () => engine.run(programs.nothing))); say('ran'); });`);
+    const host = await guarded(
+      t,
+      `${runs(mark)} process.stdin.once('data', async () => { await Promise.all(Array.from({ length: 50 }, () => engine.run(programs.nothing))); say('ran'); });`,
+    );
     await host.next();
     const tables = descriptorsOf(host.pid).filter(([, target]) => target.includes('escher-guardian'));
     assert.ok(tables.length > 0, 'the host has a table');
@@ -59,19 +63,27 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
       closeSync(table);
     }
     host.child.stdin.write('go\n');
-    assert.equal(await until(async () => { const line = await host.next(); return line === 'ran' && line; }, 'the host goes on'), 'ran');
+    assert.equal(
+      await until(async () => {
+        const line = await host.next();
+        return line === 'ran' && line;
+      }, 'the host goes on'),
+      'ran',
+    );
     host.kill('SIGKILL');
     await gone(mark);
   });
 
-  test('starts no process, from the host\'s end to its own', async (t) => {
+  test("starts no process, from the host's end to its own", async (t) => {
     if (spawnSync('strace', ['-V']).status !== 0) return t.skip('there is no strace');
     const mark = newMark();
     const host = await guarded(t, runs(mark));
     await host.next();
     const guardian = await guardianOf(host.pid);
     const log = path.join(folder(t), 'calls');
-    const strace = spawn('strace', ['-f', '-o', log, '-e', 'trace=process,kill,pidfd_send_signal', '-p', String(guardian)], { stdio: 'ignore' });
+    const strace = spawn('strace', ['-f', '-o', log, '-e', 'trace=process,kill,pidfd_send_signal', '-p', String(guardian)], {
+      stdio: 'ignore',
+    });
     const ended = new Promise((resolve) => strace.on('exit', resolve));
     await until(() => Number(statusOf(guardian, 'TracerPid')) > 0 || strace.exitCode !== null, 'it is traced');
     if (strace.exitCode !== null) return t.skip('strace may not trace here');
@@ -86,10 +98,22 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
   test('ends the trees of a user that may start no further process', async (t) => {
     const uid = 300_000 + (process.pid % 100_000);
     const wrapper = ['prlimit', '--nproc=80', 'setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
-    const tried = process.getuid() === 0 && spawnSync(wrapper[0], [...wrapper.slice(1), process.execPath, '--input-type=module', '-e', `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`]);
+    const tried =
+      process.getuid() === 0 &&
+      spawnSync(wrapper[0], [
+        ...wrapper.slice(1),
+        process.execPath,
+        '--input-type=module',
+        '-e',
+        `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`,
+      ]);
     if (tried?.status !== 0) return t.skip('no process of another user can load the package here');
     const line = 'trap "" TERM; while :; do sleep 1000 & done 2>/dev/null';
-    const host = await guarded(t, `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(line)}, shell: '/bin/bash' } });`, { wrapper });
+    const host = await guarded(
+      t,
+      `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(line)}, shell: '/bin/bash' } });`,
+      { wrapper },
+    );
     await host.next();
     const own = () => readdirSync('/proc').filter((entry) => /^\d+$/.test(entry) && isAlive(Number(entry)) && ownerOf(entry) === uid);
     t.after(() => own().forEach((pid) => process.kill(Number(pid), 'SIGKILL')));

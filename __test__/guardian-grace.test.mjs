@@ -39,7 +39,9 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
 
   test('a tree that ignores SIGTERM lives for its grace period and is killed within a second after it', async (t) => {
     const [mark, graceMs] = [newMark(), 1_000];
-    const host = await guarded(t, runs(`trap '' TERM; sleep 1000.${mark} & echo ready; while :; do sleep 0.1; : ${mark}; done`), { config: { killGraceMs: graceMs } });
+    const host = await guarded(t, runs(`trap '' TERM; sleep 1000.${mark} & echo ready; while :; do sleep 0.1; : ${mark}; done`), {
+      config: { killGraceMs: graceMs },
+    });
     await host.next();
     host.kill('SIGKILL');
     await host.exited;
@@ -50,7 +52,9 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
 
   test('a stop signal is sent once', async (t) => {
     const [mark, log] = [newMark(), path.join(folder(t), 'log')];
-    const host = await guarded(t, runs(`trap 'echo TERM >> "${log}"' TERM; echo ready; while :; do sleep 0.02; : ${mark}; done`), { config: { killGraceMs: 600 } });
+    const host = await guarded(t, runs(`trap 'echo TERM >> "${log}"' TERM; echo ready; while :; do sleep 0.02; : ${mark}; done`), {
+      config: { killGraceMs: 600 },
+    });
     await host.next();
     host.kill('SIGKILL');
     await until(() => existsSync(log), 'the signal came', 2_000);

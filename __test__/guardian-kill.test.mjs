@@ -44,7 +44,10 @@ describe('a killed host', { concurrency: 1, ...linux }, () => {
   for (const [kind, command] of Object.entries(KINDS)) {
     test(`leaves no process of a tree with: ${kind}`, async (t) => {
       const mark = newMark();
-      const host = await guarded(t, `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command(mark))}, shell: '/bin/bash' } });`);
+      const host = await guarded(
+        t,
+        `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command(mark))}, shell: '/bin/bash' } });`,
+      );
       await host.next();
       const least = kind === 'job control' ? 3 : 2;
       await until(() => marked(mark).length >= least, 'the tree has grown');

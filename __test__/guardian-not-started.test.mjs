@@ -9,7 +9,14 @@ const can = (...words) => process.platform === 'linux' && spawnSync(words[0], wo
 /** Neither from memory, since there is no /proc to start it by, nor from a file, since there is no folder for one. */
 const WITHOUT = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && export TMPDIR=/nowhere && exec "$@"', 'sh'];
 /** A file can be made, and no program can be started from there. */
-const NOT_EXECUTABLE = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && mount -t tmpfs -o noexec none /mnt && export TMPDIR=/mnt && exec "$@"', 'sh'];
+const NOT_EXECUTABLE = [
+  'unshare',
+  '-m',
+  'sh',
+  '-c',
+  'mount -t tmpfs none /proc && mount -t tmpfs -o noexec none /mnt && export TMPDIR=/mnt && exec "$@"',
+  'sh',
+];
 
 const HOST = `
   const { ExecutionEngine } = require(${JSON.stringify(PACKAGE)});
@@ -28,9 +35,17 @@ const HOST = `
   })();
 `;
 
-for (const [name, words] of [['neither memory nor a folder', WITHOUT], ['a folder whose files cannot be executed', NOT_EXECUTABLE]]) {
-  test(`an engine is degraded once, by its first execution, and all complete: ${name}`, { skip: !can(...words, 'true') && 'no namespace can be made here' }, () => {
-    const { stdout, stderr } = spawnSync(words[0], [...words.slice(1), process.execPath, '-e', HOST], { encoding: 'utf8', timeout: 60_000 });
+for (const [name, words] of [
+  ['neither memory nor a folder', WITHOUT],
+  ['a folder whose files cannot be executed', NOT_EXECUTABLE],
+]) {
+  test(`an engine is degraded once, by its first execution, and all complete: ${name}`, {
+    skip: !can(...words, 'true') && 'no namespace can be made here',
+  }, () => {
+    const { stdout, stderr } = spawnSync(words[0], [...words.slice(1), process.execPath, '-e', HOST], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
     assert.ok(stdout, stderr);
     for (const { events, results } of JSON.parse(stdout)) {
       assert.deepEqual(results, Array(3).fill({ status: 'completed', stdout: 'hello\n' }));

@@ -73,14 +73,17 @@ describe('the signals of the host', { concurrency: 2, ...linux }, () => {
   }
 
   test('a handler may shut down by itself', async (t) => {
-    const { host, mark } = await running(t, 'process.on("SIGTERM", async () => { await engine.shutdown({ graceMs: 0 }); say("down"); process.exit(9); });');
+    const { host, mark } = await running(
+      t,
+      'process.on("SIGTERM", async () => { await engine.shutdown({ graceMs: 0 }); say("down"); process.exit(9); });',
+    );
     host.kill('SIGTERM');
     assert.equal(await host.next(), 'down');
     assert.deepEqual(await host.exited, { code: 9, signal: null });
     await gone(mark);
   });
 
-  test('SIGCHLD is the host\'s', async (t) => {
+  test("SIGCHLD is the host's", async (t) => {
     const { host, mark } = await running(
       t,
       `import { spawn } from 'node:child_process';

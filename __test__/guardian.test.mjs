@@ -13,7 +13,10 @@ const RUNS_ONE = 'engine.on("started", ({ pid }) => say(pid)); engine.execute(pr
 
 describe('guardian', { concurrency: 3, ...linux }, () => {
   test('comes with the first execution and goes with the host', async (t) => {
-    const host = await guarded(t, 'say("idle"); await new Promise((resolve) => process.stdin.once("data", resolve)); await engine.run(programs.nothing); say("ran");');
+    const host = await guarded(
+      t,
+      'say("idle"); await new Promise((resolve) => process.stdin.once("data", resolve)); await engine.run(programs.nothing); say("ran");',
+    );
     assert.equal(await host.next(), 'idle');
     assert.deepEqual(guardiansOf(host.pid), [], 'a host that runs nothing needs none');
     host.child.stdin.write('go\n');
@@ -60,7 +63,10 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
   });
 
   test('is alone with its lifeline: no child holds either end', async (t) => {
-    const host = await guarded(t, 'engine.on("started", ({ pid }) => say(pid)); for (let i = 0; i < 20; i++) engine.execute(programs.forever);');
+    const host = await guarded(
+      t,
+      'engine.on("started", ({ pid }) => say(pid)); for (let i = 0; i < 20; i++) engine.execute(programs.forever);',
+    );
     const children = [];
     while (children.length < 20) children.push(await host.next());
     const guardian = await guardianOf(host.pid);
@@ -81,10 +87,22 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
     const host = await guarded(t, RUNS_ONE);
     await host.next();
     const guardian = await guardianOf(host.pid);
-    const shape = () => descriptorsOf(guardian).sort(([a], [b]) => a - b).map(([fd, target]) => [fd, target.replace(/\[\d+\]/, '')]);
-    const expected = [[0, 'pipe:'], [1, '/dev/null'], [2, '/dev/null'], [4, 'anon_inode:[pidfd]']];
+    const shape = () =>
+      descriptorsOf(guardian)
+        .sort(([a], [b]) => a - b)
+        .map(([fd, target]) => [fd, target.replace(/\[\d+\]/, '')]);
+    const expected = [
+      [0, 'pipe:'],
+      [1, '/dev/null'],
+      [2, '/dev/null'],
+      [4, 'anon_inode:[pidfd]'],
+    ];
     // A kernel before 5.3 has no descriptors of processes; it closes its own image and the table first.
-    await until(() => [expected, expected.slice(0, 3)].some((known) => isDeepStrictEqual(shape(), known)), `it holds ${shape().join(' ')}`, 2_000);
+    await until(
+      () => [expected, expected.slice(0, 3)].some((known) => isDeepStrictEqual(shape(), known)),
+      `it holds ${shape().join(' ')}`,
+      2_000,
+    );
     host.kill('SIGKILL');
   });
 
@@ -121,7 +139,9 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
   });
 
   test('comes with an engine that wants it after one that did not', async (t) => {
-    const host = await guarded(t, 'await engine.run(programs.nothing); await new ExecutionEngine().run(programs.nothing); say("ran");', { config: { guardian: false } });
+    const host = await guarded(t, 'await engine.run(programs.nothing); await new ExecutionEngine().run(programs.nothing); say("ran");', {
+      config: { guardian: false },
+    });
     await host.next();
     assert.equal(guardiansOf(host.pid).length, 1);
     host.kill('SIGKILL');

@@ -1,7 +1,18 @@
 // Members that hide: their title and environment are overwritten, their memory cannot be read, their parent is gone.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, rmdirSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  rmdirSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -56,7 +67,8 @@ function openFolder(t) {
   return dir;
 }
 
-const pidOf = (dir, name) => until(() => existsSync(path.join(dir, `${name}.pid`)) && Number(readFileSync(path.join(dir, `${name}.pid`), 'utf8')), `${name} is there`);
+const pidOf = (dir, name) =>
+  until(() => existsSync(path.join(dir, `${name}.pid`)) && Number(readFileSync(path.join(dir, `${name}.pid`), 'utf8')), `${name} is there`);
 
 /** Where the version 2 hierarchy of control groups is. */
 function hierarchy() {
@@ -85,14 +97,20 @@ function delegated(t, words) {
   } catch {
     return undefined;
   }
-  t.after(() => until(() => {
-    try {
-      rmdirSync(group);
-      return true;
-    } catch {
-      return false;
-    }
-  }, 'the group is empty', 5_000).catch(() => {}));
+  t.after(() =>
+    until(
+      () => {
+        try {
+          rmdirSync(group);
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      'the group is empty',
+      5_000,
+    ).catch(() => {}),
+  );
   return ['sh', '-c', `chown -R ${UNPRIVILEGED} '${group}' && echo $$ > '${group}/cgroup.procs' && exec "$@"`, 'sh', ...words];
 }
 
@@ -135,7 +153,16 @@ const HIDES = ['overwrites', 'undumpable', 'overwrites undumpable'];
 function wrapperOf(t, user, controlGroups) {
   if (user === 'root') return { wrapper: [] };
   if (process.getuid?.() !== 0) return { missing: 'only root can start a host of another user' };
-  if (!can(...asUnprivileged, process.execPath, '--input-type=module', '-e', `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`)) return { missing: 'no process of another user can load the package here' };
+  if (
+    !can(
+      ...asUnprivileged,
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      `await import(${JSON.stringify(new URL('../index.js', import.meta.url).href)})`,
+    )
+  )
+    return { missing: 'no process of another user can load the package here' };
   if (!controlGroups) return { wrapper: asUnprivileged };
   const wrapper = delegated(t, asUnprivileged);
   return wrapper ? { wrapper } : { missing: 'no control group can be delegated here' };
@@ -164,7 +191,10 @@ describe('a member that hides is ended', { concurrency: 2, skip }, () => {
               if (missing) return t.skip(missing);
               if (!isReadable && !hasControlGroups()) return t.skip('no control groups can be made');
               const dir = openFolder(t);
-              const host = await guarded(t, runs(dir, `${daemon(dir, 'a', 'lost', hides)}; exec sleep 300`), { config: { controlGroups }, wrapper });
+              const host = await guarded(t, runs(dir, `${daemon(dir, 'a', 'lost', hides)}; exec sleep 300`), {
+                config: { controlGroups },
+                wrapper,
+              });
               await ends(host, how, [await pidOf(dir, 'a')]);
               return undefined;
             });
@@ -174,7 +204,10 @@ describe('a member that hides is ended', { concurrency: 2, skip }, () => {
             const { missing, wrapper } = wrapperOf(t, user, controlGroups);
             if (missing) return t.skip(missing);
             const dir = openFolder(t);
-            const host = await guarded(t, runs(dir, `${daemon(dir, 'a', 'lost', hides, 'helper')}; exec sleep 300`), { config: { controlGroups }, wrapper });
+            const host = await guarded(t, runs(dir, `${daemon(dir, 'a', 'lost', hides, 'helper')}; exec sleep 300`), {
+              config: { controlGroups },
+              wrapper,
+            });
             await ends(host, how, [await pidOf(dir, 'a'), await pidOf(dir, 'a-helper')]);
             return undefined;
           });
@@ -185,7 +218,9 @@ describe('a member that hides is ended', { concurrency: 2, skip }, () => {
 
   test('overwrites, once it has been seen by the look that another execution took, its parent is gone', async (t) => {
     const dir = openFolder(t);
-    const host = await guarded(t, runs(dir, `${daemon(dir, 'a', 'own', 'overwrites')} & exec sleep 300`), { config: { controlGroups: false } });
+    const host = await guarded(t, runs(dir, `${daemon(dir, 'a', 'own', 'overwrites')} & exec sleep 300`), {
+      config: { controlGroups: false },
+    });
     const pid = await pidOf(dir, 'a');
     host.child.stdin.write('look\n');
     assert.equal(await host.next(), 'timeout');

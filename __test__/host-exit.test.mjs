@@ -7,7 +7,7 @@ import { allowed } from './helpers/pace.mjs';
 import { isAlive, until } from './helpers/programs.mjs';
 
 const WAYS = {
-  'the end of an unref\'d program': 'engine.unref();',
+  "the end of an unref'd program": 'engine.unref();',
   'process.exit': 'process.exit(0);',
   'an uncaught exception': 'throw new Error("on purpose");',
   'process.exit in a listener': 'engine.on("stdout", () => process.exit(0)); await engine.execute(programs.flood);',
@@ -38,7 +38,11 @@ describe('host exit', { concurrency: 4 }, () => {
       const pids = stdout.trim().split('\n').map(Number);
       assert.ok(pids.length >= 2, `it said ${stdout}`);
       assert.equal(signal ?? code, ENDS[way] ?? 0);
-      await until(() => pids.every((pid) => !isAlive(pid)), `the trees of the host are gone (${pids.filter(isAlive)})`, allowed(1_000)).finally(() => {
+      await until(
+        () => pids.every((pid) => !isAlive(pid)),
+        `the trees of the host are gone (${pids.filter(isAlive)})`,
+        allowed(1_000),
+      ).finally(() => {
         for (const pid of pids.filter(isAlive)) process.kill(-pid, 'SIGKILL');
       });
     });

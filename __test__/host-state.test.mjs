@@ -65,7 +65,10 @@ test('a queued, a retried and a planned command start where they were asked for'
   assert.equal((await engine.waitForCompletion(queued)).stdout, `${there}\n`);
   const { attempt, stdout } = await engine.waitForCompletion(retried);
   assert.deepEqual([attempt, stdout], [2, `${there}\n`]);
-  assert.deepEqual((await engine.waitForPlan(plan)).results.map((result) => result.stdout), [`${there}\n`, 'here\n']);
+  assert.deepEqual(
+    (await engine.waitForPlan(plan)).results.map((result) => result.stdout),
+    [`${there}\n`, 'here\n'],
+  );
   assert.equal((await engine.waitForCompletion(relative)).stdout, `${there}/sub\n`);
 });
 
@@ -123,12 +126,17 @@ test('a host whose directory was deleted finds programs', (t) => {
   const source = `fs.rmdirSync(process.cwd()); const say = async (request) => (await engine.run(request).catch((error) => ({ stdout: error.message + error.result.error.errno }))).stdout;
     console.log([await say(exec('echo', 'name')), await say(exec('/bin/echo', 'path')), await say({ ...exec('pwd'), workingDir: '/' }),
       await say({ command: { type: 'shell', command: 'echo shell' } }), await say(exec('./tool')), await say({ ...exec('pwd'), workingDir: 'sub' })].join('|'));`;
-  const [name, byPath, moved, line, relative, sub] = host(source, { cwd: gone, env: { PATH: `relative:${process.env.PATH}` } }).split('|').map((part) => part.trim());
+  const [name, byPath, moved, line, relative, sub] = host(source, { cwd: gone, env: { PATH: `relative:${process.env.PATH}` } })
+    .split('|')
+    .map((part) => part.trim());
   assert.deepEqual([name, byPath, moved, line], ['name', 'path', '/', 'shell']);
-  for (const message of [relative, sub]) assert.match(message, /working directory of the host has been deleted: give an absolute path, or set `workingDir`.*ENOENT/s);
+  for (const message of [relative, sub])
+    assert.match(message, /working directory of the host has been deleted: give an absolute path, or set `workingDir`.*ENOENT/s);
 });
 
-test('a directory that the host may not search any more is stayed in', { skip: process.getuid?.() !== 0 ? 'it needs root' : linux.skip }, (t) => {
+test('a directory that the host may not search any more is stayed in', {
+  skip: process.getuid?.() !== 0 ? 'it needs root' : linux.skip,
+}, (t) => {
   const closed = path.join(folder(t), 'closed');
   mkdirSync(closed, { mode: 0o700 });
   const source = `process.initgroups?.(65534, 65534); process.setgid(65534); process.setuid(65534);

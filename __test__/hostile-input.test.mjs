@@ -9,8 +9,19 @@ import { host } from './helpers/hosts.mjs';
 import { exec, nothing } from './helpers/programs.mjs';
 
 const CODE = 'INVALID_REQUEST';
-const throwing = (name, thrown = new Error('boom')) => Object.defineProperty({}, name, { enumerable: true, get() { throw thrown; } });
-const trap = (target, name) => new Proxy(target, { [name]() { throw new Error('trap'); } });
+const throwing = (name, thrown = new Error('boom')) =>
+  Object.defineProperty({}, name, {
+    enumerable: true,
+    get() {
+      throw thrown;
+    },
+  });
+const trap = (target, name) =>
+  new Proxy(target, {
+    [name]() {
+      throw new Error('trap');
+    },
+  });
 const revoked = (target) => {
   const { proxy, revoke } = Proxy.revocable(target, {});
   revoke();
@@ -36,43 +47,89 @@ async function refused(t, cases, call) {
   assert.equal((await engine.run(nothing)).status, 'completed', 'the engine goes on');
 }
 
-test('getters that throw', (t) => refused(t, [
-  ['env.A', { ...nothing, env: throwing('A') }, 'env.A'],
-  ['env', Object.assign(throwing('env'), nothing), 'env'],
-  ['command', throwing('command'), 'command'],
-  ['command.program', { command: Object.assign(throwing('program'), { type: 'exec' }) }, 'command.program'],
-  ['a thrown null', { command: Object.assign(throwing('program', null), { type: 'exec' }) }, 'command.program'],
-  ['a thrown symbol', { command: Object.assign(throwing('program', Symbol('s')), { type: 'exec' }) }, 'command.program'],
-  ['a thrown object that cannot be shown', { command: Object.assign(throwing('program', trap({}, 'get')), { type: 'exec' }) }, 'command.program'],
-  ['metadata', { ...nothing, metadata: { deep: [throwing('x')] } }, 'metadata.deep[0].x'],
-], (engine, request) => engine.run(request)));
+test('getters that throw', (t) =>
+  refused(
+    t,
+    [
+      ['env.A', { ...nothing, env: throwing('A') }, 'env.A'],
+      ['env', Object.assign(throwing('env'), nothing), 'env'],
+      ['command', throwing('command'), 'command'],
+      ['command.program', { command: Object.assign(throwing('program'), { type: 'exec' }) }, 'command.program'],
+      ['a thrown null', { command: Object.assign(throwing('program', null), { type: 'exec' }) }, 'command.program'],
+      ['a thrown symbol', { command: Object.assign(throwing('program', Symbol('s')), { type: 'exec' }) }, 'command.program'],
+      [
+        'a thrown object that cannot be shown',
+        { command: Object.assign(throwing('program', trap({}, 'get')), { type: 'exec' }) },
+        'command.program',
+      ],
+      ['metadata', { ...nothing, metadata: { deep: [throwing('x')] } }, 'metadata.deep[0].x'],
+    ],
+    (engine, request) => engine.run(request),
+  ));
 
-test('proxies whose traps throw', (t) => refused(t, [
-  ['request: ownKeys', trap({}, 'ownKeys'), 'request'],
-  ['request: get', trap({ ...nothing }, 'get'), undefined],
-  ['request: getOwnPropertyDescriptor', trap({ ...nothing }, 'getOwnPropertyDescriptor'), undefined],
-  ['command: ownKeys', { command: trap({}, 'ownKeys') }, 'command'],
-  ['args: get', { command: { type: 'exec', program: 'a', args: trap(['b'], 'get') } }, undefined],
-  ['env: ownKeys', { ...nothing, env: trap({}, 'ownKeys') }, 'env'],
-  ['request: revoked', revoked({}), undefined],
-  ['command: revoked', { command: revoked({}) }, 'command'],
-  ['args: revoked', { command: { type: 'exec', program: 'a', args: revoked([]) } }, 'command.args'],
-], (engine, request) => engine.run(request)));
+test('proxies whose traps throw', (t) =>
+  refused(
+    t,
+    [
+      ['request: ownKeys', trap({}, 'ownKeys'), 'request'],
+      ['request: get', trap({ ...nothing }, 'get'), undefined],
+      ['request: getOwnPropertyDescriptor', trap({ ...nothing }, 'getOwnPropertyDescriptor'), undefined],
+      ['command: ownKeys', { command: trap({}, 'ownKeys') }, 'command'],
+      ['args: get', { command: { type: 'exec', program: 'a', args: trap(['b'], 'get') } }, undefined],
+      ['env: ownKeys', { ...nothing, env: trap({}, 'ownKeys') }, 'env'],
+      ['request: revoked', revoked({}), undefined],
+      ['command: revoked', { command: revoked({}) }, 'command'],
+      ['args: revoked', { command: { type: 'exec', program: 'a', args: revoked([]) } }, 'command.args'],
+    ],
+    (engine, request) => engine.run(request),
+  ));
 
-test('options that throw', (t) => refused(t, [
-  ['stdin', throwing('stdin'), 'options.stdin'],
-  ['a stdin whose iterator throws when it is looked for', { stdin: { get [Symbol.asyncIterator]() { throw new Error('boom'); } } }, 'options.stdin'],
-  ['a stdin that is revoked', { stdin: revoked({}) }, 'options.stdin'],
-  ['signal', throwing('signal'), 'options.signal'],
-  ['ownKeys', trap({}, 'ownKeys'), 'options'],
-  ['revoked', revoked({}), 'options'],
-  ['a signal whose aborted throws', { signal: Object.create(EventTarget.prototype, { aborted: { get() { throw new Error('boom'); } } }) }, 'options.signal'],
-], (engine, options) => engine.run(nothing, options)));
+test('options that throw', (t) =>
+  refused(
+    t,
+    [
+      ['stdin', throwing('stdin'), 'options.stdin'],
+      [
+        'a stdin whose iterator throws when it is looked for',
+        {
+          stdin: {
+            get [Symbol.asyncIterator]() {
+              throw new Error('boom');
+            },
+          },
+        },
+        'options.stdin',
+      ],
+      ['a stdin that is revoked', { stdin: revoked({}) }, 'options.stdin'],
+      ['signal', throwing('signal'), 'options.signal'],
+      ['ownKeys', trap({}, 'ownKeys'), 'options'],
+      ['revoked', revoked({}), 'options'],
+      [
+        'a signal whose aborted throws',
+        {
+          signal: Object.create(EventTarget.prototype, {
+            aborted: {
+              get() {
+                throw new Error('boom');
+              },
+            },
+          }),
+        },
+        'options.signal',
+      ],
+    ],
+    (engine, options) => engine.run(nothing, options),
+  ));
 
-test('a filter that throws', (t) => refused(t, [
-  ['limit', throwing('limit'), 'filter.limit'],
-  ['ownKeys', trap({}, 'ownKeys'), 'filter'],
-], (engine, filter) => engine.listExecutions(filter)));
+test('a filter that throws', (t) =>
+  refused(
+    t,
+    [
+      ['limit', throwing('limit'), 'filter.limit'],
+      ['ownKeys', trap({}, 'ownKeys'), 'filter'],
+    ],
+    (engine, filter) => engine.listExecutions(filter),
+  ));
 
 test('an id that throws, and options of shutdown that throw', async (t) => {
   const engine = newEngine(t);
@@ -97,15 +154,20 @@ cyclicList.push(cyclicList);
 const deepList = nested(200_000, (value) => [value]);
 const deepObject = nested(200_000, (value) => ({ value }));
 
-test('what holds itself, and what is nested without end', (t) => refused(t, [
-  ['metadata that holds itself', { ...nothing, metadata: cyclic }, undefined],
-  ['a list that holds itself', { ...nothing, metadata: { list: cyclicList } }, undefined],
-  ['deep lists', { ...nothing, metadata: { deepList } }, undefined],
-  ['deep objects', { ...nothing, metadata: { deepObject } }, undefined],
-  ['deep args', { command: { type: 'exec', program: 'a', args: deepList } }, undefined],
-  ['deep env', { ...nothing, env: { A: deepObject } }, undefined],
-  ['a deep command', { command: deepObject }, undefined],
-], (engine, request) => engine.run(request)));
+test('what holds itself, and what is nested without end', (t) =>
+  refused(
+    t,
+    [
+      ['metadata that holds itself', { ...nothing, metadata: cyclic }, undefined],
+      ['a list that holds itself', { ...nothing, metadata: { list: cyclicList } }, undefined],
+      ['deep lists', { ...nothing, metadata: { deepList } }, undefined],
+      ['deep objects', { ...nothing, metadata: { deepObject } }, undefined],
+      ['deep args', { command: { type: 'exec', program: 'a', args: deepList } }, undefined],
+      ['deep env', { ...nothing, env: { A: deepObject } }, undefined],
+      ['a deep command', { command: deepObject }, undefined],
+    ],
+    (engine, request) => engine.run(request),
+  ));
 
 test('the message of a deep value names its own field', async (t) => {
   const engine = newEngine(t);
@@ -120,7 +182,8 @@ test('the message of a deep value names its own field', async (t) => {
 });
 
 test('lists that say they are huge', async () => {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     const engine = new ExecutionEngine();
     const sparse = new Array(2 ** 32 - 1);
     const liar = new Proxy([], { get: (target, name) => (name === 'length' ? 2 ** 32 - 1 : target[name]) });
@@ -131,17 +194,30 @@ test('lists that say they are huge', async () => {
         console.log(error, performance.now() - before < 2_000);
       }
     }
-  `, { limitMs: 8_000 });
+  `,
+    { limitMs: 8_000 },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'INVALID_REQUEST true\n'.repeat(4), stderr: '' });
 });
 
 test('a getter is read once: what was checked is what runs', async (t) => {
   const engine = newEngine(t);
   let reads = 0;
-  const command = { type: 'exec', args: ['checked'], get program() { return (reads += 1) === 1 ? 'echo' : 'false'; } };
+  const command = {
+    type: 'exec',
+    args: ['checked'],
+    get program() {
+      return (reads += 1) === 1 ? 'echo' : 'false';
+    },
+  };
   assert.equal((await engine.run({ command })).stdout, 'checked\n');
   assert.equal(reads, 1);
-  const whole = { get command() { reads += 1; return exec('echo', 'whole').command; } };
+  const whole = {
+    get command() {
+      reads += 1;
+      return exec('echo', 'whole').command;
+    },
+  };
   reads = 0;
   assert.equal((await engine.run(whole)).stdout, 'whole\n');
   assert.equal(reads, 1);
@@ -150,7 +226,12 @@ test('a getter is read once: what was checked is what runs', async (t) => {
 test('a getter that calls the engine is answered', async (t) => {
   const engine = newEngine(t);
   let inner;
-  const request = { get command() { inner ??= engine.run(exec('echo', 'inner')); return { type: 'exec', program: 'echo', args: ['outer'] }; } };
+  const request = {
+    get command() {
+      inner ??= engine.run(exec('echo', 'inner'));
+      return { type: 'exec', program: 'echo', args: ['outer'] };
+    },
+  };
   assert.equal((await engine.run(request)).stdout, 'outer\n');
   assert.equal((await inner).stdout, 'inner\n');
 });
@@ -168,7 +249,10 @@ test('a __proto__ of a caller changes nothing of ours', async (t) => {
 test('plain objects of other kinds are taken', async (t) => {
   const engine = newEngine(t);
   assert.equal((await engine.run(Object.assign(Object.create(null), nothing))).status, 'completed');
-  assert.equal((await engine.run(Object.freeze({ command: Object.freeze({ type: 'exec', program: 'true', args: Object.freeze([]) }) }))).status, 'completed');
+  assert.equal(
+    (await engine.run(Object.freeze({ command: Object.freeze({ type: 'exec', program: 'true', args: Object.freeze([]) }) }))).status,
+    'completed',
+  );
   assert.equal((await engine.run(new Proxy({ ...nothing }, {}))).status, 'completed');
 });
 
@@ -177,14 +261,19 @@ test('a name under a symbol is an unknown field', async (t) => {
   await failure(() => engine.run({ ...nothing, [Symbol('hidden')]: 1 }), CODE);
 });
 
-test('what is not JSON is not made an empty object in silence', (t) => refused(t, [
-  ['env: a Map', { ...nothing, env: new Map([['A', 'b']]) }, 'env'],
-  ['metadata: a Map', { ...nothing, metadata: { map: new Map([['a', 1]]) } }, 'metadata.map'],
-  ['metadata: a Set', { ...nothing, metadata: { set: new Set([1]) } }, 'metadata.set'],
-  ['metadata: a Promise', { ...nothing, metadata: { promise: Promise.resolve(1) } }, undefined],
-  ['metadata: an Error', { ...nothing, metadata: { error: new Error('x') } }, 'metadata.error'],
-  ['a command that is a Promise', { command: Promise.resolve(nothing.command) }, undefined],
-], (engine, request) => engine.run(request)));
+test('what is not JSON is not made an empty object in silence', (t) =>
+  refused(
+    t,
+    [
+      ['env: a Map', { ...nothing, env: new Map([['A', 'b']]) }, 'env'],
+      ['metadata: a Map', { ...nothing, metadata: { map: new Map([['a', 1]]) } }, 'metadata.map'],
+      ['metadata: a Set', { ...nothing, metadata: { set: new Set([1]) } }, 'metadata.set'],
+      ['metadata: a Promise', { ...nothing, metadata: { promise: Promise.resolve(1) } }, undefined],
+      ['metadata: an Error', { ...nothing, metadata: { error: new Error('x') } }, 'metadata.error'],
+      ['a command that is a Promise', { command: Promise.resolve(nothing.command) }, undefined],
+    ],
+    (engine, request) => engine.run(request),
+  ));
 
 test('what is not plain is no list of options either', async (t) => {
   const engine = newEngine(t);

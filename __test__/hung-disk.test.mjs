@@ -17,7 +17,8 @@ test('a FIFO where a lock may be delays and loses nothing', { skip: posix }, asy
   const overflowDir = folder(t);
   const dead = path.join(overflowDir, 'host-00000000-0000-4000-8000-000000000000');
   mkdirSync(dead, { mode: 0o700 });
-  for (const fifo of [path.join(overflowDir, '.lock'), path.join(overflowDir, 'lock'), path.join(dead, 'lock')]) execFileSync('mkfifo', [fifo]);
+  for (const fifo of [path.join(overflowDir, '.lock'), path.join(overflowDir, 'lock'), path.join(dead, 'lock')])
+    execFileSync('mkfifo', [fifo]);
   const engines = [newEngine(t, spilling(overflowDir)), newEngine(t, { ...spilling(folder(t)), logDir: folder(t) })];
   for (const result of await Promise.all(engines.flatMap((engine) => Array.from({ length: 10 }, () => engine.run(shell('seq 1000')))))) {
     assert.deepEqual([result.status, result.overflowLostBytes, result.logLostBytes], ['completed', 0, 0]);
@@ -32,7 +33,10 @@ test("another program's lock delays and loses nothing", { skip: process.platform
   const names = [path.join(overflowDir, '.lock'), path.join(dead, 'lock')];
   for (const name of names) {
     writeFileSync(name, 'escher-execution-engine overflow 00000000-0000-4000-8000-000000000000\n');
-    const holder = spawn('flock', ['-x', name, 'sh', '-c', 'echo held; exec sleep 300'], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+    const holder = spawn('flock', ['-x', name, 'sh', '-c', 'echo held; exec sleep 300'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    });
     t.after(() => process.kill(-holder.pid, 'SIGKILL'));
     await once(holder.stdout, 'data');
   }
@@ -60,7 +64,10 @@ test('a disk that is frozen: results come, the loss is counted, a healthy disk l
   const [top, healthy] = [folder(t), folder(t)];
   const dir = path.join(top, 'disk');
   mkdirSync(dir);
-  const seen = await withFreezableDisk(dir, healthy, `${HEALTHY}
+  const seen = await withFreezableDisk(
+    dir,
+    healthy,
+    `${HEALTHY}
     const engine = new ExecutionEngine({ ...config, logDir: path.join(dir, 'logs'), overflowDir: path.join(dir, 'overflow') });
     const degraded = []; engine.on('degraded', ({ message }) => degraded.push(message));
     const spilled = await engine.run(shell('seq 1000'));
@@ -79,7 +86,8 @@ test('a disk that is frozen: results come, the loss is counted, a healthy disk l
     await engine.shutdown();
     thaw();
     say({ others, status, stdoutBytes, logLostBytes, overflowLostBytes, refused, removal, longest, degraded });
-  `);
+  `,
+  );
   assert.deepEqual(seen.others, Array(3).fill([true, 0]));
   assert.deepEqual([seen.status, seen.stdoutBytes], ['completed', 6_888_902]);
   assert.ok(seen.logLostBytes > 0 && seen.overflowLostBytes > 0, JSON.stringify(seen));
@@ -90,7 +98,10 @@ test('a disk that is frozen: results come, the loss is counted, a healthy disk l
 
 test('a disk whose server is gone: engines, logs and overflow on it hang nothing else', { skip: noDeadServer }, async (t) => {
   const [dir, healthy] = [folder(t), folder(t)];
-  const seen = await withDeadServer(dir, healthy, `${HEALTHY}
+  const seen = await withDeadServer(
+    dir,
+    healthy,
+    `${HEALTHY}
     const dead = [1, 2, 3].map((number) => new ExecutionEngine({ ...config, logDir: undefined, overflowDir: path.join(dir, String(number)) }));
     const logless = new ExecutionEngine({ logDir: path.join(dir, 'logs') });
     const spills = dead.map((engine) => engine.run(shell('seq 1000')));
@@ -103,7 +114,8 @@ test('a disk whose server is gone: engines, logs and overflow on it hang nothing
     await Promise.all([logless, ...dead].map((engine) => engine.shutdown()));
     say({ others, ends, status, said, longest });
     process.exit();
-  `);
+  `,
+  );
   assert.deepEqual(seen.others, Array(3).fill([true, 0]));
   assert.deepEqual(seen.ends, Array(3).fill(['completed', null, 0]));
   assert.deepEqual([seen.status, seen.said], ['timeout', 'LOG_FAILED ETIMEDOUT']);

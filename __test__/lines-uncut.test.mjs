@@ -69,8 +69,14 @@ test('a log of records has the lines that a slow reader gets, whole', async (t) 
   const count = new Count();
   for await (const event of stream) count.take(event);
   count.check(LINES);
-  const records = readFileSync((await stream.result).logPath, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line));
-  assert.deepEqual(records.filter((record) => record.partial || record.continued || record.carriageReturn), []);
+  const records = readFileSync((await stream.result).logPath, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    records.filter((record) => record.partial || record.continued || record.carriageReturn),
+    [],
+  );
   assert.deepEqual([records.length, records[LINES - 1].text], [LINES, String(LINES)]);
 });
 
@@ -93,7 +99,9 @@ test('line ends and characters across the borders of reads stay whole, for a slo
 
 test('a progress display keeps its line ends with a slow reader', async (t) => {
   const count = 150_000;
-  const stream = newEngine(t).stream(nodeProgram(`let text = ''; for (let i = 0; i < ${count}; i++) text += i + '%\\r'; process.stdout.write(text + 'done\\n')`));
+  const stream = newEngine(t).stream(
+    nodeProgram(`let text = ''; for (let i = 0; i < ${count}; i++) text += i + '%\\r'; process.stdout.write(text + 'done\\n')`),
+  );
   await sleep(NAP_MS);
   let read = 0;
   for await (const event of stream) {
@@ -150,7 +158,8 @@ test('a prompt is shown: at once, behind output that waited for its reader, and 
   await sleep(NAP_MS);
   for await (const event of stream) if (event.line === 'more? ' && event.partial) break;
 
-  for await (const event of engine.stream(shell('(exec yes >&2) & printf "sure? "; wait'))) if (event.line === 'sure? ' && event.partial) break;
+  for await (const event of engine.stream(shell('(exec yes >&2) & printf "sure? "; wait')))
+    if (event.line === 'sure? ' && event.partial) break;
 });
 
 test('a host that was stopped meanwhile cuts no line', { skip: process.platform === 'win32' && 'there is no SIGSTOP' }, async (t) => {
@@ -179,7 +188,9 @@ test('a host that was stopped meanwhile cuts no line', { skip: process.platform 
   await ended;
 });
 
-test('what a command left in its pipe is read, although the host was stopped when the command exited', { skip: process.platform === 'win32' && 'there is no SIGSTOP' }, async (t) => {
+test('what a command left in its pipe is read, although the host was stopped when the command exited', {
+  skip: process.platform === 'win32' && 'there is no SIGSTOP',
+}, async (t) => {
   // The command exits at once; what it left behind writes while the host is stopped, longer than any drain.
   const source = `
     const engine = new ExecutionEngine();
@@ -201,7 +212,16 @@ test('what a command left in its pipe is read, although the host was stopped whe
 test('records of a log are cut by silence alone, too', async (t) => {
   const engine = newEngine(t, { logDir: folder(t), logFormat: 'jsonl', streamOutput: false });
   const { logPath } = await engine.run(shell('printf "ask: "; sleep 0.6; echo answered; seq 1000'));
-  const records = readFileSync(logPath, 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line));
-  assert.deepEqual(records.slice(0, 2).map(({ text, partial }) => [text, partial === true]), [['ask: ', true], ['answered', false]]);
+  const records = readFileSync(logPath, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    records.slice(0, 2).map(({ text, partial }) => [text, partial === true]),
+    [
+      ['ask: ', true],
+      ['answered', false],
+    ],
+  );
   assert.equal(wholeLines(records.map((record) => ({ ...record, line: record.text }))).length, 1_001);
 });

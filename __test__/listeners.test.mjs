@@ -37,14 +37,22 @@ test('a listener that comes late sees in the sequence that it missed something',
   const engine = newEngine(t);
   const dir = folder(t);
   const [ready, go] = [path.join(dir, 'ready'), path.join(dir, 'go')];
-  const id = await engine.execute(shell('echo one; echo two; echo > "$READY"; while [ ! -e "$GO" ]; do sleep 0.01; done; echo three', { env: { READY: ready, GO: go } }));
+  const id = await engine.execute(
+    shell('echo one; echo two; echo > "$READY"; while [ ! -e "$GO" ]; do sleep 0.01; done; echo three', { env: { READY: ready, GO: go } }),
+  );
   await untilWritten(ready);
   await new Promise((resolve) => setTimeout(resolve, 100));
   const seen = [];
   engine.on('event', (event) => seen.push(event));
   file(dir, 'go');
   await engine.waitForCompletion(id);
-  assert.deepEqual(seen.map((event) => [event.type, event.line, event.sequence]), [['stdout', 'three', 3], ['completed', undefined, 4]]);
+  assert.deepEqual(
+    seen.map((event) => [event.type, event.line, event.sequence]),
+    [
+      ['stdout', 'three', 3],
+      ['completed', undefined, 4],
+    ],
+  );
 });
 
 test('a listener that was removed gets nothing more', async (t) => {

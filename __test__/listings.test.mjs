@@ -12,7 +12,8 @@ const labels = (rows) => rows.map(({ label }) => label);
 
 test('filters add up', async (t) => {
   const engine = newEngine(t);
-  const run = (label, source, request = exec('true')) => engine.run({ ...request, metadata: { label, source, conversationId: `c-${label}` } });
+  const run = (label, source, request = exec('true')) =>
+    engine.run({ ...request, metadata: { label, source, conversationId: `c-${label}` } });
   await run('a', 'x');
   await run('b', 'y', shell('exit 3'));
   const between = new Date();
@@ -25,7 +26,8 @@ test('filters add up', async (t) => {
   assert.deepEqual(list({ source: 'x', status: 'completed' }), ['a']);
   assert.deepEqual(list({ source: 'unknown' }), []);
   assert.deepEqual(list({ source: 'x', limit: 1 }), ['c']);
-  for (const since of [between, between.toISOString(), between.getTime()]) assert.deepEqual(list({ since }), [undefined, 'c'], String(since));
+  for (const since of [between, between.toISOString(), between.getTime()])
+    assert.deepEqual(list({ since }), [undefined, 'c'], String(since));
   assert.deepEqual(list({ since: new Date(Date.now() + 1_000) }), []);
   assert.equal(list({ since: '2000-01-01' }).length, 4);
   assert.equal(list({ since: '2000-01-01T00:00:00+02:00', label: null, source: undefined }).length, 4);
@@ -51,6 +53,10 @@ test('since', async (t) => {
   for (const value of [NaN, Infinity, 1e300, new Date(NaN), 'yesterday', '']) {
     await t.test(nameOf(value), () => assert.equal(failureNow(list(value), 'INVALID_REQUEST').field, 'filter.since'));
   }
-  const throwing = { get since() { throw new Error('boom'); } };
+  const throwing = {
+    get since() {
+      throw new Error('boom');
+    },
+  };
   assert.equal(failureNow(() => engine.listExecutions(throwing), 'INVALID_REQUEST').cause.message, 'boom');
 });

@@ -12,7 +12,10 @@ import { file, folder, shell, until, untilFile } from './helpers/programs.mjs';
 const SEQ = execFileSync('seq', ['100000'], { encoding: 'utf8' });
 const records = (text) => {
   assert.ok(text === '' || text.endsWith('\n'), `the last record is whole: ${text.slice(-100)}`);
-  return text.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 };
 
 test('a log ends at maxLogFileBytes, the rest is counted, and the command never waits', async (t) => {
@@ -28,7 +31,8 @@ test('maxLogFileBytes counts what other executions have written to the same outp
   const engine = newEngine(t, { maxLogFileBytes: 10, minFreeDiskBytes: 0 });
   const outputLogPath = path.join(folder(t), 'shared.log');
   const lost = [];
-  for (const text of ['12345', '67890abc', 'more']) lost.push((await engine.run({ ...shell(`printf ${text}`), outputLogPath })).logLostBytes);
+  for (const text of ['12345', '67890abc', 'more'])
+    lost.push((await engine.run({ ...shell(`printf ${text}`), outputLogPath })).logLostBytes);
   assert.deepEqual([readFileSync(outputLogPath, 'utf8'), lost], ['1234567890', [0, 3, 4]]);
 });
 
@@ -47,7 +51,10 @@ test('all logs of an engine have a bound, and records that leave make room', asy
   const run = () => engine.run(shell('seq 10000'));
   const results = await Promise.all([run(), run(), run()]);
   const sizes = results.map(({ logPath }) => statSync(logPath).size);
-  assert.equal(sizes.reduce((sum, size) => sum + size), 50_000);
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size),
+    50_000,
+  );
   results.forEach((result, index) => assert.equal(sizes[index] + result.logLostBytes, result.stdoutBytes));
   for (const { id } of results) engine.removeExecution(id);
   assert.equal((await run()).logLostBytes, 0);
@@ -83,7 +90,10 @@ test('a disk that was full and has room again: a mark shows where bytes are miss
   const mark = /\n\[\.\.\. (\d+) bytes are missing here: No space left on device.*? \.\.\.\]\n/g;
   const missing = [...outcome.log.matchAll(mark)].map((match) => Number(match[1]));
   assert.ok(missing.length > 0, 'there is a mark');
-  assert.equal(missing.reduce((sum, bytes) => sum + bytes), outcome.logLostBytes);
+  assert.equal(
+    missing.reduce((sum, bytes) => sum + bytes),
+    outcome.logLostBytes,
+  );
   assert.equal(outcome.log.replace(mark, '').length + outcome.logLostBytes, outcome.stdoutBytes);
   assert.ok(outcome.log.startsWith('ready\n1\n2\n') && outcome.log.endsWith('50099\n50100\nend\n'));
 });
@@ -94,7 +104,10 @@ test('jsonl on a disk that was full: every record is whole, and one says how muc
   const all = records(outcome.log);
   const gaps = all.filter((record) => record.missingBytes !== undefined);
   assert.ok(gaps.length > 0, 'a record describes the gap');
-  assert.equal(gaps.reduce((sum, gap) => sum + gap.missingBytes, 0), outcome.logLostBytes);
+  assert.equal(
+    gaps.reduce((sum, gap) => sum + gap.missingBytes, 0),
+    outcome.logLostBytes,
+  );
   for (const gap of gaps) assert.ok(/No space left/.test(gap.reason) && Date.parse(gap.time) > 0, JSON.stringify(gap));
   const texts = all.filter((record) => record.text !== undefined).map((record) => record.text);
   assert.deepEqual([texts[0], texts.at(-2), texts.at(-1)], ['ready', '50100', 'end']);
@@ -112,7 +125,16 @@ async function interrupted(t, config, between) {
   between(outputLogPath);
   file(path.dirname(go), 'go');
   const { logLostBytes } = await engine.waitForCompletion(id);
-  return { engine, id, outputLogPath, logLostBytes, degraded: events.of(id).filter((event) => event.type === 'degraded').map((event) => event.message) };
+  return {
+    engine,
+    id,
+    outputLogPath,
+    logLostBytes,
+    degraded: events
+      .of(id)
+      .filter((event) => event.type === 'degraded')
+      .map((event) => event.message),
+  };
 }
 
 const posix = process.platform === 'win32' ? 'an open file cannot be renamed there' : false;
@@ -144,7 +166,9 @@ test('rotation by rename: the command goes on in the renamed file, nothing is lo
 });
 
 test('rotation by copy and truncate: the command goes on at the start, the bound begins anew', { skip: posix }, async (t) => {
-  const { engine, id, outputLogPath, logLostBytes } = await interrupted(t, { maxLogFileBytes: 8, maxLogTotalBytes: 8 }, (log) => truncateSync(log));
+  const { engine, id, outputLogPath, logLostBytes } = await interrupted(t, { maxLogFileBytes: 8, maxLogTotalBytes: 8 }, (log) =>
+    truncateSync(log),
+  );
   assert.equal(readFileSync(outputLogPath, 'utf8'), '12345\n');
   assert.deepEqual([logLostBytes, await engine.readLogs(id)], [0, '12345\n']);
 });

@@ -26,7 +26,7 @@ const IN_PLACE = {
     writeFileSync(`${log}.new`, 'forged');
     renameSync(`${log}.new`, log);
   },
-  'nothing': () => {},
+  nothing: () => {},
 };
 
 for (const [what, put] of Object.entries(IN_PLACE)) {

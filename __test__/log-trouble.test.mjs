@@ -34,7 +34,11 @@ test('a full disk: the log has what fits, the rest is counted, the command conti
   const dir = folder(t);
   const script = `mount -t tmpfs -o size=64k none "$1" && exec "$2" -e "$3"`;
   const config = `oversizedOutputStrategy: 'streamToFile', maxOutputSizeBytes: 10, minFreeDiskBytes: 0, overflowDir: ${JSON.stringify(path.join(dir, 'overflow'))}`;
-  const { stdout, stderr } = spawnSync('unshare', ['-rm', 'sh', '-c', script, 'sh', dir, process.execPath, host(dir, 'seq 100000', config)], { encoding: 'utf8' });
+  const { stdout, stderr } = spawnSync(
+    'unshare',
+    ['-rm', 'sh', '-c', script, 'sh', dir, process.execPath, host(dir, 'seq 100000', config)],
+    { encoding: 'utf8' },
+  );
   const reported = JSON.parse(stdout || `{"stderr":${JSON.stringify(stderr)}}`);
   assert.deepEqual([reported.status, reported.stdoutBytes], ['completed', 588_895], stdout + stderr);
   assert.ok(reported.log + reported.overflow > 0 && reported.log + reported.overflow <= 65_536, stdout);
@@ -51,10 +55,28 @@ test('a broken disk: the command continues, everything is counted as lost', { sk
   const id = '0e984725-c51c-4bf4-9960-e1c80e27aba0';
   const log = path.join(dir, `${id}.log`);
   const source = host(dir, 'seq 1000').replace('{ command:', `{ id: '${id}', command:`);
-  const args = ['-f', '-qq', '-o', '/dev/null', '-P', log, '-e', 'trace=write', '-e', 'inject=write:error=EIO', process.execPath, '-e', source];
+  const args = [
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-P',
+    log,
+    '-e',
+    'trace=write',
+    '-e',
+    'inject=write:error=EIO',
+    process.execPath,
+    '-e',
+    source,
+  ];
   const { stdout, stderr } = spawnSync('strace', args, { encoding: 'utf8' });
   const reported = JSON.parse(stdout || `{"stderr":${JSON.stringify(stderr)}}`);
-  assert.deepEqual([reported.status, reported.stdoutBytes, reported.log, reported.logLostBytes], ['completed', 3_893, 0, 3_893], stdout + stderr);
+  assert.deepEqual(
+    [reported.status, reported.stdoutBytes, reported.log, reported.logLostBytes],
+    ['completed', 3_893, 0, 3_893],
+    stdout + stderr,
+  );
   assert.match(reported.degraded[0], /Input\/output error/);
 });
 

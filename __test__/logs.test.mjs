@@ -16,7 +16,9 @@ test('every execution has a log in logDir, named by its id and nothing else', as
   const engine = newEngine(t, { logDir });
   const before = process.umask(0);
   t.after(() => process.umask(before));
-  const { id, logPath, logLostBytes } = await engine.run(shell("printf 'one\\n'; printf '\\377\\0two' >&2", { metadata: { label: '../../x', source: 'y/../z' } }));
+  const { id, logPath, logLostBytes } = await engine.run(
+    shell("printf 'one\\n'; printf '\\377\\0two' >&2", { metadata: { label: '../../x', source: 'y/../z' } }),
+  );
   assert.equal(logPath, path.join(logDir, `${id}.log`));
   assert.equal(engine.getLogPath(id), logPath);
   assert.deepEqual(readdirSync(logDir), [`${id}.log`]);
@@ -60,10 +62,18 @@ test('the log holds what the cap cuts from the result', async (t) => {
 test('tailBytes gives the end, and splits no character', async (t) => {
   const engine = newEngine(t, { logDir: folder(t) });
   const { id } = await engine.run(shell("printf 'ab€cd'"));
-  for (const [tailBytes, expected] of [[0, ''], [2, 'cd'], [3, 'cd'], [4, 'cd'], [5, '€cd'], [100, 'ab€cd']]) {
+  for (const [tailBytes, expected] of [
+    [0, ''],
+    [2, 'cd'],
+    [3, 'cd'],
+    [4, 'cd'],
+    [5, '€cd'],
+    [100, 'ab€cd'],
+  ]) {
     assert.equal(await engine.readLogs(id, { tailBytes }), expected, `the last ${tailBytes} bytes`);
   }
-  for (const tailBytes of [-1, 1.5, NaN, '5']) await refusal(() => engine.readLogs(id, { tailBytes }), 'INVALID_REQUEST', 'tailBytes', tailBytes);
+  for (const tailBytes of [-1, 1.5, NaN, '5'])
+    await refusal(() => engine.readLogs(id, { tailBytes }), 'INVALID_REQUEST', 'tailBytes', tailBytes);
   assert.equal((await failure(() => engine.readLogs(id, { tail: 5 }), 'INVALID_REQUEST')).field, 'tail');
 });
 
@@ -175,10 +185,19 @@ test('jsonl: one record a line, which no output can forge', async (t) => {
   const { logPath } = await engine.run(shell(`printf '%s\\r%s\\n\\033[31mred\\n' 'a' '${forged}'; echo err >&2; printf '\\377"\\\\'`));
   const text = readFileSync(logPath, 'utf8');
   assert.ok(!/[\x00-\x09\x0b-\x1f]/.test(text), 'control characters are escaped');
-  const records = text.trimEnd().split('\n').map((line) => JSON.parse(line));
+  const records = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   const lines = (stream) => records.filter((record) => record.stream === stream);
-  assert.deepEqual(lines('stdout').map((record) => record.text), ['a', forged, '\x1b[31mred', '\ufffd"\\']);
-  assert.deepEqual(lines('stderr').map((record) => record.text), ['err']);
+  assert.deepEqual(
+    lines('stdout').map((record) => record.text),
+    ['a', forged, '\x1b[31mred', '\ufffd"\\'],
+  );
+  assert.deepEqual(
+    lines('stderr').map((record) => record.text),
+    ['err'],
+  );
   assert.equal(lines('stdout')[0].carriageReturn, true);
   const sequences = records.map((record) => record.sequence).sort((a, b) => a - b);
   assert.deepEqual(sequences, [1, 2, 3, 4, 5]);
@@ -193,7 +212,9 @@ test('directories of the configuration are absolute paths', async () => {
   }
 });
 
-test('a log directory that may not be written to: LOG_FAILED', { skip: process.getuid?.() === 0 && 'root may write anywhere' }, async (t) => {
+test('a log directory that may not be written to: LOG_FAILED', {
+  skip: process.getuid?.() === 0 && 'root may write anywhere',
+}, async (t) => {
   const logDir = folder(t);
   chmodSync(logDir, 0o500);
   const error = await failure(() => newEngine(t, { logDir }).run(nothing), 'LOG_FAILED');

@@ -14,7 +14,13 @@ const SHARED = 64 * KIB;
 
 const write = (unit, count) => nodeProgram(`process.stdout.write(${JSON.stringify(unit)}.repeat(${count}))`);
 
-for (const [what, unit] of [['ASCII', 'x'], ['lines', 'abc\n'], ['a control character', '\u007f'], ['Latin-1', 'é'], ['beyond', '€\u{1F600}']]) {
+for (const [what, unit] of [
+  ['ASCII', 'x'],
+  ['lines', 'abc\n'],
+  ['a control character', '\u007f'],
+  ['Latin-1', 'é'],
+  ['beyond', '€\u{1F600}'],
+]) {
   test(`a text of every length around a shared one is what was written: ${what}`, async (t) => {
     const { engine } = recordedEngine(t);
     for (const count of [SHARED - 1, SHARED, SHARED + 1, 8 * SHARED]) {
@@ -42,7 +48,8 @@ test('standard output and standard error are not mixed up', async (t) => {
 });
 
 test('texts outlive their records and the engine', async () => {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     const kept = [];
     const engine = new ExecutionEngine();
     for (let round = 0; round < 20; round += 1) {
@@ -56,12 +63,15 @@ test('texts outlive their records and the engine', async () => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     globalThis.gc();
     console.log(kept.every((text, round) => text === String.fromCharCode(97 + round).repeat(2 ** 21)));
-  `, { flags: ['--expose-gc'] });
+  `,
+    { flags: ['--expose-gc'] },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'true\n', stderr: '' });
 });
 
 test('the memory of a text goes when neither the record nor JavaScript needs it', async () => {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     const MIB = 2 ** 20;
     const engine = new ExecutionEngine();
     const one = async () => {
@@ -75,7 +85,9 @@ test('the memory of a text goes when neither the record nor JavaScript needs it'
     await rounds(60);
     const grown = Math.round((process.memoryUsage.rss() - before) / MIB);
     console.log(grown < 40 ? 'goes' : 'of 120 MiB ' + grown + ' are left');
-  `, { flags: ['--expose-gc'] });
+  `,
+    { flags: ['--expose-gc'] },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'goes\n', stderr: '' });
 });
 

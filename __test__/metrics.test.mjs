@@ -6,7 +6,13 @@ import { newEngine } from './helpers/engine.mjs';
 import { exec, shell } from './helpers/programs.mjs';
 
 /** The samples of a page, by name and labels. */
-const samples = (text) => new Map(text.split('\n').filter((line) => line && !line.startsWith('#')).map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
+const samples = (text) =>
+  new Map(
+    text
+      .split('\n')
+      .filter((line) => line && !line.startsWith('#'))
+      .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+  );
 
 test('times are percentiles of what ran', async (t) => {
   const engine = newEngine(t, { maxConcurrentExecutions: 1 });
@@ -18,7 +24,10 @@ test('times are percentiles of what ran', async (t) => {
   await engine.run(exec('true'), { signal: AbortSignal.abort() });
   const stats = engine.getStats();
   const longest = (field) => Math.max(...results.map((result) => result[field]));
-  for (const [times, field] of [[stats.durationMs, 'durationMs'], [stats.queueTimeMs, 'queuedMs']]) {
+  for (const [times, field] of [
+    [stats.durationMs, 'durationMs'],
+    [stats.queueTimeMs, 'queuedMs'],
+  ]) {
     assert.equal(times.count, 10, 'what never ran has no time');
     assert.ok(Math.abs(times.max - longest(field)) <= longest(field) / 50, `${times.max} for ${longest(field)}`);
     assert.ok(times.p50 <= times.p90 && times.p90 <= times.p95 && times.p95 <= times.p99 && times.p99 <= times.max * 1.01);
@@ -46,11 +55,22 @@ test('the page has what the totals have', async (t) => {
   const stats = engine.getStats();
   const get = (name) => page.get(`escher_${name}`);
   assert.deepEqual(
-    [get('executions_accepted_total'), get('executions_ended_total{status="completed"}'), get('executions_ended_total{status="failed"}'), get('executions_ended_total{status="timeout"}')],
+    [
+      get('executions_accepted_total'),
+      get('executions_ended_total{status="completed"}'),
+      get('executions_ended_total{status="failed"}'),
+      get('executions_ended_total{status="timeout"}'),
+    ],
     [3, 1, 1, 0],
   );
-  assert.deepEqual([get('output_bytes_total{stream="stdout"}'), get('output_bytes_total{stream="stderr"}'), get('output_lines_total')], [2, 2, 2]);
-  assert.deepEqual([get('slots'), get('executions_running'), get('executions_queued'), get('records'), get('retained_output_bytes')], [3, 1, 0, 3, 4]);
+  assert.deepEqual(
+    [get('output_bytes_total{stream="stdout"}'), get('output_bytes_total{stream="stderr"}'), get('output_lines_total')],
+    [2, 2, 2],
+  );
+  assert.deepEqual(
+    [get('slots'), get('executions_running'), get('executions_queued'), get('records'), get('retained_output_bytes')],
+    [3, 1, 0, 3, 4],
+  );
   assert.equal(get('execution_duration_seconds_count'), stats.durationMs.count);
   assert.equal(get('execution_duration_seconds_bucket{le="+Inf"}'), 2);
   assert.ok(Math.abs(get('execution_duration_seconds_sum') * 1_000 - stats.durationMs.mean * stats.durationMs.count) < 0.001);

@@ -25,7 +25,10 @@ writeFileSync(path.join(dir, 'not-executable'), 'text');
 
 const forever = shell('echo ready; exec sleep 300');
 const refused = (code, field) => (end) => assert.deepEqual([end.code, ...(field ? [end.field] : [])], [code, ...(field ? [field] : [])]);
-const status = (...words) => (end) => assert.deepEqual([end.status, end.reason], words);
+const status =
+  (...words) =>
+  (end) =>
+    assert.deepEqual([end.status, end.reason], words);
 /** A fault that only one listener or stream has, and not the execution. */
 const completes = (stdout) => (end) => assert.deepEqual([end.status, end.stdout], ['completed', stdout]);
 
@@ -41,48 +44,159 @@ const FAULTS = {
   'a program that is not there': [(engine) => engine.run(exec('/no/such/program')), refused('SPAWN_FAILED')],
   'a program that may not be executed': [(engine) => engine.run(exec(path.join(dir, 'not-executable'))), refused('SPAWN_FAILED')],
   'a directory that is not there': [(engine) => engine.run(shell('true', { workingDir: '/no/such/directory' })), refused('SPAWN_FAILED')],
-  'a script that is a FIFO': [(engine) => engine.run({ command: { type: 'script', path: fifo, interpreter: '/bin/sh' }, timeoutMs: 1_000 }), (end) => assert.ok(end.code === 'SPAWN_FAILED' || end.status === 'timeout', `${end.code ?? end.status}`)],
+  'a script that is a FIFO': [
+    (engine) => engine.run({ command: { type: 'script', path: fifo, interpreter: '/bin/sh' }, timeoutMs: 1_000 }),
+    (end) => assert.ok(end.code === 'SPAWN_FAILED' || end.status === 'timeout', `${end.code ?? end.status}`),
+  ],
   // What is refused.
   'an unknown field': [(engine) => engine.run({ ...shell('true'), timeout: 5 }), refused('INVALID_REQUEST', 'timeout')],
-  'a request that throws when it is read': [(engine) => engine.run({ get command() { return boom(); } }), (end) => assert.match(`${end.code} ${end.message}`, /INVALID_REQUEST|a fault of the caller/)],
-  'metadata without end': [(engine) => { const loop = {}; loop.loop = loop; return engine.run({ ...shell('true'), metadata: { label: 'x', loop } }); }, refused('INVALID_REQUEST')],
+  'a request that throws when it is read': [
+    (engine) =>
+      engine.run({
+        get command() {
+          return boom();
+        },
+      }),
+    (end) => assert.match(`${end.code} ${end.message}`, /INVALID_REQUEST|a fault of the caller/),
+  ],
+  'metadata without end': [
+    (engine) => {
+      const loop = {};
+      loop.loop = loop;
+      return engine.run({ ...shell('true'), metadata: { label: 'x', loop } });
+    },
+    refused('INVALID_REQUEST'),
+  ],
   'a secret that is too short': [(engine) => engine.run(shell('true'), { secrets: ['abc'] }), refused('INVALID_REQUEST')],
   // What is ended.
   'a timeout': [(engine) => engine.run({ ...forever, timeoutMs: 300 }), status('timeout', 'timeout')],
   'an idle timeout': [(engine) => engine.run(forever, { idleTimeoutMs: 300 }), status('timeout', 'idle_timeout')],
-  'a cancel': [async (engine) => { const id = await engine.execute(forever); await engine.cancel(id); return engine.waitForCompletion(id); }, status('cancelled', 'cancelled')],
+  'a cancel': [
+    async (engine) => {
+      const id = await engine.execute(forever);
+      await engine.cancel(id);
+      return engine.waitForCompletion(id);
+    },
+    status('cancelled', 'cancelled'),
+  ],
   'an abort': [(engine) => engine.run(forever, { signal: AbortSignal.timeout(200) }), status('cancelled', 'aborted')],
-  'a command that ignores the stop signal': [(engine) => engine.run({ ...shell("trap '' TERM; while :; do sleep 0.05; done"), timeoutMs: 300 }, { killGraceMs: 200 }), status('timeout', 'timeout')],
+  'a command that ignores the stop signal': [
+    (engine) => engine.run({ ...shell("trap '' TERM; while :; do sleep 0.05; done"), timeoutMs: 300 }, { killGraceMs: 200 }),
+    status('timeout', 'timeout'),
+  ],
   'a command that kills itself': [(engine) => engine.run(shell('kill -9 $$')), status('failed', 'signal')],
-  'a command that stops itself': [(engine) => engine.run({ ...shell('kill -STOP $$'), timeoutMs: 400 }, { killGraceMs: 200 }), status('timeout', 'timeout')],
+  'a command that stops itself': [
+    (engine) => engine.run({ ...shell('kill -STOP $$'), timeoutMs: 400 }, { killGraceMs: 200 }),
+    status('timeout', 'timeout'),
+  ],
   // What writes too much, or wrongly.
-  'a flood': [(engine) => engine.run({ ...exec('yes', 'x'.repeat(1000)), timeoutMs: 500 }, { killGraceMs: 200 }), status('timeout', 'timeout')],
-  'a line without end': [(engine) => engine.run(shell('head -c 3000000 /dev/zero | tr "\\0" x')), (end) => assert.deepEqual([end.status, end.stdoutBytes], ['completed', 3_000_000])],
+  'a flood': [
+    (engine) => engine.run({ ...exec('yes', 'x'.repeat(1000)), timeoutMs: 500 }, { killGraceMs: 200 }),
+    status('timeout', 'timeout'),
+  ],
+  'a line without end': [
+    (engine) => engine.run(shell('head -c 3000000 /dev/zero | tr "\\0" x')),
+    (end) => assert.deepEqual([end.status, end.stdoutBytes], ['completed', 3_000_000]),
+  ],
   'bytes that are not UTF-8': [(engine) => engine.run(shell("printf '\\377\\376ok\\300\\n'")), completes('\ufffd\ufffdok\ufffd\n')],
-  'nothing is read from a stream': [async (engine) => { const stream = engine.stream({ ...exec('yes'), timeoutMs: 500 }, { killGraceMs: 200 }); return stream.result; }, status('timeout', 'timeout')],
-  'a stream that is left': [async (engine) => { const stream = engine.stream(exec('yes')); for await (const event of stream) if (event.type === 'stdout') break; return stream.result; }, status('cancelled', 'cancelled')],
+  'nothing is read from a stream': [
+    async (engine) => {
+      const stream = engine.stream({ ...exec('yes'), timeoutMs: 500 }, { killGraceMs: 200 });
+      return stream.result;
+    },
+    status('timeout', 'timeout'),
+  ],
+  'a stream that is left': [
+    async (engine) => {
+      const stream = engine.stream(exec('yes'));
+      for await (const event of stream) if (event.type === 'stdout') break;
+      return stream.result;
+    },
+    status('cancelled', 'cancelled'),
+  ],
   // What stays behind.
-  'a background process that holds the pipe': [(engine) => engine.run(shell('sleep 300 & echo parent'), { leftovers: 'kill' }), completes('parent\n')],
+  'a background process that holds the pipe': [
+    (engine) => engine.run(shell('sleep 300 & echo parent'), { leftovers: 'kill' }),
+    completes('parent\n'),
+  ],
   // A refused size is of one byte more than a small file system would take.
-  'a full disk': [(engine) => engine.run(shell('ulimit -f 1; head -c 100000 /dev/zero > "$DIR/full-$$"', { env: { DIR: dir } })), (end) => assert.equal(end.status, 'failed')],
+  'a full disk': [
+    (engine) => engine.run(shell('ulimit -f 1; head -c 100000 /dev/zero > "$DIR/full-$$"', { env: { DIR: dir } })),
+    (end) => assert.equal(end.status, 'failed'),
+  ],
   // Input.
-  'input that breaks off': [(engine) => engine.run(exec('cat'), { stdin: (async function* () { yield 'a part\n'; boom(); })() }), refused('INVALID_REQUEST', 'options.stdin')],
-  'input of a wrong type': [(engine) => engine.run(exec('cat'), { stdin: (async function* () { yield 5; })() }), refused('INVALID_REQUEST')],
-  'input that is not read': [(engine) => engine.run(exec('true'), { stdin: Readable.from(['x'.repeat(100_000), 'x'.repeat(100_000)]) }), completes('')],
-  'input that fails to be destroyed': [(engine) => engine.run(exec('true'), { stdin: Object.assign(Readable.from(['x'.repeat(200_000), 'x']), { destroy: boom }) }), completes('')],
+  'input that breaks off': [
+    (engine) =>
+      engine.run(exec('cat'), {
+        stdin: (async function* () {
+          yield 'a part\n';
+          boom();
+        })(),
+      }),
+    refused('INVALID_REQUEST', 'options.stdin'),
+  ],
+  'input of a wrong type': [
+    (engine) =>
+      engine.run(exec('cat'), {
+        stdin: (async function* () {
+          yield 5;
+        })(),
+      }),
+    refused('INVALID_REQUEST'),
+  ],
+  'input that is not read': [
+    (engine) => engine.run(exec('true'), { stdin: Readable.from(['x'.repeat(100_000), 'x'.repeat(100_000)]) }),
+    completes(''),
+  ],
+  'input that fails to be destroyed': [
+    (engine) => engine.run(exec('true'), { stdin: Object.assign(Readable.from(['x'.repeat(200_000), 'x']), { destroy: boom }) }),
+    completes(''),
+  ],
   // Logs.
   'a log that is a FIFO': [(engine) => engine.run({ ...shell('true'), outputLogPath: fifo }), refused('LOG_FAILED')],
-  'a log that is a directory': [(engine) => engine.run({ ...shell('true'), outputLogPath: path.join(dir, 'folder') }), refused('LOG_FAILED')],
-  'a log whose directory is not there': [(engine) => engine.run({ ...shell('true'), outputLogPath: path.join(dir, 'no', 'log') }), refused('LOG_FAILED')],
+  'a log that is a directory': [
+    (engine) => engine.run({ ...shell('true'), outputLogPath: path.join(dir, 'folder') }),
+    refused('LOG_FAILED'),
+  ],
+  'a log whose directory is not there': [
+    (engine) => engine.run({ ...shell('true'), outputLogPath: path.join(dir, 'no', 'log') }),
+    refused('LOG_FAILED'),
+  ],
   // Secrets.
-  'a secret in the output': [(engine) => engine.run(shell('printf "%s\\n" "$S"; printf %s "$S" | base64', { env: { S: SECRET } }), { secrets: [SECRET] }), (end) => { assert.equal(end.status, 'completed'); assert.doesNotMatch(end.stdout, new RegExp(`${SECRET}|${Buffer.from(SECRET).toString('base64')}`)); assert.match(end.stdout, /^\*\*\*\n/); }],
+  'a secret in the output': [
+    (engine) => engine.run(shell('printf "%s\\n" "$S"; printf %s "$S" | base64', { env: { S: SECRET } }), { secrets: [SECRET] }),
+    (end) => {
+      assert.equal(end.status, 'completed');
+      assert.doesNotMatch(end.stdout, new RegExp(`${SECRET}|${Buffer.from(SECRET).toString('base64')}`));
+      assert.match(end.stdout, /^\*\*\*\n/);
+    },
+  ],
   // Signals of the caller's own making.
-  'a signal without removeEventListener': [(engine) => engine.run(shell('echo fine'), { signal: hostile({ removeEventListener: undefined }) }), (end) => assert.ok(end.code === 'INVALID_REQUEST' || end.stdout === 'fine\n', `${end.code ?? end.status}`)],
-  'a signal whose removeEventListener throws': [(engine) => engine.run(shell('echo fine'), { signal: hostile({ removeEventListener: boom }) }), (end) => assert.ok(end.code === 'INVALID_REQUEST' || end.stdout === 'fine\n', `${end.code ?? end.status}`)],
-  'a signal whose addEventListener throws': [(engine) => engine.run(shell('echo fine'), { signal: hostile({ addEventListener: boom }) }), (end) => assert.ok(end instanceof Error || end.stdout === 'fine\n')],
-  'a signal that throws when it is looked at': [(engine) => engine.run(shell('echo fine'), { signal: Object.defineProperty(hostile({}), 'aborted', { get: boom }) }), (end) => assert.ok(end instanceof Error, 'it is refused')],
+  'a signal without removeEventListener': [
+    (engine) => engine.run(shell('echo fine'), { signal: hostile({ removeEventListener: undefined }) }),
+    (end) => assert.ok(end.code === 'INVALID_REQUEST' || end.stdout === 'fine\n', `${end.code ?? end.status}`),
+  ],
+  'a signal whose removeEventListener throws': [
+    (engine) => engine.run(shell('echo fine'), { signal: hostile({ removeEventListener: boom }) }),
+    (end) => assert.ok(end.code === 'INVALID_REQUEST' || end.stdout === 'fine\n', `${end.code ?? end.status}`),
+  ],
+  'a signal whose addEventListener throws': [
+    (engine) => engine.run(shell('echo fine'), { signal: hostile({ addEventListener: boom }) }),
+    (end) => assert.ok(end instanceof Error || end.stdout === 'fine\n'),
+  ],
+  'a signal that throws when it is looked at': [
+    (engine) => engine.run(shell('echo fine'), { signal: Object.defineProperty(hostile({}), 'aborted', { get: boom }) }),
+    (end) => assert.ok(end instanceof Error, 'it is refused'),
+  ],
   // A loop that keeps the host's thread.
-  'a blocked event loop': [(engine) => { const run = engine.run(shell('echo fine')); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30); return run; }, completes('fine\n')],
+  'a blocked event loop': [
+    (engine) => {
+      const run = engine.run(shell('echo fine'));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30);
+      return run;
+    },
+    completes('fine\n'),
+  ],
 };
 
 /** What each plain command writes: lines and bytes of both streams that are known. */
@@ -106,7 +220,12 @@ describe('mixed faults', { skip: !posix && 'the commands are those of POSIX' }, 
       rmSync(dir, { recursive: true, force: true });
     });
 
-    const engine = new ExecutionEngine({ maxConcurrentExecutions: 16, maxInMemoryExecutions: 2_000, logDir: path.join(dir, 'logs'), defaultTimeoutMs: 60_000 });
+    const engine = new ExecutionEngine({
+      maxConcurrentExecutions: 16,
+      maxInMemoryExecutions: 2_000,
+      logDir: path.join(dir, 'logs'),
+      defaultTimeoutMs: 60_000,
+    });
     t.after(() => within(engine.shutdown(), 'the shutdown').finally(() => engine.unref()));
     const events = new Map();
     let lines = 0;
@@ -123,7 +242,10 @@ describe('mixed faults', { skip: !posix && 'the commands are those of POSIX' }, 
     const [faulty, exact] = [[], []];
     for (let index = 0; index < EACH; index += 1) {
       const [name, [run, check]] = kinds[index % kinds.length];
-      const wrapped = (async () => run(engine))().then((result) => result, (error) => error);
+      const wrapped = (async () => run(engine))().then(
+        (result) => result,
+        (error) => error,
+      );
       faulty.push({ name, check, end: within(wrapped, `${name} (${index})`) });
       // Urgent, so that they wait for slots no longer than they must: what is late then is late by a fault.
       const { request, ...expected } = plain(index);
@@ -132,14 +254,24 @@ describe('mixed faults', { skip: !posix && 'the commands are those of POSIX' }, 
 
     for (const { index, expected, end } of exact) {
       const result = await end;
-      assert.deepEqual([result.status, result.exitCode, result.stdout, result.stderr], ['completed', 0, expected.stdout, expected.stderr], `plain ${index}`);
-      assert.deepEqual([result.stdoutBytes, result.logLostBytes, result.leaked, result.killed], [expected.stdout.length, 0, false, undefined]);
+      assert.deepEqual(
+        [result.status, result.exitCode, result.stdout, result.stderr],
+        ['completed', 0, expected.stdout, expected.stderr],
+        `plain ${index}`,
+      );
+      assert.deepEqual(
+        [result.stdoutBytes, result.logLostBytes, result.leaked, result.killed],
+        [expected.stdout.length, 0, false, undefined],
+      );
       assert.ok(result.durationMs < 20_000, `plain ${index} took ${result.durationMs} ms`);
       const log = readFileSync(result.logPath, 'utf8');
       assert.equal(log.length, expected.stdout.length + expected.stderr.length, `the log of plain ${index}`);
       const own = events.get(result.id);
       checkEvents(own, result.id);
-      const text = own.filter(({ type }) => type === 'stdout').map(({ line, partial, continued }) => (partial || continued ? line : `${line}\n`)).join('');
+      const text = own
+        .filter(({ type }) => type === 'stdout')
+        .map(({ line, partial, continued }) => (partial || continued ? line : `${line}\n`))
+        .join('');
       assert.equal(text.replace(/\n$/, ''), expected.stdout, `the lines of plain ${index}`);
     }
     const problems = [];

@@ -22,7 +22,12 @@ test('require and import give the same classes', () => {
   assert.equal(required.ExecutionError, ExecutionError);
   assert.equal(defaultExport, required);
   assert.deepEqual(Object.keys(required).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version']);
-  assert.deepEqual(Object.keys(namespace).filter((name) => !['default', 'module.exports'].includes(name)).sort(), ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version']);
+  assert.deepEqual(
+    Object.keys(namespace)
+      .filter((name) => !['default', 'module.exports'].includes(name))
+      .sort(),
+    ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version'],
+  );
 });
 
 test('the package finds itself by its name', () => {
@@ -41,7 +46,9 @@ test('what is loaded is made of lib as it is now', () => {
 
 test('each target has a package, and the loader names it and no other', () => {
   const { napi } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-  const named = [...readFileSync(path.join(root, BUNDLE), 'utf8').matchAll(/require\("@escher\/execution-engine-([\w-]+)"\)/g)].map(([, target]) => target);
+  const named = [...readFileSync(path.join(root, BUNDLE), 'utf8').matchAll(/require\("@escher\/execution-engine-([\w-]+)"\)/g)].map(
+    ([, target]) => target,
+  );
   assert.deepEqual(named.sort(), TARGETS.toSorted());
   assert.deepEqual(readdirSync(path.join(root, 'npm')).sort(), TARGETS.toSorted());
   assert.equal(napi.targets.length, TARGETS.length);
@@ -89,7 +96,23 @@ test('a class needs new, and may be extended', async (t) => {
 });
 
 test('a method on anything else fails, and does not crash', async () => {
-  const names = ['execute', 'run', 'waitForCompletion', 'cancel', 'cancelAll', 'getStatus', 'getResult', 'listExecutions', 'removeExecution', 'cleanup', 'getStats', 'getConcurrencyMetrics', 'shutdown', 'ref', 'unref'];
+  const names = [
+    'execute',
+    'run',
+    'waitForCompletion',
+    'cancel',
+    'cancelAll',
+    'getStatus',
+    'getResult',
+    'listExecutions',
+    'removeExecution',
+    'cleanup',
+    'getStats',
+    'getConcurrencyMetrics',
+    'shutdown',
+    'ref',
+    'unref',
+  ];
   for (const name of names) {
     assert.equal(typeof ExecutionEngine.prototype[name], 'function', name);
     for (const receiver of [{}, undefined, Object.create(ExecutionEngine.prototype)]) {

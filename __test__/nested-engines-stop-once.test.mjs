@@ -43,8 +43,13 @@ engine.execute({ command: { type: 'exec', program: 'perl', args: ['-e', ${JSON.s
 setInterval(() => {}, 1000);
 `;
 
-const ready = (members) => until(() => members.text('ready').trim().split('\n').length === 3 && members.text('ready'), 'three processes count', 30_000);
-const pidsIn = (text) => text.trim().split('\n').map((line) => Number(line.split(' ')[1]));
+const ready = (members) =>
+  until(() => members.text('ready').trim().split('\n').length === 3 && members.text('ready'), 'three processes count', 30_000);
+const pidsIn = (text) =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => Number(line.split(' ')[1]));
 
 /** A request for the inner host. */
 const hostProgram = (members, handler, config) => ({ ...nodeProgram(inner(handler, config)), env: { DIR: members.dir } });

@@ -25,7 +25,9 @@ setInterval(() => {}, 1000);
 `;
 
 for (const controlGroups of [true, false]) {
-  test(`a daemon of the inner one is ended by the outer one, also when the inner guardian has gone first, controlGroups ${controlGroups}`, { skip }, async (t) => {
+  test(`a daemon of the inner one is ended by the outer one, also when the inner guardian has gone first, controlGroups ${controlGroups}`, {
+    skip,
+  }, async (t) => {
     const engine = newEngine(t, { killGraceMs: 200, controlGroups });
     const said = once(engine, 'stdout');
     const id = await engine.execute(nodeProgram(INNER, String(controlGroups), crypto.randomUUID()));

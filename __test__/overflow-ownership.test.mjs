@@ -1,7 +1,18 @@
 // What the engine removes from `overflowDir`: its own files, provably, and nothing else.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -25,10 +36,13 @@ function left(dir, id, { name = `host-${id}`, mode = 0o700, text = marker(id), l
 }
 
 /** Every path below a folder with what is there. */
-const listing = (dir) => readdirSync(dir, { recursive: true }).sort().map((name) => {
-  const found = lstatSync(path.join(dir, name));
-  return [name, found.isFile() ? readFileSync(path.join(dir, name), 'utf8') : found.mode];
-});
+const listing = (dir) =>
+  readdirSync(dir, { recursive: true })
+    .sort()
+    .map((name) => {
+      const found = lstatSync(path.join(dir, name));
+      return [name, found.isFile() ? readFileSync(path.join(dir, name), 'utf8') : found.mode];
+    });
 
 /** Waits until an engine has looked through `dir`: what is certainly a dead host's is gone. */
 async function swept(t, dir) {
@@ -98,7 +112,12 @@ test('an overflow file that is deleted in use is counted, reported, and named no
   const go = path.join(folder(t), 'go');
   const dir = folder(t);
   const { engine, events } = recordedEngine(t, spilling(dir));
-  const id = await engine.execute(untilFile(go, `seq 1000; until cat ${dir}/host-*/*.stdout 2>/dev/null | grep -q 1000; do sleep 0.01; done; rm -r ${dir}/host-*; seq 1000`));
+  const id = await engine.execute(
+    untilFile(
+      go,
+      `seq 1000; until cat ${dir}/host-*/*.stdout 2>/dev/null | grep -q 1000; do sleep 0.01; done; rm -r ${dir}/host-*; seq 1000`,
+    ),
+  );
   await events.line('ready', id);
   file(path.dirname(go), 'go');
   const { status, stdoutBytes, overflowLostBytes, stdoutOverflowFile } = await engine.waitForCompletion(id);

@@ -17,7 +17,12 @@ const sha = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 test('the file holds the whole stream, from the first byte on; kept and omitted add up', async (t) => {
   const engine = newEngine(t, spilling(t, { maxOutputSizeBytes: 1_000 }));
-  for (const [length, spills] of [[999, false], [1_000, false], [1_001, true], [300_000, true]]) {
+  for (const [length, spills] of [
+    [999, false],
+    [1_000, false],
+    [1_001, true],
+    [300_000, true],
+  ]) {
     const program = `import os; b = os.urandom(${length}); os.write(1, b) if ${length} < 4096 else [os.write(1, b[i:i+777]) for i in range(0, ${length}, 777)]; import hashlib; os.write(2, hashlib.sha256(b).hexdigest().encode())`;
     const result = await engine.run(exec('python3', '-c', program));
     assert.equal(result.stdoutTruncated, spills, String(length));
@@ -32,7 +37,10 @@ test('it is for this user only, and goes with the record', async (t) => {
   const config = spilling(t, { maxOutputSizeBytes: 10 });
   const engine = newEngine(t, config);
   const { id, stdoutOverflowFile, stderrOverflowFile } = await engine.run(shell('seq 1000; seq 2000 >&2'));
-  for (const [name, count] of [[stdoutOverflowFile, 1_000], [stderrOverflowFile, 2_000]]) {
+  for (const [name, count] of [
+    [stdoutOverflowFile, 1_000],
+    [stderrOverflowFile, 2_000],
+  ]) {
     assert.equal(readFileSync(name, 'utf8'), execFileSync('seq', [String(count)], { encoding: 'utf8' }));
     assert.equal(statSync(name).mode & 0o777, 0o600);
     assert.equal(statSync(path.dirname(name)).mode & 0o777, 0o700);
@@ -56,7 +64,10 @@ test('all files of an engine together have a bound, and removed ones make room',
   const run = () => engine.run(shell('seq 10000'));
   const results = await Promise.all([run(), run(), run()]);
   const sizes = results.map((result) => (result.stdoutOverflowFile ? statSync(result.stdoutOverflowFile).size : 0));
-  assert.equal(sizes.reduce((sum, size) => sum + size), 50_000);
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size),
+    50_000,
+  );
   results.forEach((result, index) => assert.equal(sizes[index] + result.overflowLostBytes, result.stdoutBytes));
   for (const { id } of results) engine.removeExecution(id);
   assert.equal((await run()).overflowLostBytes, 0);
@@ -105,7 +116,10 @@ test('failExecution ends the tree and rejects, with what there was', async (t) =
   const { engine, events } = recordedEngine(t, { oversizedOutputStrategy: 'failExecution', maxOutputSizeBytes: 1_000 });
   const error = await failure(() => engine.run(shell('sleep 300 & echo $!; exec yes')), 'OUTPUT_SIZE_EXCEEDED');
   const { result } = error;
-  assert.deepEqual([result.status, result.success, result.reason, result.error.code], ['failed', false, 'output_limit', 'OUTPUT_SIZE_EXCEEDED']);
+  assert.deepEqual(
+    [result.status, result.success, result.reason, result.error.code],
+    ['failed', false, 'output_limit', 'OUTPUT_SIZE_EXCEEDED'],
+  );
   assert.match(error.message, /stdout.*maxOutputSizeBytes.*1000/);
   assert.ok(MARK.test(result.stdout));
   assert.ok(!isAlive(Number(result.stdout.split('\n')[0])), 'the whole tree is gone');
@@ -115,7 +129,10 @@ test('failExecution ends the tree and rejects, with what there was', async (t) =
 
 test('failExecution: a command that is over too soon to be ended fails all the same', async (t) => {
   const engine = newEngine(t, { oversizedOutputStrategy: 'failExecution', maxOutputSizeBytes: 10 });
-  for (const [line, stream] of [['printf 12345678901', 'stdout'], ['printf 12345678901 >&2', 'stderr']]) {
+  for (const [line, stream] of [
+    ['printf 12345678901', 'stdout'],
+    ['printf 12345678901 >&2', 'stderr'],
+  ]) {
     const error = await failure(() => engine.run(shell(line)), 'OUTPUT_SIZE_EXCEEDED');
     assert.ok(error.message.startsWith(stream), error.message);
   }
@@ -126,7 +143,10 @@ test('failExecution: what a leftover writes while it is ended counts too, and a 
   const engine = newEngine(t, { oversizedOutputStrategy: 'failExecution', maxOutputSizeBytes: 10, drainTimeoutMs: 50 });
   const ready = path.join(folder(t), 'ready');
   const last = `trap 'printf 12345678901; exit' TERM; echo go; : > '${ready}'; while :; do sleep 0.02; done`;
-  const error = await failure(() => engine.run(shell(`(${last}) & while [ ! -e '${ready}' ]; do sleep 0.01; done`), { leftovers: 'kill' }), 'OUTPUT_SIZE_EXCEEDED');
+  const error = await failure(
+    () => engine.run(shell(`(${last}) & while [ ! -e '${ready}' ]; do sleep 0.01; done`), { leftovers: 'kill' }),
+    'OUTPUT_SIZE_EXCEEDED',
+  );
   assert.deepEqual([error.result.reason, error.result.exitCode], ['output_limit', 0]);
   const untilLine = new Promise((resolve) => engine.once('stdout', resolve));
   const id = await engine.execute(shell(last));

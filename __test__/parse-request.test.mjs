@@ -43,7 +43,9 @@ test('each command', () => {
 });
 
 test('what the wire does not have is absent, and null is absent', () => {
-  const { command, ...rest } = parse('{"id": null, "command": {"type": "exec", "program": "ls"}, "env": null, "working_dir": null, "timeout_ms": null, "output_log_path": null, "metadata": null}');
+  const { command, ...rest } = parse(
+    '{"id": null, "command": {"type": "exec", "program": "ls"}, "env": null, "working_dir": null, "timeout_ms": null, "output_log_path": null, "metadata": null}',
+  );
   assert.equal(command.program, 'ls');
   for (const name of ['id', 'workingDir', 'timeoutMs', 'outputLogPath']) assert.equal(rest[name] ?? null, null, name);
 });
@@ -51,9 +53,18 @@ test('what the wire does not have is absent, and null is absent', () => {
 test('the result is a request: run takes it', async (t) => {
   const engine = newEngine(t);
   const id = randomUUID();
-  const result = await engine.run(parse(JSON.stringify({
-    id, command: { type: 'shell', command: 'echo "$A in $PWD"' }, env: { A: 'x' }, working_dir: '/', timeout_ms: 10_000, metadata: { conversation_id: 'c', own: [1] },
-  })));
+  const result = await engine.run(
+    parse(
+      JSON.stringify({
+        id,
+        command: { type: 'shell', command: 'echo "$A in $PWD"' },
+        env: { A: 'x' },
+        working_dir: '/',
+        timeout_ms: 10_000,
+        metadata: { conversation_id: 'c', own: [1] },
+      }),
+    ),
+  );
   assert.equal(result.stdout, 'x in /\n');
   assert.equal(result.id, id);
   assert.deepEqual(result.metadata, { conversationId: 'c', own: [1] });
@@ -120,7 +131,26 @@ test('what is wrong is named as on the wire', () => {
 });
 
 test('what is no request at all', () => {
-  for (const wire of ['', ' ', '{', 'null', '5', '[]', '"text"', '{"command": {}} trailing', '{"command": NaN}', undefined, null, 5, true, 1n, [], () => {}, Symbol('s'), Buffer.from('{}')]) {
+  for (const wire of [
+    '',
+    ' ',
+    '{',
+    'null',
+    '5',
+    '[]',
+    '"text"',
+    '{"command": {}} trailing',
+    '{"command": NaN}',
+    undefined,
+    null,
+    5,
+    true,
+    1n,
+    [],
+    () => {},
+    Symbol('s'),
+    Buffer.from('{}'),
+  ]) {
     const error = failureNow(() => parse(wire), 'INVALID_REQUEST');
     assert.ok(error.field, error.message);
   }
@@ -138,6 +168,27 @@ test('text that is nested without end is refused, not followed', () => {
 });
 
 test('a wire form that throws is a refusal', () => {
-  failureNow(() => parse({ get command() { throw new Error('boom'); } }), 'INVALID_REQUEST');
-  failureNow(() => parse(new Proxy({}, { ownKeys() { throw new Error('boom'); } })), 'INVALID_REQUEST');
+  failureNow(
+    () =>
+      parse({
+        get command() {
+          throw new Error('boom');
+        },
+      }),
+    'INVALID_REQUEST',
+  );
+  failureNow(
+    () =>
+      parse(
+        new Proxy(
+          {},
+          {
+            ownKeys() {
+              throw new Error('boom');
+            },
+          },
+        ),
+      ),
+    'INVALID_REQUEST',
+  );
 });

@@ -10,7 +10,13 @@ import { folder } from './helpers/programs.mjs';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 const skip = major === 20 && minor < 12 && 'this Node.js has no permission model for addons';
-const flags = ['--no-warnings', major >= 24 ? '--permission' : '--experimental-permission', '--allow-fs-read=*', '--allow-worker', ...(process.allowedNodeEnvironmentFlags.has('--allow-addons') ? ['--allow-addons'] : [])];
+const flags = [
+  '--no-warnings',
+  major >= 24 ? '--permission' : '--experimental-permission',
+  '--allow-fs-read=*',
+  '--allow-worker',
+  ...(process.allowedNodeEnvironmentFlags.has('--allow-addons') ? ['--allow-addons'] : []),
+];
 
 const calls = `
   const engine = new ExecutionEngine();
@@ -41,22 +47,28 @@ test('without --allow-child-process', { skip }, async () => {
 });
 
 test('in a worker too', { skip }, async () => {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     import { Worker } from 'node:worker_threads';
     const source = 'const { parentPort, workerData } = require("node:worker_threads"); import(workerData).then(({ ExecutionEngine }) =>'
       + ' new ExecutionEngine().run({ command: { type: "exec", program: "true" } })).then(() => "ran", (error) => error.code).then((end) => parentPort.postMessage(end));';
     const worker = new Worker(source, { eval: true, execArgv: ${JSON.stringify(flags)}, workerData: ${JSON.stringify(new URL('../index.js', import.meta.url).href)} });
     worker.on('message', (end) => { console.log(end); process.exit(); }).on('error', (error) => { console.log(error.message); process.exit(); });
-  `, { flags });
+  `,
+    { flags },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'PERMISSION_DENIED\n', stderr: '' });
 });
 
 test('with it', { skip }, async () => {
-  const { code, stdout } = await host(`
+  const { code, stdout } = await host(
+    `
     const engine = new ExecutionEngine();
     console.log((await engine.run(programs.exec('echo', 'ran'))).stdout.trim());
     await engine.shutdown();
-  `, { flags: [...flags, '--allow-child-process', '--allow-fs-write=*'] });
+  `,
+    { flags: [...flags, '--allow-child-process', '--allow-fs-write=*'] },
+  );
   assert.deepEqual({ code, stdout }, { code: 0, stdout: 'ran\n' });
 });
 
@@ -65,12 +77,17 @@ test('a configuration that may not be read is not read', { skip }, async (t) => 
   const hidden = path.join(folder(t), 'hidden.json');
   const shown = path.join(folder(t), 'shown.json');
   for (const file of [hidden, shown]) writeFileSync(file, '{ "max_concurrent_executions": 3 }');
-  const allowed = flags.map((flag) => (flag === '--allow-fs-read=*' ? [`--allow-fs-read=${root}*`, `--allow-fs-read=${shown}`] : [flag])).flat();
-  const { code, stdout, stderr } = await host(`
+  const allowed = flags.flatMap((flag) =>
+    flag === '--allow-fs-read=*' ? [`--allow-fs-read=${root}*`, `--allow-fs-read=${shown}`] : [flag],
+  );
+  const { code, stdout, stderr } = await host(
+    `
     for (const file of ${JSON.stringify([hidden, shown])}) {
       try { console.log(ExecutionEngine.configFromFile(file).maxConcurrentExecutions); }
       catch (error) { console.log(error.code, error.message.includes(file)); }
     }
-  `, { flags: allowed });
+  `,
+    { flags: allowed },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'PERMISSION_DENIED false\n3\n', stderr: '' });
 });

@@ -31,7 +31,11 @@ test('cycles, wrong indexes and duplicate ids are refused', async (t) => {
     [parallel(steps, 0), 'strategy.maxConcurrency', /1 or more/],
     [serial([nothing, { ...nothing, id }, nothing, { ...nothing, id: id.toUpperCase() }]), 'commands[3].id', /commands\[1\]/],
     [serial([...steps, exec('')]), 'commands[6].command.program', /empty/],
-    [serial([nothing, nothing, nothing, { command: { type: 'exec', program: 5 } }]), 'commands[3].command.program', /it is a number: give a string/],
+    [
+      serial([nothing, nothing, nothing, { command: { type: 'exec', program: 5 } }]),
+      'commands[3].command.program',
+      /it is a number: give a string/,
+    ],
     [serial([nothing, { ...nothing, timeoutMs: 3_600_001 }]), 'commands[1].timeoutMs', /`maxTimeoutMs`/],
     [serial([{ ...nothing, env: { 'A=B': '' } }]), 'commands[0].env["A"]', /=/],
     [serial([{ ...nothing, comand: 5 }]), 'commands[0].comand', /did you mean `command`/],
@@ -88,7 +92,11 @@ test('values of wrong types', async (t) => {
   ]) {
     assert.equal((await failure(run(serial([nothing]), options), 'INVALID_REQUEST')).field, field);
   }
-  const thrower = { get commands() { throw new Error('mine'); } };
+  const thrower = {
+    get commands() {
+      throw new Error('mine');
+    },
+  };
   assert.equal((await failure(run(thrower), CODE)).field, 'commands');
   assert.equal(engine.getStats().total, 0);
 });

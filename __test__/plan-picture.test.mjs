@@ -55,8 +55,15 @@ test('the picture has a bar for each attempt of each step, and marks the critica
   const all = elements(svg);
   const texts = all.filter(({ name }) => name === 'text').map(({ content }) => content);
   assert.ok(texts.includes('deploy </svg> & more'));
-  assert.ok(texts.some((text) => text.startsWith('failed in ') && text.includes('7 steps, 4 completed, 1 failed, 1 timeout, 1 skipped, 1 retry')), texts.join('\n'));
-  for (const { index, name } of plan.steps.slice(0, 5)) assert.ok(texts.some((text) => text.startsWith(`${index}  ${name}`)), name);
+  assert.ok(
+    texts.some((text) => text.startsWith('failed in ') && text.includes('7 steps, 4 completed, 1 failed, 1 timeout, 1 skipped, 1 retry')),
+    texts.join('\n'),
+  );
+  for (const { index, name } of plan.steps.slice(0, 5))
+    assert.ok(
+      texts.some((text) => text.startsWith(`${index}  ${name}`)),
+      name,
+    );
   assert.ok(texts.includes('skipped (dependency): step 4 did not complete'));
   assert.doesNotMatch(svg, /[\u0000-\u0008\u001b]/, 'no control character comes through');
 
@@ -67,8 +74,13 @@ test('the picture has a bar for each attempt of each step, and marks the critica
   assert.ok(titles.some((title) => /^late, attempt 1: timeout/.test(title)));
 
   // The names of the steps on the critical path are bold.
-  const marked = all.filter(({ name, attributes }) => name === 'text' && /font-weight="600" fill/.test(attributes)).map(({ content }) => content);
-  assert.deepEqual(marked.map((text) => Number.parseInt(text, 10)), [0, 1, 3]);
+  const marked = all
+    .filter(({ name, attributes }) => name === 'text' && /font-weight="600" fill/.test(attributes))
+    .map(({ content }) => content);
+  assert.deepEqual(
+    marked.map((text) => Number.parseInt(text, 10)),
+    [0, 1, 3],
+  );
 });
 
 test('the trace has the same on a clock', async (t) => {
@@ -83,9 +95,18 @@ test('the trace has the same on a clock', async (t) => {
     assert.equal(of(index).length, result.attempt);
     assert.equal(of(index).at(-1).dur, Math.round(result.durationMs * 1000));
   });
-  assert.deepEqual(of(2).map(({ args }) => [args.attempt, args.outcome]), [[1, 'failed (exit 1)'], [2, 'completed']]);
+  assert.deepEqual(
+    of(2).map(({ args }) => [args.attempt, args.outcome]),
+    [
+      [1, 'failed (exit 1)'],
+      [2, 'completed'],
+    ],
+  );
   assert.ok(of(1)[0].ts >= of(0)[0].ts + of(0)[0].dur - 1000, 'what waits begins later, to the grain of a Date');
-  assert.deepEqual([0, 1, 2, 3].map((index) => of(index)[0].args.isCritical), [true, true, false, true]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((index) => of(index)[0].args.isCritical),
+    [true, true, false, true],
+  );
   assert.equal(traceEvents.find(({ ph, tid }) => ph === 'i' && tid === 6).name, 'skipped (dependency): step 4 did not complete');
   assert.deepEqual(spans[0].args, { planId: plan.planId, status: 'failed', ...plan.stats });
 });

@@ -15,8 +15,18 @@ test('a flaky command completes in the end', async (t) => {
   const counter = path.join(folder(t), 'runs');
   const result = await engine.run(flaky(counter, 2, 7), { retry: { attempts: 5, ...soon } });
   assert.deepEqual([result.status, result.attempt, result.stdout], ['completed', 3, 'attempt 3\n']);
-  assert.deepEqual(result.retries.map(({ attempt, status, exitCode, reason }) => [attempt, status, exitCode, reason]), [[1, 'failed', 7, 'exit'], [2, 'failed', 7, 'exit']]);
-  assert.ok(result.retries.every(({ startedAt, durationMs, queuedMs, delayMs }) => startedAt instanceof Date && durationMs > 0 && queuedMs >= 0 && delayMs >= 0));
+  assert.deepEqual(
+    result.retries.map(({ attempt, status, exitCode, reason }) => [attempt, status, exitCode, reason]),
+    [
+      [1, 'failed', 7, 'exit'],
+      [2, 'failed', 7, 'exit'],
+    ],
+  );
+  assert.ok(
+    result.retries.every(
+      ({ startedAt, durationMs, queuedMs, delayMs }) => startedAt instanceof Date && durationMs > 0 && queuedMs >= 0 && delayMs >= 0,
+    ),
+  );
   assert.deepEqual(events.types(result.id), ['started', 'stdout', 'retry', 'started', 'stdout', 'retry', 'started', 'stdout', 'completed']);
   const [first] = events.of(result.id).filter(({ type }) => type === 'retry');
   assert.deepEqual([first.attempt, first.attempts, first.result.attempt, first.result.stdout], [1, 5, 1, 'attempt 1\n']);
@@ -50,7 +60,10 @@ test('a cancel reaches the pause', async (t) => {
   await until(() => engine.getConcurrencyMetrics().currentlyRunning === 0, 'the slot is free during the pause');
   await engine.cancel(id);
   const result = await engine.waitForCompletion(id);
-  assert.deepEqual([result.status, result.reason, result.attempt, result.exitCode, result.stdout], ['cancelled', 'cancelled', 1, 5, 'before\n']);
+  assert.deepEqual(
+    [result.status, result.reason, result.attempt, result.exitCode, result.stdout],
+    ['cancelled', 'cancelled', 1, 5, 'before\n'],
+  );
 });
 
 test('steps have their own retries, and none after the plan was cancelled', async (t) => {

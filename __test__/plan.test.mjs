@@ -16,11 +16,18 @@ const labelled = (label, request) => ({ ...request, metadata: { label } });
 
 test('a plan gives the result of each step, and what it says of itself', async (t) => {
   const { engine } = recordedEngine(t);
-  const plan = { ...serial([labelled('one', exec('echo', '1')), exec('echo', 'two words')]), id: randomUUID(), metadata: { label: 'x', deep: { a_b: [1] } } };
+  const plan = {
+    ...serial([labelled('one', exec('echo', '1')), exec('echo', 'two words')]),
+    id: randomUUID(),
+    metadata: { label: 'x', deep: { a_b: [1] } },
+  };
   const result = await engine.runPlan(plan);
   assert.equal(result.planId, plan.id);
   assert.deepEqual([result.status, result.success, result.description, result.metadata], ['completed', true, 'a test', plan.metadata]);
-  assert.deepEqual(result.results.map(({ stdout }) => stdout), ['1\n', 'two words\n']);
+  assert.deepEqual(
+    result.results.map(({ stdout }) => stdout),
+    ['1\n', 'two words\n'],
+  );
   assert.deepEqual(result.stats, { total: 2, completed: 2, failed: 0, cancelled: 0, timeout: 0, skipped: 0, retries: 0 });
   assert.deepEqual(result.steps[1], { index: 1, id: result.results[1].id, name: "echo 'two words'", status: 'completed', dependsOn: [0] });
   assert.equal(result.steps[0].name, 'one');
@@ -51,7 +58,13 @@ test('what a failure does', async (t) => {
 
   const branch = await engine.runPlan(graph({ 2: [1], 3: [2, 0] }, [...steps, nothing, exec('/no/such/program')]));
   assert.deepEqual(statuses(branch), ['completed', 'failed', 'skipped', 'skipped', 'failed']);
-  assert.deepEqual(branch.skipped.map(({ reason, because }) => [reason, because]), [['dependency', 1], ['dependency', 1]]);
+  assert.deepEqual(
+    branch.skipped.map(({ reason, because }) => [reason, because]),
+    [
+      ['dependency', 1],
+      ['dependency', 1],
+    ],
+  );
   assert.equal(branch.results.at(-1).error.code, 'SPAWN_FAILED');
 
   const on = await engine.runPlan(graph({ 2: [1] }, steps), { continueOnError: true });
@@ -65,7 +78,14 @@ test('progress, and every event of a step says whose it is', async (t) => {
   const result = await engine.runPlan(serial([exec('echo', 'hi'), shell('exit 1'), nothing]));
   const progress = events.of(result.planId);
   assert.deepEqual(
-    progress.map(({ completed, failed, skipped, total, currentCommand, status }) => [completed, failed, skipped, total, currentCommand, status]),
+    progress.map(({ completed, failed, skipped, total, currentCommand, status }) => [
+      completed,
+      failed,
+      skipped,
+      total,
+      currentCommand,
+      status,
+    ]),
     [
       [0, 0, 0, 3, 'echo hi', 'running'],
       [1, 0, 0, 3, null, 'running'],
@@ -117,19 +137,24 @@ test('a deadline and abort signals, of the plan and of a step', async (t) => {
   const aborted = engine.runPlan(graph({ 1: [0] }, [labelled('whole', forever), nothing]), { signal: whole.signal });
   await events.first(({ type, executionId }) => type === 'stdout' && engine.listExecutions({ label: 'whole' })[0]?.id === executionId);
   whole.abort();
-  assert.deepEqual([(await aborted).status, (await aborted).skipped[0].reason, (await aborted).results[0].reason], ['cancelled', 'aborted', 'aborted']);
+  assert.deepEqual(
+    [(await aborted).status, (await aborted).skipped[0].reason, (await aborted).results[0].reason],
+    ['cancelled', 'aborted', 'aborted'],
+  );
 
   const never = await engine.runPlan(serial([nothing]), { signal: AbortSignal.abort() });
   assert.deepEqual([never.status, statuses(never)], ['cancelled', ['skipped']]);
 
   const one = new AbortController();
-  const running = engine.runPlan(parallel([labelled('one', forever), nothing, nothing]), { steps: { 0: { signal: one.signal }, 2: { signal: AbortSignal.abort() } } });
+  const running = engine.runPlan(parallel([labelled('one', forever), nothing, nothing]), {
+    steps: { 0: { signal: one.signal }, 2: { signal: AbortSignal.abort() } },
+  });
   await events.first(({ type, executionId }) => type === 'stdout' && engine.listExecutions({ label: 'one' })[0]?.id === executionId);
   one.abort();
   assert.deepEqual(statuses(await running), ['cancelled', 'completed', 'cancelled']);
 });
 
-test('steps share the slots of the engine, under the plan\'s own limit', async (t) => {
+test("steps share the slots of the engine, under the plan's own limit", async (t) => {
   const dir = folder(t);
   const engine = newEngine(t, { maxConcurrentExecutions: 4 });
   const file = path.join(dir, 'go');

@@ -26,7 +26,10 @@ const endsOne = (mark) => `
   const { status, killed } = await engine.run({ command: { type: 'shell', command: 'sleep 1000.${mark} & sleep 1000.${mark}' }, timeoutMs: 300 });
   console.log(JSON.stringify({ status, mechanism: killed.mechanism, degraded }));`;
 
-for (const [name, words] of [['without /proc', ['-m', 'sh', '-c', 'mount -t tmpfs none /proc; exec "$@"', 'sh']], ['with the /proc of another namespace', ['-pf']]]) {
+for (const [name, words] of [
+  ['without /proc', ['-m', 'sh', '-c', 'mount -t tmpfs none /proc; exec "$@"', 'sh']],
+  ['with the /proc of another namespace', ['-pf']],
+]) {
   test(`${name} the process group is ended, and both the execution and its result say what could not be seen`, { skip }, () => {
     const mark = newMark();
     const { status, mechanism, degraded } = host(words, endsOne(mark));
@@ -39,7 +42,9 @@ for (const [name, words] of [['without /proc', ['-m', 'sh', '-c', 'mount -t tmpf
 }
 
 test('a host with the process id 1 reaps the orphans of trees that it ends, and no other children', { skip }, () => {
-  const { left, exitCode } = host(['-mpf', '--mount-proc'], `
+  const { left, exitCode } = host(
+    ['-mpf', '--mount-proc'],
+    `
     const engine = new ExecutionEngine({ killGraceMs: 200 });
     const other = require('node:child_process').spawn('sh', ['-c', 'sleep 0.5; exit 7']);
     const exited = new Promise((resolve) => other.on('exit', resolve));
@@ -47,7 +52,8 @@ test('a host with the process id 1 reaps the orphans of trees that it ends, and 
     const exitCode = await exited;
     const zombies = () => readdirSync('/proc').filter((pid) => { try { return readFileSync('/proc/' + pid + '/stat', 'latin1').includes(') Z 1 '); } catch { return false; } });
     for (let round = 0; round < 100 && zombies().length > 0; round++) await new Promise((resolve) => setTimeout(resolve, 20));
-    console.log(JSON.stringify({ left: zombies(), exitCode }));`);
+    console.log(JSON.stringify({ left: zombies(), exitCode }));`,
+  );
   assert.deepEqual(left, []);
   assert.equal(exitCode, 7);
 });

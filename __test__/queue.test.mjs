@@ -66,7 +66,10 @@ test('a wait beyond queueTimeoutMs ends as a timeout that never ran', async (t) 
   const { engine, events } = await busyEngine(t, { queueTimeoutMs: 50 });
   const result = await engine.run(nothing);
   const { status, reason, pid, exitCode, durationMs } = result;
-  assert.deepEqual({ status, reason, pid, exitCode, durationMs }, { status: 'timeout', reason: 'queue_timeout', pid: null, exitCode: null, durationMs: 0 });
+  assert.deepEqual(
+    { status, reason, pid, exitCode, durationMs },
+    { status: 'timeout', reason: 'queue_timeout', pid: null, exitCode: null, durationMs: 0 },
+  );
   assert.ok(result.queuedMs >= 49 && result.queuedMs < 2_000, `it waited ${result.queuedMs} ms`);
   assert.deepEqual(events.types(result.id), ['queued', 'timeout']);
 });

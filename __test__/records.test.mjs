@@ -40,7 +40,12 @@ test('a result is there at once or not at all', async (t) => {
 test('a listing is newest first, by status, label and limit', async (t) => {
   const { engine, events } = recordedEngine(t);
   const ids = [];
-  for (const [label, code] of [['a', 0], ['b', 1], ['a', 1], ['c', 0]]) {
+  for (const [label, code] of [
+    ['a', 0],
+    ['b', 1],
+    ['a', 1],
+    ['c', 0],
+  ]) {
     ids.unshift((await engine.run(shell(`exit ${code}`, { metadata: { label } }))).id);
   }
   const live = await engine.execute({ ...forever, metadata: { label: 'a' } });
@@ -68,7 +73,10 @@ test('a listing is newest first, by status, label and limit', async (t) => {
 test('executions of the same millisecond are listed newest first too', async (t) => {
   const { engine } = recordedEngine(t, { maxConcurrentExecutions: 1 });
   const ids = await Promise.all(Array.from({ length: 60 }, () => engine.execute(nothing)));
-  assert.deepEqual(engine.listExecutions().map((row) => row.id), ids.reverse());
+  assert.deepEqual(
+    engine.listExecutions().map((row) => row.id),
+    ids.reverse(),
+  );
 });
 
 test('a listed command has at most 200 characters, and its label is exact', async (t) => {
@@ -108,7 +116,10 @@ test('only so many ended executions are kept, never fewer for a live one', async
   await events.line('ready');
   const ids = [];
   for (let index = 0; index < 6; index += 1) ids.unshift((await engine.run(nothing)).id);
-  assert.deepEqual(engine.listExecutions().map((row) => row.id), [...ids.slice(0, 3), live]);
+  assert.deepEqual(
+    engine.listExecutions().map((row) => row.id),
+    [...ids.slice(0, 3), live],
+  );
   failureNow(() => engine.getResult(ids[3]), 'NOT_FOUND');
   await engine.cancel(live);
 });
@@ -123,7 +134,10 @@ test('only so much output is kept', async (t) => {
   const { engine } = recordedEngine(t, { maxRetainedOutputBytes: 2_500 });
   const ids = [];
   for (let index = 0; index < 4; index += 1) ids.unshift((await engine.run(shell('printf "%01000d" 0'))).id);
-  assert.deepEqual(engine.listExecutions().map((row) => row.id), ids.slice(0, 2));
+  assert.deepEqual(
+    engine.listExecutions().map((row) => row.id),
+    ids.slice(0, 2),
+  );
 });
 
 test('cleanup takes what retention allows, and says how many', async (t) => {
@@ -134,6 +148,9 @@ test('cleanup takes what retention allows, and says how many', async (t) => {
   const { completedAt } = await engine.run(nothing);
   await new Promise((resolve) => setTimeout(resolve, 1_100 - (Date.now() - completedAt.getTime())));
   assert.equal(engine.cleanup(), 2);
-  assert.deepEqual(engine.listExecutions().map((row) => row.id), [live]);
+  assert.deepEqual(
+    engine.listExecutions().map((row) => row.id),
+    [live],
+  );
   await engine.cancel(live);
 });

@@ -12,7 +12,28 @@ import { exec, folder, nothing, shell } from './helpers/programs.mjs';
 
 const SECRET = 'Tr0ub4dor-and-3-horses';
 /** Wherever a secret can be in a value. */
-const VALUES = [SECRET, `-${SECRET}`, `${SECRET}\0`, 867530912345.5, -867530912345, [SECRET], { a: SECRET }, [[SECRET]], { [Symbol.toPrimitive]: () => SECRET }, [{ b: [SECRET] }], new Map([[SECRET, SECRET]]), 867530912345n, { [Symbol.toStringTag]: SECRET }, [{ get [Symbol.toStringTag]() { return SECRET; } }]];
+const VALUES = [
+  SECRET,
+  `-${SECRET}`,
+  `${SECRET}\0`,
+  867530912345.5,
+  -867530912345,
+  [SECRET],
+  { a: SECRET },
+  [[SECRET]],
+  { [Symbol.toPrimitive]: () => SECRET },
+  [{ b: [SECRET] }],
+  new Map([[SECRET, SECRET]]),
+  867530912345n,
+  { [Symbol.toStringTag]: SECRET },
+  [
+    {
+      get [Symbol.toStringTag]() {
+        return SECRET;
+      },
+    },
+  ],
+];
 
 async function showsNone(work, where) {
   let error;
@@ -35,15 +56,40 @@ test('in no field of the configuration, the options and the request', async (t) 
       // Folders are taken as they are.
       if (!/Dir$/.test(field)) await showsNone(() => new ExecutionEngine({ [field]: value }), `config.${field}`);
     }
-    const options = ['stdin', 'signal', 'idleTimeoutMs', 'killGraceMs', 'stopSignal', 'stopOrder', 'allowDetached', 'mergeOutput', 'inheritEnv', 'envAllow', 'envDeny', 'maskEnvSecrets', 'leftovers', 'priority', 'retry', 'encoding', 'unknown'];
-    for (const field of options) await showsNone(() => engine.run(nothing, { [field]: field === 'secrets' ? 1 : value }), `options.${field}`);
-    for (const field of ['attempts', 'backoffMs', 'maxBackoffMs', 'on']) await showsNone(() => engine.run(nothing, { retry: { attempts: 2, [field]: value } }), `options.retry.${field}`);
+    const options = [
+      'stdin',
+      'signal',
+      'idleTimeoutMs',
+      'killGraceMs',
+      'stopSignal',
+      'stopOrder',
+      'allowDetached',
+      'mergeOutput',
+      'inheritEnv',
+      'envAllow',
+      'envDeny',
+      'maskEnvSecrets',
+      'leftovers',
+      'priority',
+      'retry',
+      'encoding',
+      'unknown',
+    ];
+    for (const field of options)
+      await showsNone(() => engine.run(nothing, { [field]: field === 'secrets' ? 1 : value }), `options.${field}`);
+    for (const field of ['attempts', 'backoffMs', 'maxBackoffMs', 'on'])
+      await showsNone(() => engine.run(nothing, { retry: { attempts: 2, [field]: value } }), `options.retry.${field}`);
     for (const field of ['id', 'workingDir', 'env', 'timeoutMs', 'outputLogPath', 'metadata', 'unknown']) {
-      if (field !== 'workingDir' || typeof value !== 'string') await showsNone(() => engine.run({ ...nothing, [field]: value }), `request.${field}`);
+      if (field !== 'workingDir' || typeof value !== 'string')
+        await showsNone(() => engine.run({ ...nothing, [field]: value }), `request.${field}`);
     }
     for (const type of ['exec', 'shell', 'script', 'aws_cli', value]) {
       // What can be run is named when it does not exist.
-      for (const field of ['args', 'service', 'region', 'profile', 'unknown']) await showsNone(() => engine.run({ command: { type, program: 'true', command: 'true', path: '/dev/null', service: 's3', [field]: value } }), `command.${field}`);
+      for (const field of ['args', 'service', 'region', 'profile', 'unknown'])
+        await showsNone(
+          () => engine.run({ command: { type, program: 'true', command: 'true', path: '/dev/null', service: 's3', [field]: value } }),
+          `command.${field}`,
+        );
     }
     await showsNone(() => engine.run(value), 'request');
     await showsNone(() => engine.run(nothing, value), 'options');
@@ -58,7 +104,19 @@ test('in no method', async (t) => {
   const engine = newEngine(t);
   const { id } = await engine.run(nothing);
   for (const value of VALUES) {
-    for (const method of ['waitForCompletion', 'cancel', 'getStatus', 'getResult', 'getLogPath', 'readLogs', 'removeExecution', 'waitForPlan', 'cancelPlan', 'listExecutions', 'signal']) {
+    for (const method of [
+      'waitForCompletion',
+      'cancel',
+      'getStatus',
+      'getResult',
+      'getLogPath',
+      'readLogs',
+      'removeExecution',
+      'waitForPlan',
+      'cancelPlan',
+      'listExecutions',
+      'signal',
+    ]) {
       if (engine[method]) await showsNone(async () => void (await engine[method](value)), method);
     }
     await showsNone(() => engine.cancel(id, { graceMs: value }), 'graceMs');
@@ -73,7 +131,16 @@ test('in no method', async (t) => {
 test('in no file of settings and in no text', async (t) => {
   const dir = folder(t);
   mkdirSync(dir, { recursive: true });
-  const texts = { toml: [`max_line_bytes = "${SECRET}"`, `max_line_bytes = ${SECRET}`, `stop_signal = '${SECRET}'`, `a = "${SECRET}`, `secrets = ["ok-${SECRET}", 5`], json: [`{"maxLineBytes": "${SECRET}"}`, `{"a": ${SECRET}}`, `["${SECRET}"]`, `"${SECRET}"`, `{"env_deny": ["${SECRET}", 5]}`] };
+  const texts = {
+    toml: [
+      `max_line_bytes = "${SECRET}"`,
+      `max_line_bytes = ${SECRET}`,
+      `stop_signal = '${SECRET}'`,
+      `a = "${SECRET}`,
+      `secrets = ["ok-${SECRET}", 5`,
+    ],
+    json: [`{"maxLineBytes": "${SECRET}"}`, `{"a": ${SECRET}}`, `["${SECRET}"]`, `"${SECRET}"`, `{"env_deny": ["${SECRET}", 5]}`],
+  };
   for (const [type, list] of Object.entries(texts)) {
     for (const [index, text] of list.entries()) {
       const file = path.join(dir, `${index}.${type}`);
@@ -96,12 +163,35 @@ test('the path of a log in a result has its secrets masked', async (t) => {
 
 test('nor what the code of the caller throws while it is read', async (t) => {
   const engine = newEngine(t);
-  const thrower = { get a() { throw new Error(SECRET); } };
+  const thrower = {
+    get a() {
+      throw new Error(SECRET);
+    },
+  };
   for (const work of [
     () => engine.run({ ...nothing, metadata: thrower }),
-    () => engine.run({ ...nothing, get env() { throw new Error(SECRET); } }),
-    () => engine.run(nothing, { get signal() { throw new Error(SECRET); } }),
-    () => engine.run(nothing, { signal: { get aborted() { throw new Error(SECRET); }, addEventListener() {} } }),
+    () =>
+      engine.run({
+        ...nothing,
+        get env() {
+          throw new Error(SECRET);
+        },
+      }),
+    () =>
+      engine.run(nothing, {
+        get signal() {
+          throw new Error(SECRET);
+        },
+      }),
+    () =>
+      engine.run(nothing, {
+        signal: {
+          get aborted() {
+            throw new Error(SECRET);
+          },
+          addEventListener() {},
+        },
+      }),
   ]) {
     const error = await failure(work, 'INVALID_REQUEST');
     assert.ok(!error.message.includes(SECRET), error.message);

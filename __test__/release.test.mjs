@@ -23,9 +23,23 @@ describe('the packages of a release', () => {
   test('hold what they need, and nothing else', () => {
     assert.deepEqual(defects(tarballs), []);
     const [platform, main] = tarballs;
-    assert.deepEqual(platform.files.sort(), ['LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md', path.basename(ADDON), 'package.json'].sort());
-    assert.deepEqual(main.files.filter((name) => name.endsWith('.js')), ['dist/engine.js']);
-    assert.deepEqual(main.files.filter((name) => !name.includes('/')).sort(), ['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'index.d.ts', 'package.json']);
+    assert.deepEqual(
+      platform.files.sort(),
+      ['LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.md', path.basename(ADDON), 'package.json'].sort(),
+    );
+    assert.deepEqual(
+      main.files.filter((name) => name.endsWith('.js')),
+      ['dist/engine.js'],
+    );
+    assert.deepEqual(main.files.filter((name) => !name.includes('/')).sort(), [
+      'CHANGELOG.md',
+      'CONTRIBUTING.md',
+      'LICENSE',
+      'README.md',
+      'SECURITY.md',
+      'index.d.ts',
+      'package.json',
+    ]);
   });
 
   test('install in an empty folder and run', () => smoke(tarballs));
@@ -35,7 +49,10 @@ describe('the packages of a release', () => {
     assert.deepEqual([main.scripts, main.devDependencies, main.napi, main.dependencies], [undefined, undefined, undefined, undefined]);
     assert.deepEqual(main.optionalDependencies, Object.fromEntries(targets.map((target) => [packageName(target), VERSION])));
     const platform = JSON.parse(read(TARGET, 'package.json'));
-    assert.deepEqual([platform.name, platform.version, platform.scripts, platform.type], [PLATFORM_PACKAGE, VERSION, undefined, 'commonjs']);
+    assert.deepEqual(
+      [platform.name, platform.version, platform.scripts, platform.type],
+      [PLATFORM_PACKAGE, VERSION, undefined, 'commonjs'],
+    );
     for (const field of ['repository', 'license', 'os', 'cpu', 'engines']) assert.ok(platform[field], field);
   });
 
@@ -44,7 +61,9 @@ describe('the packages of a release', () => {
     const pages = readdirSync(main, { recursive: true }).filter((name) => name.endsWith('.md'));
     assert.ok(pages.length > 10);
     for (const page of pages) {
-      for (const [, target] of read('main', page).replace(/^```[\s\S]*?^```$/gm, '').matchAll(/\]\(([^)\s]+)\)/g)) {
+      for (const [, target] of read('main', page)
+        .replace(/^```[\s\S]*?^```$/gm, '')
+        .matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^[a-z]+:/.test(target) || target.startsWith('#')) continue;
         assert.ok(existsSync(path.join(main, path.dirname(page), target.replace(/#.*$/, ''))), `${page}: ${target}`);
       }
@@ -63,14 +82,21 @@ describe('the packages of a release', () => {
 test('a package without its addon is refused', (t) => {
   const addons = folder(t);
   assert.throws(() => stage(path.join(folder(t), 'staged'), { addons, wanted: [TARGET] }), /there is no addon for/);
-  assert.throws(() => stage(path.join(folder(t), 'staged')), /there is no addon for/, 'of all targets, those of other systems are not here');
+  assert.throws(
+    () => stage(path.join(folder(t), 'staged')),
+    /there is no addon for/,
+    'of all targets, those of other systems are not here',
+  );
 });
 
 test('an addon under the name of another target is refused', (t) => {
   const addons = folder(t);
   const other = targets.find(({ os, cpu }) => os !== process.platform && cpu !== process.arch);
   copyFileSync(ADDON, path.join(addons, `execution-engine.${other.name}.node`));
-  assert.throws(() => stage(path.join(folder(t), 'staged'), { addons, wanted: [other.name] }), new RegExp(`is for ${process.platform} ${process.arch}, and not for ${other.name}`));
+  assert.throws(
+    () => stage(path.join(folder(t), 'staged'), { addons, wanted: [other.name] }),
+    new RegExp(`is for ${process.platform} ${process.arch}, and not for ${other.name}`),
+  );
 });
 
 test('a tarball that lacks its addon is a defect', (t) => {
@@ -98,9 +124,20 @@ describe('an addon that is not to be released', () => {
   test('contains folders of the machine that built it', (t) => {
     assert.deepEqual(inspect(ADDON).paths, []);
     const file = path.join(folder(t), 'x.node');
-    for (const trace of ['/home/me/project/src/lib.rs', '/Users/me/src/lib.rs', 'C:\\Users\\me\\lib.rs', 'D:\\a\\engine\\lib.rs', `${root}/src/lib.rs`, '/opt/.cargo/registry/src/x.rs']) {
+    for (const trace of [
+      '/home/me/project/src/lib.rs',
+      '/Users/me/src/lib.rs',
+      'C:\\Users\\me\\lib.rs',
+      'D:\\a\\engine\\lib.rs',
+      `${root}/src/lib.rs`,
+      '/opt/.cargo/registry/src/x.rs',
+    ]) {
       writeFileSync(file, Buffer.concat([readFileSync(ADDON), Buffer.from(`\0${trace}\0`)]));
-      assert.match(problems(inspect(file), '999').find((problem) => problem.includes('paths')) ?? '', /contains paths of the machine/, trace);
+      assert.match(
+        problems(inspect(file), '999').find((problem) => problem.includes('paths')) ?? '',
+        /contains paths of the machine/,
+        trace,
+      );
     }
   });
 });

@@ -16,12 +16,15 @@ const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).sta
 
 /** Each generation leaves a mark, lives for some milliseconds, and ends when the next one lives in a session of its own. */
 const CHAINS = {
-  'a script that starts itself anew': (dir) => `sh ${file(dir, 'again.sh', 'sleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
-  'a script that ignores SIGTERM': (dir) => `sh ${file(dir, 'stubborn.sh', 'trap "" TERM\nsleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
+  'a script that starts itself anew': (dir) =>
+    `sh ${file(dir, 'again.sh', 'sleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
+  'a script that ignores SIGTERM': (dir) =>
+    `sh ${file(dir, 'stubborn.sh', 'trap "" TERM\nsleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
   'a chain of forks, 3 ms each': () => `perl -e '${PERL}'`,
   ...(spawnSync('cc', ['--version']).status === 0 && { 'a chain of forks in C, 3 ms each': compiled }),
 };
-const PERL = 'use POSIX; $SIG{TERM} = "IGNORE"; while (!-e $ENV{STOP}) { my $child = fork; exit if $child; next if !defined $child; POSIX::setsid(); open(my $mark, ">", "$ENV{DIR}/$$"); close $mark; select(undef, undef, undef, 0.003) }';
+const PERL =
+  'use POSIX; $SIG{TERM} = "IGNORE"; while (!-e $ENV{STOP}) { my $child = fork; exit if $child; next if !defined $child; POSIX::setsid(); open(my $mark, ">", "$ENV{DIR}/$$"); close $mark; select(undef, undef, undef, 0.003) }';
 
 const C = `
 #include <fcntl.h>

@@ -23,7 +23,11 @@ after(() => rmSync(dir, { recursive: true, force: true }));
 /** Compiles a program of the helpers; `undefined` without a C compiler. */
 function compiled(name, ...flags) {
   const file = path.join(dir, name);
-  const { error, status, stderr } = spawnSync('cc', ['-Wall', '-Wextra', '-Werror', ...flags, '-o', file, path.join(SOURCES, `${name}.c`), '-ldl'], { encoding: 'utf8' });
+  const { error, status, stderr } = spawnSync(
+    'cc',
+    ['-Wall', '-Wextra', '-Werror', ...flags, '-o', file, path.join(SOURCES, `${name}.c`), '-ldl'],
+    { encoding: 'utf8' },
+  );
   if (error) return undefined;
   assert.equal(status, 0, stderr);
   return file;
@@ -83,7 +87,12 @@ const WITHOUT_PROC = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc; e
 
 describe('a sandbox that denies system calls', { concurrency: 2, skip }, () => {
   for (const error of Object.keys(ERRORS)) {
-    for (const calls of [['waitid'], ['waitid', 'pidfd_open'], ['pidfd_open'], ['waitid', 'pidfd_open', 'pidfd_send_signal', 'close_range']]) {
+    for (const calls of [
+      ['waitid'],
+      ['waitid', 'pidfd_open'],
+      ['pidfd_open'],
+      ['waitid', 'pidfd_open', 'pidfd_send_signal', 'close_range'],
+    ]) {
       test(`exits are seen as they are: ${calls.join(', ')} with ${error}`, () => {
         assert.deepEqual(host(denying(error, ...calls), EXITS), EXITED);
       });
@@ -98,12 +107,15 @@ describe('a sandbox that denies system calls', { concurrency: 2, skip }, () => {
     test(`a member in a session of its own is ended without pidfd_send_signal: ${error}`, async () => {
       const mark = newMark();
       const line = `trap '' TERM; setsid sh -c 'trap "" TERM; sleep 1000.${mark}; : ${mark}' & echo started; sleep 1000.${mark}; : ${mark}`;
-      const { status, mechanism } = host(denying(error, 'pidfd_send_signal'), `
+      const { status, mechanism } = host(
+        denying(error, 'pidfd_send_signal'),
+        `
         const id = await engine.execute(shell(${JSON.stringify(line)}));
         await new Promise((resolve) => engine.once('stdout', resolve));
         await engine.cancel(id);
         const { status, killed } = engine.getResult(id);
-        say({ status, mechanism: killed.mechanism });`);
+        say({ status, mechanism: killed.mechanism });`,
+      );
       assert.deepEqual(marked(mark), [], mechanism);
       assert.equal(status, 'cancelled');
       // What signals do not reach would be moved into a control group.
@@ -114,7 +126,14 @@ describe('a sandbox that denies system calls', { concurrency: 2, skip }, () => {
       test(`the guardian ends such a member without ${call}: ${error}`, async (t) => {
         const mark = newMark();
         const line = `setsid sh -c 'sleep 1000.${mark}; : ${mark}' & echo started; sleep 1000.${mark}; : ${mark}`;
-        const [program, ...args] = [...denying(error, call), process.execPath, '-e', source(`engine.on('stdout', () => say('started')); await engine.execute(shell(${JSON.stringify(line)})); setInterval(() => {}, 1000);`)];
+        const [program, ...args] = [
+          ...denying(error, call),
+          process.execPath,
+          '-e',
+          source(
+            `engine.on('stdout', () => say('started')); await engine.execute(shell(${JSON.stringify(line)})); setInterval(() => {}, 1000);`,
+          ),
+        ];
         const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
         t.after(() => child.kill('SIGKILL'));
         await new Promise((resolve) => child.stdout.once('data', resolve));
@@ -128,7 +147,9 @@ describe('a sandbox that denies system calls', { concurrency: 2, skip }, () => {
 });
 
 test('a failed start has its reason where a child does not share the memory of the host', { skip }, () => {
-  const found = host(['env', `LD_PRELOAD=${separateMemory}`], `
+  const found = host(
+    ['env', `LD_PRELOAD=${separateMemory}`],
+    `
     const errors = [];
     for (const request of [
       { command: { type: 'exec', program: '/no/such' } },
@@ -137,21 +158,28 @@ test('a failed start has its reason where a child does not share the memory of t
       { command: { type: 'exec', program: '/bin/echo', args: ['x'.repeat(200_000)] } },
     ]) for (let round = 0; round < 2; round++) await engine.run(request).catch(({ code, errno }) => errors.push([code, errno]));
     const open = await engine.run(shell('n=0; while [ $n -lt 40 ]; do [ -e /dev/fd/$n ] && echo $n; n=$((n+1)); done'));
-    say({ errors, open: open.stdout, exitCode: (await engine.run(shell('exit 7'))).exitCode, degraded });`);
-  const twice = (errno) => [['SPAWN_FAILED', errno], ['SPAWN_FAILED', errno]];
+    say({ errors, open: open.stdout, exitCode: (await engine.run(shell('exit 7'))).exitCode, degraded });`,
+  );
+  const twice = (errno) => [
+    ['SPAWN_FAILED', errno],
+    ['SPAWN_FAILED', errno],
+  ];
   assert.deepEqual(found.errors, [...twice('ENOENT'), ...twice('EACCES'), ...twice('EACCES'), ...twice('E2BIG')]);
   assert.deepEqual([found.open, found.exitCode, found.degraded], ['0\n1\n2\n', 7, []]);
 });
 
 test('what all executions have to do without is reported once by each engine', { skip: noNamespace }, () => {
-  const [first, second] = host(['unshare', '-pf'], `
+  const [first, second] = host(
+    ['unshare', '-pf'],
+    `
     for (let round = 0; round < 5; round++) await engine.run(shell('exit 0'));
     await Promise.all(Array.from({ length: 5 }, () => engine.run(shell('exit 0'))));
     const other = new ExecutionEngine(); const others = [];
     other.on('degraded', ({ message }) => others.push(message));
     await other.run(shell('exit 0'));
     await other.run(shell('exit 0'));
-    say([degraded, others]);`);
+    say([degraded, others]);`,
+  );
   assert.equal(first.length, 1, first.join('\n'));
   assert.match(first[0], /\/proc/);
   assert.deepEqual(second, first);
@@ -160,18 +188,31 @@ test('what all executions have to do without is reported once by each engine', {
 test('a /proc of an outer namespace is not taken for ours where our process id is the same in both', { skip: noNamespace }, (t) => {
   // In the inner namespace, whose /proc is that of the outer one, the next process has the same number in both.
   const same = `read -r outer rest < /proc/self/stat; echo "$outer" > /proc/sys/kernel/ns_last_pid || exit 9; exec 3>&1; "$@"`;
-  const words = ['unshare', '-mpf', '--mount-proc', 'sh', '-c', 'echo 5000 > /proc/sys/kernel/ns_last_pid && unshare -pf sh -c "$0" sh "$@"; exit $?', same];
-  const found = host(words, `
+  const words = [
+    'unshare',
+    '-mpf',
+    '--mount-proc',
+    'sh',
+    '-c',
+    'echo 5000 > /proc/sys/kernel/ns_last_pid && unshare -pf sh -c "$0" sh "$@"; exit $?',
+    same,
+  ];
+  const found = host(
+    words,
+    `
     const shown = Number(require('node:fs').readlinkSync('/proc/self'));
     await engine.run(shell('exit 0'));
-    say({ shown, own: process.pid, degraded });`);
+    say({ shown, own: process.pid, degraded });`,
+  );
   if (found.shown !== found.own) return t.skip(`another process took the number: ${found.own} is shown as ${found.shown}`);
   assert.equal(found.degraded.length, 1);
   assert.match(found.degraded[0], /another process namespace/);
   return undefined;
 });
 
-test('root in a container without the right to trace says what hidepid hides', { skip: noNamespace || (!can('setpriv', '--version') && 'there is no setpriv') }, () => {
+test('root in a container without the right to trace says what hidepid hides', {
+  skip: noNamespace || (!can('setpriv', '--version') && 'there is no setpriv'),
+}, () => {
   const hidden = ['unshare', '-mpf', '--mount-proc', 'sh', '-c', 'mount -o remount,hidepid=2 /proc && exec "$@"', 'sh'];
   const run = `await engine.run(shell('exit 0')); say(degraded);`;
   assert.deepEqual(host(hidden, run), []);
@@ -182,10 +223,13 @@ test('root in a container without the right to trace says what hidepid hides', {
 
 test('a system without /dev/null is named as the cause, and a command with input runs', { skip: noNamespace }, () => {
   // Node.js itself opens it only where a standard stream is closed.
-  const { error, stdout, degraded } = host(['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /dev; exec "$@"', 'sh'], `
+  const { error, stdout, degraded } = host(
+    ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /dev; exec "$@"', 'sh'],
+    `
     const error = await engine.run(shell('exit 0')).then(() => undefined, ({ code, errno, message }) => ({ code, errno, message }));
     const { stdout } = await engine.run(shell('cat'), { stdin: 'given' });
-    say({ error, stdout, degraded });`);
+    say({ error, stdout, degraded });`,
+  );
   assert.equal(error.code, 'SPAWN_FAILED');
   assert.match(error.message, /\/dev\/null .*mount \/dev/);
   assert.equal(stdout, 'given');

@@ -20,7 +20,9 @@ const CASES = {
   'text that is not ASCII': shell("printf 'Grüße €😀\\n'; printf 'ä' >&2"),
   'bytes that are no text': shell("printf '\\377\\376'"),
   'NUL, quotes, backslashes': shell(String.raw`printf 'a\000b"c\\\\d\n'`),
-  'metadata': shell('echo hi', { metadata: { source: 'test', conversationId: 'c 1', label: 'Läbel "x"', tags: ['a', '€'], deep: { list: [1, null, true] } } }),
+  metadata: shell('echo hi', {
+    metadata: { source: 'test', conversationId: 'c 1', label: 'Läbel "x"', tags: ['a', '€'], deep: { list: [1, null, true] } },
+  }),
   'much metadata': shell('echo hi', { metadata: { label: 'x'.repeat(5000) } }),
   'metadata that is empty': shell('true', { metadata: {} }),
   'the longest that crosses with the rest': shell("head -c 1024 /dev/zero | tr '\\0' x"),
@@ -52,7 +54,10 @@ describe('the forms of a result', () => {
     for (const type of ['completed', 'failed']) engine.on(type, listener);
     const [good, bad] = await Promise.all([engine.run(shell('echo fine')), engine.run(shell('echo bad; exit 1'))]);
     engine.removeAllListeners();
-    for (const [type, result] of [['completed', good], ['failed', bad]]) {
+    for (const [type, result] of [
+      ['completed', good],
+      ['failed', bad],
+    ]) {
       const event = events.get(result.id);
       assert.equal(event.type, type);
       assert.equal(event.result, result);
@@ -63,7 +68,9 @@ describe('the forms of a result', () => {
   test('many that end at once each have their own', async () => {
     const texts = Array.from({ length: 64 }, (_, index) => `${index}: ${'ä€'.repeat(index * 2)}`);
     const results = await Promise.all(
-      texts.map((text, index) => engine.run({ command: { type: 'exec', program: 'printf', args: ['%s', text] }, metadata: { label: text, index } })),
+      texts.map((text, index) =>
+        engine.run({ command: { type: 'exec', program: 'printf', args: ['%s', text] }, metadata: { label: text, index } }),
+      ),
     );
     const seen = results.map(({ stdout, metadata, id }) => ({ stdout, label: metadata.label, index: metadata.index, id }));
     const expected = texts.map((text, index) => ({ stdout: text, label: text, index, id: results[index]?.id }));

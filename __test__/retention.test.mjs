@@ -8,7 +8,8 @@ import { failureNow } from './helpers/outcomes.mjs';
 import { shell, until } from './helpers/programs.mjs';
 
 /** An execution that is over at once: its signal had fired before. */
-const aborted = (engine, label) => engine.run({ command: { type: 'exec', program: 'true' }, metadata: { label } }, { signal: AbortSignal.abort() });
+const aborted = (engine, label) =>
+  engine.run({ command: { type: 'exec', program: 'true' }, metadata: { label } }, { signal: AbortSignal.abort() });
 const looks = (engine) => Number(/^escher_retention_looks_total (\d+)$/m.exec(engine.metricsText())[1]);
 
 test('records that are too old are removed on time, without other wake-ups', async (t) => {
@@ -61,7 +62,8 @@ test('one that runs is never forgotten', async (t) => {
 
 test('100 000 records are listed, filtered and forgotten', async (t) => {
   const engine = newEngine(t, { maxInMemoryExecutions: 1_000_000, enableAutoCleanup: false, executionRetentionSecs: 0 });
-  for (let batch = 0; batch < 100; batch += 1) await Promise.all(Array.from({ length: 1_000 }, (_, index) => aborted(engine, `${batch}-${index}`)));
+  for (let batch = 0; batch < 100; batch += 1)
+    await Promise.all(Array.from({ length: 1_000 }, (_, index) => aborted(engine, `${batch}-${index}`)));
   assert.equal(engine.listExecutions().length, 100_000);
   assert.deepEqual(engine.listExecutions({ label: '0-0' }).length, 1);
   assert.ok(engine.listExecutions({ limit: 2 }).every(({ label }) => label.startsWith('99-')));

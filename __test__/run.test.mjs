@@ -57,7 +57,10 @@ test('another exit code is a failure that resolves', async (t) => {
   for (const code of [1, 3, 127, 255]) {
     const result = await engine.run(shell(`exit ${code}`));
     const { status, success, exitCode, signal, reason } = result;
-    assert.deepEqual({ status, success, exitCode, signal, reason }, { status: 'failed', success: false, exitCode: code, signal: null, reason: 'exit' });
+    assert.deepEqual(
+      { status, success, exitCode, signal, reason },
+      { status: 'failed', success: false, exitCode: code, signal: null, reason: 'exit' },
+    );
     assert.equal(result.error, undefined);
   }
 });

@@ -17,10 +17,10 @@ const ENCODINGS = [
   ['bash', 'bash -c "export -p" | grep -A9 "S="'],
   ['bash', 'bash -c "declare -p S"'],
   ['bash', 'bash -c "set" | grep -A9 "^S="'],
-  ['bash', "bash -c 'printf \"%q\\n\" \"$S\"'"],
-  ['bash', "bash -c 'echo \"${S@Q}\"'"],
-  ['bash', "bash -xc ': \"$S\"' 2>&1"],
-  ['bash', "bash -c 'a=(\"$S\"); declare -p a'"],
+  ['bash', 'bash -c \'printf "%q\\n" "$S"\''],
+  ['bash', 'bash -c \'echo "${S@Q}"\''],
+  ['bash', 'bash -xc \': "$S"\' 2>&1'],
+  ['bash', 'bash -c \'a=("$S"); declare -p a\''],
   ['zsh', 'zsh -c "export -p" | grep -A9 "S="'],
   ['zsh', "zsh -c 'print -r -- ${(q)S} ${(qq)S} ${(qqq)S} ${(qqqq)S}'"],
   ['env', 'env printf "%q\\n" "$S"'],
@@ -37,12 +37,26 @@ const ENCODINGS = [
   ['jq', 'jq -na "env.S"'],
   ['jq', 'jq -nr "env.S | @uri, @sh, @base64, @html, @csv \\"\\([.])\\""'],
   ['node', `node -p 'JSON.stringify(process.env.S); '`],
-  ['node', `node -e 'const s = process.env.S; console.log([encodeURIComponent(s), new URLSearchParams({ s }), JSON.stringify({ s }).replaceAll("/", "\\\\/"), Buffer.from(s).toString("base64url"), Buffer.from("z" + s).toString("hex").toUpperCase()].join("\\n"))'`],
-  ['node', `node -e 'console.log([process.env.S]); console.log("%" + [...Buffer.from(process.env.S)].map((byte) => byte.toString(16).padStart(2, "0")).join("%"))'`],
-  ['python3', `python3 -c 'import os,json,shlex,urllib.parse as u,base64,html; s=os.environ["S"]; print(repr(s), ascii(s), s.encode(), json.dumps(s), json.dumps(s, ensure_ascii=False), shlex.quote(s), u.quote(s), u.quote(s, safe=""), u.quote_plus(s), html.escape(s), sep="\\n"); print(base64.encodebytes(s.encode()).decode(), s.encode().hex(":"), "".join("%02x%02X" % (c, c) for c in b"") )'`],
+  [
+    'node',
+    `node -e 'const s = process.env.S; console.log([encodeURIComponent(s), new URLSearchParams({ s }), JSON.stringify({ s }).replaceAll("/", "\\\\/"), Buffer.from(s).toString("base64url"), Buffer.from("z" + s).toString("hex").toUpperCase()].join("\\n"))'`,
+  ],
+  [
+    'node',
+    `node -e 'console.log([process.env.S]); console.log("%" + [...Buffer.from(process.env.S)].map((byte) => byte.toString(16).padStart(2, "0")).join("%"))'`,
+  ],
+  [
+    'python3',
+    `python3 -c 'import os,json,shlex,urllib.parse as u,base64,html; s=os.environ["S"]; print(repr(s), ascii(s), s.encode(), json.dumps(s), json.dumps(s, ensure_ascii=False), shlex.quote(s), u.quote(s), u.quote(s, safe=""), u.quote_plus(s), html.escape(s), sep="\\n"); print(base64.encodebytes(s.encode()).decode(), s.encode().hex(":"), "".join("%02x%02X" % (c, c) for c in b"") )'`,
+  ],
 ];
 
-const ALPHABET = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789', ...'\'"\\$`!*?[]{}()<>|&;#~ %+-_=/.,:@^öß€😀', '\n', '\t'];
+const ALPHABET = [
+  ...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789',
+  ...'\'"\\$`!*?[]{}()<>|&;#~ %+-_=/.,:@^öß€😀',
+  '\n',
+  '\t',
+];
 const pick = (list) => list[randomInt(list.length)];
 
 /** A secret whose parts are long enough to be recognised in what is left of the output. */
@@ -57,15 +71,27 @@ function remains(output, secret) {
   const bytes = Buffer.from(secret);
   // Of each encoding a stretch from the middle: the borders are shared with other text.
   const middle = (text) => text.slice(8, -8);
-  const codes = [0, 1, 2].map((before) => middle(Buffer.concat([Buffer.alloc(before), bytes]).toString('base64').replace(/=+$/, '')));
+  const codes = [0, 1, 2].map((before) =>
+    middle(
+      Buffer.concat([Buffer.alloc(before), bytes])
+        .toString('base64')
+        .replace(/=+$/, ''),
+    ),
+  );
   const hex = middle(bytes.toString('hex'));
   const flat = output.replace(/[\s:]/g, '');
   const url = flat.replaceAll('-', '+').replaceAll('_', '/');
-  return [...words.filter((word) => output.includes(word)), ...codes.filter((code) => code.length > 5 && url.includes(code)), ...(hex.length > 5 && flat.toLowerCase().includes(hex) ? [hex] : [])];
+  return [
+    ...words.filter((word) => output.includes(word)),
+    ...codes.filter((code) => code.length > 5 && url.includes(code)),
+    ...(hex.length > 5 && flat.toLowerCase().includes(hex) ? [hex] : []),
+  ];
 }
 
 const names = [...new Set(ENCODINGS.map(([tool]) => tool))];
-const missing = names.filter((tool) => tool !== 'sh' && tool !== 'dash' && !has(tool)).concat(spawnSync('dash', ['-c', ':']).error ? ['dash'] : []);
+const missing = names
+  .filter((tool) => tool !== 'sh' && tool !== 'dash' && !has(tool))
+  .concat(spawnSync('dash', ['-c', ':']).error ? ['dash'] : []);
 for (const tool of missing) console.log(`SKIPPED: encodings by ${tool}, which is not installed here`);
 
 test('each tool, with random secrets', async (t) => {

@@ -13,7 +13,14 @@ import { exec, folder, nodeProgram, nothing, shell } from './helpers/programs.mj
 const SECRET = 'tr0ub4dor&3/"x';
 
 test('masked in events, results, logs, overflow files and listings, whatever the pieces', async (t) => {
-  const config = { logDir: folder(t), overflowDir: folder(t), oversizedOutputStrategy: 'streamToFile', maxOutputSizeBytes: 50, minFreeDiskBytes: 0, secrets: [SECRET] };
+  const config = {
+    logDir: folder(t),
+    overflowDir: folder(t),
+    oversizedOutputStrategy: 'streamToFile',
+    maxOutputSizeBytes: 50,
+    minFreeDiskBytes: 0,
+    secrets: [SECRET],
+  };
   const { engine, events } = recordedEngine(t, config);
   const source = `
     const text = 'a ' + process.argv[1] + ' b\\n' + process.argv[1].repeat(3) + '\\n' + 'x'.repeat(60) + process.argv[1];
@@ -25,7 +32,14 @@ test('masked in events, results, logs, overflow files and listings, whatever the
   assert.equal(readFileSync(stdoutOverflowFile, 'utf8'), clean);
   assert.deepEqual(events.lines(id), clean.split('\n'));
   assert.deepEqual(events.lines(id, 'stderr'), clean.split('\n'));
-  const seen = [stdout, rest.stderr, readFileSync(logPath, 'utf8'), JSON.stringify(events.of(id)), JSON.stringify(engine.listExecutions()), JSON.stringify(rest)].join('\n');
+  const seen = [
+    stdout,
+    rest.stderr,
+    readFileSync(logPath, 'utf8'),
+    JSON.stringify(events.of(id)),
+    JSON.stringify(engine.listExecutions()),
+    JSON.stringify(rest),
+  ].join('\n');
   assert.ok(!seen.includes('tr0ub') && !seen.includes('dor&3'), seen);
   await engine.run(exec('true', SECRET));
   assert.equal(engine.listExecutions()[0].command, "true '***'");
@@ -81,7 +95,10 @@ test('a prompt is not held back, what may become a secret is', async (t) => {
 
 test('secrets that are too short are refused, and not shown', async (t) => {
   const engine = newEngine(t);
-  for (const [secrets, index] of [[['12345'], 0], [['long enough', ''], 1]]) {
+  for (const [secrets, index] of [
+    [['12345'], 0],
+    [['long enough', ''], 1],
+  ]) {
     const error = await failure(() => engine.run(nothing, { secrets }), 'INVALID_REQUEST');
     assert.equal(error.field, `options.secrets[${index}]`);
     assert.ok(!error.message.includes('12345'), error.message);

@@ -39,14 +39,19 @@ test('a line of any length runs as a short one does', unix, async (t) => {
       const { exitCode, stdout, stderr } = await engine.run(line(`${about}; ${padding(length)}`, { shell: name }));
       assert.deepEqual([exitCode, stdout, stderr], [short.exitCode, short.stdout, ''], `${name} ${length}`);
     }
-    const { stdout } = await engine.run({ ...line(`${padding(200_000)}cat; echo "$A"; false || echo last`, { shell: name }), env: { A: 'b' } }, { stdin: 'input\n' });
+    const { stdout } = await engine.run(
+      { ...line(`${padding(200_000)}cat; echo "$A"; false || echo last`, { shell: name }), env: { A: 'b' } },
+      { stdin: 'input\n' },
+    );
     assert.equal(stdout, 'input\nb\nlast\n', 'its input is its own');
   });
   const dashed = await engine.run(line(`-v ${'x'.repeat(200_000)}`));
   assert.equal(dashed.exitCode, 127);
 });
 
-test('a long line is seen neither in the list of processes nor among the descriptors of a child', { skip: process.platform !== 'linux' && 'it reads /proc' }, async (t) => {
+test('a long line is seen neither in the list of processes nor among the descriptors of a child', {
+  skip: process.platform !== 'linux' && 'it reads /proc',
+}, async (t) => {
   const engine = newEngine(t);
   const secret = 'a-token-that-is-never-shown';
   const look = 'tr "\\0" "\\n" < /proc/$$/cmdline; ls -l /proc/$$/fd /proc/self/fd';
@@ -65,7 +70,11 @@ test('an argument that is too long is E2BIG, with a remedy', unix, async (t) => 
 test('a strict line ends at the first failure', unix, async (t) => {
   const engine = newEngine(t);
   const strict = (command, more) => engine.run(line(command, { strict: true, ...more }));
-  for (const [command, code] of [['false; echo no', 1], ['(exit 5) | cat; echo no', 5], ['echo "$NOT_SET_HERE"; echo no', 1]]) {
+  for (const [command, code] of [
+    ['false; echo no', 1],
+    ['(exit 5) | cat; echo no', 5],
+    ['echo "$NOT_SET_HERE"; echo no', 1],
+  ]) {
     const { exitCode, stdout } = await strict(command);
     assert.ok(exitCode === code || exitCode === 127, `${command}: ${exitCode}`);
     assert.equal(stdout, '', command);
@@ -73,9 +82,17 @@ test('a strict line ends at the first failure', unix, async (t) => {
     assert.equal(long.exitCode, exitCode);
     assert.equal((await engine.run(line(command, { strict: false }))).exitCode, 0);
   }
-  assert.equal((await strict('echo "$0"; [[ $- == *e*u* ]] && bash -c \'echo "$-"\'', { shell: 'bash' })).stdout.match(/e.*u/), null, 'its children are as they were');
+  assert.equal(
+    (await strict('echo "$0"; [[ $- == *e*u* ]] && bash -c \'echo "$-"\'', { shell: 'bash' })).stdout.match(/e.*u/),
+    null,
+    'its children are as they were',
+  );
   assert.equal((await strict('-v || echo "$SHELLOPTS" | grep -c errexit.*nounset.*pipefail')).stdout, '1\n');
-  const plan = await engine.runPlan({ description: 'one', strategy: { type: 'serial' }, commands: [line('false; echo no', { strict: true })] });
+  const plan = await engine.runPlan({
+    description: 'one',
+    strategy: { type: 'serial' },
+    commands: [line('false; echo no', { strict: true })],
+  });
   assert.equal(plan.results[0].exitCode, 1);
 });
 
@@ -86,8 +103,14 @@ test('a strict line needs a bash', unix, async (t) => {
   assert.match(wrong.message, /`strict`/);
   const type = await failure(() => engine.run(line('true', { strict: 'yes' })), 'INVALID_REQUEST');
   assert.equal(type.field, 'command.strict');
-  assert.equal((await failure(() => engine.run({ command: { type: 'exec', program: 'true', strict: true } }), 'INVALID_REQUEST')).field, 'command.strict');
-  const missing = await failure(() => engine.run({ ...line('true', { strict: true, shell: 'bash' }), env: { PATH: folder(t) } }), 'SPAWN_FAILED');
+  assert.equal(
+    (await failure(() => engine.run({ command: { type: 'exec', program: 'true', strict: true } }), 'INVALID_REQUEST')).field,
+    'command.strict',
+  );
+  const missing = await failure(
+    () => engine.run({ ...line('true', { strict: true, shell: 'bash' }), env: { PATH: folder(t) } }),
+    'SPAWN_FAILED',
+  );
   assert.match(missing.message, /shell "bash" was not found/);
   assert.equal(missing.result.error.errno, 'ENOENT');
   assert.equal((await engine.run(line('true', { strict: true, shell: '/no/such/bash' })).catch((error) => error)).code, 'SPAWN_FAILED');

@@ -18,7 +18,10 @@ test('what runs and what waits ends as cancelled, reason shutdown; waiters resol
   assert.equal(await engine.shutdown(), undefined);
   assert.ok(!isAlive(pid));
   const results = await Promise.all(waiters);
-  assert.deepEqual(results.map(({ status, reason }) => [status, reason]), Array(2).fill(['cancelled', 'shutdown']));
+  assert.deepEqual(
+    results.map(({ status, reason }) => [status, reason]),
+    Array(2).fill(['cancelled', 'shutdown']),
+  );
   assert.equal(results[1].pid, null);
 });
 
@@ -55,7 +58,10 @@ test('a grace lets work finish by itself', async (t) => {
   const over = engine.shutdown({ graceMs: 20_000 });
   file(dir, 'go');
   await over;
-  assert.deepEqual(ids.map((id) => engine.getResult(id).exitCode), [5, 6]);
+  assert.deepEqual(
+    ids.map((id) => engine.getResult(id).exitCode),
+    [5, 6],
+  );
 });
 
 test('a grace is not longer than it says', async (t) => {

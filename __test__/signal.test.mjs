@@ -15,7 +15,11 @@ const linux = { skip: process.platform !== 'linux' && 'reads /proc' };
 test('the command handles it, goes on, and completes', { skip }, async (t) => {
   const { engine, events } = recordedEngine(t);
   const go = path.join(folder(t), 'go');
-  const id = await engine.execute(shell(`trap 'echo one' USR1; trap 'echo two' USR2; echo ready; while [ ! -e "$GO" ]; do sleep 0.02; done; echo over`, { env: { GO: go } }));
+  const id = await engine.execute(
+    shell(`trap 'echo one' USR1; trap 'echo two' USR2; echo ready; while [ ! -e "$GO" ]; do sleep 0.02; done; echo over`, {
+      env: { GO: go },
+    }),
+  );
   await events.line('ready');
   assert.equal(await engine.signal(id, 'SIGUSR1'), true);
   await events.line('one');
@@ -46,7 +50,10 @@ test('SIGSTOP stops the command, SIGCONT lets it go on', linux, async (t) => {
 
 test('the children of the command do not get it', { skip }, async (t) => {
   const { engine, events } = recordedEngine(t);
-  const id = await engine.execute(shell(`sh -c 'trap "echo child" USR1; echo ready; while :; do sleep 0.02; done' & trap 'echo command; exit 4' USR1; wait`), { leftovers: 'kill' });
+  const id = await engine.execute(
+    shell(`sh -c 'trap "echo child" USR1; echo ready; while :; do sleep 0.02; done' & trap 'echo command; exit 4' USR1; wait`),
+    { leftovers: 'kill' },
+  );
   await events.line('ready');
   await engine.signal(id, 'SIGUSR1');
   const { exitCode, stdout } = await engine.waitForCompletion(id);
@@ -88,7 +95,9 @@ test('an unknown one is NOT_FOUND', async (t) => {
 
 test('it works during the grace period, and after a shutdown has begun', { skip }, async (t) => {
   const { engine, events } = recordedEngine(t, { killGraceMs: 600_000 });
-  const id = await engine.execute(shell("trap 'echo asked' TERM; trap 'echo enough; exit 6' USR1; echo ready; while :; do sleep 0.02; done"));
+  const id = await engine.execute(
+    shell("trap 'echo asked' TERM; trap 'echo enough; exit 6' USR1; echo ready; while :; do sleep 0.02; done"),
+  );
   await events.line('ready');
   const over = engine.shutdown();
   await events.line('asked');
@@ -100,7 +109,13 @@ test('it works during the grace period, and after a shutdown has begun', { skip 
 test('what is no name of a signal is refused by its kind, and not repeated', async (t) => {
   const { engine } = recordedEngine(t);
   const id = await engine.execute(nothing);
-  for (const [value, kind] of [[4_711, 'a number'], ['hunter2', undefined], [true, 'a boolean'], [-4_711, 'a number (negative)'], [{ hunter2: 1 }, 'an object']]) {
+  for (const [value, kind] of [
+    [4_711, 'a number'],
+    ['hunter2', undefined],
+    [true, 'a boolean'],
+    [-4_711, 'a number (negative)'],
+    [{ hunter2: 1 }, 'an object'],
+  ]) {
     const { message, field } = await failure(() => engine.signal(id, value), 'INVALID_REQUEST');
     assert.equal(field, 'signal');
     if (kind) assert.ok(message.includes(`it is ${kind}: give`), message);

@@ -124,7 +124,14 @@ describe('in a host that lives on', { concurrency: 4, skip }, () => {
   test('oversizedOutputStrategy failExecution: the same', async (t) => {
     const tree = new Tree(t);
     const engine = newEngine(t, { killGraceMs: GRACE_MS, oversizedOutputStrategy: 'failExecution', maxOutputSizeBytes: 1_024 });
-    file(tree.members.dir, 'recorder.sh', RECORDER.replace('while', 'while [ ! -e "$DIR/c.pid" ] || [ ! -e "$DIR/b.pid" ]; do sleep 0.02; done; [ $1 = a ] && yes 0123456789 | head -n 1000; while'));
+    file(
+      tree.members.dir,
+      'recorder.sh',
+      RECORDER.replace(
+        'while',
+        'while [ ! -e "$DIR/c.pid" ] || [ ! -e "$DIR/b.pid" ]; do sleep 0.02; done; [ $1 = a ] && yes 0123456789 | head -n 1000; while',
+      ),
+    );
     const gone = tree.gone(30_000);
     await assert.rejects(engine.run(tree.request()), { code: 'OUTPUT_SIZE_EXCEEDED' });
     assert.deepEqual(tree.recorded(), each('CONT TERM'));
@@ -143,7 +150,10 @@ describe('in a host that lives on', { concurrency: 4, skip }, () => {
     }
   });
 
-  for (const [way, config, options] of [['killGraceMs: 0', { killGraceMs: 0 }, undefined], ['cancel({ graceMs: 0 })', {}, { graceMs: 0 }]]) {
+  for (const [way, config, options] of [
+    ['killGraceMs: 0', { killGraceMs: 0 }, undefined],
+    ['cancel({ graceMs: 0 })', {}, { graceMs: 0 }],
+  ]) {
     test(`${way}: SIGKILL alone`, async (t) => {
       const tree = new Tree(t);
       const engine = newEngine(t, config);
@@ -166,7 +176,10 @@ describe('in a host that lives on', { concurrency: 4, skip }, () => {
   });
 
   test('a command that exits: its leftovers get nothing, or with leftovers kill the stop signal', async (t) => {
-    for (const [leftovers, signals] of [['leave', ''], ['kill', 'CONT TERM']]) {
+    for (const [leftovers, signals] of [
+      ['leave', ''],
+      ['kill', 'CONT TERM'],
+    ]) {
       const tree = new Tree(t);
       const engine = newEngine(t, { killGraceMs: GRACE_MS });
       const ends = tree.members.shell(`${STARTS_OTHERS} while [ ! -s "$DIR/b.pid" ] || [ ! -s "$DIR/c.pid" ]; do sleep 0.02; done`);
@@ -190,7 +203,10 @@ describe('in a host that lives on', { concurrency: 4, skip }, () => {
 /** A host that runs a tree, with code that ends it when it is given a line. */
 async function running(t, config, source, flags) {
   const tree = new Tree(t);
-  const host = await guarded(t, `${source.replace('TREE', JSON.stringify(tree.request()))}`, { config: { killGraceMs: 60_000, ...config }, flags });
+  const host = await guarded(t, `${source.replace('TREE', JSON.stringify(tree.request()))}`, {
+    config: { killGraceMs: 60_000, ...config },
+    flags,
+  });
   const pids = await tree.pids();
   return { tree, host, pids };
 }
@@ -202,7 +218,7 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
   const WAYS = {
     'process.exit()': [ON_LINE('process.exit(0);'), 'line'],
     'an uncaught exception': [ON_LINE('throw new Error("on purpose");'), 'line'],
-    'the end of an unref\'d program': [ON_LINE('engine.unref(); clearInterval(stays); process.stdin.destroy();'), 'line'],
+    "the end of an unref'd program": [ON_LINE('engine.unref(); clearInterval(stays); process.stdin.destroy();'), 'line'],
     SIGTERM: [RUNS, 'SIGTERM'],
     SIGINT: [RUNS, 'SIGINT'],
     SIGHUP: [RUNS, 'SIGHUP'],
@@ -224,8 +240,12 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
   }
 
   test('while a cancel has sent the stop signal: no second one, and SIGKILL when the cancel would have', async (t) => {
-    const { tree, host } = await running(t, { hostExitGraceMs: 60_000 }, `
-      const id = await engine.execute(TREE); process.stdin.once('data', () => engine.cancel(id, { graceMs: ${3 * GRACE_MS} }));`);
+    const { tree, host } = await running(
+      t,
+      { hostExitGraceMs: 60_000 },
+      `
+      const id = await engine.execute(TREE); process.stdin.once('data', () => engine.cancel(id, { graceMs: ${3 * GRACE_MS} }));`,
+    );
     const gone = tree.gone(30_000);
     host.child.stdin.write('go\n');
     await until(() => tree.recorded().every((signals) => signals === 'CONT TERM'), 'the signal came');
@@ -234,7 +254,7 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
     assert.deepEqual(tree.recorded(), each('CONT TERM'));
   });
 
-  for (const way of ['process.exit()', 'an uncaught exception', 'the end of an unref\'d program']) {
+  for (const way of ['process.exit()', 'an uncaught exception', "the end of an unref'd program"]) {
     test(`${way} with guardian false: the stop signal, SIGKILL within the half second that the exit waits`, async (t) => {
       const { tree, host, pids } = await running(t, { guardian: false }, WAYS[way][0]);
       const gone = tree.gone(30_000);
@@ -281,16 +301,25 @@ describe('an engine that goes before its host', { concurrency: 2, skip }, () => 
     assert.ok(isAlive(host.pid));
   };
 
-  test('a worker that is terminated: the stop signal, SIGKILL after killGraceMs', (t) => check(t, `
+  test('a worker that is terminated: the stop signal, SIGKILL after killGraceMs', (t) =>
+    check(
+      t,
+      `
     const worker = new Worker(${JSON.stringify(`
       const { workerData } = require('node:worker_threads');
       const { ExecutionEngine } = require(${JSON.stringify(new URL('../index.js', import.meta.url).pathname)});
       new ExecutionEngine({ killGraceMs: ${GRACE_MS} }).execute(workerData);
     `)}, { eval: true, workerData: TREE, execArgv: [] });
-    process.stdin.once('data', () => worker.terminate());`));
+    process.stdin.once('data', () => worker.terminate());`,
+    ));
 
-  test('an engine that is collected: the same', (t) => check(t, `
+  test('an engine that is collected: the same', (t) =>
+    check(
+      t,
+      `
     const start = () => { new ExecutionEngine({ killGraceMs: ${GRACE_MS} }).unref().execute(TREE); };
     start();
-    process.stdin.once('data', () => setInterval(() => globalThis.gc(), 20));`, ['--expose-gc']));
+    process.stdin.once('data', () => setInterval(() => globalThis.gc(), 20));`,
+      ['--expose-gc'],
+    ));
 });

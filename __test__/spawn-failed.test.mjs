@@ -13,9 +13,19 @@ async function spawnFailure(engine, request, errno, ...words) {
   assert.equal(error.errno, errno, error.message);
   for (const word of words) assert.ok(error.message.includes(word), `"${error.message}" says ${word}`);
   const { status, success, reason, exitCode, signal, pid, durationMs, stdout, error: info } = error.result;
-  assert.deepEqual({ status, success, reason, exitCode, signal, pid, durationMs, stdout }, {
-    status: 'failed', success: false, reason: 'spawn_failed', exitCode: null, signal: null, pid: null, durationMs: 0, stdout: '',
-  });
+  assert.deepEqual(
+    { status, success, reason, exitCode, signal, pid, durationMs, stdout },
+    {
+      status: 'failed',
+      success: false,
+      reason: 'spawn_failed',
+      exitCode: null,
+      signal: null,
+      pid: null,
+      durationMs: 0,
+      stdout: '',
+    },
+  );
   assert.deepEqual(info, { code: 'SPAWN_FAILED', message: error.message, errno });
   assert.equal(engine.getStatus(error.executionId), 'failed');
   return error;

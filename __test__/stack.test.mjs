@@ -34,12 +34,17 @@ test('a synchronous method', (t) => {
   for (const [name, call] of Object.entries(calls)) {
     let at;
     function theCaller() {
-      at = line(); call();
+      at = line();
+      call();
     }
-    assert.throws(theCaller, (error) => {
-      assertLeadsTo(error, 'theCaller', at);
-      return true;
-    }, name);
+    assert.throws(
+      theCaller,
+      (error) => {
+        assertLeadsTo(error, 'theCaller', at);
+        return true;
+      },
+      name,
+    );
   }
 });
 
@@ -59,7 +64,8 @@ for (const [what, call] of Object.entries(asynchronous)) {
     const engine = newEngine(t);
     let at;
     async function theAsyncCaller() {
-      at = line(); await call(engine);
+      at = line();
+      await call(engine);
     }
     const error = await theAsyncCaller().catch((caught) => caught);
     assertLeadsTo(error, 'theAsyncCaller', at);
@@ -70,7 +76,8 @@ test('a stream: the caller of its loop', async (t) => {
   const engine = newEngine(t);
   let at;
   async function theAsyncCaller() {
-    at = line(); for await (const _ of engine.stream({ command: {} }));
+    at = line();
+    for await (const _ of engine.stream({ command: {} }));
   }
   const error = await theAsyncCaller().catch((caught) => caught);
   assertLeadsTo(error, 'theAsyncCaller', at);
@@ -81,7 +88,8 @@ test('waiting long makes no difference', async (t) => {
   await engine.execute({ command: { type: 'shell', command: 'sleep 0.2' } });
   let at;
   async function theAsyncCaller() {
-    at = line(); await engine.run(exec('/no/such/program'));
+    at = line();
+    await engine.run(exec('/no/such/program'));
   }
   const error = await theAsyncCaller().catch((caught) => caught);
   assertLeadsTo(error, 'theAsyncCaller', at);

@@ -16,7 +16,20 @@ function counts(engine) {
 
 test('totals count each outcome, the bytes and the lines', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const none = { total: 0, completed: 0, failed: 0, cancelled: 0, timeout: 0, stdoutBytes: 0, stderrBytes: 0, lines: 0, backoffs: 0, truncated: 0, logLostBytes: 0, overflowLostBytes: 0 };
+  const none = {
+    total: 0,
+    completed: 0,
+    failed: 0,
+    cancelled: 0,
+    timeout: 0,
+    stdoutBytes: 0,
+    stderrBytes: 0,
+    lines: 0,
+    backoffs: 0,
+    truncated: 0,
+    logLostBytes: 0,
+    overflowLostBytes: 0,
+  };
   assert.deepEqual(counts(engine), none);
   await engine.run(shell('printf "a\\nb\\n"; echo err >&2'));
   await engine.run(shell('exit 1'));
@@ -27,7 +40,20 @@ test('totals count each outcome, the bytes and the lines', async (t) => {
   assert.equal(engine.getStats().total, 5);
   await engine.cancel(id);
   const lines = engine.getStats().lines;
-  assert.deepEqual(counts(engine), { total: 5, completed: 1, failed: 2, cancelled: 1, timeout: 1, stdoutBytes: 10, stderrBytes: 4, lines, backoffs: 0, truncated: 0, logLostBytes: 0, overflowLostBytes: 0 });
+  assert.deepEqual(counts(engine), {
+    total: 5,
+    completed: 1,
+    failed: 2,
+    cancelled: 1,
+    timeout: 1,
+    stdoutBytes: 10,
+    stderrBytes: 4,
+    lines,
+    backoffs: 0,
+    truncated: 0,
+    logLostBytes: 0,
+    overflowLostBytes: 0,
+  });
   assert.equal(lines, 4);
   await engine.run(shell('true'));
   for (const { id: known } of engine.listExecutions()) engine.removeExecution(known);
@@ -37,7 +63,10 @@ test('totals count each outcome, the bytes and the lines', async (t) => {
 test('the metrics count running and waiting executions', async (t) => {
   const { engine, events } = recordedEngine(t, { maxConcurrentExecutions: 2 });
   const metrics = (currentlyRunning, currentlyPending) => ({
-    maxConcurrent: 2, currentlyRunning, currentlyPending, availableSlots: 2 - currentlyRunning,
+    maxConcurrent: 2,
+    currentlyRunning,
+    currentlyPending,
+    availableSlots: 2 - currentlyRunning,
   });
   const dir = folder(t);
   assert.deepEqual(engine.getConcurrencyMetrics(), metrics(0, 0));

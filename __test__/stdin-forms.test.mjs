@@ -32,8 +32,21 @@ const WHOLE = {
 };
 const IN_PARTS = {
   'a set': () => [new Set(['a', 'b']), 'ab'],
-  'a generator': () => [(function* () { yield 'a'; yield Promise.resolve(bytes('b')); })(), 'ab'],
-  'an asynchronous generator of other bytes': () => [(async function* () { yield floats; yield shared; yield foreign('new Uint8Array([104, 105])'); })(), 'abcdefghabchi'],
+  'a generator': () => [
+    (function* () {
+      yield 'a';
+      yield Promise.resolve(bytes('b'));
+    })(),
+    'ab',
+  ],
+  'an asynchronous generator of other bytes': () => [
+    (async function* () {
+      yield floats;
+      yield shared;
+      yield foreign('new Uint8Array([104, 105])');
+    })(),
+    'abcdefghabchi',
+  ],
   'a generator of another realm': () => [foreign('(function* () { yield "a"; yield new Uint8Array([98]); })()'), 'ab'],
   'a Blob': () => [new Blob(['a', 'b']), 'ab'],
   'a File': () => [new File(['a', 'b'], 'name'), 'ab'],
@@ -49,10 +62,21 @@ test('bytes of every kind, for a command and for a plan', async (t) => {
   const engine = newEngine(t);
   for (const [name, [stdin, text]] of Object.entries(WHOLE)) {
     assert.equal((await engine.run(cat, { stdin })).stdout, text, name);
-    const { results } = await engine.runPlan({ description: 'one', strategy: { type: 'serial' }, commands: [cat, cat] }, { stdin, steps: { 1: { stdin: [stdin].flat() } } });
-    assert.deepEqual(results.map((result) => result.stdout), [text, text], name);
+    const { results } = await engine.runPlan(
+      { description: 'one', strategy: { type: 'serial' }, commands: [cat, cat] },
+      { stdin, steps: { 1: { stdin: [stdin].flat() } } },
+    );
+    assert.deepEqual(
+      results.map((result) => result.stdout),
+      [text, text],
+      name,
+    );
   }
-  assert.equal((await engine.run(shell('cat; exit 1'), { stdin: ['a'], retry: { attempts: 2, backoffMs: 0 } })).attempt, 2, 'it can be read again');
+  assert.equal(
+    (await engine.run(shell('cat; exit 1'), { stdin: ['a'], retry: { attempts: 2, backoffMs: 0 } })).attempt,
+    2,
+    'it can be read again',
+  );
 });
 
 test('chunks of every kind', async (t) => {
@@ -68,14 +92,29 @@ test('what is no input is refused with a list of what is', async (t) => {
   for (const stdin of [5, {}, new Date(), () => 'x', new WeakMap()]) {
     const { message, field } = await failure(() => engine.run(cat, { stdin }), 'INVALID_REQUEST');
     assert.equal(field, 'options.stdin');
-    for (const kind of ['string', 'Buffer', 'typed array', 'DataView', 'ArrayBuffer', 'iterable', 'Readable', 'ReadableStream', 'Blob', 'inherit']) assert.ok(message.includes(kind), `${kind}: ${message}`);
+    for (const kind of [
+      'string',
+      'Buffer',
+      'typed array',
+      'DataView',
+      'ArrayBuffer',
+      'iterable',
+      'Readable',
+      'ReadableStream',
+      'Blob',
+      'inherit',
+    ])
+      assert.ok(message.includes(kind), `${kind}: ${message}`);
   }
   for (const chunk of [5, null, {}, Symbol('s')]) {
     const { message } = await failure(() => engine.run(cat, { stdin: [chunk].values() }), 'INVALID_REQUEST');
     assert.match(message, /neither a string nor bytes/);
   }
   for (const chunk of ['\ud83dx', '\ude00', 'x\ud83d']) {
-    assert.match((await failure(() => engine.run(cat, { stdin: [chunk].values() }), 'INVALID_REQUEST')).message, /half of a surrogate pair/);
+    assert.match(
+      (await failure(() => engine.run(cat, { stdin: [chunk].values() }), 'INVALID_REQUEST')).message,
+      /half of a surrogate pair/,
+    );
   }
 });
 

@@ -48,7 +48,11 @@ test('what is written later arrives', async (t) => {
 test('it is closed when its child wants no more, also while it is silent', async (t) => {
   const { engine, events } = recordedEngine(t);
   const silent = () => new Readable({ read() {} });
-  const endless = new Readable({ read() { this.push('x'.repeat(10_000)); } });
+  const endless = new Readable({
+    read() {
+      this.push('x'.repeat(10_000));
+    },
+  });
   assert.equal((await engine.run(shell('head -c 3'), { stdin: endless })).stdout, 'xxx');
   assert.ok(endless.destroyed);
   const unread = silent();
@@ -91,10 +95,25 @@ test('an error ends the command, whenever it comes', async (t) => {
     assert.deepEqual([error.result.status, error.result.reason], ['cancelled', 'aborted']);
     return error;
   };
-  assert.equal((await failed(new Readable({ read() { this.destroy(boom); } }))).cause, boom);
+  assert.equal(
+    (
+      await failed(
+        new Readable({
+          read() {
+            this.destroy(boom);
+          },
+        }),
+      )
+    ).cause,
+    boom,
+  );
 
   // While no more is read.
-  const unread = new Readable({ read() { this.push(Buffer.alloc(65_536)); } });
+  const unread = new Readable({
+    read() {
+      this.push(Buffer.alloc(65_536));
+    },
+  });
   const running = failed(unread, forever);
   await events.first((event) => event.line === 'ready');
   unread.destroy(boom);
@@ -123,18 +142,26 @@ test('one that has ended already is an end of file', async (t) => {
 
 test('an error after the end of the command is ignored', async (t) => {
   const { engine } = recordedEngine(t);
-  const stdin = new Readable({ read() {}, destroy(_error, done) { done(new Error('it cannot be closed')); } });
+  const stdin = new Readable({
+    read() {},
+    destroy(_error, done) {
+      done(new Error('it cannot be closed'));
+    },
+  });
   assert.equal((await engine.run(shell('exit 0'), { stdin })).status, 'completed');
   await sleep(50);
 });
 
 test("the host's own standard input stays open, and keeps no host alive", async () => {
-  const { code, stdout, stderr } = await host(`
+  const { code, stdout, stderr } = await host(
+    `
     const engine = new ExecutionEngine();
     for (const line of ['echo one', 'echo two']) {
       process.stdout.write((await engine.run(programs.shell(line), { stdin: process.stdin })).stdout);
       if (process.stdin.destroyed) console.log('closed');
     }
-  `, { stdin: 'pipe' });
+  `,
+    { stdin: 'pipe' },
+  );
   assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'one\ntwo\n', stderr: '' });
 });

@@ -141,7 +141,9 @@ test('a child that exits or closes its input ends the source, and is not harmed'
   }
 });
 
-test('a source is closed when its child closes the input and still runs', { skip: process.platform !== 'linux' && 'other systems report it at the next write' }, async (t) => {
+test('a source is closed when its child closes the input and still runs', {
+  skip: process.platform !== 'linux' && 'other systems report it at the next write',
+}, async (t) => {
   const { engine, events } = recordedEngine(t);
   const source = reported(['one'], { stuckAfter: 1 });
   const id = await engine.execute(shell('head -c 3; echo; echo ready; exec 0<&-; exec sleep 300'), { stdin: source });
@@ -160,7 +162,10 @@ test('a source that never gives anything holds up neither an end nor a timeout n
   const id = await engine.execute(forever, { stdin: sources[2] });
   await events.line('ready', id);
   await engine.cancel(id);
-  assert.deepEqual(sources.map(({ seen }) => seen.returns + seen.iterators), [sources[0].seen.iterators * 2, 2, 2]);
+  assert.deepEqual(
+    sources.map(({ seen }) => seen.returns + seen.iterators),
+    [sources[0].seen.iterators * 2, 2, 2],
+  );
 });
 
 test('a generator that hangs is no obstacle either, and what it gives too late goes nowhere', async (t) => {
@@ -227,7 +232,13 @@ test('a source that gives or throws odd things', async (t) => {
     ['nothing thrown', reported([], { fails: undefined ?? null }), undefined],
     ['what cannot be shown', reported([], { fails: odd }), /cannot be shown/],
     ['no iterator', broken(() => undefined), /undefined/],
-    ['an iterator that throws', broken(() => { throw new Error('no iterator'); }), /no iterator/],
+    [
+      'an iterator that throws',
+      broken(() => {
+        throw new Error('no iterator');
+      }),
+      /no iterator/,
+    ],
     ['no next', broken(() => ({})), /next/],
     ['no step', broken(() => ({ next: async () => undefined })), /undefined/],
   ]) {
@@ -249,7 +260,8 @@ test('an error of the source after the end is ignored', async (t) => {
       [Symbol.asyncIterator]: () => {
         let asked = 0;
         return {
-          next: () => ((asked += 1) === 1 ? Promise.resolve({ done: false, value: 'one\n' }) : new Promise((_, fail) => (source.reject = fail))),
+          next: () =>
+            (asked += 1) === 1 ? Promise.resolve({ done: false, value: 'one\n' }) : new Promise((_, fail) => (source.reject = fail)),
           return: () => Promise.reject(new Error('it cannot be left')),
         };
       },

@@ -62,7 +62,10 @@ for (const [cause, run] of Object.entries({
       assert.equal(members.text(`${name}.lock`), '', `${name} has released its lock`);
     }
     assert.deepEqual((await started).filter(isAlive), []);
-    assert.match(killed.mechanism, /^SIGTERM to the group and to the rest of the session and to \d+ descendants that escaped it, found by control group, tag or parent$/);
+    assert.match(
+      killed.mechanism,
+      /^SIGTERM to the group and to the rest of the session and to \d+ descendants that escaped it, found by control group, tag or parent$/,
+    );
   });
 }
 

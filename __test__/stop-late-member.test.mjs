@@ -34,7 +34,9 @@ const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).sta
 
 for (const place of ['here', 'group', 'session']) {
   for (const stopOrder of ['tree', 'leader']) {
-    test(`in ${{ here: 'the process group', group: 'a group of its own', session: 'a session of its own' }[place]}, stopOrder ${stopOrder}`, { skip }, async (t) => {
+    test(`in ${{ here: 'the process group', group: 'a group of its own', session: 'a session of its own' }[place]}, stopOrder ${stopOrder}`, {
+      skip,
+    }, async (t) => {
       const members = new Members(t);
       const { engine } = recordedEngine(t, { killGraceMs: 2_000, stopOrder });
       const id = await engine.execute(exec('perl', '-e', STARTS_ANOTHER, members.dir, place));

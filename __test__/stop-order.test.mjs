@@ -41,7 +41,12 @@ async function started(t, program, config, options) {
 for (const from of ['options', 'configuration']) {
   test(`a command that needs its helper to end, stopOrder from the ${from}`, { skip }, async (t) => {
     const order = { stopOrder: 'leader' };
-    const { members, engine, id } = await started(t, ASKS_AT_THE_END, { killGraceMs: 600_000, ...(from === 'configuration' && order) }, from === 'options' ? order : {});
+    const { members, engine, id } = await started(
+      t,
+      ASKS_AT_THE_END,
+      { killGraceMs: 600_000, ...(from === 'configuration' && order) },
+      from === 'options' ? order : {},
+    );
     await engine.cancel(id);
     const { exitCode, stdout, killed } = engine.getResult(id);
     assert.deepEqual([exitCode, stdout], [3, 'answered\n']);

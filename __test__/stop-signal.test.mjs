@@ -40,11 +40,18 @@ test('an option takes precedence over the configuration', { skip }, async (t) =>
   const ids = [await engine.execute(forever, { stopSignal: 'SIGINT' }), await engine.execute(forever, { stopSignal: null })];
   await Promise.all(ids.map((id) => events.line('ready', id)));
   await engine.cancelAll();
-  assert.deepEqual(ids.map((id) => engine.getResult(id).signal), ['SIGINT', 'SIGHUP']);
+  assert.deepEqual(
+    ids.map((id) => engine.getResult(id).signal),
+    ['SIGINT', 'SIGHUP'],
+  );
 });
 
 test('timeouts, silence, aborts, caps and shutdowns send it', { skip }, async (t) => {
-  const { engine, events } = recordedEngine(t, { stopSignal: 'SIGUSR2', oversizedOutputStrategy: 'failExecution', maxOutputSizeBytes: 100 });
+  const { engine, events } = recordedEngine(t, {
+    stopSignal: 'SIGUSR2',
+    oversizedOutputStrategy: 'failExecution',
+    maxOutputSizeBytes: 100,
+  });
   const runs = [
     engine.run({ ...forever, timeoutMs: 500 }),
     engine.run(forever, { idleTimeoutMs: 500 }),
@@ -56,7 +63,10 @@ test('timeouts, silence, aborts, caps and shutdowns send it', { skip }, async (t
   await events.line('ready', last);
   await engine.shutdown();
   const results = [...ended, engine.getResult(last)];
-  assert.deepEqual(results.map(({ reason }) => reason), ['timeout', 'idle_timeout', 'aborted', 'output_limit', 'shutdown']);
+  assert.deepEqual(
+    results.map(({ reason }) => reason),
+    ['timeout', 'idle_timeout', 'aborted', 'output_limit', 'shutdown'],
+  );
   for (const { signal, killed } of results) assert.deepEqual([signal, killed.mechanism], ['SIGUSR2', 'SIGUSR2 to the group']);
 });
 
@@ -78,5 +88,8 @@ test('the steps of a plan have their own', { skip }, async (t) => {
   await events.first((event) => event.line === 'ready' && (ready += 1) === 2);
   await engine.cancelPlan(id);
   const { results } = await engine.waitForPlan(id);
-  assert.deepEqual(results.map(({ signal }) => signal), ['SIGHUP', 'SIGINT']);
+  assert.deepEqual(
+    results.map(({ signal }) => signal),
+    ['SIGHUP', 'SIGINT'],
+  );
 });

@@ -38,7 +38,9 @@ test('an exit that came first goes before a timeout and an idle timeout', posix,
 
 test('what was written meanwhile is no silence', posix, async (t) => {
   await repeatedly(4, 4, async () => {
-    const { status, stdout } = await stopped(t, 1_200, "programs.shell('sleep 0.2; echo some; sleep 1.6; echo more')", { idleTimeoutMs: 1_000 });
+    const { status, stdout } = await stopped(t, 1_200, "programs.shell('sleep 0.2; echo some; sleep 1.6; echo more')", {
+      idleTimeoutMs: 1_000,
+    });
     assert.deepEqual([status, stdout], ['completed', 'some\nmore\n']);
   });
 });

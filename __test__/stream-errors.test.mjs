@@ -38,7 +38,10 @@ test('a failed spawn: the failed event comes, the result rejects', async (t) => 
   const engine = newEngine(t);
   const stream = engine.stream(exec('/no/such/program'));
   const events = await drain(stream);
-  assert.deepEqual(events.map((event) => event.type), ['failed']);
+  assert.deepEqual(
+    events.map((event) => event.type),
+    ['failed'],
+  );
   assert.equal(events[0].error.errno, 'ENOENT');
   const error = await failure(() => stream.result, 'SPAWN_FAILED');
   assert.equal(error.executionId, await stream.id);

@@ -11,7 +11,9 @@ import { folder, nodeProgram, nothing, shell, until } from './helpers/programs.m
 const MIB = 1024 * 1024;
 
 /** Writes up to 100 000 lines of 1 KiB, and to a file how many it has written. */
-const writer = (progress) => nodeProgram(`
+const writer = (progress) =>
+  nodeProgram(
+    `
   const fs = require('node:fs');
   const [progress] = process.argv.slice(1);
   const line = Buffer.from('x'.repeat(1023) + '\\n');
@@ -19,7 +21,9 @@ const writer = (progress) => nodeProgram(`
     fs.writeSync(1, line);
     if (count % 64 === 0) fs.writeFileSync(progress, String(count));
   }
-`, progress);
+`,
+    progress,
+  );
 
 test('a child is held up while its lines are unread, and continues when they are read', async (t) => {
   const engine = newEngine(t);
@@ -45,7 +49,7 @@ test('a child is held up while its lines are unread, and continues when they are
   const before = process.memoryUsage.rss();
   const stream = engine.stream(writer(progress));
   const iterator = stream[Symbol.asyncIterator]();
-  for (let line = ''; line === '' || line === undefined;) line = (await iterator.next()).value.line;
+  for (let line = ''; line === '' || line === undefined; ) line = (await iterator.next()).value.line;
   const first = await stalled();
   assert.ok(first < 4 * 1024, `the child wrote ${first} KiB although none was read`);
   assert.ok(process.memoryUsage.rss() - before < 32 * MIB);

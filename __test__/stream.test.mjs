@@ -18,14 +18,20 @@ test('every event in order, then the end; id and result are promises', async (t)
   const events = await all(stream);
   const id = await stream.id;
   checkEvents(events, id);
-  assert.deepEqual(events.map((event) => event.type), ['started', 'stdout', 'stdout', 'failed']);
+  assert.deepEqual(
+    events.map((event) => event.type),
+    ['started', 'stdout', 'stdout', 'failed'],
+  );
   assert.deepEqual(wholeLines(events.filter((event) => event.type === 'stdout')), ['a', 'b']);
   assert.ok(events[0].timestamp instanceof Date);
   const result = await stream.result;
   assert.equal(result.exitCode, 3);
   assert.deepEqual(events.at(-1).result, result);
   assert.deepEqual(engine.getResult(id), result);
-  assert.deepEqual(engine.listExecutions({ label: 'streamed' }).map((row) => row.id), [id]);
+  assert.deepEqual(
+    engine.listExecutions({ label: 'streamed' }).map((row) => row.id),
+    [id],
+  );
 });
 
 test('a queued execution streams that it waits', async (t) => {
@@ -50,7 +56,10 @@ test('ten thousand lines are all there', async (t) => {
     if (event.type === 'stdout') lines.push(event.line);
   }
   checkEvents(events);
-  assert.deepEqual(lines, Array.from({ length: 10_000 }, (_, index) => String(index + 1)));
+  assert.deepEqual(
+    lines,
+    Array.from({ length: 10_000 }, (_, index) => String(index + 1)),
+  );
 });
 
 test('break ends the command with its tree', async (t) => {
@@ -71,9 +80,12 @@ test('break ends the command with its tree', async (t) => {
 test('a throw in the loop ends it too, and comes out as it was', async (t) => {
   const engine = newEngine(t);
   const stream = engine.stream(forever);
-  await assert.rejects(async () => {
-    for await (const event of stream) if (event.line === 'ready') throw new RangeError('mine');
-  }, { name: 'RangeError', message: 'mine' });
+  await assert.rejects(
+    async () => {
+      for await (const event of stream) if (event.line === 'ready') throw new RangeError('mine');
+    },
+    { name: 'RangeError', message: 'mine' },
+  );
   assert.equal((await stream.result).status, 'cancelled');
 });
 
@@ -124,15 +136,29 @@ test('concurrent next() calls are answered in order', async (t) => {
   const engine = newEngine(t);
   const iterator = engine.stream(shell('echo a; echo b'))[Symbol.asyncIterator]();
   const answers = await Promise.all(Array.from({ length: 6 }, () => iterator.next()));
-  assert.deepEqual(answers.map(({ value, done }) => [value?.type, done]), [
-    ['started', false], ['stdout', false], ['stdout', false], ['completed', false], [undefined, true], [undefined, true],
-  ]);
-  assert.deepEqual(answers.slice(0, 4).map(({ value }) => value.sequence), [0, 1, 2, 3]);
+  assert.deepEqual(
+    answers.map(({ value, done }) => [value?.type, done]),
+    [
+      ['started', false],
+      ['stdout', false],
+      ['stdout', false],
+      ['completed', false],
+      [undefined, true],
+      [undefined, true],
+    ],
+  );
+  assert.deepEqual(
+    answers.slice(0, 4).map(({ value }) => value.sequence),
+    [0, 1, 2, 3],
+  );
 });
 
 test('streamOutput: false streams no lines', async (t) => {
   const engine = newEngine(t, { streamOutput: false });
-  assert.deepEqual((await all(engine.stream(shell('echo x')))).map((event) => event.type), ['started', 'completed']);
+  assert.deepEqual(
+    (await all(engine.stream(shell('echo x')))).map((event) => event.type),
+    ['started', 'completed'],
+  );
 });
 
 test('the listeners of the engine get the same events', async (t) => {
@@ -150,14 +176,19 @@ test('a stream that is iterated twice, or from two places, gives each event once
   const stream = engine.stream(shell('seq 500'));
   const [one, two] = await Promise.all([all(stream), all(stream)]);
   const lines = [...one, ...two].filter((event) => event.type === 'stdout').map((event) => Number(event.line));
-  assert.deepEqual(lines.sort((a, b) => a - b), Array.from({ length: 500 }, (_, index) => index + 1));
+  assert.deepEqual(
+    lines.sort((a, b) => a - b),
+    Array.from({ length: 500 }, (_, index) => index + 1),
+  );
   assert.deepEqual(await all(stream), []);
 });
 
 test('a stream is ended by the end of its block', async (t) => {
   const { engine } = recordedEngine(t);
   const stream = engine.stream(forever);
-  const { pid } = await stream[Symbol.asyncIterator]().next().then(({ value }) => value);
+  const { pid } = await stream[Symbol.asyncIterator]()
+    .next()
+    .then(({ value }) => value);
   await stream[Symbol.asyncDispose]();
   assert.ok(!isAlive(pid), 'the tree is gone');
   assert.equal((await stream.result).reason, 'cancelled');

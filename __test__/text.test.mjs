@@ -7,10 +7,14 @@ import { recordedEngine } from './helpers/engine.mjs';
 import { file, folder, nodeProgram, shell } from './helpers/programs.mjs';
 
 /** Writes each argument, given in hexadecimal, with one write of its own. */
-const bytes = (...writes) => nodeProgram(`
+const bytes = (...writes) =>
+  nodeProgram(
+    `
   const fs = require('node:fs');
   for (const hex of process.argv.slice(1)) fs.writeSync(1, Buffer.from(hex, 'hex'));
-`, ...writes);
+`,
+    ...writes,
+  );
 
 test('invalid UTF-8 is U+FFFD, the rest is untouched', async (t) => {
   const { engine, events } = recordedEngine(t);

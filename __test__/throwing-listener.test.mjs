@@ -30,7 +30,12 @@ test('others still get their events, every wait resolves, nothing is lost', asyn
   assert.deepEqual(seen.before, ['a', 'b', 'c', 'd']);
   assert.deepEqual(seen.after, ['a', 'b', 'c', 'd']);
   assert.deepEqual(seen.all, ['started', 'stdout', 'stdout', 'stdout', 'completed', 'started', 'stdout', 'completed']);
-  assert.deepEqual(seen.thrown.sort(), ['at a', 'at b', 'at c', 'at d', 'at the end', 'at the end', 'at the start', 'at the start'].map((text) => `${text} uncaughtException`).sort());
+  assert.deepEqual(
+    seen.thrown.sort(),
+    ['at a', 'at b', 'at c', 'at d', 'at the end', 'at the end', 'at the start', 'at the start']
+      .map((text) => `${text} uncaughtException`)
+      .sort(),
+  );
 });
 
 test('without a handler it ends the host as any uncaught exception does, with its stack', async () => {

@@ -97,7 +97,10 @@ test('a result says what the command was doing when its time was up, and only th
   const { diagnosis } = await timedOut(engine, shell('echo ready; sleep 300'));
   const { silentMs, processes } = diagnosis;
   assertBetween(silentMs, 0, 5_000);
-  assert.ok(processes.some(({ command }) => command.includes('sleep 300')), JSON.stringify(processes));
+  assert.ok(
+    processes.some(({ command }) => command.includes('sleep 300')),
+    JSON.stringify(processes),
+  );
   for (const { pid, parent, command, state, cpuMs } of processes) {
     assert.ok(Number.isInteger(pid) && Number.isInteger(parent));
     assert.deepEqual([typeof command, state.length, cpuMs >= 0], ['string', 1, true]);

@@ -16,7 +16,11 @@ function anotherCopy(t) {
 test('instanceof ExecutionError holds for the errors of each copy in each copy', async (t) => {
   const other = anotherCopy(t);
   assert.notEqual(other.ExecutionError, own.ExecutionError);
-  for (const [thrower, tester] of [[own, other], [other, own], [own, own]]) {
+  for (const [thrower, tester] of [
+    [own, other],
+    [other, own],
+    [own, own],
+  ]) {
     const engine = new thrower.ExecutionEngine();
     t.after(() => engine.shutdown());
     const rejected = await engine.run({ command: { type: 'exec', program: '/no/such' } }).catch((error) => error);
@@ -30,12 +34,25 @@ test('both copies run commands at once', async (t) => {
   const engines = [own, anotherCopy(t)].map(({ ExecutionEngine }) => new ExecutionEngine());
   t.after(() => Promise.all(engines.map((engine) => engine.shutdown())));
   const results = await Promise.all(engines.map((engine, index) => engine.run(exec('echo', String(index)))));
-  assert.deepEqual(results.map(({ stdout }) => stdout), ['0\n', '1\n']);
+  assert.deepEqual(
+    results.map(({ stdout }) => stdout),
+    ['0\n', '1\n'],
+  );
 });
 
 test('what is no error of the package is none, whatever it looks like', (t) => {
   const { ExecutionError } = own;
-  const values = [undefined, null, 1, 'ExecutionError', {}, Object.create(null), () => {}, new Error('text'), { name: 'ExecutionError', code: 'INTERNAL' }];
+  const values = [
+    undefined,
+    null,
+    1,
+    'ExecutionError',
+    {},
+    Object.create(null),
+    () => {},
+    new Error('text'),
+    { name: 'ExecutionError', code: 'INTERNAL' },
+  ];
   for (const value of values) assert.equal(value instanceof ExecutionError, false, String(typeof value));
   class Special extends ExecutionError {}
   const plain = new ExecutionError('INTERNAL', 'text');

@@ -29,18 +29,28 @@ test('undefined and null remove what would be inherited', async (t) => {
     assert.equal(await seen(engine, { [NAME]: nothing }, { envDeny: [NAME] }), 'unset');
     const commands = [{ ...exec('printenv', NAME), env: { [NAME]: nothing } }, exec('printenv', NAME)];
     const { results } = await engine.runPlan({ description: 'two', strategy: { type: 'parallel' }, commands });
-    assert.deepEqual(results.map((result) => result.stdout), ['', 'host\n']);
+    assert.deepEqual(
+      results.map((result) => result.stdout),
+      ['', 'host\n'],
+    );
   }
   const pager = { command: { type: 'exec', program: 'env' }, env: { PATH: null, HOME: null } };
   assert.doesNotMatch((await engine.run({ ...pager, command: { ...pager.command, program: '/usr/bin/env' } })).stdout, /^(PATH|HOME)=/m);
-  const wire = ExecutionEngine.parseRequest({ command: { type: 'exec', program: 'printenv', args: [NAME] }, env: { [NAME]: null, A: 'b' } });
+  const wire = ExecutionEngine.parseRequest({
+    command: { type: 'exec', program: 'printenv', args: [NAME] },
+    env: { [NAME]: null, A: 'b' },
+  });
   assert.deepEqual(wire.env, { [NAME]: null, A: 'b' });
   assert.equal((await engine.run(wire)).exitCode, 1, 'it comes back from the wire form');
 });
 
 test('names are checked also when they are removed', async (t) => {
   const engine = newEngine(t);
-  for (const [name, field] of [['', 'env[""]'], ['A=B', 'env["A"]'], ['ESCHER_EXECUTION_ID', 'env.ESCHER_EXECUTION_ID']]) {
+  for (const [name, field] of [
+    ['', 'env[""]'],
+    ['A=B', 'env["A"]'],
+    ['ESCHER_EXECUTION_ID', 'env.ESCHER_EXECUTION_ID'],
+  ]) {
     assert.equal((await failure(() => engine.run({ ...exec('true'), env: { [name]: null } }), 'INVALID_REQUEST')).field, field);
   }
 });
@@ -60,7 +70,11 @@ test('inherited properties count, and those of Object.prototype do not', async (
   }
   assert.equal(await seen(engine, new Variables()), 'instance');
   assert.equal(await seen(engine, vm.runInNewContext(`Object.create({ ${NAME}: 'realm' })`)), 'realm');
-  const { results } = await engine.runPlan({ description: 'one', strategy: { type: 'serial' }, commands: [{ ...exec('printenv', NAME), env: Object.create(base) }] });
+  const { results } = await engine.runPlan({
+    description: 'one',
+    strategy: { type: 'serial' },
+    commands: [{ ...exec('printenv', NAME), env: Object.create(base) }],
+  });
   assert.equal(results[0].stdout, 'base\n');
   Object.prototype[NAME] = 'polluted';
   t.after(() => delete Object.prototype[NAME]);

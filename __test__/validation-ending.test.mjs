@@ -35,7 +35,16 @@ test('a misspelt signal is refused, with the one that was meant', async (t) => {
   const { engine, events } = recordedEngine(t);
   const id = await engine.execute(shell("trap 'echo got it' USR1 TERM; echo ready; while :; do sleep 0.1; done"), { killGraceMs: 0 });
   await events.line('ready');
-  const meant = { SIGTREM: 'SIGTERM', sigterm: 'SIGTERM', TERM: 'SIGTERM', SIGUSR: 'SIGUSR1', 'SIGUSR1 ': 'SIGUSR1', SigHup: 'SIGHUP', KILL: 'SIGKILL', SIGQIUT: 'SIGQUIT' };
+  const meant = {
+    SIGTREM: 'SIGTERM',
+    sigterm: 'SIGTERM',
+    TERM: 'SIGTERM',
+    SIGUSR: 'SIGUSR1',
+    'SIGUSR1 ': 'SIGUSR1',
+    SigHup: 'SIGHUP',
+    KILL: 'SIGKILL',
+    SIGQIUT: 'SIGQUIT',
+  };
   for (const [name, suggestion] of Object.entries(meant)) {
     await t.test(nameOf(name), async () => {
       const error = await failure(() => engine.signal(id, name), CODE);
@@ -67,7 +76,22 @@ test('what is no text is refused, with how to give it', async (t) => {
   const { engine, events } = recordedEngine(t);
   const id = await engine.execute(forever);
   await events.line('ready');
-  for (const name of [undefined, null, 0, 15, NaN, true, 15n, {}, [], ['SIGTERM'], () => 'SIGTERM', Symbol('SIGTERM'), new String('SIGTERM'), Buffer.from('SIGTERM')]) {
+  for (const name of [
+    undefined,
+    null,
+    0,
+    15,
+    NaN,
+    true,
+    15n,
+    {},
+    [],
+    ['SIGTERM'],
+    () => 'SIGTERM',
+    Symbol('SIGTERM'),
+    new String('SIGTERM'),
+    Buffer.from('SIGTERM'),
+  ]) {
     await t.test(nameOf(name), async () => {
       const error = await failure(() => engine.signal(id, name), CODE);
       assert.equal(error.field, 'signal');

@@ -41,7 +41,8 @@ test('retry', async (t) => {
   await refusedAt({}, '.attempts', undefined);
   for (const value of [...notWhole, 0, 1001]) await refusedAt({ attempts: value }, '.attempts', value);
   for (const value of notWhole) await refusedAt({ attempts: 2, backoffMs: value }, '.backoffMs', value);
-  for (const value of [...notWhole, 365 * 24 * 3_600_000 + 1]) await refusedAt({ attempts: 2, maxBackoffMs: value }, '.maxBackoffMs', value);
+  for (const value of [...notWhole, 365 * 24 * 3_600_000 + 1])
+    await refusedAt({ attempts: 2, maxBackoffMs: value }, '.maxBackoffMs', value);
   for (const value of ['exit', 1, true, {}]) await refusedAt({ attempts: 2, on: value }, '.on', value);
   for (const value of ['Exit', '', 1.5, 2 ** 31, null, [], true]) await refusedAt({ attempts: 2, on: ['exit', value] }, '.on[1]', value);
   const error = await failure(() => engine.run(nothing, { retry: { attempts: 2, on: [] } }), CODE);
@@ -50,19 +51,51 @@ test('retry', async (t) => {
   assert.match((await failure(() => engine.run(nothing, { retry: { atempts: 2 } }), CODE)).message, /did you mean `attempts`/);
   assert.equal(engine.getStats().total, 0, 'nothing was accepted');
 });
-test('stdin', (t) => refused(t, 'stdin', [0, 5, true, 1n, {}, () => {}, Symbol('s'), new Date(), /x/, new WeakMap(), Promise.resolve('text'), new URL('file:///tmp')]));
+test('stdin', (t) =>
+  refused(t, 'stdin', [
+    0,
+    5,
+    true,
+    1n,
+    {},
+    () => {},
+    Symbol('s'),
+    new Date(),
+    /x/,
+    new WeakMap(),
+    Promise.resolve('text'),
+    new URL('file:///tmp'),
+  ]));
 test('stdin[1]', async (t) => {
   const engine = newEngine(t);
-  for (const chunk of [0, true, null, undefined, {}, ['a'], new Date()]) await refusal(() => engine.run(nothing, { stdin: ['a', chunk] }), CODE, 'options.stdin[1]', chunk);
+  for (const chunk of [0, true, null, undefined, {}, ['a'], new Date()])
+    await refusal(() => engine.run(nothing, { stdin: ['a', chunk] }), CODE, 'options.stdin[1]', chunk);
 });
 test('encoding', (t) => refused(t, 'encoding', [...notText, '', 'UTF8', 'utf-8', 'latin1']));
 test('stdin: what is still to be called', (t) => refused(t, 'stdin', [async function* () {}, function* () {}]));
-test('signal', (t) => refused(t, 'signal', ['abort', 1, true, 1n, [], {}, { aborted: false }, () => {}, Symbol('s'), new EventTarget(), new AbortController()]));
+test('signal', (t) =>
+  refused(t, 'signal', [
+    'abort',
+    1,
+    true,
+    1n,
+    [],
+    {},
+    { aborted: false },
+    () => {},
+    Symbol('s'),
+    new EventTarget(),
+    new AbortController(),
+  ]));
 
 test('a bad glob is named with its index', async (t) => {
   const engine = newEngine(t);
   for (const name of ['envAllow', 'envDeny']) {
-    for (const [index, list] of [[0, ['[']], [1, ['GOOD_*', '[z-a]']], [1, ['A', 5]]]) {
+    for (const [index, list] of [
+      [0, ['[']],
+      [1, ['GOOD_*', '[z-a]']],
+      [1, ['A', 5]],
+    ]) {
       const error = await failure(() => engine.run(nothing, { [name]: list }), CODE);
       assert.equal(error.field, `options.${name}[${index}]`, error.message);
     }
@@ -88,7 +121,13 @@ test('what is not there in this version is refused, whatever its value', async (
 
 test('an unknown option is refused, with the nearest known name', async (t) => {
   const engine = newEngine(t);
-  for (const [wrong, meant] of [['idletimeoutms', 'idleTimeoutMs'], ['kill_grace_ms', 'killGraceMs'], ['abortSignal', undefined], ['timeoutMs', undefined], ['Stdin', 'stdin']]) {
+  for (const [wrong, meant] of [
+    ['idletimeoutms', 'idleTimeoutMs'],
+    ['kill_grace_ms', 'killGraceMs'],
+    ['abortSignal', undefined],
+    ['timeoutMs', undefined],
+    ['Stdin', 'stdin'],
+  ]) {
     await t.test(wrong, async () => {
       const error = await failure(() => engine.run(nothing, { [wrong]: undefined }), CODE);
       assert.equal(error.field, `options.${wrong}`, error.message);
@@ -109,7 +148,8 @@ test('an id that is none', async (t) => {
   const calls = ['getStatus', 'getResult', 'removeExecution'];
   for (const value of [undefined, null, 5, NaN, true, 1n, [], {}, () => {}, Symbol('s')]) {
     for (const name of calls) assert.equal(failureNow(() => engine[name](value), CODE).field, 'id');
-    for (const name of ['waitForCompletion', 'cancel', 'signal']) assert.equal((await failure(() => engine[name](value, undefined), CODE)).field, 'id');
+    for (const name of ['waitForCompletion', 'cancel', 'signal'])
+      assert.equal((await failure(() => engine[name](value, undefined), CODE)).field, 'id');
   }
   for (const value of ['', 'x', '../x', `${randomUUID()} `]) {
     for (const name of calls) failureNow(() => engine[name](value), 'NOT_FOUND');

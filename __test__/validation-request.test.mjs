@@ -27,20 +27,46 @@ async function refused(t, field, values, request) {
 
 test('the request itself', (t) => refused(t, 'request', [...notObject, null, undefined], (value) => value));
 test('command', (t) => refused(t, 'command', [...notObject, null, undefined], (command) => ({ command })));
-test('command.type', (t) => refused(t, 'command.type', [...notText, null, undefined, '', 'Exec', 'aws-cli', '__proto__', 'constructor'], (type) => withCommand({ type, program: 'true' })));
-test('timeoutMs', (t) => refused(t, 'timeoutMs', [...notWhole, 0, -0, 3_600_001, 2 ** 31, 2 ** 32], (timeoutMs) => ({ ...nothing, timeoutMs })));
-test('workingDir', (t) => refused(t, 'workingDir', [...notText, '', 'a\0b', new URL('https://host/tmp')], (workingDir) => ({ ...nothing, workingDir })));
+test('command.type', (t) =>
+  refused(t, 'command.type', [...notText, null, undefined, '', 'Exec', 'aws-cli', '__proto__', 'constructor'], (type) =>
+    withCommand({ type, program: 'true' }),
+  ));
+test('timeoutMs', (t) =>
+  refused(t, 'timeoutMs', [...notWhole, 0, -0, 3_600_001, 2 ** 31, 2 ** 32], (timeoutMs) => ({ ...nothing, timeoutMs })));
+test('workingDir', (t) =>
+  refused(t, 'workingDir', [...notText, '', 'a\0b', new URL('https://host/tmp')], (workingDir) => ({ ...nothing, workingDir })));
 test('outputLogPath', (t) => refused(t, 'outputLogPath', notText, (outputLogPath) => ({ ...nothing, outputLogPath })));
-test('id', (t) => refused(t, 'id', [...notText, '', 'x', '../../x', '6f9619ff8b864011b42d00c04fc964ff', '{6f9619ff-8b86-4011-b42d-00c04fc964ff}', '6f9619ff-8b86-4011-b42d-00c04fc964f', '6f9619ff-8b86-4011-b42d-00c04fc964fg', '6f9619ff-8b86-4011-b42d-00c04fc964ff '], (id) => ({ ...nothing, id })));
+test('id', (t) =>
+  refused(
+    t,
+    'id',
+    [
+      ...notText,
+      '',
+      'x',
+      '../../x',
+      '6f9619ff8b864011b42d00c04fc964ff',
+      '{6f9619ff-8b86-4011-b42d-00c04fc964ff}',
+      '6f9619ff-8b86-4011-b42d-00c04fc964f',
+      '6f9619ff-8b86-4011-b42d-00c04fc964fg',
+      '6f9619ff-8b86-4011-b42d-00c04fc964ff ',
+    ],
+    (id) => ({ ...nothing, id }),
+  ));
 test('env', (t) => refused(t, 'env', notObject, (env) => ({ ...nothing, env })));
 test('env.NAME', (t) => refused(t, 'env.NAME', [...notText, 'a\0b'], (NAME) => ({ ...nothing, env: { NAME } })));
 test('metadata', (t) => refused(t, 'metadata', notObject, (metadata) => ({ ...nothing, metadata })));
 test('metadata.label', (t) => refused(t, 'metadata.label', notText, (label) => ({ ...nothing, metadata: { label } })));
 test('metadata.source', (t) => refused(t, 'metadata.source', notText, (source) => ({ ...nothing, metadata: { source } })));
-test('metadata.conversationId', (t) => refused(t, 'metadata.conversationId', notText, (conversationId) => ({ ...nothing, metadata: { conversationId } })));
+test('metadata.conversationId', (t) =>
+  refused(t, 'metadata.conversationId', notText, (conversationId) => ({ ...nothing, metadata: { conversationId } })));
 test('metadata.tags', (t) => refused(t, 'metadata.tags', notTexts, (tags) => ({ ...nothing, metadata: { tags } })));
 test('metadata.tags[1]', (t) => refused(t, 'metadata.tags[1]', notText, (tag) => ({ ...nothing, metadata: { tags: ['a', tag] } })));
-test('metadata.own[0].deep', (t) => refused(t, 'metadata.own[0].deep', [NaN, Infinity, -Infinity, 1n, () => {}, Symbol('s')], (deep) => ({ ...nothing, metadata: { own: [{ deep }] } })));
+test('metadata.own[0].deep', (t) =>
+  refused(t, 'metadata.own[0].deep', [NaN, Infinity, -Infinity, 1n, () => {}, Symbol('s')], (deep) => ({
+    ...nothing,
+    metadata: { own: [{ deep }] },
+  })));
 
 const REQUIRED = [...notText, null, undefined, '', ' ', 'a\0b'];
 const OPTIONAL = [...notText, 'a\0b'];
@@ -48,14 +74,28 @@ test('command.command of a shell', (t) => refused(t, 'command.command', REQUIRED
 test('command.shell', (t) => refused(t, 'command.shell', OPTIONAL, (name) => withCommand({ type: 'shell', command: 'true', shell: name })));
 test('command.program', (t) => refused(t, 'command.program', REQUIRED, (program) => exec(program)));
 test('command.path', (t) => refused(t, 'command.path', REQUIRED, (path) => withCommand({ type: 'script', path })));
-test('command.interpreter', (t) => refused(t, 'command.interpreter', [...OPTIONAL, ''], (interpreter) => withCommand({ type: 'script', path: 'a.sh', interpreter })));
-test('command.service', (t) => refused(t, 'command.service', [...REQUIRED, '--debug'], (service) => withCommand({ type: 'aws_cli', service, command: 'ls' })));
-test('command.command of the AWS CLI', (t) => refused(t, 'command.command', [...REQUIRED, '-x'], (command) => withCommand({ type: 'aws_cli', service: 's3', command })));
-test('command.profile', (t) => refused(t, 'command.profile', [...OPTIONAL, '', '--x'], (profile) => withCommand({ type: 'aws_cli', service: 's3', command: 'ls', profile })));
-test('command.region', (t) => refused(t, 'command.region', [...OPTIONAL, '', '--x'], (region) => withCommand({ type: 'aws_cli', service: 's3', command: 'ls', region })));
-for (const command of [{ type: 'exec', program: 'a' }, { type: 'script', path: 'a' }, { type: 'aws_cli', service: 'a', command: 'b' }]) {
+test('command.interpreter', (t) =>
+  refused(t, 'command.interpreter', [...OPTIONAL, ''], (interpreter) => withCommand({ type: 'script', path: 'a.sh', interpreter })));
+test('command.service', (t) =>
+  refused(t, 'command.service', [...REQUIRED, '--debug'], (service) => withCommand({ type: 'aws_cli', service, command: 'ls' })));
+test('command.command of the AWS CLI', (t) =>
+  refused(t, 'command.command', [...REQUIRED, '-x'], (command) => withCommand({ type: 'aws_cli', service: 's3', command })));
+test('command.profile', (t) =>
+  refused(t, 'command.profile', [...OPTIONAL, '', '--x'], (profile) =>
+    withCommand({ type: 'aws_cli', service: 's3', command: 'ls', profile }),
+  ));
+test('command.region', (t) =>
+  refused(t, 'command.region', [...OPTIONAL, '', '--x'], (region) =>
+    withCommand({ type: 'aws_cli', service: 's3', command: 'ls', region }),
+  ));
+for (const command of [
+  { type: 'exec', program: 'a' },
+  { type: 'script', path: 'a' },
+  { type: 'aws_cli', service: 'a', command: 'b' },
+]) {
   test(`command.args of ${command.type}`, (t) => refused(t, 'command.args', notTexts, (args) => withCommand({ ...command, args })));
-  test(`command.args[2] of ${command.type}`, (t) => refused(t, 'command.args[2]', [...notText, null, undefined, 'a\0b'], (arg) => withCommand({ ...command, args: ['a', '', arg, 'b'] })));
+  test(`command.args[2] of ${command.type}`, (t) =>
+    refused(t, 'command.args[2]', [...notText, null, undefined, 'a\0b'], (arg) => withCommand({ ...command, args: ['a', '', arg, 'b'] })));
 }
 
 test('outputLogPath is an absolute path', async (t) => {
@@ -67,7 +107,11 @@ test('outputLogPath is an absolute path', async (t) => {
 
 test('names that no environment can hold', async (t) => {
   const engine = newEngine(t);
-  for (const [name, field] of [['', 'env[""]'], ['A=B', 'env["A"]'], ['=', 'env[""]']]) {
+  for (const [name, field] of [
+    ['', 'env[""]'],
+    ['A=B', 'env["A"]'],
+    ['=', 'env[""]'],
+  ]) {
     const error = await failure(() => engine.run({ ...nothing, env: { [name]: 'x' } }), CODE);
     assert.equal(error.field, field);
   }
@@ -129,13 +173,32 @@ test('null and undefined mean absent', async (t) => {
   const engine = newEngine(t);
   for (const absent of [null, undefined]) {
     const request = {
-      id: absent, env: absent, workingDir: absent, timeoutMs: absent, outputLogPath: absent, metadata: absent,
+      id: absent,
+      env: absent,
+      workingDir: absent,
+      timeoutMs: absent,
+      outputLogPath: absent,
+      metadata: absent,
       command: { type: 'exec', program: 'true', args: absent },
     };
     assert.equal((await engine.run(request, absent)).status, 'completed');
     assert.equal((await engine.run(withCommand({ type: 'shell', command: 'true', shell: absent }))).status, 'completed');
-    assert.deepEqual((await engine.run({ ...nothing, metadata: { label: absent, source: absent, conversationId: absent, tags: absent } })).metadata, {});
-    const options = { signal: absent, stdin: absent, idleTimeoutMs: absent, killGraceMs: absent, mergeOutput: absent, inheritEnv: absent, envAllow: absent, envDeny: absent, priority: absent, encoding: absent };
+    assert.deepEqual(
+      (await engine.run({ ...nothing, metadata: { label: absent, source: absent, conversationId: absent, tags: absent } })).metadata,
+      {},
+    );
+    const options = {
+      signal: absent,
+      stdin: absent,
+      idleTimeoutMs: absent,
+      killGraceMs: absent,
+      mergeOutput: absent,
+      inheritEnv: absent,
+      envAllow: absent,
+      envDeny: absent,
+      priority: absent,
+      encoding: absent,
+    };
     assert.equal((await engine.run(nothing, options)).status, 'completed');
     assert.equal(await engine.shutdown.call(newEngine(t), absent), undefined);
   }

@@ -11,7 +11,8 @@ const tools = { skip: (process.platform !== 'linux' || spawnSync('setsid', ['tru
 
 const LINES = {
   'a daemon with its tag': '(setsid sh -c \'setsid sh "$DIR/member.sh" a & :\' >/dev/null 2>&1 &); echo $$ > "$DIR/b.pid"; exec sleep 300',
-  'a child with a scrubbed environment, in a session of its own': 'env -i "DIR=$DIR" "PATH=$PATH" setsid sh "$DIR/member.sh" a >/dev/null 2>&1 & echo $$ > "$DIR/b.pid"; wait',
+  'a child with a scrubbed environment, in a session of its own':
+    'env -i "DIR=$DIR" "PATH=$PATH" setsid sh "$DIR/member.sh" a >/dev/null 2>&1 & echo $$ > "$DIR/b.pid"; wait',
 };
 
 for (const [what, line] of Object.entries(LINES)) {

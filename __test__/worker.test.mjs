@@ -15,14 +15,24 @@ const start = (name, workerData) => new Worker(new URL(`./helpers/${name}.mjs`, 
 
 test('several isolates at once, each with its own commands', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const outcomes = ['a', 'b', 'c'].map((name) => outcome(start('running-worker', Array.from({ length: 20 }, (_, index) => shell(`echo ${name}${index}`)))));
+  const outcomes = ['a', 'b', 'c'].map((name) =>
+    outcome(
+      start(
+        'running-worker',
+        Array.from({ length: 20 }, (_, index) => shell(`echo ${name}${index}`)),
+      ),
+    ),
+  );
   const own = await Promise.all(Array.from({ length: 20 }, (_, index) => engine.run(shell(`echo main${index}`))));
   for (const [at, { message, code }] of (await Promise.all(outcomes)).entries()) {
     assert.equal(code, 0, 'a worker whose engine has finished exits by itself');
     assert.deepEqual(message.statuses, Array(20).fill('completed'));
     assert.deepEqual(message.lines.sort(), Array.from({ length: 20 }, (_, index) => `${'abc'[at]}${index}`).sort());
   }
-  assert.deepEqual(own.map((result) => events.lines(result.id)[0]), own.map((_, index) => `main${index}`));
+  assert.deepEqual(
+    own.map((result) => events.lines(result.id)[0]),
+    own.map((_, index) => `main${index}`),
+  );
 });
 
 test('a worker sees variables of its own', async (t) => {
@@ -55,7 +65,7 @@ test('a worker that is terminated in a flood ends its trees, again and again; th
   await events.line('ready', id);
   const pids = [];
   const round = async (index) => {
-    const worker = start('flooding-worker', { lines: 1 + (index * 37) % 2_000, stream: index % 2 === 1 });
+    const worker = start('flooding-worker', { lines: 1 + ((index * 37) % 2_000), stream: index % 2 === 1 });
     const flooded = new Promise((resolve, reject) => {
       worker.on('message', (message) => (message === 'flooded' ? resolve() : pids.push(message.pid)));
       worker.on('error', reject);

@@ -20,7 +20,12 @@ export function traceExecutions(tracer) {
   const start = (/** @type {any} */ execution) => {
     // Called within execute(): what is active here is the caller's own span.
     const { executionId, command, metadata } = execution;
-    const attributes = { 'escher.execution.id': executionId, 'process.command_line': command, 'escher.source': metadata.source, 'escher.conversation.id': metadata.conversationId };
+    const attributes = {
+      'escher.execution.id': executionId,
+      'process.command_line': command,
+      'escher.source': metadata.source,
+      'escher.conversation.id': metadata.conversationId,
+    };
     spans.set(execution, tracer.startSpan(metadata.label ?? command, { kind: SpanKind.INTERNAL, attributes }, context.active()));
   };
   const error = (/** @type {any} */ execution) => {
@@ -31,7 +36,12 @@ export function traceExecutions(tracer) {
     const span = spans.get(execution);
     if (!span) return;
     const { result, status, error } = execution;
-    span.setAttributes({ 'escher.status': status, 'escher.queued_ms': result.queuedMs, 'process.pid': result.pid ?? undefined, 'process.exit.code': result.exitCode ?? undefined });
+    span.setAttributes({
+      'escher.status': status,
+      'escher.queued_ms': result.queuedMs,
+      'process.pid': result.pid ?? undefined,
+      'process.exit.code': result.exitCode ?? undefined,
+    });
     if (status !== 'completed') span.setStatus({ code: SpanStatusCode.ERROR, message: error?.message ?? result.reason });
     span.end();
   };
@@ -49,7 +59,9 @@ async function main() {
   const stop = traceExecutions(provider.getTracer('execution-engine'));
 
   const engine = new ExecutionEngine();
-  const exec = (/** @type {string} */ program, /** @type {string[]} */ ...args) => ({ command: { type: /** @type {const} */ ('exec'), program, args } });
+  const exec = (/** @type {string} */ program, /** @type {string[]} */ ...args) => ({
+    command: { type: /** @type {const} */ ('exec'), program, args },
+  });
   await engine.run({ ...exec('echo', 'hello'), metadata: { label: 'greeting', source: 'example', conversationId: 'c1' } });
   await engine.run(exec('sh', '-c', 'exit 3'));
   await engine.run(exec('a-program-that-is-nowhere')).catch(() => {});
@@ -59,7 +71,13 @@ async function main() {
 
   await provider.forceFlush();
   for (const { name, status, attributes, events } of exporter.getFinishedSpans()) {
-    const summary = [name, SpanStatusCode[status.code], attributes['escher.status'], attributes['process.exit.code'], ...events.map((event) => event.attributes?.['exception.type'])];
+    const summary = [
+      name,
+      SpanStatusCode[status.code],
+      attributes['escher.status'],
+      attributes['process.exit.code'],
+      ...events.map((event) => event.attributes?.['exception.type']),
+    ];
     console.log(summary.join(' | '));
   }
   await provider.shutdown();

@@ -12,7 +12,10 @@ const workdir = mkdtempSync(path.join(os.tmpdir(), 'plan-'));
 
 /** Reports its progress as lines, for so many tenths of a second. */
 const work = (/** @type {string} */ label, /** @type {number} */ tenths, after = ':') => ({
-  command: /** @type {const} */ ({ type: 'shell', command: `for i in $(seq ${tenths}); do echo "$((i * 100 / ${tenths})) %"; sleep 0.1; done; ${after}` }),
+  command: /** @type {const} */ ({
+    type: 'shell',
+    command: `for i in $(seq ${tenths}); do echo "$((i * 100 / ${tenths})) %"; sleep 0.1; done; ${after}`,
+  }),
   workingDir: workdir,
   metadata: { label },
 });
@@ -38,7 +41,8 @@ const plan = {
 };
 
 const isTerminal = process.stdout.isTTY === true;
-const paint = (/** @type {number} */ code, /** @type {string} */ text) => (isTerminal && !process.env.NO_COLOR ? `\x1b[${code}m${text}\x1b[0m` : text);
+const paint = (/** @type {number} */ code, /** @type {string} */ text) =>
+  isTerminal && !process.env.NO_COLOR ? `\x1b[${code}m${text}\x1b[0m` : text;
 const SIGNS = { waiting: '·', running: '▶', retry: '↻', completed: '✔', failed: '✘', timeout: '✘', cancelled: '✘', skipped: '–' };
 const COLOURS = { waiting: 2, running: 36, retry: 33, completed: 32, failed: 31, timeout: 31, cancelled: 31, skipped: 2 };
 
@@ -91,15 +95,19 @@ for await (const event of stream) {
   const { type, step } = event;
   if (type === 'started') board.set(step, 'running');
   else if (type === 'stdout' || type === 'stderr') board.set(step, 'running', event.line);
-  else if (type === 'retry') board.set(step, 'retry', `attempt ${event.attempt} of ${event.attempts} failed, the next one in ${seconds(event.delayMs)}`);
-  else if (type === 'completed' || type === 'failed') board.set(step, type, `${seconds(event.result.durationMs)}${type === 'failed' ? `, exit code ${event.result.exitCode}` : ''}`);
+  else if (type === 'retry')
+    board.set(step, 'retry', `attempt ${event.attempt} of ${event.attempts} failed, the next one in ${seconds(event.delayMs)}`);
+  else if (type === 'completed' || type === 'failed')
+    board.set(step, type, `${seconds(event.result.durationMs)}${type === 'failed' ? `, exit code ${event.result.exitCode}` : ''}`);
 }
 
 const result = await stream.result;
 for (const { index, because } of result.skipped) board.set(index, 'skipped', `step ${because} did not complete`);
 
 const { completed, failed, skipped, retries } = result.stats;
-console.log(`\n${result.status} in ${seconds(result.totalDurationMs)}: ${completed} completed, ${failed} failed, ${skipped} skipped, ${retries} retries`);
+console.log(
+  `\n${result.status} in ${seconds(result.totalDurationMs)}: ${completed} completed, ${failed} failed, ${skipped} skipped, ${retries} retries`,
+);
 const [picture] = process.argv.slice(2);
 if (picture) {
   writeFileSync(picture, toSvg(result));

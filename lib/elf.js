@@ -25,7 +25,9 @@ function interpreter(file) {
       const header = headers.subarray(index * PROGRAM_HEADER_BYTES);
       if (header.length < PROGRAM_HEADER_BYTES) return undefined;
       if (header.readUInt32LE(0) !== INTERPRETER) continue;
-      return read(fd, Number(header.readBigUInt64LE(8)), Number(header.readBigUInt64LE(32))).toString('latin1').replace(/\0.*$/s, '');
+      return read(fd, Number(header.readBigUInt64LE(8)), Number(header.readBigUInt64LE(32)))
+        .toString('latin1')
+        .replace(/\0.*$/s, '');
     }
     return undefined;
   });
@@ -34,7 +36,16 @@ function interpreter(file) {
 /** @typedef {{ kind: 'damaged', how: string } | { kind: 'machine', machine: string }} Flaw */
 
 /** The machines of ELF files, by the names that Node.js has for them. */
-const MACHINES = /** @type {Record<number, string>} */ ({ 3: 'ia32', 22: 's390x', 21: 'ppc64', 40: 'arm', 62: 'x64', 183: 'arm64', 243: 'riscv64', 258: 'loong64' });
+const MACHINES = /** @type {Record<number, string>} */ ({
+  3: 'ia32',
+  22: 's390x',
+  21: 'ppc64',
+  40: 'arm',
+  62: 'x64',
+  183: 'arm64',
+  243: 'riscv64',
+  258: 'loong64',
+});
 
 /**
  * What is wrong with a Linux addon, as far as its header shows; `undefined` when nothing is. The dynamic loader does not look at the

@@ -119,7 +119,9 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {Readonly<Record<string, string | undefined>>} [env] */
   static configFromEnv(env = process.env) {
-    return /** @type {ExecutionConfig} */ (guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(plain('env', env))));
+    return /** @type {ExecutionConfig} */ (
+      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(plain('env', env)))
+    );
   }
 
   /** @param {string | URL} path */
@@ -136,7 +138,9 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string | object} wire */
   static parseRequest(wire) {
-    return /** @type {ExecutionRequest} */ (guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plainWire(wire)))));
+    return /** @type {ExecutionRequest} */ (
+      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plainWire(wire))))
+    );
   }
 
   /**
@@ -247,7 +251,12 @@ const Engine = class ExecutionEngine extends Listeners {
     } catch (refusal) {
       return later.stream.ExecutionStream.refused(refusal);
     }
-    return new later.stream.ExecutionStream(Promise.resolve(live.id), settled(live).then((outcome) => outcome.result), live.queue, undefined);
+    return new later.stream.ExecutionStream(
+      Promise.resolve(live.id),
+      settled(live).then((outcome) => outcome.result),
+      live.queue,
+      undefined,
+    );
   }
 
   /** @param {string} id */

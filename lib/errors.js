@@ -18,7 +18,9 @@ class ExecutionError extends Error {
    * @param {any} value
    */
   static [Symbol.hasInstance](value) {
+    // biome-ignore lint/complexity/noThisInStatic: for a class that extends this one, `this` is that class.
     if (isInstance.call(this, value)) return true;
+    // biome-ignore lint/complexity/noThisInStatic: as above.
     return this === ExecutionError && typeof value === 'object' && value !== null && value[BRAND] === true;
   }
 

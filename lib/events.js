@@ -111,7 +111,19 @@ function readBatch(batch, shared, consumer) {
           if (execution === undefined) break;
           const status = ended === 0 ? /** @type {const} */ ('running') : ENDED[/** @type {4 | 5 | 6 | 7} */ (ended)];
           /** @type {ProgressEvent} */
-          const event = { type: 'progress', executionId, planId: executionId, timestamp, sequence, completed, failed, skipped, total, currentCommand, status };
+          const event = {
+            type: 'progress',
+            executionId,
+            planId: executionId,
+            timestamp,
+            sequence,
+            completed,
+            failed,
+            skipped,
+            total,
+            currentCommand,
+            status,
+          };
           if (position < 0) {
             consumer.progress(execution, event, undefined);
             break;
@@ -147,7 +159,12 @@ function readBatch(batch, shared, consumer) {
           const type = kind === 14 ? 'completed' : 'failed';
           const outcome = new Outcome(undefined, exited(executionId, kind === 14, next, takeCopy));
           if (execution === undefined) break;
-          consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, outcome), () => outcome);
+          consumer.end(
+            type,
+            execution,
+            () => endEvent(type, executionId, timestamp, sequence, outcome),
+            () => outcome,
+          );
           break;
         }
         case 13: {

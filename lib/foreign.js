@@ -10,7 +10,12 @@ const ENV_FIELD = /^(?:commands\[\d+\]\.)?env$/;
 
 /** Whether a value is a `URL`, of whatever realm. @param {any} value @returns {value is URL} */
 function isUrl(value) {
-  return typeof value === 'object' && value !== null && Object.prototype.toString.call(value) === '[object URL]' && typeof value.href === 'string';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.prototype.toString.call(value) === '[object URL]' &&
+    typeof value.href === 'string'
+  );
 }
 
 /**
@@ -27,7 +32,8 @@ function pathOfUrl(url, field) {
   } catch (error) {
     const { code } = /** @type {{ code?: string }} */ (error);
     if (code === 'ERR_INVALID_URL_SCHEME') return { problem: 'it is a URL of another scheme than `file:`: give a path or a file URL' };
-    if (code === 'ERR_INVALID_FILE_URL_HOST') return { problem: 'it is a file URL with a host: give one of this machine, such as file:///directory' };
+    if (code === 'ERR_INVALID_FILE_URL_HOST')
+      return { problem: 'it is a file URL with a host: give one of this machine, such as file:///directory' };
     return { problem: 'it is a file URL whose path names no file here (an escaped separator, or escapes that are not UTF-8): give a path' };
   }
 }

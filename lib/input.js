@@ -94,7 +94,13 @@ class Input {
       this.#feeder.feed(bytes);
       return;
     }
-    this.#fail(new TypeError(typeof chunk === 'string' ? BROKEN : `it gave ${kindOf(chunk)}, which is neither a string nor bytes (Buffer, typed array, DataView, ArrayBuffer)`));
+    this.#fail(
+      new TypeError(
+        typeof chunk === 'string'
+          ? BROKEN
+          : `it gave ${kindOf(chunk)}, which is neither a string nor bytes (Buffer, typed array, DataView, ArrayBuffer)`,
+      ),
+    );
     this.#leave();
   }
 
@@ -193,7 +199,12 @@ function readable(stream, taker) {
   const fail = (error) => last(() => taker.fail(error));
   const close = () => (hasEnded(stream) ? end() : fail(new Error('the stream was closed before its end')));
   /** @type {[string, (...args: any[]) => void][]} */
-  const listeners = [['data', data], ['end', end], ['error', fail], ['close', close]];
+  const listeners = [
+    ['data', data],
+    ['end', end],
+    ['error', fail],
+    ['close', close],
+  ];
 
   stream.pause();
   for (const [name, listener] of listeners) stream.on(name, listener);

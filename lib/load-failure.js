@@ -47,17 +47,26 @@ function loadFailure(attempt) {
 function causeOf(attempt) {
   const { file, found, flaw, error } = attempt;
   if (attempt.tooOld) return [`Node.js ${process.versions.node} is too old`, 'use Node.js 20 or newer'];
-  if (attempt.isSnapshot) return ['a startup snapshot cannot hold a native addon', 'require this package after the snapshot was deserialized, not while it is built'];
-  if (!attempt.target && !attempt.override) return [`there is no addon for ${process.platform} ${process.arch}`, `use one of ${TARGETS.join(', ')}`];
+  if (attempt.isSnapshot)
+    return [
+      'a startup snapshot cannot hold a native addon',
+      'require this package after the snapshot was deserialized, not while it is built',
+    ];
+  if (!attempt.target && !attempt.override)
+    return [`there is no addon for ${process.platform} ${process.arch}`, `use one of ${TARGETS.join(', ')}`];
   if (found !== undefined && found !== attempt.version) return otherVersion(attempt, found);
   if (flaw?.kind === 'damaged') return [`the addon ${file} is damaged: ${flaw.how}`, repair(attempt)];
-  if (flaw?.kind === 'machine') return [`the addon ${file} is for ${flaw.machine}, and this Node.js is for ${process.arch}`, reinstall(attempt)];
+  if (flaw?.kind === 'machine')
+    return [`the addon ${file} is for ${flaw.machine}, and this Node.js is for ${process.arch}`, reinstall(attempt)];
   return forbidden(attempt) ?? (isMissing(attempt) ? missing(attempt) : refusedBySystem(attempt, messageOf(error)));
 }
 
 /** @param {Attempt} attempt @param {string} found @returns {Cause} */
 function otherVersion(attempt, found) {
-  const cause = `the addon ${attempt.file ?? ''} is of version ${found}, and ${OWN_NAME} is of version ${attempt.version}`.replace('  ', ' ');
+  const cause = `the addon ${attempt.file ?? ''} is of version ${found}, and ${OWN_NAME} is of version ${attempt.version}`.replace(
+    '  ',
+    ' ',
+  );
   if (attempt.override) return [cause, 'correct NAPI_RS_NATIVE_LIBRARY_PATH, or remove it'];
   return [cause, attempt.isInstalled ? 'install both again, so that they have the same version' : 'build the addon again (npm run build)'];
 }
@@ -67,13 +76,21 @@ function forbidden({ error, file }) {
   const { code, name, permission } = /** @type {{ code?: string, name?: string, permission?: string }} */ (error ?? {});
   const message = messageOf(error);
   if (code === 'ERR_DLOPEN_DISABLED') {
-    if (isRestricted() && !hasFlag('--no-addons')) return ['the permission model allows no addons', 'start Node.js with --allow-addons too'];
+    if (isRestricted() && !hasFlag('--no-addons'))
+      return ['the permission model allows no addons', 'start Node.js with --allow-addons too'];
     return ['addons are disabled by --no-addons', 'start Node.js without that flag; NODE_OPTIONS may have it too'];
   }
-  if (code === 'ERR_ACCESS_DENIED') return [`the permission model does not allow ${permission ?? 'reading'} ${file ?? 'the addon'}`, 'start Node.js with --allow-fs-read for that file, and with --allow-addons'];
+  if (code === 'ERR_ACCESS_DENIED')
+    return [
+      `the permission model does not allow ${permission ?? 'reading'} ${file ?? 'the addon'}`,
+      'start Node.js with --allow-fs-read for that file, and with --allow-addons',
+    ];
   if (process.versions.deno && (name === 'NotCapable' || name === 'PermissionDenied' || /--allow-\w+/.test(message))) {
     const flag = /--allow-\w+/.exec(message)?.[0] ?? '--allow-ffi';
-    return [`Deno does not allow ${flag.replace('--allow-', '')}`, `start Deno with ${flag}; an addon needs --allow-ffi, --allow-read and --allow-env`];
+    return [
+      `Deno does not allow ${flag.replace('--allow-', '')}`,
+      `start Deno with ${flag}; an addon needs --allow-ffi, --allow-read and --allow-env`,
+    ];
   }
   return undefined;
 }
@@ -81,7 +98,10 @@ function forbidden({ error, file }) {
 /** @param {Attempt} attempt */
 function isMissing({ file, error, override }) {
   const { code, name } = /** @type {{ code?: string, name?: string }} */ (error ?? {});
-  return (override ? !existsSync(override) : file === undefined) && (/MODULE_NOT_FOUND|ERR_UNKNOWN_BUILTIN_MODULE/.test(code ?? '') || name === 'ResolveMessage' || error instanceof Error);
+  return (
+    (override ? !existsSync(override) : file === undefined) &&
+    (/MODULE_NOT_FOUND|ERR_UNKNOWN_BUILTIN_MODULE/.test(code ?? '') || name === 'ResolveMessage' || error instanceof Error)
+  );
 }
 
 /** @param {Attempt} attempt @returns {Cause} */
@@ -89,17 +109,37 @@ function missing(attempt) {
   const { override, target } = attempt;
   if (override) return [`NAPI_RS_NATIVE_LIBRARY_PATH names ${override}, which does not exist`, 'correct it, or remove it'];
   const name = packageOf(/** @type {Target} */ (target));
-  if (isSingleExecutable()) return ['a single executable application contains no addon', `put the .node file of ${name} beside the executable`];
+  if (isSingleExecutable())
+    return ['a single executable application contains no addon', `put the .node file of ${name} beside the executable`];
   const folder = ownFolder();
-  if (folder === undefined) return [`${OWN_NAME} was bundled without its addon`, `leave it out of the bundle (external), or put the .node file of ${name} beside the bundle`];
+  if (folder === undefined)
+    return [
+      `${OWN_NAME} was bundled without its addon`,
+      `leave it out of the bundle (external), or put the .node file of ${name} beside the bundle`,
+    ];
   if (existsSync(path.join(folder, 'Cargo.toml'))) return ['the addon was not built', 'run npm run build in the folder of the package'];
   if (resolve(`${name}/package.json`)) return [`the package ${name} has no addon in it`, reinstall(attempt)];
   const others = TARGETS.filter((other) => resolve(`${packageOf(other)}/package.json`));
-  if (others.length > 0) return [`the package ${name} is not installed, but that of ${others.join(' and ')} is: it was installed on another system, or for another C library`, `delete node_modules and install on this system; ${install(attempt)}`];
-  if (isRestricted() && !canReadAll()) return [`the package ${name} was not found, as far as the permission model lets this process read`, 'start Node.js with --allow-fs-read for node_modules, and with --allow-addons'];
+  if (others.length > 0)
+    return [
+      `the package ${name} is not installed, but that of ${others.join(' and ')} is: it was installed on another system, or for another C library`,
+      `delete node_modules and install on this system; ${install(attempt)}`,
+    ];
+  if (isRestricted() && !canReadAll())
+    return [
+      `the package ${name} was not found, as far as the permission model lets this process read`,
+      'start Node.js with --allow-fs-read for node_modules, and with --allow-addons',
+    ];
   const lock = lockWithout(name, folder);
-  if (lock) return [`the package ${name} is not in the lock file ${lock}, which was written on another system`, `delete it and node_modules, and install again; ${install(attempt)}`];
-  return [`the package ${name} is not installed`, `install without --omit=optional (--no-optional, --ignore-optional), which leaves it out; ${install(attempt)}`];
+  if (lock)
+    return [
+      `the package ${name} is not in the lock file ${lock}, which was written on another system`,
+      `delete it and node_modules, and install again; ${install(attempt)}`,
+    ];
+  return [
+    `the package ${name} is not installed`,
+    `install without --omit=optional (--no-optional, --ignore-optional), which leaves it out; ${install(attempt)}`,
+  ];
 }
 
 /** The system's texts, for the causes that can be distinguished. @type {[RegExp, string, string][]} */
@@ -107,7 +147,11 @@ const SYSTEM_SAYS = [
   [/GLIBC_[\d.]+' not found/, 'the C library of this system is too old for the addon', 'use a system with glibc 2.28 or newer'],
   [/libc\.musl|ld-musl/, 'the addon is for musl, and this Node.js is for glibc', ''],
   [/libc\.so\.6|ld-linux|libgcc_s|__\w+_chk: symbol not found/, 'the addon is for glibc, and this Node.js is for musl', ''],
-  [/failed to map segment/, 'the file system of the addon allows no programs (noexec)', 'put the addon on another file system, or mount it without noexec'],
+  [
+    /failed to map segment/,
+    'the file system of the addon allows no programs (noexec)',
+    'put the addon on another file system, or mount it without noexec',
+  ],
   [/permission denied|operation not permitted/i, 'the addon may not be read', 'give this user the permission to read it'],
   [/incompatible architecture|wrong architecture|not a valid win32 application/i, 'the addon is damaged, or for another processor', ''],
   [/mach-o|file too short|invalid elf|truncated|wrong elf class/i, 'the addon is damaged', ''],

@@ -17,15 +17,24 @@ const { fresh } = require('./errors.js');
 function requireChildProcesses(method) {
   const model = nodeModel();
   if (model && !model.has('child')) {
-    throw denied(method, 'the permission model of Node.js allows this process no child processes: start Node.js with --allow-child-process too');
+    throw denied(
+      method,
+      'the permission model of Node.js allows this process no child processes: start Node.js with --allow-child-process too',
+    );
   }
   if (!process.versions.deno) return;
   // A list of programs cannot be kept: what a shell or a script starts is not known beforehand.
   if (!allowsAll({ name: 'run' })) {
-    throw denied(method, 'Deno does not allow this process every program: start Deno with --allow-run, without a list and without --deny-run');
+    throw denied(
+      method,
+      'Deno does not allow this process every program: start Deno with --allow-run, without a list and without --deny-run',
+    );
   }
   if (!allows({ name: 'env' })) {
-    throw denied(method, 'Deno does not allow this process to read its environment, which child processes inherit: start Deno with --allow-env, without a list');
+    throw denied(
+      method,
+      'Deno does not allow this process to read its environment, which child processes inherit: start Deno with --allow-env, without a list',
+    );
   }
 }
 
@@ -38,7 +47,10 @@ function requireChildProcesses(method) {
 function requireRead(method, path) {
   const model = nodeModel();
   if (model && !model.has('fs.read', resolve(path))) {
-    throw denied(method, 'the permission model of Node.js does not allow this process to read that file: start Node.js with --allow-fs-read for it');
+    throw denied(
+      method,
+      'the permission model of Node.js does not allow this process to read that file: start Node.js with --allow-fs-read for it',
+    );
   }
   if (process.versions.deno && !allows({ name: 'read', path })) {
     throw denied(method, 'Deno does not allow this process to read that file: start Deno with --allow-read for it');

@@ -129,7 +129,8 @@ function spend(path, subject, values, characters) {
   subject.values -= values;
   subject.characters -= characters;
   if (subject.values >= 0 && subject.characters >= 0) return;
-  const [most, what] = subject.values < 0 ? [subject.metadata ? MOST_METADATA_VALUES : MOST_VALUES, 'values'] : [MOST_CHARACTERS, 'characters'];
+  const [most, what] =
+    subject.values < 0 ? [subject.metadata ? MOST_METADATA_VALUES : MOST_VALUES, 'values'] : [MOST_CHARACTERS, 'characters'];
   throw refusal(subject, outermost(path, subject), `it has more than ${most} ${what}, or holds an object many times: give less`);
 }
 
@@ -239,7 +240,8 @@ function object(value, path, depth, subject, isOmitted, aside) {
     const found = read(value, key, at, subject, aside);
     if (found === ASIDE) continue;
     spend(at, subject, 1, key.length);
-    entries[key] = key === 'metadata' && isMetadata(at) ? copyMetadata(found, at, depth + 1, subject) : copy(found, at, depth + 1, subject, isOmitted);
+    entries[key] =
+      key === 'metadata' && isMetadata(at) ? copyMetadata(found, at, depth + 1, subject) : copy(found, at, depth + 1, subject, isOmitted);
   }
   return entries;
 }
@@ -261,7 +263,8 @@ function input(value, path) {
 }
 
 const WHOLE_INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an array of these, or "inherit"';
-const INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob, or "inherit"';
+const INPUTS =
+  'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob, or "inherit"';
 
 /**
  * @param {unknown[]} chunks
@@ -275,7 +278,8 @@ function joined(chunks, path) {
     const at = `${path}[${index}]`;
     const chunk = read(chunks, index, at, SUBJECTS.options);
     const bytes = typeof chunk === 'string' ? Buffer.from(wellFormed(chunk, at, SUBJECTS.options)) : bytesOf(chunk);
-    if (!bytes) throw refusal(SUBJECTS.options, at, `it is ${kindOf(chunk)}: give a string or bytes (Buffer, typed array, DataView, ArrayBuffer)`);
+    if (!bytes)
+      throw refusal(SUBJECTS.options, at, `it is ${kindOf(chunk)}: give a string or bytes (Buffer, typed array, DataView, ArrayBuffer)`);
     parts.push(bytes);
   }
   return Buffer.concat(parts);

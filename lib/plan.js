@@ -46,7 +46,8 @@ class LivePlan {
       try {
         const what = plain('plan', plan);
         const how = plain('options', options, isPlanSignal);
-        for (const [index, aborting] of stepSignalsOf(options, how)) steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
+        for (const [index, aborting] of stepSignalsOf(options, how))
+          steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
         const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
         const text = asJson(what, how);
         const env = snapshot();

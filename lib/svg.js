@@ -17,7 +17,14 @@ const LONGEST_NAME = 32;
 /** Narrower bars could not be seen. */
 const LEAST_BAR = 2;
 
-const COLOURS = { completed: '#2f9e5b', failed: '#d64545', timeout: '#e08a1e', cancelled: '#8a6fc2', running: '#888888', skipped: '#9aa0a6' };
+const COLOURS = {
+  completed: '#2f9e5b',
+  failed: '#d64545',
+  timeout: '#e08a1e',
+  cancelled: '#8a6fc2',
+  running: '#888888',
+  skipped: '#9aa0a6',
+};
 const INK = '#1f2328';
 const FAINT = '#6b7280';
 const CRITICAL = '#1f4fd8';
@@ -52,7 +59,9 @@ function toSvg(plan) {
 
 /** @param {PlanExecutionResult} plan */
 function summary({ status, totalDurationMs, stats }) {
-  const counts = /** @type {const} */ (['completed', 'failed', 'timeout', 'cancelled', 'skipped']).filter((key) => stats[key] > 0).map((key) => `${stats[key]} ${key}`);
+  const counts = /** @type {const} */ (['completed', 'failed', 'timeout', 'cancelled', 'skipped'])
+    .filter((key) => stats[key] > 0)
+    .map((key) => `${stats[key]} ${key}`);
   const retries = stats.retries > 0 ? [`${stats.retries} ${stats.retries === 1 ? 'retry' : 'retries'}`] : [];
   return `${status} in ${duration(totalDurationMs)} · ${[`${stats.total} ${stats.total === 1 ? 'step' : 'steps'}`, ...counts, ...retries].join(', ')}`;
 }
@@ -77,7 +86,7 @@ function axis(end, x, top, bottom) {
 function niceStep(end) {
   const rough = end / 8;
   const power = 10 ** Math.floor(Math.log10(rough));
-  return (/** @type {number} */ ([1, 2, 5, 10].find((factor) => factor * power >= rough))) * power;
+  return /** @type {number} */ ([1, 2, 5, 10].find((factor) => factor * power >= rough)) * power;
 }
 
 /**
@@ -102,7 +111,9 @@ function links(rows, x, y) {
       const isCritical = row.isCritical && other === critical;
       const [fromX, fromY, toX, toY] = [x(other.end), y(dependency), x(begin), y(index)];
       const path = `M${px(fromX)} ${px(fromY)} H${px(Math.max(fromX, toX))} V${px(toY)}`;
-      (isCritical ? marked : faint).push(`<path d="${path}" fill="none" stroke="${isCritical ? CRITICAL : '#c3c8d0'}" stroke-width="${isCritical ? 2 : 1}"/>`);
+      (isCritical ? marked : faint).push(
+        `<path d="${path}" fill="none" stroke="${isCritical ? CRITICAL : '#c3c8d0'}" stroke-width="${isCritical ? 2 : 1}"/>`,
+      );
     }
   });
   return [...faint, ...marked];
@@ -123,23 +134,38 @@ function bars({ step, phases, note, isCritical }, x, middle, right) {
   const top = middle - BAR / 2;
   const baseline = middle + 4;
   const weight = isCritical ? `font-weight="600" fill="${CRITICAL}"` : '';
-  const shapes = [`<g><title>${escapeXml(`${step.index} ${step.name}: ${note}`)}</title>`, text(MARGIN, baseline, cut(`${step.index}  ${step.name}`, LONGEST_NAME), weight)];
+  const shapes = [
+    `<g><title>${escapeXml(`${step.index} ${step.name}: ${note}`)}</title>`,
+    text(MARGIN, baseline, cut(`${step.index}  ${step.name}`, LONGEST_NAME), weight),
+  ];
   for (const { kind, from, to, attempt, outcome, status } of phases) {
     const [begin, width] = [x(from), Math.max(LEAST_BAR, x(to) - x(from))];
     const title = `<title>${escapeXml(`${step.name}, attempt ${attempt}: ${kind === 'running' ? outcome : kind} (${duration(to - from)})`)}</title>`;
     if (kind === 'running') {
       const edge = isCritical ? ` stroke="${CRITICAL}" stroke-width="2"` : '';
-      shapes.push(`<rect x="${px(begin)}" y="${px(top)}" width="${px(width)}" height="${BAR}" rx="3" fill="${COLOURS[status]}"${edge}>${title}</rect>`);
+      shapes.push(
+        `<rect x="${px(begin)}" y="${px(top)}" width="${px(width)}" height="${BAR}" rx="3" fill="${COLOURS[status]}"${edge}>${title}</rect>`,
+      );
     } else if (kind === 'queued') {
       shapes.push(`<rect x="${px(begin)}" y="${px(middle - 3)}" width="${px(width)}" height="6" fill="#cfd4da">${title}</rect>`);
     } else {
-      shapes.push(`<line x1="${px(begin)}" y1="${px(middle)}" x2="${px(begin + width)}" y2="${px(middle)}" stroke="${FAINT}" stroke-width="2" stroke-dasharray="2 3">${title}</line>`);
+      shapes.push(
+        `<line x1="${px(begin)}" y1="${px(middle)}" x2="${px(begin + width)}" y2="${px(middle)}" stroke="${FAINT}" stroke-width="2" stroke-dasharray="2 3">${title}</line>`,
+      );
     }
   }
   const isSkipped = phases.length === 0;
   const colour = step.status === 'completed' ? FAINT : COLOURS[step.status];
   const at = isSkipped ? x(0) + 6 : right + 12;
-  shapes.push(text(at, baseline, isSkipped ? note : noteOf(note, phases), `fill="${isSkipped ? FAINT : colour}"${isSkipped ? ' font-style="italic"' : ''}`), '</g>');
+  shapes.push(
+    text(
+      at,
+      baseline,
+      isSkipped ? note : noteOf(note, phases),
+      `fill="${isSkipped ? FAINT : colour}"${isSkipped ? ' font-style="italic"' : ''}`,
+    ),
+    '</g>',
+  );
   return shapes;
 }
 
@@ -156,10 +182,20 @@ function noteOf(note, phases) {
 /** @param {number} baseline */
 function legend(baseline) {
   /** @type {{ label: string, shape: (at: number) => string }[]} */
-  const items = /** @type {const} */ (['completed', 'failed', 'timeout', 'cancelled']).map((status) => ({ label: status, shape: (at) => `<rect x="${at}" y="${baseline - 10}" width="18" height="11" rx="2" fill="${COLOURS[status]}"/>` }));
+  const items = /** @type {const} */ (['completed', 'failed', 'timeout', 'cancelled']).map((status) => ({
+    label: status,
+    shape: (at) => `<rect x="${at}" y="${baseline - 10}" width="18" height="11" rx="2" fill="${COLOURS[status]}"/>`,
+  }));
   items.push({ label: 'queued', shape: (at) => `<rect x="${at}" y="${baseline - 7}" width="18" height="6" fill="#cfd4da"/>` });
-  items.push({ label: 'pause before a retry', shape: (at) => `<line x1="${at}" y1="${baseline - 4}" x2="${at + 18}" y2="${baseline - 4}" stroke="${FAINT}" stroke-width="2" stroke-dasharray="2 3"/>` });
-  items.push({ label: 'critical path', shape: (at) => `<rect x="${at}" y="${baseline - 10}" width="18" height="11" rx="2" fill="none" stroke="${CRITICAL}" stroke-width="2"/>` });
+  items.push({
+    label: 'pause before a retry',
+    shape: (at) =>
+      `<line x1="${at}" y1="${baseline - 4}" x2="${at + 18}" y2="${baseline - 4}" stroke="${FAINT}" stroke-width="2" stroke-dasharray="2 3"/>`,
+  });
+  items.push({
+    label: 'critical path',
+    shape: (at) => `<rect x="${at}" y="${baseline - 10}" width="18" height="11" rx="2" fill="none" stroke="${CRITICAL}" stroke-width="2"/>`,
+  });
   let at = MARGIN;
   return items.flatMap(({ label, shape }) => {
     const parts = [shape(at), text(at + 24, baseline, label, `fill="${FAINT}" font-size="11"`)];
@@ -199,7 +235,9 @@ function cut(long, most) {
 
 /** Names come from outside: nothing in them may be markup, and XML has no word for control characters. @param {string} raw */
 function escapeXml(raw) {
-  return raw.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd').replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
+  return raw
+    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|\p{Surrogate}/gu, '\ufffd')
+    .replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }
 
 module.exports = { toSvg };

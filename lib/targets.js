@@ -3,7 +3,16 @@
 const { interpreter } = require('./elf.js');
 
 /** The systems that there are addons for. `package.json` has their triples, and `npm/` a package for each. */
-const TARGETS = /** @type {const} */ (['darwin-arm64', 'darwin-x64', 'linux-arm64-gnu', 'linux-arm64-musl', 'linux-x64-gnu', 'linux-x64-musl', 'win32-arm64-msvc', 'win32-x64-msvc']);
+const TARGETS = /** @type {const} */ ([
+  'darwin-arm64',
+  'darwin-x64',
+  'linux-arm64-gnu',
+  'linux-arm64-musl',
+  'linux-x64-gnu',
+  'linux-x64-musl',
+  'win32-arm64-msvc',
+  'win32-x64-msvc',
+]);
 
 /** @typedef {typeof TARGETS[number]} Target */
 

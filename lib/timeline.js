@@ -39,7 +39,9 @@ function timeline(plan) {
     const skip = skipped.get(step.index);
     const because = skip && typeof skip.because === 'number' ? `: step ${skip.because} did not complete` : '';
     const phases = result ? phasesOf(result, plan.startedAt) : [];
-    const note = result ? outcomeOf(result) + (result.attempt > 1 ? ` at attempt ${result.attempt}` : '') : `skipped (${skip?.reason ?? 'unknown'})${because}`;
+    const note = result
+      ? outcomeOf(result) + (result.attempt > 1 ? ` at attempt ${result.attempt}` : '')
+      : `skipped (${skip?.reason ?? 'unknown'})${because}`;
     return { step, phases, note, end: phases.at(-1)?.to ?? 0, isCritical: false };
   });
   for (const row of criticalPath(rows)) row.isCritical = true;
@@ -52,7 +54,8 @@ function timeline(plan) {
  * @param {Row[]} rows
  */
 function criticalPath(rows) {
-  const latest = (/** @type {(Row | undefined)[]} */ some) => some.reduce((last, row) => (row && row.phases.length > 0 && (!last || row.end > last.end) ? row : last), undefined);
+  const latest = (/** @type {(Row | undefined)[]} */ some) =>
+    some.reduce((last, row) => (row && row.phases.length > 0 && (!last || row.end > last.end) ? row : last), undefined);
   const path = [];
   for (let row = latest(rows); row; row = latest(row.step.dependsOn.map((index) => rows[index]))) path.push(row);
   return path;
@@ -69,7 +72,8 @@ function phasesOf(result, origin) {
     const start = Math.max(0, one.startedAt.getTime() - origin.getTime());
     const about = { attempt: one.attempt, outcome: outcomeOf(one), status: one.status };
     // Clocks have their grain: a wait that is too short to see is none.
-    if (one.queuedMs >= 1) phases.push({ ...about, kind: /** @type {const} */ ('queued'), from: Math.max(0, start - one.queuedMs), to: start });
+    if (one.queuedMs >= 1)
+      phases.push({ ...about, kind: /** @type {const} */ ('queued'), from: Math.max(0, start - one.queuedMs), to: start });
     const end = start + one.durationMs;
     phases.push({ ...about, kind: /** @type {const} */ ('running'), from: start, to: end });
     if ('delayMs' in one) phases.push({ ...about, kind: /** @type {const} */ ('pause'), from: end, to: end + one.delayMs });

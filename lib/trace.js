@@ -15,7 +15,15 @@ function toTrace(plan) {
   /** @type {object[]} */
   const traceEvents = [
     { ...common, ph: 'M', name: 'process_name', args: { name: plan.description } },
-    { ...common, ph: 'X', tid: 0, name: plan.description, ts: 0, dur: micros(plan.totalDurationMs), args: { planId: plan.planId, status: plan.status, ...plan.stats } },
+    {
+      ...common,
+      ph: 'X',
+      tid: 0,
+      name: plan.description,
+      ts: 0,
+      dur: micros(plan.totalDurationMs),
+      args: { planId: plan.planId, status: plan.status, ...plan.stats },
+    },
     { ...common, ph: 'M', name: 'thread_name', tid: 0, args: { name: 'plan' } },
   ];
   for (const { step, phases, note, isCritical } of timeline(plan)) {

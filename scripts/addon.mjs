@@ -38,8 +38,10 @@ function format(content) {
   if (content.length > 64 && content.readUInt32BE(0) === 0x7f454c46) {
     return { system: 'linux', cpu: MACHINES[content.readUInt16LE(18)], glibc: glibcOf(content) };
   }
-  if (content.length > 64 && content.readUInt32LE(0) === 0xfeedfacf) return { system: 'darwin', cpu: { 0x01000007: 'x64', 0x0100000c: 'arm64' }[content.readUInt32LE(4)] };
-  if (content.length > 64 && content.readUInt16BE(0) === 0x4d5a) return { system: 'win32', cpu: { 0x8664: 'x64', 0xaa64: 'arm64' }[content.readUInt16LE(content.readUInt32LE(60) + 4)] };
+  if (content.length > 64 && content.readUInt32LE(0) === 0xfeedfacf)
+    return { system: 'darwin', cpu: { 0x01000007: 'x64', 0x0100000c: 'arm64' }[content.readUInt32LE(4)] };
+  if (content.length > 64 && content.readUInt16BE(0) === 0x4d5a)
+    return { system: 'win32', cpu: { 0x8664: 'x64', 0xaa64: 'arm64' }[content.readUInt16LE(content.readUInt32LE(60) + 4)] };
   throw new Error('it is no addon for Linux, macOS or Windows');
 }
 
@@ -48,7 +50,12 @@ function glibcOf(elf) {
   const [table, size, count] = [Number(elf.readBigUInt64LE(40)), elf.readUInt16LE(58), elf.readUInt16LE(60)];
   const section = (index) => {
     const at = table + index * size;
-    return { type: elf.readUInt32LE(at + 4), offset: Number(elf.readBigUInt64LE(at + 24)), link: elf.readUInt32LE(at + 40), entries: elf.readUInt32LE(at + 44) };
+    return {
+      type: elf.readUInt32LE(at + 4),
+      offset: Number(elf.readBigUInt64LE(at + 24)),
+      link: elf.readUInt32LE(at + 40),
+      entries: elf.readUInt32LE(at + 44),
+    };
   };
   const versions = [];
   for (let index = 0; index < count; index++) {
@@ -82,7 +89,10 @@ function buildPaths(content) {
   const text = content.toString('latin1');
   const own = [root, os.homedir(), process.env.CARGO_HOME].filter((folder) => folder && folder.length > 1);
   const found = own.filter((folder) => text.includes(folder));
-  for (const [match] of text.matchAll(/(?:\/home\/|\/Users\/|\/root\/|[A-Z]:\\(?:Users|a)\\|\/github\/workspace|\.cargo[\\/]registry)[\w.\\/-]{1,80}/g)) found.push(match);
+  for (const [match] of text.matchAll(
+    /(?:\/home\/|\/Users\/|\/root\/|[A-Z]:\\(?:Users|a)\\|\/github\/workspace|\.cargo[\\/]registry)[\w.\\/-]{1,80}/g,
+  ))
+    found.push(match);
   return [...new Set(found)];
 }
 
@@ -91,7 +101,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const file of positionals) {
     const addon = inspect(file);
     const found = problems(addon, values.glibc);
-    console.log(`${path.basename(file)}: ${addon.system} ${addon.cpu}, ${addon.bytes} bytes, ${addon.glibc ? `needs glibc ${addon.glibc}` : 'needs no glibc'}`);
+    console.log(
+      `${path.basename(file)}: ${addon.system} ${addon.cpu}, ${addon.bytes} bytes, ${addon.glibc ? `needs glibc ${addon.glibc}` : 'needs no glibc'}`,
+    );
     for (const problem of found) console.error(`  ${problem}`);
     if (found.length > 0) process.exitCode = 1;
   }

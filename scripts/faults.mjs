@@ -46,7 +46,9 @@ async function host() {
   const base = descriptors();
   console.log('ready');
   const [go] = await once(createInterface({ input: process.stdin }), 'line');
-  const outcomes = await Promise.all(Array.from({ length: COMMANDS }, (_, index) => (index % 2 ? run('cat', { stdin: INPUT }) : run(`echo ${index}; sleep 0.05 & wait`))));
+  const outcomes = await Promise.all(
+    Array.from({ length: COMMANDS }, (_, index) => (index % 2 ? run('cat', { stdin: INPUT }) : run(`echo ${index}; sleep 0.05 & wait`))),
+  );
   console.log(JSON.stringify({ outcomes }));
   await once(createInterface({ input: process.stdin }), 'line');
   const next = await run('echo fine');
@@ -123,11 +125,17 @@ function failingCalls(call) {
     env: {},
     async start(pid, error, count) {
       const inject = `inject=${call}:error=${error}:when=1..${count}`;
-      const threads = readdirSync(`/proc/${pid}/task`).filter((task) => readFileSync(`/proc/${pid}/task/${task}/comm`, 'latin1').startsWith('escher'));
+      const threads = readdirSync(`/proc/${pid}/task`).filter((task) =>
+        readFileSync(`/proc/${pid}/task/${task}/comm`, 'latin1').startsWith('escher'),
+      );
       if (threads.length === 0) throw new Error('the host has no thread of the engine');
-      tracer = spawn('strace', ['-qq', '-o', log, '-e', `trace=${call}`, '-e', 'signal=none', '-e', inject, ...threads.flatMap((thread) => ['-p', thread])], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
+      tracer = spawn(
+        'strace',
+        ['-qq', '-o', log, '-e', `trace=${call}`, '-e', 'signal=none', '-e', inject, ...threads.flatMap((thread) => ['-p', thread])],
+        {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        },
+      );
       // Attached when the kernel names a tracer of each.
       const isAttached = () => threads.every((task) => !/TracerPid:\t0\n/.test(readFileSync(`/proc/${pid}/task/${task}/status`, 'latin1')));
       for (let tries = 0; tries < 500 && !isAttached(); tries++) await new Promise((resolve) => setTimeout(resolve, 10));

@@ -9,7 +9,9 @@ import { parseArgs } from 'node:util';
 import { ExecutionEngine } from '../index.js';
 
 const option = (type, value) => ({ type, default: value });
-const { values } = parseArgs({ options: { seconds: option('string', '20'), commands: option('string', '16'), 'quota-mib': option('string', '64') } });
+const { values } = parseArgs({
+  options: { seconds: option('string', '20'), commands: option('string', '16'), 'quota-mib': option('string', '64') },
+});
 const [seconds, commands, quota] = [Number(values.seconds), Number(values.commands), Number(values['quota-mib']) * 2 ** 20];
 const mib = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 /** Two streams of each command at the default cap would be this; the caps here are small. */
@@ -17,7 +19,13 @@ const CAP = 2 ** 20;
 const MOST_GROWTH = commands * 2 * CAP + 64 * 2 ** 20;
 
 const overflowDir = mkdtempSync(path.join(tmpdir(), 'floods-'));
-const engine = new ExecutionEngine({ oversizedOutputStrategy: 'streamToFile', overflowDir, maxOverflowTotalBytes: quota, maxOutputSizeBytes: CAP, minFreeDiskBytes: 0 });
+const engine = new ExecutionEngine({
+  oversizedOutputStrategy: 'streamToFile',
+  overflowDir,
+  maxOverflowTotalBytes: quota,
+  maxOutputSizeBytes: CAP,
+  minFreeDiskBytes: 0,
+});
 let lines = 0;
 engine.on('stdout', () => (lines += 1));
 const before = process.memoryUsage().rss;
@@ -28,12 +36,17 @@ const flood = { command: { type: 'shell', command: 'exec yes "a line of a flood 
 const results = await Promise.all(Array.from({ length: commands }, () => engine.run(flood, { killGraceMs: 0 })));
 clearInterval(watch);
 
-const sizes = files(overflowDir).filter((name) => name.endsWith('.stdout')).map((name) => statSync(name).size);
+const sizes = files(overflowDir)
+  .filter((name) => name.endsWith('.stdout'))
+  .map((name) => statSync(name).size);
 const onDisk = sizes.reduce((sum, size) => sum + size, 0);
 const sum = (field) => results.reduce((total, result) => total + result[field], 0);
 const problems = [];
 const check = (isFine, problem) => isFine || problems.push(problem);
-check(results.every((result) => result.status === 'timeout'), 'not every flood was ended by its timeout');
+check(
+  results.every((result) => result.status === 'timeout'),
+  'not every flood was ended by its timeout',
+);
 check(onDisk <= quota, 'the quota was exceeded');
 check(onDisk + sum('overflowLostBytes') === sum('stdoutBytes'), 'bytes on disk and lost bytes do not add up to the written ones');
 check(peak - before <= MOST_GROWTH, `memory grew by more than ${mib(MOST_GROWTH)}`);
@@ -43,10 +56,14 @@ check(files(overflowDir).filter((name) => name.endsWith('.stdout')).length === 0
 rmSync(overflowDir, { recursive: true });
 
 console.log(`${commands} floods for ${seconds} s: ${mib(sum('stdoutBytes'))} written, ${lines} lines received`);
-console.log(`memory grew by ${mib(peak - before)}; on disk ${mib(onDisk)} of ${mib(quota)} in ${sizes.length} files; ${mib(sum('overflowLostBytes'))} counted as beyond the bounds`);
+console.log(
+  `memory grew by ${mib(peak - before)}; on disk ${mib(onDisk)} of ${mib(quota)} in ${sizes.length} files; ${mib(sum('overflowLostBytes'))} counted as beyond the bounds`,
+);
 for (const problem of problems) console.error(`PROBLEM: ${problem}`);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
 function files(dir) {
-  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? files(path.join(dir, entry.name)) : [path.join(dir, entry.name)]));
+  return readdirSync(dir, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? files(path.join(dir, entry.name)) : [path.join(dir, entry.name)],
+  );
 }

@@ -34,7 +34,15 @@ for (const name of targets) {
   const found = mkdtempSync(path.join(tmpdir(), 'fuzz-'));
   cpSync(path.join(folder, 'corpus', name), found, { recursive: true });
   const seconds = Math.ceil(values.seconds / targets.length);
-  const args = [found, `-max_total_time=${seconds}`, '-max_len=600', '-timeout=10', '-print_final_stats=1', '-verbosity=0', `-artifact_prefix=${found}/`];
+  const args = [
+    found,
+    `-max_total_time=${seconds}`,
+    '-max_len=600',
+    '-timeout=10',
+    '-print_final_stats=1',
+    '-verbosity=0',
+    `-artifact_prefix=${found}/`,
+  ];
   const fuzzed = spawnSync(path.join(target, host, 'release', name), args, { cwd: folder, encoding: 'utf8', maxBuffer: 2 ** 28 });
   ({ status } = fuzzed);
   process.stderr.write(withoutDictionary(`${fuzzed.stdout}${fuzzed.stderr}`));

@@ -59,7 +59,9 @@ function main() {
   }
   for (const remark of remarks(rows)) console.log(remark);
   if (isFine(rows)) return 0;
-  console.error('a count has grown, or is not in the baseline. If that is meant: node scripts/guard.mjs --update, and say why in the commit');
+  console.error(
+    'a count has grown, or is not in the baseline. If that is meant: node scripts/guard.mjs --update, and say why in the commit',
+  );
   return 1;
 }
 
@@ -71,7 +73,9 @@ function measureAll() {
   try {
     for (const { tool, counts, measure } of GROUPS) {
       if (tool && !tool.works()) {
-        console.error(`━━ SKIPPED: ${tool.name} is missing or does not work here: not counted: ${counts.map(({ name }) => name).join(', ')}`);
+        console.error(
+          `━━ SKIPPED: ${tool.name} is missing or does not work here: not counted: ${counts.map(({ name }) => name).join(', ')}`,
+        );
         skipped.push(...counts.map(({ name }) => name));
         continue;
       }

@@ -84,7 +84,9 @@ export function notices(target) {
   for (const crate of crates) {
     for (const text of licenceTexts(crate)) byText.set(text, [...(byText.get(text) ?? []), `${crate.name} ${crate.version}`]);
   }
-  const list = crates.map(({ name, version, license, repository }) => `- ${name} ${version}: ${license}${repository ? `, ${repository}` : ''}`);
+  const list = crates.map(
+    ({ name, version, license, repository }) => `- ${name} ${version}: ${license}${repository ? `, ${repository}` : ''}`,
+  );
   list.push('- Rust standard library: MIT OR Apache-2.0, https://github.com/rust-lang/rust');
   const sections = [...byText].map(([text, names]) => `## ${names.join(', ')}\n\n${fenced(text)}\n`);
   return `# Third-party notices\n\nThis addon contains the following software.\n\n${list.join('\n')}\n\n${sections.join('\n')}`;
@@ -117,11 +119,18 @@ export function linkedCrates(triple) {
 /** The texts of the licences of a crate, one of those that it offers: MIT where it can be chosen. */
 function licenceTexts(crate) {
   const folder = path.dirname(crate.manifest_path);
-  const all = readdirSync(folder).filter((name) => /^(licen[cs]e|copying|copyright|notice|unlicense)/i.test(name) && !/\.(rs|html)$/.test(name)).sort();
+  const all = readdirSync(folder)
+    .filter((name) => /^(licen[cs]e|copying|copyright|notice|unlicense)/i.test(name) && !/\.(rs|html)$/.test(name))
+    .sort();
   const mit = all.filter((name) => /mit/i.test(name));
   const isChoice = / OR |\//.test(crate.license ?? '');
   const chosen = isChoice && mit.length > 0 ? [...mit, ...all.filter((name) => /^notice/i.test(name))] : all;
-  return chosen.map((name) => readFileSync(path.join(folder, name), 'utf8').replaceAll('\r\n', '\n').replace(/[ \t]+$/gm, '').trim());
+  return chosen.map((name) =>
+    readFileSync(path.join(folder, name), 'utf8')
+      .replaceAll('\r\n', '\n')
+      .replace(/[ \t]+$/gm, '')
+      .trim(),
+  );
 }
 
 /** What differs from the files of the project. */
@@ -134,12 +143,18 @@ export function stale() {
     }
   }
   const known = targets.map(({ name }) => name);
-  return [...differing, ...readdirSync(path.join(root, 'npm')).filter((name) => !known.includes(name)).map((name) => `npm/${name}`)];
+  return [
+    ...differing,
+    ...readdirSync(path.join(root, 'npm'))
+      .filter((name) => !known.includes(name))
+      .map((name) => `npm/${name}`),
+  ];
 }
 
 function write() {
   const known = targets.map(({ name }) => name);
-  for (const name of readdirSync(path.join(root, 'npm'))) if (!known.includes(name)) rmSync(path.join(root, 'npm', name), { recursive: true });
+  for (const name of readdirSync(path.join(root, 'npm')))
+    if (!known.includes(name)) rmSync(path.join(root, 'npm', name), { recursive: true });
   for (const target of targets) {
     const folder = path.join(root, 'npm', target.name);
     mkdirSync(folder, { recursive: true });

@@ -5,7 +5,18 @@
 //
 // A part that lacks something says so, loudly, and does nothing. `.ci/run` installs what all of them need.
 import { spawnSync } from 'node:child_process';
-import { accessSync, closeSync, constants, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -31,7 +42,10 @@ if (!part) {
 function lint() {
   return LINTED.map((target) => {
     const rust = rustFor(target, 'cargo-clippy');
-    if (!rust) return skip(`clippy for ${target}`, ['a Rust compiler with clippy and the library of that target, or its source (Debian: rustc-web rust-web-clippy rust-web-src)']);
+    if (!rust)
+      return skip(`clippy for ${target}`, [
+        'a Rust compiler with clippy and the library of that target, or its source (Debian: rustc-web rust-web-clippy rust-web-src)',
+      ]);
     // The addon's build asks for a library that only linking would read.
     const folder = path.join(place, 'unlinked');
     mkdirSync(folder, { recursive: true });
@@ -45,7 +59,10 @@ function lint() {
 
 function onWindows() {
   const files = testFiles().map((name) => `${TESTS}/${name}`);
-  return run('cargo', ['test', '--locked', '--lib']) && run(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files]);
+  return (
+    run('cargo', ['test', '--locked', '--lib']) &&
+    run(process.execPath, ['--test', '--test-reporter=spec', '--test-concurrency=1', ...files])
+  );
 }
 
 function underWine() {
@@ -101,7 +118,12 @@ function rustFor(target, tool = 'cargo') {
     if (!existsSync(rustc) || !existsSync(path.join(folder, tool))) continue;
     const { stdout } = spawnSync(rustc, ['--print', 'sysroot'], { encoding: 'utf8', cwd: root });
     const library = path.join(stdout.trim(), 'lib', 'rustlib');
-    const env = { PATH: `${folder}${path.delimiter}${process.env.PATH}`, RUSTC: rustc, CARGO_TARGET_DIR: inRoot('target', 'cross'), CARGO_PROFILE_DEV_DEBUG: process.env.CARGO_PROFILE_DEV_DEBUG ?? 'none' };
+    const env = {
+      PATH: `${folder}${path.delimiter}${process.env.PATH}`,
+      RUSTC: rustc,
+      CARGO_TARGET_DIR: inRoot('target', 'cross'),
+      CARGO_PROFILE_DEV_DEBUG: process.env.CARGO_PROFILE_DEV_DEBUG ?? 'none',
+    };
     if (existsSync(path.join(library, target, 'lib'))) return { target, flags: [], env };
     // Building the library is not a stable feature yet; with its own source it works in every compiler.
     const flags = ['-Zbuild-std=std,panic_unwind'];
@@ -119,7 +141,9 @@ function onPath(name) {
       return false;
     }
   };
-  return process.env.PATH.split(path.delimiter).map((folder) => path.join(folder, name)).filter(isProgram);
+  return process.env.PATH.split(path.delimiter)
+    .map((folder) => path.join(folder, name))
+    .filter(isProgram);
 }
 
 function cargo(rust, command, ...args) {
@@ -143,7 +167,15 @@ function run(program, args, env = {}) {
  * other features of the same crates, which would be compiled twice.
  */
 function buildOnce(rust) {
-  const args = cargoArgs(rust, 'test', ['--lib', '--test', 'house', '--features', 'node', '--no-run', '--message-format=json-render-diagnostics']);
+  const args = cargoArgs(rust, 'test', [
+    '--lib',
+    '--test',
+    'house',
+    '--features',
+    'node',
+    '--no-run',
+    '--message-format=json-render-diagnostics',
+  ]);
   console.log(`$ cargo ${args.join(' ')}`);
   const { status, stdout } = spawnSync('cargo', args, {
     cwd: root,
@@ -153,7 +185,10 @@ function buildOnce(rust) {
     maxBuffer: 2 ** 28,
   });
   if (status !== 0) return undefined;
-  const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  const messages = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
   const own = messages.filter(({ target }) => target?.name === 'execution_engine');
   const unitTests = own.find(({ executable, profile }) => executable && profile.test)?.executable;
   const library = own.flatMap(({ filenames }) => filenames ?? []).find((name) => name.endsWith('.dll'));
@@ -174,7 +209,14 @@ function libnode() {
 
 /** A disk for Wine, with one library that older versions lack: random numbers. */
 function wineDisk(wine) {
-  const env = { ...process.env, WINEPREFIX: path.join(place, 'disk'), WINEARCH: 'win64', WINEDEBUG: '-all', UNDER_WINE: '1', NODE_SKIP_PLATFORM_CHECK: '1' };
+  const env = {
+    ...process.env,
+    WINEPREFIX: path.join(place, 'disk'),
+    WINEARCH: 'win64',
+    WINEDEBUG: '-all',
+    UNDER_WINE: '1',
+    NODE_SKIP_PLATFORM_CHECK: '1',
+  };
   const system = path.join(env.WINEPREFIX, 'drive_c', 'windows', 'system32');
   if (!existsSync(path.join(system, 'kernel32.dll'))) {
     // The first start makes the disk; this one also says which Windows it is.
@@ -190,7 +232,10 @@ function wineDisk(wine) {
       #include <windows.h>
       BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length);
       __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE buffer, SIZE_T length) { return SystemFunction036(buffer, length); }`;
-    const { status } = spawnSync('x86_64-w64-mingw32-gcc', ['-shared', '-o', random, '-x', 'c', '-', '-ladvapi32'], { input: code, stdio: ['pipe', 'inherit', 'inherit'] });
+    const { status } = spawnSync('x86_64-w64-mingw32-gcc', ['-shared', '-o', random, '-x', 'c', '-', '-ladvapi32'], {
+      input: code,
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
     if (status !== 0) return undefined;
   }
   return env;
@@ -206,7 +251,12 @@ function inWine(wine, program, args, env) {
   console.log(`$ wine ${[path.basename(program), ...args].join(' ')}`);
   const output = path.join(place, 'output.txt');
   const [input, into] = [openSync('/dev/null', 'r'), openSync(output, 'w')];
-  const { status, signal } = spawnSync(wine, [program, ...args], { cwd: place, env, stdio: [input, into, into], timeout: ONE_FILE_LIMIT_MS });
+  const { status, signal } = spawnSync(wine, [program, ...args], {
+    cwd: place,
+    env,
+    stdio: [input, into, into],
+    timeout: ONE_FILE_LIMIT_MS,
+  });
   for (const file of [input, into]) closeSync(file);
   const text = readFileSync(output, 'utf8');
   console.log(text);

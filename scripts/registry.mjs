@@ -24,11 +24,19 @@ function packument(name, host) {
     shasum: createHash('sha1').update(content).digest('hex'),
     integrity: `sha512-${createHash('sha512').update(content).digest('base64')}`,
   };
-  return { _id: name, name, 'dist-tags': { latest: main.version }, versions: { [main.version]: { ...manifest, _id: `${name}@${main.version}`, dist } }, time: { [main.version]: '2026-01-01T00:00:00.000Z' } };
+  return {
+    _id: name,
+    name,
+    'dist-tags': { latest: main.version },
+    versions: { [main.version]: { ...manifest, _id: `${name}@${main.version}`, dist } },
+    time: { [main.version]: '2026-01-01T00:00:00.000Z' },
+  };
 }
 
 const server = createServer((request, response) => {
-  const address = decodeURIComponent(request.url ?? '/').slice(1).replace(/\?.*$/, '');
+  const address = decodeURIComponent(request.url ?? '/')
+    .slice(1)
+    .replace(/\?.*$/, '');
   const name = [main.name, ...targets.map(packageName)].find((one) => address === one);
   const file = address.startsWith('tarballs/') ? path.join(tarballs, path.basename(address)) : undefined;
   if (name) return response.setHeader('content-type', 'application/json').end(JSON.stringify(packument(name, request.headers.host)));

@@ -19,7 +19,18 @@ import { FILES, addonName, main, packageName, stale, targets } from './packages.
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const place = path.join(root, 'target', 'release-packages');
-const MAIN_FILES = ['dist', 'index.d.ts', 'schema', 'docs', 'examples', 'README.md', 'LICENSE', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'];
+const MAIN_FILES = [
+  'dist',
+  'index.d.ts',
+  'schema',
+  'docs',
+  'examples',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+];
 /** Only the folder of the sources has a use for these. */
 const OWN_FIELDS = ['scripts', 'devDependencies', 'napi'];
 /** What must not be in any package. */
@@ -37,7 +48,8 @@ export function stage(folder, { addons = root, wanted = targets.map(({ name }) =
   const packages = [];
   for (const target of targets.filter(({ name }) => wanted.includes(name))) {
     const addon = path.join(addons, addonName(target));
-    if (!existsSync(addon)) throw new Error(`there is no addon for ${target.name}: ${addon} does not exist; build it (npm run build) or fetch it`);
+    if (!existsSync(addon))
+      throw new Error(`there is no addon for ${target.name}: ${addon} does not exist; build it (npm run build) or fetch it`);
     const { system, cpu } = inspect(addon);
     if (system !== target.os || cpu !== target.cpu) throw new Error(`${addon} is for ${system} ${cpu}, and not for ${target.name}`);
     const to = path.join(folder, target.name);
@@ -61,7 +73,9 @@ export function stage(folder, { addons = root, wanted = targets.map(({ name }) =
 }
 
 function pagesIn(folder) {
-  return readdirSync(folder, { recursive: true }).filter((name) => name.endsWith('.md')).map((name) => path.join(folder, name));
+  return readdirSync(folder, { recursive: true })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => path.join(folder, name));
 }
 
 /** A page whose links to files that are not in the package lead to the repository. */
@@ -80,7 +94,13 @@ export function pack(packages, to) {
   mkdirSync(to, { recursive: true });
   return packages.map(({ name, folder, target }) => {
     const [made] = Object.values(JSON.parse(output(npm, ['pack', '--json', '--ignore-scripts', '--pack-destination', to], folder)));
-    return { name, target, file: path.join(to, made.filename.replace(/^@/, '').replace('/', '-')), files: made.files.map((file) => file.path), size: made.size };
+    return {
+      name,
+      target,
+      file: path.join(to, made.filename.replace(/^@/, '').replace('/', '-')),
+      files: made.files.map((file) => file.path),
+      size: made.size,
+    };
   });
 }
 
@@ -88,9 +108,12 @@ export function pack(packages, to) {
 export function defects(tarballs) {
   const found = [];
   for (const { name, target, files } of tarballs) {
-    const wanted = target ? [addonName(target), ...FILES] : ['dist/engine.js', 'dist/engine.js.map', 'index.d.ts', 'LICENSE', 'README.md', 'CHANGELOG.md'];
+    const wanted = target
+      ? [addonName(target), ...FILES]
+      : ['dist/engine.js', 'dist/engine.js.map', 'index.d.ts', 'LICENSE', 'README.md', 'CHANGELOG.md'];
     for (const file of wanted) if (!files.includes(file)) found.push(`${name} has no ${file}`);
-    for (const file of files) if (FOREIGN.some((pattern) => pattern.test(file)) && !file.startsWith('examples/')) found.push(`${name} has ${file}`);
+    for (const file of files)
+      if (FOREIGN.some((pattern) => pattern.test(file)) && !file.startsWith('examples/')) found.push(`${name} has ${file}`);
     if (!target && files.some((file) => file.endsWith('.node'))) found.push(`${name} has an addon in it`);
   }
   return found;
@@ -99,7 +122,12 @@ export function defects(tarballs) {
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 
 function output(program, args, cwd, env = {}) {
-  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, encoding: 'utf8', env: { ...process.env, ...env }, shell: process.platform === 'win32' && program === npm });
+  const { status, stdout, stderr, error } = spawnSync(program, args, {
+    cwd,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    shell: process.platform === 'win32' && program === npm,
+  });
   if (error || status !== 0) throw new Error(`${path.basename(program)} ${args.join(' ')} failed: ${error?.message ?? stderr}${stdout}`);
   return stdout;
 }
@@ -129,7 +157,20 @@ export function smoke(tarballs) {
     // The packages of other systems are not to be had yet: they are optional, and npm goes on without them.
     writeFileSync(path.join(app, 'package.json'), JSON.stringify({ name: 'smoke', private: true, type: 'module' }));
     writeFileSync(path.join(app, 'smoke.mjs'), SMOKE);
-    output(npm, ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--offline', '--no-save', '--legacy-peer-deps', ...tarballs.map(({ file }) => file)], app);
+    output(
+      npm,
+      [
+        'install',
+        '--no-audit',
+        '--no-fund',
+        '--ignore-scripts',
+        '--offline',
+        '--no-save',
+        '--legacy-peer-deps',
+        ...tarballs.map(({ file }) => file),
+      ],
+      app,
+    );
     const said = output(process.execPath, ['smoke.mjs'], app, { NODE_OPTIONS: '' }).trim();
     if (said !== main.version) throw new Error(`the smoke test printed ${said}`);
   } finally {
@@ -139,7 +180,8 @@ export function smoke(tarballs) {
 
 function check({ all, addons }) {
   const differing = stale();
-  if (differing.length > 0) throw new Error(`${differing.join(', ')}: not what package.json and Cargo.lock give; run: node scripts/packages.mjs`);
+  if (differing.length > 0)
+    throw new Error(`${differing.join(', ')}: not what package.json and Cargo.lock give; run: node scripts/packages.mjs`);
   const here = nameHere();
   const wanted = all ? targets.map(({ name }) => name) : [here];
   const tarballs = pack(stage(path.join(place, 'staged'), { addons, wanted }), path.join(place, 'tarballs'));
@@ -173,12 +215,19 @@ function nameHere() {
 function publish({ dryRun }) {
   const tarballs = path.join(place, 'tarballs');
   const files = existsSync(tarballs) ? readdirSync(tarballs).filter((name) => name.endsWith('.tgz')) : [];
-  if (files.length !== targets.length + 1) throw new Error(`${tarballs} has ${files.length} packages, and a release has ${targets.length + 1}: run check --all`);
+  if (files.length !== targets.length + 1)
+    throw new Error(`${tarballs} has ${files.length} packages, and a release has ${targets.length + 1}: run check --all`);
   // Without the packages of the platforms, the main one cannot be installed.
   const mainFile = `${main.name.replace('@', '').replace('/', '-')}-${main.version}.tgz`;
   const ordered = [...files.filter((name) => name !== mainFile).sort(), mainFile];
   // The registry attests the origin of public packages only; the workflow attests the files of others itself.
-  const flags = [...(main.publishConfig.access === 'public' ? ['--provenance'] : []), '--access', main.publishConfig.access, ...(main.version.includes('-') ? ['--tag', 'next'] : []), ...(dryRun ? ['--dry-run'] : [])];
+  const flags = [
+    ...(main.publishConfig.access === 'public' ? ['--provenance'] : []),
+    '--access',
+    main.publishConfig.access,
+    ...(main.version.includes('-') ? ['--tag', 'next'] : []),
+    ...(dryRun ? ['--dry-run'] : []),
+  ];
   for (const name of ordered) {
     if (isPublished(name)) {
       console.log(`${name} is published already`);
@@ -191,18 +240,31 @@ function publish({ dryRun }) {
 
 /** An upload that broke off is gone on with. @param {string} file */
 function isPublished(file) {
-  const name = [main.name, ...targets.map(packageName)].find((one) => file === `${one.replace('@', '').replace('/', '-')}-${main.version}.tgz`);
-  return spawnSync(npm, ['view', `${name}@${main.version}`, 'version'], { encoding: 'utf8', shell: process.platform === 'win32' }).stdout?.trim() === main.version;
+  const name = [main.name, ...targets.map(packageName)].find(
+    (one) => file === `${one.replace('@', '').replace('/', '-')}-${main.version}.tgz`,
+  );
+  return (
+    spawnSync(npm, ['view', `${name}@${main.version}`, 'version'], {
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    }).stdout?.trim() === main.version
+  );
 }
 
 function refuse() {
-  throw new Error('this is the folder of the sources, whose package lacks the addons: releases are made by .github/workflows/release.yml, and tried with npm run release:check');
+  throw new Error(
+    'this is the folder of the sources, whose package lacks the addons: releases are made by .github/workflows/release.yml, and tried with npm run release:check',
+  );
 }
 
 function run() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { all: { type: 'boolean', default: false }, addons: { type: 'string', default: root }, 'dry-run': { type: 'boolean', default: false } },
+    options: {
+      all: { type: 'boolean', default: false },
+      addons: { type: 'string', default: root },
+      'dry-run': { type: 'boolean', default: false },
+    },
   });
   const options = { all: values.all, addons: path.resolve(values.addons), dryRun: values['dry-run'] };
   const actions = { check, smoke: smokeHere, publish, refuse };

@@ -64,7 +64,10 @@ const checks = {
     for (const way of ['terminate', 'exit']) {
       const worker = new Worker(new URL(import.meta.url), { workerData: { smoke: way } });
       const ended = new Promise((resolve) => worker.once('exit', resolve));
-      const pids = await within(new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)), 'the tree of a worker');
+      const pids = await within(
+        new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)),
+        'the tree of a worker',
+      );
       if (way === 'terminate') await worker.terminate();
       else worker.postMessage('exit');
       await within(ended, 'the end of a worker');
@@ -73,9 +76,15 @@ const checks = {
   },
   async 'process exits'() {
     for (const way of ['exit', 'SIGKILL']) {
-      const host = spawn(process.execPath, [...process.argv.slice(2), file], { env: { ...process.env, SMOKE_HOST: way }, stdio: ['ignore', 'pipe', 'inherit'] });
+      const host = spawn(process.execPath, [...process.argv.slice(2), file], {
+        env: { ...process.env, SMOKE_HOST: way },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       const ended = new Promise((resolve) => host.once('exit', resolve));
-      const pids = await within(new Promise((resolve) => host.stdout.once('data', (text) => resolve(JSON.parse(String(text))))), 'the tree of a host');
+      const pids = await within(
+        new Promise((resolve) => host.stdout.once('data', (text) => resolve(JSON.parse(String(text))))),
+        'the tree of a host',
+      );
       if (way === 'SIGKILL') host.kill('SIGKILL');
       await within(ended, 'the end of a host');
       await gone(pids);
@@ -103,7 +112,10 @@ else await all();
 async function all() {
   let failed = false;
   for (const [check, part] of Object.entries(checks)) {
-    const problem = await within(part(), check).then(() => undefined, (error) => String(error?.stack ?? error));
+    const problem = await within(part(), check).then(
+      () => undefined,
+      (error) => String(error?.stack ?? error),
+    );
     failed ||= problem !== undefined;
     console.log(JSON.stringify({ check, problem }));
   }

@@ -17,7 +17,9 @@ const SMOKE = path.join('scripts', 'runtime-smoke.mjs');
 const SMOKE_LIMIT_MS = 120_000;
 const TEST_LIMIT_MS = 300_000;
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: [] } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: [] } },
+});
 
 const node = (major, { isQuick = false } = {}) => ({
   name: `Node.js ${major}`,
@@ -35,7 +37,16 @@ const RUNTIMES = [
   node(24),
   node(26, { isQuick: true }),
   // It has no permission model.
-  { name: 'Bun 1', alias: 'bun', spec: 'npm:@oven/bun-linux-x64@1', program: path.join('bin', 'bun'), flags: [], denied: undefined, hasTests: false, isQuick: true },
+  {
+    name: 'Bun 1',
+    alias: 'bun',
+    spec: 'npm:@oven/bun-linux-x64@1',
+    program: path.join('bin', 'bun'),
+    flags: [],
+    denied: undefined,
+    hasTests: false,
+    isQuick: true,
+  },
   {
     name: 'Deno 2',
     alias: 'deno',
@@ -92,7 +103,16 @@ function fetchRuntime({ alias, spec, program }) {
   if (existsSync(file)) return file;
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, 'package.json'), '{"private":true}');
-  const args = ['install', '--no-audit', '--no-fund', '--no-save', '--ignore-scripts', '--prefer-offline', '--loglevel=error', `${alias}@${spec}`];
+  const args = [
+    'install',
+    '--no-audit',
+    '--no-fund',
+    '--no-save',
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--loglevel=error',
+    `${alias}@${spec}`,
+  ];
   const { status } = spawnSync('npm', args, { cwd: folder, stdio: 'inherit', timeout: 300_000 });
   return status === 0 && existsSync(file) ? file : undefined;
 }
@@ -110,7 +130,12 @@ function smoke({ name, flags, denied }, program) {
 }
 
 function checks(name, program, args, env) {
-  const { status, signal, stdout, stderr, error } = spawnSync(program, args, { cwd: root, encoding: 'utf8', timeout: SMOKE_LIMIT_MS, env: { ...process.env, NODE_OPTIONS: '', ...env } });
+  const { status, signal, stdout, stderr, error } = spawnSync(program, args, {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: SMOKE_LIMIT_MS,
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+  });
   const found = {};
   for (const line of stdout.split('\n').filter((text) => text.startsWith('{'))) {
     const { check, problem } = JSON.parse(line);
@@ -126,7 +151,9 @@ function checks(name, program, args, env) {
 }
 
 function tests(program) {
-  const files = readdirSync(path.join(root, '__test__')).filter((name) => name.endsWith('.test.mjs')).map((name) => path.join('__test__', name));
+  const files = readdirSync(path.join(root, '__test__'))
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => path.join('__test__', name));
   const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${TEST_LIMIT_MS}`, ...files];
   return spawnSync(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '' } }).status === 0 ? OK : 'FAILED';
 }
@@ -136,5 +163,11 @@ function print(table) {
   const names = [...new Set(Object.values(table).flatMap((row) => Object.keys(row)))];
   const lines = [['', ...names], ...Object.entries(table).map(([runtime, row]) => [runtime, ...names.map((name) => row[name] || '-')])];
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  for (const line of lines) console.log(line.map((cell, column) => cell.padEnd(widths[column])).join('  ').trimEnd());
+  for (const line of lines)
+    console.log(
+      line
+        .map((cell, column) => cell.padEnd(widths[column]))
+        .join('  ')
+        .trimEnd(),
+    );
 }

@@ -17,7 +17,12 @@ const MOST_GROWTH_MIB = 10;
 
 if (typeof globalThis.gc !== 'function') throw new Error('start it with node --expose-gc');
 
-const engine = new ExecutionEngine({ maxInMemoryExecutions: KEPT, executionRetentionSecs: 2, cleanupIntervalSecs: 1, maxRetainedOutputBytes: 1024 * 1024 });
+const engine = new ExecutionEngine({
+  maxInMemoryExecutions: KEPT,
+  executionRetentionSecs: 2,
+  cleanupIntervalSecs: 1,
+  maxRetainedOutputBytes: 1024 * 1024,
+});
 let lines = 0;
 engine.on('stdout', () => (lines += 1));
 
@@ -48,7 +53,10 @@ await engine.shutdown();
 async function runUntil(count) {
   while (started < count) {
     const number = (started += 1);
-    const { stdout } = await engine.run({ command: { type: 'exec', program: 'echo', args: [String(number)] }, metadata: { label: 'soak' } });
+    const { stdout } = await engine.run({
+      command: { type: 'exec', program: 'echo', args: [String(number)] },
+      metadata: { label: 'soak' },
+    });
     assert.equal(stdout, `${number}\n`);
   }
 }

@@ -17,12 +17,25 @@ const RACES = {
 };
 const JS_RACES = ['cancel-race', 'stream-race', 'worker', 'guardian-kill'];
 /** Trees that resist, hosts in namespaces of their own, and crowds. What they leave behind ends with their namespace. */
-const RESISTING = ['respawning-tree', 'nested-engines', 'process-table', 'many-trees', 'hidden-members', 'guardian-attacked', 'guardian-not-started', 'exit-without-guardian', 'detached-host-gone'];
+const RESISTING = [
+  'respawning-tree',
+  'nested-engines',
+  'process-table',
+  'many-trees',
+  'hidden-members',
+  'guardian-attacked',
+  'guardian-not-started',
+  'exit-without-guardian',
+  'detached-host-gone',
+];
 const RESISTING_REPEATS = times(200);
 const LONGEST_S = 3_600;
 const REPEATS = times(1000);
 /** Tests of single trees, with processes that change while the tree is scanned. They are run again as a whole. */
-const TREES = { engine: ['grandchildren::', 'ignored_sigterm::', 'stopped_child::'], supervision: ['escaped::', 'job_control::', 'stopped_tree::'] };
+const TREES = {
+  engine: ['grandchildren::', 'ignored_sigterm::', 'stopped_child::'],
+  supervision: ['escaped::', 'job_control::', 'stopped_tree::'],
+};
 const TREE_ROUNDS = times(200);
 const SHOWN_FAILURES = 3;
 
@@ -64,7 +77,12 @@ function races(program, names) {
 }
 
 function jsRaces() {
-  return node('--test', '--test-reporter=spec', '--test-concurrency=1', ...JS_RACES.map((name) => path.join('__test__', `${name}.test.mjs`)));
+  return node(
+    '--test',
+    '--test-reporter=spec',
+    '--test-concurrency=1',
+    ...JS_RACES.map((name) => path.join('__test__', `${name}.test.mjs`)),
+  );
 }
 
 /** In a process namespace with a bound: no process of it outlives this. */
@@ -73,7 +91,17 @@ function resisting() {
   const bounded = ['unshare', '-pf', '--mount-proc', '--kill-child'];
   const isBounded = spawnSync(bounded[0], [...bounded.slice(1), 'true']).status === 0;
   if (!isBounded) console.error('━━ no process namespace can be made here: what survives has to be ended by hand');
-  const words = [...(isBounded ? bounded : []), 'timeout', '--signal=KILL', String(LONGEST_S), process.execPath, '--test', '--test-reporter=spec', '--test-concurrency=1', ...files];
+  const words = [
+    ...(isBounded ? bounded : []),
+    'timeout',
+    '--signal=KILL',
+    String(LONGEST_S),
+    process.execPath,
+    '--test',
+    '--test-reporter=spec',
+    '--test-concurrency=1',
+    ...files,
+  ];
   const env = { ...process.env, ESCHER_TEST_REPEATS: String(RESISTING_REPEATS), ESCHER_TEST_TREES: '2000' };
   return spawnSync(words[0], words.slice(1), { cwd: root, stdio: 'inherit', env }).status === 0;
 }
@@ -84,7 +112,12 @@ function trees(program, names) {
   if (binary === undefined) return false;
   let failures = 0;
   for (let round = 1; round <= TREE_ROUNDS; round++) {
-    const { status, signal, stdout, stderr } = spawnSync(binary, names, { cwd: root, encoding: 'utf8', timeout: 300_000, maxBuffer: 2 ** 28 });
+    const { status, signal, stdout, stderr } = spawnSync(binary, names, {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: 300_000,
+      maxBuffer: 2 ** 28,
+    });
     if (status !== 0 || !/ [1-9]\d* passed/.test(stdout)) {
       failures += 1;
       if (failures <= SHOWN_FAILURES) console.error(`round ${round}: ended with ${status ?? signal}\n${stdout}${stderr}`);
@@ -97,8 +130,16 @@ function trees(program, names) {
 /** The path of a test program, as cargo says it. */
 function build(program) {
   const args = ['test', '--release', '--locked', '--no-run', '--test', program, '--message-format=json-render-diagnostics'];
-  const { status, stdout } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 2 ** 28 });
+  const { status, stdout } = spawnSync('cargo', args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 2 ** 28,
+  });
   if (status !== 0) return undefined;
-  const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  const messages = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
   return messages.find(({ executable, target }) => executable && target.name === program)?.executable;
 }

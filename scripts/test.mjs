@@ -37,7 +37,11 @@ const RELEASE = { lock: 'target/release' };
 
 const STEPS = [
   step('fmt', 'Rust is formatted', async (it) => {
-    const formatted = [await it.cargo('fmt', '--check'), await it.cargo('fmt', '--check', ...benches), await it.cargo('fmt', '--check', ...fuzz)];
+    const formatted = [
+      await it.cargo('fmt', '--check'),
+      await it.cargo('fmt', '--check', ...benches),
+      await it.cargo('fmt', '--check', ...fuzz),
+    ];
     return formatted.every(Boolean);
   }),
   step('lint', 'JavaScript is formatted, and the linter has no complaint', (it) => it.node(biome, 'check', '--error-on-warnings')),
@@ -86,12 +90,22 @@ const STEPS = [
     DEBUG,
   ),
   step('rust-build', 'the Rust tests build', (it) => it.cargo('test', '--locked', '--no-run'), DEBUG),
-  step('rust-node-build', 'with the binding and the schemas as well', (it) => it.cargo('test', '--locked', '--no-run', '--features', 'node,schema'), DEBUG),
+  step(
+    'rust-node-build',
+    'with the binding and the schemas as well',
+    (it) => it.cargo('test', '--locked', '--no-run', '--features', 'node,schema'),
+    DEBUG,
+  ),
   step('guard-build', 'the programs that count build', (it) => it.node('scripts/guard.mjs', '--build'), { after: ['build'] }),
   step('rust', 'Rust tests', (it) => it.program('cargo', ['test', '--locked', ...goOn], REPEATS), { alone: true }),
-  step('rust-node', 'Rust tests with the binding and the schemas', (it) => it.cargo('test', '--locked', '--features', 'node,schema', ...goOn), {
-    alone: true,
-  }),
+  step(
+    'rust-node',
+    'Rust tests with the binding and the schemas',
+    (it) => it.cargo('test', '--locked', '--features', 'node,schema', ...goOn),
+    {
+      alone: true,
+    },
+  ),
   step('guard', 'no run costs more than it did', (it) => it.node('scripts/guard.mjs'), { alone: true }),
   step('runtimes', 'other runtimes keep the promises too', (it) => it.node('scripts/runtimes.mjs', '--quick'), { alone: true }),
   step('js', 'JavaScript tests', (it) => it.program(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS), { alone: true }),
@@ -103,7 +117,9 @@ const QUICK_ENV = { NAPI_RS_NATIVE_LIBRARY_PATH: quickAddon, ESCHER_TEST_REPEATS
 const QUICK_STEPS = [
   ...['fmt', 'lint', 'typos', 'unused', 'types'].map((name) => STEPS.find((one) => one.name === name)),
   step('quick-addon', 'an addon that is not optimized', buildQuickAddon, DEBUG),
-  step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), { after: ['quick-addon'] }),
+  step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), {
+    after: ['quick-addon'],
+  }),
   STEPS.find(({ name }) => name === 'clippy-node'),
   step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house'), DEBUG),
 ];
@@ -156,7 +172,9 @@ function tool(it, name, args) {
   const isThere = spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;
   if (isThere) return it.program(name, args);
   const line = '!'.repeat(100);
-  it.say(`${line}\n!! ${process.env.CI ? 'MISSING' : 'SKIPPED'}: there is no ${name} here. Install it: python3 -m pip install -r .ci/tools.txt\n${line}`);
+  it.say(
+    `${line}\n!! ${process.env.CI ? 'MISSING' : 'SKIPPED'}: there is no ${name} here. Install it: python3 -m pip install -r .ci/tools.txt\n${line}`,
+  );
   return !process.env.CI;
 }
 

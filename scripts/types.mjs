@@ -49,7 +49,10 @@ export function compile(folder, compiler, modules) {
   };
   writeFileSync(path.join(folder, 'package.json'), '{}');
   writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['index.d.ts', '__test__/types/*.ts'] }));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(compiler, 'bin', 'tsc'), '-p', '.', '--pretty', 'false'], { cwd: folder, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path.join(compiler, 'bin', 'tsc'), '-p', '.', '--pretty', 'false'], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
   const reports = stdout.split('\n').filter((line) => /error TS\d+/.test(line));
   const isTheirs = (line) => /node_modules/.test(line.split('(')[0]);
   const [own, theirs] = [reports.filter((line) => !isTheirs(line)), reports.filter(isTheirs)];
@@ -69,7 +72,19 @@ function fetched(name, version) {
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, 'package.json'), '{}');
     const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-    const { status } = spawnSync(npm, ['install', '--no-audit', '--no-fund', '--no-save', '--ignore-scripts', '--loglevel=error', `${name}@~${version}`.replace(/@~(\d+)$/, '@^$1')], { cwd: folder, stdio: 'inherit', shell: process.platform === 'win32' });
+    const { status } = spawnSync(
+      npm,
+      [
+        'install',
+        '--no-audit',
+        '--no-fund',
+        '--no-save',
+        '--ignore-scripts',
+        '--loglevel=error',
+        `${name}@~${version}`.replace(/@~(\d+)$/, '@^$1'),
+      ],
+      { cwd: folder, stdio: 'inherit', shell: process.platform === 'win32' },
+    );
     if (status !== 0) throw new Error(`npm did not install ${name} ${version}`);
   }
   return modules;
@@ -85,7 +100,8 @@ function main() {
       const modules = fetched('@types/node', types);
       const { own, theirs } = compile(path.join(place, 'program'), compiler, modules);
       // Declarations that their own compiler refuses say nothing about ours.
-      row[`@types/node ${versionOf(path.join(modules, '@types', 'node'))}`] = theirs.length > 0 ? 'not for this compiler' : own.length === 0 ? 'ok' : `${own.length} errors`;
+      row[`@types/node ${versionOf(path.join(modules, '@types', 'node'))}`] =
+        theirs.length > 0 ? 'not for this compiler' : own.length === 0 ? 'ok' : `${own.length} errors`;
       if (theirs.length > 0 || own.length === 0) continue;
       failures += 1;
       console.error(`TypeScript ${row.TypeScript}, @types/node ${types}:\n${own.slice(0, 20).join('\n')}`);

@@ -38,7 +38,11 @@ export async function startServer() {
     process.off('exit', onExit);
   };
   try {
-    const endpoint = await until(() => over || /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(said)?.[1], 'moto_server names its port', START_LIMIT_MS);
+    const endpoint = await until(
+      () => over || /Running on (http:\/\/127\.0\.0\.1:\d+)/.exec(said)?.[1],
+      'moto_server names its port',
+      START_LIMIT_MS,
+    );
     await until(() => over || answers(endpoint), 'moto_server answers', START_LIMIT_MS);
     assert.ok(!over, 'moto_server lives');
     return { endpoint, stop };

@@ -18,7 +18,7 @@ export const KINDS = {
   'a session of its own': (mark) => `setsid sleep 1000.${mark} & sleep 1000.${mark}`,
   'a daemon that forked twice': (mark) => `(setsid sh -c 'setsid sleep 1000.${mark} & :' &); sleep 1000.${mark}`,
   'SIGTERM and SIGHUP ignored': (mark) => `trap '' TERM HUP INT; sleep 1000.${mark} & while :; do sleep 0.1; : ${mark}; done`,
-  'stopped': (mark) => `sleep 1000.${mark} & kill -STOP $!; kill -STOP $$; : ${mark}`,
+  stopped: (mark) => `sleep 1000.${mark} & kill -STOP $!; kill -STOP $$; : ${mark}`,
   'job control': (mark) => `set -m; sleep 1000.${mark} & env -i sleep 1000.${mark} & exec sleep 1000.${mark}`,
 };
 
@@ -39,10 +39,14 @@ export async function guarded(t, source, { config = {}, flags = [], wrapper = []
     const engine = new ExecutionEngine(${JSON.stringify({ maxConcurrentExecutions: 1000, killGraceMs: GRACE_MS, ...config })});
     const stays = setInterval(() => {}, 1000);
   `;
-  const child = spawn('/bin/sh', ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...wrapper, process.execPath, ...flags, '--input-type=module', '-e', prelude + source], {
-    env: { ...process.env, NODE_OPTIONS: '' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    '/bin/sh',
+    ['-c', 'ulimit -c 0; exec "$@"', 'sh', ...wrapper, process.execPath, ...flags, '--input-type=module', '-e', prelude + source],
+    {
+      env: { ...process.env, NODE_OPTIONS: '' },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })));
   t.after(() => child.kill('SIGKILL'));
@@ -55,10 +59,16 @@ export async function guarded(t, source, { config = {}, flags = [], wrapper = []
 }
 
 /** The processes with this mark. */
-export const marked = (mark) => processes().filter(({ command }) => command.includes(`.${mark}`) || command.includes(`: ${mark}`)).map(({ pid }) => pid);
+export const marked = (mark) =>
+  processes()
+    .filter(({ command }) => command.includes(`.${mark}`) || command.includes(`: ${mark}`))
+    .map(({ pid }) => pid);
 
 /** The guardians of a host. */
-export const guardiansOf = (host) => processes().filter(({ command, parent }) => parent === host && command.includes('escher-guardian')).map(({ pid }) => pid);
+export const guardiansOf = (host) =>
+  processes()
+    .filter(({ command, parent }) => parent === host && command.includes('escher-guardian'))
+    .map(({ pid }) => pid);
 
 /** The one guardian of a host. */
 export async function guardianOf(host, other) {
@@ -72,9 +82,16 @@ export async function gone(mark, graceMs = GRACE_MS) {
   const isGone = () => marked(mark).length === 0;
   try {
     // A machine that was too busy for it shows that by being busy still.
-    await until(isGone, `the trees are gone: ${describe(mark)}`, graceMs + 1_000).catch(() => until(isGone, 'the trees are gone', allowed(0)));
+    await until(isGone, `the trees are gone: ${describe(mark)}`, graceMs + 1_000).catch(() =>
+      until(isGone, 'the trees are gone', allowed(0)),
+    );
   } catch (error) {
-    const left = processes().filter(({ pid }) => marked(mark).includes(pid)).map(({ pid, command }) => `${pid} ${command} ${JSON.stringify(statOf(pid))} ${/ESCHER_EXECUTION_ID=[^\0]*/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))?.[0] ?? 'without a tag'}`);
+    const left = processes()
+      .filter(({ pid }) => marked(mark).includes(pid))
+      .map(
+        ({ pid, command }) =>
+          `${pid} ${command} ${JSON.stringify(statOf(pid))} ${/ESCHER_EXECUTION_ID=[^\0]*/.exec(readFileSync(`/proc/${pid}/environ`, 'latin1'))?.[0] ?? 'without a tag'}`,
+      );
     for (const pid of marked(mark)) process.kill(pid, 'SIGKILL');
     throw new Error(`${error.message}; left: ${left.join(', ')}`, { cause: error });
   }

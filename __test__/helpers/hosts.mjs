@@ -10,7 +10,10 @@ const prelude = `import { ExecutionEngine, ExecutionError } from ${JSON.stringif
 
 /** Starts such a process and leaves it to the test: the child, its lines one after the other, and a promise of its end. */
 export function startHost(source) {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', prelude + source], { env: { ...process.env, NODE_OPTIONS: '' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--input-type=module', '-e', prelude + source], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'exit');
   return { child, ended, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
 }

@@ -9,7 +9,9 @@ import { folder } from './programs.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The target of this system, by the addon that was built for it. */
-export const TARGET = readdirSync(root).map((name) => /^execution-engine\.(.+)\.node$/.exec(name)?.[1]).find((target) => target?.startsWith(`${process.platform}-${process.arch}`));
+export const TARGET = readdirSync(root)
+  .map((name) => /^execution-engine\.(.+)\.node$/.exec(name)?.[1])
+  .find((target) => target?.startsWith(`${process.platform}-${process.arch}`));
 export const ADDON = path.join(root, `execution-engine.${TARGET}.node`);
 export const PLATFORM_PACKAGE = `@escher/execution-engine-${TARGET}`;
 export const { version: VERSION } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -26,7 +28,10 @@ export function install(t, { targets = [TARGET], version = VERSION } = {}) {
   for (const target of targets) {
     const file = `execution-engine.${target}.node`;
     mkdirSync(at(`execution-engine-${target}`), { recursive: true });
-    writeFileSync(at(`execution-engine-${target}`, 'package.json'), JSON.stringify({ name: `@escher/execution-engine-${target}`, version, main: file }));
+    writeFileSync(
+      at(`execution-engine-${target}`, 'package.json'),
+      JSON.stringify({ name: `@escher/execution-engine-${target}`, version, main: file }),
+    );
     cpSync(ADDON, at(`execution-engine-${target}`, file));
   }
   return {
@@ -50,7 +55,11 @@ export function load(app, { flags = [], env = {}, before = '', specifier = '@esc
     catch (error) { outcome = { name: error.name, code: error.code, message: error.message, cause: error.cause?.code }; }
     require('node:fs').writeSync(1, JSON.stringify(outcome));`,
   );
-  const { stdout, stderr, signal } = spawnSync(program, [...flags, file], { cwd: app, encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '', ...env } });
+  const { stdout, stderr, signal } = spawnSync(program, [...flags, file], {
+    cwd: app,
+    encoding: 'utf8',
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+  });
   if (!stdout.startsWith('{')) throw new Error(`it said nothing, and ended by ${signal}: ${stderr}`);
   return JSON.parse(stdout);
 }

@@ -55,4 +55,5 @@ export class Members {
 }
 
 /** A `killed.mechanism` without how the kill was done: that depends on the host, and on whether a shell started another `sleep` meanwhile. */
-export const withoutMeans = (mechanism) => mechanism.replace(', then SIGSTOP to the members, as new ones appeared', '').replace(/, by cgroup\.kill$/, '');
+export const withoutMeans = (mechanism) =>
+  mechanism.replace(', then SIGSTOP to the members, as new ones appeared', '').replace(/, by cgroup\.kill$/, '');

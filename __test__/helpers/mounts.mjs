@@ -11,7 +11,14 @@ export const noSmallDisk = linux || (has('unshare', '-rm', 'true') ? false : 'SK
 
 /** A disk that can be frozen: a file system in a file. */
 const FREEZABLE = 'dd if=/dev/zero of="$1.img" bs=1M count=16 status=none && mkfs.ext4 -q "$1.img" && mount -o loop "$1.img" "$1"';
-const freezes = () => has('unshare', '-m', 'sh', '-c', `d=$(mktemp -d) && set -- "$d/x" && mkdir "$1" && ${FREEZABLE} && fsfreeze -f "$1" && fsfreeze -u "$1" && umount "$1" && rm -r "$d"`);
+const freezes = () =>
+  has(
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    `d=$(mktemp -d) && set -- "$d/x" && mkdir "$1" && ${FREEZABLE} && fsfreeze -f "$1" && fsfreeze -u "$1" && umount "$1" && rm -r "$d"`,
+  );
 export const noFreezableDisk = linux || (freezes() ? false : 'SKIPPED: loop mounts and `fsfreeze` do not work here');
 
 /** Mounts a file system whose server never answers, as a network disk whose server is gone, and runs a program beside it. */
@@ -24,7 +31,8 @@ if libc.mount(b'dead', sys.argv[1].encode(), b'fuse', 0, options.encode()) != 0:
     sys.exit('mount: ' + os.strerror(ctypes.get_errno()))
 sys.exit(subprocess.run(sys.argv[2:], timeout=100).returncode)
 `;
-const mountsDeadServer = () => has('unshare', '-m', 'sh', '-c', 'd=$(mktemp -d) && python3 -c "$1" "$d" true && umount -l "$d" && rmdir "$d"', 'sh', DEAD_SERVER);
+const mountsDeadServer = () =>
+  has('unshare', '-m', 'sh', '-c', 'd=$(mktemp -d) && python3 -c "$1" "$d" true && umount -l "$d" && rmdir "$d"', 'sh', DEAD_SERVER);
 export const noDeadServer = linux || (mountsDeadServer() ? false : 'SKIPPED: FUSE mounts do not work here');
 
 const PRELUDE = `
@@ -56,7 +64,17 @@ const node = (source, dir, healthy) => [process.execPath, '-e', `${PRELUDE}(asyn
 
 /** With a disk of so many bytes at `dir`. */
 export const withSmallDisk = (dir, size, source) =>
-  host(['unshare', '-rm', 'sh', '-c', 'mount -t tmpfs -o size="$2" none "$1" && shift 2 && exec "$@"', 'sh', dir, String(size), ...node(source, dir, dir)]);
+  host([
+    'unshare',
+    '-rm',
+    'sh',
+    '-c',
+    'mount -t tmpfs -o size="$2" none "$1" && shift 2 && exec "$@"',
+    'sh',
+    dir,
+    String(size),
+    ...node(source, dir, dir),
+  ]);
 
 /** With a disk at `dir` that the program freezes by `freeze()`; `thaw()` ends that, and so does the end of the test. */
 export function withFreezableDisk(dir, healthy, source) {
@@ -67,4 +85,5 @@ export function withFreezableDisk(dir, healthy, source) {
 }
 
 /** With a disk at `dir` that never answers. */
-export const withDeadServer = (dir, healthy, source) => host(['unshare', '-m', 'python3', '-c', DEAD_SERVER, dir, ...node(source, dir, healthy)]);
+export const withDeadServer = (dir, healthy, source) =>
+  host(['unshare', '-m', 'python3', '-c', DEAD_SERVER, dir, ...node(source, dir, healthy)]);

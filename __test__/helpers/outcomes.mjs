@@ -50,8 +50,15 @@ export async function refusal(action, code, field, value) {
   const prefix = { INVALID_CONFIG: 'invalid config', INVALID_PLAN: 'invalid plan' }[code] ?? 'invalid request';
   assert.ok(error.message.startsWith(`${prefix}: ${field}: `), `the message begins with the field ${field}: ${error.message}`);
   const words = wordsFor(value);
-  assert.ok(words.some((word) => error.message.includes(word)), `the message says that it got ${words.join(' or ')}: ${error.message}`);
-  assert.match(error.message, /: (give|ask|leave|remove|say|put|use|encode|did you mean|lower|correct)\b/, 'the message says how to mend it');
+  assert.ok(
+    words.some((word) => error.message.includes(word)),
+    `the message says that it got ${words.join(' or ')}: ${error.message}`,
+  );
+  assert.match(
+    error.message,
+    /: (give|ask|leave|remove|say|put|use|encode|did you mean|lower|correct)\b/,
+    'the message says how to mend it',
+  );
   return error;
 }
 

@@ -1,7 +1,8 @@
 // How busy the machine is, for bounds that hold on an idle one.
 import { spawnSync } from 'node:child_process';
 
-const LOOK = 'for file in /proc/[0-9]*/stat; do read -r line <"$file"; done 2>/dev/null; grep -ls no-process-has-this /proc/[0-9]*/environ; :';
+const LOOK =
+  'for file in /proc/[0-9]*/stat; do read -r line <"$file"; done 2>/dev/null; grep -ls no-process-has-this /proc/[0-9]*/environ; :';
 
 /** How long one look at all processes takes now, as an engine or a guardian does it: some 10 ms on an idle machine. */
 export function lookMs() {

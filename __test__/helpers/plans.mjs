@@ -5,7 +5,11 @@ import { shell } from './programs.mjs';
 
 export const serial = (commands, more) => ({ description: 'a test', strategy: { type: 'serial' }, commands, ...more });
 export const parallel = (commands, maxConcurrency) => ({ description: 'a test', strategy: { type: 'parallel', maxConcurrency }, commands });
-export const graph = (dependencies, commands) => ({ description: 'a test', strategy: { type: 'dependency_graph', dependencies }, commands });
+export const graph = (dependencies, commands) => ({
+  description: 'a test',
+  strategy: { type: 'dependency_graph', dependencies },
+  commands,
+});
 
 /** Fails with an exit code until it has run so often. */
 export const flaky = (counter, failures, code = 1, after = ':') =>

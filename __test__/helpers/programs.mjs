@@ -23,7 +23,8 @@ export const forever = shell('echo ready; exec sleep 300');
 export const stubborn = shell("trap '' TERM; echo ready; while :; do sleep 0.1; done");
 
 /** Says `ready`, then lives until the file is there. */
-export const untilFile = (file, after = ':') => shell('echo ready; while [ ! -e "$FILE" ]; do sleep 0.01; done; ' + after, { env: { FILE: file } });
+export const untilFile = (file, after = ':') =>
+  shell('echo ready; while [ ! -e "$FILE" ]; do sleep 0.01; done; ' + after, { env: { FILE: file } });
 
 /** Writes numbered lines to standard output as fast as they are taken, without end. */
 export const flood = shell('exec yes "0123456789 0123456789 0123456789 0123456789 0123456789"');
@@ -55,7 +56,8 @@ export async function until(condition, what, limitMs = 10_000) {
 }
 
 /** Waits for a file with a whole line in it, and gives its text. */
-export const untilWritten = (name) => until(() => existsSync(name) && /\n$/.test(readFileSync(name, 'utf8')) && readFileSync(name, 'utf8'), `${name} is written`);
+export const untilWritten = (name) =>
+  until(() => existsSync(name) && /\n$/.test(readFileSync(name, 'utf8')) && readFileSync(name, 'utf8'), `${name} is written`);
 
 /** Whether a process lives; one that is dead and not yet reaped does not. */
 export function isAlive(pid) {

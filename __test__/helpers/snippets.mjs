@@ -126,7 +126,12 @@ export class Workshop {
 
   #node(args, cwd, env = {}) {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000, env: { ...process.env, NODE_OPTIONS: '', ...env } });
+      const child = spawn(process.execPath, args, {
+        cwd,
+        stdio: ['ignore', 'pipe', 'pipe'],
+        timeout: 60_000,
+        env: { ...process.env, NODE_OPTIONS: '', ...env },
+      });
       const said = { stdout: '', stderr: '' };
       for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (said[name] += text));
       child.on('error', reject);
@@ -137,12 +142,20 @@ export class Workshop {
 
 /** Whether text is what a page shows. `…` stands for what differs from run to run, within a line. */
 export function isShown(shown, text) {
-  const pattern = shown.trimEnd().split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^\\n]*');
+  const pattern = shown
+    .trimEnd()
+    .split('…')
+    .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+    .join('[^\\n]*');
   return new RegExp(`^${pattern}$`).test(text.trimEnd());
 }
 
 /** The commands of a shell block. */
-export const commands = ({ code }) => code.split(/\n|&&/).map((part) => part.replace(/#.*$/, '').trim()).filter(Boolean);
+export const commands = ({ code }) =>
+  code
+    .split(/\n|&&/)
+    .map((part) => part.replace(/#.*$/, '').trim())
+    .filter(Boolean);
 
 /** The links of a page that lead to files of the project: what is written, the file, and the heading in it. */
 export function links({ name, text }) {
@@ -157,8 +170,17 @@ export function links({ name, text }) {
 
 /** The anchors of a page, as code hosts make them of headings. */
 export function anchors({ text }) {
-  const headings = withoutBlocks(text).split('\n').filter((line) => /^#+ /.test(line));
-  return headings.map((line) => line.replace(/^#+ /, '').toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').trim().replaceAll(' ', '-'));
+  const headings = withoutBlocks(text)
+    .split('\n')
+    .filter((line) => /^#+ /.test(line));
+  return headings.map((line) =>
+    line
+      .replace(/^#+ /, '')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .trim()
+      .replaceAll(' ', '-'),
+  );
 }
 
 function withoutBlocks(text) {
@@ -177,7 +199,11 @@ export function table({ name, text }, heading) {
   return body.map((row) => Object.fromEntries(names.map((column, index) => [column, row[index]])));
 }
 
-const cells = (line) => line.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim());
+const cells = (line) =>
+  line
+    .split(/(?<!\\)\|/)
+    .slice(1, -1)
+    .map((cell) => cell.trim());
 
 const promised = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
 

@@ -1,13 +1,63 @@
 // Values that a caller may get wrong.
 
 /** What no field takes that wants a whole number, 0 or more. */
-export const notWhole = [-1, -0.5, NaN, Infinity, -Infinity, 1.5, 2 ** 53, Number.MAX_VALUE, '5', '', 'soon', true, false, 5n, [], [5], {}, () => 5, Symbol('five'), new Date(), new Number(5)];
+export const notWhole = [
+  -1,
+  -0.5,
+  NaN,
+  Infinity,
+  -Infinity,
+  1.5,
+  2 ** 53,
+  Number.MAX_VALUE,
+  '5',
+  '',
+  'soon',
+  true,
+  false,
+  5n,
+  [],
+  [5],
+  {},
+  () => 5,
+  Symbol('five'),
+  new Date(),
+  new Number(5),
+];
 
 /** What no field takes that wants text. */
-export const notText = [0, 1, NaN, true, false, 1n, [], ['text'], {}, () => 'text', Symbol('text'), new Date(), new String('text'), Buffer.from('text')];
+export const notText = [
+  0,
+  1,
+  NaN,
+  true,
+  false,
+  1n,
+  [],
+  ['text'],
+  {},
+  () => 'text',
+  Symbol('text'),
+  new Date(),
+  new String('text'),
+  Buffer.from('text'),
+];
 
 /** What no field takes that wants a list of texts. */
-export const notTexts = ['text', 0, 1, true, 1n, {}, { 0: 'a', length: 1 }, () => [], Symbol('list'), new Set(['a']), new Date(), Buffer.from('ab')];
+export const notTexts = [
+  'text',
+  0,
+  1,
+  true,
+  1n,
+  {},
+  { 0: 'a', length: 1 },
+  () => [],
+  Symbol('list'),
+  new Set(['a']),
+  new Date(),
+  Buffer.from('ab'),
+];
 
 /** What no field takes that wants true or false. */
 export const notFlag = [0, 1, 'true', '', 1n, [], {}, () => true, Symbol('true'), new Boolean(true)];

@@ -28,7 +28,13 @@ export const all: ExecutionConfig[] = [
   { killGraceMs: '5' },
 ];
 
-export const engines = [new ExecutionEngine(), new ExecutionEngine(null), new ExecutionEngine(all[0]), ExecutionEngine.initGlobal({}), ExecutionEngine.global()];
+export const engines = [
+  new ExecutionEngine(),
+  new ExecutionEngine(null),
+  new ExecutionEngine(all[0]),
+  ExecutionEngine.initGlobal({}),
+  ExecutionEngine.global(),
+];
 
 declare const config: ResolvedConfig;
 assertType<Equal<typeof config.defaultTimeoutMs, number>>();

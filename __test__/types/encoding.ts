@@ -17,7 +17,12 @@ export async function ofOneCall(options: ExecutionOptions) {
   assertType<Equal<typeof bytes.stderr, Buffer>>();
   const text = await engine.run(request, { encoding: 'utf8' });
   assertType<Equal<typeof text.stdout, string>>();
-  for (const plain of [await engine.run(request), await engine.run(request, { stdin: 'x' }), await engine.run(request, { encoding: null }), await engine.run(request, options)]) {
+  for (const plain of [
+    await engine.run(request),
+    await engine.run(request, { stdin: 'x' }),
+    await engine.run(request, { encoding: null }),
+    await engine.run(request, options),
+  ]) {
     assertType<Equal<typeof plain, ExecutionResult>>();
   }
 

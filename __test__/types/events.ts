@@ -1,5 +1,15 @@
 // What a listener gets depends on the name it listens to.
-import type { EndEvent, ErrorInfo, ExecutionEngine, ExecutionEvent, ExecutionEvents, ExecutionResult, OutputEvent, QueuedEvent, StartedEvent } from '../../index.js';
+import type {
+  EndEvent,
+  ErrorInfo,
+  ExecutionEngine,
+  ExecutionEvent,
+  ExecutionEvents,
+  ExecutionResult,
+  OutputEvent,
+  QueuedEvent,
+  StartedEvent,
+} from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
 
@@ -29,7 +39,23 @@ engine.on('cancelled', (event) => void assertType<Equal<typeof event.type, 'canc
 engine.on('timeout', (event) => void assertType<Equal<typeof event.timestamp, Date>>());
 engine.off('timeout', () => {});
 
-assertType<Equal<keyof ExecutionEvents, 'queued' | 'started' | 'degraded' | 'stdout' | 'stderr' | 'completed' | 'failed' | 'cancelled' | 'timeout' | 'retry' | 'progress' | 'event'>>();
+assertType<
+  Equal<
+    keyof ExecutionEvents,
+    | 'queued'
+    | 'started'
+    | 'degraded'
+    | 'stdout'
+    | 'stderr'
+    | 'completed'
+    | 'failed'
+    | 'cancelled'
+    | 'timeout'
+    | 'retry'
+    | 'progress'
+    | 'event'
+  >
+>();
 assertType<Equal<ExecutionEvents['event'], [ExecutionEvent]>>();
 assertType<Equal<ExecutionEvent['type'], Exclude<keyof ExecutionEvents, 'event'>>>();
 assertType<Equal<ExecutionEvent['sequence'], number>>();

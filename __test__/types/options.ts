@@ -41,7 +41,28 @@ void engine.run(request, { stdin: texts() });
 assertType<Equal<InheritEnv, 'all' | 'core' | 'none'>>();
 assertType<Equal<StopSignal, 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2'>>();
 assertType<Equal<StopOrder, 'tree' | 'leader'>>();
-assertType<Equal<keyof ExecutionOptions, 'signal' | 'stdin' | 'idleTimeoutMs' | 'killGraceMs' | 'stopSignal' | 'stopOrder' | 'allowDetached' | 'mergeOutput' | 'inheritEnv' | 'envAllow' | 'envDeny' | 'secrets' | 'maskEnvSecrets' | 'leftovers' | 'priority' | 'encoding' | 'retry'>>();
+assertType<
+  Equal<
+    keyof ExecutionOptions,
+    | 'signal'
+    | 'stdin'
+    | 'idleTimeoutMs'
+    | 'killGraceMs'
+    | 'stopSignal'
+    | 'stopOrder'
+    | 'allowDetached'
+    | 'mergeOutput'
+    | 'inheritEnv'
+    | 'envAllow'
+    | 'envDeny'
+    | 'secrets'
+    | 'maskEnvSecrets'
+    | 'leftovers'
+    | 'priority'
+    | 'encoding'
+    | 'retry'
+  >
+>();
 
 // @ts-expect-error a controller is not its signal
 void engine.run(request, { signal: new AbortController() });

@@ -1,6 +1,15 @@
 // A plan is data, its options are the host's, and what comes back says which step is which.
 import { type ExecutionEngine, toSvg, toTrace } from '../../index.js';
-import type { ExecutionEvent, ExecutionOptions, ExecutionPlan, ExecutionResult, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStream } from '../../index.js';
+import type {
+  ExecutionEvent,
+  ExecutionOptions,
+  ExecutionPlan,
+  ExecutionResult,
+  ExecutionStrategy,
+  PlanExecutionResult,
+  PlanOptions,
+  PlanStream,
+} from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
 

@@ -1,6 +1,15 @@
 // Results, errors and what the other methods give.
 import { ExecutionError } from '../../index.js';
-import type { ConcurrencyMetrics, ErrorCode, ExecutionEngine, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary, Reason } from '../../index.js';
+import type {
+  ConcurrencyMetrics,
+  ErrorCode,
+  ExecutionEngine,
+  ExecutionResult,
+  ExecutionStats,
+  ExecutionStatus,
+  ExecutionSummary,
+  Reason,
+} from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
 
@@ -37,7 +46,10 @@ engine.listExecutions({ status: 'done' });
 // @ts-expect-error it is called graceMs
 void engine.shutdown({ grace: 5 });
 void engine.shutdown({ graceMs: null });
-engine.ref().unref().on('stdout', () => {});
+engine
+  .ref()
+  .unref()
+  .on('stdout', () => {});
 
 export function explain(error: unknown): string {
   if (!(error instanceof ExecutionError)) return 'not ours';

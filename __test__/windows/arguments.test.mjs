@@ -7,7 +7,33 @@ import test from 'node:test';
 import { newEngine } from '../helpers/engine.mjs';
 import { nodeRuns, scratch } from './helpers.mjs';
 
-const PIECES = ['', ' ', '\t', '"', '""', '\\', '\\\\', '\\"', '%PATH%', '^', '&', '|', '<', '>', '(', ')', '!', "'", 'a', 'ä', '漢', '😀', '\n', '*', '?'];
+const PIECES = [
+  '',
+  ' ',
+  '\t',
+  '"',
+  '""',
+  '\\',
+  '\\\\',
+  '\\"',
+  '%PATH%',
+  '^',
+  '&',
+  '|',
+  '<',
+  '>',
+  '(',
+  ')',
+  '!',
+  "'",
+  'a',
+  'ä',
+  '漢',
+  '😀',
+  '\n',
+  '*',
+  '?',
+];
 
 /** The same numbers in every run. */
 function numbers(seed) {
@@ -32,7 +58,42 @@ test('arguments arrive as they are', async (t) => {
 });
 
 /** What `cmd.exe` is known to interpret somewhere, and what only looks like it. */
-const FOR_BATCH = ['(', ')', '%', '^', '&', '|', '<', '>', '"', '!', '\n', '\r', '\t', '%~1', '%CD%', ' else ', ' echo PWNED', 'x', ' ', '@', ';', ',', '=', "'", '`', '~', '*', '/?', '＂', '％', '＆', 'ä', '^&', ' rem '];
+const FOR_BATCH = [
+  '(',
+  ')',
+  '%',
+  '^',
+  '&',
+  '|',
+  '<',
+  '>',
+  '"',
+  '!',
+  '\n',
+  '\r',
+  '\t',
+  '%~1',
+  '%CD%',
+  ' else ',
+  ' echo PWNED',
+  'x',
+  ' ',
+  '@',
+  ';',
+  ',',
+  '=',
+  "'",
+  '`',
+  '~',
+  '*',
+  '/?',
+  '＂',
+  '％',
+  '＆',
+  'ä',
+  '^&',
+  ' rem ',
+];
 
 test('an argument of a batch file is passed on as it is, or refused: it never becomes code', async (t) => {
   const engine = newEngine(t);
@@ -40,13 +101,25 @@ test('an argument of a batch file is passed on as it is, or refused: it never be
   // The argument without its quotes, in a block: what it holds is read as a part of the line.
   writeFileSync(batch, ['@echo off', 'if 1==0 (echo a %~1)', 'if 1==1 (echo [%~1]) else (echo PWNED)', 'echo {%~1}', ''].join('\r\n'));
   const next = numbers(20261128);
-  const words = ['x) else (echo PWNED', 'x) & echo PWNED & (', ...Array.from({ length: 150 }, () => Array.from({ length: 1 + next(5) }, () => FOR_BATCH[next(FOR_BATCH.length)]).join(''))];
+  const words = [
+    'x) else (echo PWNED',
+    'x) & echo PWNED & (',
+    ...Array.from({ length: 150 }, () => Array.from({ length: 1 + next(5) }, () => FOR_BATCH[next(FOR_BATCH.length)]).join('')),
+  ];
   let passed = 0;
   for (const word of words) {
     try {
       const { stdout } = await engine.run({ command: { type: 'exec', program: batch, args: [word] } }, { encoding: 'buffer' });
       // Only what is in each code page is compared by its bytes.
-      if (/^[\x20-\x7e]*$/.test(word)) assert.deepEqual(stdout.toString('latin1').split('\r\n').map((line) => line.trim()), [`[${word}]`, `{${word}}`, ''], JSON.stringify(word));
+      if (/^[\x20-\x7e]*$/.test(word))
+        assert.deepEqual(
+          stdout
+            .toString('latin1')
+            .split('\r\n')
+            .map((line) => line.trim()),
+          [`[${word}]`, `{${word}}`, ''],
+          JSON.stringify(word),
+        );
       assert.equal(stdout.toString('latin1').split('\r\n').length, 3, JSON.stringify(word));
       passed++;
     } catch (error) {

@@ -52,7 +52,9 @@ test('a command that ignores Ctrl-Break, or cannot receive it, is ended after th
 
 test('Ctrl-Break comes first, where the host has a console', async (t) => {
   const { engine, events } = recordedEngine(t, { killGraceMs: 20_000 });
-  const id = await engine.execute(nodeRuns(`process.on('SIGBREAK', () => { console.log('bye'); process.exit(0); }); console.log('ready'); ${STAY}`));
+  const id = await engine.execute(
+    nodeRuns(`process.on('SIGBREAK', () => { console.log('bye'); process.exit(0); }); console.log('ready'); ${STAY}`),
+  );
   await events.line('ready', id);
   await engine.cancel(id);
   const result = engine.getResult(id);

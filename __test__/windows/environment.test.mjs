@@ -27,7 +27,9 @@ test('a request replaces a variable whatever the case of its name', async (t) =>
 });
 
 test('two spellings of one name are refused', async (t) => {
-  const error = await newEngine(t).run({ ...nodeRuns(SHOW), env: { Twin: '1', TWIN: '2' } }).catch((error) => error);
+  const error = await newEngine(t)
+    .run({ ...nodeRuns(SHOW), env: { Twin: '1', TWIN: '2' } })
+    .catch((error) => error);
   assert.equal(error.code, 'INVALID_REQUEST');
   assert.match(error.field, /^env\.(Twin|TWIN)$/);
 });

@@ -14,7 +14,7 @@ const INDEX = path.join(import.meta.dirname, '..', '..', 'index.js');
 const GOES = {
   'is killed': 'setInterval(() => {}, 1000)',
   'calls process.exit': "setInterval(() => require('fs').existsSync(go) && process.exit(0), 20)",
-  'throws': "setInterval(() => { if (require('fs').existsSync(go)) throw new Error('on purpose'); }, 20)",
+  throws: "setInterval(() => { if (require('fs').existsSync(go)) throw new Error('on purpose'); }, 20)",
 };
 
 for (const [how, code] of Object.entries(GOES)) {

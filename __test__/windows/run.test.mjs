@@ -141,7 +141,8 @@ test('a command runs in its working directory', async (t) => {
 
 test('standard input is at its end at once, or has the bytes that are given', async (t) => {
   const engine = newEngine(t);
-  const digest = "const h = require('crypto').createHash('sha256'); process.stdin.on('data', (d) => h.update(d)).on('end', () => console.log(h.digest('hex')))";
+  const digest =
+    "const h = require('crypto').createHash('sha256'); process.stdin.on('data', (d) => h.update(d)).on('end', () => console.log(h.digest('hex')))";
   const bytes = randomBytes(1_000_000);
   const hash = (data) => `${createHash('sha256').update(data).digest('hex')}\n`;
   assert.equal((await engine.run(nodeRuns(digest))).stdout, hash(''));

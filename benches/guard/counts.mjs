@@ -74,7 +74,10 @@ export const GROUPS = [
 /** Builds what counts from inside the core. Says whether that went well. */
 export function build() {
   // Where it goes, benches/core/.cargo/config.toml says.
-  const made = spawnSync('cargo', ['build', '--release', '--bins', '--locked'], { cwd: path.join(root, 'benches', 'core'), stdio: 'inherit' });
+  const made = spawnSync('cargo', ['build', '--release', '--bins', '--locked'], {
+    cwd: path.join(root, 'benches', 'core'),
+    stdio: 'inherit',
+  });
   if (made.error) console.error(`cargo did not run: ${made.error.message}`);
   return made.status === 0 && spawnSync(process.execPath, [path.join(root, 'scripts', 'build.mjs')], { stdio: 'inherit' }).status === 0;
 }
@@ -131,7 +134,14 @@ function measureProcReads(folder) {
 
 function measureInstructions() {
   const count = (room, amount) => {
-    const args = ['--tool=cachegrind', '--cache-sim=no', '--cachegrind-out-file=/dev/null', path.join(programs, 'instructions'), room, String(amount)];
+    const args = [
+      '--tool=cachegrind',
+      '--cache-sim=no',
+      '--cachegrind-out-file=/dev/null',
+      path.join(programs, 'instructions'),
+      room,
+      String(amount),
+    ];
     const { status, stderr } = spawnSync('valgrind', args, { cwd: '/', env: { ...env, GLIBC_TUNABLES }, encoding: 'utf8' });
     const found = /I\s+refs:\s+([\d,]+)/.exec(stderr);
     if (status !== 0 || !found) throw new Error(`valgrind did not count: ${stderr}`);

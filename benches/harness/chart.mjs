@@ -33,11 +33,15 @@ const STYLE = `
   }`;
 
 export function drawChart(rows) {
-  const groups = ROWS.map((name) => rows.find((row) => row.name === name)).filter(Boolean).map(group);
+  const groups = ROWS.map((name) => rows.find((row) => row.name === name))
+    .filter(Boolean)
+    .map(group);
   const parts = [];
   let y = HEAD;
   for (const { title, note, bars } of groups) {
-    parts.push(`<text x="${MARGIN}" y="${y + 18}" font-weight="600">${escapeXml(title)} <tspan class="faint" font-weight="400">${escapeXml(note)}</tspan></text>`);
+    parts.push(
+      `<text x="${MARGIN}" y="${y + 18}" font-weight="600">${escapeXml(title)} <tspan class="faint" font-weight="400">${escapeXml(note)}</tspan></text>`,
+    );
     y += GROUP;
     for (const bar of bars) {
       parts.push(drawBar(bar, y));

@@ -10,7 +10,9 @@ const SAMPLES_PER_SECOND = 5000;
 
 /** `null`, or why there is no `perf` that works here. */
 export function whyNoPerf() {
-  const { status, error } = spawnSync('perf', ['record', '-q', '-e', 'cpu-clock', '-g', '-o', '/dev/null', '--', 'true'], { stdio: 'ignore' });
+  const { status, error } = spawnSync('perf', ['record', '-q', '-e', 'cpu-clock', '-g', '-o', '/dev/null', '--', 'true'], {
+    stdio: 'ignore',
+  });
   if (error) return 'perf is not installed';
   return status === 0 ? null : 'perf may not look here (kernel.perf_event_paranoid)';
 }
@@ -25,7 +27,20 @@ export function sample(script, args) {
   try {
     const [control, data] = [path.join(folder, 'control'), path.join(folder, 'data')];
     done('mkfifo', [control]);
-    const record = ['record', '-q', '-D', '-1', `--control=fifo:${control}`, '-e', 'cpu-clock', '-F', String(SAMPLES_PER_SECOND), '-g', '-o', data];
+    const record = [
+      'record',
+      '-q',
+      '-D',
+      '-1',
+      `--control=fifo:${control}`,
+      '-e',
+      'cpu-clock',
+      '-F',
+      String(SAMPLES_PER_SECOND),
+      '-g',
+      '-o',
+      data,
+    ];
     const host = Number(done('perf', [...record, '--', process.execPath, script, control, ...args.map(String)]));
     const text = done('perf', ['script', '-i', data, '-F', 'comm,pid,tid,ip,sym,dso']);
     return { host, micros: 1e6 / SAMPLES_PER_SECOND, samples: readSamples(text) };
@@ -35,7 +50,12 @@ export function sample(script, args) {
 }
 
 function done(program, args) {
-  const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 2 ** 30, timeout: HANGS_AFTER_MS, killSignal: 'SIGKILL' });
+  const { status, error, stdout, stderr } = spawnSync(program, args, {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 30,
+    timeout: HANGS_AFTER_MS,
+    killSignal: 'SIGKILL',
+  });
   if (error || status !== 0) throw new Error(`${program} ${args[0]} failed: ${error?.message ?? stderr}`);
   return stdout;
 }
@@ -56,7 +76,10 @@ export function readSamples(text) {
 
 const CALLS = [
   ['starting processes: `clone`, and its wait for `execve`', /^(clone|clone3|vfork)$/],
-  ['waking, waiting, switching: `futex`, `epoll_wait`, `write` to a wake-up', /^(futex|epoll_pwait2?|epoll_wait|write|ppoll|clock_nanosleep|sched_yield|restart_syscall)$/],
+  [
+    'waking, waiting, switching: `futex`, `epoll_wait`, `write` to a wake-up',
+    /^(futex|epoll_pwait2?|epoll_wait|write|ppoll|clock_nanosleep|sched_yield|restart_syscall)$/,
+  ],
   ['`epoll_ctl`', /^epoll_ctl$/],
   ['pipes: `pipe2`, `fcntl`, `read`, `close`', /^(pipe2|fcntl|read|close)$/],
   ['`pidfd_open`, `wait4`', /^(pidfd_open|wait4|waitid)$/],

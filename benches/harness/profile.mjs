@@ -19,7 +19,9 @@ const folder = path.join(path.dirname(path.dirname(fileURLToPath(import.meta.url
 export async function makeProfiles({ limit, rounds, say }) {
   const machine = describeMachine();
   const made = [];
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.mjs')).sort()) {
+  for (const file of readdirSync(folder)
+    .filter((name) => name.endsWith('.mjs'))
+    .sort()) {
     const url = pathToFileURL(path.join(folder, file)).href;
     const { default: profile } = await import(url);
     const why = profile.whyNot?.() ?? (profile.needsLimit ? limit.why : null);
@@ -29,7 +31,8 @@ export async function makeProfiles({ limit, rounds, say }) {
     }
     say(`${profile.name} …`);
     const script = `import profile from ${JSON.stringify(url)}; console.log(JSON.stringify(await profile.measure()));`;
-    const inProcess = () => JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: HANGS_AFTER_MS }));
+    const inProcess = () =>
+      JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', timeout: HANGS_AFTER_MS }));
     const lines = await profile.run({ limit: limit.path, rounds, inProcess });
     made.push({ name: profile.name, title: profile.title, columns: profile.columns, lines, machine });
   }

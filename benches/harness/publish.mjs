@@ -49,7 +49,10 @@ export const readPage = (name) => readFileSync(inRoot(name), 'utf8');
 /** The text of every page that shows results, made of the page as it is. */
 export function pagesOf(rows, profiles, readNow) {
   const parts = { profile: profileTables(profiles), missed: missedTable(rows), bench: performanceTables(rows) };
-  const performance = Object.entries(parts).reduce((page, [name, text]) => replaceBetween(page, text, name), readNow('docs/performance.md'));
+  const performance = Object.entries(parts).reduce(
+    (page, [name, text]) => replaceBetween(page, text, name),
+    readNow('docs/performance.md'),
+  );
   return {
     'README.md': replaceBetween(readNow('README.md'), frontTable(rows)),
     'docs/performance.md': performance,

@@ -1,7 +1,10 @@
 // Results as tables for a terminal.
 
 export function printList(rows) {
-  print(rows.map((row) => [row.name, row.heavy ? 'heavy' : '', `${row.title} (${row.unit})`]), 'lll');
+  print(
+    rows.map((row) => [row.name, row.heavy ? 'heavy' : '', `${row.title} (${row.unit})`]),
+    'lll',
+  );
 }
 
 export function printProfile({ name, title, columns, lines }) {
@@ -60,9 +63,7 @@ export function ratio(value) {
 function print(lines, alignment) {
   const widths = [...alignment].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   for (const line of lines) {
-    const cells = line.map((cell, column) =>
-      alignment[column] === 'l' ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
-    );
+    const cells = line.map((cell, column) => (alignment[column] === 'l' ? cell.padEnd(widths[column]) : cell.padStart(widths[column])));
     console.log(`  ${cells.join('   ')}`.trimEnd());
   }
 }

@@ -103,13 +103,17 @@ async function tryToLoad(name) {
 }
 
 async function measure(job, runtime, cpuProf) {
-  const profile = cpuProf && runtime === 'node'
-    ? ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${job.row}.${job.contender}.cpuprofile`]
-    : [];
+  const profile =
+    cpuProf && runtime === 'node'
+      ? ['--cpu-prof', `--cpu-prof-dir=${cpuProf}`, `--cpu-prof-name=${job.row}.${job.contender}.cpuprofile`]
+      : [];
   const { status, output } = await run(inRuntime(runtime, ...profile, worker, JSON.stringify(job)));
   const said = readResult(output);
   if (said.error) throw new Error(said.error.split('\n')[0]);
-  if (status !== 0) throw new Error(status === 'SIGKILL' ? `it was killed, after ${HANGS_AFTER_MS / 1000} s or by the system` : `its process ended with ${status}`);
+  if (status !== 0)
+    throw new Error(
+      status === 'SIGKILL' ? `it was killed, after ${HANGS_AFTER_MS / 1000} s or by the system` : `its process ended with ${status}`,
+    );
   return said;
 }
 

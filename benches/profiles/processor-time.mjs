@@ -17,7 +17,7 @@ export default {
     const who = ({ comm, pid, tid }) => {
       if (pid !== host) return 'the commands';
       if (pid === tid) return 'the JavaScript thread';
-      return comm.startsWith('escher') ? "the engine's threads" : "the threads of Node.js and V8";
+      return comm.startsWith('escher') ? "the engine's threads" : 'the threads of Node.js and V8';
     };
     const owners = groupBy(samples, who);
     const line = (name, what, count) => [name, what, percent(count / samples.length), String(Math.round((count * micros) / COUNT))];

@@ -11,7 +11,7 @@ export default {
   contenders: { 'never started': needs, 'has run': needs },
   goals: ['never started', 'has run'].map((of) => most(2048, 'bytes', { what: of, of })),
   columns: [
-    { key: 'idleBytes', title: "unused heap of V8 on top", digits: 0 },
+    { key: 'idleBytes', title: 'unused heap of V8 on top', digits: 0 },
     { key: 'records', title: 'records', digits: 0 },
   ],
   run: sizeOfRecord,

@@ -15,7 +15,10 @@ const open = {
   engine() {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
     const engine = new ExecutionEngine({ maxInMemoryExecutions: 0 });
-    return { read: async (file) => (await engine.run({ command: { type: 'exec', program: 'cat', args: [file] } })).stdout, close: () => engine.shutdown() };
+    return {
+      read: async (file) => (await engine.run({ command: { type: 'exec', program: 'cat', args: [file] } })).stdout,
+      close: () => engine.shutdown(),
+    };
   },
 
   execFile() {

@@ -86,7 +86,8 @@ export async function sizeOfRecord(contender) {
   const after = memory();
   const { total, completed } = engine.getStats();
   const records = engine.listExecutions({ limit: 1_000_000 }).length;
-  if (records !== first + more || completed !== (options ? 0 : total)) throw new Error(`${records} records, ${completed} of ${total} completed`);
+  if (records !== first + more || completed !== (options ? 0 : total))
+    throw new Error(`${records} records, ${completed} of ${total} completed`);
   await engine.shutdown();
   const unused = ({ heapTotal, heapUsed }) => heapTotal - heapUsed;
   const idleBytes = (unused(after) - unused(before)) / more;

@@ -29,7 +29,11 @@ export const contenders = {
 export const columns = [...loopColumns, { key: 'cpuMicros', title: 'CPU µs/command', digits: 0 }];
 
 export const cpuGoal = most(200, 'µs/command', { what: 'CPU', key: 'cpuMicros' });
-export const goals = [most(5, 'ms', { what: 'loop p99', key: 'loopP99Ms' }), most(15, 'ms', { what: 'loop max', key: 'loopMaxMs' }), cpuGoal];
+export const goals = [
+  most(5, 'ms', { what: 'loop p99', key: 'loopP99Ms' }),
+  most(15, 'ms', { what: 'loop max', key: 'loopMaxMs' }),
+  cpuGoal,
+];
 
 const isLimit = (contender) => contenders[contender] === 'limit';
 
@@ -109,7 +113,9 @@ export async function latency(contender, { limit, count, hostMiB }) {
 /** How long calls of `run` take that follow each other: what they need is in the caches. They wait for a place, so that none of them starts a child. */
 async function callsInARow(engine, count) {
   const { maxConcurrentExecutions } = engine.config;
-  const held = Array.from({ length: maxConcurrentExecutions }, () => engine.run({ command: { type: 'exec', program: 'sleep', args: ['60'] } }));
+  const held = Array.from({ length: maxConcurrentExecutions }, () =>
+    engine.run({ command: { type: 'exec', program: 'sleep', args: ['60'] } }),
+  );
   const times = [];
   const waiting = Array.from({ length: count }, () => {
     const start = performance.now();

@@ -24,7 +24,8 @@ export async function endTrees(count) {
   const late = await meanwhile;
   for (const id of ids) {
     const { status, signal, killed } = engine.getResult(id);
-    if (status !== 'cancelled' || signal !== 'SIGTERM' || /unreaped/.test(killed.mechanism)) throw new Error(`a tree has ended otherwise: ${status}, ${killed?.mechanism}`);
+    if (status !== 'cancelled' || signal !== 'SIGTERM' || /unreaped/.test(killed.mechanism))
+      throw new Error(`a tree has ended otherwise: ${status}, ${killed?.mechanism}`);
   }
   await Promise.all([engine.shutdown(), other.shutdown()]);
   return { value, columns: { late, alone } };
