@@ -60,6 +60,11 @@ fn a_secret_that_repeats_itself_is_masked_wherever_it_begins() {
 }
 
 #[test]
+fn quotes_that_the_last_symbol_does_not_need_are_left() {
+    check(&["'\"$0''"], "<'\\''\"$0'\\'''\"'\"'>", "<'***\"'>");
+}
+
+#[test]
 fn a_text_with_very_many_readings_is_masked_soon() {
     for part in ["'", "\"", "\\", "'\"", "\\'", "'$", "\r\n", "%'", "&'", "\\\"", "$'\\"] {
         for count in [20, 45] {
@@ -391,8 +396,9 @@ proptest! {
         let text = format!("<{}>", encode(family, &secret, &choices));
         let masked = mask(&secrets, &cut(text.as_bytes(), &lengths));
         let masked = String::from_utf8_lossy(&masked).into_owned();
-        // A break after the first byte on a line is read on from there.
-        let most = if family == 6 { "<61\n***:>".len() } else { "<''***>".len() };
+        // A break after the first byte on a line is read on from there. Of quotes around the first and the last symbol, those that the
+        // symbol does not need are left: the last two of `'"'"'`.
+        let most = if family == 6 { "<61\n***:>".len() } else { "<''***\"'>".len() };
         prop_assert!(masked.contains(MASK) && masked.len() <= most, "{} -> {}", text, masked);
     }
 }
