@@ -12,19 +12,6 @@ const isInstance = Function.prototype[Symbol.hasInstance];
 
 class ExecutionError extends Error {
   /**
-   * Whether it is an error of this package, of this copy or another. A class that extends this one has instances of its own.
-   *
-   * @override
-   * @param {any} value
-   */
-  static [Symbol.hasInstance](value) {
-    // biome-ignore lint/complexity/noThisInStatic: for a class that extends this one, `this` is that class.
-    if (isInstance.call(this, value)) return true;
-    // biome-ignore lint/complexity/noThisInStatic: as above.
-    return this === ExecutionError && typeof value === 'object' && value !== null && value[BRAND] === true;
-  }
-
-  /**
    * @param {ErrorCode} code
    * @param {string} message
    * @param {Details} [details]
@@ -46,6 +33,27 @@ class ExecutionError extends Error {
     return /** @type {const} */ ('ExecutionError');
   }
 }
+
+/**
+ * Whether it is an error of this package, of this copy or another. A class that extends this one has instances of its own.
+ *
+ * @this {Function}
+ * @param {any} value
+ */
+function hasInstance(value) {
+  return isInstance.call(this, value) || (this === ExecutionError && hasBrand(value));
+}
+
+/** @param {any} value It may be of the caller: reading it may throw. */
+function hasBrand(value) {
+  try {
+    return typeof value === 'object' && value !== null && value[BRAND] === true;
+  } catch {
+    return false;
+  }
+}
+
+Object.defineProperty(ExecutionError, Symbol.hasInstance, { value: hasInstance });
 
 Object.defineProperty(ExecutionError.prototype, BRAND, own({ value: true }));
 
