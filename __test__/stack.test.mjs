@@ -11,8 +11,8 @@ import { exec, nothing } from './helpers/programs.mjs';
 const HERE = fileURLToPath(import.meta.url);
 const THERE = randomUUID();
 
-/** The line of this file that called. */
-const line = () => Number(new Error('here').stack.split('\n')[2].match(/:(\d+):\d+\)?$/)[1]);
+/** The line behind the one of this file that called. */
+const nextLine = () => 1 + Number(new Error('here').stack.split('\n')[2].match(/:(\d+):\d+\)?$/)[1]);
 
 function assertLeadsTo(error, caller, at) {
   assert.ok(error instanceof ExecutionError, String(error));
@@ -34,7 +34,7 @@ test('a synchronous method', (t) => {
   for (const [name, call] of Object.entries(calls)) {
     let at;
     function theCaller() {
-      at = line();
+      at = nextLine();
       call();
     }
     assert.throws(
@@ -64,7 +64,7 @@ for (const [what, call] of Object.entries(asynchronous)) {
     const engine = newEngine(t);
     let at;
     async function theAsyncCaller() {
-      at = line();
+      at = nextLine();
       await call(engine);
     }
     const error = await theAsyncCaller().catch((caught) => caught);
@@ -76,7 +76,7 @@ test('a stream: the caller of its loop', async (t) => {
   const engine = newEngine(t);
   let at;
   async function theAsyncCaller() {
-    at = line();
+    at = nextLine();
     for await (const _ of engine.stream({ command: {} }));
   }
   const error = await theAsyncCaller().catch((caught) => caught);
@@ -88,7 +88,7 @@ test('waiting long makes no difference', async (t) => {
   await engine.execute({ command: { type: 'shell', command: 'sleep 0.2' } });
   let at;
   async function theAsyncCaller() {
-    at = line();
+    at = nextLine();
     await engine.run(exec('/no/such/program'));
   }
   const error = await theAsyncCaller().catch((caught) => caught);
