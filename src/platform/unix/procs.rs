@@ -1,7 +1,5 @@
 //! The table of processes.
 
-use std::collections::HashSet;
-
 use libc::pid_t;
 
 pub(super) use self::kernel::{
@@ -40,32 +38,16 @@ impl Proc {
     }
 }
 
-/// The list of processes is taken so many times at most for one scan.
-const MOST_LISTS: usize = 8;
-
 /// Reads the table of processes, calling `met` for each as soon as it is read. `None`: `met` has said not to go on.
-///
-/// A process that has ended between the list and its reading may have started another one, which is not in the list. So the list is
-/// taken again then, and what is new in it is read.
 pub(super) fn scan(mut met: impl FnMut(&Proc) -> bool) -> Option<Vec<Proc>> {
     let mut procs = Vec::with_capacity(256);
-    let mut list = kernel::pids();
-    let mut listed: HashSet<pid_t> = HashSet::new();
-    for _ in 0..MOST_LISTS {
-        let mut has_vanished = false;
-        for &pid in &list {
-            match read(pid) {
-                Some(proc) if !met(&proc) => return None,
-                Some(proc) => procs.push(proc),
-                None => has_vanished = true,
+    for pid in kernel::pids() {
+        if let Some(proc) = read(pid) {
+            if !met(&proc) {
+                return None;
             }
+            procs.push(proc);
         }
-        if !has_vanished {
-            break;
-        }
-        listed.extend(list);
-        list = kernel::pids();
-        list.retain(|pid| !listed.contains(pid));
     }
     Some(procs)
 }
