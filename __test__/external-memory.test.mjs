@@ -53,7 +53,7 @@ for (const [what, size, rounds] of [
         },
       ],
       bytes: ['buffer', { run: `(await engine.run(cat, { encoding: 'buffer' })).stdout.length;` }],
-      'a text that is asked for again and again': [
+      'a text that is read again and again': [
         'utf8',
         {
           run: 'const id = await engine.execute(cat); for (let i = 0; i < 3; i++) try { engine.getResult(id).stdout.length; } catch {} await engine.waitForCompletion(id);',

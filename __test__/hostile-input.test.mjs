@@ -62,6 +62,12 @@ test('getters that throw', (t) =>
         { command: Object.assign(throwing('program', trap({}, 'get')), { type: 'exec' }) },
         'command.program',
       ],
+      [
+        'a thrown object without a readable prototype',
+        { command: Object.assign(throwing('program', trap({}, 'getPrototypeOf')), { type: 'exec' }) },
+        'command.program',
+      ],
+      ['a thrown revoked proxy', { command: Object.assign(throwing('program', revoked({})), { type: 'exec' }) }, 'command.program'],
       ['metadata', { ...nothing, metadata: { deep: [throwing('x')] } }, 'metadata.deep[0].x'],
     ],
     (engine, request) => engine.run(request),

@@ -1,4 +1,4 @@
-// A result crosses as numbers and texts when it contains an exit and nothing else, and as JSON otherwise and when it is asked for
+// A result crosses as numbers and texts when it contains an exit and nothing else, and as JSON otherwise and when it is requested
 // later. The receiver must not see a difference.
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';

@@ -41,14 +41,12 @@ class ExecutionError extends Error {
  * @param {any} value
  */
 function hasInstance(value) {
-  return isInstance.call(this, value) || (this === ExecutionError && hasBrand(value));
-}
-
-/** @param {any} value It may be of the caller: reading it may throw. */
-function hasBrand(value) {
   try {
-    return typeof value === 'object' && value !== null && value[BRAND] === true;
+    return (
+      isInstance.call(this, value) || (this === ExecutionError && typeof value === 'object' && value !== null && value[BRAND] === true)
+    );
   } catch {
+    // A proxy of the caller that is revoked, or has traps that throw.
     return false;
   }
 }

@@ -71,6 +71,34 @@ pub(crate) struct Launch {
     pub(crate) merge_output: bool,
 }
 
+#[cfg(test)]
+impl Launch {
+    /// A program of a test, with nothing but its arguments.
+    pub(crate) fn plain(program: PathBuf, args: Vec<OsString>) -> Self {
+        Self {
+            role: "program",
+            program,
+            args,
+            verbatim: false,
+            env: Vec::new(),
+            cwd: None,
+            host: HostState::capture(),
+            mark: Mark::default(),
+            control_group: false,
+            stdin: StdinKind::Empty,
+            descriptor: None,
+            merge_output: true,
+        }
+    }
+
+    /// A child that does nothing for a long time.
+    pub(crate) fn sleeper() -> Arc<Leader> {
+        let shell = default_shell();
+        let ShellArgs { args, verbatim, .. } = shell_args(&shell, LONG_COMMAND, false);
+        spawn(&Self { verbatim, ..Self::plain(shell, args) }).unwrap().leader
+    }
+}
+
 /// What a shell gets to run a line.
 #[derive(Debug)]
 pub(crate) struct ShellArgs {

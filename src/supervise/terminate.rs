@@ -326,26 +326,7 @@ fn diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::{self, HostState, Launch, Mark, StdinKind};
-
-    fn sleeper() -> Arc<Leader> {
-        let shell = platform::default_shell();
-        let launch = Launch {
-            role: "shell",
-            args: platform::shell_args(&shell, "sleep 300", false).args,
-            program: shell,
-            verbatim: false,
-            env: Vec::new(),
-            cwd: None,
-            host: HostState::capture(),
-            mark: Mark::default(),
-            control_group: false,
-            stdin: StdinKind::Empty,
-            descriptor: None,
-            merge_output: true,
-        };
-        platform::spawn(&launch).unwrap().leader
-    }
+    use crate::platform::Launch;
 
     fn describing(leader: &Arc<Leader>) -> Termination {
         let plan =
@@ -355,7 +336,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_shorter_grace_period_does_not_wait_for_the_description() {
-        let leader = sleeper();
+        let leader = Launch::sleeper();
         let mut ending = describing(&leader);
         ending.kill_sooner(Instant::now() + Duration::from_secs(60));
         assert!(ending.deadline() <= Instant::now());
@@ -375,7 +356,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_longer_grace_period_leaves_the_description_its_time() {
-        let leader = sleeper();
+        let leader = Launch::sleeper();
         let mut ending = describing(&leader);
         ending.kill_sooner(Instant::now() + Duration::from_secs(3_600));
         assert!(!ending.tick(false, Instant::now()));

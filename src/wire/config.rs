@@ -85,11 +85,11 @@ mod tests {
                 }
             }
             let unknown = serde_json::json!({ *name: "no such word" });
-            let told = serde_json::from_value::<ExecutionConfig>(unknown).unwrap_err().to_string();
+            let message = serde_json::from_value::<ExecutionConfig>(unknown).unwrap_err().to_string();
             // The other spelling of a word is an alias.
             let is_alias = |written: &str| words.iter().any(|word| *word != written && pascal(word) == written);
-            let known = told.split('`').skip(3).step_by(2).filter(|written| !is_alias(written));
-            assert_eq!(known.count(), words.len(), "{name}: {told}");
+            let known = message.split('`').skip(3).step_by(2).filter(|written| !is_alias(written));
+            assert_eq!(known.count(), words.len(), "{name}: {message}");
         }
     }
 

@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::iter::successors;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use libc::pid_t;
@@ -20,21 +22,40 @@ use super::tree::Tree;
 /// Reading the environment of a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(800);
 
-/// The right to send the stop signal to the members of one execution; dropped, others may take it. `None`: this system has no such
-/// names to take.
+/// Each right takes a descriptor of the host. A command chooses what its processes have as tags, so it must not choose how many of
+/// these there are.
+const MOST_CLAIMS: usize = 256;
+static CLAIMS: AtomicUsize = AtomicUsize::new(0);
+
+/// The right to send the stop signal to the members of one execution; dropped, others may take it. Without a socket there are no such
+/// names on this system, or no room for another one: then every engine sends the signal by itself.
 #[derive(Debug)]
 pub(super) struct StopClaim {
-    _socket: Option<OwnedFd>,
+    socket: Option<OwnedFd>,
 }
 
 impl StopClaim {
     /// Takes the right. `None`: another engine or guardian has it.
     pub(super) fn take(segment: &[u8]) -> Option<Self> {
+        if CLAIMS.load(Relaxed) >= MOST_CLAIMS {
+            return Some(Self { socket: None });
+        }
         match kernel::bind(STOP, segment) {
-            Ok(socket) => Some(Self { _socket: Some(socket) }),
+            Ok(socket) => {
+                CLAIMS.fetch_add(1, Relaxed);
+                Some(Self { socket: Some(socket) })
+            }
             Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => None,
             // The signal has to be sent, if need be twice.
-            Err(_) => Some(Self { _socket: None }),
+            Err(_) => Some(Self { socket: None }),
+        }
+    }
+}
+
+impl Drop for StopClaim {
+    fn drop(&mut self) {
+        if self.socket.is_some() {
+            CLAIMS.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -139,6 +160,13 @@ mod tests {
         assert!(StopClaim::take(segment.as_bytes()).is_none());
         drop(first);
         assert!(StopClaim::take(segment.as_bytes()).is_some());
+
+        // Tags that a command makes up take no descriptors beyond the bound, and all its processes get the signal.
+        let made_up = |number: usize| StopClaim::take(format!("{}.{number:016x}", uuid::Uuid::new_v4()).as_bytes());
+        let many: Vec<_> = (0..2 * MOST_CLAIMS).map(|number| made_up(number).expect("the signal is sent")).collect();
+        assert!(many.iter().filter(|claim| claim.socket.is_some()).count() <= MOST_CLAIMS);
+        drop(many);
+        assert!(made_up(0).is_some_and(|claim| claim.socket.is_some()), "there is room again");
     }
 
     #[test]

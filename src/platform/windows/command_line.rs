@@ -145,23 +145,9 @@ mod tests {
     use windows_sys::Win32::UI::Shell::CommandLineToArgvW;
 
     use super::*;
-    use crate::platform::{HostState, Mark, StdinKind};
 
     fn launch(program: &str, args: &[OsString]) -> Launch {
-        Launch {
-            role: "program",
-            program: program.into(),
-            args: args.to_vec(),
-            verbatim: false,
-            env: Vec::new(),
-            cwd: None,
-            host: HostState::capture(),
-            mark: Mark::default(),
-            control_group: false,
-            stdin: StdinKind::Empty,
-            descriptor: None,
-            merge_output: false,
-        }
+        Launch::plain(program.into(), args.to_vec())
     }
 
     fn text(launch: &Launch) -> String {
@@ -179,7 +165,7 @@ mod tests {
             (0..usize::try_from(count).unwrap())
                 .map(|index| {
                     let text = *texts.add(index);
-                    let length = (0..).take_while(|at| *text.add(*at) != 0).count();
+                    let length = (0..isize::MAX as usize).take_while(|at| *text.add(*at) != 0).count();
                     OsString::from_wide(std::slice::from_raw_parts(text, length))
                 })
                 .collect()

@@ -4,8 +4,9 @@
 use crate::names::{self, SEGMENT_BYTES};
 use crate::{kernel, sys};
 
-/// Members of further executions are signalled by every engine on its own.
-const MOST_CLAIMS: usize = 1 << 16;
+/// Members of further executions are signalled by every engine on its own: each claim takes a descriptor, and a command chooses what
+/// its processes have as tags.
+const MOST_CLAIMS: usize = 256;
 
 #[derive(Clone, Copy)]
 struct Claim {

@@ -41,7 +41,7 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
         let state = image.host.map(|(host, enters)| host.apply(enters));
         let pid = clone(&Child { image, state, open: open.as_deref(), report: &report }, stack)?;
         let Some(errno) = report.outcome() else { return Ok(pid) };
-        // SAFETY: a child of ours that has called `_exit`, or is about to; no out-parameter is asked for.
+        // SAFETY: a child of ours that has called `_exit`, or is about to; it has no out-parameter.
         while unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } < 0
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
         {}

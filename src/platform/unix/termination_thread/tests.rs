@@ -3,26 +3,7 @@
 use std::sync::mpsc::Sender;
 
 use super::*;
-use crate::platform::{self, HostState, Launch, Mark, StdinKind};
-
-fn sleeper() -> Arc<Leader> {
-    let shell = platform::default_shell();
-    let launch = Launch {
-        role: "shell",
-        args: platform::shell_args(&shell, "exec sleep 300", false).args,
-        program: shell,
-        verbatim: false,
-        env: Vec::new(),
-        cwd: None,
-        host: HostState::capture(),
-        mark: Mark::default(),
-        control_group: false,
-        stdin: StdinKind::Empty,
-        descriptor: None,
-        merge_output: true,
-    };
-    platform::spawn(&launch).unwrap().leader
-}
+use crate::platform::Launch;
 
 type Sights = Vec<oneshot::Receiver<Sight>>;
 
@@ -46,7 +27,7 @@ fn answered(sights: &mut Sights) -> usize {
 #[tokio::test]
 async fn a_batch_waits_for_a_deadline_that_comes_in_the_middle_and_goes_on_all_the_same() {
     const COUNT: usize = SERVED_AT_ONCE + 10;
-    let (leader, other) = (sleeper(), sleeper());
+    let (leader, other) = (Launch::sleeper(), Launch::sleeper());
     let (give, given) = mpsc::channel();
     let mut requests = Requests::arriving_at(&given);
     let mut batch = ask(&give, &leader, COUNT, ScanPriority::Normal);
@@ -76,7 +57,7 @@ async fn a_batch_waits_for_a_deadline_that_comes_in_the_middle_and_goes_on_all_t
 
 #[tokio::test]
 async fn a_request_that_comes_during_a_rest_is_kept() {
-    let leader = sleeper();
+    let leader = Launch::sleeper();
     let (give, given) = mpsc::channel();
     let mut requests = Requests::arriving_at(&given);
     let mut sights = ask(&give, &leader, 1, ScanPriority::Deadline);
@@ -89,7 +70,7 @@ async fn a_request_that_comes_during_a_rest_is_kept() {
 #[tokio::test]
 async fn the_scan_that_describes_a_tree_sends_the_stop_signal_too() {
     for _ in 0..100 {
-        let leader = sleeper();
+        let leader = Launch::sleeper();
         let (answer, mut sight) = oneshot::channel();
         let act = Act::Describe { then: Some((StopSignal::default(), StopTargets::Members)) };
         let priority = ScanPriority::Deadline;

@@ -92,14 +92,14 @@ impl Pipe {
         if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: both are fresh and nobody else's.
+        // SAFETY: both are fresh and owned by no other code.
         let [read, write] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
         // SAFETY: duplicates a descriptor that lives; the result is checked.
         let high = unsafe { libc::fcntl(write.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LEAST_FD) };
         if high < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: fresh and owned by no other code.
         let write = unsafe { OwnedFd::from_raw_fd(high) };
         Ok(Self { read, number: AtomicI32::new(high), write })
     }
