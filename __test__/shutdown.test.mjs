@@ -111,7 +111,7 @@ test('an option that shutdown does not know is refused, not ignored', async (t) 
 });
 
 test('its grace period does not count a time in which the machine slept', async () => {
-  const { withinMs } = createRequire(import.meta.url)('../lib/shutdown.js');
+  const { withinMs } = createRequire(import.meta.url)('../lib/keep-alive.js');
   const startedAt = performance.now();
   // The machine sleeps for 300 ms after the first look.
   let looks = 0;

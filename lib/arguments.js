@@ -2,7 +2,7 @@
 
 const { ExecutionError } = require('./errors.js');
 const { isUrl, pathOfUrl } = require('./foreign.js');
-const { plain, refusal, show, threw, SUBJECTS } = require('./plain.js');
+const { plain, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */

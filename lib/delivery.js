@@ -2,18 +2,18 @@
 
 const { setImmediate } = require('node:timers');
 
-const channels = require('./channels.js');
-const { contain } = require('./contain.js');
-const { readBatch } = require('./events.js');
-const { mark } = require('./live.js');
+const channels = require('./diagnostics-channel.js');
+const { contain } = require('./caller-code.js');
+const { readBatch } = require('./batch-decoder.js');
+const { mark } = require('./pending.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
-/** @typedef {InstanceType<typeof import('./board.js').Board>} Board */
+/** @typedef {InstanceType<typeof import('./in-flight.js').Board>} Board */
 /** @typedef {InstanceType<typeof import('./listeners.js').Listeners>} Listeners */
 /** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
-/** @typedef {InstanceType<typeof import('./signals.js').AbortReasons>} AbortReasons */
-/** @typedef {import('./live.js').Live} Live */
+/** @typedef {InstanceType<typeof import('./abort-signal.js').AbortReasons>} AbortReasons */
+/** @typedef {import('./pending.js').Live} Live */
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
 
 // As it was when this file was loaded: a test may stop the clock.
@@ -43,7 +43,7 @@ class Delivery {
   #goOn = () => {
     this.#turn = 0;
   };
-  /** @type {import('./events.js').Consumer<Live | Plan>} */ #consumer;
+  /** @type {import('./batch-decoder.js').Consumer<Live | Plan>} */ #consumer;
 
   /**
    * @param {NativeEngine} native
@@ -104,7 +104,7 @@ class Delivery {
     live.queue?.push(/** @type {ExecutionEvent[]} */ (events), live.handle);
   }
 
-  /** Whatever breaks one of its parts, the others follow. @type {import('./events.js').Consumer<Live>['end']} */
+  /** Whatever breaks one of its parts, the others follow. @type {import('./batch-decoder.js').Consumer<Live>['end']} */
   #end(type, live, makeEvent, outcome) {
     const { id, abort, input, queue, trace } = live;
     this.#board.remove(live);
@@ -144,7 +144,7 @@ class Delivery {
     live.queue?.push([event]);
   }
 
-  /** @type {import('./events.js').Consumer<Plan>['progress']} */
+  /** @type {import('./batch-decoder.js').Consumer<Plan>['progress']} */
   #progress(plan, event, outcome) {
     if (outcome) {
       outcome().reasons = this.#reasons;

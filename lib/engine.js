@@ -3,23 +3,23 @@
 const { AsyncResource } = require('node:async_hooks');
 
 const { asId, pathOf, plainFilter, plainWire, serial } = require('./arguments.js');
-const { Board } = require('./board.js');
-const channels = require('./channels.js');
-const { contain } = require('./contain.js');
+const { Board } = require('./in-flight.js');
+const channels = require('./diagnostics-channel.js');
+const { contain } = require('./caller-code.js');
 const { Delivery } = require('./delivery.js');
 const { isOwn, snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
-const { asJson } = require('./json.js');
+const { asJson } = require('./encode.js');
 const { Listeners } = require('./listeners.js');
-const { settled } = require('./live.js');
+const { settled } = require('./pending.js');
 const native = require('./native.js');
 const { requireChildProcesses, requireRead } = require('./permission.js');
-const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./plain.js');
+const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { Outcome } = require('./result.js');
 const { veil } = require('./secrets.js');
-const { withinMs } = require('./shutdown.js');
-const { Abort, AbortReasons, signalOf } = require('./signals.js');
+const { withinMs } = require('./keep-alive.js');
+const { Abort, AbortReasons, signalOf } = require('./abort-signal.js');
 
 /** What only some hosts use is loaded when it is used: every file costs each host a part of a millisecond. */
 const later = {
@@ -35,7 +35,7 @@ const later = {
 };
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {import('./live.js').Live} Live */
+/** @typedef {import('./pending.js').Live} Live */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */

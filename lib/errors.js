@@ -1,6 +1,6 @@
 'use strict';
 
-const { own, put } = require('./contain.js');
+const { own, put } = require('./caller-code.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */

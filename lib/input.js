@@ -1,8 +1,8 @@
 'use strict';
 
-const { contain } = require('./contain.js');
+const { contain } = require('./caller-code.js');
 const { bytesOf, isBroken } = require('./foreign.js');
-const { kindOf, told } = require('./plain.js');
+const { kindOf, told } = require('./sanitize.js');
 
 /** @typedef {import('node:stream').Readable} Readable */
 

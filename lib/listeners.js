@@ -2,7 +2,7 @@
 
 const { EventEmitter } = require('node:events');
 
-const { report } = require('./contain.js');
+const { report } = require('./caller-code.js');
 
 /** @typedef {(...args: any[]) => void} Listener */
 

@@ -2,14 +2,14 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const { own, put } = require('./contain.js');
+const { own, put } = require('./caller-code.js');
 const { snapshot } = require('./environment.js');
 const { guard } = require('./errors.js');
-const { asJson } = require('./json.js');
+const { asJson } = require('./encode.js');
 const native = require('./native.js');
-const { plain } = require('./plain.js');
+const { plain } = require('./sanitize.js');
 const { Outcome } = require('./result.js');
-const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./signals.js');
+const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./abort-signal.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').PlanExecutionResult} PlanExecutionResult */
@@ -100,7 +100,7 @@ class PlanOutcome {
   /** @type {NativePlanResult} */ #native;
   /** @type {PlanExecutionResult | undefined} */ #result;
 
-  /** Why steps were aborted. @type {InstanceType<typeof import('./signals.js').AbortReasons> | undefined} */
+  /** Why steps were aborted. @type {InstanceType<typeof import('./abort-signal.js').AbortReasons> | undefined} */
   reasons;
 
   /** @param {NativePlanResult} result */

@@ -1,6 +1,6 @@
 'use strict';
 
-const { put } = require('./contain.js');
+const { put } = require('./caller-code.js');
 const { ExecutionError } = require('./errors.js');
 const native = require('./native.js');
 

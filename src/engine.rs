@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::command::{self, EnvPolicy, exhaustion_text};
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
-use crate::event::{EventHandler, EventSink, Pump, SilentSink};
+use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
 use crate::metrics::Metrics;
 use crate::output::{LogBounds, Overflow};
 use crate::plan::Plans;
@@ -22,27 +22,27 @@ use crate::scheduler::Scheduler;
 use crate::state::{Pending, Stop};
 use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
 
-use self::admit::{Admitted, Work};
+use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
 #[cfg(feature = "node")]
 pub(crate) use self::host_exit::end_unguarded;
-use self::keeper::Keeper;
+use self::retention_task::RetentionTask;
 pub use self::stream::EventStream;
 use self::stream::StopOnDrop;
 
-mod admit;
-mod attempts;
+mod admission;
 mod degradations;
-mod drive;
+mod execution;
 mod global;
 mod host_exit;
-mod keeper;
 mod logs;
-mod outside;
+mod parse;
+mod plan_host;
 mod plans;
 mod queries;
+mod retention_task;
+mod retry;
 mod secrets;
-mod steps;
 mod stream;
 #[cfg(test)]
 mod suspended;
@@ -85,7 +85,7 @@ struct Shared {
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
     degradations: Degradations,
-    keeper: Keeper,
+    retention: RetentionTask,
     plans: Plans,
 }
 
@@ -114,7 +114,7 @@ impl ExecutionEngine {
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {
             registry: Registry::new(&config),
-            keeper: Keeper::new(Duration::from_secs(config.cleanup_interval_secs)),
+            retention: RetentionTask::new(Duration::from_secs(config.cleanup_interval_secs)),
             plans: Plans::new(&config),
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
@@ -133,7 +133,7 @@ impl ExecutionEngine {
     /// The same engine with a listener for what is executed through the returned handle and its clones.
     #[must_use]
     pub fn with_event_handler(self, handler: Arc<dyn EventHandler>) -> Self {
-        Self { handle: self.handle, sink: Arc::new(Pump::start(handler)) }
+        Self { handle: self.handle, sink: Arc::new(HandlerQueue::start(handler)) }
     }
 
     /// Accepts a request and runs it in the background.
@@ -166,7 +166,7 @@ impl ExecutionEngine {
         }
         let policy = shared.policy_of(&options);
         command::check(&request, &options, &shared.config, &policy).map_err(ExecutionError::InvalidRequest)?;
-        admit::snapshot(&mut options);
+        admission::snapshot(&mut options);
         let signal = options.signal.take();
         let options = Arc::new(options);
         let entry = shared.scheduler.enter(options.priority)?;

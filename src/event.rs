@@ -1,6 +1,6 @@
 //! The events of an execution while it runs.
 //!
-//! [`EventHandler`] is for applications; `sink` is the way from the core to listeners, and `flow` bounds what is on it.
+//! [`EventHandler`] is for applications; `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use uuid::Uuid;
 
 use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream, Text};
 
+pub(crate) use self::backpressure::{Credit, Flow};
 pub(crate) use self::channel::{EventReceiver, channel};
-pub(crate) use self::flow::{Credit, Flow};
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
-pub(crate) use self::pump::Pump;
+pub(crate) use self::handler_queue::HandlerQueue;
 pub(crate) use self::sink::{EventSink, LineBatch, LineMark, SilentSink};
 
+mod backpressure;
 mod channel;
-mod flow;
 mod handler;
-mod pump;
+mod handler_queue;
 mod sink;
 
 /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.

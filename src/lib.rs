@@ -8,8 +8,8 @@ pub mod error;
 pub mod event;
 pub mod types;
 
+mod catch_panic;
 mod command;
-mod contain;
 mod engine;
 mod globs;
 mod guardian;

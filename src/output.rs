@@ -17,7 +17,7 @@ use crate::platform::clock::Instant;
 use crate::redact::{StreamMask, Vault};
 use crate::types::{Encoding, Stream};
 
-use self::limit::Kept;
+use self::head_tail_buffer::Kept;
 use self::lines::Flags;
 use self::overflow::Spill;
 use self::silence::Silence;
@@ -25,7 +25,7 @@ use self::spool::Spool;
 
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_output;
-pub(crate) use self::limit::{Keep, Limit};
+pub(crate) use self::head_tail_buffer::{Keep, Limit};
 pub(crate) use self::lines::Splitter;
 pub(crate) use self::log::{Log, LogBounds, LogFailure, LogPaths};
 pub(crate) use self::log_file::MainLog;
@@ -33,7 +33,7 @@ pub(crate) use self::overflow::{Overflow, SpillFile};
 
 #[cfg(any(test, fuzzing))]
 mod fuzz;
-mod limit;
+mod head_tail_buffer;
 mod lines;
 mod log;
 mod log_file;

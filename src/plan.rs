@@ -1,15 +1,15 @@
 //! Several executions as one: in which order they begin, what follows a failure, and what is left at the end.
 //!
-//! `graph` and `course` are pure. `run` drives them and reaches the engine through [`Host`]; `records` remembers.
+//! `graph` and `plan_state` are pure. `run` drives them and reaches the engine through [`Host`]; `records` remembers.
 
-pub(crate) use self::course::{Course, Rules, Step};
 pub(crate) use self::graph::Graph;
+pub(crate) use self::plan_state::{PlanState, Rules, Step};
 pub(crate) use self::records::{PlanRecord, Plans};
 pub(crate) use self::run::{Claim, End, Host, Pace, Slot, run};
 
-mod course;
 mod graph;
 #[cfg(test)]
-mod model;
+mod model_tests;
+mod plan_state;
 mod records;
 mod run;

@@ -239,17 +239,17 @@ struct Inner {
     /// By their numbers, so that a listing begins with the newest.
     records: BTreeMap<u64, Arc<Record>>,
     numbers: HashMap<Uuid, u64>,
-    /// Ended, and their last event is on its way; they may have left `records` already.
-    telling: Vec<Arc<Record>>,
+    /// They have ended, and their last event is on its way; they may have left `records` already.
+    emitting: Vec<Arc<Record>>,
     /// The ended ones, oldest first; may hold places of records that were removed by hand.
-    ended: VecDeque<Ended>,
+    ended: VecDeque<RetainedRecord>,
     /// How many of `ended` are still there, and what their output takes.
     ended_records: usize,
     ended_bytes: u64,
 }
 
 #[derive(Debug)]
-struct Ended {
+struct RetainedRecord {
     /// All that is needed to let it go, so that 100 000 of them go without a look at each.
     number: u64,
     id: Uuid,
@@ -315,7 +315,7 @@ impl Registry {
 
     /// The last event of a record was handled: its waiters go on.
     pub(crate) fn settle(&self, record: &Arc<Record>) {
-        self.lock().telling.retain(|telling| !Arc::ptr_eq(telling, record));
+        self.lock().emitting.retain(|emitting| !Arc::ptr_eq(emitting, record));
         record.settled.set(());
     }
 
@@ -370,7 +370,7 @@ impl Registry {
         let inner = self.lock();
         // One that has just got its result may be in both, which does no harm.
         let unsettled = inner.records.values().filter(|record| record.settled.get().is_none());
-        unsettled.chain(&inner.telling).cloned().collect()
+        unsettled.chain(&inner.emitting).cloned().collect()
     }
 
     /// The executions that have not ended.
@@ -421,10 +421,10 @@ impl Inner {
     /// A record may leave from now on.
     fn end(&mut self, record: &Arc<Record>) {
         let bytes = record.kept_bytes();
-        self.ended.push_back(Ended { number: record.number, id: record.id, at: Instant::now(), bytes });
+        self.ended.push_back(RetainedRecord { number: record.number, id: record.id, at: Instant::now(), bytes });
         self.ended_records += 1;
         self.ended_bytes += bytes;
-        self.telling.push(Arc::clone(record));
+        self.emitting.push(Arc::clone(record));
     }
 
     /// Takes out a slice of what may leave: what is too much, and what is too old at `now` if that is asked for.
@@ -439,7 +439,7 @@ impl Inner {
             if !(too_many || too_old) {
                 break;
             }
-            let Ended { number, id, bytes, .. } = self.ended.pop_front().expect("there is a front");
+            let RetainedRecord { number, id, bytes, .. } = self.ended.pop_front().expect("there is a front");
             // One that was removed by hand has left nothing but its place; its id may be another record's by now.
             if let Some(record) = self.records.remove(&number) {
                 self.numbers.remove(&id);

@@ -5,6 +5,7 @@
 pub(crate) use self::builders::NOT_UTF8;
 pub use self::command::Command;
 pub use self::ending::{StopOrder, StopSignal};
+pub use self::enums::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
 pub use self::plan::{
@@ -17,11 +18,11 @@ pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
-pub use self::words::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 
 mod builders;
 mod command;
 mod ending;
+mod enums;
 mod listing;
 mod options;
 mod plan;
@@ -30,4 +31,3 @@ mod result;
 mod retry;
 mod stdin;
 mod text;
-mod words;

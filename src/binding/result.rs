@@ -45,7 +45,7 @@ impl HeldResult {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "as in the result itself")]
-struct Told<'a> {
+struct ResultData<'a> {
     id: Uuid,
     status: &'static str,
     success: bool,
@@ -91,7 +91,7 @@ struct Told<'a> {
 /// A result as JSON text. Its dates are milliseconds.
 pub(super) fn result(result: &ExecutionResult) -> String {
     let path = |file: &Option<std::path::PathBuf>| file.as_deref().map(Path::to_string_lossy).map(Into::into);
-    let told = Told {
+    let data = ResultData {
         id: result.id,
         status: result.status.as_str(),
         success: result.success,
@@ -125,7 +125,7 @@ pub(super) fn result(result: &ExecutionResult) -> String {
         cpu_system_ms: result.cpu_system_ms,
         metadata: metadata(&result.metadata),
     };
-    serde_json::to_string(&told).unwrap_or_default()
+    serde_json::to_string(&data).unwrap_or_default()
 }
 
 /// A result that contains an exit and nothing else, as most do: JavaScript makes it of these at a third of what JSON costs.

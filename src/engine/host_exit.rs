@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::contain::contain_call;
+use crate::catch_panic::contain_call;
 use crate::guardian;
 use crate::platform;
 use crate::platform::clock::Instant;

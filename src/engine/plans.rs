@@ -8,11 +8,11 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::catch_panic::{contain, contain_call};
 use crate::command;
 use crate::config::MOST_MS;
-use crate::contain::{contain, contain_call};
 use crate::error::{ExecutionError, Invalid, Result};
-use crate::plan::{self, Course, Graph, Pace, PlanRecord, Rules};
+use crate::plan::{self, Graph, Pace, PlanRecord, PlanState, Rules};
 use crate::platform::HostState;
 use crate::platform::clock::{self, Instant};
 use crate::runtime;
@@ -21,9 +21,9 @@ use crate::types::{
     ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanExecutionResult, PlanOptions, SkipReason,
 };
 
-use super::admit::{self, Work};
-use super::drive::LONGEST_FLUSH;
-use super::steps::{About, Sinks, Steps};
+use super::admission::{self, Work};
+use super::execution::LONGEST_FLUSH;
+use super::plan_host::{About, Sinks, Steps};
 use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
 
@@ -111,19 +111,19 @@ impl ExecutionEngine {
         let graph = check_plan(&strategy, &commands, shared).map_err(ExecutionError::InvalidPlan)?;
         command::check_metadata(&metadata, &shared.config).map_err(ExecutionError::InvalidPlan)?;
         for options in own.values_mut().chain([&mut common]) {
-            admit::snapshot(options);
+            admission::snapshot(options);
         }
         let work = work_of(shared, commands, common, own.into_iter().collect())?;
 
         let rules = rules_of(&strategy, continue_on_error);
         let priorities = work.iter().map(|work| work.options.priority).collect();
-        let course = Course::new(graph, rules, priorities, since);
+        let state = PlanState::new(graph, rules, priorities, since);
         let record = Arc::new(PlanRecord::new(id));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
             let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
             let abort = move || _ = asked.stop().set(Stop::Aborted);
-            admit::heed(signal, abort, async move { _ = settling.settled().await });
+            admission::heed(signal, abort, async move { _ = settling.settled().await });
         }
         let (ends, heard) = mpsc::unbounded_channel();
         let steps = Steps {
@@ -141,7 +141,7 @@ impl ExecutionEngine {
             queue_timeout: shared.config.queue_timeout_ms.map(Duration::from_millis),
         };
         let about = About { description, metadata, since, accepted_at: Utc::now() };
-        runtime::spawn(drive(Arc::clone(&record), steps, course, heard, pace, about));
+        runtime::spawn(drive(Arc::clone(&record), steps, state, heard, pace, about));
         Ok(record)
     }
 }
@@ -150,25 +150,25 @@ impl ExecutionEngine {
 async fn drive(
     record: Arc<PlanRecord>,
     mut steps: Steps,
-    mut course: Course,
+    mut state: PlanState,
     ends: mpsc::UnboundedReceiver<plan::End>,
     pace: Pace,
     about: About,
 ) {
     let shared = Arc::clone(&steps.shared);
-    let stopped = match contain(plan::run(&mut steps, &mut course, record.stop(), ends, pace)).await {
+    let stopped = match contain(plan::run(&mut steps, &mut state, record.stop(), ends, pace)).await {
         Ok(stopped) => stopped,
         Err(panic) => {
             tracing::error!(plan_id = %record.id(), panic, "the engine failed at this plan and has ended it");
             steps.give_up();
-            course.stop(SkipReason::Cancelled);
+            state.stop(SkipReason::Cancelled);
             Some(Stop::Cancelled)
         }
     };
     steps.settled().await;
-    let result = Arc::new(steps.freeze(&course, stopped, about));
+    let result = Arc::new(steps.freeze(&state, stopped, about));
     record.complete(Arc::clone(&result));
-    let sink = steps.tell_end(&course, &result);
+    let sink = steps.tell_end(&state, &result);
     if let Ok(flushed) = contain_call(|| sink.flushed()) {
         let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::ExecutionEvent;
-use crate::contain::contain;
+use crate::catch_panic::contain;
 use crate::types::Reason;
 
 /// Gets every event of an engine: those of one execution in order, one at a time.

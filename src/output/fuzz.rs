@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::limit::{Keep, Limit};
+use super::head_tail_buffer::{Keep, Limit};
 use super::lines::{Flags, Splitter};
 use crate::redact::{Redactor, Secrets};
 

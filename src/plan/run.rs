@@ -10,7 +10,7 @@ use crate::platform::clock::{self, FAR_FUTURE, Instant};
 use crate::state::Stop;
 use crate::types::SkipReason;
 
-use super::course::Course;
+use super::plan_state::PlanState;
 
 /// What a plan needs of the engine.
 pub(crate) trait Host: Send {
@@ -29,7 +29,7 @@ pub(crate) trait Host: Send {
     /// Asks a running step to end.
     fn stop(&self, index: usize, why: Stop);
     /// The plan is farther than before.
-    fn tell(&mut self, course: &Course);
+    fn report(&mut self, state: &PlanState);
 }
 
 /// What a plan gets when it asks for a permit.
@@ -73,17 +73,17 @@ enum Event<P> {
 /// Runs a plan until every step is over, and gives why it was stopped, if it was.
 pub(crate) async fn run<H: Host>(
     host: &mut H,
-    course: &mut Course,
+    state: &mut PlanState,
     stop: &Latch<Stop>,
     ends: UnboundedReceiver<End>,
     pace: Pace,
 ) -> Option<Stop> {
-    Drive { host, course, stop, ends, pace, ticket: None, stopped: None }.run().await
+    Drive { host, state, stop, ends, pace, ticket: None, stopped: None }.run().await
 }
 
 struct Drive<'a, H: Host> {
     host: &'a mut H,
-    course: &'a mut Course,
+    state: &'a mut PlanState,
     stop: &'a Latch<Stop>,
     ends: UnboundedReceiver<End>,
     pace: Pace,
@@ -109,7 +109,7 @@ impl<H: Host> Drive<'_, H> {
                 self.end(*why);
             }
             self.begin_what_can();
-            if self.course.is_over() {
+            if self.state.is_over() {
                 return self.stopped;
             }
             let event = self.next().await;
@@ -119,7 +119,7 @@ impl<H: Host> Drive<'_, H> {
 
     /// Begins steps as long as there are permits, then waits in the queue.
     fn begin_what_can(&mut self) {
-        while let Some(priority) = self.course.urgency() {
+        while let Some(priority) = self.state.urgency() {
             if let Some(waiting) = &self.ticket {
                 if waiting.priority >= priority {
                     return;
@@ -141,11 +141,11 @@ impl<H: Host> Drive<'_, H> {
     }
 
     fn begin(&mut self, slot: Slot<H::Permit>, slots: usize) {
-        let Some((index, since)) = self.course.take(slots) else { return };
+        let Some((index, since)) = self.state.take(slots) else { return };
         if let Err(reason) = self.host.begin(index, slot, since) {
-            self.course.refused(index, reason, Instant::now());
+            self.state.refused(index, reason, Instant::now());
         }
-        self.host.tell(self.course);
+        self.host.report(self.state);
     }
 
     async fn next(&mut self) -> Event<H::Permit> {
@@ -176,8 +176,8 @@ impl<H: Host> Drive<'_, H> {
             Event::Stop(why) => self.end(why),
             Event::Deadline => self.end(Stop::Timeout),
             Event::Ended(End { index, completed }) => {
-                self.course.ended(index, completed, Instant::now());
-                self.host.tell(self.course);
+                self.state.ended(index, completed, Instant::now());
+                self.host.report(self.state);
             }
             Event::Turn(permit) => {
                 self.ticket = None;
@@ -195,11 +195,11 @@ impl<H: Host> Drive<'_, H> {
     fn end(&mut self, why: Stop) {
         self.stopped = Some(why);
         self.ticket = None;
-        self.course.stop(skip_reason(why));
-        for index in self.course.running() {
+        self.state.stop(skip_reason(why));
+        for index in self.state.running() {
             self.host.stop(index, why);
         }
-        self.host.tell(self.course);
+        self.host.report(self.state);
     }
 }
 

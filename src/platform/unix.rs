@@ -14,9 +14,9 @@ pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
+pub(crate) use self::readiness::attend;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
-pub(crate) use self::watched::attend;
 
 use super::Interpreter;
 use crate::types::StopSignal;
@@ -25,6 +25,7 @@ mod bounded;
 mod census;
 mod cgroup;
 mod chase;
+mod exec;
 mod files;
 mod guardian_table;
 mod host_state;
@@ -35,14 +36,13 @@ mod nested_names;
 mod pidfd;
 mod pipe;
 mod procs;
+mod readiness;
 mod shell;
 mod spawn;
-mod start;
 mod stop_claims;
 mod termination_queue;
 mod termination_thread;
 mod tree;
-mod watched;
 
 /// A line for the default shell that runs for ten minutes.
 #[cfg(test)]

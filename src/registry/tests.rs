@@ -41,7 +41,7 @@ fn records_leave_in_slices() {
     });
     assert_eq!((count, registry.len(), registry.kept()), (10 * SLICE + 7, 0, (0, 0)));
     assert!(slices.len() == 11 && slices.iter().all(|slice| *slice <= SLICE), "{slices:?}");
-    assert!(registry.lock().ended.is_empty() && registry.lock().telling.is_empty());
+    assert!(registry.lock().ended.is_empty() && registry.lock().emitting.is_empty());
 }
 
 /// A large output may push out very many small ones: an end removes a slice and says that there are more.

@@ -1,4 +1,4 @@
-//! Random plans of real processes against a simple model. `src/plan/model.rs` has the same without processes, and many more.
+//! Random plans of real processes against a simple model. `src/plan/model_tests.rs` has the same without processes, and many more.
 
 use std::collections::HashMap;
 

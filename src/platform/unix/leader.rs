@@ -11,8 +11,8 @@ use libc::pid_t;
 
 use tokio::sync::oneshot;
 
+use super::readiness::Watched;
 use super::tree::{StopSender, StoppedUnseen, Tree};
-use super::watched::Watched;
 use super::{pidfd, procs, stop_number, termination_thread};
 use crate::latch::Latch;
 use crate::platform::{Act, Exit, ScanPriority, Sight};

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::watched::Watched;
+use super::readiness::Watched;
 
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;

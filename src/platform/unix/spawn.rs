@@ -15,12 +15,12 @@ use std::time::Duration;
 use libc::{c_char, pid_t};
 
 use super::cgroup::{self, Group};
+use super::exec::{Image, start};
 use super::is_exhaustion;
 use super::leader::Leader;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
 use super::shell::sealed_file;
-use super::start::{Image, start};
 use super::tree::Tree;
 use crate::platform::{Launch, Mark, StdinKind};
 

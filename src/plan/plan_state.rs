@@ -14,9 +14,9 @@ use super::graph::Graph;
 /// | --- | --- | --- |
 /// | `Waiting` | `Ready` | the last step that it waits for has ended well, or need not |
 /// | `Waiting`, `Ready` | `Skipped` | one that it waits for did not complete, or the plan was stopped |
-/// | `Ready` | `Running` | [`Course::take`] |
-/// | `Running` | `Ended` | [`Course::ended`] |
-/// | `Running` | `Skipped` | [`Course::refused`]: it could not begin after all |
+/// | `Ready` | `Running` | [`PlanState::take`] |
+/// | `Running` | `Ended` | [`PlanState::ended`] |
+/// | `Running` | `Skipped` | [`PlanState::refused`]: it could not begin after all |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// So many steps are open that it waits for.
@@ -38,7 +38,7 @@ pub(crate) struct Rules {
 }
 
 #[derive(Debug)]
-pub(crate) struct Course {
+pub(crate) struct PlanState {
     graph: Graph,
     rules: Rules,
     priorities: Vec<i32>,
@@ -52,11 +52,11 @@ pub(crate) struct Course {
     skipped: usize,
 }
 
-impl Course {
+impl PlanState {
     /// A plan none of whose steps has begun; `priorities` has one for each.
     pub(crate) fn new(graph: Graph, rules: Rules, priorities: Vec<i32>, now: Instant) -> Self {
         let steps = (0..graph.len()).map(|index| Step::Waiting(graph.dependencies(index).len())).collect();
-        let mut course = Self {
+        let mut state = Self {
             graph,
             rules,
             priorities,
@@ -68,12 +68,12 @@ impl Course {
             failed: 0,
             skipped: 0,
         };
-        for index in 0..course.steps.len() {
-            if course.steps[index] == Step::Waiting(0) {
-                course.make_ready(index, now);
+        for index in 0..state.steps.len() {
+            if state.steps[index] == Step::Waiting(0) {
+                state.make_ready(index, now);
             }
         }
-        course
+        state
     }
 
     pub(crate) fn graph(&self) -> &Graph {

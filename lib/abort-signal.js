@@ -1,7 +1,7 @@
 'use strict';
 
-const { contain, report } = require('./contain.js');
-const { plain, refusal, show, threw, SUBJECTS } = require('./plain.js');
+const { contain, report } = require('./caller-code.js');
+const { plain, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 
 /** @typedef {{ signal?: AbortSignal, aborted: boolean }} Aborting */
 

@@ -15,8 +15,8 @@ use crate::scheduler::{Entry, Permit, Scheduler, Ticket};
 use crate::state::Stop;
 use crate::types::{ExecutionStrategy, SkipReason};
 
-use super::course::{Course, Rules, Step};
 use super::graph::Graph;
+use super::plan_state::{PlanState, Rules, Step};
 use super::run::{Claim, End, Host, Pace, Slot, run};
 
 /// What a step does once it has a slot.
@@ -107,8 +107,8 @@ impl Host for Stage {
         self.stops[index].set(why);
     }
 
-    fn tell(&mut self, course: &Course) {
-        self.tallies.push(course.tally());
+    fn report(&mut self, plan: &PlanState) {
+        self.tallies.push(plan.tally());
     }
 }
 
@@ -179,7 +179,7 @@ fn cases() -> impl Strategy<Value = Case> {
 struct Outcome {
     notes: Vec<Note>,
     stage: Stage,
-    course: Course,
+    plan: PlanState,
     stopped: Option<Stop>,
 }
 
@@ -195,7 +195,7 @@ fn perform(case: &Case) -> Outcome {
         let on_failure = (!case.continues).then_some(SkipReason::Dependency);
         let rules = Rules { most_at_once: case.most_at_once, on_failure };
         let priorities = case.scripts.iter().map(|script| script.priority).collect();
-        let mut course = Course::new(graph, rules, priorities, Instant::now());
+        let mut plan = PlanState::new(graph, rules, priorities, Instant::now());
         let mut stage = Stage {
             scheduler: Arc::clone(&scheduler),
             scripts: case.scripts.clone(),
@@ -217,16 +217,16 @@ fn perform(case: &Case) -> Outcome {
             });
         }
         let pace = Pace { deadline: None, queue_timeout: None };
-        let stopped = run(&mut stage, &mut course, &stop, heard, pace).await;
+        let stopped = run(&mut stage, &mut plan, &stop, heard, pace).await;
         assert_eq!(scheduler.load(), (0, case.slots, 0), "a slot or a place in the queue was lost");
         let notes = notes.lock().unwrap().clone();
-        Outcome { notes, stage, course, stopped }
+        Outcome { notes, stage, plan, stopped }
     })
 }
 
 /// What the model says of each step: whether it may have begun, and with what end.
 fn check(case: &Case, outcome: &Outcome) {
-    let Outcome { notes, stage, course, stopped } = outcome;
+    let Outcome { notes, stage, plan, stopped } = outcome;
     let steps = case.scripts.len();
     let at = |wanted: Note| notes.iter().position(|note| *note == wanted);
     let ended = |index| at(Note::Ended(index, true)).or(at(Note::Ended(index, false)));
@@ -234,7 +234,7 @@ fn check(case: &Case, outcome: &Outcome) {
         let began = notes.iter().filter(|note| **note == Note::Began(index)).count();
         let ends = notes.iter().filter(|note| matches!(note, Note::Ended(it, _) if *it == index)).count();
         let dependencies = case.dependencies.get(&index).map_or(&[][..], Vec::as_slice);
-        match course.step(index) {
+        match plan.step(index) {
             Step::Ended => {
                 assert_eq!((began, ends), (1, 1), "step {index} began and ended once");
                 for dependency in dependencies {
@@ -279,7 +279,7 @@ fn check(case: &Case, outcome: &Outcome) {
         for index in 0..steps {
             let blocked = !case.continues
                 && (0..steps).any(|it| at(Note::Ended(it, false)).is_some() && waits_for(case, index, it));
-            assert_eq!(matches!(course.step(index), Step::Skipped(_)), blocked, "step {index}");
+            assert_eq!(matches!(plan.step(index), Step::Skipped(_)), blocked, "step {index}");
         }
     }
 }
@@ -378,10 +378,10 @@ fn ten_thousand_steps_in_a_row_and_side_by_side() {
             cancelled_after: None,
         };
         let outcome = perform(&case);
-        assert_eq!(outcome.course.tally(), (STEPS, 0, 0));
+        assert_eq!(outcome.plan.tally(), (STEPS, 0, 0));
         // The first one fails: whatever waits for it is skipped.
         case.scripts[0].completes = false;
         let waiting = case.dependencies.len();
-        assert_eq!(perform(&case).course.tally(), (STEPS, 1, waiting));
+        assert_eq!(perform(&case).plan.tally(), (STEPS, 1, waiting));
     }
 }

@@ -13,7 +13,7 @@ use crate::runtime;
 
 /// At most one task, which sleeps until the oldest record is too old. With no record that ever will be, there is none.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct RetentionTask {
     /// Between two looks.
     interval: Duration,
     is_there: AtomicBool,
@@ -26,7 +26,7 @@ struct Inner {
     last_look: Option<Instant>,
 }
 
-impl Keeper {
+impl RetentionTask {
     pub(super) fn new(interval: Duration) -> Self {
         Self { interval, is_there: AtomicBool::new(false), task: Mutex::default() }
     }
@@ -61,7 +61,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for RetentionTask {
     fn drop(&mut self) {
         if let Some(handle) = self.lock().handle.take() {
             handle.abort();
@@ -78,15 +78,15 @@ async fn keep(engine: Weak<Shared>, mut due: Instant) {
         let working = Arc::clone(&shared);
         // Records may hold much: freeing them is nothing for a thread that serves requests.
         let _ = runtime::blocking(move || working.registry.cleanup(drop)).await;
-        let keeper = &shared.keeper;
-        keeper.lock().last_look = Some(looked);
+        let retention = &shared.retention;
+        retention.lock().last_look = Some(looked);
         if let Some(expiry) = shared.registry.next_expiry() {
-            due = keeper.not_too_often(expiry, Some(looked));
+            due = retention.not_too_often(expiry, Some(looked));
             continue;
         }
-        keeper.is_there.store(false, SeqCst);
+        retention.is_there.store(false, SeqCst);
         // One that ended since saw that the task waits.
-        keeper.watch(&shared);
+        retention.watch(&shared);
         return;
     }
 }

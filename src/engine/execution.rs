@@ -8,9 +8,9 @@ use std::time::Duration;
 use chrono::Utc;
 
 use super::Shared;
-use super::attempts::Attempts;
-use super::keeper::Keeper;
-use crate::contain::{contain, contain_call};
+use super::retention_task::RetentionTask;
+use super::retry::Attempts;
+use crate::catch_panic::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent, Retried};
 use crate::output::{Channels, Keepsake, Output};
 use crate::platform::Leader;
@@ -25,7 +25,7 @@ use crate::types::ExecutionResult;
 pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
 /// Called with whether it completed when the end of an execution was emitted, before its slot is free.
-pub(super) type Told = Box<dyn FnOnce(bool) + Send>;
+pub(super) type OnSettled = Box<dyn FnOnce(bool) + Send>;
 
 /// An accepted execution.
 pub(super) struct Accepted {
@@ -38,50 +38,52 @@ pub(super) struct Accepted {
 }
 
 /// Drives an execution to its end: whatever happens on the way, it has one result and one terminal event.
-pub(super) async fn drive(accepted: Accepted, pending: Pending, entry: Entry, told: Option<Told>) {
+pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, on_settled: Option<OnSettled>) {
     let Accepted { shared, record, job, sink, .. } = &accepted;
     let accepted_at = pending.accepted_at();
     let sequence = Arc::new(AtomicU64::new(0));
-    let (ended, permit) = match contain(course(&accepted, pending, entry, &sequence)).await {
+    let (ended, permit) = match contain(all_attempts(&accepted, pending, entry, &sequence)).await {
         Ok(ended) => ended,
         // The child was killed when the panic dropped it.
-        Err(panic) => (Ended::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None),
+        Err(panic) => {
+            (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
+        }
     };
-    let Ended { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
+    let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(result);
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
     if shared.registry.complete(record, Arc::clone(&result)) {
-        Keeper::clean_up(shared);
+        RetentionTask::clean_up(shared);
     }
     // A receiver of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
     // be more urgent than those that wait.
-    let permit = permit.filter(|_| told.is_some());
+    let permit = permit.filter(|_| on_settled.is_some());
     let completed = result.success;
     let flushed = contain_call(|| {
         sink.event(ExecutionEvent::ended(result, sequence));
         sink.flushed()
     });
-    if let Some(told) = told {
-        told(completed);
+    if let Some(on_settled) = on_settled {
+        on_settled(completed);
     }
     drop(permit);
     if let Ok(flushed) = flushed {
         let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.registry.settle(record);
-    shared.keeper.watch(shared);
+    shared.retention.watch(shared);
 }
 
 /// An execution that is over, after its last attempt.
-struct Ended {
+struct LastAttempt {
     result: ExecutionResult,
     sequence: u64,
     written: Written,
     files: Vec<Keepsake>,
 }
 
-impl Ended {
+impl LastAttempt {
     fn of(finished: Finished) -> Self {
         let mut written = Written::default();
         written.add(&finished);
@@ -106,12 +108,12 @@ impl Written {
 }
 
 /// Attempt after attempt, until one needs no other.
-async fn course(
+async fn all_attempts(
     accepted: &Accepted,
     mut pending: Pending,
     mut entry: Entry,
     sequence: &Arc<AtomicU64>,
-) -> (Ended, Option<Permit>) {
+) -> (LastAttempt, Option<Permit>) {
     let Accepted { shared, record, job, sink, .. } = accepted;
     let mut attempts = Attempts::new(job.options.retry.as_ref());
     let mut written = Written::default();
@@ -148,7 +150,7 @@ async fn course(
         let pause = record.stop().reason().is_none().then(|| attempts.next(&finished.result)).flatten();
         let Some(pause) = pause else {
             let Finished { result, sequence, .. } = finished;
-            return (Ended { result, sequence, written, files }, permit);
+            return (LastAttempt { result, sequence, written, files }, permit);
         };
         flow = finished.flow;
         let failed = Arc::new(finished.result);
@@ -180,9 +182,9 @@ fn given_up(
     sequence: &AtomicU64,
     written: Written,
     files: Vec<Keepsake>,
-) -> Ended {
+) -> LastAttempt {
     let result = supervise::given_up(Arc::unwrap_or_clone(last), why);
-    Ended { result, sequence: sequence.fetch_add(1, Relaxed), written, files }
+    LastAttempt { result, sequence: sequence.fetch_add(1, Relaxed), written, files }
 }
 
 /// What became of one attempt.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch};
-use crate::contain::contain;
+use crate::catch_panic::contain;
 use crate::runtime;
 use crate::types::Stream;
 
@@ -19,11 +19,11 @@ enum Message {
 
 /// Hands the events of all executions of an engine to its handler. The queue is bounded by the executions' credits.
 #[derive(Clone)]
-pub(crate) struct Pump {
+pub(crate) struct HandlerQueue {
     messages: mpsc::UnboundedSender<Message>,
 }
 
-impl Pump {
+impl HandlerQueue {
     pub(crate) fn start(handler: Arc<dyn EventHandler>) -> Self {
         let (messages, mut queue) = mpsc::unbounded_channel();
         runtime::spawn_listener(async move {
@@ -59,7 +59,7 @@ async fn deliver(handler: &dyn EventHandler, event: ExecutionEvent) {
     }
 }
 
-impl EventSink for Pump {
+impl EventSink for HandlerQueue {
     fn wants_lines(&self, _stream: Stream) -> bool {
         true
     }

@@ -17,7 +17,7 @@ use crate::supervise::Job;
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest};
 
 use super::Shared;
-use super::drive::{Accepted, Told, drive};
+use super::execution::{Accepted, OnSettled, execute};
 
 /// A request that was checked, with the policies it runs under.
 #[derive(Clone)]
@@ -65,7 +65,7 @@ impl Admitted {
     }
 
     /// Runs it in the background; its record is in the registry by now.
-    pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, told: Option<Told>) -> Arc<Record> {
+    pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Arc<Record> {
         let Self {
             record,
             work: Work { request, options, policy, host, secrets, signal },
@@ -93,7 +93,7 @@ impl Admitted {
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
         // With a slot it spawns next.
         let spawns_next = matches!(entry, Entry::Now(_));
-        let driven = drive(accepted, pending, entry, told);
+        let driven = execute(accepted, pending, entry, on_settled);
         if spawns_next {
             runtime::spawn_blocking_first(driven, platform::attend);
         } else {

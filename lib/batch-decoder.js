@@ -1,6 +1,6 @@
 'use strict';
 
-const { own, put, report, slots } = require('./contain.js');
+const { own, put, report, slots } = require('./caller-code.js');
 const { Outcome, exited } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */

@@ -2,7 +2,7 @@
 
 const { channel } = require('node:diagnostics_channel');
 
-const { own } = require('./contain.js');
+const { own } = require('./caller-code.js');
 
 /** @typedef {import('../index.js').ExecutionTrace} ExecutionTrace */
 

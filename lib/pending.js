@@ -1,6 +1,6 @@
 'use strict';
 
-const { put } = require('./contain.js');
+const { put } = require('./caller-code.js');
 
 /**
  * An execution that has not ended, as this thread knows it.

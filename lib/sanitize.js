@@ -1,6 +1,6 @@
 'use strict';
 
-const { slots } = require('./contain.js');
+const { slots } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
 const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
 

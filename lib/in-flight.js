@@ -1,10 +1,10 @@
 'use strict';
 
-const { contain } = require('./contain.js');
-const { settled } = require('./live.js');
-const { KeepAlive } = require('./shutdown.js');
+const { contain } = require('./caller-code.js');
+const { settled } = require('./pending.js');
+const { KeepAlive } = require('./keep-alive.js');
 
-/** @typedef {import('./live.js').Live} Live */
+/** @typedef {import('./pending.js').Live} Live */
 /** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
 
 const MOST = 2 ** 32 - 1;

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
-use crate::contain::contain_call;
+use crate::catch_panic::contain_call;
 use crate::event::{EventSink, ExecutionEvent, PlanProgress};
-use crate::plan::{Claim, Course, End, Host, Slot, Step};
+use crate::plan::{Claim, End, Host, PlanState, Slot, Step};
 use crate::platform::clock::Instant;
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit, Ticket};
@@ -19,7 +19,7 @@ use crate::types::{
 };
 
 use super::Shared;
-use super::admit::{Admitted, Work};
+use super::admission::{Admitted, Work};
 
 /// The longest name of a step, in characters.
 const LONGEST_NAME: usize = 200;
@@ -77,11 +77,11 @@ impl Host for Steps {
             }
         };
         let ends = self.ends.clone();
-        let told = move |completed| {
+        let on_settled = move |completed| {
             // There is no receiver when a defect has ended the plan.
             let _ = ends.send(End { index, completed });
         };
-        self.records[index] = Some(admitted.start(&self.shared, entry, Some(Box::new(told))));
+        self.records[index] = Some(admitted.start(&self.shared, entry, Some(Box::new(on_settled))));
         self.begun.push(index);
         Ok(())
     }
@@ -92,7 +92,7 @@ impl Host for Steps {
         }
     }
 
-    fn tell(&mut self, course: &Course) {
+    fn report(&mut self, course: &PlanState) {
         // The last event has the result, and is emitted when there is one.
         if !course.is_over() {
             self.tell_progress(course, ExecutionStatus::Running, None);
@@ -102,13 +102,13 @@ impl Host for Steps {
 
 impl Steps {
     /// Emits the end of the plan, its last event.
-    pub(super) fn tell_end(&mut self, course: &Course, result: &Arc<PlanExecutionResult>) -> Arc<dyn EventSink> {
+    pub(super) fn tell_end(&mut self, course: &PlanState, result: &Arc<PlanExecutionResult>) -> Arc<dyn EventSink> {
         self.tell_progress(course, result.status, Some(Arc::clone(result)))
     }
 
     fn tell_progress(
         &mut self,
-        course: &Course,
+        course: &PlanState,
         status: ExecutionStatus,
         result: Option<Arc<PlanExecutionResult>>,
     ) -> Arc<dyn EventSink> {
@@ -155,7 +155,7 @@ impl Steps {
     }
 
     /// What is left of a plan that is over.
-    pub(super) fn freeze(&self, course: &Course, stopped: Option<Stop>, about: About) -> PlanExecutionResult {
+    pub(super) fn freeze(&self, course: &PlanState, stopped: Option<Stop>, about: About) -> PlanExecutionResult {
         let mut counts = PlanStats { total: self.work.len(), ..PlanStats::default() };
         let mut steps = Vec::with_capacity(self.work.len());
         let mut results = Vec::new();
@@ -194,7 +194,7 @@ impl Steps {
         }
     }
 
-    fn step(&self, course: &Course, index: usize, status: StepStatus) -> PlanStep {
+    fn step(&self, course: &PlanState, index: usize, status: StepStatus) -> PlanStep {
         let request = &self.work[index].request;
         let mut name = request.metadata.label.clone().unwrap_or_else(|| self.command(index));
         if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
