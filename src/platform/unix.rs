@@ -35,6 +35,7 @@ mod mechanism;
 mod nested_names;
 mod pidfd;
 mod pipe;
+mod process_table;
 mod procs;
 mod readiness;
 mod shell;

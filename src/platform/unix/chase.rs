@@ -8,6 +8,7 @@ use libc::pid_t;
 
 use super::census::Memory;
 use super::leader::Leader;
+use super::process_table::ProcessTable;
 use super::procs::{self, Proc};
 use super::termination_queue::Request;
 use super::termination_thread::signal_member;
@@ -47,11 +48,16 @@ impl<'a> Chase<'a> {
 
     /// Scans until a scan meets no process that it has to stop, or for so long as others can wait. No other thread is needed for that:
     /// beside a fork bomb each change of threads may take a second. `None`: interrupted.
-    pub(super) fn scan(&mut self, mut is_interrupted: impl FnMut() -> bool) -> Option<Vec<Proc>> {
+    pub(super) fn scan(
+        &mut self,
+        table: &mut ProcessTable,
+        is_watched: impl Fn(&Proc) -> bool,
+        mut is_interrupted: impl FnMut() -> bool,
+    ) -> Option<Vec<Proc>> {
         let until = Instant::now() + LONGEST_CHASE_AT_ONCE;
         loop {
             self.is_moving = false;
-            let procs = procs::scan(|proc| {
+            let procs = table.scan(&is_watched, |proc| {
                 self.meet(proc);
                 !is_interrupted()
             })?;

@@ -3,7 +3,7 @@
 use libc::pid_t;
 
 pub(super) use self::kernel::{
-    REFUSES_DEAD_GROUPS, SETTLED, describe, is_visible, limit, may_be_in_exec, now, own_tag, read, tag,
+    REFUSES_DEAD_GROUPS, SETTLED, describe, entries, is_visible, limit, may_be_in_exec, now, own_tag, read, tag,
 };
 
 #[cfg_attr(target_os = "linux", path = "procs/linux.rs")]
@@ -38,23 +38,17 @@ impl Proc {
     }
 }
 
-/// Reads the table of processes, calling `met` for each as soon as it is read. `None`: `met` has said not to go on.
-pub(super) fn scan(mut met: impl FnMut(&Proc) -> bool) -> Option<Vec<Proc>> {
-    let mut procs = Vec::with_capacity(256);
-    for pid in kernel::pids() {
-        if let Some(proc) = read(pid) {
-            if !met(&proc) {
-                return None;
-            }
-            procs.push(proc);
-        }
-    }
-    Some(procs)
+/// A process in the list of all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) pid: pid_t,
+    /// A number that another process with the same id does not have, where the system gives one.
+    pub(super) number: Option<u64>,
 }
 
 /// Whether no process of a group is left that could take a signal.
 pub(super) fn is_dead_group(group: pid_t) -> bool {
-    scan(|proc| proc.group != group || proc.is_dead()).is_some()
+    entries().iter().filter_map(|entry| read(entry.pid)).all(|proc| proc.group != group || proc.is_dead())
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::census::{Members, Memory};
 use super::cgroup::{self, Group};
 use super::chase::Chase;
 use super::leader::{self, Leader};
+use super::process_table::ProcessTable;
 use super::procs::{self, Identity, Proc};
 use super::stop_claims::inner_segments;
 use super::termination_queue::{Request, Requests};
@@ -96,6 +97,7 @@ fn run(arriving: &Receiver<Request>) {
 #[derive(Default)]
 struct Terminator {
     memory: Memory,
+    table: ProcessTable,
     describer: Bounded,
     /// When the latest scan began, in the unit of [`Proc::start`].
     scanned: u64,
@@ -115,8 +117,10 @@ impl Terminator {
         }
         let started = procs::now();
         let mut chase = Chase::of(deadlines.iter().chain(&others), &self.memory, self.scanned);
+        let ending: HashSet<u64> = deadlines.iter().chain(&others).map(|it| it.leader.tree().serial).collect();
+        let is_watched = |proc: &Proc| self.memory.tree_of(proc).is_some_and(|serial| ending.contains(&serial));
         let may_wait = deadlines.is_empty() && chase.is_idle();
-        let Some(mut procs) = chase.scan(|| may_wait && requests.interrupts()) else {
+        let Some(mut procs) = chase.scan(&mut self.table, is_watched, || may_wait && requests.interrupts()) else {
             requests.put_back(others);
             return;
         };

@@ -5,11 +5,11 @@ use std::ptr;
 
 use libc::{c_int, pid_t};
 
-use super::Proc;
+use super::{Entry, Proc};
 use crate::platform::ProcessInfo;
 
-/// Every process id there is.
-pub(super) fn pids() -> Vec<pid_t> {
+/// Every process there is.
+pub(in super::super) fn entries() -> Vec<Entry> {
     // Twice as many as there are: some may start meanwhile.
     // SAFETY: without a buffer the call only counts.
     let count = unsafe { libc::proc_listallpids(ptr::null_mut(), 0) };
@@ -18,7 +18,7 @@ pub(super) fn pids() -> Vec<pid_t> {
     // SAFETY: the buffer has so many bytes.
     let found = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), bytes) };
     pids.truncate(usize::try_from(found).unwrap_or(0));
-    pids
+    pids.into_iter().map(|pid| Entry { pid, number: None }).collect()
 }
 
 /// Asks for a process also if it only waits to be reaped: without it those are not found.

@@ -1,18 +1,26 @@
 //! Linux: `/proc`.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::Read as _;
+use std::os::unix::fs::DirEntryExt as _;
 use std::str::SplitAsciiWhitespace;
 
 use libc::pid_t;
 
-use super::Proc;
+use super::{Entry, Proc};
 use crate::platform::ProcessInfo;
 
-/// Every process id there is.
-pub(super) fn pids() -> Vec<pid_t> {
+/// Every process there is.
+pub(in super::super) fn entries() -> Vec<Entry> {
+    /// The number of an entry for which the kernel had no memory.
+    const NONE: u64 = 1;
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    let entry = |entry: DirEntry| {
+        // The kernel numbers the entry of each process when it is first looked up, and counts on.
+        let number = Some(entry.ino()).filter(|number| *number > NONE);
+        Some(Entry { pid: entry.file_name().to_str()?.parse().ok()?, number })
+    };
+    entries.flatten().filter_map(entry).collect()
 }
 
 pub(in super::super) fn read(pid: pid_t) -> Option<Proc> {
@@ -151,7 +159,7 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     }
 }
 
-/// The program and its arguments. Who is just becoming a program has none yet, and is told by its name, as `ps` does it.
+/// The program and its arguments. A process that is becoming a program has none yet, and is shown by its name, as in `ps`.
 fn command(cmdline: &[u8], name: &[u8]) -> String {
     let words = String::from_utf8_lossy(cmdline).replace('\0', " ");
     match words.trim_end() {
@@ -199,14 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_arguments_is_told_by_its_name() {
+    fn a_process_without_arguments_is_shown_by_its_name() {
         assert_eq!(command(b"cat\0-u\0", b"cat\n"), "cat -u");
         assert_eq!(command(b"", b"cat\n"), "[cat]");
         assert_eq!(command(b"\0\0", b"a b\n"), "[a b]");
     }
 
     #[test]
-    fn a_reader_of_stdin_or_a_terminal_is_told() {
+    fn a_reader_of_stdin_or_a_terminal_is_found() {
         assert_eq!(waits_for("n_tty_read", "running").as_deref(), Some("terminal"));
         assert_eq!(waits_for("0", &format!("{READ} 0x0 0x7f 0x1000 0x0")).as_deref(), Some("stdin"));
         assert_eq!(waits_for("pipe_read", &format!("{READ} 0x3 0x7f")), None);
