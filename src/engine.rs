@@ -13,7 +13,7 @@ use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
 use crate::metrics::Metrics;
 use crate::output::{LogBounds, Overflow};
 use crate::plan::Plans;
-use crate::platform::clock;
+use crate::platform::clock::{self, Instant};
 use crate::platform::{self, HostState};
 use crate::redact::Vault;
 use crate::registry::{Record, Registry};
@@ -324,14 +324,27 @@ impl Shared {
     /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
     /// run, since a slot that a running one gives up must find no execution that could still spawn.
     fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
-        self.plans.stop_all(why);
-        let mut live = self.registry.live();
+        for plan in self.plans.unfinished() {
+            plan.stop().set(why);
+        }
+        let mut live = self.registry.unfinished();
         // Each is looked at once: one that starts meanwhile must not confuse the sorting.
         live.sort_by_cached_key(|record| record.has_process());
         for record in &live {
             record.stop().request(why, grace);
         }
         live
+    }
+
+    /// When the oldest record of an execution or a plan will be too old.
+    fn next_expiry(&self) -> Option<Instant> {
+        self.registry.next_expiry().into_iter().chain(self.plans.next_expiry()).min()
+    }
+
+    /// Removes the records of executions and plans that retention allows to remove.
+    fn remove_expired(&self) {
+        self.registry.cleanup(drop);
+        self.plans.cleanup(drop);
     }
 
     /// Takes no more work.

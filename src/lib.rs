@@ -21,6 +21,7 @@ mod platform;
 mod process;
 mod redact;
 mod registry;
+mod retained_store;
 mod runtime;
 mod scheduler;
 mod state;

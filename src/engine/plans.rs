@@ -24,6 +24,7 @@ use crate::types::{
 use super::admission::{self, Work};
 use super::execution::LONGEST_FLUSH;
 use super::plan_host::{About, Sinks, Steps};
+use super::retention_task::RetentionTask;
 use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
 
@@ -167,12 +168,15 @@ async fn drive(
     };
     steps.settled().await;
     let result = Arc::new(steps.freeze(&state, stopped, about));
-    record.complete(Arc::clone(&result));
+    if shared.plans.complete(&record, Arc::clone(&result)) {
+        RetentionTask::clean_up(&shared);
+    }
     let sink = steps.tell_end(&state, &result);
     if let Ok(flushed) = contain_call(|| sink.flushed()) {
         let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.plans.settle(&record);
+    shared.retention.watch(&shared);
 }
 
 fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {

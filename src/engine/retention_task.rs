@@ -37,7 +37,7 @@ impl RetentionTask {
         if self.is_there.load(SeqCst) {
             return;
         }
-        let Some(expiry) = shared.registry.next_expiry() else { return };
+        let Some(expiry) = shared.next_expiry() else { return };
         if self.is_there.swap(true, SeqCst) {
             return;
         }
@@ -49,7 +49,7 @@ impl RetentionTask {
     /// Lets go of what retention allows, in the background.
     pub(super) fn clean_up(shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
-        runtime::start_blocking(move || _ = shared.registry.cleanup(drop));
+        runtime::start_blocking(move || shared.remove_expired());
     }
 
     fn not_too_often(&self, due: Instant, last: Option<Instant>) -> Instant {
@@ -77,10 +77,10 @@ async fn keep(engine: Weak<Shared>, mut due: Instant) {
         let looked = Instant::now();
         let working = Arc::clone(&shared);
         // Records may hold much: freeing them is nothing for a thread that serves requests.
-        let _ = runtime::blocking(move || working.registry.cleanup(drop)).await;
+        let _ = runtime::blocking(move || working.remove_expired()).await;
         let retention = &shared.retention;
         retention.lock().last_look = Some(looked);
-        if let Some(expiry) = shared.registry.next_expiry() {
+        if let Some(expiry) = shared.next_expiry() {
             due = retention.not_too_often(expiry, Some(looked));
             continue;
         }
