@@ -1,4 +1,4 @@
-//! The engine: composes the rooms, and is the only writer of the registry.
+//! The engine: composes the modules, and is the only writer of the registry.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ impl ExecutionEngine {
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
         runtime::prepare().and_then(|()| platform::prepare()).map_err(|error| no_room(&error))?;
-        let config = config.in_one_voice();
+        let config = config.normalized();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {
             registry: Registry::new(&config),
@@ -251,7 +251,7 @@ impl ExecutionEngine {
     /// [`ExecutionEngine::cancel_all`] with a grace period, as [`ExecutionEngine::cancel_with`].
     pub async fn cancel_all_with(&self, grace: Option<Duration>) -> usize {
         let plans = self.shared().plans.unsettled();
-        let live = self.ask_all_to_stop(Stop::Cancelled, grace);
+        let live = self.request_stop_of_all(Stop::Cancelled, grace);
         for record in &live {
             record.settled().await;
         }
@@ -261,13 +261,13 @@ impl ExecutionEngine {
         live.len()
     }
 
-    pub(crate) fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
-        self.shared().ask_all_to_stop(why, grace)
+    pub(crate) fn request_stop_of_all(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
+        self.shared().request_stop_of_all(why, grace)
     }
 
     /// Asks an execution to end, without waiting for it.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding does not wait"))]
-    pub(crate) fn ask_to_stop(&self, id: Uuid, why: Stop, grace: Option<Duration>) -> Result<()> {
+    pub(crate) fn request_stop(&self, id: Uuid, why: Stop, grace: Option<Duration>) -> Result<()> {
         self.record(id)?.stop().request(why, grace);
         Ok(())
     }
@@ -288,7 +288,7 @@ impl ExecutionEngine {
             });
             let _ = clock::timeout(grace, all).await;
         }
-        for record in self.ask_all_to_stop(Stop::Shutdown, None) {
+        for record in self.request_stop_of_all(Stop::Shutdown, None) {
             record.settled().await;
         }
         for record in live {
@@ -302,9 +302,9 @@ impl ExecutionEngine {
     /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,
     /// the guardian goes on with it, or `host_exit` does.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn close_and_stop(&self) {
         self.close();
-        self.ask_all_to_stop(Stop::Shutdown, None);
+        self.request_stop_of_all(Stop::Shutdown, None);
     }
 
     pub(crate) fn close(&self) {
@@ -323,7 +323,7 @@ impl ExecutionEngine {
 impl Shared {
     /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
     /// run, since a slot that a running one gives up must find no execution that could still spawn.
-    fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
+    fn request_stop_of_all(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
         for plan in self.plans.unfinished() {
             plan.stop().set(why);
         }
@@ -357,6 +357,6 @@ impl Shared {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.close();
-        self.shared.ask_all_to_stop(Stop::Shutdown, None);
+        self.shared.request_stop_of_all(Stop::Shutdown, None);
     }
 }

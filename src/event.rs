@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream, Text};
 
-pub(crate) use self::backpressure::{Credit, Flow};
+pub(crate) use self::backpressure::{Backpressure, Credit};
 pub(crate) use self::channel::{EventReceiver, channel};
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;

@@ -13,20 +13,20 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use crate::config::{ExecutionConfig, OversizedOutputStrategy};
-use crate::event::{EventSink, ExecutionEvent, Flow};
+use crate::event::{Backpressure, EventSink, ExecutionEvent};
 use crate::platform::clock::Instant;
 use crate::redact::Vault;
 use crate::types::{Encoding, Stream};
 
 use self::capture::{Capture, Outlets};
-use self::head_tail_buffer::Kept;
+use self::head_tail_buffer::CapturedStream;
 use self::line_writer::LineWriter;
 use self::spool::Spool;
 
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_output;
 #[cfg(any(test, feature = "bench"))]
-pub(crate) use self::head_tail_buffer::{Keep, Limit};
+pub(crate) use self::head_tail_buffer::{HeadTailBuffer, Keep};
 #[cfg(any(test, feature = "bench"))]
 pub(crate) use self::lines::Splitter;
 pub(crate) use self::log::{Log, LogBounds, LogFailure, LogPaths};
@@ -70,7 +70,7 @@ pub(crate) struct Output {
     outlets: Outlets,
     fails_beyond_cap: bool,
     overflow: Option<Arc<Overflow>>,
-    is_loss_told: bool,
+    is_loss_reported: bool,
 }
 
 /// Something that is undone when its last owner drops it.
@@ -80,11 +80,11 @@ pub(crate) type Keepsake = Arc<dyn std::any::Any + Send + Sync>;
 pub(crate) struct Captured {
     /// The number of the terminal event.
     pub(crate) sequence: u64,
-    pub(crate) stdout: Kept,
-    pub(crate) stderr: Kept,
+    pub(crate) stdout: CapturedStream,
+    pub(crate) stderr: CapturedStream,
     pub(crate) lines: u64,
     /// What is still under way to the listener counts for the next attempt too.
-    pub(crate) flow: Option<Arc<Flow>>,
+    pub(crate) backpressure: Option<Arc<Backpressure>>,
     pub(crate) log_path: Option<PathBuf>,
     /// Kept as long as the record.
     pub(crate) log_files: Vec<Keepsake>,
@@ -104,13 +104,13 @@ impl Output {
             outlets: Outlets { lines, log: None },
             fails_beyond_cap: config.oversized_output_strategy == OversizedOutputStrategy::FailExecution,
             overflow,
-            is_loss_told: false,
+            is_loss_reported: false,
         }
     }
 
     /// Goes on with the bound of an attempt before.
-    pub(crate) fn with_flow(mut self, flow: Option<Arc<Flow>>) -> Self {
-        self.outlets.lines.flow = flow;
+    pub(crate) fn with_backpressure(mut self, backpressure: Option<Arc<Backpressure>>) -> Self {
+        self.outlets.lines.backpressure = backpressure;
         self
     }
 
@@ -136,7 +136,7 @@ impl Output {
             Stream::Stderr => stderr,
         };
         capture.feed(bytes, outlets, overflow.as_ref());
-        self.tell_loss();
+        self.report_loss();
     }
 
     /// The stream has ended: what is unfinished is a line now.
@@ -176,13 +176,14 @@ impl Output {
 
     /// Whether nothing more may be read: the listener or the disk has enough to do.
     pub(crate) fn is_full(&self) -> bool {
-        self.outlets.lines.flow.as_ref().is_some_and(|flow| flow.is_full()) || self.spools().any(Spool::is_full)
+        self.outlets.lines.backpressure.as_ref().is_some_and(|backpressure| backpressure.is_full())
+            || self.spools().any(Spool::is_full)
     }
 
     /// Waits until [`Output::is_full`] is over. Cancel-safe.
     pub(crate) async fn room(&self) {
-        if let Some(flow) = &self.outlets.lines.flow {
-            flow.room().await;
+        if let Some(backpressure) = &self.outlets.lines.backpressure {
+            backpressure.room().await;
         }
         for spool in self.spools() {
             spool.room().await;
@@ -191,7 +192,7 @@ impl Output {
 
     /// Whether [`Output::lost`] is worth waiting for.
     pub(crate) fn may_lose(&self) -> bool {
-        !self.is_loss_told && self.spools().next().is_some()
+        !self.is_loss_reported && self.spools().next().is_some()
     }
 
     /// Waits until something is missing on disk. Cancel-safe.
@@ -214,12 +215,12 @@ impl Output {
     }
 
     /// Says once that something is missing on disk.
-    pub(crate) fn tell_loss(&mut self) {
-        if self.is_loss_told {
+    pub(crate) fn report_loss(&mut self) {
+        if self.is_loss_reported {
             return;
         }
         let Some(why) = self.spools().find_map(Spool::first_loss) else { return };
-        self.is_loss_told = true;
+        self.is_loss_reported = true;
         let message = format!("not all of the output gets into its file: {why}; the command goes on");
         let message = self.stdout.mask.mask_text(&message).into_owned();
         let sequence = self.take_sequence();
@@ -241,7 +242,7 @@ impl Output {
         for spill in self.captures().filter_map(Capture::spill) {
             overflow_lost_bytes += spill.spool.finish(deadline).await;
         }
-        self.tell_loss();
+        self.report_loss();
         let sequence = self.take_sequence();
         let Self { stdout, stderr, outlets, .. } = self;
         let (stdout, stdout_file) = stdout.freeze();
@@ -251,7 +252,7 @@ impl Output {
             stdout,
             stderr,
             lines: outlets.lines.lines,
-            flow: outlets.lines.flow.clone(),
+            backpressure: outlets.lines.backpressure.clone(),
             log_files: outlets.log.as_ref().map(Log::files).unwrap_or_default(),
             log_path: outlets.log.map(Log::into_path),
             log_lost_bytes,

@@ -133,7 +133,7 @@ fn spawn_limiter() -> &'static SpawnLimiter {
         SpawnLimiter::new(Limits {
             thread_name: "escher-spawn",
             at_once,
-            kept: at_once + MOST_ATTENDANTS,
+            most_idle: at_once + MOST_ATTENDANTS,
             most: MOST_SPAWN_THREADS,
             patience: SPAWN_PATIENCE,
         })
@@ -193,7 +193,7 @@ fn workers() -> &'static SpawnLimiter {
         SpawnLimiter::new(Limits {
             thread_name: "escher-work",
             at_once: BLOCKING_THREADS,
-            kept: BLOCKING_THREADS,
+            most_idle: BLOCKING_THREADS,
             most: MOST_BLOCKING_THREADS,
             patience: WORK_PATIENCE,
         })

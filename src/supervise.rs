@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::command::{EnvPolicy, SpawnFailure, resolve};
 use crate::config::ExecutionConfig;
-use crate::event::Flow;
+use crate::event::Backpressure;
 use crate::guardian::{self, Guard};
 use crate::output::{Keepsake, Log, LogFailure, LogPaths, Output};
 use crate::platform::clock::{self, Instant};
@@ -92,7 +92,7 @@ pub(crate) struct Finished {
     pub(crate) sequence: u64,
     pub(crate) lines: u64,
     /// The bound on what is still under way to the listener.
-    pub(crate) flow: Option<Arc<Flow>>,
+    pub(crate) backpressure: Option<Arc<Backpressure>>,
     /// They go when nobody keeps them.
     pub(crate) files: Vec<Keepsake>,
 }
@@ -169,8 +169,8 @@ pub(crate) async fn never_ran(job: &Job, pending: Pending, output: Output, why: 
 }
 
 /// An execution that was to be tried again and was asked to end before that.
-pub(crate) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
-    outcome::given_up(last, why)
+pub(crate) fn stopped_before_retry(last: ExecutionResult, why: Stop) -> ExecutionResult {
+    outcome::stopped_before_retry(last, why)
 }
 
 /// An execution that a defect of the engine ended.

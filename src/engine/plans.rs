@@ -122,11 +122,11 @@ impl ExecutionEngine {
         let record = Arc::new(PlanRecord::new(id));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
-            let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || _ = asked.stop().set(Stop::Aborted);
-            admission::heed(signal, abort, async move { _ = settling.settled().await });
+            let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
+            let abort = move || _ = target.stop().set(Stop::Aborted);
+            admission::stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
-        let (ends, heard) = mpsc::unbounded_channel();
+        let (ends, end_receiver) = mpsc::unbounded_channel();
         let steps = Steps {
             shared: Arc::clone(shared),
             plan_id: id,
@@ -142,7 +142,7 @@ impl ExecutionEngine {
             queue_timeout: shared.config.queue_timeout_ms.map(Duration::from_millis),
         };
         let about = About { description, metadata, since, accepted_at: Utc::now() };
-        runtime::spawn(drive(Arc::clone(&record), steps, state, heard, pace, about));
+        runtime::spawn(drive(Arc::clone(&record), steps, state, end_receiver, pace, about));
         Ok(record)
     }
 }
@@ -171,7 +171,7 @@ async fn drive(
     if shared.plans.complete(&record, Arc::clone(&result)) {
         RetentionTask::clean_up(&shared);
     }
-    let sink = steps.tell_end(&state, &result);
+    let sink = steps.emit_end(&state, &result);
     if let Ok(flushed) = contain_call(|| sink.flushed()) {
         let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }

@@ -42,7 +42,7 @@ impl RetentionTask {
             return;
         }
         let mut inner = self.lock();
-        let due = self.not_too_often(expiry, inner.last_look);
+        let due = self.rate_limited(expiry, inner.last_look);
         inner.handle = Some(runtime::spawn(keep(Arc::downgrade(shared), due)).abort_handle());
     }
 
@@ -52,7 +52,7 @@ impl RetentionTask {
         runtime::start_blocking(move || shared.remove_expired());
     }
 
-    fn not_too_often(&self, due: Instant, last: Option<Instant>) -> Instant {
+    fn rate_limited(&self, due: Instant, last: Option<Instant>) -> Instant {
         last.map_or(due, |last| due.max(last + self.interval))
     }
 
@@ -73,7 +73,7 @@ async fn keep(engine: Weak<Shared>, mut due: Instant) {
     loop {
         clock::sleep_until(due).await;
         let Some(shared) = engine.upgrade() else { return };
-        shared.metrics.looked();
+        shared.metrics.count_retention_look();
         let looked = Instant::now();
         let working = Arc::clone(&shared);
         // Records may hold much: freeing them is nothing for a thread that serves requests.
@@ -81,7 +81,7 @@ async fn keep(engine: Weak<Shared>, mut due: Instant) {
         let retention = &shared.retention;
         retention.lock().last_look = Some(looked);
         if let Some(expiry) = shared.next_expiry() {
-            due = retention.not_too_often(expiry, Some(looked));
+            due = retention.rate_limited(expiry, Some(looked));
             continue;
         }
         retention.is_there.store(false, SeqCst);

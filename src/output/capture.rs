@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::head_tail_buffer::{Keep, Kept, Limit};
+use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
 use super::line_writer::LineWriter;
 use super::lines::{Flags, Splitter};
 use super::log::Log;
@@ -24,7 +24,7 @@ struct Clean {
     stream: Stream,
     /// `None` when no lines are made.
     splitter: Option<Splitter>,
-    limit: Limit,
+    buffer: HeadTailBuffer,
     /// Set once the stream is longer than its cap, if the rest goes into a file.
     spill: Option<Spill>,
     silence: Silence,
@@ -68,7 +68,7 @@ impl Capture {
 
     /// Whether the stream is longer than its cap.
     pub(super) fn is_beyond_cap(&self) -> bool {
-        self.clean.limit.is_truncated()
+        self.clean.buffer.is_truncated()
     }
 
     /// The file of what is beyond the cap, once there is one.
@@ -78,8 +78,8 @@ impl Capture {
 
     /// Ends the stream: what the result has of it, and the overflow file. A secret that was added after the bytes came is
     /// masked too.
-    pub(super) fn freeze(self) -> (Kept, Option<Arc<SpillFile>>) {
-        let mut kept = self.clean.limit.freeze();
+    pub(super) fn freeze(self) -> (CapturedStream, Option<Arc<SpillFile>>) {
+        let mut kept = self.clean.buffer.freeze();
         self.mask.mask_kept(&mut kept.bytes);
         let file = self.clean.spill.map(|spill| Arc::clone(&spill.file));
         (kept, file.filter(|file| file.path().is_some()))
@@ -97,7 +97,7 @@ impl Clean {
             stream,
             splitter: (config.stream_output || config.log_format == LogFormat::Jsonl)
                 .then(|| Splitter::new(config.max_line_bytes)),
-            limit: Limit::new(config.max_output_size_bytes, keep),
+            buffer: HeadTailBuffer::new(config.max_output_size_bytes, keep),
             spill: None,
             silence: Silence::new(Instant::now()),
         }
@@ -108,16 +108,16 @@ impl Clean {
             log.bytes(bytes);
         }
         if let Some(overflow) = overflow {
-            if self.spill.is_none() && self.limit.would_truncate(bytes.len()) {
+            if self.spill.is_none() && self.buffer.would_truncate(bytes.len()) {
                 let spill = overflow.start(outlets.lines.id, self.stream);
-                spill.spool.push(self.limit.so_far());
+                spill.spool.push(self.buffer.so_far());
                 self.spill = Some(spill);
             }
             if let Some(spill) = &self.spill {
                 spill.spool.push(bytes);
             }
         }
-        self.limit.push(bytes);
+        self.buffer.push(bytes);
         self.split(outlets, Next::Bytes(bytes));
     }
 
@@ -128,7 +128,7 @@ impl Clean {
         let has_listener = lines.has_listener(self.stream);
         let log = log.as_mut().filter(|log| log.wants_lines());
         if has_listener || log.is_some() {
-            next.hand_out(splitter, &mut |piece, flags| lines.add(piece, flags));
+            next.advance(splitter, &mut |piece, flags| lines.add(piece, flags));
             lines.send(self.stream, has_listener, log);
         } else {
             lines.skip(next.count(splitter));
@@ -151,7 +151,7 @@ enum Next<'a> {
 }
 
 impl Next<'_> {
-    fn hand_out(self, splitter: &mut Splitter, emit: &mut impl FnMut(&[u8], Flags)) {
+    fn advance(self, splitter: &mut Splitter, emit: &mut impl FnMut(&[u8], Flags)) {
         match self {
             Self::Bytes(bytes) => splitter.feed(bytes, emit),
             Self::Silence => splitter.flush_partial(emit),
@@ -164,7 +164,7 @@ impl Next<'_> {
             return splitter.count(bytes);
         }
         let mut count = 0;
-        self.hand_out(splitter, &mut |_, _| count += 1);
+        self.advance(splitter, &mut |_, _| count += 1);
         count
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::lines::Flags;
 use super::log::Log;
-use crate::event::{EventSink, Flow, LineBatch, LineMark};
+use crate::event::{Backpressure, EventSink, LineBatch, LineMark};
 use crate::types::{Encoding, Stream};
 
 /// Gathers the lines of one read.
@@ -19,7 +19,7 @@ pub(super) struct LineWriter {
     pub(super) sink: Arc<dyn EventSink>,
     /// Lines become events, if there is a listener.
     is_streamed: bool,
-    pub(super) flow: Option<Arc<Flow>>,
+    pub(super) backpressure: Option<Arc<Backpressure>>,
     sequence: Arc<AtomicU64>,
     /// How many there were.
     pub(super) lines: u64,
@@ -35,7 +35,17 @@ impl LineWriter {
         sink: Arc<dyn EventSink>,
         sequence: Arc<AtomicU64>,
     ) -> Self {
-        Self { id, encoding, sink, is_streamed, flow: None, sequence, lines: 0, text: Vec::new(), marks: Vec::new() }
+        Self {
+            id,
+            encoding,
+            sink,
+            is_streamed,
+            backpressure: None,
+            sequence,
+            lines: 0,
+            text: Vec::new(),
+            marks: Vec::new(),
+        }
     }
 
     /// The number of the next event; the caller emits that event.
@@ -84,7 +94,7 @@ impl LineWriter {
             log.lines(&batch);
         }
         if has_listener {
-            let credit = self.flow.get_or_insert_default().lend(&batch);
+            let credit = self.backpressure.get_or_insert_default().lend(&batch);
             self.sink.lines(batch, credit);
         }
         self.lines += count;

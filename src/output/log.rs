@@ -46,7 +46,7 @@ pub(crate) struct LogPaths {
     /// That one goes with the record.
     goes: bool,
     /// Where the request wants one: appended to.
-    asked: Option<PathBuf>,
+    requested: Option<PathBuf>,
     /// An attempt before has made it.
     is_made: bool,
     /// The one to read: what the request asked for, before the engine's own.
@@ -58,9 +58,9 @@ impl LogPaths {
     pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig, bounds: &Arc<LogBounds>) -> Self {
         // From the id alone: nothing that a request says names a file in there.
         let in_dir = config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id)));
-        let asked = request.output_log_path.clone();
-        let main = asked.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));
-        Self { in_dir, goes: !config.keep_logs, asked, is_made: false, main, bounds: Arc::clone(bounds) }
+        let requested = request.output_log_path.clone();
+        let main = requested.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));
+        Self { in_dir, goes: !config.keep_logs, requested, is_made: false, main, bounds: Arc::clone(bounds) }
     }
 
     /// The same for another attempt, which goes on in it.
@@ -69,7 +69,7 @@ impl LogPaths {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_dir.is_none() && self.asked.is_none()
+        self.in_dir.is_none() && self.requested.is_none()
     }
 
     pub(crate) fn main(&self) -> Option<&Arc<MainLog>> {
@@ -144,11 +144,11 @@ impl Log {
             let advice = "`log_dir` needs a directory that the host may write to";
             opened.push(take(open(path), path, is_removed, paths, advice)?);
         }
-        if let Some(path) = &paths.asked {
+        if let Some(path) = &paths.requested {
             let advice =
                 "`output_log_path` needs a new name in a directory that exists, or a plain file of this user's";
             match take(platform::append_private(path), path, false, paths, advice) {
-                Ok(asked) => opened.push(asked),
+                Ok(requested) => opened.push(requested),
                 Err(failure) => {
                     // Another attempt makes it again; and nothing is run, so that nothing will be in it.
                     if let (Some((_, file)), Some(path), false) = (opened.first(), &paths.in_dir, paths.is_made) {

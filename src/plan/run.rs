@@ -108,7 +108,7 @@ impl<H: Host> Drive<'_, H> {
             {
                 self.end(*why);
             }
-            self.begin_what_can();
+            self.begin_ready();
             if self.state.is_over() {
                 return self.stopped;
             }
@@ -118,8 +118,8 @@ impl<H: Host> Drive<'_, H> {
     }
 
     /// Begins steps as long as there are permits, then waits in the queue.
-    fn begin_what_can(&mut self) {
-        while let Some(priority) = self.state.urgency() {
+    fn begin_ready(&mut self) {
+        while let Some(priority) = self.state.highest_priority() {
             if let Some(waiting) = &self.ticket {
                 if waiting.priority >= priority {
                     return;

@@ -199,7 +199,7 @@ mod tests {
         attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
     ) {
         static ATTENDANTS: Semaphore = Semaphore::const_new(8);
-        let limits = Limits { thread_name: "test-spawn", at_once: 1, kept: 1, most: 8, patience };
+        let limits = Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, patience };
         let limiter = Box::leak(Box::new(SpawnLimiter::new(limits)));
         limiter.take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
     }

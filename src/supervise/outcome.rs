@@ -107,7 +107,13 @@ impl Outcome {
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
         };
-        Finished { result, sequence: captured.sequence, lines: captured.lines, files, flow: captured.flow }
+        Finished {
+            result,
+            sequence: captured.sequence,
+            lines: captured.lines,
+            files,
+            backpressure: captured.backpressure,
+        }
     }
 }
 
@@ -160,11 +166,11 @@ pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     let message = job.secrets.mask(&message).into_owned();
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
-    Finished { result, sequence, lines: 0, files: Vec::new(), flow: None }
+    Finished { result, sequence, lines: 0, files: Vec::new(), backpressure: None }
 }
 
 /// The last attempt as it was, and why there is no other.
-pub(super) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
+pub(super) fn stopped_before_retry(last: ExecutionResult, why: Stop) -> ExecutionResult {
     ExecutionResult {
         status: why.status(),
         success: false,

@@ -209,7 +209,7 @@ impl Watch {
             }
             Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
             Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
-            Event::Lost => self.output.tell_loss(),
+            Event::Lost => self.output.report_loss(),
             Event::Tick => self.tick(now),
         }
         self.is_over(now)

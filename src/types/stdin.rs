@@ -68,7 +68,8 @@ impl StdinStream {
     pub fn channel() -> (StdinWriter, Stdin) {
         let (chunks, inbox) = unbounded_channel();
         let (wanted, failure) = (Arc::new(Semaphore::new(0)), Arc::new(Latch::new()));
-        let reader = StdinReader { inbox, wanted: Arc::clone(&wanted), failure: Arc::clone(&failure), asked: false };
+        let reader =
+            StdinReader { inbox, wanted: Arc::clone(&wanted), failure: Arc::clone(&failure), is_requested: false };
         let writer = StdinWriter { chunks, wanted: StdinDemand(wanted), failure };
         (writer, Stdin::Stream(Self(Arc::new(Mutex::new(Some(reader))))))
     }
@@ -124,7 +125,7 @@ impl StdinWriter {
     }
 
     /// Resolves when more input is wanted; call [`StdinWriter::hand_over`] then.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only JavaScript is asked; Rust waits"))]
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the JavaScript input is pulled; Rust waits"))]
     pub(crate) fn demand(&self) -> StdinDemand {
         self.wanted.clone()
     }
@@ -158,14 +159,14 @@ pub(crate) struct StdinReader {
     wanted: Arc<Semaphore>,
     failure: Arc<Latch<String>>,
     /// A chunk is asked for and has not come yet.
-    asked: bool,
+    is_requested: bool,
 }
 
 impl StdinReader {
     /// Asks for a chunk and waits for it. Cancel-safe: it asks once for each.
     pub(crate) async fn next(&mut self) -> Chunk {
-        if !self.asked {
-            self.asked = true;
+        if !self.is_requested {
+            self.is_requested = true;
             self.wanted.add_permits(1);
         }
         let chunk = tokio::select! {
@@ -174,7 +175,7 @@ impl StdinReader {
             reason = self.failure.wait() => return Chunk::Failed(reason.clone()),
             chunk = self.inbox.recv() => chunk,
         };
-        self.asked = false;
+        self.is_requested = false;
         chunk.map_or(Chunk::End, Chunk::Bytes)
     }
 
@@ -223,7 +224,7 @@ mod tests {
         assert_eq!(once(writer.write("one")).await, Some(Ok(())));
         assert_eq!(once(writer.write("two")).await, None);
         assert_eq!(once(reader.next()).await, Some(Chunk::Bytes(b"one".to_vec())));
-        assert_eq!(once(writer.write("two")).await, None, "it has not asked again");
+        assert_eq!(once(writer.write("two")).await, None, "it has not requested another");
         assert_eq!(once(reader.next()).await, None);
         assert_eq!(once(writer.write("two")).await, Some(Ok(())));
         drop(writer);
