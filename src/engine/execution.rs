@@ -171,7 +171,7 @@ async fn all_attempts(
             return (stopped_before_retry(failed, why, sequence, written, files), None);
         }
         last = Some(failed);
-        again.get_or_insert_with(|| job.again());
+        again.get_or_insert_with(|| job.next_attempt());
         pending = Pending::new();
         entry = shared.scheduler.claim(job.options.priority);
     }

@@ -63,8 +63,8 @@ impl LogPaths {
         Self { in_dir, goes: !config.keep_logs, requested, is_made: false, main, bounds: Arc::clone(bounds) }
     }
 
-    /// The same for another attempt, which goes on in it.
-    pub(crate) fn again(&self) -> Self {
+    /// The paths of the next attempt, which appends to the logs.
+    pub(crate) fn next_attempt(&self) -> Self {
         Self { is_made: true, ..self.clone() }
     }
 
