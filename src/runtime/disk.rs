@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::spawn;
+use super::async_pools::spawn;
 
 /// A thread without work exits after so long.
 const KEEP_IDLE: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{handle, spawn};
+use super::async_pools::{handle, spawn};
 
 /// Enough for everything that is polled there, in a build without optimizations too. Only what is used takes memory.
 const STACK_BYTES: usize = 1024 * 1024;
