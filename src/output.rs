@@ -29,8 +29,8 @@ pub use self::fuzz::check as fuzz_output;
 pub(crate) use self::head_tail_buffer::{HeadTailBuffer, Keep};
 #[cfg(any(test, feature = "bench"))]
 pub(crate) use self::lines::Splitter;
-pub(crate) use self::log::{Log, LogBounds, LogFailure, LogPaths};
-pub(crate) use self::log_file::MainLog;
+pub(crate) use self::log::{Log, LogFailure, LogPaths};
+pub(crate) use self::log_file::{LogBounds, MainLog};
 pub(crate) use self::overflow::{Overflow, SpillFile};
 
 mod capture;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-use super::LineBatch;
+use super::line_batch::LineBatch;
 
 /// Above so many bytes in flight a child is not read: its own writes block then.
 const MOST_OF_ONE: usize = 1024 * 1024;

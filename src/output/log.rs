@@ -5,38 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Keepsake;
-use super::log_file::{LogFile, MainLog, remove_same};
-use super::room::Quota;
+use super::log_file::{LogBounds, LogFile, MainLog, record_time, remove_same};
 use super::spool::Spool;
 use crate::command::exhaustion_text;
 use crate::config::{ExecutionConfig, LogFormat};
 use crate::event::LineBatch;
 use crate::platform;
 use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, Stream};
-
-/// How large the logs of an engine may be.
-#[derive(Debug)]
-pub(crate) struct LogBounds {
-    pub(super) file_bytes: u64,
-    pub(super) min_free_bytes: u64,
-    /// Of the logs of all executions that have a record.
-    pub(super) quota: Quota,
-}
-
-impl LogBounds {
-    pub(crate) fn new(config: &ExecutionConfig) -> Self {
-        Self {
-            file_bytes: config.max_log_file_bytes,
-            min_free_bytes: config.min_free_disk_bytes,
-            quota: Quota::new(config.max_log_total_bytes),
-        }
-    }
-}
 
 /// Where the logs of an execution are.
 #[derive(Debug, Clone)]
@@ -187,7 +166,7 @@ impl Log {
             return;
         }
         self.records.clear();
-        let time = time(batch.timestamp);
+        let time = record_time(batch.timestamp);
         for ((text, mark), sequence) in batch.lines().zip(batch.first_sequence..) {
             let record = Record {
                 time: &time,
@@ -243,11 +222,6 @@ struct Record<'a> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 const fn is_false(value: &bool) -> bool {
     !*value
-}
-
-/// A time as records have it.
-pub(super) fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// An open file as a log.
