@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::SetOnce;
 use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
-use crate::latch::Latch;
 use crate::output::{Keepsake, MainLog};
 use crate::platform::Leader;
 use crate::platform::clock::Instant;
@@ -52,7 +52,7 @@ pub(crate) struct Record {
     stop: Arc<StopRequest>,
     result: OnceLock<Arc<ExecutionResult>>,
     /// Set when the terminal event was handled: nothing of this execution comes after it.
-    settled: Latch<()>,
+    settled: SetOnce<()>,
 }
 
 /// A command as it is shown. It is masked when it is first looked at, and again when there are more secrets.
@@ -87,7 +87,7 @@ impl Record {
             files: OnceLock::new(),
             stop: Arc::new(StopRequest::new()),
             result: OnceLock::new(),
-            settled: Latch::new(),
+            settled: SetOnce::new(),
         }
     }
 
@@ -316,7 +316,8 @@ impl Registry {
     /// The last event of a record was handled: its waiters go on.
     pub(crate) fn settle(&self, record: &Arc<Record>) {
         self.lock().emitting.retain(|emitting| !Arc::ptr_eq(emitting, record));
-        record.settled.set(());
+        // Set once: a record has one last event.
+        let _ = record.settled.set(());
     }
 
     /// Removes what retention allows and says how many that were. The lock is given up between slices of them, and each

@@ -83,7 +83,7 @@ impl ExecutionEngine {
     /// `NOT_FOUND`.
     pub async fn cancel_plan(&self, id: Uuid) -> Result<()> {
         let record = self.plan(id)?;
-        record.stop().set(Stop::Cancelled);
+        record.request_stop(Stop::Cancelled);
         record.settled().await;
         Ok(())
     }
@@ -122,7 +122,7 @@ impl ExecutionEngine {
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
             let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || _ = asked.stop().set(Stop::Aborted);
+            let abort = move || asked.request_stop(Stop::Aborted);
             admission::heed(signal, abort, async move { _ = settling.settled().await });
         }
         let (ends, heard) = mpsc::unbounded_channel();

@@ -5,11 +5,11 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::SetOnce;
 use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
-use crate::latch::Latch;
 use crate::platform::clock::Instant;
 use crate::state::Stop;
 use crate::types::PlanExecutionResult;
@@ -19,22 +19,27 @@ use crate::types::PlanExecutionResult;
 pub(crate) struct PlanRecord {
     id: Uuid,
     /// Set by every request to end the plan.
-    stop: Latch<Stop>,
+    stop: SetOnce<Stop>,
     result: OnceLock<Arc<PlanExecutionResult>>,
     /// Set when the last event was delivered.
-    settled: Latch<()>,
+    settled: SetOnce<()>,
 }
 
 impl PlanRecord {
     pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, stop: Latch::new(), result: OnceLock::new(), settled: Latch::new() }
+        Self { id, stop: SetOnce::new(), result: OnceLock::new(), settled: SetOnce::new() }
     }
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }
 
-    pub(crate) fn stop(&self) -> &Latch<Stop> {
+    /// Requests the end; the first reason counts.
+    pub(crate) fn request_stop(&self, why: Stop) {
+        let _ = self.stop.set(why);
+    }
+
+    pub(crate) fn stop(&self) -> &SetOnce<Stop> {
         &self.stop
     }
 
@@ -125,7 +130,7 @@ impl Plans {
         let live: Vec<_> =
             self.lock().records.values().filter(|record| record.result.get().is_none()).cloned().collect();
         for record in &live {
-            record.stop.set(why);
+            record.request_stop(why);
         }
         live
     }
@@ -139,7 +144,8 @@ impl Plans {
             inner.bytes += bytes;
         }
         self.cleanup();
-        record.settled.set(());
+        // Set once: a plan has one last event.
+        let _ = record.settled.set(());
     }
 
     /// Removes what retention allows.

@@ -8,13 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use libc::pid_t;
-
-use tokio::sync::oneshot;
+use tokio::sync::{SetOnce, oneshot};
 
 use super::readiness::Watched;
 use super::tree::{StopSender, StoppedUnseen, Tree};
 use super::{pidfd, procs, stop_number, termination_thread};
-use crate::latch::Latch;
 use crate::platform::{Act, Exit, ScanPriority, Sight};
 use crate::types::StopSignal;
 
@@ -40,7 +38,7 @@ enum Watch {
     /// Readable when the process has exited (Linux 5.3).
     Descriptor(Watched),
     /// A thread waits.
-    Thread(Arc<Latch<Waited>>),
+    Thread(Arc<SetOnce<Waited>>),
 }
 
 /// What the thread that waits for an exit has come to.
@@ -316,9 +314,9 @@ fn duration(time: libc::timeval) -> Duration {
 }
 
 /// For systems without process descriptors: a thread waits for the exit and leaves the reaping to us.
-fn wait_on_a_thread(pid: pid_t) -> Arc<Latch<Waited>> {
-    let waited = Arc::new(Latch::new());
-    let tell = Arc::clone(&waited);
+fn wait_on_a_thread(pid: pid_t) -> Arc<SetOnce<Waited>> {
+    let waited = Arc::new(SetOnce::new());
+    let set = Arc::clone(&waited);
     let wait = move || {
         let outcome = loop {
             match look_for_exit(pid, 0) {
@@ -327,13 +325,13 @@ fn wait_on_a_thread(pid: pid_t) -> Arc<Latch<Waited>> {
                 Look::Denied => break Waited::Denied,
             }
         };
-        tell.set(outcome);
+        let _ = set.set(outcome);
     };
     // Not the runtime's pool: as many children as it has threads would leave none to spawn with.
     let started = std::thread::Builder::new().name("escher-wait".into()).stack_size(64 * 1024).spawn(wait);
     if started.is_err() {
-        // As without the system call, the one that waits looks again and again.
-        waited.set(Waited::Denied);
+        // As without the system call, the exit is polled.
+        let _ = waited.set(Waited::Denied);
     }
     waited
 }
