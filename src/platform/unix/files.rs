@@ -1,12 +1,12 @@
 //! Files that hold output: for this user only, and never somebody else's.
 
-use std::ffi::CString;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::process::geteuid;
 
 use crate::platform::{DescriptorOwner, FileId, FileKind};
 
@@ -223,29 +223,15 @@ pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
 
 /// Locks a file for as long as it is open, or says at once that somebody else has it.
 pub(crate) fn try_lock(file: &File) -> io::Result<()> {
-    // SAFETY: the descriptor is open for the whole call.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-        return Ok(());
-    }
-    Err(io::Error::last_os_error())
+    Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
 /// Bytes that this user may still write on the file system of `path`.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the path ends with a NUL and the buffer has the size of the structure, for the whole call.
-    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has succeeded, so the structure is filled.
-    let found = unsafe { found.assume_init() };
-    // The types differ between systems.
-    #[expect(clippy::useless_conversion, reason = "they are 32 bits wide on macOS")]
-    Ok(u64::from(found.f_bavail).saturating_mul(u64::from(found.f_frsize)))
+    let found = statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 fn effective_user() -> u32 {
-    // SAFETY: it takes nothing and cannot fail.
-    unsafe { libc::geteuid() }
+    geteuid().as_raw()
 }

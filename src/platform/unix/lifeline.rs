@@ -3,17 +3,21 @@
 use std::ffi::CString;
 use std::io::{self, Write as _};
 use std::mem::{offset_of, size_of};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
+use rustix::fs::ftruncate;
+#[cfg(target_os = "linux")]
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
 use super::guardian_table::{
     ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, TABLE_BYTES, TAG_BYTES,
 };
 use super::leader::Leader;
-use super::pipe::pipe;
+use super::pipe::{duplicate_from, pipe};
 use super::spawn::{Helper, spawn_helper};
 use super::stop_claims::Presence;
 use super::{cgroup, pidfd};
@@ -162,45 +166,31 @@ fn monotonic_ms() -> u64 {
     u64::try_from(super::uptime().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The same descriptor under a number that no descriptor of the guardian has.
-fn high(fd: &impl AsRawFd) -> io::Result<OwnedFd> {
-    // SAFETY: no memory is involved; the result is checked, fresh, and nobody else's.
-    unsafe {
-        let high = libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LEAST_FD);
-        if high < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(high)) }
-    }
+/// Duplicates a descriptor to a number that no descriptor of the guardian has.
+fn high(fd: &OwnedFd) -> io::Result<OwnedFd> {
+    duplicate_from(fd, LEAST_FD)
 }
 
-fn set_length(file: &impl AsRawFd) -> io::Result<()> {
-    let bytes = libc::off_t::try_from(TABLE_BYTES).map_err(io::Error::other)?;
-    // SAFETY: lengthens a file that we own.
-    if unsafe { libc::ftruncate(file.as_raw_fd(), bytes) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+fn set_length(file: &OwnedFd) -> io::Result<()> {
+    Ok(ftruncate(file, u64::try_from(TABLE_BYTES).map_err(io::Error::other)?)?)
 }
 
 #[cfg(target_os = "linux")]
-fn memory_file(name: &std::ffi::CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
-    // By number: the wrapper is younger than the oldest libc we run on.
-    // SAFETY: the name is a C string; the result is checked.
-    let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: fresh and nobody else's.
-    high(&unsafe { OwnedFd::from_raw_fd(fd) })
+fn memory_file(flags: MemfdFlags) -> io::Result<OwnedFd> {
+    high(&memfd_create(NAME, flags | MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
+/// Does nothing where the system does not know a seal.
 #[cfg(target_os = "linux")]
-fn seal(file: &OwnedFd, seals: libc::c_int) -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) == 0 }
+fn seal(file: &OwnedFd, seals: SealFlags) {
+    let _ = fcntl_add_seals(file, seals);
 }
 
 #[cfg(target_os = "linux")]
 fn shared_file() -> io::Result<OwnedFd> {
-    let Ok(file) = memory_file(NAME, libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) else { return unlinked_file() };
+    let Ok(file) = memory_file(MemfdFlags::empty()) else { return unlinked_file() };
     set_length(&file)?;
-    seal(&file, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW);
+    seal(&file, SealFlags::SHRINK | SealFlags::GROW);
     Ok(file)
 }
 
@@ -213,9 +203,8 @@ fn shared_file() -> io::Result<OwnedFd> {
 fn forbid_writing(file: &OwnedFd) {
     #[cfg(target_os = "linux")]
     {
-        const F_SEAL_FUTURE_WRITE: libc::c_int = 0x10;
-        seal(file, F_SEAL_FUTURE_WRITE);
-        seal(file, libc::F_SEAL_SEAL);
+        seal(file, SealFlags::FUTURE_WRITE);
+        seal(file, SealFlags::SEAL);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;
@@ -227,6 +216,7 @@ fn unlinked_file() -> io::Result<OwnedFd> {
     let path = std::env::temp_dir().join(format!("escher-guardian-{}", uuid::Uuid::new_v4()));
     let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     std::fs::remove_file(&path)?;
+    let file = OwnedFd::from(file);
     set_length(&file)?;
     high(&file)
 }
@@ -253,14 +243,12 @@ pub(crate) fn spawn_guardian(lifeline: &Lifeline, table: &Table) -> io::Result<L
 
 #[cfg(target_os = "linux")]
 fn from_memory(helper: &Helper<'_>) -> io::Result<Leader> {
-    /// Linux 6.3; before, every file in memory could be executed.
-    const MFD_EXEC: libc::c_uint = 0x10;
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    let file = memory_file(NAME, flags | MFD_EXEC).or_else(|_| memory_file(NAME, flags))?;
+    // Before Linux 6.3 the flag is unknown, and every file in memory can be executed.
+    let file = memory_file(MemfdFlags::EXEC).or_else(|_| memory_file(MemfdFlags::empty()))?;
     let mut file = std::fs::File::from(file);
     file.write_all(PROGRAM)?;
     let file = OwnedFd::from(file);
-    seal(&file, libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL);
+    seal(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL);
     spawn_helper(helper, c"/proc/self/fd/5", Some(file.as_raw_fd()))
 }
 

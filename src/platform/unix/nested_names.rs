@@ -13,33 +13,6 @@ pub(super) const GUARDIAN: &[u8] = b"escher-guardian-";
 pub(super) const SEGMENT_BYTES: usize = 64;
 const NONCE_DIGITS: usize = 16;
 const HOST_DIGITS: usize = 8;
-#[cfg(target_os = "linux")]
-const AF_UNIX: u16 = 1;
-#[cfg(target_os = "linux")]
-const NAME_BYTES: usize = 108;
-
-#[cfg(target_os = "linux")]
-/// A `sockaddr_un`.
-#[repr(C)]
-pub(super) struct Address {
-    family: u16,
-    name: [u8; NAME_BYTES],
-}
-
-#[cfg(target_os = "linux")]
-impl Address {
-    /// The address, and how many bytes of it count: two of the family, one of 0, and the name.
-    pub(super) fn of(kind: &[u8], name: &[u8]) -> (Self, u32) {
-        let mut address = Self { family: AF_UNIX, name: [0; NAME_BYTES] };
-        // A first byte of 0 says that the name is in no file system.
-        let mut bytes = 3;
-        for (place, byte) in address.name[1..].iter_mut().zip(kind.iter().chain(name)) {
-            *place = *byte;
-            bytes += 1;
-        }
-        (address, bytes)
-    }
-}
 
 /// The last segment of a tag: that of the innermost engine. `None`: it is none that an engine writes.
 pub(super) fn innermost(tag: &[u8]) -> Option<&[u8]> {

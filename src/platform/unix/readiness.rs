@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -106,9 +106,9 @@ impl Drop for Watched {
     }
 }
 
-impl AsRawFd for Watched {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn a_number_that_is_closed_is_forgotten() {
         let (fd, _write) = pipe();
-        let number = fd.as_raw_fd();
+        let number = fd.fd.as_raw_fd();
         let mut fd = Some(fd);
         attend(LONG, &mut || {
             if let Some(fd) = fd.take() {

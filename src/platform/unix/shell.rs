@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
-#[cfg(target_os = "linux")]
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+#[cfg(target_os = "linux")]
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::pipe::above_stderr;
 use crate::platform::ShellArgs;
@@ -58,15 +59,12 @@ pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
 
 #[cfg(target_os = "linux")]
 fn nameless_file() -> io::Result<File> {
-    let name = c"shell-line";
-    // A system may ask for the word that nothing in it is executed, and an old one does not know that word.
-    for flags in [libc::MFD_NOEXEC_SEAL, 0].map(|flag| flag | libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) {
-        // SAFETY: a C string that lives. The system call itself: old C libraries have no function for it.
-        let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
-        if let Ok(fd @ 0..) = i32::try_from(fd) {
-            // SAFETY: fresh, and owned by nothing else.
-            return Ok(unsafe { File::from_raw_fd(fd) });
-        }
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // A system may require the flag that forbids executing the file, and an old one does not know it.
+    let created =
+        memfd_create("shell-line", flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create("shell-line", flags));
+    if let Ok(file) = created {
+        return Ok(file.into());
     }
     unlinked_file()
 }
@@ -87,9 +85,7 @@ fn unlinked_file() -> io::Result<File> {
 /// Does nothing for a file that is not in memory; such a one has no name either.
 #[cfg(target_os = "linux")]
 fn seal(file: &File) {
-    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    // SAFETY: no memory is involved.
-    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+    let _ = fcntl_add_seals(file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE);
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -107,31 +107,21 @@ pub(super) fn inner_segments(
 #[cfg(target_os = "linux")]
 mod kernel {
     use std::io;
-    use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+    use std::os::fd::OwnedFd;
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-    use super::super::nested_names::Address;
-
-    fn socket() -> io::Result<OwnedFd> {
-        // SAFETY: no memory is involved; the result is checked, fresh, and owned by no other code.
-        unsafe {
-            let fd = libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
-        }
+    fn address(kind: &[u8], name: &[u8]) -> io::Result<SocketAddr> {
+        SocketAddr::from_abstract_name([kind, name].concat())
     }
 
     pub(super) fn bind(kind: &[u8], name: &[u8]) -> io::Result<OwnedFd> {
-        let socket = socket()?;
-        let (address, bytes) = Address::of(kind, name);
-        // SAFETY: the address has the layout of a `sockaddr_un` and is at least as long as is said.
-        let done = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), bytes) };
-        if done == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }
+        Ok(UnixDatagram::bind_addr(&address(kind, name)?)?.into())
     }
 
     pub(super) fn is_bound(kind: &[u8], name: &[u8]) -> bool {
-        let Ok(socket) = socket() else { return false };
-        let (address, bytes) = Address::of(kind, name);
-        // SAFETY: as above.
-        unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), bytes) == 0 }
+        let connected = address(kind, name).and_then(|address| UnixDatagram::unbound()?.connect_addr(&address));
+        connected.is_ok()
     }
 }
 

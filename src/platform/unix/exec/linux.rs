@@ -11,6 +11,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use libc::{c_int, c_long, c_void, pid_t};
+use rustix::process::{Resource, getrlimit};
 
 use self::report::Report;
 use super::Image;
@@ -179,10 +180,8 @@ fn inheritable(first: usize) -> io::Result<Vec<RawFd>> {
 fn most_descriptors() -> RawFd {
     /// What the kernel allows without further settings.
     const MOST: RawFd = 1 << 20;
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the out-parameter is valid for the call.
-    let done = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    if done < 0 { MOST } else { RawFd::try_from(limit.rlim_cur).unwrap_or(MOST).min(MOST) }
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| RawFd::try_from(limit).ok());
+    limit.map_or(MOST, |limit| limit.min(MOST))
 }
 
 /// While it lives, this thread gets no signal.

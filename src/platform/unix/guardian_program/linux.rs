@@ -4,7 +4,6 @@ use core::ffi::{c_int, c_long};
 
 use crate::Proc;
 use crate::claims::Bound;
-use crate::names::Address;
 use crate::sys::{self, Path};
 
 #[cfg(target_arch = "x86_64")]
@@ -275,6 +274,27 @@ fn each_entry(path: &[u8], met: &mut dyn FnMut(&[u8], u8)) {
 const AF_UNIX: c_int = 1;
 const EADDRINUSE: c_int = 98;
 const SOCK_DGRAM: c_int = 2;
+
+/// A `sockaddr_un`.
+#[repr(C)]
+struct Address {
+    family: u16,
+    name: [u8; 108],
+}
+
+impl Address {
+    /// The address of a name in the abstract namespace of sockets, and its length in bytes: two of the family, one of 0, and the name.
+    fn of(kind: &[u8], name: &[u8]) -> (Self, u32) {
+        let mut address = Self { family: AF_UNIX as u16, name: [0; 108] };
+        // A first byte of 0 says that the name is in no file system.
+        let mut bytes = 3;
+        for (place, byte) in address.name[1..].iter_mut().zip(kind.iter().chain(name)) {
+            *place = *byte;
+            bytes += 1;
+        }
+        (address, bytes)
+    }
+}
 
 /// Takes a name in the abstract namespace of sockets, until this program ends.
 pub(crate) fn bind(kind: &[u8], name: &[u8]) -> Bound {

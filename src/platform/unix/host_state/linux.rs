@@ -8,17 +8,15 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libc::{c_int, c_long, mode_t};
+use libc::{c_int, mode_t};
 
 /// Longer than any process's status.
 const STATUS_BYTES: usize = 8 * 1024;
-/// The system call returns 20 minus the niceness, so that no result is negative.
-const NICE_OFFSET: c_long = 20;
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache { status: None, last: None });
 
@@ -245,23 +243,16 @@ impl Directory {
 /// A descriptor of the working directory, if it still is the one that was looked at.
 fn open_here(place: Option<Place>) -> Option<OwnedFd> {
     let place = place?;
-    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
     // The second way needs no right to search the directory.
-    [c".", c"/proc/self/cwd"].into_iter().find_map(|name| {
-        // SAFETY: a C string that lives; the result is checked.
-        let fd = unsafe { libc::open(name.as_ptr(), flags) };
-        // SAFETY: fresh, and owned by nothing else.
-        let handle = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })?;
-        let found = File::from(handle);
+    [".", "/proc/self/cwd"].into_iter().find_map(|name| {
+        let found = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(name).ok()?;
         let is_same = found.metadata().is_ok_and(|it| Place { device: it.dev(), inode: it.ino() } == place);
         is_same.then(|| found.into())
     })
 }
 
 fn niceness() -> Option<c_int> {
-    // SAFETY: no memory is involved. The system call itself: the result -1 of libc's function is ambiguous without `errno`.
-    let raw = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) };
-    (raw > 0).then(|| c_int::try_from(NICE_OFFSET - raw).ok()).flatten()
+    rustix::process::getpriority_process(None).ok()
 }
 
 /// Whether this thread has that affinity. It is read when the thread starts its first child: nothing changes a thread of the engine.

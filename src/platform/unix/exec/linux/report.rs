@@ -4,11 +4,13 @@
 //! of the memory instead, as after a fork: there the reason comes by a pipe. Until a child was seen to share the memory, each has one.
 
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32};
 
 use libc::c_int;
+
+use crate::platform::unix::pipe::{duplicate_from, pipe};
 
 /// In the memory: the child has begun to run.
 const HAS_BEGUN: c_int = -1;
@@ -87,20 +89,9 @@ impl Report {
 
 impl Pipe {
     fn new() -> io::Result<Self> {
-        let mut fds = [0; 2];
-        // SAFETY: the array has room for two; the result is checked.
-        if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: both are fresh and owned by no other code.
-        let [read, write] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-        // SAFETY: duplicates a descriptor that lives; the result is checked.
-        let high = unsafe { libc::fcntl(write.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LEAST_FD) };
-        if high < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: fresh and owned by no other code.
-        let write = unsafe { OwnedFd::from_raw_fd(high) };
-        Ok(Self { read, number: AtomicI32::new(high), write })
+        let (read, write) = pipe()?;
+        let write = duplicate_from(&write, LEAST_FD)?;
+        let number = AtomicI32::new(write.as_raw_fd());
+        Ok(Self { read, write, number })
     }
 }
