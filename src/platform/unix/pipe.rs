@@ -13,11 +13,11 @@ use super::readiness::Watched;
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 
-/// What a pipe of a child that writes much holds. In one of the usual size its writes and our reads wait for each other, which
-/// takes three times as long. On Linux the system keeps 64 KiB for a pipe unless it is asked for more.
+/// The capacity of a pipe of a child that writes much. With Linux's default of 64 KiB, the child's writes and our reads wait for each
+/// other, which takes three times as long.
 #[cfg(target_os = "linux")]
 const WIDE_BYTES: usize = 256 * 1024;
-/// So many of them at once: a user has 64 MiB for pipes, those of other programs included.
+/// At most 64 such pipes at once: a user has 64 MiB for the pipes of all programs.
 static WIDE: Semaphore = Semaphore::const_new(64);
 
 /// The read end of a child's output.
@@ -30,25 +30,25 @@ pub(crate) struct PipeReader {
 #[derive(Debug)]
 enum Width {
     Usual,
-    Wide(#[expect(dead_code, reason = "gives its place back when it is dropped")] SemaphorePermit<'static>),
-    /// There was no room for a wider one; it is not asked for again.
+    Wide(#[expect(dead_code, reason = "dropping it releases the permit")] SemaphorePermit<'static>),
+    /// The pipe could not be enlarged; that is not tried again.
     Fixed,
 }
 
 impl PipeReader {
-    /// Our end, and the one that a child writes to.
+    /// Creates a pipe: our end, and the one that a child writes to.
     pub(super) fn new() -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe()?;
         set_nonblocking(&read)?;
         Ok((Self { fd: Watched::new(read), width: Width::Usual }, write))
     }
 
-    /// Whether there are bytes, or an end. One waits at a time.
+    /// Resolves when there are bytes, or an end of file. One task waits at a time.
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<()> {
         self.fd.poll_readable(context)
     }
 
-    /// Reads without waiting. A buffer that gets full is a reason for a wider pipe.
+    /// Reads without waiting. The pipe is enlarged when a read fills the buffer.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.fd.read(buffer)?;
         if count == buffer.len() && matches!(self.width, Width::Usual) {
@@ -58,7 +58,7 @@ impl PipeReader {
         Ok(count)
     }
 
-    /// Reads without waiting, also when the runtime has not reported anything to read: it may not have looked for a while.
+    /// Reads without waiting, also when the runtime has not reported the pipe as readable: it may not have polled for a while.
     pub(crate) fn read_unreported(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.fd.read_unreported(buffer)
     }
@@ -76,11 +76,11 @@ fn widen(_: &Watched) -> bool {
     false
 }
 
-/// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
-/// meets it then.
-pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
+/// Waits until the child has closed its end of a pipe to it. Not every system reports that for an idle pipe; then the next write
+/// fails.
+pub(crate) async fn reader_closed(pipe: &PipeWriter) {
     if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
-        // It cannot be watched, which says nothing of the child.
+        // The pipe cannot be polled, which does not show that the child has closed it.
         std::future::pending::<()>().await;
     }
 }
@@ -91,7 +91,8 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((above_stderr(read.into())?, above_stderr(write.into())?))
 }
 
-/// A host that closed 0, 1 or 2 gets such numbers for new files; `dup2` in the child would overwrite them.
+/// Moves a descriptor above standard error. A host that has closed 0, 1 or 2 gets these numbers for new files, and `dup2` in the child
+/// would overwrite them.
 pub(super) fn above_stderr(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() > libc::STDERR_FILENO { Ok(fd) } else { duplicate_from(&fd, libc::STDERR_FILENO + 1) }
 }
@@ -117,7 +118,7 @@ mod tests {
         rustix::pipe::fcntl_getpipe_size(fd).unwrap()
     }
 
-    /// One test, for the places are the process's.
+    /// A single test, since the permits are shared in the process.
     #[test]
     fn a_pipe_whose_reader_cannot_follow_is_wider_as_long_as_there_is_room_for_such() {
         let mut buffer = vec![0; 64 * 1024];
@@ -137,11 +138,11 @@ mod tests {
             if !is_wide {
                 break;
             }
-            assert!(pipes.len() <= 64, "there is an end of the places");
+            assert!(pipes.len() <= 64, "the permits are bounded");
         }
         assert!(pipes.len() > 1, "none was wide");
         assert_eq!(width(&pipes.last().unwrap().0.fd), usual);
         pipes.clear();
-        assert!(WIDE.try_acquire().is_ok(), "the places are free again");
+        assert!(WIDE.try_acquire().is_ok(), "the permits are released");
     }
 }

@@ -1,4 +1,4 @@
-//! Seeing a process exit, without a thread for each.
+//! Waits for the exit of processes, without a thread for each.
 
 use std::ffi::c_void;
 use std::io;
@@ -12,7 +12,7 @@ use windows_sys::Win32::System::Threading::{
     INFINITE, RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEINWAITTHREAD, WT_EXECUTEONLYONCE,
 };
 
-/// Set by a thread of the system's when the process has exited.
+/// Set by a thread of the system's thread pool when the process has exited.
 #[derive(Debug)]
 pub(super) struct ExitWatch {
     exited: Arc<SetOnce<()>>,
@@ -21,20 +21,20 @@ pub(super) struct ExitWatch {
 
 // SAFETY: the handle of the wait may be used from any thread; it is used once, when this is dropped.
 unsafe impl Send for ExitWatch {}
-// SAFETY: as above; the cell is made to be shared.
+// SAFETY: as above; the cell may be shared.
 unsafe impl Sync for ExitWatch {}
 
 impl ExitWatch {
-    /// Starts to watch. The process's handle must outlive the watch.
+    /// Starts the wait. The handle of the process must outlive this.
     pub(super) fn new(process: BorrowedHandle<'_>) -> io::Result<Self> {
         let exited = Arc::new(SetOnce::new());
         let mut wait = ptr::null_mut();
-        // SAFETY: the cell outlives the wait: `drop` ends the wait, and a call under way, before it lets go of the cell.
+        // SAFETY: the cell outlives the wait: `drop` ends the wait, and a call that is running, before it releases the cell.
         let done = unsafe {
             RegisterWaitForSingleObject(
                 &raw mut wait,
                 process.as_raw_handle(),
-                Some(tell),
+                Some(mark_exited),
                 Arc::as_ptr(&exited).cast(),
                 INFINITE,
                 WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD,
@@ -55,14 +55,14 @@ impl ExitWatch {
 
 impl Drop for ExitWatch {
     fn drop(&mut self) {
-        // SAFETY: a wait that was registered and is ended once. With this event the call returns only when `tell` does not
-        // run and never will.
+        // SAFETY: a wait that was registered and is ended once. With this event the call returns only when `mark_exited`
+        // does not run and will not run again.
         unsafe { UnregisterWaitEx(self.wait, INVALID_HANDLE_VALUE) };
     }
 }
 
-unsafe extern "system" fn tell(cell: *mut c_void, _timed_out: bool) {
-    // SAFETY: the cell that `new` gave, which lives as long as the wait.
+unsafe extern "system" fn mark_exited(cell: *mut c_void, _timed_out: bool) {
+    // SAFETY: the cell that `new` has passed, which lives as long as the wait.
     let cell = unsafe { &*cell.cast::<SetOnce<()>>() };
     // Called once (`WT_EXECUTEONLYONCE`).
     let _ = cell.set(());

@@ -1,7 +1,8 @@
-//! How a child says why it did not become its program.
+//! Reports why the exec of a child has failed.
 //!
-//! It writes the reason into the memory that it shares with us. Under an emulator (qemu-user) or in a sandbox the child may have a copy
-//! of the memory instead, as after a fork: there the reason comes by a pipe. Until a child was seen to share the memory, each has one.
+//! The child writes the reason into the memory that it shares with the host. Under an emulator (qemu-user) or in a sandbox the child may
+//! have a copy of the memory instead, as after a fork: then it writes to a pipe. Every child has a pipe until one was seen to share the
+//! memory.
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -12,7 +13,7 @@ use libc::c_int;
 
 use crate::platform::unix::pipe::{duplicate_from, pipe};
 
-/// In the memory: the child has begun to run.
+/// The value in the memory when the child has begun to run.
 const HAS_BEGUN: c_int = -1;
 /// Above the numbers that children are given.
 const LEAST_FD: RawFd = 10;
@@ -21,7 +22,7 @@ const LEAST_FD: RawFd = 10;
 static IS_SHARED: AtomicBool = AtomicBool::new(false);
 
 pub(super) struct Report {
-    /// 0 until the child has begun; then [`HAS_BEGUN`], or why it did not become the program.
+    /// 0 until the child has begun; then [`HAS_BEGUN`], or the error of its exec.
     memory: AtomicI32,
     pipe: Option<Pipe>,
 }
@@ -29,7 +30,7 @@ pub(super) struct Report {
 struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
-    /// The number of the write end: in the child another one than here.
+    /// The number of the write end: it differs between the child and the host.
     number: AtomicI32,
 }
 
@@ -39,20 +40,21 @@ impl Report {
         Ok(Self { memory: AtomicI32::new(0), pipe })
     }
 
-    /// How many descriptors the child needs for it.
+    /// Returns the number of descriptors that the child needs for it.
     pub(super) fn descriptors(&self) -> usize {
         usize::from(self.pipe.is_some())
     }
 
-    /// In the child: it runs.
+    /// Notes that the child runs. Called in the child.
     pub(super) fn begin(&self) {
         self.memory.store(HAS_BEGUN, Relaxed);
     }
 
-    /// In the child: gives its descriptor this number, and returns whether it has one. `None` and `errno`: that failed.
+    /// Moves the descriptor to this number, and returns whether there is one. `None`: that has failed, with `errno`. Called in the
+    /// child.
     pub(super) fn move_to(&self, number: RawFd) -> Option<bool> {
         let Some(pipe) = &self.pipe else { return Some(false) };
-        // SAFETY: no memory is involved. What the number was before is to be closed in the child anyway.
+        // SAFETY: no memory is involved. A descriptor of that number would be closed in the child anyway.
         let done = unsafe { libc::dup3(pipe.write.as_raw_fd(), number, libc::O_CLOEXEC) };
         if done < 0 {
             return None;
@@ -61,16 +63,16 @@ impl Report {
         Some(true)
     }
 
-    /// In the child, which exits next: why it did not become the program.
+    /// Stores the error of the exec. Called in the child, which exits next.
     pub(super) fn failed(&self, errno: c_int) {
         self.memory.store(errno, Relaxed);
         let Some(pipe) = &self.pipe else { return };
         let bytes = errno.to_ne_bytes();
-        // SAFETY: reads an array that lives.
+        // SAFETY: the array is valid for the call.
         unsafe { libc::write(pipe.number.load(Relaxed), bytes.as_ptr().cast(), bytes.len()) };
     }
 
-    /// After the start: why the child did not become the program; `None` if it did.
+    /// Returns the error of the child's exec; `None` if that has succeeded. Called after the start.
     pub(super) fn outcome(self) -> Option<c_int> {
         let written = self.memory.into_inner();
         if written != 0 {
