@@ -325,7 +325,7 @@ impl Shared {
     /// run, since a slot that a running one gives up must find no execution that could still spawn.
     fn request_stop_of_all(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
         for plan in self.plans.unfinished() {
-            plan.stop().set(why);
+            plan.request_stop(why);
         }
         let mut live = self.registry.unfinished();
         // Each is looked at once: one that starts meanwhile must not confuse the sorting.

@@ -13,7 +13,6 @@ mod command;
 mod engine;
 mod globs;
 mod guardian;
-mod latch;
 mod metrics;
 mod output;
 mod plan;

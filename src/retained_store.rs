@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::SetOnce;
 use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::error::ExecutionError;
-use crate::latch::Latch;
 use crate::platform::clock::Instant;
 
 #[cfg(test)]
@@ -37,12 +37,12 @@ pub(crate) trait Retained {
 pub(crate) struct Completion<R> {
     result: OnceLock<Arc<R>>,
     /// Set when the last event was handled: nothing of this record comes after it.
-    settled: Latch<()>,
+    settled: SetOnce<()>,
 }
 
 impl<R> Completion<R> {
     pub(crate) fn new() -> Self {
-        Self { result: OnceLock::new(), settled: Latch::new() }
+        Self { result: OnceLock::new(), settled: SetOnce::new() }
     }
 
     pub(crate) fn result(&self) -> Option<&Arc<R>> {
@@ -169,7 +169,8 @@ impl<T: Retained> RetainedStore<T> {
     /// The last event of a record was handled: its waiters go on.
     pub(crate) fn settle(&self, record: &Arc<T>) {
         self.lock().emitting.retain(|emitting| !Arc::ptr_eq(emitting, record));
-        record.completion().settled.set(());
+        // Set once: a record has one last event.
+        let _ = record.completion().settled.set(());
     }
 
     /// Removes what retention allows and returns how many records that were. The lock is given up between slices of them, and

@@ -84,7 +84,7 @@ impl ExecutionEngine {
     /// `NOT_FOUND`.
     pub async fn cancel_plan(&self, id: Uuid) -> Result<()> {
         let record = self.plan(id)?;
-        record.stop().set(Stop::Cancelled);
+        record.request_stop(Stop::Cancelled);
         record.settled().await;
         Ok(())
     }
@@ -123,7 +123,7 @@ impl ExecutionEngine {
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
             let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || _ = target.stop().set(Stop::Aborted);
+            let abort = move || target.request_stop(Stop::Aborted);
             admission::stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
         let (ends, end_receiver) = mpsc::unbounded_channel();

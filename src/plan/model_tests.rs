@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use tokio::sync::SetOnce;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
 
 use crate::config::ExecutionConfig;
-use crate::latch::Latch;
 use crate::platform::clock::Instant;
 use crate::scheduler::{Entry, Permit, Scheduler, Ticket};
 use crate::state::Stop;
@@ -61,7 +61,7 @@ struct Stage {
     scripts: Vec<Script>,
     notes: Notes,
     ends: UnboundedSender<End>,
-    stops: Vec<Arc<Latch<Stop>>>,
+    stops: Vec<Arc<SetOnce<Stop>>>,
     /// The steps in the order in which they began.
     choices: Vec<usize>,
     tallies: Vec<(usize, usize, usize)>,
@@ -104,7 +104,7 @@ impl Host for Stage {
     }
 
     fn stop(&self, index: usize, why: Stop) {
-        self.stops[index].set(why);
+        let _ = self.stops[index].set(why);
     }
 
     fn report(&mut self, plan: &PlanState) {
@@ -117,7 +117,7 @@ async fn play(
     index: usize,
     script: Script,
     mut permit: Permit,
-    stop: Arc<Latch<Stop>>,
+    stop: Arc<SetOnce<Stop>>,
     scheduler: Arc<Scheduler>,
     notes: Notes,
     ends: UnboundedSender<End>,
@@ -201,11 +201,11 @@ fn perform(case: &Case) -> Outcome {
             scripts: case.scripts.clone(),
             notes: Arc::clone(&notes),
             ends,
-            stops: case.scripts.iter().map(|_| Arc::new(Latch::new())).collect(),
+            stops: case.scripts.iter().map(|_| Arc::new(SetOnce::new())).collect(),
             choices: Vec::new(),
             tallies: Vec::new(),
         };
-        let stop = Arc::new(Latch::new());
+        let stop = Arc::new(SetOnce::new());
         if let Some(turns) = case.cancelled_after {
             let (stop, notes) = (Arc::clone(&stop), Arc::clone(&notes));
             tokio::spawn(async move {
@@ -213,7 +213,7 @@ fn perform(case: &Case) -> Outcome {
                     yield_now().await;
                 }
                 note(&notes, Note::Cancelled);
-                stop.set(Stop::Cancelled);
+                stop.set(Stop::Cancelled).unwrap();
             });
         }
         let pace = Pace { deadline: None, queue_timeout: None };

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::SetOnce;
 use uuid::Uuid;
 
 use crate::error::ExecutionError;
-use crate::latch::Latch;
 use crate::retained_store::{Completion, Retained, RetainedStore};
 use crate::state::Stop;
 use crate::types::PlanExecutionResult;
@@ -15,20 +15,25 @@ use crate::types::PlanExecutionResult;
 pub(crate) struct PlanRecord {
     id: Uuid,
     /// Set by every request to end the plan.
-    stop: Latch<Stop>,
+    stop: SetOnce<Stop>,
     completion: Completion<PlanExecutionResult>,
 }
 
 impl PlanRecord {
     pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, stop: Latch::new(), completion: Completion::new() }
+        Self { id, stop: SetOnce::new(), completion: Completion::new() }
     }
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }
 
-    pub(crate) fn stop(&self) -> &Latch<Stop> {
+    /// Requests the end; the first reason counts.
+    pub(crate) fn request_stop(&self, why: Stop) {
+        let _ = self.stop.set(why);
+    }
+
+    pub(crate) fn stop(&self) -> &SetOnce<Stop> {
         &self.stop
     }
 

@@ -2,10 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-use crate::latch::Latch;
+use tokio::sync::{Semaphore, SetOnce};
 
 /// What the child reads.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -67,7 +65,7 @@ impl StdinStream {
     #[must_use]
     pub fn channel() -> (StdinWriter, Stdin) {
         let (chunks, inbox) = unbounded_channel();
-        let (wanted, failure) = (Arc::new(Semaphore::new(0)), Arc::new(Latch::new()));
+        let (wanted, failure) = (Arc::new(Semaphore::new(0)), Arc::new(SetOnce::new()));
         let reader =
             StdinReader { inbox, wanted: Arc::clone(&wanted), failure: Arc::clone(&failure), is_requested: false };
         let writer = StdinWriter { chunks, wanted: StdinDemand(wanted), failure };
@@ -92,7 +90,7 @@ pub struct StdinWriter {
     /// Bounded by what is asked for.
     chunks: UnboundedSender<Vec<u8>>,
     wanted: StdinDemand,
-    failure: Arc<Latch<String>>,
+    failure: Arc<SetOnce<String>>,
 }
 
 impl StdinWriter {
@@ -111,7 +109,8 @@ impl StdinWriter {
     /// it got for the whole. It is `cancelled` with the reason `aborted`, and its error has this message. One that does not
     /// read its input any more is not touched.
     pub fn fail(self, message: impl Into<String>) {
-        self.failure.set(message.into());
+        // Consumes the writer, so that there is no message yet.
+        let _ = self.failure.set(message.into());
     }
 
     /// Waits until there is no reader any more. Cancel-safe.
@@ -157,7 +156,7 @@ pub(crate) enum Chunk {
 pub(crate) struct StdinReader {
     inbox: UnboundedReceiver<Vec<u8>>,
     wanted: Arc<Semaphore>,
-    failure: Arc<Latch<String>>,
+    failure: Arc<SetOnce<String>>,
     /// A chunk is asked for and has not come yet.
     is_requested: bool,
 }

@@ -47,8 +47,13 @@ const CLOSE_A_CIRCLE: &[(&str, &str, &str)] = &[
 const NODE_WITHOUT_SAFETY: &str = "platform/node.rs";
 
 /// Words that only one module may use.
-const OWNED_WORDS: &[(&str, &str)] =
-    &[("unsafe", "platform"), ("libc", "platform"), ("napi", "binding"), ("napi_derive", "binding")];
+const OWNED_WORDS: &[(&str, &str)] = &[
+    ("unsafe", "platform"),
+    ("libc", "platform"),
+    ("rustix", "platform"),
+    ("napi", "binding"),
+    ("napi_derive", "binding"),
+];
 
 /// The conditions on the operating system.
 const SYSTEMS: &[&str] =
