@@ -113,7 +113,7 @@ pub enum Stream {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "docs/error-handling.md tells each code; the names are the documentation here")]
+#[expect(missing_docs, reason = "docs/error-handling.md explains each code; the names are the documentation here")]
 pub enum ErrorCode {
     InvalidConfig,
     InvalidRequest,

@@ -14,7 +14,7 @@ pub const UNSET: &str = "\0";
 /// One command to execute, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = without_the_id_of_this_moment))]
+#[cfg_attr(feature = "schema", schemars(transform = remove_default_id))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// Names the execution; generated when the wire form has none.
@@ -60,7 +60,7 @@ mod variables {
 
 /// A schema has the default of a field; that of the id is another one each time.
 #[cfg(feature = "schema")]
-pub(super) fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
+pub(super) fn remove_default_id(schema: &mut schemars::Schema) {
     if let Some(id) = schema.pointer_mut("/properties/id").and_then(serde_json::Value::as_object_mut) {
         id.remove("default");
     }
