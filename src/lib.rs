@@ -44,10 +44,7 @@ pub use async_trait::async_trait;
 pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 pub use engine::{EventStream, ExecutionEngine};
 pub use error::{ExecutionError, Invalid, Result};
-pub use event::{
-    EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine, PlanProgress,
-    Retried,
-};
+pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,

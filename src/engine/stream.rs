@@ -92,7 +92,7 @@ impl ExecutionEngine {
     /// let mut events = engine.stream(Command::shell("echo one; echo two").into())?;
     /// let mut lines = Vec::new();
     /// while let Some(event) = events.next().await {
-    ///     lines.extend(event.line().map(|line| line.line.to_string()));
+    ///     lines.extend(event.line().map(str::to_owned));
     /// }
     /// assert_eq!(lines, ["one", "two"]);
     /// # Ok(()) }

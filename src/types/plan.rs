@@ -241,6 +241,19 @@ pub struct PlanExecutionResult {
 }
 
 impl PlanExecutionResult {
+    /// The same with [`ExecutionResult::without_output`] of each step. No output is copied for it.
+    #[must_use]
+    pub fn without_output(&self) -> Self {
+        Self {
+            results: self.results.iter().map(|result| Arc::new(result.without_output())).collect(),
+            description: self.description.clone(),
+            steps: self.steps.clone(),
+            skipped: self.skipped.clone(),
+            metadata: self.metadata.clone(),
+            ..*self
+        }
+    }
+
     /// The bytes that it takes in memory, the results of its steps included.
     pub(crate) fn kept_bytes(&self) -> u64 {
         let steps =

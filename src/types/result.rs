@@ -134,6 +134,26 @@ impl ExecutionResult {
         if self.success { Ok(self) } else { Err(Unsuccessful { result: self }) }
     }
 
+    /// The same without what the command wrote: `stdout` and `stderr` are empty, and the counts of their bytes stay. No output is
+    /// copied for it.
+    #[must_use]
+    pub fn without_output(&self) -> Self {
+        Self {
+            stdout: Text::default(),
+            stderr: Text::default(),
+            signal: self.signal.clone(),
+            retries: self.retries.clone(),
+            error: self.error.clone(),
+            stdout_overflow_file: self.stdout_overflow_file.clone(),
+            stderr_overflow_file: self.stderr_overflow_file.clone(),
+            log_path: self.log_path.clone(),
+            killed: self.killed.clone(),
+            diagnosis: self.diagnosis.clone(),
+            metadata: self.metadata.clone(),
+            ..*self
+        }
+    }
+
     /// The bytes that it takes in memory: output, metadata, errors, the diagnosis, and the same of earlier attempts.
     pub(crate) fn kept_bytes(&self) -> u64 {
         let error = |error: &Option<ErrorInfo>| error.as_ref().map_or(0, |error| error.message.len());
