@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::redact;
@@ -89,9 +89,9 @@ const ENV_SECRET_PATTERNS: [&str; 8] =
 macro_rules! settings {
     ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr;)+) => {
         /// The configuration of an engine. `..Default::default()` fills what is not named.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = schema::tell_bounds))]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields, transform = schema::tell_bounds))]
         pub struct ExecutionConfig {
             $(
                 $(#[doc = $help])+
@@ -103,6 +103,20 @@ macro_rules! settings {
         impl Default for ExecutionConfig {
             fn default() -> Self {
                 Self { $($name: $default,)+ }
+            }
+        }
+
+        /// A configuration in data, where `null` means what an absent field means.
+        #[derive(Default, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename = "ExecutionConfig")]
+        struct Given {
+            $($name: Option<$type>,)+
+        }
+
+        impl<'de> Deserialize<'de> for ExecutionConfig {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let given = Given::deserialize(deserializer)?;
+                Ok(Self { $($name: given.$name.unwrap_or_else(|| $default),)+ })
             }
         }
 

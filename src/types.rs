@@ -19,6 +19,7 @@ pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
 
+mod absent;
 mod builders;
 mod command;
 mod ending;

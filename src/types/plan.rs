@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus};
+use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus, absent};
 
 /// In which order the commands of a plan run. The tag on the wire is `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub enum ExecutionStrategy {
     /// One after the other.
     Serial {
         /// Whether a step that does not complete is the last one. Default on the wire: true.
-        #[serde(default = "yes")]
+        #[serde(default = "yes", deserialize_with = "absent::or_true")]
         stop_on_error: bool,
     },
     /// All at once.
@@ -40,7 +40,7 @@ const fn yes() -> bool {
 
 /// JSON has text for keys, and behind a tag serde does not make numbers of them.
 fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, Vec<usize>>, D::Error> {
-    let texts = HashMap::<String, Vec<usize>>::deserialize(deserializer)?;
+    let texts: HashMap<String, Vec<usize>> = absent::entries(deserializer)?;
     let index = |(text, list): (String, _)| match text.parse() {
         Ok(index) => Ok((index, list)),
         Err(_) => Err(serde::de::Error::custom("a key is not the index of a step")),
@@ -55,7 +55,7 @@ fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, 
 #[serde(deny_unknown_fields)]
 pub struct ExecutionPlan {
     /// Names the plan; generated when the wire form has none.
-    #[serde(default = "Uuid::new_v4")]
+    #[serde(default = "Uuid::new_v4", deserialize_with = "absent::or_fresh")]
     pub id: Uuid,
     /// What it is for, in the words of people.
     pub description: String,
@@ -64,7 +64,7 @@ pub struct ExecutionPlan {
     /// The commands, 1 to 100 000.
     pub commands: Vec<ExecutionRequest>,
     /// Whatever the caller wants to find again in the result.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::or_default")]
     pub metadata: ExecutionMetadata,
 }
 
