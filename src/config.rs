@@ -31,6 +31,7 @@ pub(crate) const LARGEST_WHOLE: u64 = (1 << 53) - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ConcurrencyPolicy {
     /// Wait for a slot: higher priority first, then first come, first served.
     #[default]
@@ -43,6 +44,7 @@ pub enum ConcurrencyPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OversizedOutputStrategy {
     /// Keep a part, with a marker that says how much is missing.
     #[default]
@@ -60,6 +62,7 @@ pub enum OversizedOutputStrategy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TruncateKeep {
     /// The first bytes.
     Head,
@@ -74,6 +77,7 @@ pub enum TruncateKeep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LogFormat {
     /// The bytes of both streams in the order in which they came.
     #[default]

@@ -25,6 +25,7 @@ mod command;
 mod ending;
 mod enums;
 mod listing;
+mod option_builders;
 mod options;
 mod plan;
 mod request;

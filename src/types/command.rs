@@ -12,6 +12,7 @@ use super::absent;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = strict_is_a_field))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields, remote = "Self")]
+#[non_exhaustive]
 pub enum Command {
     /// A line for a shell, with everything a shell line may do.
     Shell {

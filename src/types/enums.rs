@@ -52,6 +52,7 @@ impl std::fmt::Display for ExecutionStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Reason {
     /// The command exited by itself.
     Exit,
@@ -161,6 +162,7 @@ impl ErrorCode {
 /// What kept the engine from doing its part for one execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ErrorInfo {
     /// Its stable name.
     pub code: ErrorCode,

@@ -13,6 +13,7 @@ use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResu
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum ExecutionStrategy {
     /// One after the other.
     Serial {
@@ -145,6 +146,7 @@ impl From<ExecutionStatus> for StepStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SkipReason {
     /// A step that it depends on did not complete.
     Dependency,
@@ -165,6 +167,7 @@ pub enum SkipReason {
 /// A step that never began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SkippedStep {
     /// Which step.
     pub index: usize,
@@ -177,6 +180,7 @@ pub struct SkippedStep {
 /// One step of a plan that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlanStep {
     /// Its place in the plan.
     pub index: usize,
@@ -193,6 +197,7 @@ pub struct PlanStep {
 /// How many steps of a plan ended in which way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlanStats {
     /// Steps in all.
     pub total: usize,
@@ -213,6 +218,7 @@ pub struct PlanStats {
 /// What came of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlanExecutionResult {
     /// Names the plan.
     pub plan_id: Uuid,

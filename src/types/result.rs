@@ -12,6 +12,7 @@ use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, FailedAttempt, Reason
 /// What was ended by the engine, and by which means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Killed {
     /// The processes that were alive when ending them began.
     pub pids: Vec<i32>,
@@ -22,6 +23,7 @@ pub struct Killed {
 /// A process of an execution at the moment a time was up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ProcessDiagnosis {
     /// Its id.
     pub pid: i32,
@@ -41,6 +43,7 @@ pub struct ProcessDiagnosis {
 /// What an execution was doing when its time was up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// Milliseconds since its last output, or since its start.
     pub silent_ms: f64,
@@ -60,6 +63,7 @@ fn is_zero(count: &usize) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
+#[non_exhaustive]
 pub struct ExecutionResult {
     /// Names the execution.
     pub id: Uuid,
@@ -208,6 +212,7 @@ impl ExecutionResult {
 /// A command that did not complete, as an error. Its text names the outcome, and no output.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", self.outcome())]
+#[non_exhaustive]
 pub struct Unsuccessful {
     /// What happened.
     pub result: Arc<ExecutionResult>,
