@@ -1,4 +1,4 @@
-//! Compiles the guardian, which the library embeds, and passes the linker options of a Node.js addon.
+//! Compiles the guardian, which the library embeds.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,8 +17,6 @@ const PASSED_ON: [&str; 5] = ["linker", "link-arg", "link-args", "target-feature
 const REMAP: &str = "--remap-path-prefix=";
 
 fn main() {
-    #[cfg(feature = "node")]
-    napi_build::setup();
     for changed in [PROGRAM].iter().chain(&SHARED) {
         println!("cargo::rerun-if-changed={changed}");
     }

@@ -179,8 +179,9 @@ function tool(it, name, args) {
 }
 
 async function buildQuickAddon(it) {
-  if (!(await it.cargo('build', '--locked', '--lib', '--features', 'node'))) return false;
-  const library = { darwin: 'libexecution_engine.dylib', win32: 'execution_engine.dll' }[process.platform] ?? 'libexecution_engine.so';
+  if (!(await it.cargo('build', '--locked', '--package', 'escher-execution-engine-addon'))) return false;
+  const library =
+    { darwin: 'libexecution_engine_addon.dylib', win32: 'execution_engine_addon.dll' }[process.platform] ?? 'libexecution_engine_addon.so';
   mkdirSync(path.dirname(quickAddon), { recursive: true });
   // Node.js loads only files that are named so. A new file: one that is loaded somewhere stays as it is.
   rmSync(quickAddon, { force: true });

@@ -69,10 +69,13 @@ pub use output::fuzz_output;
 #[cfg(fuzzing)]
 pub use redact::fuzz_redact;
 
-/// Here so that one `use execution_engine::*` is enough to write a request.
+// Types of other crates that the API has, so that a program needs none of these crates, nor the same versions of them.
+#[doc(no_inline)]
+pub use chrono::{DateTime, Utc};
 #[doc(no_inline)]
 pub use std::collections::HashMap;
-/// Here so that one `use execution_engine::*` is enough to write a request.
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
 #[doc(no_inline)]
 pub use uuid::Uuid;
 
