@@ -1,6 +1,6 @@
-//! The events of an execution while it runs.
-//!
-//! [`EventHandler`] is for applications; `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
+//! The events of an execution while it runs, and the [`EventHandler`] that an application gives.
+
+// `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
 
 use std::sync::Arc;
 

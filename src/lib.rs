@@ -1,7 +1,82 @@
 //! Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
 //! may cost, and reports exactly what happened.
 //!
-//! `docs/architecture.md` lists the modules. A module uses only modules above it in that table; `tests/house.rs` checks this.
+//! ```
+//! use std::time::Duration;
+//!
+//! use execution_engine::{Command, ExecutionConfig, ExecutionEngine, ExecutionEvent, ExecutionRequest};
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = ExecutionEngine::new(ExecutionConfig::default())?;
+//!
+//! // A command that fails is a result; `into_success` makes it an error.
+//! let request = ExecutionRequest::new(Command::exec("echo").arg("hello")).timeout(Duration::from_secs(5));
+//! let result = engine.run(request).await?.into_success()?;
+//! assert_eq!(result.stdout, "hello\n");
+//!
+//! // Its events, as they happen. Dropping the stream cancels the command.
+//! let mut events = engine.stream(Command::shell("echo one; echo two >&2").into())?;
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         ExecutionEvent::Stdout { line, .. } => println!("{line}"),
+//!         ExecutionEvent::Stderr { line, .. } => eprintln!("{line}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! | To | see |
+//! | --- | --- |
+//! | run commands, wait for them, cancel them | [`ExecutionEngine`] |
+//! | say what to run | [`Command`], [`ExecutionRequest`] |
+//! | say how this host runs it | [`ExecutionOptions`], [`Retry`], [`Stdin`] |
+//! | run several in an order | [`ExecutionPlan`], [`ExecutionStrategy`], [`PlanOptions`] |
+//! | set limits, logs, secrets, retention | [`ExecutionConfig`] |
+//! | follow what happens | [`EventStream`], [`EventHandler`], [`ExecutionEvent`] |
+//! | read what came of it | [`ExecutionResult`], [`ExecutionStatus`], [`Reason`] |
+//! | handle what went wrong | [`ExecutionError`], [`ErrorCode`] |
+//! | look at the engine | [`ExecutionFilter`], [`ExecutionStats`], [`ConcurrencyMetrics`] |
+//!
+//! # Modules
+//!
+//! All names are in the root too.
+//!
+//! | Module | Contents |
+//! | --- | --- |
+//! | [`prelude`] | what most programs import |
+//! | [`types`] | requests, options, plans, results, listings |
+//! | [`config`] | the configuration of an engine |
+//! | [`event`] | events and their handlers |
+//! | [`error`] | errors |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | What it adds |
+//! | --- | --- |
+//! | `schema` | `schemars::JsonSchema` for the types that are data |
+//! | `node` | the binding of the Node.js package; no API of Rust |
+//! | `bench` | what the benchmarks of this crate measure; no API, and it changes at any time |
+//!
+//! # What holds everywhere
+//!
+//! - **Tokio.** Commands run on threads of the engine, so your runtime may be of any kind and as busy as it likes. Await the futures in a
+//!   Tokio runtime with timers: `shutdown` with a grace period and `read_logs` use them.
+//! - **Cancel safety.** A future that only waits can be dropped, and nothing changes. The exceptions are said where they are: the futures of
+//!   [`ExecutionEngine::run`] and [`ExecutionEngine::run_plan`], and [`EventStream`], cancel what they belong to.
+//! - **Units** are in the names: `_ms`, `_secs`, `_bytes`.
+//! - **What may grow.** Results, events and most lists are `#[non_exhaustive]`. Requests, plans, options and the configuration can be
+//!   written as literals: end those of options and the configuration with `..Default::default()`, since fields may be added.
+//! - **Nothing prints output.** No `Debug` text and no error has what a command wrote.
+//!
+//! It runs on Linux, macOS and Windows.
+
+// `docs/architecture.md` lists the modules, the private ones too. A module uses only modules above it in that table; `tests/house.rs`
+// checks this.
 
 pub mod config;
 pub mod error;
