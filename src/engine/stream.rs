@@ -59,7 +59,7 @@ impl EventStream {
         self.id
     }
 
-    /// The next event; `None` after the last one. For those that use no `StreamExt`.
+    /// The next event; `None` after the last one. Cancel safe: a future that is dropped takes no event.
     pub async fn next(&mut self) -> Option<ExecutionEvent> {
         poll_fn(|context| self.poll(context)).await
     }

@@ -59,7 +59,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Exactly what happened.
+/// Exactly what happened. Times are in milliseconds on a monotonic clock, except for `started_at` and `completed_at`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
