@@ -13,8 +13,9 @@ use crate::platform::{Act, ScanPriority, Sight};
 const LONGEST_REST: Duration = Duration::from_millis(20);
 /// The rest before a scan for a deadline, as a part of the time that the scan before took: then scans take four fifths at most.
 const PART_BEFORE_A_DEADLINE: u32 = 4;
-/// So many times in a row requests for a deadline interrupt a batch of which nothing has been served yet.
-const MOST_INTERRUPTIONS: u32 = 2;
+/// So many times in a row requests for a deadline interrupt a batch of which nothing has been served yet, or are served before it. A
+/// scan for them alone is short.
+pub(super) const MOST_INTERRUPTIONS: u32 = 6;
 
 /// A tree to scan, and what to do with its members.
 pub(super) struct Request {
@@ -86,7 +87,12 @@ impl<'a> Requests<'a> {
 
     /// As [`Requests::has_deadline`], while nothing of the batch is served: such a batch is not interrupted again and again.
     pub(super) fn interrupts(&mut self) -> bool {
-        self.interruptions < MOST_INTERRUPTIONS && self.has_deadline()
+        self.may_wait() && self.has_deadline()
+    }
+
+    /// Whether those without a deadline have not waited too often already.
+    pub(super) fn may_wait(&self) -> bool {
+        self.interruptions < MOST_INTERRUPTIONS
     }
 
     /// Some of the batch were served.
