@@ -136,7 +136,8 @@ impl ExecutionEngine {
         Self { handle: self.handle, sink: Arc::new(HandlerQueue::start(handler)) }
     }
 
-    /// Accepts a request and runs it in the background.
+    /// Accepts a request and runs it in the background; returns the id of the execution. It accepts in the first poll and never waits
+    /// for a slot, and dropping the future later changes nothing.
     ///
     /// # Errors
     /// `INVALID_REQUEST` with the field, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`.
@@ -178,7 +179,8 @@ impl ExecutionEngine {
         Ok(admitted.start(shared, entry, None))
     }
 
-    /// Waits for the end of an execution; any number of callers may, before or after it.
+    /// Waits for the end of an execution; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait,
+    /// and the execution goes on.
     ///
     /// # Errors
     /// `NOT_FOUND`; `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine could not do its
@@ -209,7 +211,8 @@ impl ExecutionEngine {
         ExecutionError::of_result(result).map_or_else(|| Ok(Arc::clone(result)), Err)
     }
 
-    /// Ends an execution and resolves when its tree is gone. An ended one stays as it is.
+    /// Ends an execution and resolves when its tree is gone, at most `kill_grace_ms` and about 8 s later. An ended one stays as it is.
+    /// Cancel safe: dropping the future ends the wait alone.
     ///
     /// # Errors
     /// `NOT_FOUND`.
@@ -243,7 +246,8 @@ impl ExecutionEngine {
         })
     }
 
-    /// Ends everything that has not ended, plans too, and returns how many executions that were.
+    /// Ends everything that has not ended, plans too, and returns how many executions that were. Cancel safe: dropping the future ends
+    /// the wait alone.
     pub async fn cancel_all(&self) -> usize {
         self.cancel_all_with(None).await
     }
@@ -273,6 +277,9 @@ impl ExecutionEngine {
     }
 
     /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over.
+    ///
+    /// Not cancel safe: when the future is dropped before `grace` has passed, the engine takes no more work, and what runs goes on.
+    /// A `grace` other than zero needs the timers of a Tokio runtime.
     pub async fn shutdown(&self, grace: Duration) {
         self.close();
         let live = self.shared().registry.unsettled();
