@@ -163,8 +163,14 @@ mod pages {
     struct Api;
     #[doc = include_str!("../docs/architecture.md")]
     struct Architecture;
+    #[doc = include_str!("../docs/cargo.md")]
+    struct Cargo;
     #[doc = include_str!("../docs/configuration.md")]
     struct Configuration;
+    #[doc = include_str!("../docs/configure.md")]
+    struct Configure;
+    #[doc = include_str!("../docs/desktop.md")]
+    struct Desktop;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
     #[doc = include_str!("../docs/migrate-from-0.1.md")]
