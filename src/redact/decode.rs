@@ -1,7 +1,7 @@
 //! Decodes one symbol of a text, in each of the ways in which programs quote text.
 
 /// How the text at some place is quoted, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Quoting {
     /// Nothing has been decoded yet: each escape opens another way to read on.
     Unknown,

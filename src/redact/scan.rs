@@ -3,8 +3,8 @@
 use super::Secrets;
 use super::code::{self, Piece};
 use super::decode::{self, Quoting};
-use super::followed::Followed;
 use super::index::{Candidate, Notation, WINDOW, window};
+use super::rows::{Row, RowKey};
 use super::stream::Redactor;
 use super::trace::{Goal, Leader, MOST_BEFORE, Tokens, Trace, Way};
 
@@ -19,17 +19,27 @@ pub(super) struct Reader<'a> {
     pub(super) stream: &'a mut Redactor,
     /// Ways to read on that are to be followed.
     pub(super) stack: Vec<Trace>,
-    pub(super) followed: Followed,
+    /// Rows that need more of the stream.
+    pub(super) waiting: Vec<(RowKey, Row)>,
+    /// Traces that were followed from the place that is looked at.
+    pub(super) steps: u32,
 }
 
 impl Reader<'_> {
     pub(super) fn read(&mut self) {
-        // Together, so that those that have become the same are noticed.
         self.stack.append(&mut self.stream.traces);
         self.stack.reverse();
-        self.followed.begin(self.base);
         self.follow_all();
         self.scan();
+        self.read_rows_until(u64::MAX);
+        for (key, row) in self.waiting.drain(..) {
+            self.stream.rows.add_row(key, row);
+        }
+    }
+
+    #[inline]
+    pub(super) fn count(&mut self, steps: usize) {
+        self.stream.rows.work += steps;
     }
 
     /// Begins a trace wherever a secret may begin.
@@ -38,6 +48,9 @@ impl Reader<'_> {
         let raw = &self.secrets.index.raw;
         let whole = buffer.len().saturating_sub(MOST_BEFORE).max(from);
         for (at, bytes) in (from..).zip(buffer[from..].windows(WINDOW as usize)) {
+            if !self.stream.rows.is_empty() {
+                self.read_rows_until(self.base + at as u64);
+            }
             let window = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             if raw.may_have(window) {
                 self.begin(window, at);
@@ -47,6 +60,7 @@ impl Reader<'_> {
             }
         }
         for at in whole..buffer.len() {
+            self.read_rows_until(self.base + at as u64);
             if decode::is_special(buffer[at]) {
                 self.begin_escaped(at);
             }
@@ -69,7 +83,7 @@ impl Reader<'_> {
     /// A window was found.
     #[cold]
     fn begin(&mut self, window: u32, at: usize) {
-        self.followed.begin(self.base + at as u64);
+        self.steps = 0;
         for Candidate { pattern, notation, symbols } in self.secrets.index.raw.candidates(window) {
             let way = match notation {
                 Notation::Text => Way::Text(Quoting::Unknown),
@@ -149,7 +163,7 @@ impl Reader<'_> {
     /// A byte may begin an escape: looks at the secrets of which it is one of the first symbols.
     #[cold]
     fn begin_escaped(&mut self, at: usize) {
-        self.followed.begin(self.base + at as u64);
+        self.steps = 0;
         let (rest, index) = (&self.buffer[at..], &self.secrets.index);
         if matches!(rest[0], b'\r' | b'\n') {
             self.begin_after_line(at);

@@ -82,6 +82,36 @@ fn a_text_with_very_many_readings_is_masked_soon() {
     }
 }
 
+/// How many steps are taken for each byte of a text.
+fn steps_for_each_byte(secret: &str, text: &str, chunk: usize) -> usize {
+    let mut redactor = Redactor::new(secrets(&[secret]));
+    for bytes in text.as_bytes().chunks(chunk) {
+        redactor.feed(bytes, |_| {});
+    }
+    redactor.finish(|_| {});
+    redactor.rows.work / text.len()
+}
+
+/// Counted, not timed. If readings were not merged, each of these would take thousands of times as many steps.
+#[test]
+fn the_work_for_each_byte_is_bounded() {
+    for part in ["'", "\"", "\\", "\"\"", "'\"", "\\'", "'$", "$'\\", "\\\"", "\r\n", "\n ", "%'", "&'"] {
+        for (count, end) in [(60, ""), (60, "end"), (300, ""), (300, "end")] {
+            let secret = part.repeat(count) + end;
+            for run in [part, "'", "\"", "\\", "\\'", "'\"'\"'", "'\\''"] {
+                let text = run.repeat(1000 / run.len());
+                for chunk in [1, text.len()] {
+                    let steps = steps_for_each_byte(&secret, &text, chunk);
+                    assert!(
+                        steps <= 100 + 8 * secret.len(),
+                        "{count} times {part:?} in {run:?} in pieces of {chunk}: {steps} steps for each byte"
+                    );
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn base64_is_masked_at_each_offset_and_in_lines() {
     let secret = "p@ss/wörd \"'+x\n?~~~???>>>";
@@ -382,6 +412,18 @@ proptest! {
         let secrets = secrets(&given);
         let whole = mask(&secrets, &[input.as_bytes()]);
         prop_assert_eq!(mask(&secrets, &cut(input.as_bytes(), &lengths)), whole);
+    }
+
+    #[test]
+    fn the_work_is_bounded_for_any_runs(
+        secret in vec(("['\"\\\\$\\r\\n a]{1,3}", 1..40_usize), 1..4),
+        text in vec(("['\"\\\\$\\r\\n a]{1,4}", 1..60_usize), 1..6),
+    ) {
+        let repeated = |parts: &[(String, usize)]| parts.iter().map(|(part, count)| part.repeat(*count)).collect::<String>();
+        let (secret, text) = (repeated(&secret), repeated(&text).repeat(5));
+        prop_assume!(secret.len() >= LEAST_BYTES);
+        let steps = steps_for_each_byte(&secret, &text, text.len());
+        prop_assert!(steps <= 200 + 12 * secret.len(), "{:?} in {:?}: {}", secret, text, steps);
     }
 
     #[test]
