@@ -20,6 +20,7 @@ mod decode;
 mod follow;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
+mod glance;
 mod index;
 mod row_reader;
 mod rows;

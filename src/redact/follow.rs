@@ -2,6 +2,7 @@
 
 use super::code::{self, Piece};
 use super::decode::{self, Quoting, Token};
+use super::glance::is_special;
 use super::index::{Candidate, Notation, WINDOW, nibble, sextet, sextets};
 use super::scan::Reader;
 use super::trace::{Goal, LONGEST_GAP, Tokens, Trace, Way};
@@ -45,7 +46,7 @@ impl Reader<'_> {
     fn may_branch(&self, trace: &Trace, at: usize) -> bool {
         match (trace.way, trace.goal) {
             (Way::Text(quoting), Goal::Pattern(_)) if quoting != Quoting::Gap => {
-                self.buffer.get(at).is_none_or(|byte| decode::is_special(*byte))
+                self.buffer.get(at).is_none_or(|byte| is_special(*byte))
             }
             _ => true,
         }
@@ -80,7 +81,7 @@ impl Reader<'_> {
         let mut read = 0;
         while let Some(&byte) = rest.get(read) {
             let expected = bytes[trace.symbols as usize];
-            if decode::is_special(byte) || quoting == Quoting::Gap {
+            if is_special(byte) || quoting == Quoting::Gap {
                 trace.at += read as u64;
                 let mut tokens = Tokens::default();
                 decode::decode(quoting, &rest[read..], self.is_end, |token, quoting| tokens.push(token, quoting));
@@ -159,8 +160,10 @@ impl Reader<'_> {
     fn may_be_first(&self, at: u64) -> bool {
         let byte = self.buffer[usize::try_from(at - self.base).expect("it is in the buffer")];
         match byte {
-            // Quotes and line ends stand for nothing else here.
-            b'$' | b'\'' | b'"' | b'\r' => self.secrets.index.text.has_beginning(byte.into(), 1),
+            // Quotes stand for nothing else here.
+            b'$' | b'\'' | b'"' => self.secrets.index.text.has_beginning(byte.into(), 1),
+            // As the first byte of `\r\n`.
+            b'\r' => self.secrets.index.text.has_beginning(b'\n'.into(), 1),
             _ => true,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::decode::{self, Quoting, Symbol, Token};
 use super::follow::is_line_start;
+use super::glance::is_special;
 use super::rows::{Reading, Row, RowKey};
 use super::scan::Reader;
 use super::trace::{Goal, LONGEST_GAP, Tokens, Way};
@@ -68,7 +69,7 @@ impl Reader<'_> {
             }
         }
         let byte = self.buffer[at];
-        let is_plain = !decode::is_special(byte) && quoting != Quoting::Gap;
+        let is_plain = !is_special(byte) && quoting != Quoting::Gap;
         let is_blank = is_plain && matches!(byte, b' ' | b'\t');
         if is_blank || key.leads {
             for (gap, readings) in row.parts() {
