@@ -11,6 +11,7 @@ pub mod types;
 mod catch_panic;
 mod command;
 mod engine;
+mod feedback;
 mod globs;
 mod guardian;
 mod latch;
@@ -48,6 +49,9 @@ pub use event::{
     EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine, PlanProgress,
     Retried,
 };
+pub use feedback::{ExecutionFeedback, FeedbackSink, ShortName};
+#[cfg(feature = "server-feedback")]
+pub use feedback::{HttpFeedback, HttpFeedbackOptions, HttpFeedbackTotals};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
