@@ -189,6 +189,7 @@ describe('nothing is left out', () => {
     'ExecutionStats',
     'Percentiles',
     'ConcurrencyMetrics',
+    'ExecutionFeedback',
     'ExecutionTrace',
     'ExecutionError',
     'FailedAttempt',

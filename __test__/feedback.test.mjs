@@ -1,5 +1,6 @@
 // The callback `feedback` gets how each execution ended, and nothing of what it ran or wrote.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { ExecutionEngine } from '../index.js';
@@ -7,18 +8,7 @@ import { newEngine } from './helpers/engine.mjs';
 import { host } from './helpers/hosts.mjs';
 import { exec, forever, nothing, shell } from './helpers/programs.mjs';
 
-const FIELDS = [
-  'durationMs',
-  'executionId',
-  'exitCode',
-  'label',
-  'queuedMs',
-  'reason',
-  'signal',
-  'status',
-  'stderrBytes',
-  'stdoutBytes',
-];
+const FIELDS = ['durationMs', 'executionId', 'exitCode', 'label', 'queuedMs', 'reason', 'signal', 'status', 'stderrBytes', 'stdoutBytes'];
 const MARKER = 'MarkerThatMustStay';
 
 /** An engine, and the statuses that it has reported. */
@@ -145,11 +135,22 @@ test('the global engine takes it too', async () => {
 test('anything else in its place is refused, and null is none', async (t) => {
   for (const feedback of ['SecretPart', 7, {}, true]) {
     const construct = () => new ExecutionEngine({ feedback });
-    assert.throws(construct, (error) => error.code === 'INVALID_CONFIG' && error.field === 'feedback' && !error.message.includes('SecretPart'));
+    assert.throws(
+      construct,
+      (error) => error.code === 'INVALID_CONFIG' && error.field === 'feedback' && !error.message.includes('SecretPart'),
+    );
   }
   for (const feedback of [null, undefined]) {
     const engine = newEngine(t, { feedback });
     assert.equal((await engine.run(nothing)).status, 'completed');
     assert.ok(!('feedback' in engine.config));
   }
+});
+
+test('what hosts load uses no module of Node.js for networks', () => {
+  const code = readFileSync(new URL('../dist/engine.js', import.meta.url), 'utf8');
+  const loaded = [...code.matchAll(/require\("(?:node:)?([\w/]+)"\)/g)].map(([, name]) => name);
+  assert.ok(loaded.includes('events'));
+  for (const name of ['net', 'tls', 'http', 'https', 'http2', 'dgram', 'dns', 'dns/promises']) assert.ok(!loaded.includes(name), name);
+  assert.ok(!/\b(?:fetch|WebSocket)\(/.test(code));
 });

@@ -104,6 +104,9 @@ mod pages {
     struct Output;
     #[doc = include_str!("../docs/plans.md")]
     struct Plans;
+    #[cfg(feature = "server-feedback")]
+    #[doc = include_str!("../docs/privacy.md")]
+    struct Privacy;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
     #[doc = include_str!("../docs/types.md")]
