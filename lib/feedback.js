@@ -28,7 +28,7 @@ function statusOf(native, facts) {
   const { id, status, exitCode, signal, durationMs, queuedMs, stdoutBytes, stderrBytes } = facts;
   const label = facts.metadata.label;
   const reason = Object.hasOwn(facts, 'reason') ? facts.reason : null;
-  const name = typeof label === 'string' ? native.feedbackLabel(id, label) : null;
+  const name = label === undefined ? null : native.feedbackLabel(id, label);
   return { executionId: id, label: name, status, reason, exitCode, signal, durationMs, queuedMs, stdoutBytes, stderrBytes };
 }
 

@@ -267,7 +267,7 @@ async fn a_refusal_is_counted_and_not_repeated() {
     wait_until("it is counted", || sink.totals().sent == 1).await;
     let totals = sink.totals();
     assert_eq!((totals.refused, totals.retries, totals.dropped), (2, 0, 0));
-    assert_eq!(seen.all().last().unwrap().json()["dropped"], 2, "the server is told that two are missing");
+    assert_eq!(seen.all().last().unwrap().json()["dropped"], 2, "the server learns that two are missing");
 }
 
 #[tokio::test]
