@@ -93,7 +93,7 @@ export declare class NativeEngine {
   stats(): object
   metricsText(): string
   /** The label of an execution as a status of feedback has it; `null` if it may not be there. */
-  feedbackLabel(id: unknown, label: string): string | null
+  feedbackLabel(id: unknown, label: unknown): string | null
   /** The command of an execution as a person would type it, cut short. */
   command(id: unknown): string | null
   concurrency(): object
