@@ -1,11 +1,12 @@
 //! The guardian: a program that waits for the end of its host, then ends what the host was running.
 //!
-//! It is compiled by the build script, embedded in the library, and started once for each host. It uses the C library and
-//! nothing else, starts no process, and keeps its memory below a megabyte unless there is a lot to end.
+//! It is compiled by the build script, embedded in the library, and started once for each host. It uses system calls,
+//! or the C library where there is no other way to make them, starts no process, and keeps its memory below a megabyte unless there is a lot to end.
 //!
 //! Descriptors: 0 the lifeline, which ends with the host; 3 the table; 4 a descriptor of the host's process, or `/dev/null`.
 #![no_std]
 #![no_main]
+#![cfg_attr(without_libc, no_builtins)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use core::ffi::{c_char, c_int};
@@ -21,6 +22,8 @@ use self::tree::Tree;
 mod kernel;
 mod claims;
 mod members;
+#[cfg(without_libc)]
+mod memory;
 #[path = "../nested_names.rs"]
 mod names;
 mod outputs;
@@ -67,7 +70,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-#[unsafe(no_mangle)]
+#[cfg_attr(not(without_libc), unsafe(no_mangle))]
 extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     for signal in 1..32 {
         // SAFETY: no handler is installed; the two signals that cannot be ignored are refused.
