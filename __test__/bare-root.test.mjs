@@ -58,9 +58,12 @@ const IN_ROOT =
   'mount --bind "$1" "$0/project" && mount --bind /proc "$0/proc" && mount --bind /dev "$0/dev" && shift 1 && exec chroot "$0" "$@"';
 
 test('members that left the session do not survive kill -9 of a host in a root without any other program', { skip }, (t) =>
-  noMemberSurvives(t, { hasLoader: true }));
+  noMemberSurvives(t, { hasLoader: true }),
+);
 
-test('nor where the dynamic loader and the libraries are in no standard directory', { skip }, (t) => noMemberSurvives(t, { hasLoader: false }));
+test('nor where the dynamic loader and the libraries are in no standard directory', { skip }, (t) =>
+  noMemberSurvives(t, { hasLoader: false }),
+);
 
 async function noMemberSurvives(t, how) {
   const [root, mark] = [bareRoot(t, how), newMark()];

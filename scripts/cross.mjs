@@ -99,7 +99,8 @@ function ran(program, args, env, cwd = root) {
 
 function main(wanted) {
   const unknown = wanted.filter((name) => !CROSS_TARGETS.some((target) => target.name === name));
-  if (unknown.length > 0) throw new Error(`no such target: ${unknown.join(', ')}; there are ${CROSS_TARGETS.map(({ name }) => name).join(', ')}`);
+  if (unknown.length > 0)
+    throw new Error(`no such target: ${unknown.join(', ')}; there are ${CROSS_TARGETS.map(({ name }) => name).join(', ')}`);
   const built = CROSS_TARGETS.filter(({ name }) => wanted.length === 0 || wanted.includes(name)).map(build);
   console.table(
     built.map(({ target, addon, ended }) => {

