@@ -3,6 +3,7 @@
 //   npm run test:cross                          builds what it needs, runs all tests of each; it takes some hours
 //   npm run test:cross -- musl arm64            of the systems that are named: musl, arm64, windows
 //   npm run test:cross -- --only guardian       the files whose name has this word; may be given more than once
+//   npm run test:cross -- --built               with the addons that `npm run cross` has built, as they are
 //   npm run test:cross -- --record              writes what ran into docs/platforms.json, and docs/platforms.md anew
 //
 // What cannot run here is skipped, with the names of what is missing; where `CI` is set, that fails.
@@ -12,7 +13,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { countsIn, skipsIn } from './counts.mjs';
-import { CROSS_TARGETS, build } from './cross.mjs';
+import { CROSS_TARGETS, addonOf, build } from './cross.mjs';
 import { record } from './platforms-page.mjs';
 import { arm64System, muslSystem, testFiles } from './roots.mjs';
 import { inRoot } from './toolchains.mjs';
@@ -23,7 +24,11 @@ const FILE_LIMIT_MS = { musl: 300_000, arm64: 900_000 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', multiple: true, default: [] }, record: { type: 'boolean', default: false } },
+  options: {
+    only: { type: 'string', multiple: true, default: [] },
+    record: { type: 'boolean', default: false },
+    built: { type: 'boolean', default: false },
+  },
 });
 
 const SYSTEMS = {
@@ -68,7 +73,7 @@ function main(names) {
 
 /** @returns {Outcome[]} */
 function inRootOf(name, target, makeSystem) {
-  const built = build(CROSS_TARGETS.find((one) => one.name === target));
+  const built = values.built ? { addon: addonOf(target), ended: 'built' } : build(CROSS_TARGETS.find((one) => one.name === target));
   const build_ = { target, check: 'builds', result: built.ended === 'built' ? 'passed' : built.ended, missing: built.missing };
   if (!built.addon) return [build_];
   const system = makeSystem(built.addon);

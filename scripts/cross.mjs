@@ -19,6 +19,9 @@ export const ADDONS = inRoot('target', 'cross-addons');
 const WINDOWS_GNU = { name: 'win32-x64-gnu', triple: 'x86_64-pc-windows-gnu', os: 'win32', cpu: 'x64' };
 export const CROSS_TARGETS = [...targets, WINDOWS_GNU];
 
+/** Where the addon of a target is built. @param {string} name */
+export const addonOf = (name) => path.join(ADDONS, `execution-engine.${name}.node`);
+
 /** @typedef {{ target: string, addon?: string, ended: string, missing?: string[] }} Built */
 
 /**
@@ -51,7 +54,7 @@ export function build(target) {
   mkdirSync(ADDONS, { recursive: true });
   if (rust.flags.length > 0) args.push('--', ...rust.flags);
   if (!ran(process.execPath, args, env)) return { target: name, ended: 'not built' };
-  const addon = path.join(ADDONS, `execution-engine.${name}.node`);
+  const addon = addonOf(name);
   return { target: name, addon, ended: problems(inspect(addon)).join('; ') || 'built' };
 }
 
