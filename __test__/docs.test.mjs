@@ -54,6 +54,8 @@ const COMMANDS = new Map([
   ['npm run test:stress', 'people: it takes an hour'],
   ['npm run test:types', 'CI, its job package'],
   ['npm run test:runtimes', 'npm test, its step runtimes, in part'],
+  ['npm run cross', 'npm run test:cross, in part'],
+  ['npm run test:cross', 'CI, its job cross'],
   ['npm run test:consumers', 'CI, its job package'],
   ['npm run release:check', 'CI, its job package'],
   ['node scripts/packages.mjs', 'npm test: its step generated, with --check'],
