@@ -11,6 +11,7 @@ use super::{Retry, Stdin, StopOrder, StopSignal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum InheritEnv {
     /// All of them.
     #[default]
@@ -25,6 +26,7 @@ pub enum InheritEnv {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Leftovers {
     /// They live on: a browser that a command opened is meant to.
     #[default]
@@ -37,6 +39,7 @@ pub enum Leftovers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Encoding {
     /// Text; bytes that are not UTF-8 are U+FFFD.
     #[default]

@@ -61,8 +61,8 @@ struct Listener(AtomicU64);
 #[async_trait]
 impl EventHandler for Listener {
     async fn handle_event(&self, event: ExecutionEvent) {
-        if let ExecutionEvent::Stdout(line) = event {
-            self.0.fetch_add(line.line.raw().len() as u64, Relaxed);
+        if let ExecutionEvent::Stdout { line, .. } = event {
+            self.0.fetch_add(line.raw().len() as u64, Relaxed);
         }
     }
 }
