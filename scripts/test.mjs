@@ -134,8 +134,15 @@ const QUICK_STEPS = [
   step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), {
     after: ['quick-addon'],
   }),
-  STEPS.find(({ name }) => name === 'clippy-node'),
-  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house'), DEBUG),
+  // One pass over the sources and their unit tests. The steps of `npm test` lint the library twice, and the other tests.
+  step(
+    'clippy-quick',
+    'clippy has no complaint about the sources and their unit tests',
+    (it) => it.cargo('clippy', '--locked', '--lib', '--profile', 'test', '--features', 'node,schema', '--', '-D', 'warnings'),
+    DEBUG,
+  ),
+  // With the features of the quick addon, whose library it uses again.
+  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house', '--features', 'node'), DEBUG),
 ];
 
 const options = readOptions();

@@ -180,6 +180,7 @@ mod tests {
         assert!(!limit.would_truncate(7));
         assert!(limit.would_truncate(8));
         limit.push(b"abcd");
+        assert_eq!(limit.so_far(), b"abcd");
         assert!(!limit.would_truncate(3));
         assert!(limit.would_truncate(4));
         limit.push(b"efgh");
