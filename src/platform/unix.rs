@@ -39,6 +39,7 @@ mod process_table;
 mod procs;
 mod readiness;
 mod shell;
+mod signal;
 mod spawn;
 mod stop_claims;
 mod termination_queue;

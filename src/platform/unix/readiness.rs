@@ -219,7 +219,7 @@ mod tests {
     fn pipe() -> (Watched, PipeWriter) {
         let (read, write): (PipeReader, PipeWriter) = io::pipe().unwrap();
         let read = OwnedFd::from(read);
-        super::super::pipe::set_nonblocking(&read).unwrap();
+        rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK).unwrap();
         (Watched::new(read), write)
     }
 
