@@ -11,7 +11,7 @@ use super::Shared;
 use super::retention_task::RetentionTask;
 use super::retry::Attempts;
 use crate::catch_panic::{contain, contain_call};
-use crate::event::{EventSink, ExecutionEvent, Retried};
+use crate::event::{EventSink, ExecutionEvent};
 use crate::output::{Channels, Keepsake, Output};
 use crate::platform::Leader;
 use crate::platform::clock::{self, Instant};
@@ -53,6 +53,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     let result = Arc::new(result);
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
+    shared.feedback.report(&result, &job.secrets);
     if shared.registry.complete(record, Arc::clone(&result)) {
         RetentionTask::clean_up(shared);
     }
@@ -156,7 +157,7 @@ async fn all_attempts(
         };
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
-        sink.event(ExecutionEvent::Retry(Retried {
+        sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
             timestamp: failed.completed_at,
             sequence: finished.sequence,
@@ -164,7 +165,7 @@ async fn all_attempts(
             attempts: attempts.most(),
             delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             result: Arc::clone(&failed),
-        }));
+        });
         // Others run during the pause.
         drop(permit);
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {

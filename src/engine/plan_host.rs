@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
 use crate::catch_panic::contain_call;
-use crate::event::{EventSink, ExecutionEvent, PlanProgress};
+use crate::event::{EventSink, ExecutionEvent};
 use crate::plan::{Claim, End, Host, PlanState, Slot, StepState};
 use crate::platform::clock::Instant;
 use crate::registry::Record;
@@ -116,7 +116,7 @@ impl Steps {
             self.begun.pop();
         }
         let (completed, failed, skipped) = state.tally();
-        let progress = PlanProgress {
+        let progress = ExecutionEvent::Progress {
             plan_id: self.plan_id,
             timestamp: Utc::now(),
             sequence: self.sequence,
@@ -130,7 +130,7 @@ impl Steps {
         };
         self.sequence += 1;
         let sink = (self.sinks)(None);
-        if let Err(panic) = contain_call(|| sink.event(ExecutionEvent::Progress(progress))) {
+        if let Err(panic) = contain_call(|| sink.event(progress)) {
             tracing::error!(plan_id = %self.plan_id, panic, "a listener panicked");
         }
         sink

@@ -32,7 +32,8 @@ use super::{ExecutionEngine, Shared};
 const MOST_STEPS: usize = 100_000;
 
 impl ExecutionEngine {
-    /// Accepts a plan and runs it in the background.
+    /// Accepts a plan and runs it in the background; returns the id of the plan. It accepts in the first poll, and dropping the future
+    /// later changes nothing.
     ///
     /// # Errors
     /// `INVALID_PLAN` with the field, such as `commands[3].command.program`; `DUPLICATE_ID`, `ENGINE_SHUT_DOWN`. Nothing ran then.
@@ -50,7 +51,8 @@ impl ExecutionEngine {
         self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink))).map(|record| record.id())
     }
 
-    /// Waits for the end of a plan; any number of callers may, before or after it.
+    /// Waits for the end of a plan; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait, and
+    /// the plan goes on.
     ///
     /// # Errors
     /// `NOT_FOUND`. A plan that fails is a result, not an error, and so is a step that the engine could not run.
@@ -78,7 +80,7 @@ impl ExecutionEngine {
     }
 
     /// Ends a plan: what runs is ended with its tree, the rest is skipped. Resolves when all of it is over; a plan that is over
-    /// stays as it is.
+    /// stays as it is. Cancel safe: dropping the future ends the wait alone.
     ///
     /// # Errors
     /// `NOT_FOUND`.

@@ -57,7 +57,7 @@ impl EventStream {
         self.id
     }
 
-    /// The next event; `None` after the last one. For those that use no `StreamExt`.
+    /// The next event; `None` after the last one. Cancel safe: a future that is dropped takes no event.
     pub async fn next(&mut self) -> Option<ExecutionEvent> {
         poll_fn(|context| self.poll(context)).await
     }
@@ -90,7 +90,7 @@ impl ExecutionEngine {
     /// let mut events = engine.stream(Command::shell("echo one; echo two").into())?;
     /// let mut lines = Vec::new();
     /// while let Some(event) = events.next().await {
-    ///     lines.extend(event.line().map(|line| line.line.to_string()));
+    ///     lines.extend(event.line().map(str::to_owned));
     /// }
     /// assert_eq!(lines, ["one", "two"]);
     /// # Ok(()) }

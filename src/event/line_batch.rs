@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{ExecutionEvent, OutputLine};
+use super::ExecutionEvent;
 use crate::types::{Encoding, Stream, Text};
 
 /// Where one line ends in a batch's text, and how.
@@ -44,16 +44,29 @@ impl<'a> LineBatch<'a> {
     /// Each line as an event.
     pub(crate) fn events(&self) -> impl Iterator<Item = ExecutionEvent> {
         self.lines().zip(self.first_sequence..).map(|((bytes, mark), sequence)| {
-            let line = OutputLine {
-                execution_id: self.execution_id,
-                timestamp: self.timestamp,
-                sequence,
-                line: Text::new(bytes.to_vec(), self.encoding),
-                partial: mark.partial,
-                continued: mark.continued,
-                carriage_return: mark.carriage_return,
-            };
-            ExecutionEvent::of_line(self.stream, line)
+            let (execution_id, timestamp) = (self.execution_id, self.timestamp);
+            let line = Text::new(bytes.to_vec(), self.encoding);
+            let LineMark { partial, continued, carriage_return, .. } = mark;
+            match self.stream {
+                Stream::Stdout => ExecutionEvent::Stdout {
+                    execution_id,
+                    timestamp,
+                    sequence,
+                    line,
+                    partial,
+                    continued,
+                    carriage_return,
+                },
+                Stream::Stderr => ExecutionEvent::Stderr {
+                    execution_id,
+                    timestamp,
+                    sequence,
+                    line,
+                    partial,
+                    continued,
+                    carriage_return,
+                },
+            }
         })
     }
 }

@@ -175,6 +175,18 @@ mod tests {
     }
 
     #[test]
+    fn the_first_byte_beyond_the_cap_would_truncate() {
+        let mut limit = HeadTailBuffer::new(7, Keep::Both);
+        assert!(!limit.would_truncate(7));
+        assert!(limit.would_truncate(8));
+        limit.push(b"abcd");
+        assert!(!limit.would_truncate(3));
+        assert!(limit.would_truncate(4));
+        limit.push(b"efgh");
+        assert!(limit.would_truncate(0));
+    }
+
+    #[test]
     fn a_cap_of_nothing_keeps_nothing() {
         for &keep in KEEPS {
             assert_eq!(capture(0, keep, b"").bytes, b"");

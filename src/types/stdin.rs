@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, SetOnce};
 
 /// What the child reads.
 #[derive(Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Stdin {
     /// Nothing: end of file at once.
     #[default]
@@ -17,6 +18,30 @@ pub enum Stdin {
     Stream(StdinStream),
     /// The host's own standard input.
     Inherit,
+}
+
+impl From<Vec<u8>> for Stdin {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl From<&[u8]> for Stdin {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Bytes(bytes.to_vec())
+    }
+}
+
+impl From<String> for Stdin {
+    fn from(text: String) -> Self {
+        Self::Bytes(text.into_bytes())
+    }
+}
+
+impl From<&str> for Stdin {
+    fn from(text: &str) -> Self {
+        Self::Bytes(text.as_bytes().to_vec())
+    }
 }
 
 impl std::fmt::Debug for Stdin {

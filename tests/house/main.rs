@@ -36,6 +36,11 @@ const OWNED_WORDS: &[(&str, &str)] = &[
     ("rustix", "platform"),
     ("napi", "binding"),
     ("napi_derive", "binding"),
+    // Nothing else speaks to a network.
+    ("ureq", "feedback"),
+    ("TcpStream", "feedback"),
+    ("TcpListener", "feedback"),
+    ("UdpSocket", "feedback"),
 ];
 
 /// The one file that sends signals by number, and the calls that do.
@@ -117,6 +122,18 @@ fn no_file_is_too_long() {
 
 fn place(module: &str) -> Option<usize> {
     modules().iter().position(|name| name == module)
+}
+
+/// A crate that depends on the engine links an rlib, and no addon. That is a package of its own.
+#[test]
+fn the_crate_is_an_rlib_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kinds = |manifest: &str| {
+        let manifest: toml::Table = fs::read_to_string(root.join(manifest)).unwrap().parse().unwrap();
+        manifest["lib"].get("crate-type").cloned()
+    };
+    assert_eq!(kinds("Cargo.toml"), None);
+    assert_eq!(kinds("addon/Cargo.toml"), Some(vec!["cdylib"].into()));
 }
 
 /// The first column of the table, from top to bottom.

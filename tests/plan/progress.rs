@@ -1,13 +1,36 @@
 //! The progress that a plan reports.
 
-use execution_engine::PlanProgress;
+use std::sync::Arc;
+
+use execution_engine::PlanExecutionResult;
 
 use crate::common::*;
 use crate::steps::*;
 
-fn progress(engine: &Listened, id: Uuid) -> Vec<PlanProgress> {
+struct Progress {
+    plan_id: Uuid,
+    completed: usize,
+    failed: usize,
+    skipped: usize,
+    total: usize,
+    current_command: Option<String>,
+    status: ExecutionStatus,
+    result: Option<Arc<PlanExecutionResult>>,
+}
+
+fn progress(engine: &Listened, id: Uuid) -> Vec<Progress> {
     let reported = engine.recorder.of(id).into_iter().map(|event| match event {
-        ExecutionEvent::Progress(progress) => progress,
+        ExecutionEvent::Progress {
+            plan_id,
+            completed,
+            failed,
+            skipped,
+            total,
+            current_command,
+            status,
+            result,
+            ..
+        } => Progress { plan_id, completed, failed, skipped, total, current_command, status, result },
         other => panic!("a plan has only progress: {other:?}"),
     });
     reported.collect()

@@ -13,8 +13,9 @@ use crate::platform::{Act, ScanPriority, Sight};
 const LONGEST_REST: Duration = Duration::from_millis(20);
 /// The divisor of that pause before a scan for a deadline: then scans take at most four fifths of one processor.
 const PART_BEFORE_A_DEADLINE: u32 = 4;
-/// Consecutive interruptions by a deadline of a batch of which nothing has been served yet.
-const MOST_INTERRUPTIONS: u32 = 2;
+/// Consecutive interruptions by a deadline of a batch of which nothing has been served yet, and scans for deadlines before it. A scan for
+/// deadlines alone is short.
+pub(super) const MOST_INTERRUPTIONS: u32 = 6;
 
 /// A tree to scan, and the action for its members.
 pub(super) struct Request {
@@ -86,7 +87,12 @@ impl<'a> Requests<'a> {
 
     /// As [`Requests::has_deadline`], while nothing of the batch is served. The number of such interruptions is bounded.
     pub(super) fn interrupts(&mut self) -> bool {
-        self.interruptions < MOST_INTERRUPTIONS && self.has_deadline()
+        self.may_wait() && self.has_deadline()
+    }
+
+    /// Whether those without a deadline have not waited too often already.
+    pub(super) fn may_wait(&self) -> bool {
+        self.interruptions < MOST_INTERRUPTIONS
     }
 
     /// Notes that a part of the batch was served.

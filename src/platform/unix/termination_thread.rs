@@ -110,10 +110,13 @@ struct Terminator {
 }
 
 impl Terminator {
-    /// Serves the requests that wait, with one scan. Requests for a deadline are served first; if one arrives meanwhile, what is left
-    /// waits for the next scan, and is served by that together with it.
+    /// Serves the requests that wait, with one scan. Requests for a deadline are served first, and alone if the others can wait; if one
+    /// arrives meanwhile, what is left waits too.
     fn serve(&mut self, requests: &mut Requests<'_>) {
-        let (deadlines, others) = requests.take();
+        let (deadlines, mut others) = requests.take();
+        if !deadlines.is_empty() && !others.is_empty() && requests.may_wait() {
+            requests.put_back(std::mem::take(&mut others));
+        }
         if !procs::is_visible() {
             for request in deadlines.into_iter().chain(others) {
                 let sight = act_unseen(&request);
