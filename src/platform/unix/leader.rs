@@ -28,14 +28,14 @@ fn living() -> MutexGuard<'static, BTreeMap<pid_t, Weak<Leader>>> {
 #[derive(Debug)]
 pub(crate) struct Leader {
     pid: pid_t,
-    watch: ExitSource,
+    watch: Watch,
     tree: Tree,
     /// Locked while a signal is sent and while the child is reaped: after that its id may belong to another process.
     reaped: Mutex<Option<Exit>>,
 }
 
 #[derive(Debug)]
-enum ExitSource {
+enum Watch {
     /// Readable when the process has exited (Linux 5.3).
     Descriptor(Watched),
     /// Set by a thread that waits.
@@ -58,7 +58,7 @@ impl Leader {
     pub(super) fn new(tree: Tree) -> Self {
         let pid = tree.leader;
         let watch = pidfd::open(pid)
-            .map_or_else(|_| ExitSource::Thread(wait_on_a_thread(pid)), |fd| ExitSource::Descriptor(Watched::new(fd)));
+            .map_or_else(|_| Watch::Thread(wait_on_a_thread(pid)), |fd| Watch::Descriptor(Watched::new(fd)));
         Self { pid, watch, tree, reaped: Mutex::new(None) }
     }
 
@@ -86,8 +86,8 @@ impl Leader {
     /// Resolves when the process has exited, without reaping it. Cancel-safe; one task waits at a time.
     pub(crate) async fn exited(&self) {
         match &self.watch {
-            ExitSource::Descriptor(fd) => poll_fn(|context| fd.poll_readable(context)).await,
-            ExitSource::Thread(waited) => {
+            Watch::Descriptor(fd) => poll_fn(|context| fd.poll_readable(context)).await,
+            Watch::Thread(waited) => {
                 if *waited.wait().await == Waited::Denied {
                     while !self.has_exited() {
                         tokio::time::sleep(POLL_INTERVAL).await;
@@ -108,7 +108,7 @@ impl Leader {
             ExitState::Exited => return true,
             ExitState::Denied => {}
         }
-        if let ExitSource::Descriptor(fd) = &self.watch {
+        if let Watch::Descriptor(fd) = &self.watch {
             return fd.is_readable();
         }
         if procs::is_visible() {

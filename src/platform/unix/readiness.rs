@@ -28,12 +28,12 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Watched {
     /// Created when the runtime is to poll it. Dropped before the descriptor.
-    watch: OnceLock<Registration>,
+    watch: OnceLock<Watch>,
     fd: OwnedFd,
 }
 
 #[derive(Debug)]
-enum Registration {
+enum Watch {
     Registered(AsyncFd<RawFd>),
     /// The system has no room for another registration.
     Polled(Mutex<Pin<Box<Sleep>>>),
@@ -50,13 +50,13 @@ impl Watched {
         if let Some(is_ready) = await_here(number) {
             return if is_ready { Poll::Ready(()) } else { Poll::Pending };
         }
-        match self.watch.get_or_init(|| Registration::new(number)) {
+        match self.watch.get_or_init(|| Watch::new(number)) {
             // An error means that the runtime is shutting down; then the caller's deadline ends the wait.
-            Registration::Registered(fd) => match fd.poll_read_ready(context) {
+            Watch::Registered(fd) => match fd.poll_read_ready(context) {
                 Poll::Ready(Ok(_)) => Poll::Ready(()),
                 Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
             },
-            Registration::Polled(pause) => {
+            Watch::Polled(pause) => {
                 let mut pause = pause.lock().unwrap_or_else(PoisonError::into_inner);
                 loop {
                     if is_readable(number) {
@@ -78,7 +78,7 @@ impl Watched {
 
     /// Reads without waiting, from a non-blocking descriptor.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(Registration::Registered(fd)) = self.watch.get() else { return read(self.fd.as_raw_fd(), buffer) };
+        let Some(Watch::Registered(fd)) = self.watch.get() else { return read(self.fd.as_raw_fd(), buffer) };
         let mut got = Err(io::ErrorKind::WouldBlock.into());
         // A short read has emptied the pipe: the next read would only fail with `WouldBlock`.
         let _ = fd.try_io(Interest::READABLE, |fd| {
@@ -113,7 +113,7 @@ impl AsFd for Watched {
     }
 }
 
-impl Registration {
+impl Watch {
     fn new(fd: RawFd) -> Self {
         // SAFETY: the number belongs to the descriptor in the same `Watched`, which is closed after this.
         let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
