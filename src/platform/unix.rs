@@ -39,7 +39,6 @@ mod process_table;
 mod procs;
 mod readiness;
 mod shell;
-mod signal;
 mod spawn;
 mod stop_claims;
 mod termination_queue;

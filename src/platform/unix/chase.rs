@@ -11,6 +11,7 @@ use super::leader::Leader;
 use super::process_table::ProcessTable;
 use super::procs::{self, Proc};
 use super::termination_queue::Request;
+use super::termination_thread::signal_member;
 use crate::platform::Act;
 
 /// So long one request may keep other trees waiting.
@@ -80,7 +81,7 @@ impl<'a> Chase<'a> {
         if findings.frozen.insert(proc.identity()) {
             self.is_moving = true;
             findings.mechanism.frozen();
-            let _ = leader.signal_member(proc, libc::SIGSTOP);
+            let _ = signal_member(leader, proc, libc::SIGSTOP);
         }
     }
 

@@ -8,13 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use libc::pid_t;
-use tokio::sync::SetOnce;
+use tokio::sync::{SetOnce, oneshot};
 
-use super::procs::Proc;
 use super::readiness::Watched;
 use super::tree::{StopSender, StoppedUnseen, Tree};
-use super::{pidfd, procs, signal, stop_number};
-use crate::platform::Exit;
+use super::{pidfd, procs, stop_number, termination_thread};
+use crate::platform::{Act, Exit, ScanPriority, Sight};
 use crate::types::StopSignal;
 
 /// The living leaders by process id. Locked for look-ups only; no signal is sent under the lock.
@@ -120,6 +119,17 @@ impl Leader {
         reaped.is_some()
     }
 
+    /// Scans the tree and applies `act` to its members. `leader_exited`: the caller knows that the leader has exited. Resolves to an
+    /// error when the scan failed. Cancel-safe: dropping the receiver does not cancel the scan.
+    pub(crate) fn scan(
+        self: &Arc<Self>,
+        act: Act,
+        leader_exited: bool,
+        priority: ScanPriority,
+    ) -> oneshot::Receiver<Sight> {
+        termination_thread::scan(Arc::clone(self), act, leader_exited, priority)
+    }
+
     /// Sends the stop signal to the process group, or to the leader alone, without a scan: where the scan does not come in time.
     /// Does nothing when the signal was sent before.
     pub(crate) fn stop_unseen(&self, signal: StopSignal, leader_only: bool) -> io::Result<()> {
@@ -164,7 +174,7 @@ impl Leader {
 
     pub(super) fn signal_group(&self, signal: i32) -> io::Result<()> {
         let reaped = self.lock();
-        if reaped.is_some() { Ok(()) } else { signal::send_to_group(self.pid, signal) }
+        if reaped.is_some() { Ok(()) } else { kill(-self.pid, signal) }
     }
 
     /// Whether the leader is stopped (SIGSTOP).
@@ -185,13 +195,7 @@ impl Leader {
         if reaped.is_some() {
             return Ok(false);
         }
-        signal::send(self.pid, signal).map(|()| true)
-    }
-
-    /// Sends a signal to a member of the tree if it is still the one that was seen: to the leader under the lock that its reaping
-    /// takes, to others by a descriptor.
-    pub(super) fn signal_member(&self, seen: &Proc, signal: i32) -> io::Result<()> {
-        if seen.pid == self.pid { self.signal(signal).map(|_| ()) } else { signal::send_to_seen(seen, signal) }
+        kill(self.pid, signal).map(|()| true)
     }
 
     /// Returns every member that was seen while the tree was being ended, and a description of what was done.
@@ -227,12 +231,25 @@ impl Drop for Leader {
         if let Some(group) = &self.tree.group {
             let _ = group.kill();
         }
-        let _ = signal::send_to_group(self.pid, libc::SIGKILL);
+        let _ = kill(-self.pid, libc::SIGKILL);
         if wait4(self.pid, libc::WNOHANG).is_none() {
             // It has not exited yet: a thread waits, so that no zombie stays.
             let pid = self.pid;
             let _ = std::thread::Builder::new().name("escher-reap".into()).spawn(move || wait4(pid, 0));
         }
+    }
+}
+
+pub(super) fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved. The callers ensure that the id still belongs to that process.
+    if unsafe { libc::kill(pid, signal) } == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::ESRCH) => Ok(()),
+        Some(libc::EPERM) if procs::REFUSES_DEAD_GROUPS && pid < -1 && procs::is_dead_group(-pid) => Ok(()),
+        _ => Err(error),
     }
 }
 

@@ -219,7 +219,7 @@ mod tests {
     fn pipe() -> (Watched, PipeWriter) {
         let (read, write): (PipeReader, PipeWriter) = io::pipe().unwrap();
         let read = OwnedFd::from(read);
-        rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK).unwrap();
+        super::super::pipe::set_nonblocking(&read).unwrap();
         (Watched::new(read), write)
     }
 

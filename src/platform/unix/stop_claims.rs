@@ -17,6 +17,7 @@ use libc::pid_t;
 use super::bounded::Bounded;
 use super::nested_names::{self, GUARDIAN, HOST, STOP};
 use super::procs::{self, Proc};
+use super::tree::Tree;
 
 /// Reading the environment of a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(800);
@@ -78,16 +79,15 @@ pub(super) fn is_left_to_guardian(segment: &[u8]) -> bool {
     !kernel::is_bound(HOST, number) && kernel::is_bound(GUARDIAN, number)
 }
 
-/// Returns, for a tree that `leader` leads and whose own segment is `segment`, the segments of inner engines' executions that processes of `chosen` are members of, by process id.
+/// Returns the segments of inner engines' executions that processes of `chosen` are members of, by process id.
 pub(super) fn inner_segments(
     reader: &mut Bounded,
-    leader: pid_t,
-    segment: &[u8],
+    tree: &Tree,
     living: &[Proc],
     chosen: &[Proc],
 ) -> HashMap<pid_t, Vec<u8>> {
     // Each execution has a session of its own.
-    let is_outside = |proc: &&Proc| proc.session != leader;
+    let is_outside = |proc: &&Proc| proc.session != tree.leader;
     if !chosen.iter().any(|proc| is_outside(&proc)) {
         return HashMap::new();
     }
@@ -98,7 +98,7 @@ pub(super) fn inner_segments(
     let parents: HashMap<pid_t, pid_t> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
     let segment_of = |proc: &Proc| {
         let mut line = successors(Some(proc.pid), |pid| parents.get(pid).copied()).take(living.len());
-        line.find_map(|pid| segments.get(&pid)).filter(|found| ***found != *segment).cloned()
+        line.find_map(|pid| segments.get(&pid)).filter(|segment| **segment != tree.mark.segment).cloned()
     };
     chosen.iter().filter(is_outside).filter_map(|proc| Some((proc.pid, segment_of(proc)?))).collect()
 }

@@ -22,9 +22,9 @@ use super::leader::{self, Leader};
 use super::process_table::ProcessTable;
 use super::procs::{self, Identity, Proc};
 use super::stop_claims::inner_segments;
-use super::stop_number;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
+use super::{pidfd, stop_number};
 use crate::platform::{Act, ScanPriority, Sight, StopSent, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
@@ -53,24 +53,21 @@ pub(super) fn prepare() -> io::Result<()> {
     queue().map(drop)
 }
 
-impl Leader {
-    /// Scans the tree and applies `act` to its members. `leader_exited`: the caller knows that the leader has exited. Resolves to an
-    /// error when the scan failed. Cancel-safe: dropping the receiver does not cancel the scan.
-    pub(crate) fn scan(
-        self: &Arc<Self>,
-        act: Act,
-        leader_exited: bool,
-        priority: ScanPriority,
-    ) -> oneshot::Receiver<Sight> {
-        let (answer, sight) = oneshot::channel();
-        let request = Request { leader: Arc::clone(self), act, leader_exited, priority, answer };
-        match queue() {
-            Ok(queue) => drop(queue.send(request)),
-            // The machine has no room for a thread of its own: one of the runtime's does the work.
-            Err(_) => runtime::start_blocking(move || Terminator::default().serve(&mut Requests::only(request))),
-        }
-        sight
+/// Has a tree scanned; the next scan serves it.
+pub(super) fn scan(
+    leader: Arc<Leader>,
+    act: Act,
+    leader_exited: bool,
+    priority: ScanPriority,
+) -> oneshot::Receiver<Sight> {
+    let (answer, sight) = oneshot::channel();
+    let request = Request { leader, act, leader_exited, priority, answer };
+    match queue() {
+        Ok(queue) => drop(queue.send(request)),
+        // The machine has no room for a thread of its own: one of the runtime's does the work.
+        Err(_) => runtime::start_blocking(move || Terminator::default().serve(&mut Requests::only(request))),
     }
+    sight
 }
 
 fn queue() -> io::Result<&'static Sender<Request>> {
@@ -242,7 +239,7 @@ impl Terminator {
         let tree = leader.tree();
         let chosen = tree.findings().stop_targets(tree.leader, living, to);
         // Not under the lock: what is read may hang.
-        let inner = inner_segments(&mut self.describer, tree.leader, &tree.mark.segment, living, &chosen);
+        let inner = inner_segments(&mut self.describer, tree, living, &chosen);
         let mut findings = tree.findings();
         let chosen = findings.leave_to_others(leader, chosen, &inner);
         findings.stop(leader, &chosen, signal);
@@ -368,7 +365,7 @@ impl Findings {
             if !self.stopped.insert(proc.identity()) || has_it {
                 continue;
             }
-            let sent = leader.signal_member(proc, number).and_then(|()| leader.signal_member(proc, libc::SIGCONT));
+            let sent = signal_member(leader, proc, number).and_then(|()| signal_member(leader, proc, libc::SIGCONT));
             match sent {
                 Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),
                 Err(error) => refused = Some(refusal(signal.as_str(), proc.pid, &error)),
@@ -404,7 +401,7 @@ impl Findings {
             if self.frozen.insert(proc.identity()) {
                 fresh = true;
                 // One that may not be signalled is met again by the kill, which reports it.
-                let _ = leader.signal_member(proc, libc::SIGSTOP);
+                let _ = signal_member(leader, proc, libc::SIGSTOP);
             }
         }
         if (is_new || fresh) && self.kill_scans > 1 && !others.is_empty() {
@@ -415,7 +412,7 @@ impl Findings {
         }
         let mut out_of_reach = Vec::new();
         for proc in others {
-            match leader.signal_member(proc, libc::SIGKILL) {
+            match signal_member(leader, proc, libc::SIGKILL) {
                 Ok(()) => {
                     self.mechanism.killed(tree.leader, proc);
                     if !self.killed.insert(proc.identity()) || !may_wait {
@@ -433,6 +430,32 @@ impl Findings {
             refused = None;
         }
         self.mechanism.refused(refused);
+    }
+}
+
+/// Signals a process if it is still the one that was seen. The leader is signalled under the lock that its reaping takes; others
+/// by a descriptor that stays one process, whatever becomes of its number.
+pub(super) fn signal_member(leader: &Leader, seen: &Proc, signal: i32) -> io::Result<()> {
+    if seen.pid == leader.tree().leader {
+        return leader.signal(signal).map(|_| ());
+    }
+    let pinned = pidfd::open(seen.pid);
+    let is_same = || procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
+    if !is_same() {
+        return Ok(());
+    }
+    let done = match &pinned {
+        // A sandbox may deny this call and allow `kill`. What may not be signalled at all is refused by that too.
+        Ok(fd) => match pidfd::signal(fd, signal) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) && is_same() => leader::kill(seen.pid, signal),
+            done => done,
+        },
+        // Without descriptors (Linux before 5.3, other systems) the look just above is the only guard.
+        Err(_) => leader::kill(seen.pid, signal),
+    };
+    match done {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -11,8 +11,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::pid_t;
 
-use super::super::signal;
-
 /// The most empty groups that are kept for the next executions.
 const MOST_IDLE: usize = 32;
 /// The most groups with processes of earlier executions that the end of an execution tries to remove.
@@ -226,7 +224,10 @@ fn remove_abandoned(home: &Path, prefix: &str) {
     for group in groups_below(home) {
         let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(pid) = name.strip_prefix(prefix).and_then(|pid| pid.parse::<pid_t>().ok()) else { continue };
-        if signal::is_unused(pid) {
+        // SAFETY: no memory is involved, and signal 0 is not sent.
+        let is_gone =
+            unsafe { libc::kill(pid, 0) } != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        if is_gone {
             remove(&group);
         }
     }
