@@ -78,11 +78,11 @@ impl Watched {
 
     /// Reads without waiting, from a non-blocking descriptor.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(Watch::Registered(fd)) = self.watch.get() else { return read(self.fd.as_raw_fd(), buffer) };
+        let Some(Watch::Registered(fd)) = self.watch.get() else { return self.read_unreported(buffer) };
         let mut got = Err(io::ErrorKind::WouldBlock.into());
         // A short read has emptied the pipe: the next read would only fail with `WouldBlock`.
-        let _ = fd.try_io(Interest::READABLE, |fd| {
-            got = read(*fd, buffer);
+        let _ = fd.try_io(Interest::READABLE, |_| {
+            got = self.read_unreported(buffer);
             match got {
                 Ok(count) if count == 0 || count == buffer.len() => Ok(()),
                 Ok(_) | Err(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -94,7 +94,7 @@ impl Watched {
     /// Reads without waiting, also when the runtime has not reported it as readable. If it reads everything, the next wait may end with
     /// nothing to read.
     pub(super) fn read_unreported(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        read(self.fd.as_raw_fd(), buffer)
+        Ok(rustix::io::read(&self.fd, buffer)?)
     }
 }
 
@@ -197,12 +197,6 @@ fn poll(fds: &mut [pollfd], longest: Duration) -> bool {
     let ready = unsafe { libc::poll(fds.as_mut_ptr(), count, milliseconds) };
     // An interruption by a signal counts as a timeout.
     ready > 0
-}
-
-fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the call writes at most the length of a valid buffer.
-    let count = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 #[cfg(test)]
