@@ -16,10 +16,10 @@ pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 pub(crate) use self::readiness::attend;
 pub(crate) use self::shell::shell_args;
+pub(crate) use self::signal::{SIGNALS, signal_name};
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
 
 use super::Interpreter;
-use crate::types::StopSignal;
 
 mod bounded;
 mod census;
@@ -33,12 +33,14 @@ mod leader;
 mod lifeline;
 mod mechanism;
 mod nested_names;
+mod pid;
 mod pidfd;
 mod pipe;
 mod process_table;
 mod procs;
 mod readiness;
 mod shell;
+mod signal;
 mod spawn;
 mod stop_claims;
 mod termination_queue;
@@ -129,118 +131,28 @@ pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
 
 /// Returns the name of an error, such as `ENOENT`.
 pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
-    Some(match error.raw_os_error()? {
-        libc::E2BIG => "E2BIG",
-        libc::EACCES => "EACCES",
-        libc::EADDRINUSE => "EADDRINUSE",
-        libc::EAGAIN => "EAGAIN",
-        libc::EBADF => "EBADF",
-        libc::EBUSY => "EBUSY",
-        libc::ECANCELED => "ECANCELED",
-        libc::ECHILD => "ECHILD",
-        libc::ECONNREFUSED => "ECONNREFUSED",
-        libc::ECONNRESET => "ECONNRESET",
-        libc::EDEADLK => "EDEADLK",
-        libc::EDQUOT => "EDQUOT",
-        libc::EEXIST => "EEXIST",
-        libc::EFAULT => "EFAULT",
-        libc::EFBIG => "EFBIG",
-        libc::EHOSTDOWN => "EHOSTDOWN",
-        libc::EHOSTUNREACH => "EHOSTUNREACH",
-        libc::EILSEQ => "EILSEQ",
-        libc::EINTR => "EINTR",
-        libc::EINVAL => "EINVAL",
-        libc::EIO => "EIO",
-        libc::EISDIR => "EISDIR",
-        libc::ELOOP => "ELOOP",
-        libc::EMFILE => "EMFILE",
-        libc::EMLINK => "EMLINK",
-        libc::ENAMETOOLONG => "ENAMETOOLONG",
-        libc::ENETUNREACH => "ENETUNREACH",
-        libc::ENFILE => "ENFILE",
-        libc::ENODEV => "ENODEV",
-        libc::ENOENT => "ENOENT",
-        libc::ENOEXEC => "ENOEXEC",
-        libc::ENOLCK => "ENOLCK",
-        libc::ENOMEM => "ENOMEM",
-        libc::ENOSPC => "ENOSPC",
-        libc::ENOSYS => "ENOSYS",
-        libc::ENOTCONN => "ENOTCONN",
-        libc::ENOTDIR => "ENOTDIR",
-        libc::ENOTEMPTY => "ENOTEMPTY",
-        libc::ENOTSUP => "ENOTSUP",
-        libc::ENOTTY => "ENOTTY",
-        libc::ENXIO => "ENXIO",
-        libc::EOVERFLOW => "EOVERFLOW",
-        libc::EPERM => "EPERM",
-        libc::EPIPE => "EPIPE",
-        libc::EPROTO => "EPROTO",
-        libc::ERANGE => "ERANGE",
-        libc::EROFS => "EROFS",
-        libc::ESPIPE => "ESPIPE",
-        libc::ESRCH => "ESRCH",
-        libc::ESTALE => "ESTALE",
-        libc::ETIMEDOUT => "ETIMEDOUT",
-        libc::ETXTBSY => "ETXTBSY",
-        libc::EXDEV => "EXDEV",
-        _ => return None,
-    })
+    /// The names of the constants are the names of the errors; no library of this crate has them as text.
+    macro_rules! name {
+        ($number:expr; $($name:ident)*) => {
+            match $number {
+                $(libc::$name => Some(stringify!($name)),)*
+                _ => None,
+            }
+        };
+    }
+    name!(error.raw_os_error()?;
+        E2BIG EACCES EADDRINUSE EAGAIN EBADF EBUSY ECANCELED ECHILD ECONNREFUSED
+        ECONNRESET EDEADLK EDQUOT EEXIST EFAULT EFBIG EHOSTDOWN EHOSTUNREACH EILSEQ
+        EINTR EINVAL EIO EISDIR ELOOP EMFILE EMLINK ENAMETOOLONG ENETUNREACH
+        ENFILE ENODEV ENOENT ENOEXEC ENOLCK ENOMEM ENOSPC ENOSYS ENOTCONN
+        ENOTDIR ENOTEMPTY ENOTSUP ENOTTY ENXIO EOVERFLOW EPERM EPIPE EPROTO
+        ERANGE EROFS ESPIPE ESRCH ESTALE ETIMEDOUT ETXTBSY EXDEV
+    )
 }
 
 /// Whether an error means that the machine is short of processes, files or memory.
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM))
-}
-
-/// Returns the number of a stop signal.
-pub(crate) const fn stop_number(signal: StopSignal) -> i32 {
-    match signal {
-        StopSignal::Term => libc::SIGTERM,
-        StopSignal::Int => libc::SIGINT,
-        StopSignal::Hup => libc::SIGHUP,
-        StopSignal::Quit => libc::SIGQUIT,
-        StopSignal::Usr1 => libc::SIGUSR1,
-        StopSignal::Usr2 => libc::SIGUSR2,
-    }
-}
-
-/// Every signal that can be sent to a command, by its name.
-pub(crate) const SIGNALS: &[(&str, i32)] = &[
-    ("SIGHUP", libc::SIGHUP),
-    ("SIGINT", libc::SIGINT),
-    ("SIGQUIT", libc::SIGQUIT),
-    ("SIGILL", libc::SIGILL),
-    ("SIGTRAP", libc::SIGTRAP),
-    ("SIGABRT", libc::SIGABRT),
-    ("SIGBUS", libc::SIGBUS),
-    ("SIGFPE", libc::SIGFPE),
-    ("SIGKILL", libc::SIGKILL),
-    ("SIGUSR1", libc::SIGUSR1),
-    ("SIGSEGV", libc::SIGSEGV),
-    ("SIGUSR2", libc::SIGUSR2),
-    ("SIGPIPE", libc::SIGPIPE),
-    ("SIGALRM", libc::SIGALRM),
-    ("SIGTERM", libc::SIGTERM),
-    ("SIGCHLD", libc::SIGCHLD),
-    ("SIGCONT", libc::SIGCONT),
-    ("SIGSTOP", libc::SIGSTOP),
-    ("SIGTSTP", libc::SIGTSTP),
-    ("SIGTTIN", libc::SIGTTIN),
-    ("SIGTTOU", libc::SIGTTOU),
-    ("SIGURG", libc::SIGURG),
-    ("SIGXCPU", libc::SIGXCPU),
-    ("SIGXFSZ", libc::SIGXFSZ),
-    ("SIGVTALRM", libc::SIGVTALRM),
-    ("SIGPROF", libc::SIGPROF),
-    ("SIGWINCH", libc::SIGWINCH),
-    ("SIGIO", libc::SIGIO),
-    ("SIGSYS", libc::SIGSYS),
-];
-
-/// Returns the name of a signal, such as `SIGKILL`.
-pub(crate) fn signal_name(signal: i32) -> String {
-    let known = SIGNALS.iter().find(|(_, number)| *number == signal);
-    known.map_or_else(|| format!("signal {signal}"), |(name, _)| (*name).to_owned())
 }
 
 /// Returns the tag of this process, if it is a member of an execution of an engine in another process; else nothing. Read once, from

@@ -23,25 +23,8 @@ const ARCHITECTURE: &str = "docs/architecture.md";
 const LONGEST_FILE: usize = 500;
 
 /// Imports that close a circle by design, and the reason.
-const CLOSE_A_CIRCLE: &[(&str, &str, &str)] = &[
-    (
-        "redact/scan.rs",
-        "redact/stream.rs",
-        "one type in two files: a pass over its buffer changes what a stream has found",
-    ),
-    (
-        "platform/unix/leader.rs",
-        "platform/unix/termination_thread.rs",
-        "a handle and its thread: each needs the other's type",
-    ),
-    (
-        "platform/unix/chase.rs",
-        "platform/unix/termination_thread.rs",
-        "a part of that thread's work, which signals like it",
-    ),
-    ("platform/unix/stop_claims.rs", "platform/unix/tree.rs", "a claim is for a tree, which has it"),
-    ("platform/unix/readiness.rs", "platform/unix/pipe.rs", "a test needs a pipe"),
-];
+const CLOSE_A_CIRCLE: &[(&str, &str, &str)] =
+    &[("redact/scan.rs", "redact/stream.rs", "a pass over a buffer changes what its stream has found")];
 
 /// What Node.js has only unsafe forms of.
 const NODE_WITHOUT_SAFETY: &str = "platform/node.rs";
@@ -59,6 +42,10 @@ const OWNED_WORDS: &[(&str, &str)] = &[
     ("TcpListener", "feedback"),
     ("UdpSocket", "feedback"),
 ];
+
+/// The one file that sends signals by number, and the calls that do.
+const SIGNALS: &str = "platform/unix/signal.rs";
+const SIGNAL_CALLS: &[&str] = &["kill_process", "kill_process_group", "test_kill_process", "killpg", "tgkill"];
 
 /// The conditions on the operating system.
 const SYSTEMS: &[&str] =
@@ -180,6 +167,11 @@ fn misplaced_code(file: &SourceFile) -> Vec<String> {
                     problems.push(format!("{}:{line}: `{owned}` belongs to src/{owner}", file.name()));
                 }
             }
+            let is_of_libc = at >= 3 && matches!(&tokens[at - 3], TokenTree::Ident(word) if word == "libc");
+            let signals = SIGNAL_CALLS.contains(&word.to_string().as_str()) || (is_of_libc && word == "kill");
+            if signals && file.path != Path::new(SIGNALS) && !file.is_own_crate() {
+                problems.push(format!("{}:{line}: only src/{SIGNALS} signals", file.name()));
+            }
             let is_condition = word == "cfg" || word == "cfg_attr";
             if is_condition && module.as_deref() != Some("platform") && names_a_system(&tokens[at + 1..]) {
                 problems.push(format!("{}:{line}: only src/platform may depend on the operating system", file.name()));
@@ -256,4 +248,6 @@ fn code_in_the_wrong_module_is_found() {
     let found = |path: &str, text: &str| misplaced_code(&SourceFile::new(path, text)).len();
     assert_eq!(found("a.rs", "fn f() { unsafe { g() } }\n#[cfg(unix)] use libc::c_int;"), 3);
     assert_eq!(found("platform/x.rs", "fn f() { unsafe { g() } }\n#[cfg(unix)] use libc::c_int;"), 0);
+    assert_eq!(found("platform/x.rs", "fn f() { libc::kill(1, 2); group.kill(); killpg(1, 2) }"), 2);
+    assert_eq!(found(SIGNALS, "fn f() { libc::kill(1, 2) }"), 0);
 }

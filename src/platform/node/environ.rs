@@ -1,9 +1,9 @@
-//! This process's own variables.
+//! The environment of this process.
 
 use std::sync::Arc;
 
-/// The variables as they are now, in `NAME=value` entries that are each ended by a NUL; while nothing changes, it is always the
-/// same memory. `None` where reading could do harm while another thread changes them, or when others change them all the time.
+/// Returns the present variables as `NAME=value` entries, each ended by a NUL; the same memory while nothing changes. `None` where
+/// reading is not safe while another thread changes them, or when they change during every attempt.
 #[cfg(target_os = "linux")]
 pub(crate) fn own_environment() -> Option<Arc<[u8]>> {
     linux::current()
@@ -14,7 +14,7 @@ pub(crate) fn own_environment() -> Option<Arc<[u8]>> {
     None
 }
 
-/// The same on the thread that the process began with, and `None` on others: the workers of Node.js have variables of their own.
+/// The same on the main thread of the process, and `None` on others: workers of Node.js have their own variables.
 #[cfg(target_os = "linux")]
 pub(crate) fn environment_of_main_thread() -> Option<Arc<[u8]>> {
     linux::is_main_thread().then(linux::current).flatten()
@@ -25,8 +25,8 @@ pub(crate) fn environment_of_main_thread() -> Option<Arc<[u8]>> {
     None
 }
 
-/// A change by another thread frees what is being read. The kernel copies whatever is at an address, or says that nothing is;
-/// and what was copied counts only if the list of the variables was the same before and after it.
+/// A change by another thread may free memory during the read. So the kernel copies it, which fails for memory that is gone; and a copy
+/// is valid only if the list of variables was the same before and after it.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::collections::BTreeMap;
@@ -35,10 +35,10 @@ mod linux {
     use std::sync::atomic::{AtomicPtr, Ordering};
     use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-    /// Memory is there or not in parts of this size, whatever the size of the kernel's own pages.
+    /// The unit in which memory is mapped. The pages of the kernel are a multiple of it.
     const PAGE: usize = 4096;
     const WORD: usize = size_of::<usize>();
-    /// More than most programs have; the others go the slower way. The kernel copies as many parts at once.
+    /// More than most programs need; with more, JavaScript reads the variables. The kernel copies at least this many parts at once.
     const MOST_PAGES: usize = 512;
     const ATTEMPTS: usize = 10;
 
@@ -55,7 +55,7 @@ mod linux {
         }
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
         if list_address() == 0 {
-            // A program has taken the list itself away.
+            // A program has set `environ` to null.
             return Some(Arc::default());
         }
         for _ in 0..ATTEMPTS {
@@ -74,9 +74,9 @@ mod linux {
         !status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
     }
 
-    /// Where the variables are, and what they were.
+    /// Where the variables are, and their last values.
     struct Layout {
-        /// Where the list of their addresses starts, and what is in it. A zero ends it.
+        /// The address of the list, and the addresses in it. A zero ends the list.
         list: usize,
         addresses: Vec<usize>,
         /// The pages of the list, those of the entries, and those of the list again.
@@ -114,7 +114,7 @@ mod linux {
             Some(Self { list, addresses, pages, copy, packed: Arc::default() })
         }
 
-        /// `None` when they are elsewhere now.
+        /// Returns `None` when they have moved.
         fn read(&mut self) -> Option<Arc<[u8]>> {
             if list_address() != self.list || !copy_pages(&self.pages, &mut self.copy) {
                 return None;
@@ -135,7 +135,7 @@ mod linux {
                 let page = pages.binary_search(&page_of(address)).ok()?;
                 entries.get(page * PAGE + address % PAGE..)
             };
-            // Most of the time nothing has changed.
+            // Usually nothing has changed.
             let mut unchanged = &*self.packed;
             let is_unchanged = self.addresses.iter().all(|&address| {
                 let Some(end) = memchr::memchr(0, unchanged) else { return false };
@@ -149,7 +149,7 @@ mod linux {
             let mut packed = Vec::with_capacity(entries.len());
             for &address in &self.addresses {
                 let bytes = at(address)?;
-                // An entry that has grown in its place goes on in a page that was not copied, or is not the next here.
+                // An entry that has grown in place may continue in a page that was not copied.
                 let end = memchr::memchr(0, bytes)?;
                 if !(page_of(address)..=page_of(address + end)).all(|page| pages.binary_search(&page).is_ok()) {
                     return None;
@@ -166,7 +166,7 @@ mod linux {
     }
 
     fn list_address() -> usize {
-        // SAFETY: a word that lives as long as the process, read as one; the C library writes it as one.
+        // SAFETY: a word that exists as long as the process; the C library writes it as one word.
         unsafe { AtomicPtr::from_ptr(&raw mut environ) }.load(Ordering::Acquire) as usize
     }
 
@@ -176,14 +176,14 @@ mod linux {
         thread == process()
     }
 
-    /// This process. Node.js does not go on in a fork of itself, so it is asked for once.
+    /// Returns the id of this process. Node.js does not continue in a fork, so it is read once.
     fn process() -> libc::pid_t {
         static PROCESS: OnceLock<libc::pid_t> = OnceLock::new();
         // SAFETY: it only returns a number.
         *PROCESS.get_or_init(|| unsafe { libc::getpid() })
     }
 
-    /// Copies pages one after the other; says whether all of them are there.
+    /// Copies pages in one call; returns whether all of them are mapped.
     fn copy_pages(pages: &[usize], copy: &mut [u8]) -> bool {
         let parts: Vec<libc::iovec> =
             pages.iter().map(|page| libc::iovec { iov_base: (page * PAGE) as *mut _, iov_len: PAGE }).collect();
@@ -191,7 +191,7 @@ mod linux {
             return true;
         }
         let local = libc::iovec { iov_base: copy.as_mut_ptr().cast(), iov_len: copy.len() };
-        // SAFETY: the kernel writes into `copy` and no farther; it checks the other addresses itself.
+        // SAFETY: the kernel writes only to `copy`, and checks the other addresses.
         let copied = unsafe {
             libc::process_vm_readv(process(), &raw const local, 1, parts.as_ptr(), parts.len() as libc::c_ulong, 0)
         };
@@ -203,7 +203,7 @@ mod linux {
     struct Pages(BTreeMap<usize, Box<[u8; PAGE]>>);
 
     impl Pages {
-        /// What there is from `address` to the end of its page; `None` if nothing is, or if it is too much.
+        /// Returns the bytes from `address` to the end of its page; `None` if it is not mapped, or after too many pages.
         fn at(&mut self, address: usize) -> Option<&[u8]> {
             let number = page_of(address);
             if !self.0.contains_key(&number) {
@@ -220,7 +220,7 @@ mod linux {
             self.at(address)?.first_chunk::<WORD>().copied().map(usize::from_ne_bytes)
         }
 
-        /// Of the text at an address, up to the zero that ends it.
+        /// Returns the length of the text at an address, without its final zero.
         fn length(&mut self, address: usize) -> Option<usize> {
             let mut length = 0;
             loop {
@@ -240,7 +240,7 @@ mod linux {
         use super::*;
 
         #[test]
-        fn the_own_variables_are_those_that_everybody_else_reads() {
+        fn the_variables_are_those_that_the_standard_library_reads() {
             let packed = current().expect("this system lets a process read itself");
             let read: Vec<&[u8]> = packed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).collect();
             let others: Vec<Vec<u8>> =
@@ -251,7 +251,7 @@ mod linux {
         }
 
         #[test]
-        fn a_sandbox_is_noticed_and_so_is_a_system_that_does_not_tell() {
+        fn a_sandbox_is_noticed_and_so_is_a_missing_status() {
             assert!(!is_filtered("Name:\tnode\nSeccomp:\t0\nSeccomp_filters:\t0\n"));
             assert!(
                 is_filtered("Seccomp:\t2\nSeccomp_filters:\t1\n")

@@ -1,52 +1,50 @@
-//! Which process belongs to which tree, decided for all trees by one scan of the table of processes.
+//! Decides which process belongs to which tree, for all trees by one scan of the process table.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use libc::pid_t;
-
 use super::bounded::Bounded;
 use super::leader::Leader;
+use super::pid::Pid;
 use super::procs::{self, Identity, Proc};
 
-/// Reading the environment of a process that hangs in the kernel can hang too: so much waiting are all of a scan worth.
+/// The longest wait for all environments of a scan: the read for a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(500);
-/// How long a process may take to become another program, look by look, in ms: below 100 in all, since other trees wait meanwhile.
+/// The pauses between reads of a process that may be in an exec, in ms: below 100 in all, since other trees wait meanwhile.
 const LOOKS_AT_AN_EXEC: [u64; 5] = [1, 3, 6, 15, 40];
-/// After so many looks only what is seen to become another program is looked at again.
+/// After this many reads, only processes that are seen in an exec are read again.
 const LOOKS_AT_ANY: usize = 3;
 /// The value with which a child opts out of its tree.
 const DETACHED: &[u8] = b"detached";
 
-/// What is remembered from scan to scan.
+/// The state that is kept from scan to scan.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Members of living trees, by the tree's serial number: a member stays one when it loses its parent, its tag or its
-    /// session.
+    /// Members of living trees, with the serial number of the tree: a member remains one when it loses its parent, tag or session.
     known: HashMap<Identity, u64>,
-    /// Processes without a tag. A process gets one only by a start, so the answer holds.
+    /// Processes without a tag. A process gets a tag only by an exec, so they have none later either.
     untagged: HashSet<Identity>,
     /// Processes whose environment could not be read in time.
     hanging: HashSet<Identity>,
     /// Processes that waited to be reaped at the latest scan.
     dead: HashSet<Identity>,
-    /// Whether the latest scan has met a process that was ending: a child that it has started may not have been in the list yet.
+    /// Whether the latest scan has found a process that was ending: a child of it may not have been in the list yet.
     is_unsure: bool,
     /// Members that might have opted out, and have had no tag for some time.
     bare: HashSet<Identity>,
-    /// The sessions that members have opened, by number: the tree's serial number.
-    sessions: HashMap<pid_t, u64>,
-    /// When they were seen.
+    /// The sessions that members have opened, with the serial number of the tree.
+    sessions: HashMap<Pid, u64>,
+    /// When the sessions were seen.
     sessions_seen: u64,
     reader: Bounded,
 }
 
-/// The members of each tree, living or waiting to be reaped.
+/// The members of each tree, including zombies.
 pub(super) type Members = Vec<Vec<Proc>>;
 
 impl Memory {
-    /// The tree that a process is known to belong to, by its serial number.
+    /// Returns the serial number of the tree that a process is known to belong to.
     pub(super) fn tree_of(&self, proc: &Proc) -> Option<u64> {
         self.known.get(&proc.identity()).copied()
     }
@@ -56,17 +54,17 @@ impl Memory {
         self.tree_of(proc).is_some_and(|serial| trees.contains(&serial))
     }
 
-    /// Sorts `procs` by tree. `inherited` are members that a control group names, by process id.
-    pub(super) fn sort(&mut self, procs: &[Proc], trees: &[Arc<Leader>], inherited: &HashMap<pid_t, usize>) -> Members {
+    /// Sorts `procs` by tree. `inherited` has members of control groups, by process id.
+    pub(super) fn sort(&mut self, procs: &[Proc], trees: &[Arc<Leader>], inherited: &HashMap<Pid, usize>) -> Members {
         self.is_unsure = false;
-        let by_leader: HashMap<pid_t, usize> = numbered(trees.iter().map(|it| it.tree().leader));
+        let by_leader: HashMap<Pid, usize> = numbered(trees.iter().map(|it| it.tree().leader));
         let by_serial: HashMap<u64, usize> = numbered(trees.iter().map(|it| it.tree().serial));
         let tree = |index: usize| trees[index].tree();
         let fits = |index: usize, proc: &Proc| (proc.start >= tree(index).born).then_some(index);
 
         let known = |proc: &Proc| by_serial.get(&self.tree_of(proc)?).copied();
         let by_place = |proc: &Proc| {
-            let named = [proc.session, proc.group].iter().find_map(|id| by_leader.get(id)).copied();
+            let named = [proc.session, proc.group].iter().flatten().find_map(|id| by_leader.get(id)).copied();
             named.and_then(|index| fits(index, proc)).or_else(|| known(proc))
         };
         let mut owners: Vec<Option<usize>> = procs
@@ -100,8 +98,8 @@ impl Memory {
         self.is_unsure
     }
 
-    /// Whether a process has ended since the scan before that may have left a child. The end of a leader is waited for by itself.
-    fn has_deaths(&self, procs: &[Proc], trees: &[Arc<Leader>], leaders: &HashMap<pid_t, usize>) -> bool {
+    /// Whether a process that may have left a child has ended since the scan before. Other code waits for the end of a leader.
+    fn has_deaths(&self, procs: &[Proc], trees: &[Arc<Leader>], leaders: &HashMap<Pid, usize>) -> bool {
         let Some(oldest) = oldest(trees) else { return false };
         let is_death = |proc: &Proc| {
             proc.is_dead()
@@ -112,9 +110,9 @@ impl Memory {
         procs.iter().any(is_death)
     }
 
-    /// Finds the owners of those that their tag alone gives away; takes its owner from a process that has opted out. Returns the
-    /// processes that have the word with which one opts out.
-    fn apply_tags(&mut self, procs: &[Proc], trees: &[Arc<Leader>], owners: &mut [Option<usize>]) -> HashSet<pid_t> {
+    /// Finds owners by tag, and removes the owner of a process that has opted out. Returns the processes whose tag is the value with
+    /// which a child opts out.
+    fn apply_tags(&mut self, procs: &[Proc], trees: &[Arc<Leader>], owners: &mut [Option<usize>]) -> HashSet<Pid> {
         let has_segment = trees.iter().enumerate().filter(|(_, it)| !it.tree().mark.segment.is_empty());
         let segments: HashMap<&[u8], usize> =
             has_segment.map(|(index, it)| (&*it.tree().mark.segment, index)).collect();
@@ -150,7 +148,7 @@ impl Memory {
         detached
     }
 
-    /// Finds those that hide in a session that a member has opened: they descend from that member. Returns whether there are any.
+    /// Finds processes in a session that a member has opened: they descend from that member. Returns whether there are any.
     fn apply_sessions(
         &mut self,
         procs: &[Proc],
@@ -160,21 +158,25 @@ impl Memory {
     ) -> bool {
         let now = procs::now();
         if now.saturating_sub(self.sessions_seen) > procs::SETTLED {
-            // The number may be another session's by now.
+            // The id may belong to another session by now.
             self.sessions.clear();
         }
-        // The host's own session is none that a member has opened, and 0 stands for one outside of this process namespace.
+        // A member has not opened the session of the host.
         let own = own_session();
-        let is_opened = |proc: &Proc| proc.session != own && proc.session != 0;
-        for (proc, owner) in procs.iter().zip(owners.iter()).filter(|(proc, _)| is_opened(proc)) {
-            if let Some(index) = owner {
-                self.sessions.insert(proc.session, trees[*index].tree().serial);
+        let opened_session = |proc: &Proc| proc.session.filter(|session| Some(*session) != own);
+        for (proc, owner) in procs.iter().zip(owners.iter()) {
+            if let (Some(session), Some(index)) = (opened_session(proc), owner) {
+                self.sessions.insert(session, trees[*index].tree().serial);
             }
         }
         let mut is_found = false;
         for (proc, owner) in procs.iter().zip(owners).filter(|(_, owner)| owner.is_none()) {
-            let opened = self.sessions.get(&proc.session).and_then(|serial| by_serial.get(serial)).copied();
-            // Where children may opt out, those beside them in the session may have done so.
+            let opened = proc
+                .session
+                .and_then(|session| self.sessions.get(&session))
+                .and_then(|serial| by_serial.get(serial))
+                .copied();
+            // Where children may opt out, other processes in the session may have done so.
             let is_member = |index: &usize| {
                 let tree = trees[*index].tree();
                 proc.start >= tree.born && !tree.mark.allow_detached
@@ -182,13 +184,13 @@ impl Memory {
             *owner = opened.filter(is_member);
             is_found |= owner.is_some();
         }
-        let there: HashSet<pid_t> = procs.iter().map(|proc| proc.session).collect();
+        let there: HashSet<Pid> = procs.iter().filter_map(|proc| proc.session).collect();
         self.sessions.retain(|session, serial| there.contains(session) && by_serial.contains_key(serial));
         self.sessions_seen = now;
         is_found
     }
 
-    fn read_tags(&mut self, wanted: &[Proc]) -> HashMap<pid_t, Vec<u8>> {
+    fn read_tags(&mut self, wanted: &[Proc]) -> HashMap<Pid, Vec<u8>> {
         let now = procs::now();
         let mut tags = HashMap::new();
         let (answers, hanging) = self.reader.map(wanted, LONGEST_READ, |proc| procs::tag(proc.pid));
@@ -196,7 +198,7 @@ impl Memory {
         for (proc, tag) in answers {
             match tag {
                 Some(tag) => _ = tags.insert(proc.pid, tag),
-                // Between its fork and its exec it has its parent's environment: a young one is looked at again.
+                // Between its fork and its exec it has its parent's environment, so a young process is read again.
                 None if now.saturating_sub(proc.start) > procs::SETTLED => _ = self.untagged.insert(proc.identity()),
                 None => self.is_unsure |= !procs::has_environment(proc.pid),
             }
@@ -204,14 +206,13 @@ impl Memory {
         tags
     }
 
-    /// Reads once more what had no tag, and may only have had none because it was becoming another program: meanwhile a process has
-    /// no environment.
+    /// Reads processes again that may have had no tag because they were in an exec: meanwhile a process has no environment.
     fn read_again(
         &mut self,
         procs: &[Proc],
         trees: &[Arc<Leader>],
         owners: &[Option<usize>],
-        tags: &mut HashMap<pid_t, Vec<u8>>,
+        tags: &mut HashMap<Pid, Vec<u8>>,
     ) {
         let mut heirs = owners.to_vec();
         inherit(procs, &mut heirs, |index, _| Some(index));
@@ -239,7 +240,7 @@ impl Memory {
         self.bare.extend(doubtful.iter().map(Proc::identity));
     }
 
-    /// Forgets what is gone.
+    /// Removes processes that are gone.
     fn forget(&mut self, procs: &[Proc], serials: &HashMap<u64, usize>) {
         let there: HashSet<Identity> = procs.iter().map(Proc::identity).collect();
         self.known.retain(|identity, serial| serials.contains_key(serial) && there.contains(identity));
@@ -250,29 +251,30 @@ impl Memory {
     }
 }
 
-/// When the first of the trees was started.
+/// Returns when the first of the trees was started.
 fn oldest(trees: &[Arc<Leader>]) -> Option<u64> {
     trees.iter().map(|it| it.tree().born).min()
 }
 
-fn own_session() -> pid_t {
+fn own_session() -> Option<Pid> {
+    // Not by rustix, which does not expect the 0 of a session outside of this process id namespace.
     // SAFETY: no memory is involved.
-    unsafe { libc::getsid(0) }
+    Pid::from_raw(unsafe { libc::getsid(0) })
 }
 
 fn numbered<T: std::hash::Hash + Eq>(keys: impl Iterator<Item = T>) -> HashMap<T, usize> {
     keys.enumerate().map(|(index, key)| (key, index)).collect()
 }
 
-/// Whether a process may opt out of a tree: the host allows it, and it has a session of its own.
+/// Whether a process may opt out of a tree: the host allows it, and the process has its own session.
 fn may_opt_out(trees: &[Arc<Leader>], index: usize, proc: &Proc) -> bool {
     let tree = trees[index].tree();
-    tree.mark.allow_detached && proc.session != tree.leader
+    tree.mark.allow_detached && proc.session != Some(tree.leader)
 }
 
-/// Gives every process without an owner that of its nearest ancestor that has one, from parent to child as far as `passes` it on.
+/// Assigns every process without an owner to that of its nearest ancestor with an owner, from parent to child as far as `passes` allows.
 fn inherit(procs: &[Proc], owners: &mut [Option<usize>], passes: impl Fn(usize, &Proc) -> Option<usize>) {
-    let places: HashMap<pid_t, usize> = numbered(procs.iter().map(|proc| proc.pid));
+    let places: HashMap<Pid, usize> = numbered(procs.iter().map(|proc| proc.pid));
     let mut is_settled: Vec<bool> = owners.iter().map(Option::is_some).collect();
     let mut path = Vec::new();
     for start in 0..procs.len() {
@@ -281,10 +283,10 @@ fn inherit(procs: &[Proc], owners: &mut [Option<usize>], passes: impl Fn(usize, 
             if is_settled[at] {
                 break owners[at];
             }
-            // Marked at once: a table that changes while it is read may have a circle.
+            // Marked before its parent is visited: a table that changes while it is read may have a cycle.
             is_settled[at] = true;
             path.push(at);
-            match places.get(&procs[at].parent) {
+            match procs[at].parent.and_then(|parent| places.get(&parent)) {
                 Some(parent) if procs[*parent].start <= procs[at].start => at = *parent,
                 _ => break None,
             }

@@ -19,7 +19,7 @@ mod none {
     use std::num::NonZeroU32;
     use std::os::fd::RawFd;
 
-    use libc::pid_t;
+    use super::super::pid::Pid;
 
     #[derive(Debug)]
     pub(in super::super) enum Group {}
@@ -41,7 +41,7 @@ mod none {
             match *self {}
         }
 
-        pub(in super::super) fn members(&self) -> Vec<pid_t> {
+        pub(in super::super) fn members(&self) -> Vec<Pid> {
             match *self {}
         }
 
@@ -58,7 +58,7 @@ mod none {
         None
     }
 
-    pub(in super::super) fn kill_apart(_pids: &[pid_t]) -> bool {
+    pub(in super::super) fn kill_apart(_pids: &[Pid]) -> bool {
         false
     }
 }

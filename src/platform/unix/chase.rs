@@ -1,36 +1,35 @@
-//! Trees that grow faster than a scan takes, and are killed: their members are stopped as soon as they are met.
+//! Stops members of trees that grow faster than a scan takes, during the scan, before they are killed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libc::pid_t;
-
 use super::census::Memory;
 use super::leader::Leader;
+use super::pid::Pid;
 use super::process_table::ProcessTable;
 use super::procs::{self, Proc};
+use super::signal::Signal;
 use super::termination_queue::Request;
-use super::termination_thread::signal_member;
 use crate::platform::Act;
 
-/// So long one request may keep other trees waiting.
+/// The longest delay of other trees by one request.
 const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Stops processes while they are being scanned: a chain of processes that live for some milliseconds each would be gone by the
-/// end of the scan.
+/// Stops processes while they are being scanned: in a chain of processes that live for some milliseconds each, every one would be gone
+/// by the end of the scan.
 pub(super) struct Chase<'a> {
-    trees: HashMap<pid_t, &'a Arc<Leader>>,
+    trees: HashMap<Pid, &'a Arc<Leader>>,
     segments: HashMap<&'a [u8], &'a Arc<Leader>>,
     memory: &'a Memory,
     young: u64,
-    caught: HashMap<pid_t, &'a Arc<Leader>>,
-    /// Whether this scan has met a process that was not stopped.
+    caught: HashMap<Pid, &'a Arc<Leader>>,
+    /// Whether this scan has found a process that was not stopped.
     is_moving: bool,
 }
 
 impl<'a> Chase<'a> {
-    /// `scanned` is when the scan before this one began: what is older was met by that.
+    /// `scanned` is when the scan before this one began: that scan has found older processes.
     pub(super) fn of(batch: impl Iterator<Item = &'a Request>, memory: &'a Memory, scanned: u64) -> Self {
         let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
         let trees: HashMap<_, _> =
@@ -46,8 +45,8 @@ impl<'a> Chase<'a> {
         self.trees.is_empty()
     }
 
-    /// Scans until a scan meets no process that it has to stop, or for so long as others can wait. No other thread is needed for that:
-    /// beside a fork bomb each change of threads may take a second. `None`: interrupted.
+    /// Scans until a scan finds no process to stop, or for as long as other trees can wait. Uses this thread only: during a fork bomb
+    /// each switch of threads may take a second. Returns `None` when it is interrupted.
     pub(super) fn scan(
         &mut self,
         table: &mut ProcessTable,
@@ -58,7 +57,7 @@ impl<'a> Chase<'a> {
         loop {
             self.is_moving = false;
             let procs = table.scan(&is_watched, |proc| {
-                self.meet(proc);
+                self.visit(proc);
                 !is_interrupted()
             })?;
             if !self.is_moving || Instant::now() >= until {
@@ -67,7 +66,7 @@ impl<'a> Chase<'a> {
         }
     }
 
-    fn meet(&mut self, proc: &Proc) {
+    fn visit(&mut self, proc: &Proc) {
         if self.trees.is_empty() || proc.is_dead() {
             return;
         }
@@ -81,13 +80,13 @@ impl<'a> Chase<'a> {
         if findings.frozen.insert(proc.identity()) {
             self.is_moving = true;
             findings.mechanism.frozen();
-            let _ = signal_member(leader, proc, libc::SIGSTOP);
+            let _ = leader.signal_member(proc, Signal::STOP);
         }
     }
 
     fn owner(&self, proc: &Proc) -> Option<&'a Arc<Leader>> {
-        let by_number = [proc.session, proc.group].iter().find_map(|number| self.trees.get(number));
-        let found = by_number.or_else(|| self.caught.get(&proc.parent));
+        let by_number = [proc.session, proc.group].iter().flatten().find_map(|number| self.trees.get(number));
+        let found = by_number.or_else(|| self.caught.get(&proc.parent?));
         if let Some(leader) = found {
             return Some(leader);
         }
@@ -95,7 +94,7 @@ impl<'a> Chase<'a> {
         if let Some(leader) = self.trees.values().find(|leader| Some(leader.tree().serial) == serial) {
             return Some(leader);
         }
-        // Only young ones: reading what hangs would hang here.
+        // Young ones only: the read for a process that hangs would hang this thread.
         if proc.start < self.young {
             return None;
         }

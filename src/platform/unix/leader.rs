@@ -7,34 +7,38 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use libc::pid_t;
-use tokio::sync::{SetOnce, oneshot};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use tokio::sync::SetOnce;
 
+use super::pid::Pid;
+use super::procs::Proc;
 use super::readiness::Watched;
+use super::signal::{self, Signal, kill, kill_group};
 use super::tree::{StopSender, StoppedUnseen, Tree};
-use super::{pidfd, procs, stop_number, termination_thread};
-use crate::platform::{Act, Exit, ScanPriority, Sight};
+use super::{pidfd, procs};
+use crate::platform::Exit;
 use crate::types::StopSignal;
 
 /// The living leaders by process id. Locked for look-ups only; no signal is sent under the lock.
-static LIVING: Mutex<BTreeMap<pid_t, Weak<Leader>>> = Mutex::new(BTreeMap::new());
+static LIVING: Mutex<BTreeMap<Pid, Weak<Leader>>> = Mutex::new(BTreeMap::new());
 
-fn living() -> MutexGuard<'static, BTreeMap<pid_t, Weak<Leader>>> {
+fn living() -> MutexGuard<'static, BTreeMap<Pid, Weak<Leader>>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A child that leads its own session and process group. If it is dropped alive, it is killed with its group and reaped.
 #[derive(Debug)]
 pub(crate) struct Leader {
-    pid: pid_t,
-    watch: Watch,
+    pid: Pid,
+    watch: ExitSource,
     tree: Tree,
     /// Locked while a signal is sent and while the child is reaped: after that its id may belong to another process.
     reaped: Mutex<Option<Exit>>,
 }
 
 #[derive(Debug)]
-enum Watch {
+enum ExitSource {
     /// Readable when the process has exited (Linux 5.3).
     Descriptor(Watched),
     /// Set by a thread that waits.
@@ -57,7 +61,7 @@ impl Leader {
     pub(super) fn new(tree: Tree) -> Self {
         let pid = tree.leader;
         let watch = pidfd::open(pid)
-            .map_or_else(|_| Watch::Thread(wait_on_a_thread(pid)), |fd| Watch::Descriptor(Watched::new(fd)));
+            .map_or_else(|_| ExitSource::Thread(wait_on_a_thread(pid)), |fd| ExitSource::Descriptor(Watched::new(fd)));
         Self { pid, watch, tree, reaped: Mutex::new(None) }
     }
 
@@ -79,14 +83,14 @@ impl Leader {
 
     /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
-        self.pid.unsigned_abs()
+        self.pid.as_raw().unsigned_abs()
     }
 
     /// Resolves when the process has exited, without reaping it. Cancel-safe; one task waits at a time.
     pub(crate) async fn exited(&self) {
         match &self.watch {
-            Watch::Descriptor(fd) => poll_fn(|context| fd.poll_readable(context)).await,
-            Watch::Thread(waited) => {
+            ExitSource::Descriptor(fd) => poll_fn(|context| fd.poll_readable(context)).await,
+            ExitSource::Thread(waited) => {
                 if *waited.wait().await == Waited::Denied {
                     while !self.has_exited() {
                         tokio::time::sleep(POLL_INTERVAL).await;
@@ -102,12 +106,12 @@ impl Leader {
         if reaped.is_some() {
             return true;
         }
-        match exit_state(self.pid, libc::WNOHANG) {
+        match exit_state(self.pid, WaitIdOptions::NOHANG) {
             ExitState::Runs => return false,
             ExitState::Exited => return true,
             ExitState::Denied => {}
         }
-        if let Watch::Descriptor(fd) = &self.watch {
+        if let ExitSource::Descriptor(fd) = &self.watch {
             return fd.is_readable();
         }
         if procs::is_visible() {
@@ -115,19 +119,8 @@ impl Leader {
         }
         // There is no way to observe the exit without reaping.
         living().remove(&self.pid);
-        *reaped = wait4(self.pid, libc::WNOHANG);
+        *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
         reaped.is_some()
-    }
-
-    /// Scans the tree and applies `act` to its members. `leader_exited`: the caller knows that the leader has exited. Resolves to an
-    /// error when the scan failed. Cancel-safe: dropping the receiver does not cancel the scan.
-    pub(crate) fn scan(
-        self: &Arc<Self>,
-        act: Act,
-        leader_exited: bool,
-        priority: ScanPriority,
-    ) -> oneshot::Receiver<Sight> {
-        termination_thread::scan(Arc::clone(self), act, leader_exited, priority)
     }
 
     /// Sends the stop signal to the process group, or to the leader alone, without a scan: where the scan does not come in time.
@@ -141,17 +134,18 @@ impl Leader {
         if findings.stop_sender(&self.tree, None) == StopSender::Another {
             return Ok(());
         }
-        let send = |number| if leader_only { self.signal(number).map(|_| ()) } else { self.signal_group(number) };
-        send(stop_number(signal))?;
+        let send =
+            |signal| if leader_only { self.signal_leader(signal).map(|_| ()) } else { self.signal_group(signal) };
+        send(signal::of_stop(signal))?;
         let group = StoppedUnseen::Group { by: procs::now() };
         findings.stopped_unseen = Some(if leader_only { StoppedUnseen::Leader } else { group });
         findings.mechanism.group_stopped(signal.as_str());
-        send(libc::SIGCONT)
+        send(Signal::CONT)
     }
 
     /// Kills the group at once, without a scan: for a host that is going away, or a scan that does not come.
     pub(crate) fn kill_group(&self) {
-        let _ = self.signal_group(libc::SIGKILL);
+        let _ = self.signal_group(Signal::KILL);
         self.tree.findings().mechanism.group_killed();
     }
 
@@ -172,25 +166,24 @@ impl Leader {
         }
     }
 
-    pub(super) fn signal_group(&self, signal: i32) -> io::Result<()> {
+    pub(super) fn signal_group(&self, signal: Signal) -> io::Result<()> {
         let reaped = self.lock();
-        if reaped.is_some() { Ok(()) } else { kill(-self.pid, signal) }
+        if reaped.is_some() { Ok(()) } else { kill_group(self.pid, signal) }
     }
 
     /// Whether the leader is stopped (SIGSTOP).
     pub(crate) fn is_stopped(&self) -> bool {
-        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-        let flags = libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
-        // SAFETY: the out-parameter is valid for the call and a zeroed one is valid to read. WNOWAIT leaves the child as it is.
-        let (done, info) = unsafe {
-            let done = libc::waitid(libc::P_PID, self.pid.unsigned_abs(), info.as_mut_ptr(), flags);
-            (done, info.assume_init())
-        };
-        done == 0 && info.si_signo != 0
+        // NOWAIT leaves the child as it is.
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(self.pid.into()), options).is_ok_and(|stopped| stopped.is_some())
     }
 
     /// Sends a signal to the leader alone. Returns `false` if it has exited and was reaped.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<bool> {
+        self.signal_leader(signal::from_number(signal)?)
+    }
+
+    pub(super) fn signal_leader(&self, signal: Signal) -> io::Result<bool> {
         let reaped = self.lock();
         if reaped.is_some() {
             return Ok(false);
@@ -198,10 +191,36 @@ impl Leader {
         kill(self.pid, signal).map(|()| true)
     }
 
+    /// Signals a process if it is still the one that was seen. The leader is signalled under the lock that its reaping takes; others by a
+    /// pidfd, which stays valid when the process id is reused.
+    pub(super) fn signal_member(&self, seen: &Proc, signal: Signal) -> io::Result<()> {
+        if seen.pid == self.pid {
+            return self.signal_leader(signal).map(|_| ());
+        }
+        let pinned = pidfd::open(seen.pid);
+        let is_same = || procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
+        if !is_same() {
+            return Ok(());
+        }
+        let done = match &pinned {
+            // A sandbox may deny this call and allow `kill`. If the signal itself is not allowed, `kill` is refused too.
+            Ok(fd) => match pidfd::signal(fd, signal) {
+                Err(error) if !is_gone(&error) && is_same() => kill(seen.pid, signal),
+                done => done,
+            },
+            // Without pidfds (Linux before 5.3, other systems) the check just above is the only protection.
+            Err(_) => kill(seen.pid, signal),
+        };
+        match done {
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns every member that was seen while the tree was being ended, and a description of what was done.
     pub(crate) fn ended(&self) -> (Vec<i32>, String) {
         let findings = self.tree.findings();
-        (findings.seen.iter().copied().collect(), findings.mechanism.text())
+        (findings.seen.iter().map(|pid| pid.as_raw()).collect(), findings.mechanism.text())
     }
 
     /// Reaps the leader if it has exited; from then on no signal is sent.
@@ -210,7 +229,7 @@ impl Leader {
         if reaped.is_none() {
             // Before its id can become another leader's.
             living().remove(&self.pid);
-            *reaped = wait4(self.pid, libc::WNOHANG);
+            *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
         }
         *reaped
     }
@@ -231,51 +250,45 @@ impl Drop for Leader {
         if let Some(group) = &self.tree.group {
             let _ = group.kill();
         }
-        let _ = kill(-self.pid, libc::SIGKILL);
-        if wait4(self.pid, libc::WNOHANG).is_none() {
+        let _ = kill_group(self.pid, Signal::KILL);
+        if wait4(self.pid, WaitIdOptions::NOHANG).is_none() {
             // It has not exited yet: a thread waits, so that no zombie stays.
             let pid = self.pid;
-            let _ = std::thread::Builder::new().name("escher-reap".into()).spawn(move || wait4(pid, 0));
+            let _ = std::thread::Builder::new()
+                .name("escher-reap".into())
+                .spawn(move || wait4(pid, WaitIdOptions::empty()));
         }
     }
 }
 
-pub(super) fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
-    // SAFETY: no memory is involved. The callers ensure that the id still belongs to that process.
-    if unsafe { libc::kill(pid, signal) } == 0 {
-        return Ok(());
-    }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(libc::ESRCH) => Ok(()),
-        Some(libc::EPERM) if procs::REFUSES_DEAD_GROUPS && pid < -1 && procs::is_dead_group(-pid) => Ok(()),
-        _ => Err(error),
-    }
+fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESRCH)
 }
 
 /// Reaps a child that is not a leader: an orphan of an ended tree that became a child of this process.
-pub(super) fn reap_orphan(pid: pid_t) {
-    let _ = wait4(pid, libc::WNOHANG);
+pub(super) fn reap_orphan(pid: Pid) {
+    let _ = wait4(pid, WaitIdOptions::NOHANG);
 }
 
 /// Reaps one child. Returns `None` if it has not exited, and an exit without code and signal if other code has reaped it.
-fn wait4(pid: pid_t, flags: i32) -> Option<Exit> {
+fn wait4(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
+    let flags = if options.contains(WaitIdOptions::NOHANG) { libc::WNOHANG } else { 0 };
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     loop {
         // SAFETY: both out-parameters are valid for the call.
-        let got = unsafe { libc::wait4(pid, &raw mut status, flags, usage.as_mut_ptr()) };
+        let got = unsafe { libc::wait4(pid.as_raw(), &raw mut status, flags, usage.as_mut_ptr()) };
         if got == 0 {
             return None;
         }
-        if got == pid {
+        if got == pid.as_raw() {
             break;
         }
         match io::Error::last_os_error().raw_os_error() {
             Some(libc::EINTR) => {}
             Some(libc::ECHILD) => return Some(Exit::default()),
             // A sandbox denies it.
-            _ => return waitid(pid, flags),
+            _ => return reap_without_usage(pid, options),
         }
     }
     // SAFETY: zeroed is a valid rusage, and the call has filled it.
@@ -289,18 +302,15 @@ fn wait4(pid: pid_t, flags: i32) -> Option<Exit> {
 }
 
 /// As [`wait4`], without the processor time of the child.
-fn waitid(pid: pid_t, flags: i32) -> Option<Exit> {
+fn reap_without_usage(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
     loop {
-        match wait_for_exit(pid, flags) {
-            Ok(info) if info.si_signo == 0 => return None,
-            Ok(info) => {
-                // SAFETY: filled in for the exit of a child.
-                let status = unsafe { info.si_status() };
-                let is_exit = info.si_code == libc::CLD_EXITED;
-                let (code, signal) = if is_exit { (Some(status), None) } else { (None, Some(status)) };
+        match wait_for_exit(pid, options) {
+            Ok(None) => return None,
+            Ok(Some(status)) => {
+                let (code, signal) = (status.exit_status(), status.terminating_signal());
                 return Some(Exit { code, signal, ..Exit::default() });
             }
-            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            Err(Errno::INTR) => {}
             Err(_) => return Some(Exit::default()),
         }
     }
@@ -314,12 +324,12 @@ fn duration(time: libc::timeval) -> Duration {
 }
 
 /// Starts a thread that waits for the exit without reaping, for systems without pidfds.
-fn wait_on_a_thread(pid: pid_t) -> Arc<SetOnce<Waited>> {
+fn wait_on_a_thread(pid: Pid) -> Arc<SetOnce<Waited>> {
     let waited = Arc::new(SetOnce::new());
     let set = Arc::clone(&waited);
     let wait = move || {
         let outcome = loop {
-            match exit_state(pid, 0) {
+            match exit_state(pid, WaitIdOptions::empty()) {
                 ExitState::Runs => {}
                 ExitState::Exited => break Waited::Exited,
                 ExitState::Denied => break Waited::Denied,
@@ -346,25 +356,15 @@ enum ExitState {
 }
 
 /// Checks for an exit without reaping; waits for it without `WNOHANG`.
-fn exit_state(pid: pid_t, flags: i32) -> ExitState {
-    match wait_for_exit(pid, flags | libc::WNOWAIT) {
-        // With WNOHANG the structure is not filled while the child runs.
-        Ok(info) if info.si_signo == 0 => ExitState::Runs,
-        Ok(_) => ExitState::Exited,
-        Err(error) => match error.raw_os_error() {
-            Some(libc::EINTR) => ExitState::Runs,
-            Some(libc::ECHILD) => ExitState::Exited,
-            _ => ExitState::Denied,
-        },
+fn exit_state(pid: Pid, options: WaitIdOptions) -> ExitState {
+    match wait_for_exit(pid, options | WaitIdOptions::NOWAIT) {
+        Ok(None) | Err(Errno::INTR) => ExitState::Runs,
+        Ok(Some(_)) | Err(Errno::CHILD) => ExitState::Exited,
+        Err(_) => ExitState::Denied,
     }
 }
 
-fn wait_for_exit(pid: pid_t, flags: i32) -> io::Result<libc::siginfo_t> {
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    // SAFETY: the out-parameter is valid for the call and a zeroed one is valid to read.
-    let (done, info) = unsafe {
-        let done = libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), libc::WEXITED | flags);
-        (done, info.assume_init())
-    };
-    if done == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
+/// Returns `None` while the child runs, with `NOHANG`.
+fn wait_for_exit(pid: Pid, options: WaitIdOptions) -> rustix::io::Result<Option<WaitIdStatus>> {
+    waitid(WaitId::Pid(pid.into()), WaitIdOptions::EXITED | options)
 }

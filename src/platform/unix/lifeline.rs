@@ -17,10 +17,11 @@ use super::guardian_table::{
     ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, TABLE_BYTES, TAG_BYTES,
 };
 use super::leader::Leader;
+use super::pid::Pid;
 use super::pipe::{duplicate_from, pipe};
 use super::spawn::{Helper, spawn_helper};
 use super::stop_claims::Presence;
-use super::{cgroup, pidfd};
+use super::{cgroup, pidfd, signal};
 use crate::platform::Guarded;
 
 /// The guardian's program, compiled by the build script.
@@ -80,7 +81,7 @@ impl Table {
         let number = super::is_nested().then(crate::platform::host_number);
         let table = Self { file, start, _presence: number.and_then(Presence::of_host) };
         forbid_writing(&table.file);
-        table.header().host.store(std::process::id().cast_signed(), Ordering::Relaxed);
+        table.header().host.store(Pid::own().as_raw(), Ordering::Relaxed);
         table.header().nested_host.store(number.unwrap_or(0), Ordering::Relaxed);
         if let Some(base) = cgroup::base() {
             table.set_base(base);
@@ -126,7 +127,7 @@ impl Table {
         row.latest_start.store(u64::MAX, Ordering::Relaxed);
         row.stop_sent_at.store(0, Ordering::Relaxed);
         row.kill_at_ms.store(0, Ordering::Relaxed);
-        row.stop_signal.store(super::stop_number(guarded.stop_signal), Ordering::Relaxed);
+        row.stop_signal.store(signal::of_stop(guarded.stop_signal).as_raw(), Ordering::Relaxed);
         row.grace_ms.store(u32::try_from(guarded.grace.as_millis()).unwrap_or(u32::MAX), Ordering::Relaxed);
         let leader_first = if guarded.leader_first { LEADER_FIRST } else { 0 };
         let allow_detached = if guarded.allow_detached { ALLOW_DETACHED } else { 0 };
@@ -147,7 +148,7 @@ impl Table {
         let tree = leader.tree();
         row.cgroup.store(tree.group.as_ref().map_or(0, |group| group.number().get()), Ordering::Relaxed);
         row.latest_start.store(super::procs::now() + 1, Ordering::Relaxed);
-        row.leader.store(tree.leader, Ordering::Release);
+        row.leader.store(tree.leader.as_raw(), Ordering::Release);
         let _ = tree.stop_sent_at.set(&row.stop_sent_at);
     }
 
@@ -227,7 +228,7 @@ pub(crate) fn spawn_guardian(lifeline: &Lifeline, table: &Table) -> io::Result<L
     if PROGRAM.is_empty() {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "this build of the engine has no guardian"));
     }
-    let host = pidfd::open(std::process::id().cast_signed()).and_then(|fd| high(&fd)).ok();
+    let host = pidfd::open(Pid::own()).and_then(|fd| high(&fd)).ok();
     let helper = Helper {
         name: NAME,
         input: lifeline.read.as_raw_fd(),

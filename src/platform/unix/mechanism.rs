@@ -3,8 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use libc::pid_t;
-
+use super::pid::Pid;
 use super::procs::Proc;
 
 /// The members that a signal was sent to, by their place in the tree.
@@ -15,17 +14,17 @@ struct Reach {
     /// Whether an outer engine sends the signal, or has sent it.
     is_left_to_another: bool,
     /// Members of the leader's session outside of its process group.
-    session: HashSet<pid_t>,
+    session: HashSet<Pid>,
     /// Members outside of the session.
-    escaped: HashSet<pid_t>,
+    escaped: HashSet<Pid>,
 }
 
 impl Reach {
-    fn add(&mut self, signal: &'static str, leader: pid_t, member: &Proc) {
+    fn add(&mut self, signal: &'static str, leader: Pid, member: &Proc) {
         self.signal = Some(signal);
-        if member.session != leader {
+        if member.session != Some(leader) {
             self.escaped.insert(member.pid);
-        } else if member.group != leader {
+        } else if member.group != Some(leader) {
             self.session.insert(member.pid);
         }
     }
@@ -62,7 +61,7 @@ pub(super) struct Mechanism {
 }
 
 impl Mechanism {
-    pub(super) fn stopped(&mut self, signal: &'static str, leader: pid_t, member: &Proc) {
+    pub(super) fn stopped(&mut self, signal: &'static str, leader: Pid, member: &Proc) {
         self.stop.add(signal, leader, member);
     }
 
@@ -75,7 +74,7 @@ impl Mechanism {
         self.stop.is_left_to_another = true;
     }
 
-    pub(super) fn killed(&mut self, leader: pid_t, member: &Proc) {
+    pub(super) fn killed(&mut self, leader: Pid, member: &Proc) {
         self.kill.add("SIGKILL", leader, member);
     }
 

@@ -1,31 +1,23 @@
-//! Descriptors that stay one process, whatever becomes of its number (Linux 5.3; other systems have none).
+//! Descriptors of processes, which stay valid when the process id is reused (Linux 5.3; other systems have none).
 
 pub(super) use self::kernel::{open, signal};
 
 #[cfg(target_os = "linux")]
 mod kernel {
     use std::io;
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+    use std::os::fd::OwnedFd;
 
-    use libc::pid_t;
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
-    pub(in super::super) fn open(pid: pid_t) -> io::Result<OwnedFd> {
-        // SAFETY: no memory is involved; the result is checked.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a fresh descriptor without another owner.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    use super::super::pid::Pid;
+    use super::super::signal::Signal;
+
+    pub(in super::super) fn open(pid: Pid) -> io::Result<OwnedFd> {
+        Ok(pidfd_open(pid.into(), PidfdFlags::empty())?)
     }
 
-    pub(in super::super) fn signal(fd: &OwnedFd, signal: i32) -> io::Result<()> {
-        // SAFETY: a descriptor that lives; a null siginfo is allowed.
-        let done = unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0)
-        };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    pub(in super::super) fn signal(fd: &OwnedFd, signal: Signal) -> io::Result<()> {
+        Ok(pidfd_send_signal(fd, signal)?)
     }
 }
 
@@ -34,13 +26,14 @@ mod kernel {
     use std::io;
     use std::os::fd::OwnedFd;
 
-    use libc::pid_t;
+    use super::super::pid::Pid;
+    use super::super::signal::Signal;
 
-    pub(in super::super) fn open(_pid: pid_t) -> io::Result<OwnedFd> {
+    pub(in super::super) fn open(_pid: Pid) -> io::Result<OwnedFd> {
         Err(io::Error::from(io::ErrorKind::Unsupported))
     }
 
-    pub(in super::super) fn signal(_fd: &OwnedFd, _signal: i32) -> io::Result<()> {
+    pub(in super::super) fn signal(_fd: &OwnedFd, _signal: Signal) -> io::Result<()> {
         Err(io::Error::from(io::ErrorKind::Unsupported))
     }
 }

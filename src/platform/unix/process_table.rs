@@ -1,36 +1,35 @@
-//! The table of processes as it was seen last, so that a scan reads what has changed only.
+//! The process table of the last scan, so that a scan reads only what has changed.
 
 use std::collections::HashMap;
 
-use libc::pid_t;
-
+use super::pid::Pid;
 use super::procs::{self, Entry, Proc};
 
-/// What was read so long ago, in units of [`Proc::start`], is read again.
+/// The age in units of [`Proc::start`] from which an entry is read again.
 const LONGEST_KEPT: u64 = procs::SETTLED;
 
-/// Scans the table of processes. What a scan has read of a process that has its place in a session is used again by those that
-/// follow at once: opening and parsing the file of each process is most of what a scan costs.
+/// Scans the process table. The entry of a process that has its place in a session is reused by the scans that follow at once: opening
+/// and parsing the file of each process is most of the cost of a scan.
 #[derive(Debug, Default)]
 pub(super) struct ProcessTable {
-    read: HashMap<pid_t, Reading>,
+    read: HashMap<Pid, Reading>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Reading {
     proc: Proc,
-    /// The number of its entry in the list of processes, which another process with the same id does not have.
+    /// The number of its entry in the list of processes, which a later process with the same id does not have.
     entry: u64,
     at: u64,
 }
 
 impl ProcessTable {
-    /// Calls `met` for each process as soon as it is known; those that `is_watched` names are read anew. `None`: `met` has said not to
-    /// go on.
+    /// Calls `visit` for each process as soon as it is read; always reads those for which `is_watched` is true. Returns `None` when `visit`
+    /// has returned `false`.
     pub(super) fn scan(
         &mut self,
         is_watched: impl Fn(&Proc) -> bool,
-        mut met: impl FnMut(&Proc) -> bool,
+        mut visit: impl FnMut(&Proc) -> bool,
     ) -> Option<Vec<Proc>> {
         let now = procs::now();
         let mut found = Vec::with_capacity(self.read.len() + 64);
@@ -40,7 +39,7 @@ impl ProcessTable {
             let kept = kept.filter(|kept| now.saturating_sub(kept.at) < LONGEST_KEPT && !is_watched(&kept.proc));
             let read_now = || procs::read(pid).map(|proc| Reading { proc, entry: number.unwrap_or(0), at: now });
             let Some(reading) = kept.copied().or_else(read_now) else { continue };
-            if !met(&reading.proc) {
+            if !visit(&reading.proc) {
                 return None;
             }
             found.push(reading.proc);
@@ -56,7 +55,7 @@ impl ProcessTable {
 /// Whether what was read of a process will hold, but for its state and its parent. One that leads a session cannot leave it, nor
 /// its group.
 fn is_lasting(proc: &Proc, now: u64) -> bool {
-    !proc.is_dead() && (proc.session == proc.pid || now.saturating_sub(proc.start) > procs::SETTLED)
+    !proc.is_dead() && (proc.session == Some(proc.pid) || now.saturating_sub(proc.start) > procs::SETTLED)
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     /// Has started long ago on every machine.
-    const FIRST: pid_t = 1;
+    const FIRST: Pid = Pid::INIT;
     /// No time at which anything was read.
     const NEVER: u64 = u64::MAX;
 
@@ -105,7 +104,7 @@ mod tests {
     fn a_young_process_is_read_by_each_scan_and_is_gone_when_it_was_reaped() {
         let mut table = ProcessTable::default();
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
-        let pid = pid_t::try_from(child.id()).unwrap();
+        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
         let mut is_found = || table.scan(|_| false, |_| true).unwrap().iter().any(|proc| proc.pid == pid);
         assert!(is_found());
         child.kill().unwrap();

@@ -28,12 +28,12 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Watched {
     /// Created when the runtime is to poll it. Dropped before the descriptor.
-    watch: OnceLock<Watch>,
+    watch: OnceLock<Registration>,
     fd: OwnedFd,
 }
 
 #[derive(Debug)]
-enum Watch {
+enum Registration {
     Registered(AsyncFd<RawFd>),
     /// The system has no room for another registration.
     Polled(Mutex<Pin<Box<Sleep>>>),
@@ -50,13 +50,13 @@ impl Watched {
         if let Some(is_ready) = await_here(number) {
             return if is_ready { Poll::Ready(()) } else { Poll::Pending };
         }
-        match self.watch.get_or_init(|| Watch::new(number)) {
+        match self.watch.get_or_init(|| Registration::new(number)) {
             // An error means that the runtime is shutting down; then the caller's deadline ends the wait.
-            Watch::Registered(fd) => match fd.poll_read_ready(context) {
+            Registration::Registered(fd) => match fd.poll_read_ready(context) {
                 Poll::Ready(Ok(_)) => Poll::Ready(()),
                 Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
             },
-            Watch::Polled(pause) => {
+            Registration::Polled(pause) => {
                 let mut pause = pause.lock().unwrap_or_else(PoisonError::into_inner);
                 loop {
                     if is_readable(number) {
@@ -78,11 +78,11 @@ impl Watched {
 
     /// Reads without waiting, from a non-blocking descriptor.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(Watch::Registered(fd)) = self.watch.get() else { return read(self.fd.as_raw_fd(), buffer) };
+        let Some(Registration::Registered(fd)) = self.watch.get() else { return self.read_unreported(buffer) };
         let mut got = Err(io::ErrorKind::WouldBlock.into());
         // A short read has emptied the pipe: the next read would only fail with `WouldBlock`.
-        let _ = fd.try_io(Interest::READABLE, |fd| {
-            got = read(*fd, buffer);
+        let _ = fd.try_io(Interest::READABLE, |_| {
+            got = self.read_unreported(buffer);
             match got {
                 Ok(count) if count == 0 || count == buffer.len() => Ok(()),
                 Ok(_) | Err(_) => Err(io::ErrorKind::WouldBlock.into()),
@@ -94,7 +94,7 @@ impl Watched {
     /// Reads without waiting, also when the runtime has not reported it as readable. If it reads everything, the next wait may end with
     /// nothing to read.
     pub(super) fn read_unreported(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        read(self.fd.as_raw_fd(), buffer)
+        Ok(rustix::io::read(&self.fd, buffer)?)
     }
 }
 
@@ -113,7 +113,7 @@ impl AsFd for Watched {
     }
 }
 
-impl Watch {
+impl Registration {
     fn new(fd: RawFd) -> Self {
         // SAFETY: the number belongs to the descriptor in the same `Watched`, which is closed after this.
         let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
@@ -199,12 +199,6 @@ fn poll(fds: &mut [pollfd], longest: Duration) -> bool {
     ready > 0
 }
 
-fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the call writes at most the length of a valid buffer.
-    let count = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(count).map_err(|_| io::Error::last_os_error())
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
@@ -219,7 +213,7 @@ mod tests {
     fn pipe() -> (Watched, PipeWriter) {
         let (read, write): (PipeReader, PipeWriter) = io::pipe().unwrap();
         let read = OwnedFd::from(read);
-        super::super::pipe::set_nonblocking(&read).unwrap();
+        rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK).unwrap();
         (Watched::new(read), write)
     }
 

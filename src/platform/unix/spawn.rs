@@ -12,12 +12,13 @@ use std::ptr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use libc::{c_char, pid_t};
+use libc::c_char;
 
 use super::cgroup::{self, Group};
 use super::exec::{Image, start};
 use super::is_exhaustion;
 use super::leader::Leader;
+use super::pid::Pid;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
 use super::shell::sealed_file;
@@ -78,7 +79,7 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
 }
 
 /// Starts a program in a control group, or in the host's if there is none.
-fn start_in_group(image: &Image<'_>, group: Option<Group>) -> io::Result<(pid_t, Option<Group>)> {
+fn start_in_group(image: &Image<'_>, group: Option<Group>) -> io::Result<(Pid, Option<Group>)> {
     let Some(group) = group else { return start_patiently(image).map(|pid| (pid, None)) };
     match start_patiently(&Image { cgroup: Some(group.fd()), ..*image }) {
         Ok(pid) => Ok((pid, Some(group))),
@@ -137,7 +138,7 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
 
 /// Starts a program; retries after `ETXTBSY`, which is temporary: a child of another thread holds a just-written program open for
 /// writing until its own exec.
-fn start_patiently(image: &Image<'_>) -> io::Result<pid_t> {
+fn start_patiently(image: &Image<'_>) -> io::Result<Pid> {
     let mut pause = Duration::from_millis(1);
     loop {
         match start(image) {

@@ -12,12 +12,10 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use libc::pid_t;
-
 use super::bounded::Bounded;
 use super::nested_names::{self, GUARDIAN, HOST, STOP};
+use super::pid::Pid;
 use super::procs::{self, Proc};
-use super::tree::Tree;
 
 /// Reading the environment of a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(800);
@@ -79,26 +77,28 @@ pub(super) fn is_left_to_guardian(segment: &[u8]) -> bool {
     !kernel::is_bound(HOST, number) && kernel::is_bound(GUARDIAN, number)
 }
 
-/// Returns the segments of inner engines' executions that processes of `chosen` are members of, by process id.
+/// Returns the segments of inner engines' executions that processes of `chosen` are members of, by process id. `leader` and `segment`
+/// are those of the tree itself.
 pub(super) fn inner_segments(
     reader: &mut Bounded,
-    tree: &Tree,
+    leader: Pid,
+    segment: &[u8],
     living: &[Proc],
     chosen: &[Proc],
-) -> HashMap<pid_t, Vec<u8>> {
+) -> HashMap<Pid, Vec<u8>> {
     // Each execution has a session of its own.
-    let is_outside = |proc: &&Proc| proc.session != tree.leader;
+    let is_outside = |proc: &&Proc| proc.session != Some(leader);
     if !chosen.iter().any(|proc| is_outside(&proc)) {
         return HashMap::new();
     }
     let outside: Vec<Proc> = living.iter().filter(is_outside).copied().collect();
     let (tags, _) = reader.map(&outside, LONGEST_READ, |proc| procs::tag(proc.pid));
-    let segments: HashMap<pid_t, Vec<u8>> =
+    let segments: HashMap<Pid, Vec<u8>> =
         tags.into_iter().filter_map(|(proc, tag)| Some((proc.pid, nested_names::innermost(&tag?)?.to_vec()))).collect();
-    let parents: HashMap<pid_t, pid_t> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
+    let parents: HashMap<Pid, Option<Pid>> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
     let segment_of = |proc: &Proc| {
-        let mut line = successors(Some(proc.pid), |pid| parents.get(pid).copied()).take(living.len());
-        line.find_map(|pid| segments.get(&pid)).filter(|segment| **segment != tree.mark.segment).cloned()
+        let mut line = successors(Some(proc.pid), |pid| parents.get(pid).copied().flatten()).take(living.len());
+        line.find_map(|pid| segments.get(&pid)).filter(|found| ***found != *segment).cloned()
     };
     chosen.iter().filter(is_outside).filter_map(|proc| Some((proc.pid, segment_of(proc)?))).collect()
 }

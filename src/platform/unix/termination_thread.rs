@@ -1,7 +1,7 @@
-//! The thread that scans the table of processes for all trees that are being ended, and signals their members.
+//! The thread that scans the process table for all trees that are being ended, and signals their members.
 //!
-//! One scan serves every tree that waits for one: a thousand trees that end together cost little more than one. The thread does
-//! nothing else, so that no spawn and no slow disk delays the end of a tree.
+//! One scan serves all trees that wait for one: ending a thousand trees together costs little more than ending one. The thread has no
+//! other work, so that neither a spawn nor a slow disk delays the end of a tree.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -11,63 +11,66 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use libc::pid_t;
 use tokio::sync::oneshot;
 
 use super::bounded::Bounded;
 use super::census::{Members, Memory};
 use super::cgroup::{self, Group};
 use super::chase::Chase;
-use super::leader::{self, Leader};
+use super::leader::{Leader, reap_orphan};
+use super::pid::Pid;
 use super::process_table::ProcessTable;
 use super::procs::{self, Identity, Proc};
+use super::signal::{self, Signal};
 use super::stop_claims::inner_segments;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
-use super::{pidfd, stop_number};
 use crate::platform::{Act, ScanPriority, Sight, StopSent, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
 
-/// Describing a process that hangs in the kernel can hang too.
+/// The longest wait for descriptions: reading about a process that hangs in the kernel can hang too.
 const LONGEST_DESCRIPTION: Duration = Duration::from_millis(800);
-/// For so long after a scan its members get the stop signal: a child that one of them has started meanwhile waits for a later scan.
+/// The longest time after a scan in which its members get the stop signal: later, they may have started children meanwhile.
 const FRESH: Duration = Duration::from_millis(20);
-/// So many requests are served before the thread looks whether a deadline waits for another scan.
+/// The number of requests that are served between checks for a deadline that waits for another scan.
 const SERVED_AT_ONCE: usize = 64;
-/// A scan that may have missed a process is repeated at once, so often and for so long at most: others wait meanwhile.
+/// The bounds of repeating a scan that may have missed a process: other trees wait meanwhile.
 const MOST_REPEATS: u32 = 4;
 const LONGEST_REPEAT: Duration = Duration::from_millis(10);
-/// So many scans in a row without a member show that a tree is gone.
+/// A tree is gone after this many consecutive scans without a member.
 const QUIET_SCANS: u32 = 2;
-/// The same for a tree that has brought forth new members while it was being ended: one scan may miss what is just created.
+/// The same for a tree that has started new members while it was being ended: a scan may miss processes that are just created.
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
-/// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
+/// A tree that starts new members is stopped for at most this many scans before its known members are killed.
 const LONGEST_CHASE: u32 = 400;
 
-/// After so many scans of killing, what signals do not reach is moved into a control group and killed with it.
+/// After this many scans of killing, members that signals do not reach are moved into a control group and killed with it.
 const SCANS_BEFORE_MOVING: u32 = 8;
 
-/// Starts the thread, so that it is there however short the machine is of threads when a tree has to end.
+/// Starts the thread in advance: the machine may be short of threads when a tree has to end.
 pub(super) fn prepare() -> io::Result<()> {
     queue().map(drop)
 }
 
-/// Has a tree scanned; the next scan serves it.
-pub(super) fn scan(
-    leader: Arc<Leader>,
-    act: Act,
-    leader_exited: bool,
-    priority: ScanPriority,
-) -> oneshot::Receiver<Sight> {
-    let (answer, sight) = oneshot::channel();
-    let request = Request { leader, act, leader_exited, priority, answer };
-    match queue() {
-        Ok(queue) => drop(queue.send(request)),
-        // The machine has no room for a thread of its own: one of the runtime's does the work.
-        Err(_) => runtime::start_blocking(move || Terminator::default().serve(&mut Requests::only(request))),
+impl Leader {
+    /// Scans the tree and applies `act` to its members. `leader_exited`: the caller knows that the leader has exited. Resolves to an
+    /// error when the scan failed. Cancel-safe: dropping the receiver does not cancel the scan.
+    pub(crate) fn scan(
+        self: &Arc<Self>,
+        act: Act,
+        leader_exited: bool,
+        priority: ScanPriority,
+    ) -> oneshot::Receiver<Sight> {
+        let (answer, sight) = oneshot::channel();
+        let request = Request { leader: Arc::clone(self), act, leader_exited, priority, answer };
+        match queue() {
+            Ok(queue) => drop(queue.send(request)),
+            // The machine has no room for the thread: a thread of the runtime does the work.
+            Err(_) => runtime::start_blocking(move || Terminator::default().serve(&mut Requests::only(request))),
+        }
+        sight
     }
-    sight
 }
 
 fn queue() -> io::Result<&'static Sender<Request>> {
@@ -91,7 +94,7 @@ fn run(arriving: &Receiver<Request>) {
     let mut terminator = Terminator::default();
     while requests.wait() {
         let started = Instant::now();
-        // The hook has reported a panic already; the requests of this scan see that their answers are gone.
+        // The panic hook has already reported a panic; dropped senders notify the requests of this scan.
         let _ = catch_unwind(AssertUnwindSafe(|| terminator.serve(&mut requests)));
         requests.rest(started.elapsed());
     }
@@ -107,8 +110,8 @@ struct Terminator {
 }
 
 impl Terminator {
-    /// Serves the requests that wait, with one scan. Requests for a deadline are served first, and alone if the others can wait; if one
-    /// arrives meanwhile, what is left waits too.
+    /// Serves the waiting requests with one scan. Requests for a deadline are served first, and alone if the others can wait; if one
+    /// arrives meanwhile, the remaining requests are served together with it by the next scan.
     fn serve(&mut self, requests: &mut Requests<'_>) {
         let (deadlines, mut others) = requests.take();
         if !deadlines.is_empty() && !others.is_empty() && requests.may_wait() {
@@ -140,7 +143,7 @@ impl Terminator {
         }
     }
 
-    /// Serves requests for which no deadline waits, until one does.
+    /// Serves requests without a deadline, until a request for a deadline arrives.
     fn serve_others(&mut self, requests: &mut Requests<'_>, others: Vec<Request>, procs: &mut Vec<Proc>) {
         let Some(members) = self.members(procs, &others, || requests.interrupts()) else {
             requests.put_back(others);
@@ -161,7 +164,7 @@ impl Terminator {
         }
     }
 
-    /// The members of the trees of a batch. `None`: interrupted.
+    /// Returns the members of the trees of a batch; `None` when it is interrupted.
     fn members(
         &mut self,
         procs: &mut Vec<Proc>,
@@ -174,7 +177,7 @@ impl Terminator {
         let may_miss_some = batch.iter().any(|request| request.leader.tree().group.is_none());
         let until = Instant::now() + LONGEST_REPEAT;
         for repeat in 1.. {
-            // The groups are read after the scan, which may have missed what was started meanwhile.
+            // The groups are read after the scan, which may have missed processes that were started meanwhile.
             let mut in_groups = HashMap::new();
             for (index, leader) in trees[..batch.len()].iter().enumerate() {
                 if is_interrupted() {
@@ -183,7 +186,7 @@ impl Terminator {
                 let members = leader.tree().group.as_ref().map(Group::members);
                 in_groups.extend(members.into_iter().flatten().map(|pid| (pid, index)));
             }
-            let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
+            let scanned: HashSet<Pid> = procs.iter().map(|proc| proc.pid).collect();
             procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
             let members = self.memory.sort(procs, &trees, &in_groups);
             let is_repeated = may_miss_some && self.memory.is_unsure() && repeat <= MOST_REPEATS;
@@ -199,7 +202,7 @@ impl Terminator {
     fn answer(&mut self, request: Request, members: &[Proc]) {
         let sight = self.act(&request, members);
         let Request { leader, answer, .. } = request;
-        // An execution that is over has no descriptors any more: none of its handles is held here.
+        // Dropped first: an execution that is over must not have open descriptors.
         drop(leader);
         let _ = answer.send(sight);
     }
@@ -213,7 +216,7 @@ impl Terminator {
         let mut sight = Sight { is_new, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe { then } => {
-                // Not under the lock: it may take its time.
+                // Not under the lock: it may take long.
                 drop(findings);
                 let since = Instant::now();
                 let (described, _) = self.describer.map(&living, LONGEST_DESCRIPTION, procs::describe);
@@ -234,19 +237,19 @@ impl Terminator {
         sight
     }
 
-    /// Sends the stop signal to the members that `to` names and that have not had it, but for those that another engine signals.
+    /// Sends the stop signal to the members that `to` selects and that have not had it, except those that another engine signals.
     fn stop(&mut self, leader: &Leader, living: &[Proc], signal: StopSignal, to: StopTargets) {
         let tree = leader.tree();
         let chosen = tree.findings().stop_targets(tree.leader, living, to);
-        // Not under the lock: what is read may hang.
-        let inner = inner_segments(&mut self.describer, tree, living, &chosen);
+        // Not under the lock: the reads may hang.
+        let inner = inner_segments(&mut self.describer, tree.leader, &tree.mark.segment, living, &chosen);
         let mut findings = tree.findings();
         let chosen = findings.leave_to_others(leader, chosen, &inner);
         findings.stop(leader, &chosen, signal);
     }
 }
 
-/// What can be done for a tree whose processes cannot be seen: signals to the process group, which is known by its number.
+/// Ends a tree whose processes cannot be seen, by signals to its process group.
 fn act_unseen(request: &Request) -> Sight {
     let leader = &request.leader;
     let tree = leader.tree();
@@ -263,13 +266,14 @@ fn act_unseen(request: &Request) -> Sight {
             if is_ours && findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
                 leader.announce_stop();
                 findings.mechanism.group_stopped(signal.as_str());
-                let sent = leader.signal_group(stop_number(signal)).and_then(|()| leader.signal_group(libc::SIGCONT));
+                let sent =
+                    leader.signal_group(signal::of_stop(signal)).and_then(|()| leader.signal_group(Signal::CONT));
                 findings.mechanism.refused(sent.err().map(|error| refusal(signal.as_str(), tree.leader, &error)));
             }
         }
         Act::Kill => {
             findings.mechanism.group_killed();
-            let sent = leader.signal_group(libc::SIGKILL);
+            let sent = leader.signal_group(Signal::KILL);
             findings.mechanism.refused(sent.err().map(|error| refusal("SIGKILL", tree.leader, &error)));
             if tree.group.as_ref().is_some_and(Group::kill) {
                 findings.mechanism.control_group_killed();
@@ -281,25 +285,25 @@ fn act_unseen(request: &Request) -> Sight {
     Sight { is_gone: findings.is_gone(), ..Sight::default() }
 }
 
-fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
+fn refusal(signal: &str, pid: Pid, error: &io::Error) -> String {
     format!("{signal} to {pid} was refused ({error})")
 }
 
 /// Reaps the members that became children of this process when their parents exited, if the host has the process id 1 or is a
 /// subreaper: no other process reaps them. Children that the host has started itself are not members of a tree.
-fn reap_orphans(members: &[Proc], tree_leader: pid_t) {
-    let host = std::process::id().cast_signed();
+fn reap_orphans(members: &[Proc], tree_leader: Pid) {
+    let host = Some(Pid::own());
     for proc in members.iter().filter(|proc| proc.is_dead() && proc.parent == host && proc.pid != tree_leader) {
-        leader::reap_orphan(proc.pid);
+        reap_orphan(proc.pid);
     }
 }
 
 impl Findings {
-    /// Takes in what a scan found; returns whether some members had not been seen before.
+    /// Records the findings of a scan; returns whether some members had not been seen before.
     fn count(&mut self, tree: &Tree, living: &[Proc]) -> bool {
         let alive: HashSet<Identity> = living.iter().map(Proc::identity).collect();
         let has_ended = self.alive.iter().any(|identity| !alive.contains(identity));
-        // It may have started another one meanwhile, which scans miss if it is as short-lived. A control group would show that.
+        // It may have started another process meanwhile, which scans miss if that is as short-lived. A control group would show it.
         let may_have_moved = self.alive.iter().any(|identity| !alive.contains(identity) && identity.0 != tree.leader);
         self.grows |= may_have_moved && tree.group.is_none();
         let is_new = living.iter().any(|proc| !self.known.contains(&proc.identity()));
@@ -318,14 +322,14 @@ impl Findings {
         self.quiet_scans >= if self.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS }
     }
 
-    /// The members that get the stop signal now: those that have not had it, as far as `to` says.
-    fn stop_targets(&self, leader: pid_t, living: &[Proc], to: StopTargets) -> Vec<Proc> {
-        let signalled: HashSet<pid_t> =
+    /// Returns the members that get the stop signal now: those that have not had it, and that `to` selects.
+    fn stop_targets(&self, leader: Pid, living: &[Proc], to: StopTargets) -> Vec<Proc> {
+        let signalled: HashSet<Pid> =
             living.iter().filter(|proc| self.stopped.contains(&proc.identity())).map(|proc| proc.pid).collect();
-        let parents: HashMap<pid_t, pid_t> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
-        // What a member starts when it has had the signal may be its clean-up, and so is what that starts.
+        let parents: HashMap<Pid, Option<Pid>> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
+        // Processes that a member starts after the signal may do its clean-up, and so may their descendants.
         let is_clean_up = |proc: &Proc| {
-            let mut ancestors = successors(Some(proc.parent), |pid| parents.get(pid).copied()).take(living.len());
+            let mut ancestors = successors(proc.parent, |pid| parents.get(pid).copied().flatten()).take(living.len());
             ancestors.any(|pid| signalled.contains(&pid))
         };
         let is_chosen = |proc: &&Proc| match to {
@@ -337,9 +341,9 @@ impl Findings {
         living.iter().filter(is_chosen).copied().collect()
     }
 
-    /// Takes out of `chosen` those that get the stop signal from another engine, or have had it from there. `inner` has the segments
-    /// of those that belong to inner executions.
-    fn leave_to_others(&mut self, leader: &Leader, chosen: Vec<Proc>, inner: &HashMap<pid_t, Vec<u8>>) -> Vec<Proc> {
+    /// Removes members from `chosen` that get the stop signal from another engine, or have had it. `inner` has the segments of members of
+    /// inner executions.
+    fn leave_to_others(&mut self, leader: &Leader, chosen: Vec<Proc>, inner: &HashMap<Pid, Vec<u8>>) -> Vec<Proc> {
         let is_ours = |proc: &Proc| {
             let segment = inner.get(&proc.pid).map(Vec::as_slice);
             let sender = self.stop_sender(leader.tree(), segment);
@@ -357,7 +361,7 @@ impl Findings {
 
     /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.
     fn stop(&mut self, leader: &Leader, members: &[Proc], signal: StopSignal) {
-        let number = stop_number(signal);
+        let number = signal::of_stop(signal);
         let mut refused = None;
         leader.announce_stop();
         for proc in members {
@@ -365,7 +369,7 @@ impl Findings {
             if !self.stopped.insert(proc.identity()) || has_it {
                 continue;
             }
-            let sent = signal_member(leader, proc, number).and_then(|()| signal_member(leader, proc, libc::SIGCONT));
+            let sent = leader.signal_member(proc, number).and_then(|()| leader.signal_member(proc, Signal::CONT));
             match sent {
                 Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),
                 Err(error) => refused = Some(refusal(signal.as_str(), proc.pid, &error)),
@@ -376,13 +380,13 @@ impl Findings {
         }
     }
 
-    /// Kills every member. A control group is killed in one step. Others are stopped first, since a process that is stopped
-    /// starts no others: they are killed by the first scan that finds no change, or when that takes too long.
+    /// Kills every member. A control group is killed in one step. Other members are stopped first, so that they start no processes: they
+    /// are killed by the first scan that finds no change, or when that takes too long.
     fn kill(&mut self, leader: &Leader, living: &[Proc], is_new: bool) {
         let tree = leader.tree();
-        // Whether or not the scan has met a member: those that live for a moment only may escape every scan.
+        // Even if the scan has found no member: short-lived ones may escape every scan.
         let group = tree.group.as_ref().filter(|group| !group.is_empty());
-        let in_group: HashSet<pid_t> = group.map(Group::members).into_iter().flatten().collect();
+        let in_group: HashSet<Pid> = group.map(Group::members).into_iter().flatten().collect();
         let is_group_killed = group.is_some_and(Group::kill);
         if is_group_killed {
             self.mechanism.control_group_killed();
@@ -400,8 +404,8 @@ impl Findings {
         for proc in &others {
             if self.frozen.insert(proc.identity()) {
                 fresh = true;
-                // One that may not be signalled is met again by the kill, which reports it.
-                let _ = signal_member(leader, proc, libc::SIGSTOP);
+                // If this is refused, so is the kill, which reports it.
+                let _ = leader.signal_member(proc, Signal::STOP);
             }
         }
         if (is_new || fresh) && self.kill_scans > 1 && !others.is_empty() {
@@ -412,7 +416,7 @@ impl Findings {
         }
         let mut out_of_reach = Vec::new();
         for proc in others {
-            match signal_member(leader, proc, libc::SIGKILL) {
+            match leader.signal_member(proc, Signal::KILL) {
                 Ok(()) => {
                     self.mechanism.killed(tree.leader, proc);
                     if !self.killed.insert(proc.identity()) || !may_wait {
@@ -430,32 +434,6 @@ impl Findings {
             refused = None;
         }
         self.mechanism.refused(refused);
-    }
-}
-
-/// Signals a process if it is still the one that was seen. The leader is signalled under the lock that its reaping takes; others
-/// by a descriptor that stays one process, whatever becomes of its number.
-pub(super) fn signal_member(leader: &Leader, seen: &Proc, signal: i32) -> io::Result<()> {
-    if seen.pid == leader.tree().leader {
-        return leader.signal(signal).map(|_| ());
-    }
-    let pinned = pidfd::open(seen.pid);
-    let is_same = || procs::read(seen.pid).is_some_and(|now| now.start == seen.start);
-    if !is_same() {
-        return Ok(());
-    }
-    let done = match &pinned {
-        // A sandbox may deny this call and allow `kill`. What may not be signalled at all is refused by that too.
-        Ok(fd) => match pidfd::signal(fd, signal) {
-            Err(error) if error.raw_os_error() != Some(libc::ESRCH) && is_same() => leader::kill(seen.pid, signal),
-            done => done,
-        },
-        // Without descriptors (Linux before 5.3, other systems) the look just above is the only guard.
-        Err(_) => leader::kill(seen.pid, signal),
-    };
-    match done {
-        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
-        _ => Ok(()),
     }
 }
 

@@ -4,10 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use libc::pid_t;
-
 use super::cgroup::Group;
 use super::mechanism::Mechanism;
+use super::pid::Pid;
 use super::procs::{Identity, Proc};
 use super::stop_claims::{self, StopClaim};
 use crate::platform::Mark;
@@ -17,7 +16,7 @@ use crate::platform::Mark;
 pub(super) struct Tree {
     /// Identifies the tree within this process. Unlike a process id it is never reused.
     pub(super) serial: u64,
-    pub(super) leader: pid_t,
+    pub(super) leader: Pid,
     pub(super) mark: Mark,
     /// No process that started before is a member; in the unit of [`Proc::start`](super::procs::Proc).
     pub(super) born: u64,
@@ -33,7 +32,7 @@ pub(super) struct Tree {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     /// Every member that was seen alive.
-    pub(super) seen: BTreeSet<pid_t>,
+    pub(super) seen: BTreeSet<Pid>,
     /// Members that were alive at the latest scan.
     pub(super) alive: HashSet<Identity>,
     /// The identity of every member that was seen alive.
@@ -72,10 +71,10 @@ pub(super) enum StoppedUnseen {
 }
 
 impl StoppedUnseen {
-    pub(super) fn includes(self, leader: pid_t, member: &Proc) -> bool {
+    pub(super) fn includes(self, leader: Pid, member: &Proc) -> bool {
         match self {
             Self::Leader => member.pid == leader,
-            Self::Group { by } => member.group == leader && member.start <= by,
+            Self::Group { by } => member.group == Some(leader) && member.start <= by,
         }
     }
 }
@@ -112,7 +111,7 @@ impl Findings {
 }
 
 impl Tree {
-    pub(super) fn new(leader: pid_t, mark: Mark, born: u64, group: Option<Group>) -> Self {
+    pub(super) fn new(leader: Pid, mark: Mark, born: u64, group: Option<Group>) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let serial = LAST.fetch_add(1, Ordering::Relaxed);
         Self { serial, leader, mark, born, group, stop_sent_at: OnceLock::new(), findings: Mutex::default() }

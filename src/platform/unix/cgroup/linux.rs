@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use libc::pid_t;
+use crate::platform::unix::pid::Pid;
+use crate::platform::unix::signal;
 
 /// The most empty groups that are kept for the next executions.
 const MOST_IDLE: usize = 32;
@@ -84,7 +85,7 @@ impl Group {
     }
 
     /// Returns the living members, including those of groups below it.
-    pub(in super::super) fn members(&self) -> Vec<pid_t> {
+    pub(in super::super) fn members(&self) -> Vec<Pid> {
         let mut found = Vec::new();
         collect(&self.path, &mut found);
         found
@@ -145,14 +146,14 @@ fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn collect(group: &Path, found: &mut Vec<pid_t>) {
+fn collect(group: &Path, found: &mut Vec<Pid>) {
     // Without a query for the size, which is always 0 here: many of these files are read in a row.
     let mut procs = Vec::with_capacity(512);
     let file = fs::File::open(group.join("cgroup.procs"));
     _ = file.and_then(|file| file.take(u64::MAX).read_to_end(&mut procs));
     let lines = procs.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
     // 0 stands for a process of another process id namespace.
-    found.extend(lines.filter_map(|line| line.parse::<pid_t>().ok()).filter(|pid| *pid > 0));
+    found.extend(lines.filter_map(Pid::parse));
     for below in groups_below(group) {
         collect(&below, found);
     }
@@ -223,18 +224,15 @@ fn home() -> Option<PathBuf> {
 fn remove_abandoned(home: &Path, prefix: &str) {
     for group in groups_below(home) {
         let name = group.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(pid) = name.strip_prefix(prefix).and_then(|pid| pid.parse::<pid_t>().ok()) else { continue };
-        // SAFETY: no memory is involved, and signal 0 is not sent.
-        let is_gone =
-            unsafe { libc::kill(pid, 0) } != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
-        if is_gone {
+        let Some(pid) = name.strip_prefix(prefix).and_then(Pid::parse) else { continue };
+        if signal::is_gone(pid) {
             remove(&group);
         }
     }
 }
 
 /// Moves processes that are in no group of ours into one, and kills that. `false`: that is not possible here.
-pub(in super::super) fn kill_apart(pids: &[pid_t]) -> bool {
+pub(in super::super) fn kill_apart(pids: &[Pid]) -> bool {
     let Some(group) = take() else { return false };
     let file = group.path.join("cgroup.procs");
     // One number a write; one that is gone, or may not be moved, is left to the signals.

@@ -10,12 +10,14 @@ use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::OnceLock;
 
-use libc::{c_int, c_long, c_void, pid_t};
-use rustix::process::{Resource, getrlimit};
+use libc::{c_int, c_long, c_void};
+use rustix::io::retry_on_intr;
+use rustix::process::{Resource, WaitOptions, getrlimit, waitpid};
 
 use self::report::Report;
 use super::Image;
 use crate::platform::unix::host_state::ApplyState;
+use crate::platform::unix::pid::Pid;
 
 mod into_group;
 mod report;
@@ -32,7 +34,7 @@ thread_local! {
 }
 
 /// Starts a child. Blocks until its exec has succeeded or failed.
-pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
+pub(in super::super) fn start(image: &Image<'_>) -> io::Result<Pid> {
     STACK.with(|kept| {
         let fresh = if kept.get().is_none() { Some(Stack::new()?) } else { None };
         let stack = kept.get_or_init(|| fresh.expect("created if there is none"));
@@ -42,10 +44,8 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
         let state = image.host.map(|(host, enters)| host.apply(enters));
         let pid = clone(&Child { image, state, open: open.as_deref(), report: &report }, stack)?;
         let Some(errno) = report.outcome() else { return Ok(pid) };
-        // SAFETY: a child of this process that has called `_exit`, or will; there is no out-parameter.
-        while unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } < 0
-            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-        {}
+        // The child has called `_exit`, or will.
+        let _ = retry_on_intr(|| waitpid(Some(pid.into()), WaitOptions::empty()));
         Err(io::Error::from_raw_os_error(errno))
     })
 }
@@ -59,7 +59,7 @@ struct Child<'a> {
     report: &'a Report,
 }
 
-fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
+fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<Pid> {
     // Signal handlers of the host must not run in the child, which shares the host's memory.
     let blocked = AllSignals::block();
     let into_group = child.image.cgroup.map(|group| into_group::clone(child, stack, group));
@@ -69,13 +69,13 @@ fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
 }
 
 /// Starts the child in the control group of the host.
-fn clone_here(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
+fn clone_here(child: &Child<'_>, stack: &Stack) -> io::Result<Pid> {
     let shares_until_exec = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let argument = ptr::from_ref(child).cast_mut().cast::<c_void>();
     // SAFETY: no other code uses the stack: it belongs to this thread, which waits in the kernel until the child's exec or exit
     // (CLONE_VFORK). `child` and all that it points to live as long. `become_program` does only what is allowed there.
     let pid = unsafe { libc::clone(run, stack.top(), shares_until_exec, argument) };
-    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+    Pid::from_raw(pid).ok_or_else(io::Error::last_os_error)
 }
 
 extern "C" fn run(child: *mut c_void) -> c_int {

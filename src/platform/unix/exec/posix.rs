@@ -9,9 +9,10 @@ use std::sync::OnceLock;
 use libc::{c_char, c_int, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
 use super::Image;
+use crate::platform::unix::pid::Pid;
 
 /// Starts a child. Blocks until its exec has succeeded or failed.
-pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
+pub(in super::super) fn start(image: &Image<'_>) -> io::Result<Pid> {
     let mut actions = FileActions::new()?;
     for (number, fd) in (0..).zip(image.fds) {
         actions.dup2(*fd, number)?;
@@ -43,7 +44,7 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
             image.envp.as_ptr(),
         )
     })?;
-    Ok(pid)
+    Pid::from_raw(pid).ok_or_else(|| io::Error::other("no process id was returned"))
 }
 
 fn check(errno: c_int) -> io::Result<()> {

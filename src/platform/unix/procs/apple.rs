@@ -1,4 +1,4 @@
-//! macOS: `libproc` and `sysctl`.
+//! The process table of macOS: `libproc` and `sysctl`.
 
 use std::mem::{MaybeUninit, size_of};
 use std::ptr;
@@ -7,43 +7,43 @@ use libc::{c_int, pid_t};
 
 use super::{Entry, Proc};
 use crate::platform::ProcessInfo;
+use crate::platform::unix::pid::Pid;
 
-/// Every process there is.
+/// Lists all processes.
 pub(in super::super) fn entries() -> Vec<Entry> {
-    // Twice as many as there are: some may start meanwhile.
+    // Room for twice as many, since some may start meanwhile.
     // SAFETY: without a buffer the call only counts.
     let count = unsafe { libc::proc_listallpids(ptr::null_mut(), 0) };
     let mut pids: Vec<pid_t> = vec![0; usize::try_from(count).unwrap_or(0) * 2 + 64];
     let bytes = c_int::try_from(pids.len() * size_of::<pid_t>()).unwrap_or(c_int::MAX);
-    // SAFETY: the buffer has so many bytes.
+    // SAFETY: the buffer has the given size.
     let found = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), bytes) };
     pids.truncate(usize::try_from(found).unwrap_or(0));
-    pids.into_iter().map(|pid| Entry { pid, number: None }).collect()
+    pids.into_iter().filter_map(Pid::from_raw).map(|pid| Entry { pid, number: None }).collect()
 }
 
-/// Asks for a process also if it only waits to be reaped: without it those are not found.
+/// Includes zombies, which are not found otherwise.
 const WITH_THE_DEAD: u64 = 1;
 
-fn info(pid: pid_t) -> Option<libc::proc_bsdinfo> {
+fn info(pid: Pid) -> Option<libc::proc_bsdinfo> {
     let mut info = MaybeUninit::<libc::proc_bsdinfo>::zeroed();
     let bytes = c_int::try_from(size_of::<libc::proc_bsdinfo>()).ok()?;
     // SAFETY: the buffer has the size of what this flavour writes.
-    let got =
-        unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes) };
+    let got = unsafe {
+        libc::proc_pidinfo(pid.as_raw(), libc::PROC_PIDTBSDINFO, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes)
+    };
     // SAFETY: plain numbers, for which zeroes are valid; filled when the size says so.
     (got == bytes).then(|| unsafe { info.assume_init() })
 }
 
-pub(in super::super) fn read(pid: pid_t) -> Option<Proc> {
+pub(in super::super) fn read(pid: Pid) -> Option<Proc> {
     let info = info(pid)?;
-    // SAFETY: no memory is involved; -1 for a process that is gone or only waits to be reaped.
-    let session = unsafe { libc::getsid(pid) };
     Some(Proc {
         pid,
-        parent: pid_t::try_from(info.pbi_ppid).ok()?,
-        group: pid_t::try_from(info.pbi_pgid).ok()?,
-        // 0 stands for one that is not known: else the dead of all trees would be in one session.
-        session: session.max(0),
+        parent: Pid::from_raw(pid_t::try_from(info.pbi_ppid).ok()?),
+        group: Pid::from_raw(pid_t::try_from(info.pbi_pgid).ok()?),
+        // Fails for a zombie.
+        session: rustix::process::getsid(Some(pid.into())).ok().and_then(|session| Pid::from_raw(session.as_raw_pid())),
         state: state(info.pbi_status),
         start: info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec,
     })
@@ -60,9 +60,9 @@ fn state(status: u32) -> u8 {
     }
 }
 
-/// What the process was started with: a count, the program, its arguments, its environment.
-fn arguments(pid: pid_t) -> Option<Vec<u8>> {
-    let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
+/// Returns the data of the last exec: the number of arguments, the program, the arguments, the environment.
+fn arguments(pid: Pid) -> Option<Vec<u8>> {
+    let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid.as_raw()];
     let mut size = 1024 * 1024;
     let mut buffer = vec![0u8; size];
     // SAFETY: the name has three numbers, the buffer has `size` bytes, and nothing is set.
@@ -72,46 +72,46 @@ fn arguments(pid: pid_t) -> Option<Vec<u8>> {
     (done == 0).then_some(buffer)
 }
 
-/// Whether a process may be on the way to becoming another program: the system does not say.
-pub(in super::super) fn may_be_in_exec(_: pid_t) -> bool {
+/// Whether a process may be in an exec. The system does not show that.
+pub(in super::super) fn may_be_in_exec(_: Pid) -> bool {
     false
 }
 
-/// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is. Of
-/// programs that came with the system (`/bin`, `/usr/bin`) the environment is hidden: those are found by session and parent.
-pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
+/// Returns the value of the variable that marks the processes of an execution, as it was at the last exec of the process. The system
+/// hides the environment of its own programs (`/bin`, `/usr/bin`): those are found by session and parent.
+pub(in super::super) fn tag(pid: Pid) -> Option<Vec<u8>> {
     let bytes = arguments(pid)?;
     let mut entries = bytes.split(|byte| *byte == 0);
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
 
-/// Whether a signal to a group in which all only wait to be reaped is refused (`EPERM`), as to a group of another user.
+/// Whether the system refuses a signal to a group that has only zombies (`EPERM`), as it does for a group of another user.
 pub(in super::super) const REFUSES_DEAD_GROUPS: bool = true;
 
 /// As [`tag`], of this process.
 pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
-    tag(std::process::id().cast_signed())
+    tag(Pid::own())
 }
 
-/// Whether the table of processes can be read: always.
+/// Whether the process table can be read. It always can.
 pub(in super::super) fn is_visible() -> bool {
     true
 }
 
-/// Whether a process has variables: that cannot be asked for.
-pub(in super::super) fn has_environment(_: pid_t) -> bool {
+/// Whether a process has variables. The system does not show that.
+pub(in super::super) fn has_environment(_: Pid) -> bool {
     true
 }
 
-/// What of the table of processes is hidden from this process: nothing that could be asked for.
+/// Returns which processes are hidden from this process. The system does not show that.
 pub(in super::super) fn limit() -> Option<&'static str> {
     None
 }
 
-/// So long after its start, in units of [`Proc::start`], a process has become the program that it is to be.
+/// The time after its start, in units of [`Proc::start`], by which a process has finished its exec.
 pub(in super::super) const SETTLED: u64 = 1_000_000;
 
-/// What [`Proc::start`] of a process would be that starts now.
+/// Returns the present time in the unit of [`Proc::start`].
 pub(in super::super) fn now() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
@@ -126,8 +126,8 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
         Some(words.join(" "))
     });
     ProcessInfo {
-        pid: proc.pid,
-        parent: proc.parent,
+        pid: proc.pid.as_raw(),
+        parent: proc.parent.map_or(0, Pid::as_raw),
         command: command.unwrap_or_default(),
         state: char::from(proc.state).to_string(),
         cpu_ms: 0.0,

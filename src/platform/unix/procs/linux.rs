@@ -1,16 +1,15 @@
-//! Linux: `/proc`.
+//! The process table of Linux: `/proc`.
 
 use std::fs::{DirEntry, File};
 use std::io::Read as _;
 use std::os::unix::fs::DirEntryExt as _;
 use std::str::SplitAsciiWhitespace;
 
-use libc::pid_t;
-
 use super::{Entry, Proc};
 use crate::platform::ProcessInfo;
+use crate::platform::unix::pid::Pid;
 
-/// Every process there is.
+/// Lists all processes.
 pub(in super::super) fn entries() -> Vec<Entry> {
     /// The number of an entry for which the kernel had no memory.
     const NONE: u64 = 1;
@@ -18,19 +17,19 @@ pub(in super::super) fn entries() -> Vec<Entry> {
     let entry = |entry: DirEntry| {
         // The kernel numbers the entry of each process when it is first looked up, and counts on.
         let number = Some(entry.ino()).filter(|number| *number > NONE);
-        Some(Entry { pid: entry.file_name().to_str()?.parse().ok()?, number })
+        Some(Entry { pid: Pid::parse(entry.file_name().to_str()?)?, number })
     };
     entries.flatten().filter_map(entry).collect()
 }
 
-pub(in super::super) fn read(pid: pid_t) -> Option<Proc> {
-    // A scan reads one of these for each process: one read gives all of it, and more calls would double the cost.
+pub(in super::super) fn read(pid: Pid) -> Option<Proc> {
+    // A scan reads this file for each process: one read returns all of it, and more calls would double the cost.
     let mut stat = [0; 2048];
     let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
     let mut fields = fields(&stat[..length])?;
     let state = *fields.next()?.as_bytes().first()?;
-    let mut number = || fields.next()?.parse().ok();
-    let (parent, group, session) = (number()?, number()?, number()?);
+    let mut id = || Some(Pid::from_raw(fields.next()?.parse().ok()?));
+    let (parent, group, session) = (id()?, id()?, id()?);
     Some(Proc { pid, state, parent, group, session, start: fields.nth(START_AFTER_SESSION)?.parse().ok()? })
 }
 
@@ -44,13 +43,13 @@ fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
     Some(std::str::from_utf8(stat.get(after_name..)?).ok()?.split_ascii_whitespace())
 }
 
-/// The value of the variable that marks the processes of an execution, as it was when the process became the program that it is.
-pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
+/// Returns the value of the variable that marks the processes of an execution, as it was at the last exec of the process.
+pub(in super::super) fn tag(pid: Pid) -> Option<Vec<u8>> {
     tag_in(&std::fs::read(format!("/proc/{pid}/environ")).ok()?)
 }
 
-/// Whether a process has variables that can be read: one that is ending has none any more.
-pub(in super::super) fn has_environment(pid: pid_t) -> bool {
+/// Whether a process has variables that can be read. A process that is ending has none.
+pub(in super::super) fn has_environment(pid: Pid) -> bool {
     File::open(format!("/proc/{pid}/environ")).and_then(|mut file| file.read(&mut [0])).is_ok_and(|length| length > 0)
 }
 
@@ -64,40 +63,40 @@ fn tag_in(environ: &[u8]) -> Option<Vec<u8>> {
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
 
-/// Whether a process may be on the way to becoming another program: until that has its arguments and variables, they are nowhere.
-pub(in super::super) fn may_be_in_exec(pid: pid_t) -> bool {
+/// Whether a process may be in an exec: until that is finished, it has neither arguments nor variables.
+pub(in super::super) fn may_be_in_exec(pid: Pid) -> bool {
     const START_OF_ENVIRONMENT: usize = 47;
     let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return false };
     fields(&stat).is_some_and(|mut fields| fields.nth(START_OF_ENVIRONMENT) == Some("0"))
 }
 
-/// Whether a signal to a group in which all only wait to be reaped is refused.
+/// Whether the system refuses a signal to a group that has only zombies.
 pub(in super::super) const REFUSES_DEAD_GROUPS: bool = false;
 
-/// Whether the table of processes can be read, and is that of our own process ids.
+/// Whether the process table can be read, and is that of this process id namespace.
 pub(in super::super) fn is_visible() -> bool {
     is_own(&own_status(), std::process::id())
 }
 
-/// Whether a process with this id finds itself under the same id in the table that shows it with this `status`.
+/// Whether `status`, of this process, shows this id: then the table belongs to this process id namespace.
 fn is_own(status: &str, pid: u32) -> bool {
     let is_pid = |word: &str| word.parse() == Ok(pid);
-    // In the table of an outer namespace it has several numbers, of which the first may be the same as ours by chance.
+    // In the table of an outer namespace it has several ids, of which the first may be equal to ours by chance.
     let is_outer = field(status, "NSpid").is_some_and(|numbers| numbers.split_ascii_whitespace().count() > 1);
     field(status, "Pid").is_some_and(is_pid) && !is_outer
 }
 
-/// Empty if it cannot be read. The name in it may hold any bytes.
+/// Returns the status of this process; empty if it cannot be read. The name in it may hold any bytes.
 fn own_status() -> String {
     String::from_utf8_lossy(&std::fs::read("/proc/self/status").unwrap_or_default()).into_owned()
 }
 
-/// A line of `/proc/<pid>/status`.
+/// Returns the value of a line of `/proc/<pid>/status`.
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-/// Whether this process sees what `hidepid` hides: that takes the right to trace others.
+/// Whether this process sees processes that `hidepid` hides, which needs the right to trace them.
 fn sees_hidden() -> bool {
     const SYS_PTRACE: u64 = 1 << 19;
     let status = own_status();
@@ -105,7 +104,7 @@ fn sees_hidden() -> bool {
     rights.is_some_and(|rights| rights & SYS_PTRACE != 0)
 }
 
-/// What of the table of processes is hidden from this process, for people.
+/// Returns which processes are hidden from this process, as a text for users.
 pub(in super::super) fn limit() -> Option<&'static str> {
     if !is_visible() {
         return Some(
@@ -122,12 +121,12 @@ pub(in super::super) fn limit() -> Option<&'static str> {
     )
 }
 
-/// So long after its start, in units of [`Proc::start`], a process has become the program that it is to be.
+/// The time after its start, in units of [`Proc::start`], by which a process has finished its exec.
 pub(in super::super) const SETTLED: u64 = TICKS_PER_SECOND;
-/// Wherever Linux shows times to programs.
+/// The unit of all times that Linux shows to programs.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// What [`Proc::start`] of a process would be that starts now.
+/// Returns the present time in the unit of [`Proc::start`].
 pub(in super::super) fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the out-parameter is valid for the call.
@@ -136,7 +135,7 @@ pub(in super::super) fn now() -> u64 {
     seconds * TICKS_PER_SECOND + nanoseconds / (1_000_000_000 / TICKS_PER_SECOND)
 }
 
-/// More of a file about a process is not needed: what is shown of it is shorter by far.
+/// The most that is read of a file about a process. The text for users is much shorter.
 const MOST_READ: u64 = 64 * 1024;
 
 pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
@@ -155,8 +154,8 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     #[expect(clippy::cast_precision_loss, reason = "a count of ticks is far below 2^53")]
     let cpu_ms = ticks as f64 * 10.0;
     ProcessInfo {
-        pid,
-        parent: proc.parent,
+        pid: pid.as_raw(),
+        parent: proc.parent.map_or(0, Pid::as_raw),
         command: command(&file("cmdline"), &file("comm")),
         state: char::from(proc.state).to_string(),
         cpu_ms,
@@ -164,7 +163,7 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
     }
 }
 
-/// The program and its arguments. A process that is becoming a program has none yet, and is shown by its name, as in `ps`.
+/// Returns the program and its arguments. A process in an exec has none yet, and is shown by its name, as in `ps`.
 fn command(cmdline: &[u8], name: &[u8]) -> String {
     let words = String::from_utf8_lossy(cmdline).replace('\0', " ");
     match words.trim_end() {
@@ -173,13 +172,13 @@ fn command(cmdline: &[u8], name: &[u8]) -> String {
     }
 }
 
-/// The number of `read`.
+/// The number of the system call `read`.
 #[cfg(target_arch = "x86_64")]
 const READ: &str = "0";
 #[cfg(not(target_arch = "x86_64"))]
 const READ: &str = "63";
 
-/// What a process that reads is blocked on, if it is one of the two that a person would have to feed.
+/// Returns `terminal` or `stdin` if the process is blocked reading from that, where a user would have to enter something.
 fn waits_for(wchan: &str, syscall: &str) -> Option<String> {
     if wchan.contains("tty_read") {
         return Some("terminal".to_owned());

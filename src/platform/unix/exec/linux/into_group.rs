@@ -7,9 +7,10 @@ use std::mem::size_of;
 use std::os::fd::RawFd;
 use std::ptr;
 
-use libc::{c_int, c_void, pid_t};
+use libc::{c_int, c_void};
 
 use super::{Child, STACK_BYTES, Stack, run};
+use crate::platform::unix::pid::Pid;
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -31,7 +32,7 @@ struct Arguments {
 }
 
 /// Starts the child in the group. Fails with `ENOSYS` where the kernel, or this code on the architecture, does not support it.
-pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Result<pid_t> {
+pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Result<Pid> {
     let size = STACK_BYTES as u64;
     let arguments = Arguments {
         flags: u64::from((libc::CLONE_VM | libc::CLONE_VFORK).cast_unsigned()) | CLONE_INTO_CGROUP,
@@ -45,11 +46,8 @@ pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Resul
     // SAFETY: as for `clone` in the parent module: this thread waits in the kernel until the child's exec or exit, and the stack and
     // all that `child` points to live as long. `run` does not return.
     let done = unsafe { clone3(&arguments, size_of::<Arguments>(), run, child) };
-    match c_int::try_from(done) {
-        Ok(pid) if pid > 0 => Ok(pid),
-        Ok(error) => Err(io::Error::from_raw_os_error(-error)),
-        Err(error) => Err(io::Error::other(error)),
-    }
+    let done = c_int::try_from(done).map_err(io::Error::other)?;
+    Pid::from_raw(done).ok_or_else(|| io::Error::from_raw_os_error(-done))
 }
 
 /// # Safety
