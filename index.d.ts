@@ -66,7 +66,10 @@ export type Command = ShellCommand | ExecCommand | ScriptCommand | AwsCliCommand
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What the caller says about an execution; the engine carries it and reads only `label`. Any JSON. */
+/**
+ * What the caller says about an execution: any JSON. The engine keeps all of it; listings show and filter by `label` and `source` and
+ * show `conversationId`; the steps of a plan are named by their `label`.
+ */
 export interface ExecutionMetadata {
   /** The origin of the request: a playbook, a person, a schedule. */
   source?: string | undefined;
@@ -441,7 +444,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   retries?: FailedAttempt[];
   /** Set when the engine could not do its part. */
   error?: ErrorInfo;
-  /** Why it ended; absent only when a defect of the engine ended it. */
+  /** Why it ended; absent after `INTERNAL` and `LOG_FAILED`. */
   reason?: Reason;
   /** Bytes written, kept or not. */
   stdoutBytes: number;
@@ -969,7 +972,8 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * Waits for the end of an execution; any number of callers may, before or after it. A command that fails, times out
    * or is cancelled resolves.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `SPAWN_FAILED` or `INTERNAL` (with `result`) when the engine could not do its part.
+   * @throws {@link ExecutionError} `NOT_FOUND`; with `result` `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine
+   * could not do its part, and `INVALID_REQUEST` (field `options.stdin`) when an iterable or a stream as `stdin` failed.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`, with output as Buffers. */

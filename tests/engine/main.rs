@@ -63,4 +63,5 @@ mod logs;
 mod metrics;
 mod records;
 mod results;
+mod serde_forms;
 mod shutdown;
