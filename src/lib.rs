@@ -38,6 +38,7 @@
 //! | follow what happens | [`EventStream`], [`EventHandler`], [`ExecutionEvent`] |
 //! | read what came of it | [`ExecutionResult`], [`ExecutionStatus`], [`Reason`] |
 //! | handle what went wrong | [`ExecutionError`], [`ErrorCode`] |
+//! | report how executions end | [`FeedbackSink`], [`ExecutionFeedback`] |
 //! | look at the engine | [`ExecutionFilter`], [`ExecutionStats`], [`ConcurrencyMetrics`] |
 //!
 //! # Modules
@@ -59,6 +60,7 @@
 //! | Feature | What it adds |
 //! | --- | --- |
 //! | `schema` | `schemars::JsonSchema` for the types that are data |
+//! | `server-feedback` | `HttpFeedback`, which sends the status of executions to a server, and nothing of what they ran or wrote |
 //! | `node` | the binding of the Node.js package; no API of Rust |
 //! | `bench` | what the benchmarks of this crate measure; no API, and it changes at any time |
 //!

@@ -321,19 +321,20 @@ async fn a_flush_skips_the_pause_of_a_retry() {
 
 #[test]
 fn options_that_cannot_work_are_refused_with_the_field() {
+    type Change = fn(&mut HttpFeedbackOptions);
     let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
-    let with = |change: fn(&mut HttpFeedbackOptions)| {
+    let with = |change: Change| {
         let mut options = options(address);
         change(&mut options);
         HttpFeedback::new(options).unwrap_err()
     };
-    let cases: [(&str, fn(&mut HttpFeedbackOptions)); 9] = [
+    let cases: [(&str, Change); 9] = [
         ("url", |options| options.url = "SecretPart".into()),
         ("url", |options| options.url = "ftp://SecretPart/x".into()),
         ("url", |options| options.url = String::new()),
         ("headers[0]", |options| options.headers = vec![("a b".into(), "SecretPart".into())]),
         ("headers[1]", |options| {
-            options.headers = vec![("a".into(), "b".into()), ("c".into(), "SecretPart\r\nx: y".into())]
+            options.headers = vec![("a".into(), "b".into()), ("c".into(), "SecretPart\r\nx: y".into())];
         }),
         ("max_batch", |options| options.max_batch = 0),
         ("max_queued", |options| options.max_queued = 0),
