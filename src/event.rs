@@ -12,74 +12,152 @@ use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionRes
 
 pub(crate) use self::backpressure::{Credit, Flow};
 pub(crate) use self::channel::{EventReceiver, channel};
+#[cfg(feature = "node")]
+pub(crate) use self::fields::FieldReader;
+#[cfg(feature = "node")]
+use self::fields::Give as _;
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;
 pub(crate) use self::sink::{EventSink, LineBatch, LineMark, SilentSink};
 
 mod backpressure;
 mod channel;
+#[cfg(feature = "node")]
+mod fields;
 mod handler;
 mod handler_queue;
 mod sink;
 
-/// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ExecutionEvent {
-    /// Accepted, and waiting for a slot.
-    Queued {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it happened.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// The command as a person would type it.
-        command: String,
-    },
-    /// Spawned.
-    Started {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it happened.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// The command as a person would type it.
-        command: String,
-        /// The process id.
-        pid: u32,
-    },
-    /// The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine.
-    Degraded {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it happened.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// What is missing, and why.
-        message: String,
-    },
-    /// An attempt failed, and another one follows after a pause.
-    Retry(Retried),
-    /// A plan is farther than before.
-    Progress(PlanProgress),
-    /// A line, or a piece of one, on standard output.
-    Stdout(OutputLine),
-    /// A line, or a piece of one, on standard error.
-    Stderr(OutputLine),
-    /// Exited with code 0.
-    Completed(Ended),
-    /// Exited otherwise, or the engine could not do its part.
-    Failed(Ended),
-    /// Ended on request.
-    Cancelled(Ended),
-    /// Ended because a time was up.
-    Timeout(Ended),
+/// Gives the types of events, with the word of each, to a macro. What is made of this list: the type, here; how events get to
+/// JavaScript, in `binding`; and what reads them there, with `index.d.ts` and `docs/types.md`, by `tests/generated`.
+///
+/// Most have fields of their own; the others are `of` a type that has more to it. The number of an event type in a batch is its
+/// place in the list.
+macro_rules! event_types {
+    ($with:ident) => {
+        $with! {
+            with {
+                /// Accepted, and waiting for a slot.
+                Queued = "queued" {
+                    /// The command as a person would type it.
+                    command: String,
+                }
+                /// Spawned.
+                Started = "started" {
+                    /// The command as a person would type it.
+                    command: String,
+                    /// The process id of the command.
+                    pid: u32,
+                }
+                /// The execution continues with less than was promised. What all executions have to do without, such as a guardian, is
+                /// reported once by each engine.
+                Degraded = "degraded" {
+                    /// What is missing, and why.
+                    message: String,
+                }
+            }
+            of {
+                /// An attempt failed, and another one follows after a pause.
+                Retry(Retried) = "retry";
+                /// A plan is farther than before.
+                Progress(PlanProgress) = "progress";
+                /// A line, or a piece of one, on standard output.
+                Stdout(OutputLine) = "stdout";
+                /// A line, or a piece of one, on standard error.
+                Stderr(OutputLine) = "stderr";
+                /// Exited with code 0.
+                Completed(Ended) = "completed";
+                /// Exited otherwise, ended by a signal of its own, or the engine could not do its part.
+                Failed(Ended) = "failed";
+                /// Ended on request.
+                Cancelled(Ended) = "cancelled";
+                /// Ended because a time was up.
+                Timeout(Ended) = "timeout";
+            }
+        }
+    };
 }
+
+macro_rules! declare {
+    (
+        with { $($(#[doc = $help:literal])+ $own:ident = $own_word:literal {
+            $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
+        })+ }
+        of { $($(#[doc = $of_help:literal])+ $of:ident($payload:ty) = $of_word:literal;)+ }
+    ) => {
+        /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(tag = "type")]
+        #[non_exhaustive]
+        pub enum ExecutionEvent {
+            $(
+                $(#[doc = $help])+
+                #[serde(rename = $own_word)]
+                $own {
+                    /// Whose event it is.
+                    execution_id: Uuid,
+                    /// When it happened.
+                    timestamp: DateTime<Utc>,
+                    /// Counts the events of this execution from 0.
+                    sequence: u64,
+                    $($(#[doc = $field_help])+ $field: $type,)+
+                },
+            )+
+            $($(#[doc = $of_help])+ #[serde(rename = $of_word)] $of($payload),)+
+        }
+
+        /// The type of an event, in the order of the list.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum EventType {
+            $($own,)+
+            $($of,)+
+        }
+
+        impl ExecutionEvent {
+            pub(crate) const fn event_type(&self) -> EventType {
+                match self {
+                    $(Self::$own { .. } => EventType::$own,)+
+                    $(Self::$of(_) => EventType::$of,)+
+                }
+            }
+
+            fn head(&self) -> Head {
+                match self {
+                    $(Self::$own { execution_id, timestamp, sequence, .. } => (*execution_id, *timestamp, *sequence),)+
+                    $(Self::$of(payload) => payload.head(),)+
+                }
+            }
+
+            /// Logs its fields, if it has fields of its own.
+            fn log_fields(&self) {
+                match self {
+                    $(Self::$own { execution_id, $($field,)+ .. } => {
+                        tracing::info!(%execution_id, $(?$field,)+ $own_word);
+                    })+
+                    $(Self::$of(_) => {})+
+                }
+            }
+
+            /// Gives the other fields, in the order of their declaration.
+            #[cfg(feature = "node")]
+            pub(crate) fn give_fields(&self, to: &mut impl FieldReader) {
+                match self {
+                    $(Self::$own { $($field,)+ .. } => { $($field.give(to);)+ })+
+                    $(Self::$of(payload) => payload.give_fields(to),)+
+                }
+            }
+        }
+    };
+}
+
+/// Whose event it is, when it happened, and its number.
+type Head = (Uuid, DateTime<Utc>, u64);
+
+#[cfg(feature = "schema")]
+pub(crate) use event_types;
+
+event_types!(declare);
 
 /// A line without its end. A line is its pieces up to the first that is neither `partial` nor `continued`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +241,41 @@ pub struct Ended {
     pub result: Arc<ExecutionResult>,
 }
 
+/// What an event is of, if it has more to it than fields. Those that are listed get to JavaScript in this order.
+macro_rules! payload {
+    ($payload:ident, $id:ident, [$($field:ident: $type:ty),*]) => {
+        impl $payload {
+            const fn head(&self) -> Head {
+                (self.$id, self.timestamp, self.sequence)
+            }
+
+            /// What the id in it is called.
+            #[cfg(feature = "schema")]
+            pub(crate) const ID: &str = stringify!($id);
+
+            /// The fields that are given, with their types.
+            #[cfg(feature = "schema")]
+            pub(crate) const GIVEN: &[(&str, &str)] = &[$((stringify!($field), stringify!($type)),)*];
+
+            #[cfg(feature = "node")]
+            fn give_fields(&self, to: &mut impl FieldReader) {
+                // Their types are those that the decoder is generated for.
+                let _: (&_, $(&$type,)*) = (&to, $(&self.$field,)*);
+                $(self.$field.give(to);)*
+            }
+        }
+    };
+}
+
+payload!(Retried, execution_id, [attempt: u32, attempts: u32, delay_ms: u64, result: Arc<ExecutionResult>]);
+payload!(PlanProgress, plan_id, [
+    completed: usize, failed: usize, skipped: usize, total: usize, current_command: Option<String>, status: ExecutionStatus,
+    result: Option<Arc<PlanExecutionResult>>
+]);
+payload!(Ended, execution_id, [result: Arc<ExecutionResult>]);
+// Lines get to JavaScript as those of one read.
+payload!(OutputLine, execution_id, []);
+
 impl ExecutionEvent {
     /// The terminal event of a result.
     #[must_use]
@@ -193,43 +306,19 @@ impl ExecutionEvent {
     /// Whose event it is: the id of an execution, or that of a plan for its progress.
     #[must_use]
     pub fn execution_id(&self) -> Uuid {
-        match self {
-            Self::Queued { execution_id, .. }
-            | Self::Started { execution_id, .. }
-            | Self::Degraded { execution_id, .. } => *execution_id,
-            Self::Retry(retried) => retried.execution_id,
-            Self::Progress(progress) => progress.plan_id,
-            Self::Stdout(line) | Self::Stderr(line) => line.execution_id,
-            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.execution_id,
-        }
+        self.head().0
     }
 
     /// Counts the events of one execution, or the progress of one plan, from 0.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        match self {
-            Self::Queued { sequence, .. } | Self::Started { sequence, .. } | Self::Degraded { sequence, .. } => {
-                *sequence
-            }
-            Self::Retry(retried) => retried.sequence,
-            Self::Progress(progress) => progress.sequence,
-            Self::Stdout(line) | Self::Stderr(line) => line.sequence,
-            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.sequence,
-        }
+        self.head().2
     }
 
     /// When it happened.
     #[must_use]
     pub fn timestamp(&self) -> DateTime<Utc> {
-        match self {
-            Self::Queued { timestamp, .. } | Self::Started { timestamp, .. } | Self::Degraded { timestamp, .. } => {
-                *timestamp
-            }
-            Self::Retry(retried) => retried.timestamp,
-            Self::Progress(progress) => progress.timestamp,
-            Self::Stdout(line) | Self::Stderr(line) => line.timestamp,
-            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => end.timestamp,
-        }
+        self.head().1
     }
 
     /// The line, of `Stdout` and `Stderr`.

@@ -10,6 +10,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::batch::Batch;
 use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch};
+use crate::protocol::interest;
 use crate::types::{ExecutionResult, PlanExecutionResult, Stream};
 
 /// Weak: it does not keep Node alive. It carries nothing: it only says that there is something to take.
@@ -17,8 +18,6 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Batches whose memory is kept for the next ones.
 const MOST_SPARE: usize = 4;
-/// Listeners to what is neither a line nor an end.
-const LIFECYCLE: u8 = 4;
 
 /// The events of one engine on their way to JavaScript.
 pub(super) struct Outbox {
@@ -34,7 +33,7 @@ struct Inner {
     ready: VecDeque<Batch>,
     under_way: Option<Batch>,
     /// JavaScript was woken, and takes batches until there is none.
-    told: bool,
+    is_awake: bool,
     /// Memory of batches that are done.
     spare: Vec<String>,
     /// The credits of pulled executions, oldest first.
@@ -60,12 +59,12 @@ impl Outbox {
     /// Adds to the last batch, and wakes JavaScript if it is not awake.
     fn put(&self, add: impl FnOnce(&mut Batch, &mut HashMap<u32, VecDeque<Credit>>)) {
         let mut inner = self.lock();
-        let Inner { wake: Some(wake), ready, pulled, spare, told, .. } = &mut *inner else { return };
+        let Inner { wake: Some(wake), ready, pulled, spare, is_awake, .. } = &mut *inner else { return };
         if ready.back().is_none_or(Batch::is_full) {
             ready.push_back(Batch::reusing(spare.pop().unwrap_or_default()));
         }
         add(ready.back_mut().expect("just made"), pulled);
-        if std::mem::replace(told, true) {
+        if std::mem::replace(is_awake, true) {
             return;
         }
         let wake = Arc::clone(wake);
@@ -91,7 +90,7 @@ impl Outbox {
             let next = inner.ready.pop_front();
             let is_done = next.as_ref().is_none_or(|next| next.is_done_when_given(shared));
             let last = inner.ready.is_empty() && is_done;
-            inner.told = !last;
+            inner.is_awake = !last;
             (inner.under_way.take(), next, last)
         };
         // Outside the lock: a credit wakes the task that reads the child, and that must not wait while text is copied.
@@ -155,11 +154,11 @@ impl JsSink {
 
 impl EventSink for JsSink {
     fn wants_lines(&self, stream: Stream) -> bool {
-        let interest = match stream {
-            Stream::Stdout => 1,
-            Stream::Stderr => 2,
+        let lines = match stream {
+            Stream::Stdout => interest::STDOUT,
+            Stream::Stderr => interest::STDERR,
         };
-        self.pull || self.outbox.is_wanted(interest)
+        self.pull || self.outbox.is_wanted(lines)
     }
 
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {
@@ -175,7 +174,7 @@ impl EventSink for JsSink {
     }
 
     fn event(&self, event: ExecutionEvent) {
-        if event.is_terminal() || self.pull || self.outbox.is_wanted(LIFECYCLE) {
+        if event.is_terminal() || self.pull || self.outbox.is_wanted(interest::LIFECYCLE) {
             self.outbox.put(|batch, _| batch.event(self.handle, event));
         }
     }

@@ -1,0 +1,215 @@
+//! What Rust and JavaScript have to agree on at the border between them, declared once.
+//!
+//! `binding` uses the numbers. `tests/generated` writes `lib/protocol.js` of them, and of the fields of results and events.
+
+#[cfg(feature = "schema")]
+use chrono::DateTime;
+#[cfg(feature = "schema")]
+use serde_json::Value as Json;
+#[cfg(feature = "schema")]
+use uuid::Uuid;
+
+#[cfg(feature = "schema")]
+use crate::event::{Ended, OutputLine, PlanProgress, Retried, event_types};
+#[cfg(feature = "schema")]
+use crate::types::{ExecutionResult, ExecutionStatus, Reason, result_fields};
+
+/// A list of numbers with a name each, as constants and as a list.
+macro_rules! numbers {
+    ($(#[$attribute:meta])* $module:ident: $type:ty { $($(#[doc = $help:literal])+ $name:ident = $number:expr;)+ }) => {
+        $(#[$attribute])*
+        pub mod $module {
+            $($(#[doc = $help])+ pub const $name: $type = $number;)+
+
+            /// Each with its name and what it means.
+            #[cfg(feature = "schema")]
+            pub const ALL: &[super::Number] = &[$(super::Number {
+                name: stringify!($name),
+                number: $name as u32,
+                help: concat!($($help),+),
+            },)+];
+        }
+    };
+}
+
+numbers! {
+    /// What a group of numbers in a batch is, besides an event by the number of its type.
+    group: u8 {
+        /// Lines of standard output as bytes.
+        STDOUT_BYTES = 32;
+        /// Lines of standard error as bytes.
+        STDERR_BYTES = 33;
+        /// The event `completed`, with the short form of its result.
+        COMPLETED_BY_EXIT = 34;
+        /// The event `failed`, with the short form of its result.
+        FAILED_BY_EXIT = 35;
+        /// The child wants more of its standard input, or none any more.
+        INPUT = 36;
+    }
+}
+
+numbers! {
+    /// What is said of a line. Its number in a batch is its length × `FLAGS` and the sum of these.
+    line: u8 {
+        /// It was not finished after a while of silence.
+        PARTIAL = 1;
+        /// It is longer than a line may be in one piece.
+        CONTINUED = 2;
+        /// A lone carriage return ended it.
+        CARRIAGE_RETURN = 4;
+        /// How many sums of the others there are.
+        FLAGS = 8;
+    }
+}
+
+numbers! {
+    /// Which events have listeners.
+    interest: u8 {
+        /// Lines of standard output.
+        STDOUT = 1;
+        /// Lines of standard error.
+        STDERR = 2;
+        /// What is neither a line nor the end of an execution.
+        LIFECYCLE = 4;
+    }
+}
+
+numbers! {
+    /// How an execution is submitted.
+    submit: u8 {
+        /// All its events come, and lines only as they are released.
+        PULLS = 1;
+        /// Its abort signal has fired already.
+        ABORTED = 2;
+        /// Its input comes in pieces.
+        FEEDS = 4;
+        /// The request is the JSON text of a list of the request and the options.
+        AS_TEXT = 8;
+    }
+}
+
+/// What is not there, in the place of a length or a position.
+pub const ABSENT: i8 = -1;
+
+/// A number that both languages know by a name.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone, Copy)]
+pub struct Number {
+    /// As in Rust.
+    pub name: &'static str,
+    /// The number.
+    pub number: u32,
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// A field, as Rust declares it.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// As in Rust.
+    pub name: &'static str,
+    /// Its type, as in Rust, without blanks.
+    pub kind: String,
+    /// What it is.
+    pub help: &'static str,
+}
+
+/// A field of a result.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone)]
+pub struct ResultField {
+    /// As it is declared.
+    pub field: Field,
+    /// `always`, `nullable` or `optional`.
+    pub presence: &'static str,
+    /// What it is in the short form of a result.
+    pub form: &'static str,
+    /// What it is there, if it is `usual`.
+    pub usual: Option<Json>,
+}
+
+/// A type of event.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// On the wire.
+    pub name: &'static str,
+    /// What happened.
+    pub help: &'static str,
+    /// The type that has its fields, unless they are its own.
+    pub payload: Option<&'static str>,
+    /// What the id in it is called.
+    pub id: &'static str,
+    /// Those that get to JavaScript one by one, in their order there.
+    pub fields: Vec<Field>,
+}
+
+/// The fields of a result, in their order.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn result() -> Vec<ResultField> {
+    macro_rules! describe {
+        ($(
+            $(#[doc = $help:literal])+ $name:ident: $type:ty = $blank:expr, $presence:ident $form:ident $(($usual:expr))?;
+        )+) => {
+            vec![$(ResultField {
+                field: Field { name: stringify!($name), kind: tight(stringify!($type)), help: concat!($($help),+) },
+                presence: stringify!($presence),
+                form: stringify!($form),
+                usual: None $(.or_else(|| {
+                    let mut result = ExecutionResult::blank(Uuid::nil(), ExecutionStatus::Completed, DateTime::UNIX_EPOCH);
+                    result.$name = $usual;
+                    serde_json::to_value(result.$name).ok()
+                }))?,
+            },)+]
+        };
+    }
+    result_fields!(describe)
+}
+
+/// The types of events; the number of each is its place.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn events() -> Vec<Event> {
+    macro_rules! describe {
+        (
+            with { $($(#[doc = $help:literal])+ $own:ident = $own_word:literal {
+                $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
+            })+ }
+            of { $($(#[doc = $of_help:literal])+ $of:ident($payload:ident) = $of_word:literal;)+ }
+        ) => {
+            vec![
+                $(Event {
+                    name: $own_word,
+                    help: concat!($($help),+),
+                    payload: None,
+                    id: "execution_id",
+                    fields: vec![$(Field {
+                        name: stringify!($field),
+                        kind: tight(stringify!($type)),
+                        help: concat!($($field_help),+),
+                    },)+],
+                },)+
+                $(Event {
+                    name: $of_word,
+                    help: concat!($($of_help),+),
+                    payload: Some(stringify!($payload)),
+                    id: $payload::ID,
+                    fields: given($payload::GIVEN),
+                },)+
+            ]
+        };
+    }
+    event_types!(describe)
+}
+
+#[cfg(feature = "schema")]
+fn given(fields: &[(&'static str, &'static str)]) -> Vec<Field> {
+    fields.iter().map(|(name, kind)| Field { name, kind: tight(kind), help: "" }).collect()
+}
+
+#[cfg(feature = "schema")]
+fn tight(kind: &str) -> String {
+    kind.replace(' ', "")
+}
