@@ -33,6 +33,11 @@ const WITH_THE_DEAD: u64 = 1;
 
 pub(crate) fn prepare() {}
 
+/// Whether a process has variables: that cannot be asked for.
+pub(crate) fn has_environment(_: i32) -> bool {
+    true
+}
+
 pub(crate) fn is_visible() -> bool {
     true
 }

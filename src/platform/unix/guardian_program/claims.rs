@@ -2,11 +2,16 @@
 //! `stop_claims`.
 
 use crate::names::{self, SEGMENT_BYTES};
-use crate::{kernel, sys};
+use crate::tree::Tree;
+use crate::{Proc, kernel, sys};
 
 /// Members of further executions are signalled by every engine on its own: each claim takes a descriptor, and a command chooses what
 /// its processes have as tags.
 const MOST_CLAIMS: usize = 256;
+/// The longest chain of tags that is looked at.
+pub(crate) const CHAIN_BYTES: usize = 4096;
+/// Clean-up of more generations gets the stop signal at once.
+pub(crate) const DEEPEST_DESCENT: u32 = 64;
 
 #[derive(Clone, Copy)]
 struct Claim {
@@ -14,7 +19,7 @@ struct Claim {
     length: usize,
 }
 
-/// Who sends the stop signal.
+/// Which of them sends the stop signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSender {
     ThisGuardian,
@@ -37,8 +42,27 @@ impl Claims {
         Some(Self { held: sys::memory(MOST_CLAIMS)?, count: 0, is_nested })
     }
 
+    /// Decides which engine or guardian sends the stop signal to a member, which may belong to an execution of an inner engine. Each
+    /// execution has a session of its own.
+    pub(crate) fn sender_for(&mut self, procs: &[Proc], tree: &Tree, proc: &Proc) -> StopSender {
+        let mut chain = [0; CHAIN_BYTES];
+        let mut member = *proc;
+        for _ in 0..DEEPEST_DESCENT {
+            if member.session == tree.leader || member.owner == 0 {
+                break;
+            }
+            let length = kernel::tag(member.pid, &mut chain).unwrap_or(0);
+            if let Some(segment) = names::innermost(&chain[..length]) {
+                return self.stop_sender(segment, segment != tree.segment());
+            }
+            let Ok(parent) = procs.binary_search_by_key(&member.parent, |other| other.pid) else { break };
+            member = procs[parent];
+        }
+        self.stop_sender(tree.segment(), false)
+    }
+
     /// Decides for the members of an execution with that segment. `is_inner`: an inner engine has started it.
-    pub(crate) fn stop_sender(&mut self, segment: &[u8], is_inner: bool) -> StopSender {
+    fn stop_sender(&mut self, segment: &[u8], is_inner: bool) -> StopSender {
         if !is_inner && (!self.is_nested || segment.is_empty()) {
             return StopSender::ThisGuardian;
         }

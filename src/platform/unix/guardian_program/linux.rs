@@ -133,6 +133,12 @@ pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
     found.then_some(taken)
 }
 
+/// Whether a process has variables that can be read: one that is ending has none any more.
+pub(crate) fn has_environment(pid: i32) -> bool {
+    let mut path = Path::new();
+    sys::read_file(path.push(b"/proc/").number(pid as u32).push(b"/environ").text(), &mut [0]).is_some_and(|count| count > 0)
+}
+
 /// Signals a process if it still is the one that was seen: a descriptor keeps its number from becoming another's meanwhile.
 pub(crate) fn signal(proc: &Proc, signal: c_int) {
     // SAFETY: no memory is involved but a null pointer that the call allows; the results are checked.

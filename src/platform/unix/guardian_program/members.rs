@@ -1,7 +1,6 @@
 //! Which processes belong to which tree, and what is done to them. One scan of the table of processes serves all trees.
 
-use crate::claims::{Claims, StopSender};
-use crate::names;
+use crate::claims::{CHAIN_BYTES, Claims, DEEPEST_DESCENT, StopSender};
 use crate::outputs::Outputs;
 use crate::sessions::Sessions;
 use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
@@ -15,15 +14,13 @@ const PLACES: usize = 2 * MOST_PROCESSES;
 /// So many scans in a row without a member show that a tree is gone; more for a tree that has brought forth new ones.
 const QUIET_SCANS: u32 = 2;
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
+/// So many scans in which a process was ending do not count as quiet: a child that it has started may not have been in the list yet.
+const MOST_UNSURE_SCANS: u32 = 20;
 /// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
 const LONGEST_CHASE: u32 = 400;
 const SENT_BY_THE_HOST: u32 = 1;
-/// The longest chain of tags that is looked at.
-const CHAIN_BYTES: usize = 4096;
 /// So often a process without a tag is looked at, a millisecond apart, when it may have opted out.
 const LOOKS_AT_AN_EXEC: u32 = 64;
-/// Clean-up of more generations gets the stop signal at once.
-const DEEPEST_CLEAN_UP: u32 = 64;
 /// The value with which a child opts out of its tree.
 const DETACHED: &[u8] = b"detached";
 /// A process without a tag is not asked again, unless it is as young as this: it may not have become its program yet.
@@ -62,6 +59,8 @@ pub(crate) struct Members {
     scan: u32,
     oldest: u64,
     some_may_opt_out: bool,
+    /// Whether the scan has met a process that was ending, and that no earlier scan has met as such.
+    is_unsure: bool,
 }
 
 fn hash(pid: i32) -> usize {
@@ -81,25 +80,6 @@ fn opts_out(pid: i32) -> bool {
     length.is_some_and(|length| &chain[..length] == DETACHED)
 }
 
-/// Decides which engine or guardian sends the stop signal to a member, which may belong to an execution of an inner engine. Each
-/// execution has a session of its own.
-fn stop_sender(procs: &[Proc], claims: &mut Claims, tree: &Tree, proc: &Proc) -> StopSender {
-    let mut chain = [0; CHAIN_BYTES];
-    let mut member = *proc;
-    for _ in 0..DEEPEST_CLEAN_UP {
-        if member.session == tree.leader || member.owner == 0 {
-            break;
-        }
-        let length = kernel::tag(member.pid, &mut chain).unwrap_or(0);
-        if let Some(segment) = names::innermost(&chain[..length]) {
-            return claims.stop_sender(segment, segment != tree.segment());
-        }
-        let Ok(parent) = procs.binary_search_by_key(&member.parent, |other| other.pid) else { break };
-        member = procs[parent];
-    }
-    claims.stop_sender(tree.segment(), false)
-}
-
 impl Members {
     /// Reserves the memory that it will need: when the host has died there may be none.
     pub(crate) fn reserve(is_nested: bool) -> Option<Self> {
@@ -117,6 +97,7 @@ impl Members {
             scan: SENT_BY_THE_HOST,
             oldest: 0,
             some_may_opt_out: false,
+            is_unsure: false,
         })
     }
 
@@ -187,6 +168,7 @@ impl Members {
     /// Scans the table of processes, and does what is due. `false`: all trees are gone.
     pub(crate) fn scan(&mut self, trees: &mut [Tree], header: &Header, now: u64) -> bool {
         self.scan += 1;
+        self.is_unsure = false;
         self.outputs.drain();
         for tree in trees.iter_mut().filter(|tree| !tree.is_gone && tree.leader > 1) {
             tree.is_reused = kernel::read(tree.leader).is_some_and(|now| now.start > tree.latest_start);
@@ -203,7 +185,9 @@ impl Members {
         for tree in trees.iter_mut().filter(|tree| !tree.is_gone) {
             let has_group = group_path(header, tree.cgroup, &mut path);
             let is_populated = has_group && !tree.allows_detached() && kernel::is_populated(&mut path);
-            let is_quiet = tree.living == 0 && !tree.is_moving && !is_populated;
+            let is_unsure = self.is_unsure && tree.cgroup == 0 && tree.unsure_scans < MOST_UNSURE_SCANS;
+            tree.unsure_scans += u32::from(is_unsure);
+            let is_quiet = tree.living == 0 && !tree.is_moving && !is_populated && !is_unsure;
             tree.quiet_scans = if is_quiet { tree.quiet_scans + 1 } else { 0 };
             let wanted = if tree.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS };
             tree.is_gone = tree.quiet_scans >= wanted;
@@ -305,14 +289,26 @@ impl Members {
         let is_settled_stranger = place != 0 && proc.owner == 0;
         let may_opt_out = proc.owner != 0 && trees[proc.owner as usize - 1].may_opt_out(proc);
         let is_asked = if proc.owner == 0 { !is_settled_stranger || self.some_may_opt_out } else { may_opt_out };
-        if !is_asked || proc.is_dead {
+        if proc.is_dead {
+            if proc.owner == 0 && place == 0 {
+                self.is_unsure = true;
+                let stranger = *proc;
+                self.remember(&stranger, 0);
+            }
+            return;
+        }
+        if !is_asked {
             return;
         }
         let mut chain = [0; CHAIN_BYTES];
         let Some(length) = kernel::tag(proc.pid, &mut chain) else {
-            if proc.owner == 0 && proc.start + SETTLED < kernel::now() {
-                let stranger = *proc;
-                self.remember(&stranger, 0);
+            if proc.owner == 0 {
+                if proc.start + SETTLED < kernel::now() {
+                    let stranger = *proc;
+                    self.remember(&stranger, 0);
+                } else {
+                    self.is_unsure |= !kernel::has_environment(proc.pid);
+                }
             }
             return;
         };
@@ -389,7 +385,11 @@ impl Members {
             if had_the_signal {
                 known.stopped_in = SENT_BY_THE_HOST;
             }
+            let has_ended = known.is_alive && proc.is_dead;
             known.is_alive = !proc.is_dead;
+            if has_ended {
+                tree.has_lost(proc.pid);
+            }
             if proc.is_dead {
                 continue;
             }
@@ -404,10 +404,7 @@ impl Members {
         for known in self.known[..self.known_count].iter_mut().filter(|known| known.owner != 0) {
             if known.is_alive && known.seen_in != scan {
                 known.is_alive = false;
-                let tree = &mut trees[known.owner as usize - 1];
-                tree.is_moving = true;
-                // It may have started another one meanwhile. A control group would show that.
-                tree.grows |= tree.cgroup == 0 && known.pid != tree.leader;
+                trees[known.owner as usize - 1].has_lost(known.pid);
             }
         }
     }
@@ -415,7 +412,7 @@ impl Members {
     /// Whether a member from which it descends lives and has had the stop signal by an earlier scan.
     fn is_started_by_signalled(&self, proc: &Proc, count: usize) -> bool {
         let mut child = proc;
-        for _ in 0..DEEPEST_CLEAN_UP {
+        for _ in 0..DEEPEST_DESCENT {
             let found = self.procs[..count].binary_search_by_key(&child.parent, |other| other.pid);
             let Some(parent) = found.ok().map(|at| &self.procs[at]) else { return false };
             if parent.is_dead || parent.owner == 0 {
@@ -458,7 +455,7 @@ impl Members {
             if known.stopped_in != 0 || (is_helper && now < tree.others_at) {
                 continue;
             }
-            match stop_sender(&self.procs[..count], &mut self.claims, tree, &proc) {
+            match self.claims.sender_for(&self.procs[..count], tree, &proc) {
                 StopSender::ThisGuardian => known.stopped_in = self.scan,
                 StopSender::Another => {
                     known.stopped_in = SENT_BY_THE_HOST;

@@ -29,6 +29,7 @@ pub(crate) struct Tree {
     pub(crate) scans: u32,
     pub(crate) kill_scans: u32,
     pub(crate) quiet_scans: u32,
+    pub(crate) unsure_scans: u32,
 }
 
 impl Tree {
@@ -57,11 +58,18 @@ impl Tree {
             scans: 0,
             kill_scans: 0,
             quiet_scans: 0,
+            unsure_scans: 0,
         }
     }
 
     pub(crate) fn segment(&self) -> &[u8] {
         self.tag.split(|byte| *byte == 0).next().unwrap_or(b"")
+    }
+
+    /// A member has ended. It may have started another one meanwhile: a control group would show that.
+    pub(crate) fn has_lost(&mut self, pid: i32) {
+        self.is_moving = true;
+        self.grows |= self.cgroup == 0 && pid != self.leader;
     }
 
     pub(crate) fn allows_detached(&self) -> bool {
