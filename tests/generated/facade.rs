@@ -1,6 +1,7 @@
 //! The parts of `index.d.ts` that are written of what Rust declares: the fields of results, the types of events, and words.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use execution_engine::protocol::{self, Event, Field, ResultField};
 use execution_engine::{ErrorCode, ExecutionStatus, Reason};
@@ -44,7 +45,7 @@ fn the_declared_fields_of_a_result_are_those_of_rust() {
     let members = protocol::result().iter().fold(String::new(), |mut text, field| {
         text += &member(field);
         if field.field.name == "reason" {
-            text += &format!("{}  {name}?: {kind};\n", comment(help, "  "));
+            writeln!(text, "{}  {name}?: {kind};", comment(help, "  ")).unwrap();
         }
         text
     });
@@ -88,8 +89,7 @@ fn union(head: &str, members: &[String]) -> String {
     if line.chars().count() <= LINE_WIDTH + 1 {
         return line;
     }
-    let rows = members.iter().map(|member| format!("\n  | {member}")).collect::<String>();
-    format!("{head}{rows};\n")
+    format!("{head}\n  | {};\n", members.join("\n  | "))
 }
 
 fn member(field: &ResultField) -> String {
@@ -162,10 +162,10 @@ fn comment(help: &str, indent: &str) -> String {
     let mut row = format!("{indent} *");
     for word in help.split(' ') {
         if row.chars().count() + 1 + word.chars().count() > LINE_WIDTH {
-            text += &format!("{row}\n");
+            writeln!(text, "{row}").unwrap();
             row = format!("{indent} *");
         }
-        row += &format!(" {word}");
+        write!(row, " {word}").unwrap();
     }
     text + &format!("{row}\n{indent} */\n")
 }

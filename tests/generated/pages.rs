@@ -1,5 +1,7 @@
 //! The tables of results and events in the pages.
 
+use std::fmt::Write as _;
+
 use execution_engine::protocol;
 
 use super::declarations::names_in_order;
@@ -12,10 +14,10 @@ fn the_table_of_results_is_that_of_the_type() {
     for protocol::ResultField { field, presence, .. } in protocol::result() {
         let null = if presence == "nullable" { " or null" } else { "" };
         let help = in_javascript(field.help.trim());
-        wanted += &format!("| `{}` | {}{null} | {help} |\n", camel(field.name), kind_in_words(&field.kind));
+        writeln!(wanted, "| `{}` | {}{null} | {help} |", camel(field.name), kind_in_words(&field.kind)).unwrap();
         if field.name == "reason" {
             let (name, _, help) = ADDED_BY_THE_FACADE;
-            wanted += &format!("| `{name}` | any | {help} JavaScript only. |\n");
+            writeln!(wanted, "| `{name}` | any | {help} JavaScript only. |").unwrap();
         }
     }
     assert_part("docs/types.md", |text| table_below("## ExecutionResult", text), &wanted);
@@ -39,13 +41,13 @@ fn the_tables_of_events_are_those_of_the_types() {
         };
         let fields = fields.into_iter().filter(|name| name != "type" && name != "planId");
         let fields: Vec<_> = fields.map(|name| format!("`{name}`")).collect();
-        wanted += &format!("| {} | `{interface}` | {} |\n", names.join(", "), fields.join(", "));
+        writeln!(wanted, "| {} | `{interface}` | {} |", names.join(", "), fields.join(", ")).unwrap();
     }
     assert_part("docs/types.md", |text| table_below("## ExecutionEvent", text), &wanted);
 
     let mut wanted = String::from("| Event | What happened |\n| --- | --- |\n");
     for event in &events {
-        wanted += &format!("| `{}` | {} |\n", event.name, in_javascript(event.help.trim()));
+        writeln!(wanted, "| `{}` | {} |", event.name, in_javascript(event.help.trim())).unwrap();
     }
     wanted += "| `event` | Any of them. |\n";
     assert_part("docs/api.md", |text| table_below("## Events", text), &wanted);

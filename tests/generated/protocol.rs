@@ -92,8 +92,7 @@ fn list(name: &str, help: &str, all: &[String]) -> String {
     let text = if line.chars().count() <= super::LINE_WIDTH + 1 {
         line
     } else {
-        let rows = quoted.iter().map(|word| format!("  {word},\n")).collect::<String>();
-        format!("const {name} = /** @type {{const}} */ ([\n{rows}]);\n")
+        format!("const {name} = /** @type {{const}} */ ([\n  {},\n]);\n", quoted.join(",\n  "))
     };
     format!("/** {help} */\n{text}\n")
 }
@@ -131,7 +130,8 @@ fn event_case(event: &Event) -> String {
         text += &read_field(field);
     }
     let id = if event.id == "execution_id" { String::new() } else { format!(", {}: executionId", camel(event.id)) };
-    let names: String = fields.iter().map(|field| format!(", {}", camel(field.name))).collect();
+    let names = fields.iter().map(|field| format!(", {}", camel(field.name)));
+    let names: String = names.collect();
     let object = format!("{{ type: '{}', executionId{id}, timestamp, sequence{names} }}", event.name);
     if fields.len() == event.fields.len() {
         return text + &broken_object(&format!("      return {object};\n")) + "    }\n";
@@ -148,8 +148,7 @@ fn broken_object(line: &str) -> String {
     }
     let (start, rest) = line.split_once("{ ").unwrap();
     let (members, end) = rest.rsplit_once(" }").unwrap();
-    let rows = members.split(", ").map(|member| format!("        {member},\n")).collect::<String>();
-    format!("{start}{{\n{rows}      }}{end}")
+    format!("{start}{{\n        {},\n      }}{end}", members.replace(", ", ",\n        "))
 }
 
 fn read_field(field: &Field) -> String {
@@ -197,10 +196,9 @@ function readExitResult(id, status, next, take) {{
 fn exit_member(field: &ResultField) -> Option<String> {
     let name = camel(field.field.name);
     Some(match (field.form, name.as_str()) {
-        ("known", "id" | "status") => name,
         ("known", "success") => "success: status === 'completed'".to_owned(),
         ("number", _) if field.field.kind == "bool" => format!("{name}: {name} === 1"),
-        ("number" | "text", _) => name,
+        ("known", "id" | "status") | ("number" | "text", _) => name,
         ("date", _) => format!("{name}: new Date({name})"),
         ("json", _) => format!("{name}: {name} === '' ? {{}} : JSON.parse({name})"),
         ("usual", _) => match field.usual.as_ref().unwrap() {
