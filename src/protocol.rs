@@ -23,11 +23,7 @@ macro_rules! numbers {
 
             /// Each with its name and what it means.
             #[cfg(feature = "schema")]
-            pub const ALL: &[super::Number] = &[$(super::Number {
-                name: stringify!($name),
-                number: $name as u32,
-                help: concat!($($help),+),
-            },)+];
+            pub const ALL: &[(&str, u32, &str)] = &[$((stringify!($name), $name as u32, concat!($($help),+)),)+];
         }
     };
 }
@@ -90,18 +86,6 @@ numbers! {
 
 /// What is not there, in the place of a length or a position.
 pub const ABSENT: i8 = -1;
-
-/// A number that both languages know by a name.
-#[cfg(feature = "schema")]
-#[derive(Debug, Clone, Copy)]
-pub struct Number {
-    /// As in Rust.
-    pub name: &'static str,
-    /// The number.
-    pub number: u32,
-    /// What it means.
-    pub help: &'static str,
-}
 
 /// A field, as Rust declares it.
 #[cfg(feature = "schema")]

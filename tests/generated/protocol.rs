@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use execution_engine::ExecutionStatus;
-use execution_engine::protocol::{self, Event, Field, Number, ResultField};
+use execution_engine::protocol::{self, Event, Field, ResultField};
 use serde_json::Value;
 
 use super::schemas::given;
@@ -77,8 +77,8 @@ const TAIL: &str = "module.exports = {
 };
 ";
 
-fn constant(number: &Number) -> (String, u32, String) {
-    (number.name.to_owned(), number.number, number.help.trim().to_owned())
+fn constant((name, number, help): &(&str, u32, &str)) -> (String, u32, String) {
+    ((*name).to_owned(), *number, help.trim().to_owned())
 }
 
 fn constants(name: &str, help: &str, all: impl Iterator<Item = (String, u32, String)>) -> String {
