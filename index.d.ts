@@ -66,7 +66,10 @@ export type Command = ShellCommand | ExecCommand | ScriptCommand | AwsCliCommand
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What the caller says about an execution; the engine carries it and reads only `label`. Any JSON. */
+/**
+ * What the caller says about an execution: any JSON. The engine keeps all of it; listings show and filter by `label` and `source` and
+ * show `conversationId`; the steps of a plan are named by their `label`.
+ */
 export interface ExecutionMetadata {
   /** The origin of the request: a playbook, a person, a schedule. */
   source?: string | undefined;
@@ -449,7 +452,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   retries?: FailedAttempt[];
   /** Set when the engine could not do its part. */
   error?: ErrorInfo;
-  /** Why it ended; not set only when a defect of the engine ended it. */
+  /** Why it ended; not set after `INTERNAL` and `LOG_FAILED`. */
   reason?: Reason;
   /**
    * With the reason `aborted`, the `reason` of the abort signal, as it was given to `abort()`. Absent when the standard input broke off.
@@ -618,14 +621,11 @@ export interface StartedEvent extends EventBase {
   type: 'started';
   /** The command as a person would type it. */
   command: string;
-  /** The process id of the command. */
+  /** The process id. */
   pid: number;
 }
 
-/**
- * The execution continues with less than was promised. What all executions have to do without, such as a guardian, is reported once by each
- * engine.
- */
+/** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
   type: 'degraded';
@@ -715,22 +715,19 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
-  /**
-   * The execution continues with less than was promised. What all executions have to do without, such as a guardian, is reported once by
-   * each engine.
-   */
+  /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
   degraded: [DegradedEvent];
   /** An attempt failed, and another one follows after a pause. */
   retry: [RetryEvent<Output>];
-  /** A plan is farther than before. */
+  /** A plan is farther than before: emitted when a step begins and when a step ends. The last one of a plan has its result. */
   progress: [ProgressEvent<Output>];
-  /** A line, or a piece of one, on standard output. */
+  /** A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`. */
   stdout: [OutputEvent<'stdout', Output>];
-  /** A line, or a piece of one, on standard error. */
+  /** A line on standard error, or a piece of one, as on standard output. */
   stderr: [OutputEvent<'stderr', Output>];
   /** Exited with code 0. */
   completed: [EndEvent<'completed', Output>];
-  /** Exited otherwise, ended by a signal of its own, or the engine could not do its part. */
+  /** Exited otherwise, or the engine could not do its part. */
   failed: [EndEvent<'failed', Output>];
   /** Ended on request. */
   cancelled: [EndEvent<'cancelled', Output>];
@@ -941,7 +938,8 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * Waits for the end of an execution; any number of callers may, before or after it. A command that fails, times out
    * or is cancelled resolves.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `SPAWN_FAILED` or `INTERNAL` (with `result`) when the engine could not do its part.
+   * @throws {@link ExecutionError} `NOT_FOUND`; with `result` `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine
+   * could not do its part, and `INVALID_REQUEST` (field `options.stdin`) when an iterable or a stream as `stdin` failed.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`, with output as Buffers. */

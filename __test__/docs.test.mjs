@@ -144,9 +144,23 @@ test('every decision is linked to from a page, and files that it names are there
   }
 });
 
-test('every page is linked to from the front page', () => {
-  const targets = links(page('README.md')).map(({ file }) => file);
+test('the front page and the index lead to every page', () => {
+  const targets = ['README.md', 'docs/README.md'].flatMap((name) => links(page(name))).map(({ file }) => file);
   for (const { name } of pages()) if (name !== 'README.md') assert.ok(targets.includes(name), name);
+});
+
+test('a page about moving from another package has an "after" with the same output for each "before"', () => {
+  for (const name of ['docs/migrate-from-child-process.md', 'docs/migrate-from-execa.md']) {
+    const examples = blocks(page(name)).filter(Workshop.takes);
+    const isBefore = ({ code }) => !code.includes('@escher/execution-engine');
+    const before = examples.filter(isBefore);
+    assert.ok(before.length >= 5, `${name} has ${before.length} pairs`);
+    for (const one of before) {
+      const after = examples[examples.indexOf(one) + 1];
+      assert.ok(after && !isBefore(after), `${one.at} has no program after it`);
+      assert.equal(after.output, one.output, after.at);
+    }
+  }
 });
 
 describe('nothing is left out', () => {

@@ -53,7 +53,7 @@ pub struct NativeEngine {
 /// Collected, or its thread is going away: what it runs goes too.
 impl Drop for NativeEngine {
     fn drop(&mut self) {
-        self.engine.let_go();
+        self.engine.close_and_stop();
     }
 }
 
@@ -147,10 +147,10 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn stop(&self, id: Unknown<'_>, aborted: bool, grace_ms: f64) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
-        match self.engine.ask_to_stop(id_of(id)?, why, grace_of(grace_ms)) {
+        match self.engine.request_stop(id_of(id)?, why, grace_of(grace_ms)) {
             // A signal may fire when the execution is over and its record gone, and JavaScript does not know it yet.
             Err(ExecutionError::NotFound(_)) if aborted => Ok(()),
-            asked => asked.map_err(raise),
+            stopped => stopped.map_err(raise),
         }
     }
 
@@ -193,7 +193,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn stop_all(&self, shutdown: bool, grace_ms: f64) -> u32 {
         let why = if shutdown { Stop::Shutdown } else { Stop::Cancelled };
-        let live = self.engine.ask_all_to_stop(why, grace_of(grace_ms));
+        let live = self.engine.request_stop_of_all(why, grace_of(grace_ms));
         u32::try_from(live.len()).unwrap_or(u32::MAX)
     }
 

@@ -1,6 +1,6 @@
-//! The events of an execution while it runs.
-//!
-//! [`EventHandler`] is for applications; `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
+//! The events of an execution while it runs, and the [`EventHandler`] that an application gives.
+
+// `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream, Text};
+use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Text};
 
-pub(crate) use self::backpressure::{Credit, Flow};
+pub(crate) use self::backpressure::{Backpressure, Credit};
 pub(crate) use self::channel::{EventReceiver, channel};
 #[cfg(feature = "node")]
 pub(crate) use self::fields::FieldReader;
@@ -18,7 +18,8 @@ pub(crate) use self::fields::FieldReader;
 use self::fields::Give as _;
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;
-pub(crate) use self::sink::{EventSink, LineBatch, LineMark, SilentSink};
+pub(crate) use self::line_batch::{LineBatch, LineMark};
+pub(crate) use self::sink::{EventSink, SilentSink};
 
 mod backpressure;
 mod channel;
@@ -26,280 +27,239 @@ mod channel;
 mod fields;
 mod handler;
 mod handler_queue;
+mod line_batch;
 mod sink;
 
-/// Gives the types of events, with the word of each, to a macro. What is made of this list: the type, here; how events get to
-/// JavaScript, in `binding`; and what reads them there, with `index.d.ts` and `docs/types.md`, by `tests/generated`.
+/// Gives the types of events to a macro, with the word of each, what it is, and its fields. What is made of this list: the type, here; how
+/// events get to JavaScript, in `binding`; and what reads them there, with `index.d.ts` and tables of the pages, by `tests/generated`.
 ///
-/// Most have fields of their own; the others are `of` a type that has more to it. The number of an event type in a batch is its
-/// place in the list.
+/// It is a `line`, an `end`, `plain`, or `carrying` a result as its last field, besides fields as a `plain` one has. The number of an event
+/// type in a batch is its place in the list.
 macro_rules! event_types {
     ($with:ident) => {
         $with! {
-            with {
-                /// Accepted, and waiting for a slot.
-                Queued = "queued" {
-                    /// The command as a person would type it.
-                    command: String,
-                }
-                /// Spawned.
-                Started = "started" {
-                    /// The command as a person would type it.
-                    command: String,
-                    /// The process id of the command.
-                    pid: u32,
-                }
-                /// The execution continues with less than was promised. What all executions have to do without, such as a guardian, is
-                /// reported once by each engine.
-                Degraded = "degraded" {
-                    /// What is missing, and why.
-                    message: String,
-                }
+            /// Accepted, and waiting for a slot.
+            Queued = "queued", plain of execution_id {
+                /// The command as a person would type it.
+                command: String,
             }
-            of {
-                /// An attempt failed, and another one follows after a pause.
-                Retry(Retried) = "retry";
-                /// A plan is farther than before.
-                Progress(PlanProgress) = "progress";
-                /// A line, or a piece of one, on standard output.
-                Stdout(OutputLine) = "stdout";
-                /// A line, or a piece of one, on standard error.
-                Stderr(OutputLine) = "stderr";
-                /// Exited with code 0.
-                Completed(Ended) = "completed";
-                /// Exited otherwise, ended by a signal of its own, or the engine could not do its part.
-                Failed(Ended) = "failed";
-                /// Ended on request.
-                Cancelled(Ended) = "cancelled";
-                /// Ended because a time was up.
-                Timeout(Ended) = "timeout";
+            /// Spawned.
+            Started = "started", plain of execution_id {
+                /// The command as a person would type it.
+                command: String,
+                /// The process id.
+                pid: u32,
+            }
+            /// The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine.
+            Degraded = "degraded", plain of execution_id {
+                /// What is missing, and why.
+                message: String,
+            }
+            /// An attempt failed, and another one follows after a pause.
+            Retry = "retry", carrying of execution_id {
+                /// The attempt that failed, from 1.
+                attempt: u32,
+                /// The most attempts there will be.
+                attempts: u32,
+                /// Milliseconds until the next one may begin.
+                delay_ms: u64,
+                /// What happened in this attempt; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// A plan is farther than before: emitted when a step begins and when a step ends. The last one of a plan has its result.
+            Progress = "progress", carrying of plan_id {
+                /// Steps that are over, the skipped ones included.
+                completed: usize,
+                /// Those of them that did not complete, the skipped ones not included.
+                failed: usize,
+                /// Those of them that never began.
+                skipped: usize,
+                /// Steps in all.
+                total: usize,
+                /// The command of the step that began last among those that run.
+                current_command: Option<String>,
+                /// `running`, or how the plan ended.
+                status: ExecutionStatus,
+                /// What came of it, in the last event of the plan; shared, never copied.
+                result: Option<Arc<PlanExecutionResult>>,
+            }
+            /// A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`.
+            Stdout = "stdout", line of execution_id {
+                /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                line: Text,
+                /// The line was not finished after 200 ms of silence: more of it may follow.
+                partial: bool,
+                /// The line is longer than `max_line_bytes`: more of it follows.
+                continued: bool,
+                /// A lone carriage return ended it: a progress display overwrites it.
+                carriage_return: bool,
+            }
+            /// A line on standard error, or a piece of one, as on standard output.
+            Stderr = "stderr", line of execution_id {
+                /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                line: Text,
+                /// The line was not finished after 200 ms of silence: more of it may follow.
+                partial: bool,
+                /// The line is longer than `max_line_bytes`: more of it follows.
+                continued: bool,
+                /// A lone carriage return ended it: a progress display overwrites it.
+                carriage_return: bool,
+            }
+            /// Exited with code 0.
+            Completed = "completed", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// Exited otherwise, or the engine could not do its part.
+            Failed = "failed", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// Ended on request.
+            Cancelled = "cancelled", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// Ended because a time was up.
+            Timeout = "timeout", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
             }
         }
     };
 }
 
+/// Does something with the fields of an event of some of these kinds, and nothing with the others.
+macro_rules! of_kind {
+    (plain: plain $then:block) => {
+        $then
+    };
+    (plain_or_carrying: plain $then:block) => {
+        $then
+    };
+    (plain_or_carrying: carrying $then:block) => {
+        $then
+    };
+    ($wanted:ident: $kind:ident $then:block) => {};
+}
+
 macro_rules! declare {
-    (
-        with { $($(#[doc = $help:literal])+ $own:ident = $own_word:literal {
+    ($(
+        $(#[doc = $help:literal])+ $name:ident = $word:literal, $kind:ident of $id:ident {
             $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
-        })+ }
-        of { $($(#[doc = $of_help:literal])+ $of:ident($payload:ty) = $of_word:literal;)+ }
-    ) => {
+        }
+    )+) => {
         /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
+        ///
+        /// Fields may be added to a kind, and kinds to the list: end a pattern with `..`, and a `match` with `_`.
+        ///
+        /// ```
+        /// # use execution_engine::ExecutionEvent;
+        /// fn show(event: &ExecutionEvent) {
+        ///     match event {
+        ///         ExecutionEvent::Stdout { execution_id, line, .. } => println!("{execution_id} {line}"),
+        ///         ExecutionEvent::Completed { result, .. } => println!("{} ms", result.duration_ms),
+        ///         _ => {}
+        ///     }
+        /// }
+        /// ```
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "schema", schemars(description = "One thing that happened."))]
         #[serde(tag = "type")]
         #[non_exhaustive]
         pub enum ExecutionEvent {
             $(
                 $(#[doc = $help])+
-                #[serde(rename = $own_word)]
-                $own {
+                #[serde(rename = $word)]
+                #[non_exhaustive]
+                $name {
                     /// Whose event it is.
-                    execution_id: Uuid,
+                    $id: Uuid,
                     /// When it happened.
                     timestamp: DateTime<Utc>,
-                    /// Counts the events of this execution from 0.
+                    /// Counts the events of this execution from 0, over all its attempts; those of a plan and of its steps count for themselves.
                     sequence: u64,
                     $($(#[doc = $field_help])+ $field: $type,)+
                 },
             )+
-            $($(#[doc = $of_help])+ #[serde(rename = $of_word)] $of($payload),)+
         }
 
         /// The type of an event, in the order of the list.
+        #[cfg(feature = "node")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum EventType {
-            $($own,)+
-            $($of,)+
+            $($name,)+
         }
 
         impl ExecutionEvent {
+            #[cfg(feature = "node")]
             pub(crate) const fn event_type(&self) -> EventType {
                 match self {
-                    $(Self::$own { .. } => EventType::$own,)+
-                    $(Self::$of(_) => EventType::$of,)+
+                    $(Self::$name { .. } => EventType::$name,)+
                 }
             }
 
-            fn head(&self) -> Head {
+            /// Whose event it is, when it happened, and its number.
+            fn head(&self) -> (Uuid, DateTime<Utc>, u64) {
                 match self {
-                    $(Self::$own { execution_id, timestamp, sequence, .. } => (*execution_id, *timestamp, *sequence),)+
-                    $(Self::$of(payload) => payload.head(),)+
+                    $(Self::$name { $id, timestamp, sequence, .. } => (*$id, *timestamp, *sequence),)+
                 }
             }
 
-            /// Logs its fields, if it has fields of its own.
-            fn log_fields(&self) {
+            /// Logs a plain event with its fields.
+            fn log(&self) {
                 match self {
-                    $(Self::$own { execution_id, $($field,)+ .. } => {
-                        tracing::info!(%execution_id, $(?$field,)+ $own_word);
+                    $(Self::$name { $id, $($field,)+ .. } => {
+                        let _ = ($id, $($field,)+);
+                        of_kind!(plain: $kind {
+                            tracing::info!(execution_id = %$id, $($field = ?$field,)+ $word);
+                        });
                     })+
-                    $(Self::$of(_) => {})+
                 }
             }
 
-            /// Gives the other fields, in the order of their declaration.
+            /// Gives the fields of a plain event, or of one that carries a result, in the order of their declaration.
             #[cfg(feature = "node")]
             pub(crate) fn give_fields(&self, to: &mut impl FieldReader) {
                 match self {
-                    $(Self::$own { $($field,)+ .. } => { $($field.give(to);)+ })+
-                    $(Self::$of(payload) => payload.give_fields(to),)+
+                    $(Self::$name { $($field,)+ .. } => {
+                        let _ = ($($field,)+);
+                        of_kind!(plain_or_carrying: $kind {
+                            $($field.give(to);)+
+                        });
+                    })+
                 }
             }
         }
     };
 }
-
-/// Whose event it is, when it happened, and its number.
-type Head = (Uuid, DateTime<Utc>, u64);
 
 #[cfg(feature = "schema")]
 pub(crate) use event_types;
 
 event_types!(declare);
 
-/// A line without its end. A line is its pieces up to the first that is neither `partial` nor `continued`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OutputLine {
-    /// Whose event it is.
-    pub execution_id: Uuid,
-    /// When it was read.
-    pub timestamp: DateTime<Utc>,
-    /// Counts the events of this execution from 0.
-    pub sequence: u64,
-    /// What was written. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
-    pub line: Text,
-    /// The line was not finished after 200 ms of silence: more of it may follow.
-    pub partial: bool,
-    /// The line is longer than `max_line_bytes`: more of it follows.
-    pub continued: bool,
-    /// A lone carriage return ended it: a progress display overwrites it.
-    pub carriage_return: bool,
-}
-
-/// An attempt that failed and is followed by another one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Retried {
-    /// Whose event it is.
-    pub execution_id: Uuid,
-    /// When the attempt ended.
-    pub timestamp: DateTime<Utc>,
-    /// Counts the events of this execution from 0, over all its attempts.
-    pub sequence: u64,
-    /// The attempt that failed, from 1.
-    pub attempt: u32,
-    /// The most attempts there will be.
-    pub attempts: u32,
-    /// Milliseconds until the next one may begin.
-    pub delay_ms: u64,
-    /// What happened in this attempt; shared, never copied.
-    pub result: Arc<ExecutionResult>,
-}
-
-/// How far a plan is: emitted when a step begins and when a step ends. The last one of a plan has its result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PlanProgress {
-    /// Whose event it is.
-    pub plan_id: Uuid,
-    /// When it happened.
-    pub timestamp: DateTime<Utc>,
-    /// Counts the events of this plan from 0; those of its steps count for themselves.
-    pub sequence: u64,
-    /// Steps that are over, the skipped ones included.
-    pub completed: usize,
-    /// Those of them that did not complete, the skipped ones not included.
-    pub failed: usize,
-    /// Those of them that never began.
-    pub skipped: usize,
-    /// Steps in all.
-    pub total: usize,
-    /// The command of the step that began last among those that run.
-    pub current_command: Option<String>,
-    /// `running`, or how the plan ended.
-    pub status: ExecutionStatus,
-    /// What came of it, in the last event of the plan; shared, never copied.
-    pub result: Option<Arc<PlanExecutionResult>>,
-}
-
-/// The end of an execution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Ended {
-    /// Whose event it is.
-    pub execution_id: Uuid,
-    /// When it ended.
-    pub timestamp: DateTime<Utc>,
-    /// Counts the events of this execution from 0.
-    pub sequence: u64,
-    /// Set when the engine could not do its part.
-    pub error: Option<ErrorInfo>,
-    /// What happened; shared, never copied.
-    pub result: Arc<ExecutionResult>,
-}
-
-/// What an event is of, if it has more to it than fields. Those that are listed get to JavaScript in this order.
-macro_rules! payload {
-    ($payload:ident, $id:ident, [$($field:ident: $type:ty),*]) => {
-        impl $payload {
-            const fn head(&self) -> Head {
-                (self.$id, self.timestamp, self.sequence)
-            }
-
-            /// What the id in it is called.
-            #[cfg(feature = "schema")]
-            pub(crate) const ID: &str = stringify!($id);
-
-            /// The fields that are given, with their types.
-            #[cfg(feature = "schema")]
-            pub(crate) const GIVEN: &[(&str, &str)] = &[$((stringify!($field), stringify!($type)),)*];
-
-            #[cfg(feature = "node")]
-            fn give_fields(&self, to: &mut impl FieldReader) {
-                // Their types are those that the decoder is generated for.
-                let _: (&_, $(&$type,)*) = (&to, $(&self.$field,)*);
-                $(self.$field.give(to);)*
-            }
-        }
-    };
-}
-
-payload!(Retried, execution_id, [attempt: u32, attempts: u32, delay_ms: u64, result: Arc<ExecutionResult>]);
-payload!(PlanProgress, plan_id, [
-    completed: usize, failed: usize, skipped: usize, total: usize, current_command: Option<String>, status: ExecutionStatus,
-    result: Option<Arc<PlanExecutionResult>>
-]);
-payload!(Ended, execution_id, [result: Arc<ExecutionResult>]);
-// Lines get to JavaScript as those of one read.
-payload!(OutputLine, execution_id, []);
-
 impl ExecutionEvent {
     /// The terminal event of a result.
     #[must_use]
     pub(crate) fn ended(result: Arc<ExecutionResult>, sequence: u64) -> Self {
-        let status = result.status;
-        let ended = Ended {
-            execution_id: result.id,
-            timestamp: result.completed_at,
-            sequence,
-            error: result.error.clone(),
-            result,
-        };
-        match status {
-            ExecutionStatus::Completed => Self::Completed(ended),
-            ExecutionStatus::Cancelled => Self::Cancelled(ended),
-            ExecutionStatus::Timeout => Self::Timeout(ended),
-            ExecutionStatus::Failed | ExecutionStatus::Pending | ExecutionStatus::Running => Self::Failed(ended),
-        }
-    }
-
-    pub(crate) fn of_line(stream: Stream, line: OutputLine) -> Self {
-        match stream {
-            Stream::Stdout => Self::Stdout(line),
-            Stream::Stderr => Self::Stderr(line),
+        let (execution_id, timestamp, error) = (result.id, result.completed_at, result.error.clone());
+        match result.status {
+            ExecutionStatus::Completed => Self::Completed { execution_id, timestamp, sequence, error, result },
+            ExecutionStatus::Cancelled => Self::Cancelled { execution_id, timestamp, sequence, error, result },
+            ExecutionStatus::Timeout => Self::Timeout { execution_id, timestamp, sequence, error, result },
+            ExecutionStatus::Failed | ExecutionStatus::Pending | ExecutionStatus::Running => {
+                Self::Failed { execution_id, timestamp, sequence, error, result }
+            }
         }
     }
 
@@ -321,11 +281,12 @@ impl ExecutionEvent {
         self.head().1
     }
 
-    /// The line, of `Stdout` and `Stderr`.
+    /// The line of `Stdout` and `Stderr` as text. The field `line` has its bytes too, and the fields beside it say whether more of it
+    /// follows.
     #[must_use]
-    pub fn line(&self) -> Option<&OutputLine> {
+    pub fn line(&self) -> Option<&str> {
         match self {
-            Self::Stdout(line) | Self::Stderr(line) => Some(line),
+            Self::Stdout { line, .. } | Self::Stderr { line, .. } => Some(line),
             _ => None,
         }
     }
@@ -334,7 +295,10 @@ impl ExecutionEvent {
     #[must_use]
     pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
         match self {
-            Self::Completed(end) | Self::Failed(end) | Self::Cancelled(end) | Self::Timeout(end) => Some(&end.result),
+            Self::Completed { result, .. }
+            | Self::Failed { result, .. }
+            | Self::Cancelled { result, .. }
+            | Self::Timeout { result, .. } => Some(result),
             _ => None,
         }
     }
@@ -342,10 +306,22 @@ impl ExecutionEvent {
     /// Whether it is the last event of its execution or plan.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        match self {
-            Self::Completed(_) | Self::Failed(_) | Self::Cancelled(_) | Self::Timeout(_) => true,
-            Self::Progress(progress) => progress.result.is_some(),
-            _ => false,
+        self.result().is_some() || matches!(self, Self::Progress { result: Some(_), .. })
+    }
+
+    /// The same event, where the results in it have no output: for a front end that has had the lines. Their counts, such as
+    /// `stdout_bytes`, stay as they are. Nothing of the output is copied.
+    #[must_use]
+    pub fn without_output(mut self) -> Self {
+        match &mut self {
+            Self::Retry { result, .. }
+            | Self::Completed { result, .. }
+            | Self::Failed { result, .. }
+            | Self::Cancelled { result, .. }
+            | Self::Timeout { result, .. } => *result = Arc::new(result.without_output()),
+            Self::Progress { result: Some(result), .. } => *result = Arc::new(result.without_output()),
+            _ => {}
         }
+        self
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use uuid::Uuid;
 
 #[cfg(feature = "schema")]
-use crate::event::{Ended, OutputLine, PlanProgress, Retried, event_types};
+use crate::event::event_types;
 #[cfg(feature = "schema")]
 use crate::types::{ExecutionResult, ExecutionStatus, Reason, result_fields};
 
@@ -121,11 +121,11 @@ pub struct Event {
     pub name: &'static str,
     /// What happened.
     pub help: &'static str,
-    /// The type that has its fields, unless they are its own.
-    pub payload: Option<&'static str>,
+    /// `plain`, `carrying`, `line` or `end`.
+    pub kind: &'static str,
     /// What the id in it is called.
     pub id: &'static str,
-    /// Those that get to JavaScript one by one, in their order there.
+    /// The fields besides those that all have, in their order.
     pub fields: Vec<Field>,
 }
 
@@ -157,40 +157,25 @@ pub fn result() -> Vec<ResultField> {
 #[must_use]
 pub fn events() -> Vec<Event> {
     macro_rules! describe {
-        (
-            with { $($(#[doc = $help:literal])+ $own:ident = $own_word:literal {
+        ($(
+            $(#[doc = $help:literal])+ $name:ident = $word:literal, $kind:ident of $id:ident {
                 $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
-            })+ }
-            of { $($(#[doc = $of_help:literal])+ $of:ident($payload:ident) = $of_word:literal;)+ }
-        ) => {
-            vec![
-                $(Event {
-                    name: $own_word,
-                    help: concat!($($help),+),
-                    payload: None,
-                    id: "execution_id",
-                    fields: vec![$(Field {
-                        name: stringify!($field),
-                        kind: tight(stringify!($type)),
-                        help: concat!($($field_help),+),
-                    },)+],
-                },)+
-                $(Event {
-                    name: $of_word,
-                    help: concat!($($of_help),+),
-                    payload: Some(stringify!($payload)),
-                    id: $payload::ID,
-                    fields: given($payload::GIVEN),
-                },)+
-            ]
+            }
+        )+) => {
+            vec![$(Event {
+                name: $word,
+                help: concat!($($help),+),
+                kind: stringify!($kind),
+                id: stringify!($id),
+                fields: vec![$(Field {
+                    name: stringify!($field),
+                    kind: tight(stringify!($type)),
+                    help: concat!($($field_help),+),
+                },)+],
+            },)+]
         };
     }
     event_types!(describe)
-}
-
-#[cfg(feature = "schema")]
-fn given(fields: &[(&'static str, &'static str)]) -> Vec<Field> {
-    fields.iter().map(|(name, kind)| Field { name, kind: tight(kind), help: "" }).collect()
 }
 
 #[cfg(feature = "schema")]

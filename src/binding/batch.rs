@@ -19,7 +19,7 @@ use napi::{JsValue, Property};
 
 use super::convert::milliseconds;
 use super::result::Exited;
-use crate::event::{Credit, Ended, EventType, ExecutionEvent, FieldReader, LineBatch, LineMark};
+use crate::event::{Credit, EventType, ExecutionEvent, FieldReader, LineBatch, LineMark};
 use crate::protocol::{ABSENT, group, line};
 use crate::types::{Encoding, ExecutionResult, PlanExecutionResult, Stream};
 
@@ -86,34 +86,39 @@ impl Batch {
 
     pub(super) fn event(&mut self, handle: u32, event: ExecutionEvent) {
         let kind = event.event_type();
+        let (at, sequence) = (milliseconds(event.timestamp()), event.sequence());
         match event {
-            ExecutionEvent::Completed(end) => self.ended(kind, Some(group::COMPLETED_BY_EXIT), handle, end),
-            ExecutionEvent::Failed(end) => self.ended(kind, Some(group::FAILED_BY_EXIT), handle, end),
-            ExecutionEvent::Cancelled(end) | ExecutionEvent::Timeout(end) => self.ended(kind, None, handle, end),
+            ExecutionEvent::Completed { result, .. }
+            | ExecutionEvent::Failed { result, .. }
+            | ExecutionEvent::Cancelled { result, .. }
+            | ExecutionEvent::Timeout { result, .. } => self.ended(kind, handle, at, sequence, result),
             // Lines come as batches.
-            ExecutionEvent::Stdout(_) | ExecutionEvent::Stderr(_) => {}
+            ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => {}
             event => {
-                self.head(kind as u8, handle, milliseconds(event.timestamp()), event.sequence());
+                self.head(kind as u8, handle, at, sequence);
                 event.give_fields(self);
             }
         }
     }
 
-    /// `by_exit` is what the group is when the result has a short form.
-    fn ended(&mut self, kind: EventType, by_exit: Option<u8>, handle: u32, end: Ended) {
-        let at = milliseconds(end.timestamp);
+    fn ended(&mut self, kind: EventType, handle: u32, at: f64, sequence: u64, result: Arc<ExecutionResult>) {
+        let by_exit = match kind {
+            EventType::Completed => Some(group::COMPLETED_BY_EXIT),
+            EventType::Failed => Some(group::FAILED_BY_EXIT),
+            _ => None,
+        };
         if let Some(by_exit) = by_exit
-            && let Some(Exited { numbers, texts }) = Exited::of(&end.result)
+            && let Some(Exited { numbers, texts }) = Exited::of(&result)
         {
-            self.head(by_exit, handle, at, end.sequence);
+            self.head(by_exit, handle, at, sequence);
             self.numbers.extend(numbers);
             let lengths = texts.map(|text| number(self.push(&text)));
             self.numbers.extend(lengths);
             return;
         }
-        self.head(kind as u8, handle, at, end.sequence);
+        self.head(kind as u8, handle, at, sequence);
         self.numbers.push(number(self.results.len()));
-        self.results.push(end.result);
+        self.results.push(result);
     }
 
     fn head(&mut self, kind: u8, handle: u32, at: f64, sequence: u64) {

@@ -85,12 +85,11 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn clean_up(&self) -> usize {
-        self.shared().plans.cleanup();
-        let mut all = Vec::new();
-        let count = self.shared().registry.cleanup(|leaving| all.push(leaving));
+        let (mut executions, mut plans) = (Vec::new(), Vec::new());
+        let count = self.shared().registry.cleanup(|leaving| executions.push(leaving));
         // What they kept is freed elsewhere: this thread may be the one that serves requests.
-        if count > 0 {
-            runtime::start_blocking(move || drop(all));
+        if self.shared().plans.cleanup(|leaving| plans.push(leaving)) + count > 0 {
+            runtime::start_blocking(move || drop((executions, plans)));
         }
         count
     }
@@ -121,7 +120,7 @@ impl ExecutionEngine {
     #[must_use]
     pub fn metrics_text(&self) -> String {
         let busy = self.get_concurrency_metrics();
-        let (records, output_bytes) = self.shared().registry.kept();
+        let (records, output_bytes) = self.shared().registry.usage();
         let gauges = Gauges {
             slots: busy.max_concurrent,
             running: busy.currently_running,

@@ -58,6 +58,7 @@ impl std::fmt::Display for ExecutionStatus {
 
 words! {
     /// Why an execution ended.
+    #[non_exhaustive]
     pub enum Reason {
         /// The command exited by itself.
         Exit = "exit",
@@ -97,23 +98,38 @@ words! {
 words! {
     /// The stable name of an error, the same in both languages.
     #[non_exhaustive]
-    #[expect(missing_docs, reason = "docs/error-handling.md tells each code; the names are the documentation here")]
     pub enum ErrorCode {
+        /// A configuration was refused.
         InvalidConfig = "INVALID_CONFIG",
+        /// A request or an option was refused; nothing ran. Also: standard input broke off before its end.
         InvalidRequest = "INVALID_REQUEST",
+        /// A plan was refused; nothing ran.
         InvalidPlan = "INVALID_PLAN",
+        /// The id of an execution or a plan is in use.
         DuplicateId = "DUPLICATE_ID",
+        /// No such execution or plan, or its record has left.
         NotFound = "NOT_FOUND",
+        /// The execution or plan has no result yet.
         NotCompleted = "NOT_COMPLETED",
+        /// All slots are taken, and the policy is to refuse.
         ConcurrencyLimitReached = "CONCURRENCY_LIMIT_REACHED",
+        /// As many wait as may.
         QueueFull = "QUEUE_FULL",
+        /// The command, or the engine, could not be started.
         SpawnFailed = "SPAWN_FAILED",
+        /// The output met its cap, and the strategy was to fail.
         OutputSizeExceeded = "OUTPUT_SIZE_EXCEEDED",
+        /// A log could not be opened; nothing ran.
         LogFailed = "LOG_FAILED",
+        /// The execution has no log, or none that can be read.
         LogNotFound = "LOG_NOT_FOUND",
+        /// The engine takes no more work.
         EngineShutDown = "ENGINE_SHUT_DOWN",
+        /// There is no global engine yet.
         NotInitialized = "NOT_INITIALIZED",
+        /// There is a global engine already.
         AlreadyInitialized = "ALREADY_INITIALIZED",
+        /// A defect of the engine, contained in one execution.
         Internal = "INTERNAL",
     }
 }
@@ -121,6 +137,7 @@ words! {
 /// What kept the engine from doing its part for one execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ErrorInfo {
     /// Its stable name.
     pub code: ErrorCode,

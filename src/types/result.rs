@@ -12,6 +12,7 @@ use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, FailedAttempt, Reason
 /// What was ended by the engine, and by which means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Killed {
     /// The processes that were alive when ending them began.
     pub pids: Vec<i32>,
@@ -22,6 +23,7 @@ pub struct Killed {
 /// A process of an execution at the moment a time was up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ProcessDiagnosis {
     /// Its id.
     pub pid: i32,
@@ -41,6 +43,7 @@ pub struct ProcessDiagnosis {
 /// What an execution was doing when its time was up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// Milliseconds since its last output, or since its start.
     pub silent_ms: f64,
@@ -97,7 +100,7 @@ macro_rules! result_fields {
             retries: Vec<FailedAttempt> = Vec::new(), optional usual(Vec::new());
             /// Set when the engine could not do its part.
             error: Option<ErrorInfo> = None, optional usual(None);
-            /// Why it ended; not set only when a defect of the engine ended it.
+            /// Why it ended; not set after `INTERNAL` and `LOG_FAILED`.
             reason: Option<Reason> = None, optional usual(Some(Reason::Exit));
             /// Bytes written to standard output, kept or not.
             stdout_bytes: u64 = 0, always number;
@@ -139,9 +142,10 @@ macro_rules! declare {
     ($(
         $(#[doc = $help:literal])+ $name:ident: $type:ty = $blank:expr, $presence:ident $form:ident $(($usual:expr))?;
     )+) => {
-        /// Exactly what happened.
+        /// Exactly what happened. Times are in milliseconds on a monotonic clock, except for `started_at` and `completed_at`.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[non_exhaustive]
         pub struct ExecutionResult {
             $($(#[doc = $help])+ pub $name: $type,)+
         }
@@ -168,6 +172,26 @@ impl ExecutionResult {
         if self.success { Ok(self) } else { Err(Unsuccessful { result: self }) }
     }
 
+    /// The same without what the command wrote: `stdout` and `stderr` are empty, and the counts of their bytes stay. No output is
+    /// copied for it.
+    #[must_use]
+    pub fn without_output(&self) -> Self {
+        Self {
+            stdout: Text::default(),
+            stderr: Text::default(),
+            signal: self.signal.clone(),
+            retries: self.retries.clone(),
+            error: self.error.clone(),
+            stdout_overflow_file: self.stdout_overflow_file.clone(),
+            stderr_overflow_file: self.stderr_overflow_file.clone(),
+            log_path: self.log_path.clone(),
+            killed: self.killed.clone(),
+            diagnosis: self.diagnosis.clone(),
+            metadata: self.metadata.clone(),
+            ..*self
+        }
+    }
+
     /// The bytes that it takes in memory: output, metadata, errors, the diagnosis, and the same of earlier attempts.
     pub(crate) fn kept_bytes(&self) -> u64 {
         let error = |error: &Option<ErrorInfo>| error.as_ref().map_or(0, |error| error.message.len());
@@ -191,6 +215,7 @@ impl ExecutionResult {
 /// A command that did not complete, as an error. Its text names the outcome, and no output.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", self.outcome())]
+#[non_exhaustive]
 pub struct Unsuccessful {
     /// What happened.
     pub result: Arc<ExecutionResult>,

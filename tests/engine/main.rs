@@ -60,4 +60,5 @@ mod logs;
 mod metrics;
 mod records;
 mod results;
+mod serde_forms;
 mod shutdown;

@@ -55,7 +55,7 @@ fn the_declared_fields_of_a_result_are_those_of_rust() {
 #[test]
 fn the_declared_events_are_those_of_rust() {
     let events = protocol::events();
-    let own: Vec<_> = events.iter().filter(|event| event.payload.is_none()).map(interface).collect();
+    let own: Vec<_> = events.iter().filter(|event| event.kind == "plain").map(interface).collect();
     let between = |text: &str| {
         let base = from_to(text, "interface EventBase {\n", "\n}\n").end + 1;
         let after = text.find("export interface RetryEvent").unwrap();
@@ -123,11 +123,11 @@ pub(crate) fn interface_of(event: &str) -> String {
 }
 
 fn type_of(event: &Event) -> String {
-    match event.payload {
-        None => interface_of(event.name),
-        Some("OutputLine") => format!("OutputEvent<'{}', Output>", event.name),
-        Some("Ended") => format!("EndEvent<'{}', Output>", event.name),
-        Some(_) => format!("{}<Output>", interface_of(event.name)),
+    match event.kind {
+        "plain" => interface_of(event.name),
+        "line" => format!("OutputEvent<'{}', Output>", event.name),
+        "end" => format!("EndEvent<'{}', Output>", event.name),
+        _ => format!("{}<Output>", interface_of(event.name)),
     }
 }
 

@@ -27,17 +27,17 @@ fn the_table_of_results_is_that_of_the_type() {
 fn the_tables_of_events_are_those_of_the_types() {
     let events = protocol::events();
     let mut wanted = String::from("| Type | Interface | Fields besides |\n| --- | --- | --- |\n");
-    for of_one_payload in events.chunk_by(|one, other| one.payload.is_some() && one.payload == other.payload) {
+    for of_one_payload in events.chunk_by(|one, other| matches!(one.kind, "line" | "end") && one.kind == other.kind) {
         let names: Vec<_> = of_one_payload.iter().map(|event| format!("`{}`", event.name)).collect();
         let event = &of_one_payload[0];
-        let interface = match event.payload {
-            Some("OutputLine") => "OutputEvent".to_owned(),
-            Some("Ended") => "EndEvent".to_owned(),
+        let interface = match event.kind {
+            "line" => "OutputEvent".to_owned(),
+            "end" => "EndEvent".to_owned(),
             _ => interface_of(event.name),
         };
-        let fields = match event.payload {
-            None => event.fields.iter().map(|field| camel(field.name)).collect(),
-            Some(_) => names_in_order(&interface),
+        let fields = match event.kind {
+            "plain" => event.fields.iter().map(|field| camel(field.name)).collect(),
+            _ => names_in_order(&interface),
         };
         let fields = fields.into_iter().filter(|name| name != "type" && name != "planId");
         let fields: Vec<_> = fields.map(|name| format!("`{name}`")).collect();

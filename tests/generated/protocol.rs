@@ -23,7 +23,7 @@ fn what_javascript_knows_of_the_protocol_is_what_rust_declares() {
 fn file() -> String {
     let events = protocol::events();
     let types: Vec<_> = events.iter().map(|event| event.name.to_owned()).collect();
-    let is_lifecycle = |event: &&Event| !matches!(event.payload, Some("OutputLine" | "Ended"));
+    let is_lifecycle = |event: &&Event| matches!(event.kind, "plain" | "carrying");
     let lifecycle: Vec<_> = events.iter().filter(is_lifecycle).map(|event| event.name.to_owned()).collect();
     let statuses = words(&serde_json::to_value(given::<ExecutionStatus>()).unwrap());
     let groups = events.iter().enumerate().map(|(number, event)| {
@@ -98,7 +98,7 @@ fn list(name: &str, help: &str, all: &[String]) -> String {
 }
 
 fn read_event(events: &[Event]) -> String {
-    let cases = events.iter().filter(|event| !matches!(event.payload, Some("OutputLine" | "Ended")));
+    let cases = events.iter().filter(|event| matches!(event.kind, "plain" | "carrying"));
     format!(
         "/**
  * Reads the fields of an event, but for its result: its position is the number after them.

@@ -9,8 +9,8 @@ use super::procs::{self, Entry, Proc};
 /// What was read so long ago, in units of [`Proc::start`], is read again.
 const LONGEST_KEPT: u64 = procs::SETTLED;
 
-/// Scans the table of processes. Of a process that has become the program that it is to be, what a scan has read is used again by
-/// those that follow at once: opening and parsing the file of each process is most of what a scan costs.
+/// Scans the table of processes. What a scan has read of a process that has its place in a session is used again by those that
+/// follow at once: opening and parsing the file of each process is most of what a scan costs.
 #[derive(Debug, Default)]
 pub(super) struct ProcessTable {
     read: HashMap<pid_t, Reading>,
@@ -44,13 +44,19 @@ impl ProcessTable {
                 return None;
             }
             found.push(reading.proc);
-            if number.is_some() && now.saturating_sub(reading.proc.start) > procs::SETTLED && !reading.proc.is_dead() {
+            if number.is_some() && is_lasting(&reading.proc, now) {
                 read.insert(pid, reading);
             }
         }
         self.read = read;
         Some(found)
     }
+}
+
+/// Whether what was read of a process will hold, but for its state and its parent. One that leads a session cannot leave it, nor
+/// its group.
+fn is_lasting(proc: &Proc, now: u64) -> bool {
+    !proc.is_dead() && (proc.session == proc.pid || now.saturating_sub(proc.start) > procs::SETTLED)
 }
 
 #[cfg(all(test, target_os = "linux"))]
