@@ -20,6 +20,7 @@ const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('./pending.js').Live} Live */
+/** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
@@ -39,18 +40,25 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {readonly string[]} */ #secrets;
   #reasons = new AbortReasons();
 
-  /** @param {ExecutionConfig | null} [config] */
+  /** @param {EngineConfig | null} [config] */
   constructor(config) {
     super();
     const wake = ExecutionEngine.#wakeOf(new WeakRef(this));
-    const given = guard(ExecutionEngine, () => plain('config', config));
+    /** @type {EngineConfig['feedback']} */
+    let feedback;
+    const takeFeedback = (/** @type {string} */ key, /** @type {unknown} */ value) => {
+      if (key !== 'feedback') return value;
+      feedback = lazy.feedback.feedbackOf(value);
+      return ASIDE;
+    };
+    const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback));
     onHostExit(native.NativeEngine.endUnguarded);
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#parts = { native: this.#native, inFlight: this.#board, cancel: (id) => this.cancel(id) };
     this.#plans = new Plans(this.#native, this.#board, this.#reasons);
-    this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons);
+    this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons, feedback ?? undefined);
   }
 
   /**
@@ -65,7 +73,7 @@ const Engine = class ExecutionEngine extends Listeners {
     };
   }
 
-  /** @param {ExecutionConfig | null} [config] */
+  /** @param {EngineConfig | null} [config] */
   static initGlobal(config) {
     if (ExecutionEngine.#global) {
       const message = 'the global engine exists already: use ExecutionEngine.global(), or make an engine of your own';

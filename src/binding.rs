@@ -284,6 +284,13 @@ impl NativeEngine {
         self.engine.metrics_text()
     }
 
+    /// The label of an execution as a status of feedback has it; `null` if it may not be there.
+    #[napi(catch_unwind)]
+    pub fn feedback_label(&self, id: Unknown<'_>, label: Unknown<'_>) -> Result<Option<String>> {
+        let wire::Value::Text(label) = convert::read(label)? else { return Ok(None) };
+        Ok(self.engine.feedback_label(id_of(id)?, &label).map(|label| label.to_string()))
+    }
+
     /// The command of an execution as a person would type it, cut short.
     #[napi(catch_unwind)]
     pub fn command(&self, id: Unknown<'_>) -> Result<Option<String>> {

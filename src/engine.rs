@@ -10,6 +10,7 @@ use crate::command::{self, EnvPolicy, exhaustion_text};
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
+use crate::feedback::{Feedback, FeedbackSink};
 use crate::metrics::Metrics;
 use crate::output::{LogBounds, Overflow};
 use crate::plan::Plans;
@@ -46,6 +47,9 @@ mod secrets;
 mod stream;
 #[cfg(test)]
 mod suspended;
+
+/// A sink that hangs holds up a shutdown for no longer than this.
+const LONGEST_FEEDBACK_FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
@@ -85,6 +89,7 @@ struct Shared {
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
     degradations: Degradations,
+    feedback: Feedback,
     retention: RetentionTask,
     plans: Plans,
 }
@@ -124,6 +129,7 @@ impl ExecutionEngine {
             config: Arc::new(config),
             metrics: Metrics::default(),
             degradations: Degradations::default(),
+            feedback: Feedback::default(),
         };
         let shared = Arc::new(shared);
         host_exit::watch(&shared);
@@ -134,6 +140,14 @@ impl ExecutionEngine {
     #[must_use]
     pub fn with_event_handler(self, handler: Arc<dyn EventHandler>) -> Self {
         Self { handle: self.handle, sink: Arc::new(HandlerQueue::start(handler)) }
+    }
+
+    /// The same engine with a sink for the status of everything that ends in it from now on, whichever handle started it. It is in
+    /// addition to the sinks that there are.
+    #[must_use]
+    pub fn with_feedback_sink(self, sink: Arc<dyn FeedbackSink>) -> Self {
+        self.shared().feedback.add(sink);
+        self
     }
 
     /// Accepts a request and runs it in the background; returns the id of the execution. It accepts in the first poll and never waits
@@ -276,7 +290,8 @@ impl ExecutionEngine {
         Ok(())
     }
 
-    /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over.
+    /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over. Feedback sinks
+    /// get 5 s more, at the most, to be flushed.
     ///
     /// Not cancel safe: when the future is dropped before `grace` has passed, the engine takes no more work, and what runs goes on.
     /// A `grace` other than zero needs the timers of a Tokio runtime.
@@ -304,6 +319,7 @@ impl ExecutionEngine {
         for plan in plans {
             plan.settled().await;
         }
+        let _ = clock::timeout(LONGEST_FEEDBACK_FLUSH, self.shared().feedback.flush()).await;
     }
 
     /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,

@@ -86,6 +86,7 @@ pub mod types;
 mod catch_panic;
 mod command;
 mod engine;
+mod feedback;
 mod globs;
 mod guardian;
 mod metrics;
@@ -125,6 +126,9 @@ pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, Ove
 pub use engine::{EventStream, ExecutionEngine};
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
+pub use feedback::{ExecutionFeedback, FeedbackSink, ShortName};
+#[cfg(feature = "server-feedback")]
+pub use feedback::{HttpFeedback, HttpFeedbackOptions, HttpFeedbackTotals};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
@@ -186,6 +190,9 @@ mod pages {
     struct Output;
     #[doc = include_str!("../docs/plans.md")]
     struct Plans;
+    #[cfg(feature = "server-feedback")]
+    #[doc = include_str!("../docs/privacy.md")]
+    struct Privacy;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
     #[doc = include_str!("../docs/types.md")]

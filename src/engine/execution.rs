@@ -53,6 +53,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     let result = Arc::new(result);
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
+    shared.feedback.report(&result, &job.secrets);
     if shared.registry.complete(record, Arc::clone(&result)) {
         RetentionTask::clean_up(shared);
     }

@@ -7,6 +7,8 @@ use uuid::Uuid;
 use super::ExecutionEngine;
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
+#[cfg(feature = "node")]
+use crate::feedback::{self, ShortName};
 use crate::metrics::{self, Gauges};
 use crate::runtime;
 use crate::types::{
@@ -114,6 +116,20 @@ impl ExecutionEngine {
     #[must_use]
     pub fn stats(&self) -> ExecutionStats {
         self.shared().metrics.snapshot()
+    }
+
+    /// A label as a status of feedback has it, if it may be there.
+    #[cfg(feature = "node")]
+    pub(crate) fn feedback_label(&self, id: Uuid, label: &str) -> Option<ShortName> {
+        // The record may be gone; the secrets of the engine are known all the same.
+        let record = self.record(id).ok();
+        feedback::label_of(label, record.as_ref().map_or(&self.shared().secrets, |record| record.secrets()))
+    }
+
+    /// How many statuses were dropped because a feedback sink was too slow.
+    #[must_use]
+    pub fn feedback_dropped(&self) -> u64 {
+        self.shared().feedback.dropped()
     }
 
     /// Totals and what the engine holds now, as Prometheus reads it (text exposition format 0.0.4).

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_first_byte_beyond_the_cap_would_truncate() {
-        let mut limit = Limit::new(7, Keep::Both);
+        let mut limit = HeadTailBuffer::new(7, Keep::Both);
         assert!(!limit.would_truncate(7));
         assert!(limit.would_truncate(8));
         limit.push(b"abcd");

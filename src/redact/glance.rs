@@ -109,9 +109,8 @@ pub(super) fn glance_behind(rest: &[u8], byte: u8) -> Option<u8> {
     let len = match (rest[0], rest[1]) {
         // Only a part of the symbol is known.
         _ if byte >= 0x80 => return None,
-        (b'%', b'u' | b'U') => 6,
+        (b'%', b'u' | b'U') | (b'\\', b'u') => 6,
         (b'%', _) => 3,
-        (b'\\', b'u') => 6,
         (b'\\', _) => 2,
         _ => 1,
     };

@@ -341,7 +341,7 @@ fn encode(family: usize, secret: &str, choices: &[u8]) -> String {
         let bytes = char.encode_utf8(&mut utf8).as_bytes();
         let plain = char.is_ascii_alphanumeric() || char == '.';
         match (family, choice % 4) {
-            (0, 0 | 1) | (1 | 2, 0) if plain => out.push(char),
+            (0, 0 | 1) | (1 | 2 | 7, 0) if plain => out.push(char),
             (0, 1) if char == ' ' => out.push('+'),
             (0, 2) => {
                 for byte in bytes {
@@ -378,7 +378,6 @@ fn encode(family: usize, secret: &str, choices: &[u8]) -> String {
                     write!(out, "\\{byte:03o}").unwrap();
                 }
             }
-            (7, 0) if plain => out.push(char),
             (7, choice) => match u32::from(char) {
                 code @ ..0x100 if choice < 3 => write!(out, "%{code:02X}").unwrap(),
                 _ => {

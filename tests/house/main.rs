@@ -53,6 +53,11 @@ const OWNED_WORDS: &[(&str, &str)] = &[
     ("rustix", "platform"),
     ("napi", "binding"),
     ("napi_derive", "binding"),
+    // Nothing else speaks to a network.
+    ("ureq", "feedback"),
+    ("TcpStream", "feedback"),
+    ("TcpListener", "feedback"),
+    ("UdpSocket", "feedback"),
 ];
 
 /// The conditions on the operating system.

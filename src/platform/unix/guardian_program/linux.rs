@@ -21,8 +21,8 @@ const TAG: &[u8] = b"ESCHER_EXECUTION_ID=";
 pub(crate) fn prepare() {
     // SAFETY: PR_SET_NAME reads a C string; PR_SET_DUMPABLE takes a number.
     unsafe {
-        sys::prctl(15, c"escher-guardian".as_ptr());
-        sys::prctl(4, 0);
+        sys::prctl(15, c"escher-guardian".as_ptr() as usize);
+        sys::prctl(4, 0_usize);
     }
 }
 
@@ -142,9 +142,9 @@ pub(crate) fn has_environment(pid: i32) -> bool {
 pub(crate) fn signal(proc: &Proc, signal: c_int) {
     // SAFETY: no memory is involved except a null pointer, which the call allows; the results are checked.
     unsafe {
-        let fd = sys::syscall(PIDFD_OPEN, proc.pid, 0);
+        let fd = sys::system_call(PIDFD_OPEN, [proc.pid.into(), 0, 0, 0]);
         if read(proc.pid).is_some_and(|now| now.start == proc.start) {
-            let refused = fd < 0 || sys::syscall(PIDFD_SEND_SIGNAL, fd, signal, core::ptr::null::<u8>(), 0) != 0;
+            let refused = fd < 0 || sys::system_call(PIDFD_SEND_SIGNAL, [fd, signal.into(), 0, 0]) != 0;
             if refused {
                 sys::kill(proc.pid, signal);
             }
@@ -260,7 +260,9 @@ fn each_entry(path: &[u8], visit: &mut dyn FnMut(&[u8], u8)) {
     let mut buffer = [0_u8; 8192];
     loop {
         // SAFETY: the buffer has the given length.
-        let count = unsafe { sys::syscall(GETDENTS, fd, buffer.as_mut_ptr(), buffer.len()) };
+        let count = unsafe {
+            sys::system_call(GETDENTS, [fd.into(), buffer.as_mut_ptr() as c_long, buffer.len() as c_long, 0])
+        };
         if count <= 0 {
             break;
         }
@@ -314,7 +316,7 @@ pub(crate) fn bind(kind: &[u8], name: &[u8]) -> Bound {
         if sys::bind(fd, (&raw const address).cast(), bytes) == 0 {
             return Bound::Here;
         }
-        let is_taken = *sys::__errno_location() == EADDRINUSE;
+        let is_taken = sys::last_error() == EADDRINUSE;
         sys::close(fd);
         if is_taken { Bound::ByAnother } else { Bound::Nowhere }
     }

@@ -1,11 +1,12 @@
 //! The guardian: a program that waits for the end of its host, and then ends the host's executions.
 //!
-//! It is compiled by the build script, embedded in the library, and started once for each host. It uses only the C library, starts no
-//! process, and needs less than a megabyte of memory unless it has many executions to end.
+//! It is compiled by the build script, embedded in the library, and started once for each host. It uses system calls, or the C library where
+//! there is no other way to make them, starts no process, and needs less than a megabyte of memory unless it has many executions to end.
 //!
 //! Descriptors: 0 the lifeline, which closes when the host exits; 3 the table; 4 a pidfd of the host, or `/dev/null`.
 #![no_std]
 #![no_main]
+#![cfg_attr(without_libc, no_builtins)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use core::ffi::{c_char, c_int};
@@ -21,6 +22,8 @@ use self::tree::Tree;
 mod kernel;
 mod claims;
 mod members;
+#[cfg(without_libc)]
+mod memory;
 #[path = "../nested_names.rs"]
 mod names;
 mod outputs;
@@ -67,7 +70,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-#[unsafe(no_mangle)]
+#[cfg_attr(not(without_libc), unsafe(no_mangle))]
 extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     for signal in 1..32 {
         // SAFETY: no handler is installed; the two signals that cannot be ignored are refused.
