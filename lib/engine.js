@@ -14,7 +14,7 @@ const { settled, unlessOver } = require('./pending.js');
 const { requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
-const { numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
+const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { veil } = require('./secrets.js');
 const { NO_GRACE, submit } = require('./submit.js');
 
