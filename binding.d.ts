@@ -30,9 +30,7 @@ export declare class NativeEngine {
   constructor(config: unknown, wake: () => void)
   /**
    * Accepts a request. Its events come under `handle`. Without an `env` the variables are this process's own; `null` says that
-   * they cannot be read. `ways` adds up: 1 all its events come, and lines only as they are
-   * released; 2 its abort signal has fired already; 4 its input comes through `feed`; 8 `request` is the JSON text of a
-   * list of the request and the options.
+   * they cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
    */
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
   /** Masks one more secret from now on: everywhere, or in one execution. */
@@ -69,7 +67,7 @@ export declare class NativeEngine {
   stopAll(shutdown: boolean, graceMs: number): number
   /** Milliseconds on the clock of all deadlines, which stands still while the machine sleeps. */
   static clockMs(): number
-  /** Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end. */
+  /** Which events have listeners: a sum of `protocol::interest`. */
   listen(interest: number): void
   /**
    * The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short

@@ -375,9 +375,9 @@ export type ErrorCode =
   | 'ENGINE_SHUT_DOWN'
   | 'NOT_INITIALIZED'
   | 'ALREADY_INITIALIZED'
-  | 'PERMISSION_DENIED'
+  | 'INTERNAL'
   | 'ADDON_NOT_LOADED'
-  | 'INTERNAL';
+  | 'PERMISSION_DENIED';
 
 /** What kept the engine from doing its part. */
 export interface ErrorInfo {
@@ -412,23 +412,31 @@ export interface Diagnosis {
   }[];
 }
 
+/** What the engine had to end. */
+interface Killed {
+  /** The processes that were alive when it began. */
+  pids: number[];
+  /** What was done, in order, such as `SIGTERM to the group`. */
+  mechanism: string;
+}
+
 /** Exactly what happened. `Output` is `Buffer` with `encoding: 'buffer'`. */
 export interface ExecutionResult<Output extends string | Buffer = string> {
   /** The id of the execution. */
   id: string;
-  /** A final status. */
+  /** A final status: `completed`, `failed`, `cancelled` or `timeout`. */
   status: 'completed' | 'failed' | 'cancelled' | 'timeout';
-  /** Whether the status is `completed`. */
+  /** Whether the status is `completed`: exit code 0, by itself. */
   success: boolean;
-  /** `null` when a signal ended the command or it never ran. */
+  /** The exit code; `null` when a signal ended the command or it never ran. */
   exitCode: number | null;
-  /** The name of the signal that ended it, such as `SIGKILL`. */
+  /** The name of the signal that ended it, such as `SIGKILL`; else `null`. */
   signal: string | null;
   /** Exactly what it wrote to standard output, up to `maxOutputSizeBytes`. */
   stdout: Output;
   /** Exactly what it wrote to standard error, up to `maxOutputSizeBytes`. */
   stderr: Output;
-  /** Milliseconds from spawn to the end, on a monotonic clock. */
+  /** Milliseconds from spawn to the end, on a monotonic clock; 0 when it never ran. */
   durationMs: number;
   /** Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn. */
   queuedMs: number;
@@ -436,17 +444,22 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   startedAt: Date;
   /** When it ended, by the clock of the system. */
   completedAt: Date;
-  /** `null` when it never ran. */
+  /** The process id; `null` when it never ran. */
   pid: number | null;
   /** Which attempt this was, from 1. All other fields describe this attempt. */
   attempt: number;
-  /** The attempts before it, oldest first. Absent when there were none. */
+  /** The attempts before it, oldest first, if there were any. */
   retries?: FailedAttempt[];
   /** Set when the engine could not do its part. */
   error?: ErrorInfo;
-  /** Why it ended; absent after `INTERNAL` and `LOG_FAILED`. */
+  /** Why it ended; not set after `INTERNAL` and `LOG_FAILED`. */
   reason?: Reason;
-  /** Bytes written, kept or not. */
+  /**
+   * With the reason `aborted`, the `reason` of the abort signal, as it was given to `abort()`. Absent when the standard input broke off.
+   * `getResult` and a later wait know it for the last 1 000 aborted executions of an engine.
+   */
+  abortReason?: unknown;
+  /** Bytes written to standard output, kept or not. */
   stdoutBytes: number;
   /** Bytes written to standard error, kept or not. */
   stderrBytes: number;
@@ -455,35 +468,27 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   /** Whether `stderr` lacks some of them. */
   stderrTruncated: boolean;
   /**
-   * All of standard output, when it was longer than its cap and the strategy is `streamToFile`: from its first byte, to
-   * its end or to the bound that it met. The file goes with the record.
+   * All of standard output, when it was longer than its cap and the strategy is `streamToFile`: from its first byte, to its end or to the
+   * bound that it met. The file goes with the record.
    */
   stdoutOverflowFile?: string;
   /** The same of standard error. */
   stderrOverflowFile?: string;
-  /** Bytes that those files should have got and did not, because a bound or the disk forbade it. */
-  overflowLostBytes: number;
-  /** Its log: at `outputLogPath` if the request named one, else in `logDir`. Secrets in it are masked: `getLogPath` gives the path itself. */
+  /**
+   * Its log: at `outputLogPath` if the request named one, else in `logDir`. Secrets in it are masked: `getLogPath` gives the path itself.
+   */
   logPath?: string;
+  /** Bytes that overflow files should have got and did not, because a bound or the disk forbade it. */
+  overflowLostBytes: number;
   /** Bytes that a log should have got and did not. */
   logLostBytes: number;
   /** Whether a background process still held an output pipe when the engine stopped reading. */
   leaked: boolean;
-  /**
-   * With `reason: 'aborted'`, the `reason` of the abort signal, as it was given to `abort()`. Absent when the standard input broke
-   * off. `getResult` and a later wait know it for the last 1 000 aborted executions of an engine.
-   */
-  abortReason?: unknown;
-  /** What the engine had to end: the processes alive when it began, and the farthest means it needed. */
-  killed?: {
-    /** The processes that were alive when it began. */
-    pids: number[];
-    /** What was done, in order, such as `SIGTERM to the group`. */
-    mechanism: string;
-  };
+  /** What the engine had to end. */
+  killed?: Killed;
   /** What it was doing when its time was up (`timeout`, `idle_timeout`). */
   diagnosis?: Diagnosis;
-  /** Milliseconds of processor time: the command and the children it waited for. */
+  /** Milliseconds of processor time in user mode: the command and the children it waited for. */
   cpuUserMs: number;
   /** Milliseconds of processor time that the system spent for them. */
   cpuSystemMs: number;
@@ -616,11 +621,11 @@ export interface StartedEvent extends EventBase {
   type: 'started';
   /** The command as a person would type it. */
   command: string;
-  /** The process id of the command. */
+  /** The process id. */
   pid: number;
 }
 
-/** The execution continues with less than was promised. What all executions have to do without, such as a guardian, is reported once by each engine. */
+/** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
   type: 'degraded';
@@ -706,27 +711,27 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
 
 /** The events of an engine and what their listeners get. */
 export interface ExecutionEvents<Output extends string | Buffer = string> {
-  /** An execution waits for a slot. */
+  /** Accepted, and waiting for a slot. */
   queued: [QueuedEvent];
-  /** A command was spawned. */
+  /** Spawned. */
   started: [StartedEvent];
-  /** An execution continues with less than was guaranteed, such as without a guardian. */
+  /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
   degraded: [DegradedEvent];
-  /** An attempt failed, and another one follows. */
+  /** An attempt failed, and another one follows after a pause. */
   retry: [RetryEvent<Output>];
-  /** A plan is farther than before. */
+  /** A plan is farther than before: emitted when a step begins and when a step ends. The last one of a plan has its result. */
   progress: [ProgressEvent<Output>];
-  /** A line of standard output. */
+  /** A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`. */
   stdout: [OutputEvent<'stdout', Output>];
-  /** A line of standard error. */
+  /** A line on standard error, or a piece of one, as on standard output. */
   stderr: [OutputEvent<'stderr', Output>];
-  /** An execution ended with exit code 0. */
+  /** Exited with code 0. */
   completed: [EndEvent<'completed', Output>];
-  /** An execution ended with another exit code, by a signal, or could not be started. */
+  /** Exited otherwise, or the engine could not do its part. */
   failed: [EndEvent<'failed', Output>];
-  /** An execution was cancelled. */
+  /** Ended on request. */
   cancelled: [EndEvent<'cancelled', Output>];
-  /** The time of an execution was up. */
+  /** Ended because a time was up. */
   timeout: [EndEvent<'timeout', Output>];
   /** All of them. */
   event: [ExecutionEvent<Output>];

@@ -1,13 +1,13 @@
 'use strict';
 
 const { own, put, report, slots } = require('./caller-code.js');
-const { Outcome, exited } = require('./result.js');
+const { ABSENT, EVENT_TYPES, GROUP, LINE, readEvent, readExitResult } = require('./protocol.js');
+const { Outcome } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
 /** @typedef {import('../index.js').EndEvent} EndEvent */
 /** @typedef {import('../index.js').ProgressEvent} ProgressEvent */
-/** @typedef {import('../index.js').RetryEvent} RetryEvent */
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {InstanceType<typeof import('./plan.js').PlanOutcome>} PlanResultOutcome */
 /** A batch as the addon gives it: a short one is its text, and its numbers are in what it was given. @typedef {NonNullable<ReturnType<import('../binding.js').NativeEngine['take']>>} Batch */
@@ -28,16 +28,12 @@ const { Outcome, exited } = require('./result.js');
  * @property {(position: number) => object} planOutcome The addon's plan result at a position of the batch.
  */
 
-const ENDED = /** @type {const} */ ({ 4: 'completed', 5: 'failed', 6: 'cancelled', 7: 'timeout' });
-const PARTIAL = 1;
-const CONTINUED = 2;
-const CARRIAGE_RETURN = 4;
 const NO_BYTES = new Uint8Array(0);
 /** A part of such a text may hold it all. */
 const SMALL_TEXT = 2048;
 
 /**
- * Reads a batch; its form is described in `src/binding/batch.rs`.
+ * Reads a batch. Its form is described in `src/binding/batch.rs`, and what is in it in `protocol.js`.
  *
  * @template E
  * @param {Batch} batch
@@ -65,99 +61,40 @@ function readBatch(batch, shared, consumer) {
   };
 
   while (at < end) {
-    const kind = next();
+    const group = next();
     const execution = consumer.find(next());
     const timestamp = new Date(next());
     const sequence = next();
     const executionId = execution === undefined ? '' : consumer.id(execution);
     // Each group is read to its end before its consumer is called, so whatever breaks one leaves the others as they are.
     try {
-      switch (kind) {
-        case 0: {
-          const command = take(next());
-          if (execution !== undefined) consumer.event(execution, { type: 'queued', executionId, timestamp, sequence, command });
-          break;
-        }
-        case 1: {
-          const pid = next();
-          const command = take(next());
-          if (execution !== undefined) consumer.event(execution, { type: 'started', executionId, timestamp, sequence, command, pid });
-          break;
-        }
-        case 8: {
-          const message = take(next());
-          if (execution !== undefined) consumer.event(execution, { type: 'degraded', executionId, timestamp, sequence, message });
-          break;
-        }
-        case 9: {
-          const attempt = next();
-          const attempts = next();
-          const delayMs = next();
-          const position = next();
-          if (execution === undefined) break;
-          const event = { type: 'retry', executionId, timestamp, sequence, attempt, attempts, delayMs };
-          consumer.event(execution, /** @type {RetryEvent} */ (withResult(event, new Outcome(consumer.outcome(position)))));
-          break;
-        }
-        case 10: {
-          const completed = next();
-          const failed = next();
-          const skipped = next();
-          const total = next();
-          const ended = next();
-          const length = next();
-          const currentCommand = length < 0 ? null : take(length);
-          const position = next();
-          if (execution === undefined) break;
-          const status = ended === 0 ? /** @type {const} */ ('running') : ENDED[/** @type {4 | 5 | 6 | 7} */ (ended)];
-          /** @type {ProgressEvent} */
-          const event = {
-            type: 'progress',
-            executionId,
-            planId: executionId,
-            timestamp,
-            sequence,
-            completed,
-            failed,
-            skipped,
-            total,
-            currentCommand,
-            status,
-          };
-          if (position < 0) {
-            consumer.progress(execution, event, undefined);
-            break;
-          }
-          const { PlanOutcome } = require('./plan.js');
-          const outcome = new PlanOutcome(consumer.planOutcome(position));
-          consumer.progress(execution, /** @type {ProgressEvent} */ (withResult(event, outcome)), () => outcome);
-          break;
-        }
-        case 2:
-        case 3:
-        case 11:
-        case 12: {
-          const type = kind === 2 || kind === 11 ? 'stdout' : 'stderr';
+      switch (group) {
+        case GROUP.STDOUT:
+        case GROUP.STDERR:
+        case GROUP.STDOUT_BYTES:
+        case GROUP.STDERR_BYTES: {
+          const type = group === GROUP.STDOUT || group === GROUP.STDOUT_BYTES ? 'stdout' : 'stderr';
+          const isText = group === GROUP.STDOUT || group === GROUP.STDERR;
           const count = next();
           /** @type {OutputEvent[]} */
           const events = slots(count);
           for (let index = 0; index < count; index++) {
             const packed = next();
-            const flags = packed & 7;
-            const length = (packed - flags) / 8;
-            const line = kind < 11 ? take(length) : takeBytes(length);
+            const flags = packed % LINE.FLAGS;
+            const length = (packed - flags) / LINE.FLAGS;
+            const line = isText ? take(length) : takeBytes(length);
             /** @type {OutputEvent} */
             const event = { type, executionId, timestamp, sequence: sequence + index, line };
-            if (flags !== 0) flag(event, flags);
+            if (flags !== 0) setFlags(event, flags);
             events[index] = event;
           }
           if (execution !== undefined) consumer.lines(execution, events);
           break;
         }
-        case 14:
-        case 15: {
-          const type = kind === 14 ? 'completed' : 'failed';
-          const outcome = new Outcome(undefined, exited(executionId, kind === 14, next, takeCopy));
+        case GROUP.COMPLETED_BY_EXIT:
+        case GROUP.FAILED_BY_EXIT: {
+          const type = group === GROUP.COMPLETED_BY_EXIT ? 'completed' : 'failed';
+          const outcome = new Outcome(undefined, readExitResult(executionId, type, next, takeCopy));
           if (execution === undefined) break;
           consumer.end(
             type,
@@ -167,19 +104,35 @@ function readBatch(batch, shared, consumer) {
           );
           break;
         }
-        case 13: {
-          const isWanted = next() === 1;
-          if (execution !== undefined) consumer.input(execution, isWanted);
-          break;
-        }
-        default: {
-          const type = ENDED[/** @type {4 | 5 | 6 | 7} */ (kind)];
+        case GROUP.COMPLETED:
+        case GROUP.FAILED:
+        case GROUP.CANCELLED:
+        case GROUP.TIMEOUT: {
+          const type = EVENT_TYPES[group];
           const position = next();
           if (execution === undefined) break;
           /** @type {ResultOutcome | undefined} */
           let outcome;
           const getOutcome = () => (outcome ??= new Outcome(consumer.outcome(position)));
           consumer.end(type, execution, () => endEvent(type, executionId, timestamp, sequence, getOutcome()), getOutcome);
+          break;
+        }
+        case GROUP.INPUT: {
+          const isWanted = next() === 1;
+          if (execution !== undefined) consumer.input(execution, isWanted);
+          break;
+        }
+        default: {
+          const event = /** @type {ExecutionEvent} */ (readEvent(group, executionId, timestamp, sequence, next, take));
+          const position = event.type === 'retry' || event.type === 'progress' ? next() : ABSENT;
+          if (execution === undefined) break;
+          if (event.type === 'progress') {
+            const outcome = position === ABSENT ? undefined : toPlanOutcome(consumer.planOutcome(position));
+            if (outcome) withResult(event, outcome);
+            consumer.progress(execution, event, outcome && (() => outcome));
+            break;
+          }
+          consumer.event(execution, position === ABSENT ? event : withResult(event, new Outcome(consumer.outcome(position))));
         }
       }
     } catch (error) {
@@ -192,10 +145,16 @@ function readBatch(batch, shared, consumer) {
  * @param {OutputEvent} event
  * @param {number} flags
  */
-function flag(event, flags) {
-  if (flags & PARTIAL) put(event, 'partial', true);
-  if (flags & CONTINUED) put(event, 'continued', true);
-  if (flags & CARRIAGE_RETURN) put(event, 'carriageReturn', true);
+function setFlags(event, flags) {
+  if (flags & LINE.PARTIAL) put(event, 'partial', true);
+  if (flags & LINE.CONTINUED) put(event, 'continued', true);
+  if (flags & LINE.CARRIAGE_RETURN) put(event, 'carriageReturn', true);
+}
+
+/** @param {object} result */
+function toPlanOutcome(result) {
+  const { PlanOutcome } = require('./plan.js');
+  return new PlanOutcome(result);
 }
 
 /**
@@ -216,8 +175,10 @@ function endEvent(type, executionId, timestamp, sequence, outcome) {
 /**
  * The output is copied only when it is read.
  *
- * @param {object} event
+ * @template {object} T
+ * @param {T} event
  * @param {{ result: unknown }} outcome
+ * @returns {T}
  */
 function withResult(event, outcome) {
   return Object.defineProperty(event, 'result', own({ get: () => outcome.result, enumerable: true, configurable: true }));

@@ -1,41 +1,22 @@
 'use strict';
 
-const { AsyncResource } = require('node:async_hooks');
-
+const { AbortReasons } = require('./abort-signal.js');
 const { asId, pathOf, plainFilter, plainWire, serial } = require('./arguments.js');
-const { Board } = require('./in-flight.js');
-const channels = require('./diagnostics-channel.js');
-const { contain } = require('./caller-code.js');
 const { Delivery } = require('./delivery.js');
-const { isOwn, snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
-const { asJson } = require('./encode.js');
-const { Listeners } = require('./listeners.js');
-const { settled } = require('./pending.js');
-const native = require('./native.js');
-const { requireChildProcesses, requireRead } = require('./permission.js');
-const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
-const { Outcome } = require('./result.js');
-const { veil } = require('./secrets.js');
+const { Board } = require('./in-flight.js');
 const { withinMs } = require('./keep-alive.js');
-const { Abort, AbortReasons, signalOf } = require('./abort-signal.js');
-
-/** What only some hosts use is loaded when it is used: every file costs each host a part of a millisecond. */
-const later = {
-  get feedback() {
-    return require('./feedback.js');
-  },
-  get input() {
-    return require('./input.js');
-  },
-  get plan() {
-    return require('./plan.js');
-  },
-  get stream() {
-    return require('./stream.js');
-  },
-};
+const lazy = require('./lazy.js');
+const { Listeners } = require('./listeners.js');
+const native = require('./native.js');
+const { settled, unlessOver } = require('./pending.js');
+const { requireRead } = require('./permission.js');
+const { Plans } = require('./plans.js');
+const { Outcome } = require('./result.js');
+const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
+const { veil } = require('./secrets.js');
+const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('./pending.js').Live} Live */
@@ -45,30 +26,6 @@ const later = {
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
-/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
-
-/** A grace period that is not given: the execution's own counts. */
-const NO_GRACE = -1;
-const MANUAL = { requireManualDestroy: true };
-/** How an execution is submitted; the numbers are `submit()`'s. */
-const PULLS = 1;
-const ABORTED = 2;
-const FEEDS = 4;
-const AS_TEXT = 8;
-
-/**
- * Stops what may be over, its record gone, while its end is still on the way to this thread.
- *
- * @param {object | undefined} live
- * @param {() => void} stop
- */
-function unlessOver(live, stop) {
-  try {
-    stop();
-  } catch (error) {
-    if (!live || /** @type {{ code?: string }} */ (error).code !== 'NOT_FOUND') throw error;
-  }
-}
 
 /** A name of its own inside, which the one file that is made of this folder keeps. */
 const Engine = class ExecutionEngine extends Listeners {
@@ -77,6 +34,8 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {import('../binding.js').NativeEngine} */ #native;
   #board = new Board(this);
   /** @type {InstanceType<typeof Delivery>} */ #delivery;
+  /** @type {InstanceType<typeof Plans>} */ #plans;
+  /** What a submission takes of it. @type {import('./submit.js').EngineParts} */ #parts;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   #reasons = new AbortReasons();
@@ -89,7 +48,7 @@ const Engine = class ExecutionEngine extends Listeners {
     let feedback;
     const takeFeedback = (/** @type {string} */ key, /** @type {unknown} */ value) => {
       if (key !== 'feedback') return value;
-      feedback = later.feedback.feedbackOf(value);
+      feedback = lazy.feedback.feedbackOf(value);
       return ASIDE;
     };
     const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback));
@@ -97,6 +56,8 @@ const Engine = class ExecutionEngine extends Listeners {
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
+    this.#parts = { native: this.#native, inFlight: this.#board, cancel: (id) => this.cancel(id) };
+    this.#plans = new Plans(this.#native, this.#board, this.#reasons);
     this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons, feedback ?? undefined);
   }
 
@@ -188,10 +149,10 @@ const Engine = class ExecutionEngine extends Listeners {
     try {
       live = this.#submit(this.stream, request, options, true);
     } catch (refusal) {
-      return later.stream.ExecutionStream.refused(refusal);
+      return lazy.stream.ExecutionStream.refused(refusal);
     }
     const result = settled(live).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new later.stream.ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
+    return new lazy.stream.ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
   }
 
   /**
@@ -228,17 +189,12 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {PlanOptions | null} [options]
    */
   async executePlan(plan, options) {
-    return this.#submitPlan(this.executePlan, plan, options, false).id;
+    return this.#plans.submit(this.executePlan, plan, options, undefined).id;
   }
 
   /** @param {string} id */
   async waitForPlan(id) {
-    const live = this.#board.findPlan(id);
-    const outcome = live
-      ? await settled(live)
-      : new later.plan.PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
-    outcome.reasons = this.#reasons;
-    return outcome.result;
+    return this.#plans.wait(this.waitForPlan, id);
   }
 
   /**
@@ -246,7 +202,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {PlanOptions | null} [options]
    */
   async runPlan(plan, options) {
-    const outcome = await settled(this.#submitPlan(this.runPlan, plan, options, false));
+    const outcome = await settled(this.#plans.submit(this.runPlan, plan, options, undefined));
     return outcome.result;
   }
 
@@ -255,26 +211,12 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {PlanOptions | null} [options]
    */
   streamPlan(plan, options) {
-    /** @type {Plan} */
-    let live;
-    try {
-      live = this.#submitPlan(this.streamPlan, plan, options, true);
-    } catch (refusal) {
-      return later.stream.ExecutionStream.refused(refusal);
-    }
-    return new later.stream.ExecutionStream(
-      Promise.resolve(live.id),
-      settled(live).then((outcome) => outcome.result),
-      live.queue,
-      undefined,
-    );
+    return this.#plans.stream(this.streamPlan, plan, options, (id) => this.cancelPlan(id));
   }
 
   /** @param {string} id */
   async cancelPlan(id) {
-    const live = this.#board.findPlan(id);
-    unlessOver(live, () => guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false)));
-    if (live) await settled(live);
+    return this.#plans.cancel(this.cancelPlan, id);
   }
 
   /**
@@ -396,87 +338,9 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {ExecutionRequest} request
    * @param {ExecutionOptions | null | undefined} options
    * @param {boolean} pull
-   * @returns {Live}
    */
   #submit(method, request, options, pull) {
-    requireChildProcesses(method);
-    const handle = this.#board.handles(1);
-    const { id, metadata, abort, isKnown, source } = guard(method, () => {
-      const aborting = signalOf(options);
-      const abort = aborting.signal && new Abort(aborting);
-      try {
-        /** @type {object | undefined} */
-        let source;
-        const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-          if (key !== 'stdin' || typeof value !== 'object' || value === null || !later.input.isSource(value)) return value;
-          source = value;
-          return ASIDE;
-        };
-        const what = plain('request', request);
-        const how = plain('options', options, (at) => at === 'options.signal', takeSource);
-        const text = asJson(what, how);
-        const ways = (pull ? PULLS : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
-        let isKnown = false;
-        const submit = (/** @type {string | null} */ env) => {
-          // Looked at last: code of the caller's ran until here, and may have fired it.
-          isKnown = abort?.look() ?? false;
-          return this.#native.submit(text ?? what, how, env, handle, isKnown ? ways | ABORTED : ways);
-        };
-        const id = /** @type {string} */ ((isOwn() ? submit(null) : null) ?? submit(snapshot()));
-        return { id, metadata: what?.metadata, abort, isKnown, source };
-      } catch (error) {
-        abort?.forget();
-        throw error;
-      }
-    });
-    // It is accepted, so nothing below may throw: it would have no owner.
-    const context = new AsyncResource('Execution', MANUAL);
-    /** @type {Live} */
-    const live = { id, handle, waiters: new Set(), queue: undefined, input: undefined, abort, trace: undefined, context };
-    this.#board.add(live);
-    if (pull) {
-      live.queue = new later.stream.EventQueue({
-        release: (groups) => this.#native.release(handle, groups),
-        cancel: () => this.cancel(id),
-      });
-    }
-    if (source) live.input = this.#inputOf(handle, source);
-    abort?.accepted(isKnown, () => this.#board.has(handle) && this.#native.stop(id, true, NO_GRACE));
-    if (channels.isWatched()) {
-      live.trace = contain(() => channels.begin(id, this.#native.command(id) ?? '', structuredClone(metadata ?? {})));
-    }
-    return live;
-  }
-
-  /**
-   * @param {Function} method
-   * @param {ExecutionPlan} plan
-   * @param {PlanOptions | null | undefined} options
-   * @param {boolean} pull
-   * @returns {Plan}
-   */
-  #submitPlan(method, plan, options, pull) {
-    requireChildProcesses(method);
-    const live = new later.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
-    if (pull) {
-      const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
-      live.queue = new later.stream.EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
-    }
-    this.#board.addPlan(live);
-    return live;
-  }
-
-  /**
-   * @param {number} handle
-   * @param {object} source
-   */
-  #inputOf(handle, source) {
-    // Weak: a source that never gives anything must not keep an unused engine.
-    const native = new WeakRef(this.#native);
-    return new later.input.Input(source, {
-      feed: (bytes) => native.deref()?.feed(handle, bytes),
-      end: (failure) => native.deref()?.endInput(handle, failure),
-    });
+    return submit(method, request, options, pull, this.#parts);
   }
 };
 

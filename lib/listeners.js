@@ -3,15 +3,9 @@
 const { EventEmitter } = require('node:events');
 
 const { report } = require('./caller-code.js');
+const { INTEREST, LIFECYCLE_EVENTS } = require('./protocol.js');
 
 /** @typedef {(...args: any[]) => void} Listener */
-
-/** Which listeners make the addon send events: the numbers are `listen()`'s. */
-const STDOUT = 1;
-const STDERR = 2;
-const LIFECYCLE = 4;
-/** What is neither a line nor an end. */
-const BETWEEN = ['queued', 'started', 'degraded', 'retry', 'progress'];
 
 /**
  * An emitter that knows at once when its listeners change, and that keeps their exceptions apart.
@@ -41,9 +35,9 @@ class Listeners extends EventEmitter {
     this.#version++;
     const all = this.listenerCount('event') > 0;
     let interest = 0;
-    if (all || this.listenerCount('stdout') > 0) interest |= STDOUT;
-    if (all || this.listenerCount('stderr') > 0) interest |= STDERR;
-    if (all || BETWEEN.some((type) => this.listenerCount(type) > 0)) interest |= LIFECYCLE;
+    if (all || this.listenerCount('stdout') > 0) interest |= INTEREST.STDOUT;
+    if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
+    if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
     this.#onInterest(interest);
     return this;
   }

@@ -41,4 +41,18 @@ function mark({ planId, step }, event) {
   put(event, 'step', step);
 }
 
-module.exports = { mark, settled };
+/**
+ * Stops what may be over, its record gone, while its end is still on the way to this thread.
+ *
+ * @param {object | undefined} live
+ * @param {() => void} stop
+ */
+function unlessOver(live, stop) {
+  try {
+    stop();
+  } catch (error) {
+    if (!live || /** @type {{ code?: string }} */ (error).code !== 'NOT_FOUND') throw error;
+  }
+}
+
+module.exports = { mark, settled, unlessOver };

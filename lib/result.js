@@ -3,6 +3,7 @@
 const { put } = require('./caller-code.js');
 const { ExecutionError } = require('./errors.js');
 const native = require('./native.js');
+const { makeDates } = require('./protocol.js');
 
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {import('../index.js').ErrorInfo} ErrorInfo */
@@ -88,62 +89,9 @@ function toResult(held) {
   const object = JSON.parse(native.NativeEngine.resultText(held));
   object.stdout ??= native.NativeEngine.resultOutput(held, false);
   object.stderr ??= native.NativeEngine.resultOutput(held, true);
-  object.startedAt = new Date(object.startedAt);
-  object.completedAt = new Date(object.completedAt);
+  makeDates(object);
   for (const retry of Object.hasOwn(object, 'retries') ? object.retries : []) retry.startedAt = new Date(retry.startedAt);
   return object;
 }
 
-/**
- * The result of an execution that exited and with nothing else to report, made of the numbers and texts of its end in a batch.
- *
- * @param {string} id
- * @param {boolean} success
- * @param {() => number} next Gives the numbers one by one, in the order of `Exited` in `src/binding/result.rs`.
- * @param {(length: number) => string} take Gives the texts one by one.
- * @returns {ExecutionResult}
- */
-function exited(id, success, next, take) {
-  const exitCode = next();
-  const durationMs = next();
-  const queuedMs = next();
-  const startedAt = next();
-  const completedAt = next();
-  const pid = next();
-  const stdoutBytes = next();
-  const stderrBytes = next();
-  const cpuUserMs = next();
-  const cpuSystemMs = next();
-  const stdout = take(next());
-  const stderr = take(next());
-  const metadata = take(next());
-  // In the order of the one that comes as JSON.
-  return {
-    id,
-    status: success ? 'completed' : 'failed',
-    success,
-    exitCode,
-    signal: null,
-    stdout,
-    stderr,
-    durationMs,
-    queuedMs,
-    startedAt: new Date(startedAt),
-    completedAt: new Date(completedAt),
-    pid,
-    attempt: 1,
-    reason: 'exit',
-    stdoutBytes,
-    stderrBytes,
-    stdoutTruncated: false,
-    stderrTruncated: false,
-    overflowLostBytes: 0,
-    logLostBytes: 0,
-    leaked: false,
-    cpuUserMs,
-    cpuSystemMs,
-    metadata: metadata === '' ? {} : JSON.parse(metadata),
-  };
-}
-
-module.exports = { Outcome, exited };
+module.exports = { Outcome };

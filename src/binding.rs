@@ -12,6 +12,7 @@ use crate::engine::{ExecutionEngine, end_unguarded};
 use crate::error::{ExecutionError, Invalid};
 use crate::platform::clock::Instant;
 use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
+use crate::protocol::submit;
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, StdinStream};
 use crate::wire::{self, Case};
@@ -23,6 +24,7 @@ use self::result::HeldResult;
 
 mod batch;
 mod convert;
+mod cross;
 mod error;
 mod input;
 mod logs;
@@ -69,9 +71,7 @@ impl NativeEngine {
     }
 
     /// Accepts a request. Its events come under `handle`. Without an `env` the variables are this process's own; `null` says that
-    /// they cannot be read. `ways` adds up: 1 all its events come, and lines only as they are
-    /// released; 2 its abort signal has fired already; 4 its input comes through `feed`; 8 `request` is the JSON text of a
-    /// list of the request and the options.
+    /// they cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
@@ -82,7 +82,8 @@ impl NativeEngine {
         ways: u8,
     ) -> Result<Option<String>> {
         let Some(env) = env.map(|packed| packed.into_bytes().into()).or_else(own_environment) else { return Ok(None) };
-        let [pull, aborted, feeds, as_text] = [1, 2, 4, 8].map(|way| ways & way != 0);
+        let [pull, aborted, feeds, as_text] =
+            [submit::PULLS, submit::ABORTED, submit::FEEDS, submit::AS_TEXT].map(|way| ways & way != 0);
         let [request, options] = convert::given(request, options, as_text, ExecutionError::InvalidRequest)?;
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
@@ -202,7 +203,7 @@ impl NativeEngine {
         Instant::now().uptime().as_secs_f64() * 1_000.0
     }
 
-    /// Which events have listeners: 1 stdout, 2 stderr, 4 what is neither a line nor an end.
+    /// Which events have listeners: a sum of `protocol::interest`.
     #[napi(catch_unwind)]
     pub fn listen(&self, interest: u8) {
         self.outbox.listen(interest);

@@ -12,6 +12,10 @@ use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionRes
 
 pub(crate) use self::backpressure::{Backpressure, Credit};
 pub(crate) use self::channel::{EventReceiver, channel};
+#[cfg(feature = "node")]
+pub(crate) use self::fields::FieldReader;
+#[cfg(feature = "node")]
+use self::fields::Give as _;
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;
 pub(crate) use self::line_batch::{LineBatch, LineMark};
@@ -19,204 +23,230 @@ pub(crate) use self::sink::{EventSink, SilentSink};
 
 mod backpressure;
 mod channel;
+#[cfg(feature = "node")]
+mod fields;
 mod handler;
 mod handler_queue;
 mod line_batch;
 mod sink;
 
-/// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
+/// Gives the types of events to a macro, with the word of each, what it is, and its fields. What is made of this list: the type, here; how
+/// events get to JavaScript, in `binding`; and what reads them there, with `index.d.ts` and tables of the pages, by `tests/generated`.
 ///
-/// Fields may be added to a kind, and kinds to the list: end a pattern with `..`, and a `match` with `_`.
-///
-/// ```
-/// # use execution_engine::ExecutionEvent;
-/// fn show(event: &ExecutionEvent) {
-///     match event {
-///         ExecutionEvent::Stdout { execution_id, line, .. } => println!("{execution_id} {line}"),
-///         ExecutionEvent::Completed { result, .. } => println!("{} ms", result.duration_ms),
-///         _ => {}
-///     }
-/// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(description = "One thing that happened."))]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ExecutionEvent {
-    /// Accepted, and waiting for a slot.
-    #[non_exhaustive]
-    Queued {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it happened.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// The command as a person would type it.
-        command: String,
-    },
-    /// Spawned.
-    #[non_exhaustive]
-    Started {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it happened.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// The command as a person would type it.
-        command: String,
-        /// The process id.
-        pid: u32,
-    },
-    /// The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine.
-    #[non_exhaustive]
-    Degraded {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it happened.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// What is missing, and why.
-        message: String,
-    },
-    /// An attempt failed, and another one follows after a pause.
-    #[non_exhaustive]
-    Retry {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When the attempt ended.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0, over all its attempts.
-        sequence: u64,
-        /// The attempt that failed, from 1.
-        attempt: u32,
-        /// The most attempts there will be.
-        attempts: u32,
-        /// Milliseconds until the next one may begin.
-        delay_ms: u64,
-        /// What happened in this attempt; shared, never copied.
-        result: Arc<ExecutionResult>,
-    },
-    /// A plan is farther than before: emitted when a step begins and when a step ends. The last one of a plan has its result.
-    #[non_exhaustive]
-    Progress {
-        /// Whose event it is.
-        plan_id: Uuid,
-        /// When it happened.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this plan from 0; those of its steps count for themselves.
-        sequence: u64,
-        /// Steps that are over, the skipped ones included.
-        completed: usize,
-        /// Those of them that did not complete, the skipped ones not included.
-        failed: usize,
-        /// Those of them that never began.
-        skipped: usize,
-        /// Steps in all.
-        total: usize,
-        /// The command of the step that began last among those that run.
-        current_command: Option<String>,
-        /// `running`, or how the plan ended.
-        status: ExecutionStatus,
-        /// What came of it, in the last event of the plan; shared, never copied.
-        result: Option<Arc<PlanExecutionResult>>,
-    },
-    /// A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`.
-    #[non_exhaustive]
-    Stdout {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it was read.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
-        line: Text,
-        /// The line was not finished after 200 ms of silence: more of it may follow.
-        partial: bool,
-        /// The line is longer than `max_line_bytes`: more of it follows.
-        continued: bool,
-        /// A lone carriage return ended it: a progress display overwrites it.
-        carriage_return: bool,
-    },
-    /// A line on standard error, or a piece of one, as in [`ExecutionEvent::Stdout`].
-    #[non_exhaustive]
-    Stderr {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it was read.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
-        line: Text,
-        /// The line was not finished after 200 ms of silence: more of it may follow.
-        partial: bool,
-        /// The line is longer than `max_line_bytes`: more of it follows.
-        continued: bool,
-        /// A lone carriage return ended it: a progress display overwrites it.
-        carriage_return: bool,
-    },
-    /// Exited with code 0.
-    #[non_exhaustive]
-    Completed {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it ended.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// Set when the engine could not do its part.
-        error: Option<ErrorInfo>,
-        /// What happened; shared, never copied.
-        result: Arc<ExecutionResult>,
-    },
-    /// Exited otherwise, or the engine could not do its part.
-    #[non_exhaustive]
-    Failed {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it ended.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// Set when the engine could not do its part.
-        error: Option<ErrorInfo>,
-        /// What happened; shared, never copied.
-        result: Arc<ExecutionResult>,
-    },
-    /// Ended on request.
-    #[non_exhaustive]
-    Cancelled {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it ended.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// Set when the engine could not do its part.
-        error: Option<ErrorInfo>,
-        /// What happened; shared, never copied.
-        result: Arc<ExecutionResult>,
-    },
-    /// Ended because a time was up.
-    #[non_exhaustive]
-    Timeout {
-        /// Whose event it is.
-        execution_id: Uuid,
-        /// When it ended.
-        timestamp: DateTime<Utc>,
-        /// Counts the events of this execution from 0.
-        sequence: u64,
-        /// Set when the engine could not do its part.
-        error: Option<ErrorInfo>,
-        /// What happened; shared, never copied.
-        result: Arc<ExecutionResult>,
-    },
+/// It is a `line`, an `end`, `plain`, or `carrying` a result as its last field, besides fields as a `plain` one has. The number of an event
+/// type in a batch is its place in the list.
+macro_rules! event_types {
+    ($with:ident) => {
+        $with! {
+            /// Accepted, and waiting for a slot.
+            Queued = "queued", plain of execution_id {
+                /// The command as a person would type it.
+                command: String,
+            }
+            /// Spawned.
+            Started = "started", plain of execution_id {
+                /// The command as a person would type it.
+                command: String,
+                /// The process id.
+                pid: u32,
+            }
+            /// The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine.
+            Degraded = "degraded", plain of execution_id {
+                /// What is missing, and why.
+                message: String,
+            }
+            /// An attempt failed, and another one follows after a pause.
+            Retry = "retry", carrying of execution_id {
+                /// The attempt that failed, from 1.
+                attempt: u32,
+                /// The most attempts there will be.
+                attempts: u32,
+                /// Milliseconds until the next one may begin.
+                delay_ms: u64,
+                /// What happened in this attempt; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// A plan is farther than before: emitted when a step begins and when a step ends. The last one of a plan has its result.
+            Progress = "progress", carrying of plan_id {
+                /// Steps that are over, the skipped ones included.
+                completed: usize,
+                /// Those of them that did not complete, the skipped ones not included.
+                failed: usize,
+                /// Those of them that never began.
+                skipped: usize,
+                /// Steps in all.
+                total: usize,
+                /// The command of the step that began last among those that run.
+                current_command: Option<String>,
+                /// `running`, or how the plan ended.
+                status: ExecutionStatus,
+                /// What came of it, in the last event of the plan; shared, never copied.
+                result: Option<Arc<PlanExecutionResult>>,
+            }
+            /// A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`.
+            Stdout = "stdout", line of execution_id {
+                /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                line: Text,
+                /// The line was not finished after 200 ms of silence: more of it may follow.
+                partial: bool,
+                /// The line is longer than `max_line_bytes`: more of it follows.
+                continued: bool,
+                /// A lone carriage return ended it: a progress display overwrites it.
+                carriage_return: bool,
+            }
+            /// A line on standard error, or a piece of one, as on standard output.
+            Stderr = "stderr", line of execution_id {
+                /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                line: Text,
+                /// The line was not finished after 200 ms of silence: more of it may follow.
+                partial: bool,
+                /// The line is longer than `max_line_bytes`: more of it follows.
+                continued: bool,
+                /// A lone carriage return ended it: a progress display overwrites it.
+                carriage_return: bool,
+            }
+            /// Exited with code 0.
+            Completed = "completed", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// Exited otherwise, or the engine could not do its part.
+            Failed = "failed", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// Ended on request.
+            Cancelled = "cancelled", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+            /// Ended because a time was up.
+            Timeout = "timeout", end of execution_id {
+                /// Set when the engine could not do its part.
+                error: Option<ErrorInfo>,
+                /// What happened; shared, never copied.
+                result: Arc<ExecutionResult>,
+            }
+        }
+    };
 }
+
+/// Does something with the fields of an event of some of these kinds, and nothing with the others.
+macro_rules! of_kind {
+    (plain: plain $then:block) => {
+        $then
+    };
+    (plain_or_carrying: plain $then:block) => {
+        $then
+    };
+    (plain_or_carrying: carrying $then:block) => {
+        $then
+    };
+    ($wanted:ident: $kind:ident $then:block) => {};
+}
+
+macro_rules! declare {
+    ($(
+        $(#[doc = $help:literal])+ $name:ident = $word:literal, $kind:ident of $id:ident {
+            $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
+        }
+    )+) => {
+        /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
+        ///
+        /// Fields may be added to a kind, and kinds to the list: end a pattern with `..`, and a `match` with `_`.
+        ///
+        /// ```
+        /// # use execution_engine::ExecutionEvent;
+        /// fn show(event: &ExecutionEvent) {
+        ///     match event {
+        ///         ExecutionEvent::Stdout { execution_id, line, .. } => println!("{execution_id} {line}"),
+        ///         ExecutionEvent::Completed { result, .. } => println!("{} ms", result.duration_ms),
+        ///         _ => {}
+        ///     }
+        /// }
+        /// ```
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "schema", schemars(description = "One thing that happened."))]
+        #[serde(tag = "type")]
+        #[non_exhaustive]
+        pub enum ExecutionEvent {
+            $(
+                $(#[doc = $help])+
+                #[serde(rename = $word)]
+                #[non_exhaustive]
+                $name {
+                    /// Whose event it is.
+                    $id: Uuid,
+                    /// When it happened.
+                    timestamp: DateTime<Utc>,
+                    /// Counts the events of this execution from 0, over all its attempts; those of a plan and of its steps count for themselves.
+                    sequence: u64,
+                    $($(#[doc = $field_help])+ $field: $type,)+
+                },
+            )+
+        }
+
+        /// The type of an event, in the order of the list.
+        #[cfg(feature = "node")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum EventType {
+            $($name,)+
+        }
+
+        impl ExecutionEvent {
+            #[cfg(feature = "node")]
+            pub(crate) const fn event_type(&self) -> EventType {
+                match self {
+                    $(Self::$name { .. } => EventType::$name,)+
+                }
+            }
+
+            /// Whose event it is, when it happened, and its number.
+            fn head(&self) -> (Uuid, DateTime<Utc>, u64) {
+                match self {
+                    $(Self::$name { $id, timestamp, sequence, .. } => (*$id, *timestamp, *sequence),)+
+                }
+            }
+
+            /// Logs a plain event with its fields.
+            fn log(&self) {
+                match self {
+                    $(Self::$name { $id, $($field,)+ .. } => {
+                        let _ = ($id, $($field,)+);
+                        of_kind!(plain: $kind {
+                            tracing::info!(execution_id = %$id, $($field = ?$field,)+ $word);
+                        });
+                    })+
+                }
+            }
+
+            /// Gives the fields of a plain event, or of one that carries a result, in the order of their declaration.
+            #[cfg(feature = "node")]
+            pub(crate) fn give_fields(&self, to: &mut impl FieldReader) {
+                match self {
+                    $(Self::$name { $($field,)+ .. } => {
+                        let _ = ($($field,)+);
+                        of_kind!(plain_or_carrying: $kind {
+                            $($field.give(to);)+
+                        });
+                    })+
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "schema")]
+pub(crate) use event_types;
+
+event_types!(declare);
 
 impl ExecutionEvent {
     /// The terminal event of a result.
@@ -236,55 +266,19 @@ impl ExecutionEvent {
     /// Whose event it is: the id of an execution, or that of a plan for its progress.
     #[must_use]
     pub fn execution_id(&self) -> Uuid {
-        match self {
-            Self::Queued { execution_id, .. }
-            | Self::Started { execution_id, .. }
-            | Self::Degraded { execution_id, .. }
-            | Self::Retry { execution_id, .. }
-            | Self::Stdout { execution_id, .. }
-            | Self::Stderr { execution_id, .. }
-            | Self::Completed { execution_id, .. }
-            | Self::Failed { execution_id, .. }
-            | Self::Cancelled { execution_id, .. }
-            | Self::Timeout { execution_id, .. }
-            | Self::Progress { plan_id: execution_id, .. } => *execution_id,
-        }
+        self.head().0
     }
 
     /// Counts the events of one execution, or the progress of one plan, from 0.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        match self {
-            Self::Queued { sequence, .. }
-            | Self::Started { sequence, .. }
-            | Self::Degraded { sequence, .. }
-            | Self::Retry { sequence, .. }
-            | Self::Stdout { sequence, .. }
-            | Self::Stderr { sequence, .. }
-            | Self::Completed { sequence, .. }
-            | Self::Failed { sequence, .. }
-            | Self::Cancelled { sequence, .. }
-            | Self::Timeout { sequence, .. }
-            | Self::Progress { sequence, .. } => *sequence,
-        }
+        self.head().2
     }
 
     /// When it happened.
     #[must_use]
     pub fn timestamp(&self) -> DateTime<Utc> {
-        match self {
-            Self::Queued { timestamp, .. }
-            | Self::Started { timestamp, .. }
-            | Self::Degraded { timestamp, .. }
-            | Self::Retry { timestamp, .. }
-            | Self::Stdout { timestamp, .. }
-            | Self::Stderr { timestamp, .. }
-            | Self::Completed { timestamp, .. }
-            | Self::Failed { timestamp, .. }
-            | Self::Cancelled { timestamp, .. }
-            | Self::Timeout { timestamp, .. }
-            | Self::Progress { timestamp, .. } => *timestamp,
-        }
+        self.head().1
     }
 
     /// The line of `Stdout` and `Stderr` as text. The field `line` has its bytes too, and the fields beside it say whether more of it

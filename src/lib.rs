@@ -112,6 +112,11 @@ mod wire;
 #[cfg(feature = "node")]
 mod binding;
 
+/// For `tests/generated`.
+#[cfg(any(feature = "node", feature = "schema"))]
+#[doc(hidden)]
+pub mod protocol;
+
 /// For the measurements in `benches/core/`.
 #[cfg(any(test, feature = "bench"))]
 #[doc(hidden)]

@@ -13,6 +13,8 @@ pub use self::plan::{
     StepStatus,
 };
 pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET};
+#[cfg(any(feature = "node", feature = "schema"))]
+pub(crate) use self::result::result_fields;
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis, Unsuccessful};
 pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};

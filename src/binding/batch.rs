@@ -1,22 +1,16 @@
 //! Many events as one string and one array of numbers.
 //!
-//! The string holds all text one after the other. Each group of numbers starts with a kind and a handle:
+//! The string holds all text one after the other. Each group of numbers starts with what it is (the number of an event's type, or one
+//! of `protocol::group`), a handle, a time in ms and a sequence. Then come, of
 //!
-//! | kind | numbers after it |
-//! | --- | --- |
-//! | 0 queued | handle, time in ms, sequence, length of the command |
-//! | 8 degraded | handle, time in ms, sequence, length of the message |
-//! | 1 started | handle, time in ms, sequence, pid, length of the command |
-//! | 2 stdout, 3 stderr | handle, time in ms, first sequence, count, then for each line its length × 8 + flags |
-//! | 4 completed, 5 failed, 6 cancelled, 7 timeout | handle, time in ms, sequence, position of its result in the batch |
-//! | 14 completed, 15 failed, by an exit and nothing else | handle, time in ms, sequence, the numbers of its result in the order of `Exited`, lengths of stdout, stderr and the metadata as JSON |
-//! | 9 retry | handle, time in ms, sequence, attempt, attempts, delay in ms, position of the attempt's result in the batch |
-//! | 10 progress | handle, time in ms, sequence, completed, failed, skipped, total, kind of the plan's end or 0, length of the current command, position of the plan's result |
-//! | 11 stdout, 12 stderr, as bytes | as 2 and 3 |
-//! | 13 input | handle, 0, 0, 1 when the child wants more of its standard input, 0 when it wants none any more |
+//! - an event: its fields, in the order of their declaration. A text is its length, a status its place among the statuses, a result its
+//!   position in the batch,
+//! - lines: their count, then for each its length × 8 + flags,
+//! - an end by an exit and nothing else: the numbers and then the texts of its result, in the order of their declaration,
+//! - input: 1 when the child wants more of its standard input, 0 when it wants none any more.
 //!
-//! −1 stands for what is not there. Lengths are in UTF-16 units, as JavaScript counts; those of lines as bytes are in bytes,
-//! which come one after the other in an array of their own. Flags: 1 partial, 2 continued, 4 carriage return.
+//! −1 stands for what is not there. Lengths are in UTF-16 units, as JavaScript counts; those of lines as bytes are in bytes, which come one
+//! after the other in an array of their own. `lib/protocol.js` is generated of the same declarations.
 
 use std::sync::Arc;
 
@@ -25,8 +19,9 @@ use napi::{JsValue, Property};
 
 use super::convert::milliseconds;
 use super::result::Exited;
-use crate::event::{Credit, ExecutionEvent, LineBatch};
-use crate::types::{Encoding, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream};
+use crate::event::{Credit, EventType, ExecutionEvent, FieldReader, LineBatch, LineMark};
+use crate::protocol::{ABSENT, group, line};
+use crate::types::{Encoding, ExecutionResult, PlanExecutionResult, Stream};
 
 /// A batch is closed at this size: JavaScript works through it in less than a millisecond, and its string stays out of the
 /// engine's space for large objects, where each one would be fresh memory.
@@ -64,105 +59,71 @@ impl Batch {
     /// `credit` is `None` when the consumer gives it back by itself.
     pub(super) fn lines(&mut self, handle: u32, batch: &LineBatch<'_>, credit: Option<Credit>) {
         let kind = match (batch.encoding, batch.stream) {
-            (Encoding::Utf8, Stream::Stdout) => 2.0,
-            (Encoding::Utf8, Stream::Stderr) => 3.0,
-            (Encoding::Buffer, Stream::Stdout) => 11.0,
-            (Encoding::Buffer, Stream::Stderr) => 12.0,
+            (Encoding::Utf8, Stream::Stdout) => EventType::Stdout as u8,
+            (Encoding::Utf8, Stream::Stderr) => EventType::Stderr as u8,
+            (Encoding::Buffer, Stream::Stdout) => group::STDOUT_BYTES,
+            (Encoding::Buffer, Stream::Stderr) => group::STDERR_BYTES,
         };
         if batch.encoding == Encoding::Buffer {
             self.bytes.extend_from_slice(batch.text);
         }
         self.head(kind, handle, milliseconds(batch.timestamp), batch.first_sequence);
         self.numbers.push(number(batch.marks.len()));
-        for (line, mark) in batch.lines() {
+        for (text, mark) in batch.lines() {
             let length = match batch.encoding {
-                Encoding::Utf8 => self.push_bytes(line),
-                Encoding::Buffer => line.len(),
+                Encoding::Utf8 => self.push_bytes(text),
+                Encoding::Buffer => text.len(),
             };
-            let flags = u8::from(mark.partial) + 2 * u8::from(mark.continued) + 4 * u8::from(mark.carriage_return);
-            self.numbers.push(number(length) * 8.0 + f64::from(flags));
+            self.numbers.push(number(length) * f64::from(line::FLAGS) + f64::from(flags(mark)));
         }
         self.credits.extend(credit);
     }
 
     pub(super) fn input(&mut self, handle: u32, is_wanted: bool) {
-        self.head(13.0, handle, 0.0, 0);
+        self.head(group::INPUT, handle, 0.0, 0);
         self.numbers.push(f64::from(u8::from(is_wanted)));
     }
 
     pub(super) fn event(&mut self, handle: u32, event: ExecutionEvent) {
+        let kind = event.event_type();
+        let (at, sequence) = (milliseconds(event.timestamp()), event.sequence());
         match event {
-            ExecutionEvent::Queued { timestamp, sequence, command, .. } => {
-                self.head(0.0, handle, milliseconds(timestamp), sequence);
-                let length = self.push(&command);
-                self.numbers.push(number(length));
-            }
-            ExecutionEvent::Degraded { timestamp, sequence, message, .. } => {
-                self.head(8.0, handle, milliseconds(timestamp), sequence);
-                let length = self.push(&message);
-                self.numbers.push(number(length));
-            }
-            ExecutionEvent::Started { timestamp, sequence, command, pid, .. } => {
-                self.head(1.0, handle, milliseconds(timestamp), sequence);
-                let length = self.push(&command);
-                self.numbers.extend([f64::from(pid), number(length)]);
-            }
-            ExecutionEvent::Retry { timestamp, sequence, attempt, attempts, delay_ms, result, .. } => {
-                self.head(9.0, handle, milliseconds(timestamp), sequence);
-                let position = number(self.results.len());
-                #[expect(clippy::cast_precision_loss, reason = "no pause has 2^53 ms")]
-                self.numbers.extend([f64::from(attempt), f64::from(attempts), delay_ms as f64, position]);
-                self.results.push(result);
-            }
-            ExecutionEvent::Progress {
-                timestamp,
-                sequence,
-                completed,
-                failed,
-                skipped,
-                total,
-                current_command,
-                status,
-                result,
-                ..
-            } => {
-                self.head(10.0, handle, milliseconds(timestamp), sequence);
-                let length = current_command.map_or(-1.0, |command| number(self.push(&command)));
-                let position = result.map_or(-1.0, |result| {
-                    self.plans.push(result);
-                    number(self.plans.len() - 1)
-                });
-                self.numbers.extend([completed, failed, skipped, total].map(number));
-                self.numbers.extend([kind_of_end(status), length, position]);
-            }
-            ExecutionEvent::Completed { timestamp, sequence, result, .. }
-            | ExecutionEvent::Failed { timestamp, sequence, result, .. }
-            | ExecutionEvent::Cancelled { timestamp, sequence, result, .. }
-            | ExecutionEvent::Timeout { timestamp, sequence, result, .. } => {
-                self.ended(handle, milliseconds(timestamp), sequence, result);
-            }
+            ExecutionEvent::Completed { result, .. }
+            | ExecutionEvent::Failed { result, .. }
+            | ExecutionEvent::Cancelled { result, .. }
+            | ExecutionEvent::Timeout { result, .. } => self.ended(kind, handle, at, sequence, result),
             // Lines come as batches.
             ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => {}
+            event => {
+                self.head(kind as u8, handle, at, sequence);
+                event.give_fields(self);
+            }
         }
     }
 
-    fn ended(&mut self, handle: u32, at: f64, sequence: u64, result: Arc<ExecutionResult>) {
-        let kind = kind_of_end(result.status);
-        if let Some(Exited { numbers, stdout, stderr, metadata }) = Exited::of(&result) {
-            self.head(kind + 10.0, handle, at, sequence);
+    fn ended(&mut self, kind: EventType, handle: u32, at: f64, sequence: u64, result: Arc<ExecutionResult>) {
+        let by_exit = match kind {
+            EventType::Completed => Some(group::COMPLETED_BY_EXIT),
+            EventType::Failed => Some(group::FAILED_BY_EXIT),
+            _ => None,
+        };
+        if let Some(by_exit) = by_exit
+            && let Some(Exited { numbers, texts }) = Exited::of(&result)
+        {
+            self.head(by_exit, handle, at, sequence);
             self.numbers.extend(numbers);
-            let lengths = [stdout, stderr, &metadata].map(|text| number(self.push(text)));
+            let lengths = texts.map(|text| number(self.push(&text)));
             self.numbers.extend(lengths);
             return;
         }
-        self.head(kind, handle, at, sequence);
+        self.head(kind as u8, handle, at, sequence);
         self.numbers.push(number(self.results.len()));
         self.results.push(result);
     }
 
-    fn head(&mut self, kind: f64, handle: u32, at: f64, sequence: u64) {
+    fn head(&mut self, kind: u8, handle: u32, at: f64, sequence: u64) {
         #[expect(clippy::cast_precision_loss, reason = "no execution has 2^53 events")]
-        self.numbers.extend([kind, f64::from(handle), at, sequence as f64]);
+        self.numbers.extend([f64::from(kind), f64::from(handle), at, sequence as f64]);
     }
 
     fn push_bytes(&mut self, bytes: &[u8]) -> usize {
@@ -216,15 +177,33 @@ impl Batch {
     }
 }
 
-/// The number of the event that ends what has this status; 0 while it goes on.
-const fn kind_of_end(status: ExecutionStatus) -> f64 {
-    match status {
-        ExecutionStatus::Pending | ExecutionStatus::Running => 0.0,
-        ExecutionStatus::Completed => 4.0,
-        ExecutionStatus::Failed => 5.0,
-        ExecutionStatus::Cancelled => 6.0,
-        ExecutionStatus::Timeout => 7.0,
+impl FieldReader for Batch {
+    fn number(&mut self, number: f64) {
+        self.numbers.push(number);
     }
+
+    fn text(&mut self, text: Option<&str>) {
+        let length = text.map_or(f64::from(ABSENT), |text| number(self.push(text)));
+        self.numbers.push(length);
+    }
+
+    fn result(&mut self, result: &Arc<ExecutionResult>) {
+        self.numbers.push(number(self.results.len()));
+        self.results.push(Arc::clone(result));
+    }
+
+    fn plan_result(&mut self, result: Option<&Arc<PlanExecutionResult>>) {
+        let position = if result.is_some() { number(self.plans.len()) } else { f64::from(ABSENT) };
+        self.numbers.push(position);
+        self.plans.extend(result.cloned());
+    }
+}
+
+fn flags(mark: LineMark) -> u8 {
+    let LineMark { len: _, partial, continued, carriage_return } = mark;
+    u8::from(partial) * line::PARTIAL
+        + u8::from(continued) * line::CONTINUED
+        + u8::from(carriage_return) * line::CARRIAGE_RETURN
 }
 
 fn property<'env>(name: &str, value: &impl JsValue<'env>) -> napi::Result<Property> {

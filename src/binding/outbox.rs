@@ -10,6 +10,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::batch::Batch;
 use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch};
+use crate::protocol::interest;
 use crate::types::{ExecutionResult, PlanExecutionResult, Stream};
 
 /// Weak: it does not keep Node alive. It carries nothing: it only says that there is something to take.
@@ -17,8 +18,6 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Batches whose memory is kept for the next ones.
 const MOST_SPARE: usize = 4;
-/// Listeners to what is neither a line nor an end.
-const LIFECYCLE: u8 = 4;
 
 /// The events of one engine on their way to JavaScript.
 pub(super) struct Outbox {
@@ -155,11 +154,11 @@ impl JsSink {
 
 impl EventSink for JsSink {
     fn wants_lines(&self, stream: Stream) -> bool {
-        let interest = match stream {
-            Stream::Stdout => 1,
-            Stream::Stderr => 2,
+        let lines = match stream {
+            Stream::Stdout => interest::STDOUT,
+            Stream::Stderr => interest::STDERR,
         };
-        self.pull || self.outbox.is_wanted(interest)
+        self.pull || self.outbox.is_wanted(lines)
     }
 
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {
@@ -175,7 +174,7 @@ impl EventSink for JsSink {
     }
 
     fn event(&self, event: ExecutionEvent) {
-        if event.is_terminal() || self.pull || self.outbox.is_wanted(LIFECYCLE) {
+        if event.is_terminal() || self.pull || self.outbox.is_wanted(interest::LIFECYCLE) {
             self.outbox.put(|batch, _| batch.event(self.handle, event));
         }
     }

@@ -35,10 +35,6 @@ pub struct LoggingEventHandler;
 impl EventHandler for LoggingEventHandler {
     async fn handle_event(&self, event: ExecutionEvent) {
         match event {
-            ExecutionEvent::Queued { execution_id, command, .. } => tracing::info!(%execution_id, command, "queued"),
-            ExecutionEvent::Started { execution_id, command, pid, .. } => {
-                tracing::info!(%execution_id, command, pid, "started");
-            }
             ExecutionEvent::Degraded { execution_id, message, .. } => {
                 tracing::warn!(%execution_id, message, "degraded");
             }
@@ -68,6 +64,7 @@ impl EventHandler for LoggingEventHandler {
                     "ended",
                 );
             }
+            other => other.log(),
         }
     }
 }

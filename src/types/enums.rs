@@ -2,39 +2,47 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where an execution stands. The last four are final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ExecutionStatus {
-    /// Accepted, not spawned yet.
-    Pending,
-    /// Spawned.
-    Running,
-    /// Exited with code 0.
-    Completed,
-    /// Exited otherwise, or the engine could not do its part.
-    Failed,
-    /// Ended on request.
-    Cancelled,
-    /// Ended because a time was up.
-    Timeout,
+/// Makes an enum of a list of variants and the word of each, which is the same in Rust, in JSON and in JavaScript.
+macro_rules! words {
+    ($(#[$attribute:meta])* pub enum $name:ident { $($(#[doc = $help:literal])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub enum $name {
+            $($(#[doc = $help])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// The name on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Where an execution stands. The last four are final.
+    pub enum ExecutionStatus {
+        /// Accepted, not spawned yet.
+        Pending = "pending",
+        /// Spawned.
+        Running = "running",
+        /// Exited with code 0.
+        Completed = "completed",
+        /// Exited otherwise, or the engine could not do its part.
+        Failed = "failed",
+        /// Ended on request.
+        Cancelled = "cancelled",
+        /// Ended because a time was up.
+        Timeout = "timeout",
+    }
 }
 
 impl ExecutionStatus {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Timeout => "timeout",
-        }
-    }
-
     /// Whether nothing comes after it.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
@@ -48,129 +56,81 @@ impl std::fmt::Display for ExecutionStatus {
     }
 }
 
-/// Why an execution ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Reason {
-    /// The command exited by itself.
-    Exit,
-    /// A signal that the engine did not send ended the command.
-    Signal,
-    /// `timeout_ms` was up.
-    Timeout,
-    /// `idle_timeout_ms` passed without output.
-    IdleTimeout,
-    /// `queue_timeout_ms` passed before a slot was free.
-    QueueTimeout,
-    /// `cancel` was called.
-    Cancelled,
-    /// The caller's abort signal fired.
-    Aborted,
-    /// The output met its cap and the strategy was to fail.
-    OutputLimit,
-    /// The engine was shut down.
-    Shutdown,
-    /// Reserved. The engine does not produce it: when the host exits, no result is delivered.
-    HostExit,
-    /// The command could not be started.
-    SpawnFailed,
-}
-
-impl Reason {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exit => "exit",
-            Self::Signal => "signal",
-            Self::Timeout => "timeout",
-            Self::IdleTimeout => "idle_timeout",
-            Self::QueueTimeout => "queue_timeout",
-            Self::Cancelled => "cancelled",
-            Self::Aborted => "aborted",
-            Self::OutputLimit => "output_limit",
-            Self::Shutdown => "shutdown",
-            Self::HostExit => "host_exit",
-            Self::SpawnFailed => "spawn_failed",
-        }
+words! {
+    /// Why an execution ended.
+    #[non_exhaustive]
+    pub enum Reason {
+        /// The command exited by itself.
+        Exit = "exit",
+        /// A signal that the engine did not send ended the command.
+        Signal = "signal",
+        /// `timeout_ms` was up.
+        Timeout = "timeout",
+        /// `idle_timeout_ms` passed without output.
+        IdleTimeout = "idle_timeout",
+        /// `queue_timeout_ms` passed before a slot was free.
+        QueueTimeout = "queue_timeout",
+        /// `cancel` was called.
+        Cancelled = "cancelled",
+        /// The caller's abort signal fired.
+        Aborted = "aborted",
+        /// The output met its cap and the strategy was to fail.
+        OutputLimit = "output_limit",
+        /// The engine was shut down.
+        Shutdown = "shutdown",
+        /// Reserved. The engine does not produce it: when the host exits, no result is delivered.
+        HostExit = "host_exit",
+        /// The command could not be started.
+        SpawnFailed = "spawn_failed",
     }
 }
 
-/// One of a child's two output streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
+words! {
+    /// One of a child's two output streams.
+    pub enum Stream {
+        /// Standard output.
+        Stdout = "stdout",
+        /// Standard error.
+        Stderr = "stderr",
+    }
 }
 
-/// The stable name of an error, the same in both languages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[non_exhaustive]
-pub enum ErrorCode {
-    /// A configuration was refused.
-    InvalidConfig,
-    /// A request or an option was refused; nothing ran. Also: standard input broke off before its end.
-    InvalidRequest,
-    /// A plan was refused; nothing ran.
-    InvalidPlan,
-    /// The id of an execution or a plan is in use.
-    DuplicateId,
-    /// No such execution or plan, or its record has left.
-    NotFound,
-    /// The execution or plan has no result yet.
-    NotCompleted,
-    /// All slots are taken, and the policy is to refuse.
-    ConcurrencyLimitReached,
-    /// As many wait as may.
-    QueueFull,
-    /// The command, or the engine, could not be started.
-    SpawnFailed,
-    /// The output met its cap, and the strategy was to fail.
-    OutputSizeExceeded,
-    /// A log could not be opened; nothing ran.
-    LogFailed,
-    /// The execution has no log, or none that can be read.
-    LogNotFound,
-    /// The engine takes no more work.
-    EngineShutDown,
-    /// There is no global engine yet.
-    NotInitialized,
-    /// There is a global engine already.
-    AlreadyInitialized,
-    /// A defect of the engine, contained in one execution.
-    Internal,
-}
-
-impl ErrorCode {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidConfig => "INVALID_CONFIG",
-            Self::InvalidRequest => "INVALID_REQUEST",
-            Self::InvalidPlan => "INVALID_PLAN",
-            Self::DuplicateId => "DUPLICATE_ID",
-            Self::NotFound => "NOT_FOUND",
-            Self::NotCompleted => "NOT_COMPLETED",
-            Self::ConcurrencyLimitReached => "CONCURRENCY_LIMIT_REACHED",
-            Self::QueueFull => "QUEUE_FULL",
-            Self::SpawnFailed => "SPAWN_FAILED",
-            Self::OutputSizeExceeded => "OUTPUT_SIZE_EXCEEDED",
-            Self::LogFailed => "LOG_FAILED",
-            Self::LogNotFound => "LOG_NOT_FOUND",
-            Self::EngineShutDown => "ENGINE_SHUT_DOWN",
-            Self::NotInitialized => "NOT_INITIALIZED",
-            Self::AlreadyInitialized => "ALREADY_INITIALIZED",
-            Self::Internal => "INTERNAL",
-        }
+words! {
+    /// The stable name of an error, the same in both languages.
+    #[non_exhaustive]
+    pub enum ErrorCode {
+        /// A configuration was refused.
+        InvalidConfig = "INVALID_CONFIG",
+        /// A request or an option was refused; nothing ran. Also: standard input broke off before its end.
+        InvalidRequest = "INVALID_REQUEST",
+        /// A plan was refused; nothing ran.
+        InvalidPlan = "INVALID_PLAN",
+        /// The id of an execution or a plan is in use.
+        DuplicateId = "DUPLICATE_ID",
+        /// No such execution or plan, or its record has left.
+        NotFound = "NOT_FOUND",
+        /// The execution or plan has no result yet.
+        NotCompleted = "NOT_COMPLETED",
+        /// All slots are taken, and the policy is to refuse.
+        ConcurrencyLimitReached = "CONCURRENCY_LIMIT_REACHED",
+        /// As many wait as may.
+        QueueFull = "QUEUE_FULL",
+        /// The command, or the engine, could not be started.
+        SpawnFailed = "SPAWN_FAILED",
+        /// The output met its cap, and the strategy was to fail.
+        OutputSizeExceeded = "OUTPUT_SIZE_EXCEEDED",
+        /// A log could not be opened; nothing ran.
+        LogFailed = "LOG_FAILED",
+        /// The execution has no log, or none that can be read.
+        LogNotFound = "LOG_NOT_FOUND",
+        /// The engine takes no more work.
+        EngineShutDown = "ENGINE_SHUT_DOWN",
+        /// There is no global engine yet.
+        NotInitialized = "NOT_INITIALIZED",
+        /// There is a global engine already.
+        AlreadyInitialized = "ALREADY_INITIALIZED",
+        /// A defect of the engine, contained in one execution.
+        Internal = "INTERNAL",
     }
 }
 

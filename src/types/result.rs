@@ -59,75 +59,109 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Exactly what happened. Times are in milliseconds on a monotonic clock, except for `started_at` and `completed_at`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
-#[non_exhaustive]
-pub struct ExecutionResult {
-    /// Names the execution.
-    pub id: Uuid,
-    /// A final status.
-    pub status: ExecutionStatus,
-    /// Whether the status is `completed`.
-    pub success: bool,
-    /// The exit code; `None` when a signal ended the command or it never ran.
-    pub exit_code: Option<i32>,
-    /// The name of the signal that ended it, such as `SIGKILL`.
-    pub signal: Option<String>,
-    /// What it wrote to standard output, up to the cap.
-    pub stdout: Text,
-    /// What it wrote to standard error, up to the cap.
-    pub stderr: Text,
-    /// Milliseconds from spawn to the end, on a monotonic clock.
-    pub duration_ms: f64,
-    /// Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn.
-    pub queued_ms: f64,
-    /// When it was spawned, or accepted if it never was.
-    pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub completed_at: DateTime<Utc>,
-    /// The process id; `None` when it never ran.
-    pub pid: Option<u32>,
-    /// Which attempt this was, from 1. All other fields describe this attempt.
-    pub attempt: u32,
-    /// The attempts before it, oldest first.
-    pub retries: Vec<FailedAttempt>,
-    /// Set when the engine could not do its part.
-    pub error: Option<ErrorInfo>,
-    /// Why it ended; `None` after `INTERNAL` and `LOG_FAILED`.
-    pub reason: Option<Reason>,
-    /// Bytes written to standard output, kept or not.
-    pub stdout_bytes: u64,
-    /// Bytes written to standard error, kept or not.
-    pub stderr_bytes: u64,
-    /// Whether `stdout` lacks some of them.
-    pub stdout_truncated: bool,
-    /// Whether `stderr` lacks some of them.
-    pub stderr_truncated: bool,
-    /// All of standard output, if it was longer than its cap and the strategy is to keep it in a file. Goes with the record.
-    pub stdout_overflow_file: Option<PathBuf>,
-    /// The same for standard error.
-    pub stderr_overflow_file: Option<PathBuf>,
-    /// Bytes that those files should have got and did not, because a bound or the disk forbade it.
-    pub overflow_lost_bytes: u64,
-    /// Its log, if it has one.
-    pub log_path: Option<PathBuf>,
-    /// Bytes that a log should have got and did not.
-    pub log_lost_bytes: u64,
-    /// Whether a background process still held an output pipe when the engine stopped reading.
-    pub leaked: bool,
-    /// What the engine had to end.
-    pub killed: Option<Killed>,
-    /// What it was doing when its time was up.
-    pub diagnosis: Option<Diagnosis>,
-    /// Milliseconds of processor time in user mode: the command and the children it waited for.
-    pub cpu_user_ms: f64,
-    /// The same in kernel mode.
-    pub cpu_system_ms: f64,
-    /// As in the request.
-    pub metadata: ExecutionMetadata,
+/// Gives the fields of a result to a macro. What is made of this list: the type, here; how results get to JavaScript, in
+/// `binding`; and what reads them there, with `index.d.ts` and `docs/types.md`, by `tests/generated`.
+///
+/// Each has a type, a value before anything is known, and two words for JavaScript:
+///
+/// - `always` there, `nullable`, or `optional`: without a key when there is none,
+/// - in the short form, which most results have, it is `known` already, a `number`, a `date`, a `text` or `json` of the batch; or it
+///   is `usual`: a result that has anything else there than what is usual gets to JavaScript as JSON text.
+macro_rules! result_fields {
+    ($with:ident) => {
+        $with! {
+            /// The id of the execution.
+            id: Uuid = Uuid::nil(), always known;
+            /// A final status: `completed`, `failed`, `cancelled` or `timeout`.
+            status: ExecutionStatus = ExecutionStatus::Failed, always known;
+            /// Whether the status is `completed`: exit code 0, by itself.
+            success: bool = false, always known;
+            /// The exit code; `None` when a signal ended the command or it never ran.
+            exit_code: Option<i32> = None, nullable number;
+            /// The name of the signal that ended it, such as `SIGKILL`; else `None`.
+            signal: Option<String> = None, nullable usual(None);
+            /// Exactly what it wrote to standard output, up to `max_output_size_bytes`.
+            stdout: Text = Text::default(), always text;
+            /// Exactly what it wrote to standard error, up to `max_output_size_bytes`.
+            stderr: Text = Text::default(), always text;
+            /// Milliseconds from spawn to the end, on a monotonic clock; 0 when it never ran.
+            duration_ms: f64 = 0.0, always number;
+            /// Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn.
+            queued_ms: f64 = 0.0, always number;
+            /// When it was spawned, or accepted if it never was.
+            started_at: DateTime<Utc> = DateTime::UNIX_EPOCH, always date;
+            /// When it ended, by the clock of the system.
+            completed_at: DateTime<Utc> = DateTime::UNIX_EPOCH, always date;
+            /// The process id; `None` when it never ran.
+            pid: Option<u32> = None, nullable number;
+            /// Which attempt this was, from 1. All other fields describe this attempt.
+            attempt: u32 = 1, always usual(1);
+            /// The attempts before it, oldest first, if there were any.
+            retries: Vec<FailedAttempt> = Vec::new(), optional usual(Vec::new());
+            /// Set when the engine could not do its part.
+            error: Option<ErrorInfo> = None, optional usual(None);
+            /// Why it ended; not set after `INTERNAL` and `LOG_FAILED`.
+            reason: Option<Reason> = None, optional usual(Some(Reason::Exit));
+            /// Bytes written to standard output, kept or not.
+            stdout_bytes: u64 = 0, always number;
+            /// Bytes written to standard error, kept or not.
+            stderr_bytes: u64 = 0, always number;
+            /// Whether `stdout` lacks some of them.
+            stdout_truncated: bool = false, always usual(false);
+            /// Whether `stderr` lacks some of them.
+            stderr_truncated: bool = false, always usual(false);
+            /// All of standard output, when it was longer than its cap and the strategy is `stream_to_file`: from its first byte, to
+            /// its end or to the bound that it met. The file goes with the record.
+            stdout_overflow_file: Option<PathBuf> = None, optional usual(None);
+            /// The same of standard error.
+            stderr_overflow_file: Option<PathBuf> = None, optional usual(None);
+            /// Its log: at `output_log_path` if the request named one, else in `log_dir`. Secrets in it are masked: `get_log_path`
+            /// gives the path itself.
+            log_path: Option<PathBuf> = None, optional usual(None);
+            /// Bytes that overflow files should have got and did not, because a bound or the disk forbade it.
+            overflow_lost_bytes: u64 = 0, always usual(0);
+            /// Bytes that a log should have got and did not.
+            log_lost_bytes: u64 = 0, always usual(0);
+            /// Whether a background process still held an output pipe when the engine stopped reading.
+            leaked: bool = false, always usual(false);
+            /// What the engine had to end.
+            killed: Option<Killed> = None, optional usual(None);
+            /// What it was doing when its time was up (`timeout`, `idle_timeout`).
+            diagnosis: Option<Diagnosis> = None, optional usual(None);
+            /// Milliseconds of processor time in user mode: the command and the children it waited for.
+            cpu_user_ms: f64 = 0.0, always number;
+            /// Milliseconds of processor time that the system spent for them.
+            cpu_system_ms: f64 = 0.0, always number;
+            /// As in the request.
+            metadata: ExecutionMetadata = ExecutionMetadata::default(), always json;
+        }
+    };
 }
+
+macro_rules! declare {
+    ($(
+        $(#[doc = $help:literal])+ $name:ident: $type:ty = $blank:expr, $presence:ident $form:ident $(($usual:expr))?;
+    )+) => {
+        /// Exactly what happened. Times are in milliseconds on a monotonic clock, except for `started_at` and `completed_at`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[non_exhaustive]
+        pub struct ExecutionResult {
+            $($(#[doc = $help])+ pub $name: $type,)+
+        }
+
+        impl ExecutionResult {
+            fn unknown() -> Self {
+                Self { $($name: $blank,)+ }
+            }
+        }
+    };
+}
+
+#[cfg(any(feature = "node", feature = "schema"))]
+pub(crate) use result_fields;
+
+result_fields!(declare);
 
 impl ExecutionResult {
     /// The result if the command completed, for `?`.
@@ -173,39 +207,8 @@ impl ExecutionResult {
 
     /// One that says nothing yet.
     pub(crate) fn blank(id: Uuid, status: ExecutionStatus, started_at: DateTime<Utc>) -> Self {
-        Self {
-            id,
-            status,
-            success: status == ExecutionStatus::Completed,
-            exit_code: None,
-            signal: None,
-            stdout: Text::default(),
-            stderr: Text::default(),
-            duration_ms: 0.0,
-            queued_ms: 0.0,
-            started_at,
-            completed_at: Utc::now(),
-            pid: None,
-            attempt: 1,
-            retries: Vec::new(),
-            error: None,
-            reason: None,
-            stdout_bytes: 0,
-            stderr_bytes: 0,
-            stdout_truncated: false,
-            stderr_truncated: false,
-            stdout_overflow_file: None,
-            stderr_overflow_file: None,
-            overflow_lost_bytes: 0,
-            log_path: None,
-            log_lost_bytes: 0,
-            leaked: false,
-            killed: None,
-            diagnosis: None,
-            cpu_user_ms: 0.0,
-            cpu_system_ms: 0.0,
-            metadata: ExecutionMetadata::default(),
-        }
+        let success = status == ExecutionStatus::Completed;
+        Self { id, status, success, started_at, completed_at: Utc::now(), ..Self::unknown() }
     }
 }
 

@@ -1,13 +1,21 @@
-//! What is written once in Rust is nowhere else written differently: the schemas, the table of settings, `index.d.ts`.
+//! What is written once in Rust is nowhere else written differently: the schemas, `lib/protocol.js`, `index.d.ts`, tables of the pages.
 //!
-//! `UPDATE_GENERATED=1 cargo test --features schema --test generated` writes the schemas and the table anew.
+//! `UPDATE_GENERATED=1 cargo test --features node,schema --test generated` writes them anew, apart from the parts of `index.d.ts` that are
+//! written by hand, and compared.
 
 mod declarations;
+mod facade;
+mod pages;
+mod protocol;
 mod schemas;
 mod settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// As `biome.jsonc` says.
+const LINE_WIDTH: usize = 140;
 
 fn in_project(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -26,6 +34,30 @@ fn assert_is(name: &str, found: &str, wanted: &str, write: impl FnOnce()) {
         let line = found.lines().zip(wanted.lines()).find(|(found, wanted)| found != wanted);
         assert!(found == wanted, "{name} is not what the sources give, first at {line:?}: see tests/generated/main.rs");
     }
+}
+
+/// Replaces a part of a file, from `start` to `end`, or compares it with what it should be.
+fn assert_part(name: &str, part: impl Fn(&str) -> std::ops::Range<usize>, wanted: &str) {
+    // Several tests write to one file.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = read(name);
+    let part = part(&text);
+    assert_is(name, &text[part.clone()], wanted, || {
+        let whole = format!("{}{wanted}{}", &text[..part.start], &text[part.end..]);
+        // Other tests read the file at this moment.
+        let beside = in_project(&format!("target/{}.new", name.replace('/', "-")));
+        fs::write(&beside, whole).unwrap();
+        fs::rename(&beside, in_project(name)).unwrap();
+    });
+}
+
+/// The table below a heading of a page.
+fn table_below(heading: &str, text: &str) -> std::ops::Range<usize> {
+    let heading = text.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let start = heading + text[heading..].find("\n|").unwrap() + 1;
+    let end = text[start..].find("\n\n").map_or(text.len(), |length| start + length + 1);
+    start..end
 }
 
 /// `working_dir` → `workingDir`.

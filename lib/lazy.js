@@ -1,0 +1,17 @@
+'use strict';
+
+/** What only some hosts use is loaded when it is used: every file costs each host a part of a millisecond. */
+module.exports = {
+  get feedback() {
+    return require('./feedback.js');
+  },
+  get input() {
+    return require('./input.js');
+  },
+  get plan() {
+    return require('./plan.js');
+  },
+  get stream() {
+    return require('./stream.js');
+  },
+};

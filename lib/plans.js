@@ -1,0 +1,101 @@
+'use strict';
+
+const { asId } = require('./arguments.js');
+const { guard } = require('./errors.js');
+const lazy = require('./lazy.js');
+const { settled, unlessOver } = require('./pending.js');
+const { requireChildProcesses } = require('./permission.js');
+
+/** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
+/** @typedef {import('../index.js').PlanOptions} PlanOptions */
+/** @typedef {import('../binding.js').NativeEngine} NativeEngine */
+/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+
+/** The plans of an engine. */
+class Plans {
+  /** @type {NativeEngine} */ #native;
+  /** @type {InstanceType<typeof import('./in-flight.js').Board>} */ #inFlight;
+  /** @type {InstanceType<typeof import('./abort-signal.js').AbortReasons>} */ #reasons;
+
+  /**
+   * @param {NativeEngine} native
+   * @param {InstanceType<typeof import('./in-flight.js').Board>} inFlight
+   * @param {InstanceType<typeof import('./abort-signal.js').AbortReasons>} reasons Why steps were aborted, kept past their end.
+   */
+  constructor(native, inFlight, reasons) {
+    this.#native = native;
+    this.#inFlight = inFlight;
+    this.#reasons = reasons;
+  }
+
+  /**
+   * @param {Function} method The public method that was called.
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null | undefined} options
+   * @param {((id: string) => Promise<void>) | undefined} cancel Ends the plan of a stream that is left; without it there is no stream.
+   * @returns {Plan}
+   */
+  submit(method, plan, options, cancel) {
+    requireChildProcesses(method);
+    const pull = cancel !== undefined;
+    const live = new lazy.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#inFlight.handles(count));
+    if (pull) {
+      const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
+      live.queue = new lazy.stream.EventQueue({ release, cancel: () => cancel(live.id) });
+    }
+    this.#inFlight.addPlan(live);
+    return live;
+  }
+
+  /**
+   * @param {Function} method
+   * @param {ExecutionPlan} plan
+   * @param {PlanOptions | null | undefined} options
+   * @param {(id: string) => Promise<void>} cancel
+   */
+  stream(method, plan, options, cancel) {
+    const { ExecutionStream } = lazy.stream;
+    /** @type {Plan} */
+    let live;
+    try {
+      live = this.submit(method, plan, options, cancel);
+    } catch (refusal) {
+      return ExecutionStream.refused(refusal);
+    }
+    const result = settled(live).then((outcome) => outcome.result);
+    return new ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
+  }
+
+  /**
+   * @param {Function} method
+   * @param {string} id
+   */
+  async wait(method, id) {
+    const live = this.#inFlight.findPlan(id);
+    const outcome = live ? await settled(live) : this.#outcomeOf(method, id);
+    outcome.reasons = this.#reasons;
+    return outcome.result;
+  }
+
+  /**
+   * @param {Function} method
+   * @param {string} id
+   */
+  async cancel(method, id) {
+    const live = this.#inFlight.findPlan(id);
+    unlessOver(live, () => guard(method, () => this.#native.stopPlan(asId(id), false)));
+    if (live) await settled(live);
+  }
+
+  /**
+   * The outcome of a plan that is over.
+   *
+   * @param {Function} method
+   * @param {string} id
+   */
+  #outcomeOf(method, id) {
+    return new lazy.plan.PlanOutcome(/** @type {object} */ (guard(method, () => this.#native.planResult(asId(id)))));
+  }
+}
+
+module.exports = { Plans };

@@ -1,0 +1,112 @@
+'use strict';
+
+const { AsyncResource } = require('node:async_hooks');
+
+const { Abort, signalOf } = require('./abort-signal.js');
+const { contain } = require('./caller-code.js');
+const channels = require('./diagnostics-channel.js');
+const { asJson } = require('./encode.js');
+const { isOwn, snapshot } = require('./environment.js');
+const { guard } = require('./errors.js');
+const lazy = require('./lazy.js');
+const { requireChildProcesses } = require('./permission.js');
+const { SUBMIT } = require('./protocol.js');
+const { ASIDE, plain } = require('./sanitize.js');
+
+/** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
+/** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
+/** @typedef {import('./pending.js').Live} Live */
+/** @typedef {import('../binding.js').NativeEngine} NativeEngine */
+
+/**
+ * What a submission takes of its engine.
+ *
+ * @typedef {object} EngineParts
+ * @property {NativeEngine} native
+ * @property {InstanceType<typeof import('./in-flight.js').Board>} inFlight
+ * @property {(id: string) => Promise<void>} cancel Ends the execution of a stream that is left.
+ */
+
+/** A grace period that is not given: the execution's own counts. */
+const NO_GRACE = -1;
+const MANUAL = { requireManualDestroy: true };
+
+/**
+ * Gives an execution to the addon.
+ *
+ * @param {Function} method The public method that was called.
+ * @param {ExecutionRequest} request
+ * @param {ExecutionOptions | null | undefined} options
+ * @param {boolean} pull Its events come at the pace of their consumer.
+ * @param {EngineParts} engine
+ * @returns {Live}
+ */
+function submit(method, request, options, pull, { native, inFlight, cancel }) {
+  requireChildProcesses(method);
+  const handle = inFlight.handles(1);
+  const { id, metadata, abort, isAborted, source } = guard(method, () => accept(native, handle, request, options, pull));
+  // It is accepted, so nothing below may throw: it would have no owner.
+  const context = new AsyncResource('Execution', MANUAL);
+  /** @type {Live} */
+  const live = { id, handle, waiters: new Set(), queue: undefined, input: undefined, abort, trace: undefined, context };
+  inFlight.add(live);
+  if (pull) live.queue = new lazy.stream.EventQueue({ release: (groups) => native.release(handle, groups), cancel: () => cancel(id) });
+  if (source) live.input = inputOf(native, handle, source);
+  abort?.accepted(isAborted, () => inFlight.has(handle) && native.stop(id, true, NO_GRACE));
+  if (channels.isWatched()) {
+    live.trace = contain(() => channels.begin(id, native.command(id) ?? '', structuredClone(metadata ?? {})));
+  }
+  return live;
+}
+
+/**
+ * @param {NativeEngine} native
+ * @param {number} handle
+ * @param {ExecutionRequest} request
+ * @param {ExecutionOptions | null | undefined} options
+ * @param {boolean} pull
+ */
+function accept(native, handle, request, options, pull) {
+  const aborting = signalOf(options);
+  const abort = aborting.signal && new Abort(aborting);
+  try {
+    /** @type {object | undefined} */
+    let source;
+    const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
+      if (key !== 'stdin' || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
+      source = value;
+      return ASIDE;
+    };
+    const what = plain('request', request);
+    const how = plain('options', options, (at) => at === 'options.signal', takeSource);
+    const text = asJson(what, how);
+    const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
+    let isAborted = false;
+    const give = (/** @type {string | null} */ env) => {
+      // Looked at last: code of the caller's ran until here, and may have fired it.
+      isAborted = abort?.look() ?? false;
+      return native.submit(text ?? what, how, env, handle, isAborted ? ways | SUBMIT.ABORTED : ways);
+    };
+    const id = /** @type {string} */ ((isOwn() ? give(null) : null) ?? give(snapshot()));
+    return { id, metadata: what?.metadata, abort, isAborted, source };
+  } catch (error) {
+    abort?.forget();
+    throw error;
+  }
+}
+
+/**
+ * @param {NativeEngine} engine
+ * @param {number} handle
+ * @param {object} source
+ */
+function inputOf(engine, handle, source) {
+  // Weak: a source that never gives anything must not keep an unused engine.
+  const native = new WeakRef(engine);
+  return new lazy.input.Input(source, {
+    feed: (bytes) => native.deref()?.feed(handle, bytes),
+    end: (failure) => native.deref()?.endInput(handle, failure),
+  });
+}
+
+module.exports = { NO_GRACE, submit };

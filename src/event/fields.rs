@@ -1,0 +1,80 @@
+//! The fields of events, one by one: what takes them need not know which event has which.
+
+use std::sync::Arc;
+
+use crate::types::{ExecutionResult, ExecutionStatus, PlanExecutionResult};
+
+/// Takes the fields of an event, in the order of their declaration.
+pub(crate) trait FieldReader {
+    fn number(&mut self, number: f64);
+    fn text(&mut self, text: Option<&str>);
+    fn result(&mut self, result: &Arc<ExecutionResult>);
+    fn plan_result(&mut self, result: Option<&Arc<PlanExecutionResult>>);
+}
+
+/// A value that an event may have.
+pub(super) trait Give {
+    fn give(&self, to: &mut impl FieldReader);
+}
+
+impl Give for u32 {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.number(f64::from(*self));
+    }
+}
+
+impl Give for u64 {
+    #[expect(clippy::cast_precision_loss, reason = "nothing has 2^53 bytes or takes 2^53 ms")]
+    fn give(&self, to: &mut impl FieldReader) {
+        to.number(*self as f64);
+    }
+}
+
+impl Give for usize {
+    fn give(&self, to: &mut impl FieldReader) {
+        (*self as u64).give(to);
+    }
+}
+
+impl Give for f64 {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.number(*self);
+    }
+}
+
+impl Give for bool {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.number(f64::from(u8::from(*self)));
+    }
+}
+
+impl Give for String {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.text(Some(self));
+    }
+}
+
+impl Give for Option<String> {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.text(self.as_deref());
+    }
+}
+
+/// By its place among the statuses.
+impl Give for ExecutionStatus {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.number(f64::from(*self as u8));
+    }
+}
+
+impl Give for Arc<ExecutionResult> {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.result(self);
+    }
+}
+
+impl Give for Option<Arc<PlanExecutionResult>> {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.plan_result(self.as_ref());
+    }
+}

@@ -1,0 +1,184 @@
+//! What Rust and JavaScript have to agree on at the border between them, declared once.
+//!
+//! `binding` uses the numbers. `tests/generated` writes `lib/protocol.js` of them, and of the fields of results and events.
+
+#[cfg(feature = "schema")]
+use chrono::DateTime;
+#[cfg(feature = "schema")]
+use serde_json::Value as Json;
+#[cfg(feature = "schema")]
+use uuid::Uuid;
+
+#[cfg(feature = "schema")]
+use crate::event::event_types;
+#[cfg(feature = "schema")]
+use crate::types::{ExecutionResult, ExecutionStatus, Reason, result_fields};
+
+/// A list of numbers with a name each, as constants and as a list.
+macro_rules! numbers {
+    ($(#[$attribute:meta])* $module:ident: $type:ty { $($(#[doc = $help:literal])+ $name:ident = $number:expr;)+ }) => {
+        $(#[$attribute])*
+        pub mod $module {
+            $($(#[doc = $help])+ pub const $name: $type = $number;)+
+
+            /// Each with its name and what it means.
+            #[cfg(feature = "schema")]
+            pub const ALL: &[(&str, u32, &str)] = &[$((stringify!($name), $name as u32, concat!($($help),+)),)+];
+        }
+    };
+}
+
+numbers! {
+    /// What a group of numbers in a batch is, besides an event by the number of its type.
+    group: u8 {
+        /// Lines of standard output as bytes.
+        STDOUT_BYTES = 32;
+        /// Lines of standard error as bytes.
+        STDERR_BYTES = 33;
+        /// The event `completed`, with the short form of its result.
+        COMPLETED_BY_EXIT = 34;
+        /// The event `failed`, with the short form of its result.
+        FAILED_BY_EXIT = 35;
+        /// The child wants more of its standard input, or none any more.
+        INPUT = 36;
+    }
+}
+
+numbers! {
+    /// What is said of a line. Its number in a batch is its length × `FLAGS` and the sum of these.
+    line: u8 {
+        /// It was not finished after a while of silence.
+        PARTIAL = 1;
+        /// It is longer than a line may be in one piece.
+        CONTINUED = 2;
+        /// A lone carriage return ended it.
+        CARRIAGE_RETURN = 4;
+        /// How many sums of the others there are.
+        FLAGS = 8;
+    }
+}
+
+numbers! {
+    /// Which events have listeners.
+    interest: u8 {
+        /// Lines of standard output.
+        STDOUT = 1;
+        /// Lines of standard error.
+        STDERR = 2;
+        /// What is neither a line nor the end of an execution.
+        LIFECYCLE = 4;
+    }
+}
+
+numbers! {
+    /// How an execution is submitted.
+    submit: u8 {
+        /// All its events come, and lines only as they are released.
+        PULLS = 1;
+        /// Its abort signal has fired already.
+        ABORTED = 2;
+        /// Its input comes in pieces.
+        FEEDS = 4;
+        /// The request is the JSON text of a list of the request and the options.
+        AS_TEXT = 8;
+    }
+}
+
+/// What is not there, in the place of a length or a position.
+pub const ABSENT: i8 = -1;
+
+/// A field, as Rust declares it.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// As in Rust.
+    pub name: &'static str,
+    /// Its type, as in Rust, without blanks.
+    pub kind: String,
+    /// What it is.
+    pub help: &'static str,
+}
+
+/// A field of a result.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone)]
+pub struct ResultField {
+    /// As it is declared.
+    pub field: Field,
+    /// `always`, `nullable` or `optional`.
+    pub presence: &'static str,
+    /// What it is in the short form of a result.
+    pub form: &'static str,
+    /// What it is there, if it is `usual`.
+    pub usual: Option<Json>,
+}
+
+/// A type of event.
+#[cfg(feature = "schema")]
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// On the wire.
+    pub name: &'static str,
+    /// What happened.
+    pub help: &'static str,
+    /// `plain`, `carrying`, `line` or `end`.
+    pub kind: &'static str,
+    /// What the id in it is called.
+    pub id: &'static str,
+    /// The fields besides those that all have, in their order.
+    pub fields: Vec<Field>,
+}
+
+/// The fields of a result, in their order.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn result() -> Vec<ResultField> {
+    macro_rules! describe {
+        ($(
+            $(#[doc = $help:literal])+ $name:ident: $type:ty = $blank:expr, $presence:ident $form:ident $(($usual:expr))?;
+        )+) => {
+            vec![$(ResultField {
+                field: Field { name: stringify!($name), kind: tight(stringify!($type)), help: concat!($($help),+) },
+                presence: stringify!($presence),
+                form: stringify!($form),
+                usual: None $(.or_else(|| {
+                    let mut result = ExecutionResult::blank(Uuid::nil(), ExecutionStatus::Completed, DateTime::UNIX_EPOCH);
+                    result.$name = $usual;
+                    serde_json::to_value(result.$name).ok()
+                }))?,
+            },)+]
+        };
+    }
+    result_fields!(describe)
+}
+
+/// The types of events; the number of each is its place.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn events() -> Vec<Event> {
+    macro_rules! describe {
+        ($(
+            $(#[doc = $help:literal])+ $name:ident = $word:literal, $kind:ident of $id:ident {
+                $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
+            }
+        )+) => {
+            vec![$(Event {
+                name: $word,
+                help: concat!($($help),+),
+                kind: stringify!($kind),
+                id: stringify!($id),
+                fields: vec![$(Field {
+                    name: stringify!($field),
+                    kind: tight(stringify!($type)),
+                    help: concat!($($field_help),+),
+                },)+],
+            },)+]
+        };
+    }
+    event_types!(describe)
+}
+
+#[cfg(feature = "schema")]
+fn tight(kind: &str) -> String {
+    kind.replace(' ', "")
+}
