@@ -17,7 +17,7 @@ const native = require('./native.js');
 const { requireChildProcesses, requireRead } = require('./permission.js');
 const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { Outcome } = require('./result.js');
-const { veil } = require('./secrets.js');
+const { secretsIn, veil } = require('./secrets.js');
 const { withinMs } = require('./keep-alive.js');
 const { Abort, AbortReasons, signalOf } = require('./abort-signal.js');
 
@@ -81,9 +81,11 @@ const Engine = class ExecutionEngine extends Listeners {
   constructor(config) {
     super();
     const wake = ExecutionEngine.#wakeOf(new WeakRef(this));
-    const given = guard(ExecutionEngine, () => plain('config', config));
+    let given = config;
+    const mask = (/** @type {string} */ text) => native.NativeEngine.maskWith(text, secretsIn(given));
+    given = guard(ExecutionEngine, () => plain('config', config), mask);
     onHostExit(native.NativeEngine.endUnguarded);
-    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
+    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake), mask);
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons);
@@ -188,15 +190,15 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {{ graceMs?: number | null } | null} [options]
    */
   async cancel(id, options) {
-    const graceMs = numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
+    const graceMs = this.#numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
     const live = this.#board.find(id);
-    unlessOver(live, () => guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
+    unlessOver(live, () => this.#guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
     if (live) await settled(live);
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async cancelAll(options) {
-    const graceMs = numberOf(this.cancelAll, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
+    const graceMs = this.#numberOf(this.cancelAll, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
     const all = this.#board.allSettled();
     // The addon counts: JavaScript may not have taken the end of some of them yet.
     const count = this.#native.stopAll(false, graceMs);
@@ -209,7 +211,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {string} name
    */
   async signal(id, name) {
-    return guard(this.signal, () => this.#native.signal(asId(id), name));
+    return this.#guard(this.signal, () => this.#native.signal(asId(id), name));
   }
 
   /**
@@ -225,7 +227,7 @@ const Engine = class ExecutionEngine extends Listeners {
     const live = this.#board.findPlan(id);
     const outcome = live
       ? await settled(live)
-      : new later.plan.PlanOutcome(/** @type {object} */ (guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
+      : new later.plan.PlanOutcome(/** @type {object} */ (this.#guard(this.waitForPlan, () => this.#native.planResult(asId(id)))));
     outcome.reasons = this.#reasons;
     return outcome.result;
   }
@@ -262,7 +264,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async cancelPlan(id) {
     const live = this.#board.findPlan(id);
-    unlessOver(live, () => guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false)));
+    unlessOver(live, () => this.#guard(this.cancelPlan, () => this.#native.stopPlan(asId(id), false)));
     if (live) await settled(live);
   }
 
@@ -271,7 +273,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {{ executionId?: string | null } | null} [options]
    */
   addSecret(value, options) {
-    guard(this.addSecret, () => {
+    this.#guard(this.addSecret, () => {
       const executionId = onlyOption('executionId', options);
       if (typeof value !== 'string') throw refusal(SUBJECTS.call, 'value', `it is ${show(value)}: give a string`);
       wellFormed(value, 'value', SUBJECTS.call);
@@ -281,7 +283,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   getStatus(id) {
-    return /** @type {import('../index.js').ExecutionStatus} */ (guard(this.getStatus, () => this.#native.status(asId(id))));
+    return /** @type {import('../index.js').ExecutionStatus} */ (this.#guard(this.getStatus, () => this.#native.status(asId(id))));
   }
 
   /** @param {string} id */
@@ -296,14 +298,14 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {string} id
    */
   #outcomeOf(method, id) {
-    const outcome = new Outcome(guard(method, () => this.#native.result(asId(id))));
+    const outcome = new Outcome(this.#guard(method, () => this.#native.result(asId(id))));
     outcome.aborted = this.#reasons.of(id);
     return outcome;
   }
 
   /** @param {string} id */
   getLogPath(id) {
-    return guard(this.getLogPath, () => this.#native.logPath(asId(id)));
+    return this.#guard(this.getLogPath, () => this.#native.logPath(asId(id)));
   }
 
   /**
@@ -311,8 +313,8 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {{ tailBytes?: number | null } | null} [options]
    */
   async readLogs(id, options) {
-    const tailBytes = numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
-    const { text, code, message } = await guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
+    const tailBytes = this.#numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
+    const { text, code, message } = await this.#guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
     if (text === undefined || text === null) throw fromNative({ code, message });
     return text;
   }
@@ -320,7 +322,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {import('../index.js').ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = JSON.parse(guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
+    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
       if (Object.hasOwn(row, 'completedAt')) row.completedAt = new Date(row.completedAt);
@@ -330,7 +332,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   removeExecution(id) {
-    guard(this.removeExecution, () => this.#native.remove(asId(id)));
+    this.#guard(this.removeExecution, () => this.#native.remove(asId(id)));
     this.#reasons.forget(id);
   }
 
@@ -357,7 +359,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async shutdown(options) {
-    const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
+    const graceMs = this.#numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
     const all = this.#board.allSettled();
     if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs, () => native.NativeEngine.clockMs());
@@ -390,34 +392,41 @@ const Engine = class ExecutionEngine extends Listeners {
   #submit(method, request, options, pull) {
     requireChildProcesses(method);
     const handle = this.#board.handles(1);
-    const { id, metadata, abort, isKnown, source } = guard(method, () => {
-      const aborting = signalOf(options);
-      const abort = aborting.signal && new Abort(aborting);
-      try {
-        /** @type {object | undefined} */
-        let source;
-        const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-          if (key !== 'stdin' || typeof value !== 'object' || value === null || !later.input.isSource(value)) return value;
-          source = value;
-          return ASIDE;
-        };
-        const what = plain('request', request);
-        const how = plain('options', options, (at) => at === 'options.signal', takeSource);
-        const text = asJson(what, how);
-        const ways = (pull ? PULLS : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
-        let isKnown = false;
-        const submit = (/** @type {string | null} */ env) => {
-          // Looked at last: code of the caller's ran until here, and may have fired it.
-          isKnown = abort?.look() ?? false;
-          return this.#native.submit(text ?? what, how, env, handle, isKnown ? ways | ABORTED : ways);
-        };
-        const id = /** @type {string} */ ((isOwn() ? submit(null) : null) ?? submit(snapshot()));
-        return { id, metadata: what?.metadata, abort, isKnown, source };
-      } catch (error) {
-        abort?.forget();
-        throw error;
-      }
-    });
+    /** @type {unknown} */
+    let given = options;
+    const { id, metadata, abort, isKnown, source } = this.#guard(
+      method,
+      () => {
+        const aborting = signalOf(options);
+        const abort = aborting.signal && new Abort(aborting);
+        try {
+          /** @type {object | undefined} */
+          let source;
+          const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
+            if (key !== 'stdin' || typeof value !== 'object' || value === null || !later.input.isSource(value)) return value;
+            source = value;
+            return ASIDE;
+          };
+          const what = plain('request', request);
+          const how = plain('options', options, (at) => at === 'options.signal', takeSource);
+          given = how;
+          const text = asJson(what, how);
+          const ways = (pull ? PULLS : 0) | (source ? FEEDS : 0) | (text === undefined ? 0 : AS_TEXT);
+          let isKnown = false;
+          const submit = (/** @type {string | null} */ env) => {
+            // Looked at last: code of the caller's ran until here, and may have fired it.
+            isKnown = abort?.look() ?? false;
+            return this.#native.submit(text ?? what, how, env, handle, isKnown ? ways | ABORTED : ways);
+          };
+          const id = /** @type {string} */ ((isOwn() ? submit(null) : null) ?? submit(snapshot()));
+          return { id, metadata: what?.metadata, abort, isKnown, source };
+        } catch (error) {
+          abort?.forget();
+          throw error;
+        }
+      },
+      () => given,
+    );
     // It is accepted, so nothing below may throw: it would have no owner.
     const context = new AsyncResource('Execution', MANUAL);
     /** @type {Live} */
@@ -438,6 +447,36 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   /**
+   * As `guard`, with the secrets of the engine and of the options masked in the error.
+   *
+   * @template T
+   * @param {Function} method
+   * @param {() => T} call
+   * @param {() => unknown} [options]
+   */
+  #guard(method, call, options) {
+    return guard(method, call, (text) => this.#mask(text, options?.()));
+  }
+
+  /**
+   * @param {string} text
+   * @param {unknown} options
+   */
+  #mask(text, options) {
+    return this.#native.mask(text, secretsIn(options));
+  }
+
+  /**
+   * @param {Function} method
+   * @param {string} field
+   * @param {string} unit
+   * @param {object | null | undefined} options
+   */
+  #numberOf(method, field, unit, options) {
+    return this.#guard(method, () => numberOf(method, field, unit, options));
+  }
+
+  /**
    * @param {Function} method
    * @param {ExecutionPlan} plan
    * @param {PlanOptions | null | undefined} options
@@ -446,7 +485,9 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   #submitPlan(method, plan, options, pull) {
     requireChildProcesses(method);
-    const live = new later.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#board.handles(count));
+    const handles = (/** @type {number} */ count) => this.#board.handles(count);
+    const mask = (/** @type {string} */ text, /** @type {unknown} */ given) => this.#mask(text, given);
+    const live = new later.plan.LivePlan(this.#native, method, plan, options, pull, handles, mask);
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
       live.queue = new later.stream.EventQueue({ release, cancel: () => this.cancelPlan(live.id) });
