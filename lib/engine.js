@@ -15,7 +15,7 @@ const { requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
 const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
-const { veil } = require('./secrets.js');
+const { secretsIn, veil } = require('./secrets.js');
 const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
@@ -51,9 +51,13 @@ const Engine = class ExecutionEngine extends Listeners {
       feedback = lazy.feedback.feedbackOf(value);
       return ASIDE;
     };
-    const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback));
+    /** @type {unknown} */
+    let known = config;
+    const mask = (/** @type {string} */ text) => native.NativeEngine.maskWith(text, secretsIn(known));
+    const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback), mask);
+    known = given;
     onHostExit(native.NativeEngine.endUnguarded);
-    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
+    this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake), mask);
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#parts = { native: this.#native, inFlight: this.#board, cancel: (id) => this.cancel(id) };
@@ -160,15 +164,15 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {{ graceMs?: number | null } | null} [options]
    */
   async cancel(id, options) {
-    const graceMs = numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
+    const graceMs = this.#numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
     const live = this.#board.find(id);
-    unlessOver(live, () => guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
+    unlessOver(live, () => this.#guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
     if (live) await settled(live);
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async cancelAll(options) {
-    const graceMs = numberOf(this.cancelAll, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
+    const graceMs = this.#numberOf(this.cancelAll, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
     const all = this.#board.allSettled();
     // The addon counts: JavaScript may not have taken the end of some of them yet.
     const count = this.#native.stopAll(false, graceMs);
@@ -181,7 +185,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {string} name
    */
   async signal(id, name) {
-    return guard(this.signal, () => this.#native.signal(asId(id), name));
+    return this.#guard(this.signal, () => this.#native.signal(asId(id), name));
   }
 
   /**
@@ -224,7 +228,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {{ executionId?: string | null } | null} [options]
    */
   addSecret(value, options) {
-    guard(this.addSecret, () => {
+    this.#guard(this.addSecret, () => {
       const executionId = onlyOption('executionId', options);
       if (typeof value !== 'string') throw refusal(SUBJECTS.call, 'value', `it is ${show(value)}: give a string`);
       wellFormed(value, 'value', SUBJECTS.call);
@@ -234,7 +238,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   getStatus(id) {
-    return /** @type {import('../index.js').ExecutionStatus} */ (guard(this.getStatus, () => this.#native.status(asId(id))));
+    return /** @type {import('../index.js').ExecutionStatus} */ (this.#guard(this.getStatus, () => this.#native.status(asId(id))));
   }
 
   /** @param {string} id */
@@ -249,14 +253,14 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {string} id
    */
   #outcomeOf(method, id) {
-    const outcome = new Outcome(guard(method, () => this.#native.result(asId(id))));
+    const outcome = new Outcome(this.#guard(method, () => this.#native.result(asId(id))));
     outcome.aborted = this.#reasons.of(id);
     return outcome;
   }
 
   /** @param {string} id */
   getLogPath(id) {
-    return guard(this.getLogPath, () => this.#native.logPath(asId(id)));
+    return this.#guard(this.getLogPath, () => this.#native.logPath(asId(id)));
   }
 
   /**
@@ -264,8 +268,8 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {{ tailBytes?: number | null } | null} [options]
    */
   async readLogs(id, options) {
-    const tailBytes = numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
-    const { text, code, message } = await guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
+    const tailBytes = this.#numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
+    const { text, code, message } = await this.#guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
     if (text === undefined || text === null) throw fromNative({ code, message });
     return text;
   }
@@ -273,7 +277,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {import('../index.js').ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = JSON.parse(guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
+    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
       if (Object.hasOwn(row, 'completedAt')) row.completedAt = new Date(row.completedAt);
@@ -283,7 +287,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   removeExecution(id) {
-    guard(this.removeExecution, () => this.#native.remove(asId(id)));
+    this.#guard(this.removeExecution, () => this.#native.remove(asId(id)));
     this.#reasons.forget(id);
   }
 
@@ -310,7 +314,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async shutdown(options) {
-    const graceMs = numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
+    const graceMs = this.#numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
     const all = this.#board.allSettled();
     if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs, () => native.NativeEngine.clockMs());
@@ -341,6 +345,27 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   #submit(method, request, options, pull) {
     return submit(method, request, options, pull, this.#parts);
+  }
+
+  /**
+   * As `guard`, with the secrets of the engine masked in the error.
+   *
+   * @template T
+   * @param {Function} method
+   * @param {() => T} call
+   */
+  #guard(method, call) {
+    return guard(method, call, (text) => this.#native.mask(text, []));
+  }
+
+  /**
+   * @param {Function} method
+   * @param {string} field
+   * @param {string} unit
+   * @param {object | null | undefined} options
+   */
+  #numberOf(method, field, unit, options) {
+    return this.#guard(method, () => numberOf(method, field, unit, options));
   }
 };
 

@@ -61,13 +61,18 @@ Object.defineProperty(ExecutionError.prototype, BRAND, own({ value: true }));
  * @template T
  * @param {Function} method The public method, which is left out of the stack.
  * @param {() => T} call
+ * @param {(text: string) => string} [mask] Masks the secrets that are known: the name of an unknown field may be one.
  * @returns {T}
  */
-function guard(method, call) {
+function guard(method, call, mask) {
   try {
     return call();
   } catch (error) {
     const typed = error instanceof ExecutionError ? error : fromNative(error);
+    if (mask) {
+      typed.message = mask(typed.message);
+      if (typed.field !== undefined) put(typed, 'field', mask(typed.field));
+    }
     Error.captureStackTrace(typed, method);
     throw typed;
   }

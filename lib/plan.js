@@ -37,31 +37,39 @@ class LivePlan {
    * @param {import('../index.js').PlanOptions | null | undefined} options
    * @param {boolean} pull
    * @param {(count: number) => number} handles The first of so many handles in a row.
+   * @param {(text: string, options: unknown) => string} mask
    */
-  constructor(engine, method, plan, options, pull, handles) {
-    const { accepted, handle, abort, steps, fired } = guard(method, () => {
-      /** @type {Map<number, AbortOf>} */
-      const steps = new Map();
-      const abort = new Abort(signalOf(options));
-      try {
-        const what = plain('plan', plan);
-        const how = plain('options', options, isPlanSignal);
-        for (const [index, aborting] of stepSignalsOf(options, how))
-          steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
-        const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
-        const text = asJson(what, how);
-        const env = snapshot();
-        // Looked at last: code of the caller's ran until here, and may have fired them.
-        const aborted = abort.look();
-        const signals = [...steps.keys()];
-        const fired = signals.filter((index) => steps.get(index)?.look());
-        const call = { env, handle, asText: text !== undefined, pull, aborted, signals, fired };
-        return { accepted: engine.submitPlan(text ?? what, how, call), handle, abort, steps, fired };
-      } catch (error) {
-        for (const one of [abort, ...steps.values()]) one.forget();
-        throw error;
-      }
-    });
+  constructor(engine, method, plan, options, pull, handles, mask) {
+    /** @type {unknown} */
+    let given = options;
+    const { accepted, handle, abort, steps, fired } = guard(
+      method,
+      () => {
+        /** @type {Map<number, AbortOf>} */
+        const steps = new Map();
+        const abort = new Abort(signalOf(options));
+        try {
+          const how = plain('options', options, isPlanSignal);
+          given = how;
+          const what = plain('plan', plan);
+          for (const [index, aborting] of stepSignalsOf(options, how))
+            steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
+          const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
+          const text = asJson(what, how);
+          const env = snapshot();
+          // Looked at last: code of the caller's ran until here, and may have fired them.
+          const aborted = abort.look();
+          const signals = [...steps.keys()];
+          const fired = signals.filter((index) => steps.get(index)?.look());
+          const call = { env, handle, asText: text !== undefined, pull, aborted, signals, fired };
+          return { accepted: engine.submitPlan(text ?? what, how, call), handle, abort, steps, fired };
+        } catch (error) {
+          for (const one of [abort, ...steps.values()]) one.forget();
+          throw error;
+        }
+      },
+      (text) => mask(text, given),
+    );
     /** @type {string[]} */
     const [id, ...ids] = JSON.parse(native.NativeEngine.planIds(accepted));
     this.context = new AsyncResource('ExecutionPlan', { requireManualDestroy: true });

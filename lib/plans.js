@@ -5,6 +5,7 @@ const { guard } = require('./errors.js');
 const lazy = require('./lazy.js');
 const { settled, unlessOver } = require('./pending.js');
 const { requireChildProcesses } = require('./permission.js');
+const { secretsIn } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
@@ -38,7 +39,9 @@ class Plans {
   submit(method, plan, options, cancel) {
     requireChildProcesses(method);
     const pull = cancel !== undefined;
-    const live = new lazy.plan.LivePlan(this.#native, method, plan, options, pull, (count) => this.#inFlight.handles(count));
+    const handles = (/** @type {number} */ count) => this.#inFlight.handles(count);
+    const mask = (/** @type {string} */ text, /** @type {unknown} */ given) => this.#native.mask(text, secretsIn(given));
+    const live = new lazy.plan.LivePlan(this.#native, method, plan, options, pull, handles, mask);
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
       live.queue = new lazy.stream.EventQueue({ release, cancel: () => cancel(live.id) });
@@ -83,7 +86,7 @@ class Plans {
    */
   async cancel(method, id) {
     const live = this.#inFlight.findPlan(id);
-    unlessOver(live, () => guard(method, () => this.#native.stopPlan(asId(id), false)));
+    unlessOver(live, () => this.#guard(method, () => this.#native.stopPlan(asId(id), false)));
     if (live) await settled(live);
   }
 
@@ -94,7 +97,18 @@ class Plans {
    * @param {string} id
    */
   #outcomeOf(method, id) {
-    return new lazy.plan.PlanOutcome(/** @type {object} */ (guard(method, () => this.#native.planResult(asId(id)))));
+    return new lazy.plan.PlanOutcome(/** @type {object} */ (this.#guard(method, () => this.#native.planResult(asId(id)))));
+  }
+
+  /**
+   * As `guard`, with the secrets of the engine masked in the error.
+   *
+   * @template T
+   * @param {Function} method
+   * @param {() => T} call
+   */
+  #guard(method, call) {
+    return guard(method, call, (text) => this.#native.mask(text, []));
   }
 }
 

@@ -17,4 +17,29 @@ function veil(secrets) {
   return Object.freeze(list);
 }
 
-module.exports = { veil };
+/**
+ * The secrets of a configuration or of options that may be wrong otherwise, and of the steps of a plan. No code of the caller runs.
+ *
+ * @param {unknown} options
+ * @returns {string[]}
+ */
+function secretsIn(options) {
+  try {
+    const steps = Object.values(member(options, 'steps') ?? {});
+    const lists = [options, ...steps].map((one) => member(one, 'secrets')).filter(Array.isArray);
+    return lists.flat().filter((secret) => typeof secret === 'string');
+  } catch {
+    // A proxy with traps that throw.
+    return [];
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ */
+function member(value, name) {
+  return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
+}
+
+module.exports = { secretsIn, veil };

@@ -12,6 +12,7 @@ const lazy = require('./lazy.js');
 const { requireChildProcesses } = require('./permission.js');
 const { SUBMIT } = require('./protocol.js');
 const { ASIDE, plain } = require('./sanitize.js');
+const { secretsIn } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
@@ -44,7 +45,13 @@ const MANUAL = { requireManualDestroy: true };
 function submit(method, request, options, pull, { native, inFlight, cancel }) {
   requireChildProcesses(method);
   const handle = inFlight.handles(1);
-  const { id, metadata, abort, isAborted, source } = guard(method, () => accept(native, handle, request, options, pull));
+  /** @type {{ options: unknown }} The options as they were read, once they were. */
+  const read = { options };
+  const { id, metadata, abort, isAborted, source } = guard(
+    method,
+    () => accept(native, handle, request, options, pull, read),
+    (text) => native.mask(text, secretsIn(read.options)),
+  );
   // It is accepted, so nothing below may throw: it would have no owner.
   const context = new AsyncResource('Execution', MANUAL);
   /** @type {Live} */
@@ -65,8 +72,9 @@ function submit(method, request, options, pull, { native, inFlight, cancel }) {
  * @param {ExecutionRequest} request
  * @param {ExecutionOptions | null | undefined} options
  * @param {boolean} pull
+ * @param {{ options: unknown }} read
  */
-function accept(native, handle, request, options, pull) {
+function accept(native, handle, request, options, pull, read) {
   const aborting = signalOf(options);
   const abort = aborting.signal && new Abort(aborting);
   try {
@@ -77,8 +85,9 @@ function accept(native, handle, request, options, pull) {
       source = value;
       return ASIDE;
     };
-    const what = plain('request', request);
     const how = plain('options', options, (at) => at === 'options.signal', takeSource);
+    read.options = how;
+    const what = plain('request', request);
     const text = asJson(what, how);
     const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
     let isAborted = false;

@@ -13,6 +13,7 @@ use crate::error::{ExecutionError, Invalid};
 use crate::platform::clock::Instant;
 use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
 use crate::protocol::submit;
+use crate::redact;
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, StdinStream};
 use crate::wire::{self, Case};
@@ -105,6 +106,20 @@ impl NativeEngine {
             self.inputs.open(handle, writer, sink);
         }
         Ok(Some(record.id().to_string()))
+    }
+
+    /// A message with the secrets of the engine, and those of a call, masked.
+    #[napi(catch_unwind)]
+    #[expect(clippy::needless_pass_by_value, reason = "the addon is given values of its own")]
+    pub fn mask(&self, message: String, secrets: Vec<String>) -> String {
+        self.engine.mask_message(&message, &secrets)
+    }
+
+    /// The same without an engine.
+    #[napi(catch_unwind)]
+    #[expect(clippy::needless_pass_by_value, reason = "the addon is given values of its own")]
+    pub fn mask_with(message: String, secrets: Vec<String>) -> String {
+        redact::mask_with(&message, &secrets).into_owned()
     }
 
     /// Masks one more secret from now on: everywhere, or in one execution.

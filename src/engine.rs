@@ -180,7 +180,8 @@ impl ExecutionEngine {
             return Err(ExecutionError::EngineShutDown);
         }
         let policy = shared.policy_of(&options);
-        command::check(&request, &options, &shared.config, &policy).map_err(ExecutionError::InvalidRequest)?;
+        command::check(&request, &options, &shared.config, &policy)
+            .map_err(|invalid| ExecutionError::InvalidRequest(shared.masked(invalid, &options.secrets)))?;
         admission::snapshot(&mut options);
         let signal = options.signal.take();
         let options = Arc::new(options);

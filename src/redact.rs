@@ -61,6 +61,23 @@ pub(crate) fn check_one(field: &str, secret: &str) -> Result<(), Invalid> {
     check(field, &[Secret::from(secret)]).map_err(|invalid| Invalid::new(field, invalid.problem))
 }
 
+/// A message with these secrets masked.
+#[cfg(feature = "node")]
+pub(crate) fn mask_with<'t>(message: &'t str, secrets: &[String]) -> Cow<'t, str> {
+    Secrets::new(secrets.iter().map(String::as_bytes)).map_or(Cow::Borrowed(message), |secrets| secrets.mask(message))
+}
+
+/// A refusal with these secrets masked: a name in it, such as that of an unknown field, may be one.
+pub(crate) fn mask_refusal<'a>(invalid: Invalid, secrets: impl IntoIterator<Item = &'a [u8]>) -> Invalid {
+    match Secrets::new(secrets) {
+        None => invalid,
+        Some(secrets) => Invalid {
+            field: secrets.mask(&invalid.field).into_owned(),
+            problem: secrets.mask(&invalid.problem).into_owned(),
+        },
+    }
+}
+
 /// Refuses secrets that take too much memory or time, together with the lines and the bytes that there are already.
 fn check_size<'a>(
     field: &str,

@@ -18,7 +18,8 @@ use crate::platform::clock::{self, Instant};
 use crate::runtime;
 use crate::state::Stop;
 use crate::types::{
-    ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanExecutionResult, PlanOptions, SkipReason,
+    ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanExecutionResult, PlanOptions, Secret,
+    SkipReason,
 };
 
 use super::admission::{self, Work};
@@ -109,14 +110,17 @@ impl ExecutionEngine {
         }
         let PlanOptions { options: mut common, continue_on_error, deadline_ms, steps: mut own } = options;
         let ExecutionPlan { id, description, strategy, commands, metadata } = plan;
+        let secrets: Vec<_> =
+            own.values().chain([&common]).flat_map(|options| options.secrets.iter().cloned()).collect();
+        let plan_error = |invalid| ExecutionError::InvalidPlan(shared.masked(invalid, &secrets));
         check_options(deadline_ms, own.keys().next_back(), commands.len()).map_err(ExecutionError::InvalidRequest)?;
         let signal = common.signal.take();
-        let graph = check_plan(&strategy, &commands, shared).map_err(ExecutionError::InvalidPlan)?;
-        command::check_metadata(&metadata, &shared.config).map_err(ExecutionError::InvalidPlan)?;
+        let graph = check_plan(&strategy, &commands, shared).map_err(plan_error)?;
+        command::check_metadata(&metadata, &shared.config).map_err(plan_error)?;
         for options in own.values_mut().chain([&mut common]) {
             admission::snapshot(options);
         }
-        let work = work_of(shared, commands, common, own.into_iter().collect())?;
+        let work = work_of(shared, commands, common, own.into_iter().collect(), &secrets)?;
 
         let rules = rules_of(&strategy, continue_on_error);
         let priorities = work.iter().map(|work| work.options.priority).collect();
@@ -235,6 +239,7 @@ fn work_of(
     commands: Vec<ExecutionRequest>,
     common: ExecutionOptions,
     mut own: HashMap<usize, ExecutionOptions>,
+    secrets: &[Secret],
 ) -> Result<Vec<Work>> {
     let common = Arc::new(common);
     let common_policy = shared.policy_of(&common);
@@ -251,7 +256,7 @@ fn work_of(
         };
         let policy = if has_own { shared.policy_of(&options) } else { Arc::clone(&common_policy) };
         command::check(&request, &options, &shared.config, &policy)
-            .map_err(|invalid| step_error(invalid, index, has_own))?;
+            .map_err(|invalid| step_error(shared.masked(invalid, secrets), index, has_own))?;
         let secrets =
             shared.secrets_of(&request, &options, &policy).map_err(|invalid| step_error(invalid, index, has_own))?;
         Ok(Work { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })

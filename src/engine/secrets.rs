@@ -13,6 +13,12 @@ use crate::registry::Record;
 use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, Secret, Text};
 
 impl ExecutionEngine {
+    /// A message with the secrets of the engine, and some more, masked.
+    #[cfg(feature = "node")]
+    pub(crate) fn mask_message(&self, message: &str, more: &[String]) -> String {
+        self.shared().secrets.mask(&redact::mask_with(message, more)).into_owned()
+    }
+
     /// Masks one more secret of at least 6 bytes from now on, in what runs already too: in output that comes after the call, in
     /// the results of executions that have not ended, in what [`ExecutionEngine::get_result`], [`ExecutionEngine::read_logs`] and
     /// [`ExecutionEngine::list_executions`] return from now on, and in errors and diagnoses. Events that were emitted, results that
@@ -62,6 +68,15 @@ impl ExecutionEngine {
 }
 
 impl Shared {
+    /// A refusal in which the secrets of the engine and those of the options are masked.
+    pub(super) fn masked(&self, invalid: Invalid, own: &[Secret]) -> Invalid {
+        let invalid = redact::mask_refusal(invalid, own.iter().map(|secret| secret.reveal().as_bytes()));
+        Invalid {
+            field: self.secrets.mask(&invalid.field).into_owned(),
+            problem: self.secrets.mask(&invalid.problem).into_owned(),
+        }
+    }
+
     /// What is to be masked for one execution.
     pub(super) fn secrets_of(
         &self,

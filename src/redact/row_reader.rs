@@ -3,7 +3,7 @@
 use super::decode::{self, Quoting, Symbol, Token};
 use super::follow::is_line_start;
 use super::glance::is_special;
-use super::rows::{Reading, Row, RowKey};
+use super::rows::{RowEntry, RowKey, TraceRow};
 use super::scan::Reader;
 use super::trace::{Goal, LONGEST_GAP, Tokens, Way};
 
@@ -25,7 +25,7 @@ impl Reader<'_> {
         }
     }
 
-    fn each(&mut self, row: &Row, mut read: impl FnMut(&mut Self, Reading, u8)) {
+    fn each(&mut self, row: &TraceRow, mut read: impl FnMut(&mut Self, RowEntry, u8)) {
         for (gap, readings) in row.parts() {
             self.count(readings.len());
             for reading in readings {
@@ -34,7 +34,7 @@ impl Reader<'_> {
         }
     }
 
-    fn wait_for_more(&mut self, key: RowKey, row: Row) {
+    fn wait_for_more(&mut self, key: RowKey, row: TraceRow) {
         if !self.is_end {
             self.waiting.push((key, row));
         }
@@ -47,7 +47,7 @@ impl Reader<'_> {
     }
 
     /// As [`Reader::text`], one symbol further.
-    fn pattern_row(&mut self, key: RowKey, row: Row, quoting: Quoting, pattern: u32, at: usize) {
+    fn pattern_row(&mut self, key: RowKey, row: TraceRow, quoting: Quoting, pattern: u32, at: usize) {
         let (bytes, tokens) = (&*self.secrets.patterns[pattern as usize].bytes, self.tokens(quoting, at));
         for (symbol, len, quoting) in tokens.symbols() {
             let next = key.behind(len, quoting);
@@ -88,7 +88,7 @@ impl Reader<'_> {
     }
 
     /// As [`Reader::open_text`] of a quoting that is known.
-    fn window_row(&mut self, key: RowKey, row: Row, quoting: Quoting, bytes: u64, at: usize) {
+    fn window_row(&mut self, key: RowKey, row: TraceRow, quoting: Quoting, bytes: u64, at: usize) {
         let tokens = self.tokens(quoting, at);
         for (symbol, len, quoting) in tokens.symbols() {
             let next = key.behind(len, quoting);
@@ -100,7 +100,7 @@ impl Reader<'_> {
     }
 
     /// Moves a row past what stands for nothing.
-    fn move_row(&mut self, key: RowKey, mut row: Row, tokens: &Tokens) {
+    fn move_row(&mut self, key: RowKey, mut row: TraceRow, tokens: &Tokens) {
         let mut moves = tokens.all().filter(|(token, _)| !matches!(token, Token::Symbol(..))).peekable();
         while let Some(&(token, quoting)) = moves.next() {
             self.count(1);
@@ -122,7 +122,7 @@ impl RowKey {
     }
 }
 
-impl Reading {
+impl RowEntry {
     fn with(self, symbol: Symbol) -> Self {
         Self { symbols: self.symbols + u32::try_from(symbol.bytes().len()).expect("a character"), ..self }
     }

@@ -27,25 +27,25 @@ pub(super) struct Window {
 
 /// A reading: the number of its symbols so far, and its start; `u64::MAX` if its first symbol is still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct RowEntry {
     pub(super) symbols: u32,
     pub(super) start: u64,
 }
 
 /// Readings of one state, the longest gap first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Row {
+pub(super) struct TraceRow {
     /// The gaps of all parts grow together.
     clock: u32,
     /// Each with the value of the clock at which its gap began, and its readings in the order of their symbols.
-    parts: VecDeque<(u32, Vec<Reading>)>,
+    parts: VecDeque<(u32, Vec<RowEntry>)>,
 }
 
 /// All rows of a stream. A run of quotes has twice as many readings with each quote; here they are at most as many as there are
 /// states and gaps times symbols of the secret, and a row whose quotes stand for nothing moves as one.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    rows: BTreeMap<RowKey, Row>,
+pub(super) struct TraceRows {
+    rows: BTreeMap<RowKey, TraceRow>,
     /// Counts the steps of traces and readings; a test bounds them.
     pub(super) work: usize,
 }
@@ -60,7 +60,7 @@ impl RowKey {
         Self { at: trace.at, goal: trace.goal, way: trace.way, leads: trace.leads, window }
     }
 
-    pub(super) fn trace(&self, reading: Reading, gap: u8) -> Trace {
+    pub(super) fn trace(&self, reading: RowEntry, gap: u8) -> Trace {
         Trace {
             start: (reading.start != u64::MAX).then_some(reading.start),
             at: self.at,
@@ -73,13 +73,13 @@ impl RowKey {
     }
 }
 
-impl Row {
+impl TraceRow {
     /// Each gap with its readings.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (u8, &[Reading])> {
+    pub(super) fn parts(&self) -> impl Iterator<Item = (u8, &[RowEntry])> {
         self.parts.iter().map(|(began, readings)| (self.gap(*began), &**readings))
     }
 
-    pub(super) fn readings(&self) -> impl Iterator<Item = &Reading> {
+    pub(super) fn readings(&self) -> impl Iterator<Item = &RowEntry> {
         self.parts.iter().flat_map(|(_, readings)| readings)
     }
 
@@ -96,7 +96,7 @@ impl Row {
     }
 
     /// Returns how many readings it touched.
-    fn add(&mut self, gap: u8, readings: Vec<Reading>) -> usize {
+    fn add(&mut self, gap: u8, readings: Vec<RowEntry>) -> usize {
         // Within the longest gap, the clock is never behind one.
         self.clock = self.clock.max(LONGEST_GAP.into());
         let began = self.clock - u32::from(gap);
@@ -115,7 +115,7 @@ impl Row {
 }
 
 /// Merges readings in the order of their symbols. Of two with as many symbols, the earlier one masks all that the later one would.
-fn merge(known: &mut Vec<Reading>, others: Vec<Reading>) {
+fn merge(known: &mut Vec<RowEntry>, others: Vec<RowEntry>) {
     let mut merged = Vec::with_capacity(known.len() + others.len());
     let mut others = others.into_iter().peekable();
     for mut reading in known.drain(..) {
@@ -131,7 +131,7 @@ fn merge(known: &mut Vec<Reading>, others: Vec<Reading>) {
     *known = merged;
 }
 
-impl Rows {
+impl TraceRows {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -142,25 +142,25 @@ impl Rows {
     }
 
     /// Removes the first row whose place is `place` or in front of it.
-    pub(super) fn next_until(&mut self, place: u64) -> Option<(RowKey, Row)> {
+    pub(super) fn next_until(&mut self, place: u64) -> Option<(RowKey, TraceRow)> {
         let first = self.rows.first_entry()?;
         (first.key().at <= place).then(|| first.remove_entry())
     }
 
     pub(super) fn insert(&mut self, trace: &Trace) {
-        let reading = Reading { symbols: trace.symbols, start: trace.start.unwrap_or(u64::MAX) };
+        let reading = RowEntry { symbols: trace.symbols, start: trace.start.unwrap_or(u64::MAX) };
         self.add(RowKey::of(trace), trace.gap, vec![reading]);
     }
 
     /// Adds readings, in the order of their symbols, that have one gap.
-    pub(super) fn add(&mut self, key: RowKey, gap: u8, readings: Vec<Reading>) {
+    pub(super) fn add(&mut self, key: RowKey, gap: u8, readings: Vec<RowEntry>) {
         if !readings.is_empty() {
             let row = self.rows.entry(key).or_default();
             self.work += row.add(gap, readings);
         }
     }
 
-    pub(super) fn add_row(&mut self, key: RowKey, mut row: Row) {
+    pub(super) fn add_row(&mut self, key: RowKey, mut row: TraceRow) {
         if row.parts.is_empty() {
             return;
         }
@@ -173,7 +173,7 @@ impl Rows {
                 if known.parts.len() < row.parts.len() {
                     std::mem::swap(known, &mut row);
                 }
-                let Row { clock, parts } = row;
+                let TraceRow { clock, parts } = row;
                 for (began, readings) in parts {
                     let gap = u8::try_from(clock - began).expect("longer gaps were removed");
                     self.work += known.add(gap, readings);
@@ -184,7 +184,7 @@ impl Rows {
 
     /// Where the first of all readings began.
     pub(super) fn first_start(&self) -> Option<u64> {
-        let starts = self.rows.values().flat_map(Row::readings).map(|reading| reading.start);
+        let starts = self.rows.values().flat_map(TraceRow::readings).map(|reading| reading.start);
         starts.min().filter(|start| *start != u64::MAX)
     }
 }

@@ -5,7 +5,7 @@ use super::code::{self, Piece};
 use super::decode::{self, Quoting};
 use super::glance::{Glance, glance, glance_behind, is_special};
 use super::index::{Candidate, Notation, WINDOW, window};
-use super::rows::{Row, RowKey};
+use super::rows::{RowKey, TraceRow};
 use super::stream::Redactor;
 use super::trace::{Goal, Leader, MOST_BEFORE, Tokens, Trace, Way};
 
@@ -21,7 +21,7 @@ pub(super) struct Reader<'a> {
     /// Ways to read on that are to be followed.
     pub(super) stack: Vec<Trace>,
     /// Rows that need more of the stream.
-    pub(super) waiting: Vec<(RowKey, Row)>,
+    pub(super) waiting: Vec<(RowKey, TraceRow)>,
     /// Traces that were followed from the place that is looked at.
     pub(super) steps: u32,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::index::WINDOW;
-use super::rows::Rows;
+use super::rows::TraceRows;
 use super::scan::Reader;
 use super::trace::{Leader, Trace};
 use super::{MASK, Secrets};
@@ -20,7 +20,7 @@ pub(crate) struct Redactor {
     masked: u64,
     /// Undecided.
     pub(super) traces: Vec<Trace>,
-    pub(super) rows: Rows,
+    pub(super) rows: TraceRows,
     pub(super) leaders: Vec<Leader>,
     /// Found and not handed out yet.
     spans: Vec<(u64, u64)>,
@@ -37,7 +37,7 @@ impl Redactor {
             base: 0,
             masked: 0,
             traces: Vec::new(),
-            rows: Rows::default(),
+            rows: TraceRows::default(),
             leaders: Vec::new(),
             spans: Vec::new(),
             before: [0; WINDOW as usize],

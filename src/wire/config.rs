@@ -6,10 +6,27 @@ use super::fields::Fields;
 use super::{Case, Value, camel};
 use crate::config::{ConfigLayer, ExecutionConfig, FIELDS, Field, Kind};
 use crate::error::Invalid;
+use crate::redact::mask_refusal;
 
 /// Decodes a configuration; absent fields have their defaults.
 pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Invalid> {
-    layer(value, case)?.into_config()
+    let config = layer(value, case).and_then(ConfigLayer::into_config);
+    config.map_err(|invalid| mask_refusal(invalid, secrets_in(value)))
+}
+
+/// The secrets of a configuration that may be wrong otherwise, those of its table `execution` included.
+pub(super) fn secrets_in(value: &Value) -> Vec<&[u8]> {
+    let tables = members(value, "execution").chain([value]);
+    let items = tables.flat_map(|table| members(table, "secrets")).flat_map(|list| match list {
+        Value::List(items) => items.as_slice(),
+        _ => &[],
+    });
+    items.filter_map(|item| if let Value::Text(text) = item { Some(text.as_bytes()) } else { None }).collect()
+}
+
+fn members<'a>(value: &'a Value, name: &'static str) -> impl Iterator<Item = &'a Value> {
+    let entries = if let Value::Map(entries) = value { entries.as_slice() } else { &[] };
+    entries.iter().filter(move |(key, _)| key == name).map(|(_, value)| value)
 }
 
 /// Decodes the settings that are given, and checks each by itself.

@@ -1,10 +1,11 @@
 //! A configuration from the variables of an environment.
 
-use super::config::layer;
+use super::config::{layer, secrets_in};
 use super::fields::{Fields, nearest};
 use super::{Case, Value};
 use crate::config::{ConfigLayer, FIELDS, Field, Kind};
 use crate::error::Invalid;
+use crate::redact::mask_refusal;
 
 const PREFIX: &str = "EXEC_";
 
@@ -18,14 +19,15 @@ pub(crate) fn config_env(vars: &[(String, String)]) -> Result<ConfigLayer, Inval
         given.push((field.name.to_owned(), value));
         sources.push((field.name, variable));
     }
-    check_misspellings(vars)?;
     let by_variable = |invalid: Invalid| {
         let name = |field: &str| sources.iter().find(|(name, _)| *name == field).map(|(_, variable)| variable.clone());
         let base = invalid.field.split('[').next().unwrap_or_default();
         let Some(variable) = name(base) else { return invalid };
         Invalid { field: invalid.field.replacen(base, &variable, 1), problem: invalid.problem }
     };
-    layer(&Value::Map(given), Case::Snake).map_err(by_variable)
+    let given = Value::Map(given);
+    let layer = check_misspellings(vars).and_then(|()| layer(&given, Case::Snake).map_err(by_variable));
+    layer.map_err(|invalid| mask_refusal(invalid, secrets_in(&given)))
 }
 
 /// An object of strings as pairs; what is absent is left out.

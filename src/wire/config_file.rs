@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::config::layer;
+use super::config::{layer, secrets_in};
 use super::{Case, Value};
 use crate::config::{ConfigLayer, FIELDS};
 use crate::error::Invalid;
+use crate::redact::mask_refusal;
 
 /// A larger file is none of settings.
 const LARGEST_FILE: u64 = 1024 * 1024;
@@ -34,14 +35,21 @@ type Located = (Invalid, Option<usize>);
 pub(crate) fn config_file(path: &Path) -> Result<ConfigLayer, Invalid> {
     let shown = path.display().to_string();
     let text = read(path).map_err(|problem| Invalid::new("path", format!("{shown}: {problem}")))?;
-    let read = match path.extension().and_then(|it| it.to_str()) {
-        Some(it) if it.eq_ignore_ascii_case("toml") => toml_entries(&text),
-        Some(it) if it.eq_ignore_ascii_case("json") => json_entries(&text),
+    let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let read = match &*extension {
+        "toml" => toml_entries(&text),
+        "json" => json_entries(&text),
         _ => return Err(Invalid::new("path", format!("{shown} is neither .toml nor .json: rename it"))),
     };
     read.and_then(settings).map_err(|(invalid, line)| {
         let place = line.map_or_else(|| format!("in {shown}"), |line| format!("in {shown}, line {line}"));
-        Invalid { field: invalid.field, problem: format!("{} ({place})", invalid.problem) }
+        let invalid = Invalid { field: invalid.field, problem: format!("{} ({place})", invalid.problem) };
+        // Whatever is wrong with the file, its secrets are not shown.
+        let whole = match &*extension {
+            "toml" => DeTable::parse(&text).ok().map(|table| toml_value(&DeValue::Table(table.into_inner()))),
+            _ => serde_json::from_str::<serde_json::Value>(&text).ok().map(Value::from),
+        };
+        mask_refusal(invalid, whole.iter().flat_map(secrets_in))
     })
 }
 
