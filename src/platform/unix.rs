@@ -21,6 +21,7 @@ pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
 use super::Interpreter;
 use crate::types::StopSignal;
 
+mod birth;
 mod bounded;
 mod census;
 mod cgroup;
