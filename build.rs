@@ -1,4 +1,4 @@
-//! Compiles the guardian, which the library embeds, and passes the linker options of a Node.js addon.
+//! Compiles the guardian, which the library embeds.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,9 +19,15 @@ const PASSED_ON: [&str; 5] = ["linker", "link-arg", "link-args", "target-feature
 /// Keeps the folders of the machine that builds it out of a program.
 const REMAP: &str = "--remap-path-prefix=";
 
+/// The systems that `src/platform` knows.
+const SYSTEMS: [&str; 3] = ["linux", "macos", "windows"];
+
 fn main() {
-    #[cfg(feature = "node")]
-    napi_build::setup();
+    let system = env::var("CARGO_CFG_TARGET_OS").expect("cargo sets it");
+    if !SYSTEMS.contains(&system.as_str()) {
+        println!("cargo::error=escher-execution-engine runs on Linux, macOS and Windows, and not on `{system}`");
+        return;
+    }
     for changed in [PROGRAM].iter().chain(&SHARED) {
         println!("cargo::rerun-if-changed={changed}");
     }

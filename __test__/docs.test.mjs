@@ -37,7 +37,13 @@ const COMMANDS = new Map([
   ['npm run bench:rust', 'people: it takes minutes'],
   ['node scripts/guard.mjs --update', 'people, after a look at what it changes'],
   ['npm run build', 'npm test: its step build'],
-  ['npm run check', 'people: its steps are those of npm test'],
+  ['npm run check', 'people: its steps are parts of npm test'],
+  ['cargo install --locked cargo-mutants', 'people: it is a tool of development'],
+  ['cargo mutants --in-place --timeout 90 -f src/output/head_tail_buffer.rs -- --lib output', 'people: it takes a quarter of an hour'],
+  [
+    'cargo mutants --in-place --timeout 90 --sharding round-robin --shard 0/8 -f src/plan/plan_state.rs -- --lib plan',
+    'people: it takes a quarter of an hour',
+  ],
   ['npm run format', 'people: npm test, its steps fmt and lint, checks what it writes'],
   ['npm run test:watch', 'people: it does not end'],
   ['npm run test:watch -- run stream', 'people: it does not end'],
@@ -50,6 +56,7 @@ const COMMANDS = new Map([
   ['node examples/execution-manager.mjs', '__test__/examples.test.mjs'],
   ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
+  ['npm run test:tauri', 'people: compiling Tauri takes minutes, and needs libraries of the system'],
   ['npm run test:stress', 'people: it takes an hour'],
   ['npm run test:types', 'CI, its job package'],
   ['npm run test:runtimes', 'npm test, its step runtimes, in part'],
@@ -146,9 +153,23 @@ test('every decision is linked to from a page, and files that it names are there
   }
 });
 
-test('every page is linked to from the front page', () => {
-  const targets = links(page('README.md')).map(({ file }) => file);
+test('the front page and the index lead to every page', () => {
+  const targets = ['README.md', 'docs/README.md'].flatMap((name) => links(page(name))).map(({ file }) => file);
   for (const { name } of pages()) if (name !== 'README.md') assert.ok(targets.includes(name), name);
+});
+
+test('a page about moving from another package has an "after" with the same output for each "before"', () => {
+  for (const name of ['docs/migrate-from-child-process.md', 'docs/migrate-from-execa.md']) {
+    const examples = blocks(page(name)).filter(Workshop.takes);
+    const isBefore = ({ code }) => !code.includes('@escher/execution-engine');
+    const before = examples.filter(isBefore);
+    assert.ok(before.length >= 5, `${name} has ${before.length} pairs`);
+    for (const one of before) {
+      const after = examples[examples.indexOf(one) + 1];
+      assert.ok(after && !isBefore(after), `${one.at} has no program after it`);
+      assert.equal(after.output, one.output, after.at);
+    }
+  }
 });
 
 describe('nothing is left out', () => {
@@ -191,6 +212,7 @@ describe('nothing is left out', () => {
     'ExecutionStats',
     'Percentiles',
     'ConcurrencyMetrics',
+    'ExecutionFeedback',
     'ExecutionTrace',
     'ExecutionError',
     'FailedAttempt',

@@ -1,5 +1,6 @@
 // What a tree gets from the guardian when its host is gone: the stop signal, its grace period, and then SIGKILL.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
@@ -9,6 +10,9 @@ import { file, folder, isAlive, until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
+
+const PERL =
+  'use POSIX; $SIG{TERM} = "IGNORE"; my $end = time + 20; while (time < $end) { my $child = fork; exit if $child; next if !defined $child; POSIX::setsid(); select(undef, undef, undef, 0.003) }';
 
 /** Runs a shell line in a host, which says each line of its output. */
 const runs = (command) => `
@@ -72,21 +76,31 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
     await gone(mark);
   });
 
-  test('a chain that moves to a new session every few milliseconds does not survive', async (t) => {
-    const dir = folder(t);
-    const script = file(dir, 'chain', 'trap "" TERM\nsleep 0.003\nsetsid /bin/sh "$0" "$1" &\n', 0o755);
-    await repeatedly(Math.ceil(REPEATS / 5), 1, async () => {
-      const mark = newMark();
-      const host = await guarded(t, runs(`/bin/sh ${script} 1000.${mark} & sleep 1000.${mark} & echo ready; wait`));
-      await host.next();
-      const guardian = await guardianOf(host.pid);
-      host.kill('SIGKILL');
-      // A look between two generations of the chain would find none: the guardian knows when it has ended it.
-      await until(() => !isAlive(guardian), 'the guardian has done its work', 4_000);
-      for (let round = 0; round < 20; round++) {
-        assert.deepEqual(marked(mark), []);
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    });
-  });
+  const CHAINS = {
+    'a chain of shells': (dir, mark) =>
+      `/bin/sh ${file(dir, 'chain', 'trap "" TERM\nsleep 0.003\nsetsid /bin/sh "$0" "$1" &\n', 0o755)} 1000.${mark}`,
+    'a chain of forks, 3 ms each': (dir, mark) => `perl ${file(dir, 'chain.pl', PERL)} 1000.${mark}`,
+  };
+  for (const controlGroups of [true, false]) {
+    for (const [name, chain] of Object.entries(CHAINS)) {
+      const skip = name.includes('fork') && spawnSync('perl', ['-e', '1']).status !== 0 && 'there is no perl';
+      test(`${name}, each in a session of its own, does not survive, controlGroups ${controlGroups}`, { skip }, async (t) => {
+        const dir = folder(t);
+        await repeatedly(Math.ceil(REPEATS / 10), 1, async () => {
+          const mark = newMark();
+          const line = `${chain(dir, mark)} & sleep 1000.${mark} & echo ready; wait`;
+          const host = await guarded(t, runs(line), { config: { controlGroups } });
+          await host.next();
+          const guardian = await guardianOf(host.pid);
+          host.kill('SIGKILL');
+          // A look between two generations of the chain would find none: the guardian knows when it has ended it.
+          await until(() => !isAlive(guardian), 'the guardian has done its work', 4_000);
+          for (let round = 0; round < 20; round++) {
+            assert.deepEqual(marked(mark), []);
+            await new Promise((resolve) => setTimeout(resolve, 10));
+          }
+        });
+      });
+    }
+  }
 });

@@ -58,9 +58,7 @@ function compiled(dir) {
 
 for (const controlGroups of [true, false]) {
   for (const [name, line] of Object.entries(CHAINS)) {
-    // Known: without a control group a scan of all processes can miss each of them. docs/supervision.md has this limit.
-    const todo = !controlGroups && name.includes('3 ms') && 'such chains sometimes survive without a control group';
-    test(`${name}, controlGroups ${controlGroups}`, { skip, todo }, async (t) => {
+    test(`${name}, controlGroups ${controlGroups}`, { skip }, async (t) => {
       const scripts = mkdtempSync(path.join(os.tmpdir(), 'engine-test-'));
       const stop = path.join(scripts, 'stop');
       // What has survived ends by this, whatever happens.

@@ -20,8 +20,8 @@ impl EventHandler for LivePrinter {
         let id = &id[..8];
         match event {
             ExecutionEvent::Started { command, pid, .. } => println!("[{id}] $ {command}  (pid {pid})"),
-            ExecutionEvent::Stdout(line) => println!("[{id}] {}", line.line),
-            ExecutionEvent::Stderr(line) => println!("[{id}] ! {}", line.line),
+            ExecutionEvent::Stdout { line, .. } => println!("[{id}] {line}"),
+            ExecutionEvent::Stderr { line, .. } => println!("[{id}] ! {line}"),
             _ => {}
         }
     }

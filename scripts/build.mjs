@@ -37,7 +37,7 @@ function rustFlags() {
 
 writeBundle();
 
-const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json', 'scripts/cargo-addon'].map((name) => path.join(root, name));
+const inputs = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'addon', 'package.json'].map((name) => path.join(root, name));
 const built = readdirSync(root).filter((name) => name.startsWith('execution-engine.') && name.endsWith('.node'));
 const isFresh = built.some((name) => statSync(path.join(root, name)).mtimeMs > Math.max(...inputs.map(newest)));
 
@@ -45,14 +45,12 @@ if (isFresh && given.length === 0) {
   console.log('the addon is up to date');
 } else {
   const cli = path.join(root, 'node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
-  const args = ['build', '--platform', '--release', '--features', 'node', '--no-js', '--dts', 'binding.d.ts', ...passedOn];
-  // On Windows nothing but a program can stand for cargo: there the addon is larger.
-  const CARGO = process.platform === 'win32' ? undefined : path.join(root, 'scripts', 'cargo-addon');
+  const where = ['--manifest-path', 'addon/Cargo.toml', '--output-dir', '.'];
+  const args = ['build', ...where, '--platform', '--release', '--no-js', '--dts', 'binding.d.ts', ...passedOn];
   const env = {
     ...process.env,
     RUSTFLAGS: rustFlags(),
-    ...(glibc && { ESCHER_GLIBC: glibc }),
-    ...(CARGO && { CARGO, ESCHER_CARGO: process.env.CARGO ?? 'cargo' }),
+    ...(glibc && { ESCHER_GLIBC: glibc, CARGO: path.join(root, 'scripts', 'cargo-glibc'), ESCHER_CARGO: process.env.CARGO ?? 'cargo' }),
   };
   const { status, error } = spawnSync(process.execPath, [cli, ...args], { cwd: root, stdio: 'inherit', env });
   if (error || status !== 0) {

@@ -35,11 +35,6 @@ function lint() {
     const rust = rustFor(target, 'cargo-clippy');
     if (!rust)
       return skip(`clippy for ${target}`, [`clippy, and ${rustNeeded(target, 'cargo-web rustc-web rust-web-clippy rust-web-src')}`]);
-    // The addon's build asks for a library that only linking would read.
-    const folder = path.join(place, 'unlinked');
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(path.join(folder, 'libnode.dll'), '');
-    rust.env.LIBNODE_PATH = folder;
     // Nothing can be linked here for the target, so the library is checked without its guardian.
     rust.env.ESCHER_GUARDIAN_PROGRAM = 'none';
     return cargo(rust, 'clippy', '--lib', '--features', 'node', '--', '-D', 'warnings');
@@ -72,11 +67,11 @@ function underWine() {
     LIBNODE_PATH: libnode(),
     CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER: 'x86_64-w64-mingw32-gcc',
   });
-  const built = buildOnce(rust);
-  if (!built) return false;
-  const { unitTests } = built;
+  const both = buildBoth(rust);
+  if (!both) return false;
+  const { unitTests } = both;
   const addon = path.join(place, 'execution-engine.node');
-  copyFileSync(built.library, addon);
+  copyFileSync(both.library, addon);
 
   const env = wineDisk(wine);
   if (!env) return false;
@@ -113,20 +108,20 @@ function run(program, args, env = {}) {
   return status === 0;
 }
 
-/**
- * Builds the unit tests and the addon; their paths. The addon is what another test links with: by itself it would be built with
- * other features of the same crates, which would be compiled twice.
- */
-function buildOnce(rust) {
-  const args = cargoArgs(rust, 'test', [
-    '--lib',
-    '--test',
-    'house',
-    '--features',
-    'node',
-    '--no-run',
-    '--message-format=json-render-diagnostics',
-  ]);
+/** Builds the unit tests and the addon; their paths. */
+function buildBoth(rust) {
+  const tests = built(rust, 'test', '--lib', '--features', 'node', '--no-run');
+  const addon = tests && built(rust, 'build', '--package', 'escher-execution-engine-addon');
+  if (!addon) return undefined;
+  const unitTests = tests.find(({ executable, profile }) => executable && profile.test)?.executable;
+  const library = addon.flatMap(({ filenames }) => filenames ?? []).find((name) => name.endsWith('execution_engine_addon.dll'));
+  if (!unitTests || !library) throw new Error('cargo did not say where it put what it built');
+  return { unitTests, library };
+}
+
+/** What cargo reports of a build. */
+function built(rust, command, ...rest) {
+  const args = cargoArgs(rust, command, [...rest, '--message-format=json-render-diagnostics']);
   console.log(`$ cargo ${args.join(' ')}`);
   const { status, stdout } = spawnSync('cargo', args, {
     cwd: root,
@@ -136,15 +131,10 @@ function buildOnce(rust) {
     maxBuffer: 2 ** 28,
   });
   if (status !== 0) return undefined;
-  const messages = stdout
+  return stdout
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line));
-  const own = messages.filter(({ target }) => target?.name === 'execution_engine');
-  const unitTests = own.find(({ executable, profile }) => executable && profile.test)?.executable;
-  const library = own.flatMap(({ filenames }) => filenames ?? []).find((name) => name.endsWith('.dll'));
-  if (!unitTests || !library) throw new Error('cargo did not say where it put what it built');
-  return { unitTests, library };
 }
 
 function fetchNodeForWindows() {

@@ -24,6 +24,7 @@ const biome = inRoot('node_modules', '@biomejs', 'biome', 'bin', 'biome');
 /** The crates beside the main one, which have lock files of their own. */
 const benches = ['--manifest-path', 'benches/core/Cargo.toml'];
 const fuzz = ['--manifest-path', 'fuzz/Cargo.toml'];
+const consumer = ['--manifest-path', 'tests/consumer/Cargo.toml'];
 const GENERATED = 'binding.d.ts';
 const JS_TEST_LIMIT_MS = 300_000;
 // Many tests measure time, so a core stays free for the children that they start.
@@ -41,20 +42,22 @@ const STEPS = [
       await it.cargo('fmt', '--check'),
       await it.cargo('fmt', '--check', ...benches),
       await it.cargo('fmt', '--check', ...fuzz),
+      await it.cargo('fmt', '--check', ...consumer),
+      await it.cargo('fmt', '--check', '--package', 'escher-execution-engine-addon'),
     ];
     return formatted.every(Boolean);
   }),
   step('lint', 'JavaScript is formatted, and the linter has no complaint', (it) => it.node(biome, 'check', '--error-on-warnings')),
   step('typos', 'no word is misspelled', (it) => tool(it, 'typos', [])),
   step('deny', 'the crates have licences and sources that are allowed', async (it) => {
-    for (const crate of [[], benches, fuzz]) {
+    for (const crate of [[], benches, fuzz, consumer]) {
       const args = [...crate, '--locked', '--config', 'deny.toml', 'check', '--hide-inclusion-graph', 'licenses', 'bans', 'sources'];
       if (!(await tool(it, 'cargo-deny', args))) return false;
     }
     return true;
   }),
   step('unused', 'every crate in Cargo.toml is used', async (it) => {
-    for (const folder of ['.', 'benches/core', 'fuzz']) {
+    for (const folder of ['.', 'benches/core', 'fuzz', 'tests/consumer']) {
       if (!(await tool(it, 'cargo-shear', ['--deny-warnings', '--locked', folder]))) return false;
     }
     return true;
@@ -63,8 +66,8 @@ const STEPS = [
   step('build', 'the addon', (it) => it.node('scripts/build.mjs'), RELEASE),
   step(
     'clippy-node',
-    'nor about the binding and the schemas',
-    (it) => it.cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema', '--', '-D', 'warnings'),
+    'nor about the binding, the schemas and feedback by HTTP',
+    (it) => it.cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema,server-feedback', '--', '-D', 'warnings'),
     DEBUG,
   ),
   step(
@@ -89,19 +92,30 @@ const STEPS = [
     (it) => it.program('cargo', ['doc', '--no-deps', '--locked'], { RUSTDOCFLAGS: '-D warnings' }),
     DEBUG,
   ),
+  step(
+    'consumer',
+    'a program of a user compiles and runs',
+    async (it) => {
+      const shared = ['--locked', ...consumer, '--target-dir', 'target'];
+      return (await it.cargo('clippy', '--all-targets', ...shared, '--', '-D', 'warnings')) && it.cargo('test', ...shared);
+    },
+    DEBUG,
+  ),
+  step('package', 'the package of the crate is complete', (it) => it.node('scripts/crate.mjs', 'package'), DEBUG),
+  step('semver', 'the version of the crate allows what has changed', (it) => it.node('scripts/crate.mjs', 'semver'), DEBUG),
   step('rust-build', 'the Rust tests build', (it) => it.cargo('test', '--locked', '--no-run'), DEBUG),
   step(
     'rust-node-build',
-    'with the binding and the schemas as well',
-    (it) => it.cargo('test', '--locked', '--no-run', '--features', 'node,schema'),
+    'with the binding, the schemas and feedback by HTTP as well',
+    (it) => it.cargo('test', '--locked', '--no-run', '--features', 'node,schema,server-feedback'),
     DEBUG,
   ),
   step('guard-build', 'the programs that count build', (it) => it.node('scripts/guard.mjs', '--build'), { after: ['build'] }),
   step('rust', 'Rust tests', (it) => it.program('cargo', ['test', '--locked', ...goOn], REPEATS), { alone: true }),
   step(
     'rust-node',
-    'Rust tests with the binding and the schemas',
-    (it) => it.cargo('test', '--locked', '--features', 'node,schema', ...goOn),
+    'Rust tests with the binding, the schemas and feedback by HTTP',
+    (it) => it.cargo('test', '--locked', '--features', 'node,schema,server-feedback', ...goOn),
     {
       alone: true,
     },
@@ -120,8 +134,15 @@ const QUICK_STEPS = [
   step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), {
     after: ['quick-addon'],
   }),
-  STEPS.find(({ name }) => name === 'clippy-node'),
-  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house'), DEBUG),
+  // One pass over the sources and their unit tests. The steps of `npm test` lint the library twice, and the other tests.
+  step(
+    'clippy-quick',
+    'clippy has no complaint about the sources and their unit tests',
+    (it) => it.cargo('clippy', '--locked', '--lib', '--profile', 'test', '--features', 'node,schema', '--', '-D', 'warnings'),
+    DEBUG,
+  ),
+  // With the features of the quick addon, whose library it uses again.
+  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house', '--features', 'node'), DEBUG),
 ];
 
 const options = readOptions();
@@ -179,8 +200,9 @@ function tool(it, name, args) {
 }
 
 async function buildQuickAddon(it) {
-  if (!(await it.cargo('build', '--locked', '--lib', '--features', 'node'))) return false;
-  const library = { darwin: 'libexecution_engine.dylib', win32: 'execution_engine.dll' }[process.platform] ?? 'libexecution_engine.so';
+  if (!(await it.cargo('build', '--locked', '--package', 'escher-execution-engine-addon'))) return false;
+  const library =
+    { darwin: 'libexecution_engine_addon.dylib', win32: 'execution_engine_addon.dll' }[process.platform] ?? 'libexecution_engine_addon.so';
   mkdirSync(path.dirname(quickAddon), { recursive: true });
   // Node.js loads only files that are named so. A new file: one that is loaded somewhere stays as it is.
   rmSync(quickAddon, { force: true });

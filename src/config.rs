@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::redact;
@@ -31,6 +31,7 @@ pub(crate) const LARGEST_WHOLE: u64 = (1 << 53) - 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ConcurrencyPolicy {
     /// Wait for a slot: higher priority first, then first come, first served.
     #[default]
@@ -43,6 +44,7 @@ pub enum ConcurrencyPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OversizedOutputStrategy {
     /// Keep a part, with a marker that says how much is missing.
     #[default]
@@ -60,6 +62,7 @@ pub enum OversizedOutputStrategy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TruncateKeep {
     /// The first bytes.
     Head,
@@ -74,6 +77,7 @@ pub enum TruncateKeep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LogFormat {
     /// The bytes of both streams in the order in which they came.
     #[default]
@@ -89,9 +93,9 @@ const ENV_SECRET_PATTERNS: [&str; 8] =
 macro_rules! settings {
     ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:expr, $kind:expr;)+) => {
         /// The configuration of an engine. `..Default::default()` fills what is not named.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = schema::tell_bounds))]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields, transform = schema::add_bounds))]
         pub struct ExecutionConfig {
             $(
                 $(#[doc = $help])+
@@ -103,6 +107,20 @@ macro_rules! settings {
         impl Default for ExecutionConfig {
             fn default() -> Self {
                 Self { $($name: $default,)+ }
+            }
+        }
+
+        /// A configuration in data, where `null` means what an absent field means.
+        #[derive(Default, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename = "ExecutionConfig")]
+        struct Given {
+            $($name: Option<$type>,)+
+        }
+
+        impl<'de> Deserialize<'de> for ExecutionConfig {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let given = Given::deserialize(deserializer)?;
+                Ok(Self { $($name: given.$name.unwrap_or_else(|| $default),)+ })
             }
         }
 
@@ -224,7 +242,7 @@ impl ExecutionConfig {
             }
         }
         if self.default_timeout_ms != Self::default().default_timeout_ms {
-            timeouts_agree(self.default_timeout_ms, self.max_timeout_ms)?;
+            check_timeouts(self.default_timeout_ms, self.max_timeout_ms)?;
         }
         // They are never shown, not in the table either.
         redact::check("secrets", &self.secrets)
@@ -243,7 +261,7 @@ impl ExecutionConfig {
     /// The same without contradictions: both fields for too much output agree, and a default timeout that was not chosen is not
     /// above the longest one.
     #[must_use]
-    pub(crate) fn in_one_voice(self) -> Self {
+    pub(crate) fn normalized(self) -> Self {
         let strategy = self.strategy();
         Self {
             oversized_output_strategy: strategy,
@@ -254,7 +272,7 @@ impl ExecutionConfig {
     }
 }
 
-fn timeouts_agree(default: u64, most: u64) -> Result<(), Invalid> {
+fn check_timeouts(default: u64, most: u64) -> Result<(), Invalid> {
     if default <= most {
         return Ok(());
     }

@@ -14,6 +14,7 @@ pub type Result<T, E = ExecutionError> = std::result::Result<T, E>;
 /// A value that was refused: where it is and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
+#[non_exhaustive]
 pub struct Invalid {
     /// The path of the field, such as `command.args[2]`.
     pub field: String,
@@ -73,6 +74,7 @@ pub enum ExecutionError {
     SpawnFailed(Arc<ExecutionResult>),
     /// The engine itself could not be started, since the machine is short of threads or descriptors.
     #[error("{what}")]
+    #[non_exhaustive]
     NotStarted {
         /// What is missing, and what to do.
         what: String,
@@ -87,6 +89,7 @@ pub enum ExecutionError {
     LogFailed(Arc<ExecutionResult>),
     /// The execution has no log, or none that can be read.
     #[error("no log of execution {id}: {why}")]
+    #[non_exhaustive]
     LogNotFound {
         /// Whose log.
         id: Uuid,
@@ -107,6 +110,7 @@ pub enum ExecutionError {
     AlreadyInitialized,
     /// A defect of the engine, contained in one execution.
     #[error("internal error: {message}")]
+    #[non_exhaustive]
     Internal {
         /// What is known of it.
         message: String,

@@ -1,7 +1,82 @@
 //! Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
 //! may cost, and reports exactly what happened.
 //!
-//! `docs/architecture.md` lists the modules. A module uses only modules above it in that table; `tests/house.rs` checks this.
+//! ```
+//! use std::time::Duration;
+//!
+//! use execution_engine::{Command, ExecutionConfig, ExecutionEngine, ExecutionEvent, ExecutionRequest};
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = ExecutionEngine::new(ExecutionConfig::default())?;
+//!
+//! // A command that fails is a result; `into_success` makes it an error.
+//! let request = ExecutionRequest::new(Command::exec("echo").arg("hello")).timeout(Duration::from_secs(5));
+//! let result = engine.run(request).await?.into_success()?;
+//! assert_eq!(result.stdout, "hello\n");
+//!
+//! // Its events, as they happen. Dropping the stream cancels the command.
+//! let mut events = engine.stream(Command::shell("echo one; echo two >&2").into())?;
+//! while let Some(event) = events.next().await {
+//!     match event {
+//!         ExecutionEvent::Stdout { line, .. } => println!("{line}"),
+//!         ExecutionEvent::Stderr { line, .. } => eprintln!("{line}"),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! # Where to look
+//!
+//! | To | see |
+//! | --- | --- |
+//! | run commands, wait for them, cancel them | [`ExecutionEngine`] |
+//! | say what to run | [`Command`], [`ExecutionRequest`] |
+//! | say how this host runs it | [`ExecutionOptions`], [`Retry`], [`Stdin`] |
+//! | run several in an order | [`ExecutionPlan`], [`ExecutionStrategy`], [`PlanOptions`] |
+//! | set limits, logs, secrets, retention | [`ExecutionConfig`] |
+//! | follow what happens | [`EventStream`], [`EventHandler`], [`ExecutionEvent`] |
+//! | read what came of it | [`ExecutionResult`], [`ExecutionStatus`], [`Reason`] |
+//! | handle what went wrong | [`ExecutionError`], [`ErrorCode`] |
+//! | look at the engine | [`ExecutionFilter`], [`ExecutionStats`], [`ConcurrencyMetrics`] |
+//!
+//! # Modules
+//!
+//! All names are in the root too.
+//!
+//! | Module | Contents |
+//! | --- | --- |
+//! | [`prelude`] | what most programs import |
+//! | [`types`] | requests, options, plans, results, listings |
+//! | [`config`] | the configuration of an engine |
+//! | [`event`] | events and their handlers |
+//! | [`error`] | errors |
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | Feature | What it adds |
+//! | --- | --- |
+//! | `schema` | `schemars::JsonSchema` for the types that are data |
+//! | `node` | the binding of the Node.js package; no API of Rust |
+//! | `bench` | what the benchmarks of this crate measure; no API, and it changes at any time |
+//!
+//! # What holds everywhere
+//!
+//! - **Tokio.** Commands run on threads of the engine, so your runtime may be of any kind and as busy as it likes. Await the futures in a
+//!   Tokio runtime with timers: `shutdown` with a grace period and `read_logs` use them.
+//! - **Cancel safety.** A future that only waits can be dropped, and nothing changes. The exceptions are said where they are: the futures of
+//!   [`ExecutionEngine::run`] and [`ExecutionEngine::run_plan`], and [`EventStream`], cancel what they belong to.
+//! - **Units** are in the names: `_ms`, `_secs`, `_bytes`.
+//! - **What may grow.** Results, events and most lists are `#[non_exhaustive]`. Requests, plans, options and the configuration can be
+//!   written as literals: end those of options and the configuration with `..Default::default()`, since fields may be added.
+//! - **Nothing prints output.** No `Debug` text and no error has what a command wrote.
+//!
+//! It runs on Linux, macOS and Windows.
+
+// `docs/architecture.md` lists the modules, the private ones too. A module uses only modules above it in that table; `tests/house`
+// checks this.
 
 pub mod config;
 pub mod error;
@@ -11,9 +86,9 @@ pub mod types;
 mod catch_panic;
 mod command;
 mod engine;
+mod feedback;
 mod globs;
 mod guardian;
-mod latch;
 mod metrics;
 mod output;
 mod plan;
@@ -21,6 +96,7 @@ mod platform;
 mod process;
 mod redact;
 mod registry;
+mod retained_store;
 mod runtime;
 mod scheduler;
 mod state;
@@ -44,10 +120,10 @@ pub use async_trait::async_trait;
 pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
 pub use engine::{EventStream, ExecutionEngine};
 pub use error::{ExecutionError, Invalid, Result};
-pub use event::{
-    EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler, OutputLine, PlanProgress,
-    Retried,
-};
+pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
+pub use feedback::{ExecutionFeedback, FeedbackSink, ShortName};
+#[cfg(feature = "server-feedback")]
+pub use feedback::{HttpFeedback, HttpFeedbackOptions, HttpFeedbackTotals};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
@@ -72,10 +148,13 @@ pub use output::fuzz_output;
 #[cfg(fuzzing)]
 pub use redact::fuzz_redact;
 
-/// Here so that one `use execution_engine::*` is enough to write a request.
+// Types of other crates that the API has, so that a program needs none of these crates, nor the same versions of them.
+#[doc(no_inline)]
+pub use chrono::{DateTime, Utc};
 #[doc(no_inline)]
 pub use std::collections::HashMap;
-/// Here so that one `use execution_engine::*` is enough to write a request.
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
 #[doc(no_inline)]
 pub use uuid::Uuid;
 
@@ -88,8 +167,14 @@ mod pages {
     struct Api;
     #[doc = include_str!("../docs/architecture.md")]
     struct Architecture;
+    #[doc = include_str!("../docs/cargo.md")]
+    struct Cargo;
     #[doc = include_str!("../docs/configuration.md")]
     struct Configuration;
+    #[doc = include_str!("../docs/configure.md")]
+    struct Configure;
+    #[doc = include_str!("../docs/desktop.md")]
+    struct Desktop;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
     #[doc = include_str!("../docs/migrate-from-0.1.md")]
@@ -100,6 +185,9 @@ mod pages {
     struct Output;
     #[doc = include_str!("../docs/plans.md")]
     struct Plans;
+    #[cfg(feature = "server-feedback")]
+    #[doc = include_str!("../docs/privacy.md")]
+    struct Privacy;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
     #[doc = include_str!("../docs/types.md")]

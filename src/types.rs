@@ -19,11 +19,13 @@ pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::text::Text;
 
+mod absent;
 mod builders;
 mod command;
 mod ending;
 mod enums;
 mod listing;
+mod option_builders;
 mod options;
 mod plan;
 mod request;

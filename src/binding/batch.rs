@@ -25,7 +25,7 @@ use napi::{JsValue, Property};
 
 use super::convert::milliseconds;
 use super::result::Exited;
-use crate::event::{Credit, Ended, ExecutionEvent, LineBatch, PlanProgress, Retried};
+use crate::event::{Credit, ExecutionEvent, LineBatch};
 use crate::types::{Encoding, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream};
 
 /// A batch is closed at this size: JavaScript works through it in less than a millisecond, and its string stays out of the
@@ -107,54 +107,57 @@ impl Batch {
                 let length = self.push(&command);
                 self.numbers.extend([f64::from(pid), number(length)]);
             }
-            ExecutionEvent::Retry(Retried { timestamp, sequence, attempt, attempts, delay_ms, result, .. }) => {
+            ExecutionEvent::Retry { timestamp, sequence, attempt, attempts, delay_ms, result, .. } => {
                 self.head(9.0, handle, milliseconds(timestamp), sequence);
                 let position = number(self.results.len());
                 #[expect(clippy::cast_precision_loss, reason = "no pause has 2^53 ms")]
                 self.numbers.extend([f64::from(attempt), f64::from(attempts), delay_ms as f64, position]);
                 self.results.push(result);
             }
-            ExecutionEvent::Progress(progress) => self.progress(handle, progress),
-            ExecutionEvent::Completed(end) => self.ended(4.0, handle, end),
-            ExecutionEvent::Failed(end) => self.ended(5.0, handle, end),
-            ExecutionEvent::Cancelled(end) => self.ended(6.0, handle, end),
-            ExecutionEvent::Timeout(end) => self.ended(7.0, handle, end),
+            ExecutionEvent::Progress {
+                timestamp,
+                sequence,
+                completed,
+                failed,
+                skipped,
+                total,
+                current_command,
+                status,
+                result,
+                ..
+            } => {
+                self.head(10.0, handle, milliseconds(timestamp), sequence);
+                let length = current_command.map_or(-1.0, |command| number(self.push(&command)));
+                let position = result.map_or(-1.0, |result| {
+                    self.plans.push(result);
+                    number(self.plans.len() - 1)
+                });
+                self.numbers.extend([completed, failed, skipped, total].map(number));
+                self.numbers.extend([kind_of_end(status), length, position]);
+            }
+            ExecutionEvent::Completed { timestamp, sequence, result, .. }
+            | ExecutionEvent::Failed { timestamp, sequence, result, .. }
+            | ExecutionEvent::Cancelled { timestamp, sequence, result, .. }
+            | ExecutionEvent::Timeout { timestamp, sequence, result, .. } => {
+                self.ended(handle, milliseconds(timestamp), sequence, result);
+            }
             // Lines come as batches.
-            ExecutionEvent::Stdout(_) | ExecutionEvent::Stderr(_) => {}
+            ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => {}
         }
     }
 
-    fn ended(&mut self, kind: f64, handle: u32, end: Ended) {
-        let at = milliseconds(end.timestamp);
-        if let Some(Exited { numbers, stdout, stderr, metadata }) = Exited::of(&end.result) {
-            self.head(kind + 10.0, handle, at, end.sequence);
+    fn ended(&mut self, handle: u32, at: f64, sequence: u64, result: Arc<ExecutionResult>) {
+        let kind = kind_of_end(result.status);
+        if let Some(Exited { numbers, stdout, stderr, metadata }) = Exited::of(&result) {
+            self.head(kind + 10.0, handle, at, sequence);
             self.numbers.extend(numbers);
             let lengths = [stdout, stderr, &metadata].map(|text| number(self.push(text)));
             self.numbers.extend(lengths);
             return;
         }
-        self.head(kind, handle, at, end.sequence);
+        self.head(kind, handle, at, sequence);
         self.numbers.push(number(self.results.len()));
-        self.results.push(end.result);
-    }
-
-    fn progress(&mut self, handle: u32, progress: PlanProgress) {
-        let PlanProgress { timestamp, sequence, completed, failed, skipped, total, current_command, .. } = progress;
-        self.head(10.0, handle, milliseconds(timestamp), sequence);
-        let length = current_command.map_or(-1.0, |command| number(self.push(&command)));
-        let end = match progress.status {
-            ExecutionStatus::Pending | ExecutionStatus::Running => 0.0,
-            ExecutionStatus::Completed => 4.0,
-            ExecutionStatus::Failed => 5.0,
-            ExecutionStatus::Cancelled => 6.0,
-            ExecutionStatus::Timeout => 7.0,
-        };
-        let position = progress.result.map_or(-1.0, |result| {
-            self.plans.push(result);
-            number(self.plans.len() - 1)
-        });
-        self.numbers.extend([completed, failed, skipped, total].map(number));
-        self.numbers.extend([end, length, position]);
+        self.results.push(result);
     }
 
     fn head(&mut self, kind: f64, handle: u32, at: f64, sequence: u64) {
@@ -210,6 +213,17 @@ impl Batch {
         let mut object = Object::new(env)?;
         object.define_properties(&properties)?;
         Ok(object.to_unknown())
+    }
+}
+
+/// The number of the event that ends what has this status; 0 while it goes on.
+const fn kind_of_end(status: ExecutionStatus) -> f64 {
+    match status {
+        ExecutionStatus::Pending | ExecutionStatus::Running => 0.0,
+        ExecutionStatus::Completed => 4.0,
+        ExecutionStatus::Failed => 5.0,
+        ExecutionStatus::Cancelled => 6.0,
+        ExecutionStatus::Timeout => 7.0,
     }
 }
 

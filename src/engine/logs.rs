@@ -22,7 +22,8 @@ impl ExecutionEngine {
         Ok(self.record(id)?.log().map(|log| log.path().to_owned()))
     }
 
-    /// The log of an execution as text; while it runs, what is there so far.
+    /// The log of an execution as text; while it runs, what is there so far. Bytes that are not UTF-8 are U+FFFD. Cancel safe. It needs
+    /// the timers of a Tokio runtime.
     ///
     /// # Errors
     /// `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read within 60 s.

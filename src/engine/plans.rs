@@ -24,6 +24,7 @@ use crate::types::{
 use super::admission::{self, Work};
 use super::execution::LONGEST_FLUSH;
 use super::plan_host::{About, Sinks, Steps};
+use super::retention_task::RetentionTask;
 use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
 
@@ -31,7 +32,8 @@ use super::{ExecutionEngine, Shared};
 const MOST_STEPS: usize = 100_000;
 
 impl ExecutionEngine {
-    /// Accepts a plan and runs it in the background.
+    /// Accepts a plan and runs it in the background; returns the id of the plan. It accepts in the first poll, and dropping the future
+    /// later changes nothing.
     ///
     /// # Errors
     /// `INVALID_PLAN` with the field, such as `commands[3].command.program`; `DUPLICATE_ID`, `ENGINE_SHUT_DOWN`. Nothing ran then.
@@ -49,7 +51,8 @@ impl ExecutionEngine {
         self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink))).map(|record| record.id())
     }
 
-    /// Waits for the end of a plan; any number of callers may, before or after it.
+    /// Waits for the end of a plan; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait, and
+    /// the plan goes on.
     ///
     /// # Errors
     /// `NOT_FOUND`. A plan that fails is a result, not an error, and so is a step that the engine could not run.
@@ -77,13 +80,13 @@ impl ExecutionEngine {
     }
 
     /// Ends a plan: what runs is ended with its tree, the rest is skipped. Resolves when all of it is over; a plan that is over
-    /// stays as it is.
+    /// stays as it is. Cancel safe: dropping the future ends the wait alone.
     ///
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn cancel_plan(&self, id: Uuid) -> Result<()> {
         let record = self.plan(id)?;
-        record.stop().set(Stop::Cancelled);
+        record.request_stop(Stop::Cancelled);
         record.settled().await;
         Ok(())
     }
@@ -121,11 +124,11 @@ impl ExecutionEngine {
         let record = Arc::new(PlanRecord::new(id));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
-            let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || _ = asked.stop().set(Stop::Aborted);
-            admission::heed(signal, abort, async move { _ = settling.settled().await });
+            let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
+            let abort = move || target.request_stop(Stop::Aborted);
+            admission::stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
-        let (ends, heard) = mpsc::unbounded_channel();
+        let (ends, end_receiver) = mpsc::unbounded_channel();
         let steps = Steps {
             shared: Arc::clone(shared),
             plan_id: id,
@@ -141,7 +144,7 @@ impl ExecutionEngine {
             queue_timeout: shared.config.queue_timeout_ms.map(Duration::from_millis),
         };
         let about = About { description, metadata, since, accepted_at: Utc::now() };
-        runtime::spawn(drive(Arc::clone(&record), steps, state, heard, pace, about));
+        runtime::spawn(drive(Arc::clone(&record), steps, state, end_receiver, pace, about));
         Ok(record)
     }
 }
@@ -167,12 +170,15 @@ async fn drive(
     };
     steps.settled().await;
     let result = Arc::new(steps.freeze(&state, stopped, about));
-    record.complete(Arc::clone(&result));
-    let sink = steps.tell_end(&state, &result);
+    if shared.plans.complete(&record, Arc::clone(&result)) {
+        RetentionTask::clean_up(&shared);
+    }
+    let sink = steps.emit_end(&state, &result);
     if let Ok(flushed) = contain_call(|| sink.flushed()) {
         let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.plans.settle(&record);
+    shared.retention.watch(&shared);
 }
 
 fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {

@@ -26,9 +26,7 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         match self {
             Self::Execution(record) if record.result().is_none() => record.stop().request(Stop::Cancelled, None),
-            Self::Plan(record) if record.result().is_none() => {
-                record.stop().set(Stop::Cancelled);
-            }
+            Self::Plan(record) if record.result().is_none() => record.request_stop(Stop::Cancelled),
             Self::Execution(_) | Self::Plan(_) => {}
         }
     }
@@ -59,7 +57,7 @@ impl EventStream {
         self.id
     }
 
-    /// The next event; `None` after the last one. For those that use no `StreamExt`.
+    /// The next event; `None` after the last one. Cancel safe: a future that is dropped takes no event.
     pub async fn next(&mut self) -> Option<ExecutionEvent> {
         poll_fn(|context| self.poll(context)).await
     }
@@ -92,7 +90,7 @@ impl ExecutionEngine {
     /// let mut events = engine.stream(Command::shell("echo one; echo two").into())?;
     /// let mut lines = Vec::new();
     /// while let Some(event) = events.next().await {
-    ///     lines.extend(event.line().map(|line| line.line.to_string()));
+    ///     lines.extend(event.line().map(str::to_owned));
     /// }
     /// assert_eq!(lines, ["one", "two"]);
     /// # Ok(()) }

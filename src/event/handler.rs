@@ -42,27 +42,26 @@ impl EventHandler for LoggingEventHandler {
             ExecutionEvent::Degraded { execution_id, message, .. } => {
                 tracing::warn!(%execution_id, message, "degraded");
             }
-            ExecutionEvent::Retry(retried) => {
-                let (execution_id, attempt, delay_ms) = (retried.execution_id, retried.attempt, retried.delay_ms);
+            ExecutionEvent::Retry { execution_id, attempt, delay_ms, .. } => {
                 tracing::warn!(%execution_id, attempt, delay_ms, "retry");
             }
-            ExecutionEvent::Progress(progress) => {
-                let (plan_id, completed, total) = (progress.plan_id, progress.completed, progress.total);
-                tracing::info!(%plan_id, completed, total, status = progress.status.as_str(), "progress");
+            ExecutionEvent::Progress { plan_id, completed, total, status, .. } => {
+                tracing::info!(%plan_id, completed, total, status = status.as_str(), "progress");
             }
-            ExecutionEvent::Stdout(line) => {
-                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.raw().len(), "stdout");
+            ExecutionEvent::Stdout { execution_id, line, .. } => {
+                tracing::debug!(%execution_id, bytes = line.raw().len(), "stdout");
             }
-            ExecutionEvent::Stderr(line) => {
-                tracing::debug!(execution_id = %line.execution_id, bytes = line.line.raw().len(), "stderr");
+            ExecutionEvent::Stderr { execution_id, line, .. } => {
+                tracing::debug!(%execution_id, bytes = line.raw().len(), "stderr");
             }
-            ExecutionEvent::Completed(end) => {
-                tracing::info!(execution_id = %end.execution_id, duration_ms = end.result.duration_ms, "completed");
+            ExecutionEvent::Completed { execution_id, result, .. } => {
+                tracing::info!(%execution_id, duration_ms = result.duration_ms, "completed");
             }
-            ExecutionEvent::Failed(end) | ExecutionEvent::Cancelled(end) | ExecutionEvent::Timeout(end) => {
-                let result = &end.result;
+            ExecutionEvent::Failed { execution_id, result, .. }
+            | ExecutionEvent::Cancelled { execution_id, result, .. }
+            | ExecutionEvent::Timeout { execution_id, result, .. } => {
                 tracing::warn!(
-                    execution_id = %end.execution_id,
+                    %execution_id,
                     status = result.status.as_str(),
                     reason = result.reason.map(Reason::as_str),
                     exit_code = result.exit_code,
@@ -91,8 +90,8 @@ impl MultiEventHandler {
 impl EventHandler for MultiEventHandler {
     async fn handle_event(&self, event: ExecutionEvent) {
         for handler in &self.handlers {
-            let (id, told) = (event.execution_id(), event.clone());
-            if contain(async { handler.handle_event(told).await }).await.is_err() {
+            let (id, copy) = (event.execution_id(), event.clone());
+            if contain(async { handler.handle_event(copy).await }).await.is_err() {
                 tracing::error!(execution_id = %id, "an event handler panicked");
             }
         }

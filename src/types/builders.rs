@@ -84,6 +84,11 @@ fn text(text: &OsStr) -> String {
     text.to_str().unwrap_or(NOT_UTF8).to_owned()
 }
 
+/// Whole milliseconds; a part of one counts as one.
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
 impl ExecutionRequest {
     /// A request with a fresh id and nothing but a command.
     ///
@@ -146,8 +151,7 @@ impl ExecutionRequest {
     /// Sets the time from spawn to the end, in whole milliseconds; a part of one counts as one.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        let ms = timeout.as_nanos().div_ceil(1_000_000);
-        self.timeout_ms = Some(u64::try_from(ms).unwrap_or(u64::MAX));
+        self.timeout_ms = Some(milliseconds(timeout));
         self
     }
 

@@ -5,18 +5,21 @@ use std::path::PathBuf;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::absent;
+
 /// What to run. The tag on the wire is `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(transform = strict_is_a_field))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields, remote = "Self")]
+#[non_exhaustive]
 pub enum Command {
     /// A line for a shell, with everything a shell line may do.
     Shell {
         /// The line, handed to the shell after `-c`.
         command: String,
         /// The shell: a path or a name on the child's `PATH`. Empty: `/bin/bash`, else `/bin/sh`.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "absent::or_default")]
         shell: String,
     },
     /// A line for bash that ends with the first command that fails, also within a pipeline, and at an unset variable: `errexit`,
@@ -33,7 +36,7 @@ pub enum Command {
         /// A path (relative ones start at the working directory) or a name on the child's `PATH`.
         program: String,
         /// Arguments after the program's own name.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "absent::or_default")]
         args: Vec<String>,
     },
     /// A script file, given to its interpreter as a file.
@@ -44,7 +47,7 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         interpreter: Option<String>,
         /// Arguments for the script.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "absent::or_default")]
         args: Vec<String>,
     },
     /// The AWS command line, its pager off and its output untouched.
@@ -54,7 +57,7 @@ pub enum Command {
         /// As in `aws s3 <command>`: `ls`, `describe-instances`.
         command: String,
         /// Arguments after the command.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "absent::or_default")]
         args: Vec<String>,
         /// `--profile`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,7 +94,7 @@ impl<'de> Deserialize<'de> for Command {
         let mut value = serde_json::Value::deserialize(deserializer)?;
         let line = value.as_object_mut().filter(|fields| fields.get("type").is_some_and(|kind| kind == "shell"));
         let strict = line.and_then(|fields| fields.remove("strict"));
-        let strict = strict.map_or(Ok(false), bool::deserialize).map_err(D::Error::custom)?;
+        let strict = absent::or_default(strict.unwrap_or_default()).map_err(D::Error::custom)?;
         Ok(match Self::deserialize(value).map_err(D::Error::custom)? {
             Self::Shell { command, shell } if strict => Self::StrictShell { command, shell },
             other => other,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The signal that asks a process to end, before it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub enum StopSignal {
     /// What most programs clean up on.
     #[default]
@@ -56,6 +57,7 @@ impl StopSignal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum StopOrder {
     /// All members at once.
     #[default]

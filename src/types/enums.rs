@@ -52,6 +52,7 @@ impl std::fmt::Display for ExecutionStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Reason {
     /// The command exited by itself.
     Exit,
@@ -113,23 +114,38 @@ pub enum Stream {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "docs/error-handling.md tells each code; the names are the documentation here")]
 pub enum ErrorCode {
+    /// A configuration was refused.
     InvalidConfig,
+    /// A request or an option was refused; nothing ran. Also: standard input broke off before its end.
     InvalidRequest,
+    /// A plan was refused; nothing ran.
     InvalidPlan,
+    /// The id of an execution or a plan is in use.
     DuplicateId,
+    /// No such execution or plan, or its record has left.
     NotFound,
+    /// The execution or plan has no result yet.
     NotCompleted,
+    /// All slots are taken, and the policy is to refuse.
     ConcurrencyLimitReached,
+    /// As many wait as may.
     QueueFull,
+    /// The command, or the engine, could not be started.
     SpawnFailed,
+    /// The output met its cap, and the strategy was to fail.
     OutputSizeExceeded,
+    /// A log could not be opened; nothing ran.
     LogFailed,
+    /// The execution has no log, or none that can be read.
     LogNotFound,
+    /// The engine takes no more work.
     EngineShutDown,
+    /// There is no global engine yet.
     NotInitialized,
+    /// There is a global engine already.
     AlreadyInitialized,
+    /// A defect of the engine, contained in one execution.
     Internal,
 }
 
@@ -161,6 +177,7 @@ impl ErrorCode {
 /// What kept the engine from doing its part for one execution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ErrorInfo {
     /// Its stable name.
     pub code: ErrorCode,

@@ -9,6 +9,7 @@ use super::ExecutionStatus;
 /// One row of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ExecutionSummary {
     /// Names the execution.
     pub id: Uuid,
@@ -34,8 +35,9 @@ pub struct ExecutionSummary {
     pub duration_ms: Option<f64>,
 }
 
-/// Which rows a listing has.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Which rows a listing has. In data, `null` means what an absent field means, and unknown fields are refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ExecutionFilter {
     /// Only those that stand here.
     pub status: Option<ExecutionStatus>,
@@ -52,6 +54,7 @@ pub struct ExecutionFilter {
 /// Totals since the engine started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ExecutionStats {
     /// Accepted.
     pub total: u64,
@@ -88,6 +91,7 @@ pub struct ExecutionStats {
 /// How long something took, over all executions that ran; each value is off by 1 % at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Percentiles {
     /// How many were measured. With 0 the rest is 0 too.
     pub count: u64,
@@ -108,6 +112,7 @@ pub struct Percentiles {
 /// How busy the engine is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ConcurrencyMetrics {
     /// The limit.
     pub max_concurrent: usize,

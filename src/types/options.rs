@@ -11,6 +11,7 @@ use super::{Retry, Stdin, StopOrder, StopSignal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum InheritEnv {
     /// All of them.
     #[default]
@@ -25,6 +26,7 @@ pub enum InheritEnv {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Leftovers {
     /// They live on: a browser that a command opened is meant to.
     #[default]
@@ -37,6 +39,7 @@ pub enum Leftovers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Encoding {
     /// Text; bytes that are not UTF-8 are U+FFFD.
     #[default]
@@ -82,7 +85,7 @@ impl Serialize for Secret {
 pub struct ExecutionOptions {
     /// What the child reads. Default: nothing.
     pub stdin: Stdin,
-    /// Ends the execution after so many milliseconds without output. Default: never.
+    /// Ends the execution after so many milliseconds without output. Default: `idle_timeout_ms` of the engine, which is none.
     pub idle_timeout_ms: Option<u64>,
     /// Milliseconds between the stop signal and SIGKILL. Default: `kill_grace_ms` of the engine.
     pub kill_grace_ms: Option<u64>,

@@ -7,17 +7,18 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus};
+use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus, absent};
 
 /// In which order the commands of a plan run. The tag on the wire is `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum ExecutionStrategy {
     /// One after the other.
     Serial {
         /// Whether a step that does not complete is the last one. Default on the wire: true.
-        #[serde(default = "yes")]
+        #[serde(default = "enabled", deserialize_with = "absent::or_true")]
         stop_on_error: bool,
     },
     /// All at once.
@@ -34,13 +35,13 @@ pub enum ExecutionStrategy {
     },
 }
 
-const fn yes() -> bool {
+const fn enabled() -> bool {
     true
 }
 
 /// JSON has text for keys, and behind a tag serde does not make numbers of them.
 fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, Vec<usize>>, D::Error> {
-    let texts = HashMap::<String, Vec<usize>>::deserialize(deserializer)?;
+    let texts: HashMap<String, Vec<usize>> = absent::entries(deserializer)?;
     let index = |(text, list): (String, _)| match text.parse() {
         Ok(index) => Ok((index, list)),
         Err(_) => Err(serde::de::Error::custom("a key is not the index of a step")),
@@ -51,11 +52,11 @@ fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, 
 /// A small set of commands and the order between them. A *step* is a command by its index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = super::request::without_the_id_of_this_moment))]
+#[cfg_attr(feature = "schema", schemars(transform = super::request::remove_default_id))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionPlan {
     /// Names the plan; generated when the wire form has none.
-    #[serde(default = "Uuid::new_v4")]
+    #[serde(default = "Uuid::new_v4", deserialize_with = "absent::or_fresh")]
     pub id: Uuid,
     /// What it is for, in the words of people.
     pub description: String,
@@ -64,7 +65,7 @@ pub struct ExecutionPlan {
     /// The commands, 1 to 100 000.
     pub commands: Vec<ExecutionRequest>,
     /// Whatever the caller wants to find again in the result.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::or_default")]
     pub metadata: ExecutionMetadata,
 }
 
@@ -145,6 +146,7 @@ impl From<ExecutionStatus> for StepStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SkipReason {
     /// A step that it depends on did not complete.
     Dependency,
@@ -165,6 +167,7 @@ pub enum SkipReason {
 /// A step that never began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SkippedStep {
     /// Which step.
     pub index: usize,
@@ -177,6 +180,7 @@ pub struct SkippedStep {
 /// One step of a plan that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlanStep {
     /// Its place in the plan.
     pub index: usize,
@@ -193,6 +197,7 @@ pub struct PlanStep {
 /// How many steps of a plan ended in which way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlanStats {
     /// Steps in all.
     pub total: usize,
@@ -213,6 +218,7 @@ pub struct PlanStats {
 /// What came of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlanExecutionResult {
     /// Names the plan.
     pub plan_id: Uuid,
@@ -241,6 +247,19 @@ pub struct PlanExecutionResult {
 }
 
 impl PlanExecutionResult {
+    /// The same with [`ExecutionResult::without_output`] of each step. No output is copied for it.
+    #[must_use]
+    pub fn without_output(&self) -> Self {
+        Self {
+            results: self.results.iter().map(|result| Arc::new(result.without_output())).collect(),
+            description: self.description.clone(),
+            steps: self.steps.clone(),
+            skipped: self.skipped.clone(),
+            metadata: self.metadata.clone(),
+            ..*self
+        }
+    }
+
     /// The bytes that it takes in memory, the results of its steps included.
     pub(crate) fn kept_bytes(&self) -> u64 {
         let steps =

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Command;
+use super::{Command, absent};
 
 /// The value in [`ExecutionRequest::env`] that removes an inherited variable; on the wire it is `null`. No environment can hold it.
 pub const UNSET: &str = "\0";
@@ -14,11 +14,11 @@ pub const UNSET: &str = "\0";
 /// One command to execute, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = without_the_id_of_this_moment))]
+#[cfg_attr(feature = "schema", schemars(transform = remove_default_id))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// Names the execution; generated when the wire form has none.
-    #[serde(default = "Uuid::new_v4")]
+    #[serde(default = "Uuid::new_v4", deserialize_with = "absent::or_fresh")]
     pub id: Uuid,
     /// What to run.
     pub command: Command,
@@ -29,14 +29,15 @@ pub struct ExecutionRequest {
     /// Where to run. Default: the host's working directory when the request is accepted, at which a relative path starts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<PathBuf>,
-    /// Milliseconds from spawn to the end. Default: `default_timeout_ms` of the engine.
+    /// Milliseconds from the attempt to spawn to the end. Default: `default_timeout_ms` of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// A file that gets the output, instead of one in `log_dir`. It stays when the record leaves.
+    /// An absolute path for a log, besides the one in `log_dir`: a new file for this user only, or a plain file of this user that
+    /// is appended to. Links, pipes and devices are refused with `LOG_FAILED`. It stays when the record is removed. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_log_path: Option<PathBuf>,
     /// Whatever the caller wants to find again in the result.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::or_default")]
     pub metadata: ExecutionMetadata,
 }
 
@@ -53,20 +54,21 @@ mod variables {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<String, String>, D::Error> {
-        let env = HashMap::<String, Option<String>>::deserialize(deserializer)?;
+        let env = Option::<HashMap<String, Option<String>>>::deserialize(deserializer)?.unwrap_or_default();
         Ok(env.into_iter().map(|(name, value)| (name, value.unwrap_or_else(|| UNSET.to_owned()))).collect())
     }
 }
 
 /// A schema has the default of a field; that of the id is another one each time.
 #[cfg(feature = "schema")]
-pub(super) fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
+pub(super) fn remove_default_id(schema: &mut schemars::Schema) {
     if let Some(id) = schema.pointer_mut("/properties/id").and_then(serde_json::Value::as_object_mut) {
         id.remove("default");
     }
 }
 
-/// What the caller wants to find again in the result. The engine uses none of it.
+/// What the caller wants to find again in the result. The engine keeps all of it; listings show and filter by `label` and `source`
+/// and show `conversation_id`; the steps of a plan are named by their `label`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionMetadata {
@@ -80,7 +82,7 @@ pub struct ExecutionMetadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Free tags.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "absent::or_default")]
     pub tags: Vec<String>,
     /// Any other JSON.
     #[serde(flatten)]

@@ -12,6 +12,7 @@ use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, FailedAttempt, Reason
 /// What was ended by the engine, and by which means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Killed {
     /// The processes that were alive when ending them began.
     pub pids: Vec<i32>,
@@ -22,6 +23,7 @@ pub struct Killed {
 /// A process of an execution at the moment a time was up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ProcessDiagnosis {
     /// Its id.
     pub pid: i32,
@@ -41,6 +43,7 @@ pub struct ProcessDiagnosis {
 /// What an execution was doing when its time was up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Diagnosis {
     /// Milliseconds since its last output, or since its start.
     pub silent_ms: f64,
@@ -56,10 +59,11 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Exactly what happened.
+/// Exactly what happened. Times are in milliseconds on a monotonic clock, except for `started_at` and `completed_at`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that users ask for by name")]
+#[non_exhaustive]
 pub struct ExecutionResult {
     /// Names the execution.
     pub id: Uuid,
@@ -91,7 +95,7 @@ pub struct ExecutionResult {
     pub retries: Vec<FailedAttempt>,
     /// Set when the engine could not do its part.
     pub error: Option<ErrorInfo>,
-    /// Why it ended; `None` when a defect of the engine ended it.
+    /// Why it ended; `None` after `INTERNAL` and `LOG_FAILED`.
     pub reason: Option<Reason>,
     /// Bytes written to standard output, kept or not.
     pub stdout_bytes: u64,
@@ -132,6 +136,26 @@ impl ExecutionResult {
     /// [`Unsuccessful`], which has the result too: the command failed, was cancelled, or its time was up.
     pub fn into_success(self: Arc<Self>) -> Result<Arc<Self>, Unsuccessful> {
         if self.success { Ok(self) } else { Err(Unsuccessful { result: self }) }
+    }
+
+    /// The same without what the command wrote: `stdout` and `stderr` are empty, and the counts of their bytes stay. No output is
+    /// copied for it.
+    #[must_use]
+    pub fn without_output(&self) -> Self {
+        Self {
+            stdout: Text::default(),
+            stderr: Text::default(),
+            signal: self.signal.clone(),
+            retries: self.retries.clone(),
+            error: self.error.clone(),
+            stdout_overflow_file: self.stdout_overflow_file.clone(),
+            stderr_overflow_file: self.stderr_overflow_file.clone(),
+            log_path: self.log_path.clone(),
+            killed: self.killed.clone(),
+            diagnosis: self.diagnosis.clone(),
+            metadata: self.metadata.clone(),
+            ..*self
+        }
     }
 
     /// The bytes that it takes in memory: output, metadata, errors, the diagnosis, and the same of earlier attempts.
@@ -188,6 +212,7 @@ impl ExecutionResult {
 /// A command that did not complete, as an error. Its text names the outcome, and no output.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", self.outcome())]
+#[non_exhaustive]
 pub struct Unsuccessful {
     /// What happened.
     pub result: Arc<ExecutionResult>,

@@ -7,6 +7,7 @@ use super::{ErrorInfo, ExecutionStatus, Reason};
 
 /// Which ends of an attempt are followed by another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RetryOn {
     /// An exit code other than 0.
     Exit,
@@ -52,6 +53,7 @@ impl Retry {
 /// An attempt that failed and was followed by another one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FailedAttempt {
     /// Which one it was, from 1.
     pub attempt: u32,

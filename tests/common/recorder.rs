@@ -4,9 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use execution_engine::types::Stream;
-use execution_engine::{EventHandler, OutputLine, async_trait};
+use execution_engine::{EventHandler, Text, async_trait};
 
 use super::{Arc, ExecutionEvent, ExecutionResult, Uuid, wait_until};
+
+/// A line of one stream, or a piece of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Piece {
+    pub(crate) line: Text,
+    pub(crate) partial: bool,
+    pub(crate) continued: bool,
+    pub(crate) carriage_return: bool,
+}
 
 #[derive(Default)]
 pub(crate) struct Recorder {
@@ -39,7 +48,7 @@ impl Recorder {
     }
 
     /// The line events of one stream, piece by piece.
-    pub(crate) fn pieces(&self, id: Uuid, stream: Stream) -> Vec<OutputLine> {
+    pub(crate) fn pieces(&self, id: Uuid, stream: Stream) -> Vec<Piece> {
         self.of(id).into_iter().filter_map(|event| piece_of(&event, stream)).collect()
     }
 
@@ -56,7 +65,7 @@ impl Recorder {
     fn received(&self, id: Uuid, line: &str) -> bool {
         self.lock()
             .iter()
-            .any(|event| matches!(event, ExecutionEvent::Stdout(it) if it.execution_id == id && it.line == line))
+            .any(|event| matches!(event, ExecutionEvent::Stdout { execution_id, line: it, .. } if *execution_id == id && it == line))
     }
 
     /// Waits until an execution has emitted `started`, and returns the pid.
@@ -102,7 +111,7 @@ fn check_order(id: Uuid, events: &[ExecutionEvent]) {
         assert!(started <= 1, "execution {id} started twice: {events:#?}");
     }
     if let Some(result) = events.last().and_then(result_of) {
-        let retries = events.iter().filter(|event| matches!(event, ExecutionEvent::Retry(_))).count();
+        let retries = events.iter().filter(|event| matches!(event, ExecutionEvent::Retry { .. })).count();
         let attempt = usize::try_from(result.attempt).unwrap();
         let was_given_up = retries == attempt;
         assert!(was_given_up || retries + 1 == attempt, "execution {id}: {retries} retries in {result:#?}");
@@ -112,14 +121,14 @@ fn check_order(id: Uuid, events: &[ExecutionEvent]) {
 
 /// The events of each attempt; that of the retry is the last of its attempt.
 fn attempts(events: &[ExecutionEvent]) -> impl Iterator<Item = &[ExecutionEvent]> {
-    events.split_inclusive(|event| matches!(event, ExecutionEvent::Retry(_)))
+    events.split_inclusive(|event| matches!(event, ExecutionEvent::Retry { .. }))
 }
 
 fn stage(event: &ExecutionEvent) -> u8 {
     match event {
         ExecutionEvent::Queued { .. } => 0,
         ExecutionEvent::Started { .. } => 1,
-        ExecutionEvent::Stdout(_) | ExecutionEvent::Stderr(_) => 2,
+        ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => 2,
         _ => 3,
     }
 }
@@ -140,32 +149,30 @@ fn check_lines(events: &[ExecutionEvent]) {
         if truncated {
             continue;
         }
-        let pieces: Vec<OutputLine> = events.iter().filter_map(|event| piece_of(event, stream)).collect();
+        let pieces: Vec<Piece> = events.iter().filter_map(|event| piece_of(event, stream)).collect();
         assert_eq!(joined(&pieces), lines_of(text), "the lines of {stream:?} are not what the command wrote");
     }
 }
 
 pub(crate) fn result_of(event: &ExecutionEvent) -> Option<Arc<ExecutionResult>> {
-    match event {
-        ExecutionEvent::Completed(end)
-        | ExecutionEvent::Failed(end)
-        | ExecutionEvent::Cancelled(end)
-        | ExecutionEvent::Timeout(end) => Some(Arc::clone(&end.result)),
-        _ => None,
-    }
+    event.result().map(Arc::clone)
 }
 
-fn piece_of(event: &ExecutionEvent, of: Stream) -> Option<OutputLine> {
+fn piece_of(event: &ExecutionEvent, of: Stream) -> Option<Piece> {
     match (event, of) {
-        (ExecutionEvent::Stdout(line), Stream::Stdout) | (ExecutionEvent::Stderr(line), Stream::Stderr) => {
-            Some(line.clone())
-        }
+        (ExecutionEvent::Stdout { line, partial, continued, carriage_return, .. }, Stream::Stdout)
+        | (ExecutionEvent::Stderr { line, partial, continued, carriage_return, .. }, Stream::Stderr) => Some(Piece {
+            line: line.clone(),
+            partial: *partial,
+            continued: *continued,
+            carriage_return: *carriage_return,
+        }),
         _ => None,
     }
 }
 
 /// A line is its pieces up to the first that is neither `partial` nor `continued`.
-fn joined(pieces: &[OutputLine]) -> Vec<String> {
+fn joined(pieces: &[Piece]) -> Vec<String> {
     let lines = pieces.split_inclusive(|piece| !piece.partial && !piece.continued);
     lines.map(|line| line.iter().map(|piece| piece.line.as_str()).collect()).collect()
 }

@@ -24,7 +24,7 @@ async fn a_stream_has_every_event_in_order_and_ends_with_the_result() {
     let numbers: Vec<_> = events.iter().map(ExecutionEvent::sequence).collect();
     assert_eq!(numbers, (0..events.len() as u64).collect::<Vec<_>>());
     let out = |event: &ExecutionEvent| {
-        matches!(event, ExecutionEvent::Stdout(_)).then(|| event.line().unwrap().line.to_string())
+        matches!(event, ExecutionEvent::Stdout { .. }).then(|| event.line().unwrap().to_owned())
     };
     let lines: Vec<_> = events.iter().filter_map(out).collect();
     assert_eq!(lines, (1..=20_000).map(|number| number.to_string()).collect::<Vec<_>>());
@@ -67,7 +67,7 @@ async fn a_command_waits_for_the_consumer_of_its_stream() {
     let mut events = engine.stream(shell("yes | head -c 10000000")).unwrap();
     let mut bytes = 0;
     while let Some(event) = soon("an event", events.next()).await {
-        bytes += event.line().map_or(0, |line| line.line.raw().len() + 1);
+        bytes += event.line().map_or(0, |line| line.len() + 1);
     }
     assert_eq!(bytes, 10_000_000);
     engine.finish().await;
@@ -85,7 +85,7 @@ async fn the_stream_of_a_plan_has_the_events_of_its_steps() {
     };
     let id = plan.id;
     let events = all(engine.stream_plan(plan).unwrap()).await;
-    let lines: Vec<_> = events.iter().filter_map(|event| Some(event.line()?.line.to_string())).collect();
+    let lines: Vec<_> = events.iter().filter_map(|event| Some(event.line()?.to_owned())).collect();
     assert_eq!(lines, ["a", "b"]);
     assert_eq!(events.iter().filter(|event| event.result().is_some()).count(), 2);
     let last = events.last().unwrap();

@@ -20,11 +20,11 @@ struct Metered {
 #[async_trait]
 impl EventHandler for Metered {
     async fn handle_event(&self, event: ExecutionEvent) {
-        if let ExecutionEvent::Stdout(line) = event {
+        if let ExecutionEvent::Stdout { partial, .. } = event {
             if let Ok(permit) = self.permits.acquire().await {
                 permit.forget();
             }
-            self.taken.fetch_add(usize::from(!line.partial), Ordering::Relaxed);
+            self.taken.fetch_add(usize::from(!partial), Ordering::Relaxed);
         }
     }
 }

@@ -68,6 +68,6 @@ async fn without_stream_output_there_are_no_line_events() {
     assert_completed(&result);
     assert_eq!((&*result.stdout, &*result.stderr), ("out\n", "err\n"));
     let events = engine.recorder.of(result.id);
-    assert!(matches!(events[..], [ExecutionEvent::Started { .. }, ExecutionEvent::Completed(_)]), "{events:#?}");
+    assert!(matches!(events[..], [ExecutionEvent::Started { .. }, ExecutionEvent::Completed { .. }]), "{events:#?}");
     engine.finish().await;
 }

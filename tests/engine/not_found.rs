@@ -77,7 +77,7 @@ async fn what_was_not_spawned_is_recorded_like_any_other() {
     assert_eq!(&engine.get_result(id).await.unwrap(), error.result().unwrap());
     assert_eq!(engine.get_status(id).await.unwrap(), ExecutionStatus::Failed);
     let events = engine.recorder.of(id);
-    let [ExecutionEvent::Failed(end)] = &events[..] else { panic!("{events:#?}") };
-    assert_eq!(end.error.as_ref().map(|error| error.code), Some(ErrorCode::SpawnFailed));
+    let [ExecutionEvent::Failed { error, .. }] = &events[..] else { panic!("{events:#?}") };
+    assert_eq!(error.as_ref().map(|error| error.code), Some(ErrorCode::SpawnFailed));
     engine.finish().await;
 }

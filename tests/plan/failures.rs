@@ -3,16 +3,15 @@
 use crate::common::*;
 use crate::steps::*;
 
-fn skipped(index: usize, reason: SkipReason, because: usize) -> SkippedStep {
-    SkippedStep { index, reason, because: Some(because) }
-}
-
 #[tokio::test]
 async fn a_serial_plan_stops_at_the_first_failure() {
     let engine = Listened::new();
     let result = engine.run_plan(plan(SERIAL, [brief(), shell("exit 3"), brief(), brief()])).await.unwrap();
     assert_eq!((result.status, result.success), (ExecutionStatus::Failed, false));
-    assert_eq!(result.skipped, [skipped(2, SkipReason::StopOnError, 1), skipped(3, SkipReason::StopOnError, 1)]);
+    assert_eq!(
+        result.skipped,
+        [skipped(2, SkipReason::StopOnError, Some(1)), skipped(3, SkipReason::StopOnError, Some(1))]
+    );
     assert_eq!((result.results.len(), result.stats.failed, result.stats.skipped), (2, 1, 2));
     assert_exited(&result.results[1], 3);
     assert_eq!(engine.get_status(result.steps[2].id).await.unwrap_err().code(), ErrorCode::NotFound);
@@ -36,7 +35,7 @@ async fn in_a_graph_only_what_waits_for_the_failed_step_is_skipped() {
     let steps = [shell("exit 9"), brief(), brief(), brief(), brief(), brief()];
     let result = engine.run_plan(plan(strategy, steps)).await.unwrap();
     // Each names the step that failed, not one that was skipped itself.
-    let expected = [1, 2, 3].map(|index| skipped(index, SkipReason::Dependency, 0));
+    let expected = [1, 2, 3].map(|index| skipped(index, SkipReason::Dependency, Some(0)));
     assert_eq!(result.skipped, expected);
     assert_eq!((result.stats.completed, result.stats.failed, result.stats.skipped), (2, 1, 3));
     engine.finish().await;
@@ -64,7 +63,10 @@ async fn a_step_may_fail_in_any_way() {
     let steps = [exec::<&str>("/no/such/program", &[]), brief(), late, brief()];
     let result = soon("the plan", engine.run_plan(plan(strategy, steps))).await.unwrap();
     assert_eq!(statuses(&result), [StepStatus::Failed, StepStatus::Skipped, StepStatus::Timeout, StepStatus::Skipped]);
-    assert_eq!(result.skipped, [skipped(1, SkipReason::Dependency, 0), skipped(3, SkipReason::Dependency, 2)]);
+    assert_eq!(
+        result.skipped,
+        [skipped(1, SkipReason::Dependency, Some(0)), skipped(3, SkipReason::Dependency, Some(2))]
+    );
     let error = result.results[0].error.as_ref().expect("it was not started");
     assert_eq!(error.code, ErrorCode::SpawnFailed);
     engine.finish().await;
@@ -82,8 +84,8 @@ async fn a_step_whose_id_is_taken_meanwhile_is_skipped() {
     engine.run(ExecutionRequest { id, ..brief() }).await.unwrap();
     std::fs::write(dir.path().join("go"), "").unwrap();
     let result = soon("the plan", engine.wait_for_plan(plan)).await.unwrap();
-    let taken = SkippedStep { index: 1, reason: SkipReason::DuplicateId, because: None };
-    assert_eq!(result.skipped, [taken, skipped(2, SkipReason::StopOnError, 1)]);
+    let taken = skipped(1, SkipReason::DuplicateId, None);
+    assert_eq!(result.skipped, [taken, skipped(2, SkipReason::StopOnError, Some(1))]);
     assert_eq!(result.status, ExecutionStatus::Failed);
     engine.finish().await;
 }

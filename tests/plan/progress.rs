@@ -1,13 +1,36 @@
 //! The progress that a plan reports.
 
-use execution_engine::PlanProgress;
+use std::sync::Arc;
+
+use execution_engine::PlanExecutionResult;
 
 use crate::common::*;
 use crate::steps::*;
 
-fn progress(engine: &Listened, id: Uuid) -> Vec<PlanProgress> {
+struct Progress {
+    plan_id: Uuid,
+    completed: usize,
+    failed: usize,
+    skipped: usize,
+    total: usize,
+    current_command: Option<String>,
+    status: ExecutionStatus,
+    result: Option<Arc<PlanExecutionResult>>,
+}
+
+fn progress(engine: &Listened, id: Uuid) -> Vec<Progress> {
     let reported = engine.recorder.of(id).into_iter().map(|event| match event {
-        ExecutionEvent::Progress(progress) => progress,
+        ExecutionEvent::Progress {
+            plan_id,
+            completed,
+            failed,
+            skipped,
+            total,
+            current_command,
+            status,
+            result,
+            ..
+        } => Progress { plan_id, completed, failed, skipped, total, current_command, status, result },
         other => panic!("a plan has only progress: {other:?}"),
     });
     reported.collect()
@@ -83,5 +106,37 @@ async fn plans_are_forgotten_like_executions() {
     let error = assert_refused(engine.wait_for_plan(ids[0]).await, ErrorCode::NotFound);
     assert!(error.to_string().starts_with("no plan"), "{error}");
     assert!(engine.wait_for_plan(ids[1]).await.is_ok() && engine.wait_for_plan(ids[2]).await.is_ok());
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn plans_that_are_too_old_leave_by_themselves() {
+    let config = ExecutionConfig { execution_retention_secs: 0, ..ExecutionConfig::default() };
+    let engine = Listened::with(config);
+    let id = engine.run_plan(plan(SERIAL, [brief()])).await.unwrap().plan_id;
+    soon("the end of retention", async {
+        while engine.wait_for_plan(id).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn plans_stay_until_cleanup_when_retention_is_not_automatic() {
+    let config = ExecutionConfig {
+        enable_auto_cleanup: false,
+        execution_retention_secs: 0,
+        max_in_memory_executions: 0,
+        ..ExecutionConfig::default()
+    };
+    let engine = Listened::with(config);
+    let first = engine.run_plan(plan(SERIAL, [brief()])).await.unwrap().plan_id;
+    let second = engine.run_plan(plan(SERIAL, [brief()])).await.unwrap().plan_id;
+    assert!(engine.wait_for_plan(first).await.is_ok() && engine.wait_for_plan(second).await.is_ok());
+    assert_eq!(engine.cleanup().await, 2, "the executions of their steps");
+    assert_refused(engine.wait_for_plan(first).await, ErrorCode::NotFound);
+    assert_refused(engine.wait_for_plan(second).await, ErrorCode::NotFound);
     engine.finish().await;
 }

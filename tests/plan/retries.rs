@@ -32,13 +32,13 @@ async fn a_flaky_command_completes_at_its_third_attempt() {
     for event in engine.recorder.of(id) {
         match event {
             ExecutionEvent::Started { .. } => kinds.push("started".to_owned()),
-            ExecutionEvent::Stdout(line) => kinds.push(line.line.to_string()),
-            ExecutionEvent::Retry(retried) => {
-                assert_eq!((retried.attempts, retried.result.attempt), (5, retried.attempt));
-                assert_eq!(retried.result.stdout, format!("attempt {}\n", retried.attempt), "each keeps its output");
-                kinds.push(format!("retry {}", retried.attempt));
+            ExecutionEvent::Stdout { line, .. } => kinds.push(line.to_string()),
+            ExecutionEvent::Retry { attempt, attempts, result, .. } => {
+                assert_eq!((attempts, result.attempt), (5, attempt));
+                assert_eq!(result.stdout, format!("attempt {attempt}\n"), "each keeps its output");
+                kinds.push(format!("retry {attempt}"));
             }
-            ExecutionEvent::Completed(_) => kinds.push("completed".to_owned()),
+            ExecutionEvent::Completed { .. } => kinds.push("completed".to_owned()),
             other => panic!("{other:?}"),
         }
     }

@@ -9,7 +9,7 @@ fn patient() -> ExecutionOptions {
 }
 
 async fn in_its_pause(engine: &Listened, id: Uuid) {
-    let retried = || engine.recorder.of(id).iter().any(|event| matches!(event, ExecutionEvent::Retry(_)));
+    let retried = || engine.recorder.of(id).iter().any(|event| matches!(event, ExecutionEvent::Retry { .. }));
     wait_until("the first attempt has failed", retried).await;
 }
 

@@ -60,3 +60,8 @@ pub(crate) fn waiter(
     let engine = engine.clone();
     tokio::spawn(async move { engine.wait_for_plan(id).await })
 }
+
+/// What a result reports of a step that never began.
+pub(crate) fn skipped(index: usize, reason: SkipReason, because: Option<usize>) -> SkippedStep {
+    serde_json::from_value(serde_json::json!({ "index": index, "reason": reason, "because": because })).unwrap()
+}

@@ -18,7 +18,7 @@ async fn begun(engine: &Listened, plan: &ExecutionPlan) {
 fn assert_stopped(result: &PlanExecutionResult, reason: SkipReason, why: Reason) {
     let status = if why == Reason::Timeout { ExecutionStatus::Timeout } else { ExecutionStatus::Cancelled };
     assert_eq!((result.status, result.success), (status, false));
-    assert_eq!(result.skipped, [SkippedStep { index: 1, reason, because: None }]);
+    assert_eq!(result.skipped, [skipped(1, reason, None)]);
     for step in &result.results {
         assert_ended(step, status, why);
         let killed = step.killed.as_ref().expect("it was ended");

@@ -29,6 +29,10 @@ pub(super) struct Memory {
     untagged: HashSet<Identity>,
     /// Processes whose environment could not be read in time.
     hanging: HashSet<Identity>,
+    /// Processes that waited to be reaped at the latest scan.
+    dead: HashSet<Identity>,
+    /// Whether the latest scan has met a process that was ending: a child that it has started may not have been in the list yet.
+    is_unsure: bool,
     /// Members that might have opted out, and have had no tag for some time.
     bare: HashSet<Identity>,
     /// The sessions that members have opened, by number: the tree's serial number.
@@ -47,8 +51,14 @@ impl Memory {
         self.known.get(&proc.identity()).copied()
     }
 
+    /// Whether a process is known to belong to one of these trees.
+    pub(super) fn is_in(&self, proc: &Proc, trees: &HashSet<u64>) -> bool {
+        self.tree_of(proc).is_some_and(|serial| trees.contains(&serial))
+    }
+
     /// Sorts `procs` by tree. `inherited` are members that a control group names, by process id.
     pub(super) fn sort(&mut self, procs: &[Proc], trees: &[Arc<Leader>], inherited: &HashMap<pid_t, usize>) -> Members {
+        self.is_unsure = false;
         let by_leader: HashMap<pid_t, usize> = numbered(trees.iter().map(|it| it.tree().leader));
         let by_serial: HashMap<u64, usize> = numbered(trees.iter().map(|it| it.tree().serial));
         let tree = |index: usize| trees[index].tree();
@@ -73,6 +83,7 @@ impl Memory {
             inherit(procs, &mut owners, passes);
         }
 
+        self.is_unsure = self.is_unsure || self.has_deaths(procs, trees, &by_leader);
         let mut members: Members = trees.iter().map(|_| Vec::new()).collect();
         for (proc, owner) in procs.iter().zip(&owners) {
             if let Some(index) = owner {
@@ -84,13 +95,30 @@ impl Memory {
         members
     }
 
+    /// Whether the latest scan may have missed a child of a process that was ending.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.is_unsure
+    }
+
+    /// Whether a process has ended since the scan before that may have left a child. The end of a leader is waited for by itself.
+    fn has_deaths(&self, procs: &[Proc], trees: &[Arc<Leader>], leaders: &HashMap<pid_t, usize>) -> bool {
+        let Some(oldest) = oldest(trees) else { return false };
+        let is_death = |proc: &Proc| {
+            proc.is_dead()
+                && proc.start >= oldest
+                && !self.dead.contains(&proc.identity())
+                && !leaders.contains_key(&proc.pid)
+        };
+        procs.iter().any(is_death)
+    }
+
     /// Finds the owners of those that their tag alone gives away; takes its owner from a process that has opted out. Returns the
     /// processes that have the word with which one opts out.
     fn apply_tags(&mut self, procs: &[Proc], trees: &[Arc<Leader>], owners: &mut [Option<usize>]) -> HashSet<pid_t> {
         let has_segment = trees.iter().enumerate().filter(|(_, it)| !it.tree().mark.segment.is_empty());
         let segments: HashMap<&[u8], usize> =
             has_segment.map(|(index, it)| (&*it.tree().mark.segment, index)).collect();
-        let Some(oldest) = trees.iter().map(|it| it.tree().born).min() else { return HashSet::new() };
+        let Some(oldest) = oldest(trees) else { return HashSet::new() };
         let some_may_opt_out = trees.iter().any(|it| it.tree().mark.allow_detached);
         let is_wanted = |proc: &Proc, owner: Option<usize>| {
             if proc.start < oldest || proc.is_dead() || self.hanging.contains(&proc.identity()) {
@@ -170,7 +198,7 @@ impl Memory {
                 Some(tag) => _ = tags.insert(proc.pid, tag),
                 // Between its fork and its exec it has its parent's environment: a young one is looked at again.
                 None if now.saturating_sub(proc.start) > procs::SETTLED => _ = self.untagged.insert(proc.identity()),
-                None => {}
+                None => self.is_unsure |= !procs::has_environment(proc.pid),
             }
         }
         tags
@@ -215,10 +243,16 @@ impl Memory {
     fn forget(&mut self, procs: &[Proc], serials: &HashMap<u64, usize>) {
         let there: HashSet<Identity> = procs.iter().map(Proc::identity).collect();
         self.known.retain(|identity, serial| serials.contains_key(serial) && there.contains(identity));
+        self.dead = procs.iter().filter(|proc| proc.is_dead()).map(Proc::identity).collect();
         self.untagged.retain(|identity| there.contains(identity));
         self.hanging.retain(|identity| there.contains(identity));
         self.bare.retain(|identity| there.contains(identity));
     }
+}
+
+/// When the first of the trees was started.
+fn oldest(trees: &[Arc<Leader>]) -> Option<u64> {
+    trees.iter().map(|it| it.tree().born).min()
 }
 
 fn own_session() -> pid_t {

@@ -3,7 +3,8 @@
 use libc::pid_t;
 
 pub(super) use self::kernel::{
-    REFUSES_DEAD_GROUPS, SETTLED, describe, entries, is_visible, limit, may_be_in_exec, now, own_tag, read, tag,
+    REFUSES_DEAD_GROUPS, SETTLED, describe, entries, has_environment, is_visible, limit, may_be_in_exec, now, own_tag,
+    read, tag,
 };
 
 #[cfg_attr(target_os = "linux", path = "procs/linux.rs")]

@@ -35,6 +35,9 @@ const LONGEST_DESCRIPTION: Duration = Duration::from_millis(800);
 const FRESH: Duration = Duration::from_millis(20);
 /// So many requests are served before the thread looks whether a deadline waits for another scan.
 const SERVED_AT_ONCE: usize = 64;
+/// A scan that may have missed a process is repeated at once, so often and for so long at most: others wait meanwhile.
+const MOST_REPEATS: u32 = 4;
+const LONGEST_REPEAT: Duration = Duration::from_millis(10);
 /// So many scans in a row without a member show that a tree is gone.
 const QUIET_SCANS: u32 = 2;
 /// The same for a tree that has brought forth new members while it was being ended: one scan may miss what is just created.
@@ -104,10 +107,13 @@ struct Terminator {
 }
 
 impl Terminator {
-    /// Serves the requests that wait, with one scan. Requests for a deadline are served first; if one arrives meanwhile, what is left
-    /// waits for the next scan, and is served by that together with it.
+    /// Serves the requests that wait, with one scan. Requests for a deadline are served first, and alone if the others can wait; if one
+    /// arrives meanwhile, what is left waits too.
     fn serve(&mut self, requests: &mut Requests<'_>) {
-        let (deadlines, others) = requests.take();
+        let (deadlines, mut others) = requests.take();
+        if !deadlines.is_empty() && !others.is_empty() && requests.may_wait() {
+            requests.put_back(std::mem::take(&mut others));
+        }
         if !procs::is_visible() {
             for request in deadlines.into_iter().chain(others) {
                 let sight = act_unseen(&request);
@@ -118,7 +124,7 @@ impl Terminator {
         let started = procs::now();
         let mut chase = Chase::of(deadlines.iter().chain(&others), &self.memory, self.scanned);
         let ending: HashSet<u64> = deadlines.iter().chain(&others).map(|it| it.leader.tree().serial).collect();
-        let is_watched = |proc: &Proc| self.memory.tree_of(proc).is_some_and(|serial| ending.contains(&serial));
+        let is_watched = |proc: &Proc| self.memory.is_in(proc, &ending);
         let may_wait = deadlines.is_empty() && chase.is_idle();
         let Some(mut procs) = chase.scan(&mut self.table, is_watched, || may_wait && requests.interrupts()) else {
             requests.put_back(others);
@@ -163,20 +169,31 @@ impl Terminator {
         mut is_interrupted: impl FnMut() -> bool,
     ) -> Option<Members> {
         let mut trees: Vec<Arc<Leader>> = batch.iter().map(|request| Arc::clone(&request.leader)).collect();
-        let asked: HashSet<u64> = trees.iter().map(|leader| leader.tree().serial).collect();
-        trees.extend(Leader::all_living().into_iter().filter(|leader| !asked.contains(&leader.tree().serial)));
-        // The groups are read after the scan, which may have missed what was started meanwhile.
-        let mut in_groups = HashMap::new();
-        for (index, leader) in trees[..batch.len()].iter().enumerate() {
-            if is_interrupted() {
-                return None;
+        let ending: HashSet<u64> = trees.iter().map(|leader| leader.tree().serial).collect();
+        trees.extend(Leader::all_living().into_iter().filter(|leader| !ending.contains(&leader.tree().serial)));
+        let may_miss_some = batch.iter().any(|request| request.leader.tree().group.is_none());
+        let until = Instant::now() + LONGEST_REPEAT;
+        for repeat in 1.. {
+            // The groups are read after the scan, which may have missed what was started meanwhile.
+            let mut in_groups = HashMap::new();
+            for (index, leader) in trees[..batch.len()].iter().enumerate() {
+                if is_interrupted() {
+                    return None;
+                }
+                let members = leader.tree().group.as_ref().map(Group::members);
+                in_groups.extend(members.into_iter().flatten().map(|pid| (pid, index)));
             }
-            let members = leader.tree().group.as_ref().map(Group::members);
-            in_groups.extend(members.into_iter().flatten().map(|pid| (pid, index)));
+            let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
+            procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
+            let members = self.memory.sort(procs, &trees, &in_groups);
+            let is_repeated = may_miss_some && self.memory.is_unsure() && repeat <= MOST_REPEATS;
+            if !is_repeated || Instant::now() >= until {
+                return Some(members);
+            }
+            let memory = &self.memory;
+            *procs = self.table.scan(|proc| memory.is_in(proc, &ending), |_| true).unwrap_or_default();
         }
-        let scanned: HashSet<pid_t> = procs.iter().map(|proc| proc.pid).collect();
-        procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
-        Some(self.memory.sort(procs, &trees, &in_groups))
+        None
     }
 
     fn answer(&mut self, request: Request, members: &[Proc]) {
@@ -192,7 +209,7 @@ impl Terminator {
         let mut findings = tree.findings();
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
         reap_orphans(members, tree.leader);
-        let is_new = findings.count(tree, &living, members);
+        let is_new = findings.count(tree, &living);
         let mut sight = Sight { is_new, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe { then } => {
@@ -268,8 +285,8 @@ fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
     format!("{signal} to {pid} was refused ({error})")
 }
 
-/// Reaps the members that became children of this process when their parents went: a host with the process id 1, or one that is a
-/// subreaper, has nobody else who does. Children of the host's own making are no members of a tree.
+/// Reaps the members that became children of this process when their parents exited, if the host has the process id 1 or is a
+/// subreaper: no other process reaps them. Children that the host has started itself are not members of a tree.
 fn reap_orphans(members: &[Proc], tree_leader: pid_t) {
     let host = std::process::id().cast_signed();
     for proc in members.iter().filter(|proc| proc.is_dead() && proc.parent == host && proc.pid != tree_leader) {
@@ -279,20 +296,20 @@ fn reap_orphans(members: &[Proc], tree_leader: pid_t) {
 
 impl Findings {
     /// Takes in what a scan found; returns whether some members had not been seen before.
-    fn count(&mut self, tree: &Tree, living: &[Proc], members: &[Proc]) -> bool {
-        let there: HashSet<Identity> = members.iter().map(Proc::identity).collect();
-        let has_vanished = self.alive.iter().any(|identity| !there.contains(identity));
+    fn count(&mut self, tree: &Tree, living: &[Proc]) -> bool {
+        let alive: HashSet<Identity> = living.iter().map(Proc::identity).collect();
+        let has_ended = self.alive.iter().any(|identity| !alive.contains(identity));
         // It may have started another one meanwhile, which scans miss if it is as short-lived. A control group would show that.
-        let may_have_moved = self.alive.iter().any(|identity| !there.contains(identity) && identity.0 != tree.leader);
+        let may_have_moved = self.alive.iter().any(|identity| !alive.contains(identity) && identity.0 != tree.leader);
         self.grows |= may_have_moved && tree.group.is_none();
         let is_new = living.iter().any(|proc| !self.known.contains(&proc.identity()));
         self.grows |= is_new && self.scans > 0;
         self.scans += 1;
         self.known.extend(living.iter().map(Proc::identity));
-        self.alive = living.iter().map(Proc::identity).collect();
+        self.alive = alive;
         self.seen.extend(living.iter().map(|proc| proc.pid));
-        self.is_moving = is_new || has_vanished;
-        let is_quiet = living.is_empty() && !has_vanished && tree.group.as_ref().is_none_or(Group::is_empty);
+        self.is_moving = is_new || has_ended;
+        let is_quiet = living.is_empty() && !has_ended && tree.group.as_ref().is_none_or(Group::is_empty);
         self.quiet_scans = if is_quiet { self.quiet_scans + 1 } else { 0 };
         is_new
     }

@@ -1,4 +1,4 @@
-//! Counts what the core asks of the allocator: prints a JSON object, for `scripts/guard.mjs`.
+//! Counts the allocations of the core: prints a JSON object, for `scripts/guard.mjs`.
 //!
 //! Counts do not depend on the speed of a machine, but a little on the order of threads: a buffer grows once more, a table of the
 //! runtime is made. So each is the least of several rounds.
@@ -61,8 +61,8 @@ struct Listener(AtomicU64);
 #[async_trait]
 impl EventHandler for Listener {
     async fn handle_event(&self, event: ExecutionEvent) {
-        if let ExecutionEvent::Stdout(line) = event {
-            self.0.fetch_add(line.line.raw().len() as u64, Relaxed);
+        if let ExecutionEvent::Stdout { line, .. } = event {
+            self.0.fetch_add(line.raw().len() as u64, Relaxed);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The calls of the system that the program makes, and what they take and return.
+//! The system calls of the program, with their parameters and results.
 
 #[cfg(without_libc)]
 #[path = "system_calls.rs"]
@@ -35,7 +35,7 @@ pub(crate) const MAP_PRIVATE_ANONYMOUS: c_int = 0x1002;
 pub(crate) const O_RDONLY: c_int = 0;
 pub(crate) const O_WRONLY: c_int = 1;
 #[cfg(target_os = "linux")]
-/// Stands still while the machine sleeps, and is the clock of the host's deadlines.
+/// The clock of the host's deadlines. It stops while the machine sleeps.
 pub(crate) const CLOCK_UPTIME: c_int = 1;
 #[cfg(not(target_os = "linux"))]
 pub(crate) const CLOCK_UPTIME: c_int = 8;
@@ -55,10 +55,10 @@ const RLIMIT_NOFILE: c_int = 7;
 #[cfg(not(target_os = "linux"))]
 const RLIMIT_NOFILE: c_int = 8;
 
-/// Allows this process as many open files as it may allow itself.
+/// Raises the limit of open files to the maximum that this process may set.
 pub(crate) fn allow_open_files() {
     let mut limit = [0_u64; 2];
-    // SAFETY: the structure has two numbers, the present limit and the highest.
+    // SAFETY: the structure has two numbers, the soft limit and the hard limit.
     unsafe {
         if getrlimit(RLIMIT_NOFILE, &raw mut limit) == 0 {
             limit[0] = limit[1];
@@ -67,7 +67,7 @@ pub(crate) fn allow_open_files() {
     }
 }
 
-/// Milliseconds since the machine was started, without those in which it slept.
+/// Returns the milliseconds since the machine was started, without the time in which it slept.
 pub(crate) fn now_ms() -> u64 {
     clock_ms(CLOCK_UPTIME)
 }
@@ -80,11 +80,11 @@ pub(crate) fn clock_ms(clock: c_int) -> u64 {
 }
 
 pub(crate) fn sleep_ms(ms: u64) {
-    // SAFETY: no descriptor is asked for.
+    // SAFETY: without descriptors, no memory is involved.
     unsafe { poll(core::ptr::null_mut(), 0, ms as c_int) };
 }
 
-/// Fresh memory of zeroes for `count` values, for which zeroes are valid; pages are used when they are touched.
+/// Maps zeroed memory for `count` values, for which zeroes are valid. Untouched pages take no memory.
 pub(crate) fn memory<T>(count: usize) -> Option<&'static mut [T]> {
     let bytes = count * size_of::<T>();
     // SAFETY: fresh memory without another owner; zeroes are valid for the types it is used for; the result is checked.
@@ -97,10 +97,10 @@ pub(crate) fn memory<T>(count: usize) -> Option<&'static mut [T]> {
     }
 }
 
-/// Reads a file from its start, as far as the buffer goes.
+/// Reads a file from its start, as far as it fits in the buffer.
 pub(crate) fn read_file(path: &[u8], buffer: &mut [u8]) -> Option<usize> {
     debug_assert!(path.ends_with(b"\0"));
-    // SAFETY: the path ends with a NUL, and the buffer is as long as is said.
+    // SAFETY: the path ends with a NUL, and the buffer has the given length.
     unsafe {
         let fd = open(path.as_ptr().cast(), O_RDONLY);
         if fd < 0 {
@@ -119,7 +119,7 @@ pub(crate) fn read_file(path: &[u8], buffer: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Text put together in a fixed buffer, with a final NUL.
+/// Text in a fixed buffer, with a final NUL.
 pub(crate) struct Path {
     bytes: [u8; 4352],
     length: usize,

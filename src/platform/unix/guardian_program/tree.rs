@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::Proc;
 use crate::table::{ALLOW_DETACHED, Row, TAG_BYTES};
 
-/// One execution that is ended.
+/// An execution that is being ended.
 #[derive(Clone, Copy)]
 pub(crate) struct Tree {
     pub(crate) leader: i32,
@@ -20,7 +20,7 @@ pub(crate) struct Tree {
     pub(crate) tag: [u8; TAG_BYTES],
     pub(crate) is_gone: bool,
     pub(crate) leader_lives: bool,
-    /// The number of the leader is another process's by now, and so are the session and the group of that number.
+    /// The id of the leader belongs to another process by now, and so do the session and the group with that id.
     pub(crate) is_reused: bool,
     pub(crate) living: u32,
     pub(crate) is_moving: bool,
@@ -29,6 +29,7 @@ pub(crate) struct Tree {
     pub(crate) scans: u32,
     pub(crate) kill_scans: u32,
     pub(crate) quiet_scans: u32,
+    pub(crate) unsure_scans: u32,
 }
 
 impl Tree {
@@ -57,11 +58,18 @@ impl Tree {
             scans: 0,
             kill_scans: 0,
             quiet_scans: 0,
+            unsure_scans: 0,
         }
     }
 
     pub(crate) fn segment(&self) -> &[u8] {
         self.tag.split(|byte| *byte == 0).next().unwrap_or(b"")
+    }
+
+    /// A member has ended. It may have started another one meanwhile: a control group would show that.
+    pub(crate) fn has_lost(&mut self, pid: i32) {
+        self.is_moving = true;
+        self.grows |= self.cgroup == 0 && pid != self.leader;
     }
 
     pub(crate) fn allows_detached(&self) -> bool {

@@ -98,6 +98,11 @@ pub(in super::super) fn is_visible() -> bool {
     true
 }
 
+/// Whether a process has variables: that cannot be asked for.
+pub(in super::super) fn has_environment(_: pid_t) -> bool {
+    true
+}
+
 /// What of the table of processes is hidden from this process: nothing that could be asked for.
 pub(in super::super) fn limit() -> Option<&'static str> {
     None

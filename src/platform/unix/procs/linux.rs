@@ -49,6 +49,11 @@ pub(in super::super) fn tag(pid: pid_t) -> Option<Vec<u8>> {
     tag_in(&std::fs::read(format!("/proc/{pid}/environ")).ok()?)
 }
 
+/// Whether a process has variables that can be read: one that is ending has none any more.
+pub(in super::super) fn has_environment(pid: pid_t) -> bool {
+    File::open(format!("/proc/{pid}/environ")).and_then(|mut file| file.read(&mut [0])).is_ok_and(|length| length > 0)
+}
+
 /// As [`tag`], of this process: also where the table of processes is that of another namespace.
 pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
     tag_in(&std::fs::read("/proc/self/environ").ok()?)

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::Sender;
 
+use super::super::termination_queue::MOST_INTERRUPTIONS;
 use super::*;
 use crate::platform::Launch;
 
@@ -35,14 +36,24 @@ async fn a_batch_waits_for_a_deadline_that_comes_in_the_middle_and_goes_on_all_t
 
     let (deadlines, others) = requests.take();
     assert_eq!((deadlines.len(), others.len()), (0, COUNT));
-    let mut urgent = ask(&give, &other, 1, ScanPriority::Deadline);
+    ask(&give, &other, 1, ScanPriority::Deadline);
     assert!(requests.interrupts(), "nothing of the batch is served yet");
     requests.put_back(others);
+    for _ in 1..MOST_INTERRUPTIONS {
+        let mut urgent = ask(&give, &other, 1, ScanPriority::Deadline);
+        terminator.serve(&mut requests);
+        assert_eq!((answered(&mut urgent), answered(&mut batch)), (1, 0), "the deadline is served alone");
+    }
+    let mut urgent = ask(&give, &other, 1, ScanPriority::Deadline);
     terminator.serve(&mut requests);
-    assert_eq!((answered(&mut urgent), answered(&mut batch)), (1, COUNT), "one scan serves both");
+    assert_eq!(
+        (answered(&mut urgent), answered(&mut batch)),
+        (1, COUNT),
+        "the batch does not wait again: one scan serves both"
+    );
 
     let mut batch = ask(&give, &leader, COUNT, ScanPriority::Normal);
-    for _ in 0..2 {
+    for _ in 0..MOST_INTERRUPTIONS {
         let (_, others) = requests.take();
         requests.put_back(others);
     }
@@ -51,6 +62,8 @@ async fn a_batch_waits_for_a_deadline_that_comes_in_the_middle_and_goes_on_all_t
     assert!(requests.has_deadline() && !requests.interrupts(), "a batch is not interrupted for ever");
     terminator.serve_others(&mut requests, others, &mut Vec::new());
     assert_eq!(answered(&mut batch), SERVED_AT_ONCE, "the rest waits for the next scan");
+    terminator.serve(&mut requests);
+    assert_eq!(answered(&mut batch), 0, "the deadline that came meanwhile");
     terminator.serve(&mut requests);
     assert_eq!(answered(&mut batch), COUNT - SERVED_AT_ONCE);
 }

@@ -1,0 +1,341 @@
+//! The executor of short commands: a future begins on the thread that spawns its child, and becomes a task of the runtime when it
+//! needs longer.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use self::blocking_call::{Call, taking_call};
+use super::async_pools::{beat, spawn};
+use super::blocking_pools::{MOST_ATTENDANTS, spawn_limiter};
+use super::spawn_limiter::{Task, Turn};
+
+mod blocking_call;
+
+/// What is not over after so long, from its beginning on, becomes a task.
+const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
+static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
+
+/// Calls a step again and again for as long as it says that the future pends, and no longer than the given time.
+type Attend = Box<dyn FnOnce(Duration, &mut dyn FnMut() -> bool) + Send>;
+
+/// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its
+/// [`call_blocking`] costs no hand-over. That thread then attends to it for a while, unless others wait for the turn; after that, or
+/// when something has happened that the thread does not wait for, or when a call hangs, the future becomes a task.
+///
+/// `attend` calls the function that it is given again and again, for as long as that says that the future pends, each time when
+/// something has happened for which the future waits; and no longer than the given time.
+///
+/// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
+pub(crate) fn spawn_blocking_first(
+    future: impl Future<Output = ()> + Send + 'static,
+    attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+) {
+    beat();
+    spawn_limiter().take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
+}
+
+/// Runs a function that can block for ever, because of what a request names, on a thread that only such functions wait for.
+///
+/// Gives its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, gives what `limit` gave; the
+/// result is dropped when it comes, on that thread. A panic of the function is continued here. Dropped, it drops the result too.
+pub(crate) async fn call_blocking<T: Send + 'static, L>(
+    work: impl FnOnce() -> T + Send + 'static,
+    limit: impl Future<Output = L>,
+) -> Result<T, L> {
+    blocking_call::call(work, limit, |task| spawn_limiter().take(task)).await
+}
+
+/// A future that is polled on a thread that may block.
+///
+/// While it waits for a blocking call, that thread executes the call outside of any poll. So another thread can poll the future
+/// when the call hangs.
+pub(super) struct InlineStart {
+    place: Mutex<Place>,
+    current: Mutex<Current>,
+    attend: Mutex<Option<Attend>>,
+    attendants: &'static Semaphore,
+}
+
+/// Where the future is.
+enum Place {
+    Here(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// It is being polled here.
+    Polled,
+    /// Woken while it was polled here.
+    Woken,
+    /// A task, whose own waker counts; or over.
+    Gone,
+}
+
+/// The blocking call that is executed now.
+#[derive(Default)]
+struct Current {
+    call: Option<Arc<dyn Call>>,
+    is_overdue: bool,
+}
+
+impl InlineStart {
+    pub(super) fn new(
+        future: impl Future<Output = ()> + Send + 'static,
+        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+        attendants: &'static Semaphore,
+    ) -> Self {
+        Self {
+            place: Mutex::new(Place::Here(Box::pin(future))),
+            current: Mutex::default(),
+            attend: Mutex::new(Some(Box::new(attend))),
+            attendants,
+        }
+    }
+
+    /// Polls the future and executes its blocking calls, until it waits for something else. Says whether it waits here.
+    fn poll_with_calls(&self, context: &mut Context<'_>) -> bool {
+        loop {
+            let (pends, call) = taking_call(|| self.poll(context));
+            let Some(call) = call else { return pends };
+            self.set_current(Some(Arc::clone(&call)));
+            let waker = call.execute();
+            self.set_current(None);
+            if !self.is_here() {
+                // It has become a task, which may have looked for the result before it was there.
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                return false;
+            }
+        }
+    }
+
+    fn set_current(&self, call: Option<Arc<dyn Call>>) {
+        let mut current = lock(&self.current);
+        current.call.clone_from(&call);
+        let is_overdue = current.is_overdue;
+        drop(current);
+        if let Some(call) = call.filter(|_| is_overdue) {
+            call.overdue();
+        }
+    }
+
+    /// Polls the future, if it still waits here, and says whether it waits here again.
+    fn poll(&self, context: &mut Context<'_>) -> bool {
+        let Place::Here(mut future) = self.turn_into(Place::Polled) else { return false };
+        let pends = future.as_mut().poll(context).is_pending();
+        let mut place = lock(&self.place);
+        if pends && matches!(*place, Place::Polled) {
+            *place = Place::Here(future);
+            return true;
+        }
+        *place = Place::Gone;
+        drop(place);
+        if pends {
+            spawn(future);
+        }
+        false
+    }
+
+    fn is_here(&self) -> bool {
+        matches!(*lock(&self.place), Place::Here(_))
+    }
+
+    /// Something has happened, or the time is up: what waits here does so as a task from now on.
+    fn become_task(&self) {
+        if let Place::Here(future) = self.turn_into(Place::Gone) {
+            spawn(future);
+        }
+    }
+
+    /// Gives what it was.
+    fn turn_into(&self, wanted: Place) -> Place {
+        let mut place = lock(&self.place);
+        let next = match *place {
+            Place::Here(_) => wanted,
+            Place::Polled | Place::Woken => Place::Woken,
+            Place::Gone => Place::Gone,
+        };
+        std::mem::replace(&mut *place, next)
+    }
+}
+
+impl Task for InlineStart {
+    fn run(self: Arc<Self>, turn: &Turn) {
+        let Some(attend) = lock(&self.attend).take() else { return };
+        let waker = Waker::from(Arc::clone(&self));
+        let context = &mut Context::from_waker(&waker);
+        let mut attendant = None;
+        attend(LONGEST_ATTENDED, &mut || {
+            if attendant.is_some() {
+                return self.poll(context);
+            }
+            if self.poll_with_calls(context) && turn.give_up() {
+                attendant = self.attendants.try_acquire().ok();
+            }
+            attendant.is_some()
+        });
+        self.become_task();
+    }
+
+    fn overdue(&self) {
+        let mut current = lock(&self.current);
+        current.is_overdue = true;
+        let call = current.call.clone();
+        drop(current);
+        if let Some(call) = call {
+            call.overdue();
+        }
+        self.become_task();
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.is_here()
+    }
+}
+
+impl Wake for InlineStart {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.become_task();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Held for moves of pointers.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+    use std::thread::{self, ThreadId};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::runtime::spawn_limiter::{Limits, SpawnLimiter};
+
+    const LOST: Duration = Duration::from_secs(20);
+    const PATIENCE: Duration = Duration::from_millis(20);
+
+    /// On threads of its own: the other tests may take all threads and attendants. On a busy machine whatever stands still for
+    /// longer than `patience` is taken to hang.
+    fn start_with(
+        patience: Duration,
+        future: impl Future<Output = ()> + Send + 'static,
+        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+    ) {
+        static ATTENDANTS: Semaphore = Semaphore::const_new(8);
+        let limits = Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, patience };
+        let limiter = Box::leak(Box::new(SpawnLimiter::new(limits)));
+        limiter.take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
+    }
+
+    fn start(
+        future: impl Future<Output = ()> + Send + 'static,
+        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+    ) {
+        start_with(LOST, future, attend);
+    }
+
+    /// Says on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
+    fn polled(times: u32, wakes: bool) -> (impl Future<Output = ()> + Send, mpsc::Receiver<ThreadId>) {
+        let (report, polled_on) = mpsc::channel();
+        let count = AtomicU32::new(0);
+        let future = std::future::poll_fn(move |context| {
+            report.send(thread::current().id()).unwrap();
+            if count.fetch_add(1, Ordering::Relaxed) + 1 == times {
+                return std::task::Poll::Ready(());
+            }
+            if wakes {
+                context.waker().wake_by_ref();
+            }
+            std::task::Poll::Pending
+        });
+        (future, polled_on)
+    }
+
+    #[test]
+    fn a_future_that_is_attended_to_stays_on_its_thread() {
+        let (future, polled_on) = polled(3, false);
+        start(future, |_, step| while step() {});
+        let threads: Vec<_> = polled_on.iter().collect();
+        assert_eq!(threads, [threads[0]; 3]);
+    }
+
+    #[test]
+    fn a_future_that_is_attended_to_no_longer_becomes_a_task() {
+        let (future, polled_on) = polled(3, true);
+        // The first step has it woken while it is polled: it is a task from then on, and nothing to attend to.
+        start(future, |_, step| assert!(!step()));
+        let threads: Vec<_> = polled_on.iter().collect();
+        assert_eq!(threads.len(), 3);
+        assert_ne!(threads[1], threads[0]);
+
+        let (future, polled_on) = polled(2, false);
+        start(future, |_, step| assert!(step()));
+        let threads: Vec<_> = polled_on.iter().collect();
+        assert_eq!(threads.len(), 2);
+        assert_ne!(threads[1], threads[0]);
+    }
+
+    #[test]
+    fn a_future_woken_by_another_thread_leaves_the_thread_that_attends_to_it() {
+        let stop = Arc::new(Notify::new());
+        let stopping = Arc::clone(&stop);
+        let (over, is_over) = mpsc::channel();
+        let future = async move {
+            stopping.notified().await;
+            over.send(thread::current().id()).unwrap();
+        };
+        let (attends, attending) = mpsc::channel();
+        let (let_go, go) = mpsc::channel::<()>();
+        start(future, move |_, step| {
+            assert!(step());
+            attends.send(thread::current().id()).unwrap();
+            let _ = go.recv();
+            assert!(!step(), "it is not here any more");
+        });
+        let attendant = attending.recv().unwrap();
+        stop.notify_one();
+        let ended_on = is_over.recv_timeout(LOST).expect("it does not wait for the attendant");
+        assert_ne!(ended_on, attendant);
+        drop(let_go);
+    }
+
+    #[test]
+    fn a_call_that_returns_in_time_costs_no_hand_over() {
+        let (report, threads) = mpsc::channel();
+        let future = async move {
+            for _ in 0..2 {
+                let here = thread::current().id();
+                let there = call_blocking(|| thread::current().id(), std::future::pending::<()>()).await;
+                report.send((here, there.unwrap(), thread::current().id())).unwrap();
+            }
+        };
+        start(future, |_, step| while step() {});
+        let threads: Vec<_> = threads.iter().collect();
+        let (first, ..) = threads[0];
+        assert_eq!(threads, [(first, first, first); 2]);
+    }
+
+    #[test]
+    fn a_future_whose_call_hangs_goes_on_elsewhere() {
+        let (let_go, go) = mpsc::channel::<()>();
+        let (report, ended) = mpsc::channel();
+        let future = async move {
+            let hang = move || _ = go.recv();
+            let limit = std::future::ready("limit");
+            report.send(call_blocking(hang, limit).await).unwrap();
+        };
+        start_with(PATIENCE, future, |_, step| while step() {});
+        let given = ended.recv_timeout(LOST).expect("it does not wait for the call");
+        assert_eq!(given, Err("limit"));
+        drop(let_go);
+    }
+}

@@ -1,0 +1,437 @@
+//! The one loop that supervises a running command.
+
+use std::future::{pending, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::guardian::Guard;
+use crate::output::Output;
+use crate::platform::Sight;
+use crate::platform::clock::{Instant, Timer};
+use crate::process::{Fed, Process, Read};
+use crate::state::{Running, Stop, StopRequest};
+use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
+
+use super::job::{Job, Times};
+use super::outcome::{self, Ending, Outcome};
+use super::terminate::{Cause, Termination};
+
+/// The longest drain after the exit of the command, however much a background process still writes.
+const LONGEST_DRAIN: Duration = Duration::from_secs(2);
+/// So many bytes are read after the exit of the command although the listener takes nothing: its last output must not be lost.
+/// A pipe holds no more.
+const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
+/// So many events are handled before the task yields to others.
+const EVENTS_BEFORE_YIELD: u32 = 32;
+
+/// Reports what an execution has to do without.
+pub(crate) type Degraded<'a> = dyn Fn(&mut Output, String) + Send + Sync + 'a;
+
+/// What happened; [`Supervision::decide`] decides what follows.
+enum Event {
+    Exited,
+    Stop(Stop),
+    Readable(Stream),
+    Scanned(Option<Sight>),
+    /// The guardian has failed.
+    Degraded(Arc<str>),
+    /// A caller has shortened the grace period.
+    KillSooner,
+    /// The listener or the disk has room again: the child can be read.
+    Room,
+    /// Bytes of a log or an overflow file are missing.
+    Lost,
+    /// The input of the child has ended.
+    Fed(Fed),
+    Tick,
+}
+
+/// The phase of a running execution.
+///
+/// | from | to | by |
+/// | --- | --- | --- |
+/// | `Alive` | `Draining` | the leader exited |
+/// | `Alive`, `Draining` | `Ending` | it is stopped, a deadline has passed, or leftovers are ended |
+/// | `Ending` | `Draining` | the tree is gone |
+/// | `Draining` | over | the pipes have ended, were silent for the drain timeout, or the longest drain is over |
+enum Phase {
+    Alive,
+    Ending(Termination),
+    Draining { since: Instant, ended: Option<Termination> },
+}
+
+/// One execution while its command runs, and until its tree and its pipes are done.
+pub(super) struct Supervision {
+    times: Times,
+    stop: Arc<StopRequest>,
+    running: Running,
+    process: Process,
+    guard: Option<Guard>,
+    output: Output,
+    phase: Phase,
+    exited: bool,
+    /// When the child started, or wrote last.
+    last_output: Instant,
+    /// So many bytes may still be read after the exit although the listener takes nothing.
+    exempt: usize,
+    /// Since when the output is not read, because the listener or the disk has no room.
+    held_up: Option<Instant>,
+    leftovers: Leftovers,
+    /// A pipe was still open when the command had exited and its drain was over.
+    leaked: bool,
+    /// How long it had been silent when it was ended.
+    silent: Duration,
+    /// Why its input failed, if it was ended for that.
+    input_error: Option<ErrorInfo>,
+}
+
+impl Supervision {
+    pub(super) fn new(job: &Job, running: Running, process: Process, guard: Option<Guard>, output: Output) -> Self {
+        Self {
+            times: Times::of(job),
+            stop: Arc::clone(&job.stop),
+            last_output: running.since(),
+            running,
+            process,
+            guard,
+            output,
+            phase: Phase::Alive,
+            exited: false,
+            exempt: EXEMPT_AFTER_EXIT,
+            held_up: None,
+            leftovers: job.options.leftovers,
+            leaked: false,
+            silent: Duration::ZERO,
+            input_error: None,
+        }
+    }
+
+    /// Supervises to the end. `degraded` is called with what the execution has to do without.
+    pub(super) async fn run(mut self, degraded: &Degraded<'_>) -> Outcome {
+        let mut timer = Timer::new();
+        let mut events: u32 = 0;
+        loop {
+            let event = self.next(&mut timer).await;
+            events = events.wrapping_add(1);
+            if events.is_multiple_of(EVENTS_BEFORE_YIELD) {
+                // A child with constant output must not occupy a thread.
+                tokio::task::yield_now().await;
+            }
+            if let Event::Degraded(message) = &event {
+                degraded(&mut self.output, message.to_string());
+            }
+            if self.decide(event) {
+                return self.over();
+            }
+            if let (Phase::Ending(termination), Some(guard)) = (&mut self.phase, &self.guard)
+                && let Some(grace) = termination.take_announcement()
+            {
+                guard.kills_after(grace);
+            }
+        }
+    }
+
+    /// Waits for the next event. If an exit and a request to stop are both ready, the exit takes precedence.
+    async fn next(&mut self, timer: &mut Timer) -> Event {
+        self.note_hold_up();
+        let deadline = self.deadline();
+        let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let may_be_ended = self.may_be_ended();
+        let is_open = self.process.outputs.is_open();
+        let may_read = is_open && self.may_read();
+        let output = &self.output;
+        let may_lose = output.may_lose();
+        let ending = match &mut self.phase {
+            Phase::Ending(termination) => Some(termination),
+            Phase::Alive | Phase::Draining { .. } => None,
+        };
+        let is_ending = ending.is_some();
+        tokio::select! {
+            biased;
+            () = self.process.leader.exited(), if !self.exited => Event::Exited,
+            why = self.stop.requested(), if may_be_ended => Event::Stop(why),
+            () = self.stop.kills_sooner(), if is_ending => Event::KillSooner,
+            sight = async { match ending { Some(termination) => termination.scanned().await, None => pending().await } },
+                if is_ending => Event::Scanned(sight),
+            () = ready(()), if is_due => Event::Tick,
+            stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
+            () = output.room(), if !may_read && is_open => Event::Room,
+            fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
+            () = output.lost(), if may_lose => Event::Lost,
+            message = guard_failure(&mut self.guard) => Event::Degraded(message),
+            // Last: most waits are over before a timer is needed, and to set one may wake a thread.
+            () = timer.reaches(deadline) => Event::Tick,
+        }
+    }
+
+    /// Whether its end has not begun.
+    fn may_be_ended(&self) -> bool {
+        matches!(self.phase, Phase::Alive | Phase::Draining { ended: None, .. })
+    }
+
+    /// Notes from when to when the output is not read: that is no silence of the command.
+    fn note_hold_up(&mut self) {
+        if !self.may_read() {
+            self.held_up.get_or_insert_with(Instant::now);
+        } else if let Some(since) = self.held_up.take() {
+            let now = Instant::now();
+            self.last_output = now;
+            self.output.was_held_up(since, now);
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        !self.output.is_full() || (self.exited && self.exempt > 0)
+    }
+
+    /// Decides what follows an event; the only place that does. `true`: the execution is over.
+    fn decide(&mut self, event: Event) -> bool {
+        let now = Instant::now();
+        match event {
+            Event::Exited => self.exited(now),
+            // A command that has exited has its outcome; a stop request ends what it left running.
+            Event::Stop(why) => {
+                self.check_exit(now);
+                self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now);
+            }
+            // Other executions may have used the room meanwhile.
+            Event::Readable(stream) if self.may_read() => {
+                let output = &mut self.output;
+                let read = self.process.outputs.read(stream, |bytes| output.feed(stream, bytes));
+                self.take(stream, read, now);
+            }
+            Event::KillSooner => {
+                if let (Phase::Ending(termination), Some(at)) = (&mut self.phase, self.stop.kill_at()) {
+                    termination.kill_sooner(at);
+                }
+            }
+            Event::Scanned(sight) => {
+                if let Phase::Ending(termination) = &mut self.phase
+                    && termination.take(sight, self.exited, now)
+                {
+                    self.tree_is_gone(now);
+                }
+            }
+            Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
+            Event::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
+            Event::Lost => self.output.report_loss(),
+            Event::Tick => self.tick(now),
+        }
+        self.is_over(now)
+    }
+
+    /// Handles the result of a read.
+    fn take(&mut self, stream: Stream, read: Read, now: Instant) {
+        match read {
+            Read::Bytes(count) => {
+                self.last_output = now;
+                if self.exited {
+                    self.exempt = self.exempt.saturating_sub(count);
+                }
+            }
+            Read::Nothing => {}
+            Read::End => self.output.finish(stream),
+        }
+        if self.may_be_ended() && self.output.is_beyond_cap() {
+            self.end(Cause::Stop(Stop::OutputLimit), now);
+        }
+    }
+
+    /// Reads a stream once although the runtime has not reported it ready: after a time in which the host was stopped, or had no
+    /// processor, a timer can fire first.
+    fn read_unreported(&mut self, stream: Stream, now: Instant) -> Read {
+        let output = &mut self.output;
+        let read = self.process.outputs.read_unreported(stream, |bytes| output.feed(stream, bytes));
+        self.take(stream, read, now);
+        read
+    }
+
+    /// Shows unfinished lines of streams that are silent, when that is due.
+    fn show_unfinished(&mut self, now: Instant) {
+        if self.may_read() && self.output.deadline().is_some_and(|deadline| deadline <= now) {
+            self.read_once(now);
+            self.output.tick(now);
+        }
+    }
+
+    /// Reads both streams once: a stream is silent only if a read finds nothing.
+    fn read_once(&mut self, now: Instant) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if self.may_read() {
+                self.read_unreported(stream, now);
+            }
+        }
+    }
+
+    /// Reads what the pipes hold, up to [`EXEMPT_AFTER_EXIT`].
+    fn read_rest(&mut self, now: Instant) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            while self.exempt > 0 && matches!(self.read_unreported(stream, now), Read::Bytes(_)) {}
+        }
+    }
+
+    /// Ends a command whose input has failed. One that has exited, or is being ended, needs no input.
+    fn fail_input(&mut self, reason: &str, now: Instant) {
+        if matches!(self.phase, Phase::Alive) {
+            self.input_error = Some(outcome::input_failed(reason));
+            self.end(Cause::Stop(Stop::Aborted), now);
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.show_unfinished(now);
+        match &mut self.phase {
+            Phase::Alive => {
+                if self.overdue(now).is_none() {
+                    return;
+                }
+                // The host may have been stopped: what the command has done meanwhile takes precedence.
+                self.read_once(now);
+                self.check_exit(now);
+                if let (Phase::Alive, Some(why)) = (&self.phase, self.overdue(now)) {
+                    self.end(Cause::Stop(why), now);
+                }
+            }
+            Phase::Ending(termination) => {
+                if termination.tick(self.exited, now) {
+                    self.tree_is_gone(now);
+                }
+            }
+            Phase::Draining { .. } => {}
+        }
+    }
+
+    /// The deadline that has passed, if one has.
+    fn overdue(&self, now: Instant) -> Option<Stop> {
+        if now >= self.running.attempted() + self.times.timeout {
+            return Some(Stop::Timeout);
+        }
+        self.idle_deadline().is_some_and(|deadline| now >= deadline).then_some(Stop::IdleTimeout)
+    }
+
+    /// Checks for an exit that the runtime has not reported yet.
+    fn check_exit(&mut self, now: Instant) {
+        if !self.exited && self.process.leader.has_exited() {
+            self.exited(now);
+        }
+    }
+
+    fn exited(&mut self, now: Instant) {
+        self.exited = true;
+        match &mut self.phase {
+            Phase::Alive => self.phase = Phase::Draining { since: now, ended: None },
+            Phase::Ending(termination) => termination.leader_exited(now),
+            Phase::Draining { .. } => {}
+        }
+    }
+
+    fn end(&mut self, cause: Cause, now: Instant) {
+        self.silent = now - self.last_output;
+        let plan = self.times.stop_plan;
+        self.phase = Phase::Ending(Termination::begin(&self.process.leader, cause, plan, self.stop.kill_at()));
+    }
+
+    fn tree_is_gone(&mut self, now: Instant) {
+        let before = std::mem::replace(&mut self.phase, Phase::Alive);
+        if let Phase::Ending(ended) = before {
+            self.phase = Phase::Draining { since: now, ended: Some(ended) };
+        }
+    }
+
+    fn idle_deadline(&self) -> Option<Instant> {
+        // While its output is not read, it cannot show activity.
+        let idle = self.times.idle.filter(|_| self.may_read())?;
+        Some(self.last_output + idle)
+    }
+
+    /// When the drain ends although a pipe is still open.
+    fn drain_deadline(&self, since: Instant) -> Instant {
+        (self.last_output.max(since) + self.times.drain).min(since + LONGEST_DRAIN)
+    }
+
+    fn is_over(&mut self, now: Instant) -> bool {
+        if !self.is_drained(now) {
+            return false;
+        }
+        if self.process.outputs.is_open() {
+            // The host may have been stopped for longer than the drain: what was written meanwhile is read.
+            self.read_rest(now);
+            if !self.is_drained(now) {
+                return false;
+            }
+        }
+        self.leaked |= self.process.outputs.is_open();
+        let is_ended = !matches!(self.phase, Phase::Draining { ended: None, .. });
+        if !is_ended && self.leftovers == Leftovers::Kill {
+            self.end(Cause::Leftovers, now);
+            return false;
+        }
+        true
+    }
+
+    fn is_drained(&self, now: Instant) -> bool {
+        let Phase::Draining { since, .. } = self.phase else { return false };
+        !self.process.outputs.is_open() || now >= self.drain_deadline(since)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::Alive => {
+                let total = self.running.attempted() + self.times.timeout;
+                Some(self.idle_deadline().map_or(total, |idle| idle.min(total)))
+            }
+            Phase::Ending(termination) => Some(termination.deadline()),
+            Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
+        };
+        phase.into_iter().chain(self.output.deadline().filter(|_| self.may_read())).min()
+    }
+
+    fn over(mut self) -> Outcome {
+        if self.process.outputs.is_open() {
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                self.output.finish(stream);
+            }
+        }
+        // Before the pid can be reused: the guardian must not kill another process.
+        drop(self.guard.take());
+        let exit = self.process.leader.reap();
+        let pid = Some(self.process.leader.id());
+        let ended = match self.phase {
+            Phase::Draining { ended, .. } => ended,
+            Phase::Alive | Phase::Ending(_) => None,
+        };
+        let (mut killed, mut diagnosis) = (None, None);
+        let ending = match ended.map(|termination| (termination.cause, termination.into_report())) {
+            Some((Cause::Stop(why), (report, processes, more_processes))) => {
+                if matches!(why, Stop::Timeout | Stop::IdleTimeout) {
+                    let silent_ms = self.silent.as_secs_f64() * 1_000.0;
+                    diagnosis = Some(Diagnosis { silent_ms, processes, more_processes });
+                }
+                killed = Some(report);
+                match self.input_error {
+                    Some(error) => Ending::InputFailed(error, exit),
+                    None => Ending::Stopped(why, exit),
+                }
+            }
+            Some((Cause::Leftovers, (report, ..))) => {
+                killed = (!report.pids.is_empty()).then_some(report);
+                Ending::Exited(exit.unwrap_or_default())
+            }
+            None => Ending::Exited(exit.unwrap_or_default()),
+        };
+        // Output after the exit counts for the cap too; an earlier reason has precedence.
+        let ending = match ending {
+            Ending::Exited(exit) if self.output.is_beyond_cap() => Ending::Stopped(Stop::OutputLimit, Some(exit)),
+            other => other,
+        };
+        let leaked = self.leaked;
+        Outcome { ending, over: self.running.over(), output: self.output, pid, killed, diagnosis, leaked }
+    }
+}
+
+async fn guard_failure(guard: &mut Option<Guard>) -> Arc<str> {
+    match guard {
+        Some(guard) => guard.notice().await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,31 @@
+//! `null` in data means what an absent field means.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Deserializer};
+use uuid::Uuid;
+
+/// Reads a field whose `null` is its default.
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads an id whose `null` is a fresh one.
+pub(super) fn or_fresh<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+    Option::deserialize(deserializer).map(|id| id.unwrap_or_else(Uuid::new_v4))
+}
+
+/// Reads a flag whose `null` is `true`.
+pub(super) fn or_true<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::deserialize(deserializer).map(|flag| flag.unwrap_or(true))
+}
+
+/// Reads a map, without the keys whose value is `null`.
+pub(super) fn entries<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<HashMap<String, T>, D::Error> {
+    let entries = Option::<HashMap<String, Option<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(entries.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+}
