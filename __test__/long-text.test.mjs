@@ -54,7 +54,7 @@ test('texts outlive their records and the engine', async () => {
     const engine = new ExecutionEngine();
     for (let round = 0; round < 20; round += 1) {
       const letter = String.fromCharCode(97 + round);
-      const { id, stdout } = await engine.run(programs.shell('head -c 2M /dev/zero | tr "\\\\0" ' + letter));
+      const { id, stdout } = await engine.run(programs.shell('head -c 2097152 /dev/zero | tr "\\\\0" ' + letter));
       engine.removeExecution(id);
       kept.push(stdout);
     }
@@ -75,7 +75,7 @@ test('the memory of a text goes when neither the record nor JavaScript needs it'
     const MIB = 2 ** 20;
     const engine = new ExecutionEngine();
     const one = async () => {
-      const { id, stdout } = await engine.run(programs.shell('head -c 2M /dev/zero | tr "\\\\0" x'));
+      const { id, stdout } = await engine.run(programs.shell('head -c 2097152 /dev/zero | tr "\\\\0" x'));
       engine.removeExecution(id);
       if (stdout.length !== 2 * MIB) throw new Error(String(stdout.length));
     };
@@ -101,7 +101,7 @@ test('a worker ends while it holds such texts, by itself or by force', async () 
       globalThis.kept = [];
       (async () => {
         for (let round = 0; round < 4; round += 1) {
-          kept.push((await engine.run({ command: { type: 'shell', command: 'head -c 1M /dev/zero | tr "\\\\\\\\0" x' } })).stdout);
+          kept.push((await engine.run({ command: { type: 'shell', command: 'head -c 1048576 /dev/zero | tr "\\\\\\\\0" x' } })).stdout);
         }
         parentPort.postMessage(kept.at(-1).length);
       })();\`;

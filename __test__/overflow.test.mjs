@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { ExecutionEngine } from '../index.js';
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
-import { exec, folder, isAlive, shell, until } from './helpers/programs.mjs';
+import { folder, isAlive, nodeProgram, shell, until } from './helpers/programs.mjs';
 
 const MARK = /\n\[\.\.\. output truncated: (\d+) of (\d+) bytes omitted \.\.\.\]\n/;
 const spilling = (t, more) => ({ oversizedOutputStrategy: 'streamToFile', overflowDir: folder(t), minFreeDiskBytes: 0, ...more });
@@ -23,8 +23,13 @@ test('the file holds the whole stream, from the first byte on; kept and omitted 
     [1_001, true],
     [300_000, true],
   ]) {
-    const program = `import os; b = os.urandom(${length}); os.write(1, b) if ${length} < 4096 else [os.write(1, b[i:i+777]) for i in range(0, ${length}, 777)]; import hashlib; os.write(2, hashlib.sha256(b).hexdigest().encode())`;
-    const result = await engine.run(exec('python3', '-c', program));
+    const program = `
+      const [{ createHash, randomBytes }, { writeSync }] = [require('crypto'), require('fs')];
+      const bytes = randomBytes(${length});
+      const piece = ${length} < 4096 ? ${length} : 777;
+      for (let at = 0; at < ${length}; ) at += writeSync(1, bytes.subarray(at, at + piece));
+      writeSync(2, createHash('sha256').update(bytes).digest('hex'));`;
+    const result = await engine.run(nodeProgram(program));
     assert.equal(result.stdoutTruncated, spills, String(length));
     assert.deepEqual([result.stdoutBytes, result.overflowLostBytes], [length, 0]);
     assert.equal(result.stdoutOverflowFile !== undefined, spills);

@@ -5,6 +5,7 @@ import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
 
 import { newEngine } from './helpers/engine.mjs';
+import { hasBusybox } from './helpers/programs.mjs';
 
 const has = (tool) => spawnSync(tool, ['--version']).error === undefined;
 /** A line for each encoding; `$S` is the secret. The names of tools come first. */
@@ -23,7 +24,7 @@ const ENCODINGS = [
   ['bash', 'bash -c \'a=("$S"); declare -p a\''],
   ['zsh', 'zsh -c "export -p" | grep -A9 "S="'],
   ['zsh', "zsh -c 'print -r -- ${(q)S} ${(qq)S} ${(qqq)S} ${(qqqq)S}'"],
-  ['env', 'env printf "%q\\n" "$S"'],
+  ...(hasBusybox ? [] : [['env', 'env printf "%q\\n" "$S"']]),
   ['base64', 'printf %s "$S" | base64'],
   ['base64', 'printf "x%s" "$S" | base64 -w 64'],
   ['base64', 'printf "xy%s and more" "$S" | base64 -w 0'],

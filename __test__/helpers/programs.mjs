@@ -74,3 +74,6 @@ export function isAlive(pid) {
     return false;
   }
 }
+
+/** Whether the shell of this system is busybox's: it has no job control without a terminal, and reads a script as it goes. */
+export const hasBusybox = process.platform === 'linux' && realpathSync('/bin/sh').endsWith('busybox');

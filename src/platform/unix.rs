@@ -21,6 +21,7 @@ pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
 
 use super::Interpreter;
 
+mod birth;
 mod bounded;
 mod census;
 mod cgroup;

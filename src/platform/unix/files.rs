@@ -1,13 +1,18 @@
 //! Files that hold output. They belong to this user, and no other user can read them.
 
+use std::ffi::CString;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock, statvfs};
 use rustix::process::geteuid;
 
+use super::birth;
 use crate::platform::{DescriptorOwner, FileId, FileKind};
 
 /// Opens a file for reading, unless it is something else: opening a FIFO or a device can block, and reading it consumes what
@@ -37,16 +42,20 @@ pub(crate) fn open_no_follow(path: &Path) -> io::Result<File> {
 
 /// Returns which file is open.
 pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
-    Ok(id_of(&file.metadata()?))
+    let made = || birth::of(file.as_raw_fd(), c"");
+    Ok(id_of(&file.metadata()?, made))
 }
 
 /// Returns which file has a name; of a symbolic link, the link.
 pub(crate) fn file_id_at(path: &Path) -> io::Result<FileId> {
-    Ok(id_of(&std::fs::symlink_metadata(path)?))
+    let made = || birth::of(libc::AT_FDCWD, &CString::new(path.as_os_str().as_bytes()).ok()?);
+    Ok(id_of(&std::fs::symlink_metadata(path)?, made))
 }
 
-fn id_of(found: &Metadata) -> FileId {
-    FileId { device: found.dev(), number: found.ino(), created: found.created().ok() }
+/// Many file systems use the number of a removed file for the next one: only the time when it was made tells the two apart. With musl
+/// the standard library does not know that time.
+fn id_of(found: &Metadata, made: impl FnOnce() -> Option<SystemTime>) -> FileId {
+    FileId { device: found.dev(), number: found.ino(), created: found.created().ok().or_else(made) }
 }
 
 fn check_regular(found: &Metadata) -> io::Result<()> {
