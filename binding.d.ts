@@ -92,6 +92,8 @@ export declare class NativeEngine {
   cleanup(): number
   stats(): object
   metricsText(): string
+  /** The label of an execution as a status of feedback has it; `null` if it may not be there. */
+  feedbackLabel(id: unknown, label: unknown): string | null
   /** The command of an execution as a person would type it, cut short. */
   command(id: unknown): string | null
   concurrency(): object

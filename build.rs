@@ -9,6 +9,9 @@ use std::process::Command;
 const PROGRAM: &str = "src/platform/unix/guardian_program";
 /// What the library and the guardian share.
 const SHARED: [&str; 2] = ["src/platform/unix/guardian_table.rs", "src/platform/unix/nested_names.rs"];
+/// Options for the compiler of the guardian, one a line. For its linker, where the target can do without a C library: there nothing
+/// has to be on the system that runs it.
+const OPTIONS: [&str; 2] = ["rustc.args", "without-libc.args"];
 /// A guardian that was compiled elsewhere, by its path; or `none`, where nothing can be linked for the target.
 const GIVEN: &str = "ESCHER_GUARDIAN_PROGRAM";
 /// Options of the compiler that the guardian needs too. Others, such as those of a fuzzer, are for the library alone.
@@ -49,15 +52,19 @@ fn guardian(to: &Path) {
 fn compile(to: &Path) {
     let mut compiler = Command::new(env::var_os("RUSTC").expect("cargo sets it"));
     compiler.args(["--edition", "2024", "--crate-type", "bin", "--crate-name", "escher_guardian"]);
-    for option in ["opt-level=z", "panic=abort", "strip=symbols", "codegen-units=1", "force-unwind-tables=no"] {
-        compiler.args(["-C", option]);
-    }
     compiler.arg("--target").arg(env::var_os("TARGET").expect("cargo sets it"));
     compiler.args(passed_on());
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
         let mut option = OsString::from("linker=");
         option.push(linker);
         compiler.arg("-C").arg(option);
+    }
+    for options in &OPTIONS[..if can_do_without_libc() { 2 } else { 1 }] {
+        compiler.arg(format!("@{PROGRAM}/{options}"));
+    }
+    if env::var_os("CARGO_CFG_TARGET_ENV").is_some_and(|libc| libc == "musl") {
+        // The compiler would link the C library that it brings.
+        compiler.args(["-C", "link-self-contained=no"]);
     }
     compiler.arg("-o").arg(to).arg(Path::new(PROGRAM).join("main.rs"));
     let status = compiler.status().unwrap_or_else(|error| panic!("the compiler did not run: {error}"));
@@ -66,6 +73,14 @@ fn compile(to: &Path) {
         "the guardian could not be compiled for this target: set {GIVEN} to one that was compiled elsewhere, or to `none` \
          for a library that has no guardian"
     );
+}
+
+/// The targets whose system calls `system_calls.rs` knows.
+fn can_do_without_libc() -> bool {
+    let of_target = |variable| env::var(variable).unwrap_or_default();
+    of_target("CARGO_CFG_TARGET_OS") == "linux"
+        && ["x86_64", "aarch64"].contains(&of_target("CARGO_CFG_TARGET_ARCH").as_str())
+        && of_target("CARGO_CFG_TARGET_POINTER_WIDTH") == "64"
 }
 
 /// The flags of this build that say how things are linked for the target, and which paths are written into them.

@@ -66,7 +66,10 @@ export type Command = ShellCommand | ExecCommand | ScriptCommand | AwsCliCommand
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What the caller says about an execution; the engine carries it and reads only `label`. Any JSON. */
+/**
+ * What the caller says about an execution: any JSON. The engine keeps all of it; listings show and filter by `label` and `source` and
+ * show `conversationId`; the steps of a plan are named by their `label`.
+ */
 export interface ExecutionMetadata {
   /** The origin of the request: a playbook, a person, a schedule. */
   source?: string | undefined;
@@ -441,7 +444,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   retries?: FailedAttempt[];
   /** Set when the engine could not do its part. */
   error?: ErrorInfo;
-  /** Why it ended; absent only when a defect of the engine ended it. */
+  /** Why it ended; absent after `INTERNAL` and `LOG_FAILED`. */
   reason?: Reason;
   /** Bytes written, kept or not. */
   stdoutBytes: number;
@@ -753,6 +756,45 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/**
+ * How one execution ended: its status, and nothing of what it ran or wrote. There is no field for output, an environment, a command or
+ * the message of an error. It describes the last attempt of an execution.
+ */
+export interface ExecutionFeedback {
+  /** The id of the execution. */
+  readonly executionId: string;
+  /**
+   * `metadata.label`, if it is a name of 1 to 64 bytes (letters, digits, spaces, `- _ . , : / # @ + ( )`) without a secret in it; else
+   * `null`.
+   */
+  readonly label: string | null;
+  /** How it ended. */
+  readonly status: 'completed' | 'failed' | 'cancelled' | 'timeout';
+  /** Why it ended; `null` when a defect of the engine ended it. */
+  readonly reason: Reason | null;
+  /** The exit code; `null` when a signal ended the command or it never ran. */
+  readonly exitCode: number | null;
+  /** The name of the signal that ended it. */
+  readonly signal: string | null;
+  /** Milliseconds from spawn to the end. */
+  readonly durationMs: number;
+  /** Milliseconds from acceptance to spawn. */
+  readonly queuedMs: number;
+  /** How many bytes it wrote to standard output. */
+  readonly stdoutBytes: number;
+  /** How many bytes it wrote to standard error. */
+  readonly stderrBytes: number;
+}
+
+/** What an engine is made with: its configuration, and a function of this program. */
+export interface EngineConfig extends ExecutionConfig {
+  /**
+   * Called with the status of each execution when it ends, before its terminal event: for a host that collects how its executions end,
+   * without what they ran or wrote. What it throws is an `uncaughtException`, and affects nothing else. Default: none.
+   */
+  feedback?: ((status: ExecutionFeedback) => void) | null | undefined;
+}
+
 /** Which executions a listing has. */
 export interface ExecutionFilter {
   /** Those with this status. */
@@ -886,14 +928,14 @@ export class ExecutionEngine<Output extends string | Buffer = string>
   implements AsyncDisposable
 {
   /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field; `SPAWN_FAILED` with `errno` when the machine has no resources for its threads. */
-  constructor(config?: ExecutionConfig | null);
+  constructor(config?: EngineConfig | null);
 
   /**
    * Makes the global engine of this thread: it runs one command at a time, the others wait.
    *
    * @throws {@link ExecutionError} `ALREADY_INITIALIZED`; `INVALID_CONFIG`, also for a `maxConcurrentExecutions` other than 1.
    */
-  static initGlobal(config?: ExecutionConfig | null): ExecutionEngine;
+  static initGlobal(config?: EngineConfig | null): ExecutionEngine;
   /** @throws {@link ExecutionError} `NOT_INITIALIZED` before `initGlobal`. */
   static global(): ExecutionEngine;
   /**
@@ -930,7 +972,8 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * Waits for the end of an execution; any number of callers may, before or after it. A command that fails, times out
    * or is cancelled resolves.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `SPAWN_FAILED` or `INTERNAL` (with `result`) when the engine could not do its part.
+   * @throws {@link ExecutionError} `NOT_FOUND`; with `result` `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine
+   * could not do its part, and `INVALID_REQUEST` (field `options.stdin`) when an iterable or a stream as `stdin` failed.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`, with output as Buffers. */

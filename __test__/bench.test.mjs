@@ -274,7 +274,7 @@ describe('tables', () => {
     const row = measured({ engine: [1, 2, 3] });
     assert.match(frontTable(published(row)), /^Medians, 3 rounds on 2026-01-02 with Node\.js 20\.1\.2 on 2 cores\. /);
     const busy = merge([], { machine: { ...machine, loadBefore: 1.5 }, rows: [row] }, [row]).rows;
-    assert.match(frontTable(busy), /on 2 cores that had other work to do\. /);
+    assert.match(frontTable(busy), /on 2 cores \(other work was running\)\. /);
   });
 
   test('a page of results has ratios, goals, findings, missing contenders, and the machine', () => {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { exec } from './helpers/programs.mjs';
+import { nodeProgram } from './helpers/programs.mjs';
 
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
@@ -23,7 +23,7 @@ function growth(listen, command) {
     (async () => {
       const read = async (command) => { ${listen} };
       // What any output needs is not what much output needs: the young space of V8 grows to its 3 times 16 MiB at once.
-      await read('head -c 128M /dev/zero');
+      await read('head -c ${128 * MIB} /dev/zero');
       global.gc();
       const before = process.resourceUsage().maxRSS;
       const result = await read(process.argv[1]);
@@ -43,7 +43,7 @@ const LISTENING = {
 
 for (const [reader, listen] of Object.entries(LISTENING)) {
   test(`1 GiB without a line end, read by ${reader}: bounded memory`, (t) => {
-    const reported = growth(listen, 'head -c 1G /dev/zero');
+    const reported = growth(listen, `head -c ${GIB} /dev/zero`);
     t.diagnostic(`grown by ${(reported.grown / MIB).toFixed(1)} MiB`);
     assert.deepEqual([reported.bytes, reported.truncated], [GIB, true], JSON.stringify(reported));
     assert.ok(reported.grown <= MOST_GROWTH, `grown by ${reported.grown} bytes`);
@@ -56,7 +56,9 @@ for (const [reader, listen] of Object.entries(LISTENING)) {
 
 test('a million one-byte writes are read in large pieces', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const { id, stdout, stdoutBytes } = await engine.run(exec('perl', '-e', 'syswrite(STDOUT, $_ % 50 ? "x" : "\\n") for 1 .. 1_000_000'));
+  const { id, stdout, stdoutBytes } = await engine.run(
+    nodeProgram("const { writeSync } = require('fs'); for (let at = 1; at <= 1_000_000; at++) writeSync(1, at % 50 ? 'x' : '\\n')"),
+  );
   assert.equal(stdoutBytes, 1_000_000);
   assert.equal(stdout, `${'x'.repeat(49)}\n`.repeat(20_000));
   const lines = events.of(id).filter((event) => event.type === 'stdout');

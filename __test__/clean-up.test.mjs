@@ -16,7 +16,7 @@ const CLEAN_UPS = {
   'a child': 'sleep 0.3 && rm "$LOCK"',
   'a subshell': '(sleep 0.3 && rm "$LOCK")',
   'a shell': `sh -c 'sleep 0.3 && rm "$LOCK"'`,
-  'a shell in a session of its own': `setsid -w sh -c 'sleep 0.3 && rm "$LOCK"'`,
+  'a shell in a session of its own': `setsid sh -c 'sleep 0.3 && rm "$LOCK"'`,
   'three generations': `sh -c 'sh -c "(sleep 0.3; true) && rm \\"$LOCK\\"; true"; true'`,
   'in the background, waited for': '(sleep 0.3 && rm "$LOCK") & wait $!',
 };

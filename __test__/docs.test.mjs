@@ -50,9 +50,12 @@ const COMMANDS = new Map([
   ['node examples/execution-manager.mjs', '__test__/examples.test.mjs'],
   ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
+  ['npm run test:tauri', 'people: compiling Tauri takes minutes, and needs libraries of the system'],
   ['npm run test:stress', 'people: it takes an hour'],
   ['npm run test:types', 'CI, its job package'],
   ['npm run test:runtimes', 'npm test, its step runtimes, in part'],
+  ['npm run cross', 'npm run test:cross, in part'],
+  ['npm run test:cross', 'CI, its job cross'],
   ['npm run test:consumers', 'CI, its job package'],
   ['npm run release:check', 'CI, its job package'],
   ['node scripts/packages.mjs', 'npm test: its step generated, with --check'],
@@ -144,9 +147,23 @@ test('every decision is linked to from a page, and files that it names are there
   }
 });
 
-test('every page is linked to from the front page', () => {
-  const targets = links(page('README.md')).map(({ file }) => file);
+test('the front page and the index lead to every page', () => {
+  const targets = ['README.md', 'docs/README.md'].flatMap((name) => links(page(name))).map(({ file }) => file);
   for (const { name } of pages()) if (name !== 'README.md') assert.ok(targets.includes(name), name);
+});
+
+test('a page about moving from another package has an "after" with the same output for each "before"', () => {
+  for (const name of ['docs/migrate-from-child-process.md', 'docs/migrate-from-execa.md']) {
+    const examples = blocks(page(name)).filter(Workshop.takes);
+    const isBefore = ({ code }) => !code.includes('@escher/execution-engine');
+    const before = examples.filter(isBefore);
+    assert.ok(before.length >= 5, `${name} has ${before.length} pairs`);
+    for (const one of before) {
+      const after = examples[examples.indexOf(one) + 1];
+      assert.ok(after && !isBefore(after), `${one.at} has no program after it`);
+      assert.equal(after.output, one.output, after.at);
+    }
+  }
 });
 
 describe('nothing is left out', () => {
@@ -189,6 +206,7 @@ describe('nothing is left out', () => {
     'ExecutionStats',
     'Percentiles',
     'ConcurrencyMetrics',
+    'ExecutionFeedback',
     'ExecutionTrace',
     'ExecutionError',
     'FailedAttempt',

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { gone, guarded, guardiansOf, KINDS, marked, newMark } from './helpers/guardians.mjs';
+import { gone, guarded, guardiansOf, KINDS, marked, newMark, SHELL } from './helpers/guardians.mjs';
 import { folder, until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
@@ -25,7 +25,7 @@ const runs = (lines, way, config) => `
     const one = new ExecutionEngine(${JSON.stringify(config)});
     engines.push(one);
     one.on('stdout', ({ line }) => say(line));
-    one.execute({ command: { type: 'shell', command: line, shell: '/bin/bash' } });
+    one.execute({ command: { type: 'shell', command: line, shell: '${SHELL}' } });
   }
 `;
 

@@ -5,7 +5,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, readdirSync, writeSyn
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { descriptorsOf, gone, guarded, guardianOf, guardiansOf, isAlive, newMark, statusOf } from './helpers/guardians.mjs';
+import { descriptorsOf, gone, guarded, guardianOf, guardiansOf, isAlive, newMark, statusOf, SHELL } from './helpers/guardians.mjs';
 import { folder, until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'it is looked at by /proc' };
@@ -111,7 +111,7 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
     const line = 'trap "" TERM; while :; do sleep 1000 & done 2>/dev/null';
     const host = await guarded(
       t,
-      `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(line)}, shell: '/bin/bash' } });`,
+      `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(line)}, shell: '${SHELL}' } });`,
       { wrapper },
     );
     await host.next();

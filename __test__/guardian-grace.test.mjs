@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
-import { gone, guarded, guardianOf, marked, newMark } from './helpers/guardians.mjs';
+import { gone, guarded, guardianOf, marked, newMark, SHELL } from './helpers/guardians.mjs';
 import { file, folder, isAlive, until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
@@ -17,7 +17,7 @@ const PERL =
 /** Runs a shell line in a host, which says each line of its output. */
 const runs = (command) => `
   engine.on('stdout', ({ line }) => say(line));
-  engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command)}, shell: '/bin/bash' } });
+  engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command)}, shell: '${SHELL}' } });
 `;
 
 describe('after the host is gone', { concurrency: 2, ...linux }, () => {

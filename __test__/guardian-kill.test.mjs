@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { gone, guarded, guardianOf, isAlive, KINDS, marked, newMark } from './helpers/guardians.mjs';
+import { gone, guarded, guardianOf, isAlive, KINDS, marked, newMark, SHELL } from './helpers/guardians.mjs';
 import { until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
@@ -14,7 +14,7 @@ const trees = (mark, count) => `
   const kinds = ${JSON.stringify(Object.values(KINDS).map((kind) => kind(mark)))};
   let started = 0;
   engine.on('started', () => { if (++started === ${count}) say('started'); });
-  for (let i = 0; i < ${count}; i++) engine.execute({ command: { type: 'shell', command: kinds[i % kinds.length], shell: '/bin/bash' } });
+  for (let i = 0; i < ${count}; i++) engine.execute({ command: { type: 'shell', command: kinds[i % kinds.length], shell: '${SHELL}' } });
 `;
 
 describe('a killed host', { concurrency: 1, ...linux }, () => {
@@ -46,7 +46,7 @@ describe('a killed host', { concurrency: 1, ...linux }, () => {
       const mark = newMark();
       const host = await guarded(
         t,
-        `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command(mark))}, shell: '/bin/bash' } });`,
+        `engine.on('started', () => say('started')); engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command(mark))}, shell: '${SHELL}' } });`,
       );
       await host.next();
       const least = kind === 'job control' ? 3 : 2;

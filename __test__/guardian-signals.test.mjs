@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { gone, guarded, guardianOf, isAlive, KINDS, marked, newMark } from './helpers/guardians.mjs';
+import { gone, guarded, guardianOf, isAlive, KINDS, marked, newMark, SHELL } from './helpers/guardians.mjs';
 import { until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
@@ -25,7 +25,7 @@ const treesAnd = (mark, handlers = '') => `
   const kinds = ${JSON.stringify(Object.values(KINDS).map((kind) => kind(mark)))};
   let started = 0;
   engine.on('started', () => { if (++started === kinds.length) say('started'); });
-  for (const command of kinds) engine.execute({ command: { type: 'shell', command, shell: '/bin/bash' } });
+  for (const command of kinds) engine.execute({ command: { type: 'shell', command, shell: '${SHELL}' } });
   process.stdin.once('data', (word) => ({
     end() { engine.unref(); clearInterval(stays); process.stdin.destroy(); },
     exit() { process.exit(3); },

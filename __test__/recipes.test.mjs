@@ -1,4 +1,4 @@
-// The recipes of docs/recipes.md with the real tools, where they are, and what happens to the stand-ins of the others without them.
+// The recipes of docs/stop.md with the real tools, where they are, and what happens to the stand-ins of the others without them.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { Workshop, blocks, isShown, page, root } from './helpers/snippets.mjs';
 const unix = { skip: process.platform === 'win32' && 'there are no such signals' };
 const TOOLS = path.join(root, '__test__', 'helpers', 'tools');
 
-const found = blocks(page('docs/recipes.md')).filter(Workshop.takes);
+const found = blocks(page('docs/stop.md')).filter(Workshop.takes);
 const recipe = (word) => found.find(({ code }) => code.includes(word));
 
 /** Needs no provider that would have to be downloaded. */

@@ -15,7 +15,7 @@ const ESCAPED = /^SIGTERM to the group and to .*descendants? that escaped it, fo
 const PLACES = {
   'below `timeout`, which makes a process group': ['timeout 600 $MEMBER a & wait', IN_SESSION],
   'a job of a shell with job control': ['set -m; $MEMBER a & wait', IN_SESSION],
-  'in a session of its own that the command waits for': ['setsid -w $MEMBER a & wait', ESCAPED],
+  'in a session of its own that the command waits for': ['setsid $MEMBER a & wait', ESCAPED],
   'a daemon': ['(setsid $MEMBER a >/dev/null 2>&1 &); exec sleep 300', ESCAPED],
   'a child of the command': ['$MEMBER a & wait', /^SIGTERM to the group$/],
 };
@@ -55,7 +55,7 @@ for (const [cause, run] of Object.entries({
     const { engine } = recordedEngine(t, { killGraceMs: 600_000 });
     const names = ['a', 'b', 'c', 'd'];
     const started = Promise.all(names.map((name) => members.pid(name)));
-    const line = 'timeout 600 $MEMBER a & set -m; $MEMBER b & setsid -w $MEMBER c & (setsid $MEMBER d >/dev/null 2>&1 &); wait';
+    const line = 'timeout 600 $MEMBER a & set -m; $MEMBER b & (setsid $MEMBER c; true) & (setsid $MEMBER d >/dev/null 2>&1 &); wait';
     const { killed } = await run(engine, members.shell(line), started);
     for (const name of names) {
       assert.match(members.text(`${name}.stopped`), /^(stopped\n)+$/, `${name} was stopped`);

@@ -1,10 +1,10 @@
-// Measures the engine and what it competes with, side by side: `npm run bench`.
+// Measures the engine and its alternatives side by side: `npm run bench`.
 //
-// Absolute numbers belong to a machine and its mood, so only ratios are judged. That is why the contenders of a row take
-// turns (A B C A B C …), why every measurement has a fresh process (a heap or a page table grown by one contender would
-// slow the next one), and why nothing here asserts a time.
+// Absolute numbers depend on the machine and its load, so only ratios are judged. Therefore the contenders of a row are measured in turns
+// (A B C A B C …), every measurement has a new process (a heap or a page table that one contender has grown would slow the next one),
+// and no time is asserted here.
 //
-// A row is a file in rows/; harness/rows.mjs says what it exports. Adding the file adds the row.
+// A row is a file in rows/; harness/rows.mjs describes its exports. Adding the file adds the row.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,19 +34,19 @@ async function main() {
   if (options.profile) return profile(options);
 
   const rows = selectRows(known, options);
-  // Before the limit is built: the load of that is over when the measuring starts.
+  // Before the limit is built, whose build is load too.
   const machine = describeMachine();
   const needsLimit = rows.some((row) => Object.values(row.contenders).includes('limit'));
   const limit = needsLimit ? findLimit(options.limit, say) : null;
   const run = createRunner({ options, limit, say });
 
-  if (machine.loadBefore > machine.cores / 2) say(`the machine is busy (load ${machine.loadBefore.toFixed(1)}): expect noise`);
+  if (machine.loadBefore > machine.cores / 2) say(`the machine is busy (load ${machine.loadBefore.toFixed(1)}): results will vary`);
   const report = { machine, rounds: options.rounds, rows: [] };
   for (const row of rows) {
     const summary = summarize(row, await run(row));
     report.rows.push(summary);
     if (!options.json) printRow(summary);
-    // After every row: a run that is interrupted has still said something.
+    // After every row, so that an interrupted run leaves its results.
     mkdirSync(results, { recursive: true });
     writeFileSync(path.join(results, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
   }

@@ -106,7 +106,7 @@ mod options {
     }
 
     fn number<T: std::str::FromStr + PartialOrd + From<u8>>(name: &str, value: &str) -> Result<T, String> {
-        value.parse().ok().filter(|number| *number >= T::from(1)).ok_or_else(|| format!("{name} takes a number from 1"))
+        value.parse().ok().filter(|number| *number >= T::from(1)).ok_or_else(|| format!("{name} needs a number from 1"))
     }
 }
 
@@ -122,7 +122,7 @@ mod measure {
 
     pub(crate) fn spawn(options: &Options) -> io::Result<String> {
         let spawner = Spawner::new(&options.program, &options.args)?;
-        // As the other contenders do: the first commands pay for what the later ones find in the caches.
+        // As the other contenders do: the first commands fill the caches for the later ones.
         run_all(&spawner, options.count.div_ceil(10), options)?;
         let before = cpu_micros();
         let start = Instant::now();
@@ -161,11 +161,11 @@ mod measure {
                             return lane(&run);
                         }
                         let (jobs, given) = mpsc::channel::<()>();
-                        let (ends, told) = mpsc::channel();
+                        let (ends, handed) = mpsc::channel();
                         scope.spawn(move || given.iter().try_for_each(|()| ends.send(run())));
                         lane(&|| {
                             jobs.send(()).map_err(io::Error::other)?;
-                            told.recv().map_err(io::Error::other)?
+                            handed.recv().map_err(io::Error::other)?
                         })
                     })
                 })
@@ -278,7 +278,7 @@ mod child {
             #[expect(clippy::cast_possible_truncation, reason = "libc's flags are shorts, and all of ours fit")]
             let flags = flags as libc::c_short;
             // SAFETY: the struct and both sets are initialised by the calls they are first given to; the setters copy the
-            // sets. SIGKILL and SIGSTOP cannot be changed, and some systems refuse to be asked.
+            // sets. SIGKILL and SIGSTOP cannot be changed, and some systems refuse the call.
             let attributes = unsafe {
                 check(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
                 libc::sigfillset(all.as_mut_ptr());
@@ -347,7 +347,7 @@ mod child {
     }
 
     impl Output {
-        /// Reads and forgets; gives the number of bytes.
+        /// Reads and discards; returns the number of bytes.
         pub(crate) fn read_to_end(&self) -> io::Result<u64> {
             thread_local! {
                 /// As large as a pipe, so that a full one is emptied by one call.

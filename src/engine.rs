@@ -1,4 +1,4 @@
-//! The engine: composes the rooms, and is the only writer of the registry.
+//! The engine: composes the modules, and is the only writer of the registry.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use crate::command::{self, EnvPolicy, exhaustion_text};
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
+use crate::feedback::{Feedback, FeedbackSink};
 use crate::metrics::Metrics;
 use crate::output::{LogBounds, Overflow};
 use crate::plan::Plans;
-use crate::platform::clock;
+use crate::platform::clock::{self, Instant};
 use crate::platform::{self, HostState};
 use crate::redact::Vault;
 use crate::registry::{Record, Registry};
@@ -46,6 +47,9 @@ mod secrets;
 mod stream;
 #[cfg(test)]
 mod suspended;
+
+/// A sink that hangs holds up a shutdown for no longer than this.
+const LONGEST_FEEDBACK_FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs commands: bounded in number, streamed line by line, ended on time with their whole tree.
 ///
@@ -85,6 +89,7 @@ struct Shared {
     scheduler: Arc<Scheduler>,
     metrics: Metrics,
     degradations: Degradations,
+    feedback: Feedback,
     retention: RetentionTask,
     plans: Plans,
 }
@@ -110,7 +115,7 @@ impl ExecutionEngine {
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
         runtime::prepare().and_then(|()| platform::prepare()).map_err(|error| no_room(&error))?;
-        let config = config.in_one_voice();
+        let config = config.normalized();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
         let shared = Shared {
             registry: Registry::new(&config),
@@ -124,6 +129,7 @@ impl ExecutionEngine {
             config: Arc::new(config),
             metrics: Metrics::default(),
             degradations: Degradations::default(),
+            feedback: Feedback::default(),
         };
         let shared = Arc::new(shared);
         host_exit::watch(&shared);
@@ -134,6 +140,14 @@ impl ExecutionEngine {
     #[must_use]
     pub fn with_event_handler(self, handler: Arc<dyn EventHandler>) -> Self {
         Self { handle: self.handle, sink: Arc::new(HandlerQueue::start(handler)) }
+    }
+
+    /// The same engine with a sink for the status of everything that ends in it from now on, whichever handle started it. It is in
+    /// addition to the sinks that there are.
+    #[must_use]
+    pub fn with_feedback_sink(self, sink: Arc<dyn FeedbackSink>) -> Self {
+        self.shared().feedback.add(sink);
+        self
     }
 
     /// Accepts a request and runs it in the background; returns the id of the execution. It accepts in the first poll and never waits
@@ -255,7 +269,7 @@ impl ExecutionEngine {
     /// [`ExecutionEngine::cancel_all`] with a grace period, as [`ExecutionEngine::cancel_with`].
     pub async fn cancel_all_with(&self, grace: Option<Duration>) -> usize {
         let plans = self.shared().plans.unsettled();
-        let live = self.ask_all_to_stop(Stop::Cancelled, grace);
+        let live = self.request_stop_of_all(Stop::Cancelled, grace);
         for record in &live {
             record.settled().await;
         }
@@ -265,18 +279,19 @@ impl ExecutionEngine {
         live.len()
     }
 
-    pub(crate) fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
-        self.shared().ask_all_to_stop(why, grace)
+    pub(crate) fn request_stop_of_all(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
+        self.shared().request_stop_of_all(why, grace)
     }
 
     /// Asks an execution to end, without waiting for it.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding does not wait"))]
-    pub(crate) fn ask_to_stop(&self, id: Uuid, why: Stop, grace: Option<Duration>) -> Result<()> {
+    pub(crate) fn request_stop(&self, id: Uuid, why: Stop, grace: Option<Duration>) -> Result<()> {
         self.record(id)?.stop().request(why, grace);
         Ok(())
     }
 
-    /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over.
+    /// Takes no more work, gives what runs `grace` to finish by itself, ends the rest, and resolves when all is over. Feedback sinks
+    /// get 5 s more, at the most, to be flushed.
     ///
     /// Not cancel safe: when the future is dropped before `grace` has passed, the engine takes no more work, and what runs goes on.
     /// A `grace` other than zero needs the timers of a Tokio runtime.
@@ -295,7 +310,7 @@ impl ExecutionEngine {
             });
             let _ = clock::timeout(grace, all).await;
         }
-        for record in self.ask_all_to_stop(Stop::Shutdown, None) {
+        for record in self.request_stop_of_all(Stop::Shutdown, None) {
             record.settled().await;
         }
         for record in live {
@@ -304,14 +319,15 @@ impl ExecutionEngine {
         for plan in plans {
             plan.settled().await;
         }
+        let _ = clock::timeout(LONGEST_FEEDBACK_FLUSH, self.shared().feedback.flush()).await;
     }
 
     /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,
     /// the guardian goes on with it, or `host_exit` does.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
-    pub(crate) fn let_go(&self) {
+    pub(crate) fn close_and_stop(&self) {
         self.close();
-        self.ask_all_to_stop(Stop::Shutdown, None);
+        self.request_stop_of_all(Stop::Shutdown, None);
     }
 
     pub(crate) fn close(&self) {
@@ -330,15 +346,28 @@ impl ExecutionEngine {
 impl Shared {
     /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
     /// run, since a slot that a running one gives up must find no execution that could still spawn.
-    fn ask_all_to_stop(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
-        self.plans.stop_all(why);
-        let mut live = self.registry.live();
+    fn request_stop_of_all(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {
+        for plan in self.plans.unfinished() {
+            plan.request_stop(why);
+        }
+        let mut live = self.registry.unfinished();
         // Each is looked at once: one that starts meanwhile must not confuse the sorting.
         live.sort_by_cached_key(|record| record.has_process());
         for record in &live {
             record.stop().request(why, grace);
         }
         live
+    }
+
+    /// When the oldest record of an execution or a plan will be too old.
+    fn next_expiry(&self) -> Option<Instant> {
+        self.registry.next_expiry().into_iter().chain(self.plans.next_expiry()).min()
+    }
+
+    /// Removes the records of executions and plans that retention allows to remove.
+    fn remove_expired(&self) {
+        self.registry.cleanup(drop);
+        self.plans.cleanup(drop);
     }
 
     /// Takes no more work.
@@ -351,6 +380,6 @@ impl Shared {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.close();
-        self.shared.ask_all_to_stop(Stop::Shutdown, None);
+        self.shared.request_stop_of_all(Stop::Shutdown, None);
     }
 }

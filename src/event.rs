@@ -10,16 +10,18 @@ use uuid::Uuid;
 
 use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Text};
 
-pub(crate) use self::backpressure::{Credit, Flow};
+pub(crate) use self::backpressure::{Backpressure, Credit};
 pub(crate) use self::channel::{EventReceiver, channel};
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;
-pub(crate) use self::sink::{EventSink, LineBatch, LineMark, SilentSink};
+pub(crate) use self::line_batch::{LineBatch, LineMark};
+pub(crate) use self::sink::{EventSink, SilentSink};
 
 mod backpressure;
 mod channel;
 mod handler;
 mod handler_queue;
+mod line_batch;
 mod sink;
 
 /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.

@@ -50,10 +50,10 @@ impl Globs {
 }
 
 /// A pattern without alternatives.
-type Glob = Vec<Step>;
+type Glob = Vec<GlobToken>;
 
 #[derive(Debug, Clone)]
-enum Step {
+enum GlobToken {
     /// Any number of characters.
     Many,
     /// One of these characters, or one that is none of them.
@@ -64,7 +64,7 @@ enum Step {
     Char(char),
 }
 
-impl Step {
+impl GlobToken {
     fn takes(&self, char: char, ignore_case: bool) -> bool {
         match self {
             Self::Many => false,
@@ -79,12 +79,12 @@ impl Step {
 }
 
 /// Goes back to the last `*` only: an earlier one could not do more. So the time is the product of the lengths at most.
-fn is_match(glob: &[Step], name: &str, ignore_case: bool) -> bool {
+fn is_match(glob: &[GlobToken], name: &str, ignore_case: bool) -> bool {
     let (mut at, mut rest) = (0, name.chars());
     let mut retry: Option<(usize, Chars<'_>)> = None;
     loop {
         match glob.get(at) {
-            Some(Step::Many) => {
+            Some(GlobToken::Many) => {
                 at += 1;
                 retry = Some((at, rest.clone()));
                 continue;
@@ -129,7 +129,7 @@ fn parse(pattern: &str) -> Result<Vec<Glob>, &'static str> {
                     now.push(Vec::new());
                     continue;
                 }
-                None => Step::Char(','),
+                None => GlobToken::Char(','),
             },
             '}' => {
                 let (before, mut complete) = open.pop().ok_or("`}` without `{`")?;
@@ -144,11 +144,11 @@ fn parse(pattern: &str) -> Result<Vec<Glob>, &'static str> {
                 now = before.iter().flat_map(|start| complete.iter().map(|end| [&start[..], end].concat())).collect();
                 continue;
             }
-            '*' => Step::Many,
-            '?' => Step::One { ranges: Vec::new(), negated: true },
+            '*' => GlobToken::Many,
+            '?' => GlobToken::One { ranges: Vec::new(), negated: true },
             '[' => class(&mut chars)?,
-            '\\' => Step::Char(chars.next().ok_or("nothing follows the last `\\`")?),
-            char => Step::Char(char),
+            '\\' => GlobToken::Char(chars.next().ok_or("nothing follows the last `\\`")?),
+            char => GlobToken::Char(char),
         };
         for glob in &mut now {
             glob.push(step.clone());
@@ -158,7 +158,7 @@ fn parse(pattern: &str) -> Result<Vec<Glob>, &'static str> {
 }
 
 /// What follows `[`, with the `]` that ends it. A `]` that comes first stands for itself, and so does a `-` at an end.
-fn class(chars: &mut Chars<'_>) -> Result<Step, &'static str> {
+fn class(chars: &mut Chars<'_>) -> Result<GlobToken, &'static str> {
     const UNCLOSED: &str = "`[` without `]`";
     let negated = chars.as_str().starts_with(['!', '^']);
     if negated {
@@ -168,7 +168,7 @@ fn class(chars: &mut Chars<'_>) -> Result<Step, &'static str> {
     loop {
         let first = chars.next().ok_or(UNCLOSED)?;
         if first == ']' && !ranges.is_empty() {
-            return Ok(Step::One { ranges, negated });
+            return Ok(GlobToken::One { ranges, negated });
         }
         let is_range = chars.as_str().starts_with('-') && !chars.as_str().starts_with("-]");
         let last = if is_range { chars.nth(1).ok_or(UNCLOSED)? } else { first };

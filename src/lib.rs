@@ -75,7 +75,7 @@
 //!
 //! It runs on Linux, macOS and Windows.
 
-// `docs/architecture.md` lists the modules, the private ones too. A module uses only modules above it in that table; `tests/house.rs`
+// `docs/architecture.md` lists the modules, the private ones too. A module uses only modules above it in that table; `tests/house`
 // checks this.
 
 pub mod config;
@@ -86,9 +86,9 @@ pub mod types;
 mod catch_panic;
 mod command;
 mod engine;
+mod feedback;
 mod globs;
 mod guardian;
-mod latch;
 mod metrics;
 mod output;
 mod plan;
@@ -96,6 +96,7 @@ mod platform;
 mod process;
 mod redact;
 mod registry;
+mod retained_store;
 mod runtime;
 mod scheduler;
 mod state;
@@ -120,6 +121,9 @@ pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, Ove
 pub use engine::{EventStream, ExecutionEngine};
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
+pub use feedback::{ExecutionFeedback, FeedbackSink, ShortName};
+#[cfg(feature = "server-feedback")]
+pub use feedback::{HttpFeedback, HttpFeedbackOptions, HttpFeedbackTotals};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
@@ -163,8 +167,14 @@ mod pages {
     struct Api;
     #[doc = include_str!("../docs/architecture.md")]
     struct Architecture;
+    #[doc = include_str!("../docs/cargo.md")]
+    struct Cargo;
     #[doc = include_str!("../docs/configuration.md")]
     struct Configuration;
+    #[doc = include_str!("../docs/configure.md")]
+    struct Configure;
+    #[doc = include_str!("../docs/desktop.md")]
+    struct Desktop;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
     #[doc = include_str!("../docs/migrate-from-0.1.md")]
@@ -175,6 +185,9 @@ mod pages {
     struct Output;
     #[doc = include_str!("../docs/plans.md")]
     struct Plans;
+    #[cfg(feature = "server-feedback")]
+    #[doc = include_str!("../docs/privacy.md")]
+    struct Privacy;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
     #[doc = include_str!("../docs/types.md")]

@@ -38,7 +38,7 @@ impl Metrics {
     }
 
     /// A spawn met a machine without room.
-    pub(crate) fn backed_off(&self) {
+    pub(crate) fn count_backoff(&self) {
         self.backoffs.fetch_add(1, Relaxed);
     }
 
@@ -48,7 +48,7 @@ impl Metrics {
     }
 
     /// A search for records that are too old took place.
-    pub(crate) fn looked(&self) {
+    pub(crate) fn count_retention_look(&self) {
         self.looks.fetch_add(1, Relaxed);
     }
 

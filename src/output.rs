@@ -1,39 +1,43 @@
 //! From the bytes of two pipes to lines for listeners, to logs, and to what the result keeps.
+//!
+//! `capture` has the way of one stream, and `line_writer` sends its lines.
 
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
 use chrono::Utc;
 use uuid::Uuid;
 
-use crate::config::{ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
-use crate::event::{EventSink, ExecutionEvent, Flow, LineBatch, LineMark};
+use crate::config::{ExecutionConfig, OversizedOutputStrategy};
+use crate::event::{Backpressure, EventSink, ExecutionEvent};
 use crate::platform::clock::Instant;
-use crate::redact::{StreamMask, Vault};
+use crate::redact::Vault;
 use crate::types::{Encoding, Stream};
 
-use self::head_tail_buffer::Kept;
-use self::lines::Flags;
-use self::overflow::Spill;
-use self::silence::Silence;
+use self::capture::{Capture, Outlets};
+use self::head_tail_buffer::CapturedStream;
+use self::line_writer::LineWriter;
 use self::spool::Spool;
 
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_output;
-pub(crate) use self::head_tail_buffer::{Keep, Limit};
+#[cfg(any(test, feature = "bench"))]
+pub(crate) use self::head_tail_buffer::{HeadTailBuffer, Keep};
+#[cfg(any(test, feature = "bench"))]
 pub(crate) use self::lines::Splitter;
-pub(crate) use self::log::{Log, LogBounds, LogFailure, LogPaths};
-pub(crate) use self::log_file::MainLog;
+pub(crate) use self::log::{Log, LogFailure, LogPaths};
+pub(crate) use self::log_file::{LogBounds, MainLog};
 pub(crate) use self::overflow::{Overflow, SpillFile};
 
+mod capture;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod head_tail_buffer;
+mod line_writer;
 mod lines;
 mod log;
 mod log_file;
@@ -66,7 +70,7 @@ pub(crate) struct Output {
     outlets: Outlets,
     fails_beyond_cap: bool,
     overflow: Option<Arc<Overflow>>,
-    is_loss_told: bool,
+    is_loss_reported: bool,
 }
 
 /// Something that is undone when its last owner drops it.
@@ -76,11 +80,11 @@ pub(crate) type Keepsake = Arc<dyn std::any::Any + Send + Sync>;
 pub(crate) struct Captured {
     /// The number of the terminal event.
     pub(crate) sequence: u64,
-    pub(crate) stdout: Kept,
-    pub(crate) stderr: Kept,
+    pub(crate) stdout: CapturedStream,
+    pub(crate) stderr: CapturedStream,
     pub(crate) lines: u64,
     /// What is still under way to the listener counts for the next attempt too.
-    pub(crate) flow: Option<Arc<Flow>>,
+    pub(crate) backpressure: Option<Arc<Backpressure>>,
     pub(crate) log_path: Option<PathBuf>,
     /// Kept as long as the record.
     pub(crate) log_files: Vec<Keepsake>,
@@ -93,32 +97,20 @@ pub(crate) struct Captured {
 impl Output {
     pub(crate) fn new(channels: Channels<'_>) -> Self {
         let Channels { id, config, encoding, sink, sequence, secrets, overflow } = channels;
-        let lines = LineWriter {
-            id,
-            encoding,
-            sink,
-            is_streamed: config.stream_output,
-            flow: None,
-            sequence,
-            lines: 0,
-            text: Vec::new(),
-            marks: Vec::new(),
-        };
-        let capture =
-            |stream| Capture { mask: StreamMask::new(Arc::clone(&secrets)), clean: Clean::new(stream, config) };
+        let lines = LineWriter::new(id, encoding, config.stream_output, sink, sequence);
         Self {
-            stdout: capture(Stream::Stdout),
-            stderr: capture(Stream::Stderr),
+            stdout: Capture::new(Stream::Stdout, config, Arc::clone(&secrets)),
+            stderr: Capture::new(Stream::Stderr, config, secrets),
             outlets: Outlets { lines, log: None },
             fails_beyond_cap: config.oversized_output_strategy == OversizedOutputStrategy::FailExecution,
             overflow,
-            is_loss_told: false,
+            is_loss_reported: false,
         }
     }
 
     /// Goes on with the bound of an attempt before.
-    pub(crate) fn with_flow(mut self, flow: Option<Arc<Flow>>) -> Self {
-        self.outlets.lines.flow = flow;
+    pub(crate) fn with_backpressure(mut self, backpressure: Option<Arc<Backpressure>>) -> Self {
+        self.outlets.lines.backpressure = backpressure;
         self
     }
 
@@ -133,69 +125,65 @@ impl Output {
 
     /// The number of the next event; the caller emits that event.
     pub(crate) fn take_sequence(&mut self) -> u64 {
-        self.outlets.lines.sequence.fetch_add(1, Relaxed)
+        self.outlets.lines.take_sequence()
     }
 
     /// Takes what was read.
     pub(crate) fn feed(&mut self, stream: Stream, bytes: &[u8]) {
         let Self { stdout, stderr, outlets, overflow, .. } = self;
-        let Capture { mask, clean } = match stream {
+        let capture = match stream {
             Stream::Stdout => stdout,
             Stream::Stderr => stderr,
         };
-        clean.silence = Silence::new(Instant::now());
-        mask.feed(bytes, |bytes| clean.take(bytes, outlets, overflow.as_ref()));
-        self.tell_loss();
+        capture.feed(bytes, outlets, overflow.as_ref());
+        self.report_loss();
     }
 
     /// The stream has ended: what is unfinished is a line now.
     pub(crate) fn finish(&mut self, stream: Stream) {
         let Self { stdout, stderr, outlets, overflow, .. } = self;
-        let Capture { mask, clean } = match stream {
+        let capture = match stream {
             Stream::Stdout => stdout,
             Stream::Stderr => stderr,
         };
-        mask.finish(|bytes| clean.take(bytes, outlets, overflow.as_ref()));
-        clean.split(outlets, Next::End);
+        capture.finish(outlets, overflow.as_ref());
     }
 
     /// When [`Output::tick`] has something to do next, unless the streams are not read.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.deadline()).min()
+        self.captures().filter_map(Capture::deadline).min()
     }
 
     /// Shows lines that have been unfinished for long. Must be called only when reads of both streams have just found nothing.
     pub(crate) fn tick(&mut self, now: Instant) {
         let Self { stdout, stderr, outlets, .. } = self;
-        for Capture { clean, .. } in [stdout, stderr] {
-            if clean.is_waiting() && clean.silence.is_long(now) {
-                clean.split(outlets, Next::Silence);
-            }
+        for capture in [stdout, stderr] {
+            capture.tick(outlets, now);
         }
     }
 
     /// The streams were not read from `since` to `now`: that they gave nothing was no silence of the command.
     pub(crate) fn was_held_up(&mut self, since: Instant, now: Instant) {
         for capture in [&mut self.stdout, &mut self.stderr] {
-            capture.clean.silence.skip(since, now);
+            capture.was_held_up(since, now);
         }
     }
 
     /// Whether a stream is longer than its cap, if that ends the execution.
     pub(crate) fn is_beyond_cap(&self) -> bool {
-        let captures = [&self.stdout, &self.stderr];
-        self.fails_beyond_cap && captures.iter().any(|capture| capture.clean.limit.is_truncated())
+        self.fails_beyond_cap && self.captures().any(Capture::is_beyond_cap)
     }
 
     /// Whether nothing more may be read: the listener or the disk has enough to do.
     pub(crate) fn is_full(&self) -> bool {
-        self.outlets.lines.flow.as_ref().is_some_and(|flow| flow.is_full()) || self.spools().any(Spool::is_full)
+        self.outlets.lines.backpressure.as_ref().is_some_and(|backpressure| backpressure.is_full())
+            || self.spools().any(Spool::is_full)
     }
 
     /// Waits until [`Output::is_full`] is over. Cancel-safe.
     pub(crate) async fn room(&self) {
-        if let Some(flow) = &self.outlets.lines.flow {
-            flow.room().await;
+        if let Some(backpressure) = &self.outlets.lines.backpressure {
+            backpressure.room().await;
         }
         for spool in self.spools() {
             spool.room().await;
@@ -204,7 +192,7 @@ impl Output {
 
     /// Whether [`Output::lost`] is worth waiting for.
     pub(crate) fn may_lose(&self) -> bool {
-        !self.is_loss_told && self.spools().next().is_some()
+        !self.is_loss_reported && self.spools().next().is_some()
     }
 
     /// Waits until something is missing on disk. Cancel-safe.
@@ -218,18 +206,21 @@ impl Output {
     }
 
     fn spools(&self) -> impl Iterator<Item = &Spool> {
-        let spills = [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.spill.as_ref());
         let logs = self.outlets.log.iter().flat_map(Log::spools);
-        logs.chain(spills.map(|spill| &spill.spool))
+        logs.chain(self.captures().filter_map(Capture::spill).map(|spill| &spill.spool))
+    }
+
+    fn captures(&self) -> impl Iterator<Item = &Capture> {
+        [&self.stdout, &self.stderr].into_iter()
     }
 
     /// Says once that something is missing on disk.
-    pub(crate) fn tell_loss(&mut self) {
-        if self.is_loss_told {
+    pub(crate) fn report_loss(&mut self) {
+        if self.is_loss_reported {
             return;
         }
         let Some(why) = self.spools().find_map(Spool::first_loss) else { return };
-        self.is_loss_told = true;
+        self.is_loss_reported = true;
         let message = format!("not all of the output gets into its file: {why}; the command goes on");
         let message = self.stdout.mask.mask_text(&message).into_owned();
         let sequence = self.take_sequence();
@@ -248,198 +239,26 @@ impl Output {
             log_lost_bytes += spool.finish(deadline).await;
         }
         let mut overflow_lost_bytes = 0;
-        for spill in [&self.stdout, &self.stderr].into_iter().filter_map(|capture| capture.clean.spill.as_ref()) {
+        for spill in self.captures().filter_map(Capture::spill) {
             overflow_lost_bytes += spill.spool.finish(deadline).await;
         }
-        self.tell_loss();
+        self.report_loss();
         let sequence = self.take_sequence();
-        let file =
-            |spill: Option<Spill>| spill.map(|spill| Arc::clone(&spill.file)).filter(|file| file.path().is_some());
         let Self { stdout, stderr, outlets, .. } = self;
+        let (stdout, stdout_file) = stdout.freeze();
+        let (stderr, stderr_file) = stderr.freeze();
         Captured {
             sequence,
-            stdout: kept(&stdout.mask, stdout.clean.limit),
-            stderr: kept(&stderr.mask, stderr.clean.limit),
+            stdout,
+            stderr,
             lines: outlets.lines.lines,
-            flow: outlets.lines.flow.clone(),
+            backpressure: outlets.lines.backpressure.clone(),
             log_files: outlets.log.as_ref().map(Log::files).unwrap_or_default(),
             log_path: outlets.log.map(Log::into_path),
             log_lost_bytes,
-            stdout_file: file(stdout.clean.spill),
-            stderr_file: file(stderr.clean.spill),
+            stdout_file,
+            stderr_file,
             overflow_lost_bytes,
         }
-    }
-}
-
-/// What the result has of a stream. A secret that was added after the bytes came is masked too.
-fn kept(mask: &StreamMask, limit: Limit) -> Kept {
-    let mut kept = limit.freeze();
-    mask.mask_kept(&mut kept.bytes);
-    kept
-}
-
-/// One stream, from its bytes on.
-struct Capture {
-    mask: StreamMask,
-    clean: Clean,
-}
-
-/// What becomes of a stream's bytes once no secret is in them.
-struct Clean {
-    stream: Stream,
-    /// `None` when no lines are made.
-    splitter: Option<Splitter>,
-    limit: Limit,
-    /// Set once the stream is longer than its cap, if the rest goes into a file.
-    spill: Option<Spill>,
-    silence: Silence,
-}
-
-impl Clean {
-    fn new(stream: Stream, config: &ExecutionConfig) -> Self {
-        let keep = match config.truncate_keep {
-            TruncateKeep::Head => Keep::Head,
-            TruncateKeep::Tail => Keep::Tail,
-            TruncateKeep::Both => Keep::Both,
-        };
-        Self {
-            stream,
-            splitter: (config.stream_output || config.log_format == LogFormat::Jsonl)
-                .then(|| Splitter::new(config.max_line_bytes)),
-            limit: Limit::new(config.max_output_size_bytes, keep),
-            spill: None,
-            silence: Silence::new(Instant::now()),
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8], outlets: &mut Outlets, overflow: Option<&Arc<Overflow>>) {
-        if let Some(log) = &outlets.log {
-            log.bytes(bytes);
-        }
-        if let Some(overflow) = overflow {
-            if self.spill.is_none() && self.limit.would_truncate(bytes.len()) {
-                let spill = overflow.start(outlets.lines.id, self.stream);
-                spill.spool.push(self.limit.so_far());
-                self.spill = Some(spill);
-            }
-            if let Some(spill) = &self.spill {
-                spill.spool.push(bytes);
-            }
-        }
-        self.limit.push(bytes);
-        self.split(outlets, Next::Bytes(bytes));
-    }
-
-    /// Takes the splitter a step further and sends what it gives as one batch.
-    fn split(&mut self, outlets: &mut Outlets, next: Next<'_>) {
-        let Some(splitter) = &mut self.splitter else { return };
-        let Outlets { lines, log } = outlets;
-        let is_heard = lines.is_streamed && lines.sink.wants_lines(self.stream);
-        let log = log.as_mut().filter(|log| log.wants_lines());
-        if is_heard || log.is_some() {
-            next.hand_out(splitter, &mut |piece, flags| lines.add(piece, flags));
-            lines.send(self.stream, is_heard, log);
-        } else {
-            // Lines without a listener are counted: a listener that comes later sees that it missed some.
-            let count = next.count(splitter);
-            lines.sequence.fetch_add(count, Relaxed);
-            lines.lines += count;
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.is_waiting().then(|| self.silence.deadline())
-    }
-
-    /// Whether a line is unfinished.
-    fn is_waiting(&self) -> bool {
-        self.splitter.as_ref().is_some_and(Splitter::is_waiting)
-    }
-}
-
-/// What comes next of a stream.
-#[derive(Clone, Copy)]
-enum Next<'a> {
-    Bytes(&'a [u8]),
-    /// Nothing has come for some time.
-    Silence,
-    End,
-}
-
-impl Next<'_> {
-    fn hand_out(self, splitter: &mut Splitter, emit: &mut impl FnMut(&[u8], Flags)) {
-        match self {
-            Self::Bytes(bytes) => splitter.feed(bytes, emit),
-            Self::Silence => splitter.flush_partial(emit),
-            Self::End => splitter.finish(emit),
-        }
-    }
-
-    fn count(self, splitter: &mut Splitter) -> u64 {
-        if let Self::Bytes(bytes) = self {
-            return splitter.count(bytes);
-        }
-        let mut count = 0;
-        self.hand_out(splitter, &mut |_, _| count += 1);
-        count
-    }
-}
-
-/// Where both streams meet again.
-struct Outlets {
-    lines: LineWriter,
-    log: Option<Log>,
-}
-
-/// Gathers the lines of one read.
-struct LineWriter {
-    id: Uuid,
-    encoding: Encoding,
-    sink: Arc<dyn EventSink>,
-    /// Lines become events, if there is a listener.
-    is_streamed: bool,
-    flow: Option<Arc<Flow>>,
-    sequence: Arc<AtomicU64>,
-    lines: u64,
-    text: Vec<u8>,
-    marks: Vec<LineMark>,
-}
-
-impl LineWriter {
-    fn add(&mut self, piece: &[u8], flags: Flags) {
-        self.text.extend_from_slice(piece);
-        self.marks.push(LineMark {
-            len: u32::try_from(piece.len()).expect("a piece is bounded by max_line_bytes"),
-            partial: flags.contains(Flags::PARTIAL),
-            continued: flags.contains(Flags::CONTINUED),
-            carriage_return: flags.contains(Flags::CARRIAGE_RETURN),
-        });
-    }
-
-    fn send(&mut self, stream: Stream, is_heard: bool, log: Option<&mut Log>) {
-        if self.marks.is_empty() {
-            return;
-        }
-        let count = self.marks.len() as u64;
-        let batch = LineBatch {
-            execution_id: self.id,
-            stream,
-            encoding: self.encoding,
-            timestamp: Utc::now(),
-            first_sequence: self.sequence.fetch_add(count, Relaxed),
-            text: &self.text,
-            marks: &self.marks,
-        };
-        if let Some(log) = log {
-            log.lines(&batch);
-        }
-        if is_heard {
-            let credit = self.flow.get_or_insert_default().lend(&batch);
-            self.sink.lines(batch, credit);
-        }
-        self.lines += count;
-        self.text.clear();
-        self.marks.clear();
     }
 }

@@ -1,6 +1,6 @@
 //! The operating system: everything that is unsafe, FFI, a signal or a process id.
 //!
-//! `unix.rs` and `windows.rs` are siblings with the same functions; no other room asks which system this is.
+//! `unix.rs` and `windows.rs` are siblings with the same functions; no other module depends on the operating system.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -37,20 +37,20 @@ pub(crate) use self::system::{
     core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id,
     file_id_at, file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted,
     is_executable, is_exhaustion, is_null_device_missing, is_too_long_a_directory, limited_sight, names_descriptor,
-    nobody_reads, not_executable, open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir,
+    not_executable, open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, reader_closed,
     same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
 };
 
-/// What to start: absolute, complete, and with nothing left to look up.
+/// A program to start: absolute paths, complete variables, nothing left to look up.
 #[derive(Debug)]
 pub(crate) struct Launch {
-    /// What the program is, for messages: `program`, `shell` or `interpreter`.
+    /// The role of the program in messages: `program`, `shell` or `interpreter`.
     pub(crate) role: &'static str,
     /// The absolute path of the program.
     pub(crate) program: PathBuf,
-    /// Its arguments, its own name not among them.
+    /// Its arguments, without its own name.
     pub(crate) args: Vec<OsString>,
-    /// The arguments are the rest of the command line as it is: for a shell that reads it by rules of its own.
+    /// The arguments are passed on unquoted, as the rest of the command line: for a shell with its own rules.
     #[cfg_attr(unix, expect(dead_code, reason = "only Windows has command lines"))]
     pub(crate) verbatim: bool,
     /// `NAME=value` entries, each ended by a NUL.
@@ -59,13 +59,13 @@ pub(crate) struct Launch {
     pub(crate) cwd: Option<PathBuf>,
     /// The state of the host when the command was accepted.
     pub(crate) host: Arc<HostState>,
-    /// How its processes are recognised.
+    /// How its processes are recognized.
     pub(crate) mark: Mark,
-    /// Whether it gets a control group of its own, where the system has those.
+    /// Whether it gets its own control group, where the system has control groups.
     #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
     pub(crate) control_group: bool,
     pub(crate) stdin: StdinKind,
-    /// What it reads from its descriptor 3; without, it has none.
+    /// The content of its descriptor 3; `None` leaves that closed.
     #[cfg_attr(windows, expect(dead_code, reason = "a shell gets its line as arguments"))]
     pub(crate) descriptor: Option<Vec<u8>>,
     /// Standard error goes into standard output's pipe.
@@ -100,7 +100,7 @@ impl Launch {
     }
 }
 
-/// What a shell gets to run a line.
+/// The arguments and input with which a shell runs a line.
 #[derive(Debug)]
 pub(crate) struct ShellArgs {
     pub(crate) args: Vec<OsString>,
@@ -110,16 +110,16 @@ pub(crate) struct ShellArgs {
     pub(crate) descriptor: Option<Vec<u8>>,
 }
 
-/// What a path stands for, links followed.
+/// The kind of file at a path, with links followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Regular,
     Directory,
-    /// Opening or reading it can block, or consume what is meant for another reader; what it is, with its article.
+    /// Opening or reading it can block, or consume data meant for another reader. The name of the kind, with its article.
     Special(&'static str),
 }
 
-/// Which file this is, whatever name it has. When it was created tells a file from a later one that has got its number.
+/// The identity of a file, whatever its name. The time of creation distinguishes a file from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
@@ -128,10 +128,10 @@ pub(crate) struct FileId {
     pub(crate) created: Option<SystemTime>,
 }
 
-/// A program that reads scripts, and what stands between it and the script.
+/// A program that reads scripts, and the arguments before the script's path.
 pub(crate) type Interpreter = (&'static str, &'static [&'static str]);
 
-/// What the child's standard input is.
+/// The standard input of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StdinKind {
     Empty,
@@ -139,7 +139,7 @@ pub(crate) enum StdinKind {
     Inherit,
 }
 
-/// A living process, for people.
+/// A living process, as it is shown to users.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ProcessInfo {
     pub(crate) pid: i32,
@@ -148,28 +148,28 @@ pub(crate) struct ProcessInfo {
     /// As in `ps`.
     pub(crate) state: String,
     pub(crate) cpu_ms: f64,
-    /// `stdin` or `terminal`, when it is blocked reading that.
+    /// `stdin` or `terminal`, when it is blocked reading from that.
     pub(crate) waits_for: Option<String>,
 }
 
-/// Whose descriptor a path means, instead of a file.
+/// The process whose descriptor a path refers to, instead of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(windows, expect(dead_code, reason = "no path means a descriptor there"))]
 pub(crate) enum DescriptorOwner {
-    /// That of whichever process opens it: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like.
+    /// The process that opens the path: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like.
     Opener,
-    /// This process's, by its number: `/proc/1234/fd/0`.
+    /// This process, by its id: `/proc/1234/fd/0`.
     Host,
     Another,
 }
 
-/// Tells this process from all others in the tags that its engines write.
+/// Returns the number by which the tags of this process differ from those of all others.
 pub(crate) fn host_number() -> u32 {
     static NUMBER: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
     *NUMBER.get_or_init(|| uuid::Uuid::new_v4().as_fields().0.max(1))
 }
 
-/// How the processes of an execution are recognised.
+/// How the processes of an execution are recognized.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// `<id>.<nonce>`: a part of the value of `ESCHER_EXECUTION_ID` in the environment of every process that has not scrubbed it.
@@ -179,7 +179,7 @@ pub(crate) struct Mark {
     pub(crate) allow_detached: bool,
 }
 
-/// How the guardian recognises an execution, and how it is to end it.
+/// How the guardian recognizes an execution, and how it ends it.
 #[derive(Debug)]
 #[cfg_attr(windows, expect(dead_code, reason = "a job needs no guardian"))]
 pub(crate) struct Guarded<'a> {
@@ -194,61 +194,61 @@ pub(crate) struct Guarded<'a> {
     pub(crate) earliest_start: u64,
 }
 
-/// What is done with the members that a scan finds.
+/// The action for the members that a scan finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// They are described, for people, and then get the stop signal as by [`Act::Stop`], if there is one. Describing may take so
-    /// long that members appear meanwhile; then another scan has to send it.
+    /// Describes the members for users, and then sends the stop signal as [`Act::Stop`] does, if there is one. If describing takes
+    /// so long that members may have appeared meanwhile, another scan has to send the signal.
     Describe { then: Option<(StopSignal, StopTargets)> },
-    /// Each gets the stop signal, once. `to` says which of them get it now.
+    /// Sends the stop signal to each member once. `to` selects the members that get it now.
     Stop { signal: StopSignal, to: StopTargets },
-    /// They are killed, each as soon as it can start no others.
+    /// Kills the members, each as soon as it cannot start other processes.
     Kill,
 }
 
-/// What became of the stop signal that an [`Act`] says.
+/// The outcome of the stop signal of an [`Act`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum StopSent {
     #[default]
     No,
     Yes,
-    /// The system has none for this tree: it can only be killed.
+    /// The system has no stop signal for this tree: it can only be killed.
     Impossible,
 }
 
-/// Which scans come first.
+/// The order of scans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScanPriority {
-    /// A deadline has passed: many trees that end meanwhile must not make it late.
+    /// A deadline has passed: other trees that are ending must not delay it.
     Deadline,
     Normal,
 }
 
-/// Which members get the stop signal.
+/// The members that get the stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopTargets {
     /// The leader alone.
     Leader,
-    /// All that there were at the first scan, and those that appear later, except what a member has started that has had the signal
-    /// and lives on: that may be its clean-up.
+    /// All members at the first scan and those that appear later, except descendants of a living member that has already had the
+    /// signal: those may do its clean-up.
     Members,
     /// All.
     Everything,
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub(crate) struct Sight {
     /// Filled by [`Act::Describe`].
     pub(crate) processes: Vec<ProcessInfo>,
     pub(crate) stop: StopSent,
-    /// Whether some of them had not been seen before.
+    /// Whether the scan found members that earlier scans had not found.
     pub(crate) is_new: bool,
-    /// Enough scans in a row have found no member, and none that had vanished since the scan before.
+    /// Enough consecutive scans have found no member, and none that had vanished since the scan before.
     pub(crate) is_gone: bool,
 }
 
-/// How a process ended. Both absent: somebody else reaped it, so nobody here can know.
+/// How a process ended. Code and signal are both `None` when other code of the host has reaped it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Exit {
     pub(crate) code: Option<i32>,

@@ -191,7 +191,7 @@ impl Unwritten {
                 tokio::select! {
                     biased;
                     // A child that closes its end is noticed although there is nothing to write.
-                    () = platform::nobody_reads(&self.pipe) => return Fed::Done,
+                    () = platform::reader_closed(&self.pipe) => return Fed::Done,
                     chunk = more.next() => match chunk {
                         Chunk::Bytes(bytes) => (self.bytes, self.written) = (bytes, 0),
                         Chunk::End => return Fed::Done,

@@ -18,10 +18,12 @@ pub(crate) use self::vault::{StreamMask, Vault};
 mod code;
 mod decode;
 mod follow;
-mod followed;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
+mod glance;
 mod index;
+mod row_reader;
+mod rows;
 mod scan;
 mod stream;
 #[cfg(test)]

@@ -119,8 +119,8 @@ impl Scheduler {
     }
 
     fn queue(self: &Arc<Self>, state: &mut State, key: Key) -> Ticket {
-        let (tell, turn) = oneshot::channel();
-        state.waiting.insert(key, tell);
+        let (give_turn, turn) = oneshot::channel();
+        state.waiting.insert(key, give_turn);
         Ticket { scheduler: Arc::clone(self), key, turn }
     }
 
@@ -291,7 +291,7 @@ mod tests {
         drop(failed);
         assert!(waiting.turn.try_recv().is_err() && again.turn.try_recv().is_err(), "two may run, and two do");
         scheduler.grow();
-        let first = again.turn.try_recv().expect("who was accepted first comes first");
+        let first = again.turn.try_recv().expect("the one that was accepted first is the first");
         assert!(waiting.turn.try_recv().is_err(), "three may run, and three do");
         drop((first, running));
         drop(waiting.turn.try_recv().expect("there is room again"));

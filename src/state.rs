@@ -10,9 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SetOnce};
 
-use crate::latch::Latch;
 use crate::platform::clock::Instant;
 use crate::types::{ExecutionStatus, Reason};
 
@@ -54,7 +53,7 @@ impl Stop {
 /// The requests to end one execution. The first reason counts; of several grace periods, the one that ends first.
 #[derive(Debug)]
 pub(crate) struct StopRequest {
-    reason: Latch<Stop>,
+    reason: SetOnce<Stop>,
     /// When a caller wants the tree killed at the latest. Held for a comparison.
     kill_at: Mutex<Option<Instant>>,
     /// Wakes the one supervisor when `kill_at` has come nearer.
@@ -63,7 +62,7 @@ pub(crate) struct StopRequest {
 
 impl StopRequest {
     pub(crate) fn new() -> Self {
-        Self { reason: Latch::new(), kill_at: Mutex::default(), sooner: Notify::new() }
+        Self { reason: SetOnce::new(), kill_at: Mutex::default(), sooner: Notify::new() }
     }
 
     /// Requests the end; a `grace` shorter than what is left of the present one takes effect, however late it comes.
@@ -77,7 +76,8 @@ impl StopRequest {
                 self.sooner.notify_one();
             }
         }
-        self.reason.set(reason);
+        // The first reason counts.
+        let _ = self.reason.set(reason);
     }
 
     pub(crate) fn reason(&self) -> Option<Stop> {

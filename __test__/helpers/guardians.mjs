@@ -1,6 +1,6 @@
 // Guardians, the hosts that they guard, and the trees that must not outlive those.
 import { spawn } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { allowed } from './pace.mjs';
@@ -11,6 +11,9 @@ const HELPERS = new URL('./', import.meta.url).href;
 
 /** The grace period of a guarded host's trees, unless a test sets another one. */
 export const GRACE_MS = 200;
+
+/** What runs the kinds: bash has job control without a terminal, which busybox's shell leaves off. */
+export const SHELL = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh';
 
 /** Every kind of tree that tries to stay; each of its processes carries the mark in its command line. */
 export const KINDS = {

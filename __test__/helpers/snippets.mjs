@@ -61,6 +61,8 @@ export class Workshop {
     const scope = path.join(this.#folder, 'node_modules', '@escher');
     mkdirSync(scope, { recursive: true });
     symlinkSync(root, path.join(scope, 'execution-engine'), 'dir');
+    // What the pages about moving from another package show as "before".
+    symlinkSync(path.join(root, 'node_modules', 'execa'), path.join(this.#folder, 'node_modules', 'execa'), 'dir');
   }
 
   /** Whether a block is one of these. */

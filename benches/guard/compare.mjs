@@ -1,7 +1,7 @@
 // What a change did to the counts: a function of numbers alone.
 
 /**
- * A count may grow by a tenth: more has to be an intended change. What depends on who is faster may vary more.
+ * A count may grow by a tenth: more has to be an intended change. Counts that depend on which thread is faster may vary more.
  *
  * @typedef {object} Count
  * @property {string} name

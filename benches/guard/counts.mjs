@@ -71,9 +71,9 @@ export const GROUPS = [
   },
 ];
 
-/** Builds what counts from inside the core. Says whether that went well. */
+/** Builds the programs that count inside the core. Returns whether the build passed. */
 export function build() {
-  // Where it goes, benches/core/.cargo/config.toml says.
+  // benches/core/.cargo/config.toml sets the target directory.
   const made = spawnSync('cargo', ['build', '--release', '--bins', '--locked'], {
     cwd: path.join(root, 'benches', 'core'),
     stdio: 'inherit',
@@ -98,7 +98,7 @@ function measureBatches(folder) {
 function measureCalls(folder) {
   const trace = path.join(folder, 'trace');
   const counted = (...given) => {
-    // Children are left alone from their exec on: slowed down, they would take longer than a thread of the engine attends to them.
+    // Children are not traced after their exec: slowed down, they would outlast the time for which a spawning thread polls them.
     run('strace', ['-f', '-y', '-qq', '-b', 'execve', '-e', 'signal=none', '-o', trace, process.execPath, host, ...given]);
     return countCalls(readFileSync(trace, 'utf8'));
   };
@@ -127,7 +127,7 @@ function measureProcReads(folder) {
     const { pids } = JSON.parse(run('strace', [...words, process.execPath, host, 'trees', String(TREES[key])]));
     return countReads(readFileSync(trace, 'utf8'), pids);
   };
-  // The least of some: a process that takes its time to go costs further scans.
+  // The least of some: a process that exits late causes further scans.
   const [few, many] = bothAmounts((key) => Math.min(...Array.from({ length: 4 }, () => counted(key))));
   return { procReadsPerTree: (many - few) / (TREES.many - TREES.few) };
 }

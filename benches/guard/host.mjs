@@ -1,4 +1,4 @@
-// A host to count: runs commands, streams lines or ends trees, and says how often native code called into JavaScript.
+// A host to count: runs commands, streams lines or ends trees, and reports how often native code called into JavaScript.
 //
 //   node host.mjs runs <how many>
 //   node host.mjs lines <file>
@@ -12,7 +12,7 @@ const [what, given] = process.argv.slice(2);
 /** Calls from a thread of the engine into JavaScript, and the batches that JavaScript fetched then. */
 const seen = { wakes: 0, batches: 0, lines: 0 };
 
-// The facade takes the class of the addon when an engine is made: it gets one that counts.
+// The facade uses the addon's class when an engine is constructed; this one counts.
 const native = require('../../lib/native.js');
 const { NativeEngine } = native;
 native.NativeEngine = class extends NativeEngine {

@@ -3,7 +3,7 @@
 /** Which thread waits for which, and how often, depends on timing: these are counted apart. */
 const WAITING = /^(futex|epoll_p?wait2?|poll|ppoll|sched_yield|restart_syscall|rt_sigreturn|clock_nanosleep|nanosleep)$/;
 const WAKING = /^(read|write)$/;
-/** The allocators' and the garbage collector's, which come when they come; `getpid` is V8's, and the engine never asks. */
+/** Calls of the allocators and the garbage collector, whose number varies; `getpid` is called by V8, never by the engine. */
 const MEMORY = /^(mmap|munmap|mprotect|mremap|madvise|brk|getpid)$/;
 
 /**

@@ -1,4 +1,4 @@
-// Published results as a picture: for each of some rows a group of bars, each as a part of the group's best.
+// Published results as a picture: a group of bars for each of some rows, relative to the best of the group.
 import { number } from './report.mjs';
 
 const ROWS = ['short-commands', 'short-commands-host-2g', 'short-commands-1', 'million-lines', 'million-lines-await', 'captured'];
@@ -57,7 +57,7 @@ export function drawChart(rows) {
 </style>
 <rect class="page" x="0.5" y="0.5" width="${WIDTH - 1}" height="${height - 1}" rx="6"/>
 <text x="${MARGIN}" y="30" font-size="16" font-weight="600">This engine and its peers</text>
-<text class="faint" x="${MARGIN}" y="50">Longer is better: each bar is a part of the best of its group.</text>
+<text class="faint" x="${MARGIN}" y="50">Longer is better. Each bar is relative to the best of its group.</text>
 ${parts.join('\n')}
 </svg>
 `;

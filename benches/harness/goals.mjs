@@ -1,13 +1,13 @@
-// What a row is to reach, and whether it did.
+// The goals of rows, and which of them are missed.
 import { number } from './report.mjs';
 
-/** A goal about the value of a contender, or about its column `key`; `what` says which of them, where that is not plain. */
+/** An upper bound for the value of a contender, or for its column `key`; `what` names the value in the goal's text. */
 export function most(bound, unit, { what = '', key, of = 'engine' } = {}) {
   const text = `${what} ≤ ${bound >= 1000 ? number(bound) : bound} ${unit}`.trim();
   return { of, key, bound, text };
 }
 
-/** What is missed: `[{ row, text, measured }]`. Ratios are judged by what their goals say first. */
+/** The missed goals: `[{ row, text, measured }]`. Of a ratio's goal, the sign and number at the beginning count. */
 export function missedGoals(rows) {
   return rows.flatMap((row) => {
     const ofRatios = row.ratios.flatMap(({ of, to, goal, median, min, max }) => {

@@ -1,4 +1,4 @@
-// The native limit (benches/limit.rs): finds or builds it, and asks it.
+// The native limit (benches/limit.rs): finds, builds and runs it.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 
-/** Gives `{ path }`, or `{ why }` it is not there. */
+/** Returns `{ path }`, or `{ why }` if it is missing. */
 export function findLimit(given, say) {
   if (given) return existsSync(given) ? { path: path.resolve(given) } : { why: `there is no ${given}` };
   say('building the limit (cargo bench --bench limit --no-run) …');
@@ -28,10 +28,10 @@ export function findLimit(given, say) {
       return { path: message.executable };
     }
   }
-  return { why: 'cargo did not say where it is' };
+  return { why: 'cargo did not report its path' };
 }
 
-/** Runs the limit and gives what it measured. Meanwhile this process is free: what its event loop waits for, the machine does. */
+/** Runs the limit and returns its measurement. This process does nothing meanwhile: delays of its event loop come from the machine. */
 export async function askLimit(binary, args) {
   const limit = spawn(binary, args.map(String), { stdio: ['ignore', 'pipe', 'inherit'] });
   const chunks = [];

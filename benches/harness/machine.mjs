@@ -14,7 +14,7 @@ export function describeMachine() {
     date: new Date().toISOString(),
     cpu: cpus[0]?.model ?? 'unknown',
     cores: cpus.length,
-    // Ratios bear some other work on the machine, and not much of it.
+    // Ratios stay comparable beside a little other work on the machine, not beside much.
     loadBefore: os.loadavg()[0],
     memoryMiB: Math.round(os.totalmem() / 1024 / 1024),
     // Two numbers of the version: what stands behind them names the builder of the kernel.

@@ -16,15 +16,15 @@ const COLUMNS = [
 /** Its lines: a row of the benchmark, and one of the row's columns where it is not the value that is shown. */
 const LINES = [
   ['short-commands', '`true`, 8 at a time, by a small host, commands/s'],
-  ['short-commands', 'event-loop delay meanwhile, p99, ms', 'loopP99Ms'],
-  ['short-commands', 'processor time of the host for each, µs', 'cpuMicros'],
+  ['short-commands', 'event-loop delay in the row above, p99, ms', 'loopP99Ms'],
+  ['short-commands', 'processor time of the host for each command, µs', 'cpuMicros'],
   ['short-commands-1', '`true`, one at a time, by a small host, from call to result, ms'],
   ['short-commands-host-2g', '`true`, 8 at a time, by a host that holds 2 GiB, commands/s'],
-  ['short-commands-host-2g', 'event-loop delay meanwhile, p99, ms', 'loopP99Ms'],
+  ['short-commands-host-2g', 'event-loop delay in the row above, p99, ms', 'loopP99Ms'],
   ['million-lines', '1 M lines (71 MB) to a listener, lines/s'],
-  ['million-lines-await', 'the same to `for await`, lines/s'],
+  ['million-lines-await', '1 M lines (71 MB) to `for await`, lines/s'],
   ['captured', '71 MB as one text, ms'],
-  ['chatty-children', '100 children at once that write line by line, lines/s'],
+  ['many-line-writers', '100 children at once that write line by line, lines/s'],
   ['load-time', 'loading the package, ms'],
 ];
 
@@ -40,7 +40,7 @@ rounds and date. "Limit" is a native loop of \`posix_spawn\`, read and wait in t
 
 ${table(['', ...COLUMNS.map(([title]) => title)], shown)}
 
-![The same as bars, each as a part of the best of its group](docs/performance.svg)
+![The same results as bars, relative to the best of each group](docs/performance.svg)
 `;
 }
 
@@ -54,7 +54,7 @@ function frontCell(row, names, key) {
   return name === names[0] || column ? text : `${text} (${by(name)})`;
 }
 
-/** How a contender does it that is not the plain one of its column. */
+/** The name of a contender that is not the usual one of its column. */
 const by = (name) => (name.endsWith(' + split') ? 'split by hand' : `\`${name}\``);
 
 export function performanceTables(rows) {
@@ -62,7 +62,7 @@ export function performanceTables(rows) {
   return rows.map(section).join('\n');
 }
 
-/** Each goal that is missed, with what was measured. */
+/** Each missed goal, with the measured value. */
 export function missedTable(rows) {
   const lines = missedGoals(rows).map(({ row, text, measured, spread }) => [
     `\`${row}\``,
@@ -72,7 +72,7 @@ export function missedTable(rows) {
   return lines.length > 0 ? table(['row', 'goal', 'measured'], lines) : 'None is missed.';
 }
 
-/** Where the time goes: one section for each profile. */
+/** Where the time is spent: one section for each profile. */
 export function profileTables(profiles) {
   const sections = profiles.map(({ title, columns, lines, machine }) => {
     const text = (line) => line.map(cell);
@@ -107,9 +107,9 @@ function section(row) {
   return `${parts.filter(Boolean).join('\n\n')}\n`;
 }
 
-/** What matters most: a machine that had other work says so. */
+/** The rounds, the date and the machine, and whether other work ran on it. */
 function shortMachine({ machine, rounds }) {
-  const busy = machine.loadBefore > machine.cores / 2 ? ' that had other work to do' : '';
+  const busy = machine.loadBefore > machine.cores / 2 ? ' (other work was running)' : '';
   return `${roundsText(rounds)} on ${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} cores${busy}`;
 }
 

@@ -1,10 +1,10 @@
-// What a row's run measures with. It runs in every runtime that harness/runtimes.mjs knows.
+// Measures time, processor time, memory and the event loop for a row. Runs in every runtime of harness/runtimes.mjs.
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * For a row's `columns`: how long the event loop took from one turn of a 1 ms timer to the next (idle: about 1.1 ms).
- * A long stall is one sample among those of many free milliseconds, so where the loop stands still look at the largest.
+ * For a row's `columns`: the time from one turn of a 1 ms timer to the next (idle: about 1.1 ms). A long stall is one sample among many
+ * short ones, so where the loop is blocked for long, the largest value is the one to look at.
  */
 export const loopColumns = [
   { key: 'loopP50Ms', title: 'loop p50 ms', digits: 1 },
@@ -12,10 +12,10 @@ export const loopColumns = [
   { key: 'loopMaxMs', title: 'loop max ms', digits: 1, worst: true },
 ];
 
-/** For a row's `columns`: by how much the largest memory of this process exceeds what it had before. */
+/** For a row's `columns`: the peak memory of this process, minus its memory before the work. */
 export const growthColumn = { key: 'growthMiB', title: 'peak RSS growth MiB', digits: 0, worst: true };
 
-/** Does the work: wall time, the processor time of this process (all its threads, not its children), and its memory. */
+/** Does the work, and measures wall time, the processor time of this process (all threads, no children), and its memory. */
 export async function measure(work) {
   const rssBefore = process.memoryUsage.rss();
   const cpuBefore = process.cpuUsage();
@@ -26,25 +26,25 @@ export async function measure(work) {
   return {
     seconds,
     cpuMicros: cpu.user + cpu.system,
-    // The peak is that of the whole life: what was taken and given back before counts for nothing only if it was less.
+    // The peak is that of the whole life of the process: memory that was freed before the work can hide growth.
     growthMiB: Math.max(0, process.resourceUsage().maxRSS / 1024 - rssBefore / 1024 / 1024),
   };
 }
 
-/** Measures the work, and looks at the event loop's delay meanwhile. */
+/** Measures the work and, at the same time, the delay of the event loop. */
 export async function observe(work) {
   const loop = watchLoop();
-  // The first turn only sets the clock: without this pause a stall at the very start would not be seen.
+  // The first turn only starts the clock: without this pause a stall at the very beginning would not be measured.
   await sleep(5);
   const measured = await measure(work);
-  // A stall at the very end is counted by the turn after it.
+  // The turn after a stall counts it, also at the very end.
   await sleep(5);
   return { ...measured, columns: loop.stop() };
 }
 
 /**
- * Measures the work, and looks at the event loop's delay while it is done once more: a loop that is looked at has a turn each
- * millisecond, and commands that take less than that would pay for it.
+ * Measures the work, and then the delay of the event loop while the work is done once more: measuring the loop gives it a turn each
+ * millisecond, which would slow commands that take less than that.
  */
 export async function measureThenObserve(work) {
   const measured = await measure(work);
@@ -52,7 +52,7 @@ export async function measureThenObserve(work) {
   return { ...measured, columns };
 }
 
-/** Node.js watches its own loop. The others' monitors leave the timer's millisecond out, or see no stall at all. */
+/** Only the monitor of Node.js measures stalls. Those of the other runtimes leave the timer's millisecond out, or miss stalls. */
 function watchLoop() {
   return process.versions.bun || process.versions.deno ? watchByTimer() : watchByMonitor();
 }
@@ -97,8 +97,8 @@ export async function repeat(count, parallel, one) {
 }
 
 /**
- * Makes this process as large as a real host. The memory is spread over many buffers, and each page is written: only
- * pages that are there cost a fork something.
+ * Makes this process as large as a real host. The memory is spread over many buffers, and each page is written: a fork copies
+ * only the entries of pages that exist.
  */
 export function hold(mebibytes) {
   const held = [];

@@ -6,16 +6,16 @@ export const usage = `npm run bench -- [options]
   --only a,b          these rows (heavy ones too)
   --all               every row, heavy ones included
   --contenders a,b    only these contenders
-  --rounds N          how often the contenders take turns (default 5)
-  --write             the results go into README.md and docs/performance.md too; other rows stay as they were
+  --rounds N          how often each contender is measured, in turns (default 5)
+  --write             also writes the results into README.md and docs/performance.md; other rows stay as they are
   --render            writes these pages again from the published results, and runs nothing
-  --profile           where the time goes instead of how long it takes: by perf, and by the engine's own times
+  --profile           measures where the time is spent, by perf and by the engine's own times, instead of the rows
   --json              the results as JSON on standard output, instead of tables
-  --list              the rows there are
+  --list              lists the rows
   --limit PATH        a built benches/limit.rs to use, instead of building it
-  --cpu-prof DIR      a V8 profile of every JavaScript measurement goes into DIR (it costs speed)`;
+  --cpu-prof DIR      writes a V8 profile of every JavaScript measurement into DIR (which slows it)`;
 
-/** An error whose message says enough: it is printed without a stack. */
+/** An error that is printed without a stack, since its message is sufficient. */
 export function expected(message) {
   return Object.assign(new Error(message), { expected: true });
 }
@@ -44,9 +44,9 @@ export function readOptions(argv) {
     throw expected(`${error.message}\n\n${usage}`);
   }
   const rounds = Number(values.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) throw expected(`--rounds takes a whole number from 1, not ${values.rounds}`);
-  if (values.profile && (values.only || values.all || values.contenders)) throw expected('--profile takes no rows: it has its own');
-  if (values.write && values.contenders) throw expected('--write takes whole rows, and --contenders only parts of them');
+  if (!Number.isInteger(rounds) || rounds < 1) throw expected(`--rounds needs a whole number from 1, not ${values.rounds}`);
+  if (values.profile && (values.only || values.all || values.contenders)) throw expected('--profile cannot be combined with rows');
+  if (values.write && values.contenders) throw expected('--write needs whole rows, and --contenders selects parts of them');
   return {
     ...values,
     rounds,

@@ -1,4 +1,4 @@
-// Which threads take the processor's time, and for what: runs `perf` and names its samples.
+// Which threads use processor time, and for what: runs `perf` and names its samples.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -14,13 +14,13 @@ export function whyNoPerf() {
     stdio: 'ignore',
   });
   if (error) return 'perf is not installed';
-  return status === 0 ? null : 'perf may not look here (kernel.perf_event_paranoid)';
+  return status === 0 ? null : 'the kernel does not permit perf (kernel.perf_event_paranoid)';
 }
 
 /**
  * Runs a script of Node.js, which gets the path of a pipe as its first argument. Between the lines `enable` and `disable` that it
- * writes into that, every sample of it and of its children is kept: `[{ comm, pid, tid, frames: [{ name, file, isKernel }] }]`, the
- * innermost frame first. Its process is the first that it prints.
+ * writes into it, every sample of the script and its children is kept: `[{ comm, pid, tid, frames: [{ name, file, isKernel }] }]`, the
+ * innermost frame first. The script prints its process id first.
  */
 export function sample(script, args) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'escher-perf-'));
@@ -60,7 +60,7 @@ function done(program, args) {
   return stdout;
 }
 
-/** What `perf script` prints: a head and its frames, and an empty line. */
+/** Parses the output of `perf script`: a head and its frames, then an empty line. */
 export function readSamples(text) {
   return text.split('\n\n').flatMap((block) => {
     const [head, ...lines] = block.trim().split('\n');
@@ -77,15 +77,15 @@ export function readSamples(text) {
 const CALLS = [
   ['starting processes: `clone`, and its wait for `execve`', /^(clone|clone3|vfork)$/],
   [
-    'waking, waiting, switching: `futex`, `epoll_wait`, `write` to a wake-up',
+    'waking, waiting, switching: `futex`, `epoll_wait`, `write` to an eventfd',
     /^(futex|epoll_pwait2?|epoll_wait|write|ppoll|clock_nanosleep|sched_yield|restart_syscall)$/,
   ],
   ['`epoll_ctl`', /^epoll_ctl$/],
   ['pipes: `pipe2`, `fcntl`, `read`, `close`', /^(pipe2|fcntl|read|close)$/],
   ['`pidfd_open`, `wait4`', /^(pidfd_open|wait4|waitid)$/],
   ['the environment: `process_vm_readv`', /^process_vm_readv$/],
-  ['becoming the program: `execve`', /^execve$/],
-  ['its end: `exit_group`', /^exit(_group)?$/],
+  ['executing the program: `execve`', /^execve$/],
+  ['exit: `exit_group`', /^exit(_group)?$/],
   ['memory: `mmap`, `mprotect`, `munmap`', /^(mmap|mprotect|munmap|brk|madvise)$/],
 ];
 
@@ -96,10 +96,10 @@ const FILES = [
   ['the C library', /^(libc|libm|libgcc_s|libstdc\+\+|libpthread)\b|^\[vdso\]$/],
 ];
 
-/** Asks the processor what it can do, for which a virtual machine asks its hypervisor. */
+/** Reads the features of the processor; in a virtual machine the hypervisor handles this instruction. */
 const CPUID = /cpu_features|cpuid|handle_amd|handle_intel|intel_check_word|get_common|update_active|cacheinfo/;
 
-/** What a sample was taken in. */
+/** The name of the work that a sample belongs to. */
 export function whatOf(frames) {
   const [inner] = frames;
   if (!inner) return 'unknown';
@@ -112,11 +112,11 @@ export function whatOf(frames) {
   return frames.some(({ name }) => /page_fault/.test(name)) ? 'page faults' : 'interrupts';
 }
 
-/** The system call that the kernel works for, by the functions that it is in; null if it works for none. */
+/** The system call that the kernel executes, by its stack; null if it executes none. */
 function callOf(names) {
   const entry = names.findLastIndex((name) => /^(do_syscall_64|invoke_syscall|do_el0_svc)$/.test(name));
   if (entry < 0) return null;
-  // The outermost first: a call may be a part of others, and the compiler may have made its function a part of its caller.
+  // The outermost first: a call may contain others, and the compiler may have inlined a function.
   for (const name of names.slice(0, entry).reverse()) {
     const call = /^(?:__(?:x64|arm64|se|do)_sys|ksys)_(\w+?)(?:_pgoff)?(?:\.\w+)*$/.exec(name)?.[1];
     if (call) return call;
@@ -126,10 +126,10 @@ function callOf(names) {
   return 'unknown';
 }
 
-/** Functions of the kernel that stand for a call whose own is not there. */
+/** Functions of the kernel that identify a call whose own function was inlined. */
 const PARTS = [
   [/^vm_mmap_pgoff/, 'mmap'],
-  // A process that has done its call looks whether another one is to go on.
+  // At the end of a call the scheduler may switch to another process.
   [/^exit_to_user_mode/, 'sched_yield'],
   [/^futex_wait/, 'futex'],
 ];

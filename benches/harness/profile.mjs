@@ -3,7 +3,7 @@
 //   name, title, columns   what it is, for people
 //   whyNot()               optional: null, or why it cannot be made here
 //   needsLimit             optional: true without which `limit` may be missing
-//   run(tools)             gives its lines: texts, one for each column. `tools` has the path of the `limit`, the number of `rounds`,
+//   run(tools)             returns its lines: texts, one for each column. `tools` has the path of the `limit`, the number of `rounds`,
 //                          and `inProcess`, which gives what `measure()` of the profile gives in a fresh process
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';

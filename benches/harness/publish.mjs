@@ -1,4 +1,4 @@
-// What a run says to the readers of the project: benches/published.json, and the pages made of it.
+// The published results: benches/published.json, and the pages that are generated from it.
 //
 // results/latest.json is of one run. The published results are collected from many: each row has its own date and machine.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const inRoot = (name) => path.join(root, name);
 const PUBLISHED = 'benches/published.json';
 const PROFILES = 'benches/profiles.json';
 
-/** Adds a run's results and writes everything; gives the names of rows that it did not take. */
+/** Adds a run's results and writes everything; returns the names of the rows that were refused. */
 export function publish(known, report) {
   const { rows, refused } = merge(readPublished(), report, known);
   writeFileSync(inRoot(PUBLISHED), `${JSON.stringify(rows, shorter, 2)}\n`);
@@ -21,14 +21,14 @@ export function publish(known, report) {
   return { refused };
 }
 
-/** Puts profiles in the place of those before. */
+/** Replaces the profiles of the same names. */
 export function publishProfiles(profiles) {
   const all = new Map([...readProfiles(), ...profiles].map((profile) => [profile.name, profile]));
   writeFileSync(inRoot(PROFILES), `${JSON.stringify([...all.values()], shorter, 2)}\n`);
   writePages();
 }
 
-/** Writes the pages again, without rows that are no more. */
+/** Writes the pages again, without rows that no longer exist. */
 export function render(known) {
   publish(known, { rows: [] });
 }
@@ -46,7 +46,7 @@ function writePages() {
 
 export const readPage = (name) => readFileSync(inRoot(name), 'utf8');
 
-/** The text of every page that shows results, made of the page as it is. */
+/** The text of every page that shows results, generated from the present page. */
 export function pagesOf(rows, profiles, readNow) {
   const parts = { profile: profileTables(profiles), missed: missedTable(rows), bench: performanceTables(rows) };
   const performance = Object.entries(parts).reduce(
@@ -60,7 +60,7 @@ export function pagesOf(rows, profiles, readNow) {
   };
 }
 
-/** A row of the run takes the place of the one before, unless something in it went wrong; in the order of those that are `known`. */
+/** A row of the run replaces the published one, unless it has failures. Rows come in the order of `known`. */
 export function merge(published, { machine, rows }, known) {
   const all = new Map(published.map((row) => [row.name, row]));
   const refused = [];
@@ -69,8 +69,8 @@ export function merge(published, { machine, rows }, known) {
     if (isWhole) all.set(row.name, { ...withoutMeasurements(row), machine });
     else refused.push(row.name);
   }
-  // What is to be reached is what it is to be now.
-  const current = ({ name, goals = [] }) => ({ ...all.get(name), goals });
+  // Titles and goals are those of today, whenever the row was measured.
+  const current = ({ name, title, goals = [] }) => ({ ...all.get(name), title, goals });
   return { rows: known.filter(({ name }) => all.has(name)).map(current), refused };
 }
 
@@ -79,12 +79,12 @@ function withoutMeasurements(row) {
   return { ...row, contenders: Object.fromEntries(contenders) };
 }
 
-/** More digits have no use, and each would be a line of a diff. */
+/** More digits are noise, and would make larger diffs. */
 function shorter(_key, value) {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }
 
-/** Puts a text between the two markers of a page that have this name. */
+/** Replaces the text between the two markers of this name in a page. */
 export function replaceBetween(page, text, name = 'bench') {
   const [first, last] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
   const [start, end] = [page.indexOf(first), page.indexOf(last)];

@@ -11,11 +11,11 @@
 //   mayFail     optional: contenders whose failure is a finding and not a fault of the run
 //   ratios      optional: [{ of, to, goal }], two contenders and a text; printed as `of / to`
 //   goals       optional: [most(…)] of goals.mjs, about values and columns
-//   columns     optional: [{ key, title, digits, worst? }], what run gives besides the value; over the rounds the
+//   columns     optional: [{ key, title, digits, worst? }], what `run` returns besides the value; over the rounds the
 //               median is shown, or with `worst` the largest
-//   prepare()   optional: runs once before the rounds, in the harness; gives JSON data, for instance the path of a file
+//   prepare()   optional: runs once before the rounds, in the harness; returns JSON data, for instance the path of a file
 //   cleanup(data)  optional: runs once after them; must not be asynchronous, since it also runs at an interrupt
-//   run(contender, { data, limit })  one measurement, in a fresh process: warms up, measures, and gives the value, or
+//   run(contender, { data, limit })  one measurement, in a fresh process: warms up, measures, and returns the value, or
 //               { value, columns } (observe.mjs helps). `limit` is the path of the native binary. It throws when the work
 //               was not really done: a command that fails is fast.
 import { readdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// Lets the contenders of a row take turns, each measurement in a process of its own.
+// Measures the contenders of a row in turns, each measurement in a new process.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import os from 'node:os';
@@ -10,10 +10,10 @@ import { findRuntime, inRuntime, otherRuntimes } from './runtimes.mjs';
 
 const worker = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.mjs');
 
-/** No measurement takes minutes: one that does hangs. */
+/** A measurement that takes minutes hangs. */
 export const HANGS_AFTER_MS = 180_000;
 
-/** Gives a function that measures a row: `{ measured: { contender: [measurement] }, skipped, failed }`. */
+/** Returns a function that measures a row: `{ measured: { contender: [measurement] }, skipped, failed }`. */
 export function createRunner({ options, limit, say }) {
   return async function runRow(row) {
     const { present, skipped } = await sortOut(row, limit, say);
@@ -117,7 +117,7 @@ async function measure(job, runtime, cpuProf) {
   return said;
 }
 
-/** The last line: a contender may print, and one that was killed has said nothing. */
+/** The result is the last line: a contender may print, and one that was killed has printed no result. */
 function readResult(output) {
   const line = output.trimEnd().split('\n').at(-1);
   return line.startsWith('{') ? JSON.parse(line) : {};

@@ -1,4 +1,4 @@
-// What a measurement runs in: Node.js, or another runtime that has a way of its own to run commands.
+// The runtime of a measurement: Node.js, or another runtime with its own API to run commands.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 
-/** Before the script's name. Deno would otherwise take this project's package.json for its own. */
+/** Arguments before the script's name. Without them Deno would use the package.json of this project. */
 const FLAGS = { node: [], bun: ['run'], deno: ['run', '--allow-all', '--no-config', '--no-lock', '--quiet'] };
 
-/** The needs of a contender that name a runtime and no package. */
+/** Values of `contenders` that name a runtime instead of a package. */
 export const otherRuntimes = ['bun', 'deno'];
 
 const found = new Map([['node', { program: process.execPath, version: process.versions.node }]]);
 
-/** Gives `{ program, version }`, or `{ why }` it is not there. */
+/** Returns `{ program, version }`, or `{ why }` if it is missing. */
 export function findRuntime(name) {
   if (!found.has(name)) found.set(name, look(name));
   return found.get(name);
@@ -25,7 +25,7 @@ export function inRuntime(name, ...script) {
   return [findRuntime(name).program, ...FLAGS[name], ...script];
 }
 
-/** In this project first, where `npm install --no-save` puts it, and then on the PATH. Installed one by one they would displace each other. */
+/** Searches this project, where `npm install --no-save` installs it, then the PATH. npm removes one when the other is installed alone. */
 function look(name) {
   const installed = path.join(root, 'node_modules', '.bin', name);
   const program = existsSync(installed) ? installed : name;

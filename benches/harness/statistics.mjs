@@ -1,4 +1,4 @@
-// From the measurements of a row to what is said about it.
+// Summarizes the measurements of a row.
 
 /** The middle one; of an even number, the mean of the two in the middle. */
 export function median(values) {
@@ -25,7 +25,7 @@ export function summarize(row, { measured, skipped, failed }) {
   const ratios = [];
   for (const { of, to, goal = null } of row.ratios ?? []) {
     if (!measured[of] || !measured[to]) continue;
-    // Round by round, and then the median: what the machine did to one round it did to both sides of it.
+    // The ratio of each round, and then the median: what disturbs a round disturbs both sides of its ratio.
     const perRound = measured[of].map(({ value }, round) => value / measured[to][round].value);
     ratios.push({ of, to, goal, ...spread(perRound) });
   }

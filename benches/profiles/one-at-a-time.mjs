@@ -3,19 +3,19 @@ import { askToSpawn, phases } from '../workloads/short-commands.mjs';
 
 const COUNT = 1000;
 
-/** What is timed in each process, and what it is. */
+/** The times that each process measures, and their names in the table. */
 const PARTS = {
   totalMs: '**the engine: from the call to its result**',
-  callMs: 'of it in the call itself: JavaScript, the submission, and waking a thread that may block',
-  warmCallMs: 'such a call when others were made just before, and it has to wait for a place',
-  queuedMs: 'from the acceptance, which is a part of the call, until that thread spawns',
-  durationMs: 'from the spawn until the exit is noticed: pipes, `clone`, the command, and waking the thread that watches',
-  restMs: 'before the acceptance and after the exit: JavaScript, and waking its thread',
+  callMs: 'part of it: the call itself (JavaScript, the submission, waking a spawning thread)',
+  warmCallMs: 'the same call with warm caches, when it waits for a slot',
+  queuedMs: 'from the acceptance, which is a part of the call, to the spawn',
+  durationMs: 'from the spawn to the observed exit: pipes, `clone`, the command, waking the waiting thread',
+  restMs: 'before the acceptance and after the exit: JavaScript, waking its thread',
 };
 
 export default {
   name: 'one-at-a-time',
-  title: `true, one at a time, ${COUNT} after as many others: where the milliseconds are`,
+  title: `true, one at a time, ${COUNT} after a warm-up of as many: where the time is spent`,
   columns: ['ms', 'what'],
   needsLimit: true,
   async run({ limit, rounds, inProcess }) {

@@ -9,17 +9,17 @@ const LEAST_SHARE = 0.004;
 
 export default {
   name: 'processor-time',
-  title: `${COUNT} times true, ${PARALLEL} at a time, after as many others: who takes the processors' time, by perf`,
-  columns: ['who', 'what', '% of all', 'µs for each command'],
+  title: `${COUNT} times true, ${PARALLEL} at a time, after a warm-up of as many: processor time by thread, from perf`,
+  columns: ['threads', 'what', '% of all', 'µs for each command'],
   whyNot: whyNoPerf,
   run() {
     const { host, micros, samples } = sample(fileURLToPath(new URL('../workloads/profiled.mjs', import.meta.url)), [COUNT, PARALLEL]);
-    const who = ({ comm, pid, tid }) => {
+    const threadsOf = ({ comm, pid, tid }) => {
       if (pid !== host) return 'the commands';
       if (pid === tid) return 'the JavaScript thread';
       return comm.startsWith('escher') ? "the engine's threads" : 'the threads of Node.js and V8';
     };
-    const owners = groupBy(samples, who);
+    const owners = groupBy(samples, threadsOf);
     const line = (name, what, count) => [name, what, percent(count / samples.length), String(Math.round((count * micros) / COUNT))];
     return [...owners].flatMap(([name, own]) => {
       const parts = [...groupBy(own, ({ frames }) => whatOf(frames))].filter(([, part]) => part.length / samples.length >= LEAST_SHARE);

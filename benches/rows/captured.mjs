@@ -5,7 +5,7 @@ import { files } from '../workloads/lines.mjs';
 
 export default {
   name: 'captured',
-  title: '71 MB of a child as one text, nobody listening',
+  title: '71 MB of a child as one text, without a listener',
   unit: 'ms',
   better: 'lower',
   contenders: {

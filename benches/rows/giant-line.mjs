@@ -4,7 +4,7 @@ import { growthOf } from '../workloads/giant-line.mjs';
 
 export default {
   name: 'giant-line',
-  title: '1 GiB without a line end to a listener: by how much the host grows',
+  title: '1 GiB without a line end to a listener: growth of the memory of the host',
   unit: 'MiB',
   better: 'lower',
   heavy: true,
@@ -16,7 +16,7 @@ export default {
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
   },
-  // A line that is longer than the longest string cannot be given as one, and these give lines as one.
+  // These produce a line as one string, and no string can be as long as this line.
   mayFail: ['readline', 'execa', 'tinyexec', 'nano-spawn'],
   goals: [most(32, 'MiB')],
   columns: [...loopColumns, { key: 'seconds', title: 's', digits: 2 }],

@@ -3,7 +3,7 @@ import { delayOfLog } from '../workloads/logs.mjs';
 
 export default {
   name: 'log-delay',
-  title: 'from a line heard by a listener to the same line in the log file, the longest of 300',
+  title: 'time from the line event to the same line in the log file, the longest of 300',
   unit: 'ms',
   better: 'lower',
   contenders: { engine: '@escher/execution-engine' },

@@ -3,7 +3,7 @@ import { sizeOf } from '../workloads/package.mjs';
 
 export default {
   name: 'package-size',
-  title: 'size on the disk, with all packages that it needs',
+  title: 'size on the disk, including all packages that are needed',
   unit: 'MB',
   better: 'lower',
   contenders: {
@@ -15,6 +15,6 @@ export default {
     zx: 'zx',
   },
   goals: [most(3, 'MB', { what: 'addon', of: 'engine (addon)' }), most(0, 'npm packages at run time', { key: 'packages' })],
-  columns: [{ key: 'packages', title: 'packages it needs', digits: 0 }],
+  columns: [{ key: 'packages', title: 'packages needed', digits: 0 }],
   run: sizeOf,
 };

@@ -5,7 +5,7 @@ const needs = '@escher/execution-engine';
 
 export default {
   name: 'plan-graph',
-  title: 'a plan whose first step fails, for each of its steps',
+  title: 'a plan whose first step fails, time for each of its steps',
   unit: 'µs/step',
   better: 'lower',
   contenders: { 'chain of 1000': needs, 'chain of 10000': needs, 'fan of 1000': needs, 'fan of 10000': needs },

@@ -4,13 +4,13 @@ const needs = '@escher/execution-engine';
 
 export default {
   name: 'queued',
-  title: 'true, 10 000 given at once and 8 run at a time',
+  title: 'true, 10 000 submitted at once, of which 8 run at a time',
   unit: 'commands/s',
   better: 'higher',
   heavy: true,
-  contenders: { engine: needs, 'engine (8 given at a time)': needs, limit: 'limit' },
+  contenders: { engine: needs, 'engine (8 submitted at a time)': needs, limit: 'limit' },
   ratios: [
-    { of: 'engine', to: 'engine (8 given at a time)' },
+    { of: 'engine', to: 'engine (8 submitted at a time)' },
     { of: 'engine', to: 'limit', goal: '≥ 0.8' },
   ],
   goals: [cpuGoal],

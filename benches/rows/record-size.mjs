@@ -5,7 +5,7 @@ const needs = '@escher/execution-engine';
 
 export default {
   name: 'record-size',
-  title: 'memory of the host for each record without output',
+  title: 'memory of the host for each record that has no output',
   unit: 'bytes',
   better: 'lower',
   contenders: { 'never started': needs, 'has run': needs },

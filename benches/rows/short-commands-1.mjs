@@ -2,7 +2,7 @@ import { SMALL_HOST_MIB, columns, contenders, countFor, cpuGoal, latency, ratios
 
 export default {
   name: 'short-commands-1',
-  title: 'true, one at a time, the median time from call to result',
+  title: 'true, one at a time: median time from call to result',
   unit: 'ms',
   better: 'lower',
   contenders,

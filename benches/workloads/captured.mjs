@@ -10,7 +10,7 @@ import { BYTES } from './lines.mjs';
 
 const MOST = 128 * 1024 * 1024;
 
-/** Opened, each gives `{ read, close? }`; `read` gives what the child printed as a text, and throws unless it succeeded. */
+/** Each opens `{ read, close? }`; `read` resolves with the child's output as text, and rejects unless the child succeeded. */
 const open = {
   engine: () => openEngine({ maxOutputSizeBytes: MOST }),
 
@@ -32,7 +32,7 @@ const open = {
     return { read: async (file) => (await x('cat', [file], { throwOnError: true })).stdout };
   },
 
-  // It takes the last line end away, for which there is no option.
+  // It removes the last line end, and has no option against it.
   async 'nano-spawn'() {
     const { default: nanoSpawn } = await import('nano-spawn');
     return { read: async (file) => `${(await nanoSpawn('cat', [file])).stdout}\n` };

@@ -10,7 +10,7 @@ const WARM_UP_BYTES = 1024 ** 2;
 
 const scriptFor = (bytes) => `head -c ${bytes} /dev/zero | tr '\\0' x`;
 
-/** Opened, each hands every line, or every piece of one, to `take`. */
+/** Each passes every line, or every piece of a line, to `take`. */
 const open = {
   engine() {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');

@@ -1,4 +1,4 @@
-// A file of lines that a child gives out, and how a reader's count of them is checked.
+// A file of lines that a child prints, and the check of a reader's count.
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,7 +11,7 @@ const WARM_UP_LINES = 50_000;
 /** Without its end: 71 MB in all. */
 export const LINE_LENGTH = 70;
 export const BYTES = LINES * (LINE_LENGTH + 1);
-/** One pass takes a tenth of a second, which is too short to trust. */
+/** One pass takes a tenth of a second, which is too short to measure. */
 const PASSES = 3;
 
 /** Lines like those of a server's log, no two the same, all of one length so that the sum of lengths is known. */
@@ -83,7 +83,7 @@ async function pass(read, file, lines) {
     count++;
     length += line.length;
   };
-  // The reader without a listener takes no lines; it says how many bytes went by.
+  // The reader without a listener produces no lines, but returns the number of bytes.
   const bytes = await read(file, take);
   if (bytes !== undefined) {
     if (bytes !== lines * (LINE_LENGTH + 1)) throw new Error(`${bytes} bytes went by, not ${lines * (LINE_LENGTH + 1)}`);

@@ -10,7 +10,7 @@ const BYTES = 5_000_000;
 const RESULTS = 300;
 const MOST = 2 * BYTES;
 
-/** Opened, each gives `{ read, close? }`; `read` gives what the child printed as a text. */
+/** Each opens `{ read, close? }`; `read` resolves with the child's output as text. */
 const open = {
   engine() {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');

@@ -11,7 +11,7 @@ import { median } from '../harness/statistics.mjs';
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const ENGINE = '@escher/execution-engine';
 
-/** A package with one empty function, without and with `exports`: what Node.js itself takes for the first package. */
+/** A package with one empty function, without and with `exports`: the time of Node.js itself for the first package. */
 const EMPTY = { empty: { main: './index.js' }, 'empty-exports': { exports: { '.': './index.js' } } };
 
 /** As each is loaded by its users; the other packages are ES modules only. */
@@ -26,7 +26,7 @@ const LOAD = {
   zx: `(await import('zx')).$`,
 };
 
-/** The median of milliseconds that loading takes, each time in a process that has loaded nothing else. */
+/** The median time of loading in milliseconds, each in a process that has loaded nothing else. */
 export function timeToLoad(contender, times) {
   const script = `
     (async () => {

@@ -1,5 +1,5 @@
-// How each contender reads what `cat file` prints. Opened, each is `{ read(file, take), close?, passes? }`: `read` hands every
-// line to `take` and is over when the child's end is known. The readers of `nobody` take no lines: they give the bytes that went by.
+// How each contender reads what `cat file` prints. Each opens `{ read(file, take), close?, passes? }`: `read` passes every line to `take` and
+// resolves when the child has ended. The readers of `discarding` produce no lines: `read` resolves with the number of bytes.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -11,7 +11,7 @@ function newEngine() {
   return new ExecutionEngine();
 }
 
-/** A line may come in pieces, each an event; gives a function that takes those and hands on lines. */
+/** A line may come in pieces, each an event: returns a function that receives events and passes whole lines on. */
 function joined(take) {
   let piece = '';
   return (event) => {
@@ -54,7 +54,7 @@ function splitter(take) {
   };
 }
 
-/** The packages have one way to give lines, which is to be iterated over. */
+/** These packages produce lines only by iteration. */
 const packages = {
   async execa() {
     const { execa } = await import('execa');
@@ -207,7 +207,7 @@ function startInDeno(file) {
   return new globalThis.Deno.Command('cat', { args: [file], stdin: 'null', stdout: 'piped', stderr: 'inherit' }).spawn();
 }
 
-export const nobody = {
+export const discarding = {
   engine() {
     const engine = newEngine();
     const read = async (file) => {

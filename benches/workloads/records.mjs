@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 
 import { observe, repeat } from '../harness/observe.mjs';
 
-/** An engine with so many ended executions without output; none of them leaves by itself, unless the settings say so. */
+/** An engine with so many ended executions without output; retention removes none of them, unless the settings say so. */
 async function engineWith(records, settings = { enableAutoCleanup: false, executionRetentionSecs: 0 }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const engine = new ExecutionEngine({ maxConcurrentExecutions: 8, maxInMemoryExecutions: 10_000_000, ...settings });

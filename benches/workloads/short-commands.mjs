@@ -110,7 +110,7 @@ export async function latency(contender, { limit, count, hostMiB }) {
   return { value: median(times), columns: { ...seen.columns, p99Ms, cpuMicros: seen.cpuMicros / count } };
 }
 
-/** How long calls of `run` take that follow each other: what they need is in the caches. They wait for a place, so that none of them starts a child. */
+/** The time of calls of `run` in a row, with warm caches. The calls wait for a slot, so none of them starts a child. */
 async function callsInARow(engine, count) {
   const { maxConcurrentExecutions } = engine.config;
   const held = Array.from({ length: maxConcurrentExecutions }, () =>
@@ -163,7 +163,7 @@ export function largeHostRow({ name, title, hostMiB, forked, goal }) {
     better: 'higher',
     heavy: true,
     needsMiB: hostMiB + 512,
-    // The empty host takes its turns in the same row: a ratio across rows would compare two moods of the machine.
+    // The small host is measured in the same row: a ratio across rows would compare two states of the machine.
     contenders: { engine, 'engine (empty host)': engine, child_process, execFile, execa, ...native(others), limit },
     ratios: [
       { of: 'engine', to: 'child_process', goal },

@@ -1,4 +1,4 @@
-// What it takes to end many trees at once, and what else has to wait meanwhile.
+// The time to end many trees at once, and the delay of other work meanwhile.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';

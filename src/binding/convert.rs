@@ -135,8 +135,8 @@ pub(super) fn plan(plan: &PlanExecutionResult) -> String {
 
 /// An error as JSON text.
 pub(super) fn error_info(error: &ErrorInfo) -> String {
-    let told = ErrorInfo { message: super::error::camel_text(&error.message), ..error.clone() };
-    camel_json(&told).to_string()
+    let shown = ErrorInfo { message: super::error::camel_text(&error.message), ..error.clone() };
+    camel_json(&shown).to_string()
 }
 
 /// The rows of a listing as JSON text: what is absent has no key, apart from the exit code of an execution that has ended.

@@ -46,14 +46,14 @@ fn thrown(error: &ExecutionError, path: fn(&str) -> String, text: fn(&str) -> St
 }
 
 /// The code and the message of an error that is not thrown but handed over.
-pub(super) fn told(error: &ExecutionError) -> (&'static str, String) {
+pub(super) fn code_and_message(error: &ExecutionError) -> (&'static str, String) {
     let thrown = thrown(error, camel_path, camel_text);
     (error.code().as_str(), thrown.reason)
 }
 
 fn make(code: ErrorCode, message: &str, field: Option<&str>, id: Option<&str>, errno: Option<&str>) -> Thrown {
-    let told = json!({ "message": message, "field": field, "executionId": id, "errno": errno });
-    Thrown::new(code.as_str().to_owned(), told.to_string())
+    let details = json!({ "message": message, "field": field, "executionId": id, "errno": errno });
+    Thrown::new(code.as_str().to_owned(), details.to_string())
 }
 
 /// An error of the JavaScript engine. An exception of the caller's own, from a getter for one, stays as it is.

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{Env, Object};
 use napi_derive::napi;
 use uuid::Uuid;
 
-use super::error::told;
+use super::error::code_and_message;
 use crate::engine::ExecutionEngine;
 use crate::error;
 use crate::runtime;
@@ -22,7 +22,7 @@ impl From<error::Result<String>> for LogRead {
         match read {
             Ok(text) => Self { text: Some(text), code: None, message: None },
             Err(error) => {
-                let (code, message) = told(&error);
+                let (code, message) = code_and_message(&error);
                 Self { text: None, code: Some(code.to_owned()), message: Some(message) }
             }
         }

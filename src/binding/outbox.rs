@@ -34,7 +34,7 @@ struct Inner {
     ready: VecDeque<Batch>,
     under_way: Option<Batch>,
     /// JavaScript was woken, and takes batches until there is none.
-    told: bool,
+    is_awake: bool,
     /// Memory of batches that are done.
     spare: Vec<String>,
     /// The credits of pulled executions, oldest first.
@@ -60,12 +60,12 @@ impl Outbox {
     /// Adds to the last batch, and wakes JavaScript if it is not awake.
     fn put(&self, add: impl FnOnce(&mut Batch, &mut HashMap<u32, VecDeque<Credit>>)) {
         let mut inner = self.lock();
-        let Inner { wake: Some(wake), ready, pulled, spare, told, .. } = &mut *inner else { return };
+        let Inner { wake: Some(wake), ready, pulled, spare, is_awake, .. } = &mut *inner else { return };
         if ready.back().is_none_or(Batch::is_full) {
             ready.push_back(Batch::reusing(spare.pop().unwrap_or_default()));
         }
         add(ready.back_mut().expect("just made"), pulled);
-        if std::mem::replace(told, true) {
+        if std::mem::replace(is_awake, true) {
             return;
         }
         let wake = Arc::clone(wake);
@@ -91,7 +91,7 @@ impl Outbox {
             let next = inner.ready.pop_front();
             let is_done = next.as_ref().is_none_or(|next| next.is_done_when_given(shared));
             let last = inner.ready.is_empty() && is_done;
-            inner.told = !last;
+            inner.is_awake = !last;
             (inner.under_way.take(), next, last)
         };
         // Outside the lock: a credit wakes the task that reads the child, and that must not wait while text is copied.

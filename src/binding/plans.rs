@@ -96,7 +96,7 @@ impl NativeEngine {
         if aborted && plan.is_err() {
             return Ok(());
         }
-        plan.map_err(raise)?.stop().set(why);
+        plan.map_err(raise)?.request_stop(why);
         Ok(())
     }
 

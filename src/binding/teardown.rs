@@ -27,6 +27,6 @@ pub(super) fn watch(env: Env, engine: &Arc<ExecutionEngine>) {
 
 fn end_all() {
     for engine in ENGINES.take().iter().filter_map(Weak::upgrade) {
-        engine.let_go();
+        engine.close_and_stop();
     }
 }

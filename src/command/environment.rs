@@ -60,10 +60,10 @@ impl EnvPolicy {
                     "the value holds NUL, which no environment can: encode it, or pass it on stdin",
                 ));
             }
-            if let Some(twin) = twin(request, name) {
+            if let Some(same_variable) = same_variable(request, name) {
                 return Err(Invalid::new(
                     field(),
-                    format!("it is the same variable as {twin:?}, for names ignore case here: leave one out"),
+                    format!("it is the same variable as {same_variable:?}, for names ignore case here: leave one out"),
                 ));
             }
             if same_name(name, TAG) {
@@ -176,7 +176,7 @@ fn sets(request: &ExecutionRequest, name: &str) -> bool {
 }
 
 /// Another spelling of `name` that the request has too: which of the two should count?
-fn twin<'a>(request: &'a ExecutionRequest, name: &str) -> Option<&'a String> {
+fn same_variable<'a>(request: &'a ExecutionRequest, name: &str) -> Option<&'a String> {
     let differs = |other: &&String| *other != name && same_name(other, name);
     if ENV_IGNORES_CASE { request.env.keys().find(differs) } else { None }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     /// What it is for.
-    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only the schema tells it"))]
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only the schema has it"))]
     pub(crate) help: &'static str,
 }
 

@@ -36,7 +36,7 @@ impl ConfigLayer {
     /// Takes values of the right types under names of the table.
     pub(crate) fn new(given: Map<String, Json>) -> Result<Self, Invalid> {
         let layer = Self { given };
-        layer.agrees_with_itself()?;
+        layer.check_consistency()?;
         Ok(layer)
     }
 
@@ -66,11 +66,11 @@ impl ConfigLayer {
     pub fn resolve(self) -> Result<ExecutionConfig> {
         let config = self.into_config().map_err(ExecutionError::InvalidConfig)?;
         config.validate()?;
-        Ok(config.in_one_voice())
+        Ok(config.normalized())
     }
 
     pub(crate) fn into_config(self) -> Result<ExecutionConfig, Invalid> {
-        self.agrees_with_itself()?;
+        self.check_consistency()?;
         let Self { mut given } = self;
         if given.get("truncate_large_output") == Some(&Json::Bool(false)) {
             given.entry("oversized_output_strategy").or_insert_with(|| "fail_execution".into());
@@ -79,10 +79,10 @@ impl ConfigLayer {
     }
 
     /// What can be said of contradictions before the defaults are known.
-    fn agrees_with_itself(&self) -> Result<(), Invalid> {
+    fn check_consistency(&self) -> Result<(), Invalid> {
         let number = |name: &str| self.given.get(name).and_then(Json::as_u64);
         if let (Some(default), Some(most)) = (number("default_timeout_ms"), number("max_timeout_ms")) {
-            super::timeouts_agree(default, most)?;
+            super::check_timeouts(default, most)?;
         }
         let truncates = self.given.get("truncate_large_output");
         let strategy = self.given.get("oversized_output_strategy").and_then(Json::as_str);

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::{FIELDS, Kind};
 
 /// Adds the bounds, the purpose and the variable of each setting. A JSON schema has no place for a variable, so it is `x-variable`.
-pub(super) fn tell_bounds(schema: &mut Schema) {
+pub(super) fn add_bounds(schema: &mut Schema) {
     let Some(Json::Object(properties)) = schema.get_mut("properties") else { return };
     for field in FIELDS {
         let Some(Json::Object(property)) = properties.get_mut(field.name) else { continue };

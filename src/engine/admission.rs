@@ -76,9 +76,9 @@ impl Admitted {
         } = self;
         shared.metrics.accepted();
         if let Some(signal) = signal {
-            let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || asked.stop().request(Stop::Aborted, None);
-            heed(signal, abort, async move { _ = settling.settled().await });
+            let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
+            let abort = move || target.stop().request(Stop::Aborted, None);
+            stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
         let job = Job {
             request,
@@ -117,7 +117,7 @@ pub(super) fn snapshot(options: &mut ExecutionOptions) {
 }
 
 /// Calls `abort` when a signal fires, unless all is over before; one that fired already takes effect at once.
-pub(super) fn heed(
+pub(super) fn stop_on_signal(
     signal: CancellationToken,
     abort: impl FnOnce() + Send + 'static,
     over: impl Future<Output = ()> + Send + 'static,

@@ -53,6 +53,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     let result = Arc::new(result);
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
+    shared.feedback.report(&result, &job.secrets);
     if shared.registry.complete(record, Arc::clone(&result)) {
         RetentionTask::clean_up(shared);
     }
@@ -117,7 +118,7 @@ async fn all_attempts(
     let Accepted { shared, record, job, sink, .. } = accepted;
     let mut attempts = Attempts::new(job.options.retry.as_ref());
     let mut written = Written::default();
-    let mut flow = None;
+    let mut backpressure = None;
     let mut last: Option<Arc<ExecutionResult>> = None;
     // Those of all attempts: the events of the retries name them.
     let mut files = Vec::new();
@@ -133,15 +134,17 @@ async fn all_attempts(
             overflow: shared.overflow.clone(),
         });
         let this = again.as_ref().unwrap_or(job);
-        let (mut finished, permit) = match (attempt(accepted, this, pending, entry, output.with_flow(flow)).await, last)
-        {
-            (Attempt::Finished(finished, permit), _) => (finished, permit),
-            (Attempt::Stopped(why, pending, output), None) => {
-                (supervise::never_ran(job, pending, output, why).await, None)
-            }
-            // What is known of the last attempt stays.
-            (Attempt::Stopped(why, ..), Some(last)) => return (given_up(last, why, sequence, written, files), None),
-        };
+        let (mut finished, permit) =
+            match (attempt(accepted, this, pending, entry, output.with_backpressure(backpressure)).await, last) {
+                (Attempt::Finished(finished, permit), _) => (finished, permit),
+                (Attempt::Stopped(why, pending, output), None) => {
+                    (supervise::never_ran(job, pending, output, why).await, None)
+                }
+                // What is known of the last attempt stays.
+                (Attempt::Stopped(why, ..), Some(last)) => {
+                    return (stopped_before_retry(last, why, sequence, written, files), None);
+                }
+            };
         written.add(&finished);
         files.append(&mut finished.files);
         attempts.sign(&mut finished.result);
@@ -152,7 +155,7 @@ async fn all_attempts(
             let Finished { result, sequence, .. } = finished;
             return (LastAttempt { result, sequence, written, files }, permit);
         };
-        flow = finished.flow;
+        backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
@@ -166,24 +169,24 @@ async fn all_attempts(
         // Others run during the pause.
         drop(permit);
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
-            return (given_up(failed, why, sequence, written, files), None);
+            return (stopped_before_retry(failed, why, sequence, written, files), None);
         }
         last = Some(failed);
-        again.get_or_insert_with(|| job.again());
+        again.get_or_insert_with(|| job.next_attempt());
         pending = Pending::new();
         entry = shared.scheduler.claim(job.options.priority);
     }
 }
 
 /// The end of an execution that was to be tried again and may not be.
-fn given_up(
+fn stopped_before_retry(
     last: Arc<ExecutionResult>,
     why: Stop,
     sequence: &AtomicU64,
     written: Written,
     files: Vec<Keepsake>,
 ) -> LastAttempt {
-    let result = supervise::given_up(Arc::unwrap_or_clone(last), why);
+    let result = supervise::stopped_before_retry(Arc::unwrap_or_clone(last), why);
     LastAttempt { result, sequence: sequence.fetch_add(1, Relaxed), written, files }
 }
 
@@ -252,7 +255,7 @@ async fn attempt(
         match supervise::run(job, pending, output, started, &degraded).await {
             Run::Finished(finished) => return Attempt::Finished(finished, Some(permit)),
             Run::Exhausted { pending: back, output: output_back, error } => {
-                shared.metrics.backed_off();
+                shared.metrics.count_backoff();
                 shared.scheduler.shrink(&error);
                 let Some(pause) = backoff.next() else {
                     let finished = supervise::never_spawned(job, back, output_back, error).await;
@@ -364,8 +367,8 @@ mod tests {
         while records.iter().filter(|record| runs(record)).count() < 2 {
             tokio::task::yield_now().await;
         }
-        let asked = engine.ask_all_to_stop(Stop::Cancelled, None);
-        let last: Vec<_> = asked[18..].iter().map(|record| record.id()).collect();
+        let stopped = engine.request_stop_of_all(Stop::Cancelled, None);
+        let last: Vec<_> = stopped[18..].iter().map(|record| record.id()).collect();
         assert!(records[..2].iter().all(|record| last.contains(&record.id())), "the first two ran");
         for record in &records {
             assert_eq!(record.settled().await.status, ExecutionStatus::Cancelled);

@@ -48,7 +48,7 @@ fn stop_then_kill() {
         engine.close();
         let grace = engine.config.host_exit_grace_ms.unwrap_or(engine.config.kill_grace_ms);
         let grace = Duration::from_millis(grace).min(LONGEST_EXIT.saturating_sub(KILLING));
-        live.extend(engine.ask_all_to_stop(Stop::Shutdown, Some(grace)));
+        live.extend(engine.request_stop_of_all(Stop::Shutdown, Some(grace)));
     }
     while Instant::now() < deadline && live.iter().any(|record| record.result().is_none()) {
         std::thread::sleep(Duration::from_millis(2));

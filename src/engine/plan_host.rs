@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::catch_panic::contain_call;
 use crate::event::{EventSink, ExecutionEvent};
-use crate::plan::{Claim, End, Host, PlanState, Slot, Step};
+use crate::plan::{Claim, End, Host, PlanState, Slot, StepState};
 use crate::platform::clock::Instant;
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit, Ticket};
@@ -92,30 +92,30 @@ impl Host for Steps {
         }
     }
 
-    fn report(&mut self, course: &PlanState) {
+    fn report(&mut self, state: &PlanState) {
         // The last event has the result, and is emitted when there is one.
-        if !course.is_over() {
-            self.tell_progress(course, ExecutionStatus::Running, None);
+        if !state.is_over() {
+            self.emit_progress(state, ExecutionStatus::Running, None);
         }
     }
 }
 
 impl Steps {
     /// Emits the end of the plan, its last event.
-    pub(super) fn tell_end(&mut self, course: &PlanState, result: &Arc<PlanExecutionResult>) -> Arc<dyn EventSink> {
-        self.tell_progress(course, result.status, Some(Arc::clone(result)))
+    pub(super) fn emit_end(&mut self, state: &PlanState, result: &Arc<PlanExecutionResult>) -> Arc<dyn EventSink> {
+        self.emit_progress(state, result.status, Some(Arc::clone(result)))
     }
 
-    fn tell_progress(
+    fn emit_progress(
         &mut self,
-        course: &PlanState,
+        state: &PlanState,
         status: ExecutionStatus,
         result: Option<Arc<PlanExecutionResult>>,
     ) -> Arc<dyn EventSink> {
-        while self.begun.last().is_some_and(|index| course.step(*index) != Step::Running) {
+        while self.begun.last().is_some_and(|index| state.step(*index) != StepState::Running) {
             self.begun.pop();
         }
-        let (completed, failed, skipped) = course.tally();
+        let (completed, failed, skipped) = state.tally();
         let progress = ExecutionEvent::Progress {
             plan_id: self.plan_id,
             timestamp: Utc::now(),
@@ -155,7 +155,7 @@ impl Steps {
     }
 
     /// What is left of a plan that is over.
-    pub(super) fn freeze(&self, course: &PlanState, stopped: Option<Stop>, about: About) -> PlanExecutionResult {
+    pub(super) fn freeze(&self, state: &PlanState, stopped: Option<Stop>, about: About) -> PlanExecutionResult {
         let mut counts = PlanStats { total: self.work.len(), ..PlanStats::default() };
         let mut steps = Vec::with_capacity(self.work.len());
         let mut results = Vec::new();
@@ -172,10 +172,10 @@ impl Steps {
             }
             counts.retries += result.map_or(0, |result| result.retries.len());
             results.extend(result.cloned());
-            if let Step::Skipped(step) = course.step(index) {
+            if let StepState::Skipped(step) = state.step(index) {
                 skipped.push(step);
             }
-            steps.push(self.step(course, index, status));
+            steps.push(self.step(state, index, status));
         }
         let status = status(&counts, stopped, &results, &skipped);
         PlanExecutionResult {
@@ -194,13 +194,13 @@ impl Steps {
         }
     }
 
-    fn step(&self, course: &PlanState, index: usize, status: StepStatus) -> PlanStep {
+    fn step(&self, state: &PlanState, index: usize, status: StepStatus) -> PlanStep {
         let request = &self.work[index].request;
         let mut name = request.metadata.label.clone().unwrap_or_else(|| self.command(index));
         if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
             name.truncate(end);
         }
-        PlanStep { index, id: request.id, name, status, depends_on: course.graph().dependencies(index).to_vec() }
+        PlanStep { index, id: request.id, name, status, depends_on: state.graph().dependencies(index).to_vec() }
     }
 }
 
@@ -222,9 +222,9 @@ fn status(
     if stats.completed == stats.total {
         return ExecutionStatus::Completed;
     }
-    let made_a_difference = |why: &Stop| {
+    let had_effect = |why: &Stop| {
         let was_skipped = skipped.iter().any(|step| step.because.is_none());
         was_skipped || results.iter().any(|result| result.reason == Some(why.reason()))
     };
-    stopped.filter(made_a_difference).map_or(ExecutionStatus::Failed, Stop::status)
+    stopped.filter(had_effect).map_or(ExecutionStatus::Failed, Stop::status)
 }

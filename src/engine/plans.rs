@@ -24,6 +24,7 @@ use crate::types::{
 use super::admission::{self, Work};
 use super::execution::LONGEST_FLUSH;
 use super::plan_host::{About, Sinks, Steps};
+use super::retention_task::RetentionTask;
 use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
 
@@ -85,7 +86,7 @@ impl ExecutionEngine {
     /// `NOT_FOUND`.
     pub async fn cancel_plan(&self, id: Uuid) -> Result<()> {
         let record = self.plan(id)?;
-        record.stop().set(Stop::Cancelled);
+        record.request_stop(Stop::Cancelled);
         record.settled().await;
         Ok(())
     }
@@ -123,11 +124,11 @@ impl ExecutionEngine {
         let record = Arc::new(PlanRecord::new(id));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
-            let (asked, settling) = (Arc::clone(&record), Arc::clone(&record));
-            let abort = move || _ = asked.stop().set(Stop::Aborted);
-            admission::heed(signal, abort, async move { _ = settling.settled().await });
+            let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
+            let abort = move || target.request_stop(Stop::Aborted);
+            admission::stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
-        let (ends, heard) = mpsc::unbounded_channel();
+        let (ends, end_receiver) = mpsc::unbounded_channel();
         let steps = Steps {
             shared: Arc::clone(shared),
             plan_id: id,
@@ -143,7 +144,7 @@ impl ExecutionEngine {
             queue_timeout: shared.config.queue_timeout_ms.map(Duration::from_millis),
         };
         let about = About { description, metadata, since, accepted_at: Utc::now() };
-        runtime::spawn(drive(Arc::clone(&record), steps, state, heard, pace, about));
+        runtime::spawn(drive(Arc::clone(&record), steps, state, end_receiver, pace, about));
         Ok(record)
     }
 }
@@ -169,12 +170,15 @@ async fn drive(
     };
     steps.settled().await;
     let result = Arc::new(steps.freeze(&state, stopped, about));
-    record.complete(Arc::clone(&result));
-    let sink = steps.tell_end(&state, &result);
+    if shared.plans.complete(&record, Arc::clone(&result)) {
+        RetentionTask::clean_up(&shared);
+    }
+    let sink = steps.emit_end(&state, &result);
     if let Ok(flushed) = contain_call(|| sink.flushed()) {
         let _ = clock::timeout(LONGEST_FLUSH, contain(flushed)).await;
     }
     shared.plans.settle(&record);
+    shared.retention.watch(&shared);
 }
 
 fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {

@@ -7,6 +7,8 @@ use uuid::Uuid;
 use super::ExecutionEngine;
 use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Result};
+#[cfg(feature = "node")]
+use crate::feedback::{self, ShortName};
 use crate::metrics::{self, Gauges};
 use crate::runtime;
 use crate::types::{
@@ -85,12 +87,11 @@ impl ExecutionEngine {
     }
 
     pub(crate) fn clean_up(&self) -> usize {
-        self.shared().plans.cleanup();
-        let mut all = Vec::new();
-        let count = self.shared().registry.cleanup(|leaving| all.push(leaving));
+        let (mut executions, mut plans) = (Vec::new(), Vec::new());
+        let count = self.shared().registry.cleanup(|leaving| executions.push(leaving));
         // What they kept is freed elsewhere: this thread may be the one that serves requests.
-        if count > 0 {
-            runtime::start_blocking(move || drop(all));
+        if self.shared().plans.cleanup(|leaving| plans.push(leaving)) + count > 0 {
+            runtime::start_blocking(move || drop((executions, plans)));
         }
         count
     }
@@ -117,11 +118,25 @@ impl ExecutionEngine {
         self.shared().metrics.snapshot()
     }
 
+    /// A label as a status of feedback has it, if it may be there.
+    #[cfg(feature = "node")]
+    pub(crate) fn feedback_label(&self, id: Uuid, label: &str) -> Option<ShortName> {
+        // The record may be gone; the secrets of the engine are known all the same.
+        let record = self.record(id).ok();
+        feedback::label_of(label, record.as_ref().map_or(&self.shared().secrets, |record| record.secrets()))
+    }
+
+    /// How many statuses were dropped because a feedback sink was too slow.
+    #[must_use]
+    pub fn feedback_dropped(&self) -> u64 {
+        self.shared().feedback.dropped()
+    }
+
     /// Totals and what the engine holds now, as Prometheus reads it (text exposition format 0.0.4).
     #[must_use]
     pub fn metrics_text(&self) -> String {
         let busy = self.get_concurrency_metrics();
-        let (records, output_bytes) = self.shared().registry.kept();
+        let (records, output_bytes) = self.shared().registry.usage();
         let gauges = Gauges {
             slots: busy.max_concurrent,
             running: busy.currently_running,

@@ -37,22 +37,22 @@ impl RetentionTask {
         if self.is_there.load(SeqCst) {
             return;
         }
-        let Some(expiry) = shared.registry.next_expiry() else { return };
+        let Some(expiry) = shared.next_expiry() else { return };
         if self.is_there.swap(true, SeqCst) {
             return;
         }
         let mut inner = self.lock();
-        let due = self.not_too_often(expiry, inner.last_look);
+        let due = self.rate_limited(expiry, inner.last_look);
         inner.handle = Some(runtime::spawn(keep(Arc::downgrade(shared), due)).abort_handle());
     }
 
     /// Lets go of what retention allows, in the background.
     pub(super) fn clean_up(shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
-        runtime::start_blocking(move || _ = shared.registry.cleanup(drop));
+        runtime::start_blocking(move || shared.remove_expired());
     }
 
-    fn not_too_often(&self, due: Instant, last: Option<Instant>) -> Instant {
+    fn rate_limited(&self, due: Instant, last: Option<Instant>) -> Instant {
         last.map_or(due, |last| due.max(last + self.interval))
     }
 
@@ -73,15 +73,15 @@ async fn keep(engine: Weak<Shared>, mut due: Instant) {
     loop {
         clock::sleep_until(due).await;
         let Some(shared) = engine.upgrade() else { return };
-        shared.metrics.looked();
+        shared.metrics.count_retention_look();
         let looked = Instant::now();
         let working = Arc::clone(&shared);
         // Records may hold much: freeing them is nothing for a thread that serves requests.
-        let _ = runtime::blocking(move || working.registry.cleanup(drop)).await;
+        let _ = runtime::blocking(move || working.remove_expired()).await;
         let retention = &shared.retention;
         retention.lock().last_look = Some(looked);
-        if let Some(expiry) = shared.registry.next_expiry() {
-            due = retention.not_too_often(expiry, Some(looked));
+        if let Some(expiry) = shared.next_expiry() {
+            due = retention.rate_limited(expiry, Some(looked));
             continue;
         }
         retention.is_there.store(false, SeqCst);

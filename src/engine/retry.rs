@@ -21,7 +21,7 @@ impl<'a> Attempts<'a> {
     pub(super) fn next(&mut self, result: &ExecutionResult) -> Option<Duration> {
         let retry = self.retry?;
         let attempt = self.attempt();
-        if attempt >= retry.attempts || !is_worth_another(result, &retry.on) {
+        if attempt >= retry.attempts || !is_retryable(result, &retry.on) {
             return None;
         }
         let pause = pause(retry, attempt, random());
@@ -56,7 +56,7 @@ impl<'a> Attempts<'a> {
     }
 }
 
-fn is_worth_another(result: &ExecutionResult, on: &[RetryOn]) -> bool {
+fn is_retryable(result: &ExecutionResult, on: &[RetryOn]) -> bool {
     match (result.status, result.reason) {
         (ExecutionStatus::Failed, Some(Reason::Exit)) => {
             on.contains(&RetryOn::Exit) || result.exit_code.is_some_and(|code| on.contains(&RetryOn::Code(code)))

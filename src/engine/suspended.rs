@@ -86,7 +86,7 @@ fn a_grace_period_lasts_through_a_night() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         std::fs::remove_file(&ready).unwrap();
-        let (ending, asked) = (Arc::new(engine), tokio::time::Instant::now());
+        let (ending, begun) = (Arc::new(engine), tokio::time::Instant::now());
         let cancel = tokio::spawn({
             let engine = Arc::clone(&ending);
             async move { engine.cancel(id).await }
@@ -94,7 +94,7 @@ fn a_grace_period_lasts_through_a_night() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         night(&ending, id).await;
         cancel.await.unwrap().unwrap();
-        assert!(asked.elapsed() >= NIGHT + Duration::from_millis(LIMIT_MS));
+        assert!(begun.elapsed() >= NIGHT + Duration::from_millis(LIMIT_MS));
         assert_slept(&ending.get_result(id).await.unwrap(), Reason::Cancelled);
         ending.shutdown(Duration::ZERO).await;
     });

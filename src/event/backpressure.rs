@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-use super::LineBatch;
+use super::line_batch::LineBatch;
 
 /// Above so many bytes in flight a child is not read: its own writes block then.
 const MOST_OF_ONE: usize = 1024 * 1024;
@@ -53,20 +53,20 @@ impl Pool {
 /// It is full above its own bound, and also when the pool is full and some of that is its own. So one that has nothing in
 /// flight may always go on, whatever the others hold: every execution makes progress, if only a read at a time.
 #[derive(Debug)]
-pub(crate) struct Flow {
+pub(crate) struct Backpressure {
     in_flight: AtomicUsize,
-    /// Notified whenever the answer of [`Flow::is_full`] may have changed by what became of its own bytes.
+    /// Notified whenever the answer of [`Backpressure::is_full`] may have changed by what became of its own bytes.
     released: Notify,
     pool: &'static Pool,
 }
 
-impl Default for Flow {
+impl Default for Backpressure {
     fn default() -> Self {
         Self::of(&ALL)
     }
 }
 
-impl Flow {
+impl Backpressure {
     fn of(pool: &'static Pool) -> Self {
         Self { in_flight: AtomicUsize::new(0), released: Notify::new(), pool }
     }
@@ -79,7 +79,7 @@ impl Flow {
     fn lend_bytes(self: &Arc<Self>, bytes: usize) -> Credit {
         self.in_flight.fetch_add(bytes, Ordering::AcqRel);
         self.pool.add(bytes);
-        Credit { flow: Arc::clone(self), bytes }
+        Credit { backpressure: Arc::clone(self), bytes }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -110,19 +110,19 @@ impl Flow {
 #[derive(Debug)]
 #[must_use = "dropping a credit says that its bytes were handled"]
 pub(crate) struct Credit {
-    flow: Arc<Flow>,
+    backpressure: Arc<Backpressure>,
     bytes: usize,
 }
 
 impl Drop for Credit {
     fn drop(&mut self) {
-        let Self { flow, bytes } = self;
-        let before = flow.in_flight.fetch_sub(*bytes, Ordering::AcqRel);
+        let Self { backpressure, bytes } = self;
+        let before = backpressure.in_flight.fetch_sub(*bytes, Ordering::AcqRel);
         // Below its own bound, or with nothing in flight, which the pool does not hold up.
         if before >= MOST_OF_ONE || before == *bytes {
-            flow.released.notify_waiters();
+            backpressure.released.notify_waiters();
         }
-        flow.pool.remove(*bytes);
+        backpressure.pool.remove(*bytes);
     }
 }
 
@@ -143,21 +143,21 @@ mod tests {
         Box::leak(Box::new(Pool::new(most)))
     }
 
-    async fn has_room(flow: &Flow) -> bool {
-        timeout(Duration::ZERO, flow.room()).await.is_ok()
+    async fn has_room(backpressure: &Backpressure) -> bool {
+        timeout(Duration::ZERO, backpressure.room()).await.is_ok()
     }
 
     #[tokio::test]
     async fn each_execution_has_a_bound_of_its_own() {
         let pool = pool(MOST_OF_ALL);
-        let (flow, other) = (Arc::new(Flow::of(pool)), Arc::new(Flow::of(pool)));
-        let nearly = flow.lend_bytes(MOST_OF_ONE - 1);
-        assert!(!flow.is_full());
-        let last = flow.lend_bytes(1);
-        assert!(flow.is_full() && !has_room(&flow).await);
+        let (backpressure, other) = (Arc::new(Backpressure::of(pool)), Arc::new(Backpressure::of(pool)));
+        let nearly = backpressure.lend_bytes(MOST_OF_ONE - 1);
+        assert!(!backpressure.is_full());
+        let last = backpressure.lend_bytes(1);
+        assert!(backpressure.is_full() && !has_room(&backpressure).await);
         assert!(!other.is_full() && has_room(&other).await);
         drop(last);
-        assert!(!flow.is_full() && has_room(&flow).await);
+        assert!(!backpressure.is_full() && has_room(&backpressure).await);
         drop(nearly);
         assert_eq!(pool.in_flight.load(Ordering::Relaxed), 0);
     }
@@ -165,15 +165,15 @@ mod tests {
     #[tokio::test]
     async fn a_full_pool_holds_up_whoever_has_a_part_of_it_and_nobody_else() {
         let pool = pool(100);
-        let flows: Vec<_> = (0..3).map(|_| Arc::new(Flow::of(pool))).collect();
-        let first = flows[0].lend_bytes(60);
-        let second = flows[1].lend_bytes(40);
-        let full: Vec<_> = flows.iter().map(|flow| flow.is_full()).collect();
-        assert_eq!(full, [true, true, false], "who has nothing in flight may go on");
+        let executions: Vec<_> = (0..3).map(|_| Arc::new(Backpressure::of(pool))).collect();
+        let first = executions[0].lend_bytes(60);
+        let second = executions[1].lend_bytes(40);
+        let full: Vec<_> = executions.iter().map(|backpressure| backpressure.is_full()).collect();
+        assert_eq!(full, [true, true, false], "an execution with nothing in flight may go on");
         drop(first);
-        assert!(flows.iter().all(|flow| !flow.is_full()));
-        let third = flows[2].lend_bytes(70);
-        let full: Vec<_> = flows.iter().map(|flow| flow.is_full()).collect();
+        assert!(executions.iter().all(|backpressure| !backpressure.is_full()));
+        let third = executions[2].lend_bytes(70);
+        let full: Vec<_> = executions.iter().map(|backpressure| backpressure.is_full()).collect();
         assert_eq!(full, [false, true, true]);
         drop((second, third));
     }
@@ -182,10 +182,10 @@ mod tests {
     #[tokio::test]
     async fn a_waiter_is_woken_by_what_made_room() {
         let pool = pool(100);
-        let (flow, other) = (Arc::new(Flow::of(pool)), Arc::new(Flow::of(pool)));
+        let (backpressure, other) = (Arc::new(Backpressure::of(pool)), Arc::new(Backpressure::of(pool)));
         for by_its_own in [true, false] {
-            let (own, others) = (flow.lend_bytes(10), other.lend_bytes(95));
-            let waiting = Arc::clone(&flow);
+            let (own, others) = (backpressure.lend_bytes(10), other.lend_bytes(95));
+            let waiting = Arc::clone(&backpressure);
             let waiter = tokio::spawn(async move { waiting.room().await });
             tokio::task::yield_now().await;
             assert!(!waiter.is_finished());
@@ -215,10 +215,10 @@ mod tests {
             .map(|_| {
                 let taken = Arc::clone(&taken);
                 tokio::spawn(async move {
-                    let flow = Arc::new(Flow::of(pool));
+                    let backpressure = Arc::new(Backpressure::of(pool));
                     for _ in 0..READS {
-                        flow.room().await;
-                        let credit = flow.lend_bytes(READ);
+                        backpressure.room().await;
+                        let credit = backpressure.lend_bytes(READ);
                         taken.lock().unwrap().push(credit);
                         tokio::task::yield_now().await;
                     }

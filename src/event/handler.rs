@@ -90,8 +90,8 @@ impl MultiEventHandler {
 impl EventHandler for MultiEventHandler {
     async fn handle_event(&self, event: ExecutionEvent) {
         for handler in &self.handlers {
-            let (id, told) = (event.execution_id(), event.clone());
-            if contain(async { handler.handle_event(told).await }).await.is_err() {
+            let (id, copy) = (event.execution_id(), event.clone());
+            if contain(async { handler.handle_event(copy).await }).await.is_err() {
                 tracing::error!(execution_id = %id, "an event handler panicked");
             }
         }

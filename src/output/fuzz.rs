@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::head_tail_buffer::{Keep, Limit};
+use super::head_tail_buffer::{HeadTailBuffer, Keep};
 use super::lines::{Flags, Splitter};
 use crate::redact::{Redactor, Secrets};
 
@@ -30,7 +30,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(split(max % 64, &pieces), lines, "the pieces change the lines");
 
     let keep = [Keep::Head, Keep::Tail, Keep::Both][keep % 3];
-    let mut limit = Limit::new(cap, keep);
+    let mut limit = HeadTailBuffer::new(cap, keep);
     for piece in &pieces {
         limit.push(piece);
     }

@@ -23,7 +23,7 @@ pub(crate) enum Keep {
 ///
 /// Memory grows with the stream and stays under the cap and a few bytes, however much comes.
 #[derive(Clone)]
-pub(crate) struct Limit {
+pub(crate) struct HeadTailBuffer {
     cap: usize,
     head: usize,
     tail: usize,
@@ -38,7 +38,7 @@ pub(crate) struct Limit {
 
 /// A captured stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct CapturedStream {
     /// What was kept. If anything was omitted, a line that says so is where it was; the line counts in none of the
     /// numbers and not against the cap.
     pub(crate) bytes: Vec<u8>,
@@ -50,7 +50,7 @@ pub(crate) struct Kept {
     pub(crate) truncated: bool,
 }
 
-impl Limit {
+impl HeadTailBuffer {
     /// A capture at the start of a stream that keeps at most `cap` bytes of it; 0 keeps nothing. Allocates nothing.
     #[must_use]
     pub(crate) const fn new(cap: usize, keep: Keep) -> Self {
@@ -98,7 +98,7 @@ impl Limit {
         &self.buffer
     }
 
-    /// Whether the stream is longer than the cap: [`Limit::freeze`] would omit some of it.
+    /// Whether the stream is longer than the cap: [`HeadTailBuffer::freeze`] would omit some of it.
     #[must_use]
     pub(crate) const fn is_truncated(&self) -> bool {
         self.written > self.cap as u64
@@ -108,11 +108,11 @@ impl Limit {
     ///
     /// A stream within its cap is moved, not copied.
     #[must_use]
-    pub(crate) fn freeze(self) -> Kept {
+    pub(crate) fn freeze(self) -> CapturedStream {
         let truncated = self.is_truncated();
         let Self { head, tail, written, mut buffer, oldest, .. } = self;
         if !truncated {
-            return Kept { bytes: buffer, written, omitted: 0, truncated };
+            return CapturedStream { bytes: buffer, written, omitted: 0, truncated };
         }
         if oldest > 0 {
             buffer[head + LOOK_AHEAD..].rotate_left(oldest);
@@ -127,7 +127,7 @@ impl Limit {
         // `splice` alone would double the memory to make room for the marker.
         buffer.reserve_exact(marker.len());
         buffer.splice(head_end..tail_start, marker.into_bytes());
-        Kept { bytes: buffer, written, omitted, truncated }
+        CapturedStream { bytes: buffer, written, omitted, truncated }
     }
 }
 
@@ -140,8 +140,8 @@ mod tests {
 
     const KEEPS: &[Keep] = &[Keep::Head, Keep::Tail, Keep::Both];
 
-    fn capture(cap: usize, keep: Keep, input: &[u8]) -> Kept {
-        let mut limit = Limit::new(cap, keep);
+    fn capture(cap: usize, keep: Keep, input: &[u8]) -> CapturedStream {
+        let mut limit = HeadTailBuffer::new(cap, keep);
         limit.push(input);
         limit.freeze()
     }
@@ -153,7 +153,7 @@ mod tests {
         let marker = format!("\n[... output truncated: {omitted} of {} bytes omitted ...]\n", input.len());
         let bytes = format!("{head}{marker}{tail}").into_bytes();
         let (written, omitted) = (input.len() as u64, omitted as u64);
-        assert_eq!(kept, Kept { bytes, written, omitted, truncated: true });
+        assert_eq!(kept, CapturedStream { bytes, written, omitted, truncated: true });
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
             for input in ["", "abcdef", "abcdefg", "abc€g"] {
                 let kept = capture(7, keep, input.as_bytes());
                 let (bytes, written) = (input.into(), input.len() as u64);
-                assert_eq!(kept, Kept { bytes, written, omitted: 0, truncated: false });
+                assert_eq!(kept, CapturedStream { bytes, written, omitted: 0, truncated: false });
             }
         }
     }
@@ -172,6 +172,18 @@ mod tests {
         check(7, Keep::Head, "abcdefgh", "abcdefg", "");
         check(7, Keep::Tail, "abcdefgh", "", "bcdefgh");
         check(7, Keep::Both, "abcdefgh", "abcd", "fgh");
+    }
+
+    #[test]
+    fn the_first_byte_beyond_the_cap_would_truncate() {
+        let mut limit = HeadTailBuffer::new(7, Keep::Both);
+        assert!(!limit.would_truncate(7));
+        assert!(limit.would_truncate(8));
+        limit.push(b"abcd");
+        assert!(!limit.would_truncate(3));
+        assert!(limit.would_truncate(4));
+        limit.push(b"efgh");
+        assert!(limit.would_truncate(0));
     }
 
     #[test]
@@ -199,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_stream_within_its_cap_is_not_copied() {
-        let mut limit = Limit::new(100, Keep::Both);
+        let mut limit = HeadTailBuffer::new(100, Keep::Both);
         limit.push(&[b'a'; 10]);
         assert_eq!(limit.buffer.capacity(), 10);
         limit.push(&[b'b'; 90]);
@@ -210,7 +222,7 @@ mod tests {
     #[test]
     fn the_largest_cap_costs_nothing() {
         for &keep in KEEPS {
-            let mut limit = Limit::new(usize::MAX, keep);
+            let mut limit = HeadTailBuffer::new(usize::MAX, keep);
             limit.push(b"abc");
             assert_eq!((limit.buffer.capacity(), limit.is_truncated()), (3, false));
             assert_eq!(limit.freeze().bytes, b"abc");
@@ -272,7 +284,7 @@ mod tests {
             keep in proptest::sample::select(KEEPS),
             lengths in vec(prop_oneof![0..9_usize, 0..300_usize], 0..60),
         ) {
-            let mut limit = Limit::new(cap, keep);
+            let mut limit = HeadTailBuffer::new(cap, keep);
             let mut at = 0;
             for length in lengths.into_iter().chain([input.len()]) {
                 let end = input.len().min(at + length);

@@ -154,7 +154,7 @@ impl Splitter {
 
     /// Ends the unfinished line after `text`.
     fn end_line(&mut self, text: &[u8], flags: Flags, emit: &mut impl FnMut(&[u8], Flags)) {
-        let text = self.hand_out_full(text, emit);
+        let text = self.emit_full(text, emit);
         if self.pending.is_empty() {
             emit(text, flags);
         } else {
@@ -167,7 +167,7 @@ impl Splitter {
 
     /// Adds `text` to the unfinished line.
     fn hold(&mut self, text: &[u8], emit: &mut impl FnMut(&[u8], Flags)) {
-        let text = self.hand_out_full(text, emit);
+        let text = self.emit_full(text, emit);
         extend_bounded(&mut self.pending, text, self.max + 1);
     }
 
@@ -175,7 +175,7 @@ impl Splitter {
     ///
     /// One byte more than a piece holds decides where it is cut, however many more there are: else the cut would
     /// depend on the chunks.
-    fn hand_out_full<'b>(&mut self, mut text: &'b [u8], emit: &mut impl FnMut(&[u8], Flags)) -> &'b [u8] {
+    fn emit_full<'b>(&mut self, mut text: &'b [u8], emit: &mut impl FnMut(&[u8], Flags)) -> &'b [u8] {
         while self.pending.len() + text.len() > self.max {
             let held = self.pending.len();
             let cut = if held == 0 {

@@ -5,38 +5,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::Keepsake;
-use super::log_file::{LogFile, MainLog, remove_same};
-use super::room::Quota;
+use super::log_file::{LogBounds, LogFile, MainLog, record_time, remove_same};
 use super::spool::Spool;
 use crate::command::exhaustion_text;
 use crate::config::{ExecutionConfig, LogFormat};
 use crate::event::LineBatch;
 use crate::platform;
 use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, Stream};
-
-/// How large the logs of an engine may be.
-#[derive(Debug)]
-pub(crate) struct LogBounds {
-    pub(super) file_bytes: u64,
-    pub(super) min_free_bytes: u64,
-    /// Of the logs of all executions that have a record.
-    pub(super) quota: Quota,
-}
-
-impl LogBounds {
-    pub(crate) fn new(config: &ExecutionConfig) -> Self {
-        Self {
-            file_bytes: config.max_log_file_bytes,
-            min_free_bytes: config.min_free_disk_bytes,
-            quota: Quota::new(config.max_log_total_bytes),
-        }
-    }
-}
 
 /// Where the logs of an execution are.
 #[derive(Debug, Clone)]
@@ -46,7 +25,7 @@ pub(crate) struct LogPaths {
     /// That one goes with the record.
     goes: bool,
     /// Where the request wants one: appended to.
-    asked: Option<PathBuf>,
+    requested: Option<PathBuf>,
     /// An attempt before has made it.
     is_made: bool,
     /// The one to read: what the request asked for, before the engine's own.
@@ -58,18 +37,18 @@ impl LogPaths {
     pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig, bounds: &Arc<LogBounds>) -> Self {
         // From the id alone: nothing that a request says names a file in there.
         let in_dir = config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id)));
-        let asked = request.output_log_path.clone();
-        let main = asked.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));
-        Self { in_dir, goes: !config.keep_logs, asked, is_made: false, main, bounds: Arc::clone(bounds) }
+        let requested = request.output_log_path.clone();
+        let main = requested.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));
+        Self { in_dir, goes: !config.keep_logs, requested, is_made: false, main, bounds: Arc::clone(bounds) }
     }
 
-    /// The same for another attempt, which goes on in it.
-    pub(crate) fn again(&self) -> Self {
+    /// The paths of the next attempt, which appends to the logs.
+    pub(crate) fn next_attempt(&self) -> Self {
         Self { is_made: true, ..self.clone() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_dir.is_none() && self.asked.is_none()
+        self.in_dir.is_none() && self.requested.is_none()
     }
 
     pub(crate) fn main(&self) -> Option<&Arc<MainLog>> {
@@ -144,11 +123,11 @@ impl Log {
             let advice = "`log_dir` needs a directory that the host may write to";
             opened.push(take(open(path), path, is_removed, paths, advice)?);
         }
-        if let Some(path) = &paths.asked {
+        if let Some(path) = &paths.requested {
             let advice =
                 "`output_log_path` needs a new name in a directory that exists, or a plain file of this user's";
             match take(platform::append_private(path), path, false, paths, advice) {
-                Ok(asked) => opened.push(asked),
+                Ok(requested) => opened.push(requested),
                 Err(failure) => {
                     // Another attempt makes it again; and nothing is run, so that nothing will be in it.
                     if let (Some((_, file)), Some(path), false) = (opened.first(), &paths.in_dir, paths.is_made) {
@@ -187,7 +166,7 @@ impl Log {
             return;
         }
         self.records.clear();
-        let time = time(batch.timestamp);
+        let time = record_time(batch.timestamp);
         for ((text, mark), sequence) in batch.lines().zip(batch.first_sequence..) {
             let record = Record {
                 time: &time,
@@ -243,11 +222,6 @@ struct Record<'a> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 const fn is_false(value: &bool) -> bool {
     !*value
-}
-
-/// A time as records have it.
-pub(super) fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// An open file as a log.

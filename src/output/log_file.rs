@@ -6,18 +6,36 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::Utc;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::log::{LogBounds, time};
 use super::patience::{self, write_all};
-use super::room::FreeSpace;
+use super::room::{FreeSpace, Quota};
 use super::spool::{Loss, Spool, Store};
-use crate::config::{LogFormat, MOST_STRING_BYTES};
+use crate::config::{ExecutionConfig, LogFormat, MOST_STRING_BYTES};
 use crate::platform::{self, FileId};
 use crate::runtime::{DiskKey, DiskQueue};
 
 const DELETED: &str = "the file was deleted while it was written";
+
+/// How large the logs of an engine may be.
+#[derive(Debug)]
+pub(crate) struct LogBounds {
+    file_bytes: u64,
+    min_free_bytes: u64,
+    /// Of the logs of all executions that have a record.
+    quota: Quota,
+}
+
+impl LogBounds {
+    pub(crate) fn new(config: &ExecutionConfig) -> Self {
+        Self {
+            file_bytes: config.max_log_file_bytes,
+            min_free_bytes: config.min_free_disk_bytes,
+            quota: Quota::new(config.max_log_total_bytes),
+        }
+    }
+}
 
 /// The log of an execution that is read: where it is, and which file that is.
 #[derive(Debug)]
@@ -123,6 +141,11 @@ impl Drop for LogFile {
     }
 }
 
+/// A time as the records of a log have it.
+pub(super) fn record_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 /// Removes a file unless another one has its name by now. Blocks.
 pub(super) fn remove_same(path: &Path, id: FileId) {
     if platform::file_id_at(path).is_ok_and(|found| found == id) {
@@ -166,7 +189,7 @@ impl LogStore {
         match self.format {
             LogFormat::Raw => format!("\n[... {bytes} bytes are missing here: {reason} ...]\n").into_bytes(),
             LogFormat::Jsonl => {
-                let gap = Gap { time: &time(Utc::now()), missing_bytes: *bytes, reason };
+                let gap = Gap { time: &record_time(Utc::now()), missing_bytes: *bytes, reason };
                 let mut record = serde_json::to_vec(&gap).unwrap_or_default();
                 record.push(b'\n');
                 record

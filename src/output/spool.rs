@@ -123,11 +123,11 @@ impl Spool {
     pub(super) async fn room(&self) {
         let shared = &self.shared;
         loop {
-            let patience = LONGEST_STALL.saturating_sub(shared.queue.stuck_for());
+            let patience = LONGEST_STALL.saturating_sub(shared.queue.stalled_for());
             if clock::timeout(patience, shared.until(|state| !state.is_full())).await.is_some() {
                 return;
             }
-            if shared.queue.stuck_for() >= LONGEST_STALL {
+            if shared.queue.stalled_for() >= LONGEST_STALL {
                 shared.lock().stall();
             }
         }

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
+use tokio::sync::SetOnce;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::yield_now;
 
 use crate::config::ExecutionConfig;
-use crate::latch::Latch;
 use crate::platform::clock::Instant;
 use crate::scheduler::{Entry, Permit, Scheduler, Ticket};
 use crate::state::Stop;
 use crate::types::{ExecutionStrategy, SkipReason};
 
 use super::graph::Graph;
-use super::plan_state::{PlanState, Rules, Step};
+use super::plan_state::{PlanState, Rules, StepState};
 use super::run::{Claim, End, Host, Pace, Slot, run};
 
 /// What a step does once it has a slot.
@@ -61,7 +61,7 @@ struct Stage {
     scripts: Vec<Script>,
     notes: Notes,
     ends: UnboundedSender<End>,
-    stops: Vec<Arc<Latch<Stop>>>,
+    stops: Vec<Arc<SetOnce<Stop>>>,
     /// The steps in the order in which they began.
     choices: Vec<usize>,
     tallies: Vec<(usize, usize, usize)>,
@@ -104,7 +104,7 @@ impl Host for Stage {
     }
 
     fn stop(&self, index: usize, why: Stop) {
-        self.stops[index].set(why);
+        let _ = self.stops[index].set(why);
     }
 
     fn report(&mut self, plan: &PlanState) {
@@ -117,7 +117,7 @@ async fn play(
     index: usize,
     script: Script,
     mut permit: Permit,
-    stop: Arc<Latch<Stop>>,
+    stop: Arc<SetOnce<Stop>>,
     scheduler: Arc<Scheduler>,
     notes: Notes,
     ends: UnboundedSender<End>,
@@ -189,7 +189,7 @@ fn perform(case: &Case) -> Outcome {
         let config = ExecutionConfig { max_concurrent_executions: case.slots, ..ExecutionConfig::default() };
         let scheduler = Scheduler::new(&config);
         let notes = Notes::default();
-        let (ends, heard) = unbounded_channel();
+        let (ends, end_receiver) = unbounded_channel();
         let strategy = ExecutionStrategy::DependencyGraph { dependencies: case.dependencies.clone() };
         let graph = Graph::new(&strategy, case.scripts.len()).unwrap();
         let on_failure = (!case.continues).then_some(SkipReason::Dependency);
@@ -201,11 +201,11 @@ fn perform(case: &Case) -> Outcome {
             scripts: case.scripts.clone(),
             notes: Arc::clone(&notes),
             ends,
-            stops: case.scripts.iter().map(|_| Arc::new(Latch::new())).collect(),
+            stops: case.scripts.iter().map(|_| Arc::new(SetOnce::new())).collect(),
             choices: Vec::new(),
             tallies: Vec::new(),
         };
-        let stop = Arc::new(Latch::new());
+        let stop = Arc::new(SetOnce::new());
         if let Some(turns) = case.cancelled_after {
             let (stop, notes) = (Arc::clone(&stop), Arc::clone(&notes));
             tokio::spawn(async move {
@@ -213,11 +213,11 @@ fn perform(case: &Case) -> Outcome {
                     yield_now().await;
                 }
                 note(&notes, Note::Cancelled);
-                stop.set(Stop::Cancelled);
+                stop.set(Stop::Cancelled).unwrap();
             });
         }
         let pace = Pace { deadline: None, queue_timeout: None };
-        let stopped = run(&mut stage, &mut plan, &stop, heard, pace).await;
+        let stopped = run(&mut stage, &mut plan, &stop, end_receiver, pace).await;
         assert_eq!(scheduler.load(), (0, case.slots, 0), "a slot or a place in the queue was lost");
         let notes = notes.lock().unwrap().clone();
         Outcome { notes, stage, plan, stopped }
@@ -235,7 +235,7 @@ fn check(case: &Case, outcome: &Outcome) {
         let ends = notes.iter().filter(|note| matches!(note, Note::Ended(it, _) if *it == index)).count();
         let dependencies = case.dependencies.get(&index).map_or(&[][..], Vec::as_slice);
         match plan.step(index) {
-            Step::Ended => {
+            StepState::Ended => {
                 assert_eq!((began, ends), (1, 1), "step {index} began and ended once");
                 for dependency in dependencies {
                     assert!(
@@ -252,7 +252,7 @@ fn check(case: &Case, outcome: &Outcome) {
                 let wanted = usize::from(case.scripts[index].failures) + 1;
                 assert!(attempts == wanted || was_stopped && attempts <= wanted, "step {index}: {attempts} attempts");
             }
-            Step::Skipped(skipped) => {
+            StepState::Skipped(skipped) => {
                 assert_eq!((began, ends), (0, 0), "step {index} was skipped");
                 match (skipped.reason, skipped.because) {
                     (SkipReason::Dependency, Some(failed)) => {
@@ -279,7 +279,7 @@ fn check(case: &Case, outcome: &Outcome) {
         for index in 0..steps {
             let blocked = !case.continues
                 && (0..steps).any(|it| at(Note::Ended(it, false)).is_some() && waits_for(case, index, it));
-            assert_eq!(matches!(plan.step(index), Step::Skipped(_)), blocked, "step {index}");
+            assert_eq!(matches!(plan.step(index), StepState::Skipped(_)), blocked, "step {index}");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::graph::Graph;
 /// | `Running` | `Ended` | [`PlanState::ended`] |
 /// | `Running` | `Skipped` | [`PlanState::refused`]: it could not begin after all |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum StepState {
     /// So many steps are open that it waits for.
     Waiting(usize),
     /// All that it waits for is done, since then.
@@ -42,7 +42,7 @@ pub(crate) struct PlanState {
     graph: Graph,
     rules: Rules,
     priorities: Vec<i32>,
-    steps: Vec<Step>,
+    steps: Vec<StepState>,
     ready: BTreeSet<usize>,
     /// The same steps: by priority, then by the length of the chain that waits for each.
     ready_by_need: BTreeSet<(Reverse<i32>, Reverse<usize>, usize)>,
@@ -55,7 +55,7 @@ pub(crate) struct PlanState {
 impl PlanState {
     /// A plan none of whose steps has begun; `priorities` has one for each.
     pub(crate) fn new(graph: Graph, rules: Rules, priorities: Vec<i32>, now: Instant) -> Self {
-        let steps = (0..graph.len()).map(|index| Step::Waiting(graph.dependencies(index).len())).collect();
+        let steps = (0..graph.len()).map(|index| StepState::Waiting(graph.dependencies(index).len())).collect();
         let mut state = Self {
             graph,
             rules,
@@ -69,7 +69,7 @@ impl PlanState {
             skipped: 0,
         };
         for index in 0..state.steps.len() {
-            if state.steps[index] == Step::Waiting(0) {
+            if state.steps[index] == StepState::Waiting(0) {
                 state.make_ready(index, now);
             }
         }
@@ -80,7 +80,7 @@ impl PlanState {
         &self.graph
     }
 
-    pub(crate) fn step(&self, index: usize) -> Step {
+    pub(crate) fn step(&self, index: usize) -> StepState {
         self.steps[index]
     }
 
@@ -104,7 +104,7 @@ impl PlanState {
     }
 
     /// The highest priority among the steps that could begin.
-    pub(crate) fn urgency(&self) -> Option<i32> {
+    pub(crate) fn highest_priority(&self) -> Option<i32> {
         let (Reverse(priority), ..) = self.ready_by_need.first()?;
         (self.eligible() > 0).then_some(*priority)
     }
@@ -117,9 +117,9 @@ impl PlanState {
         }
         let is_scarce = self.ready.len() > slots.min(self.rules.most_at_once - self.running.len());
         let index = if is_scarce { self.ready_by_need.first()?.2 } else { *self.ready.first()? };
-        let Step::Ready(since) = self.steps[index] else { return None };
-        self.forget_ready(index);
-        self.steps[index] = Step::Running;
+        let StepState::Ready(since) = self.steps[index] else { return None };
+        self.remove_ready(index);
+        self.steps[index] = StepState::Running;
         self.running.insert(index);
         Some((index, since))
     }
@@ -127,7 +127,7 @@ impl PlanState {
     /// A step has ended; those that wait for it are ready, or skipped if it had to complete and did not.
     pub(crate) fn ended(&mut self, index: usize, completed: bool, now: Instant) {
         self.running.remove(&index);
-        self.steps[index] = Step::Ended;
+        self.steps[index] = StepState::Ended;
         self.ended += 1;
         self.failed += usize::from(!completed);
         self.follow(index, completed, now);
@@ -143,7 +143,7 @@ impl PlanState {
     /// Nothing more begins.
     pub(crate) fn stop(&mut self, reason: SkipReason) {
         for index in 0..self.steps.len() {
-            if matches!(self.steps[index], Step::Waiting(_) | Step::Ready(_)) {
+            if matches!(self.steps[index], StepState::Waiting(_) | StepState::Ready(_)) {
                 self.skip(SkippedStep { index, reason, because: None });
             }
         }
@@ -156,8 +156,8 @@ impl PlanState {
         }
         for at in 0..self.graph.dependents(index).len() {
             let dependent = self.graph.dependents(index)[at];
-            if let Step::Waiting(open) = self.steps[dependent] {
-                self.steps[dependent] = Step::Waiting(open - 1);
+            if let StepState::Waiting(open) = self.steps[dependent] {
+                self.steps[dependent] = StepState::Waiting(open - 1);
                 if open == 1 {
                     self.make_ready(dependent, now);
                 }
@@ -171,7 +171,7 @@ impl PlanState {
         while let Some(index) = next.pop() {
             for at in 0..self.graph.dependents(index).len() {
                 let dependent = self.graph.dependents(index)[at];
-                if matches!(self.steps[dependent], Step::Waiting(_)) {
+                if matches!(self.steps[dependent], StepState::Waiting(_)) {
                     self.skip(SkippedStep { index: dependent, reason, because: Some(failed) });
                     next.push(dependent);
                 }
@@ -180,18 +180,18 @@ impl PlanState {
     }
 
     fn make_ready(&mut self, index: usize, now: Instant) {
-        self.steps[index] = Step::Ready(now);
+        self.steps[index] = StepState::Ready(now);
         self.ready.insert(index);
         self.ready_by_need.insert(self.need(index));
     }
 
     fn skip(&mut self, skipped: SkippedStep) {
-        self.forget_ready(skipped.index);
-        self.steps[skipped.index] = Step::Skipped(skipped);
+        self.remove_ready(skipped.index);
+        self.steps[skipped.index] = StepState::Skipped(skipped);
         self.skipped += 1;
     }
 
-    fn forget_ready(&mut self, index: usize) {
+    fn remove_ready(&mut self, index: usize) {
         if self.ready.remove(&index) {
             self.ready_by_need.remove(&self.need(index));
         }

@@ -3,9 +3,9 @@
 use std::future::{Future, pending};
 use std::time::Duration;
 
+use tokio::sync::SetOnce;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::latch::Latch;
 use crate::platform::clock::{self, FAR_FUTURE, Instant};
 use crate::state::Stop;
 use crate::types::SkipReason;
@@ -74,7 +74,7 @@ enum Event<P> {
 pub(crate) async fn run<H: Host>(
     host: &mut H,
     state: &mut PlanState,
-    stop: &Latch<Stop>,
+    stop: &SetOnce<Stop>,
     ends: UnboundedReceiver<End>,
     pace: Pace,
 ) -> Option<Stop> {
@@ -84,7 +84,7 @@ pub(crate) async fn run<H: Host>(
 struct Drive<'a, H: Host> {
     host: &'a mut H,
     state: &'a mut PlanState,
-    stop: &'a Latch<Stop>,
+    stop: &'a SetOnce<Stop>,
     ends: UnboundedReceiver<End>,
     pace: Pace,
     /// One place in the queue for whichever step is next when the turn comes, and not one for each step: a large plan must not
@@ -108,7 +108,7 @@ impl<H: Host> Drive<'_, H> {
             {
                 self.end(*why);
             }
-            self.begin_what_can();
+            self.begin_ready();
             if self.state.is_over() {
                 return self.stopped;
             }
@@ -118,8 +118,8 @@ impl<H: Host> Drive<'_, H> {
     }
 
     /// Begins steps as long as there are permits, then waits in the queue.
-    fn begin_what_can(&mut self) {
-        while let Some(priority) = self.state.urgency() {
+    fn begin_ready(&mut self) {
+        while let Some(priority) = self.state.highest_priority() {
             if let Some(waiting) = &self.ticket {
                 if waiting.priority >= priority {
                     return;

@@ -1,7 +1,7 @@
-//! The clock of all deadlines and durations. It stands still while the machine sleeps: no command times out because a lid was closed.
+//! The clock of all deadlines and durations. It stops while the machine sleeps: no command times out because a laptop was closed.
 //!
-//! That of the standard library includes such a time on Windows, and promises nothing elsewhere. Timers of the runtime follow it, so
-//! they only say when to look at this clock again.
+//! The clock of the standard library includes that time on Windows, and guarantees nothing elsewhere. Timers of the runtime follow it,
+//! so they only wake the code that reads this clock again.
 
 use std::ops::{Add, AddAssign, Sub};
 use std::pin::Pin;
@@ -12,10 +12,10 @@ use tokio::time::Sleep;
 use super::system;
 use crate::runtime;
 
-/// A deadline that is not set.
+/// The distance of a deadline that is not set.
 pub(crate) const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 
-/// A moment of this clock, as [`std::time::Instant`] is one of another.
+/// A time on this clock, as [`std::time::Instant`] is a time on the standard library's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(Duration);
 
@@ -27,7 +27,7 @@ impl Instant {
         Self(uptime)
     }
 
-    /// How long ago it was; nothing for one to come.
+    /// Returns the time since then; zero for a time in the future.
     pub(crate) fn elapsed(self) -> Duration {
         Self::now() - self
     }
@@ -40,7 +40,7 @@ impl Instant {
         self.0.checked_add(duration).map(Self)
     }
 
-    /// Since the machine was started.
+    /// Returns the time since the machine was started, without the time in which it slept.
     #[cfg(feature = "node")]
     pub(crate) fn uptime(self) -> Duration {
         self.0
@@ -70,17 +70,17 @@ impl Sub for Instant {
     }
 }
 
-/// Waits until then. May be awaited on any runtime.
+/// Waits until a deadline. May be awaited on any runtime.
 pub(crate) async fn sleep_until(deadline: Instant) {
     Timer::new().reaches(Some(deadline)).await;
 }
 
-/// Waits for so long. May be awaited on any runtime.
+/// Waits for a duration. May be awaited on any runtime.
 pub(crate) async fn sleep(duration: Duration) {
     sleep_until(Instant::now() + duration).await;
 }
 
-/// Waits for a future for so long. May be awaited on any runtime.
+/// Waits for a future; returns `None` after `limit`. May be awaited on any runtime.
 pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     tokio::select! {
         biased;
@@ -89,11 +89,11 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::
     }
 }
 
-/// One timer for all deadlines of a task. It is set anew only when a deadline comes nearer: one that moved away is found out when the
-/// timer fires, which is rare, while reads are not.
+/// One timer for all deadlines of a task. It is reset only for an earlier deadline: a later one is noticed when the timer fires.
+/// Timers fire rarely, while every read moves a deadline.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    /// Made when it is first needed.
+    /// Created on first use.
     wake_up: Option<Pin<Box<Sleep>>>,
     armed: Instant,
 }
@@ -103,7 +103,7 @@ impl Timer {
         Self { wake_up: None, armed: Instant::now() + FAR_FUTURE }
     }
 
-    /// Waits until the deadline, or an earlier one that it was set to before. Cancel-safe.
+    /// Waits until the deadline, or an earlier one from a previous call. Cancel-safe.
     pub(crate) async fn reaches(&mut self, deadline: Option<Instant>) {
         let now = Instant::now();
         let deadline = deadline.unwrap_or(now + FAR_FUTURE);
@@ -118,7 +118,7 @@ impl Timer {
             if self.armed <= now {
                 return;
             }
-            // The timer has counted a time in which the machine slept.
+            // The timer includes a time in which the machine slept.
             self.arm(self.armed, now);
         }
     }
@@ -133,7 +133,7 @@ impl Timer {
     }
 }
 
-/// A machine that sleeps when a test says so: this clock stands still and the others go on.
+/// A simulated sleep of the machine: this clock stops and the others go on.
 #[cfg(test)]
 pub(crate) mod asleep {
     use std::sync::{Mutex, PoisonError};
@@ -153,7 +153,7 @@ pub(crate) mod asleep {
         state.since.unwrap_or(uptime).saturating_sub(state.slept)
     }
 
-    /// Lets the machine sleep until the future ends. The state is that of the process: such a test is alone in one.
+    /// Simulates a sleep until the future ends. The state belongs to the process, so such a test needs a process of its own.
     pub(crate) async fn during<T>(future: impl Future<Output = T>) -> T {
         set(|state, now| state.since = Some(now));
         let output = future.await;

@@ -13,7 +13,7 @@ pub(crate) use self::files::{
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
-pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
+pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 pub(crate) use self::readiness::attend;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
@@ -48,20 +48,20 @@ mod tree;
 /// A line for the default shell that runs for ten minutes.
 #[cfg(test)]
 pub(crate) const LONG_COMMAND: &str = "exec sleep 600";
-/// Whether the system itself ends the trees of a host that is gone. Here a guardian does.
+/// Whether the system itself ends the trees of a host that is gone. On Unix the guardian does.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = false;
 /// Whether `Path` and `PATH` are one variable.
 pub(crate) const ENV_IGNORES_CASE: bool = false;
 /// Whether programs expect the path of their directory in `PWD`.
 pub(crate) const HAS_PWD: bool = true;
-/// Whether a `#!` line names a path of this system.
+/// Whether a `#!` line has a path of this system.
 pub(crate) const SHEBANG_IS_A_PATH: bool = true;
-/// Programs that read scripts here and are better than those of every system, by extension.
+/// Programs that read scripts on this system and are preferred to those of every system, by extension.
 pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[];
 
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Where programs are looked for when the child has no `PATH`.
+/// Returns the directories that are searched for programs when the child has no `PATH`.
 pub(crate) fn default_path() -> PathBuf {
     PathBuf::from(DEFAULT_PATH)
 }
@@ -71,18 +71,18 @@ pub(crate) const fn core_env_names() -> &'static [&'static str] {
     &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TZ", "TMPDIR", "TERM"]
 }
 
-/// The shell of a `shell` command that names none.
+/// Returns the shell of a `shell` command that names none.
 pub(crate) fn default_shell() -> PathBuf {
     let bash = Path::new("/bin/bash");
     if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
 }
 
-/// Whether two names are of the same variable.
+/// Whether two names refer to the same variable.
 pub(crate) fn same_name(one: &str, other: &str) -> bool {
     one == other
 }
 
-/// The file that is meant by the path of a program: the path itself.
+/// Returns the file that the path of a program refers to: the path itself.
 pub(crate) fn executable(path: PathBuf, _path_ext: Option<&[u8]>) -> PathBuf {
     path
 }
@@ -92,42 +92,42 @@ pub(crate) fn search(name: &str, path: &OsStr, cwd: &Path, _path_ext: Option<&[u
     which::which_in(name, Some(path), cwd).ok()
 }
 
-/// What stands between an interpreter that a request names and the script.
+/// Returns the arguments between an interpreter that a request names and the script.
 pub(crate) fn interpreter_flags(_: &Path) -> &'static [&'static str] {
     &[]
 }
 
-/// Why an interpreter that a request names does not read a script. Here any program may read any file.
+/// Returns why an interpreter that a request names does not read a script. On Unix any program may read any file.
 pub(crate) fn interpreter_problem(_program: &Path, _script: &Path) -> Option<&'static str> {
     None
 }
 
-/// How many characters the path of a working directory may have, if it has more. Here the system's own error says so.
+/// Returns the longest allowed path of a working directory, if the path is longer. On Unix the system's own error reports that.
 pub(crate) fn is_too_long_a_directory(_: &Path) -> Option<usize> {
     None
 }
 
-/// Whether a file is a script of the system's own shell, known by its extension. There are none here.
+/// Whether a file is a script of the system's own shell, by its extension. Unix has none.
 pub(crate) fn is_batch(_: &Path) -> bool {
     false
 }
 
-/// What to do about a program that may not be executed.
+/// Returns the remedy for a program that may not be executed.
 pub(crate) fn not_executable(_: Option<&io::Error>) -> &'static str {
     "`chmod +x` it"
 }
 
-/// Whether a path means the same in every directory.
+/// Whether a path is absolute.
 pub(crate) fn is_complete(path: &Path) -> bool {
     path.is_absolute()
 }
 
-/// A path from the bytes of an environment value.
+/// Converts the bytes of an environment value to a path.
 pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
-/// The name of an error, such as `ENOENT`.
+/// Returns the name of an error, such as `ENOENT`.
 pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
     Some(match error.raw_os_error()? {
         libc::E2BIG => "E2BIG",
@@ -187,12 +187,12 @@ pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// Whether an error says that the machine is short of processes, files or memory.
+/// Whether an error means that the machine is short of processes, files or memory.
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
-/// The number of a stop signal.
+/// Returns the number of a stop signal.
 pub(crate) const fn stop_number(signal: StopSignal) -> i32 {
     match signal {
         StopSignal::Term => libc::SIGTERM,
@@ -237,14 +237,14 @@ pub(crate) const SIGNALS: &[(&str, i32)] = &[
     ("SIGSYS", libc::SIGSYS),
 ];
 
-/// The name of a signal, such as `SIGKILL`.
+/// Returns the name of a signal, such as `SIGKILL`.
 pub(crate) fn signal_name(signal: i32) -> String {
     let known = SIGNALS.iter().find(|(_, number)| *number == signal);
     known.map_or_else(|| format!("signal {signal}"), |(name, _)| (*name).to_owned())
 }
 
-/// What marks this process itself as one of an execution, of an engine in another process; empty if nothing does. Read once, from
-/// the environment that the process was started with.
+/// Returns the tag of this process, if it is a member of an execution of an engine in another process; else nothing. Read once, from
+/// the environment at the start of the process.
 pub(crate) fn own_tag() -> &'static [u8] {
     static TAG: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
     TAG.get_or_init(|| procs::own_tag().unwrap_or_default())
@@ -255,12 +255,12 @@ fn is_nested() -> bool {
     nested_names::innermost(own_tag()).is_some()
 }
 
-/// Starts the thread that ends trees: it is there however short the machine is of threads later.
+/// Starts the thread that ends trees, so that it exists when the machine is short of threads later.
 pub(crate) fn prepare() -> io::Result<()> {
     termination_thread::prepare()
 }
 
-/// The time since the machine was started without that in which it slept.
+/// Returns the time since the machine was started, without the time in which it slept.
 pub(crate) fn uptime() -> Duration {
     #[cfg(target_vendor = "apple")]
     const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
@@ -272,8 +272,8 @@ pub(crate) fn uptime() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Has a function called when this process exits: by a return from `main`, or `exit`, which is what `process.exit()` and an uncaught
-/// exception of Node.js come to. It is not called in a process that was forked from this one. Has an effect once.
+/// Registers a function to be called when this process exits by a return from `main` or by `exit`, as after `process.exit()` and an
+/// uncaught exception of Node.js. It is not called in a fork of this process. Only the first call has an effect.
 pub(crate) fn at_exit(call: fn()) {
     static CALL: std::sync::OnceLock<(u32, fn())> = std::sync::OnceLock::new();
     extern "C" fn run() {
@@ -284,17 +284,17 @@ pub(crate) fn at_exit(call: fn()) {
         }
     }
     if CALL.set((std::process::id(), call)).is_ok() {
-        // SAFETY: the function is of this library, lives as long as it, and does not unwind: `call` contains its panics.
+        // SAFETY: the function belongs to this library, lives as long as it, and does not unwind: `call` catches its panics.
         unsafe { libc::atexit(run) };
     }
 }
 
-/// The clock by which the system counts the starts of processes.
+/// Returns the time on the clock of process starts.
 pub(crate) fn start_clock() -> u64 {
     procs::now()
 }
 
-/// What this process cannot see of the processes that it is to end; `None` where it sees all of them.
+/// Returns which processes are hidden from this process; `None` where it sees all of them.
 pub(crate) fn limited_sight() -> Option<&'static str> {
     static LIMIT: std::sync::OnceLock<Option<&'static str>> = std::sync::OnceLock::new();
     *LIMIT.get_or_init(procs::limit)

@@ -21,7 +21,7 @@ pub(crate) use self::files::{
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
-pub(crate) use self::pipe::{PipeReader, PipeWriter, nobody_reads};
+pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 use self::programs::POWERSHELL_FILE;
 pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};
@@ -39,29 +39,29 @@ mod process;
 mod programs;
 mod spawn;
 
-/// A line for the default shell that runs for ten minutes. What else waits there needs a console.
+/// A line for the default shell that runs for ten minutes. Other commands that wait need a console.
 #[cfg(test)]
 pub(crate) const LONG_COMMAND: &str = "ping -n 600 127.0.0.1 >nul";
-/// Whether the system itself ends the trees of a host that is gone. A job ends with its last handle, and that is ours.
+/// Whether the system itself ends the trees of a host that is gone. A job ends with its last handle, which the host has.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = true;
 /// Whether `Path` and `PATH` are one variable.
 pub(crate) const ENV_IGNORES_CASE: bool = true;
 /// Whether programs expect the path of their directory in `PWD`.
 pub(crate) const HAS_PWD: bool = false;
-/// Whether a `#!` line names a path of this system.
+/// Whether a `#!` line has a path of this system.
 pub(crate) const SHEBANG_IS_A_PATH: bool = false;
-/// Programs that read scripts here and are better than those of every system, by extension.
+/// Programs that read scripts on this system and are preferred to those of every system, by extension.
 pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[
-    // `python3` may be a stand-in that opens the shop.
+    // `python3` may be an alias that opens the Microsoft Store.
     ("py", &[("py", &["-3"]), ("python", &[]), ("python3", &[])]),
     ("ps1", &[("pwsh", POWERSHELL_FILE), ("powershell", POWERSHELL_FILE)]),
 ];
 
-/// The numbers that Node.js gives to the two signals that Windows has in its place.
+/// The numbers of Node.js for the two signals that Windows can imitate.
 const SIGKILL: i32 = 9;
 const SIGBREAK: i32 = 21;
 
-/// Calls `step` once: here the runtime watches everything.
+/// Calls `step` once: on Windows the runtime waits for everything.
 pub(crate) fn attend(_: Duration, step: &mut dyn FnMut() -> bool) {
     step();
 }
@@ -110,7 +110,7 @@ pub(crate) const fn core_env_names() -> &'static [&'static str] {
     ]
 }
 
-/// Where programs are looked for when the child has no `PATH`.
+/// Returns the directories that are searched for programs when the child has no `PATH`.
 pub(crate) fn default_path() -> PathBuf {
     let system = system_directory();
     let mut path = system.clone().into_os_string();
@@ -121,14 +121,14 @@ pub(crate) fn default_path() -> PathBuf {
     PathBuf::from(path)
 }
 
-/// The shell of a `shell` command that names none. Not `%ComSpec%`: a variable must not choose what is run.
+/// Returns the shell of a `shell` command that names none. Not `%ComSpec%`: a variable must not select the program.
 pub(crate) fn default_shell() -> PathBuf {
     system_directory().join("cmd.exe")
 }
 
 fn system_directory() -> PathBuf {
     let mut buffer = [0_u16; 260];
-    // SAFETY: the buffer is as long as is said.
+    // SAFETY: the buffer has the given length.
     let length = unsafe { GetSystemDirectoryW(buffer.as_mut_ptr(), 260) } as usize;
     match buffer.get(..length) {
         Some(path) if length > 0 => PathBuf::from(String::from_utf16_lossy(path)),
@@ -136,8 +136,8 @@ fn system_directory() -> PathBuf {
     }
 }
 
-/// How a shell is given its line. `cmd.exe` takes the rest of its command line as it is, between the quotes that `/s`
-/// removes; every other one takes it as an argument.
+/// Returns the arguments of a shell for a line. `cmd.exe` takes the rest of its command line unchanged, between the quotes that `/s`
+/// removes; every other shell takes the line as an argument.
 pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     let name = shell.file_stem().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
     let flags: &[&str] = match &*name {
@@ -152,22 +152,22 @@ pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false, descriptor: None }
 }
 
-/// Whether an error is that there is no `/dev/null`: here its like is always there.
+/// Whether an error means that there is no `/dev/null`. `NUL` always exists.
 pub(crate) fn is_null_device_missing(_: &io::Error) -> bool {
     false
 }
 
-/// Whether a path means the same in every directory. Such a one is made whole by the system all the same.
+/// Whether a path is absolute. The system completes other paths with the drive or the directory.
 pub(crate) fn is_complete(_: &Path) -> bool {
     false
 }
 
-/// A path from the bytes of an environment value.
+/// Converts the bytes of an environment value to a path.
 pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Whether two names are of the same variable.
+/// Whether two names refer to the same variable.
 pub(crate) fn same_name(one: &str, other: &str) -> bool {
     one.eq_ignore_ascii_case(other)
         || (!(one.is_ascii() && other.is_ascii()) && compare_names(&wide(one), &wide(other)).is_eq())
@@ -180,7 +180,7 @@ fn wide(text: &str) -> Vec<u16> {
 /// The order of variables in an environment.
 fn compare_names(one: &[u16], other: &[u16]) -> std::cmp::Ordering {
     let length = |name: &[u16]| i32::try_from(name.len()).unwrap_or(i32::MAX);
-    // SAFETY: both are as long as is said.
+    // SAFETY: both have the given length.
     let order = unsafe { CompareStringOrdinal(one.as_ptr(), length(one), other.as_ptr(), length(other), 1) };
     order.cmp(&CSTR_EQUAL)
 }
@@ -190,23 +190,23 @@ pub(crate) fn is_batch(path: &Path) -> bool {
     windows_rules::is_batch(&path.to_string_lossy())
 }
 
-/// How many characters the path of a working directory may have, if it has more: with the separator and the NUL that the system adds
-/// there are 260.
+/// Returns the longest allowed path of a working directory in UTF-16 units, if the path is longer. With the separator and the NUL that
+/// the system adds, that makes 260.
 pub(crate) fn is_too_long_a_directory(path: &Path) -> Option<usize> {
     const MOST: usize = 258;
     (path.as_os_str().encode_wide().count() > MOST).then_some(MOST)
 }
 
-/// What to do about a program that may not be executed.
+/// Returns the remedy for a program that may not be executed.
 pub(crate) fn not_executable(error: Option<&io::Error>) -> &'static str {
     match error.and_then(code) {
-        Some(win32::ERROR_ELEVATION_REQUIRED) => "it asks for the rights of an administrator: give them to the host",
+        Some(win32::ERROR_ELEVATION_REQUIRED) => "it needs the rights of an administrator: give them to the host",
         Some(_) => "give this user the right to execute it",
         None => "it is no program of this system: name an .exe, a .com or a batch file, or run it as a script",
     }
 }
 
-/// How long a struct is, in the words of the system.
+/// Returns the size of a struct as the system's calls take it.
 #[expect(clippy::cast_possible_truncation, reason = "the structs of an interface have a few hundred bytes")]
 const fn size<T>() -> u32 {
     size_of::<T>() as u32
@@ -216,7 +216,7 @@ fn code(error: &io::Error) -> Option<u32> {
     error.raw_os_error().map(i32::cast_unsigned)
 }
 
-/// The name of an error, such as `ENOENT`: the one that Node.js gives to it.
+/// Returns the name of an error, such as `ENOENT`: the same as in Node.js.
 pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
     Some(match code(error)? {
         win32::ERROR_FILE_NOT_FOUND | win32::ERROR_PATH_NOT_FOUND | win32::ERROR_INVALID_NAME => "ENOENT",
@@ -243,12 +243,12 @@ pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// Whether an error says that the machine is short of processes, files or memory.
+/// Whether an error means that the machine is short of processes, files or memory.
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(errno_name(error), Some("EMFILE" | "ENOMEM" | "EAGAIN"))
 }
 
-/// The name of a signal, such as `SIGKILL`.
+/// Returns the name of a signal, such as `SIGKILL`.
 pub(crate) fn signal_name(signal: i32) -> String {
     match signal {
         SIGKILL => String::from("SIGKILL"),
@@ -260,28 +260,28 @@ pub(crate) fn signal_name(signal: i32) -> String {
 /// Every signal that can be sent to a command, by its name: Ctrl-Break, and the end of its job.
 pub(crate) const SIGNALS: &[(&str, i32)] = &[("SIGBREAK", SIGBREAK), ("SIGKILL", SIGKILL)];
 
-/// What marks this process itself as one of an execution: jobs need no marks.
+/// The tag of this process. Jobs need no tags, so it is empty.
 pub(crate) fn own_tag() -> &'static [u8] {
     &[]
 }
 
-/// Starts the threads that end trees: there are none of their own here.
+/// Starts the threads that end trees. Windows needs none.
 #[expect(clippy::unnecessary_wraps, reason = "the other systems can fail")]
 pub(crate) fn prepare() -> io::Result<()> {
     Ok(())
 }
 
-/// The time since the machine was started without that in which it slept.
+/// Returns the time since the machine was started, without the time in which it slept.
 pub(crate) fn uptime() -> Duration {
     type Precise = unsafe extern "system" fn(*mut u64);
-    // Looked up, for not everything that runs Windows programs has it; the other one is precise to some 15 ms.
+    // Looked up at run time: Wine, for example, lacks it. The other call has a resolution of about 15 ms.
     static PRECISE: std::sync::OnceLock<Option<Precise>> = std::sync::OnceLock::new();
     let precise = PRECISE.get_or_init(|| {
-        // SAFETY: the name ends with a NUL, and this library is part of every process.
+        // SAFETY: the name ends with a NUL, and this library is loaded in every process.
         let library = unsafe { GetModuleHandleA(c"kernelbase.dll".as_ptr().cast()) };
-        // SAFETY: as above; a library that is not there has no functions.
+        // SAFETY: as above; the call returns null for a null library.
         let found = unsafe { GetProcAddress(library, c"QueryUnbiasedInterruptTimePrecise".as_ptr().cast()) };
-        // SAFETY: this is the signature that the function of this name has.
+        // SAFETY: the documented signature of the function of this name.
         found.map(|found| unsafe { std::mem::transmute::<unsafe extern "system" fn() -> isize, Precise>(found) })
     });
     let mut ticks = 0;
@@ -296,16 +296,16 @@ pub(crate) fn uptime() -> Duration {
     Duration::from_nanos(ticks.saturating_mul(100))
 }
 
-/// The clock by which the system counts the starts of processes: no membership is decided by it here.
+/// Returns the time on the clock of process starts. Membership does not depend on it on Windows.
 pub(crate) fn start_clock() -> u64 {
     0
 }
 
-/// What this process cannot see of the processes that it is to end: a job shows all of them.
+/// Returns which processes are hidden from this process. A job shows all of its members.
 pub(crate) fn limited_sight() -> Option<&'static str> {
     None
 }
 
-/// Nothing is called: the system calls a library when an exit has ended every other thread. In Node.js a listener in JavaScript does
-/// it; in any case the jobs end with the host.
+/// Does nothing: Windows calls a library only after the exit has ended every other thread. In Node.js a JavaScript listener does the
+/// work; in any case the jobs end with the host.
 pub(crate) fn at_exit(_: fn()) {}

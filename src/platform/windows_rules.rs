@@ -1,18 +1,18 @@
-//! What Windows reads into texts that other systems take as they are: names of files and of programs, arguments of batch files. No
-//! call of the system is made here, so that these rules are tested on every one.
+//! Rules by which Windows interprets text that other systems do not interpret: names of files and programs, arguments of batch files.
+//! No system call is made here, so that the rules are tested on every system.
 
-/// What `cmd.exe` reads as more than a character when a batch file gets it or uses it: also `%~1`, which is without its quotes, in a
-/// block that `)` ends.
+/// Characters that `cmd.exe` interprets when a batch file receives or uses them: also in `%~1`, which has lost its quotes, in a block
+/// that `)` ends.
 const SPECIAL_IN_ARGUMENT: &str = "\"%!^&|<>()";
-/// The same for the path of the file, which the request does not make up and `Program Files (x86)` is a part of.
+/// The same for the path of the batch file, which may contain `Program Files (x86)`.
 const SPECIAL_IN_PATH: &str = "\"%!^&|<>";
 
-/// What `%PATHEXT%` is where there is none.
+/// The default of `%PATHEXT%`.
 const DEFAULT_PATH_EXT: &str = ".COM;.EXE;.BAT;.CMD";
 
-/// Names that stand for devices, in every directory and with every extension.
+/// Names of devices, in every directory and with every extension.
 const DEVICES: &[&str] = &["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
-/// As [`DEVICES`], with a digit behind them. The last three are digits to the system too.
+/// As [`DEVICES`], followed by a digit. The last three of these also count as digits.
 const PORTS: &[&str] = &["COM", "LPT"];
 const PORT_DIGITS: &str = "0123456789\u{b9}\u{b2}\u{b3}";
 
@@ -27,11 +27,11 @@ pub(super) fn special_in_path(path: &str) -> Option<char> {
 }
 
 fn special(text: &str, these: &str) -> Option<char> {
-    // Line ends, and whatever else a terminal would not show.
+    // Line ends and other control characters.
     text.chars().find(|c| c.is_control() || these.contains(*c))
 }
 
-/// Whether the name of a file makes it a batch file. The system ignores blanks and dots at the end of a name, so `x.bat .` is one too
+/// Whether a file is a batch file, by its name. The system ignores blanks and dots at the end of a name, so `x.bat .` is one too
 /// (CVE-2024-43402).
 pub(super) fn is_batch(path: &str) -> bool {
     let name = file_name(path).trim_end_matches([' ', '.']);
@@ -57,16 +57,16 @@ fn is_program(path: &str, stem: &str) -> bool {
     name.eq_ignore_ascii_case(stem)
 }
 
-/// The extensions of programs, in their order. `path_ext` is the value of `%PATHEXT%` in the environment of the child.
+/// Returns the extensions of programs, in their order. `path_ext` is the value of `%PATHEXT%` in the environment of the child.
 pub(super) fn extensions(path_ext: Option<&str>) -> Vec<&str> {
     let listed = |text| str::split(text, ';').map(str::trim).filter(|it: &&str| it.len() > 1 && it.starts_with('.'));
     let given: Vec<&str> = listed(path_ext.unwrap_or_default()).collect();
     if given.is_empty() { listed(DEFAULT_PATH_EXT).collect() } else { given }
 }
 
-/// The names of files that a program may have which is called `name`, in the order in which they are tried. A dot in a name is the
-/// begin of an extension only if that is one of a program: `python3.11` is `python3.11.exe`. The name itself comes last: a file
-/// without such an extension beside one with it is not for this system.
+/// Returns the file names to try for a program `name`, in order. A dot starts an extension only if that is one of a program:
+/// `python3.11` is `python3.11.exe`. The name itself comes last: a file without such an extension, beside one with it, is not for this
+/// system.
 pub(super) fn program_names(name: &str, extensions: &[&str]) -> Vec<String> {
     let has_extension = |extension: &&str| {
         let at = name.len().checked_sub(extension.len());
@@ -78,13 +78,13 @@ pub(super) fn program_names(name: &str, extensions: &[&str]) -> Vec<String> {
     extensions.iter().map(|extension| format!("{name}{extension}")).chain([name.to_owned()]).collect()
 }
 
-/// Why a path names no plain file of its own: a part of it is a device, or the stream of another file. With the remedy.
+/// Returns why a path is not the path of a regular file, with the remedy: a part of it is a device, or the stream of another file.
 pub(super) fn file_path_problem(path: &str) -> Option<&'static str> {
     let path = path.strip_prefix(r"\\?\").or_else(|| path.strip_prefix(r"\\.\")).unwrap_or(path);
     let mut parts = path.split(['\\', '/']);
     let first = parts.next().unwrap_or_default();
     let first = match first.as_bytes() {
-        // What follows a drive without a separator starts at a directory of that drive.
+        // A path after a drive without a separator is relative to a directory of that drive.
         [drive, b':', ..] if drive.is_ascii_alphabetic() => &first[2..],
         _ => first,
     };
@@ -100,7 +100,7 @@ pub(super) fn file_path_problem(path: &str) -> Option<&'static str> {
 }
 
 fn is_device(part: &str) -> bool {
-    // Everything from the first dot or colon on, and blanks before it, are ignored.
+    // The system ignores everything from the first dot or colon on, and blanks before it.
     let name = part.split(['.', ':']).next().unwrap_or_default().trim_matches(' ');
     let is_port = |port: &&str| {
         let digit = name.get(port.len()..).unwrap_or_default();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     proptest! {
-        /// A parser that knows nothing but what ends a word, a command or a block of `cmd.exe` finds one word.
+        /// A parser that knows only what ends a word, a command or a block of `cmd.exe` finds one word.
         #[test]
         fn what_is_passed_on_has_no_end_of_a_command(argument in "[a-z()&|<>^%!\"\\\\ \r\n\t;,=@ä]{0,12}") {
             let passes = special_in_argument(&argument).is_none();

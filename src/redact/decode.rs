@@ -1,7 +1,9 @@
 //! Decodes one symbol of a text, in each of the ways in which programs quote text.
 
+use super::glance::is_special;
+
 /// How the text at some place is quoted, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Quoting {
     /// Nothing has been decoded yet: each escape opens another way to read on.
     Unknown,
@@ -23,6 +25,8 @@ pub(super) enum Quoting {
     Percent,
     /// `%2F`, and `+` for a space.
     Form,
+    /// As `escape()` of JavaScript writes text: `%E9` is a character, and so is `%u20AC`.
+    Escape,
     /// `&amp;`, `&#38;`.
     Entity,
     /// A quote is written twice: CSV, SQL.
@@ -63,104 +67,6 @@ impl Symbol {
     }
 }
 
-/// Whether a byte may begin something else than itself.
-#[inline]
-pub(super) fn is_special(byte: u8) -> bool {
-    const SPECIAL: [bool; 256] = {
-        let mut table = [false; 256];
-        let special = b"%+\\&'\"$\r\n";
-        let mut at = 0;
-        while at < special.len() {
-            table[special[at] as usize] = true;
-            at += 1;
-        }
-        table
-    };
-    SPECIAL[usize::from(byte)]
-}
-
-/// What a special byte can be, as far as a look at what follows it shows.
-pub(super) enum Glance {
-    /// Nothing but itself.
-    Itself,
-    /// A text that begins with this byte.
-    Byte(u8),
-    /// [`escapes`] has to look.
-    Unclear,
-}
-
-/// Dismisses most special bytes.
-#[inline]
-pub(super) fn glance(rest: &[u8]) -> Glance {
-    let [byte, next, ..] = *rest else { return Glance::Unclear };
-    match byte {
-        b'\\' => match next {
-            b'n' => Glance::Byte(b'\n'),
-            b't' => Glance::Byte(b'\t'),
-            b'r' => Glance::Byte(b'\r'),
-            b'u' => match *rest {
-                [_, _, a, b, c, d, ..] => match (pair_of_digits(a, b), pair_of_digits(c, d)) {
-                    (Some(0xD8..=0xDF), _) => Glance::Unclear,
-                    (Some(0), Some(byte @ ..0x80)) => Glance::Byte(byte),
-                    (Some(high @ ..8), Some(low)) => Glance::Byte(0xC0 | high << 2 | low >> 6),
-                    (Some(high), Some(_)) => Glance::Byte(0xE0 | high >> 4),
-                    _ => Glance::Unclear,
-                },
-                _ => Glance::Unclear,
-            },
-            other if other.is_ascii_alphanumeric() => Glance::Unclear,
-            other => Glance::Byte(other),
-        },
-        b'%' => match *rest {
-            [_, high, low, ..] => pair_of_digits(high, low).map_or(Glance::Itself, Glance::Byte),
-            _ => Glance::Unclear,
-        },
-        b'\'' | b'"' if !matches!(next, b'\'' | b'"' | b'$' | b'\\') => Glance::Itself,
-        b'$' if next != b'\'' => Glance::Itself,
-        b'&' if !matches!(next, b'#' | b'a' | b'l' | b'g' | b'q') => Glance::Itself,
-        b'+' => Glance::Byte(b' '),
-        b'\n' => Glance::Itself,
-        _ => Glance::Unclear,
-    }
-}
-
-/// The first byte of the symbol behind an escape of `byte`, if both are of one kind and it is easily read.
-#[inline]
-pub(super) fn glance_behind(rest: &[u8], byte: u8) -> Option<u8> {
-    let len = match (rest[0], rest[1]) {
-        // Only a part of the symbol is known.
-        _ if byte >= 0x80 => return None,
-        (b'%', _) => 3,
-        (b'\\', b'u') => 6,
-        (b'\\', _) => 2,
-        _ => 1,
-    };
-    let next = rest.get(len..)?;
-    match *next.first()? {
-        plain if !is_special(plain) => Some(plain),
-        escape if escape == rest[0] => match glance(next) {
-            Glance::Byte(byte) => Some(byte),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn pair_of_digits(high: u8, low: u8) -> Option<u8> {
-    const DIGITS: [u8; 256] = {
-        let mut table = [0xFF; 256];
-        let mut digit = 0_u8;
-        while digit < 16 {
-            table[b"0123456789abcdef"[digit as usize] as usize] = digit;
-            table[b"0123456789ABCDEF"[digit as usize] as usize] = digit;
-            digit += 1;
-        }
-        table
-    };
-    let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
-    ((high | low) < 16).then_some(high << 4 | low)
-}
-
 /// Hands out everything that the beginning of `rest`, which is not empty, can mean, with how the text goes on behind it.
 pub(super) fn decode(quoting: Quoting, rest: &[u8], is_end: bool, mut out: impl FnMut(Token, Quoting)) {
     let byte = rest[0];
@@ -183,7 +89,7 @@ pub(super) fn escapes(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quo
     use Quoting::{Backslash, Doubled, Entity, Form, Gap, Percent, Unknown};
     match rest[0] {
         b'$' => dollar(Unknown, rest, is_end, out),
-        b'%' => hand_out(percent(rest, is_end), Percent, out),
+        b'%' => percent(Percent, rest, is_end, out),
         b'+' => out(Token::Symbol(Symbol::byte(b' '), 1), Form),
         b'\\' => backslash(Backslash, rest, is_end, out),
         b'&' => hand_out(entity(rest, is_end), Entity, out),
@@ -202,7 +108,8 @@ pub(super) fn escapes(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quo
 /// What a special byte is within a known quoting.
 fn quoted(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     use Quoting::{
-        Backslash, CodePoints, DollarIsland, Double, Doubled, Entity, Form, Gap, Island, Percent, Single, Unknown,
+        Backslash, CodePoints, DollarIsland, Double, Doubled, Entity, Escape, Form, Gap, Island, Percent, Single,
+        Unknown,
     };
     let byte = rest[0];
     let itself = Token::Symbol(Symbol::byte(byte), 1);
@@ -225,9 +132,14 @@ fn quoted(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Toke
             Some(b'$' | b'`' | b'"' | b'\\' | b'!') => return out(Token::Symbol(Symbol::byte(rest[1]), 2), Double),
             _ => {}
         },
-        (Percent | Form, b'%') => {
-            if let Some(token) = percent(rest, is_end) {
-                return out(token, quoting);
+        (Percent | Form | Escape, b'%') => {
+            let mut is_escape = false;
+            percent(quoting, rest, is_end, &mut |token, quoting| {
+                is_escape = true;
+                out(token, quoting);
+            });
+            if is_escape {
+                return;
             }
         }
         (Percent, b'+') => out(Token::Symbol(Symbol::byte(b' '), 1), Form),
@@ -293,8 +205,22 @@ fn line_end(rest: &[u8], is_end: bool) -> Option<Token> {
     }
 }
 
-fn percent(rest: &[u8], is_end: bool) -> Option<Token> {
-    number(rest, 1, 2, 16, is_end).map(|number| number.token(Symbol::byte(number.low_byte()), 3))
+/// `%2F`, which is a byte or, as [`Quoting::Escape`] has it, a character; `%u20AC`.
+fn percent(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
+    use Quoting::Escape;
+    if matches!(rest.get(1), Some(b'u' | b'U')) {
+        return hand_out(utf16(rest, is_end), Escape, out);
+    }
+    let Some(number) = number(rest, 1, 2, 16, is_end) else { return };
+    if let Number::Value(value @ 0x80..) = number
+        && quoting != Quoting::Form
+    {
+        hand_out(Symbol::code_point(value).map(|char| Token::Symbol(char, 3)), Escape, out);
+        if quoting == Escape {
+            return;
+        }
+    }
+    out(number.token(Symbol::byte(number.low_byte()), 3), quoting);
 }
 
 /// A number that was read, or [`Token::More`].
@@ -375,16 +301,16 @@ fn code_point(number: Number, len: usize) -> Option<Token> {
     }
 }
 
-/// `\u00e9`, or two of them for a character beyond 16 bits.
+/// `\u00e9` or `%u00e9`, or two of them for a character beyond 16 bits.
 fn utf16(rest: &[u8], is_end: bool) -> Option<Token> {
     let Number::Value(first) = number(rest, 2, 4, 16, is_end)? else { return Some(Token::More) };
     if !(0xD800..0xDC00).contains(&first) {
         return code_point(Number::Value(first), 6);
     }
-    for (at, expected) in [(6, b'\\'), (7, b'u')] {
+    for at in [6, 7] {
         match rest.get(at) {
             None if !is_end => return Some(Token::More),
-            Some(byte) if *byte == expected => {}
+            Some(byte) if byte.eq_ignore_ascii_case(&rest[at - 6]) => {}
             _ => return None,
         }
     }

@@ -2,9 +2,13 @@
 
 use super::code::{self, Piece};
 use super::decode::{self, Quoting, Token};
+use super::glance::is_special;
 use super::index::{Candidate, Notation, WINDOW, nibble, sextet, sextets};
 use super::scan::Reader;
 use super::trace::{Goal, LONGEST_GAP, Tokens, Trace, Way};
+
+/// So many traces are followed from one place, each to its end, before they are read place by place.
+const FREE_STEPS: u32 = 64;
 
 impl Reader<'_> {
     pub(super) fn follow(&mut self, trace: Trace) {
@@ -15,23 +19,41 @@ impl Reader<'_> {
     pub(super) fn follow_all(&mut self) {
         while let Some(trace) = self.stack.pop() {
             let at = usize::try_from(trace.at - self.base).expect("it is in the buffer");
-            if !self.followed.is_new(&trace) {
-                continue;
-            }
-            if at >= self.buffer.len() {
-                self.wait(trace);
-                continue;
-            }
-            match (trace.way, trace.goal) {
-                (Way::Text(quoting), Goal::Window(_)) => self.open_text(trace, quoting, at),
-                (Way::Text(quoting), Goal::Pattern(pattern)) => self.text(trace, quoting, pattern, at),
-                _ => self.code(trace, at),
+            self.steps += 1;
+            self.count(1);
+            let has_many = self.steps > FREE_STEPS || !self.stream.rows.is_empty();
+            if has_many && self.may_branch(&trace, at) {
+                self.stream.rows.insert(&trace);
+            } else {
+                self.step(trace, at);
             }
         }
     }
 
+    /// Reads on with one trace.
+    pub(super) fn step(&mut self, trace: Trace, at: usize) {
+        if at >= self.buffer.len() {
+            return self.wait(trace);
+        }
+        match (trace.way, trace.goal) {
+            (Way::Text(quoting), Goal::Window(_)) => self.open_text(trace, quoting, at),
+            (Way::Text(quoting), Goal::Pattern(pattern)) => self.text(trace, quoting, pattern, at),
+            _ => self.code(trace, at),
+        }
+    }
+
+    /// Whether the next byte may have more than one meaning, or is not known yet.
+    fn may_branch(&self, trace: &Trace, at: usize) -> bool {
+        match (trace.way, trace.goal) {
+            (Way::Text(quoting), Goal::Pattern(_)) if quoting != Quoting::Gap => {
+                self.buffer.get(at).is_none_or(|byte| is_special(*byte))
+            }
+            _ => true,
+        }
+    }
+
     /// What comes next decides.
-    fn wait(&mut self, trace: Trace) {
+    pub(super) fn wait(&mut self, trace: Trace) {
         if !self.is_end {
             self.stream.traces.push(trace);
         }
@@ -59,7 +81,7 @@ impl Reader<'_> {
         let mut read = 0;
         while let Some(&byte) = rest.get(read) {
             let expected = bytes[trace.symbols as usize];
-            if decode::is_special(byte) || quoting == Quoting::Gap {
+            if is_special(byte) || quoting == Quoting::Gap {
                 trace.at += read as u64;
                 let mut tokens = Tokens::default();
                 decode::decode(quoting, &rest[read..], self.is_end, |token, quoting| tokens.push(token, quoting));
@@ -138,14 +160,16 @@ impl Reader<'_> {
     fn may_be_first(&self, at: u64) -> bool {
         let byte = self.buffer[usize::try_from(at - self.base).expect("it is in the buffer")];
         match byte {
-            // Quotes and line ends stand for nothing else here.
-            b'$' | b'\'' | b'"' | b'\r' => self.secrets.index.text.has_beginning(byte.into(), 1),
+            // Quotes stand for nothing else here.
+            b'$' | b'\'' | b'"' => self.secrets.index.text.has_beginning(byte.into(), 1),
+            // As the first byte of `\r\n`.
+            b'\r' => self.secrets.index.text.has_beginning(b'\n'.into(), 1),
             _ => true,
         }
     }
 
     /// Adds a symbol to a window, and goes on with the secrets that it leaves.
-    fn open(&mut self, mut trace: Trace, bytes: u64, symbol: &[u8]) {
+    pub(super) fn open(&mut self, mut trace: Trace, bytes: u64, symbol: &[u8]) {
         let bytes = symbol.iter().fold(bytes, |bytes, byte| bytes << 8 | u64::from(*byte));
         trace.symbols += u32::try_from(symbol.len()).expect("a character");
         trace.goal = Goal::Window(bytes);
@@ -261,7 +285,7 @@ impl Reader<'_> {
     }
 
     /// A secret was read to its end.
-    fn complete(&mut self, mut trace: Trace, pattern: u32) {
+    pub(super) fn complete(&mut self, mut trace: Trace, pattern: u32) {
         let Some(start) = trace.start else { return };
         self.stream.found(start, trace.at);
         if trace.leads
@@ -274,7 +298,7 @@ impl Reader<'_> {
     }
 
     /// A trace became nothing.
-    fn ended(&mut self, trace: &Trace) {
+    pub(super) fn ended(&mut self, trace: &Trace) {
         if trace.leads
             && trace.way == Way::Text(Quoting::Unknown)
             && let (Goal::Pattern(pattern), Some(start)) = (trace.goal, trace.start)
@@ -290,7 +314,7 @@ impl Reader<'_> {
 }
 
 /// Whether nothing but blanks has been read of a line.
-fn is_line_start(read: &[u8]) -> bool {
+pub(super) fn is_line_start(read: &[u8]) -> bool {
     let blank = read.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     read[..read.len() - blank].ends_with(b"\n")
 }

@@ -1,5 +1,7 @@
 //! Where a secret can begin: the first four symbols of each secret in each notation.
 
+use super::glance;
+
 /// How many symbols decide whether a place is looked at closely.
 pub(super) const WINDOW: u32 = 4;
 
@@ -29,6 +31,8 @@ pub(super) struct Windows {
     /// Bits of hashed windows: nearly every place is dismissed by one of them.
     hashed: Box<[u64]>,
     shift: u32,
+    /// The bytes that windows have.
+    symbols: [bool; 256],
     first_bytes: [bool; 256],
     first_pairs: Box<[u64]>,
 }
@@ -43,6 +47,7 @@ impl Windows {
             entries: entries.into(),
             hashed: vec![0; bits / 64].into(),
             shift: 32 - bits.trailing_zeros(),
+            symbols: [false; 256],
             first_bytes: [false; 256],
             first_pairs: vec![0; 1024].into(),
         };
@@ -52,6 +57,7 @@ impl Windows {
             windows.hashed[word] |= bit;
             let (word, bit) = windows.place(Self::triple(window >> 8));
             windows.hashed[word] |= bit;
+            window.to_be_bytes().iter().for_each(|byte| windows.symbols[usize::from(*byte)] = true);
             windows.first_bytes[(window >> 24) as usize] = true;
             windows.first_pairs[(window >> 22) as usize] |= 1 << (window >> 16 & 63);
         }
@@ -79,6 +85,9 @@ impl Windows {
     /// symbol behind it, if it is known.
     #[inline]
     pub(super) fn may_have_behind(&self, three_before: u32, byte: u8, next: Option<u8>) -> bool {
+        if !self.symbols[usize::from(byte)] {
+            return false;
+        }
         let bytes = three_before << 8 | u32::from(byte);
         self.first_bytes[usize::from(byte)] && next.is_none_or(|next| self.has_pair(bytes << 8 | u32::from(next)))
             || self.has_pair(bytes)
@@ -87,10 +96,11 @@ impl Windows {
     }
 
     /// Whether a window starts with the last, the last two or all of three bytes.
+    #[inline]
     pub(super) fn has_end(&self, bytes: u32) -> bool {
-        self.first_bytes[(bytes & 255) as usize]
-            || self.has_pair(bytes)
-            || self.may_have(Self::triple(bytes & 0xFF_FFFF))
+        let last = (bytes & 255) as usize;
+        self.symbols[last]
+            && (self.first_bytes[last] || self.has_pair(bytes) || self.may_have(Self::triple(bytes & 0xFF_FFFF)))
     }
 
     #[inline]
@@ -136,6 +146,8 @@ pub(super) struct Index {
     pub(super) text: Windows,
     /// Of Base64 and hexadecimal without what is between.
     pub(super) code: Windows,
+    /// A bit for each pair of bytes with which a secret may begin, or an escape for one of its first symbols.
+    first_pairs: Box<[u64]>,
 }
 
 impl Index {
@@ -173,7 +185,21 @@ impl Index {
         }
         spaced.extend_from_slice(&text);
         spaced.extend_from_slice(&code);
-        Self { raw: Windows::new(spaced), text: Windows::new(text), code: Windows::new(code) }
+        let (raw, text, code) = (Windows::new(spaced), Windows::new(text), Windows::new(code));
+        let mut first_pairs = raw.first_pairs.clone();
+        for pair in 0..=u16::MAX {
+            let [byte, next] = pair.to_be_bytes();
+            if glance::may_begin(byte, next, |symbol| text.symbols[usize::from(symbol)]) {
+                first_pairs[usize::from(pair) / 64] |= 1 << (pair % 64);
+            }
+        }
+        Self { raw, text, code, first_pairs }
+    }
+
+    /// Whether a secret may begin with these bytes, or an escape for one of its first symbols with the first one.
+    #[inline]
+    pub(super) fn may_begin(&self, byte: u8, next: u8) -> bool {
+        self.first_pairs[usize::from(byte) << 2 | usize::from(next >> 6)] >> (next & 63) & 1 == 1
     }
 }
 

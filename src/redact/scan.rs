@@ -3,8 +3,9 @@
 use super::Secrets;
 use super::code::{self, Piece};
 use super::decode::{self, Quoting};
-use super::followed::Followed;
+use super::glance::{Glance, glance, glance_behind, is_special};
 use super::index::{Candidate, Notation, WINDOW, window};
+use super::rows::{Row, RowKey};
 use super::stream::Redactor;
 use super::trace::{Goal, Leader, MOST_BEFORE, Tokens, Trace, Way};
 
@@ -19,17 +20,27 @@ pub(super) struct Reader<'a> {
     pub(super) stream: &'a mut Redactor,
     /// Ways to read on that are to be followed.
     pub(super) stack: Vec<Trace>,
-    pub(super) followed: Followed,
+    /// Rows that need more of the stream.
+    pub(super) waiting: Vec<(RowKey, Row)>,
+    /// Traces that were followed from the place that is looked at.
+    pub(super) steps: u32,
 }
 
 impl Reader<'_> {
     pub(super) fn read(&mut self) {
-        // Together, so that those that have become the same are noticed.
         self.stack.append(&mut self.stream.traces);
         self.stack.reverse();
-        self.followed.begin(self.base);
         self.follow_all();
         self.scan();
+        self.read_rows_until(u64::MAX);
+        for (key, row) in self.waiting.drain(..) {
+            self.stream.rows.add_row(key, row);
+        }
+    }
+
+    #[inline]
+    pub(super) fn count(&mut self, steps: usize) {
+        self.stream.rows.work += steps;
     }
 
     /// Begins a trace wherever a secret may begin.
@@ -38,16 +49,23 @@ impl Reader<'_> {
         let raw = &self.secrets.index.raw;
         let whole = buffer.len().saturating_sub(MOST_BEFORE).max(from);
         for (at, bytes) in (from..).zip(buffer[from..].windows(WINDOW as usize)) {
+            if !self.stream.rows.is_empty() {
+                self.read_rows_until(self.base + at as u64);
+            }
+            if !self.secrets.index.may_begin(bytes[0], bytes[1]) {
+                continue;
+            }
             let window = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             if raw.may_have(window) {
                 self.begin(window, at);
             }
-            if decode::is_special(bytes[0]) && self.may_begin_escaped(at) {
+            if is_special(bytes[0]) && self.may_begin_escaped(at) {
                 self.begin_escaped(at);
             }
         }
         for at in whole..buffer.len() {
-            if decode::is_special(buffer[at]) {
+            self.read_rows_until(self.base + at as u64);
+            if is_special(buffer[at]) {
                 self.begin_escaped(at);
             }
             let symbols = u32::try_from(buffer.len() - at).expect("fewer than a window");
@@ -69,7 +87,7 @@ impl Reader<'_> {
     /// A window was found.
     #[cold]
     fn begin(&mut self, window: u32, at: usize) {
-        self.followed.begin(self.base + at as u64);
+        self.steps = 0;
         for Candidate { pattern, notation, symbols } in self.secrets.index.raw.candidates(window) {
             let way = match notation {
                 Notation::Text => Way::Text(Quoting::Unknown),
@@ -121,35 +139,54 @@ impl Reader<'_> {
         let (text, code) = (&self.secrets.index.text, &self.secrets.index.code);
         let three_before = window(&self.buffer[before..at]);
         let rest = &self.buffer[at..];
-        match decode::glance(rest) {
-            decode::Glance::Itself if rest[0] == b'\n' => {
-                let Some(after) = rest.get(1..=MOST_BEFORE) else { return true };
-                if after[0] == b'0' || !after.iter().all(u8::is_ascii_alphanumeric) {
-                    return true;
-                }
-                let after = window(after);
-                (1..=3).any(|symbols| {
-                    let before = three_before & ((1 << (8 * symbols)) - 1);
-                    code.may_have(before.checked_shl(32 - 8 * symbols).unwrap_or(0) | after >> (8 * (symbols - 1)))
-                })
+        match glance(rest) {
+            Glance::Itself => false,
+            Glance::LineEnd => {
+                rest.starts_with(b"\r\n") && text.may_have_behind(three_before, b'\n', None)
+                    || code.has_end(three_before) && self.may_go_on_behind_line(three_before, &rest[1..])
             }
-            decode::Glance::Itself => false,
-            decode::Glance::Byte(byte) => {
-                text.may_have_behind(three_before, byte, decode::glance_behind(rest, byte))
+            Glance::Quote => {
+                text.has_end(three_before) || rest[0] == rest[1] && text.may_have_behind(three_before, rest[0], None)
+            }
+            Glance::Either(byte, other) => {
+                text.may_have_behind(three_before, byte, None) || text.may_have_behind(three_before, other, None)
+            }
+            Glance::Byte(byte) => {
+                text.may_have_behind(three_before, byte, glance_behind(rest, byte))
                     || match (rest[0], byte) {
-                        (b'%', b'+' | b'/') => true,
-                        (b'\\', b'\n' | b'\r' | b'/') => code.has_end(three_before),
+                        (b'%', b'+' | b'/') => code.may_have_behind(three_before, byte, None),
+                        (b'\\', b'/') => code.has_end(three_before),
+                        (b'\\', b'\n' | b'\r') => {
+                            code.has_end(three_before) && self.may_go_on_behind_line(three_before, &rest[2..])
+                        }
                         _ => false,
                     }
             }
-            decode::Glance::Unclear => true,
+            Glance::Unclear => true,
         }
+    }
+
+    /// Whether Base64 or hexadecimal that has begun on a line may go on with what is behind its end.
+    fn may_go_on_behind_line(&self, three_before: u32, rest: &[u8]) -> bool {
+        let Some(after) = rest.get(..MOST_BEFORE) else { return true };
+        if after[0] == b'\\' && !matches!(after[1], b'n' | b'r' | b'/') {
+            return false;
+        }
+        if after[0] == b'0' || !after.iter().all(u8::is_ascii_alphanumeric) {
+            return true;
+        }
+        let after = window(after);
+        (1..=3).any(|symbols| {
+            let before = three_before & ((1 << (8 * symbols)) - 1);
+            let window = before.checked_shl(32 - 8 * symbols).unwrap_or(0) | after >> (8 * (symbols - 1));
+            self.secrets.index.code.may_have(window)
+        })
     }
 
     /// A byte may begin an escape: looks at the secrets of which it is one of the first symbols.
     #[cold]
     fn begin_escaped(&mut self, at: usize) {
-        self.followed.begin(self.base + at as u64);
+        self.steps = 0;
         let (rest, index) = (&self.buffer[at..], &self.secrets.index);
         if matches!(rest[0], b'\r' | b'\n') {
             self.begin_after_line(at);

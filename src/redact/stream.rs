@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::followed::Followed;
 use super::index::WINDOW;
+use super::rows::Rows;
 use super::scan::Reader;
 use super::trace::{Leader, Trace};
 use super::{MASK, Secrets};
@@ -20,6 +20,7 @@ pub(crate) struct Redactor {
     masked: u64,
     /// Undecided.
     pub(super) traces: Vec<Trace>,
+    pub(super) rows: Rows,
     pub(super) leaders: Vec<Leader>,
     /// Found and not handed out yet.
     spans: Vec<(u64, u64)>,
@@ -36,6 +37,7 @@ impl Redactor {
             base: 0,
             masked: 0,
             traces: Vec::new(),
+            rows: Rows::default(),
             leaders: Vec::new(),
             spans: Vec::new(),
             before: [0; WINDOW as usize],
@@ -71,6 +73,7 @@ impl Redactor {
     pub(super) fn replace(&mut self, secrets: Arc<Secrets>) {
         self.secrets = secrets;
         self.traces.clear();
+        self.rows.clear();
         self.leaders.clear();
         let held = std::mem::take(&mut self.held);
         let before = std::mem::take(&mut self.before);
@@ -100,7 +103,8 @@ impl Redactor {
             is_end,
             stream: self,
             stack: Vec::new(),
-            followed: Followed::default(),
+            waiting: Vec::new(),
+            steps: 0,
         }
         .read();
         let seen = (buffer.len() - from).min(self.before.len());
@@ -113,7 +117,14 @@ impl Redactor {
     fn hand_out(&mut self, buffer: &[u8], take: impl FnOnce(&[u8])) -> usize {
         let base = self.base;
         let end = base + buffer.len() as u64;
-        let certain = self.traces.iter().filter_map(|trace| trace.start).min().unwrap_or(end).max(base);
+        let certain = self
+            .traces
+            .iter()
+            .filter_map(|trace| trace.start)
+            .chain(self.rows.first_start())
+            .min()
+            .unwrap_or(end)
+            .max(base);
         let place = |offset: u64| usize::try_from(offset - base).expect("it is in the buffer");
         self.base = certain;
         if self.spans.is_empty() && self.masked <= base {

@@ -82,6 +82,36 @@ fn a_text_with_very_many_readings_is_masked_soon() {
     }
 }
 
+/// How many steps are taken for each byte of a text.
+fn steps_for_each_byte(secret: &str, text: &str, chunk: usize) -> usize {
+    let mut redactor = Redactor::new(secrets(&[secret]));
+    for bytes in text.as_bytes().chunks(chunk) {
+        redactor.feed(bytes, |_| {});
+    }
+    redactor.finish(|_| {});
+    redactor.rows.work / text.len()
+}
+
+/// Counted, not timed. If readings were not merged, each of these would take thousands of times as many steps.
+#[test]
+fn the_work_for_each_byte_is_bounded() {
+    for part in ["'", "\"", "\\", "\"\"", "'\"", "\\'", "'$", "$'\\", "\\\"", "\r\n", "\n ", "%'", "&'"] {
+        for (count, end) in [(60, ""), (60, "end"), (300, ""), (300, "end")] {
+            let secret = part.repeat(count) + end;
+            for run in [part, "'", "\"", "\\", "\\'", "'\"'\"'", "'\\''"] {
+                let text = run.repeat(1000 / run.len());
+                for chunk in [1, text.len()] {
+                    let steps = steps_for_each_byte(&secret, &text, chunk);
+                    assert!(
+                        steps <= 100 + 8 * secret.len(),
+                        "{count} times {part:?} in {run:?} in pieces of {chunk}: {steps} steps for each byte"
+                    );
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn base64_is_masked_at_each_offset_and_in_lines() {
     let secret = "p@ss/wörd \"'+x\n?~~~???>>>";
@@ -160,6 +190,10 @@ fn escapes_are_masked_in_every_spelling() {
         "p%40ss%2Fw%C3%B6rd%20%22'%2Bx%0A%3F%F0%9F%98%80",
         "%70%40ss%2fw%c3%B6rd%20%22%27%2bx%0a%3f%f0%9f%98%80",
         "p%40ss%2Fw%C3%B6rd+%22%27%2Bx%0A%3F%F0%9F%98%80",
+        "p@ss/w%F6rd%20%22%27+x%0A%3F%uD83D%uDE00",
+        "p@ss/w%f6rd%20%22%27+x%0a%3f%ud83d%ude00",
+        "%u0070@ss/w%u00F6rd%u0020%u0022%u0027+x%u000A?%uD83D%uDE00",
+        "%U0070%40ss/w%U00f6rd%20%22%27%u002bx%0a?%ud83d%ude00",
         "p@ss/wörd \\\"'+x\\n?😀",
         "p@ss\\/wörd \\\"'+x\\n?\\ud83d\\uDE00",
         "\\u0070@ss/w\\u00f6rd \\u0022'+x\\u000A?\\u{1f600}",
@@ -307,7 +341,7 @@ fn encode(family: usize, secret: &str, choices: &[u8]) -> String {
         let bytes = char.encode_utf8(&mut utf8).as_bytes();
         let plain = char.is_ascii_alphanumeric() || char == '.';
         match (family, choice % 4) {
-            (0, 0 | 1) | (1 | 2, 0) if plain => out.push(char),
+            (0, 0 | 1) | (1 | 2 | 7, 0) if plain => out.push(char),
             (0, 1) if char == ' ' => out.push('+'),
             (0, 2) => {
                 for byte in bytes {
@@ -344,6 +378,14 @@ fn encode(family: usize, secret: &str, choices: &[u8]) -> String {
                     write!(out, "\\{byte:03o}").unwrap();
                 }
             }
+            (7, choice) => match u32::from(char) {
+                code @ ..0x100 if choice < 3 => write!(out, "%{code:02X}").unwrap(),
+                _ => {
+                    for unit in char.encode_utf16(&mut [0; 2]) {
+                        write!(out, "%u{unit:04x}").unwrap();
+                    }
+                }
+            },
             (3, 0) => write!(out, "&#{};", u32::from(char)).unwrap(),
             (3, 1) => write!(out, "&#x{:x};", u32::from(char)).unwrap(),
             (3, _) if char == '&' => out.push_str("&amp;"),
@@ -385,9 +427,21 @@ proptest! {
     }
 
     #[test]
+    fn the_work_is_bounded_for_any_runs(
+        secret in vec(("['\"\\\\$\\r\\n a]{1,3}", 1..40_usize), 1..4),
+        text in vec(("['\"\\\\$\\r\\n a]{1,4}", 1..60_usize), 1..6),
+    ) {
+        let repeated = |parts: &[(String, usize)]| parts.iter().map(|(part, count)| part.repeat(*count)).collect::<String>();
+        let (secret, text) = (repeated(&secret), repeated(&text).repeat(5));
+        prop_assume!(secret.len() >= LEAST_BYTES);
+        let steps = steps_for_each_byte(&secret, &text, text.len());
+        prop_assert!(steps <= 200 + 12 * secret.len(), "{:?} in {:?}: {}", secret, text, steps);
+    }
+
+    #[test]
     fn no_spelling_is_left(
         secret in "[a-z0-9$%&'\"\\\\ /+?ö😀\n=.-]{6,40}",
-        family in 0..7_usize,
+        family in 0..8_usize,
         choices in vec(any::<u8>(), 1..40),
         lengths in vec(0..30_usize, 0..60),
     ) {

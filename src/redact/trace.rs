@@ -1,6 +1,6 @@
 //! A place where a secret may have begun.
 
-use super::decode::{Quoting, Token};
+use super::decode::{Quoting, Symbol, Token};
 use super::index::WINDOW;
 
 /// The longest run of bytes between two symbols that stands for nothing: without a bound, a stream of line ends would be held
@@ -10,7 +10,7 @@ pub(super) const LONGEST_GAP: u8 = 64;
 pub(super) const MOST_BEFORE: usize = WINDOW as usize - 1;
 
 /// How a trace reads on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Way {
     Text(Quoting),
     Base64(u8),
@@ -35,7 +35,7 @@ pub(super) struct Trace {
     pub(super) leads: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Goal {
     Window(u64),
     Pattern(u32),
@@ -74,6 +74,14 @@ impl Tokens {
 
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The symbols, with how many bytes stand for each and how the text goes on.
+    pub(super) fn symbols(&self) -> impl Iterator<Item = (Symbol, usize, Quoting)> {
+        self.all().filter_map(|(token, quoting)| match token {
+            Token::Symbol(symbol, len) => Some((*symbol, *len, *quoting)),
+            _ => None,
+        })
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &(Token, Quoting)> {

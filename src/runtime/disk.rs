@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::spawn;
+use super::async_pools::spawn;
 
 /// A thread without work exits after so long.
 const KEEP_IDLE: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ impl DiskQueue {
             work();
             return;
         }
-        if Handle::try_current().is_ok() || self.stuck_for() > LONG {
+        if Handle::try_current().is_ok() || self.stalled_for() > LONG {
             self.push(work);
             return;
         }
@@ -118,7 +118,7 @@ impl DiskQueue {
     }
 
     /// How long nothing has been completed although there is work.
-    pub(crate) fn stuck_for(&self) -> Duration {
+    pub(crate) fn stalled_for(&self) -> Duration {
         let state = self.lock();
         if state.is_busy || !state.waiting.is_empty() { state.progress_at.elapsed() } else { Duration::ZERO }
     }
@@ -216,7 +216,7 @@ mod tests {
         let (report, done) = mpsc::channel();
         queue("healthy").push(move || report.send(()).unwrap());
         done.recv_timeout(LOST).unwrap();
-        assert!(hung.stuck_for() > Duration::ZERO);
+        assert!(hung.stalled_for() > Duration::ZERO);
         drop(let_go);
     }
 

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{handle, spawn};
+use super::async_pools::{handle, spawn};
 
 /// Enough for everything that is polled there, in a build without optimizations too. Only what is used takes memory.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -37,7 +37,7 @@ pub(super) struct Limits {
     /// So many work at once as long as they make progress.
     pub(super) at_once: usize,
     /// So many idle threads stay; further ones exit.
-    pub(super) kept: usize,
+    pub(super) most_idle: usize,
     /// There are never more, those that hang included.
     pub(super) most: usize,
     /// What has run for longer hangs. It is looked at once in this time, so that up to twice as much can pass.
@@ -194,7 +194,7 @@ impl SpawnLimiter {
                 let _ = catch_unwind(AssertUnwindSafe(|| task.run(&turn)));
                 state = self.lock();
                 state.running.retain(|running| running.id != id);
-            } else if state.idle >= self.limits.kept {
+            } else if state.idle >= self.limits.most_idle {
                 state.threads -= 1;
                 return;
             } else {

@@ -1,4 +1,4 @@
-//! From how an execution ended to its result.
+//! The result of an execution, made from how it ended.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,18 +6,31 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::event::Backpressure;
 use crate::output::{Captured, Keepsake, Output, SpillFile};
 use crate::platform::{Exit, signal_name};
 use crate::redact::{MASK, Vault};
 use crate::state::{Over, Pending, Stop};
 use crate::types::{Diagnosis, ErrorCode, ErrorInfo, ExecutionResult, ExecutionStatus, Killed, Reason, Text};
 
-use super::{Finished, Job};
+use super::job::Job;
 
 /// The longest command line of a diagnosis, in characters.
 const LONGEST_COMMAND: usize = 1024;
 /// The longest message of an error that is kept, in characters.
 const LONGEST_MESSAGE: usize = 4096;
+
+/// An execution that is over, with what its terminal event and the counters need.
+pub(crate) struct Finished {
+    pub(crate) result: ExecutionResult,
+    /// The number of the terminal event.
+    pub(crate) sequence: u64,
+    pub(crate) lines: u64,
+    /// The bound on what is still on its way to the listener.
+    pub(crate) backpressure: Option<Arc<Backpressure>>,
+    /// Files of output, which are removed when the record is.
+    pub(crate) files: Vec<Keepsake>,
+}
 
 /// How an execution ended.
 #[derive(Debug)]
@@ -26,13 +39,13 @@ pub(super) enum Ending {
     Broken(ErrorInfo),
     /// The engine ended it; the exit, if it ran.
     Stopped(Stop, Option<Exit>),
-    /// The engine ended it because its input broke off.
+    /// The engine ended it because its input failed.
     InputFailed(ErrorInfo, Option<Exit>),
     /// It ended by itself.
     Exited(Exit),
 }
 
-/// Everything about an execution that is over.
+/// Everything that is known of an execution that is over.
 pub(super) struct Outcome {
     pub(super) ending: Ending,
     pub(super) over: Over,
@@ -40,6 +53,7 @@ pub(super) struct Outcome {
     pub(super) pid: Option<u32>,
     pub(super) killed: Option<Killed>,
     pub(super) diagnosis: Option<Diagnosis>,
+    /// A pipe was still open when the drain was over.
     pub(super) leaked: bool,
 }
 
@@ -56,6 +70,7 @@ impl Outcome {
         Self { ending, over: pending.over(), output, pid: None, killed: None, diagnosis: None, leaked: false }
     }
 
+    /// Ends the output and makes the result.
     pub(super) async fn finish(self, job: &Job) -> Finished {
         let Self { ending, over, output, pid, killed, mut diagnosis, leaked } = self;
         let captured = output.freeze().await;
@@ -107,18 +122,24 @@ impl Outcome {
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
         };
-        Finished { result, sequence: captured.sequence, lines: captured.lines, files, flow: captured.flow }
+        Finished {
+            result,
+            sequence: captured.sequence,
+            lines: captured.lines,
+            files,
+            backpressure: captured.backpressure,
+        }
     }
 }
 
-/// Takes the middle of a long text out, in the place of which are three dots: it goes with the record.
+/// Replaces the middle of a long text by three dots: the record retains the text.
 fn cut_middle(text: &mut String, longest: usize) {
     const DOTS: &str = " … ";
     let count = text.chars().count();
     if count <= longest {
         return;
     }
-    // The end of a message says what to do, and the beginning of a command which program it is.
+    // A message ends with the remedy, and a command begins with its program.
     let (head, tail) = (longest * 3 / 4, longest / 4 - DOTS.chars().count());
     let place = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
     let (from, to) = (place(head), place(count - tail));
@@ -126,7 +147,7 @@ fn cut_middle(text: &mut String, longest: usize) {
     text.shrink_to_fit();
 }
 
-/// A path without secrets: it is for people then, as there is no such file.
+/// A path without secrets. If one was masked, there is no such file: the path only informs.
 fn masked_path(secrets: &Vault, path: PathBuf) -> PathBuf {
     match secrets.mask(&path.to_string_lossy()) {
         masked if masked.contains(MASK) => PathBuf::from(&*masked),
@@ -143,7 +164,7 @@ fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
     ErrorInfo { code: ErrorCode::OutputSizeExceeded, message, errno: None }
 }
 
-/// What to tell of an input that broke off.
+/// The error of an execution whose input failed.
 pub(super) fn input_failed(reason: &str) -> ErrorInfo {
     let message = format!(
         "invalid request: options.stdin: it broke off ({reason}), and the command was ended, lest it take a part for the \
@@ -152,19 +173,19 @@ pub(super) fn input_failed(reason: &str) -> ErrorInfo {
     ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }
 }
 
-/// What is left to tell when a defect of the engine has taken the rest.
-pub(super) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequence: u64) -> Finished {
+/// The end of an execution that a defect of the engine has ended: its output is lost.
+pub(crate) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequence: u64) -> Finished {
     let message = format!(
         "the engine failed at this execution ({panic}) and has ended it; others are not affected: please report it"
     );
     let message = job.secrets.mask(&message).into_owned();
     let error = ErrorInfo { code: ErrorCode::Internal, message, errno: None };
     let result = ExecutionResult { error: Some(error), ..blank(job, accepted_at, ExecutionStatus::Failed, None) };
-    Finished { result, sequence, lines: 0, files: Vec::new(), flow: None }
+    Finished { result, sequence, lines: 0, files: Vec::new(), backpressure: None }
 }
 
-/// The last attempt as it was, and why there is no other.
-pub(super) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
+/// The result of the last attempt, with the reason why there is no other: the execution was stopped before its next attempt.
+pub(crate) fn stopped_before_retry(last: ExecutionResult, why: Stop) -> ExecutionResult {
     ExecutionResult {
         status: why.status(),
         success: false,
@@ -175,7 +196,7 @@ pub(super) fn given_up(last: ExecutionResult, why: Stop) -> ExecutionResult {
     }
 }
 
-/// A result that says nothing yet.
+/// A result with what is known before an end.
 fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: Option<Reason>) -> ExecutionResult {
     ExecutionResult {
         stdout: Text::new(Vec::new(), job.encoding()),
@@ -197,7 +218,7 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
             (ExecutionStatus::Failed, reason)
         }
         Ending::Stopped(why, _) => (why.status(), Some(why.reason())),
-        // As by an abort signal: the caller's own part of it has failed.
+        // As by an abort signal: the failure is in the caller's part.
         Ending::InputFailed(..) => (ExecutionStatus::Cancelled, Some(Reason::Aborted)),
         Ending::Exited(exit) => match (exit.code, exit.signal) {
             (Some(0), _) => (ExecutionStatus::Completed, Some(Reason::Exit)),

@@ -1,4 +1,4 @@
-//! Ends one tree: stop signal, grace period, SIGKILL.
+//! The end of one tree, as a table of phases: stop signal, grace period, SIGKILL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use crate::platform::{Act, Leader, ProcessInfo, ScanPriority, Sight, StopSent, S
 use crate::state::Stop;
 use crate::types::{Killed, ProcessDiagnosis, StopOrder, StopSignal};
 
-/// A tree is scanned this soon after its leader has exited, then ever more rarely up to [`SLOWEST_SCAN`].
-/// A tree of more is told by its first processes, and a number.
+/// A diagnosis describes no more processes than that; of the others it has the number.
 const MOST_DESCRIBED: usize = 256;
+/// The pause between the first two scans after the exit of the leader. It doubles up to [`SLOWEST_SCAN`].
 const FIRST_SCAN: Duration = Duration::from_millis(1);
 const SLOWEST_SCAN: Duration = Duration::from_millis(50);
-/// How often a tree whose leader lives is scanned for members that need the stop signal too.
+/// The pause between two scans in the grace period while the leader runs: new members need the stop signal too.
 const SCAN_IN_GRACE: Duration = Duration::from_millis(100);
 /// A scan that takes longer is not waited for: the process group is signalled without it.
 const LONGEST_SCAN: Duration = Duration::from_secs(1);
-/// A tree in which SIGKILL has ended no process for so long, and in which none appeared, is given up: its processes hang in the
-/// kernel, or belong to another user.
+/// A tree in which for so long no process has appeared and none was ended by SIGKILL is given up: its processes hang in the kernel,
+/// or belong to another user.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
-/// The end of killing in any case: scans that hang, or a machine that a fork bomb has brought down.
+/// A tree is given up after so long in any case, such as when scans hang, or a fork bomb has overloaded the machine.
 const GIVE_UP_ANYWAY_AFTER: Duration = Duration::from_secs(30);
 
 /// Why a tree is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     Stop(Stop),
-    /// The command has exited; what it left behind goes too.
+    /// The command has exited, and its background processes are ended.
     Leftovers,
 }
 
@@ -39,7 +39,7 @@ impl Cause {
     }
 }
 
-/// How a tree is asked to end.
+/// How a tree is stopped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StopPlan {
     pub(super) signal: StopSignal,
@@ -50,47 +50,47 @@ pub(super) struct StopPlan {
 
 /// The ending of one tree.
 ///
-/// | step | what is done | next |
+/// | phase | action | next |
 /// | --- | --- | --- |
-/// | describe | what do the members do? for the diagnosis of a timeout; then the stop signal, from the same scan | stop; not later than a second after |
-/// | stop | the stop signal and SIGCONT to each member, once, when it is first seen; what a signalled member starts gets it after half of the grace period; Ctrl-Break on Windows | gone, or the grace period is over |
-/// | kill | SIGKILL to every member, or an end of the job, in scans | gone |
+/// | describe | describes the members, for the diagnosis of a timeout; then sends the stop signal, in the same scan | stop, after one second at most |
+/// | stop | sends the stop signal and SIGCONT to each member once, when it is first found; processes that a signalled member starts get it after half of the grace period; Ctrl-Break on Windows | gone, or kill when the grace period is over |
+/// | kill | sends SIGKILL to every member in each scan, or ends the job on Windows | gone, or given up |
 ///
-/// Gone means that the leader has exited, and that scan after scan found no member. Scans are done by the platform, one at a
-/// time for each tree.
+/// Gone means that the leader has exited, and that two scans in a row found no member. The platform scans, once at a time for each
+/// tree.
 #[derive(Debug)]
 pub(super) struct Termination {
     pub(super) cause: Cause,
     leader: Arc<Leader>,
     plan: StopPlan,
-    step: Step,
+    phase: TerminationPhase,
     scan: Option<Scan>,
     next_scan: Instant,
     pause: Duration,
     is_given_up: bool,
-    /// How long from now on the tree has until it is killed; taken by the supervisor when it has changed.
+    /// How long from now on the tree has until it is killed, if the supervisor has to announce it to the guardian.
     announced: Option<Duration>,
     processes: Vec<ProcessDiagnosis>,
-    /// How many there were beyond those.
+    /// How many there were beyond [`MOST_DESCRIBED`].
     more_processes: usize,
 }
 
 #[derive(Debug)]
 struct Scan {
     sight: oneshot::Receiver<Sight>,
-    /// When the process group is signalled without it; `None` once that was done.
+    /// When the process group is signalled without its result; `None` once that was done.
     overdue_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum TerminationPhase {
     Describing { stop_at: Instant },
     Stopping { others_at: Instant, kill_at: Instant },
     Killing { last_new: Instant, give_up_at: Instant },
 }
 
 impl Termination {
-    /// Begins to end a tree. A caller may want it killed at `kill_at`, which is sooner than the plan says.
+    /// Begins to end a tree. `kill_at` is when it is killed, if that is sooner than by the plan.
     pub(super) fn begin(leader: &Arc<Leader>, cause: Cause, plan: StopPlan, kill_at: Option<Instant>) -> Self {
         let now = Instant::now();
         let left = kill_at.map(|at| at.saturating_duration_since(now));
@@ -99,7 +99,7 @@ impl Termination {
             cause,
             leader: Arc::clone(leader),
             plan: StopPlan { grace, ..plan },
-            step: Step::Describing { stop_at: now + LONGEST_SCAN },
+            phase: TerminationPhase::Describing { stop_at: now + LONGEST_SCAN },
             scan: None,
             next_scan: now,
             pause: FIRST_SCAN,
@@ -108,7 +108,7 @@ impl Termination {
             processes: Vec::new(),
             more_processes: 0,
         };
-        // What a cancelled command was doing interests no caller; it would only delay the signal.
+        // A diagnosis exists for timeouts only; for a cancel it would delay the signal.
         if cause.is_deadline() {
             this.start_scan(false, now);
         } else {
@@ -121,16 +121,18 @@ impl Termination {
     pub(super) fn kill_sooner(&mut self, at: Instant) {
         let now = Instant::now();
         let left = at.saturating_duration_since(now);
-        match &mut self.step {
-            // What is left of it is for the members: their description is not waited for.
-            Step::Describing { stop_at } if left < self.plan.grace => *stop_at = now,
-            Step::Stopping { others_at, kill_at } if at < *kill_at => {
+        match &mut self.phase {
+            // The rest of the grace period is for the members to exit: it is not spent on their description.
+            TerminationPhase::Describing { stop_at } if left < self.plan.grace => *stop_at = now,
+            TerminationPhase::Stopping { others_at, kill_at } if at < *kill_at => {
                 *kill_at = at;
                 *others_at = (now + left / 2).min(*others_at);
                 self.next_scan = self.next_scan.min(*others_at);
                 self.announced = Some(left);
             }
-            Step::Describing { .. } | Step::Stopping { .. } | Step::Killing { .. } => {}
+            TerminationPhase::Describing { .. }
+            | TerminationPhase::Stopping { .. }
+            | TerminationPhase::Killing { .. } => {}
         }
         self.plan.grace = self.plan.grace.min(left);
     }
@@ -140,7 +142,7 @@ impl Termination {
         self.announced.take()
     }
 
-    /// Resolves with what a scan under way gives; pends for ever when there is none. Cancel-safe.
+    /// Waits for the result of the current scan, or for ever without one. Cancel-safe.
     pub(super) async fn scanned(&mut self) -> Option<Sight> {
         let Some(scan) = &mut self.scan else { return std::future::pending().await };
         let sight = (&mut scan.sight).await.ok();
@@ -154,27 +156,27 @@ impl Termination {
             None => Some(self.next_scan),
             Some(scan) => scan.overdue_at,
         };
-        let step = match self.step {
-            Step::Describing { stop_at } => stop_at,
-            Step::Stopping { kill_at, .. } => kill_at,
-            Step::Killing { give_up_at, .. } => give_up_at,
+        let phase = match self.phase {
+            TerminationPhase::Describing { stop_at } => stop_at,
+            TerminationPhase::Stopping { kill_at, .. } => kill_at,
+            TerminationPhase::Killing { give_up_at, .. } => give_up_at,
         };
-        scan.map_or(step, |scan| scan.min(step))
+        scan.map_or(phase, |scan| scan.min(phase))
     }
 
-    /// The leader has exited: the rest of the tree is looked for at once.
+    /// The leader has exited: scans at once for the rest of the tree.
     pub(super) fn leader_exited(&mut self, now: Instant) {
         self.pause = FIRST_SCAN;
         self.next_scan = now;
     }
 
-    /// Starts what is due. `true`: nothing more can be done.
+    /// Does what is due. `true`: the tree is given up.
     pub(super) fn tick(&mut self, leader_exited: bool, now: Instant) -> bool {
-        match self.step {
-            // What it finds is taken when it comes.
-            Step::Describing { stop_at } if now >= stop_at => self.stop(leader_exited, now),
-            Step::Stopping { kill_at, .. } if now >= kill_at => self.kill(leader_exited, now),
-            Step::Killing { give_up_at, .. } if now >= give_up_at => {
+        match self.phase {
+            // The description is taken when its scan ends.
+            TerminationPhase::Describing { stop_at } if now >= stop_at => self.stop(leader_exited, now),
+            TerminationPhase::Stopping { kill_at, .. } if now >= kill_at => self.kill(leader_exited, now),
+            TerminationPhase::Killing { give_up_at, .. } if now >= give_up_at => {
                 self.is_given_up = true;
                 return true;
             }
@@ -192,29 +194,29 @@ impl Termination {
         false
     }
 
-    /// Takes what a scan gave; `None` if it failed. `true`: no member is left.
+    /// Takes the result of a scan, or `None` if it failed. `true`: no member is left.
     pub(super) fn take(&mut self, sight: Option<Sight>, leader_exited: bool, now: Instant) -> bool {
         let sight = sight.unwrap_or_default();
-        match &mut self.step {
-            Step::Describing { .. } => {
+        match &mut self.phase {
+            TerminationPhase::Describing { .. } => {
                 self.more_processes = sight.processes.len().saturating_sub(MOST_DESCRIBED);
-                self.processes = sight.processes.into_iter().take(MOST_DESCRIBED).map(diagnosis).collect();
+                self.processes = sight.processes.into_iter().take(MOST_DESCRIBED).map(to_diagnosis).collect();
                 if sight.stop == StopSent::No || self.plan.grace.is_zero() {
                     self.stop(leader_exited, now);
                     return false;
                 }
-                self.stopping(now);
+                self.begin_grace(now);
                 if sight.stop == StopSent::Impossible {
                     self.kill(leader_exited, now);
                     return false;
                 }
             }
-            Step::Stopping { .. } if sight.stop == StopSent::Impossible => {
+            TerminationPhase::Stopping { .. } if sight.stop == StopSent::Impossible => {
                 self.kill(leader_exited, now);
                 return false;
             }
-            Step::Stopping { .. } => {}
-            Step::Killing { last_new, give_up_at } => {
+            TerminationPhase::Stopping { .. } => {}
+            TerminationPhase::Killing { last_new, give_up_at } => {
                 if sight.is_new {
                     *last_new = now;
                 } else if now >= *last_new + GIVE_UP_AFTER {
@@ -223,7 +225,7 @@ impl Termination {
             }
         }
         self.next_scan = if leader_exited || self.is_killing() { now + self.pause } else { now + SCAN_IN_GRACE };
-        if let Step::Stopping { others_at, .. } = self.step
+        if let TerminationPhase::Stopping { others_at, .. } = self.phase
             && now < others_at
         {
             self.next_scan = self.next_scan.min(others_at);
@@ -237,42 +239,43 @@ impl Termination {
             self.kill(leader_exited, now);
             return;
         }
-        self.stopping(now);
+        self.begin_grace(now);
         self.begin_scans(leader_exited, now);
     }
 
     /// Begins the grace period.
-    fn stopping(&mut self, now: Instant) {
+    fn begin_grace(&mut self, now: Instant) {
         self.announced = Some(self.plan.grace);
-        self.step = Step::Stopping { others_at: now + self.plan.grace / 2, kill_at: now + self.plan.grace };
+        self.phase =
+            TerminationPhase::Stopping { others_at: now + self.plan.grace / 2, kill_at: now + self.plan.grace };
     }
 
     fn kill(&mut self, leader_exited: bool, now: Instant) {
         self.announced = Some(Duration::ZERO);
-        self.step = Step::Killing { last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
+        self.phase = TerminationPhase::Killing { last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
         self.begin_scans(leader_exited, now);
     }
 
     fn begin_scans(&mut self, leader_exited: bool, now: Instant) {
-        // One that hangs is not waited for.
+        // A current scan may hang: it is not waited for.
         self.scan = None;
         self.pause = FIRST_SCAN;
         self.start_scan(leader_exited, now);
     }
 
     fn is_killing(&self) -> bool {
-        matches!(self.step, Step::Killing { .. })
+        matches!(self.phase, TerminationPhase::Killing { .. })
     }
 
     fn start_scan(&mut self, leader_exited: bool, now: Instant) {
-        let act = match self.step {
-            // One scan for both: each is a wait on a machine with many processes.
-            Step::Describing { .. } => {
+        let act = match self.phase {
+            // One scan for both: on a machine with many processes each scan takes long.
+            TerminationPhase::Describing { .. } => {
                 let is_leader_first = self.plan.order == StopOrder::Leader && !leader_exited;
                 let to = if is_leader_first { StopTargets::Leader } else { StopTargets::Members };
                 Act::Describe { then: (!self.plan.grace.is_zero()).then_some((self.plan.signal, to)) }
             }
-            Step::Stopping { others_at, .. } => {
+            TerminationPhase::Stopping { others_at, .. } => {
                 let to = if now >= others_at {
                     StopTargets::Everything
                 } else if self.is_leader_first(others_at, leader_exited, now) {
@@ -282,9 +285,9 @@ impl Termination {
                 };
                 Act::Stop { signal: self.plan.signal, to }
             }
-            Step::Killing { .. } => Act::Kill,
+            TerminationPhase::Killing { .. } => Act::Kill,
         };
-        // A tree that takes long to end is scanned like the others.
+        // A tree that takes long to end has no precedence over others.
         let is_urgent = self.cause.is_deadline() && self.pause < SLOWEST_SCAN;
         let priority = if is_urgent { ScanPriority::Deadline } else { ScanPriority::Normal };
         let sight = self.leader.scan(act, leader_exited, priority);
@@ -297,18 +300,18 @@ impl Termination {
     }
 
     fn signal_without_scan(&self, leader_exited: bool, now: Instant) {
-        match self.step {
-            Step::Describing { .. } => {}
-            Step::Stopping { others_at, .. } => {
+        match self.phase {
+            TerminationPhase::Describing { .. } => {}
+            TerminationPhase::Stopping { others_at, .. } => {
                 let leader_only = self.is_leader_first(others_at, leader_exited, now);
-                // A refusal is met again by the scan, which reports it.
+                // If it is refused, the scan is refused too, and reports it.
                 let _ = self.leader.stop_unseen(self.plan.signal, leader_only);
             }
-            Step::Killing { .. } => self.leader.kill_group(),
+            TerminationPhase::Killing { .. } => self.leader.kill_group(),
         }
     }
 
-    /// What was ended, and what it was doing before.
+    /// The processes that were signalled, the description of the members, and how many members were not described.
     pub(super) fn into_report(self) -> (Killed, Vec<ProcessDiagnosis>, usize) {
         let (pids, mut mechanism) = self.leader.ended();
         if self.is_given_up {
@@ -318,7 +321,7 @@ impl Termination {
     }
 }
 
-fn diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
+fn to_diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
     let ProcessInfo { pid, parent, command, state, cpu_ms, waits_for } = process;
     ProcessDiagnosis { pid, parent, command, state, cpu_ms, waits_for }
 }
@@ -342,7 +345,7 @@ mod tests {
         assert!(ending.deadline() <= Instant::now());
         assert!(!ending.tick(false, Instant::now()));
         assert!(
-            matches!(ending.step, Step::Stopping { kill_at, .. } if kill_at <= Instant::now() + Duration::from_secs(60))
+            matches!(ending.phase, TerminationPhase::Stopping { kill_at, .. } if kill_at <= Instant::now() + Duration::from_secs(60))
         );
         ending.kill_sooner(Instant::now());
         assert!(!ending.tick(false, Instant::now()));
@@ -360,6 +363,6 @@ mod tests {
         let mut ending = describing(&leader);
         ending.kill_sooner(Instant::now() + Duration::from_secs(3_600));
         assert!(!ending.tick(false, Instant::now()));
-        assert!(matches!(ending.step, Step::Describing { stop_at } if stop_at > Instant::now()));
+        assert!(matches!(ending.phase, TerminationPhase::Describing { stop_at } if stop_at > Instant::now()));
     }
 }

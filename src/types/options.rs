@@ -85,7 +85,7 @@ impl Serialize for Secret {
 pub struct ExecutionOptions {
     /// What the child reads. Default: nothing.
     pub stdin: Stdin,
-    /// Ends the execution after so many milliseconds without output. Default: never.
+    /// Ends the execution after so many milliseconds without output. Default: `idle_timeout_ms` of the engine, which is none.
     pub idle_timeout_ms: Option<u64>,
     /// Milliseconds between the stop signal and SIGKILL. Default: `kill_grace_ms` of the engine.
     pub kill_grace_ms: Option<u64>,

@@ -18,7 +18,7 @@ pub enum ExecutionStrategy {
     /// One after the other.
     Serial {
         /// Whether a step that does not complete is the last one. Default on the wire: true.
-        #[serde(default = "yes", deserialize_with = "absent::or_true")]
+        #[serde(default = "enabled", deserialize_with = "absent::or_true")]
         stop_on_error: bool,
     },
     /// All at once.
@@ -35,7 +35,7 @@ pub enum ExecutionStrategy {
     },
 }
 
-const fn yes() -> bool {
+const fn enabled() -> bool {
     true
 }
 
@@ -52,7 +52,7 @@ fn indexes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<usize, 
 /// A small set of commands and the order between them. A *step* is a command by its index.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = super::request::without_the_id_of_this_moment))]
+#[cfg_attr(feature = "schema", schemars(transform = super::request::remove_default_id))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionPlan {
     /// Names the plan; generated when the wire form has none.

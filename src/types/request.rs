@@ -14,7 +14,7 @@ pub const UNSET: &str = "\0";
 /// One command to execute, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(transform = without_the_id_of_this_moment))]
+#[cfg_attr(feature = "schema", schemars(transform = remove_default_id))]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionRequest {
     /// Names the execution; generated when the wire form has none.
@@ -29,10 +29,11 @@ pub struct ExecutionRequest {
     /// Where to run. Default: the host's working directory when the request is accepted, at which a relative path starts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<PathBuf>,
-    /// Milliseconds from spawn to the end. Default: `default_timeout_ms` of the engine.
+    /// Milliseconds from the attempt to spawn to the end. Default: `default_timeout_ms` of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// A file that gets the output, instead of one in `log_dir`. It stays when the record leaves.
+    /// An absolute path for a log, besides the one in `log_dir`: a new file for this user only, or a plain file of this user that
+    /// is appended to. Links, pipes and devices are refused with `LOG_FAILED`. It stays when the record is removed. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_log_path: Option<PathBuf>,
     /// Whatever the caller wants to find again in the result.
@@ -60,13 +61,14 @@ mod variables {
 
 /// A schema has the default of a field; that of the id is another one each time.
 #[cfg(feature = "schema")]
-pub(super) fn without_the_id_of_this_moment(schema: &mut schemars::Schema) {
+pub(super) fn remove_default_id(schema: &mut schemars::Schema) {
     if let Some(id) = schema.pointer_mut("/properties/id").and_then(serde_json::Value::as_object_mut) {
         id.remove("default");
     }
 }
 
-/// What the caller wants to find again in the result. The engine uses none of it.
+/// What the caller wants to find again in the result. The engine keeps all of it; listings show and filter by `label` and `source`
+/// and show `conversation_id`; the steps of a plan are named by their `label`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExecutionMetadata {

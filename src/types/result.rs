@@ -95,7 +95,7 @@ pub struct ExecutionResult {
     pub retries: Vec<FailedAttempt>,
     /// Set when the engine could not do its part.
     pub error: Option<ErrorInfo>,
-    /// Why it ended; `None` when a defect of the engine ended it.
+    /// Why it ended; `None` after `INTERNAL` and `LOG_FAILED`.
     pub reason: Option<Reason>,
     /// Bytes written to standard output, kept or not.
     pub stdout_bytes: u64,

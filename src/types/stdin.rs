@@ -2,10 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-use crate::latch::Latch;
+use tokio::sync::{Semaphore, SetOnce};
 
 /// What the child reads.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -92,8 +90,9 @@ impl StdinStream {
     #[must_use]
     pub fn channel() -> (StdinWriter, Stdin) {
         let (chunks, inbox) = unbounded_channel();
-        let (wanted, failure) = (Arc::new(Semaphore::new(0)), Arc::new(Latch::new()));
-        let reader = StdinReader { inbox, wanted: Arc::clone(&wanted), failure: Arc::clone(&failure), asked: false };
+        let (wanted, failure) = (Arc::new(Semaphore::new(0)), Arc::new(SetOnce::new()));
+        let reader =
+            StdinReader { inbox, wanted: Arc::clone(&wanted), failure: Arc::clone(&failure), is_requested: false };
         let writer = StdinWriter { chunks, wanted: StdinDemand(wanted), failure };
         (writer, Stdin::Stream(Self(Arc::new(Mutex::new(Some(reader))))))
     }
@@ -116,7 +115,7 @@ pub struct StdinWriter {
     /// Bounded by what is asked for.
     chunks: UnboundedSender<Vec<u8>>,
     wanted: StdinDemand,
-    failure: Arc<Latch<String>>,
+    failure: Arc<SetOnce<String>>,
 }
 
 impl StdinWriter {
@@ -135,7 +134,8 @@ impl StdinWriter {
     /// it got for the whole. It is `cancelled` with the reason `aborted`, and its error has this message. One that does not
     /// read its input any more is not touched.
     pub fn fail(self, message: impl Into<String>) {
-        self.failure.set(message.into());
+        // Consumes the writer, so that there is no message yet.
+        let _ = self.failure.set(message.into());
     }
 
     /// Waits until there is no reader any more. Cancel-safe.
@@ -149,7 +149,7 @@ impl StdinWriter {
     }
 
     /// Resolves when more input is wanted; call [`StdinWriter::hand_over`] then.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only JavaScript is asked; Rust waits"))]
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the JavaScript input is pulled; Rust waits"))]
     pub(crate) fn demand(&self) -> StdinDemand {
         self.wanted.clone()
     }
@@ -181,16 +181,16 @@ pub(crate) enum Chunk {
 pub(crate) struct StdinReader {
     inbox: UnboundedReceiver<Vec<u8>>,
     wanted: Arc<Semaphore>,
-    failure: Arc<Latch<String>>,
+    failure: Arc<SetOnce<String>>,
     /// A chunk is asked for and has not come yet.
-    asked: bool,
+    is_requested: bool,
 }
 
 impl StdinReader {
     /// Asks for a chunk and waits for it. Cancel-safe: it asks once for each.
     pub(crate) async fn next(&mut self) -> Chunk {
-        if !self.asked {
-            self.asked = true;
+        if !self.is_requested {
+            self.is_requested = true;
             self.wanted.add_permits(1);
         }
         let chunk = tokio::select! {
@@ -199,7 +199,7 @@ impl StdinReader {
             reason = self.failure.wait() => return Chunk::Failed(reason.clone()),
             chunk = self.inbox.recv() => chunk,
         };
-        self.asked = false;
+        self.is_requested = false;
         chunk.map_or(Chunk::End, Chunk::Bytes)
     }
 
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(once(writer.write("one")).await, Some(Ok(())));
         assert_eq!(once(writer.write("two")).await, None);
         assert_eq!(once(reader.next()).await, Some(Chunk::Bytes(b"one".to_vec())));
-        assert_eq!(once(writer.write("two")).await, None, "it has not asked again");
+        assert_eq!(once(writer.write("two")).await, None, "it has not requested another");
         assert_eq!(once(reader.next()).await, None);
         assert_eq!(once(writer.write("two")).await, Some(Ok(())));
         drop(writer);

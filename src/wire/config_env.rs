@@ -13,12 +13,12 @@ pub(crate) fn config_env(vars: &[(String, String)]) -> Result<ConfigLayer, Inval
     let mut given = Vec::new();
     let mut sources = Vec::new();
     for field in FIELDS {
-        let Some((variable, text)) = the_one(field, vars)? else { continue };
+        let Some((variable, text)) = variable_of(field, vars)? else { continue };
         let value = decode(field.kind, text);
         given.push((field.name.to_owned(), value));
         sources.push((field.name, variable));
     }
-    no_slips(vars)?;
+    check_misspellings(vars)?;
     let by_variable = |invalid: Invalid| {
         let name = |field: &str| sources.iter().find(|(name, _)| *name == field).map(|(_, variable)| variable.clone());
         let base = invalid.field.split('[').next().unwrap_or_default();
@@ -40,7 +40,7 @@ pub(crate) fn texts(value: &Value) -> Result<Vec<(String, String)>, Invalid> {
 }
 
 /// The variable that sets a field, if one does. Two that differ are refused.
-fn the_one<'a>(field: &Field, vars: &'a [(String, String)]) -> Result<Option<(String, &'a str)>, Invalid> {
+fn variable_of<'a>(field: &Field, vars: &'a [(String, String)]) -> Result<Option<(String, &'a str)>, Invalid> {
     let set = |name: &str| {
         let found = vars.iter().find(|(variable, text)| variable == name && !text.is_empty());
         found.map(|(variable, text)| (variable.clone(), text.as_str()))
@@ -77,7 +77,7 @@ fn decode(kind: Kind, text: &str) -> Value {
 }
 
 /// Other programs have variables of that prefix too; but one that is nearly ours was meant to be.
-fn no_slips(vars: &[(String, String)]) -> Result<(), Invalid> {
+fn check_misspellings(vars: &[(String, String)]) -> Result<(), Invalid> {
     let others = FIELDS.iter().filter_map(|field| field.other_variable().map(str::to_owned));
     let known: Vec<String> = FIELDS.iter().map(Field::variable).chain(others).collect();
     let names: Vec<String> = known.iter().map(|name| name[PREFIX.len()..].to_owned()).collect();

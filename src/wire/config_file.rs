@@ -71,7 +71,7 @@ fn settings(entries: Vec<Entry>) -> Result<ConfigLayer, Located> {
 }
 
 /// With a table of ours, the other tables are others' business; loose settings beside it are a mistake.
-fn stray(key: &str, line: usize) -> Located {
+fn misplaced(key: &str, line: usize) -> Located {
     let known = FIELDS.iter().any(|field| field.name == key);
     let hint = if known { "move it into the table" } else { "leave it out" };
     (Invalid::new(super::fields::join("", key), format!("it stands outside of `{TABLE}`: {hint}")), Some(line))
@@ -91,7 +91,7 @@ fn toml_entries(text: &str) -> Result<Vec<Entry>, Located> {
     let Some((_, ours)) = ours else { return Ok(toml_table(&table, text)) };
     let loose = table.iter().find(|(_, value)| !value.get_ref().is_table());
     match (loose, ours.get_ref()) {
-        (Some((key, _)), _) => Err(stray(key.get_ref(), line_at(text, key.span().start))),
+        (Some((key, _)), _) => Err(misplaced(key.get_ref(), line_at(text, key.span().start))),
         (None, DeValue::Table(ours)) => Ok(toml_table(ours, text)),
         (None, _) => Ok(Vec::new()),
     }
@@ -129,7 +129,7 @@ fn json_entries(text: &str) -> Result<Vec<Entry>, Located> {
         return json_values(members);
     };
     if let Some((key, line, _)) = members.iter().find(|(_, _, raw)| !raw.get().starts_with('{')) {
-        return Err(stray(key, *line));
+        return Err(misplaced(key, *line));
     }
     json_values(json_members(ours.get(), text)?)
 }

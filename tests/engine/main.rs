@@ -21,6 +21,9 @@ mod zombies;
 mod closed_output;
 mod encoding;
 mod event_stream;
+mod feedback;
+#[cfg(feature = "server-feedback")]
+mod feedback_http;
 mod floods;
 mod handlers;
 mod in_flight;

@@ -108,3 +108,35 @@ async fn plans_are_forgotten_like_executions() {
     assert!(engine.wait_for_plan(ids[1]).await.is_ok() && engine.wait_for_plan(ids[2]).await.is_ok());
     engine.finish().await;
 }
+
+#[tokio::test]
+async fn plans_that_are_too_old_leave_by_themselves() {
+    let config = ExecutionConfig { execution_retention_secs: 0, ..ExecutionConfig::default() };
+    let engine = Listened::with(config);
+    let id = engine.run_plan(plan(SERIAL, [brief()])).await.unwrap().plan_id;
+    soon("the end of retention", async {
+        while engine.wait_for_plan(id).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn plans_stay_until_cleanup_when_retention_is_not_automatic() {
+    let config = ExecutionConfig {
+        enable_auto_cleanup: false,
+        execution_retention_secs: 0,
+        max_in_memory_executions: 0,
+        ..ExecutionConfig::default()
+    };
+    let engine = Listened::with(config);
+    let first = engine.run_plan(plan(SERIAL, [brief()])).await.unwrap().plan_id;
+    let second = engine.run_plan(plan(SERIAL, [brief()])).await.unwrap().plan_id;
+    assert!(engine.wait_for_plan(first).await.is_ok() && engine.wait_for_plan(second).await.is_ok());
+    assert_eq!(engine.cleanup().await, 2, "the executions of their steps");
+    assert_refused(engine.wait_for_plan(first).await, ErrorCode::NotFound);
+    assert_refused(engine.wait_for_plan(second).await, ErrorCode::NotFound);
+    engine.finish().await;
+}

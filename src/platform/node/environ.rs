@@ -68,8 +68,8 @@ mod linux {
         None
     }
 
-    /// Whether this process is in a sandbox that allows some system calls only. It may end whoever makes another one, and the one that is
-    /// needed here is rare.
+    /// Whether this process is in a sandbox that allows some system calls only. It may end a process for another call, and the one that is
+    /// used here is rare.
     fn is_filtered(status: &str) -> bool {
         !status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
     }
@@ -171,7 +171,7 @@ mod linux {
     }
 
     pub(super) fn is_main_thread() -> bool {
-        // SAFETY: it only tells a number.
+        // SAFETY: it only returns a number.
         let thread = unsafe { libc::gettid() };
         thread == process()
     }
@@ -179,7 +179,7 @@ mod linux {
     /// This process. Node.js does not go on in a fork of itself, so it is asked for once.
     fn process() -> libc::pid_t {
         static PROCESS: OnceLock<libc::pid_t> = OnceLock::new();
-        // SAFETY: it only tells a number.
+        // SAFETY: it only returns a number.
         *PROCESS.get_or_init(|| unsafe { libc::getpid() })
     }
 

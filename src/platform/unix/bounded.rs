@@ -1,5 +1,5 @@
-//! Reads that may hang, on a thread of their own: what hangs costs one thread until the kernel lets it go, and no more than a
-//! bounded wait.
+//! Reads that may hang, on a separate thread: a read that hangs costs the caller a bounded wait, and one thread until the kernel
+//! ends it.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use super::procs::Proc;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread that reads, and is replaced when it hangs.
+/// A thread that reads. It is replaced when it hangs.
 #[derive(Debug, Default)]
 pub(super) struct Bounded {
     reader: Option<Sender<Work>>,
 }
 
 impl Bounded {
-    /// Calls `read` for each process, for `limit` at most. Returns the answers, and the processes whose reading hung.
+    /// Calls `read` for each process, for at most `limit` in all. Returns the results, and the processes whose read hung.
     pub(super) fn map<T: Send + 'static>(
         &mut self,
         procs: &[Proc],
@@ -30,7 +30,7 @@ impl Bounded {
             let procs = rest.to_vec();
             let is_started = self.start(Box::new(move || {
                 for proc in procs {
-                    // The receiver has given up: the others are another thread's.
+                    // The receiver has given up; another thread reads the others.
                     if give.send((proc, read(&proc))).is_err() {
                         return;
                     }
@@ -53,13 +53,13 @@ impl Bounded {
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
-            // A panic while one was read: that one is skipped.
+            // The read of this one has panicked: it is skipped.
             rest = rest.get(1..).unwrap_or_default();
         }
         (answers, hanging)
     }
 
-    /// `false`: the system has no room for a thread.
+    /// Returns `false` if the system has no room for a thread.
     fn start(&mut self, work: Work) -> bool {
         let work = match &self.reader {
             None => work,

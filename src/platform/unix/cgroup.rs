@@ -1,8 +1,7 @@
-//! Linux control groups, version 2: each execution has one of its own where the host may make some, so that its members
-//! need not be searched for, and can be killed in one step.
+//! Linux control groups, version 2: each execution has its own where the host may create some, so that its members are listed by the
+//! kernel, and can be killed in one step.
 //!
-//! Groups are made once and used again, since a new one costs as much as a tenth of a short command. No controller is enabled
-//! in them: they count and limit nothing.
+//! Groups are reused, since a new one costs a tenth of a short command. No controller is enabled in them: they limit nothing.
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::none::{Group, base, kill_apart, take};

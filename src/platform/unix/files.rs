@@ -1,23 +1,23 @@
-//! Files that hold output: for this user only, and never somebody else's.
+//! Files that hold output. They belong to this user, and no other user can read them.
 
-use std::ffi::CString;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::process::geteuid;
 
 use crate::platform::{DescriptorOwner, FileId, FileKind};
 
 /// Opens a file for reading, unless it is something else: opening a FIFO or a device can block, and reading it consumes what
 /// another reader may wait for. Blocks only as long as the file system does.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened: that alone can change the state of a device, or release the writer of a FIFO.
+    // Checked before the open, which can change the state of a device, or unblock the writer of a FIFO.
     check_regular(&std::fs::metadata(path)?)?;
     let flags = libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    // Between the look and the opening it may have become something else.
+    // The path may have been replaced between the check and the open.
     check_regular(&file.metadata()?)?;
     Ok(file)
 }
@@ -72,16 +72,16 @@ pub(crate) fn file_kind(found: &Metadata) -> FileKind {
     }
 }
 
-/// Whether anybody may execute a file.
+/// Whether any user may execute a file.
 pub(crate) fn is_executable(found: &Metadata) -> bool {
     found.mode() & 0o111 != 0
 }
 
-/// Symbolic links beyond so many are an error of the system's too.
+/// The most symbolic links in a path, as in the kernel.
 const MOST_LINKS: usize = 40;
 
-/// Whether a path means a descriptor of a process, by its name or through symbolic links. The host must not open one of its own that a
-/// request names in this way. Links of descriptors themselves are not followed: they lead to the files that are open.
+/// Returns whose descriptor a path refers to, by its name or through symbolic links; `None` for other paths. The host must not open its
+/// own descriptors for a request. Links of descriptors are not followed: they lead to the open files.
 pub(crate) fn names_descriptor(path: &Path) -> Option<DescriptorOwner> {
     let mut walked = PathBuf::new();
     let mut rest: Vec<PathBuf> = parts(path);
@@ -101,7 +101,7 @@ pub(crate) fn names_descriptor(path: &Path) -> Option<DescriptorOwner> {
         if links > MOST_LINKS {
             return None;
         }
-        // `/proc/self` and `/dev/fd` lead to numbers of this process, where the child has others.
+        // Following `/proc/self` and `/dev/fd` would give the numbers of this process instead of the child's.
         if let ["/", "proc", "self" | "thread-self"] = names(&walked).as_slice() {
             continue;
         }
@@ -111,7 +111,7 @@ pub(crate) fn names_descriptor(path: &Path) -> Option<DescriptorOwner> {
     None
 }
 
-/// The components, the last one first.
+/// Returns the components in reverse order.
 fn parts(path: &Path) -> Vec<PathBuf> {
     path.components()
         .rev()
@@ -128,7 +128,7 @@ fn descriptor(path: &Path) -> Option<DescriptorOwner> {
     let process = |name: &str| match name {
         "self" | "thread-self" => Some(DescriptorOwner::Opener),
         number => number.parse::<u32>().ok().map(|pid| {
-            // A thread of this process has a number of its own.
+            // A thread of this process has its own id.
             let is_host = pid == std::process::id() || Path::new("/proc/self/task").join(number).exists();
             if is_host { DescriptorOwner::Host } else { DescriptorOwner::Another }
         }),
@@ -140,7 +140,7 @@ fn descriptor(path: &Path) -> Option<DescriptorOwner> {
     }
 }
 
-/// Makes a file that nobody else can read, whatever the umask; one that is there already is an error.
+/// Creates a file that only this user can read, whatever the umask. An existing file is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .append(true)
@@ -148,13 +148,13 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)?;
-    // A umask can take the owner's own rights away.
+    // A umask can remove the owner's rights.
     file.set_permissions(Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
-/// Opens a file to append to, or makes it. What is there must be a plain file of this user's under no other name: whoever
-/// names the path must not reach through a link, a pipe or a device.
+/// Opens a file to append to, or creates it. An existing one must be a regular file of this user without other names: a path must not
+/// lead through a link to another file, or to a pipe or a device.
 pub(crate) fn append_private(path: &Path) -> io::Result<File> {
     let found = match std::fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -164,7 +164,7 @@ pub(crate) fn append_private(path: &Path) -> io::Result<File> {
     check_plain(&found)?;
     let file = OpenOptions::new()
         .append(true)
-        // Between the look and the opening it may have become a pipe without a reader.
+        // The path may have been replaced with a FIFO without a reader since the check.
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)?;
     check_plain(&file.metadata()?)?;
@@ -192,7 +192,7 @@ pub(crate) fn is_deleted(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.nlink() == 0)
 }
 
-/// Makes a directory for this user only, with what leads to it. One that is there already stays as it is.
+/// Creates a directory for this user only, and its parents. An existing one is not changed.
 pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -201,7 +201,7 @@ pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(0o700))
 }
 
-/// Refuses a directory that another user owns or may write to.
+/// Refuses a directory that another user owns, or may write to.
 pub(crate) fn check_private_dir(path: &Path) -> io::Result<()> {
     let found = std::fs::symlink_metadata(path)?;
     let problem = if !found.is_dir() {
@@ -216,36 +216,22 @@ pub(crate) fn check_private_dir(path: &Path) -> io::Result<()> {
     Err(io::Error::other(problem))
 }
 
-/// A folder name under the temp folder that no other user has.
+/// Returns a path in the temp folder that contains the user's id, so that users do not share it.
 pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("{name}-{}", effective_user()))
 }
 
-/// Locks a file for as long as it is open, or says at once that somebody else has it.
+/// Locks a file until it is closed. Fails at once when another process has the lock.
 pub(crate) fn try_lock(file: &File) -> io::Result<()> {
-    // SAFETY: the descriptor is open for the whole call.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-        return Ok(());
-    }
-    Err(io::Error::last_os_error())
+    Ok(flock(file, FlockOperation::NonBlockingLockExclusive)?)
 }
 
-/// Bytes that this user may still write on the file system of `path`.
+/// Returns the bytes that this user may still write on the file system of `path`.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    let mut found = std::mem::MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the path ends with a NUL and the buffer has the size of the structure, for the whole call.
-    if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has succeeded, so the structure is filled.
-    let found = unsafe { found.assume_init() };
-    // The types differ between systems.
-    #[expect(clippy::useless_conversion, reason = "they are 32 bits wide on macOS")]
-    Ok(u64::from(found.f_bavail).saturating_mul(u64::from(found.f_frsize)))
+    let found = statvfs(path)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 fn effective_user() -> u32 {
-    // SAFETY: it takes nothing and cannot fail.
-    unsafe { libc::geteuid() }
+    geteuid().as_raw()
 }

@@ -1,4 +1,4 @@
-//! What a child takes over from its host, as it was when the command was accepted.
+//! The state that a child inherits from its host, as it was when the command was accepted.
 
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::ApplyState;

@@ -1,4 +1,4 @@
-//! The first process of a tree: its exit is seen without reaping it, and no signal is sent after it was reaped.
+//! The first process of a tree: its exit is observed without reaping it, and no signal is sent after it was reaped.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -8,30 +8,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use libc::pid_t;
-
-use tokio::sync::oneshot;
+use tokio::sync::{SetOnce, oneshot};
 
 use super::readiness::Watched;
 use super::tree::{StopSender, StoppedUnseen, Tree};
 use super::{pidfd, procs, stop_number, termination_thread};
-use crate::latch::Latch;
 use crate::platform::{Act, Exit, ScanPriority, Sight};
 use crate::types::StopSignal;
 
-/// By their process ids. Held for a look-up; no signal is sent meanwhile.
+/// The living leaders by process id. Locked for look-ups only; no signal is sent under the lock.
 static LIVING: Mutex<BTreeMap<pid_t, Weak<Leader>>> = Mutex::new(BTreeMap::new());
 
 fn living() -> MutexGuard<'static, BTreeMap<pid_t, Weak<Leader>>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A child of ours that leads its own session and process group. Dropped alive, it is killed with its group and reaped.
+/// A child that leads its own session and process group. If it is dropped alive, it is killed with its group and reaped.
 #[derive(Debug)]
 pub(crate) struct Leader {
     pid: pid_t,
     watch: Watch,
     tree: Tree,
-    /// Held while a signal is sent and while the child is reaped: after the reaping its number may be somebody else's.
+    /// Locked while a signal is sent and while the child is reaped: after that its id may belong to another process.
     reaped: Mutex<Option<Exit>>,
 }
 
@@ -39,11 +37,11 @@ pub(crate) struct Leader {
 enum Watch {
     /// Readable when the process has exited (Linux 5.3).
     Descriptor(Watched),
-    /// A thread waits.
-    Thread(Arc<Latch<Waited>>),
+    /// Set by a thread that waits.
+    Thread(Arc<SetOnce<Waited>>),
 }
 
-/// What the thread that waits for an exit has come to.
+/// The outcome of a thread that waits for an exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waited {
     Exited,
@@ -51,11 +49,11 @@ enum Waited {
     Denied,
 }
 
-/// Where nothing reports an exit, it is looked for so often.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The interval of polls for an exit, where nothing reports it.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Leader {
-    /// Takes a child that was just spawned into its own session. Must be called within the runtime.
+    /// Takes a child that was just spawned in its own session. Must be called within the runtime.
     pub(super) fn new(tree: Tree) -> Self {
         let pid = tree.leader;
         let watch = pidfd::open(pid)
@@ -63,14 +61,14 @@ impl Leader {
         Self { pid, watch, tree, reaped: Mutex::new(None) }
     }
 
-    /// As [`Leader::new`], for the leader of an execution: scans for other trees remember its members too.
+    /// As [`Leader::new`], for the leader of an execution: scans for other trees record its members too.
     pub(super) fn of_execution(tree: Tree) -> Arc<Self> {
         let leader = Arc::new(Self::new(tree));
         living().insert(leader.pid, Arc::downgrade(&leader));
         leader
     }
 
-    /// The leaders of all executions that are not over.
+    /// Returns the leaders of all executions that are not over.
     pub(super) fn all_living() -> Vec<Arc<Self>> {
         living().values().filter_map(Weak::upgrade).collect()
     }
@@ -79,35 +77,35 @@ impl Leader {
         &self.tree
     }
 
-    /// The process id, for people.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.pid.unsigned_abs()
     }
 
-    /// Resolves when the process has exited. It is not reaped by that. Cancel-safe; one waits at a time.
+    /// Resolves when the process has exited, without reaping it. Cancel-safe; one task waits at a time.
     pub(crate) async fn exited(&self) {
         match &self.watch {
             Watch::Descriptor(fd) => poll_fn(|context| fd.poll_readable(context)).await,
             Watch::Thread(waited) => {
                 if *waited.wait().await == Waited::Denied {
                     while !self.has_exited() {
-                        tokio::time::sleep(LOOK_AGAIN).await;
+                        tokio::time::sleep(POLL_INTERVAL).await;
                     }
                 }
             }
         }
     }
 
-    /// Whether the process has exited: also if nothing was reported yet, since the runtime has not looked for a while.
+    /// Whether the process has exited, also if the runtime has not reported it yet: it may not have polled for a while.
     pub(crate) fn has_exited(&self) -> bool {
         let mut reaped = self.lock();
         if reaped.is_some() {
             return true;
         }
-        match look_for_exit(self.pid, libc::WNOHANG) {
-            Look::Runs => return false,
-            Look::Exited => return true,
-            Look::Denied => {}
+        match exit_state(self.pid, libc::WNOHANG) {
+            ExitState::Runs => return false,
+            ExitState::Exited => return true,
+            ExitState::Denied => {}
         }
         if let Watch::Descriptor(fd) = &self.watch {
             return fd.is_readable();
@@ -115,14 +113,14 @@ impl Leader {
         if procs::is_visible() {
             return procs::read(self.pid).is_none_or(|proc| proc.is_dead());
         }
-        // Nothing shows the exit without reaping.
+        // There is no way to observe the exit without reaping.
         living().remove(&self.pid);
         *reaped = wait4(self.pid, libc::WNOHANG);
         reaped.is_some()
     }
 
-    /// Scans the tree and does with its members what `act` says. `leader_exited` is what the caller knows of the leader.
-    /// Resolves to an error when the scan failed. Cancel-safe: a scan that nobody waits for is done all the same.
+    /// Scans the tree and applies `act` to its members. `leader_exited`: the caller knows that the leader has exited. Resolves to an
+    /// error when the scan failed. Cancel-safe: dropping the receiver does not cancel the scan.
     pub(crate) fn scan(
         self: &Arc<Self>,
         act: Act,
@@ -151,13 +149,13 @@ impl Leader {
         send(libc::SIGCONT)
     }
 
-    /// Kills the group at once and looks no further: for a host that is going away, or a scan that does not come.
+    /// Kills the group at once, without a scan: for a host that is going away, or a scan that does not come.
     pub(crate) fn kill_group(&self) {
         let _ = self.signal_group(libc::SIGKILL);
         self.tree.findings().mechanism.group_killed();
     }
 
-    /// Kills the group, and the control group with all that is in it: for a host that is going away.
+    /// Kills the process group and the control group: for a host that is going away.
     pub(crate) fn kill_now(&self) {
         if let Some(group) = &self.tree.group {
             let _ = group.kill();
@@ -165,10 +163,10 @@ impl Leader {
         self.kill_group();
     }
 
-    /// Makes known to the guardian that the stop signal is being sent.
+    /// Notes for the guardian that the stop signal is being sent.
     pub(super) fn announce_stop(&self) {
         let reaped = self.lock();
-        // Once it is reaped, its row may be another execution's.
+        // After the reaping, its row may belong to another execution.
         if let (None, Some(cell)) = (*reaped, self.tree.stop_sent_at.get()) {
             let _ = cell.compare_exchange(0, procs::now() + 1, Ordering::Release, Ordering::Relaxed);
         }
@@ -191,7 +189,7 @@ impl Leader {
         done == 0 && info.si_signo != 0
     }
 
-    /// Sends a signal to the leader alone. `false`: it has exited and was reaped.
+    /// Sends a signal to the leader alone. Returns `false` if it has exited and was reaped.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<bool> {
         let reaped = self.lock();
         if reaped.is_some() {
@@ -200,7 +198,7 @@ impl Leader {
         kill(self.pid, signal).map(|()| true)
     }
 
-    /// What was done to end the tree, and every member that was seen meanwhile.
+    /// Returns every member that was seen while the tree was being ended, and a description of what was done.
     pub(crate) fn ended(&self) -> (Vec<i32>, String) {
         let findings = self.tree.findings();
         (findings.seen.iter().copied().collect(), findings.mechanism.text())
@@ -210,7 +208,7 @@ impl Leader {
     pub(crate) fn reap(&self) -> Option<Exit> {
         let mut reaped = self.lock();
         if reaped.is_none() {
-            // Before its number can become another leader's.
+            // Before its id can become another leader's.
             living().remove(&self.pid);
             *reaped = wait4(self.pid, libc::WNOHANG);
         }
@@ -218,7 +216,7 @@ impl Leader {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Exit>> {
-        // Nothing that holds the lock can leave it half-way.
+        // A panic under the lock leaves a valid value.
         self.reaped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -235,7 +233,7 @@ impl Drop for Leader {
         }
         let _ = kill(-self.pid, libc::SIGKILL);
         if wait4(self.pid, libc::WNOHANG).is_none() {
-            // Killed and not gone yet: a thread waits, so that no zombie stays.
+            // It has not exited yet: a thread waits, so that no zombie stays.
             let pid = self.pid;
             let _ = std::thread::Builder::new().name("escher-reap".into()).spawn(move || wait4(pid, 0));
         }
@@ -243,7 +241,7 @@ impl Drop for Leader {
 }
 
 pub(super) fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
-    // SAFETY: no memory is involved. The callers make sure that the number is still that process.
+    // SAFETY: no memory is involved. The callers ensure that the id still belongs to that process.
     if unsafe { libc::kill(pid, signal) } == 0 {
         return Ok(());
     }
@@ -255,12 +253,12 @@ pub(super) fn kill(pid: pid_t, signal: i32) -> io::Result<()> {
     }
 }
 
-/// Reaps one child that is not a leader: an orphan of an ended tree that became a child of this process.
+/// Reaps a child that is not a leader: an orphan of an ended tree that became a child of this process.
 pub(super) fn reap_orphan(pid: pid_t) {
     let _ = wait4(pid, libc::WNOHANG);
 }
 
-/// Reaps one child. `None`: it has not exited. Somebody else reaped it: an exit of which nothing is known.
+/// Reaps one child. Returns `None` if it has not exited, and an exit without code and signal if other code has reaped it.
 fn wait4(pid: pid_t, flags: i32) -> Option<Exit> {
     let mut status = 0;
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
@@ -290,7 +288,7 @@ fn wait4(pid: pid_t, flags: i32) -> Option<Exit> {
     })
 }
 
-/// As [`wait4`]; what the child has used of the processors is not known.
+/// As [`wait4`], without the processor time of the child.
 fn waitid(pid: pid_t, flags: i32) -> Option<Exit> {
     loop {
         match wait_for_exit(pid, flags) {
@@ -310,52 +308,53 @@ fn waitid(pid: pid_t, flags: i32) -> Option<Exit> {
 
 fn duration(time: libc::timeval) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    // Below a million by definition; its type differs between systems.
+    // Below a million; its type differs between systems.
     let micros = u32::try_from(time.tv_usec).unwrap_or(0);
     Duration::new(seconds, micros * 1_000)
 }
 
-/// For systems without process descriptors: a thread waits for the exit and leaves the reaping to us.
-fn wait_on_a_thread(pid: pid_t) -> Arc<Latch<Waited>> {
-    let waited = Arc::new(Latch::new());
-    let tell = Arc::clone(&waited);
+/// Starts a thread that waits for the exit without reaping, for systems without pidfds.
+fn wait_on_a_thread(pid: pid_t) -> Arc<SetOnce<Waited>> {
+    let waited = Arc::new(SetOnce::new());
+    let set = Arc::clone(&waited);
     let wait = move || {
         let outcome = loop {
-            match look_for_exit(pid, 0) {
-                Look::Runs => {}
-                Look::Exited => break Waited::Exited,
-                Look::Denied => break Waited::Denied,
+            match exit_state(pid, 0) {
+                ExitState::Runs => {}
+                ExitState::Exited => break Waited::Exited,
+                ExitState::Denied => break Waited::Denied,
             }
         };
-        tell.set(outcome);
+        let _ = set.set(outcome);
     };
-    // Not the runtime's pool: as many children as it has threads would leave none to spawn with.
+    // Not on the runtime's pool: its threads would all wait, and none could spawn.
     let started = std::thread::Builder::new().name("escher-wait".into()).stack_size(64 * 1024).spawn(wait);
     if started.is_err() {
-        // As without the system call, the one that waits looks again and again.
-        waited.set(Waited::Denied);
+        // As without the system call, the exit is polled.
+        let _ = waited.set(Waited::Denied);
     }
     waited
 }
 
-enum Look {
+/// Whether a child has exited.
+enum ExitState {
     Runs,
-    /// Also: it was reaped by something else.
+    /// Or other code has reaped it.
     Exited,
-    /// A sandbox denies the system call, so nothing is known.
+    /// Not known: a sandbox denies the system call.
     Denied,
 }
 
-/// Looks for an exit without reaping; without `WNOHANG` it waits for it.
-fn look_for_exit(pid: pid_t, flags: i32) -> Look {
+/// Checks for an exit without reaping; waits for it without `WNOHANG`.
+fn exit_state(pid: pid_t, flags: i32) -> ExitState {
     match wait_for_exit(pid, flags | libc::WNOWAIT) {
-        // With WNOHANG nothing is filled in while it runs.
-        Ok(info) if info.si_signo == 0 => Look::Runs,
-        Ok(_) => Look::Exited,
+        // With WNOHANG the structure is not filled while the child runs.
+        Ok(info) if info.si_signo == 0 => ExitState::Runs,
+        Ok(_) => ExitState::Exited,
         Err(error) => match error.raw_os_error() {
-            Some(libc::EINTR) => Look::Runs,
-            Some(libc::ECHILD) => Look::Exited,
-            _ => Look::Denied,
+            Some(libc::EINTR) => ExitState::Runs,
+            Some(libc::ECHILD) => ExitState::Exited,
+            _ => ExitState::Denied,
         },
     }
 }

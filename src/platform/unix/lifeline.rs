@@ -1,31 +1,36 @@
-//! The guardian's process and what it shares with us: a pipe that ends when the host does, and a table of what to end.
+//! Starts the guardian. It shares with the host a pipe that closes when the host exits, and a table of the executions to end.
 
 use std::ffi::CString;
 use std::io::{self, Write as _};
 use std::mem::{offset_of, size_of};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
+use rustix::fs::ftruncate;
+#[cfg(target_os = "linux")]
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
 use super::guardian_table::{
     ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, TABLE_BYTES, TAG_BYTES,
 };
 use super::leader::Leader;
-use super::pipe::pipe;
+use super::pipe::{duplicate_from, pipe};
 use super::spawn::{Helper, spawn_helper};
 use super::stop_claims::Presence;
 use super::{cgroup, pidfd};
 use crate::platform::Guarded;
 
-/// The program, as the build script has compiled it.
+/// The guardian's program, compiled by the build script.
 const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guardian"));
 const NAME: &std::ffi::CStr = c"escher-guardian";
-/// What is given to the guardian has numbers from here on here, so that none of them is the number of another one there.
+/// Descriptors that the guardian inherits have at least this number in the host, so that none is the target of another one in the
+/// guardian.
 const LEAST_FD: RawFd = 10;
 
-/// The pipe's ends. The write end is never written: its closing, by whatever death, is the message.
+/// A pipe to the guardian. Nothing is written to it: it closes when the host exits, in whatever way.
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     read: OwnedFd,
@@ -39,18 +44,17 @@ impl Lifeline {
     }
 }
 
-/// Memory that the guardian sees too: a row costs the host a few stores, and survives its death. No other process of this user can
-/// shorten it, which would end the host by SIGBUS, or write it. It is never unmapped.
+/// Memory that the host shares with the guardian: a row costs a few stores, and survives the host. No other process of this user can
+/// write to it, or shorten it, which would end the host by SIGBUS. It is never unmapped.
 #[derive(Debug)]
 pub(crate) struct Table {
     file: OwnedFd,
     start: NonNull<u8>,
-    /// For outer engines, if there are any.
+    /// Visible to outer engines, if there are any.
     _presence: Option<Presence>,
 }
 
-// SAFETY: the memory is shared with another process anyway; ours is only touched through the methods below, each row by the one
-// that holds it.
+// SAFETY: the memory is accessed only by atomics and the methods below, and each row only by its holder.
 unsafe impl Send for Table {}
 // SAFETY: as above.
 unsafe impl Sync for Table {}
@@ -58,7 +62,7 @@ unsafe impl Sync for Table {}
 impl Table {
     pub(crate) fn new() -> io::Result<Self> {
         let file = shared_file()?;
-        // SAFETY: a fresh mapping of a file that is ours and as long as that; its length is sealed, or it has no name.
+        // SAFETY: a fresh mapping of a file of that length; the length is sealed, or the file has no name.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -90,7 +94,7 @@ impl Table {
     }
 
     fn row(&self, row: usize) -> &'static Row {
-        assert!(row < MOST_ROWS, "rows are handed out by their number");
+        assert!(row < MOST_ROWS, "there is no such row");
         // SAFETY: the rows follow the header, whose size is a multiple of their alignment, and lie in the mapping, which stays for
         // the life of the process.
         unsafe { self.start.add(size_of::<Header>()).cast::<Row>().add(row).as_ref() }
@@ -101,7 +105,7 @@ impl Table {
         if bytes.len() >= BASE_BYTES {
             return;
         }
-        // SAFETY: within the header; written once, by the thread that makes the table, before it says that it is complete.
+        // SAFETY: within the header; written once, by the thread that creates the table, before `has_base` is set.
         unsafe {
             let to = self.start.add(offset_of!(Header, base));
             to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
@@ -114,7 +118,7 @@ impl Table {
         row < MOST_ROWS
     }
 
-    /// Fills a row that the caller holds.
+    /// Fills a row of which the caller is the holder.
     pub(crate) fn write(&self, index: usize, guarded: &Guarded<'_>) {
         let row = self.row(index);
         row.leader.store(0, Ordering::Relaxed);
@@ -131,13 +135,13 @@ impl Table {
         let mut tag = [0; TAG_BYTES];
         let length = guarded.segment.len().min(TAG_BYTES);
         tag[..length].copy_from_slice(&guarded.segment[..length]);
-        // SAFETY: the row is its holder's alone, and the guardian reads it only once the state says that it is complete.
+        // SAFETY: only the holder writes the row, and the guardian reads it only when the state is `IN_USE`.
         unsafe { NonNull::from(&row.tag).cast::<[u8; TAG_BYTES]>().write(tag) };
         row.state.store(IN_USE, Ordering::Release);
         self.header().rows.fetch_max(u32::try_from(index + 1).unwrap_or(u32::MAX), Ordering::Release);
     }
 
-    /// The leader exists: it has this number, started no later than now, and has this control group.
+    /// Enters the leader, which has started by now, and its control group.
     pub(crate) fn set_leader(&self, row: usize, leader: &Leader) {
         let row = self.row(row);
         let tree = leader.tree();
@@ -147,7 +151,7 @@ impl Table {
         let _ = tree.stop_sent_at.set(&row.stop_sent_at);
     }
 
-    /// The host will kill the tree after `grace`.
+    /// Enters when the host will kill the tree: after `grace`.
     pub(crate) fn set_kill_time(&self, row: usize, grace: std::time::Duration) {
         let grace = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
         self.row(row).kill_at_ms.store(monotonic_ms().saturating_add(grace), Ordering::Release);
@@ -162,45 +166,31 @@ fn monotonic_ms() -> u64 {
     u64::try_from(super::uptime().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The same descriptor under a number that no descriptor of the guardian has.
-fn high(fd: &impl AsRawFd) -> io::Result<OwnedFd> {
-    // SAFETY: no memory is involved; the result is checked, fresh, and nobody else's.
-    unsafe {
-        let high = libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LEAST_FD);
-        if high < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(high)) }
-    }
+/// Duplicates a descriptor to a number that no descriptor of the guardian has.
+fn high(fd: &OwnedFd) -> io::Result<OwnedFd> {
+    duplicate_from(fd, LEAST_FD)
 }
 
-fn set_length(file: &impl AsRawFd) -> io::Result<()> {
-    let bytes = libc::off_t::try_from(TABLE_BYTES).map_err(io::Error::other)?;
-    // SAFETY: lengthens a file that we own.
-    if unsafe { libc::ftruncate(file.as_raw_fd(), bytes) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+fn set_length(file: &OwnedFd) -> io::Result<()> {
+    Ok(ftruncate(file, u64::try_from(TABLE_BYTES).map_err(io::Error::other)?)?)
 }
 
 #[cfg(target_os = "linux")]
-fn memory_file(name: &std::ffi::CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
-    // By number: the wrapper is younger than the oldest libc we run on.
-    // SAFETY: the name is a C string; the result is checked.
-    let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: fresh and nobody else's.
-    high(&unsafe { OwnedFd::from_raw_fd(fd) })
+fn memory_file(flags: MemfdFlags) -> io::Result<OwnedFd> {
+    high(&memfd_create(NAME, flags | MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
+/// Does nothing where the system does not know a seal.
 #[cfg(target_os = "linux")]
-fn seal(file: &OwnedFd, seals: libc::c_int) -> bool {
-    // SAFETY: no memory is involved.
-    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) == 0 }
+fn seal(file: &OwnedFd, seals: SealFlags) {
+    let _ = fcntl_add_seals(file, seals);
 }
 
 #[cfg(target_os = "linux")]
 fn shared_file() -> io::Result<OwnedFd> {
-    let Ok(file) = memory_file(NAME, libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) else { return unlinked_file() };
+    let Ok(file) = memory_file(MemfdFlags::empty()) else { return unlinked_file() };
     set_length(&file)?;
-    seal(&file, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW);
+    seal(&file, SealFlags::SHRINK | SealFlags::GROW);
     Ok(file)
 }
 
@@ -209,24 +199,24 @@ fn shared_file() -> io::Result<OwnedFd> {
     unlinked_file()
 }
 
-/// From now on only the mapping that exists can write (Linux 5.1).
+/// Allows writes by the existing mapping only, from now on (Linux 5.1).
 fn forbid_writing(file: &OwnedFd) {
     #[cfg(target_os = "linux")]
     {
-        const F_SEAL_FUTURE_WRITE: libc::c_int = 0x10;
-        seal(file, F_SEAL_FUTURE_WRITE);
-        seal(file, libc::F_SEAL_SEAL);
+        seal(file, SealFlags::FUTURE_WRITE);
+        seal(file, SealFlags::SEAL);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;
 }
 
-/// A file without a name: no other process can open it, and it goes with its last user.
+/// Creates a file without a name: no other process can open it, and it is freed with its last descriptor.
 fn unlinked_file() -> io::Result<OwnedFd> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = std::env::temp_dir().join(format!("escher-guardian-{}", uuid::Uuid::new_v4()));
     let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
     std::fs::remove_file(&path)?;
+    let file = OwnedFd::from(file);
     set_length(&file)?;
     high(&file)
 }
@@ -246,21 +236,19 @@ pub(crate) fn spawn_guardian(lifeline: &Lifeline, table: &Table) -> io::Result<L
     };
     from_memory(&helper).or_else(|error| match error.raw_os_error() {
         Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Err(error),
-        // The system runs no program from memory, or shows no `/proc`.
+        // The system does not run programs from memory, or has no `/proc`.
         _ => from_disk(&helper),
     })
 }
 
 #[cfg(target_os = "linux")]
 fn from_memory(helper: &Helper<'_>) -> io::Result<Leader> {
-    /// Linux 6.3; before, every file in memory could be executed.
-    const MFD_EXEC: libc::c_uint = 0x10;
-    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-    let file = memory_file(NAME, flags | MFD_EXEC).or_else(|_| memory_file(NAME, flags))?;
+    // Before Linux 6.3 the flag is unknown, and every file in memory can be executed.
+    let file = memory_file(MemfdFlags::EXEC).or_else(|_| memory_file(MemfdFlags::empty()))?;
     let mut file = std::fs::File::from(file);
     file.write_all(PROGRAM)?;
     let file = OwnedFd::from(file);
-    seal(&file, libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL);
+    seal(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL);
     spawn_helper(helper, c"/proc/self/fd/5", Some(file.as_raw_fd()))
 }
 
@@ -269,7 +257,7 @@ fn from_memory(_: &Helper<'_>) -> io::Result<Leader> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
-/// From a file that only this user can read, and that is gone as soon as the guardian runs.
+/// Starts the guardian from a file that only this user can read, and removes the file.
 fn from_disk(helper: &Helper<'_>) -> io::Result<Leader> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = std::env::temp_dir().join(format!("escher-guardian-{}", uuid::Uuid::new_v4()));

@@ -1,4 +1,4 @@
-//! What was done to end a tree, in words.
+//! The description of what was done to end a tree.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,12 +7,12 @@ use libc::pid_t;
 
 use super::procs::Proc;
 
-/// Where the members were that a signal was sent to.
+/// The members that a signal was sent to, by their place in the tree.
 #[derive(Debug, Default)]
 struct Reach {
     /// The signal, once it was sent.
     signal: Option<&'static str>,
-    /// An outer engine has sent it, or sends it.
+    /// Whether an outer engine sends the signal, or has sent it.
     is_left_to_another: bool,
     /// Members of the leader's session outside of its process group.
     session: HashSet<pid_t>,
@@ -50,7 +50,7 @@ impl Reach {
     }
 }
 
-/// Everything that was done to end one tree, and what could not be done.
+/// Everything that was done to end one tree, and what failed.
 #[derive(Debug, Default)]
 pub(super) struct Mechanism {
     stop: Reach,
@@ -70,7 +70,7 @@ impl Mechanism {
         self.stop.signal = Some(signal);
     }
 
-    /// An outer engine has sent the stop signal, or sends it.
+    /// Notes that an outer engine sends the stop signal, or has sent it.
     pub(super) fn stopped_by_another(&mut self) {
         self.stop.is_left_to_another = true;
     }
@@ -87,17 +87,17 @@ impl Mechanism {
         self.is_control_group_killed = true;
     }
 
-    /// Members were stopped before they were killed, since new ones appeared.
+    /// Notes that members were stopped before they were killed, since new ones appeared.
     pub(super) fn frozen(&mut self) {
         self.is_frozen = true;
     }
 
-    /// A signal that the system did not allow; `None` when the latest round was refused nothing.
+    /// Notes a signal that the system did not allow; `None` if the latest scan had none.
     pub(super) fn refused(&mut self, refused: Option<String>) {
         self.refused = refused;
     }
 
-    /// The table of processes could not be read.
+    /// Notes that the process table could not be read.
     pub(super) fn blind(&mut self) {
         self.is_blind = true;
     }
@@ -110,7 +110,7 @@ impl Mechanism {
         match (self.kill.text(), self.is_control_group_killed) {
             (Some(kill), true) => steps.push(format!("{kill}, by cgroup.kill")),
             (Some(kill), false) => steps.push(kill),
-            // Members that lived for a moment only: none of them was seen.
+            // No scan has seen a member: all were short-lived.
             (None, true) => steps.push("SIGKILL to the control group, by cgroup.kill".to_owned()),
             (None, false) => {}
         }

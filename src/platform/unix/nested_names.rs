@@ -1,60 +1,33 @@
 //! The names by which nested engines and their guardians find each other: addresses of sockets in the abstract namespace of Linux.
 //!
-//! The library and the guardian are both compiled from this file, so it uses `core` alone.
+//! The library and the guardian both contain this file, so it uses `core` alone.
 
-/// Bound by what sends the stop signal to the members of an execution; its segment follows.
+/// Bound by the engine or guardian that sends the stop signal to the members of an execution, whose segment follows.
 pub(super) const STOP: &[u8] = b"escher-stop-";
-/// Bound by a host as long as it lives; its number follows.
+/// Bound by a host while it lives; its number follows.
 pub(super) const HOST: &[u8] = b"escher-host-";
-/// Bound by the guardian of a host as long as it lives; the number of the host follows.
+/// Bound by the guardian of a host while it lives; the number of the host follows.
 pub(super) const GUARDIAN: &[u8] = b"escher-guardian-";
 
 /// The longest segment: an id of 36 characters, a dot, 16 digits.
 pub(super) const SEGMENT_BYTES: usize = 64;
 const NONCE_DIGITS: usize = 16;
 const HOST_DIGITS: usize = 8;
-#[cfg(target_os = "linux")]
-const AF_UNIX: u16 = 1;
-#[cfg(target_os = "linux")]
-const NAME_BYTES: usize = 108;
 
-#[cfg(target_os = "linux")]
-/// A `sockaddr_un`.
-#[repr(C)]
-pub(super) struct Address {
-    family: u16,
-    name: [u8; NAME_BYTES],
-}
-
-#[cfg(target_os = "linux")]
-impl Address {
-    /// The address, and how many bytes of it count: two of the family, one of 0, and the name.
-    pub(super) fn of(kind: &[u8], name: &[u8]) -> (Self, u32) {
-        let mut address = Self { family: AF_UNIX, name: [0; NAME_BYTES] };
-        // A first byte of 0 says that the name is in no file system.
-        let mut bytes = 3;
-        for (place, byte) in address.name[1..].iter_mut().zip(kind.iter().chain(name)) {
-            *place = *byte;
-            bytes += 1;
-        }
-        (address, bytes)
-    }
-}
-
-/// The last segment of a tag: that of the innermost engine. `None`: it is none that an engine writes.
+/// Returns the last segment of a tag: that of the innermost engine. `None` if an engine would not write such a segment.
 pub(super) fn innermost(tag: &[u8]) -> Option<&[u8]> {
     let segment = tag.rsplit(|byte| *byte == b':').next()?;
     host_of(segment).map(|_| segment)
 }
 
-/// The number of the host whose engine has written a segment.
+/// Returns the number of the host whose engine has written a segment.
 pub(super) fn host_of(segment: &[u8]) -> Option<&[u8]> {
     let nonce = segment.rsplit(|byte| *byte == b'.').next()?;
     let is_number = nonce.len() == NONCE_DIGITS && nonce.iter().all(u8::is_ascii_hexdigit);
     (is_number && segment.len() > NONCE_DIGITS && segment.len() <= SEGMENT_BYTES).then(|| &nonce[..HOST_DIGITS])
 }
 
-/// The number of a host as it is in the segments that it writes.
+/// Formats the number of a host as in the segments that it writes.
 pub(super) fn host_digits(number: u32) -> [u8; HOST_DIGITS] {
     let mut digits = [0; HOST_DIGITS];
     for (index, digit) in digits.iter_mut().enumerate() {

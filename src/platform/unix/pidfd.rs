@@ -16,7 +16,7 @@ mod kernel {
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: a fresh descriptor without another owner.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 

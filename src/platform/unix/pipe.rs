@@ -1,9 +1,11 @@
 //! A child's pipes.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::task::{Context, Poll};
 
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::fcntl_dupfd_cloexec;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::readiness::Watched;
@@ -11,11 +13,11 @@ use super::readiness::Watched;
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 
-/// What a pipe of a child that writes much holds. In one of the usual size its writes and our reads wait for each other, which
-/// takes three times as long. On Linux the system keeps 64 KiB for a pipe unless it is asked for more.
+/// The capacity of a pipe of a child that writes much. With Linux's default of 64 KiB, the child's writes and our reads wait for each
+/// other, which takes three times as long.
 #[cfg(target_os = "linux")]
-const WIDE_BYTES: libc::c_int = 256 * 1024;
-/// So many of them at once: a user has 64 MiB for pipes, those of other programs included.
+const WIDE_BYTES: usize = 256 * 1024;
+/// At most 64 such pipes at once: a user has 64 MiB for the pipes of all programs.
 static WIDE: Semaphore = Semaphore::const_new(64);
 
 /// The read end of a child's output.
@@ -28,25 +30,25 @@ pub(crate) struct PipeReader {
 #[derive(Debug)]
 enum Width {
     Usual,
-    Wide(#[expect(dead_code, reason = "gives its place back when it is dropped")] SemaphorePermit<'static>),
-    /// There was no room for a wider one; it is not asked for again.
+    Wide(#[expect(dead_code, reason = "dropping it releases the permit")] SemaphorePermit<'static>),
+    /// The pipe could not be enlarged; that is not tried again.
     Fixed,
 }
 
 impl PipeReader {
-    /// Our end, and the one that a child writes to.
+    /// Creates a pipe: our end, and the one that a child writes to.
     pub(super) fn new() -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe()?;
         set_nonblocking(&read)?;
         Ok((Self { fd: Watched::new(read), width: Width::Usual }, write))
     }
 
-    /// Whether there are bytes, or an end. One waits at a time.
+    /// Resolves when there are bytes, or an end of file. One task waits at a time.
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<()> {
         self.fd.poll_readable(context)
     }
 
-    /// Reads without waiting. A buffer that gets full is a reason for a wider pipe.
+    /// Reads without waiting. The pipe is enlarged when a read fills the buffer.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.fd.read(buffer)?;
         if count == buffer.len() && matches!(self.width, Width::Usual) {
@@ -56,88 +58,67 @@ impl PipeReader {
         Ok(count)
     }
 
-    /// Reads without waiting, also when the runtime has not reported anything to read: it may not have looked for a while.
+    /// Reads without waiting, also when the runtime has not reported the pipe as readable: it may not have polled for a while.
     pub(crate) fn read_unreported(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.fd.read_unreported(buffer)
     }
 }
 
-/// Says whether it is wider now.
+/// Enlarges a pipe; what is in it stays. Returns whether it is wider now.
 #[cfg(target_os = "linux")]
-fn widen(pipe: &impl AsRawFd) -> bool {
-    // SAFETY: asks for room in a pipe that we own; no memory of ours is involved. What is in it stays.
-    unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, WIDE_BYTES) >= 0 }
+fn widen(pipe: &Watched) -> bool {
+    rustix::pipe::fcntl_setpipe_size(pipe, WIDE_BYTES).is_ok()
 }
 
 /// Other systems decide by themselves.
 #[cfg(not(target_os = "linux"))]
-fn widen(_: &impl AsRawFd) -> bool {
+fn widen(_: &Watched) -> bool {
     false
 }
 
-/// Waits until the child has closed its end of a pipe to it. Not every system tells that of an idle pipe; the next write
-/// meets it then.
-pub(crate) async fn nobody_reads(pipe: &PipeWriter) {
+/// Waits until the child has closed its end of a pipe to it. Not every system reports that for an idle pipe; then the next write
+/// fails.
+pub(crate) async fn reader_closed(pipe: &PipeWriter) {
     if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
-        // It cannot be watched, which says nothing of the child.
+        // The pipe cannot be polled, which does not show that the child has closed it.
         std::future::pending::<()>().await;
     }
 }
 
-/// A pipe no child inherits by accident, with both ends above standard error.
+/// Creates a pipe that no child inherits by accident, with both ends above standard error.
 pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut fds: [RawFd; 2] = [-1; 2];
-    #[cfg(target_os = "linux")]
-    // SAFETY: `fds` has room for the two descriptors that the call writes.
-    let made = unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) };
-    #[cfg(not(target_os = "linux"))]
-    // SAFETY: as above; this system has no pipe2, and our spawn closes what it does not name (CLOEXEC_DEFAULT).
-    let made = unsafe { libc::pipe(fds.as_mut_ptr()) };
-    if made != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: both descriptors are fresh and nobody else's.
-    let (read, write) = unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) };
-    #[cfg(not(target_os = "linux"))]
-    for fd in [&read, &write] {
-        // SAFETY: a plain flag on a descriptor that we own.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
-    Ok((above_stderr(read)?, above_stderr(write)?))
+    let (read, write) = io::pipe()?;
+    Ok((above_stderr(read.into())?, above_stderr(write.into())?))
 }
 
-/// A host that closed 0, 1 or 2 gets such numbers for new files; `dup2` in the child would overwrite them.
+/// Moves a descriptor above standard error. A host that has closed 0, 1 or 2 gets these numbers for new files, and `dup2` in the child
+/// would overwrite them.
 pub(super) fn above_stderr(fd: OwnedFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() > libc::STDERR_FILENO {
-        return Ok(fd);
-    }
-    // SAFETY: duplicates a descriptor that we own; the result is checked.
-    let moved = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
-    if moved < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: fresh and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+    if fd.as_raw_fd() > libc::STDERR_FILENO { Ok(fd) } else { duplicate_from(&fd, libc::STDERR_FILENO + 1) }
 }
 
+/// Duplicates a descriptor to a number that is not below `least`.
+pub(super) fn duplicate_from(fd: &OwnedFd, least: RawFd) -> io::Result<OwnedFd> {
+    Ok(fcntl_dupfd_cloexec(fd, least)?)
+}
+
+/// Makes reads and writes return at once. A fresh pipe has no other status flags to keep.
 pub(super) fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
-    // SAFETY: a plain flag on a descriptor that we own; a fresh pipe has no other status flags to keep.
-    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    Ok(fcntl_setfl(fd, OFlags::NONBLOCK)?)
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::Write;
+    use std::os::fd::AsFd;
 
     use super::*;
 
-    fn width(fd: &impl AsRawFd) -> libc::c_int {
-        // SAFETY: reads a number of a pipe that we own.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) }
+    fn width(fd: impl AsFd) -> usize {
+        rustix::pipe::fcntl_getpipe_size(fd).unwrap()
     }
 
-    /// One test, for the places are the process's.
+    /// A single test, since the permits are shared in the process.
     #[test]
     fn a_pipe_whose_reader_cannot_follow_is_wider_as_long_as_there_is_room_for_such() {
         let mut buffer = vec![0; 64 * 1024];
@@ -157,11 +138,11 @@ mod tests {
             if !is_wide {
                 break;
             }
-            assert!(pipes.len() <= 64, "there is an end of the places");
+            assert!(pipes.len() <= 64, "the permits are bounded");
         }
         assert!(pipes.len() > 1, "none was wide");
         assert_eq!(width(&pipes.last().unwrap().0.fd), usual);
         pipes.clear();
-        assert!(WIDE.try_acquire().is_ok(), "the places are free again");
+        assert!(WIDE.try_acquire().is_ok(), "the permits are released");
     }
 }

@@ -1,11 +1,11 @@
-//! Descriptors that say when they can be read: to a thread that attends to their execution, or by the runtime.
+//! Waits until descriptors are readable: on the thread that attends to their execution, or by the runtime.
 //!
-//! A command that is over soon is attended to by the thread that has started it: nobody else has to be woken, and nothing is
-//! registered for it. What takes longer is watched by the runtime, where it costs no thread.
+//! A short command is attended to by the thread that has started it: no other thread is woken, and nothing is registered for it. A
+//! longer one is polled by the runtime, where it occupies no thread.
 
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -16,18 +16,18 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Sleep, sleep};
 
-/// A system that has no room to watch a descriptor is asked so often.
-const ASK_AGAIN: Duration = Duration::from_millis(10);
+/// The interval of polls of a descriptor that the system has no room to register.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 thread_local! {
-    /// What the execution that this thread attends to waits for; `None` where the runtime watches.
-    static ASKED: RefCell<Option<Vec<pollfd>>> = const { RefCell::new(None) };
+    /// The descriptors that the execution attended to by this thread waits for; `None` on a thread that attends to none.
+    static AWAITED: RefCell<Option<Vec<pollfd>>> = const { RefCell::new(None) };
 }
 
-/// A descriptor of which one waits at a time.
+/// A descriptor that one task waits for at a time.
 #[derive(Debug)]
 pub(super) struct Watched {
-    /// Made when the runtime is to watch. It goes before the descriptor does.
+    /// Created when the runtime is to poll it. Dropped before the descriptor.
     watch: OnceLock<Watch>,
     fd: OwnedFd,
 }
@@ -35,8 +35,8 @@ pub(super) struct Watched {
 #[derive(Debug)]
 enum Watch {
     Registered(AsyncFd<RawFd>),
-    /// The system has no room for another watch.
-    Asked(Mutex<Pin<Box<Sleep>>>),
+    /// The system has no room for another registration.
+    Polled(Mutex<Pin<Box<Sleep>>>),
 }
 
 impl Watched {
@@ -44,19 +44,19 @@ impl Watched {
         Self { watch: OnceLock::new(), fd }
     }
 
-    /// Whether it can be read, or is at its end. Must be called within the runtime.
+    /// Whether it can be read, or is at its end of file. Must be called within the runtime.
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         let number = self.fd.as_raw_fd();
-        if let Some(is_ready) = ask(number) {
+        if let Some(is_ready) = await_here(number) {
             return if is_ready { Poll::Ready(()) } else { Poll::Pending };
         }
         match self.watch.get_or_init(|| Watch::new(number)) {
-            // An error means that the runtime is going away; the caller's own deadline then ends the wait.
+            // An error means that the runtime is shutting down; then the caller's deadline ends the wait.
             Watch::Registered(fd) => match fd.poll_read_ready(context) {
                 Poll::Ready(Ok(_)) => Poll::Ready(()),
                 Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
             },
-            Watch::Asked(pause) => {
+            Watch::Polled(pause) => {
                 let mut pause = pause.lock().unwrap_or_else(PoisonError::into_inner);
                 loop {
                     if is_readable(number) {
@@ -65,22 +65,22 @@ impl Watched {
                     if pause.as_mut().poll(context).is_pending() {
                         return Poll::Pending;
                     }
-                    pause.set(sleep(ASK_AGAIN));
+                    pause.set(sleep(POLL_INTERVAL));
                 }
             }
         }
     }
 
-    /// Whether it can be read now, whatever is known to be ready.
+    /// Whether it can be read now, by a system call.
     pub(super) fn is_readable(&self) -> bool {
         is_readable(self.fd.as_raw_fd())
     }
 
-    /// Reads without waiting, from a descriptor that is set so.
+    /// Reads without waiting, from a non-blocking descriptor.
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(Watch::Registered(fd)) = self.watch.get() else { return read(self.fd.as_raw_fd(), buffer) };
         let mut got = Err(io::ErrorKind::WouldBlock.into());
-        // Less than there is room for was all that there was: the next read would only be told so.
+        // A short read has emptied the pipe: the next read would only fail with `WouldBlock`.
         let _ = fd.try_io(Interest::READABLE, |fd| {
             got = read(*fd, buffer);
             match got {
@@ -91,37 +91,38 @@ impl Watched {
         got
     }
 
-    /// Reads without waiting, whatever is known to be ready. If it reads all there is, the next wait may end with nothing to read.
+    /// Reads without waiting, also when the runtime has not reported it as readable. If it reads everything, the next wait may end with
+    /// nothing to read.
     pub(super) fn read_unreported(&self, buffer: &mut [u8]) -> io::Result<usize> {
         read(self.fd.as_raw_fd(), buffer)
     }
 }
 
-/// Its number may be another descriptor's next. A thread that ends attends to nothing.
+/// Forgets the number, which the next descriptor may get. A thread that is ending attends to nothing.
 impl Drop for Watched {
     fn drop(&mut self) {
         let number = self.fd.as_raw_fd();
-        let forget = |asked: &mut Vec<pollfd>| asked.retain(|known| known.fd != number);
-        let _ = ASKED.try_with(|asked| asked.borrow_mut().as_mut().map(forget));
+        let forget = |awaited: &mut Vec<pollfd>| awaited.retain(|known| known.fd != number);
+        let _ = AWAITED.try_with(|awaited| awaited.borrow_mut().as_mut().map(forget));
     }
 }
 
-impl AsRawFd for Watched {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
 impl Watch {
     fn new(fd: RawFd) -> Self {
-        // SAFETY: the number is that of the descriptor that stands beside this in `Watched`, and which is closed after it.
+        // SAFETY: the number belongs to the descriptor in the same `Watched`, which is closed after this.
         let registered = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-        registered.map_or_else(|_| Self::Asked(Mutex::new(Box::pin(sleep(ASK_AGAIN)))), Self::Registered)
+        registered.map_or_else(|_| Self::Polled(Mutex::new(Box::pin(sleep(POLL_INTERVAL)))), Self::Registered)
     }
 }
 
-/// Calls `step` again and again, for as long as it says that it pends, each time when one of the descriptors is ready for which it
-/// has asked. Comes back when it does not pend, when it has asked for nothing, or when all this takes longer than `longest`.
+/// Calls `step` repeatedly while it returns that it is pending, each time when one of the descriptors that it has polled is readable.
+/// Returns when `step` is not pending, when it has polled no descriptor, or after `longest`.
 pub(crate) fn attend(longest: Duration, step: &mut dyn FnMut() -> bool) {
     let _end = Attending::begin();
     let mut until = None;
@@ -137,48 +138,48 @@ struct Attending;
 
 impl Attending {
     fn begin() -> Self {
-        ASKED.set(Some(Vec::new()));
+        AWAITED.set(Some(Vec::new()));
         Self
     }
 }
 
-/// The runtime watches again, even after a panic.
+/// Ends the attendance, even after a panic.
 impl Drop for Attending {
     fn drop(&mut self) {
-        ASKED.set(None);
+        AWAITED.set(None);
     }
 }
 
-/// `None` where this thread does not attend. Otherwise whether the descriptor has become ready since it was asked for, which is told
-/// once.
-fn ask(fd: RawFd) -> Option<bool> {
-    ASKED.with_borrow_mut(|asked| {
-        let asked = asked.as_mut()?;
-        let Some(known) = asked.iter().position(|known| known.fd == fd) else {
-            asked.push(pollfd { fd, events: libc::POLLIN, revents: 0 });
+/// Returns `None` on a thread that does not attend. Otherwise whether the descriptor has become readable since the call before, which is
+/// reported once.
+fn await_here(fd: RawFd) -> Option<bool> {
+    AWAITED.with_borrow_mut(|awaited| {
+        let awaited = awaited.as_mut()?;
+        let Some(known) = awaited.iter().position(|known| known.fd == fd) else {
+            awaited.push(pollfd { fd, events: libc::POLLIN, revents: 0 });
             return Some(false);
         };
-        if asked[known].revents == 0 {
+        if awaited[known].revents == 0 {
             return Some(false);
         }
-        asked.swap_remove(known);
+        awaited.swap_remove(known);
         Some(true)
     })
 }
 
-/// Waits for one of those that were asked for; `false` when there is none, or none becomes ready in time.
+/// Waits for one of the awaited descriptors. Returns `false` when there is none, or none becomes readable in time.
 fn wait(until: Instant) -> bool {
-    ASKED.with_borrow_mut(|asked| {
-        let Some(asked) = asked else { return false };
-        // What was ready and is not asked for any more: the step has ended it, or has come to something else.
-        asked.retain(|fd| fd.revents == 0);
+    AWAITED.with_borrow_mut(|awaited| {
+        let Some(awaited) = awaited else { return false };
+        // Descriptors that were readable and were not polled again: the step does not wait for them any more.
+        awaited.retain(|fd| fd.revents == 0);
         let left = until.saturating_duration_since(Instant::now());
-        // Whatever is ready then: who always has something to say is for the runtime.
-        if asked.is_empty() || left.is_zero() || !poll(asked, left) {
+        // Even if one is readable after that time: a child with constant output is handed to the runtime.
+        if awaited.is_empty() || left.is_zero() || !poll(awaited, left) {
             return false;
         }
-        // The step asks anew for what it still wants.
-        asked.retain(|fd| fd.revents != 0);
+        // The step polls again those that it still waits for.
+        awaited.retain(|fd| fd.revents != 0);
         true
     })
 }
@@ -187,19 +188,19 @@ fn is_readable(fd: RawFd) -> bool {
     poll(&mut [pollfd { fd, events: libc::POLLIN, revents: 0 }], Duration::ZERO)
 }
 
-/// Whether one of them is ready, at the latest when the time is up.
+/// Waits until one of them is readable; returns whether one is.
 fn poll(fds: &mut [pollfd], longest: Duration) -> bool {
     let milliseconds = libc::c_int::try_from(longest.as_micros().div_ceil(1_000)).unwrap_or(libc::c_int::MAX);
     let count = libc::nfds_t::try_from(fds.len()).unwrap_or(0);
-    // SAFETY: reads and writes `count` elements of a slice that lives. A number that was closed meanwhile, or is another
-    // descriptor's now, is ready once too often and is looked at by a read that does not wait.
+    // SAFETY: reads and writes `count` elements of a valid slice. A number that was closed meanwhile, or reused, is reported as
+    // readable once too often, and a read that does not wait follows.
     let ready = unsafe { libc::poll(fds.as_mut_ptr(), count, milliseconds) };
-    // Interrupted by a signal: the time counts as up.
+    // An interruption by a signal counts as a timeout.
     ready > 0
 }
 
 fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the call writes at most the length of a buffer that lives.
+    // SAFETY: the call writes at most the length of a valid buffer.
     let count = unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
@@ -227,12 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn who_attends_is_called_when_there_is_something_to_read_and_needs_no_runtime() {
+    fn a_step_is_called_again_when_there_is_something_to_read_and_needs_no_runtime() {
         let (fd, mut write) = pipe();
-        let (say, asked) = mpsc::channel();
+        let (say, pending) = mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                asked.recv().unwrap();
+                pending.recv().unwrap();
                 write.write_all(b"abc").unwrap();
             });
             let mut steps = 0;
@@ -249,11 +250,11 @@ mod tests {
         });
         let mut buffer = [0; 8];
         assert_eq!(fd.read(&mut buffer).unwrap(), 3);
-        assert_eq!(fd.read(&mut buffer).unwrap(), 0, "nobody writes any more");
+        assert_eq!(fd.read(&mut buffer).unwrap(), 0, "the pipe has no writer any more");
     }
 
     #[test]
-    fn what_is_ready_is_told_once_and_what_is_not_asked_for_any_more_wakes_nobody() {
+    fn readiness_is_reported_once_and_a_descriptor_that_is_not_polled_again_wakes_no_step() {
         let ((one, one_end), (other, _write)) = (pipe(), pipe());
         drop(one_end);
         let mut steps = 0;
@@ -262,9 +263,9 @@ mod tests {
             steps += 1;
             match steps {
                 1 => assert!(poll_once(&one).is_pending() && poll_once(&other).is_pending()),
-                // Its end stays ready; this step has come to something else.
+                // The end of file stays readable; this step does not wait for it any more.
                 2 => assert!(poll_once(&other).is_pending()),
-                _ => panic!("nothing more has happened"),
+                _ => panic!("no descriptor has become readable"),
             }
             true
         });
@@ -273,14 +274,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_always_ready_is_attended_to_for_no_longer_than_is_said() {
+    fn a_descriptor_that_is_always_readable_is_attended_to_no_longer_than_the_limit() {
         let (fd, mut write) = pipe();
-        write.write_all(b"nobody reads this").unwrap();
+        write.write_all(b"never read").unwrap();
         let start = Instant::now();
         let mut steps = 0;
         attend(Duration::from_millis(20), &mut || {
             steps += 1;
-            // Told once, asked for again, and never read.
+            // Reported once, polled again, and never read.
             let _ = poll_once(&fd);
             let _ = poll_once(&fd);
             start.elapsed() < LONG
@@ -289,39 +290,41 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_nothing_is_not_attended_to() {
+    fn a_step_that_polls_no_descriptor_is_not_attended_to() {
         let mut steps = 0;
         attend(LONG, &mut || {
             steps += 1;
             true
         });
         assert_eq!(steps, 1);
-        assert_eq!(ask(0), None, "this thread does not attend any more");
+        assert_eq!(await_here(0), None, "this thread does not attend any more");
     }
 
     #[test]
     fn a_panic_ends_the_attendance() {
         let step = || std::panic::panic_any("on purpose");
         assert!(std::panic::catch_unwind(|| attend(LONG, &mut { step })).is_err());
-        assert_eq!(ask(0), None);
+        assert_eq!(await_here(0), None);
     }
 
     #[test]
-    fn a_number_that_is_closed_is_forgotten() {
+    fn a_closed_descriptor_is_forgotten() {
         let (fd, _write) = pipe();
-        let number = fd.as_raw_fd();
+        let number = fd.fd.as_raw_fd();
         let mut fd = Some(fd);
         attend(LONG, &mut || {
             if let Some(fd) = fd.take() {
                 assert!(poll_once(&fd).is_pending());
             }
-            assert!(ASKED.with_borrow(|asked| asked.as_ref().unwrap().iter().all(|asked| asked.fd != number)));
+            assert!(
+                AWAITED.with_borrow(|awaited| awaited.as_ref().unwrap().iter().all(|awaited| awaited.fd != number))
+            );
             true
         });
     }
 
     #[tokio::test]
-    async fn the_runtime_goes_on_with_what_was_attended_to() {
+    async fn the_runtime_polls_a_descriptor_after_the_attendance() {
         let (fd, mut write) = pipe();
         attend(Duration::ZERO, &mut || poll_once(&fd).is_pending());
         let mut buffer = [0; 2];

@@ -1,43 +1,44 @@
-//! How a shell is given its line.
+//! The arguments of a shell for a line.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
-#[cfg(target_os = "linux")]
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+#[cfg(target_os = "linux")]
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::pipe::above_stderr;
 use crate::platform::ShellArgs;
 
-/// The system takes no longer argument (`MAX_ARG_STRLEN` of Linux), its final NUL included.
+/// The longest argument that the system accepts (`MAX_ARG_STRLEN` of Linux), its final NUL included.
 const LONGEST_ARGUMENT: usize = 128 * 1024;
-/// The descriptor in which a shell finds a line that is no argument.
+/// The descriptor from which a shell reads a line that is too long for an argument.
 const LINE_FD: &str = "3";
 #[cfg(target_os = "linux")]
 const DESCRIPTORS: &str = "/proc/self/fd";
 #[cfg(not(target_os = "linux"))]
 const DESCRIPTORS: &str = "/dev/fd";
 
-/// The flags of bash that end a line at the first failure, unset variable or failing part of a pipeline.
+/// Flags of bash that end a line at the first failure, at an unset variable, or at a failing part of a pipeline.
 const STRICT: &[&str] = &["-o", "errexit", "-o", "nounset", "-o", "pipefail"];
 
-/// The arguments of a shell for a line. One that is too long for an argument is read from descriptor 3, which the shell closes before the
-/// first command of the line runs: `$0`, the numbers of its lines and its options are the same as in an argument.
+/// Returns the arguments of a shell for a line. A line that is too long for an argument is read from descriptor 3, which the shell
+/// closes before the first command of the line: `$0`, line numbers and options are the same as with an argument.
 pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     let name = shell.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let is_long = line.len() + 2 > LONGEST_ARGUMENT && Path::new(DESCRIPTORS).exists();
     let (flags, given, file): (&[&str], String, _) = match name {
         "pwsh" | "powershell" => (&["-NoLogo", "-NonInteractive", "-Command"], line.to_owned(), None),
-        // Neither is a POSIX shell: a line must be taken as it is, and a dash starts no option.
+        // Neither is a POSIX shell: the line must not change, and a dash does not start an option.
         name if name.starts_with("python") || name.starts_with("node") => (&["-c"], line.to_owned(), None),
         "fish" | "csh" | "tcsh" if is_long => {
             (&["-c"], format!("source {DESCRIPTORS}/{LINE_FD}"), Some(line.to_owned()))
         }
         _ if is_long => (&["-c"], format!(". {DESCRIPTORS}/{LINE_FD}"), Some(format!("exec {LINE_FD}<&-; {line}"))),
-        // It would be read as an option; a blank before it changes nothing else.
+        // The line would be read as an option; a blank before it has no other effect.
         _ if line.starts_with(['-', '+']) => (&["-c"], format!(" {line}"), None),
         _ => (&["-c"], line.to_owned(), None),
     };
@@ -46,11 +47,11 @@ pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     ShellArgs { args, verbatim: false, descriptor: file.map(String::into_bytes) }
 }
 
-/// A file without a name that holds some bytes and cannot be changed.
+/// Creates a file without a name that holds the bytes and cannot be changed.
 pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = nameless_file()?;
     file.write_all(bytes)?;
-    // Where a descriptor is opened by its number, the position may be shared.
+    // Opening a descriptor by its path may share the position.
     file.rewind()?;
     seal(&file);
     above_stderr(file.into())
@@ -58,15 +59,12 @@ pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
 
 #[cfg(target_os = "linux")]
 fn nameless_file() -> io::Result<File> {
-    let name = c"shell-line";
-    // A system may ask for the word that nothing in it is executed, and an old one does not know that word.
-    for flags in [libc::MFD_NOEXEC_SEAL, 0].map(|flag| flag | libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) {
-        // SAFETY: a C string that lives. The system call itself: old C libraries have no function for it.
-        let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
-        if let Ok(fd @ 0..) = i32::try_from(fd) {
-            // SAFETY: fresh, and owned by nothing else.
-            return Ok(unsafe { File::from_raw_fd(fd) });
-        }
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // A system may require the flag that forbids executing the file, and an old one does not know it.
+    let created =
+        memfd_create("shell-line", flags | MemfdFlags::NOEXEC_SEAL).or_else(|_| memfd_create("shell-line", flags));
+    if let Ok(file) = created {
+        return Ok(file.into());
     }
     unlinked_file()
 }
@@ -76,7 +74,7 @@ fn nameless_file() -> io::Result<File> {
     unlinked_file()
 }
 
-/// A file of the temp folder that only this user could have opened, for as long as it had a name.
+/// Creates a file in the temp folder and removes its name. While it had the name, only this user could open it.
 fn unlinked_file() -> io::Result<File> {
     let path = std::env::temp_dir().join(format!("shell-line-{}", uuid::Uuid::new_v4()));
     let created = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
@@ -84,12 +82,10 @@ fn unlinked_file() -> io::Result<File> {
     Ok(created)
 }
 
-/// Does nothing for a file that is not in memory; such a one has no name either.
+/// Forbids changes. Does nothing for a file that is not in memory, which has no name either.
 #[cfg(target_os = "linux")]
 fn seal(file: &File) {
-    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    // SAFETY: no memory is involved.
-    unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+    let _ = fcntl_add_seals(file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE);
 }
 
 #[cfg(not(target_os = "linux"))]

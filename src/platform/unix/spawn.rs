@@ -1,8 +1,8 @@
-//! One child for each command.
+//! Starts the child of a command.
 //!
-//! The standard library's spawn has no session, and becomes a plain fork as soon as it is given a hook: a fork copies the page
-//! tables of the host, which stalls a host of 2 GiB for half a second. Here the child shares the memory until it becomes the
-//! new program, so the cost does not depend on the host.
+//! The standard library's spawn cannot create a session, and uses `fork` when it has a hook. A fork copies the page tables of the
+//! host, which takes half a second in a host of 2 GiB. Here the child shares the memory until its exec, so that the cost does not
+//! depend on the host.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -34,9 +34,9 @@ pub(crate) struct Spawned {
     pub(crate) stdin: Option<PipeWriter>,
 }
 
-/// Starts a program in a session of its own: no controlling terminal, default signals, nothing blocked, fds 0 to 2 only.
+/// Starts a program in its own session: no controlling terminal, default signals, no blocked signals, descriptors 0 to 2 only.
 ///
-/// Blocks until the program runs, so it is called on a thread that may block; must be called within the runtime.
+/// Blocks until the program runs, so it must be called on a thread that may block, within the runtime.
 pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
     let stdin = Input::new(launch.stdin)?;
@@ -77,13 +77,13 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     Ok(Spawned { leader: Leader::of_execution(tree), stdout, stderr, stdin: stdin.into_writer() })
 }
 
-/// Starts a program in a control group, or in the host's where there is none.
+/// Starts a program in a control group, or in the host's if there is none.
 fn start_in_group(image: &Image<'_>, group: Option<Group>) -> io::Result<(pid_t, Option<Group>)> {
     let Some(group) = group else { return start_patiently(image).map(|pid| (pid, None)) };
     match start_patiently(&Image { cgroup: Some(group.fd()), ..*image }) {
         Ok(pid) => Ok((pid, Some(group))),
         Err(error) if is_refused_group(&error) => {
-            // What refuses the group, if it is that, is not the program: without a group the same start works.
+            // If the start works without the group, the group was the reason of the refusal.
             let pid = start_patiently(image)?;
             group.refused(&error);
             Ok((pid, None))
@@ -92,7 +92,7 @@ fn start_in_group(image: &Image<'_>, group: Option<Group>) -> io::Result<(pid_t,
     }
 }
 
-/// Whether it may be the control group that keeps a child from being started.
+/// Whether the control group may be the reason that a child was not started.
 fn is_refused_group(error: &io::Error) -> bool {
     let refusals = [
         libc::ENOSYS,
@@ -111,18 +111,18 @@ fn is_refused_group(error: &io::Error) -> bool {
 
 /// A program that helps the host.
 pub(super) struct Helper<'a> {
-    /// What it is called in listings of processes: its only word.
+    /// Its name in process listings, and its only argument.
     pub(super) name: &'a CStr,
     /// Its standard input.
     pub(super) input: RawFd,
     /// Its descriptor 3.
     pub(super) table: RawFd,
-    /// Its descriptor 4: the process of the host, where there are such descriptors.
+    /// Its descriptor 4: a pidfd of the host, where the system has pidfds.
     pub(super) host: Option<RawFd>,
 }
 
-/// Starts a helper, which prints nothing. It has a session of its own, and neither words nor variables that a search for the processes
-/// of a command could meet. `image` is its descriptor 5. Must be called within the runtime.
+/// Starts a helper without output. It has its own session, and no arguments or variables by which a search for the processes of a
+/// command could find it. `image` is its descriptor 5. Must be called within the runtime.
 pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<RawFd>) -> io::Result<Leader> {
     let null = dev_null()?;
     let argv = pointers([helper.name.as_ptr()].into_iter());
@@ -135,7 +135,8 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
     Ok(Leader::new(Tree::new(pid, Mark::default(), born, None)))
 }
 
-/// `ETXTBSY` passes: another thread's child holds a just-written program open for writing until its own exec.
+/// Starts a program; retries after `ETXTBSY`, which is temporary: a child of another thread holds a just-written program open for
+/// writing until its own exec.
 fn start_patiently(image: &Image<'_>) -> io::Result<pid_t> {
     let mut pause = Duration::from_millis(1);
     loop {
@@ -153,12 +154,12 @@ fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))
 }
 
-/// A NULL-terminated array; the strings stay where they are.
+/// Returns a null-terminated array of pointers to the strings.
 fn pointers(strings: impl Iterator<Item = *const c_char>) -> Vec<*mut c_char> {
     strings.map(<*const c_char>::cast_mut).chain([ptr::null_mut()]).collect()
 }
 
-/// What the child reads from.
+/// The standard input of the child.
 enum Input {
     Null(RawFd),
     Pipe { ours: PipeWriter, child: OwnedFd },
@@ -201,17 +202,17 @@ const NULL_DEVICE: &str = "/dev/null";
 #[error("{NULL_DEVICE} cannot be opened ({0})")]
 struct NullDevice(io::Error);
 
-/// A machine that is short of descriptors has the device.
+/// Keeps errors of a machine that is short of descriptors: it has the device.
 fn explain_null_device(error: io::Error) -> io::Error {
     if is_exhaustion(&error) { error } else { io::Error::new(error.kind(), NullDevice(error)) }
 }
 
-/// Whether an error is that there is no `/dev/null`.
+/// Whether an error means that there is no `/dev/null`.
 pub(crate) fn is_null_device_missing(error: &io::Error) -> bool {
     matches!(error.get_ref(), Some(inner) if inner.is::<NullDevice>())
 }
 
-/// One `/dev/null` for all children; it lives as long as the process.
+/// Returns the descriptor of `/dev/null`, which all children share. It is open as long as the process lives.
 fn dev_null() -> io::Result<RawFd> {
     static NULL: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(fd) = NULL.get() {

@@ -1,9 +1,9 @@
-//! Which of several nested engines sends the stop signal to the members of an execution, so that each of them gets it once.
+//! Decides which of several nested engines sends the stop signal to the members of an execution, so that each member gets it once.
 //!
 //! An execution of an engine inside a command is ended by its own engine or guardian, and by those of the outer engines. They share no
-//! memory, and any of them may die at any moment. So who sends the stop signal first binds a socket to a name that is made of the
-//! execution's segment, which the others then cannot bind. The kernel frees the name with its holder. Linux has such names; elsewhere
-//! every engine sends the signal by itself.
+//! memory, and any of them may die at any moment. So the sender of the stop signal first binds a socket to a name that contains the
+//! execution's segment, which the others then cannot bind. The kernel frees the name when its holder exits. Linux has such names; on
+//! other systems every engine sends the signal.
 
 use std::collections::HashMap;
 use std::iter::successors;
@@ -22,20 +22,19 @@ use super::tree::Tree;
 /// Reading the environment of a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(800);
 
-/// Each right takes a descriptor of the host. A command chooses what its processes have as tags, so it must not choose how many of
-/// these there are.
+/// Each claim takes a descriptor of the host. A command chooses the tags of its processes, so the number of claims is bounded.
 const MOST_CLAIMS: usize = 256;
 static CLAIMS: AtomicUsize = AtomicUsize::new(0);
 
-/// The right to send the stop signal to the members of one execution; dropped, others may take it. Without a socket there are no such
-/// names on this system, or no room for another one: then every engine sends the signal by itself.
+/// The right to send the stop signal to the members of one execution. Others may take it after it is dropped. The socket is `None`
+/// where the system has no such names, or no room for another one: then every engine sends the signal.
 #[derive(Debug)]
 pub(super) struct StopClaim {
     socket: Option<OwnedFd>,
 }
 
 impl StopClaim {
-    /// Takes the right. `None`: another engine or guardian has it.
+    /// Takes the right. Returns `None` if another engine or guardian has it.
     pub(super) fn take(segment: &[u8]) -> Option<Self> {
         if CLAIMS.load(Relaxed) >= MOST_CLAIMS {
             return Some(Self { socket: None });
@@ -46,7 +45,7 @@ impl StopClaim {
                 Some(Self { socket: Some(socket) })
             }
             Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => None,
-            // The signal has to be sent, if need be twice.
+            // The signal must be sent, even if the members may get it twice.
             Err(_) => Some(Self { socket: None }),
         }
     }
@@ -60,27 +59,27 @@ impl Drop for StopClaim {
     }
 }
 
-/// Shows as long as this process lives, and no longer, that it does.
+/// A name that is bound while this process lives.
 #[derive(Debug)]
 pub(super) struct Presence {
     _socket: OwnedFd,
 }
 
 impl Presence {
-    /// `number` is in the segments that this host writes. `None`: this system has no such names.
+    /// Binds the name of the host whose segments contain `number`. Returns `None` where the system has no such names.
     pub(super) fn of_host(number: u32) -> Option<Self> {
         kernel::bind(HOST, &nested_names::host_digits(number)).ok().map(|socket| Self { _socket: socket })
     }
 }
 
-/// Whether the host of an inner execution has died, and its guardian is there: the guardian alone knows which members have had the
+/// Whether the host of an inner execution has died, and its guardian lives: only the guardian knows the members that have had the
 /// signal from the host.
 pub(super) fn is_left_to_guardian(segment: &[u8]) -> bool {
     let Some(number) = nested_names::host_of(segment) else { return false };
     !kernel::is_bound(HOST, number) && kernel::is_bound(GUARDIAN, number)
 }
 
-/// The executions of inner engines that some of `chosen` are members of: the segment, by process id.
+/// Returns the segments of inner engines' executions that processes of `chosen` are members of, by process id.
 pub(super) fn inner_segments(
     reader: &mut Bounded,
     tree: &Tree,
@@ -107,31 +106,21 @@ pub(super) fn inner_segments(
 #[cfg(target_os = "linux")]
 mod kernel {
     use std::io;
-    use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+    use std::os::fd::OwnedFd;
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-    use super::super::nested_names::Address;
-
-    fn socket() -> io::Result<OwnedFd> {
-        // SAFETY: no memory is involved; the result is checked, fresh, and owned by no other code.
-        unsafe {
-            let fd = libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-            if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
-        }
+    fn address(kind: &[u8], name: &[u8]) -> io::Result<SocketAddr> {
+        SocketAddr::from_abstract_name([kind, name].concat())
     }
 
     pub(super) fn bind(kind: &[u8], name: &[u8]) -> io::Result<OwnedFd> {
-        let socket = socket()?;
-        let (address, bytes) = Address::of(kind, name);
-        // SAFETY: the address has the layout of a `sockaddr_un` and is at least as long as is said.
-        let done = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), bytes) };
-        if done == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }
+        Ok(UnixDatagram::bind_addr(&address(kind, name)?)?.into())
     }
 
     pub(super) fn is_bound(kind: &[u8], name: &[u8]) -> bool {
-        let Ok(socket) = socket() else { return false };
-        let (address, bytes) = Address::of(kind, name);
-        // SAFETY: as above.
-        unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), bytes) == 0 }
+        let connected = address(kind, name).and_then(|address| UnixDatagram::unbound()?.connect_addr(&address));
+        connected.is_ok()
     }
 }
 

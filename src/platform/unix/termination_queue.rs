@@ -9,15 +9,15 @@ use tokio::sync::oneshot;
 use super::leader::Leader;
 use crate::platform::{Act, ScanPriority, Sight};
 
-/// After a scan the thread rests as long as the scan took, and no longer than this: scans take half of one processor at most.
+/// After a scan the thread pauses for as long as the scan took, and no longer than this: scans take at most half of one processor.
 const LONGEST_REST: Duration = Duration::from_millis(20);
-/// The rest before a scan for a deadline, as a part of the time that the scan before took: then scans take four fifths at most.
+/// The divisor of that pause before a scan for a deadline: then scans take at most four fifths of one processor.
 const PART_BEFORE_A_DEADLINE: u32 = 4;
-/// So many times in a row requests for a deadline interrupt a batch of which nothing has been served yet, or are served before it. A
-/// scan for them alone is short.
+/// Consecutive interruptions by a deadline of a batch of which nothing has been served yet, and scans for deadlines before it. A scan for
+/// deadlines alone is short.
 pub(super) const MOST_INTERRUPTIONS: u32 = 6;
 
-/// A tree to scan, and what to do with its members.
+/// A tree to scan, and the action for its members.
 pub(super) struct Request {
     pub(super) leader: Arc<Leader>,
     pub(super) act: Act,
@@ -28,10 +28,10 @@ pub(super) struct Request {
 
 /// The requests that no scan has served yet.
 pub(super) struct Requests<'a> {
-    /// `None`: no others come.
+    /// `None` if no others arrive.
     arriving: Option<&'a Receiver<Request>>,
     waiting: Vec<Request>,
-    /// How many of those that wait are for a deadline.
+    /// The number of waiting requests that are for a deadline.
     deadlines: usize,
     interruptions: u32,
 }
@@ -47,7 +47,7 @@ impl<'a> Requests<'a> {
         this
     }
 
-    /// Waits until there is a request. `false`: none will come.
+    /// Waits until there is a request. Returns `false` if none will arrive.
     pub(super) fn wait(&mut self) -> bool {
         if self.waiting.is_empty()
             && let Some(request) = self.arriving.and_then(|arriving| arriving.recv().ok())
@@ -57,7 +57,7 @@ impl<'a> Requests<'a> {
         !self.waiting.is_empty()
     }
 
-    /// Rests after work that took so long: shorter if a deadline waits.
+    /// Pauses after work that took so long: shorter if a deadline waits.
     pub(super) fn rest(&mut self, took: Duration) {
         let Some(arriving) = self.arriving else { return };
         let whole = took.min(LONGEST_REST);
@@ -72,20 +72,20 @@ impl<'a> Requests<'a> {
         }
     }
 
-    /// Takes all that wait: those for a deadline, and the others.
+    /// Takes all waiting requests: those for a deadline, and the others.
     pub(super) fn take(&mut self) -> (Vec<Request>, Vec<Request>) {
         self.collect();
         self.deadlines = 0;
         std::mem::take(&mut self.waiting).into_iter().partition(|request| request.priority == ScanPriority::Deadline)
     }
 
-    /// Whether a request for a deadline has arrived since [`Requests::take`]. What is left of the batch then waits for the next scan.
+    /// Whether a request for a deadline has arrived since [`Requests::take`]. The rest of the batch then waits for the next scan.
     pub(super) fn has_deadline(&mut self) -> bool {
         self.collect();
         self.deadlines > 0
     }
 
-    /// As [`Requests::has_deadline`], while nothing of the batch is served: such a batch is not interrupted again and again.
+    /// As [`Requests::has_deadline`], while nothing of the batch is served. The number of such interruptions is bounded.
     pub(super) fn interrupts(&mut self) -> bool {
         self.may_wait() && self.has_deadline()
     }
@@ -95,12 +95,12 @@ impl<'a> Requests<'a> {
         self.interruptions < MOST_INTERRUPTIONS
     }
 
-    /// Some of the batch were served.
+    /// Notes that a part of the batch was served.
     pub(super) fn advanced(&mut self) {
         self.interruptions = 0;
     }
 
-    /// Has requests wait for the next scan.
+    /// Leaves requests for the next scan.
     pub(super) fn put_back(&mut self, requests: impl IntoIterator<Item = Request>) {
         self.interruptions += 1;
         requests.into_iter().for_each(|request| self.push(request));

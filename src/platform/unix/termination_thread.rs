@@ -285,8 +285,8 @@ fn refusal(signal: &str, pid: pid_t, error: &io::Error) -> String {
     format!("{signal} to {pid} was refused ({error})")
 }
 
-/// Reaps the members that became children of this process when their parents went: a host with the process id 1, or one that is a
-/// subreaper, has nobody else who does. Children of the host's own making are no members of a tree.
+/// Reaps the members that became children of this process when their parents exited, if the host has the process id 1 or is a
+/// subreaper: no other process reaps them. Children that the host has started itself are not members of a tree.
 fn reap_orphans(members: &[Proc], tree_leader: pid_t) {
     let host = std::process::id().cast_signed();
     for proc in members.iter().filter(|proc| proc.is_dead() && proc.parent == host && proc.pid != tree_leader) {

@@ -1,4 +1,4 @@
-//! The processes of one execution: how they are recognised, and what has been done to them.
+//! The processes of one execution: how they are recognized, and which signals they were sent.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,51 +12,51 @@ use super::procs::{Identity, Proc};
 use super::stop_claims::{self, StopClaim};
 use crate::platform::Mark;
 
-/// One execution's processes, from its spawn until its leader is reaped.
+/// The processes of one execution, from its spawn until its leader is reaped.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// Names the tree in this process: unlike a process id it never comes back.
+    /// Identifies the tree within this process. Unlike a process id it is never reused.
     pub(super) serial: u64,
     pub(super) leader: pid_t,
     pub(super) mark: Mark,
     /// No process that started before is a member; in the unit of [`Proc::start`](super::procs::Proc).
     pub(super) born: u64,
-    /// Its control group, where the host may make some.
+    /// Its control group, where the host may create control groups.
     pub(super) group: Option<Group>,
-    /// Where the guardian learns that the stop signal was sent; unset without a guardian.
+    /// The cell that shows the guardian that the stop signal was sent; unset without a guardian.
     pub(super) stop_sent_at: OnceLock<&'static AtomicU64>,
-    /// What was found and done so far. Used by the termination thread, and read when the tree is gone.
+    /// Findings and actions so far. Used by the termination thread, and read when the tree is gone.
     findings: Mutex<Findings>,
 }
 
-/// What was found and done while a tree was being ended.
+/// Findings and actions while a tree was being ended.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     /// Every member that was seen alive.
     pub(super) seen: BTreeSet<pid_t>,
     /// Members that were alive at the latest scan.
     pub(super) alive: HashSet<Identity>,
-    /// Every member that was seen alive, named for all time.
+    /// The identity of every member that was seen alive.
     pub(super) known: HashSet<Identity>,
     /// Members appeared or vanished between the latest two scans.
     pub(super) is_moving: bool,
     /// Members that were sent the stop signal.
     pub(super) stopped: HashSet<Identity>,
-    /// The executions whose members get the stop signal from here, by segment: this one, and those of inner engines.
+    /// The executions whose members get the stop signal from this engine, by segment: this one, and those of inner engines.
     pub(super) claims: HashMap<Vec<u8>, StopClaim>,
-    /// What was sent the stop signal without a scan.
+    /// The members that were sent the stop signal without a scan.
     pub(super) stopped_unseen: Option<StoppedUnseen>,
     /// Members that were sent SIGSTOP, so that they start no others before they are killed.
     pub(super) frozen: HashSet<Identity>,
-    /// Members that were sent SIGKILL. They may take some time to go.
+    /// Members that were sent SIGKILL. They may take some time to exit.
     pub(super) killed: HashSet<Identity>,
-    /// How many scans there were that killed.
+    /// The number of scans that killed.
     pub(super) kill_scans: u32,
-    /// How many scans there were.
+    /// The number of scans.
     pub(super) scans: u32,
-    /// How many scans in a row found no member, and none that had vanished since the scan before.
+    /// The number of consecutive scans that found no member, and none that had vanished since the scan before.
     pub(super) quiet_scans: u32,
-    /// Members appeared after the first scan: what creates processes may be missed by one scan.
+    /// Members appeared after the first scan: a single scan may miss members that create processes.
     pub(super) grows: bool,
     pub(super) mechanism: Mechanism,
 }
@@ -84,9 +84,9 @@ impl StoppedUnseen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopSender {
     ThisEngine,
-    /// It sends the signal, or has sent it.
+    /// Another engine or guardian sends the signal, or has sent it.
     Another,
-    /// A guardian that knows better what was sent will do it.
+    /// The guardian of the inner engine, which knows the members that have had the signal.
     Guardian,
 }
 
@@ -95,7 +95,7 @@ impl Findings {
     pub(super) fn stop_sender(&mut self, tree: &Tree, inner: Option<&[u8]>) -> StopSender {
         let segment = match inner {
             Some(inner) => inner,
-            // Only nested engines have anything to agree upon.
+            // Only nested engines have members in common.
             None if tree.mark.segment.is_empty() || !super::is_nested() => return StopSender::ThisEngine,
             None => &tree.mark.segment,
         };
@@ -119,7 +119,7 @@ impl Tree {
     }
 
     pub(super) fn findings(&self) -> MutexGuard<'_, Findings> {
-        // Counts and sets, each of which is complete after each change.
+        // A panic under the lock leaves valid counts and sets.
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
-//! From a program and its arguments to one command line: on Windows a program gets its arguments as a single text.
+//! Joins a program and its arguments into one command line: Windows passes arguments as a single string.
 //!
-//! Programs take it apart by the rules of Microsoft's C library, which is what is written here. Two read it by others:
-//! `cmd.exe`, whose lines are passed on as they are, and batch files, which `cmd.exe` reads before they run.
+//! Most programs parse it by the rules of Microsoft's C library, which this module follows. Two have other rules: `cmd.exe`, whose
+//! lines are passed on unchanged, and batch files, whose arguments `cmd.exe` parses before they run.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,9 +12,9 @@ use windows_sys::Win32::Foundation::ERROR_BAD_LENGTH;
 
 use crate::platform::{Launch, windows_rules};
 
-/// What is given for a command line that no process can have. The system's own answer is less clear.
+/// The error for a command line that is too long. The system's own error is less clear.
 pub(super) const TOO_LONG: u32 = ERROR_BAD_LENGTH;
-/// The longest one, its end included.
+/// The longest command line in UTF-16 units, its final NUL included.
 const MOST_UNITS: usize = 32_767;
 
 /// A program that the system can start, and its command line, ended by a NUL.
@@ -29,7 +29,7 @@ impl CommandLine {
         let program = &*launch.program;
         let line = match launch.args.split_first() {
             _ if super::is_batch(program) => for_batch(&super::default_shell(), program, &launch.args)?,
-            // Given the path of a file and no more, `cmd.exe` would open a session.
+            // With the path of a file alone, `cmd.exe` would start an interactive session.
             Some((file, args)) if !launch.verbatim && is_cmd(program) && super::is_batch(Path::new(file)) => {
                 for_batch(program, Path::new(file), args)?
             }
@@ -48,7 +48,7 @@ fn is_cmd(program: &Path) -> bool {
 
 fn for_program(launch: &Launch) -> io::Result<CommandLine> {
     let program = wide_z(launch.program.as_os_str())?;
-    // A name cannot hold a quote, and ends where its quotes do: nothing in it is escaped.
+    // A file name cannot hold a quote, so nothing in it is escaped.
     let mut text = vec![QUOTE];
     text.extend(launch.program.as_os_str().encode_wide());
     text.push(QUOTE);
@@ -61,9 +61,9 @@ fn for_program(launch: &Launch) -> io::Result<CommandLine> {
     Ok(CommandLine { program, text })
 }
 
-/// `cmd.exe /d /v:off /s /c ""file" "argument" …"`. The system would start `cmd.exe` by itself, with arguments that were
-/// quoted for somebody else (`BatBadBut`). There is no quoting that holds in every batch file, so an argument that would
-/// need it is refused.
+/// Builds `cmd.exe /d /v:off /s /c ""file" "argument" …"`. The system would start `cmd.exe` by itself, with arguments that are
+/// quoted for a C program (`BatBadBut`). No quoting is safe in every batch file, so an argument that would need quoting is
+/// refused.
 fn for_batch(shell: &Path, file: &Path, args: &[OsString]) -> io::Result<CommandLine> {
     let mut text = vec![QUOTE];
     text.extend(shell.as_os_str().encode_wide());
@@ -79,7 +79,7 @@ fn for_batch(shell: &Path, file: &Path, args: &[OsString]) -> io::Result<Command
     Ok(CommandLine { program: wide_z(shell.as_os_str())?, text })
 }
 
-/// Text that `cmd.exe` between quotes reads as it is.
+/// Returns text that `cmd.exe` does not interpret between quotes; refuses other text.
 fn plain(what: &str, text: &OsStr, special: fn(&str) -> Option<char>) -> io::Result<Vec<u16>> {
     if let Some(special) = special(&text.to_string_lossy()) {
         return Err(io::Error::new(
@@ -97,7 +97,7 @@ const BACKSLASH: u16 = b'\\' as u16;
 const BLANK: u16 = b' ' as u16;
 const TAB: u16 = b'\t' as u16;
 
-/// Appends one argument. Backslashes count only before a quote, where each needs another one.
+/// Appends one argument. Backslashes are doubled only before a quote.
 fn push_quoted(line: &mut Vec<u16>, arg: &[u16], always: bool) {
     let in_quotes = always || arg.is_empty() || arg.iter().any(|unit| [BLANK, TAB].contains(unit));
     if in_quotes {
@@ -121,7 +121,7 @@ fn push_quoted(line: &mut Vec<u16>, arg: &[u16], always: bool) {
     }
 }
 
-/// The text as the system takes it. A NUL would be its end, whatever follows.
+/// Converts text to UTF-16. A NUL would end the text early, so it is refused.
 pub(super) fn wide(text: &OsStr) -> io::Result<Vec<u16>> {
     let units: Vec<u16> = text.encode_wide().collect();
     if units.contains(&0) {

@@ -1,18 +1,18 @@
-//! The block of variables that a process starts with.
+//! The environment block of a new process.
 
 use super::compare_names;
 
-/// From `NAME=value` entries, each ended by a NUL, to the block: UTF-16, sorted by name, no name twice in whatever case.
-/// What is no UTF-8 becomes U+FFFD.
+/// Converts `NAME=value` entries, each ended by a NUL, to an environment block: UTF-16, sorted by name, without names that differ
+/// only in case. Invalid UTF-8 becomes U+FFFD.
 pub(super) fn block(entries: &[u8]) -> Vec<u16> {
     let mut variables: Vec<Variable> =
         entries.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(Variable::new).collect();
     variables.sort_by(|one, other| compare_names(one.name(), other.name()));
-    // The first of two spellings counts, as it does for whoever looks a name up in `entries`.
+    // The first of two spellings counts, as in a look-up in `entries`.
     variables.dedup_by(|later, first| compare_names(later.name(), first.name()).is_eq());
     let mut block: Vec<u16> = variables.iter().flat_map(|variable| variable.entry.iter().copied().chain([0])).collect();
     if block.is_empty() {
-        // The end of the block counts only after the end of an entry.
+        // The block's final NUL is recognized only after an entry's NUL.
         block.push(0);
     }
     block.push(0);
@@ -21,14 +21,14 @@ pub(super) fn block(entries: &[u8]) -> Vec<u16> {
 
 struct Variable {
     entry: Vec<u16>,
-    /// How much of it is the name.
+    /// The length of the name.
     name: usize,
 }
 
 impl Variable {
     fn new(entry: &[u8]) -> Self {
         let entry: Vec<u16> = String::from_utf8_lossy(entry).encode_utf16().collect();
-        // A name may start with `=`: that is how `cmd.exe` remembers the directory of a drive.
+        // A name may start with `=`: `cmd.exe` stores the directory of a drive in such a variable.
         let name = entry.iter().skip(1).position(|unit| *unit == u16::from(b'=')).map_or(entry.len(), |at| at + 1);
         Self { entry, name }
     }

@@ -1,4 +1,4 @@
-//! Seeing a process exit, without a thread for each.
+//! Waits for the exit of processes, without a thread for each.
 
 use std::ffi::c_void;
 use std::io;
@@ -6,36 +6,35 @@ use std::os::windows::io::{AsRawHandle, BorrowedHandle};
 use std::ptr;
 use std::sync::Arc;
 
+use tokio::sync::SetOnce;
 use windows_sys::Win32::Foundation::{HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::System::Threading::{
     INFINITE, RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEINWAITTHREAD, WT_EXECUTEONLYONCE,
 };
 
-use crate::latch::Latch;
-
-/// Set by a thread of the system's when the process has exited.
+/// Set by a thread of the system's thread pool when the process has exited.
 #[derive(Debug)]
 pub(super) struct ExitWatch {
-    exited: Arc<Latch<()>>,
+    exited: Arc<SetOnce<()>>,
     wait: HANDLE,
 }
 
 // SAFETY: the handle of the wait may be used from any thread; it is used once, when this is dropped.
 unsafe impl Send for ExitWatch {}
-// SAFETY: as above; the latch is made to be shared.
+// SAFETY: as above; the cell may be shared.
 unsafe impl Sync for ExitWatch {}
 
 impl ExitWatch {
-    /// Starts to watch. The process's handle must outlive the watch.
+    /// Starts the wait. The handle of the process must outlive this.
     pub(super) fn new(process: BorrowedHandle<'_>) -> io::Result<Self> {
-        let exited = Arc::new(Latch::new());
+        let exited = Arc::new(SetOnce::new());
         let mut wait = ptr::null_mut();
-        // SAFETY: the latch outlives the wait: `drop` ends the wait, and a call under way, before it lets go of the latch.
+        // SAFETY: the cell outlives the wait: `drop` ends the wait, and a call that is running, before it releases the cell.
         let done = unsafe {
             RegisterWaitForSingleObject(
                 &raw mut wait,
                 process.as_raw_handle(),
-                Some(tell),
+                Some(mark_exited),
                 Arc::as_ptr(&exited).cast(),
                 INFINITE,
                 WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD,
@@ -56,14 +55,15 @@ impl ExitWatch {
 
 impl Drop for ExitWatch {
     fn drop(&mut self) {
-        // SAFETY: a wait that was registered and is ended once. With this event the call returns only when `tell` does not
-        // run and never will.
+        // SAFETY: a wait that was registered and is ended once. With this event the call returns only when `mark_exited`
+        // does not run and will not run again.
         unsafe { UnregisterWaitEx(self.wait, INVALID_HANDLE_VALUE) };
     }
 }
 
-unsafe extern "system" fn tell(latch: *mut c_void, _timed_out: bool) {
-    // SAFETY: the latch that `new` gave, which lives as long as the wait.
-    let latch = unsafe { &*latch.cast::<Latch<()>>() };
-    latch.set(());
+unsafe extern "system" fn mark_exited(cell: *mut c_void, _timed_out: bool) {
+    // SAFETY: the cell that `new` has passed, which lives as long as the wait.
+    let cell = unsafe { &*cell.cast::<SetOnce<()>>() };
+    // Called once (`WT_EXECUTEONLYONCE`).
+    let _ = cell.set(());
 }

@@ -1,5 +1,5 @@
-//! Files that hold output: never somebody else's. Who may read them is what the rights of their folder say, which they inherit;
-//! a folder in a user's profile is that user's only.
+//! Files that hold output. They inherit the access rights of their folder; a folder in a user's profile is accessible to that user
+//! only.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -21,7 +21,7 @@ use crate::platform::{DescriptorOwner, FileId, FileKind, windows_rules};
 
 /// Opens a file for reading, unless it is something else: reading a pipe or a device can block.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    // A pipe's server must not act as this user.
+    // A pipe's server must not impersonate this user.
     let file = OpenOptions::new().read(true).security_qos_flags(SECURITY_IDENTIFICATION).open(path)?;
     // SAFETY: the handle is open for the whole call.
     if unsafe { GetFileType(file.as_raw_handle()) } == FILE_TYPE_DISK {
@@ -30,7 +30,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     Err(io::Error::other("it is a pipe or a device, not a regular file"))
 }
 
-/// Whether anybody may execute a file: no file says so here.
+/// Whether any user may execute a file. Windows has no such mode, so the answer is always yes.
 pub(crate) fn is_executable(_: &Metadata) -> bool {
     true
 }
@@ -62,15 +62,15 @@ pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
     Ok(FileId {
         device: u64::from(info.dwVolumeSerialNumber),
         number: u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
-        // The number is not given to another file: it holds how often its place was used. The time of creation would tell no more,
-        // and not every file system keeps it (Wine shows when a file was written to).
+        // The number is not reused: it includes a sequence number. The time of creation would add nothing, and not every file system
+        // keeps it (Wine shows the time of the last write).
         created: None,
     })
 }
 
 /// Returns which file has a name; of a link, the link.
 pub(crate) fn file_id_at(path: &Path) -> io::Result<FileId> {
-    // No access to its data is asked for.
+    // Without access to its data.
     let file = OpenOptions::new()
         .access_mode(0)
         .security_qos_flags(SECURITY_IDENTIFICATION)
@@ -94,20 +94,20 @@ pub(crate) fn names_descriptor(_: &Path) -> Option<DescriptorOwner> {
     None
 }
 
-/// Makes a file; one that is there already is an error.
+/// Creates a file; an existing one is an error.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     check_path(path)?;
-    // What can only be appended to cannot be locked.
+    // A handle with append access alone cannot lock.
     OpenOptions::new().read(true).append(true).create_new(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)
 }
 
-/// Opens a file to append to, or makes it. What is there must be a plain file under no other name: whoever names the path must
-/// not reach through a link, a pipe or a device.
+/// Opens a file to append to, or creates it. An existing one must be a regular file without other names: a path must not lead
+/// through a link to another file, or to a pipe or a device.
 pub(crate) fn append_private(path: &Path) -> io::Result<File> {
     check_path(path)?;
     let opened = OpenOptions::new()
         .append(true)
-        // A pipe's server must not act as this user; a folder can be opened and told apart only with the other flag.
+        // A pipe's server must not impersonate this user; a folder can be opened, and recognized, only with the other flag.
         .security_qos_flags(SECURITY_IDENTIFICATION)
         .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
         .open(path);
@@ -118,7 +118,7 @@ pub(crate) fn append_private(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Refuses the names of devices, whatever this version of the system makes of them, and the streams that a file has beside its content.
+/// Refuses the names of devices, whether or not this version of Windows treats them as such, and alternate data streams.
 fn check_path(path: &Path) -> io::Result<()> {
     windows_rules::file_path_problem(&path.to_string_lossy()).map_or(Ok(()), |problem| Err(io::Error::other(problem)))
 }
@@ -159,13 +159,13 @@ pub(crate) fn is_deleted(file: &File) -> bool {
     standard_info(file).is_ok_and(|info| info.DeletePending || info.NumberOfLinks == 0)
 }
 
-/// Makes a directory, with what leads to it. One that is there already stays as it is.
+/// Creates a directory and its parents. An existing one is not changed.
 pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     check_path(path)?;
     std::fs::create_dir_all(path)
 }
 
-/// Refuses what is no directory of its own, such as a junction to another.
+/// Refuses a path that is not itself a directory, such as a junction to another one.
 pub(crate) fn check_private_dir(path: &Path) -> io::Result<()> {
     if std::fs::symlink_metadata(path)?.is_dir() {
         return Ok(());
@@ -179,7 +179,7 @@ pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("{name}-{user}"))
 }
 
-/// Locks a file for as long as it is open, or says at once that somebody else has it.
+/// Locks a file until it is closed. Fails at once when another process has the lock.
 pub(crate) fn try_lock(file: &File) -> io::Result<()> {
     let flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
     let mut from_the_start = OVERLAPPED::default();
@@ -192,7 +192,7 @@ pub(crate) fn try_lock(file: &File) -> io::Result<()> {
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let path = wide_z(path.as_os_str())?;
     let mut available = 0;
-    // SAFETY: the path ends with a NUL; the answer has a place, and what is not asked for has none.
+    // SAFETY: the path ends with a NUL; one out-parameter is valid for the call, the optional ones are null.
     let done = unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut available, ptr::null_mut(), ptr::null_mut()) };
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(available) }
 }

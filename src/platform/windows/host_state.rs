@@ -1,4 +1,4 @@
-//! What a child takes over from its host, as it was when the command was accepted.
+//! The state that a child inherits from its host, as it was when the command was accepted.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ impl HostState {
         self.directory.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The directory that a child has to change to; `None` if it has to stay where the host is.
+    /// Returns the directory that a child has to change to; `None` if it stays in the directory of the host.
     pub(super) fn change_to(&self) -> Option<&Path> {
         self.directory.as_deref()
     }

@@ -1,4 +1,4 @@
-//! The job object of an execution: every process of its tree is born in it and cannot leave it.
+//! The job object of an execution: every process of its tree starts in it and cannot leave it.
 
 use std::io;
 use std::mem::{offset_of, size_of};
@@ -20,14 +20,14 @@ use super::{process, size};
 pub(super) struct Job(OwnedHandle);
 
 impl Job {
-    /// A job that ends with its last handle: this one, which is not inherited. Nobody may break away from it.
+    /// Creates a job that ends with its last handle, which is this one and is not inherited. No process may break away from it.
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: without attributes and a name; the result is checked.
         let handle = unsafe { CreateJobObjectW(ptr::null(), ptr::null()) };
         if handle.is_null() {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: fresh and nobody else's.
+        // SAFETY: a fresh handle without another owner.
         let job = Self(unsafe { OwnedHandle::from_raw_handle(handle) });
         job.limit(JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)?;
         Ok(job)
@@ -52,28 +52,27 @@ impl Job {
         if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Whoever is left lives on without us.
-    pub(super) fn let_go(&self) {
-        // It fails only for a handle that is none.
+    /// Lets the remaining processes outlive the job's handle.
+    pub(super) fn release(&self) {
+        // It fails only for an invalid handle.
         let _ = self.limit(0);
     }
 
-    /// Ends everybody in the job, and in the jobs within it, in one step: no process is missed, however fast it starts
-    /// others.
+    /// Ends all processes in the job, and in the jobs within it, in one step: none is missed, however fast it starts others.
     pub(super) fn terminate(&self, code: u32) -> io::Result<()> {
         // SAFETY: a handle that we own.
         if unsafe { TerminateJobObject(self.handle(), code) } == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// The living members.
+    /// Returns the living members.
     pub(super) fn members(&self) -> Vec<u32> {
         let head = offset_of!(JOBOBJECT_BASIC_PROCESS_ID_LIST, ProcessIdList);
         let mut room: usize = 64;
         loop {
-            // Of machine words, so that it is aligned for the struct.
+            // Machine words, so that the buffer is aligned for the struct.
             let mut buffer = vec![0_usize; head.div_ceil(size_of::<usize>()) + room];
             let bytes = u32::try_from(buffer.len() * size_of::<usize>()).unwrap_or(u32::MAX);
-            // SAFETY: the buffer is as long as is said and aligned for the struct of this class.
+            // SAFETY: the buffer has the given length and aligned for the struct of this class.
             let done = unsafe {
                 QueryInformationJobObject(
                     self.handle(),
@@ -94,12 +93,12 @@ impl Job {
                 #[expect(clippy::cast_possible_truncation, reason = "process ids have 32 bits; the list has words")]
                 return ids.map(|id| *id as u32).collect();
             }
-            // More were started meanwhile, or there was too little room.
+            // The buffer was too small, or more processes were started meanwhile.
             room = room.max(assigned as usize) * 2;
         }
     }
 
-    /// Processor time of all who are or were in the job: in user mode, in the kernel.
+    /// Returns the processor time of all processes that are or were in the job: in user mode, in the kernel.
     pub(super) fn times(&self) -> (Duration, Duration) {
         let mut used = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
         // SAFETY: the struct is the one of this class, and as long as is said.

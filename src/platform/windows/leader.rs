@@ -17,35 +17,35 @@ use crate::platform::{Act, Exit, ScanPriority, Sight, StopSent};
 use crate::runtime;
 use crate::types::StopSignal;
 
-/// The exit code of whoever was ended with a job: nobody chooses this one by himself.
+/// The exit code of processes that are ended with their job. Programs do not use it otherwise ("KILL" in ASCII).
 const KILLED: u32 = 0x4b49_4c4c;
-/// So many looks in a row without a member show that the tree is gone.
-const QUIET_LOOKS: u32 = 2;
+/// The tree is gone after this many consecutive scans without a member.
+const QUIET_SCANS: u32 = 2;
 
-/// A process in a group and a job of its own. Dropped alive, its whole job ends.
+/// A process with its own process group and job. If it is dropped alive, its whole job ends.
 #[derive(Debug)]
 pub(crate) struct Leader {
     pid: u32,
-    // Before the handle that it watches: fields are dropped in this order.
+    // Before the handle that it waits on: fields are dropped in this order.
     watch: ExitWatch,
     process: OwnedHandle,
     job: Job,
-    /// Whether it has our console, through which it can be asked to end.
+    /// Whether it shares the host's console, through which Ctrl-Break can be sent.
     has_our_console: bool,
-    /// Held while the job is ended and while it is let go: what it left behind is not ours to end after that. The handle
-    /// keeps the process id from becoming somebody else's.
+    /// Held while the job is terminated and while it is released: after the release, the remaining processes are not ended any more.
+    /// The handle keeps the process id from being reused.
     reaped: Mutex<Option<Exit>>,
     findings: Mutex<Findings>,
 }
 
 impl Leader {
-    /// Takes a process that was born into `job` and does not run yet.
+    /// Takes a suspended process that was created in `job`.
     pub(super) fn new(pid: u32, process: OwnedHandle, job: Job, has_our_console: bool) -> io::Result<Self> {
         let watch = ExitWatch::new(process.as_handle())?;
         Ok(Self { pid, watch, process, job, has_our_console, reaped: Mutex::new(None), findings: Mutex::default() })
     }
 
-    /// The process id, for people.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.pid
     }
@@ -60,7 +60,7 @@ impl Leader {
         self.watch.has_exited()
     }
 
-    /// Looks at the tree and does with its members what `act` says. Resolves to an error when that failed. Cancel-safe.
+    /// Scans the job and applies `act` to its members. Resolves to an error when that failed. Cancel-safe.
     pub(crate) fn scan(
         self: &Arc<Self>,
         act: Act,
@@ -80,15 +80,15 @@ impl Leader {
         findings.seen.extend(members.iter().map(|pid| pid.cast_signed()));
         findings.quiet = if members.is_empty() { findings.quiet + 1 } else { 0 };
         let mut sight =
-            Sight { is_new: findings.seen.len() > count, is_gone: findings.quiet >= QUIET_LOOKS, ..Sight::default() };
+            Sight { is_new: findings.seen.len() > count, is_gone: findings.quiet >= QUIET_SCANS, ..Sight::default() };
         if let Act::Describe { .. } = act {
             sight.processes = process::describe(&members);
         }
         match act {
-            Act::Describe { then: Some(_) } | Act::Stop { .. } if !findings.is_asked => {
-                findings.is_asked = true;
-                findings.was_asked = self.send_break().is_ok();
-                sight.stop = if findings.was_asked { StopSent::Yes } else { StopSent::Impossible };
+            Act::Describe { then: Some(_) } | Act::Stop { .. } if !findings.is_break_requested => {
+                findings.is_break_requested = true;
+                findings.is_break_sent = self.send_break().is_ok();
+                sight.stop = if findings.is_break_sent { StopSent::Yes } else { StopSent::Impossible };
             }
             Act::Describe { .. } | Act::Stop { .. } => {}
             Act::Kill if members.is_empty() => {}
@@ -102,7 +102,7 @@ impl Leader {
         sight
     }
 
-    /// Asks the group to end, by Ctrl-Break. It goes through the console that we share: without one it cannot be sent.
+    /// Sends Ctrl-Break to the process group, through the console that the host shares with it: without one, this fails.
     fn send_break(&self) -> io::Result<()> {
         let reaped = self.lock();
         if reaped.is_some() {
@@ -118,24 +118,24 @@ impl Leader {
         Ok(())
     }
 
-    /// Asks the group to end, once: where a look does not come in time.
+    /// Sends Ctrl-Break to the process group once, without a scan: where a scan does not come in time.
     pub(crate) fn stop_unseen(&self, _signal: StopSignal, _leader_only: bool) -> io::Result<()> {
-        if std::mem::replace(&mut self.findings().is_asked, true) {
+        if std::mem::replace(&mut self.findings().is_break_requested, true) {
             return Ok(());
         }
         self.send_break()
     }
 
-    /// Ends the job at once and looks no further: for a host that is going away, or a look that does not come.
+    /// Terminates the job at once: for a host that is going away, or a scan that does not come.
     pub(crate) fn kill_group(&self) {
         let reaped = self.lock();
         if reaped.is_none() {
-            // It fails only for a handle that is none.
+            // It fails only for an invalid handle.
             let _ = self.job.terminate(KILLED);
         }
     }
 
-    /// As [`Leader::kill_group`]: the job is all of the tree.
+    /// As [`Leader::kill_group`]: the job holds the whole tree.
     pub(crate) fn kill_now(&self) {
         self.kill_group();
     }
@@ -152,18 +152,18 @@ impl Leader {
         Ok(true)
     }
 
-    /// Whether the leader is stopped: no process is, here.
+    /// Whether the leader is stopped. Windows has no stopped processes.
     #[expect(clippy::unused_self, reason = "elsewhere it looks at the process")]
     pub(crate) fn is_stopped(&self) -> bool {
         false
     }
 
-    /// What was done to end the tree, and every member that was seen meanwhile.
+    /// Returns every member that was seen while the tree was being ended, and a description of what was done.
     pub(crate) fn ended(&self) -> (Vec<i32>, String) {
         let findings = self.findings();
-        let asked = findings.was_asked.then(|| "Ctrl-Break to the group".to_owned());
+        let stopped = findings.is_break_sent.then(|| "Ctrl-Break to the group".to_owned());
         let killed = findings.is_killed.then(|| "end of the job".to_owned());
-        let steps: Vec<String> = asked.into_iter().chain(killed).chain(findings.refused.clone()).collect();
+        let steps: Vec<String> = stopped.into_iter().chain(killed).chain(findings.refused.clone()).collect();
         (findings.seen.iter().copied().collect(), steps.join(", then "))
     }
 
@@ -171,12 +171,12 @@ impl Leader {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the exit of the leader, if it has exited; from then on the job is let go, and whoever is left in it.
+    /// Takes the exit of the leader, if it has exited. Then the job is released, and its remaining processes are left alone.
     pub(crate) fn reap(&self) -> Option<Exit> {
         let mut reaped = self.lock();
         if reaped.is_none() && self.watch.has_exited() {
             *reaped = Some(self.exit());
-            self.job.let_go();
+            self.job.release();
         }
         *reaped
     }
@@ -187,40 +187,40 @@ impl Leader {
         let (user, kernel) = self.job.times();
         let signal = match code {
             Some(KILLED) => Some(SIGKILL),
-            // What a process without a handler for Ctrl-Break ends with.
+            // The exit code of a process that Ctrl-Break has ended.
             Some(code) if code == STATUS_CONTROL_C_EXIT.cast_unsigned() => Some(SIGBREAK),
             _ => None,
         };
         Exit {
             code: if signal.is_none() { code.map(u32::cast_signed) } else { None },
             signal,
-            // The tree's time is told; where the system does not count it, the leader's.
+            // The time of the whole tree; of the leader alone, where the system does not count the tree's.
             cpu_user: user.max(own_user),
             cpu_system: kernel.max(own_kernel),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Exit>> {
-        // Nothing that holds the lock can leave it half-way.
+        // A panic under the lock leaves a valid value.
         self.reaped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        // The job would end with its handle; it is ended here for the exit code.
+        // Closing the handle would end the job too; this sets the exit code.
         self.kill_group();
     }
 }
 
-/// What was found and done while the tree was being ended.
+/// Findings and actions while the tree was being ended.
 #[derive(Debug, Default)]
 struct Findings {
     seen: BTreeSet<i32>,
-    /// How many looks in a row found no member.
+    /// The number of consecutive scans without a member.
     quiet: u32,
-    is_asked: bool,
-    was_asked: bool,
+    is_break_requested: bool,
+    is_break_sent: bool,
     is_killed: bool,
     refused: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! There is no guardian here: the system closes the handles of a host that is gone, and a job ends with its last handle.
-//! These types have no values, so that what guards by them compiles and never does.
+//! Windows needs no guardian: the system closes the handles of a host that is gone, and a job ends with its last handle. These types
+//! have no values, so that the code of the guardian compiles and is never reached.
 
 use std::io;
 use std::time::Duration;

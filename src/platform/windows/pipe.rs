@@ -1,4 +1,4 @@
-//! A child's pipes. Anonymous pipes cannot be read without a thread for each, so ours have names that nobody knows.
+//! A child's pipes. Anonymous pipes cannot be read without a thread for each, so these have random names.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -15,9 +15,9 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Pipes::{CreateNamedPipeW, PIPE_REJECT_REMOTE_CLIENTS, PIPE_TYPE_BYTE};
 
-/// What a pipe holds.
+/// The capacity of a pipe.
 const BUFFER_BYTES: u32 = 64 * 1024;
-/// What is written at once: all of it is copied, so that the system can write in the background.
+/// The most that is written at once: it is copied, so that the system can write in the background.
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// The read end of a child's output, registered with the runtime.
@@ -25,9 +25,9 @@ const WRITE_BYTES: usize = 64 * 1024;
 pub(crate) struct PipeReader(NamedPipeServer);
 
 impl PipeReader {
-    /// Whether there are bytes, or an end. One waits at a time.
+    /// Resolves when there are bytes, or an end of file. One task waits at a time.
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<()> {
-        // An error is met again by the read.
+        // The read reports an error again.
         self.0.poll_read_ready(context).map(|_| ())
     }
 
@@ -36,14 +36,13 @@ impl PipeReader {
         self.0.try_read(buffer)
     }
 
-    /// Reads without waiting. What there is has been read in the background by the runtime, which has just looked if this follows a
-    /// timer.
+    /// Reads without waiting. The runtime reads in the background, and has just polled if this follows a timer.
     pub(crate) fn read_unreported(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.try_read(buffer)
     }
 }
 
-/// The write end of a child's input, registered with the runtime. What was taken is written, even when this is dropped.
+/// The write end of a child's input, registered with the runtime. Accepted bytes are written even when this is dropped.
 #[derive(Debug)]
 pub(crate) struct PipeWriter(NamedPipeServer);
 
@@ -57,19 +56,19 @@ impl PipeWriter {
     }
 }
 
-/// Waits until the child has closed its end of a pipe to it. The system does not tell that of an idle pipe; the next write
-/// meets it.
-pub(crate) async fn nobody_reads(_: &PipeWriter) {
+/// Waits until the child has closed its end of a pipe to it. The system does not report that for an idle pipe; the next write
+/// fails.
+pub(crate) async fn reader_closed(_: &PipeWriter) {
     std::future::pending::<()>().await;
 }
 
-/// Our end, and the one that a child writes to. Must be called within the runtime.
+/// Creates a pipe: our end, and the one that a child writes to. Must be called within the runtime.
 pub(super) fn output() -> io::Result<(PipeReader, File)> {
     let (server, child) = connected(PIPE_ACCESS_INBOUND, GENERIC_WRITE | FILE_READ_ATTRIBUTES)?;
     Ok((PipeReader(server), child))
 }
 
-/// Our end, and the one that a child reads from. Must be called within the runtime.
+/// Creates a pipe: our end, and the one that a child reads from. Must be called within the runtime.
 pub(super) fn input() -> io::Result<(PipeWriter, File)> {
     let (server, child) = connected(PIPE_ACCESS_OUTBOUND, GENERIC_READ | FILE_WRITE_ATTRIBUTES)?;
     Ok((PipeWriter(server), child))
@@ -79,8 +78,8 @@ pub(super) fn input() -> io::Result<(PipeWriter, File)> {
 fn connected(direction: u32, child_access: u32) -> io::Result<(NamedPipeServer, File)> {
     let name = format!(r"\\.\pipe\escher-{}-{}", std::process::id(), Uuid::new_v4());
     let units: Vec<u16> = name.encode_utf16().chain([0]).collect();
-    // SAFETY: the name ends with a NUL; without attributes the handle is not inherited. There is one instance of it, the
-    // first: nobody can have taken the name before, or listen beside us.
+    // SAFETY: the name ends with a NUL; without attributes the handle is not inherited. The call creates the first and only
+    // instance: no other process can have taken the name before, or listen on it too.
     let handle = unsafe {
         CreateNamedPipeW(
             units.as_ptr(),
@@ -96,10 +95,10 @@ fn connected(direction: u32, child_access: u32) -> io::Result<(NamedPipeServer, 
     if handle == INVALID_HANDLE_VALUE {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: fresh and nobody else's.
+    // SAFETY: a fresh handle without another owner.
     let ours = unsafe { OwnedHandle::from_raw_handle(handle) };
-    // The child's end is an ordinary one: programs do not expect to wait for it by other means. If somebody was faster at
-    // the name, this is refused, and so is the spawn.
+    // The child's end is synchronous, as programs expect. If another process was faster to open the name, this fails, and so does
+    // the spawn.
     let child = OpenOptions::new().access_mode(child_access).open(&name)?;
     debug_assert!(!child.as_raw_handle().is_null());
     // Registered only now that it is connected: the runtime starts to read at once.

@@ -1,4 +1,4 @@
-//! Looking at processes.
+//! Information about processes.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,7 +18,7 @@ use crate::platform::ProcessInfo;
 /// Processor time, in user mode and in the kernel.
 pub(super) fn times(process: BorrowedHandle<'_>) -> (Duration, Duration) {
     let [mut created, mut exited, mut kernel, mut user] = [FILETIME::default(); 4];
-    // SAFETY: a living handle and four places for the answers.
+    // SAFETY: an open handle; the four out-parameters are valid for the call.
     let done = unsafe {
         GetProcessTimes(process.as_raw_handle(), &raw mut created, &raw mut exited, &raw mut kernel, &raw mut user)
     };
@@ -37,12 +37,12 @@ pub(super) fn ticks(ticks: i64) -> Duration {
 /// The exit code of a process that has exited.
 pub(super) fn exit_code(process: BorrowedHandle<'_>) -> Option<u32> {
     let mut code = 0;
-    // SAFETY: a living handle and a place for the answer.
+    // SAFETY: an open handle; the out-parameter is valid for the call.
     let done = unsafe { GetExitCodeProcess(process.as_raw_handle(), &raw mut code) };
     (done != 0).then_some(code)
 }
 
-/// What these processes are. The command is the path of the program: its arguments are in its own memory.
+/// Describes processes for users. The command is the path of the program: the arguments are in the process's own memory.
 pub(super) fn describe(pids: &[u32]) -> Vec<ProcessInfo> {
     if pids.is_empty() {
         return Vec::new();
@@ -75,7 +75,7 @@ fn open(pid: u32) -> io::Result<OwnedHandle> {
     if handle.is_null() {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: fresh and nobody else's.
+    // SAFETY: a fresh handle without another owner.
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
@@ -83,7 +83,7 @@ fn open(pid: u32) -> io::Result<OwnedHandle> {
 fn image(process: &OwnedHandle) -> Option<String> {
     let mut path = [0_u16; 1_024];
     let mut length = 1_024;
-    // SAFETY: the buffer is as long as is said; the call tells how much of it was filled.
+    // SAFETY: the buffer has the given length; the call returns how much of it was filled.
     let done = unsafe { QueryFullProcessImageNameW(process.as_raw_handle(), 0, path.as_mut_ptr(), &raw mut length) };
     (done != 0).then(|| String::from_utf16_lossy(&path[..length as usize]))
 }
@@ -93,7 +93,7 @@ struct Seen {
     name: String,
 }
 
-/// Every process now.
+/// Lists all processes.
 fn snapshot() -> HashMap<u32, Seen> {
     let mut all = HashMap::new();
     // SAFETY: no memory is involved; the result is checked.
@@ -101,10 +101,10 @@ fn snapshot() -> HashMap<u32, Seen> {
     if handle == INVALID_HANDLE_VALUE {
         return all;
     }
-    // SAFETY: fresh and nobody else's.
+    // SAFETY: a fresh handle without another owner.
     let handle = unsafe { OwnedHandle::from_raw_handle(handle) };
     let mut entry = PROCESSENTRY32W { dwSize: super::size::<PROCESSENTRY32W>(), ..PROCESSENTRY32W::default() };
-    // SAFETY: the struct says its own size; its content is used only when a call says that it was filled.
+    // SAFETY: the struct holds its own size; its content is used only after a successful call.
     let mut more = unsafe { Process32FirstW(handle.as_raw_handle(), &raw mut entry) };
     while more != 0 {
         let length = entry.szExeFile.iter().position(|unit| *unit == 0).unwrap_or(entry.szExeFile.len());

@@ -1,4 +1,4 @@
-//! Which file a program is.
+//! Finds the file of a program.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use crate::platform::windows_rules::{extensions, is_batch, is_cmd, is_powershell
 /// Flags with which a PowerShell runs a file. Without them it reads the path and the arguments as code.
 pub(super) const POWERSHELL_FILE: &[&str] = &["-NoLogo", "-NoProfile", "-NonInteractive", "-File"];
 
-/// The file that is meant by the path of a program: with an extension of `%PATHEXT%`, if the path has none of them. `path_ext` is the
-/// child's.
+/// Returns the file that the path of a program refers to: with an extension of `%PATHEXT%`, if the path has none of them. `path_ext`
+/// is the child's.
 pub(crate) fn executable(path: PathBuf, path_ext: Option<&[u8]>) -> PathBuf {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return path };
     found_in(folder, name, path_ext).unwrap_or(path)
 }
 
-/// Looks a name up in the directories of `path`, relative ones of which start at `cwd`. The directory itself is not looked at.
+/// Looks a name up in the directories of `path`, relative ones of which start at `cwd`. The directory `cwd` itself is not searched.
 pub(crate) fn search(name: &str, path: &OsStr, cwd: &Path, path_ext: Option<&[u8]>) -> Option<PathBuf> {
     let entries = std::env::split_paths(path).filter(|entry| !entry.as_os_str().is_empty());
     entries.map(|entry| cwd.join(entry)).find_map(|folder| found_in(&folder, OsStr::new(name), path_ext))
@@ -30,12 +30,12 @@ fn found_in(folder: &Path, name: &OsStr, path_ext: Option<&[u8]>) -> Option<Path
     let names = program_names(name.to_str()?, &extensions);
     let (last, others) = names.split_last()?;
     let there = others.iter().map(|name| folder.join(name)).find(|file| is_there(file));
-    // Without an extension that says so, its content has to.
+    // Without the extension of a program, its content decides.
     let is_named = others.is_empty();
     there.or_else(|| Some(folder.join(last)).filter(|file| is_there(file) && (is_named || is_binary(file))))
 }
 
-/// A file, or the stand-in of an application from the shop, which is a link to nowhere.
+/// Whether there is a file, or the alias of an application of the Microsoft Store, which is a dangling link.
 fn is_there(file: &Path) -> bool {
     std::fs::symlink_metadata(file).is_ok_and(|found| found.is_file() || found.is_symlink())
 }
@@ -43,16 +43,16 @@ fn is_there(file: &Path) -> bool {
 fn is_binary(file: &Path) -> bool {
     let Ok(file) = wide_z(file.as_os_str()) else { return false };
     let mut kind = 0;
-    // SAFETY: the path ends with a NUL; the answer has a place.
+    // SAFETY: the path ends with a NUL; the out-parameter is valid for the call.
     unsafe { GetBinaryTypeW(file.as_ptr(), &raw mut kind) != 0 }
 }
 
-/// What stands between an interpreter that a request names and the script.
+/// Returns the arguments between an interpreter that a request names and the script.
 pub(crate) fn interpreter_flags(program: &Path) -> &'static [&'static str] {
     if is_powershell(&program.to_string_lossy()) { POWERSHELL_FILE } else { &[] }
 }
 
-/// Why an interpreter that a request names does not read a script.
+/// Returns why an interpreter that a request names does not read a script.
 pub(crate) fn interpreter_problem(program: &Path, script: &Path) -> Option<&'static str> {
     let is_mismatch = is_cmd(&program.to_string_lossy()) && !is_batch(&script.to_string_lossy());
     is_mismatch

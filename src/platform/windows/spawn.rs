@@ -1,7 +1,7 @@
 //! One `CreateProcessW` for each command.
 //!
-//! The standard library's spawn lets a child inherit whatever is inheritable at that moment, another thread's pipes
-//! included, and has no job: what a child starts before it could be put into one escapes.
+//! The standard library's spawn lets a child inherit everything that is inheritable at that moment, pipes of other threads
+//! included, and has no job: processes that a child starts before it is put into one would escape.
 
 use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
@@ -39,16 +39,16 @@ pub(crate) struct Spawned {
     pub(crate) stdin: Option<PipeWriter>,
 }
 
-/// Starts a program in a group and a job of its own, with three handles only.
+/// Starts a program with its own process group and job, and with three handles only.
 ///
-/// Blocks until the process is there, so it is called on a thread that may block; must be called within the runtime.
+/// Blocks until the process is created, so it is called on a thread that may block; must be called within the runtime.
 pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
     let line = CommandLine::new(launch)?;
     let env = environment::block(&launch.env);
     let cwd = launch.cwd.as_deref().or_else(|| launch.host.change_to());
     if cwd.and_then(super::is_too_long_a_directory).is_some() {
-        // The system is not asked: what some versions do with such a path is undefined.
+        // Some versions of Windows have undefined behaviour for such a path, so the call is not made.
         return Err(io::Error::from_raw_os_error(ERROR_FILENAME_EXCED_RANGE.cast_signed()));
     }
     let cwd = cwd.map(|cwd| wide_z(cwd.as_os_str())).transpose()?;
@@ -70,10 +70,10 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
         stdout: child_stdout.as_raw_handle(),
         stderr: child_stderr.as_ref().unwrap_or(&child_stdout).as_raw_handle(),
     };
-    // Without a console of ours a child would open a window of its own.
+    // Without a console of the host, a child would open its own window.
     let has_console = has_console();
     let made = child.create(line, &env, cwd.as_deref(), &job, has_console)?;
-    // From here on a child exists, which has not run yet: whatever fails, its job ends with the values below.
+    // From here on a suspended child exists: if anything fails, its job ends when the values below are dropped.
     let leader = Leader::new(made.pid, made.process, job, has_console)?;
     // SAFETY: the first thread of the child, which was created suspended.
     if unsafe { ResumeThread(made.thread.as_raw_handle()) } == u32::MAX {
@@ -82,19 +82,19 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     Ok(Spawned { leader: Arc::new(leader), stdout, stderr, stdin })
 }
 
-/// A standard input that is at its end.
+/// Opens an empty standard input.
 fn nul() -> io::Result<File> {
     OpenOptions::new().read(true).open("NUL")
 }
 
 /// The host's standard input, as a handle that can be made inheritable without the host's own becoming so.
 fn own_stdin() -> io::Result<OwnedHandle> {
-    // SAFETY: the answer is checked, and used only for the duplication.
+    // SAFETY: the result is checked, and used only for the duplication.
     let handle = unsafe { GetStdHandle(STD_INPUT_HANDLE) };
     if handle.is_null() || handle == INVALID_HANDLE_VALUE {
         return nul().map(OwnedHandle::from);
     }
-    // SAFETY: an open handle of the process, which nobody closes in the middle of a spawn.
+    // SAFETY: an open handle of the process, which stays open during a spawn.
     unsafe { BorrowedHandle::borrow_raw(handle) }.try_clone_to_owned()
 }
 
@@ -127,15 +127,15 @@ impl Child {
         has_console: bool,
     ) -> io::Result<Made> {
         let mut handles = vec![self.stdin, self.stdout, self.stderr];
-        // The list takes none twice.
+        // The list must not have duplicates.
         handles.dedup();
         let jobs = [job.handle()];
         let mut attributes = Attributes::new(2)?;
-        // In the job from its birth on: a host that dies at this very moment leaves nobody behind.
+        // In the job from the start: a host that dies at this moment leaves no process behind.
         attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, &jobs)?;
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &handles)?;
         for handle in &handles {
-            // Only now: until they are closed, whoever else in the host spawns at this moment may inherit them too.
+            // As late as possible: until they are closed, a spawn by other code of the host inherits them too.
             inheritable(*handle)?;
         }
         let mut startup = STARTUPINFOEXW::default();
@@ -170,7 +170,7 @@ impl Child {
         if done == 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: both are fresh and nobody else's.
+        // SAFETY: both are fresh handles without another owner.
         let (process, thread) =
             unsafe { (OwnedHandle::from_raw_handle(made.hProcess), OwnedHandle::from_raw_handle(made.hThread)) };
         Ok(Made { pid: made.dwProcessId, process, thread })
@@ -183,9 +183,9 @@ fn inheritable(handle: HANDLE) -> io::Result<()> {
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// What a process is given at its birth. The values stay where they are; the list only points to them.
+/// The attributes of a new process. The list points to the values, which must not move.
 struct Attributes<'a> {
-    /// Of machine words, so that it is aligned for whatever the system puts into it.
+    /// Machine words, so that it is aligned for everything that the system stores in it.
     list: Vec<usize>,
     values: std::marker::PhantomData<&'a [HANDLE]>,
 }
@@ -193,10 +193,10 @@ struct Attributes<'a> {
 impl<'a> Attributes<'a> {
     fn new(count: u32) -> io::Result<Self> {
         let mut bytes = 0;
-        // SAFETY: without a list the call only says how long it has to be.
+        // SAFETY: without a list the call only returns the required size.
         unsafe { InitializeProcThreadAttributeList(ptr::null_mut(), count, 0, &raw mut bytes) };
         let mut list = vec![0_usize; bytes.div_ceil(size_of::<usize>())];
-        // SAFETY: the list is as long as was asked for.
+        // SAFETY: the list has the required size.
         let done = unsafe { InitializeProcThreadAttributeList(list.as_mut_ptr().cast(), count, 0, &raw mut bytes) };
         if done == 0 {
             return Err(io::Error::last_os_error());

@@ -7,7 +7,7 @@ const LOST: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_millis(20);
 
 fn limiter(at_once: usize, patience: Duration) -> &'static SpawnLimiter {
-    limiter_of(Limits { thread_name: "test-spawn", at_once, kept: at_once + 2, most: 1_024, patience })
+    limiter_of(Limits { thread_name: "test-spawn", at_once, most_idle: at_once + 2, most: 1_024, patience })
 }
 
 fn limiter_of(limits: Limits) -> &'static SpawnLimiter {
@@ -109,7 +109,7 @@ fn two_hundred_that_hang_delay_others_for_less_than_half_a_second_and_their_thre
     assert_eq!(order.recv_timeout(LOST), Ok(200));
 
     drop(let_go);
-    until("the threads are gone", || limiter.lock().threads <= limiter.limits.kept + 1);
+    until("the threads are gone", || limiter.lock().threads <= limiter.limits.most_idle + 1);
 }
 
 #[test]
@@ -166,7 +166,8 @@ fn a_panic_costs_no_turn() {
 
 #[test]
 fn work_without_a_thread_waits_and_is_reported_as_overdue() {
-    let limiter = limiter_of(Limits { thread_name: "test-spawn", at_once: 1, kept: 1, most: 1, patience: PATIENCE });
+    let limiter =
+        limiter_of(Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 1, patience: PATIENCE });
     let (begun, order) = mpsc::channel();
     let (hung, let_go) = held(&begun, 0);
     limiter.take(hung);

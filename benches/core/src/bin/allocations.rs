@@ -1,4 +1,4 @@
-//! Counts what the core asks of the allocator: prints a JSON object, for `scripts/guard.mjs`.
+//! Counts the allocations of the core: prints a JSON object, for `scripts/guard.mjs`.
 //!
 //! Counts do not depend on the speed of a machine, but a little on the order of threads: a buffer grows once more, a table of the
 //! runtime is made. So each is the least of several rounds.

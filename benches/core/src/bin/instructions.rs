@@ -1,6 +1,6 @@
 //! Does a fixed amount of work in one room, for a tool that counts instructions: `instructions <room> <amount>`.
 //!
-//! The guard runs it with two amounts and takes the difference, so that what the program costs itself does not count.
+//! The guard runs it with two amounts and takes the difference, so that the program's own instructions do not count.
 
 use std::env::args;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! The groups below the host's own, by the file system that the kernel shows them in.
+//! Control groups below the host's own, through the cgroup file system.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -11,33 +11,33 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libc::pid_t;
 
-/// So many empty groups are kept for the next executions.
+/// The most empty groups that are kept for the next executions.
 const MOST_IDLE: usize = 32;
-/// An execution that ends removes at most so many groups that earlier executions had left occupied.
+/// The most groups with processes of earlier executions that the end of an execution tries to remove.
 const REMOVED_AT_ONCE: usize = 2;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), occupied: Vec::new() });
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
-/// Held for moves of a few words.
+/// Locked only while a few words are moved.
 struct Pool {
     idle: Vec<NonZeroU32>,
-    /// Groups whose execution is over while background processes of it live on.
+    /// Groups whose execution is over, but which may still have background processes.
     occupied: Vec<NonZeroU32>,
 }
 
-/// A control group that one execution has. Dropped, it is another execution's as soon as it is empty.
+/// The control group of one execution. After it is dropped, another execution may get it as soon as it is empty.
 #[derive(Debug)]
 pub(in super::super) struct Group {
     number: NonZeroU32,
     directory: OwnedFd,
     path: PathBuf,
-    /// A group that was killed once is not used again: kernels since 6.14 kill whatever is started in it from outside. One that was
-    /// refused is not either.
+    /// The group is not reused: it was killed, and kernels since 6.14 kill every process that is then started in it from outside; or
+    /// the kernel has refused to start a process in it.
     is_spent: AtomicBool,
 }
 
-/// A group for an execution; `None` where the host may make none.
+/// Returns a group for an execution; `None` where the host may not create any.
 pub(in super::super) fn take() -> Option<Group> {
     if IS_REFUSED.load(Ordering::Relaxed) {
         return None;
@@ -49,7 +49,7 @@ pub(in super::super) fn take() -> Option<Group> {
         None => make(base).ok()?,
     };
     let path = base.join(number.to_string());
-    // No descriptor is kept for a group that no execution has.
+    // Idle groups have no open descriptor.
     let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path);
     let Ok(directory) = opened else {
         pool().occupied.push(number);
@@ -59,38 +59,38 @@ pub(in super::super) fn take() -> Option<Group> {
 }
 
 impl Group {
-    /// The name of its directory below [`base`].
+    /// Returns the name of its directory below [`base`].
     pub(in super::super) fn number(&self) -> NonZeroU32 {
         self.number
     }
 
-    /// The directory, for a process that is to be started in it.
+    /// Returns its directory, for the start of a process in it.
     pub(in super::super) fn fd(&self) -> RawFd {
         self.directory.as_raw_fd()
     }
 
-    /// The system has refused to start a process in it, though it starts the same one elsewhere.
+    /// Notes that the system has refused to start a process in it, but started the same one outside.
     pub(in super::super) fn refused(self, error: &io::Error) {
-        // A group that has been removed by someone says nothing about the next one.
+        // A group that other code has removed is no evidence about the next one.
         if !matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOENT)) {
             IS_REFUSED.store(true, Ordering::Relaxed);
         }
         self.is_spent.store(true, Ordering::Relaxed);
     }
 
-    /// Whether no process lives in it, or in a group below it.
+    /// Whether neither it nor a group below it has a living process.
     pub(in super::super) fn is_empty(&self) -> bool {
         is_empty(&self.path)
     }
 
-    /// The living members, those of groups below it included.
+    /// Returns the living members, including those of groups below it.
     pub(in super::super) fn members(&self) -> Vec<pid_t> {
         let mut found = Vec::new();
         collect(&self.path, &mut found);
         found
     }
 
-    /// Kills every member in one step, however fast it starts others. `false`: the kernel has no such step (before 5.14).
+    /// Kills every member in one step, however fast they start others. Returns `false` if the kernel cannot do that (before 5.14).
     pub(in super::super) fn kill(&self) -> bool {
         self.is_spent.store(true, Ordering::Relaxed);
         fs::write(self.path.join("cgroup.kill"), "1").is_ok()
@@ -123,7 +123,7 @@ impl Drop for Group {
     }
 }
 
-/// Makes a group and gives its number.
+/// Creates a group and returns its number.
 fn make(base: &Path) -> io::Result<NonZeroU32> {
     static LAST: AtomicU32 = AtomicU32::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed).checked_add(1).and_then(NonZeroU32::new);
@@ -134,9 +134,9 @@ fn make(base: &Path) -> io::Result<NonZeroU32> {
 
 fn is_empty(group: &Path) -> bool {
     let mut text = [0; 128];
-    // A group that has been removed is as empty as one can be.
+    // A group that was removed is empty.
     let Ok(mut file) = fs::File::open(group.join("cgroup.events")) else { return true };
-    // One read gives all of it.
+    // One read returns the whole file.
     let count = file.read(&mut text).unwrap_or(0);
     text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 0")
 }
@@ -146,12 +146,12 @@ fn pool() -> MutexGuard<'static, Pool> {
 }
 
 fn collect(group: &Path, found: &mut Vec<pid_t>) {
-    // Without a look at its size, which says nothing here: many of these are read in a row.
+    // Without a query for the size, which is always 0 here: many of these files are read in a row.
     let mut procs = Vec::with_capacity(512);
     let file = fs::File::open(group.join("cgroup.procs"));
     _ = file.and_then(|file| file.take(u64::MAX).read_to_end(&mut procs));
     let lines = procs.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
-    // 0 stands for a process of another process namespace.
+    // 0 stands for a process of another process id namespace.
     found.extend(lines.filter_map(|line| line.parse::<pid_t>().ok()).filter(|pid| *pid > 0));
     for below in groups_below(group) {
         collect(&below, found);
@@ -159,7 +159,7 @@ fn collect(group: &Path, found: &mut Vec<pid_t>) {
 }
 
 fn groups_below(group: &Path) -> Vec<PathBuf> {
-    // Such a directory has two links, and one for each below it.
+    // The directory has two links, and one more for each group below it.
     if fs::metadata(group).is_ok_and(|found| found.nlink() <= 2) {
         return Vec::new();
     }
@@ -167,7 +167,7 @@ fn groups_below(group: &Path) -> Vec<PathBuf> {
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }
 
-/// Removes a group and those below it; the kernel removes only what is empty.
+/// Removes a group and those below it. The kernel removes only empty groups.
 fn remove(group: &Path) -> bool {
     remove_below(group);
     fs::remove_dir(group).is_ok()
@@ -179,7 +179,7 @@ fn remove_below(group: &Path) {
     }
 }
 
-/// Where the groups of this process are; `None` where it may make none.
+/// Returns the directory of this process's groups; `None` where it may not create any.
 pub(in super::super) fn base() -> Option<&'static Path> {
     static BASE: OnceLock<Option<PathBuf>> = OnceLock::new();
     BASE.get_or_init(|| {
@@ -187,7 +187,7 @@ pub(in super::super) fn base() -> Option<&'static Path> {
         let prefix = prefix()?;
         remove_abandoned(&home, &prefix);
         let base = home.join(format!("{prefix}{}", std::process::id()));
-        // One that is there was another process's with this number: its members, if there are any, are left alone.
+        // An existing one belonged to an earlier process with this id: its members, if it has any, are left alone.
         if !remove(&base) && base.exists() {
             return None;
         }
@@ -197,15 +197,15 @@ pub(in super::super) fn base() -> Option<&'static Path> {
     .as_deref()
 }
 
-/// What the names of the groups of hosts begin with that have the process ids of this one: hosts in several process id namespaces may
-/// share a control group, and neither sees the processes of the other.
+/// Returns the prefix of the groups of all hosts in this process id namespace: hosts in several namespaces may share a control group,
+/// and do not see the processes of each other.
 fn prefix() -> Option<String> {
     let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
     let number = namespace.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?;
     Some(format!("escher-{number}-"))
 }
 
-/// Our own group's directory, if it is the one that the kernel says.
+/// Returns the directory of the control group of this process, if it is verified to be that.
 fn home() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let ours = fs::read_to_string("/proc/self/cgroup").ok()?;

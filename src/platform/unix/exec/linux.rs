@@ -1,8 +1,8 @@
-//! A `clone` that shares the host's memory until the child is the new program, as `vfork` and glibc's `posix_spawn` do it.
+//! Starts a child by a `clone` that shares the host's memory until the exec, as `vfork` and glibc's `posix_spawn` do.
 //!
-//! `posix_spawn` would do too. It maps a fresh stack for each child and unmaps it again, which interrupts every processor that
-//! runs a thread of the host; here each thread that spawns keeps its stack. And what it cannot do on an old libc (change the
-//! directory, close the rest) needs no second way.
+//! `posix_spawn` maps a fresh stack for each child and unmaps it again, which interrupts every processor that runs a thread of the
+//! host; here each thread that spawns keeps its stack. The functions that `posix_spawn` lacks on an old libc (change the directory,
+//! close other descriptors) need no second implementation.
 
 use std::cell::OnceCell;
 use std::io;
@@ -11,6 +11,7 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use libc::{c_int, c_long, c_void, pid_t};
+use rustix::process::{Resource, getrlimit};
 
 use self::report::Report;
 use super::Image;
@@ -19,29 +20,29 @@ use crate::platform::unix::host_state::ApplyState;
 mod into_group;
 mod report;
 
-/// Between clone and exec the child makes system calls and nothing else.
+/// The stack of a child. Between clone and exec the child only makes system calls.
 const STACK_BYTES: usize = 64 * 1024;
 const SIGNALS: c_int = 64;
-/// Of the kernel's signal sets, in bytes.
+/// The size of the kernel's signal sets.
 const SET_BYTES: usize = 8;
 
 thread_local! {
-    /// The child's, while this thread waits for its exec.
+    /// The stack of the child, while this thread waits for its exec.
     static STACK: OnceCell<Stack> = const { OnceCell::new() };
 }
 
-/// Starts a child. Blocks until it is the program, or has failed to be.
+/// Starts a child. Blocks until its exec has succeeded or failed.
 pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
     STACK.with(|kept| {
         let fresh = if kept.get().is_none() { Some(Stack::new()?) } else { None };
-        let stack = kept.get_or_init(|| fresh.expect("made where there is none"));
+        let stack = kept.get_or_init(|| fresh.expect("created if there is none"));
         let report = Report::new()?;
         let first_closed = image.fds.len() + report.descriptors();
         let open = if closes_many() { None } else { Some(inheritable(first_closed)?) };
         let state = image.host.map(|(host, enters)| host.apply(enters));
         let pid = clone(&Child { image, state, open: open.as_deref(), report: &report }, stack)?;
         let Some(errno) = report.outcome() else { return Ok(pid) };
-        // SAFETY: a child of ours that has called `_exit`, or is about to; it has no out-parameter.
+        // SAFETY: a child of this process that has called `_exit`, or will; there is no out-parameter.
         while unsafe { libc::waitpid(pid, ptr::null_mut(), 0) } < 0
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
         {}
@@ -52,14 +53,14 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
 struct Child<'a> {
     image: &'a Image<'a>,
     state: Option<ApplyState<'a>>,
-    /// What is to be closed, where that is done one by one.
+    /// The descriptors to close, where they are closed one by one.
     open: Option<&'a [RawFd]>,
-    /// Says why it did not become the program.
+    /// Reports why the exec failed.
     report: &'a Report,
 }
 
 fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
-    // No handler of the host's may run in the child, which has the host's memory.
+    // Signal handlers of the host must not run in the child, which shares the host's memory.
     let blocked = AllSignals::block();
     let into_group = child.image.cgroup.map(|group| into_group::clone(child, stack, group));
     let started = into_group.unwrap_or_else(|| clone_here(child, stack));
@@ -71,30 +72,30 @@ fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
 fn clone_here(child: &Child<'_>, stack: &Stack) -> io::Result<pid_t> {
     let shares_until_exec = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let argument = ptr::from_ref(child).cast_mut().cast::<c_void>();
-    // SAFETY: the stack is ours alone: this thread, whose it is, waits in the kernel until the child is another program or is
-    // gone (CLONE_VFORK), and `child` with all it points to lives as long. `become_program` keeps to what is allowed there.
+    // SAFETY: no other code uses the stack: it belongs to this thread, which waits in the kernel until the child's exec or exit
+    // (CLONE_VFORK). `child` and all that it points to live as long. `become_program` does only what is allowed there.
     let pid = unsafe { libc::clone(run, stack.top(), shares_until_exec, argument) };
     if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
 }
 
 extern "C" fn run(child: *mut c_void) -> c_int {
-    // SAFETY: what `clone` was given; the thread that gave it waits.
+    // SAFETY: the argument of `clone`; the thread that passed it waits.
     let child = unsafe { &*child.cast::<Child<'_>>() };
     child.report.begin();
     child.report.failed(become_program(child));
-    // SAFETY: ends the child alone: nothing of the host's is run at its exit.
+    // SAFETY: ends the child alone; exit handlers of the host do not run.
     unsafe { libc::_exit(127) }
 }
 
-/// Returns only with an error. It allocates nothing, takes no lock and cannot panic: the memory, and the thread-local `errno`, are
-/// those of a thread of the host.
+/// Sets the child up and calls `execve`. Returns only with an error. It allocates nothing, takes no lock and cannot panic: the memory,
+/// and the thread-local `errno`, belong to a thread of the host.
 fn become_program(child: &Child<'_>) -> c_int {
     let Child { image, state, open, report } = child;
     for signal in (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
-        // Zeroes: the default action, no flags, an empty mask, whatever the machine's layout; it is no larger than this.
+        // Zeroes: the default action, no flags, an empty mask, in the layout of every architecture; none is larger than this.
         let default = [0_u64; 4];
-        // SAFETY: the structure is valid for the call. Handlers go with the exec; what is ignored would stay so. libc's own
-        // function refuses the two signals that glibc keeps to itself.
+        // SAFETY: the structure is valid for the call. An exec resets handlers, but not ignored signals. libc's own function refuses
+        // the two signals that glibc reserves.
         unsafe {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<c_void>(), SET_BYTES)
         };
@@ -109,7 +110,7 @@ fn become_program(child: &Child<'_>) -> c_int {
     }
     let mut number: RawFd = 0;
     for &fd in image.fds {
-        // SAFETY: no memory is involved. The same number only has to survive the exec.
+        // SAFETY: no memory is involved. A descriptor with the right number only has to survive the exec.
         let done = unsafe { if fd == number { libc::fcntl(fd, libc::F_SETFD, 0) } else { libc::dup2(fd, number) } };
         if done < 0 {
             return errno();
@@ -122,8 +123,8 @@ fn become_program(child: &Child<'_>) -> c_int {
     }
     if let Some(open) = open {
         for &fd in *open {
-            // SAFETY: the child's own table of descriptors; a number that is not open does no harm. libc's own function looks at
-            // what belongs to the host's thread.
+            // SAFETY: the child has its own descriptor table; a number that is not open does no harm. libc's own function uses state
+            // of the host's thread.
             unsafe { libc::syscall(libc::SYS_close, c_long::from(fd)) };
         }
     } else if !close_from(c_long::from(number)) {
@@ -139,53 +140,51 @@ fn become_program(child: &Child<'_>) -> c_int {
         }
     }
     set_mask(0, libc::SIG_SETMASK);
-    // SAFETY: C strings, and arrays of C strings that end with a null; all of them live.
+    // SAFETY: C strings, and null-terminated arrays of C strings, all valid during the call.
     unsafe { libc::execve(image.program.as_ptr(), image.argv.as_ptr().cast(), image.envp.as_ptr().cast()) };
     errno()
 }
 
 fn errno() -> c_int {
-    // SAFETY: the calling thread's own.
+    // SAFETY: the `errno` of the calling thread.
     unsafe { *libc::__errno_location() }
 }
 
-/// Closes everything from a number on: whatever the host forgot to mark.
+/// Closes all descriptors from a number on, in case the host has some without CLOEXEC.
 fn close_from(first: c_long) -> bool {
-    // SAFETY: no memory is involved; in the child, which has a table of descriptors of its own, or with a number that nobody has.
+    // SAFETY: no memory is involved; called in the child, which has its own descriptor table, or with a number that is never open.
     unsafe { libc::syscall(libc::SYS_close_range, first, c_long::from(u32::MAX), 0) == 0 }
 }
 
-/// Whether this kernel, and what guards it, closes many descriptors at once (Linux 5.9).
+/// Whether the kernel has `close_range` (Linux 5.9), and the sandbox allows it.
 fn closes_many() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| close_from(c_long::from(u32::MAX)))
 }
 
-/// What is open now from a number on and would be inherited. A descriptor that another thread opens unmarked after this look gets
-/// through.
+/// Returns the open descriptors from a number on that would be inherited. One that another thread opens without CLOEXEC after this
+/// call is inherited.
 fn inheritable(first: usize) -> io::Result<Vec<RawFd>> {
     let first = RawFd::try_from(first).map_err(io::Error::other)?;
-    // SAFETY: reads a flag; a number that is closed, or was never open, gives an error.
+    // SAFETY: reads a flag; a number that is not open gives an error.
     let is_inherited = |fd: &RawFd| matches!(unsafe { libc::fcntl(*fd, libc::F_GETFD) }, flags if flags >= 0 && flags & libc::FD_CLOEXEC == 0);
     let Ok(listed) = std::fs::read_dir("/proc/self/fd") else {
-        // Without `/proc` every number is tried that can be open.
+        // Without `/proc` all possible numbers are tried.
         return Ok((first..most_descriptors()).filter(is_inherited).collect());
     };
     let numbers = listed.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Ok(numbers.filter(|fd| *fd >= first).filter(is_inherited).collect())
 }
 
-/// No descriptor has this number or a larger one, unless it was opened before the limit was lowered.
+/// Returns the limit of descriptor numbers. Descriptors that were opened before the limit was lowered may have larger ones.
 fn most_descriptors() -> RawFd {
-    /// What the kernel allows without further settings.
+    /// The default maximum of the kernel.
     const MOST: RawFd = 1 << 20;
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the out-parameter is valid for the call.
-    let done = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    if done < 0 { MOST } else { RawFd::try_from(limit.rlim_cur).unwrap_or(MOST).min(MOST) }
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| RawFd::try_from(limit).ok());
+    limit.map_or(MOST, |limit| limit.min(MOST))
 }
 
-/// While it lives, this thread gets no signal.
+/// Blocks all signals of this thread until it is dropped.
 struct AllSignals {
     before: u64,
 }
@@ -202,15 +201,15 @@ impl Drop for AllSignals {
     }
 }
 
-/// Changes this thread's mask and gives what it was. libc's own function leaves out the signals that glibc keeps to itself.
+/// Changes the signal mask of this thread and returns the previous one. libc's own function skips the signals that glibc reserves.
 fn set_mask(mask: u64, how: c_int) -> u64 {
     let mut before = 0_u64;
-    // SAFETY: both sets are as large as is said, and live.
+    // SAFETY: both sets have the given size and are valid for the call.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const mask, &raw mut before, SET_BYTES) };
     before
 }
 
-/// Memory for a child's stack, with a page below it that nobody may touch.
+/// Memory for a child's stack, with a guard page below it.
 struct Stack {
     bottom: *mut c_void,
     bytes: usize,
@@ -221,7 +220,7 @@ impl Stack {
         let page = page_bytes();
         let bytes = page + STACK_BYTES.next_multiple_of(page);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-        // SAFETY: fresh memory of which nobody knows; the result is checked.
+        // SAFETY: a fresh mapping; the result is checked.
         let bottom = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
         if bottom == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -234,7 +233,7 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Stacks grow downwards. A multiple of 16, as every machine wants it.
+    /// Returns the address from which the stack grows downwards: a multiple of 16, as every architecture requires.
     fn top(&self) -> *mut c_void {
         self.bottom.wrapping_byte_add(self.bytes)
     }
@@ -242,7 +241,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new`; its thread ends, so that no child runs on it.
+        // SAFETY: mapped by `new`; its thread is ending, so no child runs on it.
         unsafe { libc::munmap(self.bottom, self.bytes) };
     }
 }

@@ -1,4 +1,4 @@
-//! One `posix_spawn`.
+//! Starts a child by `posix_spawn`.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,7 +10,7 @@ use libc::{c_char, c_int, pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 
 use super::Image;
 
-/// Starts a child. Blocks until it is the program, or has failed to be.
+/// Starts a child. Blocks until its exec has succeeded or failed.
 pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
     let mut actions = FileActions::new()?;
     for (number, fd) in (0..).zip(image.fds) {
@@ -22,7 +22,7 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
     if let Some(cwd) = image.cwd
         && !actions.chdir(cwd)?
     {
-        // A shell changes the directory and becomes the program.
+        // A shell changes the directory and then execs the program.
         program = c"/bin/sh";
         let words = [program, c"-c", c"cd -- \"$0\" && exec \"$@\"", cwd];
         through_a_shell = words.map(|word| word.as_ptr().cast_mut()).into_iter().chain(argv.iter().copied()).collect();
@@ -30,9 +30,9 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<pid_t> {
     }
     let attributes = Attributes::new()?;
     let mut pid: pid_t = 0;
-    // SAFETY: program is a C string; the two structs were initialised by their constructors and live until the call returns;
-    // argv and envp are NULL-terminated arrays of C strings that outlive the call. The child shares our memory only until it
-    // execs, and libc runs nothing of ours in it.
+    // SAFETY: `program` is a C string; the two structs were initialised by their constructors and are valid for the call; `argv` and
+    // `envp` are null-terminated arrays of C strings that outlive the call. The child shares the memory only until its exec, and libc
+    // runs no code of the host in it.
     check(unsafe {
         libc::posix_spawn(
             &raw mut pid,
@@ -50,13 +50,13 @@ fn check(errno: c_int) -> io::Result<()> {
     if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
 }
 
-/// What the child does with its descriptors and directory before it becomes the program.
+/// The actions of the child on its descriptors and directory before the exec.
 struct FileActions(posix_spawn_file_actions_t);
 
 impl FileActions {
     fn new() -> io::Result<Self> {
         let mut actions = MaybeUninit::uninit();
-        // SAFETY: initialises the struct it is given; used only if it said so.
+        // SAFETY: initialises the struct; it is used only after success.
         check(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
         // SAFETY: initialised just above.
         Ok(Self(unsafe { actions.assume_init() }))
@@ -67,10 +67,10 @@ impl FileActions {
         check(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, from, to) })
     }
 
-    /// `false` when this libc has no such action.
+    /// Returns `false` if libc has no such action.
     fn chdir(&mut self, to: &CStr) -> io::Result<bool> {
         let Some(chdir) = add_chdir() else { return Ok(false) };
-        // SAFETY: the signature is libc's own for this name; the struct is initialised and the path is copied.
+        // SAFETY: the documented signature; the struct is initialised and the path is copied.
         check(unsafe { chdir(&raw mut self.0, to.as_ptr()) })?;
         Ok(true)
     }
@@ -83,12 +83,12 @@ impl Drop for FileActions {
     }
 }
 
-/// How the child starts: its own session, default signals, an empty mask.
+/// The attributes of the child: its own session, default signals, an empty mask.
 struct Attributes(posix_spawnattr_t);
 
 #[cfg(target_vendor = "apple")]
 const OWN_SESSION: c_int = 0x0400;
-/// Only what the file actions name is open in the child.
+/// Only the descriptors of the file actions are open in the child.
 #[cfg(target_vendor = "apple")]
 const CLOSE_OTHERS: c_int = 0x4000;
 #[cfg(not(target_vendor = "apple"))]
@@ -97,16 +97,16 @@ const CLOSE_OTHERS: c_int = 0;
 impl Attributes {
     fn new() -> io::Result<Self> {
         let mut attributes = MaybeUninit::uninit();
-        // SAFETY: initialises the struct it is given; used only if it said so.
+        // SAFETY: initialises the struct; it is used only after success.
         check(unsafe { libc::posix_spawnattr_init(attributes.as_mut_ptr()) })?;
         // SAFETY: initialised just above.
         let mut attributes = Self(unsafe { attributes.assume_init() });
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();
         let mut none = MaybeUninit::uninit();
-        // SAFETY: a set is plain bits, and both are initialised before the setters copy them. SIGKILL and SIGSTOP cannot be
-        // changed and some systems refuse to be asked.
+        // SAFETY: a set is plain bits, and both are initialised before the setters copy them. SIGKILL and SIGSTOP cannot be changed,
+        // and some systems refuse a set that contains them.
         unsafe {
-            // Every bit, whatever `sigfillset` keeps to itself.
+            // All bits, also those that `sigfillset` leaves out.
             all.as_mut_ptr().write_bytes(0xff, 1);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGKILL);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGSTOP);
@@ -116,7 +116,7 @@ impl Attributes {
         }
         let signals = libc::POSIX_SPAWN_SETSIGDEF as c_int | libc::POSIX_SPAWN_SETSIGMASK as c_int | CLOSE_OTHERS;
         if attributes.set_flags(signals | OWN_SESSION).is_err() {
-            // macOS before 10.15 has no sessions here: a group of its own is the best it gives.
+            // macOS before 10.15 has no such flag: the child only gets its own process group.
             attributes.set_flags(signals | libc::POSIX_SPAWN_SETPGROUP as c_int)?;
         }
         Ok(attributes)
@@ -138,17 +138,17 @@ impl Drop for Attributes {
 
 type Chdir = unsafe extern "C" fn(*mut posix_spawn_file_actions_t, *const c_char) -> c_int;
 
-/// macOS has it since 10.15.
+/// Returns libc's function, which macOS has since 10.15.
 fn add_chdir() -> Option<Chdir> {
     static FOUND: OnceLock<Option<Chdir>> = OnceLock::new();
     *FOUND.get_or_init(|| {
         let found = symbol(c"posix_spawn_file_actions_addchdir_np");
-        // SAFETY: the type is the documented signature of the function of that name, and a null is `None`.
+        // SAFETY: the documented signature of the function of that name; a null pointer is `None`.
         unsafe { std::mem::transmute::<*mut libc::c_void, Option<Chdir>>(found) }
     })
 }
 
 fn symbol(name: &CStr) -> *mut libc::c_void {
-    // SAFETY: looks a name up in what is loaded; null when it is not there.
+    // SAFETY: looks a name up in the loaded libraries; null if there is none.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }

@@ -10,7 +10,7 @@ const TAG: &[u8] = b"ESCHER_EXECUTION_ID=";
 const ARGUMENTS_BYTES: usize = 1024 * 1024;
 const MOST_PROCESSES: usize = 128 * 1024;
 
-/// `struct proc_bsdinfo`, of which the first fields and the start are used.
+/// `struct proc_bsdinfo`. Only the first fields and the start are used.
 #[repr(C)]
 struct Info {
     flags: u32,
@@ -28,7 +28,7 @@ struct Info {
 }
 
 const ZOMBIE: u32 = 5;
-/// Asks for a process also if it only waits to be reaped: without it those are not found.
+/// Includes zombies, which are not found otherwise.
 const WITH_THE_DEAD: u64 = 1;
 
 pub(crate) fn prepare() {}
@@ -42,10 +42,10 @@ pub(crate) fn is_visible() -> bool {
     true
 }
 
-/// Calls `met` with each process, from the lowest number on.
-pub(crate) fn each(met: &mut dyn FnMut(Proc)) {
+/// Calls `visit` with each process, in ascending order of ids.
+pub(crate) fn each(visit: &mut dyn FnMut(Proc)) {
     static mut PIDS: &[c_int] = &[];
-    // SAFETY: this program has one thread; the buffer is as long as is said.
+    // SAFETY: this program has one thread; the buffer has the given length.
     let pids = unsafe {
         if PIDS.is_empty() {
             PIDS = sys::memory::<c_int>(MOST_PROCESSES).map_or(&[], |pids| pids);
@@ -57,12 +57,12 @@ pub(crate) fn each(met: &mut dyn FnMut(Proc)) {
     pids.sort_unstable();
     for pid in pids {
         if let Some(proc) = read(*pid) {
-            met(proc);
+            visit(proc);
         }
     }
 }
 
-/// What the start of a process would be that starts now: microseconds of the wall clock.
+/// Returns the time on the clock of process starts: microseconds of the wall clock.
 pub(crate) fn now() -> u64 {
     sys::clock_ms(0) * 1_000
 }
@@ -70,7 +70,7 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn read(pid: i32) -> Option<Proc> {
     let mut info = core::mem::MaybeUninit::<Info>::zeroed();
     let bytes = size_of::<Info>() as c_int;
-    // SAFETY: the buffer has the size of what this flavour writes; it is plain numbers, for which zeroes are valid.
+    // SAFETY: the buffer has the size that this flavour writes; it has plain numbers, for which zeroes are valid.
     let (got, info) = unsafe {
         let got = sys::proc_pidinfo(pid, 3, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes);
         (got, info.assume_init())
@@ -82,8 +82,8 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
         pid,
         parent: info.parent as i32,
         group: info.group as i32,
-        // SAFETY: no memory is involved; -1 for a process that is gone or only waits to be reaped. 0 stands for one that is not known:
-        // else the dead of all trees would be in one session.
+        // SAFETY: no memory is involved; -1 for a zombie or a process that is gone. 0 stands for an unknown session, so that the zombies
+        // of all trees are not in one session.
         session: unsafe { sys::getsid(pid) }.max(0),
         start: info.start_seconds * 1_000_000 + info.start_microseconds,
         is_dead: info.status == ZOMBIE,
@@ -92,8 +92,8 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
     })
 }
 
-/// Puts the value of the variable that marks members into `tag`. `None`: it has none, or it cannot be read, as that of a program that
-/// came with the system.
+/// Copies the value of the variable that marks members into `tag` and returns its length; `None` if there is none, or it cannot be
+/// read, as in a program of the system.
 pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
     static mut ARGUMENTS: &[u8] = &[];
     let mut name = [1, 49, pid];
@@ -138,7 +138,7 @@ pub(crate) fn kill_group(_: &mut Path) {}
 
 pub(crate) fn remove_group(_: &mut Path) {}
 
-/// There are no names of sockets that go with their holder: every engine sends its signals on its own.
+/// Does nothing: macOS has no names of sockets that the system frees with their holder, so every engine sends the signals.
 pub(crate) fn bind(_: &[u8], _: &[u8]) -> Bound {
     Bound::Nowhere
 }

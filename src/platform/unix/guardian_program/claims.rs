@@ -1,16 +1,16 @@
-//! Which of several nested engines and guardians sends the stop signal to the members of an execution, as the library decides it in
-//! `stop_claims`.
+//! Decides which of several nested engines and guardians sends the stop signal to the members of an execution, as `stop_claims` of the
+//! library does.
 
 use crate::names::{self, SEGMENT_BYTES};
 use crate::tree::Tree;
 use crate::{Proc, kernel, sys};
 
-/// Members of further executions are signalled by every engine on its own: each claim takes a descriptor, and a command chooses what
-/// its processes have as tags.
+/// Beyond this many claims, every engine signals the members. Each claim takes a descriptor, and a command chooses the tags of its
+/// processes, so the number is bounded.
 const MOST_CLAIMS: usize = 256;
-/// The longest chain of tags that is looked at.
+/// The longest tag that is read.
 pub(crate) const CHAIN_BYTES: usize = 4096;
-/// Clean-up of more generations gets the stop signal at once.
+/// Descendants of a signalled member beyond this many generations get the stop signal at once.
 pub(crate) const DEEPEST_DESCENT: u32 = 64;
 
 #[derive(Clone, Copy)]
@@ -23,13 +23,13 @@ struct Claim {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSender {
     ThisGuardian,
-    /// It sends the signal, or has sent it.
+    /// Another engine or guardian sends the signal, or has sent it.
     Another,
-    /// A guardian that knows better what was sent will do it.
+    /// The guardian of the inner engine, which knows the members that have had the signal.
     InnerGuardian,
 }
 
-/// What was claimed. The descriptors stay open until this program ends.
+/// The claimed executions. Their descriptors stay open until this program ends.
 pub(crate) struct Claims {
     held: &'static mut [Claim],
     count: usize,
@@ -61,7 +61,7 @@ impl Claims {
         self.stop_sender(tree.segment(), false)
     }
 
-    /// Decides for the members of an execution with that segment. `is_inner`: an inner engine has started it.
+    /// Decides the sender for the members of an execution with that segment. `is_inner`: an inner engine has started it.
     fn stop_sender(&mut self, segment: &[u8], is_inner: bool) -> StopSender {
         if !is_inner && (!self.is_nested || segment.is_empty()) {
             return StopSender::ThisGuardian;
@@ -88,14 +88,14 @@ impl Claims {
     }
 }
 
-/// Shows that the guardian of a nested host lives, as long as this program does.
+/// Binds the name of the guardian of a nested host until this program ends.
 pub(crate) fn show_presence(host: u32) {
     if host != 0 {
         kernel::bind(names::GUARDIAN, &names::host_digits(host));
     }
 }
 
-/// Whether a name could be taken.
+/// The result of binding a name.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has such names"))]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bound {

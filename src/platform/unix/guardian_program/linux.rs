@@ -4,7 +4,6 @@ use core::ffi::{c_int, c_long};
 
 use crate::Proc;
 use crate::claims::Bound;
-use crate::names::Address;
 use crate::sys::{self, Path};
 
 #[cfg(target_arch = "x86_64")]
@@ -18,39 +17,39 @@ const O_NONBLOCK: c_int = 0o4_000;
 const DIRECTORY: u8 = 4;
 const TAG: &[u8] = b"ESCHER_EXECUTION_ID=";
 
-/// Names this process for people, and keeps others of the same user from reading or changing it.
+/// Sets the name of this process, and keeps other processes of the user from reading or changing it.
 pub(crate) fn prepare() {
     // SAFETY: PR_SET_NAME reads a C string; PR_SET_DUMPABLE takes a number.
     unsafe {
-        sys::prctl(15, c"escher-guardian".as_ptr());
-        sys::prctl(4, 0);
+        sys::prctl(15, c"escher-guardian".as_ptr() as usize);
+        sys::prctl(4, 0_usize);
     }
 }
 
-/// Whether the table of processes can be read, and is that of our process ids.
+/// Whether the process table can be read, and is that of this process id namespace.
 pub(crate) fn is_visible() -> bool {
     let mut status = [0; 4096];
     let Some(count) = sys::read_file(b"/proc/self/status\0", &mut status) else { return false };
     let field = |name: &[u8]| status[..count].split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name));
     // SAFETY: no memory is involved.
     let own = Some(unsafe { sys::getpid() } as u64);
-    // In the table of an outer namespace there are several numbers, of which the first may be the same as ours by chance.
+    // In the table of an outer namespace this process has several ids, of which the first may be equal to ours by chance.
     let is_outer = field(b"NSpid:\t").is_some_and(|numbers| numbers.contains(&b'\t'));
     field(b"Pid:\t").and_then(number) == own && !is_outer
 }
 
-/// Calls `met` with each process, from the lowest number on.
-pub(crate) fn each(met: &mut dyn FnMut(Proc)) {
+/// Calls `visit` with each process, in ascending order of ids.
+pub(crate) fn each(visit: &mut dyn FnMut(Proc)) {
     each_entry(b"/proc\0", &mut |name, _| {
         if let Some(pid) = number(name)
             && let Some(proc) = read(pid as i32)
         {
-            met(proc);
+            visit(proc);
         }
     });
 }
 
-/// What the start of a process would be that starts now: ticks of 10 ms since the system's.
+/// Returns the time on the clock of process starts: ticks of 10 ms since the start of the system.
 pub(crate) fn now() -> u64 {
     sys::clock_ms(7) / 10
 }
@@ -92,7 +91,7 @@ fn number(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Puts the value of the variable that marks members into `tag`. `None`: it has none, or it cannot be read.
+/// Copies the value of the variable that marks members into `tag` and returns its length; `None` if there is none, or it cannot be read.
 pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
     let mut path = Path::new();
     // SAFETY: the path ends with a NUL.
@@ -103,17 +102,17 @@ pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
         return None;
     }
     let mut buffer = [0; 4096];
-    // How much of the entry's name has been met, and how much of its value was taken; `None`: it is another entry.
-    let mut met = Some(0);
+    // How much of the name of the variable was matched; `None` in another entry. How much of its value was copied.
+    let mut matched = Some(0);
     let mut taken = 0;
     let found = 'file: loop {
-        // SAFETY: the buffer is as long as is said.
+        // SAFETY: the buffer has the given length.
         let count = unsafe { sys::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
         if count <= 0 {
-            break met == Some(TAG.len());
+            break matched == Some(TAG.len());
         }
         for byte in &buffer[..count as usize] {
-            match met {
+            match matched {
                 Some(length) if length == TAG.len() => {
                     if *byte == 0 {
                         break 'file true;
@@ -123,12 +122,12 @@ pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
                         taken += 1;
                     }
                 }
-                Some(length) if TAG[length] == *byte => met = Some(length + 1),
-                _ => met = (*byte == 0).then_some(0),
+                Some(length) if TAG[length] == *byte => matched = Some(length + 1),
+                _ => matched = (*byte == 0).then_some(0),
             }
         }
     };
-    // SAFETY: ours.
+    // SAFETY: a descriptor that this function has opened.
     unsafe { sys::close(fd) };
     found.then_some(taken)
 }
@@ -139,13 +138,13 @@ pub(crate) fn has_environment(pid: i32) -> bool {
     sys::read_file(path.push(b"/proc/").number(pid as u32).push(b"/environ").text(), &mut [0]).is_some_and(|count| count > 0)
 }
 
-/// Signals a process if it still is the one that was seen: a descriptor keeps its number from becoming another's meanwhile.
+/// Signals a process if it still is the one that was seen: a pidfd keeps the id from being reused meanwhile.
 pub(crate) fn signal(proc: &Proc, signal: c_int) {
-    // SAFETY: no memory is involved but a null pointer that the call allows; the results are checked.
+    // SAFETY: no memory is involved except a null pointer, which the call allows; the results are checked.
     unsafe {
-        let fd = sys::syscall(PIDFD_OPEN, proc.pid, 0);
+        let fd = sys::system_call(PIDFD_OPEN, [proc.pid.into(), 0, 0, 0]);
         if read(proc.pid).is_some_and(|now| now.start == proc.start) {
-            let refused = fd < 0 || sys::syscall(PIDFD_SEND_SIGNAL, fd, signal, core::ptr::null::<u8>(), 0) != 0;
+            let refused = fd < 0 || sys::system_call(PIDFD_SEND_SIGNAL, [fd, signal.into(), 0, 0]) != 0;
             if refused {
                 sys::kill(proc.pid, signal);
             }
@@ -156,13 +155,13 @@ pub(crate) fn signal(proc: &Proc, signal: c_int) {
     }
 }
 
-/// Opens the reading end of a pipe that a process has as its output, which had no reader since the host is gone: a program that
-/// prints while it cleans up would be ended by SIGPIPE. `None`: it is no pipe, or may not be opened.
+/// Opens the read end of a pipe that is an output of a process, and has had no reader since the host is gone: SIGPIPE would end a
+/// program that prints during its clean-up. `None` if it is not a pipe, or cannot be opened.
 pub(crate) fn open_output(pid: i32, number: u32, is_held: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
     let mut path = Path::new();
     path.push(b"/proc/").number(pid as u32).push(b"/fd/").number(number);
     let mut name = [0; 32];
-    // SAFETY: the path ends with a NUL, and the buffer is as long as is said.
+    // SAFETY: the path ends with a NUL, and the buffer has the given length.
     unsafe {
         let length = sys::readlink(path.text().as_ptr().cast(), name.as_mut_ptr().cast(), name.len());
         let is_pipe = usize::try_from(length).is_ok_and(|length| length < name.len()) && name.starts_with(b"pipe:[");
@@ -174,8 +173,8 @@ pub(crate) fn open_output(pid: i32, number: u32, is_held: &dyn Fn(&[u8]) -> bool
     }
 }
 
-/// Calls `met` with the process ids in a group and the groups below it.
-pub(crate) fn each_in_group(path: &mut Path, met: &mut dyn FnMut(i32)) {
+/// Calls `visit` with the process ids in a group and in the groups below it.
+pub(crate) fn each_in_group(path: &mut Path, visit: &mut dyn FnMut(i32)) {
     let length = path.length();
     let mut buffer = [0_u8; 8192];
     path.push(b"/cgroup.procs");
@@ -185,7 +184,7 @@ pub(crate) fn each_in_group(path: &mut Path, met: &mut dyn FnMut(i32)) {
     if fd >= 0 {
         let mut pid = 0_i64;
         loop {
-            // SAFETY: the buffer is as long as is said.
+            // SAFETY: the buffer has the given length.
             let count = unsafe { sys::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) };
             if count <= 0 {
                 break;
@@ -194,18 +193,18 @@ pub(crate) fn each_in_group(path: &mut Path, met: &mut dyn FnMut(i32)) {
                 if byte.is_ascii_digit() {
                     pid = pid * 10 + i64::from(byte - b'0');
                 } else {
-                    // 0 stands for a process of another process namespace.
+                    // 0 stands for a process of another process id namespace.
                     if pid > 0 {
-                        met(pid as i32);
+                        visit(pid as i32);
                     }
                     pid = 0;
                 }
             }
         }
-        // SAFETY: ours.
+        // SAFETY: a descriptor that this function has opened.
         unsafe { sys::close(fd) };
     }
-    each_group_below(path, &mut |below| each_in_group(below, met));
+    each_group_below(path, &mut |below| each_in_group(below, visit));
 }
 
 /// Whether a group, or one below it, has a living process.
@@ -217,7 +216,7 @@ pub(crate) fn is_populated(path: &mut Path) -> bool {
     text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 1")
 }
 
-/// Kills all members of a group in one step, where the kernel has that.
+/// Kills all members of a group in one step, where the kernel supports it.
 pub(crate) fn kill_group(path: &mut Path) {
     let length = path.length();
     path.push(b"/cgroup.kill");
@@ -232,27 +231,27 @@ pub(crate) fn kill_group(path: &mut Path) {
     path.truncate(length);
 }
 
-/// Removes a group with those below it. The kernel removes only what is empty.
+/// Removes a group and those below it. The kernel removes only empty groups.
 pub(crate) fn remove_group(path: &mut Path) {
     each_group_below(path, &mut remove_group);
     // SAFETY: the path ends with a NUL.
     unsafe { sys::rmdir(path.text().as_ptr().cast()) };
 }
 
-fn each_group_below(path: &mut Path, met: &mut dyn FnMut(&mut Path)) {
+fn each_group_below(path: &mut Path, visit: &mut dyn FnMut(&mut Path)) {
     let length = path.length();
     let mut own = Path::new();
     own.push(&path.text()[..length]);
     each_entry(own.text(), &mut |name, kind| {
         if kind == DIRECTORY && name != b"." && name != b".." {
             path.push(b"/").push(name);
-            met(path);
+            visit(path);
             path.truncate(length);
         }
     });
 }
 
-fn each_entry(path: &[u8], met: &mut dyn FnMut(&[u8], u8)) {
+fn each_entry(path: &[u8], visit: &mut dyn FnMut(&[u8], u8)) {
     // SAFETY: the path ends with a NUL.
     let fd = unsafe { sys::open(path.as_ptr().cast(), sys::O_RDONLY | O_DIRECTORY) };
     if fd < 0 {
@@ -260,8 +259,10 @@ fn each_entry(path: &[u8], met: &mut dyn FnMut(&[u8], u8)) {
     }
     let mut buffer = [0_u8; 8192];
     loop {
-        // SAFETY: the buffer is as long as is said.
-        let count = unsafe { sys::syscall(GETDENTS, fd, buffer.as_mut_ptr(), buffer.len()) };
+        // SAFETY: the buffer has the given length.
+        let count = unsafe {
+            sys::system_call(GETDENTS, [fd.into(), buffer.as_mut_ptr() as c_long, buffer.len() as c_long, 0])
+        };
         if count <= 0 {
             break;
         }
@@ -270,11 +271,11 @@ fn each_entry(path: &[u8], met: &mut dyn FnMut(&[u8], u8)) {
         while rest.len() > 19 {
             let length = usize::from(u16::from_ne_bytes([rest[16], rest[17]])).clamp(19, rest.len());
             let name = rest[19..length].split(|byte| *byte == 0).next().unwrap_or(b"");
-            met(name, rest[18]);
+            visit(name, rest[18]);
             rest = &rest[length..];
         }
     }
-    // SAFETY: ours.
+    // SAFETY: a descriptor that this function has opened.
     unsafe { sys::close(fd) };
 }
 
@@ -282,10 +283,31 @@ const AF_UNIX: c_int = 1;
 const EADDRINUSE: c_int = 98;
 const SOCK_DGRAM: c_int = 2;
 
-/// Takes a name in the abstract namespace of sockets, until this program ends.
+/// A `sockaddr_un`.
+#[repr(C)]
+struct Address {
+    family: u16,
+    name: [u8; 108],
+}
+
+impl Address {
+    /// Returns the address of a name in the abstract namespace, and its length in bytes: two of the family, one of 0, and the name.
+    fn of(kind: &[u8], name: &[u8]) -> (Self, u32) {
+        let mut address = Self { family: AF_UNIX as u16, name: [0; 108] };
+        // A first byte of 0 marks a name in the abstract namespace.
+        let mut bytes = 3;
+        for (place, byte) in address.name[1..].iter_mut().zip(kind.iter().chain(name)) {
+            *place = *byte;
+            bytes += 1;
+        }
+        (address, bytes)
+    }
+}
+
+/// Binds a name in the abstract namespace of sockets until this program ends.
 pub(crate) fn bind(kind: &[u8], name: &[u8]) -> Bound {
     let (address, bytes) = Address::of(kind, name);
-    // SAFETY: the address has the layout of a `sockaddr_un`, and is at least as long as is said.
+    // SAFETY: the address has the layout of a `sockaddr_un`, and has at least the given length.
     unsafe {
         let fd = sys::socket(AF_UNIX, SOCK_DGRAM, 0);
         if fd < 0 {
@@ -294,22 +316,22 @@ pub(crate) fn bind(kind: &[u8], name: &[u8]) -> Bound {
         if sys::bind(fd, (&raw const address).cast(), bytes) == 0 {
             return Bound::Here;
         }
-        let is_taken = *sys::__errno_location() == EADDRINUSE;
+        let is_taken = sys::last_error() == EADDRINUSE;
         sys::close(fd);
         if is_taken { Bound::ByAnother } else { Bound::Nowhere }
     }
 }
 
-/// Whether a process has taken a name.
+/// Whether a process has bound a name.
 pub(crate) fn is_bound(kind: &[u8], name: &[u8]) -> bool {
     let (address, bytes) = Address::of(kind, name);
     // SAFETY: as above.
     unsafe {
         let fd = sys::socket(AF_UNIX, SOCK_DGRAM, 0);
-        let is_met = fd >= 0 && sys::connect(fd, (&raw const address).cast(), bytes) == 0;
+        let is_connected = fd >= 0 && sys::connect(fd, (&raw const address).cast(), bytes) == 0;
         if fd >= 0 {
             sys::close(fd);
         }
-        is_met
+        is_connected
     }
 }

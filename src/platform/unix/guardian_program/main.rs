@@ -1,11 +1,12 @@
-//! The guardian: a program that waits for the end of its host, then ends what the host was running.
+//! The guardian: a program that waits for the end of its host, and then ends the host's executions.
 //!
-//! It is compiled by the build script, embedded in the library, and started once for each host. It uses the C library and
-//! nothing else, starts no process, and keeps its memory below a megabyte unless there is a lot to end.
+//! It is compiled by the build script, embedded in the library, and started once for each host. It uses system calls, or the C library where
+//! there is no other way to make them, starts no process, and needs less than a megabyte of memory unless it has many executions to end.
 //!
-//! Descriptors: 0 the lifeline, which ends with the host; 3 the table; 4 a descriptor of the host's process, or `/dev/null`.
+//! Descriptors: 0 the lifeline, which closes when the host exits; 3 the table; 4 a pidfd of the host, or `/dev/null`.
 #![no_std]
 #![no_main]
+#![cfg_attr(without_libc, no_builtins)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use core::ffi::{c_char, c_int};
@@ -21,6 +22,8 @@ use self::tree::Tree;
 mod kernel;
 mod claims;
 mod members;
+#[cfg(without_libc)]
+mod memory;
 #[path = "../nested_names.rs"]
 mod names;
 mod outputs;
@@ -34,9 +37,9 @@ const LIFELINE: c_int = 0;
 const TABLE: c_int = 3;
 const HOST: c_int = 4;
 
-/// Without a descriptor of the host's process its end is looked for so often, in ms.
+/// The interval of the check whether the host lives, without a pidfd of it, in ms.
 const LOOK_AGAIN_MS: c_int = 1_000;
-/// After this much killing what is left hangs in the kernel, or belongs to another user.
+/// After this time of killing, the remaining processes hang in the kernel, or belong to another user.
 const LONGEST_KILLING_MS: u64 = 10_000;
 const FIRST_PAUSE_MS: u64 = 2;
 const LONGEST_PAUSE_MS: u64 = 40;
@@ -52,22 +55,22 @@ pub(crate) struct Proc {
     pub(crate) is_dead: bool,
     /// The place of its tree, counted from 1; 0: it belongs to none.
     pub(crate) owner: u32,
-    /// It has the word with which a child opts out.
+    /// Its tag is the value with which a child opts out.
     pub(crate) is_detached: bool,
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // A host that lives starts another guardian.
+    // A living host starts another guardian.
     // SAFETY: ends this process.
     unsafe { sys::_exit(101) }
 }
 
-/// The precompiled `core` names it; nothing here unwinds.
+/// The precompiled `core` refers to it; this program does not unwind.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-#[unsafe(no_mangle)]
+#[cfg_attr(not(without_libc), unsafe(no_mangle))]
 extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     for signal in 1..32 {
         // SAFETY: no handler is installed; the two signals that cannot be ignored are refused.
@@ -80,15 +83,15 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
         unsafe { sys::close(fd) };
     }
     kernel::prepare();
-    // SAFETY: the host has made the file as large as that, and sealed its size.
+    // SAFETY: the host has created the file with that size, and sealed the size.
     let at = unsafe { sys::mmap(core::ptr::null_mut(), TABLE_BYTES, sys::PROT_READ, sys::MAP_SHARED, TABLE, 0) };
     if at as isize == -1 {
         return 1;
     }
-    // SAFETY: ours, and not used any more.
+    // SAFETY: a descriptor of this program that is not used any more.
     unsafe { sys::close(TABLE) };
-    // SAFETY: mapped for the life of this program; what the host changes are atomics and, before those say that they are
-    // complete, plain bytes.
+    // SAFETY: mapped for the life of this program; the host changes atomics, and plain bytes only before an atomic shows that they
+    // are complete.
     let (header, rows) = unsafe {
         let header = &*at.cast::<Header>();
         let rows = at.cast::<u8>().add(size_of::<Header>()).cast::<Row>();
@@ -96,7 +99,7 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     };
     let host = header.nested_host.load(Relaxed);
     claims::show_presence(host);
-    // Pages of it are used when they are touched.
+    // Untouched pages take no memory.
     let (Some(trees), Some(mut members)) = (sys::memory::<Tree>(rows.len()), Members::reserve(host != 0)) else { return 1 };
     wait_for_the_end_of_the_host(header.host.load(Relaxed));
     end_all(header, rows, trees, &mut members);
@@ -112,7 +115,7 @@ fn wait_for_the_end_of_the_host(host: i32) {
     let mut has_descriptor = true;
     loop {
         let timeout = if has_descriptor { -1 } else { LOOK_AGAIN_MS };
-        // SAFETY: the array lives, and is as long as is said.
+        // SAFETY: the array lives, and has the given length.
         let ready = unsafe { sys::poll(fds.as_mut_ptr(), if has_descriptor { 2 } else { 1 }, timeout) };
         // SAFETY: no memory is involved.
         if unsafe { sys::getppid() } != host {
@@ -125,14 +128,14 @@ fn wait_for_the_end_of_the_host(host: i32) {
                 return;
             }
         }
-        // `/dev/null` is always readable: there is no descriptor of the host's process.
+        // `/dev/null` is always readable: there is no pidfd of the host.
         if ready > 0 && fds[1].revents != 0 && has_descriptor {
             has_descriptor = false;
         }
     }
 }
 
-/// The directory of a control group.
+/// Puts the directory of a control group into `path`. Returns `false` if there is none.
 fn group_path(header: &Header, number: u32, path: &mut Path) -> bool {
     path.truncate(0);
     if number == 0 || header.has_base.load(Acquire) == 0 {
@@ -175,7 +178,7 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
     }
 }
 
-/// Without the table of processes nothing is known but the numbers of the process groups.
+/// Ends process groups, where the process table cannot be read and only the ids of the groups are known.
 fn end_groups(trees: &mut [Tree], header: &Header) {
     let mut path = Path::new();
     for tree in trees.iter().filter(|tree| tree.leader > 1) {

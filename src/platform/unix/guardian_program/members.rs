@@ -1,4 +1,4 @@
-//! Which processes belong to which tree, and what is done to them. One scan of the table of processes serves all trees.
+//! Decides which processes belong to which tree, and signals them. One scan of the process table serves all trees.
 
 use crate::claims::{CHAIN_BYTES, Claims, DEEPEST_DESCENT, StopSender};
 use crate::outputs::Outputs;
@@ -8,28 +8,28 @@ use crate::table::{Header, LEADER_FIRST};
 use crate::tree::Tree;
 use crate::{Proc, group_path, kernel};
 
-/// More processes than a machine has.
+/// More processes than any machine has.
 const MOST_PROCESSES: usize = 1 << 17;
 const PLACES: usize = 2 * MOST_PROCESSES;
-/// So many scans in a row without a member show that a tree is gone; more for a tree that has brought forth new ones.
+/// A tree is gone after this many consecutive scans without a member; more for a tree that has started new members meanwhile.
 const QUIET_SCANS: u32 = 2;
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
 /// So many scans in which a process was ending do not count as quiet: a child that it has started may not have been in the list yet.
 const MOST_UNSURE_SCANS: u32 = 20;
-/// A tree that brings forth new members is stopped for so many scans at most before it is killed as far as it was seen.
+/// A tree that starts new members is stopped for at most this many scans before its known members are killed.
 const LONGEST_CHASE: u32 = 400;
 const SENT_BY_THE_HOST: u32 = 1;
-/// So often a process without a tag is looked at, a millisecond apart, when it may have opted out.
+/// Reads of the tag of a process that may have opted out, a millisecond apart, until it has one.
 const LOOKS_AT_AN_EXEC: u32 = 64;
 /// The value with which a child opts out of its tree.
 const DETACHED: &[u8] = b"detached";
-/// A process without a tag is not asked again, unless it is as young as this: it may not have become its program yet.
+/// A process without a tag is not read again when it is older than this: a younger one may not have finished its exec.
 #[cfg(target_os = "linux")]
 const SETTLED: u64 = 100;
 #[cfg(not(target_os = "linux"))]
 const SETTLED: u64 = 1_000_000;
 
-/// What is remembered of a process from scan to scan.
+/// The state of a process that is kept from scan to scan.
 #[derive(Clone, Copy)]
 struct Known {
     pid: i32,
@@ -37,7 +37,7 @@ struct Known {
     /// As [`Proc::owner`]; 0: it has no tag.
     owner: u32,
     seen_in: u32,
-    /// The scan by which it had the stop signal; 0: it has not had it.
+    /// The scan that sent it the stop signal; 0: it has not had the signal.
     stopped_in: u32,
     is_frozen: bool,
     is_alive: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Members {
     places: &'static mut [u32],
     /// Trees, counted from 1, by the process id of their leader.
     leaders: &'static mut [u32],
-    /// What the control groups name: process id and tree.
+    /// Members of the control groups: process id and tree.
     grouped: &'static mut [(i32, u32)],
     outputs: Outputs,
     sessions: Sessions,
@@ -67,7 +67,7 @@ fn hash(pid: i32) -> usize {
     (pid as u32).wrapping_mul(2_654_435_769) as usize % PLACES
 }
 
-/// Whether a process has opted out. While one becomes another program it has no environment, so it is looked at again.
+/// Whether a process has opted out. It has no environment during an exec, so the read is repeated.
 fn opts_out(pid: i32) -> bool {
     let mut chain = [0; CHAIN_BYTES];
     let mut look = || {
@@ -81,7 +81,7 @@ fn opts_out(pid: i32) -> bool {
 }
 
 impl Members {
-    /// Reserves the memory that it will need: when the host has died there may be none.
+    /// Reserves memory in advance: there may be none when the host has died.
     pub(crate) fn reserve(is_nested: bool) -> Option<Self> {
         Some(Self {
             procs: sys::memory(MOST_PROCESSES)?,
@@ -93,7 +93,7 @@ impl Members {
             outputs: Outputs::reserve()?,
             sessions: Sessions::reserve()?,
             claims: Claims::reserve(is_nested)?,
-            // The scan before the first one stands for the signals that the host has sent.
+            // The number before that of the first scan stands for the signals that the host has sent.
             scan: SENT_BY_THE_HOST,
             oldest: 0,
             some_may_opt_out: false,
@@ -101,7 +101,7 @@ impl Members {
         })
     }
 
-    /// Takes the trees that are to be ended.
+    /// Takes the trees to end.
     pub(crate) fn begin(&mut self, trees: &[Tree]) {
         for (index, tree) in trees.iter().enumerate().filter(|(_, tree)| tree.leader > 1) {
             let mut at = hash(tree.leader);
@@ -126,7 +126,7 @@ impl Members {
         0
     }
 
-    /// The place of a process in `known`, counted from 1; 0: it is not there.
+    /// Returns the place of a process in `known`, counted from 1; 0 if it has none.
     fn place(&self, proc: &Proc) -> u32 {
         let mut at = hash(proc.pid);
         while self.places[at] != 0 {
@@ -165,7 +165,7 @@ impl Members {
         self.known.get_mut(place as usize - 1)
     }
 
-    /// Scans the table of processes, and does what is due. `false`: all trees are gone.
+    /// Scans the process table, and sends the signals that are due. Returns `false` when all trees are gone.
     pub(crate) fn scan(&mut self, trees: &mut [Tree], header: &Header, now: u64) -> bool {
         self.scan += 1;
         self.is_unsure = false;
@@ -203,7 +203,7 @@ impl Members {
         is_left
     }
 
-    /// Reads which processes the control groups have, sorted by number.
+    /// Reads the members of the control groups, sorted by process id.
     fn read_groups(&mut self, trees: &[Tree], header: &Header) -> usize {
         let mut count = 0;
         let mut path = Path::new();
@@ -231,7 +231,7 @@ impl Members {
             self.place_by_itself(&mut proc, trees, grouped);
             if proc.owner != 0 && !proc.is_dead {
                 let tree = &trees[proc.owner as usize - 1];
-                // Stopped as soon as it is met: a chain of short-lived processes would be gone at the end of the scan.
+                // Stopped during the scan: a chain of short-lived processes would be gone at its end.
                 if now >= tree.kill_at && tree.grows && !tree.is_gone {
                     let owner = proc.owner;
                     if let Some(known) = self.remember(&proc, owner)
@@ -244,11 +244,11 @@ impl Members {
             self.procs[count] = proc;
             count += 1;
         });
-        // What the groups had and the scan has missed.
+        // Members of the groups that the scan has missed.
         for index in 0..grouped {
             let (pid, owner) = self.grouped[index];
-            let is_met = self.procs[..count].binary_search_by_key(&pid, |proc| proc.pid).is_ok();
-            if !is_met
+            let is_known = self.procs[..count].binary_search_by_key(&pid, |proc| proc.pid).is_ok();
+            if !is_known
                 && count < self.procs.len()
                 && let Some(mut proc) = kernel::read(pid)
             {
@@ -261,7 +261,7 @@ impl Members {
         count
     }
 
-    /// Finds the owner of a process without looking at its parent.
+    /// Finds the owner of a process without its parent.
     fn place_by_itself(&mut self, proc: &mut Proc, trees: &[Tree], grouped: usize) {
         if proc.start < self.oldest {
             return;
@@ -288,7 +288,7 @@ impl Members {
         }
         let is_settled_stranger = place != 0 && proc.owner == 0;
         let may_opt_out = proc.owner != 0 && trees[proc.owner as usize - 1].may_opt_out(proc);
-        let is_asked = if proc.owner == 0 { !is_settled_stranger || self.some_may_opt_out } else { may_opt_out };
+        let needs_tag = if proc.owner == 0 { !is_settled_stranger || self.some_may_opt_out } else { may_opt_out };
         if proc.is_dead {
             if proc.owner == 0 && place == 0 {
                 self.is_unsure = true;
@@ -297,7 +297,7 @@ impl Members {
             }
             return;
         }
-        if !is_asked {
+        if !needs_tag {
             return;
         }
         let mut chain = [0; CHAIN_BYTES];
@@ -333,7 +333,7 @@ impl Members {
         }
     }
 
-    /// Gives processes the owner of their parent, as far down as it goes.
+    /// Passes owners on from parents to children, for all generations.
     fn inherit(&mut self, trees: &[Tree], count: usize) {
         loop {
             let mut has_changed = false;
@@ -364,7 +364,7 @@ impl Members {
         }
     }
 
-    /// Takes in what the scan has found.
+    /// Records the findings of the scan.
     fn count(&mut self, trees: &mut [Tree], count: usize) {
         for tree in trees.iter_mut() {
             (tree.living, tree.is_moving, tree.has_fresh, tree.leader_lives) = (0, false, false, false);
@@ -409,7 +409,7 @@ impl Members {
         }
     }
 
-    /// Whether a member from which it descends lives and has had the stop signal by an earlier scan.
+    /// Whether it descends from a living member that has had the stop signal by an earlier scan.
     fn is_started_by_signalled(&self, proc: &Proc, count: usize) -> bool {
         let mut child = proc;
         for _ in 0..DEEPEST_DESCENT {
@@ -430,7 +430,7 @@ impl Members {
 
     /// Sends the signals that are due.
     fn act(&mut self, trees: &mut [Tree], count: usize, now: u64) {
-        // First everything is stopped that is to be killed, so that it starts no others.
+        // All processes that are to be killed are stopped first, so that they start no others.
         for index in 0..count {
             let proc = self.procs[index];
             if proc.owner == 0 || proc.is_dead {
@@ -451,7 +451,7 @@ impl Members {
             if is_leader_alone && proc.pid != tree.leader {
                 continue;
             }
-            // What a member starts when it has had the signal may be its clean-up.
+            // A process that a member starts after the signal may do its clean-up.
             if known.stopped_in != 0 || (is_helper && now < tree.others_at) {
                 continue;
             }

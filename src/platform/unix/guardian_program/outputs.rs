@@ -1,12 +1,12 @@
-//! The output pipes of members, read and thrown away: their reader was the host.
+//! Reads and discards the output of members, whose reader was the host.
 
 use core::ffi::c_int;
 
 use crate::{kernel, sys};
 
-/// So many pipes are read; members of other trees write without a reader.
+/// The most pipes that are read; members with other pipes have no reader.
 const MOST_PIPES: usize = 8_192;
-/// How much of a pipe is read at a time.
+/// The size of a read.
 const READS: usize = 4;
 
 pub(crate) struct Outputs {
@@ -19,7 +19,7 @@ impl Outputs {
         Some(Self { pipes: sys::memory(MOST_PIPES)?, count: 0 })
     }
 
-    /// Becomes a reader of what a process writes.
+    /// Opens the output pipes of a process for reading.
     pub(crate) fn hold(&mut self, pid: i32) {
         for number in [1, 2] {
             if self.count == self.pipes.len() {
@@ -34,12 +34,12 @@ impl Outputs {
         }
     }
 
-    /// Reads what there is, so that no member waits for room.
+    /// Reads the available bytes, so that no member waits for space in the pipe.
     pub(crate) fn drain(&mut self) {
         let mut buffer = [0_u8; 16 * 1024];
         for (fd, _) in &self.pipes[..self.count] {
             for _ in 0..READS {
-                // SAFETY: the buffer is as long as is said.
+                // SAFETY: the buffer has the given length.
                 if unsafe { sys::read(*fd, buffer.as_mut_ptr().cast(), buffer.len()) } <= 0 {
                     break;
                 }

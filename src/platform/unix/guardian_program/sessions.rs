@@ -1,12 +1,12 @@
-//! The sessions that members have opened: whatever is in one of them descends from that member, even if it has neither a tag nor a
-//! parent any more.
+//! The sessions that members have opened: a process in one of them descends from that member, even if it has lost its tag and its
+//! parent.
 
 use crate::tree::Tree;
 use crate::{Proc, sys};
 
-/// More sessions than trees have, usually; what is in others is found by other means, or not at all.
+/// The most sessions that are remembered. Members in other sessions are found by their tag or parent only.
 const PLACES: usize = 1 << 16;
-/// So much of it is used, so that a search ends.
+/// At most this part of the table is used, so that a search ends.
 const MOST_SESSIONS: usize = PLACES / 2;
 
 #[derive(Clone, Copy)]
@@ -28,8 +28,8 @@ impl Sessions {
         Some(Self { places: sys::memory(PLACES)?, count: 0 })
     }
 
-    /// Gives those without an owner the one whose members have opened their session, by this scan or the one before: later the
-    /// number may be another session's. Returns whether there are any.
+    /// Assigns processes without an owner to the tree whose member has opened their session, by this scan or the one before: later the
+    /// id may belong to another session. Returns whether there are any.
     pub(crate) fn apply(&mut self, trees: &[Tree], procs: &mut [Proc], scan: u32) -> bool {
         for proc in procs.iter().filter(|proc| proc.owner != 0) {
             self.open(proc, scan);
@@ -41,7 +41,7 @@ impl Sessions {
                 continue;
             }
             let tree = &trees[known.owner as usize - 1];
-            // Where children may opt out, those beside them in the session may have done so.
+            // Where children may opt out, other processes in the session may have done so.
             if proc.start >= tree.earliest_start && !tree.allows_detached() {
                 proc.owner = known.owner;
                 is_found = true;
@@ -59,7 +59,7 @@ impl Sessions {
         self.places[place] = Session { number: proc.session, owner: proc.owner, seen_in: scan };
     }
 
-    /// The place of a session, or the free one for it.
+    /// Returns the place of a session, or the free place for it.
     fn place(&self, number: i32) -> usize {
         let mut at = (number as u32).wrapping_mul(2_654_435_769) as usize % PLACES;
         while self.places[at].number != 0 && self.places[at].number != number {

@@ -1,6 +1,15 @@
-//! What the program takes from the C library.
+//! The system calls of the program, with their parameters and results.
 
-use core::ffi::{c_char, c_int, c_long, c_short, c_void};
+#[cfg(without_libc)]
+#[path = "system_calls.rs"]
+mod calls;
+#[cfg(not(without_libc))]
+#[path = "libc.rs"]
+mod calls;
+
+use core::ffi::{c_int, c_long, c_short};
+
+pub(crate) use self::calls::*;
 
 #[repr(C)]
 pub(crate) struct PollFd {
@@ -26,7 +35,7 @@ pub(crate) const MAP_PRIVATE_ANONYMOUS: c_int = 0x1002;
 pub(crate) const O_RDONLY: c_int = 0;
 pub(crate) const O_WRONLY: c_int = 1;
 #[cfg(target_os = "linux")]
-/// Stands still while the machine sleeps, and is the clock of the host's deadlines.
+/// The clock of the host's deadlines. It stops while the machine sleeps.
 pub(crate) const CLOCK_UPTIME: c_int = 1;
 #[cfg(not(target_os = "linux"))]
 pub(crate) const CLOCK_UPTIME: c_int = 8;
@@ -41,71 +50,15 @@ pub(crate) const SIGSTOP: c_int = 17;
 pub(crate) const SIGCONT: c_int = 19;
 pub(crate) const SIG_IGN: usize = 1;
 
-#[cfg_attr(target_os = "linux", link(name = "c"))]
-#[cfg_attr(not(target_os = "linux"), link(name = "System"))]
-unsafe extern "C" {
-    pub(crate) fn read(fd: c_int, buffer: *mut c_void, count: usize) -> isize;
-    pub(crate) fn write(fd: c_int, buffer: *const c_void, count: usize) -> isize;
-    pub(crate) fn open(path: *const c_char, flags: c_int, ...) -> c_int;
-    pub(crate) fn close(fd: c_int) -> c_int;
-    pub(crate) fn poll(fds: *mut PollFd, count: u64, timeout: c_int) -> c_int;
-    pub(crate) fn kill(pid: c_int, signal: c_int) -> c_int;
-    pub(crate) fn getpid() -> c_int;
-    pub(crate) fn getppid() -> c_int;
-    pub(crate) fn mmap(
-        at: *mut c_void,
-        bytes: usize,
-        protection: c_int,
-        flags: c_int,
-        fd: c_int,
-        offset: i64,
-    ) -> *mut c_void;
-    pub(crate) fn signal(signal: c_int, handler: usize) -> usize;
-    pub(crate) fn _exit(code: c_int) -> !;
-    pub(crate) fn chdir(path: *const c_char) -> c_int;
-    pub(crate) fn readlink(path: *const c_char, buffer: *mut c_char, bytes: usize) -> isize;
-    pub(crate) fn getrlimit(what: c_int, limit: *mut [u64; 2]) -> c_int;
-    pub(crate) fn setrlimit(what: c_int, limit: *const [u64; 2]) -> c_int;
-    pub(crate) fn rmdir(path: *const c_char) -> c_int;
-    pub(crate) fn clock_gettime(clock: c_int, time: *mut TimeSpec) -> c_int;
-    #[cfg(target_os = "linux")]
-    pub(crate) fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int;
-    #[cfg(target_os = "linux")]
-    pub(crate) fn bind(fd: c_int, address: *const c_void, bytes: u32) -> c_int;
-    #[cfg(target_os = "linux")]
-    pub(crate) fn connect(fd: c_int, address: *const c_void, bytes: u32) -> c_int;
-    #[cfg(target_os = "linux")]
-    pub(crate) fn __errno_location() -> *mut c_int;
-    #[cfg(target_os = "linux")]
-    pub(crate) fn syscall(number: c_long, ...) -> c_long;
-    #[cfg(target_os = "linux")]
-    pub(crate) fn prctl(option: c_int, ...) -> c_int;
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn getsid(pid: c_int) -> c_int;
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn proc_listallpids(buffer: *mut c_void, bytes: c_int) -> c_int;
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn proc_pidinfo(pid: c_int, flavor: c_int, argument: u64, buffer: *mut c_void, bytes: c_int) -> c_int;
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn sysctl(
-        name: *mut c_int,
-        count: u32,
-        old: *mut c_void,
-        size: *mut usize,
-        new: *mut c_void,
-        new_size: usize,
-    ) -> c_int;
-}
-
 #[cfg(target_os = "linux")]
 const RLIMIT_NOFILE: c_int = 7;
 #[cfg(not(target_os = "linux"))]
 const RLIMIT_NOFILE: c_int = 8;
 
-/// Allows this process as many open files as it may allow itself.
+/// Raises the limit of open files to the maximum that this process may set.
 pub(crate) fn allow_open_files() {
     let mut limit = [0_u64; 2];
-    // SAFETY: the structure has two numbers, the present limit and the highest.
+    // SAFETY: the structure has two numbers, the soft limit and the hard limit.
     unsafe {
         if getrlimit(RLIMIT_NOFILE, &raw mut limit) == 0 {
             limit[0] = limit[1];
@@ -114,7 +67,7 @@ pub(crate) fn allow_open_files() {
     }
 }
 
-/// Milliseconds since the machine was started, without those in which it slept.
+/// Returns the milliseconds since the machine was started, without the time in which it slept.
 pub(crate) fn now_ms() -> u64 {
     clock_ms(CLOCK_UPTIME)
 }
@@ -127,11 +80,11 @@ pub(crate) fn clock_ms(clock: c_int) -> u64 {
 }
 
 pub(crate) fn sleep_ms(ms: u64) {
-    // SAFETY: no descriptor is asked for.
+    // SAFETY: without descriptors, no memory is involved.
     unsafe { poll(core::ptr::null_mut(), 0, ms as c_int) };
 }
 
-/// Fresh memory of zeroes for `count` values, for which zeroes are valid; pages are used when they are touched.
+/// Maps zeroed memory for `count` values, for which zeroes are valid. Untouched pages take no memory.
 pub(crate) fn memory<T>(count: usize) -> Option<&'static mut [T]> {
     let bytes = count * size_of::<T>();
     // SAFETY: fresh memory without another owner; zeroes are valid for the types it is used for; the result is checked.
@@ -144,10 +97,10 @@ pub(crate) fn memory<T>(count: usize) -> Option<&'static mut [T]> {
     }
 }
 
-/// Reads a file from its start, as far as the buffer goes.
+/// Reads a file from its start, as far as it fits in the buffer.
 pub(crate) fn read_file(path: &[u8], buffer: &mut [u8]) -> Option<usize> {
     debug_assert!(path.ends_with(b"\0"));
-    // SAFETY: the path ends with a NUL, and the buffer is as long as is said.
+    // SAFETY: the path ends with a NUL, and the buffer has the given length.
     unsafe {
         let fd = open(path.as_ptr().cast(), O_RDONLY);
         if fd < 0 {
@@ -166,7 +119,7 @@ pub(crate) fn read_file(path: &[u8], buffer: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Text put together in a fixed buffer, with a final NUL.
+/// Text in a fixed buffer, with a final NUL.
 pub(crate) struct Path {
     bytes: [u8; 4352],
     length: usize,

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use crate::Proc;
 use crate::table::{ALLOW_DETACHED, Row, TAG_BYTES};
 
-/// One execution that is ended.
+/// An execution that is being ended.
 #[derive(Clone, Copy)]
 pub(crate) struct Tree {
     pub(crate) leader: i32,
@@ -20,7 +20,7 @@ pub(crate) struct Tree {
     pub(crate) tag: [u8; TAG_BYTES],
     pub(crate) is_gone: bool,
     pub(crate) leader_lives: bool,
-    /// The number of the leader is another process's by now, and so are the session and the group of that number.
+    /// The id of the leader belongs to another process by now, and so do the session and the group with that id.
     pub(crate) is_reused: bool,
     pub(crate) living: u32,
     pub(crate) is_moving: bool,

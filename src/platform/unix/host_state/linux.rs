@@ -1,24 +1,22 @@
 //! The working directory, umask, niceness and affinity of the host.
 //!
-//! All of them are read anew for each command, since other threads, addons and `renice` may change them unnoticed; that takes three
-//! system calls. A capture that finds nothing changed shares the one before.
+//! All of them are read for each command, since other threads, addons and `renice` may change them unnoticed; that takes three system
+//! calls. A capture without a change shares the one before.
 
 use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libc::{c_int, c_long, mode_t};
+use libc::{c_int, mode_t};
 
-/// Longer than any process's status.
+/// Larger than the status file of any process.
 const STATUS_BYTES: usize = 8 * 1024;
-/// The system call returns 20 minus the niceness, so that no result is negative.
-const NICE_OFFSET: c_long = 20;
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache { status: None, last: None });
 
@@ -34,22 +32,22 @@ pub(crate) struct HostState {
 #[derive(Debug)]
 struct Directory {
     place: Option<Place>,
-    /// Keeps it reachable under whatever name; `None` when it could not be opened.
+    /// Keeps it reachable when it is renamed; `None` when it could not be opened.
     handle: Option<OwnedFd>,
     /// Its path when it was opened; `None` when it had none.
     path: Option<PathBuf>,
-    /// Another path, such as one with links, and whether it names the directory.
+    /// Another path that was checked, such as one with links, and whether it names the directory.
     looked_at: Mutex<Option<(PathBuf, bool)>>,
 }
 
-/// Processors as the system prints them, and as the system call takes them. Empty when they are not known.
+/// The processors, as the system prints them and as the system call takes them. Empty when they are not known.
 #[derive(Debug)]
 struct Affinity {
     text: Vec<u8>,
     words: Vec<usize>,
 }
 
-/// The identity of a directory. It belongs to no other one as long as a descriptor holds the directory.
+/// The identity of a directory. No other directory has it while a descriptor of the directory is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     device: u64,
@@ -67,13 +65,13 @@ impl HostState {
     pub(crate) fn capture() -> Arc<Self> {
         let place = Place::of_working_directory();
         let niceness = niceness();
-        // A panic under the lock leaves a cache that is valid.
+        // A panic under the lock leaves a valid cache.
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = [0; STATUS_BYTES];
         let status = cache.read_status(&mut buffer);
         let umask = status.and_then(|text| field(text, b"\nUmask:")).and_then(parse_octal);
         let affinity = status.and_then(|text| field(text, b"\nCpus_allowed:")).unwrap_or_default();
-        // Without a descriptor that holds it, a directory may be another one of the same number.
+        // Without an open descriptor, the number may belong to another directory by now.
         let in_same_place = |last: &&Arc<Self>| last.directory.place == place && last.directory.handle.is_some();
         let known = cache.last.as_ref().filter(in_same_place);
         if let Some(last) = known
@@ -88,7 +86,7 @@ impl HostState {
         Arc::clone(cache.last.insert(Arc::new(Self { directory, umask, niceness, affinity })))
     }
 
-    /// The path of the working directory, also after the directory was renamed.
+    /// Returns the path of the working directory, also after the directory was renamed.
     ///
     /// # Errors
     /// `NotFound` when the directory has been deleted.
@@ -102,19 +100,19 @@ impl HostState {
         renamed.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The directory that a child has to change to by path; here it uses a descriptor.
+    /// Returns the directory that a child has to change to by path; `None` if it uses the descriptor.
     pub(in super::super) fn change_to(&self) -> Option<&Path> {
         let Directory { handle, path, .. } = &*self.directory;
         if handle.is_some() { None } else { path.as_deref() }
     }
 
-    /// The path of the working directory when a command was first started in it: a shell does not notice either that its directory is
-    /// renamed. `None` when it had been deleted.
+    /// Returns the path of the working directory when a command was first started in it: a shell does not notice a rename of its
+    /// directory either. `None` when it had been deleted.
     pub(crate) fn name(&self) -> Option<&Path> {
         self.directory.path.as_deref()
     }
 
-    /// Whether a path is a name of the working directory. The last path that is not [`HostState::name`] is looked at once.
+    /// Whether a path is a name of the working directory. The result for the last path other than [`HostState::name`] is cached.
     pub(crate) fn is_known_as(&self, path: &Path) -> bool {
         if self.name() == Some(path) {
             return true;
@@ -135,7 +133,7 @@ impl HostState {
         found.is_ok_and(|found| Some(found) == self.directory.place)
     }
 
-    /// What a child does to take over this state. `enter` says whether it starts in the working directory of the host.
+    /// Returns the steps by which a child takes over this state. `enter`: the child starts in the working directory of the host.
     pub(in super::super) fn apply(&self, enter: bool) -> ApplyState<'_> {
         ApplyState {
             place: self.directory.place,
@@ -147,23 +145,23 @@ impl HostState {
     }
 }
 
-/// The state of the host as system calls of the child. Plain data: the child shares the memory of the host.
+/// The state of the host as arguments of the child's system calls. Plain data, since the child shares the memory of the host.
 #[derive(Clone, Copy)]
 pub(in super::super) struct ApplyState<'a> {
     place: Option<Place>,
     directory: Option<RawFd>,
     umask: Option<mode_t>,
     niceness: Option<c_int>,
-    /// `None` when the thread that starts the child has the same.
+    /// `None` if the thread that starts the child has the same affinity.
     affinity: Option<&'a [usize]>,
 }
 
 impl ApplyState<'_> {
-    /// Called in the child, before it closes what it does not inherit. Returns the error of a directory that it may not
-    /// enter, or 0. Niceness and affinity that the system refuses stay as they are: the host could not set them either.
+    /// Applies the state, in the child, before that closes descriptors. Returns the error of a directory that it may not enter, or 0.
+    /// Refused niceness and affinity are ignored: the host could not set them either.
     pub(in super::super) fn apply(&self) -> c_int {
         if let Some(mask) = self.umask {
-            // SAFETY: no memory is involved, and the child's own mask is set: it shares no file system state with the host.
+            // SAFETY: no memory is involved; the child does not share its umask with the host.
             unsafe { libc::umask(mask) };
         }
         if let Some(niceness) = self.niceness {
@@ -171,7 +169,7 @@ impl ApplyState<'_> {
             unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, niceness) };
         }
         if let Some(words) = self.affinity {
-            // SAFETY: the mask is as long as is said, and lives until the child is another program.
+            // SAFETY: the mask has the given length, and lives until the child's exec.
             unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(words), words.as_ptr()) };
         }
         let Some(directory) = self.directory else { return 0 };
@@ -179,27 +177,27 @@ impl ApplyState<'_> {
         if unsafe { libc::fchdir(directory) } == 0 {
             return 0;
         }
-        // SAFETY: the calling thread's own.
+        // SAFETY: the `errno` of the calling thread.
         let refused = unsafe { *libc::__errno_location() };
-        // A directory that the host may not search any more can be stayed in, and not entered.
+        // A process may stay in a directory that it may not enter any more.
         if self.is_here() { 0 } else { refused }
     }
 
-    /// Whether the calling process is in that directory already.
+    /// Whether that is the current directory of the calling process.
     pub(in super::super) fn is_here(&self) -> bool {
         self.place.is_some() && Place::of_working_directory() == self.place
     }
 }
 
 impl Place {
-    /// Needs no right to search the directory, and waits for no server that it is on. `None` before Linux 4.11 and in sandboxes that do
-    /// not know the call: there the path has to do.
+    /// Returns the identity of the current directory. Needs no right to search it, and does not wait for a file server. `None` before
+    /// Linux 4.11 and in sandboxes that refuse the call: there the path is used. A plain system call, since the child uses it too.
     fn of_working_directory() -> Option<Self> {
         const HERE: &CStr = c"";
         const FLAGS: c_int = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
         let mut found = MaybeUninit::<Status>::uninit();
-        // SAFETY: a C string and a buffer of the size that the call fills, both alive during the call. By number: C libraries that have
-        // no function for it are supported.
+        // SAFETY: a C string and a buffer of the size that the call fills, both valid during the call. Old C libraries have no function
+        // for it.
         let done = unsafe {
             libc::syscall(libc::SYS_statx, libc::AT_FDCWD, HERE.as_ptr(), FLAGS, STATX_INO, found.as_mut_ptr())
         };
@@ -212,7 +210,7 @@ impl Place {
     }
 }
 
-/// The number of the file is asked for. The device is always given.
+/// Requests the inode number. The device is always returned.
 const STATX_INO: c_int = 0x100;
 
 /// The kernel's `struct statx`.
@@ -242,29 +240,22 @@ impl Directory {
     }
 }
 
-/// A descriptor of the working directory, if it still is the one that was looked at.
+/// Opens the working directory, if it still is the given one.
 fn open_here(place: Option<Place>) -> Option<OwnedFd> {
     let place = place?;
-    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
-    // The second way needs no right to search the directory.
-    [c".", c"/proc/self/cwd"].into_iter().find_map(|name| {
-        // SAFETY: a C string that lives; the result is checked.
-        let fd = unsafe { libc::open(name.as_ptr(), flags) };
-        // SAFETY: fresh, and owned by nothing else.
-        let handle = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })?;
-        let found = File::from(handle);
+    // The second path needs no right to search the directory.
+    [".", "/proc/self/cwd"].into_iter().find_map(|name| {
+        let found = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(name).ok()?;
         let is_same = found.metadata().is_ok_and(|it| Place { device: it.dev(), inode: it.ino() } == place);
         is_same.then(|| found.into())
     })
 }
 
 fn niceness() -> Option<c_int> {
-    // SAFETY: no memory is involved. The system call itself: the result -1 of libc's function is ambiguous without `errno`.
-    let raw = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) };
-    (raw > 0).then(|| c_int::try_from(NICE_OFFSET - raw).ok()).flatten()
+    rustix::process::getpriority_process(None).ok()
 }
 
-/// Whether this thread has that affinity. It is read when the thread starts its first child: nothing changes a thread of the engine.
+/// Whether this thread has that affinity. It is read when the thread starts its first child; threads of the engine do not change it.
 fn is_of_this_thread(words: &[usize]) -> bool {
     thread_local! {
         static OWN: OnceCell<Vec<usize>> = const { OnceCell::new() };
@@ -278,7 +269,7 @@ fn is_of_this_thread(words: &[usize]) -> bool {
     })
 }
 
-/// The text after a name, to the end of its line.
+/// Returns the text after a name, up to the end of the line.
 fn field<'a>(status: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let start = memchr::memmem::find(status, name)? + name.len();
     let rest = &status[start..];
@@ -289,14 +280,14 @@ fn parse_octal(text: &[u8]) -> Option<mode_t> {
     mode_t::from_str_radix(std::str::from_utf8(text).ok()?, 8).ok()
 }
 
-/// Processors as the system prints them, groups of 32 with the highest first, as the system call takes them.
+/// Converts processors from the system's text, groups of 32 with the highest first, to the words of the system call.
 fn parse_mask(text: &[u8]) -> Option<Vec<usize>> {
     const PER_WORD: usize = size_of::<usize>() / size_of::<u32>();
     let groups = std::str::from_utf8(text).ok()?.rsplit(',').map(|group| u32::from_str_radix(group, 16).ok());
     let groups = groups.collect::<Option<Vec<u32>>>()?;
     let word = |parts: &[u32]| {
         parts.iter().rev().fold(0_usize, |word, part| {
-            // The shift by a whole word, where it is one group wide, gives the group alone.
+            // Where a word is one group wide, the shift by a whole word leaves the group alone.
             word.checked_shl(u32::BITS).unwrap_or(0) | usize::try_from(*part).unwrap_or_default()
         })
     };

@@ -24,7 +24,7 @@ impl HostState {
         self.directory.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// The directory that a child has to change to; `None` if it has to stay where the host is.
+    /// Returns the directory that a child has to change to; `None` if it stays in the directory of the host.
     pub(in super::super) fn change_to(&self) -> Option<&Path> {
         self.directory.as_deref()
     }

@@ -1,6 +1,6 @@
-//! A child that starts in another control group: `clone3`, for which libc has no function.
+//! Starts a child in another control group by `clone3`, for which libc has no function.
 //!
-//! Moving a child after its start would do too, and costs a wait for all processors; being born in the group costs nothing.
+//! Moving a child after its start would need a wait for all processors; a start in the group has no extra cost.
 
 use std::io;
 use std::mem::size_of;
@@ -30,7 +30,7 @@ struct Arguments {
     cgroup: u64,
 }
 
-/// Starts the child in the group. `ENOSYS` where the kernel, or this code for the machine, cannot.
+/// Starts the child in the group. Fails with `ENOSYS` where the kernel, or this code on the architecture, does not support it.
 pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Result<pid_t> {
     let size = STACK_BYTES as u64;
     let arguments = Arguments {
@@ -42,8 +42,8 @@ pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Resul
         ..Arguments::default()
     };
     let child = ptr::from_ref(child).cast_mut().cast::<c_void>();
-    // SAFETY: as for `clone` in the module above: this thread waits in the kernel until the child is another program or is
-    // gone, and the stack and all that `child` points to live as long. `run` does not return.
+    // SAFETY: as for `clone` in the parent module: this thread waits in the kernel until the child's exec or exit, and the stack and
+    // all that `child` points to live as long. `run` does not return.
     let done = unsafe { clone3(&arguments, size_of::<Arguments>(), run, child) };
     match c_int::try_from(done) {
         Ok(pid) if pid > 0 => Ok(pid),
@@ -53,7 +53,7 @@ pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Resul
 }
 
 /// # Safety
-/// `arguments` name a stack that no one else uses until the child has exec'ed; `start` does not return.
+/// No other code uses the stack of `arguments` until the child's exec; `start` does not return.
 #[cfg(target_arch = "x86_64")]
 unsafe fn clone3(
     arguments: &Arguments,
@@ -62,8 +62,7 @@ unsafe fn clone3(
     child: *mut c_void,
 ) -> i64 {
     let mut result = libc::SYS_clone3;
-    // SAFETY: a system call; in the child, which has an empty stack that is aligned to 16, it calls a C function and never
-    // comes back.
+    // SAFETY: a system call; in the child, which has an empty stack aligned to 16, it calls a C function that does not return.
     unsafe {
         std::arch::asm!(
             "syscall",
@@ -87,7 +86,7 @@ unsafe fn clone3(
 }
 
 /// # Safety
-/// `arguments` name a stack that no one else uses until the child has exec'ed; `start` does not return.
+/// No other code uses the stack of `arguments` until the child's exec; `start` does not return.
 #[cfg(target_arch = "aarch64")]
 unsafe fn clone3(
     arguments: &Arguments,
@@ -96,8 +95,7 @@ unsafe fn clone3(
     child: *mut c_void,
 ) -> i64 {
     let mut result = ptr::from_ref(arguments) as i64;
-    // SAFETY: a system call; in the child, which has an empty stack that is aligned to 16, it calls a C function and never
-    // comes back.
+    // SAFETY: a system call; in the child, which has an empty stack aligned to 16, it calls a C function that does not return.
     unsafe {
         std::arch::asm!(
             "svc #0",
@@ -118,7 +116,7 @@ unsafe fn clone3(
     result
 }
 
-/// Other machines start their children in the group of the host.
+/// Other architectures start children in the group of the host.
 ///
 /// # Safety
 /// None is needed.

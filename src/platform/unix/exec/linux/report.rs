@@ -1,16 +1,19 @@
-//! How a child says why it did not become its program.
+//! Reports why the exec of a child has failed.
 //!
-//! It writes the reason into the memory that it shares with us. Under an emulator (qemu-user) or in a sandbox the child may have a copy
-//! of the memory instead, as after a fork: there the reason comes by a pipe. Until a child was seen to share the memory, each has one.
+//! The child writes the reason into the memory that it shares with the host. Under an emulator (qemu-user) or in a sandbox the child may
+//! have a copy of the memory instead, as after a fork: then it writes to a pipe. Every child has a pipe until one was seen to share the
+//! memory.
 
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI32};
 
 use libc::c_int;
 
-/// In the memory: the child has begun to run.
+use crate::platform::unix::pipe::{duplicate_from, pipe};
+
+/// The value in the memory when the child has begun to run.
 const HAS_BEGUN: c_int = -1;
 /// Above the numbers that children are given.
 const LEAST_FD: RawFd = 10;
@@ -19,7 +22,7 @@ const LEAST_FD: RawFd = 10;
 static IS_SHARED: AtomicBool = AtomicBool::new(false);
 
 pub(super) struct Report {
-    /// 0 until the child has begun; then [`HAS_BEGUN`], or why it did not become the program.
+    /// 0 until the child has begun; then [`HAS_BEGUN`], or the error of its exec.
     memory: AtomicI32,
     pipe: Option<Pipe>,
 }
@@ -27,7 +30,7 @@ pub(super) struct Report {
 struct Pipe {
     read: OwnedFd,
     write: OwnedFd,
-    /// The number of the write end: in the child another one than here.
+    /// The number of the write end: it differs between the child and the host.
     number: AtomicI32,
 }
 
@@ -37,20 +40,21 @@ impl Report {
         Ok(Self { memory: AtomicI32::new(0), pipe })
     }
 
-    /// How many descriptors the child needs for it.
+    /// Returns the number of descriptors that the child needs for it.
     pub(super) fn descriptors(&self) -> usize {
         usize::from(self.pipe.is_some())
     }
 
-    /// In the child: it runs.
+    /// Notes that the child runs. Called in the child.
     pub(super) fn begin(&self) {
         self.memory.store(HAS_BEGUN, Relaxed);
     }
 
-    /// In the child: gives its descriptor this number, and returns whether it has one. `None` and `errno`: that failed.
+    /// Moves the descriptor to this number, and returns whether there is one. `None`: that has failed, with `errno`. Called in the
+    /// child.
     pub(super) fn move_to(&self, number: RawFd) -> Option<bool> {
         let Some(pipe) = &self.pipe else { return Some(false) };
-        // SAFETY: no memory is involved. What the number was before is to be closed in the child anyway.
+        // SAFETY: no memory is involved. A descriptor of that number would be closed in the child anyway.
         let done = unsafe { libc::dup3(pipe.write.as_raw_fd(), number, libc::O_CLOEXEC) };
         if done < 0 {
             return None;
@@ -59,16 +63,16 @@ impl Report {
         Some(true)
     }
 
-    /// In the child, which exits next: why it did not become the program.
+    /// Stores the error of the exec. Called in the child, which exits next.
     pub(super) fn failed(&self, errno: c_int) {
         self.memory.store(errno, Relaxed);
         let Some(pipe) = &self.pipe else { return };
         let bytes = errno.to_ne_bytes();
-        // SAFETY: reads an array that lives.
+        // SAFETY: the array is valid for the call.
         unsafe { libc::write(pipe.number.load(Relaxed), bytes.as_ptr().cast(), bytes.len()) };
     }
 
-    /// After the start: why the child did not become the program; `None` if it did.
+    /// Returns the error of the child's exec; `None` if that has succeeded. Called after the start.
     pub(super) fn outcome(self) -> Option<c_int> {
         let written = self.memory.into_inner();
         if written != 0 {
@@ -87,20 +91,9 @@ impl Report {
 
 impl Pipe {
     fn new() -> io::Result<Self> {
-        let mut fds = [0; 2];
-        // SAFETY: the array has room for two; the result is checked.
-        if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: both are fresh and owned by no other code.
-        let [read, write] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-        // SAFETY: duplicates a descriptor that lives; the result is checked.
-        let high = unsafe { libc::fcntl(write.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LEAST_FD) };
-        if high < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: fresh and owned by no other code.
-        let write = unsafe { OwnedFd::from_raw_fd(high) };
-        Ok(Self { read, number: AtomicI32::new(high), write })
+        let (read, write) = pipe()?;
+        let write = duplicate_from(&write, LEAST_FD)?;
+        let number = AtomicI32::new(write.as_raw_fd());
+        Ok(Self { read, write, number })
     }
 }

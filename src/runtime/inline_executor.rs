@@ -1,4 +1,5 @@
-//! A future that begins on the thread that spawns its child, and becomes a task of the runtime when it needs longer.
+//! The executor of short commands: a future begins on the thread that spawns its child, and becomes a task of the runtime when it
+//! needs longer.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,15 +8,46 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::blocking_call::{Call, taking_call};
-use super::spawn;
+use self::blocking_call::{Call, taking_call};
+use super::async_pools::{beat, spawn};
+use super::blocking_pools::{MOST_ATTENDANTS, spawn_limiter};
 use super::spawn_limiter::{Task, Turn};
+
+mod blocking_call;
 
 /// What is not over after so long, from its beginning on, becomes a task.
 const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
+static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
 
 /// Calls a step again and again for as long as it says that the future pends, and no longer than the given time.
 type Attend = Box<dyn FnOnce(Duration, &mut dyn FnMut() -> bool) + Send>;
+
+/// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its
+/// [`call_blocking`] costs no hand-over. That thread then attends to it for a while, unless others wait for the turn; after that, or
+/// when something has happened that the thread does not wait for, or when a call hangs, the future becomes a task.
+///
+/// `attend` calls the function that it is given again and again, for as long as that says that the future pends, each time when
+/// something has happened for which the future waits; and no longer than the given time.
+///
+/// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
+pub(crate) fn spawn_blocking_first(
+    future: impl Future<Output = ()> + Send + 'static,
+    attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
+) {
+    beat();
+    spawn_limiter().take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
+}
+
+/// Runs a function that can block for ever, because of what a request names, on a thread that only such functions wait for.
+///
+/// Gives its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, gives what `limit` gave; the
+/// result is dropped when it comes, on that thread. A panic of the function is continued here. Dropped, it drops the result too.
+pub(crate) async fn call_blocking<T: Send + 'static, L>(
+    work: impl FnOnce() -> T + Send + 'static,
+    limit: impl Future<Output = L>,
+) -> Result<T, L> {
+    blocking_call::call(work, limit, |task| spawn_limiter().take(task)).await
+}
 
 /// A future that is polled on a thread that may block.
 ///
@@ -199,7 +231,7 @@ mod tests {
         attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
     ) {
         static ATTENDANTS: Semaphore = Semaphore::const_new(8);
-        let limits = Limits { thread_name: "test-spawn", at_once: 1, kept: 1, most: 8, patience };
+        let limits = Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, patience };
         let limiter = Box::leak(Box::new(SpawnLimiter::new(limits)));
         limiter.take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
     }
@@ -282,8 +314,7 @@ mod tests {
         let future = async move {
             for _ in 0..2 {
                 let here = thread::current().id();
-                let there =
-                    crate::runtime::call_blocking(|| thread::current().id(), std::future::pending::<()>()).await;
+                let there = call_blocking(|| thread::current().id(), std::future::pending::<()>()).await;
                 report.send((here, there.unwrap(), thread::current().id())).unwrap();
             }
         };
@@ -300,7 +331,7 @@ mod tests {
         let future = async move {
             let hang = move || _ = go.recv();
             let limit = std::future::ready("limit");
-            report.send(crate::runtime::call_blocking(hang, limit).await).unwrap();
+            report.send(call_blocking(hang, limit).await).unwrap();
         };
         start_with(PATIENCE, future, |_, step| while step() {});
         let given = ended.recv_timeout(LOST).expect("it does not wait for the call");

@@ -1,9 +1,9 @@
 import { most } from '../harness/goals.mjs';
-import { columns, heard } from '../workloads/chatty.mjs';
+import { columns, linesPerSecond } from '../workloads/line-writers.mjs';
 
 export default {
-  name: 'chatty-children',
-  title: '100 children at once, 1 000 lines each, one write for each line',
+  name: 'many-line-writers',
+  title: '100 children at once that write 1 000 lines each, one write for each line',
   unit: 'lines/s',
   better: 'higher',
   contenders: {
@@ -16,5 +16,5 @@ export default {
   ratios: ['readline', 'execa', 'tinyexec', 'nano-spawn'].map((to) => ({ of: 'engine', to })),
   goals: [most(20, 'ms', { what: 'loop p99', key: 'loopP99Ms' })],
   columns,
-  run: heard,
+  run: linesPerSecond,
 };

@@ -1,4 +1,4 @@
-// Many children at once that write their lines one by one, and one host that receives them all.
+// Many children at once that write their lines one by one, and one host that reads all of them.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -7,13 +7,13 @@ import { loopColumns, observe, repeat } from '../harness/observe.mjs';
 
 const CHILDREN = 100;
 const LINES = 1000;
-const TEXT = 'one of the lines of a chatty child, written by itself and heard by itself';
+const TEXT = 'one of the lines of a child, which has a write of its own as in many logs';
 /** A shell's own echo: a write for each line, and no process. */
 const script = `i=0; while [ $i -lt ${LINES} ]; do i=$((i+1)); echo "${TEXT}"; done`;
 
 export const columns = [...loopColumns, { key: 'cpuMicros', title: 'CPU µs/line', digits: 1 }];
 
-/** Opened, each starts such a child, hands its lines to `take`, and is over when its end is known. */
+/** Each returns `one`, which starts such a child, passes its lines to `take`, and resolves when the child has ended. */
 const open = {
   engine() {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
@@ -67,8 +67,8 @@ const open = {
   },
 };
 
-/** Lines per second of all of them. */
-export async function heard(contender) {
+/** Lines per second, of all children together. */
+export async function linesPerSecond(contender) {
   const { one, close } = await open[contender]();
   let lines = 0;
   const take = (line) => {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use super::spawn_limiter::{Task, Turn};
+use crate::runtime::spawn_limiter::{Task, Turn};
 
 /// A call of which the type of its result is forgotten.
 pub(super) trait Call: Task {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     fn on_a_thread(task: Arc<dyn Task>) {
-        super::super::spawn_limiter().take(task);
+        crate::runtime::blocking_pools::spawn_limiter().take(task);
     }
 
     #[test]

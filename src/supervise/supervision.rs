@@ -1,4 +1,4 @@
-//! The one loop that watches a running child.
+//! The one loop that supervises a running command.
 
 use std::future::{pending, ready};
 use std::sync::Arc;
@@ -12,52 +12,56 @@ use crate::process::{Fed, Process, Read};
 use crate::state::{Running, Stop, StopRequest};
 use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
+use super::job::{Job, Times};
 use super::outcome::{self, Ending, Outcome};
 use super::terminate::{Cause, Termination};
-use super::{Degraded, Job, Times};
 
-/// The longest drain after the leader has gone, however much a leftover still writes.
+/// The longest drain after the exit of the command, however much a background process still writes.
 const LONGEST_DRAIN: Duration = Duration::from_secs(2);
-/// A listener that takes nothing must not cost the command its last words: this much is read after its exit whatever the
-/// listener does. It is the most that a pipe holds.
+/// So many bytes are read after the exit of the command although the listener takes nothing: its last output must not be lost.
+/// A pipe holds no more.
 const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
-/// So many events are handled before others have their turn.
-const TURNS: u32 = 32;
+/// So many events are handled before the task yields to others.
+const EVENTS_BEFORE_YIELD: u32 = 32;
 
-/// What happened; [`Watch::decide`] says what follows.
+/// Reports what an execution has to do without.
+pub(crate) type Degraded<'a> = dyn Fn(&mut Output, String) + Send + Sync + 'a;
+
+/// What happened; [`Supervision::decide`] decides what follows.
 enum Event {
     Exited,
     Stop(Stop),
     Readable(Stream),
     Scanned(Option<Sight>),
-    /// Something was wrong with the guardian.
+    /// The guardian has failed.
     Degraded(Arc<str>),
-    /// A caller wants the tree killed sooner.
+    /// A caller has shortened the grace period.
     KillSooner,
-    /// The listener or the disk has taken something: the child can be read again.
+    /// The listener or the disk has room again: the child can be read.
     Room,
     /// Bytes of a log or an overflow file are missing.
     Lost,
-    /// The child's input has come to its end.
+    /// The input of the child has ended.
     Fed(Fed),
     Tick,
 }
 
-/// Where a running execution stands.
+/// The phase of a running execution.
 ///
 /// | from | to | by |
 /// | --- | --- | --- |
 /// | `Alive` | `Draining` | the leader exited |
-/// | `Alive`, `Draining` | `Ending` | somebody wants it to end, a time is up, or leftovers are to go |
+/// | `Alive`, `Draining` | `Ending` | it is stopped, a deadline has passed, or leftovers are ended |
 /// | `Ending` | `Draining` | the tree is gone |
-/// | `Draining` | over | the pipes have ended, were silent for long, or took too long |
+/// | `Draining` | over | the pipes have ended, were silent for the drain timeout, or the longest drain is over |
 enum Phase {
     Alive,
     Ending(Termination),
     Draining { since: Instant, ended: Option<Termination> },
 }
 
-pub(super) struct Watch {
+/// One execution while its command runs, and until its tree and its pipes are done.
+pub(super) struct Supervision {
     times: Times,
     stop: Arc<StopRequest>,
     running: Running,
@@ -66,21 +70,22 @@ pub(super) struct Watch {
     output: Output,
     phase: Phase,
     exited: bool,
-    /// The child's last sign of life: its start or its last output.
+    /// When the child started, or wrote last.
     last_output: Instant,
+    /// So many bytes may still be read after the exit although the listener takes nothing.
     exempt: usize,
-    /// Since when the listener or the disk holds the child up: its output is not read.
+    /// Since when the output is not read, because the listener or the disk has no room.
     held_up: Option<Instant>,
     leftovers: Leftovers,
-    /// A pipe was still held when the command had exited and its drain was over.
+    /// A pipe was still open when the command had exited and its drain was over.
     leaked: bool,
     /// How long it had been silent when it was ended.
     silent: Duration,
-    /// Why its input broke off, if it was ended for that.
+    /// Why its input failed, if it was ended for that.
     input_error: Option<ErrorInfo>,
 }
 
-impl Watch {
+impl Supervision {
     pub(super) fn new(job: &Job, running: Running, process: Process, guard: Option<Guard>, output: Output) -> Self {
         Self {
             times: Times::of(job),
@@ -101,15 +106,15 @@ impl Watch {
         }
     }
 
-    /// Supervises to the end. `degraded` reports what the execution has to do without.
+    /// Supervises to the end. `degraded` is called with what the execution has to do without.
     pub(super) async fn run(mut self, degraded: &Degraded<'_>) -> Outcome {
         let mut timer = Timer::new();
-        let mut turns: u32 = 0;
+        let mut events: u32 = 0;
         loop {
             let event = self.next(&mut timer).await;
-            turns = turns.wrapping_add(1);
-            if turns.is_multiple_of(TURNS) {
-                // A child that always has something to read must not keep a thread.
+            events = events.wrapping_add(1);
+            if events.is_multiple_of(EVENTS_BEFORE_YIELD) {
+                // A child with constant output must not occupy a thread.
                 tokio::task::yield_now().await;
             }
             if let Event::Degraded(message) = &event {
@@ -126,12 +131,12 @@ impl Watch {
         }
     }
 
-    /// Waits for the first thing that happens. An exit goes before a wish to end: the truth wins a tie.
+    /// Waits for the next event. If an exit and a request to stop are both ready, the exit takes precedence.
     async fn next(&mut self, timer: &mut Timer) -> Event {
-        self.notice_hold_up();
+        self.note_hold_up();
         let deadline = self.deadline();
         let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let listens = self.may_be_ended();
+        let may_be_ended = self.may_be_ended();
         let is_open = self.process.outputs.is_open();
         let may_read = is_open && self.may_read();
         let output = &self.output;
@@ -144,7 +149,7 @@ impl Watch {
         tokio::select! {
             biased;
             () = self.process.leader.exited(), if !self.exited => Event::Exited,
-            why = self.stop.requested(), if listens => Event::Stop(why),
+            why = self.stop.requested(), if may_be_ended => Event::Stop(why),
             () = self.stop.kills_sooner(), if is_ending => Event::KillSooner,
             sight = async { match ending { Some(termination) => termination.scanned().await, None => pending().await } },
                 if is_ending => Event::Scanned(sight),
@@ -153,19 +158,19 @@ impl Watch {
             () = output.room(), if !may_read && is_open => Event::Room,
             fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
             () = output.lost(), if may_lose => Event::Lost,
-            message = notice(&mut self.guard) => Event::Degraded(message),
-            // Last: most waits are over before a timer is needed, and setting one may wake a thread.
+            message = guard_failure(&mut self.guard) => Event::Degraded(message),
+            // Last: most waits are over before a timer is needed, and to set one may wake a thread.
             () = timer.reaches(deadline) => Event::Tick,
         }
     }
 
-    /// Whether nobody has begun to end it.
+    /// Whether its end has not begun.
     fn may_be_ended(&self) -> bool {
         matches!(self.phase, Phase::Alive | Phase::Draining { ended: None, .. })
     }
 
-    /// What the listener or the disk held up was no silence of the command.
-    fn notice_hold_up(&mut self) {
+    /// Notes from when to when the output is not read: that is no silence of the command.
+    fn note_hold_up(&mut self) {
         if !self.may_read() {
             self.held_up.get_or_insert_with(Instant::now);
         } else if let Some(since) = self.held_up.take() {
@@ -179,17 +184,17 @@ impl Watch {
         !self.output.is_full() || (self.exited && self.exempt > 0)
     }
 
-    /// The one place that decides. `true`: it is over.
+    /// Decides what follows an event; the only place that does. `true`: the execution is over.
     fn decide(&mut self, event: Event) -> bool {
         let now = Instant::now();
         match event {
             Event::Exited => self.exited(now),
-            // A command that has exited has its outcome; a wish to end it still reaches what it left behind.
+            // A command that has exited has its outcome; a stop request ends what it left running.
             Event::Stop(why) => {
-                self.notice_exit(now);
+                self.check_exit(now);
                 self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now);
             }
-            // Meanwhile the others may have taken the room that there was.
+            // Other executions may have used the room meanwhile.
             Event::Readable(stream) if self.may_read() => {
                 let output = &mut self.output;
                 let read = self.process.outputs.read(stream, |bytes| output.feed(stream, bytes));
@@ -208,14 +213,14 @@ impl Watch {
                 }
             }
             Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
-            Event::Fed(Fed::Failed(reason)) => self.break_off(&reason, now),
-            Event::Lost => self.output.tell_loss(),
+            Event::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
+            Event::Lost => self.output.report_loss(),
             Event::Tick => self.tick(now),
         }
         self.is_over(now)
     }
 
-    /// Follows up on a read.
+    /// Handles the result of a read.
     fn take(&mut self, stream: Stream, read: Read, now: Instant) {
         match read {
             Read::Bytes(count) => {
@@ -232,8 +237,8 @@ impl Watch {
         }
     }
 
-    /// Reads a stream once although the runtime has not reported it: after a time in which the host was stopped, or had no
-    /// processor, a timer can come first.
+    /// Reads a stream once although the runtime has not reported it ready: after a time in which the host was stopped, or had no
+    /// processor, a timer can fire first.
     fn read_unreported(&mut self, stream: Stream, now: Instant) -> Read {
         let output = &mut self.output;
         let read = self.process.outputs.read_unreported(stream, |bytes| output.feed(stream, bytes));
@@ -244,13 +249,13 @@ impl Watch {
     /// Shows unfinished lines of streams that are silent, when that is due.
     fn show_unfinished(&mut self, now: Instant) {
         if self.may_read() && self.output.deadline().is_some_and(|deadline| deadline <= now) {
-            self.look(now);
+            self.read_once(now);
             self.output.tick(now);
         }
     }
 
-    /// Reads both streams once: only what gives nothing is silent.
-    fn look(&mut self, now: Instant) {
+    /// Reads both streams once: a stream is silent only if a read finds nothing.
+    fn read_once(&mut self, now: Instant) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             if self.may_read() {
                 self.read_unreported(stream, now);
@@ -258,15 +263,15 @@ impl Watch {
         }
     }
 
-    /// Reads what there is, up to what may be read after an exit.
+    /// Reads what the pipes hold, up to [`EXEMPT_AFTER_EXIT`].
     fn read_rest(&mut self, now: Instant) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             while self.exempt > 0 && matches!(self.read_unreported(stream, now), Read::Bytes(_)) {}
         }
     }
 
-    /// There is no more input although there should be. What exits by itself or is being ended anyway needs none.
-    fn break_off(&mut self, reason: &str, now: Instant) {
+    /// Ends a command whose input has failed. One that has exited, or is being ended, needs no input.
+    fn fail_input(&mut self, reason: &str, now: Instant) {
         if matches!(self.phase, Phase::Alive) {
             self.input_error = Some(outcome::input_failed(reason));
             self.end(Cause::Stop(Stop::Aborted), now);
@@ -280,9 +285,9 @@ impl Watch {
                 if self.overdue(now).is_none() {
                     return;
                 }
-                // The host may have been stopped: what the command has done meanwhile comes first.
-                self.look(now);
-                self.notice_exit(now);
+                // The host may have been stopped: what the command has done meanwhile takes precedence.
+                self.read_once(now);
+                self.check_exit(now);
                 if let (Phase::Alive, Some(why)) = (&self.phase, self.overdue(now)) {
                     self.end(Cause::Stop(why), now);
                 }
@@ -296,7 +301,7 @@ impl Watch {
         }
     }
 
-    /// The time that is up, if one is.
+    /// The deadline that has passed, if one has.
     fn overdue(&self, now: Instant) -> Option<Stop> {
         if now >= self.running.attempted() + self.times.timeout {
             return Some(Stop::Timeout);
@@ -304,8 +309,8 @@ impl Watch {
         self.idle_deadline().is_some_and(|deadline| now >= deadline).then_some(Stop::IdleTimeout)
     }
 
-    /// Looks for an exit that the runtime has not reported yet.
-    fn notice_exit(&mut self, now: Instant) {
+    /// Checks for an exit that the runtime has not reported yet.
+    fn check_exit(&mut self, now: Instant) {
         if !self.exited && self.process.leader.has_exited() {
             self.exited(now);
         }
@@ -334,12 +339,12 @@ impl Watch {
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
-        // A command that is not read cannot show that it is alive.
+        // While its output is not read, it cannot show activity.
         let idle = self.times.idle.filter(|_| self.may_read())?;
         Some(self.last_output + idle)
     }
 
-    /// When the drain ends although a pipe is still held.
+    /// When the drain ends although a pipe is still open.
     fn drain_deadline(&self, since: Instant) -> Instant {
         (self.last_output.max(since) + self.times.drain).min(since + LONGEST_DRAIN)
     }
@@ -349,7 +354,7 @@ impl Watch {
             return false;
         }
         if self.process.outputs.is_open() {
-            // The host may have been stopped for longer than a drain lasts: what was written meanwhile is read.
+            // The host may have been stopped for longer than the drain: what was written meanwhile is read.
             self.read_rest(now);
             if !self.is_drained(now) {
                 return false;
@@ -387,7 +392,7 @@ impl Watch {
                 self.output.finish(stream);
             }
         }
-        // Before the number can become somebody else's: the guardian must not kill that one.
+        // Before the pid can be reused: the guardian must not kill another process.
         drop(self.guard.take());
         let exit = self.process.leader.reap();
         let pid = Some(self.process.leader.id());
@@ -397,24 +402,24 @@ impl Watch {
         };
         let (mut killed, mut diagnosis) = (None, None);
         let ending = match ended.map(|termination| (termination.cause, termination.into_report())) {
-            Some((Cause::Stop(why), (told, processes, more_processes))) => {
+            Some((Cause::Stop(why), (report, processes, more_processes))) => {
                 if matches!(why, Stop::Timeout | Stop::IdleTimeout) {
                     let silent_ms = self.silent.as_secs_f64() * 1_000.0;
                     diagnosis = Some(Diagnosis { silent_ms, processes, more_processes });
                 }
-                killed = Some(told);
+                killed = Some(report);
                 match self.input_error {
                     Some(error) => Ending::InputFailed(error, exit),
                     None => Ending::Stopped(why, exit),
                 }
             }
-            Some((Cause::Leftovers, (told, ..))) => {
-                killed = (!told.pids.is_empty()).then_some(told);
+            Some((Cause::Leftovers, (report, ..))) => {
+                killed = (!report.pids.is_empty()).then_some(report);
                 Ending::Exited(exit.unwrap_or_default())
             }
             None => Ending::Exited(exit.unwrap_or_default()),
         };
-        // What came after the exit, while others were ended or at the very end, counts too; an earlier reason stays.
+        // Output after the exit counts for the cap too; an earlier reason has precedence.
         let ending = match ending {
             Ending::Exited(exit) if self.output.is_beyond_cap() => Ending::Stopped(Stop::OutputLimit, Some(exit)),
             other => other,
@@ -424,7 +429,7 @@ impl Watch {
     }
 }
 
-async fn notice(guard: &mut Option<Guard>) -> Arc<str> {
+async fn guard_failure(guard: &mut Option<Guard>) -> Arc<str> {
     match guard {
         Some(guard) => guard.notice().await,
         None => pending().await,

@@ -1,0 +1,34 @@
+// docs/platforms.md is made of what ran.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+import { countsIn, skipsIn } from '../scripts/counts.mjs';
+import { CROSS_TARGETS } from '../scripts/cross.mjs';
+import { PAGE, page, results } from '../scripts/platforms-page.mjs';
+
+test('the page of the platforms is what the recorded results give', () => {
+  assert.equal(readFileSync(PAGE, 'utf8'), page(results()), 'write it anew: node scripts/platforms-page.mjs');
+});
+
+test('every result names a target that can be built, a date and a version', () => {
+  const names = CROSS_TARGETS.map(({ name }) => name);
+  assert.ok(results().length > 0);
+  for (const { target, date, version, result } of results()) {
+    assert.ok(names.includes(target), target);
+    assert.match(date, /^\d{4}-\d\d-\d\d$/);
+    assert.match(version, /^\d+\.\d+\.\d+/);
+    assert.notEqual(result, '');
+  }
+});
+
+test('tests are counted as both test runners print them', () => {
+  const ofCargo = 'test result: FAILED. 151 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 9.1s';
+  assert.deepEqual(countsIn(`running 154 tests\n${ofCargo}\n`), { passed: 151, failed: 2, skipped: 1 });
+  assert.deepEqual(countsIn('ℹ tests 3\nℹ pass 1\nℹ fail 0\nℹ skipped 2\n'), { passed: 1, failed: 0, skipped: 2 });
+  assert.deepEqual(countsIn('Segmentation fault'), { passed: 0, failed: 0, skipped: 0 });
+});
+
+test('a skipped test is named with its reason', () => {
+  assert.deepEqual(skipsIn('  ﹣ runs under bash (0.2ms) # there is no bash\n✔ runs (1ms)\n'), ['runs under bash: there is no bash']);
+});

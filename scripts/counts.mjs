@@ -1,0 +1,18 @@
+// What test runners print about how many tests ran.
+
+/**
+ * How many tests ran, by the summary of `cargo test` or of the `spec` reporter of Node.js.
+ *
+ * @param {string} text
+ */
+export function countsIn(text) {
+  const ofCargo = /^test result: \w+\. (?<passed>\d+) passed; (?<failed>\d+) failed; (?<skipped>\d+) ignored/m.exec(text)?.groups;
+  const ofNode = (word) => new RegExp(`^ℹ ${word} (\\d+)`, 'm').exec(text)?.[1] ?? 0;
+  const counts = ofCargo ?? { passed: ofNode('pass'), failed: ofNode('fail'), skipped: ofNode('skipped') };
+  return Object.fromEntries(Object.entries(counts).map(([outcome, count]) => [outcome, Number(count)]));
+}
+
+/** The tests that were skipped, with their reasons, as the `spec` reporter prints them. @param {string} text */
+export function skipsIn(text) {
+  return [...new Set([...text.matchAll(/^\s*﹣ (.+?)(?: \([\d.]+ms\))? # (.+)$/gm)].map(([, name, why]) => `${name}: ${why}`))];
+}

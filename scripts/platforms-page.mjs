@@ -1,0 +1,78 @@
+// docs/platforms.md: what ran on which system, and when. It is made of docs/platforms.json, which the runs write.
+//
+//   node scripts/platforms-page.mjs      writes the page anew
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { main } from './packages.mjs';
+import { inRoot } from './toolchains.mjs';
+
+const RESULTS = inRoot('docs', 'platforms.json');
+export const PAGE = inRoot('docs', 'platforms.md');
+
+/**
+ * @typedef {object} Row
+ * @property {string} target
+ * @property {string} check
+ * @property {string} system
+ * @property {string} date
+ * @property {string} version
+ * @property {number} [passed]
+ * @property {number} [failed]
+ * @property {number} [skipped]
+ * @property {string} result
+ */
+
+/** @returns {Row[]} */
+export function results() {
+  return JSON.parse(readFileSync(RESULTS, 'utf8'));
+}
+
+/** The text of the page. @param {Row[]} rows */
+export function page(rows) {
+  const cells = rows.map(({ target, check, system = '', passed, failed, skipped, result, date, version }) => {
+    const counts = passed === undefined ? '' : `${passed} passed, ${failed} failed, ${skipped} skipped`;
+    return `| ${[target, check, system, counts, result, date, version].join(' | ')} |`;
+  });
+  return `# Platforms
+
+What ran on which system, and when. This page is generated: \`npm run test:cross -- --record\` runs the checks and writes their results
+into \`platforms.json\`, and \`node scripts/platforms-page.mjs\` makes the page of it.
+
+| Target | Check | Where | Tests | Result | Date | Version |
+| --- | --- | --- | --- | --- | --- | --- |
+${cells.join('\n')}
+
+A test is skipped where the system lacks what it is about, such as a program that busybox does not have; the run prints each with its reason.
+Each release also runs a smoke test of the package of each target, on that system.
+`;
+}
+
+/** Puts outcomes into the results, in the place of earlier ones of the same target and check. */
+export function record(outcomes) {
+  const date = new Date().toISOString().slice(0, 10);
+  const ran = outcomes
+    .filter(({ missing }) => !missing)
+    .map(({ target, check, system, passed, failed, skipped, result }) => ({
+      target,
+      check,
+      system,
+      date,
+      version: main.version,
+      passed,
+      failed,
+      skipped,
+      result,
+    }));
+  const isSame = (one, other) => one.target === other.target && one.check === other.check;
+  const rows = [...results().filter((row) => !ran.some((one) => isSame(one, row))), ...ran];
+  rows.sort((one, other) => one.target.localeCompare(other.target) || one.check.localeCompare(other.check));
+  writeFileSync(RESULTS, `${JSON.stringify(rows, undefined, 2)}\n`);
+  write();
+}
+
+function write() {
+  writeFileSync(PAGE, page(results()));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) write();

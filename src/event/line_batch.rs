@@ -1,0 +1,72 @@
+//! The lines of one read, borrowed from its buffer.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::ExecutionEvent;
+use crate::types::{Encoding, Stream, Text};
+
+/// Where one line ends in a batch's text, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LineMark {
+    pub(crate) len: u32,
+    pub(crate) partial: bool,
+    pub(crate) continued: bool,
+    pub(crate) carriage_return: bool,
+}
+
+/// The lines of one read, borrowed from the reader.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineBatch<'a> {
+    pub(crate) execution_id: Uuid,
+    pub(crate) stream: Stream,
+    /// As what its lines are handed out.
+    pub(crate) encoding: Encoding,
+    pub(crate) timestamp: DateTime<Utc>,
+    /// The sequence of the first line; the others follow without a gap.
+    pub(crate) first_sequence: u64,
+    /// The lines one after the other, without their ends; any bytes.
+    pub(crate) text: &'a [u8],
+    pub(crate) marks: &'a [LineMark],
+}
+
+impl<'a> LineBatch<'a> {
+    /// Each line with its mark.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'a [u8], LineMark)> + use<'a> {
+        let mut rest = self.text;
+        self.marks.iter().map(move |mark| {
+            let (line, after) = rest.split_at(mark.len as usize);
+            rest = after;
+            (line, *mark)
+        })
+    }
+
+    /// Each line as an event.
+    pub(crate) fn events(&self) -> impl Iterator<Item = ExecutionEvent> {
+        self.lines().zip(self.first_sequence..).map(|((bytes, mark), sequence)| {
+            let (execution_id, timestamp) = (self.execution_id, self.timestamp);
+            let line = Text::new(bytes.to_vec(), self.encoding);
+            let LineMark { partial, continued, carriage_return, .. } = mark;
+            match self.stream {
+                Stream::Stdout => ExecutionEvent::Stdout {
+                    execution_id,
+                    timestamp,
+                    sequence,
+                    line,
+                    partial,
+                    continued,
+                    carriage_return,
+                },
+                Stream::Stderr => ExecutionEvent::Stderr {
+                    execution_id,
+                    timestamp,
+                    sequence,
+                    line,
+                    partial,
+                    continued,
+                    carriage_return,
+                },
+            }
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! The lines of one read, as one batch for the listener and the log.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::lines::Flags;
+use super::log::Log;
+use crate::event::{Backpressure, EventSink, LineBatch, LineMark};
+use crate::types::{Encoding, Stream};
+
+/// Gathers the lines of one read.
+pub(super) struct LineWriter {
+    pub(super) id: Uuid,
+    encoding: Encoding,
+    pub(super) sink: Arc<dyn EventSink>,
+    /// Lines become events, if there is a listener.
+    is_streamed: bool,
+    pub(super) backpressure: Option<Arc<Backpressure>>,
+    sequence: Arc<AtomicU64>,
+    /// How many there were.
+    pub(super) lines: u64,
+    text: Vec<u8>,
+    marks: Vec<LineMark>,
+}
+
+impl LineWriter {
+    pub(super) fn new(
+        id: Uuid,
+        encoding: Encoding,
+        is_streamed: bool,
+        sink: Arc<dyn EventSink>,
+        sequence: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            id,
+            encoding,
+            sink,
+            is_streamed,
+            backpressure: None,
+            sequence,
+            lines: 0,
+            text: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    /// The number of the next event; the caller emits that event.
+    pub(super) fn take_sequence(&self) -> u64 {
+        self.sequence.fetch_add(1, Relaxed)
+    }
+
+    /// Whether the lines of a stream go to a listener.
+    pub(super) fn has_listener(&self, stream: Stream) -> bool {
+        self.is_streamed && self.sink.wants_lines(stream)
+    }
+
+    /// Counts lines that are not made: a listener that comes later sees that it missed some.
+    pub(super) fn skip(&mut self, count: u64) {
+        self.sequence.fetch_add(count, Relaxed);
+        self.lines += count;
+    }
+
+    /// Adds a line, or a piece of one, to the batch.
+    pub(super) fn add(&mut self, piece: &[u8], flags: Flags) {
+        self.text.extend_from_slice(piece);
+        self.marks.push(LineMark {
+            len: u32::try_from(piece.len()).expect("a piece is bounded by max_line_bytes"),
+            partial: flags.contains(Flags::PARTIAL),
+            continued: flags.contains(Flags::CONTINUED),
+            carriage_return: flags.contains(Flags::CARRIAGE_RETURN),
+        });
+    }
+
+    /// Sends the batch to the listener, if there is one, and to the log.
+    pub(super) fn send(&mut self, stream: Stream, has_listener: bool, log: Option<&mut Log>) {
+        if self.marks.is_empty() {
+            return;
+        }
+        let count = self.marks.len() as u64;
+        let batch = LineBatch {
+            execution_id: self.id,
+            stream,
+            encoding: self.encoding,
+            timestamp: Utc::now(),
+            first_sequence: self.sequence.fetch_add(count, Relaxed),
+            text: &self.text,
+            marks: &self.marks,
+        };
+        if let Some(log) = log {
+            log.lines(&batch);
+        }
+        if has_listener {
+            let credit = self.backpressure.get_or_insert_default().lend(&batch);
+            self.sink.lines(batch, credit);
+        }
+        self.lines += count;
+        self.text.clear();
+        self.marks.clear();
+    }
+}

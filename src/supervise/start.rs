@@ -1,0 +1,90 @@
+//! Opens the logs of an execution and starts its command, on threads that may block.
+
+use std::time::Duration;
+
+use super::job::{Job, Times};
+use crate::command::{SpawnFailure, resolve};
+use crate::guardian::{self, Guard};
+use crate::output::{Log, LogFailure};
+use crate::platform::clock::{self, Instant};
+use crate::platform::{self, Guarded};
+use crate::process::{self, Process};
+use crate::runtime;
+use crate::state::Stop;
+use crate::types::StopOrder;
+
+/// A log that takes longer to open is on a disk that does not answer.
+const LONGEST_OPEN: Duration = Duration::from_secs(10);
+
+/// A child that runs, or nearly so. If it is dropped, the child is killed, and its guard is released after that.
+pub(super) struct Started {
+    pub(super) process: Process,
+    /// When it was spawned.
+    pub(super) at: Instant,
+    /// `None` without a guardian.
+    pub(super) guard: Option<Guard>,
+    /// Why there is no guardian although the configuration wants one.
+    pub(super) unguarded: Option<String>,
+}
+
+/// Opens the logs. If the execution is to end before they are open, gives the reason for that. A log on a disk that does not
+/// answer cannot be opened.
+pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
+    let (paths, format) = (job.log.clone(), job.config.log_format);
+    let limit = async {
+        tokio::select! {
+            biased;
+            why = end_before_spawn(job, attempted) => Some(why),
+            () = clock::sleep_until(attempted + LONGEST_OPEN) => None,
+        }
+    };
+    match runtime::call_blocking(move || Log::open(&paths, format), limit).await {
+        Ok(opened) => Ok(opened),
+        Err(Some(why)) => Err(why),
+        Err(None) => Ok(Err(LogFailure::no_answer(&job.log))),
+    }
+}
+
+/// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
+/// execution is to end before the spawn returns, gives the reason for that.
+pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
+    let Job { request, options, config, policy, host, .. } = job.clone();
+    let is_guarded = job.config.guardian;
+    let times = Times::of(job);
+    let start = move || {
+        let launch = resolve(&request, &options, &config, &policy, &host)?;
+        let guarded = Guarded {
+            segment: &launch.mark.segment,
+            stop_signal: times.stop_plan.signal,
+            leader_first: times.stop_plan.order == StopOrder::Leader,
+            grace: times.host_exit_grace,
+            allow_detached: launch.mark.allow_detached,
+            earliest_start: platform::start_clock(),
+        };
+        let (guard, unguarded) = match is_guarded.then(|| guardian::watch(&guarded)).transpose() {
+            Ok(guard) => (guard.flatten(), None),
+            // A machine without room for the guardian has none for the command: both are tried again.
+            Err(why) if platform::is_exhaustion(&why.error) => {
+                return Err(SpawnFailure::exhausted(why.what, &why.error));
+            }
+            Err(why) => (None, Some(why.to_string())),
+        };
+        let at = Instant::now();
+        let process = process::spawn(&launch, &options.stdin)?;
+        if let Some(guard) = &guard {
+            guard.started(&process.leader);
+        }
+        Ok(Started { process, at, guard, unguarded })
+    };
+    // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
+    runtime::call_blocking(start, end_before_spawn(job, attempted)).await
+}
+
+/// Resolves when the execution is to end although its command was not spawned yet: a file system that hangs must not delay that.
+async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
+    tokio::select! {
+        biased;
+        why = job.stop.requested() => why,
+        () = clock::sleep_until(attempted + Times::of(job).timeout) => Stop::Timeout,
+    }
+}
