@@ -58,7 +58,10 @@ function checkVersion() {
   const tag = output('git', ['describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*'], { quiet: true })?.trim();
   if (!tag) return skip('no release is tagged yet (v<version>), so there is no API to compare with', true);
   if (output('cargo', ['semver-checks', '--version'], { quiet: true }) === undefined) {
-    return skip('there is no cargo-semver-checks here. Install it: cargo install --locked cargo-semver-checks', !process.env.CI);
+    return skip(
+      'there is no cargo-semver-checks here. Install it: cargo install --locked cargo-semver-checks',
+      !(process.env.CI && process.platform === 'linux'),
+    );
   }
   console.log(`compared with ${tag}`);
   return run('cargo', ['semver-checks', '--baseline-rev', tag, '--only-explicit-features', '--features', 'schema']);
