@@ -33,6 +33,10 @@ export declare class NativeEngine {
    * they cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
    */
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
+  /** A message with the secrets of the engine, and those of a call, masked. */
+  mask(message: string, secrets: Array<string>): string
+  /** The same without an engine. */
+  static maskWith(message: string, secrets: Array<string>): string
   /** Masks one more secret from now on: everywhere, or in one execution. */
   addSecret(value: unknown, id: unknown): void
   /**

@@ -110,16 +110,14 @@ impl NativeEngine {
 
     /// A message with the secrets of the engine, and those of a call, masked.
     #[napi(catch_unwind)]
-    #[expect(clippy::needless_pass_by_value, reason = "the addon is given values of its own")]
     pub fn mask(&self, message: String, secrets: Vec<String>) -> String {
-        self.engine.mask_message(&message, &secrets)
+        self.engine.mask_message(message, secrets)
     }
 
     /// The same without an engine.
     #[napi(catch_unwind)]
-    #[expect(clippy::needless_pass_by_value, reason = "the addon is given values of its own")]
     pub fn mask_with(message: String, secrets: Vec<String>) -> String {
-        redact::mask_with(&message, &secrets).into_owned()
+        redact::mask_with(message, secrets)
     }
 
     /// Masks one more secret from now on: everywhere, or in one execution.

@@ -63,8 +63,12 @@ pub(crate) fn check_one(field: &str, secret: &str) -> Result<(), Invalid> {
 
 /// A message with these secrets masked.
 #[cfg(feature = "node")]
-pub(crate) fn mask_with<'t>(message: &'t str, secrets: &[String]) -> Cow<'t, str> {
-    Secrets::new(secrets.iter().map(String::as_bytes)).map_or(Cow::Borrowed(message), |secrets| secrets.mask(message))
+pub(crate) fn mask_with(message: String, secrets: Vec<String>) -> String {
+    let secrets: Vec<Vec<u8>> = secrets.into_iter().map(String::into_bytes).collect();
+    match Secrets::new(secrets.iter().map(Vec::as_slice)) {
+        None => message,
+        Some(secrets) => secrets.mask(&message).into_owned(),
+    }
 }
 
 /// A refusal with these secrets masked: a name in it, such as that of an unknown field, may be one.

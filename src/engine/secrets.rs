@@ -15,7 +15,7 @@ use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, Secret, 
 impl ExecutionEngine {
     /// A message with the secrets of the engine, and some more, masked.
     #[cfg(feature = "node")]
-    pub(crate) fn mask_message(&self, message: &str, more: &[String]) -> String {
+    pub(crate) fn mask_message(&self, message: String, more: Vec<String>) -> String {
         self.shared().secrets.mask(&redact::mask_with(message, more)).into_owned()
     }
 
