@@ -69,12 +69,22 @@ function guard(method, call, mask) {
     return call();
   } catch (error) {
     const typed = error instanceof ExecutionError ? error : fromNative(error);
-    if (mask) {
-      typed.message = mask(typed.message);
-      if (typed.field !== undefined) put(typed, 'field', mask(typed.field));
-    }
+    if (mask) maskSecrets(typed, mask);
     Error.captureStackTrace(typed, method);
     throw typed;
+  }
+}
+
+/**
+ * @param {ExecutionError & { field?: string }} error
+ * @param {(text: string) => string} mask
+ */
+function maskSecrets(error, mask) {
+  try {
+    error.message = mask(error.message);
+    if (error.field !== undefined) put(error, 'field', mask(error.field));
+  } catch {
+    // An error that code of the caller threw, and froze.
   }
 }
 

@@ -5,7 +5,7 @@
 //
 // A part that lacks something says so, loudly, and does nothing. `.ci/run` installs what all of them need.
 import { spawnSync } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 import { countsIn } from './counts.mjs';

@@ -58,7 +58,7 @@ fn a_filter_is_data_too() {
     let filter = ExecutionFilter::new().status(ExecutionStatus::Failed).label("a").source("b").limit(5);
     let json = serde_json::json!({ "status": "failed", "label": "a", "source": "b", "since": null, "limit": 5 });
     assert_eq!(serde_json::from_value::<ExecutionFilter>(json).unwrap(), filter);
-    serde_json::from_str::<ExecutionFilter>(r#"{ "lable": "a" }"#).expect_err("a slip is not ignored");
+    serde_json::from_str::<ExecutionFilter>(r#"{ "labels": "a" }"#).expect_err("a slip is not ignored");
 }
 
 #[tokio::test]
