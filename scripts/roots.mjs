@@ -61,7 +61,7 @@ export function muslSystem(addon) {
   copyFileSync(muslLoader(musl), path.join(place, 'lib', 'ld-musl-x86_64.so.1'));
   chmodSync(path.join(place, 'lib', 'ld-musl-x86_64.so.1'), 0o755);
   cpSync(node, path.join(place, 'opt', 'node'), { recursive: true, verbatimSymlinks: true });
-  writeFileSync(path.join(place, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n');
+  writeFileSync(path.join(place, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\nguest:x:65534:65534:guest:/:/bin/false\n');
   writeFileSync(path.join(place, 'etc', 'group'), 'root:x:0:\nnogroup:x:65534:\n');
   writeFileSync(path.join(place, 'etc', 'hosts'), '127.0.0.1 localhost\n::1 localhost\n');
   copyProject(path.join(place, 'project'), addon, 'execution-engine.linux-x64-musl.node');

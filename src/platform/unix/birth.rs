@@ -16,7 +16,7 @@ struct Statx {
 }
 
 /// Returns when a file was made; of a symbolic link, the link. `path` is relative to `directory`; an empty one means the open file
-/// `directory` itself. `None`: the file system does not record it, or the kernel does not tell (Linux before 4.11).
+/// `directory` itself. `None`: the file system does not record it, or the kernel does not report it (Linux before 4.11).
 #[cfg(target_os = "linux")]
 pub(super) fn of(directory: RawFd, path: &CStr) -> Option<SystemTime> {
     use std::time::Duration;
