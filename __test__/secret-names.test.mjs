@@ -46,7 +46,7 @@ const CALLS = {
   'plan options': (engine, name, options) => engine.runPlan(plan, { ...options, [name]: 1 }),
   'step options': (engine, name, options) => engine.runPlan(plan, { ...options, steps: { 1: { retry: { attempts: 2, [name]: 1 } } } }),
   'variable of a step': (engine, name, options) =>
-    engine.runPlan({ ...plan, commands: [{ ...nothing, env: { [`a=${name}`]: 'b' } }] }, options),
+    engine.runPlan({ ...plan, commands: [{ ...nothing, env: { [`${name}=a`]: 'b' } }] }, options),
 };
 
 /** Calls whose options have no secrets of their own. */

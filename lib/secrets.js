@@ -17,6 +17,10 @@ function veil(secrets) {
   return Object.freeze(list);
 }
 
+/** More are refused by the engine, so more are not masked in that refusal. */
+const MOST_SECRETS = 100_000;
+const MOST_CHARACTERS = 16 * 2 ** 20;
+
 /**
  * The secrets of a configuration or of options that may be wrong otherwise, and of the steps of a plan. No code of the caller runs.
  *
@@ -27,7 +31,9 @@ function secretsIn(options) {
   try {
     const steps = Object.values(member(options, 'steps') ?? {});
     const lists = [options, ...steps].map((one) => member(one, 'secrets')).filter(Array.isArray);
-    return lists.flat().filter((secret) => typeof secret === 'string');
+    let left = MOST_CHARACTERS;
+    const fits = (/** @type {unknown} */ secret) => typeof secret === 'string' && (left -= secret.length) >= 0;
+    return lists.flatMap((list) => list.slice(0, MOST_SECRETS)).filter(fits);
   } catch {
     // A proxy with traps that throw.
     return [];

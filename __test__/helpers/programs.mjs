@@ -76,4 +76,13 @@ export function isAlive(pid) {
 }
 
 /** Whether the shell of this system is busybox's: it has no job control without a terminal, and reads a script as it goes. */
-export const hasBusybox = process.platform === 'linux' && realpathSync('/bin/sh').endsWith('busybox');
+export const hasBusybox = isBusybox('/bin/sh');
+
+function isBusybox(shell) {
+  try {
+    return process.platform === 'linux' && realpathSync(shell).endsWith('busybox');
+  } catch {
+    // A host that may not read it.
+    return false;
+  }
+}
