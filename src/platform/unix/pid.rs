@@ -26,6 +26,7 @@ impl Pid {
     }
 
     /// Reads a decimal number.
+    #[cfg(target_os = "linux")]
     pub(super) fn parse(text: &str) -> Option<Self> {
         text.parse().ok().and_then(Self::from_raw)
     }
@@ -63,6 +64,7 @@ impl From<Pid> for rustix::process::Pid {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_process_id_is_positive() {
         assert_eq!(Pid::from_raw(12).map(Pid::as_raw), Some(12));
