@@ -97,9 +97,9 @@ function maskSecrets(error, mask) {
 function fromNative(error) {
   const { message, code } = /** @type {{ message: string, code: ErrorCode }} */ (error);
   try {
-    const told = JSON.parse(message);
-    const details = { field: told.field ?? undefined, executionId: told.executionId ?? undefined, errno: told.errno ?? undefined };
-    return new ExecutionError(code, told.message, details);
+    const carried = JSON.parse(message);
+    const details = { field: carried.field ?? undefined, executionId: carried.executionId ?? undefined, errno: carried.errno ?? undefined };
+    return new ExecutionError(code, carried.message, details);
   } catch {
     return new ExecutionError('INTERNAL', `the addon failed: ${message}`, { cause: error });
   }

@@ -2,7 +2,7 @@
 
 const { contain } = require('./caller-code.js');
 const { bytesOf, isBroken } = require('./foreign.js');
-const { kindOf, told } = require('./sanitize.js');
+const { kindOf, causeText } = require('./sanitize.js');
 
 /** @typedef {import('node:stream').Readable} Readable */
 
@@ -116,7 +116,7 @@ class Input {
   #fail(error) {
     if (this.#isOver) return;
     this.failure = { error };
-    this.#finish(told(error));
+    this.#finish(causeText(error));
   }
 
   #leave() {

@@ -359,7 +359,7 @@ function show(value) {
  *
  * @param {unknown} cause
  */
-function told(cause) {
+function causeText(cause) {
   try {
     return String(cause instanceof Error ? cause.message : cause);
   } catch {
@@ -400,4 +400,4 @@ function onlyOption(field, options) {
   return given[field] ?? undefined;
 }
 
-module.exports = { ASIDE, kindOf, numberOf, onlyOption, plain, refusal, show, threw, told, wellFormed, SUBJECTS };
+module.exports = { ASIDE, kindOf, numberOf, onlyOption, plain, refusal, show, threw, causeText, wellFormed, SUBJECTS };

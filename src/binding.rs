@@ -13,7 +13,6 @@ use crate::error::{ExecutionError, Invalid};
 use crate::platform::clock::Instant;
 use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
 use crate::protocol::submit;
-use crate::redact;
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, StdinStream};
 use crate::wire::{self, Case};
@@ -117,7 +116,7 @@ impl NativeEngine {
     /// The same without an engine.
     #[napi(catch_unwind)]
     pub fn mask_with(message: String, secrets: Vec<String>) -> String {
-        redact::mask_with(message, secrets)
+        ExecutionEngine::mask_message_with(message, secrets)
     }
 
     /// Masks one more secret from now on: everywhere, or in one execution.

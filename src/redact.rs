@@ -12,6 +12,7 @@ use crate::types::Secret;
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_redact;
 use self::index::Index;
+pub(crate) use self::refusal::{mask_refusal, mask_short};
 pub(crate) use self::stream::Redactor;
 pub(crate) use self::vault::{StreamMask, Vault};
 
@@ -22,6 +23,7 @@ mod follow;
 mod fuzz;
 mod glance;
 mod index;
+mod refusal;
 mod row_reader;
 mod rows;
 mod scan;
@@ -59,27 +61,6 @@ pub(crate) fn check(field: &str, secrets: &[Secret]) -> Result<(), Invalid> {
 /// Refuses one secret that is too short.
 pub(crate) fn check_one(field: &str, secret: &str) -> Result<(), Invalid> {
     check(field, &[Secret::from(secret)]).map_err(|invalid| Invalid::new(field, invalid.problem))
-}
-
-/// A message with these secrets masked.
-#[cfg(feature = "node")]
-pub(crate) fn mask_with(message: String, secrets: Vec<String>) -> String {
-    let secrets: Vec<Vec<u8>> = secrets.into_iter().map(String::into_bytes).collect();
-    match Secrets::new(secrets.iter().map(Vec::as_slice)) {
-        None => message,
-        Some(secrets) => secrets.mask(&message).into_owned(),
-    }
-}
-
-/// A refusal with these secrets masked: a name in it, such as that of an unknown field, may be one.
-pub(crate) fn mask_refusal<'a>(invalid: Invalid, secrets: impl IntoIterator<Item = &'a [u8]>) -> Invalid {
-    match Secrets::new(secrets) {
-        None => invalid,
-        Some(secrets) => Invalid {
-            field: secrets.mask(&invalid.field).into_owned(),
-            problem: secrets.mask(&invalid.problem).into_owned(),
-        },
-    }
 }
 
 /// Refuses secrets that take too much memory or time, together with the lines and the bytes that there are already.

@@ -16,7 +16,16 @@ impl ExecutionEngine {
     /// A message with the secrets of the engine, and some more, masked.
     #[cfg(feature = "node")]
     pub(crate) fn mask_message(&self, message: String, more: Vec<String>) -> String {
-        self.shared().secrets.mask(&redact::mask_with(message, more)).into_owned()
+        let more: Vec<_> = more.into_iter().map(String::into_bytes).collect();
+        let more: Vec<_> = more.iter().map(Vec::as_slice).collect();
+        self.shared().secrets.mask_short(message, &more)
+    }
+
+    /// The same without an engine.
+    #[cfg(feature = "node")]
+    pub(crate) fn mask_message_with(message: String, secrets: Vec<String>) -> String {
+        let secrets: Vec<_> = secrets.into_iter().map(String::into_bytes).collect();
+        redact::mask_short(message, secrets.iter().map(Vec::as_slice))
     }
 
     /// Masks one more secret of at least 6 bytes from now on, in what runs already too: in output that comes after the call, in
@@ -70,10 +79,10 @@ impl ExecutionEngine {
 impl Shared {
     /// A refusal in which the secrets of the engine and those of the options are masked.
     pub(super) fn masked(&self, invalid: Invalid, own: &[Secret]) -> Invalid {
-        let invalid = redact::mask_refusal(invalid, own.iter().map(|secret| secret.reveal().as_bytes()));
+        let own: Vec<&[u8]> = own.iter().map(|secret| secret.reveal().as_bytes()).collect();
         Invalid {
-            field: self.secrets.mask(&invalid.field).into_owned(),
-            problem: self.secrets.mask(&invalid.problem).into_owned(),
+            field: self.secrets.mask_short(invalid.field, &own),
+            problem: self.secrets.mask_short(invalid.problem, &own),
         }
     }
 

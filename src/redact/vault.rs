@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Redactor, Secrets, check_size, lines_of};
+use super::{Redactor, Secrets, check_size, lines_of, mask_short};
 use crate::error::Invalid;
 
 /// How many sets of secrets of executions an engine keeps ready: most executions have the same variables.
@@ -17,7 +17,9 @@ pub(crate) struct Vault {
     engine: Option<Arc<Vault>>,
     /// Counts what was added here; never reset.
     additions: AtomicU64,
-    /// Held while a set is made ready, which happens on threads of the engine, and for moves of pointers.
+    /// Held while a set is made ready, which takes its time and happens on threads of the engine.
+    preparing: Mutex<()>,
+    /// Held for moves of pointers.
     inner: Mutex<Inner>,
 }
 
@@ -65,7 +67,7 @@ impl Vault {
     fn with(engine: Option<Arc<Self>>, given: Values) -> Self {
         let (lines, bytes) = (lines_of(given.iter()), given.iter().map(|secret| secret.len()).sum());
         let inner = Inner { given, lines, bytes, ..Inner::default() };
-        Self { engine, additions: AtomicU64::new(0), inner: Mutex::new(inner) }
+        Self { engine, additions: AtomicU64::new(0), preparing: Mutex::new(()), inner: Mutex::new(inner) }
     }
 
     /// Masks one more secret from now on.
@@ -97,39 +99,62 @@ impl Vault {
 
     /// All that is to be masked now, made ready at the first call. `None`: nothing.
     pub(crate) fn current(&self) -> Option<Arc<Secrets>> {
+        if let Some((made_of, secrets)) = self.ready()
+            && made_of == self.version()
+        {
+            return secrets;
+        }
+        let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
         // Read first: what is added meanwhile makes the set old, not wrong.
         let version = self.version();
-        let mut inner = self.lock();
-        if let Some((made_of, secrets)) = &inner.ready
-            && *made_of == version
+        if let Some((made_of, secrets)) = self.ready()
+            && made_of == version
         {
-            return secrets.clone();
+            return secrets;
         }
+        let own = self.own();
         let secrets = match &self.engine {
-            None => Secrets::new(inner.values()),
-            Some(engine) if inner.given.is_empty() && inner.added.is_empty() => engine.current(),
-            Some(engine) => engine.with_own(&inner),
+            None => Secrets::new(own.values()),
+            Some(engine) if own.given.is_empty() && own.added.is_empty() => engine.current(),
+            Some(engine) => engine.with_own(&own),
         };
-        inner.ready = Some((version, secrets.clone()));
+        self.lock().ready = Some((version, secrets.clone()));
         secrets
     }
 
+    /// What was made ready last, and of which version.
+    fn ready(&self) -> Option<(u64, Option<Arc<Secrets>>)> {
+        self.lock().ready.clone()
+    }
+
+    /// What was given and added here.
+    fn own(&self) -> Own {
+        let inner = self.lock();
+        Own { given: Arc::clone(&inner.given), added: inner.added.clone() }
+    }
+
     /// The set of an execution of this engine.
-    fn with_own(&self, own: &Inner) -> Option<Arc<Secrets>> {
-        let mut inner = self.lock();
+    fn with_own(&self, own: &Own) -> Option<Arc<Secrets>> {
+        let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.additions.load(Acquire);
         let is_kept = own.added.is_empty();
         let is_same = |(given, of, _): &&(Values, u64, _)| Arc::ptr_eq(given, &own.given) && *of == version;
-        if is_kept && let Some((.., secrets)) = inner.sets.iter().find(is_same) {
+        if is_kept && let Some((.., secrets)) = self.lock().sets.iter().find(is_same) {
             return secrets.clone();
         }
-        let secrets = Secrets::new(inner.values().chain(own.values()));
+        let secrets = Secrets::new(self.own().values().chain(own.values()));
         if is_kept {
+            let mut inner = self.lock();
             inner.sets.retain(|(given, ..)| !Arc::ptr_eq(given, &own.given));
             inner.sets.truncate(KEPT_SETS - 1);
             inner.sets.insert(0, (Arc::clone(&own.given), version, secrets.clone()));
         }
         secrets
+    }
+
+    /// A short text with what is secret now masked, and some more. It does not wait until all secrets are ready.
+    pub(crate) fn mask_short(&self, text: String, more: &[&[u8]]) -> String {
+        mask_short(text, self.own().values().chain(more.iter().copied()))
     }
 
     /// A whole text with what is secret now masked.
@@ -145,7 +170,13 @@ impl Vault {
     }
 }
 
-impl Inner {
+/// What was given to a vault and added to it, as it was at a time.
+struct Own {
+    given: Values,
+    added: Vec<Box<[u8]>>,
+}
+
+impl Own {
     fn values(&self) -> impl Iterator<Item = &[u8]> {
         self.given.iter().chain(&self.added).map(|secret| &**secret)
     }

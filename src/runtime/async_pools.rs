@@ -19,8 +19,8 @@ static LISTENERS: OnceLock<Runtime> = OnceLock::new();
 const PROCESSORS_FOR_EACH_THREAD: usize = 2;
 const MOST_THREADS: usize = 4;
 
-/// How often a machine without room for a runtime is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// The pause between attempts to create a runtime on a machine without room for one.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// While work begins, a thread of the runtime wakes at least so often. A timer wakes that thread to be set, unless the thread would
 /// wake before the timer is due; and most timers of commands are farther away and never due.
@@ -71,7 +71,7 @@ pub(crate) fn spawn_listener(future: impl Future<Output = ()> + Send + 'static) 
     }
     spawn(async move {
         loop {
-            tokio::time::sleep(ASK_AGAIN).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
             if let Ok(listeners) = try_listeners() {
                 listeners.spawn(future);
                 return;
