@@ -54,8 +54,19 @@ impl Memory {
         self.tree_of(proc).is_some_and(|serial| trees.contains(&serial))
     }
 
-    /// Sorts `procs` by tree. `inherited` has members of control groups, by process id.
-    pub(super) fn sort(&mut self, procs: &[Proc], trees: &[Arc<Leader>], inherited: &HashMap<Pid, usize>) -> Members {
+    #[cfg(test)]
+    pub(super) fn remember(&mut self, proc: &Proc, tree: u64) {
+        self.known.insert(proc.identity(), tree);
+    }
+
+    /// Sorts `procs` by tree. `inherited` has members of control groups, by process id; `read` the tags that were read together with them.
+    pub(super) fn sort(
+        &mut self,
+        procs: &[Proc],
+        trees: &[Arc<Leader>],
+        inherited: &HashMap<Pid, usize>,
+        read: &HashMap<Pid, Vec<u8>>,
+    ) -> Members {
         self.is_unsure = false;
         let by_leader: HashMap<Pid, usize> = numbered(trees.iter().map(|it| it.tree().leader));
         let by_serial: HashMap<u64, usize> = numbered(trees.iter().map(|it| it.tree().serial));
@@ -72,7 +83,7 @@ impl Memory {
             .map(|proc| by_place(proc).or_else(|| inherited.get(&proc.pid).and_then(|index| fits(*index, proc))))
             .collect();
 
-        let detached = self.apply_tags(procs, trees, &mut owners);
+        let detached = self.apply_tags(procs, trees, read, &mut owners);
         let passes = |index: usize, proc: &Proc| {
             fits(index, proc).filter(|_| !(detached.contains(&proc.pid) && may_opt_out(trees, index, proc)))
         };
@@ -112,14 +123,21 @@ impl Memory {
 
     /// Finds owners by tag, and removes the owner of a process that has opted out. Returns the processes whose tag is the value with
     /// which a child opts out.
-    fn apply_tags(&mut self, procs: &[Proc], trees: &[Arc<Leader>], owners: &mut [Option<usize>]) -> HashSet<Pid> {
+    fn apply_tags(
+        &mut self,
+        procs: &[Proc],
+        trees: &[Arc<Leader>],
+        read: &HashMap<Pid, Vec<u8>>,
+        owners: &mut [Option<usize>],
+    ) -> HashSet<Pid> {
         let has_segment = trees.iter().enumerate().filter(|(_, it)| !it.tree().mark.segment.is_empty());
         let segments: HashMap<&[u8], usize> =
             has_segment.map(|(index, it)| (&*it.tree().mark.segment, index)).collect();
         let Some(oldest) = oldest(trees) else { return HashSet::new() };
         let some_may_opt_out = trees.iter().any(|it| it.tree().mark.allow_detached);
         let is_wanted = |proc: &Proc, owner: Option<usize>| {
-            if proc.start < oldest || proc.is_dead() || self.hanging.contains(&proc.identity()) {
+            let is_read = read.contains_key(&proc.pid);
+            if is_read || proc.start < oldest || proc.is_dead() || self.hanging.contains(&proc.identity()) {
                 return false;
             }
             match owner {
@@ -130,6 +148,7 @@ impl Memory {
         let wanted = procs.iter().zip(owners.iter()).filter(|(proc, owner)| is_wanted(proc, **owner));
         let wanted: Vec<Proc> = wanted.map(|(proc, _)| *proc).collect();
         let mut tags = self.read_tags(&wanted);
+        tags.extend(read.iter().map(|(pid, tag)| (*pid, tag.clone())));
         if some_may_opt_out {
             self.read_again(procs, trees, owners, &mut tags);
         }
@@ -137,6 +156,9 @@ impl Memory {
         let mut detached = HashSet::new();
         for (proc, owner) in procs.iter().zip(owners) {
             let Some(tag) = tags.get(&proc.pid) else { continue };
+            if owner.is_some_and(|index| !may_opt_out(trees, index, proc)) {
+                continue;
+            }
             if tag == DETACHED {
                 detached.insert(proc.pid);
                 *owner = None;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::census::Memory;
 use super::leader::Leader;
 use super::pid::Pid;
-use super::process_table::ProcessTable;
+use super::process_table::{Interest, ProcessTable};
 use super::procs::{self, Proc};
 use super::signal::Signal;
 use super::termination_queue::Request;
@@ -50,13 +50,13 @@ impl<'a> Chase<'a> {
     pub(super) fn scan(
         &mut self,
         table: &mut ProcessTable,
-        is_watched: impl Fn(&Proc) -> bool,
+        interest: &Interest<'_>,
         mut is_interrupted: impl FnMut() -> bool,
     ) -> Option<Vec<Proc>> {
         let until = Instant::now() + LONGEST_CHASE_AT_ONCE;
         loop {
             self.is_moving = false;
-            let procs = table.scan(&is_watched, |proc| {
+            let procs = table.scan(interest, |proc| {
                 self.visit(proc);
                 !is_interrupted()
             })?;

@@ -19,7 +19,7 @@ use super::cgroup::{self, Group};
 use super::chase::Chase;
 use super::leader::{Leader, reap_orphan};
 use super::pid::Pid;
-use super::process_table::ProcessTable;
+use super::process_table::{Interest, ProcessTable};
 use super::procs::{self, Identity, Proc};
 use super::signal::{self, Signal};
 use super::stop_claims::inner_segments;
@@ -127,9 +127,10 @@ impl Terminator {
         let started = procs::now();
         let mut chase = Chase::of(deadlines.iter().chain(&others), &self.memory, self.scanned);
         let ending: HashSet<u64> = deadlines.iter().chain(&others).map(|it| it.leader.tree().serial).collect();
-        let is_watched = |proc: &Proc| self.memory.is_in(proc, &ending);
+        let interest =
+            Interest { memory: &self.memory, ending: &ending, young: young(deadlines.iter().chain(&others)) };
         let may_wait = deadlines.is_empty() && chase.is_idle();
-        let Some(mut procs) = chase.scan(&mut self.table, is_watched, || may_wait && requests.interrupts()) else {
+        let Some(mut procs) = chase.scan(&mut self.table, &interest, || may_wait && requests.interrupts()) else {
             requests.put_back(others);
             return;
         };
@@ -174,7 +175,7 @@ impl Terminator {
         let mut trees: Vec<Arc<Leader>> = batch.iter().map(|request| Arc::clone(&request.leader)).collect();
         let ending: HashSet<u64> = trees.iter().map(|leader| leader.tree().serial).collect();
         trees.extend(Leader::all_living().into_iter().filter(|leader| !ending.contains(&leader.tree().serial)));
-        let may_miss_some = batch.iter().any(|request| request.leader.tree().group.is_none());
+        let young = young(batch);
         let until = Instant::now() + LONGEST_REPEAT;
         for repeat in 1.. {
             // The groups are read after the scan, which may have missed processes that were started meanwhile.
@@ -188,13 +189,13 @@ impl Terminator {
             }
             let scanned: HashSet<Pid> = procs.iter().map(|proc| proc.pid).collect();
             procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
-            let members = self.memory.sort(procs, &trees, &in_groups);
-            let is_repeated = may_miss_some && self.memory.is_unsure() && repeat <= MOST_REPEATS;
+            let members = self.memory.sort(procs, &trees, &in_groups, self.table.tags());
+            let is_repeated = young.is_some() && self.memory.is_unsure() && repeat <= MOST_REPEATS;
             if !is_repeated || Instant::now() >= until {
                 return Some(members);
             }
-            let memory = &self.memory;
-            *procs = self.table.scan(|proc| memory.is_in(proc, &ending), |_| true).unwrap_or_default();
+            let interest = Interest { memory: &self.memory, ending: &ending, young };
+            *procs = self.table.scan(&interest, |_| true).unwrap_or_default();
         }
         None
     }
@@ -247,6 +248,12 @@ impl Terminator {
         let chosen = findings.leave_to_others(leader, chosen, &inner);
         findings.stop(leader, &chosen, signal);
     }
+}
+
+/// When a process must have started to count as young, if one of these trees has no control group that would name its members.
+fn young<'r>(batch: impl IntoIterator<Item = &'r Request>) -> Option<u64> {
+    let needs_tags = batch.into_iter().any(|request| request.leader.tree().group.is_none());
+    needs_tags.then(|| procs::now().saturating_sub(procs::SETTLED))
 }
 
 /// Ends a tree whose processes cannot be seen, by signals to its process group.
