@@ -149,12 +149,15 @@ async fn all_attempts(
         files.append(&mut finished.files);
         attempts.sign(&mut finished.result);
         let attempt = attempts.attempt();
-        // An execution that was requested to end is not tried again, whatever its own end was.
-        let pause = record.stop().reason().is_none().then(|| attempts.next(&finished.result)).flatten();
-        let Some(pause) = pause else {
+        let Some(pause) = attempts.next(&finished.result) else {
             let Finished { result, sequence, .. } = finished;
             return (LastAttempt { result, sequence, written, files }, permit);
         };
+        if let Some(why) = record.stop().reason() {
+            let Finished { result, sequence, .. } = finished;
+            let result = supervise::stopped_before_retry(result, why);
+            return (LastAttempt { result, sequence, written, files }, permit);
+        }
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
         sink.event(ExecutionEvent::Retry {

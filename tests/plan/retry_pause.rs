@@ -28,6 +28,20 @@ async fn a_cancel_reaches_the_pause_and_the_last_attempt_stays_known() {
 }
 
 #[tokio::test]
+async fn a_cancel_at_any_moment_between_two_attempts_is_a_cancel() {
+    let engine = Listened::new();
+    for round in 0..100 {
+        let options = retrying(Retry { backoff_ms: 0, ..Retry::new(1_000) });
+        let id = engine.execute_with(shell("exit 1"), options).await.unwrap();
+        engine.recorder.started(id).await;
+        tokio::time::sleep(Duration::from_micros(round * 70)).await;
+        soon("the cancel", engine.cancel(id)).await.unwrap();
+        assert_cancelled(&engine.get_result(id).await.unwrap());
+    }
+    engine.finish().await;
+}
+
+#[tokio::test]
 async fn others_run_during_the_pause() {
     let engine = Listened::with_slots(1);
     let id = engine.execute_with(shell("exit 1"), patient()).await.unwrap();
