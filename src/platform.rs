@@ -246,8 +246,8 @@ pub(crate) struct Sight {
     /// Filled by [`Act::Describe`].
     pub(crate) processes: Vec<ProcessInfo>,
     pub(crate) stop: StopSent,
-    /// Whether the scan found members that earlier scans had not found.
-    pub(crate) is_new: bool,
+    /// Whether the scan found members that earlier scans had not found, or missed some that the scan before had found.
+    pub(crate) has_changed: bool,
     /// Enough consecutive scans have found no member, and none that had vanished since the scan before.
     pub(crate) is_gone: bool,
 }
