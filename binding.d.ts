@@ -111,7 +111,7 @@ export declare class NativeEngine {
   /** What keeps the engine from having done its part in a result, if anything did: the JSON text of an `ErrorInfo`. */
   static resultError(result: ExternalObject<HeldResult>): string | null
   /** Frees what a result keeps: all of it was read. */
-  static letGo(result: ExternalObject<HeldResult>): void
+  static releaseResult(result: ExternalObject<HeldResult>): void
   /** Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too. */
   static parseRequest(wire: unknown): string
 }

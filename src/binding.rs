@@ -355,8 +355,8 @@ impl NativeEngine {
 
     /// Frees what a result keeps: all of it was read.
     #[napi(catch_unwind)]
-    pub fn let_go(env: Env, result: &mut External<HeldResult>) {
-        result.let_go();
+    pub fn release_result(env: Env, result: &mut External<HeldResult>) {
+        result.release();
         ExternalMemory::settle(env);
     }
 

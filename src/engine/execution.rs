@@ -299,10 +299,10 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(500);
     /// Without a queue timeout.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
     fn new(queue_timeout: Option<Duration>) -> Self {
-        Self { give_up_after: queue_timeout.unwrap_or(Self::PATIENCE), first_failure: None, pause: Self::FIRST }
+        Self { give_up_after: queue_timeout.unwrap_or(Self::GIVE_UP_AFTER), first_failure: None, pause: Self::FIRST }
     }
 
     fn next(&mut self) -> Option<Duration> {
