@@ -152,7 +152,7 @@ impl NativeEngine {
     /// with the input.
     #[napi(catch_unwind)]
     pub fn end_input(&self, handle: u32, field: String, failure: Option<String>) {
-        self.inputs.end(handle, failure, &field);
+        self.inputs.end(handle, failure.map(|message| (field, message)));
     }
 
     /// Writes to an open input; the place in the order of writes is taken at once.

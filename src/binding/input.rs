@@ -39,11 +39,11 @@ impl Inputs {
         });
     }
 
-    /// Ends an input, because there is no more or because it failed.
-    pub(super) fn end(&self, handle: u32, failure: Option<String>, field: &str) {
+    /// Ends an input, because there is no more or because it failed: the option, and why.
+    pub(super) fn end(&self, handle: u32, failure: Option<(String, String)>) {
         let writer = self.with(|writers| writers.remove(&handle));
-        if let (Some(writer), Some(failure)) = (writer, failure) {
-            writer.fail_as(field, &failure);
+        if let (Some(writer), Some((field, message))) = (writer, failure) {
+            writer.fail_as(&field, &message);
         }
     }
 

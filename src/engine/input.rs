@@ -10,7 +10,7 @@ use crate::process::{OpenInput, PendingWrite, WriteRefused};
 
 impl ExecutionEngine {
     /// Writes to the standard input of a command that was started with [`Stdin::Open`](crate::Stdin::Open). Resolves when the pipe has
-    /// accepted all bytes, so that a caller who waits gets the pace of the command. Concurrent writes keep the order in which their
+    /// accepted all bytes, so that awaiting it gives the pace of the command. Concurrent writes keep the order in which their
     /// futures are first polled. Before the command has started, it waits for the start.
     ///
     /// Cancel safe: dropped before the pipe takes the first of the bytes, it writes nothing; after that, all of them are written.

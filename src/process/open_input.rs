@@ -121,9 +121,8 @@ impl State {
     fn refusal(&self) -> Option<WriteRefused> {
         match self.phase {
             Phase::Over => Some(WriteRefused::Over),
-            Phase::Waiting | Phase::Read if self.is_ended => Some(WriteRefused::Ended),
+            _ if self.is_ended => Some(WriteRefused::Ended),
             Phase::Waiting | Phase::Read => None,
-            Phase::Unread if self.is_ended => Some(WriteRefused::Ended),
             Phase::Unread => Some(WriteRefused::Unread),
         }
     }
