@@ -39,6 +39,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   #reasons = new AbortReasons();
+  /** @type {InstanceType<typeof import('./open-inputs.js').OpenInputs> | undefined} */ #openInputs;
 
   /** @param {EngineConfig | null} [config] */
   constructor(config) {
@@ -186,6 +187,23 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async signal(id, name) {
     return this.#guard(this.signal, () => this.#native.signal(asId(id), name));
+  }
+
+  /**
+   * @param {string} id
+   * @param {string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer} data
+   */
+  async write(id, data) {
+    return this.#guard(this.write, () => this.#inputs.write(asId(id), data));
+  }
+
+  /** @param {string} id */
+  async endInput(id) {
+    return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
+  }
+
+  get #inputs() {
+    return (this.#openInputs ??= new lazy.openInputs.OpenInputs(this.#native));
   }
 
   /**

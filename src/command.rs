@@ -117,7 +117,7 @@ pub(crate) fn resolve(
     };
     let stdin = match options.stdin {
         Stdin::Empty => StdinKind::Empty,
-        Stdin::Bytes(_) | Stdin::Stream(_) => StdinKind::Pipe,
+        Stdin::Bytes(_) | Stdin::Stream(_) | Stdin::Open => StdinKind::Pipe,
         Stdin::Inherit => StdinKind::Inherit,
     };
     let allow_detached = options.allow_detached.unwrap_or(config.allow_detached);

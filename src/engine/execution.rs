@@ -49,6 +49,9 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
+    if let Some(input) = record.input() {
+        input.close();
+    }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(result);
     record.keep(files);
@@ -170,6 +173,9 @@ async fn all_attempts(
             delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             result: Arc::clone(&failed),
         });
+        if let Some(input) = record.input() {
+            input.reopen();
+        }
         // Others run during the pause.
         drop(permit);
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {

@@ -11,6 +11,7 @@ use crate::types::{
 pub(super) const FIELDS: &[&str] = &[
     "signal",
     "stdin",
+    "input",
     "idle_timeout_ms",
     "kill_grace_ms",
     "stop_signal",
@@ -35,7 +36,8 @@ pub(super) const FIELDS: &[&str] = &[
 
 /// What JavaScript may give as input. Streams come another way.
 const STDIN: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a \
-                     ReadableStream, a Blob, or \"inherit\"";
+                     ReadableStream, a Blob, \"open\", or \"inherit\"";
+const INPUT: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, or a Blob";
 
 const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
 
@@ -78,8 +80,17 @@ pub(super) fn options_over(
 /// The options among the fields of an object, on top of others.
 pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result<ExecutionOptions, Invalid> {
     let stdin = match fields.get("stdin") {
-        None => base.stdin,
+        None => match fields.get("input") {
+            None => base.stdin,
+            Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
+            Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
+            Some(other) => return fields.wrong("input", other, INPUT),
+        },
+        Some(_) if fields.get("input").is_some() => {
+            return Err(Invalid::new(fields.path("input"), "`stdin` is given too: give one of them"));
+        }
         Some(Value::Text(text)) if text == "inherit" => Stdin::Inherit,
+        Some(Value::Text(text)) if text == "open" => Stdin::Open,
         Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
         Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
         Some(other) => {
