@@ -52,13 +52,13 @@ export function muslSystem(addon) {
     mkdirSync(path.join(place, folder), { recursive: true });
   for (const folder of ['tmp', 'var/tmp']) chmodSync(path.join(place, folder), 0o1777);
   const program = path.join(place, 'bin', 'busybox');
-  copyFileSync(path.join(busybox, 'bin', 'busybox'), program);
+  copyFileSync(found(busybox, 'bin', 'busybox'), program);
   for (const name of spawnSync(program, ['--list'], { encoding: 'utf8' }).stdout.split('\n')) {
     if (name && name !== 'busybox') symlinkSync('busybox', path.join(place, 'bin', name));
   }
   for (const name of ['bin', 'sbin']) symlinkSync('../bin', path.join(place, 'usr', name));
   symlinkSync('bin', path.join(place, 'sbin'));
-  copyFileSync(muslLoader(musl), path.join(place, 'lib', 'ld-musl-x86_64.so.1'));
+  copyFileSync(found(musl, 'lib', 'x86_64-linux-musl', 'libc.so'), path.join(place, 'lib', 'ld-musl-x86_64.so.1'));
   chmodSync(path.join(place, 'lib', 'ld-musl-x86_64.so.1'), 0o755);
   cpSync(node, path.join(place, 'opt', 'node'), { recursive: true, verbatimSymlinks: true });
   writeFileSync(path.join(place, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\nguest:x:65534:65534:guest:/:/bin/false\n');
@@ -78,9 +78,11 @@ export function muslSystem(addon) {
   };
 }
 
-/** Debian has moved it below `usr`. */
-function muslLoader(folder) {
-  return ['.', 'usr'].map((below) => path.join(folder, below, 'lib', 'x86_64-linux-musl', 'libc.so')).find((file) => existsSync(file));
+/** A file of a Debian package: Debian has moved those of the root below `usr`. */
+function found(folder, ...names) {
+  const file = ['.', 'usr'].map((below) => path.join(folder, below, ...names)).find((one) => existsSync(one));
+  if (file === undefined) throw new Error(`${folder} has no ${path.join(...names)}`);
+  return file;
 }
 
 /** The libraries of that Node.js have relocations (RELR) that older versions do not apply. */
@@ -160,11 +162,4 @@ function unprivileged() {
 function canRegisterPrograms() {
   const words = ['--user', '--map-root-user', '--mount', 'mount', '-t', 'binfmt_misc', 'binfmt_misc', '/proc/sys/fs/binfmt_misc'];
   return spawnSync('unshare', words).status === 0;
-}
-
-/** The files with tests, by their names. */
-export function testFiles() {
-  const files = readdirSync(inRoot('__test__')).filter((name) => name.endsWith('.test.mjs'));
-  if (files.length === 0) throw new Error('there is no test in __test__');
-  return files.sort();
 }
