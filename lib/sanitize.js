@@ -12,12 +12,6 @@ const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js')
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/**
- * The same, with how many values and characters are left, and the path of the metadata that is copied now.
- *
- * @typedef {Subject & { kind: keyof typeof SUBJECTS, values: number, characters: number, metadata: string | undefined }} Budget
- */
-
 /** @type {Record<'request' | 'plan' | 'options' | 'config' | 'path' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
@@ -54,6 +48,24 @@ const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or 
 /** In the place of a value that was taken aside. */
 const ASIDE = Symbol('aside');
 
+/** What is being copied, with how many values and characters are left. Not a spread of the subject: that takes 4 µs. */
+class Budget {
+  /** @type {string | undefined} The path of the metadata that is copied now. */
+  metadata = undefined;
+  values = MOST_VALUES;
+  characters = MOST_CHARACTERS;
+
+  /** @param {keyof typeof SUBJECTS} kind */
+  constructor(kind) {
+    const { name, prefix, code, says } = SUBJECTS[kind];
+    this.kind = kind;
+    this.name = name;
+    this.prefix = prefix;
+    this.code = code;
+    this.says = says;
+  }
+}
+
 /**
  * Copies what a caller gave into plain data: every getter is read once, so that what is checked is what runs, and nothing
  * of the caller's code runs after that. Values of a wrong type stay as they are: the addon names them.
@@ -65,9 +77,9 @@ const ASIDE = Symbol('aside');
  * @returns {any}
  */
 function plain(kind, value, isOmitted, aside) {
-  const subject = { ...SUBJECTS[kind], kind, values: MOST_VALUES, characters: MOST_CHARACTERS, metadata: undefined };
+  if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return value;
+  const subject = new Budget(kind);
   if (typeof value === 'string') return wellFormed(value, subject.prefix || subject.name, subject);
-  if (typeof value !== 'object' || value === null) return value;
   return copy(value, subject.prefix, 0, subject, isOmitted, aside);
 }
 

@@ -7,7 +7,7 @@ use super::terminate::StopPlan;
 use crate::command::EnvPolicy;
 use crate::config::ExecutionConfig;
 use crate::output::{LogPaths, OutputPolicy};
-use crate::platform::HostState;
+use crate::platform::{HostState, SpawnThread};
 use crate::redact::Vault;
 use crate::state::StopRequest;
 use crate::types::{ExecutionOptions, ExecutionRequest};
@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) log: LogPaths,
     /// Set by every request to end the execution.
     pub(crate) stop: Arc<StopRequest>,
+    /// The thread on which it begins.
+    pub(crate) spawn_thread: SpawnThread,
 }
 
 impl Job {
