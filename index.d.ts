@@ -122,6 +122,12 @@ export type InheritEnv = 'all' | 'core' | 'none';
  */
 export type OversizedOutputStrategy = 'truncateWithWarning' | 'failExecution' | 'streamToFile';
 
+/**
+ * When a line becomes an event: in pieces, so that an unfinished line is shown after 200 ms of silence; or whole, when it is complete.
+ * Above `maxLineBytes` it comes in pieces all the same.
+ */
+export type LineMode = 'pieces' | 'whole';
+
 /** Which part of too much output is kept; `both` is half from either end. */
 export type TruncateKeep = 'head' | 'tail' | 'both';
 
@@ -190,6 +196,11 @@ export interface ExecutionOptions {
   mergeOutput?: boolean | null | undefined;
   /** Whether output lines become events. Default: the engine's `streamOutput`. */
   streamOutput?: boolean | null | undefined;
+  /**
+   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
+   * the engine's `lines`.
+   */
+  lines?: LineMode | null | undefined;
   /** Bytes of output kept in memory for each stream. Default: the engine's `maxOutputSizeBytes`. */
   maxOutputSizeBytes?: number | null | undefined;
   /** What happens to more. Default: the engine's `oversizedOutputStrategy`. */
@@ -283,6 +294,11 @@ export interface ExecutionConfig {
   maxTimeoutMs?: number | null | undefined;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null | undefined;
+  /**
+   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
+   * `pieces`.
+   */
+  lines?: LineMode | null | undefined;
   /** Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: false. */
   mergeOutput?: boolean | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */

@@ -20,6 +20,7 @@ void engine.run(request, {
   allowDetached: true,
   mergeOutput: true,
   streamOutput: false,
+  lines: 'whole',
   maxOutputSizeBytes: 0,
   oversizedOutputStrategy: 'streamToFile',
   truncateKeep: 'tail',
@@ -67,6 +68,7 @@ assertType<
     | 'allowDetached'
     | 'mergeOutput'
     | 'streamOutput'
+    | 'lines'
     | 'maxOutputSizeBytes'
     | 'oversizedOutputStrategy'
     | 'truncateKeep'

@@ -4,8 +4,8 @@ use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
 use crate::types::{
-    Encoding, ExecutionOptions, InheritEnv, Leftovers, OversizedOutputStrategy, Retry, RetryOn, Secret, Stdin,
-    StopOrder, StopSignal, TruncateKeep,
+    Encoding, ExecutionOptions, InheritEnv, Leftovers, LineMode, OversizedOutputStrategy, Retry, RetryOn, Secret,
+    Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -19,6 +19,7 @@ pub(super) const FIELDS: &[&str] = &[
     "allow_detached",
     "merge_output",
     "stream_output",
+    "lines",
     "max_output_size_bytes",
     "oversized_output_strategy",
     "truncate_keep",
@@ -53,6 +54,8 @@ const OVERSIZED: &[(&str, OversizedOutputStrategy)] = &[
     ("fail_execution", OversizedOutputStrategy::FailExecution),
     ("stream_to_file", OversizedOutputStrategy::StreamToFile),
 ];
+
+const LINES: &[(&str, LineMode)] = &[("pieces", LineMode::Pieces), ("whole", LineMode::Whole)];
 
 const KEEP: &[(&str, TruncateKeep)] =
     &[("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
@@ -106,6 +109,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         allow_detached: fields.flag("allow_detached")?.or(base.allow_detached),
         merge_output: fields.flag("merge_output")?.or(base.merge_output),
         stream_output: fields.flag("stream_output")?.or(base.stream_output),
+        lines: fields.choice("lines", LINES)?.or(base.lines),
         max_output_size_bytes: fields.size("max_output_size_bytes")?.or(base.max_output_size_bytes),
         oversized_output_strategy: fields
             .choice("oversized_output_strategy", OVERSIZED)?
