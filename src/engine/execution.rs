@@ -164,6 +164,10 @@ async fn all_attempts(
         }
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
+        // Before the event: a listener may write to the next attempt.
+        if let Some(input) = record.input() {
+            input.reopen();
+        }
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
             timestamp: failed.completed_at,
@@ -173,9 +177,6 @@ async fn all_attempts(
             delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             result: Arc::clone(&failed),
         });
-        if let Some(input) = record.input() {
-            input.reopen();
-        }
         // Others run during the pause.
         drop(permit);
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
