@@ -1,11 +1,11 @@
 'use strict';
 
 const { AbortReasons } = require('./abort-signal.js');
-const { asId, pathOf, plainFilter, plainWire, serial } = require('./arguments.js');
+const { asId, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
 const { Delivery } = require('./delivery.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
-const { Board } = require('./in-flight.js');
+const { InFlight } = require('./in-flight.js');
 const { withinMs } = require('./keep-alive.js');
 const lazy = require('./lazy.js');
 const { Listeners } = require('./listeners.js');
@@ -14,12 +14,12 @@ const { settled, unlessOver } = require('./pending.js');
 const { requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
-const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
+const { OMIT, numberOf, onlyOption, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { secretsIn, veil } = require('./secrets.js');
 const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {import('./pending.js').Live} Live */
+/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
@@ -32,7 +32,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
-  #inFlight = new Board(this);
+  #inFlight = new InFlight(this);
   /** @type {InstanceType<typeof Delivery>} */ #delivery;
   /** @type {InstanceType<typeof Plans>} */ #plans;
   /** What a submission takes of it. @type {import('./submit.js').EngineParts} */ #parts;
@@ -50,12 +50,12 @@ const Engine = class ExecutionEngine extends Listeners {
     const takeFeedback = (/** @type {string} */ key, /** @type {unknown} */ value) => {
       if (key !== 'feedback') return value;
       feedback = lazy.feedback.feedbackOf(value);
-      return ASIDE;
+      return OMIT;
     };
     /** @type {unknown} */
     let known = config;
     const mask = (/** @type {string} */ text) => native.NativeEngine.maskWith(text, secretsIn(known));
-    const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback), mask);
+    const given = guard(ExecutionEngine, () => sanitize('config', config, undefined, takeFeedback), mask);
     known = given;
     onHostExit(native.NativeEngine.endUnguarded);
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake), mask);
@@ -97,7 +97,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {Readonly<Record<string, string | undefined>>} [env] */
   static configFromEnv(env = process.env) {
     return /** @type {ExecutionConfig} */ (
-      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(plain('env', env)))
+      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(sanitize('env', env)))
     );
   }
 
@@ -116,7 +116,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {string | object} wire */
   static parseRequest(wire) {
     return /** @type {ExecutionRequest} */ (
-      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plainWire(wire))))
+      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(sanitizeWire(wire))))
     );
   }
 
@@ -149,7 +149,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {ExecutionOptions | null} [options]
    */
   stream(request, options) {
-    /** @type {Live} */
+    /** @type {PendingExecution} */
     let pending;
     try {
       pending = this.#submit(this.stream, request, options, true);
@@ -295,7 +295,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {import('../index.js').ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
+    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(sanitizeFilter(filter))));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
       if (Object.hasOwn(row, 'completedAt')) row.completedAt = new Date(row.completedAt);
