@@ -32,13 +32,14 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
-  #board = new Board(this);
+  #inFlight = new Board(this);
   /** @type {InstanceType<typeof Delivery>} */ #delivery;
   /** @type {InstanceType<typeof Plans>} */ #plans;
   /** What a submission takes of it. @type {import('./submit.js').EngineParts} */ #parts;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   #reasons = new AbortReasons();
+  /** @type {InstanceType<typeof import('./open-inputs.js').OpenInputs> | undefined} */ #openInputs;
 
   /** @param {EngineConfig | null} [config] */
   constructor(config) {
@@ -60,9 +61,9 @@ const Engine = class ExecutionEngine extends Listeners {
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake), mask);
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
-    this.#parts = { native: this.#native, inFlight: this.#board, cancel: (id) => this.cancel(id) };
-    this.#plans = new Plans(this.#native, this.#board, this.#reasons);
-    this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons, feedback ?? undefined);
+    this.#parts = { native: this.#native, inFlight: this.#inFlight, cancel: (id) => this.cancel(id) };
+    this.#plans = new Plans(this.#native, this.#inFlight, this.#reasons);
+    this.#delivery = new Delivery(this.#native, this.#inFlight, this, this.#reasons, feedback ?? undefined);
   }
 
   /**
@@ -129,8 +130,8 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async waitForCompletion(id) {
-    const live = this.#board.find(id);
-    const outcome = live && (await settled(live));
+    const pending = this.#inFlight.find(id);
+    const outcome = pending && (await settled(pending));
     return (outcome ?? this.#outcomeOf(this.waitForCompletion, id)).unwrap();
   }
 
@@ -149,14 +150,14 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   stream(request, options) {
     /** @type {Live} */
-    let live;
+    let pending;
     try {
-      live = this.#submit(this.stream, request, options, true);
+      pending = this.#submit(this.stream, request, options, true);
     } catch (refusal) {
       return lazy.stream.ExecutionStream.refused(refusal);
     }
-    const result = settled(live).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new lazy.stream.ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
+    const result = settled(pending).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
+    return new lazy.stream.ExecutionStream(Promise.resolve(pending.id), result, pending.queue, undefined);
   }
 
   /**
@@ -165,15 +166,15 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async cancel(id, options) {
     const graceMs = this.#numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
-    const live = this.#board.find(id);
-    unlessOver(live, () => this.#guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
-    if (live) await settled(live);
+    const pending = this.#inFlight.find(id);
+    unlessOver(pending, () => this.#guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
+    if (pending) await settled(pending);
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async cancelAll(options) {
     const graceMs = this.#numberOf(this.cancelAll, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
-    const all = this.#board.allSettled();
+    const all = this.#inFlight.allSettled();
     // The addon counts: JavaScript may not have taken the end of some of them yet.
     const count = this.#native.stopAll(false, graceMs);
     await all;
@@ -186,6 +187,23 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async signal(id, name) {
     return this.#guard(this.signal, () => this.#native.signal(asId(id), name));
+  }
+
+  /**
+   * @param {string} id
+   * @param {string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer} data
+   */
+  async write(id, data) {
+    return this.#guard(this.write, () => this.#inputs.write(asId(id), data));
+  }
+
+  /** @param {string} id */
+  async endInput(id) {
+    return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
+  }
+
+  get #inputs() {
+    return (this.#openInputs ??= new lazy.openInputs.OpenInputs(this.#native));
   }
 
   /**
@@ -316,8 +334,8 @@ const Engine = class ExecutionEngine extends Listeners {
   async shutdown(options) {
     const graceMs = this.#numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
-    const all = this.#board.allSettled();
-    if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs, () => native.NativeEngine.clockMs());
+    const all = this.#inFlight.allSettled();
+    if (graceMs > 0 && !this.#inFlight.isEmpty()) await withinMs(all, graceMs, () => native.NativeEngine.clockMs());
     this.#native.stopAll(true, NO_GRACE);
     await all;
     this.#native.detach();
@@ -328,12 +346,12 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   ref() {
-    this.#board.keepAlive(true);
+    this.#inFlight.keepAlive(true);
     return this;
   }
 
   unref() {
-    this.#board.keepAlive(false);
+    this.#inFlight.keepAlive(false);
     return this;
   }
 

@@ -59,17 +59,17 @@ class Board {
     return typeof id === 'string' ? this.#planById.get(id.toLowerCase()) : undefined;
   }
 
-  /** @param {Live} live */
-  add(live) {
-    this.#byHandle.set(live.handle, live);
-    this.#byId.set(live.id, live);
+  /** @param {Live} execution */
+  add(execution) {
+    this.#byHandle.set(execution.handle, execution);
+    this.#byId.set(execution.id, execution);
     if (this.#byHandle.size === 1) this.#update();
   }
 
-  /** @param {Live} live */
-  remove(live) {
-    this.#byHandle.delete(live.handle);
-    this.#byId.delete(live.id);
+  /** @param {Live} execution */
+  remove(execution) {
+    this.#byHandle.delete(execution.handle);
+    this.#byId.delete(execution.id);
     if (this.#byHandle.size === 0) this.#update();
   }
 

@@ -69,7 +69,7 @@ class Listeners extends EventEmitter {
    * @param {string} type
    * @param {object[]} events
    */
-  _tell(type, events) {
+  _dispatch(type, events) {
     let listeners = this.#of(type);
     let version = this.#version;
     for (const event of events) {

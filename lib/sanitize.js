@@ -43,7 +43,7 @@ const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
 /** The fields that take bytes. */
-const INPUT = /^options(?:\.steps\[\d+\])?\.stdin$/;
+const INPUT = /^options(?:\.steps\[\d+\])?\.(?:stdin|input)$/;
 const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
 /** In the place of a value that was taken aside. */
 const ASIDE = Symbol('aside');
@@ -271,12 +271,17 @@ function input(value, path) {
   } catch (error) {
     throw error instanceof ExecutionError ? error : threw(SUBJECTS.options, path, error);
   }
-  throw refusal(SUBJECTS.options, path, `it is ${kindOf(value)}: give ${path === 'options.stdin' ? INPUTS : WHOLE_INPUTS}`);
+  throw refusal(
+    SUBJECTS.options,
+    path,
+    `it is ${kindOf(value)}: give ${/^options\.\w+$/.test(path) ? INPUTS : WHOLE_INPUTS}${modesOf(path)}`,
+  );
 }
 
-const WHOLE_INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an array of these, or "inherit"';
+const modesOf = (/** @type {string} */ path) => (path.endsWith('stdin') ? ', "open", or "inherit"' : '');
+const WHOLE_INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an array of these';
 const INPUTS =
-  'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob, or "inherit"';
+  'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob';
 
 /**
  * @param {unknown[]} chunks

@@ -11,7 +11,7 @@ const { guard } = require('./errors.js');
 const lazy = require('./lazy.js');
 const { requireChildProcesses } = require('./permission.js');
 const { SUBMIT } = require('./protocol.js');
-const { ASIDE, plain } = require('./sanitize.js');
+const { ASIDE, plain, refusal, SUBJECTS } = require('./sanitize.js');
 const { secretsIn } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
@@ -78,15 +78,17 @@ function accept(native, handle, request, options, pull, read) {
   const aborting = signalOf(options);
   const abort = aborting.signal && new Abort(aborting);
   try {
-    /** @type {object | undefined} */
+    /** @type {{ from: object, field: string } | undefined} */
     let source;
     const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-      if (key !== 'stdin' || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
-      source = value;
+      if ((key !== 'stdin' && key !== 'input') || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
+      if (source) throw twice();
+      source = { from: value, field: `options.${key}` };
       return ASIDE;
     };
     const how = plain('options', options, (at) => at === 'options.signal', takeSource);
     read.options = how;
+    if (source && (how.stdin ?? how.input ?? null) !== null) throw twice();
     const what = plain('request', request);
     const text = asJson(what, how);
     const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
@@ -104,17 +106,20 @@ function accept(native, handle, request, options, pull, read) {
   }
 }
 
+/** The refusal of an input that is given in two options. */
+const twice = () => refusal(SUBJECTS.options, 'options.input', '`stdin` is given too: give one of them');
+
 /**
  * @param {NativeEngine} engine
  * @param {number} handle
- * @param {object} source
+ * @param {{ from: object, field: string }} source
  */
-function inputOf(engine, handle, source) {
+function inputOf(engine, handle, { from, field }) {
   // Weak: a source that never gives anything must not keep an unused engine.
   const native = new WeakRef(engine);
-  return new lazy.input.Input(source, {
+  return new lazy.input.Input(from, {
     feed: (bytes) => native.deref()?.feed(handle, bytes),
-    end: (failure) => native.deref()?.endInput(handle, failure),
+    end: (failure) => native.deref()?.endInput(handle, field, failure),
   });
 }
 

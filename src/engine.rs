@@ -27,6 +27,8 @@ use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
 #[cfg(feature = "node")]
 pub(crate) use self::host_exit::end_unguarded;
+#[cfg(feature = "node")]
+pub(crate) use self::input::refusal as input_refusal;
 use self::retention_task::RetentionTask;
 pub use self::stream::EventStream;
 use self::stream::StopOnDrop;
@@ -36,6 +38,7 @@ mod degradations;
 mod execution;
 mod global;
 mod host_exit;
+mod input;
 mod logs;
 mod parse;
 mod plan_host;

@@ -49,6 +49,9 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
+    if let Some(input) = record.input() {
+        input.close();
+    }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(result);
     record.keep(files);
@@ -170,6 +173,9 @@ async fn all_attempts(
             delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             result: Arc::clone(&failed),
         });
+        if let Some(input) = record.input() {
+            input.reopen();
+        }
         // Others run during the pause.
         drop(permit);
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
@@ -299,10 +305,10 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(500);
     /// Without a queue timeout.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
     fn new(queue_timeout: Option<Duration>) -> Self {
-        Self { give_up_after: queue_timeout.unwrap_or(Self::PATIENCE), first_failure: None, pause: Self::FIRST }
+        Self { give_up_after: queue_timeout.unwrap_or(Self::GIVE_UP_AFTER), first_failure: None, pause: Self::FIRST }
     }
 
     fn next(&mut self) -> Option<Duration> {

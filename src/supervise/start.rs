@@ -59,7 +59,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
 /// execution is to end before the child is created, or creating it takes too long, gives the reason for that.
 pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, host, spawn_thread, .. } = job.clone();
+    let Job { request, options, config, policy, host, input, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
     let decided = Arc::new(OnceLock::new());
@@ -95,7 +95,7 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
             return Ok(None);
         }
         let at = Instant::now();
-        let process = process::spawn(&launch, &options.stdin, &spawn_thread)?;
+        let process = process::spawn(&launch, &options.stdin, input.as_ref(), &spawn_thread)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }
