@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::ExecutionError;
-use crate::output::{Keepsake, MainLog};
+use crate::output::{Captures, Keepsake, MainLog};
 use crate::platform::Leader;
 use crate::redact::Vault;
 use crate::retained_store::{Completion, Retained, RetainedStore};
-use crate::state::StopRequest;
+use crate::state::{Deadline, StopRequest};
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
 /// The longest command in a listing, in characters.
@@ -36,6 +36,10 @@ pub(crate) struct Record {
     files: OnceLock<Vec<Keepsake>>,
     /// Set by every request to end the execution.
     stop: Arc<StopRequest>,
+    /// When it is out of time.
+    deadline: Arc<Deadline>,
+    /// What is kept of the output of the last attempt, until there is a result. Held for a move of a pointer.
+    captures: Mutex<Option<Arc<Captures>>>,
     completion: Completion<ExecutionResult>,
 }
 
@@ -68,6 +72,8 @@ impl Record {
             log: log.cloned(),
             files: OnceLock::new(),
             stop: Arc::new(StopRequest::new()),
+            deadline: Arc::new(Deadline::new()),
+            captures: Mutex::default(),
             completion: Completion::new(),
         }
     }
@@ -125,8 +131,21 @@ impl Record {
         &self.stop
     }
 
+    pub(crate) fn deadline(&self) -> &Arc<Deadline> {
+        &self.deadline
+    }
+
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
         *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(leader));
+    }
+
+    /// Sets what is kept of the output of an attempt; `None` when the result has it.
+    pub(crate) fn set_captures(&self, captures: Option<&Arc<Captures>>) {
+        *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = captures.cloned();
+    }
+
+    pub(crate) fn captures(&self) -> Option<Arc<Captures>> {
+        self.captures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether it has a process now: between two attempts it has none.

@@ -44,6 +44,7 @@ assertType<
     keyof ExecutionEvents,
     | 'queued'
     | 'started'
+    | 'exited'
     | 'degraded'
     | 'stdout'
     | 'stderr'
@@ -67,6 +68,8 @@ engine.on('event', (event) => {
       return void event.command;
     case 'started':
       return void event.pid;
+    case 'exited':
+      return void assertType<Equal<typeof event.exitCode, number | null>>();
     case 'degraded':
       return void event.message;
     case 'retry':

@@ -92,6 +92,7 @@ impl Admitted {
             secrets,
             log,
             stop: Arc::clone(record.stop()),
+            deadline: Arc::clone(record.deadline()),
             spawn_thread: spawn_thread.clone(),
         };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };

@@ -33,7 +33,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
     let limit = async {
         tokio::select! {
             biased;
-            why = end_before_spawn(job, attempted) => Some(why),
+            why = end_before_spawn(job) => Some(why),
             () = clock::sleep_until(attempted + LONGEST_OPEN) => None,
         }
     };
@@ -46,7 +46,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
 /// execution is to end before the spawn returns, gives the reason for that.
-pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
+pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, Stop> {
     let Job { request, options, config, policy, host, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
@@ -76,14 +76,14 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
         Ok(Started { process, at, guard, unguarded })
     };
     // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
-    job.spawn_thread.call_blocking(start, end_before_spawn(job, attempted)).await
+    job.spawn_thread.call_blocking(start, end_before_spawn(job)).await
 }
 
 /// Resolves when the execution is to end although its command was not spawned yet: a file system that hangs must not delay that.
-async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
+async fn end_before_spawn(job: &Job) -> Stop {
     tokio::select! {
         biased;
         why = job.stop.requested() => why,
-        () = clock::sleep_until(attempted + Times::of(job).timeout) => Stop::Timeout,
+        () = job.deadline.passed() => Stop::Timeout,
     }
 }
