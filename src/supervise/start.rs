@@ -45,7 +45,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
     let limit = async {
         tokio::select! {
             biased;
-            why = end_before_spawn(job, attempted) => Some(why),
+            why = end_before_spawn(job) => Some(why),
             () = clock::sleep_until(attempted + LONGEST_OPEN) => None,
         }
     };
@@ -58,7 +58,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
 /// execution is to end before the child is created, or creating it takes too long, gives the reason for that.
-pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
+pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, Stop> {
     let Job { request, options, config, policy, host, input, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
@@ -66,7 +66,7 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
     let limit = {
         let decided = Arc::clone(&decided);
         async move {
-            let why = end_before_spawn(job, attempted).await;
+            let why = end_before_spawn(job).await;
             if decided.set(Next::GiveUp).is_err() {
                 clock::sleep_until(Instant::now() + LONGEST_CREATION).await;
             }
@@ -104,15 +104,15 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
     // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
     match job.spawn_thread.call_blocking(start, limit).await?.transpose() {
         Some(started) => Ok(started),
-        None => Err(end_before_spawn(job, attempted).await),
+        None => Err(end_before_spawn(job).await),
     }
 }
 
 /// Resolves when the execution is to end although its command was not spawned yet: a file system that hangs must not delay that.
-async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
+async fn end_before_spawn(job: &Job) -> Stop {
     tokio::select! {
         biased;
         why = job.stop.requested() => why,
-        () = clock::sleep_until(attempted + Times::of(job).timeout) => Stop::Timeout,
+        () = job.deadline.passed() => Stop::Timeout,
     }
 }
