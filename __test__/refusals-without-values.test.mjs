@@ -71,6 +71,7 @@ test('in no field of the configuration, the options and the request', async (t) 
       'maskEnvSecrets',
       'leftovers',
       'priority',
+      'groups',
       'retry',
       'encoding',
       'unknown',

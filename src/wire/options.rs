@@ -23,6 +23,7 @@ pub(super) const FIELDS: &[&str] = &[
     "mask_env_secrets",
     "leftovers",
     "priority",
+    "groups",
     "retry",
     "encoding",
 ];
@@ -88,6 +89,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         mask_env_secrets: fields.flag("mask_env_secrets")?.or(base.mask_env_secrets),
         leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or(base.leftovers),
         priority: fields.signed("priority")?.unwrap_or(base.priority),
+        groups: fields.texts("groups")?.unwrap_or(base.groups),
         encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
