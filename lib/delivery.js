@@ -9,6 +9,7 @@ const { mark } = require('./pending.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
+/** @typedef {import('../index.js').DataEvent<string | Buffer>} DataEvent */
 /** @typedef {InstanceType<typeof import('./in-flight.js').Board>} Board */
 /** @typedef {InstanceType<typeof import('./listeners.js').Listeners>} Listeners */
 /** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
@@ -94,14 +95,14 @@ class Delivery {
 
   /**
    * @param {Live} live
-   * @param {OutputEvent[]} events
+   * @param {(OutputEvent | DataEvent)[]} events
    */
   #lines(live, events) {
     if (this.#turn === 0) {
       this.#turn = now();
       setImmediate(this.#goOn);
     }
-    const type = /** @type {OutputEvent} */ (events[0]).type;
+    const type = /** @type {OutputEvent | DataEvent} */ (events[0]).type;
     if (live.planId !== undefined) for (const event of events) mark(live, event);
     if (this.#listeners._hasListeners(type)) live.context.runInAsyncScope(this.#listeners._tell, this.#listeners, type, events);
     live.queue?.push(/** @type {ExecutionEvent[]} */ (events), live.handle);

@@ -13,6 +13,7 @@ const EVENT_TYPES = /** @type {const} */ ([
   'progress',
   'stdout',
   'stderr',
+  'data',
   'completed',
   'failed',
   'cancelled',
@@ -41,14 +42,16 @@ const GROUP = /** @type {const} */ ({
   STDOUT: 5,
   /** The event `stderr`. */
   STDERR: 6,
+  /** The event `data`. */
+  DATA: 7,
   /** The event `completed`. */
-  COMPLETED: 7,
+  COMPLETED: 8,
   /** The event `failed`. */
-  FAILED: 8,
+  FAILED: 9,
   /** The event `cancelled`. */
-  CANCELLED: 9,
+  CANCELLED: 10,
   /** The event `timeout`. */
-  TIMEOUT: 10,
+  TIMEOUT: 11,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -59,6 +62,8 @@ const GROUP = /** @type {const} */ ({
   FAILED_BY_EXIT: 35,
   /** The child wants more of its standard input, or none any more. */
   INPUT: 36,
+  /** What a terminal has shown, as bytes. */
+  DATA_BYTES: 37,
 });
 
 /** What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum. */
@@ -79,8 +84,10 @@ const INTEREST = /** @type {const} */ ({
   STDOUT: 1,
   /** Lines of standard error. */
   STDERR: 2,
-  /** What is neither a line nor the end of an execution. */
+  /** What is neither a line, nor data, nor the end of an execution. */
   LIFECYCLE: 4,
+  /** What terminals show. */
+  DATA: 8,
 });
 
 /** How an execution is submitted, as a sum. */

@@ -136,7 +136,8 @@ pub use types::{
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, Percentiles,
     PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry, RetryOn, Secret, SkipReason, SkippedStep,
-    Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder, StopSignal, Stream, Text, UNSET, Unsuccessful,
+    Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder, StopSignal, Stream, TerminalSize, Text, UNSET,
+    Unsuccessful,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.
@@ -197,6 +198,8 @@ mod pages {
     struct Privacy;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
+    #[doc = include_str!("../docs/terminals.md")]
+    struct Terminals;
     #[doc = include_str!("../docs/types.md")]
     struct Types;
 }

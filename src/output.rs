@@ -34,6 +34,7 @@ pub(crate) use self::log_file::{LogBounds, MainLog};
 pub(crate) use self::overflow::{Overflow, SpillFile};
 
 mod capture;
+mod control_sequences;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod head_tail_buffer;
@@ -61,6 +62,8 @@ pub(crate) struct Channels<'a> {
     pub(crate) sequence: Arc<AtomicU64>,
     pub(crate) secrets: Arc<Vault>,
     pub(crate) overflow: Option<Arc<Overflow>>,
+    /// Standard output is a terminal.
+    pub(crate) is_terminal: bool,
 }
 
 /// What both streams of one execution have given so far.
@@ -96,11 +99,11 @@ pub(crate) struct Captured {
 
 impl Output {
     pub(crate) fn new(channels: Channels<'_>) -> Self {
-        let Channels { id, config, encoding, sink, sequence, secrets, overflow } = channels;
+        let Channels { id, config, encoding, sink, sequence, secrets, overflow, is_terminal } = channels;
         let lines = LineWriter::new(id, encoding, config.stream_output, sink, sequence);
         Self {
-            stdout: Capture::new(Stream::Stdout, config, Arc::clone(&secrets)),
-            stderr: Capture::new(Stream::Stderr, config, secrets),
+            stdout: Capture::new(Stream::Stdout, config, Arc::clone(&secrets), is_terminal),
+            stderr: Capture::new(Stream::Stderr, config, secrets, false),
             outlets: Outlets { lines, log: None },
             fails_beyond_cap: config.oversized_output_strategy == OversizedOutputStrategy::FailExecution,
             overflow,

@@ -47,6 +47,7 @@ assertType<
     | 'degraded'
     | 'stdout'
     | 'stderr'
+    | 'data'
     | 'completed'
     | 'failed'
     | 'cancelled'
@@ -76,6 +77,8 @@ engine.on('event', (event) => {
     case 'stdout':
     case 'stderr':
       return void event.line;
+    case 'data':
+      return void event.data;
     case 'completed':
     case 'failed':
     case 'cancelled':

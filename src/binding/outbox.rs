@@ -161,6 +161,10 @@ impl EventSink for JsSink {
         self.pull || self.outbox.is_wanted(lines)
     }
 
+    fn wants_data(&self) -> bool {
+        self.pull || self.outbox.is_wanted(interest::DATA)
+    }
+
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {
         self.outbox.put(|batch, pulled| {
             let credit = if self.pull {

@@ -49,7 +49,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
-    if let Some(input) = record.input() {
+    if let Some(input) = &record.controls().input {
         input.close();
     }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
@@ -135,6 +135,7 @@ async fn all_attempts(
             sequence: Arc::clone(sequence),
             secrets: Arc::clone(&job.secrets),
             overflow: shared.overflow.clone(),
+            is_terminal: job.controls.terminal.is_some(),
         });
         let this = again.as_ref().unwrap_or(job);
         let (mut finished, permit) =
@@ -172,7 +173,7 @@ async fn all_attempts(
             delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             result: Arc::clone(&failed),
         });
-        if let Some(input) = record.input() {
+        if let Some(input) = &record.controls().input {
             input.reopen();
         }
         // Others run during the pause.
@@ -350,6 +351,9 @@ mod tests {
         fn wants_lines(&self, _stream: Stream) -> bool {
             true
         }
+        fn wants_data(&self) -> bool {
+            true
+        }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {
             panic!("a defect in the middle of the output");
         }
@@ -391,6 +395,9 @@ mod tests {
 
     impl EventSink for Slow {
         fn wants_lines(&self, _stream: Stream) -> bool {
+            false
+        }
+        fn wants_data(&self) -> bool {
             false
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}

@@ -28,6 +28,10 @@ impl EventSink for Sender {
         !self.0.is_closed()
     }
 
+    fn wants_data(&self) -> bool {
+        !self.0.is_closed()
+    }
+
     fn lines(&self, batch: LineBatch<'_>, credit: Credit) {
         let _ = self.0.send(Message::Lines(batch.events().collect(), credit));
     }

@@ -64,6 +64,10 @@ impl EventSink for HandlerQueue {
         true
     }
 
+    fn wants_data(&self) -> bool {
+        true
+    }
+
     fn lines(&self, batch: LineBatch<'_>, credit: Credit) {
         let events = batch.events().collect();
         self.send(Message::Lines { events, credit });

@@ -12,7 +12,9 @@ use crate::types::Stream;
 pub(crate) trait EventSink: Send + Sync {
     /// Whether lines of a stream are of any use now; asked at each read.
     fn wants_lines(&self, stream: Stream) -> bool;
-    /// Takes lines. The child may be read further while the credits of its execution are below the bound.
+    /// Whether the bytes of a terminal are of any use now; asked at each read.
+    fn wants_data(&self) -> bool;
+    /// Takes lines, or the bytes of a terminal. The child may be read further while the credits of its execution are below the bound.
     fn lines(&self, batch: LineBatch<'_>, credit: Credit);
     /// Takes any other event.
     fn event(&self, event: ExecutionEvent);
@@ -28,6 +30,9 @@ pub(crate) struct SilentSink;
 
 impl EventSink for SilentSink {
     fn wants_lines(&self, _stream: Stream) -> bool {
+        false
+    }
+    fn wants_data(&self) -> bool {
         false
     }
     fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::control_sequences::{ControlSequences, Plain};
 use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
 use super::line_writer::LineWriter;
-use super::lines::{Flags, Splitter};
+use super::lines::{Flags, Splitter, incomplete_char_len};
 use super::log::Log;
 use super::overflow::{Overflow, Spill, SpillFile};
 use super::silence::Silence;
@@ -28,11 +29,14 @@ struct Clean {
     /// Set once the stream is longer than its cap, if the rest goes into a file.
     spill: Option<Spill>,
     silence: Silence,
+    /// Set for a terminal.
+    screen: Option<Box<Screen>>,
 }
 
 impl Capture {
-    pub(super) fn new(stream: Stream, config: &ExecutionConfig, secrets: Arc<Vault>) -> Self {
-        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, config) }
+    pub(super) fn new(stream: Stream, config: &ExecutionConfig, secrets: Arc<Vault>, is_terminal: bool) -> Self {
+        let screen = is_terminal.then(Box::default);
+        Self { mask: StreamMask::new(secrets), clean: Clean { screen, ..Clean::new(stream, config) } }
     }
 
     /// Takes what was read.
@@ -46,6 +50,7 @@ impl Capture {
     pub(super) fn finish(&mut self, outlets: &mut Outlets, overflow: Option<&Arc<Overflow>>) {
         let Self { mask, clean } = self;
         mask.finish(|bytes| clean.take(bytes, outlets, overflow));
+        clean.finish_screen(outlets);
         clean.split(outlets, Next::End);
     }
 
@@ -100,6 +105,7 @@ impl Clean {
             buffer: HeadTailBuffer::new(config.max_output_size_bytes, keep),
             spill: None,
             silence: Silence::new(Instant::now()),
+            screen: None,
         }
     }
 
@@ -118,7 +124,35 @@ impl Clean {
             }
         }
         self.buffer.push(bytes);
-        self.split(outlets, Next::Bytes(bytes));
+        let Some(screen) = &mut self.screen else { return self.split(outlets, Next::Bytes(bytes)) };
+        screen.show(bytes, &mut outlets.lines);
+        let mut screen = std::mem::take(&mut self.screen);
+        if let (Some(screen), Some(_)) = (&mut screen, &self.splitter) {
+            let Screen { sequences, plain, .. } = &mut **screen;
+            sequences.feed(bytes, &mut |part| match part {
+                Plain::Text(text) => plain.extend_from_slice(text),
+                Plain::Backspace => {
+                    self.split(outlets, Next::Bytes(plain));
+                    plain.clear();
+                    if let Some(splitter) = &mut self.splitter {
+                        splitter.backspace();
+                    }
+                }
+            });
+            self.split(outlets, Next::Bytes(plain));
+            plain.clear();
+        }
+        self.screen = screen;
+    }
+
+    /// Shows what is left of a terminal's bytes at their end.
+    fn finish_screen(&mut self, outlets: &mut Outlets) {
+        if let Some(screen) = &mut self.screen
+            && !screen.held.is_empty()
+        {
+            outlets.lines.data(&screen.held);
+            screen.held.clear();
+        }
     }
 
     /// Takes the splitter a step further and sends what it gives as one batch.
@@ -138,6 +172,36 @@ impl Clean {
     /// Whether a line is unfinished.
     fn is_waiting(&self) -> bool {
         self.splitter.as_ref().is_some_and(Splitter::is_waiting)
+    }
+}
+
+/// The bytes of a terminal: they are shown as they are, and as lines without control sequences.
+#[derive(Default)]
+struct Screen {
+    sequences: ControlSequences,
+    /// The beginning of a character whose rest has not come, of at most 3 bytes: text holds whole characters.
+    held: Vec<u8>,
+    /// Text without control sequences, of one read.
+    plain: Vec<u8>,
+}
+
+impl Screen {
+    fn show(&mut self, bytes: &[u8], lines: &mut LineWriter) {
+        if !lines.has_text() {
+            return lines.data(bytes);
+        }
+        let joined;
+        let bytes = if self.held.is_empty() {
+            bytes
+        } else {
+            joined = [&self.held[..], bytes].concat();
+            &joined
+        };
+        let (whole, held) = bytes.split_at(bytes.len() - incomplete_char_len(bytes));
+        if !whole.is_empty() {
+            lines.data(whole);
+        }
+        self.held = held.to_vec();
     }
 }
 

@@ -7,7 +7,7 @@ use crate::command::{SpawnFailure, resolve};
 use crate::guardian::{self, Guard};
 use crate::output::{Log, LogFailure};
 use crate::platform::clock::{self, Instant};
-use crate::platform::{self, Guarded};
+use crate::platform::{self, Guarded, Launch};
 use crate::process::{self, Process};
 use crate::runtime;
 use crate::state::Stop;
@@ -48,11 +48,12 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
 /// execution is to end before the spawn returns, gives the reason for that.
 pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, host, input, .. } = job.clone();
+    let Job { request, options, config, policy, host, controls, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
     let start = move || {
-        let launch = resolve(&request, &options, &config, &policy, &host)?;
+        let terminal = controls.terminal.as_ref().map(|terminal| terminal.size());
+        let launch = Launch { terminal, ..resolve(&request, &options, &config, &policy, &host)? };
         let guarded = Guarded {
             segment: &launch.mark.segment,
             stop_signal: times.stop_plan.signal,
@@ -70,7 +71,7 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
             Err(why) => (None, Some(why.to_string())),
         };
         let at = Instant::now();
-        let process = process::spawn(&launch, &options.stdin, input.as_ref())?;
+        let process = process::spawn(&launch, &options.stdin, &controls)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }
