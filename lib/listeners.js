@@ -39,6 +39,7 @@ class Listeners extends EventEmitter {
     if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
     if (all || this.listenerCount('data') > 0) interest |= INTEREST.DATA;
     if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
+    if (all || this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
     this.#onInterest(interest);
     return this;
   }
@@ -70,7 +71,7 @@ class Listeners extends EventEmitter {
    * @param {string} type
    * @param {object[]} events
    */
-  _tell(type, events) {
+  _dispatch(type, events) {
     let listeners = this.#of(type);
     let version = this.#version;
     for (const event of events) {

@@ -8,6 +8,7 @@
 const EVENT_TYPES = /** @type {const} */ ([
   'queued',
   'started',
+  'exited',
   'degraded',
   'retry',
   'progress',
@@ -21,7 +22,7 @@ const EVENT_TYPES = /** @type {const} */ ([
 ]);
 
 /** The types that are neither a line nor the end of an execution. */
-const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'degraded', 'retry', 'progress']);
+const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'exited', 'degraded', 'retry', 'progress']);
 
 /** Where an execution stands; the number of a status in a batch is its place. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
@@ -32,26 +33,28 @@ const GROUP = /** @type {const} */ ({
   QUEUED: 0,
   /** The event `started`. */
   STARTED: 1,
+  /** The event `exited`. */
+  EXITED: 2,
   /** The event `degraded`. */
-  DEGRADED: 2,
+  DEGRADED: 3,
   /** The event `retry`. */
-  RETRY: 3,
+  RETRY: 4,
   /** The event `progress`. */
-  PROGRESS: 4,
+  PROGRESS: 5,
   /** The event `stdout`. */
-  STDOUT: 5,
+  STDOUT: 6,
   /** The event `stderr`. */
-  STDERR: 6,
+  STDERR: 7,
   /** The event `data`. */
-  DATA: 7,
+  DATA: 8,
   /** The event `completed`. */
-  COMPLETED: 8,
+  COMPLETED: 9,
   /** The event `failed`. */
-  FAILED: 9,
+  FAILED: 10,
   /** The event `cancelled`. */
-  CANCELLED: 10,
+  CANCELLED: 11,
   /** The event `timeout`. */
-  TIMEOUT: 11,
+  TIMEOUT: 12,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -84,10 +87,12 @@ const INTEREST = /** @type {const} */ ({
   STDOUT: 1,
   /** Lines of standard error. */
   STDERR: 2,
-  /** What is neither a line, nor data, nor the end of an execution. */
+  /** What is neither a line, nor the end of an execution, nor has a number of its own. */
   LIFECYCLE: 4,
+  /** `exited`. */
+  EXITED: 8,
   /** What terminals show. */
-  DATA: 8,
+  DATA: 16,
 });
 
 /** How an execution is submitted, as a sum. */
@@ -126,6 +131,13 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
       const command = take(next());
       const pid = next();
       return { type: 'started', executionId, timestamp, sequence, command, pid };
+    }
+    case GROUP.EXITED: {
+      const exitCodeNumber = next();
+      const exitCode = Number.isNaN(exitCodeNumber) ? null : exitCodeNumber;
+      const signalLength = next();
+      const signal = signalLength === ABSENT ? null : take(signalLength);
+      return { type: 'exited', executionId, timestamp, sequence, exitCode, signal };
     }
     case GROUP.DEGRADED: {
       const message = take(next());

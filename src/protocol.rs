@@ -67,10 +67,12 @@ numbers! {
         STDOUT = 1;
         /// Lines of standard error.
         STDERR = 2;
-        /// What is neither a line, nor data, nor the end of an execution.
+        /// What is neither a line, nor the end of an execution, nor has a number of its own.
         LIFECYCLE = 4;
+        /// `exited`.
+        EXITED = 8;
         /// What terminals show.
-        DATA = 8;
+        DATA = 16;
     }
 }
 

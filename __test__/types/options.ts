@@ -19,6 +19,13 @@ void engine.run(request, {
   stopOrder: 'leader',
   allowDetached: true,
   mergeOutput: true,
+  streamOutput: false,
+  lines: 'whole',
+  maxOutputSizeBytes: 0,
+  oversizedOutputStrategy: 'streamToFile',
+  truncateKeep: 'tail',
+  drainTimeoutMs: 0,
+  hostEnv: process.env,
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
   envDeny: [],
@@ -67,6 +74,12 @@ assertType<
     | 'stopOrder'
     | 'allowDetached'
     | 'mergeOutput'
+    | 'streamOutput'
+    | 'lines'
+    | 'maxOutputSizeBytes'
+    | 'oversizedOutputStrategy'
+    | 'truncateKeep'
+    | 'drainTimeoutMs'
     | 'inheritEnv'
     | 'envAllow'
     | 'envDeny'
@@ -75,6 +88,7 @@ assertType<
     | 'leftovers'
     | 'priority'
     | 'encoding'
+    | 'hostEnv'
     | 'retry'
   >
 >();

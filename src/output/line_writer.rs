@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::lines::Flags;
 use super::log::Log;
-use crate::event::{Backpressure, EventSink, LineBatch, LineMark};
+use crate::event::{Backpressure, EventSink, LineBatch, LineMark, OnDemand};
 use crate::types::{Encoding, Stream};
 
 /// Gathers the lines of one read.
@@ -83,7 +83,7 @@ impl LineWriter {
     /// Sends bytes of a terminal to the listener, if there is one.
     pub(super) fn data(&mut self, bytes: &[u8]) {
         let first_sequence = self.take_sequence();
-        if !(self.is_streamed && self.sink.wants_data()) {
+        if !(self.is_streamed && self.sink.wants(OnDemand::Data)) {
             return;
         }
         let len = u32::try_from(bytes.len()).expect("a read is bounded");

@@ -24,7 +24,7 @@ use super::procs;
 use super::shell::sealed_file;
 use super::terminal::Terminal;
 use super::tree::Tree;
-use crate::platform::{Launch, Mark, StdinKind};
+use crate::platform::{Launch, Mark, SpawnThread, StdinKind};
 
 /// A child that runs, and our ends of its pipes.
 #[derive(Debug)]
@@ -38,10 +38,11 @@ pub(crate) struct Spawned {
 
 /// Starts a program in its own session: no controlling terminal, default signals, no blocked signals, descriptors 0 to 2 only.
 ///
-/// Blocks until the program runs, so it must be called on a thread that may block, within the runtime.
-pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
+/// `thread` attends to its pipes and its exit at first. Blocks until the program runs, so it must be called on a thread that may block,
+/// within the runtime.
+pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
-    let Streams { stdin, stdout, child_stdout, stderr, child_stderr, terminal } = Streams::of(launch)?;
+    let Streams { stdin, stdout, child_stdout, stderr, child_stderr, terminal } = Streams::of(launch, thread)?;
 
     let file = launch.descriptor.as_deref().map(sealed_file).transpose()?;
     let outputs = [&child_stdout, child_stderr.as_ref().unwrap_or(&child_stdout)].map(AsRawFd::as_raw_fd);
@@ -72,7 +73,7 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     // From here on a child exists: nothing below can fail.
     let mut tree = Tree::new(pid, launch.mark.clone(), born, group);
     tree.has_terminal = terminal.is_some();
-    Ok(Spawned { leader: Leader::of_execution(tree), stdout, stderr, stdin: stdin.into_writer() })
+    Ok(Spawned { leader: Leader::of_execution(tree, thread), stdout, stderr, stdin: stdin.into_writer() })
 }
 
 /// The streams of a child: our ends, and its.
@@ -87,18 +88,18 @@ struct Streams {
 }
 
 impl Streams {
-    fn of(launch: &Launch) -> io::Result<Self> {
+    fn of(launch: &Launch, thread: &SpawnThread) -> io::Result<Self> {
         if let Some(size) = launch.terminal {
-            let Terminal { reader: stdout, writer: ours, child: child_stdout, path } = Terminal::open(size)?;
+            let Terminal { reader: stdout, writer: ours, child: child_stdout, path } = Terminal::open(size, thread)?;
             let stdin = Input::Terminal { ours, child: child_stdout.as_raw_fd() };
             return Ok(Self { stdin, stdout, child_stdout, stderr: None, child_stderr: None, terminal: Some(path) });
         }
         let stdin = Input::new(launch.stdin)?;
-        let (stdout, child_stdout) = PipeReader::new()?;
+        let (stdout, child_stdout) = PipeReader::new(thread)?;
         let (stderr, child_stderr) = if launch.merge_output {
             (None, None)
         } else {
-            PipeReader::new().map(|(ours, child)| (Some(ours), Some(child)))?
+            PipeReader::new(thread).map(|(ours, child)| (Some(ours), Some(child)))?
         };
         Ok(Self { stdin, stdout, child_stdout, stderr, child_stderr, terminal: None })
     }
@@ -159,7 +160,7 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
     let image = Image { program, argv: &argv, envp: &envp, cwd: None, host: None, fds, terminal: None, cgroup: None };
     let born = procs::now();
     let pid = start_patiently(&image)?;
-    Ok(Leader::new(Tree::new(pid, Mark::default(), born, None)))
+    Ok(Leader::new(Tree::new(pid, Mark::default(), born, None), &SpawnThread::none()))
 }
 
 /// Starts a program; retries after `ETXTBSY`, which is temporary: a child of another thread holds a just-written program open for

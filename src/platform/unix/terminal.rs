@@ -10,6 +10,7 @@ use rustix::termios::{
 };
 
 use super::pipe::{PipeReader, PipeWriter, above_stderr, duplicate_from, set_nonblocking};
+use crate::platform::SpawnThread;
 use crate::types::TerminalSize;
 
 /// Whether commands can have a terminal on this system.
@@ -25,8 +26,8 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Opens a terminal. Must be called within the runtime.
-    pub(super) fn open(size: TerminalSize) -> io::Result<Self> {
+    /// Opens a terminal; `thread` attends to it at first. Must be called within the runtime.
+    pub(super) fn open(size: TerminalSize, thread: &SpawnThread) -> io::Result<Self> {
         let ours = above_stderr(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | CLOEXEC)?)?;
         close_on_exec(&ours)?;
         grantpt(&ours)?;
@@ -41,7 +42,7 @@ impl Terminal {
         set_nonblocking(&ours)?;
         // The runtime polls the two directions apart, each by a number of its own.
         let writer = PipeWriter::from_owned_fd_unchecked(duplicate_from(&ours, libc::STDERR_FILENO + 1)?)?;
-        Ok(Self { reader: PipeReader::of_terminal(ours), writer, child, path })
+        Ok(Self { reader: PipeReader::of_terminal(ours, thread), writer, child, path })
     }
 }
 
