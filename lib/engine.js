@@ -202,6 +202,14 @@ const Engine = class ExecutionEngine extends Listeners {
     return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
   }
 
+  /**
+   * @param {string} id
+   * @param {{ columns: number, rows: number }} size
+   */
+  async resize(id, size) {
+    this.#guard(this.resize, () => this.#native.resize(asId(id), sanitize('size', size)));
+  }
+
   get #inputs() {
     return (this.#openInputs ??= new lazy.openInputs.OpenInputs(this.#native));
   }
@@ -306,7 +314,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @returns {Promise<any>}
    */
   async readOutput(id, options) {
-    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), plain('call', options)));
+    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), sanitize('call', options)));
     const { text, bytes, code, message } = read;
     if (bytes) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (text === undefined || text === null) throw fromNative({ code, message });

@@ -36,6 +36,7 @@ pub(crate) use self::policy::OutputPolicy;
 
 mod capture;
 mod captures;
+mod control_sequences;
 mod file_io;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
