@@ -27,7 +27,7 @@ pub(crate) fn check(field: &str, patterns: &[String]) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Patterns of several sources. A name matches if it is what one of them says, from its start to its end.
+/// Patterns of several sources. A name matches if one of them describes all of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Globs {
     globs: Vec<Glob>,

@@ -110,7 +110,7 @@ impl PlanState {
     }
 
     /// Lets the next step begin, when `slots` steps can begin now. With slots for all that are ready they go by index; when
-    /// slots are scarce by priority, then by the longest chain, then by index. Gives since when it was ready.
+    /// slots are scarce by priority, then by the longest chain, then by index. Returns since when it was ready.
     pub(crate) fn take(&mut self, slots: usize) -> Option<(usize, Instant)> {
         if self.eligible() == 0 {
             return None;
