@@ -26,6 +26,10 @@ export declare class NativeEngine {
   static planText(result: ExternalObject<PlanExecutionResult>): string
   /** The results of the steps that began, in the order of their indexes. */
   static planSteps(result: ExternalObject<PlanExecutionResult>): Array<ExternalObject<HeldResult>>
+  /** Reads the output of an execution so far. */
+  readOutput(id: unknown, options: unknown): Promise<OutputRead>
+  /** Moves the deadline of an execution; gives the new one, in ms since 1970. */
+  extendTimeout(id: unknown, ms: unknown): number
   /** `wake` is called, without arguments, when there is something to take. */
   constructor(config: unknown, wake: () => void)
   /**
@@ -126,6 +130,14 @@ export declare class NativeEngine {
 /** What came of reading a log: its text, or an error as the facade understands it. */
 export interface LogRead {
   text?: string
+  code?: string
+  message?: string
+}
+
+/** What came of reading output: text or bytes, or an error as the facade understands it. */
+export interface OutputRead {
+  text?: string
+  bytes?: Uint8Array
   code?: string
   message?: string
 }

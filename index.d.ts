@@ -104,6 +104,14 @@ export interface ExecutionRequest {
   metadata?: ExecutionMetadata | null | undefined;
 }
 
+/** Which part of an output is read. */
+export interface ReadOutputOptions {
+  /** Default: `stdout`. */
+  stream?: 'stdout' | 'stderr' | null | undefined;
+  /** Only so many bytes of its end. Default: all of it. */
+  tailBytes?: number | null | undefined;
+}
+
 /** The signal that asks a process to end, before it is killed. On Windows each of them is Ctrl-Break. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2';
 
@@ -233,6 +241,8 @@ export interface ExecutionOptions {
   retry?: RetryOptions | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
   encoding?: Encoding | null | undefined;
+  /** The variables that the child inherits from, by the same rules, in the place of `process.env`. */
+  hostEnv?: Readonly<Record<string, string | null | undefined>> | null | undefined;
 }
 
 /** In which order the commands of a plan run. */
@@ -688,6 +698,16 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
+/** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+export interface ExitedEvent extends EventBase {
+  /** The name of the event. */
+  type: 'exited';
+  /** The exit code; `null` when a signal ended the command. */
+  exitCode: number | null;
+  /** The name of the signal that ended it. */
+  signal: string | null;
+}
+
 /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
@@ -762,6 +782,7 @@ export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult[
 export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
+  | ExitedEvent
   | DegradedEvent
   | RetryEvent<Output>
   | ProgressEvent<Output>
@@ -778,6 +799,8 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
+  /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+  exited: [ExitedEvent];
   /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
   degraded: [DegradedEvent];
   /** An attempt failed, and another one follows after a pause. */
@@ -1079,6 +1102,14 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    */
   endInput(id: string): Promise<void>;
   /**
+   * Moves the deadline of an execution to `ms` milliseconds from now: later or sooner than it was, but not beyond `maxTimeoutMs` from its
+   * start. Resolves with the new deadline. It holds for the attempt that runs, or, while the execution waits, for the next one.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `ms`) for what is no time from 1 ms to 365 days, and (field `id`)
+   * when the command has exited or is being ended.
+   */
+  extendTimeout(id: string, ms: number): Promise<Date>;
+  /**
    * Masks one more secret from now on: a token that a command printed, for example. It is at least 6 bytes long. With an
    * `executionId` it is masked in that execution alone; without, in all of this engine, those that run included.
    *
@@ -1141,6 +1172,13 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read.
    */
   readLogs(id: string, options?: { tailBytes?: number | null | undefined } | null): Promise<string>;
+  /**
+   * What a command has written to a stream so far, or in all when it has ended: what its result has, or would have if it ended now. It
+   * is text, or a Buffer with the option `encoding: 'buffer'`. Empty before the command runs; with retries, that of the last attempt.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for a bad option.
+   */
+  readOutput<Found extends string | Buffer = Output>(id: string, options?: ReadOutputOptions | null): Promise<Found>;
   /** The known executions, newest first. */
   listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
   /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */

@@ -79,6 +79,7 @@ test('in no field of the configuration, the options and the request', async (t) 
       'priority',
       'retry',
       'encoding',
+      'hostEnv',
       'unknown',
     ];
     for (const field of options)

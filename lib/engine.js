@@ -199,6 +199,14 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   /**
+   * @param {string} id
+   * @param {number} ms
+   */
+  async extendTimeout(id, ms) {
+    return new Date(this.#guard(this.extendTimeout, () => this.#native.extendTimeout(asId(id), ms)));
+  }
+
+  /**
    * @param {ExecutionPlan} plan
    * @param {PlanOptions | null} [options]
    */
@@ -280,6 +288,19 @@ const Engine = class ExecutionEngine extends Listeners {
   async readLogs(id, options) {
     const tailBytes = this.#numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
     const { text, code, message } = await this.#guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
+    if (text === undefined || text === null) throw fromNative({ code, message });
+    return text;
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ stream?: 'stdout' | 'stderr' | null, tailBytes?: number | null } | null} [options]
+   * @returns {Promise<any>}
+   */
+  async readOutput(id, options) {
+    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), sanitize('call', options)));
+    const { text, bytes, code, message } = read;
+    if (bytes) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (text === undefined || text === null) throw fromNative({ code, message });
     return text;
   }

@@ -31,6 +31,7 @@ mod logs;
 mod outbox;
 mod plans;
 mod result;
+mod running;
 mod teardown;
 
 type Result<T> = std::result::Result<T, Thrown>;
@@ -88,7 +89,7 @@ impl NativeEngine {
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
         let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
-        options.host_env = Some(EnvSnapshot::from_packed(env));
+        options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
         if aborted {
             let fired = CancellationToken::new();
             fired.cancel();

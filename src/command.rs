@@ -10,7 +10,7 @@ use crate::config::ExecutionConfig;
 use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
-pub(crate) use self::check::check;
+pub(crate) use self::check::{check, check_time_left};
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
 use self::explain::{exhausted, missing_interpreter};

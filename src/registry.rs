@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::ExecutionError;
-use crate::output::{Keepsake, MainLog};
+use crate::output::{Captures, Keepsake, MainLog};
 use crate::platform::Leader;
 use crate::process::OpenInput;
 use crate::redact::Vault;
 use crate::retained_store::{Completion, Retained, RetainedStore};
-use crate::state::StopRequest;
+use crate::state::{Deadline, StopRequest};
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
 /// The longest command in a listing, in characters.
@@ -39,6 +39,10 @@ pub(crate) struct Record {
     input: Option<Arc<OpenInput>>,
     /// Set by every request to end the execution.
     stop: Arc<StopRequest>,
+    /// When it is out of time.
+    deadline: Arc<Deadline>,
+    /// What is kept of the output of the last attempt, until there is a result. Held for a move of a pointer.
+    captures: Mutex<Option<Arc<Captures>>>,
     completion: Completion<ExecutionResult>,
 }
 
@@ -73,6 +77,8 @@ impl Record {
             files: OnceLock::new(),
             input,
             stop: Arc::new(StopRequest::new()),
+            deadline: Arc::new(Deadline::new()),
+            captures: Mutex::default(),
             completion: Completion::new(),
         }
     }
@@ -135,8 +141,21 @@ impl Record {
         self.input.as_ref()
     }
 
+    pub(crate) fn deadline(&self) -> &Arc<Deadline> {
+        &self.deadline
+    }
+
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
         *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(leader));
+    }
+
+    /// Sets what is kept of the output of an attempt; `None` when the result has it.
+    pub(crate) fn set_captures(&self, captures: Option<&Arc<Captures>>) {
+        *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = captures.cloned();
+    }
+
+    pub(crate) fn captures(&self) -> Option<Arc<Captures>> {
+        self.captures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether it has a process now: between two attempts it has none.

@@ -48,6 +48,8 @@ engine.on('event', (event) => {
   switch (event.type) {
     case 'started':
       return void event.pid;
+    case 'exited':
+      return void assertType<Equal<typeof event.exitCode, number | null>>();
     case 'degraded':
       return void event.message;
     case 'retry':

@@ -25,6 +25,7 @@ void engine.run(request, {
   oversizedOutputStrategy: 'streamToFile',
   truncateKeep: 'tail',
   drainTimeoutMs: 0,
+  hostEnv: process.env,
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
   envDeny: [],
@@ -81,6 +82,7 @@ assertType<
     | 'leftovers'
     | 'priority'
     | 'encoding'
+    | 'hostEnv'
     | 'retry'
   >
 >();

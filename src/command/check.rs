@@ -1,6 +1,7 @@
 //! Refuses a request that could not run, before it is accepted.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::{ExecutionConfig, MOST_MS, MOST_STRING_BYTES};
 use crate::error::Invalid;
@@ -69,6 +70,11 @@ pub(crate) fn check(
     }
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
+}
+
+/// Checks how long an execution may go on.
+pub(crate) fn check_time_left(time: Duration) -> Result<(), Invalid> {
+    milliseconds("ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX), 1)
 }
 
 fn retry(retry: &Retry) -> Result<(), Invalid> {

@@ -94,6 +94,7 @@ impl Admitted {
             log,
             input: record.input().cloned(),
             stop: Arc::clone(record.stop()),
+            deadline: Arc::clone(record.deadline()),
             spawn_thread: spawn_thread.clone(),
         };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };

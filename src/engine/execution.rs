@@ -12,7 +12,7 @@ use super::retention_task::RetentionTask;
 use super::retry::Attempts;
 use crate::catch_panic::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent};
-use crate::output::{Channels, Keepsake, Output};
+use crate::output::{Captures, Channels, Keepsake, Output};
 use crate::platform::Leader;
 use crate::platform::clock::{self, Instant};
 use crate::registry::Record;
@@ -60,6 +60,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     if shared.registry.complete(record, Arc::clone(&result)) {
         RetentionTask::clean_up(shared);
     }
+    record.set_captures(None);
     // A receiver of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
     // be more urgent than those that wait.
     let permit = permit.filter(|_| on_settled.is_some());
@@ -129,7 +130,10 @@ async fn all_attempts(
     let mut files = Vec::new();
     let mut again = None;
     loop {
+        let captures = Arc::new(Captures::new(&policy));
+        record.set_captures(Some(&captures));
         let output = Output::new(Channels {
+            captures: Arc::clone(&captures),
             id: record.id(),
             policy,
             sink: Arc::clone(sink),
@@ -164,6 +168,11 @@ async fn all_attempts(
         }
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
+        // Before the event: a listener may write to the next attempt.
+        if let Some(input) = record.input() {
+            input.reopen();
+        }
+        captures.set_result(&failed);
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
             timestamp: failed.completed_at,
@@ -173,11 +182,9 @@ async fn all_attempts(
             delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             result: Arc::clone(&failed),
         });
-        if let Some(input) = record.input() {
-            input.reopen();
-        }
         // Others run during the pause.
         drop(permit);
+        record.deadline().reopen();
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
             return (stopped_before_retry(failed, why, sequence, written, files), None);
         }
@@ -336,7 +343,7 @@ mod tests {
 
     use crate::config::ExecutionConfig;
     use crate::engine::ExecutionEngine;
-    use crate::event::{Credit, LineBatch, SilentSink};
+    use crate::event::{Credit, LineBatch, OnDemand, SilentSink};
     use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus, Stream};
 
     use super::*;
@@ -349,6 +356,9 @@ mod tests {
 
     impl EventSink for Defect {
         fn wants_lines(&self, _stream: Stream) -> bool {
+            true
+        }
+        fn wants(&self, _kind: OnDemand) -> bool {
             true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {
@@ -393,6 +403,9 @@ mod tests {
     impl EventSink for Slow {
         fn wants_lines(&self, _stream: Stream) -> bool {
             false
+        }
+        fn wants(&self, _kind: OnDemand) -> bool {
+            true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}
         fn event(&self, _event: ExecutionEvent) {}

@@ -10,7 +10,7 @@ use crate::output::{LogPaths, OutputPolicy};
 use crate::platform::{HostState, SpawnThread};
 use crate::process::OpenInput;
 use crate::redact::Vault;
-use crate::state::StopRequest;
+use crate::state::{Deadline, StopRequest};
 use crate::types::{ExecutionOptions, ExecutionRequest};
 
 /// What an execution is, settled when it was accepted.
@@ -29,6 +29,8 @@ pub(crate) struct Job {
     pub(crate) input: Option<Arc<OpenInput>>,
     /// Set by every request to end the execution.
     pub(crate) stop: Arc<StopRequest>,
+    /// When the time of the command is over.
+    pub(crate) deadline: Arc<Deadline>,
     /// The thread on which it begins.
     pub(crate) spawn_thread: SpawnThread,
 }

@@ -4,8 +4,8 @@ use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
 use crate::types::{
-    Encoding, ExecutionOptions, InheritEnv, Leftovers, LineMode, OversizedOutputStrategy, Retry, RetryOn, Secret,
-    Stdin, StopOrder, StopSignal, TruncateKeep,
+    Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OversizedOutputStrategy, Retry, RetryOn,
+    Secret, Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -33,6 +33,7 @@ pub(super) const FIELDS: &[&str] = &[
     "priority",
     "retry",
     "encoding",
+    "host_env",
 ];
 
 /// What JavaScript may give as input. Streams come another way.
@@ -128,8 +129,40 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
-        host_env: base.host_env,
+        host_env: host_env(fields)?.or(base.host_env),
     })
+}
+
+/// The variables to inherit from; those without a value are left out.
+fn host_env(options: &Fields<'_>) -> Result<Option<EnvSnapshot>, Invalid> {
+    let Some(value) = options.get("host_env") else { return Ok(None) };
+    let path = options.path("host_env");
+    let variables = Fields::open_any(value, &path, &path, options.case())?;
+    let mut packed = Vec::new();
+    for (name, value) in variables.entries() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            // What follows may be the value, in the wrong place.
+            let name = name.split(['=', '\0']).next().unwrap_or_default();
+            let problem = "the name is empty, or holds `=` or NUL: give the name alone, and the value as its value";
+            return Err(Invalid::new(variables.at(name), problem));
+        }
+        let value = match value {
+            value if value.is_absent() => continue,
+            Value::Text(value) => value,
+            other => {
+                let problem = format!("it is {}: give a string, or undefined for none", other.describe());
+                return Err(Invalid::new(variables.at(name), problem));
+            }
+        };
+        if value.contains('\0') {
+            let problem = "the value holds NUL, which no environment can: encode it, or pass it on stdin";
+            return Err(Invalid::new(variables.at(name), problem));
+        }
+        for part in [name.as_bytes(), b"=", value.as_bytes(), &[0]] {
+            packed.extend_from_slice(part);
+        }
+    }
+    Ok(Some(EnvSnapshot::from_packed(packed)))
 }
 
 fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
