@@ -13,8 +13,8 @@ use super::retry::Attempts;
 use crate::catch_panic::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent};
 use crate::output::{Channels, Keepsake, Output};
-use crate::platform::Leader;
 use crate::platform::clock::{self, Instant};
+use crate::platform::{self, Leader};
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit};
 use crate::state::{Pending, Running, Stop};
@@ -267,6 +267,7 @@ async fn attempt(
             Run::Exhausted { pending: back, output: output_back, error } => {
                 shared.metrics.count_backoff();
                 shared.scheduler.shrink(&error);
+                platform::keep_no_descriptors();
                 let Some(pause) = backoff.next() else {
                     let finished = supervise::never_spawned(job, back, output_back, error).await;
                     return Attempt::Finished(finished, Some(permit));

@@ -151,6 +151,11 @@ pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
     )
 }
 
+/// Closes descriptors that are kept for further executions, and keeps none from now on: the host is short of them.
+pub(crate) fn keep_no_descriptors() {
+    cgroup::keep_no_descriptors();
+}
+
 /// Whether an error means that the machine is short of processes, files or memory.
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM))

@@ -19,11 +19,14 @@ const MOST_OPEN: usize = 8;
 /// The most groups with processes of earlier executions that the end of an execution tries to remove.
 const REMOVED_AT_ONCE: usize = 2;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
+static POOL: Mutex<Pool> =
+    Mutex::new(Pool { most_open: MOST_OPEN, open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Locked only while a few words are moved.
 struct Pool {
+    /// 0 once this process has been short of descriptors.
+    most_open: usize,
     /// Empty groups, with their descriptors, and without.
     open: Vec<Arc<Directory>>,
     idle: Vec<NonZeroU32>,
@@ -150,9 +153,9 @@ impl Drop for Group {
             leaving.extend(pool.occupied.drain(..count));
             if !is_empty {
                 pool.occupied.push(number);
-            } else if *self.is_spent.get_mut() || pool.idle.len() == MOST_IDLE {
+            } else if *self.is_spent.get_mut() || pool.idle.len() >= MOST_IDLE {
                 leaving.push(number);
-            } else if pool.open.len() < MOST_OPEN {
+            } else if pool.open.len() < pool.most_open {
                 pool.open.push(Arc::clone(&self.directory));
             } else {
                 pool.idle.push(number);
@@ -165,6 +168,18 @@ impl Drop for Group {
             }
         }
     }
+}
+
+/// Closes the descriptors of empty groups, and keeps none from now on: this process is short of them.
+pub(in super::super) fn keep_no_descriptors() {
+    let closed = {
+        let mut pool = pool();
+        pool.most_open = 0;
+        let open = std::mem::take(&mut pool.open);
+        pool.idle.extend(open.iter().map(|directory| directory.number));
+        open
+    };
+    drop(closed);
 }
 
 /// Creates a group and returns its number.
