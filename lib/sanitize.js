@@ -55,6 +55,12 @@ class Budget {
   metadata = undefined;
   values = MOST_VALUES;
   characters = MOST_CHARACTERS;
+  // Declared, so that no setter of `Object.prototype` is called when they are assigned.
+  kind;
+  name;
+  prefix;
+  code;
+  says;
 
   /** @param {keyof typeof SUBJECTS} kind */
   constructor(kind) {
