@@ -154,6 +154,11 @@ export interface RetryOptions {
   maxBackoffMs?: number | null | undefined;
   /** What is retried: kinds of failure, or single exit codes. Default: all four kinds. */
   on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null | undefined;
+  /**
+   * Retries only a failure whose output, in the last 64 KiB of either stream, has one of these: texts as they are, and regular expressions
+   * with the flags i, m, s and u, without look-around and back-references. Default: any failure.
+   */
+  onOutput?: string | RegExp | readonly (string | RegExp)[] | null | undefined;
 }
 
 /** A part of what a child reads: text, or bytes of whatever kind. */

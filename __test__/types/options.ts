@@ -33,7 +33,13 @@ void engine.run(request, {
   secrets: ['abcdef'] as const,
   maskEnvSecrets: true,
   priority: -1,
-  retry: { attempts: 3, backoffMs: 5, maxBackoffMs: null, on: ['exit', 'signal', 'timeout', 'spawn', 7] as const },
+  retry: {
+    attempts: 3,
+    backoffMs: 5,
+    maxBackoffMs: null,
+    on: ['exit', 'signal', 'timeout', 'spawn', 7] as const,
+    onOutput: ['a', /b/] as const,
+  },
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
@@ -111,5 +117,6 @@ void engine.run(request, { envAllow: 'A' });
 void engine.run(request, { logDir: '/tmp' });
 // @ts-expect-error how often has to be said
 void engine.run(request, { retry: {} });
+void engine.run(request, { retry: { attempts: 2, onOutput: /busy/i } });
 // @ts-expect-error there is no such kind of failure
 void engine.run(request, { retry: { attempts: 2, on: ['bad luck'] } });

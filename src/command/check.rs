@@ -9,7 +9,7 @@ use crate::globs;
 use crate::redact;
 use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, Retry, RetryOn, Stdin};
 
-use super::{EnvPolicy, check_metadata, is_bash};
+use super::{EnvPolicy, OutputPatterns, check_metadata, is_bash};
 
 /// More attempts than that are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
@@ -90,6 +90,7 @@ fn retry(retry: &Retry) -> Result<(), Invalid> {
             "it is empty, so that nothing is retried: give at least one, or leave it out",
         ));
     }
+    OutputPatterns::new("options.retry.on_output", &retry.on_output)?;
     match retry.on.iter().position(|on| *on == RetryOn::Code(0)) {
         Some(index) => {
             Err(Invalid::new(format!("options.retry.on[{index}]"), "0 is the exit code of success: leave it out"))

@@ -124,11 +124,7 @@ impl Clean {
                 spill.spool.push(bytes);
             }
         }
-        let is_truncated = self.kept.with(self.stream, |buffer| {
-            buffer.push(bytes);
-            buffer.is_truncated()
-        });
-        self.is_beyond_cap = is_truncated.unwrap_or(self.is_beyond_cap);
+        self.is_beyond_cap = self.kept.push(self.stream, bytes);
         self.split(outlets, Next::Bytes(bytes));
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct OutputPolicy {
     /// Whether lines are made at all: for events, or for a log that has them.
     pub(super) has_lines: bool,
     pub(super) lines: LineMode,
+    /// Whether the end of each stream is kept apart, for patterns of a retry.
+    pub(super) keeps_recent: bool,
     pub(super) max_line_bytes: usize,
 }
 
@@ -30,6 +32,7 @@ impl OutputPolicy {
             is_streamed,
             encoding: options.encoding.unwrap_or(config.encoding),
             has_lines: is_streamed || config.log_format == LogFormat::Jsonl,
+            keeps_recent: options.retry.as_ref().is_some_and(|retry| !retry.on_output.is_empty()),
             lines: options.lines.unwrap_or(config.lines),
             max_line_bytes: config.max_line_bytes,
         }

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
-    Leftovers, LineMode, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
-    TruncateKeep,
+    Leftovers, LineMode, OutputPattern, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder,
+    StopSignal, TruncateKeep,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -107,6 +107,9 @@ impl Retry {
         max_backoff: Duration => |retry, time| retry.max_backoff_ms = milliseconds(time);
         /// Sets what is retried, in place of what is by default.
         on: impl IntoIterator<Item = RetryOn> => |retry, on| retry.on = on.into_iter().collect();
+        /// Retries only when the output has one of these: texts, or [`OutputPattern::regex`].
+        on_output: impl IntoIterator<Item = impl Into<OutputPattern>>
+            => |retry, patterns| retry.on_output = patterns.into_iter().map(Into::into).collect();
     }
 }
 

@@ -128,7 +128,7 @@ fn stage(event: &ExecutionEvent) -> u8 {
     match event {
         ExecutionEvent::Queued { .. } => 0,
         ExecutionEvent::Started { .. } => 1,
-        ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => 2,
+        ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } | ExecutionEvent::Exited { .. } => 2,
         _ => 3,
     }
 }
@@ -138,7 +138,7 @@ fn check_lines(events: &[ExecutionEvent]) {
     let Some(result) = events.last().and_then(result_of) else { return };
     // The result is that of the last attempt; one that was given up in a pause is that of the one before it.
     let Some(events) = attempts(events).last() else { return };
-    if !events.iter().any(|event| stage(event) == 2) {
+    if !events.iter().any(|event| event.line().is_some()) {
         return;
     }
     for (stream, text, truncated) in [
