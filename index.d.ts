@@ -144,6 +144,26 @@ export type Leftovers = 'leave' | 'kill';
 
 /** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
 export type Encoding = 'utf8' | 'buffer';
+/**
+ * What the system limits for each process of a command (Linux); elsewhere a limit is `INVALID_REQUEST`. One that the system refuses, since
+ * it is above the hard limit of the host, is `SPAWN_FAILED`, and nothing is started.
+ */
+export interface ResourceLimits {
+  /** Open descriptors of one process, at least 1. One more fails with `EMFILE`. */
+  openFiles?: number | null | undefined;
+  /** Processes and threads of the user, in all, at least 1. One more fails with `EAGAIN`. It does not hold for root. */
+  processes?: number | null | undefined;
+  /**
+   * Bytes of memory: of all processes together where the host may limit control groups (then the system kills the command), else the
+   * address space of each process (then allocations fail).
+   */
+  memoryBytes?: number | null | undefined;
+  /** Seconds of processor time of one process, at least 1. Then it gets SIGXCPU, and SIGKILL a second later. */
+  cpuSeconds?: number | null | undefined;
+  /** Bytes of a file that a process writes. A write beyond gives SIGXFSZ. */
+  fileSizeBytes?: number | null | undefined;
+}
+
 /** When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good. */
 export interface RetryOptions {
   /** Runs in all, the first one included: 1 to 1 000. */
@@ -225,6 +245,8 @@ export interface ExecutionOptions {
   maskEnvSecrets?: boolean | null | undefined;
   /** What becomes of background processes that outlive their command. Default: the engine's `leftovers`, which is `leave`. */
   leftovers?: Leftovers | null | undefined;
+  /** What the system limits for the processes of the command (Linux). Default: what it limits for the host. */
+  limits?: ResourceLimits | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
   /** Runs the command again when it fails. Default: it runs once. */

@@ -80,6 +80,7 @@ test('in no field of the configuration, the options and the request', async (t) 
       'retry',
       'encoding',
       'hostEnv',
+      'limits',
       'unknown',
     ];
     for (const field of options)

@@ -134,6 +134,7 @@ pub(crate) fn resolve(
         control_group: config.control_groups && !allow_detached,
         stdin,
         descriptor,
+        limits: options.limits,
         merge_output: options.merge_output.unwrap_or(config.merge_output),
     })
 }

@@ -136,8 +136,8 @@ pub use types::{
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, LineMode,
     OutputPattern, OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason,
-    Retry, RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus,
-    StopOrder, StopSignal, Stream, Text, TruncateKeep, UNSET, Unsuccessful,
+    ResourceLimits, Retry, RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter,
+    StepStatus, StopOrder, StopSignal, Stream, Text, TruncateKeep, UNSET, Unsuccessful,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.

@@ -26,6 +26,7 @@ void engine.run(request, {
   truncateKeep: 'tail',
   drainTimeoutMs: 0,
   hostEnv: process.env,
+  limits: { openFiles: 5, processes: null, memoryBytes: 6, cpuSeconds: 7, fileSizeBytes: 8 },
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
   envDeny: [],
@@ -80,6 +81,7 @@ assertType<
     | 'priority'
     | 'encoding'
     | 'hostEnv'
+    | 'limits'
     | 'retry'
   >
 >();

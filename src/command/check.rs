@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{ExecutionConfig, MOST_MS, MOST_STRING_BYTES};
+use crate::config::{ExecutionConfig, LARGEST_WHOLE, MOST_MS, MOST_STRING_BYTES};
 use crate::error::Invalid;
 use crate::globs;
+use crate::platform;
 use crate::redact;
-use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, Retry, RetryOn, Stdin};
+use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, ResourceLimits, Retry, RetryOn, Stdin};
 
 use super::{EnvPolicy, OutputPatterns, check_metadata, is_bash};
 
@@ -61,6 +62,7 @@ pub(crate) fn check(
         let problem = format!("{bytes} is out of range: give a whole number from 0 to {MOST_STRING_BYTES}");
         return Err(Invalid::new("options.max_output_size_bytes", problem));
     }
+    limits(&options.limits)?;
     options.retry.as_ref().map_or(Ok(()), retry)?;
     if options.retry.as_ref().is_some_and(|retry| retry.attempts > 1) && matches!(options.stdin, Stdin::Stream(_)) {
         return Err(Invalid::new(
@@ -75,6 +77,21 @@ pub(crate) fn check(
 /// Checks how long an execution may go on.
 pub(crate) fn check_time_left(time: Duration) -> Result<(), Invalid> {
     milliseconds("ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX), 1)
+}
+
+fn limits(limits: &ResourceLimits) -> Result<(), Invalid> {
+    for (name, limit, least) in limits.each() {
+        let Some(limit) = limit else { continue };
+        let field = format!("options.limits.{name}");
+        if !(least..=LARGEST_WHOLE).contains(&limit) {
+            let problem = format!("{limit} is out of range: give a whole number from {least} to 2^53 - 1");
+            return Err(Invalid::new(field, problem));
+        }
+        if !platform::HAS_LIMITS {
+            return Err(Invalid::new(field, "this system has no such limit for a command: leave it out"));
+        }
+    }
+    Ok(())
 }
 
 fn retry(retry: &Retry) -> Result<(), Invalid> {

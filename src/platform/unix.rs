@@ -13,6 +13,7 @@ pub(crate) use self::files::{
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
+pub(crate) use self::limits::{HAS_LIMITS, refused_limit};
 pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
@@ -32,6 +33,7 @@ mod guardian_table;
 mod host_state;
 mod leader;
 mod lifeline;
+mod limits;
 mod mechanism;
 mod nested_names;
 mod pid;

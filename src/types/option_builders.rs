@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
-    Leftovers, LineMode, OutputPattern, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder,
-    StopSignal, TruncateKeep,
+    Leftovers, LineMode, OutputPattern, OversizedOutputStrategy, PlanOptions, ResourceLimits, Retry, RetryOn, Secret,
+    Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -86,6 +86,8 @@ impl ExecutionOptions {
         mask_env_secrets: bool => |options, mask| options.mask_env_secrets = Some(mask);
         /// Sets what becomes of background processes that outlive their command.
         leftovers: Leftovers => |options, leftovers| options.leftovers = Some(leftovers);
+        /// Sets what the system limits for the processes of the command.
+        limits: ResourceLimits => |options, limits| options.limits = limits;
         /// Sets the place in the queue: higher starts first.
         priority: i32 => |options, priority| options.priority = priority;
         /// Runs the command again when it fails.
@@ -96,6 +98,21 @@ impl ExecutionOptions {
         signal: CancellationToken => |options, signal| options.signal = Some(signal);
         /// Sets the host's variables, in place of this process's own.
         host_env: EnvSnapshot => |options, env| options.host_env = Some(env);
+    }
+}
+
+impl ResourceLimits {
+    setters! {
+        /// ResourceLimits the open descriptors of one process.
+        open_files: u64 => |limits, count| limits.open_files = Some(count);
+        /// ResourceLimits the processes and threads of the user.
+        processes: u64 => |limits, count| limits.processes = Some(count);
+        /// ResourceLimits the memory.
+        memory_bytes: u64 => |limits, bytes| limits.memory_bytes = Some(bytes);
+        /// ResourceLimits the processor time of one process, in seconds.
+        cpu_seconds: u64 => |limits, seconds| limits.cpu_seconds = Some(seconds);
+        /// ResourceLimits the files that are written.
+        file_size_bytes: u64 => |limits, bytes| limits.file_size_bytes = Some(bytes);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{LineMode, OversizedOutputStrategy, Retry, Stdin, StopOrder, StopSignal, TruncateKeep};
+use super::{LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TruncateKeep};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -125,6 +125,8 @@ pub struct ExecutionOptions {
     pub mask_env_secrets: Option<bool>,
     /// What becomes of background processes that outlive their command. Default: `leftovers` of the engine, which leaves them alone.
     pub leftovers: Option<Leftovers>,
+    /// What the system limits for the processes of the command. Default: what it limits for the host.
+    pub limits: ResourceLimits,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
     /// Runs the command again when it fails. Default: it runs once.

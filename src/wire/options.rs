@@ -5,7 +5,7 @@ use super::{Case, Value, regexp};
 use crate::error::Invalid;
 use crate::types::{
     Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OutputPattern, OversizedOutputStrategy,
-    Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal, TruncateKeep,
+    ResourceLimits, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -33,6 +33,7 @@ pub(super) const FIELDS: &[&str] = &[
     "retry",
     "encoding",
     "host_env",
+    "limits",
 ];
 
 /// What JavaScript may give as input. Streams come another way.
@@ -118,8 +119,24 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
+        limits: limits(fields)?.unwrap_or(base.limits),
         host_env: host_env(fields)?.or(base.host_env),
     })
+}
+
+fn limits(options: &Fields<'_>) -> Result<Option<ResourceLimits>, Invalid> {
+    let Some(value) = options.get("limits") else { return Ok(None) };
+    let path = options.path("limits");
+    let known = ResourceLimits::default().each().map(|(name, ..)| name);
+    let fields = Fields::open(value, &path, &path, options.case(), &known)?;
+    let [open_files, processes, memory_bytes, cpu_seconds, file_size_bytes] = known.map(|name| fields.whole(name));
+    Ok(Some(ResourceLimits {
+        open_files: open_files?,
+        processes: processes?,
+        memory_bytes: memory_bytes?,
+        cpu_seconds: cpu_seconds?,
+        file_size_bytes: file_size_bytes?,
+    }))
 }
 
 /// The variables to inherit from; those without a value are left out.
