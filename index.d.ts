@@ -356,6 +356,8 @@ export interface ExecutionConfig {
   leftovers?: Leftovers | null | undefined;
   /** The longest line in one piece, in bytes. Default: 65 536. */
   maxLineBytes?: number | null | undefined;
+  /** How long a command must neither use the processor nor write, in ms, before the event `waiting`. Default: 1 000. */
+  waitingAfterMs?: number | null | undefined;
   /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
   maxOutputSizeBytes?: number | null | undefined;
   /**
@@ -577,6 +579,12 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   cpuUserMs: number;
   /** Milliseconds of processor time that the system spent for them. */
   cpuSystemMs: number;
+  /**
+   * The most memory that the command had, in bytes, if it is known: that of all its processes together with `limits.memory_bytes` where the
+   * host may limit control groups, else that of its largest process. Linux counts the memory of the host for a moment as that of the
+   * command, so that it is not known of a command that needs less than the host.
+   */
+  peakMemoryBytes?: number;
   /** As in the request. */
   metadata: ExecutionMetadata;
 }
@@ -710,6 +718,19 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
+/**
+ * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
+ * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
+ */
+export interface WaitingEvent extends EventBase {
+  /** The name of the event. */
+  type: 'waiting';
+  /** What it waits for. */
+  for: 'stdin' | 'terminal';
+  /** The unfinished line that it wrote last, such as a question; else empty. */
+  prompt: string;
+}
+
 /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
 export interface ExitedEvent extends EventBase {
   /** The name of the event. */
@@ -794,6 +815,7 @@ export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult[
 export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
+  | WaitingEvent
   | ExitedEvent
   | DegradedEvent
   | RetryEvent<Output>
@@ -811,6 +833,11 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
+  /**
+   * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
+   * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
+   */
+  waiting: [WaitingEvent];
   /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
   exited: [ExitedEvent];
   /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */

@@ -8,6 +8,7 @@
 const EVENT_TYPES = /** @type {const} */ ([
   'queued',
   'started',
+  'waiting',
   'exited',
   'degraded',
   'retry',
@@ -21,7 +22,7 @@ const EVENT_TYPES = /** @type {const} */ ([
 ]);
 
 /** The types that are neither a line nor the end of an execution. */
-const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'exited', 'degraded', 'retry', 'progress']);
+const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'waiting', 'exited', 'degraded', 'retry', 'progress']);
 
 /** Where an execution stands; the number of a status in a batch is its place. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
@@ -32,26 +33,28 @@ const GROUP = /** @type {const} */ ({
   QUEUED: 0,
   /** The event `started`. */
   STARTED: 1,
+  /** The event `waiting`. */
+  WAITING: 2,
   /** The event `exited`. */
-  EXITED: 2,
+  EXITED: 3,
   /** The event `degraded`. */
-  DEGRADED: 3,
+  DEGRADED: 4,
   /** The event `retry`. */
-  RETRY: 4,
+  RETRY: 5,
   /** The event `progress`. */
-  PROGRESS: 5,
+  PROGRESS: 6,
   /** The event `stdout`. */
-  STDOUT: 6,
+  STDOUT: 7,
   /** The event `stderr`. */
-  STDERR: 7,
+  STDERR: 8,
   /** The event `completed`. */
-  COMPLETED: 8,
+  COMPLETED: 9,
   /** The event `failed`. */
-  FAILED: 9,
+  FAILED: 10,
   /** The event `cancelled`. */
-  CANCELLED: 10,
+  CANCELLED: 11,
   /** The event `timeout`. */
-  TIMEOUT: 11,
+  TIMEOUT: 12,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -86,6 +89,8 @@ const INTEREST = /** @type {const} */ ({
   LIFECYCLE: 4,
   /** `exited`. */
   EXITED: 8,
+  /** `waiting`. */
+  WAITING: 16,
 });
 
 /** How an execution is submitted, as a sum. */
@@ -124,6 +129,11 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
       const command = take(next());
       const pid = next();
       return { type: 'started', executionId, timestamp, sequence, command, pid };
+    }
+    case GROUP.WAITING: {
+      const what = take(next());
+      const prompt = take(next());
+      return { type: 'waiting', executionId, timestamp, sequence, for: what, prompt };
     }
     case GROUP.EXITED: {
       const exitCodeNumber = next();

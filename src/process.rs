@@ -138,6 +138,8 @@ struct Unwritten {
     pipe: PipeWriter,
     bytes: Vec<u8>,
     written: usize,
+    /// Bytes in all that the pipe has taken.
+    given: u64,
     /// Where more comes from when these are written.
     more: Option<StdinReader>,
 }
@@ -158,7 +160,7 @@ impl Input {
             Stdin::Stream(stream) => (Vec::new(), stream.take()),
             Stdin::Empty | Stdin::Inherit => (Vec::new(), None),
         };
-        Self { rest: Some(Unwritten { pipe, bytes, written: 0, more }), broken: None }
+        Self { rest: Some(Unwritten { pipe, bytes, written: 0, given: 0, more }), broken: None }
     }
 
     fn closed() -> Self {
@@ -167,6 +169,17 @@ impl Input {
 
     pub(crate) fn is_open(&self) -> bool {
         self.rest.is_some()
+    }
+
+    /// The pipe, by its inode number, if the child has read all that there is so far.
+    pub(crate) fn is_read_up(&self) -> Option<u64> {
+        let rest = self.rest.as_ref().filter(|rest| rest.written == rest.bytes.len())?;
+        platform::empty_pipe(&rest.pipe)
+    }
+
+    /// How many bytes the pipe has taken.
+    pub(crate) fn given(&self) -> u64 {
+        self.rest.as_ref().map_or(0, |rest| rest.given)
     }
 
     /// Writes what the pipe takes; at the end, or when the child does not read any more, the pipe is closed and the
@@ -207,7 +220,10 @@ impl Unwritten {
                 writable = self.pipe.writable() => writable,
             };
             match writable.and_then(|()| self.pipe.try_write(&self.bytes[self.written..])) {
-                Ok(count) => self.written += count,
+                Ok(count) => {
+                    self.written += count;
+                    self.given += count as u64;
+                }
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 // EPIPE: the child closed its end. It may do that.
                 Err(_) => return Fed::Done,

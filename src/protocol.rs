@@ -69,6 +69,8 @@ numbers! {
         LIFECYCLE = 4;
         /// `exited`.
         EXITED = 8;
+        /// `waiting`.
+        WAITING = 16;
     }
 }
 

@@ -5,7 +5,7 @@
 pub(crate) use self::builders::NOT_UTF8;
 pub use self::command::Command;
 pub use self::ending::{StopOrder, StopSignal};
-pub use self::enums::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
+pub use self::enums::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream, WaitsFor};
 pub use self::limits::ResourceLimits;
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};

@@ -44,6 +44,7 @@ assertType<
     keyof ExecutionEvents,
     | 'queued'
     | 'started'
+    | 'waiting'
     | 'exited'
     | 'degraded'
     | 'stdout'
@@ -68,6 +69,8 @@ engine.on('event', (event) => {
       return void event.command;
     case 'started':
       return void event.pid;
+    case 'waiting':
+      return void assertType<Equal<typeof event.for, 'stdin' | 'terminal'>>();
     case 'exited':
       return void assertType<Equal<typeof event.exitCode, number | null>>();
     case 'degraded':

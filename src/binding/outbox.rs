@@ -164,6 +164,7 @@ impl EventSink for JsSink {
     fn wants(&self, kind: OnDemand) -> bool {
         let interest = match kind {
             OnDemand::Exited => interest::EXITED,
+            OnDemand::Waiting => interest::WAITING,
         };
         self.pull || self.outbox.is_wanted(interest)
     }
@@ -183,6 +184,7 @@ impl EventSink for JsSink {
     fn event(&self, event: ExecutionEvent) {
         let interest = match event {
             ExecutionEvent::Exited { .. } => interest::EXITED,
+            ExecutionEvent::Waiting { .. } => interest::WAITING,
             _ => interest::LIFECYCLE,
         };
         if event.is_terminal() || self.pull || self.outbox.is_wanted(interest) {

@@ -27,7 +27,10 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
         };
         return SpawnFailure::new(
             refusal,
-            format!("`{name}` of `limits` was refused by the system ({refusal}), since {why}: give another value"),
+            format!(
+                "the limit of {} was refused by the system ({refusal}), since {why}: give another one in `limits`",
+                name.replace('_', " ")
+            ),
         );
     }
     if let Some(cwd) = &launch.cwd

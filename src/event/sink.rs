@@ -13,6 +13,8 @@ use crate::types::Stream;
 pub(crate) enum OnDemand {
     /// `exited`.
     Exited,
+    /// `waiting`.
+    Waiting,
 }
 
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.

@@ -1,7 +1,7 @@
 //! What becomes of the output of one execution: its options have precedence over the configuration.
 
 use crate::config::{ExecutionConfig, LogFormat};
-use crate::types::{Encoding, ExecutionOptions, LineMode, OversizedOutputStrategy, TruncateKeep};
+use crate::types::{Encoding, ExecutionOptions, LineMode, OversizedOutputStrategy, Stdin, TruncateKeep};
 
 /// How the output of one execution is split, kept and emitted.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ pub(crate) struct OutputPolicy {
     /// Whether lines are made at all: for events, or for a log that has them.
     pub(super) has_lines: bool,
     pub(super) lines: LineMode,
-    /// Whether the end of each stream is kept apart, for patterns of a retry.
+    /// Whether the end of each stream is kept apart, for patterns of a retry and for prompts.
     pub(super) keeps_recent: bool,
     pub(super) max_line_bytes: usize,
 }
@@ -32,7 +32,8 @@ impl OutputPolicy {
             is_streamed,
             encoding: options.encoding.unwrap_or(config.encoding),
             has_lines: is_streamed || config.log_format == LogFormat::Jsonl,
-            keeps_recent: options.retry.as_ref().is_some_and(|retry| !retry.on_output.is_empty()),
+            keeps_recent: options.retry.as_ref().is_some_and(|retry| !retry.on_output.is_empty())
+                || matches!(options.stdin, Stdin::Stream(_)),
             lines: options.lines.unwrap_or(config.lines),
             max_line_bytes: config.max_line_bytes,
         }

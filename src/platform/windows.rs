@@ -160,6 +160,11 @@ pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
     ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false, descriptor: None }
 }
 
+/// The system does not show what a process waits for.
+pub(crate) fn empty_pipe(_: &PipeWriter) -> Option<u64> {
+    None
+}
+
 /// Returns the limit that kept a command from being started: there is none here.
 pub(crate) fn refused_limit(_: &io::Error) -> Option<(&'static str, &io::Error)> {
     None

@@ -128,7 +128,10 @@ fn stage(event: &ExecutionEvent) -> u8 {
     match event {
         ExecutionEvent::Queued { .. } => 0,
         ExecutionEvent::Started { .. } => 1,
-        ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } | ExecutionEvent::Exited { .. } => 2,
+        ExecutionEvent::Stdout { .. }
+        | ExecutionEvent::Stderr { .. }
+        | ExecutionEvent::Waiting { .. }
+        | ExecutionEvent::Exited { .. } => 2,
         _ => 3,
     }
 }
