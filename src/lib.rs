@@ -137,6 +137,7 @@ pub use types::{
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, Percentiles,
     PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry, RetryOn, Secret, SkipReason, SkippedStep,
     Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder, StopSignal, Stream, Text, UNSET, Unsuccessful,
+    When,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.

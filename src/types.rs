@@ -10,7 +10,7 @@ pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, Exe
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
 pub use self::plan::{
     ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
-    StepStatus,
+    StepStatus, When,
 };
 pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET};
 #[cfg(any(feature = "node", feature = "schema"))]

@@ -128,6 +128,7 @@ impl Steps {
             skipped,
             total: self.work.len(),
             current_command: self.begun.last().map(|index| self.command(*index)),
+            current_when: self.begun.last().map(|index| state.when(*index).as_str().to_owned()),
             status,
             result,
         };
@@ -203,7 +204,8 @@ impl Steps {
         if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
             name.truncate(end);
         }
-        PlanStep { index, id: request.id, name, status, depends_on: state.graph().dependencies(index).to_vec() }
+        let depends_on = state.graph().dependencies(index).to_vec();
+        PlanStep { index, id: request.id, name, status, depends_on, when: state.when(index) }
     }
 }
 
@@ -222,11 +224,12 @@ fn status(
     results: &[Arc<ExecutionResult>],
     skipped: &[SkippedStep],
 ) -> ExecutionStatus {
-    if stats.completed == stats.total {
+    let not_needed = |step: &SkippedStep| step.reason == SkipReason::NoFailure;
+    if stats.completed + skipped.iter().filter(|step| not_needed(step)).count() == stats.total {
         return ExecutionStatus::Completed;
     }
     let had_effect = |why: &Stop| {
-        let was_skipped = skipped.iter().any(|step| step.because.is_none());
+        let was_skipped = skipped.iter().any(|step| step.because.is_none() && !not_needed(step));
         was_skipped || results.iter().any(|result| result.reason == Some(why.reason()))
     };
     stopped.filter(had_effect).map_or(ExecutionStatus::Failed, Stop::status)

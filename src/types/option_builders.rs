@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
-    Leftovers, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
+    Leftovers, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal, When,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -113,6 +113,13 @@ impl PlanOptions {
         continue_on_error: bool => |plan, go_on| plan.continue_on_error = go_on;
         /// Ends the plan after so long. In whole milliseconds; a part of one counts as one.
         deadline: Duration => |plan, time| plan.deadline_ms = Some(milliseconds(time));
+    }
+
+    /// Sets after which ends of its dependencies a step runs, by its index.
+    #[must_use]
+    pub fn when(mut self, index: usize, when: When) -> Self {
+        self.when.insert(index, when);
+        self
     }
 
     /// Sets how one step runs, by its index: in place of the plan's own options.
