@@ -51,6 +51,7 @@ test('totals count each outcome, the bytes and the lines', async (t) => {
     stderrBytes: 4,
     lines,
     backoffs: 0,
+    waitingForGroups: 0,
     truncated: 0,
     logLostBytes: 0,
     overflowLostBytes: 0,
