@@ -104,6 +104,14 @@ export interface ExecutionRequest {
   metadata?: ExecutionMetadata | null | undefined;
 }
 
+/** Which part of an output is read. */
+export interface ReadOutputOptions {
+  /** Default: `stdout`. */
+  stream?: 'stdout' | 'stderr' | null | undefined;
+  /** Only so many bytes of its end. Default: all of it. */
+  tailBytes?: number | null | undefined;
+}
+
 /** The signal that asks a process to end, before it is killed. On Windows each of them is Ctrl-Break. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2';
 
@@ -115,6 +123,24 @@ export type StopOrder = 'tree' | 'leader';
 
 /** Which of the host's variables a child starts with. */
 export type InheritEnv = 'all' | 'core' | 'none';
+
+/**
+ * What happens to output above `maxOutputSizeBytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part
+ * of it and all of it in a file that goes with the record.
+ */
+export type OversizedOutputStrategy = 'truncateWithWarning' | 'failExecution' | 'streamToFile';
+
+/**
+ * When a line becomes an event: in pieces, so that an unfinished line is shown after 200 ms of silence; or whole, when it is complete.
+ * Above `maxLineBytes` it comes in pieces all the same.
+ */
+export type LineMode = 'pieces' | 'whole';
+
+/** Which part of too much output is kept; `both` is half from either end. */
+export type TruncateKeep = 'head' | 'tail' | 'both';
+
+/** What becomes of background processes that outlive their command: they live on, or are ended like a cancelled tree. */
+export type Leftovers = 'leave' | 'kill';
 
 /** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
 export type Encoding = 'utf8' | 'buffer';
@@ -138,11 +164,26 @@ export interface ExecutionOptions {
   /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
   signal?: AbortSignal | null | undefined;
   /**
-   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, or the host's own standard input.
+   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, what {@link ExecutionEngine.write}
+   * gives (`'open'`), or the host's own standard input (`'inherit'`).
    * A Readable that only the command reads is destroyed when the command wants no more; one that other code still uses, such as the
    * request of an HTTP server, is only not read any more. Default: nothing, end of file at once.
    */
-  stdin?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | 'inherit' | null | undefined;
+  stdin?:
+    | InputChunk
+    | Iterable<InputChunk>
+    | AsyncIterable<InputChunk>
+    | NodeJS.ReadableStream
+    | Blob
+    | 'open'
+    | 'inherit'
+    | null
+    | undefined;
+  /**
+   * The same data as `stdin`, for text that is not known in advance: here `'open'` and `'inherit'` are text as any other. Both options
+   * together are refused.
+   */
+  input?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | null | undefined;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null | undefined;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -156,8 +197,29 @@ export interface ExecutionOptions {
    * Default: the engine's `allowDetached`.
    */
   allowDetached?: boolean | null | undefined;
-  /** Standard error goes into standard output's pipe: the order between them is exact. Default: false. */
+  /**
+   * Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: the engine's
+   * `mergeOutput`, which is false.
+   */
   mergeOutput?: boolean | null | undefined;
+  /** Whether output lines become events. Default: the engine's `streamOutput`. */
+  streamOutput?: boolean | null | undefined;
+  /**
+   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
+   * the engine's `lines`.
+   */
+  lines?: LineMode | null | undefined;
+  /** Bytes of output kept in memory for each stream. Default: the engine's `maxOutputSizeBytes`. */
+  maxOutputSizeBytes?: number | null | undefined;
+  /** What happens to more. Default: the engine's `oversizedOutputStrategy`. */
+  oversizedOutputStrategy?: OversizedOutputStrategy | null | undefined;
+  /** Which part of too much output is kept. Default: the engine's `truncateKeep`. */
+  truncateKeep?: TruncateKeep | null | undefined;
+  /**
+   * How long an output pipe may be silent after the command has exited, in ms; at most 2 s in all. Default: the engine's
+   * `drainTimeoutMs`.
+   */
+  drainTimeoutMs?: number | null | undefined;
   /** Default: the engine's `inheritEnv`. */
   inheritEnv?: InheritEnv | null | undefined;
   /** Globs of names inherited on top of `inheritEnv`; added to the engine's. */
@@ -171,8 +233,8 @@ export interface ExecutionOptions {
   secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: the engine's `maskEnvSecrets`. */
   maskEnvSecrets?: boolean | null | undefined;
-  /** What becomes of background processes that outlive their command. Default: `leave`. */
-  leftovers?: 'leave' | 'kill' | null | undefined;
+  /** What becomes of background processes that outlive their command. Default: the engine's `leftovers`, which is `leave`. */
+  leftovers?: Leftovers | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
   /**
@@ -184,6 +246,8 @@ export interface ExecutionOptions {
   retry?: RetryOptions | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
   encoding?: Encoding | null | undefined;
+  /** The variables that the child inherits from, by the same rules, in the place of `process.env`. */
+  hostEnv?: Readonly<Record<string, string | null | undefined>> | null | undefined;
 }
 
 /** In which order the commands of a plan run. */
@@ -254,6 +318,13 @@ export interface ExecutionConfig {
   maxTimeoutMs?: number | null | undefined;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null | undefined;
+  /**
+   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
+   * `pieces`.
+   */
+  lines?: LineMode | null | undefined;
+  /** Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: false. */
+  mergeOutput?: boolean | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */
   encoding?: Encoding | null | undefined;
   /** How many commands run at once. Default: 100. */
@@ -288,6 +359,8 @@ export interface ExecutionConfig {
   idleTimeoutMs?: number | null | undefined;
   /** How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all. */
   drainTimeoutMs?: number | null | undefined;
+  /** What becomes of background processes that outlive their command. Default: `leave`. */
+  leftovers?: Leftovers | null | undefined;
   /** The longest line in one piece, in bytes. Default: 65 536. */
   maxLineBytes?: number | null | undefined;
   /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
@@ -296,11 +369,11 @@ export interface ExecutionConfig {
    * What happens to more: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it and all of it
    * in a file that goes with the record. Default: `truncateWithWarning`.
    */
-  oversizedOutputStrategy?: 'truncateWithWarning' | 'failExecution' | 'streamToFile' | null | undefined;
+  oversizedOutputStrategy?: OversizedOutputStrategy | null | undefined;
   /** An older word for `oversizedOutputStrategy`: `false` is `failExecution`, unless a strategy is named. Default: true. */
   truncateLargeOutput?: boolean | null | undefined;
   /** Which part of too much output is kept. Default: `both` ends. */
-  truncateKeep?: 'head' | 'tail' | 'both' | null | undefined;
+  truncateKeep?: TruncateKeep | null | undefined;
   /** An absolute path: where `streamToFile` writes. Default: a folder of this user under the temp folder. */
   overflowDir?: string | null | undefined;
   /** The largest such file, in bytes. Default: 1 GiB. */
@@ -648,6 +721,16 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
+/** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+export interface ExitedEvent extends EventBase {
+  /** The name of the event. */
+  type: 'exited';
+  /** The exit code; `null` when a signal ended the command. */
+  exitCode: number | null;
+  /** The name of the signal that ended it. */
+  signal: string | null;
+}
+
 /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
@@ -724,6 +807,7 @@ export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult[
 export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
+  | ExitedEvent
   | DegradedEvent
   | RetryEvent<Output>
   | ProgressEvent<Output>
@@ -740,6 +824,8 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
+  /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+  exited: [ExitedEvent];
   /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
   degraded: [DegradedEvent];
   /** An attempt failed, and another one follows after a pause. */
@@ -1005,7 +1091,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * or is cancelled resolves.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; with `result` `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine
-   * could not do its part, and `INVALID_REQUEST` (field `options.stdin`) when an iterable or a stream as `stdin` failed.
+   * could not do its part, and `INVALID_REQUEST` (field `options.stdin` or `options.input`) when an iterable or a stream as input failed.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`, with output as Buffers. */
@@ -1027,6 +1113,29 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
+  /**
+   * Writes to the standard input of a command that was started with `stdin: 'open'`. Resolves when the pipe has accepted all of it, so
+   * that awaiting it gives the pace of the command. Concurrent writes keep their order. Before the command has started, it waits.
+   * Do not change bytes before it has resolved.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input is not open, was ended, or is not read any more:
+   * the command has closed it or has exited. That is no error of the execution. `INVALID_REQUEST` (`data`) for other data.
+   */
+  write(id: string, data: InputChunk): Promise<void>;
+  /**
+   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. Does nothing if it has ended.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input was never open.
+   */
+  endInput(id: string): Promise<void>;
+  /**
+   * Moves the deadline of an execution to `ms` milliseconds from now: later or sooner than it was, but not beyond `maxTimeoutMs` from its
+   * start. Resolves with the new deadline. It holds for the attempt that runs, or, while the execution waits, for the next one.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `ms`) for what is no time from 1 ms to 365 days, and (field `id`)
+   * when the command has exited or is being ended.
+   */
+  extendTimeout(id: string, ms: number): Promise<Date>;
   /**
    * Masks one more secret from now on: a token that a command printed, for example. It is at least 6 bytes long. With an
    * `executionId` it is masked in that execution alone; without, in all of this engine, those that run included.
@@ -1090,6 +1199,13 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read.
    */
   readLogs(id: string, options?: { tailBytes?: number | null | undefined } | null): Promise<string>;
+  /**
+   * What a command has written to a stream so far, or in all when it has ended: what its result has, or would have if it ended now. It
+   * is text, or a Buffer with the option `encoding: 'buffer'`. Empty before the command runs; with retries, that of the last attempt.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for a bad option.
+   */
+  readOutput<Found extends string | Buffer = Output>(id: string, options?: ReadOutputOptions | null): Promise<Found>;
   /** The known executions, newest first. */
   listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
   /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */

@@ -11,6 +11,8 @@ const DEFAULTS = {
   defaultTimeoutMs: 300_000,
   maxTimeoutMs: 3_600_000,
   streamOutput: true,
+  mergeOutput: false,
+  lines: 'pieces',
   maxConcurrentExecutions: 100,
   concurrencyPolicy: 'queue',
   maxQueuedExecutions: 10_000,
@@ -24,6 +26,7 @@ const DEFAULTS = {
   controlGroups: true,
   idleTimeoutMs: null,
   drainTimeoutMs: 500,
+  leftovers: 'leave',
   maxLineBytes: 65_536,
   maxOutputSizeBytes: 10 * 1024 * 1024,
   oversizedOutputStrategy: 'truncateWithWarning',
@@ -73,6 +76,8 @@ test('every field is taken', (t) => {
     defaultTimeoutMs: 1,
     maxTimeoutMs: 2,
     streamOutput: false,
+    mergeOutput: true,
+    lines: 'whole',
     maxConcurrentExecutions: 3,
     concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0,
@@ -86,6 +91,7 @@ test('every field is taken', (t) => {
     controlGroups: false,
     idleTimeoutMs: 5,
     drainTimeoutMs: 0,
+    leftovers: 'kill',
     maxLineBytes: 64,
     maxOutputSizeBytes: 0,
     oversizedOutputStrategy: 'truncateWithWarning',
@@ -205,6 +211,8 @@ const CHOICES = {
   encoding: ['latin1', ''],
   logFormat: ['json', ''],
   inheritEnv: ['ALL', ''],
+  lines: ['Whole', 'partial', ''],
+  leftovers: ['KILL', 'keep', ''],
 };
 for (const [field, more] of Object.entries(CHOICES)) {
   test(field, async (t) => {
@@ -220,6 +228,7 @@ for (const [field, more] of Object.entries(CHOICES)) {
 
 for (const field of [
   'streamOutput',
+  'mergeOutput',
   'allowDetached',
   'controlGroups',
   'guardian',

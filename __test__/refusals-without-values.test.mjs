@@ -65,6 +65,12 @@ test('in no field of the configuration, the options and the request', async (t) 
       'stopOrder',
       'allowDetached',
       'mergeOutput',
+      'streamOutput',
+      'lines',
+      'maxOutputSizeBytes',
+      'oversizedOutputStrategy',
+      'truncateKeep',
+      'drainTimeoutMs',
       'inheritEnv',
       'envAllow',
       'envDeny',
@@ -74,6 +80,7 @@ test('in no field of the configuration, the options and the request', async (t) 
       'groups',
       'retry',
       'encoding',
+      'hostEnv',
       'unknown',
     ];
     for (const field of options)

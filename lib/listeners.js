@@ -38,6 +38,7 @@ class Listeners extends EventEmitter {
     if (all || this.listenerCount('stdout') > 0) interest |= INTEREST.STDOUT;
     if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
     if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
+    if (all || this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
     this.#onInterest(interest);
     return this;
   }
@@ -69,7 +70,7 @@ class Listeners extends EventEmitter {
    * @param {string} type
    * @param {object[]} events
    */
-  _tell(type, events) {
+  _dispatch(type, events) {
     let listeners = this.#of(type);
     let version = this.#version;
     for (const event of events) {

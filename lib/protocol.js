@@ -8,6 +8,7 @@
 const EVENT_TYPES = /** @type {const} */ ([
   'queued',
   'started',
+  'exited',
   'degraded',
   'retry',
   'progress',
@@ -20,7 +21,7 @@ const EVENT_TYPES = /** @type {const} */ ([
 ]);
 
 /** The types that are neither a line nor the end of an execution. */
-const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'degraded', 'retry', 'progress']);
+const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'exited', 'degraded', 'retry', 'progress']);
 
 /** Where an execution stands; the number of a status in a batch is its place. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
@@ -31,24 +32,26 @@ const GROUP = /** @type {const} */ ({
   QUEUED: 0,
   /** The event `started`. */
   STARTED: 1,
+  /** The event `exited`. */
+  EXITED: 2,
   /** The event `degraded`. */
-  DEGRADED: 2,
+  DEGRADED: 3,
   /** The event `retry`. */
-  RETRY: 3,
+  RETRY: 4,
   /** The event `progress`. */
-  PROGRESS: 4,
+  PROGRESS: 5,
   /** The event `stdout`. */
-  STDOUT: 5,
+  STDOUT: 6,
   /** The event `stderr`. */
-  STDERR: 6,
+  STDERR: 7,
   /** The event `completed`. */
-  COMPLETED: 7,
+  COMPLETED: 8,
   /** The event `failed`. */
-  FAILED: 8,
+  FAILED: 9,
   /** The event `cancelled`. */
-  CANCELLED: 9,
+  CANCELLED: 10,
   /** The event `timeout`. */
-  TIMEOUT: 10,
+  TIMEOUT: 11,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -79,8 +82,10 @@ const INTEREST = /** @type {const} */ ({
   STDOUT: 1,
   /** Lines of standard error. */
   STDERR: 2,
-  /** What is neither a line nor the end of an execution. */
+  /** What is neither a line nor the end of an execution, nor has a number of its own. */
   LIFECYCLE: 4,
+  /** `exited`. */
+  EXITED: 8,
 });
 
 /** How an execution is submitted, as a sum. */
@@ -121,6 +126,13 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
       const command = take(next());
       const pid = next();
       return { type: 'started', executionId, timestamp, sequence, command, pid };
+    }
+    case GROUP.EXITED: {
+      const exitCodeNumber = next();
+      const exitCode = Number.isNaN(exitCodeNumber) ? null : exitCodeNumber;
+      const signalLength = next();
+      const signal = signalLength === ABSENT ? null : take(signalLength);
+      return { type: 'exited', executionId, timestamp, sequence, exitCode, signal };
     }
     case GROUP.DEGRADED: {
       const message = take(next());

@@ -31,6 +31,7 @@ mod logs;
 mod outbox;
 mod plans;
 mod result;
+mod running;
 mod teardown;
 
 type Result<T> = std::result::Result<T, Thrown>;
@@ -88,7 +89,7 @@ impl NativeEngine {
         let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
         let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
         let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
-        options.host_env = Some(EnvSnapshot::from_packed(env));
+        options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
         if aborted {
             let fired = CancellationToken::new();
             fired.cancel();
@@ -148,10 +149,23 @@ impl NativeEngine {
         self.inputs.write(handle, chunk.to_vec());
     }
 
-    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too.
+    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. `field` is the option
+    /// with the input.
     #[napi(catch_unwind)]
-    pub fn end_input(&self, handle: u32, failure: Option<String>) {
-        self.inputs.end(handle, failure);
+    pub fn end_input(&self, handle: u32, field: String, failure: Option<String>) {
+        self.inputs.end(handle, failure.map(|message| (field, message)));
+    }
+
+    /// Writes to an open input; the place in the order of writes is taken at once.
+    #[napi(catch_unwind, ts_return_type = "Promise<WriteOutcome>")]
+    pub fn write<'env>(&self, env: &'env Env, id: Unknown<'_>, bytes: &[u8]) -> Result<Object<'env>> {
+        input::write(env, &self.engine, id_of(id)?, bytes.to_vec()).map_err(raise)?.map_err(error::of_napi)
+    }
+
+    /// Ends an open input, after the writes before.
+    #[napi(catch_unwind)]
+    pub fn end_open_input(&self, id: Unknown<'_>) -> Result<()> {
+        self.engine.end_input(id_of(id)?).map_err(raise)
     }
 
     /// Asks an execution to end; `aborted` says that an abort signal did. A `grace_ms` that is not negative is the longest time
@@ -355,8 +369,8 @@ impl NativeEngine {
 
     /// Frees what a result keeps: all of it was read.
     #[napi(catch_unwind)]
-    pub fn let_go(env: Env, result: &mut External<HeldResult>) {
-        result.let_go();
+    pub fn release_result(env: Env, result: &mut External<HeldResult>) {
+        result.release();
         ExternalMemory::settle(env);
     }
 

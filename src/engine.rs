@@ -1,18 +1,19 @@
 //! The engine: composes the modules, and is the only writer of the registry.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::command::{self, EnvPolicy, exhaustion_text};
 use crate::config::ExecutionConfig;
-use crate::error::{ExecutionError, Result};
+use crate::error::{ExecutionError, Invalid, Result};
 use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
 use crate::feedback::{Feedback, FeedbackSink};
 use crate::metrics::Metrics;
-use crate::output::{LogBounds, Overflow};
+use crate::output::{LogBounds, OutputPolicy, Overflow};
 use crate::plan::Plans;
 use crate::platform::clock::{self, Instant};
 use crate::platform::{self, HostState};
@@ -21,12 +22,14 @@ use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
 use crate::state::{Pending, Stop};
-use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
+use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, OversizedOutputStrategy};
 
 use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
 #[cfg(feature = "node")]
 pub(crate) use self::host_exit::end_unguarded;
+#[cfg(feature = "node")]
+pub(crate) use self::input::refusal as input_refusal;
 use self::retention_task::RetentionTask;
 pub use self::stream::EventStream;
 use self::stream::StopOnDrop;
@@ -36,6 +39,7 @@ mod degradations;
 mod execution;
 mod global;
 mod host_exit;
+mod input;
 mod logs;
 mod parse;
 mod plan_host;
@@ -83,7 +87,8 @@ struct Shared {
     policy: Arc<EnvPolicy>,
     /// The engine's own secrets.
     secrets: Arc<Vault>,
-    overflow: Option<Arc<Overflow>>,
+    /// Made for the first execution that may need it, or with the engine if each may.
+    overflow: OnceLock<Arc<Overflow>>,
     log_bounds: Arc<LogBounds>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
@@ -124,13 +129,15 @@ impl ExecutionEngine {
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
             secrets: Vault::of_engine(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
-            overflow: Overflow::new(&config),
+            overflow: OnceLock::new(),
             log_bounds: Arc::new(LogBounds::new(&config)),
             config: Arc::new(config),
             metrics: Metrics::default(),
             degradations: Degradations::default(),
             feedback: Feedback::default(),
         };
+        // What dead hosts have left is removed although nothing may overflow here.
+        shared.overflow_of(&OutputPolicy::new(&ExecutionOptions::default(), &shared.config));
         let shared = Arc::new(shared);
         host_exit::watch(&shared);
         Ok(Self { handle: Arc::new(Handle { shared }), sink: Arc::new(SilentSink) })
@@ -261,6 +268,28 @@ impl ExecutionEngine {
         })
     }
 
+    /// Moves the deadline of an execution to `timeout` from now: later or sooner than it was, but not beyond `max_timeout_ms` from
+    /// the attempt to spawn. Returns the new deadline. It holds for the attempt that runs, or, while the execution waits for a slot or
+    /// between two attempts, for the next one. The idle timeout stays as it is.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `INVALID_REQUEST` (`ms`) for less than 1 ms and more than 365 days, and (`id`) when the command has exited or is
+    /// being ended.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn extend_timeout(&self, id: Uuid, timeout: Duration) -> Result<DateTime<Utc>> {
+        self.move_deadline(id, timeout)
+    }
+
+    pub(crate) fn move_deadline(&self, id: Uuid, timeout: Duration) -> Result<DateTime<Utc>> {
+        let record = self.record(id)?;
+        command::check_time_left(timeout).map_err(ExecutionError::InvalidRequest)?;
+        let most = Duration::from_millis(self.shared().config.max_timeout_ms);
+        let moved = if record.result().is_some() { None } else { record.deadline().extend(timeout, most) };
+        let over = "its command has exited or is being ended, so that no timeout is left: start it again for more time";
+        let at = moved.ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", over)))?;
+        Ok(Utc::now() + at.saturating_duration_since(Instant::now()))
+    }
+
     /// Ends everything that has not ended, plans too, and returns how many executions that were. Cancel safe: dropping the future ends
     /// the wait alone.
     pub async fn cancel_all(&self) -> usize {
@@ -345,6 +374,12 @@ impl ExecutionEngine {
 }
 
 impl Shared {
+    /// Where output beyond its cap goes. `None` when it goes nowhere.
+    fn overflow_of(&self, policy: &OutputPolicy) -> Option<Arc<Overflow>> {
+        let goes_to_file = policy.strategy == OversizedOutputStrategy::StreamToFile;
+        goes_to_file.then(|| Arc::clone(self.overflow.get_or_init(|| Overflow::new(&self.config))))
+    }
+
     /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
     /// run, since a slot that a running one gives up must find no execution that could still spawn.
     fn request_stop_of_all(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {

@@ -19,7 +19,7 @@ use self::fields::Give as _;
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;
 pub(crate) use self::line_batch::{LineBatch, LineMark};
-pub(crate) use self::sink::{EventSink, SilentSink};
+pub(crate) use self::sink::{EventSink, OnDemand, SilentSink};
 
 mod backpressure;
 mod channel;
@@ -51,6 +51,13 @@ macro_rules! event_types {
                 command: String,
                 /// The process id.
                 pid: u32,
+            }
+            /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run.
+            Exited = "exited", plain of execution_id {
+                /// The exit code; `None` when a signal ended the command.
+                exit_code: Option<i32>,
+                /// The name of the signal that ended it.
+                signal: Option<String>,
             }
             /// The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine.
             Degraded = "degraded", plain of execution_id {

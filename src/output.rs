@@ -9,16 +9,16 @@ use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::config::{ExecutionConfig, OversizedOutputStrategy};
-use crate::event::{Backpressure, EventSink, ExecutionEvent};
+use crate::event::{Backpressure, EventSink, ExecutionEvent, OnDemand};
 use crate::platform::clock::Instant;
 use crate::redact::Vault;
-use crate::types::{Encoding, Stream};
+use crate::types::{OversizedOutputStrategy, Stream};
 
 use self::capture::{Capture, Outlets};
+pub(crate) use self::captures::Captures;
 use self::head_tail_buffer::CapturedStream;
 use self::line_writer::LineWriter;
 use self::spool::Spool;
@@ -32,8 +32,11 @@ pub(crate) use self::lines::Splitter;
 pub(crate) use self::log::{Log, LogFailure, LogPaths};
 pub(crate) use self::log_file::{LogBounds, MainLog};
 pub(crate) use self::overflow::{Overflow, SpillFile};
+pub(crate) use self::policy::OutputPolicy;
 
 mod capture;
+mod captures;
+mod file_io;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod head_tail_buffer;
@@ -43,7 +46,7 @@ mod log;
 mod log_file;
 mod overflow;
 mod overflow_folder;
-mod patience;
+mod policy;
 mod room;
 mod silence;
 mod spool;
@@ -52,14 +55,16 @@ mod spool;
 const LONGEST_WRITE: Duration = Duration::from_secs(2);
 
 /// What an execution's output goes through, settled when it was accepted.
-pub(crate) struct Channels<'a> {
+pub(crate) struct Channels {
     pub(crate) id: Uuid,
-    pub(crate) config: &'a ExecutionConfig,
-    pub(crate) encoding: Encoding,
+    pub(crate) policy: OutputPolicy,
     pub(crate) sink: Arc<dyn EventSink>,
     /// Shared with the code that reports the end, should a panic drop the output.
     pub(crate) sequence: Arc<AtomicU64>,
     pub(crate) secrets: Arc<Vault>,
+    /// What is kept of both streams.
+    pub(crate) captures: Arc<Captures>,
+    /// Where a stream goes that is longer than its cap.
     pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
@@ -95,14 +100,14 @@ pub(crate) struct Captured {
 }
 
 impl Output {
-    pub(crate) fn new(channels: Channels<'_>) -> Self {
-        let Channels { id, config, encoding, sink, sequence, secrets, overflow } = channels;
-        let lines = LineWriter::new(id, encoding, config.stream_output, sink, sequence);
+    pub(crate) fn new(channels: Channels) -> Self {
+        let Channels { id, policy, sink, sequence, secrets, overflow, captures } = channels;
+        let lines = LineWriter::new(id, policy.encoding, policy.is_streamed, sink, sequence);
         Self {
-            stdout: Capture::new(Stream::Stdout, config, Arc::clone(&secrets)),
-            stderr: Capture::new(Stream::Stderr, config, secrets),
+            stdout: Capture::new(Stream::Stdout, &policy, Arc::clone(&captures), Arc::clone(&secrets)),
+            stderr: Capture::new(Stream::Stderr, &policy, captures, secrets),
             outlets: Outlets { lines, log: None },
-            fails_beyond_cap: config.oversized_output_strategy == OversizedOutputStrategy::FailExecution,
+            fails_beyond_cap: policy.strategy == OversizedOutputStrategy::FailExecution,
             overflow,
             is_loss_reported: false,
         }
@@ -126,6 +131,18 @@ impl Output {
     /// The number of the next event; the caller emits that event.
     pub(crate) fn take_sequence(&mut self) -> u64 {
         self.outlets.lines.take_sequence()
+    }
+
+    /// Whether an event of this kind has a listener now.
+    pub(crate) fn wants(&self, kind: OnDemand) -> bool {
+        self.outlets.lines.sink.wants(kind)
+    }
+
+    /// Emits an event of the execution: `make` gets the id, the time and the number of it.
+    pub(crate) fn emit(&mut self, make: impl FnOnce(Uuid, DateTime<Utc>, u64) -> ExecutionEvent) {
+        let sequence = self.take_sequence();
+        let lines = &self.outlets.lines;
+        lines.sink.event(make(lines.id, Utc::now(), sequence));
     }
 
     /// Takes what was read.
@@ -223,10 +240,12 @@ impl Output {
         self.is_loss_reported = true;
         let message = format!("not all of the output gets into its file: {why}; the command goes on");
         let message = self.stdout.mask.mask_text(&message).into_owned();
-        let sequence = self.take_sequence();
-        let lines = &self.outlets.lines;
-        let (execution_id, timestamp) = (lines.id, Utc::now());
-        lines.sink.event(ExecutionEvent::Degraded { execution_id, timestamp, sequence, message });
+        self.emit(|execution_id, timestamp, sequence| ExecutionEvent::Degraded {
+            execution_id,
+            timestamp,
+            sequence,
+            message,
+        });
     }
 
     /// Ends both streams and their files.

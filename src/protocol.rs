@@ -65,8 +65,10 @@ numbers! {
         STDOUT = 1;
         /// Lines of standard error.
         STDERR = 2;
-        /// What is neither a line nor the end of an execution.
+        /// What is neither a line nor the end of an execution, nor has a number of its own.
         LIFECYCLE = 4;
+        /// `exited`.
+        EXITED = 8;
     }
 }
 

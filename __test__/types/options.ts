@@ -19,6 +19,13 @@ void engine.run(request, {
   stopOrder: 'leader',
   allowDetached: true,
   mergeOutput: true,
+  streamOutput: false,
+  lines: 'whole',
+  maxOutputSizeBytes: 0,
+  oversizedOutputStrategy: 'streamToFile',
+  truncateKeep: 'tail',
+  drainTimeoutMs: 0,
+  hostEnv: process.env,
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
   envDeny: [],
@@ -31,6 +38,14 @@ void engine.run(request, {
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
+void engine.run(request, { stdin: 'open' });
+void engine.run(request, { input: 'open' });
+void engine.run(request, { input: createReadStream('file') });
+const written: Promise<void> = engine.write('id', new Uint8Array(2));
+const ended: Promise<void> = engine.endInput('id');
+void [written, ended];
+// @ts-expect-error No number is input.
+void engine.write('id', 5);
 void engine.run(request, { stdin: createReadStream('file') });
 void engine.run(request, { stdin: process.stdin });
 async function* texts() {
@@ -47,12 +62,19 @@ assertType<
     keyof ExecutionOptions,
     | 'signal'
     | 'stdin'
+    | 'input'
     | 'idleTimeoutMs'
     | 'killGraceMs'
     | 'stopSignal'
     | 'stopOrder'
     | 'allowDetached'
     | 'mergeOutput'
+    | 'streamOutput'
+    | 'lines'
+    | 'maxOutputSizeBytes'
+    | 'oversizedOutputStrategy'
+    | 'truncateKeep'
+    | 'drainTimeoutMs'
     | 'inheritEnv'
     | 'envAllow'
     | 'envDeny'
@@ -62,6 +84,7 @@ assertType<
     | 'priority'
     | 'groups'
     | 'encoding'
+    | 'hostEnv'
     | 'retry'
   >
 >();

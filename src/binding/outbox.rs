@@ -9,7 +9,7 @@ use napi::bindgen_prelude::{Env, Function, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::batch::Batch;
-use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch};
+use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch, OnDemand};
 use crate::protocol::interest;
 use crate::types::{ExecutionResult, PlanExecutionResult, Stream};
 
@@ -161,6 +161,13 @@ impl EventSink for JsSink {
         self.pull || self.outbox.is_wanted(lines)
     }
 
+    fn wants(&self, kind: OnDemand) -> bool {
+        let interest = match kind {
+            OnDemand::Exited => interest::EXITED,
+        };
+        self.pull || self.outbox.is_wanted(interest)
+    }
+
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {
         self.outbox.put(|batch, pulled| {
             let credit = if self.pull {
@@ -174,7 +181,11 @@ impl EventSink for JsSink {
     }
 
     fn event(&self, event: ExecutionEvent) {
-        if event.is_terminal() || self.pull || self.outbox.is_wanted(interest::LIFECYCLE) {
+        let interest = match event {
+            ExecutionEvent::Exited { .. } => interest::EXITED,
+            _ => interest::LIFECYCLE,
+        };
+        if event.is_terminal() || self.pull || self.outbox.is_wanted(interest) {
             self.outbox.put(|batch, _| batch.event(self.handle, event));
         }
     }

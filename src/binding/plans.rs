@@ -60,12 +60,12 @@ impl NativeEngine {
         let mut options =
             wire::plan_options(&options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
         let env = EnvSnapshot::from_packed(env.into_bytes());
-        options.options.host_env = Some(env.clone());
+        options.options.host_env.get_or_insert_with(|| env.clone());
         options.options.signal = aborted.then(fired_signal);
         let signals: HashMap<u32, CancellationToken> =
             signals.into_iter().map(|index| (index, CancellationToken::new())).collect();
         for (index, step) in &mut options.steps {
-            step.host_env = Some(env.clone());
+            step.host_env.get_or_insert_with(|| env.clone());
             step.signal = u32::try_from(*index).ok().and_then(|index| signals.get(&index).cloned());
         }
         for index in &fired {

@@ -1,8 +1,9 @@
 //! Refuses a request that could not run, before it is accepted.
 
 use std::path::Path;
+use std::time::Duration;
 
-use crate::config::{ExecutionConfig, MOST_MS};
+use crate::config::{ExecutionConfig, MOST_MS, MOST_STRING_BYTES};
 use crate::error::Invalid;
 use crate::globs;
 use crate::redact;
@@ -57,6 +58,13 @@ pub(crate) fn check(
     if let Some(ms) = options.kill_grace_ms {
         milliseconds("options.kill_grace_ms", ms, 0)?;
     }
+    if let Some(ms) = options.drain_timeout_ms {
+        milliseconds("options.drain_timeout_ms", ms, 0)?;
+    }
+    if let Some(bytes) = options.max_output_size_bytes.filter(|bytes| *bytes > MOST_STRING_BYTES) {
+        let problem = format!("{bytes} is out of range: give a whole number from 0 to {MOST_STRING_BYTES}");
+        return Err(Invalid::new("options.max_output_size_bytes", problem));
+    }
     options.retry.as_ref().map_or(Ok(()), retry)?;
     if options.retry.as_ref().is_some_and(|retry| retry.attempts > 1) && matches!(options.stdin, Stdin::Stream(_)) {
         return Err(Invalid::new(
@@ -67,6 +75,11 @@ pub(crate) fn check(
     groups(&options.groups)?;
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
+}
+
+/// Checks how long an execution may go on.
+pub(crate) fn check_time_left(time: Duration) -> Result<(), Invalid> {
+    milliseconds("ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX), 1)
 }
 
 fn groups(names: &[String]) -> Result<(), Invalid> {

@@ -7,14 +7,14 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{self, EnvPolicy};
 use crate::event::EventSink;
 use crate::output::LogPaths;
-use crate::platform::{self, HostState};
+use crate::platform::{HostState, SpawnThread};
 use crate::redact::Vault;
 use crate::registry::Record;
 use crate::runtime;
 use crate::scheduler::Entry;
 use crate::state::{Pending, Stop};
 use crate::supervise::Job;
-use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest};
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, Stdin};
 
 use super::Shared;
 use super::execution::{Accepted, OnSettled, execute};
@@ -60,6 +60,7 @@ impl Admitted {
             log.main(),
             pending.accepted_at(),
             Arc::clone(&work.secrets),
+            (work.options.stdin == Stdin::Open).then(Arc::default),
         ));
         Self { record, work, log, command, pending, sink }
     }
@@ -80,6 +81,9 @@ impl Admitted {
             let abort = move || target.stop().request(Stop::Aborted, None);
             stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
+        // With a slot it spawns next.
+        let spawns_next = matches!(entry, Entry::Now(_));
+        let spawn_thread = if spawns_next { SpawnThread::new() } else { SpawnThread::none() };
         let job = Job {
             request,
             options,
@@ -88,14 +92,15 @@ impl Admitted {
             host,
             secrets,
             log,
+            input: record.input().cloned(),
             stop: Arc::clone(record.stop()),
+            deadline: Arc::clone(record.deadline()),
+            spawn_thread: spawn_thread.clone(),
         };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
-        // With a slot it spawns next.
-        let spawns_next = matches!(entry, Entry::Now(_));
         let driven = execute(accepted, pending, entry, on_settled);
         if spawns_next {
-            runtime::spawn_blocking_first(driven, platform::attend);
+            runtime::spawn_blocking_first(spawn_thread, driven);
         } else {
             runtime::spawn(driven);
         }

@@ -12,7 +12,7 @@ use super::retention_task::RetentionTask;
 use super::retry::Attempts;
 use crate::catch_panic::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent};
-use crate::output::{Channels, Keepsake, Output};
+use crate::output::{Captures, Channels, Keepsake, Output};
 use crate::platform::Leader;
 use crate::platform::clock::{self, Instant};
 use crate::registry::Record;
@@ -49,6 +49,9 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
+    if let Some(input) = record.input() {
+        input.close();
+    }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(result);
     record.keep(files);
@@ -57,6 +60,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     if shared.registry.complete(record, Arc::clone(&result)) {
         RetentionTask::clean_up(shared);
     }
+    record.set_captures(None);
     // A receiver of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
     // be more urgent than those that wait.
     let permit = permit.filter(|_| on_settled.is_some());
@@ -116,6 +120,8 @@ async fn all_attempts(
     sequence: &Arc<AtomicU64>,
 ) -> (LastAttempt, Option<Permit>) {
     let Accepted { shared, record, job, sink, .. } = accepted;
+    let policy = job.output_policy();
+    let overflow = shared.overflow_of(&policy);
     let mut attempts = Attempts::new(job.options.retry.as_ref());
     let mut written = Written::default();
     let mut backpressure = None;
@@ -124,14 +130,16 @@ async fn all_attempts(
     let mut files = Vec::new();
     let mut again = None;
     loop {
+        let captures = Arc::new(Captures::new(&policy));
+        record.set_captures(Some(&captures));
         let output = Output::new(Channels {
+            captures: Arc::clone(&captures),
             id: record.id(),
-            config: &shared.config,
-            encoding: job.encoding(),
+            policy,
             sink: Arc::clone(sink),
             sequence: Arc::clone(sequence),
             secrets: Arc::clone(&job.secrets),
-            overflow: shared.overflow.clone(),
+            overflow: overflow.clone(),
         });
         let this = again.as_ref().unwrap_or(job);
         let (mut finished, permit) =
@@ -160,6 +168,11 @@ async fn all_attempts(
         }
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
+        // Before the event: a listener may write to the next attempt.
+        if let Some(input) = record.input() {
+            input.reopen();
+        }
+        captures.set_result(&failed);
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
             timestamp: failed.completed_at,
@@ -171,6 +184,7 @@ async fn all_attempts(
         });
         // Others run during the pause.
         drop(permit);
+        record.deadline().reopen();
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
             return (stopped_before_retry(failed, why, sequence, written, files), None);
         }
@@ -299,10 +313,10 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(500);
     /// Without a queue timeout.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
     fn new(queue_timeout: Option<Duration>) -> Self {
-        Self { give_up_after: queue_timeout.unwrap_or(Self::PATIENCE), first_failure: None, pause: Self::FIRST }
+        Self { give_up_after: queue_timeout.unwrap_or(Self::GIVE_UP_AFTER), first_failure: None, pause: Self::FIRST }
     }
 
     fn next(&mut self) -> Option<Duration> {
@@ -330,7 +344,7 @@ mod tests {
 
     use crate::config::ExecutionConfig;
     use crate::engine::ExecutionEngine;
-    use crate::event::{Credit, LineBatch, SilentSink};
+    use crate::event::{Credit, LineBatch, OnDemand, SilentSink};
     use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus, Stream};
 
     use super::*;
@@ -343,6 +357,9 @@ mod tests {
 
     impl EventSink for Defect {
         fn wants_lines(&self, _stream: Stream) -> bool {
+            true
+        }
+        fn wants(&self, _kind: OnDemand) -> bool {
             true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {
@@ -387,6 +404,9 @@ mod tests {
     impl EventSink for Slow {
         fn wants_lines(&self, _stream: Stream) -> bool {
             false
+        }
+        fn wants(&self, _kind: OnDemand) -> bool {
+            true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}
         fn event(&self, _event: ExecutionEvent) {}

@@ -160,7 +160,7 @@ async fn drive(
     record: Arc<PlanRecord>,
     mut steps: Steps,
     mut state: PlanState,
-    ends: mpsc::UnboundedReceiver<plan::End>,
+    ends: mpsc::UnboundedReceiver<plan::StepEnd>,
     pace: Pace,
     about: About,
 ) {

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
+use super::captures::Captures;
+use super::head_tail_buffer::CapturedStream;
 use super::line_writer::LineWriter;
 use super::lines::{Flags, Splitter};
 use super::log::Log;
 use super::overflow::{Overflow, Spill, SpillFile};
+use super::policy::OutputPolicy;
 use super::silence::Silence;
-use crate::config::{ExecutionConfig, LogFormat, TruncateKeep};
 use crate::platform::clock::Instant;
 use crate::redact::{StreamMask, Vault};
-use crate::types::Stream;
+use crate::types::{LineMode, Stream};
 
 /// One stream: masks its bytes, and sends them on.
 pub(super) struct Capture {
@@ -24,15 +25,18 @@ struct Clean {
     stream: Stream,
     /// `None` when no lines are made.
     splitter: Option<Splitter>,
-    buffer: HeadTailBuffer,
+    lines: LineMode,
+    kept: Arc<Captures>,
+    /// Whether the stream is longer than its cap.
+    is_beyond_cap: bool,
     /// Set once the stream is longer than its cap, if the rest goes into a file.
     spill: Option<Spill>,
     silence: Silence,
 }
 
 impl Capture {
-    pub(super) fn new(stream: Stream, config: &ExecutionConfig, secrets: Arc<Vault>) -> Self {
-        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, config) }
+    pub(super) fn new(stream: Stream, policy: &OutputPolicy, kept: Arc<Captures>, secrets: Arc<Vault>) -> Self {
+        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, policy, kept) }
     }
 
     /// Takes what was read.
@@ -68,7 +72,7 @@ impl Capture {
 
     /// Whether the stream is longer than its cap.
     pub(super) fn is_beyond_cap(&self) -> bool {
-        self.clean.buffer.is_truncated()
+        self.clean.is_beyond_cap
     }
 
     /// The file of what is beyond the cap, once there is one.
@@ -79,7 +83,7 @@ impl Capture {
     /// Ends the stream: what the result has of it, and the overflow file. A secret that was added after the bytes came is
     /// masked too.
     pub(super) fn freeze(self) -> (CapturedStream, Option<Arc<SpillFile>>) {
-        let mut kept = self.clean.buffer.freeze();
+        let mut kept = self.clean.kept.freeze(self.clean.stream);
         self.mask.mask_kept(&mut kept.bytes);
         let file = self.clean.spill.map(|spill| Arc::clone(&spill.file));
         (kept, file.filter(|file| file.path().is_some()))
@@ -87,17 +91,13 @@ impl Capture {
 }
 
 impl Clean {
-    fn new(stream: Stream, config: &ExecutionConfig) -> Self {
-        let keep = match config.truncate_keep {
-            TruncateKeep::Head => Keep::Head,
-            TruncateKeep::Tail => Keep::Tail,
-            TruncateKeep::Both => Keep::Both,
-        };
+    fn new(stream: Stream, policy: &OutputPolicy, kept: Arc<Captures>) -> Self {
         Self {
             stream,
-            splitter: (config.stream_output || config.log_format == LogFormat::Jsonl)
-                .then(|| Splitter::new(config.max_line_bytes)),
-            buffer: HeadTailBuffer::new(config.max_output_size_bytes, keep),
+            splitter: policy.has_lines.then(|| Splitter::new(policy.max_line_bytes)),
+            lines: policy.lines,
+            kept,
+            is_beyond_cap: false,
             spill: None,
             silence: Silence::new(Instant::now()),
         }
@@ -108,16 +108,27 @@ impl Clean {
             log.bytes(bytes);
         }
         if let Some(overflow) = overflow {
-            if self.spill.is_none() && self.buffer.would_truncate(bytes.len()) {
-                let spill = overflow.start(outlets.lines.id, self.stream);
-                spill.spool.push(self.buffer.so_far());
-                self.spill = Some(spill);
+            if self.spill.is_none() {
+                self.spill = self
+                    .kept
+                    .with(self.stream, |buffer| {
+                        buffer.would_truncate(bytes.len()).then(|| {
+                            let spill = overflow.start(outlets.lines.id, self.stream);
+                            spill.spool.push(buffer.so_far());
+                            spill
+                        })
+                    })
+                    .flatten();
             }
             if let Some(spill) = &self.spill {
                 spill.spool.push(bytes);
             }
         }
-        self.buffer.push(bytes);
+        let is_truncated = self.kept.with(self.stream, |buffer| {
+            buffer.push(bytes);
+            buffer.is_truncated()
+        });
+        self.is_beyond_cap = is_truncated.unwrap_or(self.is_beyond_cap);
         self.split(outlets, Next::Bytes(bytes));
     }
 
@@ -135,9 +146,14 @@ impl Clean {
         }
     }
 
-    /// Whether a line is unfinished.
+    /// Whether silence makes an event of what there is.
     fn is_waiting(&self) -> bool {
-        self.splitter.as_ref().is_some_and(Splitter::is_waiting)
+        let is_waiting = match self.lines {
+            LineMode::Pieces => Splitter::is_waiting,
+            // The line is complete, whether or not the other half of its end follows.
+            LineMode::Whole => Splitter::awaits_line_feed,
+        };
+        self.splitter.as_ref().is_some_and(is_waiting)
     }
 }
 

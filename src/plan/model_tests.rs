@@ -18,7 +18,7 @@ use crate::types::{ExecutionStrategy, SkipReason, When};
 
 use super::graph::Graph;
 use super::plan_state::{Needs, PlanState, Rules, StepState};
-use super::run::{Claim, End, Host, Pace, PlanStop, Slot, run};
+use super::run::{Claim, Host, Pace, PlanStop, Slot, StepEnd, run};
 
 /// What a step does once it has a slot.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +76,7 @@ struct Stage {
     scheduler: Arc<Scheduler>,
     scripts: Vec<Script>,
     notes: Notes,
-    ends: UnboundedSender<End>,
+    ends: UnboundedSender<StepEnd>,
     stops: Vec<Arc<SetOnce<Stop>>>,
     /// The steps in the order in which they began.
     choices: Vec<usize>,
@@ -137,7 +137,7 @@ async fn play(
     stop: Arc<SetOnce<Stop>>,
     scheduler: Arc<Scheduler>,
     notes: Notes,
-    ends: UnboundedSender<End>,
+    ends: UnboundedSender<StepEnd>,
 ) {
     let mut completed = script.completes;
     'attempts: for attempt in 0..=script.failures {
@@ -165,7 +165,7 @@ async fn play(
     }
     note(&notes, Note::Ended(index, completed));
     drop(permit);
-    ends.send(End { index, completed }).unwrap();
+    ends.send(StepEnd { index, completed }).unwrap();
 }
 
 fn cases() -> impl Strategy<Value = Case> {

@@ -27,7 +27,7 @@ pub(crate) trait Host: Send {
     fn poll_turn(ticket: &mut Self::Ticket, context: &mut Context<'_>) -> Poll<Self::Permit>;
     /// Permits that are free now.
     fn free(&self) -> usize;
-    /// Begins a step that has been ready since then. Its end comes as an [`End`].
+    /// Begins a step that has been ready since then. Its end comes as a [`StepEnd`].
     fn begin(&mut self, index: usize, slot: Slot<Self::Permit>, since: Instant) -> Result<(), SkipReason>;
     /// Asks a running step to end.
     fn stop(&self, index: usize, why: Stop);
@@ -50,7 +50,7 @@ pub(crate) enum Slot<P> {
 
 /// A step has ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct End {
+pub(crate) struct StepEnd {
     pub(crate) index: usize,
     pub(crate) completed: bool,
 }
@@ -102,7 +102,7 @@ impl PlanStop {
 enum Event<P> {
     Stop(Stop),
     Deadline,
-    Ended(End),
+    Ended(StepEnd),
     Turn(usize, P),
     TooLate,
 }
@@ -112,7 +112,7 @@ pub(crate) async fn run<H: Host>(
     host: &mut H,
     state: &mut PlanState,
     stop: &PlanStop,
-    ends: UnboundedReceiver<End>,
+    ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
 ) -> Option<Stop> {
     Drive { host, state, stop, ends, pace, tickets: BTreeMap::new(), stopped: None, obeyed: None }.run().await
@@ -122,17 +122,17 @@ struct Drive<'a, H: Host> {
     host: &'a mut H,
     state: &'a mut PlanState,
     stop: &'a PlanStop,
-    ends: UnboundedReceiver<End>,
+    ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
     /// One place in the queue for each lane that waits, and not one for each step: a large plan must not fill the queue, and a step
     /// that became ready meanwhile may be more urgent. Lanes wait for different groups, so that none delays another.
-    tickets: BTreeMap<usize, Waiting<H::Ticket>>,
+    tickets: BTreeMap<usize, QueuedTicket<H::Ticket>>,
     stopped: Option<Stop>,
     /// The last request that was obeyed: a shutdown can follow another one.
     obeyed: Option<Stop>,
 }
 
-struct Waiting<T> {
+struct QueuedTicket<T> {
     ticket: T,
     priority: i32,
     since: Instant,
@@ -164,7 +164,7 @@ impl<H: Host> Drive<'_, H> {
                     self.begin(lane, Slot::Free(permit), slots);
                 }
                 Claim::Later(ticket) => {
-                    self.tickets.insert(lane, Waiting { ticket, priority, since: Instant::now() });
+                    self.tickets.insert(lane, QueuedTicket { ticket, priority, since: Instant::now() });
                 }
             }
         }
@@ -189,8 +189,8 @@ impl<H: Host> Drive<'_, H> {
         let far = Instant::now() + FAR_FUTURE;
         let goes_on = self.stopped.is_none();
         let deadline = self.pace.deadline.unwrap_or(far);
-        let patience = self.pace.queue_timeout.zip(self.longest_wait());
-        let patience = patience.map_or(far, |(timeout, (_, since))| since + timeout);
+        let queue_deadline = self.pace.queue_timeout.zip(self.longest_wait());
+        let queue_deadline = queue_deadline.map_or(far, |(timeout, (_, since))| since + timeout);
         let (tickets, ends) = (&mut self.tickets, &mut self.ends);
         let turn = poll_fn(|context| {
             let turns = tickets.iter_mut().map(|(lane, it)| (*lane, H::poll_turn(&mut it.ticket, context)));
@@ -206,7 +206,7 @@ impl<H: Host> Drive<'_, H> {
             () = clock::sleep_until(deadline), if goes_on => Event::Deadline,
             end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), Event::Ended),
             (lane, permit) = turn => Event::Turn(lane, permit),
-            () = clock::sleep_until(patience) => Event::TooLate,
+            () = clock::sleep_until(queue_deadline) => Event::TooLate,
         }
     }
 
@@ -219,7 +219,7 @@ impl<H: Host> Drive<'_, H> {
         match event {
             Event::Stop(why) => self.end(why),
             Event::Deadline => self.end(Stop::Timeout),
-            Event::Ended(End { index, completed }) => {
+            Event::Ended(StepEnd { index, completed }) => {
                 self.state.ended(index, completed, Instant::now());
                 self.host.report(self.state);
             }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::terminate::StopPlan;
 use crate::command::EnvPolicy;
 use crate::config::ExecutionConfig;
-use crate::output::LogPaths;
-use crate::platform::HostState;
+use crate::output::{LogPaths, OutputPolicy};
+use crate::platform::{HostState, SpawnThread};
+use crate::process::OpenInput;
 use crate::redact::Vault;
-use crate::state::StopRequest;
-use crate::types::{Encoding, ExecutionOptions, ExecutionRequest};
+use crate::state::{Deadline, StopRequest};
+use crate::types::{ExecutionOptions, ExecutionRequest};
 
 /// What an execution is, settled when it was accepted.
 #[derive(Clone)]
@@ -24,8 +25,14 @@ pub(crate) struct Job {
     /// Masked in whatever leaves the engine.
     pub(crate) secrets: Arc<Vault>,
     pub(crate) log: LogPaths,
+    /// Its input, if that stays open for writes.
+    pub(crate) input: Option<Arc<OpenInput>>,
     /// Set by every request to end the execution.
     pub(crate) stop: Arc<StopRequest>,
+    /// When the time of the command is over.
+    pub(crate) deadline: Arc<Deadline>,
+    /// The thread on which it begins.
+    pub(crate) spawn_thread: SpawnThread,
 }
 
 impl Job {
@@ -34,9 +41,8 @@ impl Job {
         Self { log: self.log.next_attempt(), ..self.clone() }
     }
 
-    /// The type in which JavaScript gets the output.
-    pub(crate) fn encoding(&self) -> Encoding {
-        self.options.encoding.unwrap_or(self.config.encoding)
+    pub(crate) fn output_policy(&self) -> OutputPolicy {
+        OutputPolicy::new(&self.options, &self.config)
     }
 }
 
@@ -68,7 +74,7 @@ impl Times {
                 grace: Duration::from_millis(grace),
             },
             host_exit_grace: Duration::from_millis(config.host_exit_grace_ms.unwrap_or(grace)),
-            drain: Duration::from_millis(config.drain_timeout_ms),
+            drain: Duration::from_millis(job.options.drain_timeout_ms.unwrap_or(config.drain_timeout_ms)),
         }
     }
 }

@@ -4,18 +4,26 @@ use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
 use crate::types::{
-    Encoding, ExecutionOptions, InheritEnv, Leftovers, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
+    Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OversizedOutputStrategy, Retry, RetryOn,
+    Secret, Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
     "signal",
     "stdin",
+    "input",
     "idle_timeout_ms",
     "kill_grace_ms",
     "stop_signal",
     "stop_order",
     "allow_detached",
     "merge_output",
+    "stream_output",
+    "lines",
+    "max_output_size_bytes",
+    "oversized_output_strategy",
+    "truncate_keep",
+    "drain_timeout_ms",
     "inherit_env",
     "env_allow",
     "env_deny",
@@ -26,11 +34,13 @@ pub(super) const FIELDS: &[&str] = &[
     "groups",
     "retry",
     "encoding",
+    "host_env",
 ];
 
 /// What JavaScript may give as input. Streams come another way.
 const STDIN: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a \
-                     ReadableStream, a Blob, or \"inherit\"";
+                     ReadableStream, a Blob, \"open\", or \"inherit\"";
+const INPUT: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, or a Blob";
 
 const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
 
@@ -40,6 +50,17 @@ pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
 pub(super) const ENCODING: &[(&str, Encoding)] = &[("utf8", Encoding::Utf8), ("buffer", Encoding::Buffer)];
 
 pub(super) const STOP_ORDER: &[(&str, StopOrder)] = &[("tree", StopOrder::Tree), ("leader", StopOrder::Leader)];
+
+const OVERSIZED: &[(&str, OversizedOutputStrategy)] = &[
+    ("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning),
+    ("fail_execution", OversizedOutputStrategy::FailExecution),
+    ("stream_to_file", OversizedOutputStrategy::StreamToFile),
+];
+
+const LINES: &[(&str, LineMode)] = &[("pieces", LineMode::Pieces), ("whole", LineMode::Whole)];
+
+const KEEP: &[(&str, TruncateKeep)] =
+    &[("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
 
 const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)];
 
@@ -64,8 +85,17 @@ pub(super) fn options_over(
 /// The options among the fields of an object, on top of others.
 pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result<ExecutionOptions, Invalid> {
     let stdin = match fields.get("stdin") {
-        None => base.stdin,
+        None => match fields.get("input") {
+            None => base.stdin,
+            Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
+            Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
+            Some(other) => return fields.wrong("input", other, INPUT),
+        },
+        Some(_) if fields.get("input").is_some() => {
+            return Err(Invalid::new(fields.path("input"), "`stdin` is given too: give one of them"));
+        }
         Some(Value::Text(text)) if text == "inherit" => Stdin::Inherit,
+        Some(Value::Text(text)) if text == "open" => Stdin::Open,
         Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
         Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
         Some(other) => {
@@ -79,7 +109,15 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         stop_signal: fields.choice("stop_signal", StopSignal::ALL)?.or(base.stop_signal),
         stop_order: fields.choice("stop_order", STOP_ORDER)?.or(base.stop_order),
         allow_detached: fields.flag("allow_detached")?.or(base.allow_detached),
-        merge_output: fields.flag("merge_output")?.unwrap_or(base.merge_output),
+        merge_output: fields.flag("merge_output")?.or(base.merge_output),
+        stream_output: fields.flag("stream_output")?.or(base.stream_output),
+        lines: fields.choice("lines", LINES)?.or(base.lines),
+        max_output_size_bytes: fields.size("max_output_size_bytes")?.or(base.max_output_size_bytes),
+        oversized_output_strategy: fields
+            .choice("oversized_output_strategy", OVERSIZED)?
+            .or(base.oversized_output_strategy),
+        truncate_keep: fields.choice("truncate_keep", KEEP)?.or(base.truncate_keep),
+        drain_timeout_ms: fields.whole("drain_timeout_ms")?.or(base.drain_timeout_ms),
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.or(base.inherit_env),
         env_allow: fields.texts("env_allow")?.unwrap_or(base.env_allow),
         env_deny: fields.texts("env_deny")?.unwrap_or(base.env_deny),
@@ -87,14 +125,46 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
             .texts("secrets")?
             .map_or(base.secrets, |secrets| secrets.into_iter().map(Secret::from).collect()),
         mask_env_secrets: fields.flag("mask_env_secrets")?.or(base.mask_env_secrets),
-        leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or(base.leftovers),
+        leftovers: fields.choice("leftovers", LEFTOVERS)?.or(base.leftovers),
         priority: fields.signed("priority")?.unwrap_or(base.priority),
         groups: fields.texts("groups")?.unwrap_or(base.groups),
         encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
-        host_env: base.host_env,
+        host_env: host_env(fields)?.or(base.host_env),
     })
+}
+
+/// The variables to inherit from; those without a value are left out.
+fn host_env(options: &Fields<'_>) -> Result<Option<EnvSnapshot>, Invalid> {
+    let Some(value) = options.get("host_env") else { return Ok(None) };
+    let path = options.path("host_env");
+    let variables = Fields::open_any(value, &path, &path, options.case())?;
+    let mut packed = Vec::new();
+    for (name, value) in variables.entries() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            // What follows may be the value, in the wrong place.
+            let name = name.split(['=', '\0']).next().unwrap_or_default();
+            let problem = "the name is empty, or holds `=` or NUL: give the name alone, and the value as its value";
+            return Err(Invalid::new(variables.at(name), problem));
+        }
+        let value = match value {
+            value if value.is_absent() => continue,
+            Value::Text(value) => value,
+            other => {
+                let problem = format!("it is {}: give a string, or undefined for none", other.describe());
+                return Err(Invalid::new(variables.at(name), problem));
+            }
+        };
+        if value.contains('\0') {
+            let problem = "the value holds NUL, which no environment can: encode it, or pass it on stdin";
+            return Err(Invalid::new(variables.at(name), problem));
+        }
+        for part in [name.as_bytes(), b"=", value.as_bytes(), &[0]] {
+            packed.extend_from_slice(part);
+        }
+    }
+    Ok(Some(EnvSnapshot::from_packed(packed)))
 }
 
 fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {

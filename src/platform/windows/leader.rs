@@ -60,6 +60,11 @@ impl Leader {
         self.watch.has_exited()
     }
 
+    /// Returns how the process has exited. `None` if it runs.
+    pub(crate) fn seen_exit(&self) -> Option<Exit> {
+        self.watch.has_exited().then(|| self.exit())
+    }
+
     /// Scans the job and applies `act` to its members. Resolves to an error when that failed. Cancel-safe.
     pub(crate) fn scan(
         self: &Arc<Self>,
@@ -79,8 +84,11 @@ impl Leader {
         let count = findings.seen.len();
         findings.seen.extend(members.iter().map(|pid| pid.cast_signed()));
         findings.quiet = if members.is_empty() { findings.quiet + 1 } else { 0 };
-        let mut sight =
-            Sight { is_new: findings.seen.len() > count, is_gone: findings.quiet >= QUIET_SCANS, ..Sight::default() };
+        let mut sight = Sight {
+            has_changed: findings.seen.len() > count,
+            is_gone: findings.quiet >= QUIET_SCANS,
+            ..Sight::default()
+        };
         if let Act::Describe { .. } = act {
             sight.processes = process::describe(&members);
         }
