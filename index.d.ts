@@ -277,6 +277,15 @@ export interface DependencyGraphStrategy {
   dependencies: Readonly<Record<number, readonly number[]>>;
 }
 
+/** A request as a step of a plan. */
+export interface PlanStepRequest extends Omit<ExecutionRequest, 'env'> {
+  /**
+   * As in other requests; `{ from: step }` is the trimmed standard output of another step, by its index or its id, on which this one depends
+   * then. Output that is no UTF-8, holds NUL, a masked secret or more than 128 KiB, or was truncated, fails this step (`INVALID_REQUEST`).
+   */
+  env?: Readonly<Record<string, string | { readonly from: number | string } | null | undefined>> | null | undefined;
+}
+
 /** A small set of commands and the order between them. A step is a command by its index. */
 export interface ExecutionPlan {
   /** A UUID. Default: a fresh one. */
@@ -286,7 +295,7 @@ export interface ExecutionPlan {
   /** In which order the commands run. */
   strategy: ExecutionStrategy;
   /** 1 to 100 000 commands. */
-  commands: readonly ExecutionRequest[];
+  commands: readonly PlanStepRequest[];
   /** Carried to the result. */
   metadata?: ExecutionMetadata | null | undefined;
 }
@@ -639,6 +648,13 @@ export interface PlanStep {
   dependsOn: number[];
   /** After which ends of these it was to run; absent when it is `success`. */
   when?: 'failure' | 'always';
+  /** The variables that are outputs of other steps, by name; absent when there are none. */
+  inputs?: {
+    /** The name of the variable. */
+    name: string;
+    /** The index of the step that wrote it. */
+    from: number;
+  }[];
 }
 
 /** How many steps of a plan ended in which way. */

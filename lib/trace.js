@@ -30,7 +30,14 @@ function toTrace(plan) {
     const tid = step.index + 1;
     traceEvents.push({ ...common, ph: 'M', name: 'thread_name', tid, args: { name: `${step.index} ${step.name}${condition}` } });
     traceEvents.push({ ...common, ph: 'M', name: 'thread_sort_index', tid, args: { sort_index: tid } });
-    const about = { executionId: step.id, status: step.status, dependsOn: step.dependsOn, when: step.when ?? 'success', isCritical };
+    const about = {
+      executionId: step.id,
+      status: step.status,
+      dependsOn: step.dependsOn,
+      when: step.when ?? 'success',
+      inputs: step.inputs ?? [],
+      isCritical,
+    };
     if (phases.length === 0) traceEvents.push({ ...common, ph: 'i', s: 't', tid, name: note, ts: 0, args: about });
     for (const { kind, from, to, attempt, outcome } of phases) {
       const name = kind === 'running' ? step.name : kind === 'queued' ? 'queued' : 'pause before the next attempt';

@@ -19,13 +19,14 @@ use crate::runtime;
 use crate::state::Stop;
 use crate::types::{
     ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanExecutionResult, PlanOptions, Secret,
-    SkipReason, When,
+    SkipReason, StepInput, When,
 };
 
 use super::admission::{self, Work};
 use super::execution::LONGEST_FLUSH;
 use super::plan_host::{About, Sinks, Steps};
 use super::retention_task::RetentionTask;
+use super::step_inputs;
 use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
 
@@ -109,14 +110,15 @@ impl ExecutionEngine {
             return Err(ExecutionError::EngineShutDown);
         }
         let PlanOptions { options: mut common, continue_on_error, deadline_ms, steps: mut own, when } = options;
-        let ExecutionPlan { id, description, strategy, commands, metadata } = plan;
+        let ExecutionPlan { id, description, strategy, mut commands, metadata } = plan;
         let secrets: Vec<_> =
             own.values().chain([&common]).flat_map(|options| options.secrets.iter().cloned()).collect();
         let plan_error = |invalid| ExecutionError::InvalidPlan(shared.masked(invalid, &secrets));
         let last_step = own.keys().chain(when.keys()).max();
         check_options(deadline_ms, last_step, commands.len()).map_err(ExecutionError::InvalidRequest)?;
         let signal = common.signal.take();
-        let graph = check_plan(&strategy, &commands, shared).map_err(plan_error)?;
+        let inputs = step_inputs::take(&mut commands).map_err(plan_error)?;
+        let graph = check_plan(&strategy, &commands, &inputs, shared).map_err(plan_error)?;
         command::check_metadata(&metadata, &shared.config).map_err(plan_error)?;
         for options in own.values_mut().chain([&mut common]) {
             admission::snapshot(options);
@@ -140,6 +142,7 @@ impl ExecutionEngine {
             records: vec![None; work.len()],
             work,
             lanes,
+            inputs,
             sinks,
             ends,
             begun: Vec::new(),
@@ -190,7 +193,10 @@ async fn drive(
 fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {
     let (most_at_once, on_failure) = match strategy {
         ExecutionStrategy::Serial { stop_on_error } => (1, stop_on_error.then_some(SkipReason::StopOnError)),
-        ExecutionStrategy::Parallel { max_concurrency } => (max_concurrency.unwrap_or(usize::MAX), None),
+        ExecutionStrategy::Parallel { max_concurrency } => {
+            // Only what takes the output of a step depends on it.
+            (max_concurrency.unwrap_or(usize::MAX), Some(SkipReason::Dependency))
+        }
         ExecutionStrategy::DependencyGraph { .. } => (usize::MAX, Some(SkipReason::Dependency)),
     };
     let is_serial = matches!(strategy, ExecutionStrategy::Serial { .. });
@@ -228,7 +234,12 @@ fn check_options(deadline_ms: Option<u64>, last_step: Option<&usize>, steps: usi
 }
 
 /// Checks a plan apart from its requests.
-fn check_plan(strategy: &ExecutionStrategy, commands: &[ExecutionRequest], shared: &Shared) -> Result<Graph, Invalid> {
+fn check_plan(
+    strategy: &ExecutionStrategy,
+    commands: &[ExecutionRequest],
+    inputs: &[Vec<StepInput>],
+    shared: &Shared,
+) -> Result<Graph, Invalid> {
     if commands.is_empty() || commands.len() > MOST_STEPS {
         let problem = format!("it has {} commands: give 1 to {MOST_STEPS}", commands.len());
         return Err(Invalid::new("commands", problem));
@@ -249,7 +260,16 @@ fn check_plan(strategy: &ExecutionStrategy, commands: &[ExecutionRequest], share
             return Err(Invalid::new(field(), problem));
         }
     }
-    Graph::new(strategy, commands.len())
+    if matches!(strategy, ExecutionStrategy::Serial { .. }) {
+        for (index, inputs) in inputs.iter().enumerate() {
+            if let Some(StepInput { name, from, .. }) = inputs.iter().find(|input| input.from > index) {
+                let problem = format!("step {from} runs after step {index}: give an earlier step");
+                return Err(Invalid::new(format!("commands[{index}].{}.from", command::path_of(name)), problem));
+            }
+        }
+    }
+    let further: Vec<Vec<usize>> = inputs.iter().map(|inputs| inputs.iter().map(|it| it.from).collect()).collect();
+    Graph::new(strategy, &further)
 }
 
 /// Checks each request with the options that it runs under.

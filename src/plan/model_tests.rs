@@ -231,7 +231,7 @@ fn perform(case: &Case) -> Outcome {
         } else {
             ExecutionStrategy::DependencyGraph { dependencies }
         };
-        let graph = Graph::new(&strategy, case.scripts.len()).unwrap();
+        let graph = Graph::new(&strategy, &vec![Vec::new(); case.scripts.len()]).unwrap();
         let on_failure = (!case.continues).then_some(SkipReason::Dependency);
         let rules = Rules { most_at_once: case.most_at_once, on_failure, is_serial: case.is_serial };
         let needs = |script: &Script| Needs { priority: script.priority, lane: script.groups, when: script.when };

@@ -230,6 +230,26 @@ pub struct PlanStep {
     /// After which ends of these it was to run. On the wire it is absent when it is `success`.
     #[serde(default, skip_serializing_if = "When::is_success")]
     pub when: When,
+    /// The variables that are outputs of other steps, by name. On the wire it is absent when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<StepInput>,
+}
+
+/// A variable of a step that is the output of another step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct StepInput {
+    /// The name of the variable.
+    pub name: String,
+    /// The index of the step that wrote it.
+    pub from: usize,
+}
+
+impl StepInput {
+    pub(crate) const fn new(name: String, from: usize) -> Self {
+        Self { name, from }
+    }
 }
 
 /// How many steps of a plan ended in which way.
