@@ -19,7 +19,6 @@ const { secretsIn, veil } = require('./secrets.js');
 const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
@@ -149,15 +148,8 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {ExecutionOptions | null} [options]
    */
   stream(request, options) {
-    /** @type {PendingExecution} */
-    let pending;
-    try {
-      pending = this.#submit(this.stream, request, options, true);
-    } catch (refusal) {
-      return lazy.stream.ExecutionStream.refused(refusal);
-    }
-    const result = settled(pending).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new lazy.stream.ExecutionStream(Promise.resolve(pending.id), result, pending.queue, undefined);
+    const submitted = () => this.#submit(this.stream, request, options, true);
+    return lazy.stream.streamOf(submitted, (outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
   }
 
   /**
@@ -200,6 +192,14 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {string} id */
   async endInput(id) {
     return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ columns: number, rows: number }} size
+   */
+  async resize(id, size) {
+    this.#guard(this.resize, () => this.#native.resize(asId(id), sanitize('size', size)));
   }
 
   get #inputs() {
@@ -306,7 +306,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @returns {Promise<any>}
    */
   async readOutput(id, options) {
-    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), plain('call', options)));
+    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), sanitize('call', options)));
     const { text, bytes, code, message } = read;
     if (bytes) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (text === undefined || text === null) throw fromNative({ code, message });

@@ -51,7 +51,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
-    if let Some(input) = record.input() {
+    if let Some(input) = &record.controls().input {
         input.close();
     }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
@@ -171,7 +171,7 @@ async fn all_attempts(
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
         // Before the event: a listener may write to the next attempt.
-        if let Some(input) = record.input() {
+        if let Some(input) = &record.controls().input {
             input.reopen();
         }
         captures.set_result(&failed);
@@ -403,7 +403,7 @@ mod tests {
         assert!(records[2..].iter().all(|record| record.result().unwrap().pid.is_none()), "none of them spawned");
     }
 
-    /// Its last event is handled when the test says so.
+    /// Its last event is handled when the test notifies it.
     #[derive(Default)]
     struct Slow(Arc<tokio::sync::Notify>);
 

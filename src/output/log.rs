@@ -35,7 +35,7 @@ pub(crate) struct LogPaths {
 
 impl LogPaths {
     pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig, bounds: &Arc<LogBounds>) -> Self {
-        // From the id alone: nothing that a request says names a file in there.
+        // From the id alone: no part of a request names a file in there.
         let in_dir = config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id)));
         let requested = request.output_log_path.clone();
         let main = requested.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));
@@ -197,6 +197,20 @@ impl Log {
     /// What is to be kept as long as the record: then the logs count no more, and one may go.
     pub(super) fn files(&self) -> Vec<Keepsake> {
         self.files.iter().map(|file| Arc::clone(file) as Keepsake).collect()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.spools.is_empty()
+    }
+
+    /// Closes the files, and keeps what is to be kept.
+    pub(super) fn suspend(&mut self) {
+        self.spools.clear();
+    }
+
+    /// Goes on with the files of a log that was suspended.
+    pub(super) fn resume(&mut self, suspended: Self) {
+        self.files.splice(..0, suspended.files);
     }
 
     pub(super) fn into_path(self) -> PathBuf {

@@ -294,7 +294,7 @@ struct Expected {
     fails: bool,
 }
 
-/// What the model says of each step: whether it may have begun, and with what end.
+/// What the model expects of each step: whether it may have begun, and with what end.
 fn check(case: &Case, outcome: &Outcome) {
     let Outcome { notes, stage, plan, stopped } = outcome;
     let at = |wanted: Note| notes.iter().position(|note| *note == wanted);
