@@ -44,6 +44,9 @@ class Delivery {
   #goOn = () => {
     this.#turn = 0;
   };
+  /** How many secrets were added, and how many of them before the last batch: results that were sent before may show others. */
+  #secrets = 0;
+  #secretsBefore = 0;
   /** @type {import('./batch-decoder.js').Consumer<Live | Plan>} */ #consumer;
 
   /**
@@ -73,6 +76,7 @@ class Delivery {
         if (input) context.runInAsyncScope(contain, undefined, () => input[isWanted ? 'wanted' : 'close']());
       },
       end: (type, live, event, outcome) => live.context.runInAsyncScope(this.#end, this, type, /** @type {Live} */ (live), event, outcome),
+      exited: (id, result) => (this.#secrets > this.#secretsBefore ? this.#masked(id, result) : result),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
       progress: (plan, event, outcome) => plan.context.runInAsyncScope(this.#progress, this, /** @type {Plan} */ (plan), event, outcome),
       planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
@@ -83,13 +87,31 @@ class Delivery {
   drain() {
     const started = this.#turn || now();
     while (now() - started <= TURN_MS) {
+      const secrets = this.#secrets;
       const batch = this.#native.take(this.#numbers);
-      if (batch === null) return;
-      const isLast = typeof batch === 'string' && /** @type {number} */ (this.#numbers[0]) < 0;
-      readBatch(batch, this.#numbers, this.#consumer);
-      if (isLast) return;
+      const isLast = batch === null || (typeof batch === 'string' && /** @type {number} */ (this.#numbers[0]) < 0);
+      if (batch !== null) readBatch(batch, this.#numbers, this.#consumer);
+      if (isLast) {
+        this.#secretsBefore = secrets;
+        return;
+      }
     }
     setImmediate(() => this.drain());
+  }
+
+  /** A secret was added: what was sent before that may show it. */
+  secretAdded() {
+    this.#secrets += 1;
+  }
+
+  /**
+   * @param {string} id
+   * @param {import('../index.js').ExecutionResult} result
+   */
+  #masked(id, result) {
+    result.stdout = this.#native.maskOutput(id, /** @type {string} */ (result.stdout));
+    result.stderr = this.#native.maskOutput(id, /** @type {string} */ (result.stderr));
+    return result;
   }
 
   /**

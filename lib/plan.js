@@ -9,6 +9,7 @@ const { asJson } = require('./encode.js');
 const native = require('./native.js');
 const { plain } = require('./sanitize.js');
 const { Outcome } = require('./result.js');
+const { secretsOf } = require('./secrets.js');
 const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./abort-signal.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
@@ -37,11 +38,12 @@ class LivePlan {
    * @param {import('../index.js').PlanOptions | null | undefined} options
    * @param {boolean} pull
    * @param {(count: number) => number} handles The first of so many handles in a row.
-   * @param {(text: string, options: unknown) => string} mask
    */
-  constructor(engine, method, plan, options, pull, handles, mask) {
+  constructor(engine, method, plan, options, pull, handles) {
     /** @type {unknown} */
     let given = options;
+    /** @type {unknown} */
+    let asked = plan;
     const { accepted, handle, abort, steps, fired } = guard(
       method,
       () => {
@@ -52,6 +54,7 @@ class LivePlan {
           const how = plain('options', options, isPlanSignal);
           given = how;
           const what = plain('plan', plan);
+          asked = what;
           for (const [index, aborting] of stepSignalsOf(options, how))
             steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
           const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
@@ -68,7 +71,7 @@ class LivePlan {
           throw error;
         }
       },
-      (text) => mask(text, given),
+      (message, field) => engine.mask(message, field, secretsOf(given, asked)),
     );
     /** @type {string[]} */
     const [id, ...ids] = JSON.parse(native.NativeEngine.planIds(accepted));

@@ -63,6 +63,9 @@ pub enum ExecutionError {
     /// The execution has no result yet.
     #[error("execution {0} has not ended: wait for it, or cancel it first")]
     NotCompleted(Uuid),
+    /// The execution has a result, in which a thread of the engine masks a secret that was added after it ended.
+    #[error("the output of execution {0} is being masked, since a secret was added: await `wait_for_completion`")]
+    BeingMasked(Uuid),
     /// All slots are taken and the policy is to refuse.
     #[error("all {0} slots are taken: retry later, raise `max_concurrent_executions`, or use the policy \"queue\"")]
     ConcurrencyLimitReached(usize),
@@ -133,7 +136,7 @@ impl ExecutionError {
             Self::InvalidPlan(_) => ErrorCode::InvalidPlan,
             Self::DuplicateId(_) | Self::DuplicatePlan(_) => ErrorCode::DuplicateId,
             Self::NotFound(_) | Self::PlanNotFound(_) => ErrorCode::NotFound,
-            Self::NotCompleted(_) => ErrorCode::NotCompleted,
+            Self::NotCompleted(_) | Self::BeingMasked(_) => ErrorCode::NotCompleted,
             Self::ConcurrencyLimitReached(_) => ErrorCode::ConcurrencyLimitReached,
             Self::QueueFull(_) => ErrorCode::QueueFull,
             Self::SpawnFailed(_) | Self::NotStarted { .. } => ErrorCode::SpawnFailed,
@@ -172,9 +175,11 @@ impl ExecutionError {
     #[must_use]
     pub fn execution_id(&self) -> Option<Uuid> {
         match self {
-            Self::DuplicateId(id) | Self::NotFound(id) | Self::NotCompleted(id) | Self::LogNotFound { id, .. } => {
-                Some(*id)
-            }
+            Self::DuplicateId(id)
+            | Self::NotFound(id)
+            | Self::NotCompleted(id)
+            | Self::BeingMasked(id)
+            | Self::LogNotFound { id, .. } => Some(*id),
             _ => self.result().map(|result| result.id),
         }
     }

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use crate::error::Invalid;
 use crate::types::Secret;
 
+pub(crate) use self::allowance::{Allowance, Beyond};
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_redact;
 use self::index::Index;
 pub(crate) use self::refusal::{mask_refusal, mask_short};
+pub(crate) use self::result::shown_bytes;
 pub(crate) use self::stream::Redactor;
 pub(crate) use self::vault::{StreamMask, Vault};
 
+mod allowance;
 mod code;
 mod decode;
 mod follow;
@@ -24,6 +27,7 @@ mod fuzz;
 mod glance;
 mod index;
 mod refusal;
+mod result;
 mod row_reader;
 mod rows;
 mod scan;
@@ -86,6 +90,12 @@ fn lines_of<'a, S: AsRef<[u8]> + ?Sized + 'a>(secrets: impl IntoIterator<Item = 
     secrets.into_iter().map(|secret| 1 + memchr::memchr_iter(b'\n', secret.as_ref()).count()).sum()
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many bytes of whole texts this thread has looked through.
+    pub(crate) static MASKED_HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The secrets of one execution, ready to be looked for.
 #[derive(Debug)]
 pub(crate) struct Secrets {
@@ -137,8 +147,17 @@ impl Secrets {
         }
     }
 
+    /// The beginning of a text with its secrets masked, without an end that may be a part of one.
+    pub(crate) fn mask_beginning(self: &Arc<Self>, text: &str) -> String {
+        let mut masked = Vec::new();
+        Redactor::new(Arc::clone(self)).feed(text.as_bytes(), |certain| masked.extend_from_slice(certain));
+        String::from_utf8_lossy(&masked).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
+    }
+
     /// Whole output with its secrets masked; `None` when there are none in it.
     pub(crate) fn mask_bytes(self: &Arc<Self>, bytes: &[u8]) -> Option<Vec<u8>> {
+        #[cfg(test)]
+        MASKED_HERE.set(MASKED_HERE.get() + bytes.len());
         Redactor::new(Arc::clone(self)).whole(bytes)
     }
 }

@@ -84,8 +84,16 @@ impl EnvPolicy {
     ) -> impl Iterator<Item = &'a [u8]> {
         let of_host = host.into_iter().flat_map(EnvSnapshot::iter);
         let of_request = set_by(request).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        self.secret_ones(of_host.chain(of_request))
+    }
+
+    /// The values of those of these variables whose names say that they are secret.
+    pub(crate) fn secret_ones<'a>(
+        &self,
+        variables: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> impl Iterator<Item = &'a [u8]> {
         let is_secret = |name: &[u8]| self.secret.is_match(&String::from_utf8_lossy(name));
-        of_host.chain(of_request).filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
+        variables.filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
     }
 
     fn inherits(&self, name: &str) -> bool {

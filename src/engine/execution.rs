@@ -50,7 +50,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
         }
     };
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
-    let result = Arc::new(result);
+    let result = Arc::new(record.mask_ending(result));
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
     shared.feedback.report(&result, &job.secrets);
@@ -159,7 +159,7 @@ async fn all_attempts(
             return (LastAttempt { result, sequence, written, files }, permit);
         }
         backpressure = finished.backpressure;
-        let failed = Arc::new(finished.result);
+        let failed = Arc::new(record.mask_ending(finished.result));
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
             timestamp: failed.completed_at,
