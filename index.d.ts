@@ -116,6 +116,18 @@ export type StopOrder = 'tree' | 'leader';
 /** Which of the host's variables a child starts with. */
 export type InheritEnv = 'all' | 'core' | 'none';
 
+/**
+ * What happens to output above `maxOutputSizeBytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part
+ * of it and all of it in a file that goes with the record.
+ */
+export type OversizedOutputStrategy = 'truncateWithWarning' | 'failExecution' | 'streamToFile';
+
+/** Which part of too much output is kept; `both` is half from either end. */
+export type TruncateKeep = 'head' | 'tail' | 'both';
+
+/** What becomes of background processes that outlive their command: they live on, or are ended like a cancelled tree. */
+export type Leftovers = 'leave' | 'kill';
+
 /** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
 export type Encoding = 'utf8' | 'buffer';
 /** When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good. */
@@ -156,8 +168,24 @@ export interface ExecutionOptions {
    * Default: the engine's `allowDetached`.
    */
   allowDetached?: boolean | null | undefined;
-  /** Standard error goes into standard output's pipe: the order between them is exact. Default: false. */
+  /**
+   * Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: the engine's
+   * `mergeOutput`, which is false.
+   */
   mergeOutput?: boolean | null | undefined;
+  /** Whether output lines become events. Default: the engine's `streamOutput`. */
+  streamOutput?: boolean | null | undefined;
+  /** Bytes of output kept in memory for each stream. Default: the engine's `maxOutputSizeBytes`. */
+  maxOutputSizeBytes?: number | null | undefined;
+  /** What happens to more. Default: the engine's `oversizedOutputStrategy`. */
+  oversizedOutputStrategy?: OversizedOutputStrategy | null | undefined;
+  /** Which part of too much output is kept. Default: the engine's `truncateKeep`. */
+  truncateKeep?: TruncateKeep | null | undefined;
+  /**
+   * How long an output pipe may be silent after the command has exited, in ms; at most 2 s in all. Default: the engine's
+   * `drainTimeoutMs`.
+   */
+  drainTimeoutMs?: number | null | undefined;
   /** Default: the engine's `inheritEnv`. */
   inheritEnv?: InheritEnv | null | undefined;
   /** Globs of names inherited on top of `inheritEnv`; added to the engine's. */
@@ -171,8 +199,8 @@ export interface ExecutionOptions {
   secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: the engine's `maskEnvSecrets`. */
   maskEnvSecrets?: boolean | null | undefined;
-  /** What becomes of background processes that outlive their command. Default: `leave`. */
-  leftovers?: 'leave' | 'kill' | null | undefined;
+  /** What becomes of background processes that outlive their command. Default: the engine's `leftovers`, which is `leave`. */
+  leftovers?: Leftovers | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
   /** Runs the command again when it fails. Default: it runs once. */
@@ -240,6 +268,8 @@ export interface ExecutionConfig {
   maxTimeoutMs?: number | null | undefined;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null | undefined;
+  /** Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: false. */
+  mergeOutput?: boolean | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */
   encoding?: Encoding | null | undefined;
   /** How many commands run at once. Default: 100. */
@@ -269,6 +299,8 @@ export interface ExecutionConfig {
   idleTimeoutMs?: number | null | undefined;
   /** How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all. */
   drainTimeoutMs?: number | null | undefined;
+  /** What becomes of background processes that outlive their command. Default: `leave`. */
+  leftovers?: Leftovers | null | undefined;
   /** The longest line in one piece, in bytes. Default: 65 536. */
   maxLineBytes?: number | null | undefined;
   /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
@@ -277,11 +309,11 @@ export interface ExecutionConfig {
    * What happens to more: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it and all of it
    * in a file that goes with the record. Default: `truncateWithWarning`.
    */
-  oversizedOutputStrategy?: 'truncateWithWarning' | 'failExecution' | 'streamToFile' | null | undefined;
+  oversizedOutputStrategy?: OversizedOutputStrategy | null | undefined;
   /** An older word for `oversizedOutputStrategy`: `false` is `failExecution`, unless a strategy is named. Default: true. */
   truncateLargeOutput?: boolean | null | undefined;
   /** Which part of too much output is kept. Default: `both` ends. */
-  truncateKeep?: 'head' | 'tail' | 'both' | null | undefined;
+  truncateKeep?: TruncateKeep | null | undefined;
   /** An absolute path: where `streamToFile` writes. Default: a folder of this user under the temp folder. */
   overflowDir?: string | null | undefined;
   /** The largest such file, in bytes. Default: 1 GiB. */

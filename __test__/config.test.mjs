@@ -11,6 +11,7 @@ const DEFAULTS = {
   defaultTimeoutMs: 300_000,
   maxTimeoutMs: 3_600_000,
   streamOutput: true,
+  mergeOutput: false,
   maxConcurrentExecutions: 100,
   concurrencyPolicy: 'queue',
   maxQueuedExecutions: 10_000,
@@ -23,6 +24,7 @@ const DEFAULTS = {
   controlGroups: true,
   idleTimeoutMs: null,
   drainTimeoutMs: 500,
+  leftovers: 'leave',
   maxLineBytes: 65_536,
   maxOutputSizeBytes: 10 * 1024 * 1024,
   oversizedOutputStrategy: 'truncateWithWarning',
@@ -72,6 +74,7 @@ test('every field is taken', (t) => {
     defaultTimeoutMs: 1,
     maxTimeoutMs: 2,
     streamOutput: false,
+    mergeOutput: true,
     maxConcurrentExecutions: 3,
     concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0,
@@ -84,6 +87,7 @@ test('every field is taken', (t) => {
     controlGroups: false,
     idleTimeoutMs: 5,
     drainTimeoutMs: 0,
+    leftovers: 'kill',
     maxLineBytes: 64,
     maxOutputSizeBytes: 0,
     oversizedOutputStrategy: 'truncateWithWarning',
@@ -203,6 +207,7 @@ const CHOICES = {
   encoding: ['latin1', ''],
   logFormat: ['json', ''],
   inheritEnv: ['ALL', ''],
+  leftovers: ['KILL', 'keep', ''],
 };
 for (const [field, more] of Object.entries(CHOICES)) {
   test(field, async (t) => {
@@ -218,6 +223,7 @@ for (const [field, more] of Object.entries(CHOICES)) {
 
 for (const field of [
   'streamOutput',
+  'mergeOutput',
   'allowDetached',
   'controlGroups',
   'guardian',

@@ -338,3 +338,35 @@ test('prototypes that were changed', async (t) => {
     });
   }
 });
+
+test('methods of built-in objects that are replaced while others end', async (t) => {
+  const THROWS = '{ value() { throw new Error("theirs"); }, writable: true }';
+  const methods = [
+    ...['get', 'set', 'has', 'delete', 'forEach', 'Symbol.iterator'].map((name) => ['Map.prototype', name]),
+    ...['add', 'delete', 'forEach', 'Symbol.iterator'].map((name) => ['Set.prototype', name]),
+    ...['slice', 'map', 'filter', 'concat', 'Symbol.iterator'].map((name) => ['Array.prototype', name]),
+    ...['then', 'catch'].map((name) => ['Promise.prototype', name]),
+    ...['call', 'apply', 'bind'].map((name) => ['Function.prototype', name]),
+    ...['isWellFormed', 'includes'].map((name) => ['String.prototype', name]),
+  ];
+  for (const [prototype, name] of methods) {
+    await t.test(`${prototype}.${name}`, async () => {
+      const seen = await beside(
+        `
+        const [first, second] = [engine.run(programs.exec('echo', 'a')), engine.run(programs.shell('echo b; exit 3'))];
+        // The others are accepted by then; all end while this turn of the loop lasts, and are delivered after it.
+        await undefined;
+        ${polluted(prototype, name, THROWS)} pollute();
+        const end = Date.now() + 300; while (Date.now() < end);
+        const undo = undos[0];
+        setTimeout(undo, 3_000);
+        const { stdout } = await first; const { exitCode } = await second;
+        undo();
+        return stdout + exitCode;`,
+        {},
+      );
+      assert.equal(seen.end, 'a\n3');
+      assert.deepEqual(seen.wrong, []);
+    });
+  }
+});

@@ -21,7 +21,10 @@ const CHAINS = {
   'a script that ignores SIGTERM': (dir) =>
     `sh ${file(dir, 'stubborn.sh', 'trap "" TERM\nsleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
   'a chain of forks, 3 ms each': () => `perl -e '${PERL}'`,
-  ...(spawnSync('cc', ['--version']).status === 0 && { 'a chain of forks in C, 3 ms each': compiled }),
+  ...(spawnSync('cc', ['--version']).status === 0 && {
+    'a chain of forks in C, 3 ms each': (dir) => compiled(dir, 3000),
+    'a chain of forks in C, half a millisecond each': (dir) => compiled(dir, 500),
+  }),
 };
 const PERL =
   'use POSIX; $SIG{TERM} = "IGNORE"; while (!-e $ENV{STOP}) { my $child = fork; exit if $child; next if !defined $child; POSIX::setsid(); open(my $mark, ">", "$ENV{DIR}/$$"); close $mark; select(undef, undef, undef, 0.003) }';
@@ -42,16 +45,18 @@ int main(void) {
     char mark[4096];
     snprintf(mark, sizeof mark, "%s/%d", getenv("DIR"), (int)getpid());
     close(open(mark, O_CREAT | O_WRONLY, 0600));
-    usleep(3000);
+    usleep(LIFETIME);
   }
   return 0;
 }
 `;
 
 /** The program, and the command line that runs it. */
-function compiled(dir) {
+function compiled(dir, microseconds) {
   const program = path.join(dir, 'chain');
-  const { status, stderr } = spawnSync('cc', ['-O', '-o', program, file(dir, 'chain.c', C)], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync('cc', ['-O', `-DLIFETIME=${microseconds}`, '-o', program, file(dir, 'chain.c', C)], {
+    encoding: 'utf8',
+  });
   assert.equal(status, 0, stderr);
   return program;
 }

@@ -99,7 +99,7 @@ async function resultOf(engine, id) {
       return engine.getResult(id);
     } catch (error) {
       assert.equal(error.code, 'NOT_COMPLETED');
-      assert.match(error.message, /is being masked.*waitForCompletion/);
+      assert.match(error.message, /is being masked.*wait for its completion/);
       assert.equal(error.executionId, id);
       await new Promise(setImmediate);
     }

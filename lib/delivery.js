@@ -3,7 +3,7 @@
 const { setImmediate } = require('node:timers');
 
 const channels = require('./diagnostics-channel.js');
-const { contain } = require('./caller-code.js');
+const { contain, each } = require('./caller-code.js');
 const { readBatch } = require('./batch-decoder.js');
 const { mark } = require('./pending.js');
 
@@ -124,7 +124,7 @@ class Delivery {
       setImmediate(this.#goOn);
     }
     const type = /** @type {OutputEvent} */ (events[0]).type;
-    if (live.planId !== undefined) for (const event of events) mark(live, event);
+    if (live.planId !== undefined) for (let index = 0; index < events.length; index++) mark(live, /** @type {object} */ (events[index]));
     if (this.#listeners._hasListeners(type)) live.context.runInAsyncScope(this.#listeners._tell, this.#listeners, type, events);
     live.queue?.push(/** @type {ExecutionEvent[]} */ (events), live.handle);
   }
@@ -134,20 +134,24 @@ class Delivery {
     const { id, abort, input, queue, trace } = live;
     this.#board.remove(live);
     if (abort) {
-      if (abort.fired && type === 'cancelled') {
-        const aborted = { reason: abort.reason };
-        outcome().aborted = aborted;
-        this.#reasons.keep(id, aborted);
-      }
-      abort.forget();
+      contain(() => {
+        if (abort.fired && type === 'cancelled') {
+          const aborted = { reason: abort.reason };
+          outcome().aborted = aborted;
+          this.#reasons.keep(id, aborted);
+        }
+        abort.forget();
+      });
     }
     if (input) contain(() => input.close());
     const feedback = this.#feedback;
     // Before a listener sees the result, which it may change.
     if (feedback) contain(() => feedback(require('./feedback.js').statusOf(this.#native, outcome().facts)));
-    if (queue || this.#listeners._hasListeners(type)) contain(() => this.#tellEnd(type, live, makeEvent));
+    contain(() => {
+      if (queue || this.#listeners._hasListeners(type)) this.#tellEnd(type, live, makeEvent);
+    });
     if (queue) {
-      if (live.planId === undefined) queue.end();
+      if (live.planId === undefined) contain(() => queue.end());
       // The child is gone: nothing is held up by lines that were not read yet.
       this.#native.release(live.handle, ALL);
     }
@@ -155,7 +159,7 @@ class Delivery {
     if (live.waiters.size > 0) {
       const ended = outcome();
       ended.cause = input?.failure;
-      for (const waiter of live.waiters) waiter(ended);
+      each(live.waiters, (waiter) => waiter(ended));
     }
     if (live.planId === undefined) live.context.emitDestroy();
   }
@@ -176,14 +180,16 @@ class Delivery {
   #progress(plan, event, outcome) {
     if (outcome) {
       outcome().reasons = this.#reasons;
-      plan.forgetSignals();
-      this.#board.removePlan(plan);
+      contain(() => plan.forgetSignals());
+      contain(() => this.#board.removePlan(plan));
     }
-    if (plan.queue || this.#listeners._hasListeners('progress')) this.#listeners._tell('progress', [event]);
-    plan.queue?.push([event]);
+    contain(() => {
+      if (plan.queue || this.#listeners._hasListeners('progress')) this.#listeners._tell('progress', [event]);
+      plan.queue?.push([event]);
+    });
     if (!outcome) return;
-    plan.queue?.end();
-    for (const waiter of plan.waiters) waiter(outcome());
+    contain(() => plan.queue?.end());
+    each(plan.waiters, (waiter) => waiter(outcome()));
     plan.context.emitDestroy();
   }
 }

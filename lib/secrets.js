@@ -22,6 +22,8 @@ function veil(secrets) {
 /** More are refused by the engine, so more are not masked in that refusal. */
 const MOST_SECRETS = 100_000;
 const MOST_CHARACTERS = 16 * 2 ** 20;
+const MOST_STEPS = 10_000;
+const MOST_NAMES = 20_000;
 
 /**
  * What may be secret in a call that is refused, for the addon to mask in the refusal. No code of the caller runs.
@@ -63,12 +65,12 @@ function secretsIn(options) {
  */
 function variablesIn(what) {
   return quietly('', () => {
-    const given = typeof what === 'string' ? JSON.parse(what) : what;
+    const given = typeof what === 'string' && what.length < MOST_CHARACTERS ? JSON.parse(what) : what;
     const commands = member(given, 'commands');
     let packed = '';
-    for (const one of [given, ...(Array.isArray(commands) ? commands : [])]) {
+    for (const one of [given, ...(Array.isArray(commands) ? commands.slice(0, MOST_STEPS) : [])]) {
       const env = member(one, 'env');
-      for (const name of typeof env === 'object' && env !== null ? Object.keys(env) : []) {
+      for (const name of typeof env === 'object' && env !== null ? Object.keys(env).slice(0, MOST_NAMES) : []) {
         const value = member(env, name);
         if (typeof value === 'string' && packed.length + value.length < MOST_CHARACTERS) packed += `${name}=${value}\0`;
       }
@@ -85,7 +87,7 @@ function masksVariablesOf(options) {
 
 /** Options, and those of the steps of a plan. @param {unknown} options @returns {unknown[]} */
 function withSteps(options) {
-  return [options, ...Object.values(member(options, 'steps') ?? {})];
+  return [options, ...Object.values(member(options, 'steps') ?? {}).slice(0, MOST_STEPS)];
 }
 
 /** @param {unknown} list @returns {string[]} */

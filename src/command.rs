@@ -132,7 +132,7 @@ pub(crate) fn resolve(
         control_group: config.control_groups && !allow_detached,
         stdin,
         descriptor,
-        merge_output: options.merge_output,
+        merge_output: options.merge_output.unwrap_or(config.merge_output),
     })
 }
 

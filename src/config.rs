@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::redact;
-use crate::types::{Encoding, InheritEnv, Secret, StopOrder, StopSignal};
+use crate::types::{Encoding, InheritEnv, Leftovers, Secret, StopOrder, StopSignal};
+pub use crate::types::{OversizedOutputStrategy, TruncateKeep};
 
 pub(crate) use self::field::{Field, Kind};
 pub use self::layer::ConfigLayer;
@@ -38,39 +39,6 @@ pub enum ConcurrencyPolicy {
     Queue,
     /// Refuse with `CONCURRENCY_LIMIT_REACHED`.
     Reject,
-}
-
-/// What happens to output above the cap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum OversizedOutputStrategy {
-    /// Keep a part, with a marker that says how much is missing.
-    #[default]
-    #[serde(alias = "TruncateWithWarning")]
-    TruncateWithWarning,
-    /// End the execution with `OUTPUT_SIZE_EXCEEDED`.
-    #[serde(alias = "FailExecution")]
-    FailExecution,
-    /// Keep a part, and all of it in a file that goes with the record.
-    #[serde(alias = "StreamToFile")]
-    StreamToFile,
-}
-
-/// Which part of too much output is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum TruncateKeep {
-    /// The first bytes.
-    Head,
-    /// The last bytes.
-    Tail,
-    /// Half of the cap from either end.
-    #[default]
-    Both,
 }
 
 /// What is in a log.
@@ -137,6 +105,8 @@ settings! {
     max_timeout_ms: u64 = 3_600_000, Kind::ms(1);
     /// Whether output lines become events.
     stream_output: bool = true, Kind::Flag;
+    /// Whether standard error goes into standard output's pipe, so that the order between them is exact.
+    merge_output: bool = false, Kind::Flag;
     /// As what JavaScript gets output: text, or Buffers with the exact bytes.
     encoding: Encoding = Encoding::Utf8, Kind::Choice(&["utf8", "buffer"]);
     /// How many commands run at once.
@@ -167,6 +137,8 @@ settings! {
     idle_timeout_ms: Option<u64> = None, Kind::ms(1);
     /// How long an output pipe may be silent after the command has exited, in ms. At most 2 s in all.
     drain_timeout_ms: u64 = 500, Kind::ms(0);
+    /// What becomes of background processes that outlive their command: they are left alone, or ended like a cancelled tree.
+    leftovers: Leftovers = Leftovers::Leave, Kind::Choice(&["leave", "kill"]);
     /// The longest line in one piece, in bytes. Longer ones come in several.
     max_line_bytes: usize = 64 * 1024, Kind::Whole { least: LEAST_LINE_BYTES, most: MOST_STRING_BYTES as u64 };
     /// Bytes of output kept in memory for each stream.

@@ -1,8 +1,8 @@
 //! The engine: composes the modules, and is the only writer of the registry.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::error::{ExecutionError, Result};
 use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
 use crate::feedback::{Feedback, FeedbackSink};
 use crate::metrics::Metrics;
-use crate::output::{LogBounds, Overflow};
+use crate::output::{LogBounds, OutputPolicy, Overflow};
 use crate::plan::Plans;
 use crate::platform::clock::{self, Instant};
 use crate::platform::{self, HostState};
@@ -22,7 +22,7 @@ use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::Scheduler;
 use crate::state::{Pending, Stop};
-use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult};
+use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, OversizedOutputStrategy};
 
 use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
@@ -92,7 +92,8 @@ struct Shared {
     masking_passes: AtomicU64,
     /// Whether a thread of the engine masks the commands of a listing.
     is_masking_listing: AtomicBool,
-    overflow: Option<Arc<Overflow>>,
+    /// Made for the first execution that may need it, or with the engine if each may.
+    overflow: OnceLock<Arc<Overflow>>,
     log_bounds: Arc<LogBounds>,
     registry: Registry,
     scheduler: Arc<Scheduler>,
@@ -136,13 +137,15 @@ impl ExecutionEngine {
             has_added_secrets: AtomicBool::new(false),
             masking_passes: AtomicU64::new(0),
             is_masking_listing: AtomicBool::new(false),
-            overflow: Overflow::new(&config),
+            overflow: OnceLock::new(),
             log_bounds: Arc::new(LogBounds::new(&config)),
             config: Arc::new(config),
             metrics: Metrics::default(),
             degradations: Degradations::default(),
             feedback: Feedback::default(),
         };
+        // What dead hosts have left is removed although nothing may overflow here.
+        shared.overflow_of(&OutputPolicy::new(&ExecutionOptions::default(), &shared.config));
         let shared = Arc::new(shared);
         host_exit::watch(&shared);
         Ok(Self { handle: Arc::new(Handle { shared }), sink: Arc::new(SilentSink) })
@@ -360,6 +363,12 @@ impl ExecutionEngine {
 }
 
 impl Shared {
+    /// Where output beyond its cap goes. `None` when it goes nowhere.
+    fn overflow_of(&self, policy: &OutputPolicy) -> Option<Arc<Overflow>> {
+        let goes_to_file = policy.strategy == OversizedOutputStrategy::StreamToFile;
+        goes_to_file.then(|| Arc::clone(self.overflow.get_or_init(|| Overflow::new(&self.config))))
+    }
+
     /// Asks every plan to begin nothing more, and every execution that has not ended to end: those that wait before those that
     /// run, since a slot that a running one gives up must find no execution that could still spawn.
     fn request_stop_of_all(&self, why: Stop, grace: Option<Duration>) -> Vec<Arc<Record>> {

@@ -124,7 +124,7 @@ pub mod bench;
 
 pub use async_trait::async_trait;
 
-pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat, OversizedOutputStrategy, TruncateKeep};
+pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat};
 pub use engine::{EventStream, ExecutionEngine};
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
@@ -134,9 +134,10 @@ pub use feedback::{HttpFeedback, HttpFeedbackOptions, HttpFeedbackTotals};
 pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
-    ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, Percentiles,
-    PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry, RetryOn, Secret, SkipReason, SkippedStep,
-    Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder, StopSignal, Stream, Text, UNSET, Unsuccessful,
+    ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers,
+    OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry,
+    RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder,
+    StopSignal, Stream, Text, TruncateKeep, UNSET, Unsuccessful,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.

@@ -12,11 +12,10 @@ use std::time::Duration;
 use chrono::Utc;
 use uuid::Uuid;
 
-use crate::config::{ExecutionConfig, OversizedOutputStrategy};
 use crate::event::{Backpressure, EventSink, ExecutionEvent};
 use crate::platform::clock::Instant;
 use crate::redact::Vault;
-use crate::types::{Encoding, Stream};
+use crate::types::{OversizedOutputStrategy, Stream};
 
 use self::capture::{Capture, Outlets};
 use self::head_tail_buffer::CapturedStream;
@@ -32,6 +31,7 @@ pub(crate) use self::lines::Splitter;
 pub(crate) use self::log::{Log, LogFailure, LogPaths};
 pub(crate) use self::log_file::{LogBounds, MainLog};
 pub(crate) use self::overflow::{Overflow, SpillFile};
+pub(crate) use self::policy::OutputPolicy;
 
 mod capture;
 #[cfg(any(test, fuzzing))]
@@ -44,6 +44,7 @@ mod log_file;
 mod overflow;
 mod overflow_folder;
 mod patience;
+mod policy;
 mod room;
 mod silence;
 mod spool;
@@ -52,14 +53,14 @@ mod spool;
 const LONGEST_WRITE: Duration = Duration::from_secs(2);
 
 /// What an execution's output goes through, settled when it was accepted.
-pub(crate) struct Channels<'a> {
+pub(crate) struct Channels {
     pub(crate) id: Uuid,
-    pub(crate) config: &'a ExecutionConfig,
-    pub(crate) encoding: Encoding,
+    pub(crate) policy: OutputPolicy,
     pub(crate) sink: Arc<dyn EventSink>,
     /// Shared with the code that reports the end, should a panic drop the output.
     pub(crate) sequence: Arc<AtomicU64>,
     pub(crate) secrets: Arc<Vault>,
+    /// Where a stream goes that is longer than its cap.
     pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
@@ -95,14 +96,14 @@ pub(crate) struct Captured {
 }
 
 impl Output {
-    pub(crate) fn new(channels: Channels<'_>) -> Self {
-        let Channels { id, config, encoding, sink, sequence, secrets, overflow } = channels;
-        let lines = LineWriter::new(id, encoding, config.stream_output, sink, sequence);
+    pub(crate) fn new(channels: Channels) -> Self {
+        let Channels { id, policy, sink, sequence, secrets, overflow } = channels;
+        let lines = LineWriter::new(id, policy.encoding, policy.is_streamed, sink, sequence);
         Self {
-            stdout: Capture::new(Stream::Stdout, config, Arc::clone(&secrets)),
-            stderr: Capture::new(Stream::Stderr, config, secrets),
+            stdout: Capture::new(Stream::Stdout, &policy, Arc::clone(&secrets)),
+            stderr: Capture::new(Stream::Stderr, &policy, secrets),
             outlets: Outlets { lines, log: None },
-            fails_beyond_cap: config.oversized_output_strategy == OversizedOutputStrategy::FailExecution,
+            fails_beyond_cap: policy.strategy == OversizedOutputStrategy::FailExecution,
             overflow,
             is_loss_reported: false,
         }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::runtime;
 use crate::types::StopSignal;
 
 pub(crate) mod clock;
@@ -33,13 +34,16 @@ compile_error!("escher-execution-engine runs on Linux, macOS and Windows, and no
 pub(crate) use self::system::LONG_COMMAND;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
-    SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, attend, check_private_dir,
-    core_env_names, create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id,
-    file_id_at, file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted,
-    is_executable, is_exhaustion, is_null_device_missing, is_too_long_a_directory, limited_sight, names_descriptor,
-    not_executable, open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, reader_closed,
-    same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
+    SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, check_private_dir, core_env_names,
+    create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id, file_id_at,
+    file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted, is_executable,
+    is_exhaustion, is_null_device_missing, is_too_long_a_directory, limited_sight, names_descriptor, not_executable,
+    open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, reader_closed, same_name,
+    search, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
 };
+
+/// A handle to the spawning thread of an execution, which starts its command and waits for its pipes and its exit at first.
+pub(crate) type SpawnThread = runtime::SpawnThread<system::Waits>;
 
 /// A program to start: absolute paths, complete variables, nothing left to look up.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ impl Launch {
     pub(crate) fn sleeper() -> Arc<Leader> {
         let shell = default_shell();
         let ShellArgs { args, verbatim, .. } = shell_args(&shell, LONG_COMMAND, false);
-        spawn(&Self { verbatim, ..Self::plain(shell, args) }).unwrap().leader
+        spawn(&Self { verbatim, ..Self::plain(shell, args) }, &SpawnThread::none()).unwrap().leader
     }
 }
 
@@ -242,8 +246,8 @@ pub(crate) struct Sight {
     /// Filled by [`Act::Describe`].
     pub(crate) processes: Vec<ProcessInfo>,
     pub(crate) stop: StopSent,
-    /// Whether the scan found members that earlier scans had not found.
-    pub(crate) is_new: bool,
+    /// Whether the scan found members that earlier scans had not found, or missed some that the scan before had found.
+    pub(crate) has_changed: bool,
     /// Enough consecutive scans have found no member, and none that had vanished since the scan before.
     pub(crate) is_gone: bool,
 }

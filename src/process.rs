@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::command::{SpawnFailure, explain};
-use crate::platform::{self, Launch, Leader, PipeReader, PipeWriter, Spawned};
+use crate::platform::{self, Launch, Leader, PipeReader, PipeWriter, SpawnThread, Spawned};
 use crate::types::{Chunk, Stdin, StdinReader, Stream};
 
 /// How much is read at once.
@@ -27,9 +27,9 @@ pub(crate) struct Process {
 }
 
 /// Starts a child. Blocks until it runs; must be called within the runtime, where blocking is allowed.
-pub(crate) fn spawn(launch: &Launch, stdin: &Stdin) -> Result<Process, SpawnFailure> {
+pub(crate) fn spawn(launch: &Launch, stdin: &Stdin, thread: &SpawnThread) -> Result<Process, SpawnFailure> {
     let Spawned { leader, stdout, stderr, stdin: pipe } =
-        platform::spawn(launch).map_err(|error| explain(&error, launch))?;
+        platform::spawn(launch, thread).map_err(|error| explain(&error, launch))?;
     Ok(Process {
         leader,
         outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false },

@@ -44,6 +44,8 @@ pub(crate) const LEAST_BYTES: usize = 6;
 pub(crate) const MOST_SECRETS: usize = 100_000;
 /// The most bytes of these secrets.
 pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// A secret with more of them is masked as it is alone: it is no password that is given to `echo`.
+const MOST_BACKSLASHES: usize = 16;
 /// What stands for a secret.
 pub(crate) const MASK: &str = "***";
 /// A secret with a longer period is followed from each place where it may begin.
@@ -123,6 +125,8 @@ impl Secrets {
         for secret in secrets.into_iter().filter(|secret| secret.len() >= LEAST_BYTES) {
             let trimmed = without_line_ends(secret);
             patterns.push(if trimmed.len() < LEAST_BYTES { secret } else { trimmed }.into());
+            // As a whole: its lines are no lines of the secret.
+            patterns.extend(echoed(trimmed).map(Vec::into_boxed_slice));
             if memchr::memchr(b'\n', trimmed).is_some() {
                 let lines = trimmed.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
                 patterns.extend(lines.filter(|line| line.len() >= LEAST_BYTES).map(Box::from));
@@ -160,6 +164,41 @@ impl Secrets {
         MASKED_HERE.set(MASKED_HERE.get() + bytes.len());
         Redactor::new(Arc::clone(self)).whole(bytes)
     }
+}
+
+/// What `echo` of a POSIX shell, such as dash, makes of a secret with backslashes.
+fn echoed(secret: &[u8]) -> Option<Vec<u8>> {
+    if !(1..=MOST_BACKSLASHES).contains(&memchr::memchr_iter(b'\\', secret).count()) {
+        return None;
+    }
+    let mut echoed = Vec::with_capacity(secret.len());
+    let mut rest = secret;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        let (byte, left) = match (first, tail) {
+            (b'\\', [b'0', digits @ ..]) => {
+                let count = digits.iter().take(3).take_while(|digit| (b'0'..=b'7').contains(*digit)).count();
+                let value = digits[..count].iter().fold(0_u8, |value, digit| value.wrapping_mul(8) + (digit - b'0'));
+                (value, &digits[count..])
+            }
+            (b'\\', [b'c', ..]) => break,
+            (b'\\', [kind, left @ ..]) => match kind {
+                b'\\' => (b'\\', left),
+                b'a' => (7, left),
+                b'b' => (8, left),
+                b't' => (b'\t', left),
+                b'n' => (b'\n', left),
+                b'v' => (11, left),
+                b'f' => (12, left),
+                b'r' => (b'\r', left),
+                _ => (b'\\', tail),
+            },
+            (byte, left) => (*byte, left),
+        };
+        echoed.push(byte);
+        rest = left;
+    }
+    (echoed.len() >= LEAST_BYTES && echoed != secret).then_some(echoed)
 }
 
 /// A file that is read into a secret ends with a line end that the secret does not have.

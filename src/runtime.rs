@@ -7,7 +7,7 @@ use std::io;
 pub(crate) use self::async_pools::{spawn, spawn_listener, wake_after};
 pub(crate) use self::blocking_pools::{blocking, start_blocking};
 pub(crate) use self::disk::{DiskKey, DiskQueue};
-pub(crate) use self::inline_executor::{call_blocking, spawn_blocking_first};
+pub(crate) use self::inline_executor::{SpawnThread, WaitSet, call_blocking, spawn_blocking_first};
 
 mod async_pools;
 mod blocking_pools;

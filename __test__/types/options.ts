@@ -19,6 +19,11 @@ void engine.run(request, {
   stopOrder: 'leader',
   allowDetached: true,
   mergeOutput: true,
+  streamOutput: false,
+  maxOutputSizeBytes: 0,
+  oversizedOutputStrategy: 'streamToFile',
+  truncateKeep: 'tail',
+  drainTimeoutMs: 0,
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
   envDeny: [],
@@ -52,6 +57,11 @@ assertType<
     | 'stopOrder'
     | 'allowDetached'
     | 'mergeOutput'
+    | 'streamOutput'
+    | 'maxOutputSizeBytes'
+    | 'oversizedOutputStrategy'
+    | 'truncateKeep'
+    | 'drainTimeoutMs'
     | 'inheritEnv'
     | 'envAllow'
     | 'envDeny'

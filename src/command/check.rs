@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{ExecutionConfig, MOST_MS};
+use crate::config::{ExecutionConfig, MOST_MS, MOST_STRING_BYTES};
 use crate::error::Invalid;
 use crate::globs;
 use crate::redact;
@@ -52,6 +52,13 @@ pub(crate) fn check(
     }
     if let Some(ms) = options.kill_grace_ms {
         milliseconds("options.kill_grace_ms", ms, 0)?;
+    }
+    if let Some(ms) = options.drain_timeout_ms {
+        milliseconds("options.drain_timeout_ms", ms, 0)?;
+    }
+    if let Some(bytes) = options.max_output_size_bytes.filter(|bytes| *bytes > MOST_STRING_BYTES) {
+        let problem = format!("{bytes} is out of range: give a whole number from 0 to {MOST_STRING_BYTES}");
+        return Err(Invalid::new("options.max_output_size_bytes", problem));
     }
     options.retry.as_ref().map_or(Ok(()), retry)?;
     if options.retry.as_ref().is_some_and(|retry| retry.attempts > 1) && matches!(options.stdin, Stdin::Stream(_)) {

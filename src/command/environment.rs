@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Directory;
 use crate::config::ExecutionConfig;
-use crate::error::Invalid;
+use crate::error::{Invalid, is_plain_name, name_in_path};
 use crate::globs::Globs;
 use crate::platform::{self, ENV_IGNORES_CASE, same_name};
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv, UNSET};
@@ -44,15 +44,15 @@ impl EnvPolicy {
     /// Refuses names that the policy forbids and what no environment can hold.
     pub(crate) fn check(&self, request: &ExecutionRequest) -> Result<(), Invalid> {
         for (name, value) in &request.env {
-            let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            let field = || if plain { format!("env.{name}") } else { format!("env[{name:?}]") };
+            let field =
+                || if is_plain_name(name) { format!("env.{name}") } else { format!("env{}", name_in_path(name)) };
             if name.is_empty() {
                 return Err(Invalid::new(field(), "the name is empty: give it one"));
             }
             // What follows may be the value, in the wrong place.
             if let Some((name, _)) = name.split_once(['=', '\0']) {
                 let message = "the name holds `=` or NUL: give the name alone, and the value as its value";
-                return Err(Invalid::new(format!("env[{name:?}]"), message));
+                return Err(Invalid::new(format!("env{}", name_in_path(name)), message));
             }
             if value != UNSET && value.contains('\0') {
                 return Err(Invalid::new(

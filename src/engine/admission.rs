@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{self, EnvPolicy};
 use crate::event::EventSink;
 use crate::output::LogPaths;
-use crate::platform::{self, HostState};
+use crate::platform::{HostState, SpawnThread};
 use crate::redact::Vault;
 use crate::registry::Record;
 use crate::runtime;
@@ -80,6 +80,9 @@ impl Admitted {
             let abort = move || target.stop().request(Stop::Aborted, None);
             stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
+        // With a slot it spawns next.
+        let spawns_next = matches!(entry, Entry::Now(_));
+        let spawn_thread = if spawns_next { SpawnThread::new() } else { SpawnThread::none() };
         let job = Job {
             request,
             options,
@@ -89,13 +92,12 @@ impl Admitted {
             secrets,
             log,
             stop: Arc::clone(record.stop()),
+            spawn_thread: spawn_thread.clone(),
         };
         let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
-        // With a slot it spawns next.
-        let spawns_next = matches!(entry, Entry::Now(_));
         let driven = execute(accepted, pending, entry, on_settled);
         if spawns_next {
-            runtime::spawn_blocking_first(driven, platform::attend);
+            runtime::spawn_blocking_first(spawn_thread, driven);
         } else {
             runtime::spawn(driven);
         }

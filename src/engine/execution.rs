@@ -116,6 +116,8 @@ async fn all_attempts(
     sequence: &Arc<AtomicU64>,
 ) -> (LastAttempt, Option<Permit>) {
     let Accepted { shared, record, job, sink, .. } = accepted;
+    let policy = job.output_policy();
+    let overflow = shared.overflow_of(&policy);
     let mut attempts = Attempts::new(job.options.retry.as_ref());
     let mut written = Written::default();
     let mut backpressure = None;
@@ -126,12 +128,11 @@ async fn all_attempts(
     loop {
         let output = Output::new(Channels {
             id: record.id(),
-            config: &shared.config,
-            encoding: job.encoding(),
+            policy,
             sink: Arc::clone(sink),
             sequence: Arc::clone(sequence),
             secrets: Arc::clone(&job.secrets),
-            overflow: shared.overflow.clone(),
+            overflow: overflow.clone(),
         });
         let this = again.as_ref().unwrap_or(job);
         let (mut finished, permit) =

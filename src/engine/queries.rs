@@ -10,7 +10,7 @@ use crate::error::{ExecutionError, Result};
 #[cfg(feature = "node")]
 use crate::feedback::{self, ShortName};
 use crate::metrics::{self, Gauges};
-use crate::redact::{Allowance, Beyond};
+use crate::redact::Allowance;
 use crate::runtime;
 use crate::types::{
     ConcurrencyMetrics, ExecutionFilter, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary,
@@ -48,13 +48,11 @@ impl ExecutionEngine {
     /// `NOT_FOUND`, `NOT_COMPLETED`; `NOT_COMPLETED` too while a thread of the engine masks much output, after
     /// [`ExecutionEngine::add_secret`].
     pub fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
-        match self.record(id)?.shown_result(&mut Allowance::of_caller()) {
-            Ok(result) => result.ok_or(ExecutionError::NotCompleted(id)),
-            Err(Beyond) => {
-                self.shared().mask_records();
-                Err(ExecutionError::BeingMasked(id))
-            }
-        }
+        let Ok(result) = self.record(id)?.shown_result(&mut Allowance::of_caller()) else {
+            self.shared().mask_records();
+            return Err(ExecutionError::BeingMasked(id));
+        };
+        result.ok_or(ExecutionError::NotCompleted(id))
     }
 
     /// The known executions, newest first.

@@ -99,16 +99,14 @@ impl ExecutionEngine {
 
     /// The result of a record that has ended, as it may be shown now. What is large is masked on a thread of the engine.
     pub(crate) async fn shown(&self, record: &Arc<Record>) -> Result<Arc<ExecutionResult>> {
-        let id = record.id();
-        let shown = match record.shown_result(&mut Allowance::of_caller()) {
-            Ok(shown) => shown,
-            Err(Beyond) => {
-                let record = Arc::clone(record);
-                let masked = runtime::blocking(move || record.shown_result(&mut Allowance::unlimited())).await;
-                masked.and_then(Result::ok).flatten()
-            }
+        let shown = if let Ok(shown) = record.shown_result(&mut Allowance::of_caller()) {
+            shown
+        } else {
+            let record = Arc::clone(record);
+            let masked = runtime::blocking(move || record.shown_result(&mut Allowance::unlimited())).await;
+            masked.and_then(Result::ok).flatten()
         };
-        shown.ok_or(ExecutionError::NotCompleted(id))
+        shown.ok_or(ExecutionError::NotCompleted(record.id()))
     }
 
     /// A result whose end is delivered only now: it may have been made before a secret was added. It is masked on this thread, which
@@ -156,16 +154,14 @@ impl ExecutionEngine {
 
     /// The result of a plan that is over, as it may be shown now.
     pub(crate) async fn shown_plan(&self, record: &Arc<PlanRecord>) -> Result<Arc<PlanExecutionResult>> {
-        let id = record.id();
-        let shown = match self.shared().shown_plan(record, &mut Allowance::of_caller()) {
-            Ok(shown) => shown,
-            Err(Beyond) => {
-                let (shared, record) = (Arc::clone(self.shared()), Arc::clone(record));
-                let masked = runtime::blocking(move || shared.shown_plan(&record, &mut Allowance::unlimited())).await;
-                masked.and_then(Result::ok).flatten()
-            }
+        let shown = if let Ok(shown) = self.shared().shown_plan(record, &mut Allowance::of_caller()) {
+            shown
+        } else {
+            let (shared, record) = (Arc::clone(self.shared()), Arc::clone(record));
+            let masked = runtime::blocking(move || shared.shown_plan(&record, &mut Allowance::unlimited())).await;
+            masked.and_then(Result::ok).flatten()
         };
-        shown.ok_or(ExecutionError::NotCompleted(id))
+        shown.ok_or(ExecutionError::NotCompleted(record.id()))
     }
 }
 

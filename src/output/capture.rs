@@ -7,11 +7,11 @@ use super::line_writer::LineWriter;
 use super::lines::{Flags, Splitter};
 use super::log::Log;
 use super::overflow::{Overflow, Spill, SpillFile};
+use super::policy::OutputPolicy;
 use super::silence::Silence;
-use crate::config::{ExecutionConfig, LogFormat, TruncateKeep};
 use crate::platform::clock::Instant;
 use crate::redact::{StreamMask, Vault};
-use crate::types::Stream;
+use crate::types::{Stream, TruncateKeep};
 
 /// One stream: masks its bytes, and sends them on.
 pub(super) struct Capture {
@@ -31,8 +31,8 @@ struct Clean {
 }
 
 impl Capture {
-    pub(super) fn new(stream: Stream, config: &ExecutionConfig, secrets: Arc<Vault>) -> Self {
-        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, config) }
+    pub(super) fn new(stream: Stream, policy: &OutputPolicy, secrets: Arc<Vault>) -> Self {
+        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, policy) }
     }
 
     /// Takes what was read.
@@ -85,17 +85,16 @@ impl Capture {
 }
 
 impl Clean {
-    fn new(stream: Stream, config: &ExecutionConfig) -> Self {
-        let keep = match config.truncate_keep {
+    fn new(stream: Stream, policy: &OutputPolicy) -> Self {
+        let keep = match policy.keep {
             TruncateKeep::Head => Keep::Head,
             TruncateKeep::Tail => Keep::Tail,
             TruncateKeep::Both => Keep::Both,
         };
         Self {
             stream,
-            splitter: (config.stream_output || config.log_format == LogFormat::Jsonl)
-                .then(|| Splitter::new(config.max_line_bytes)),
-            buffer: HeadTailBuffer::new(config.max_output_size_bytes, keep),
+            splitter: policy.has_lines.then(|| Splitter::new(policy.max_line_bytes)),
+            buffer: HeadTailBuffer::new(policy.cap, keep),
             spill: None,
             silence: Silence::new(Instant::now()),
         }

@@ -15,7 +15,7 @@ use super::overflow_folder::{Folder, remove_dead_folders};
 use super::patience::write_all;
 use super::room::{FreeSpace, Quota};
 use super::spool::{Loss, Spool, Store};
-use crate::config::{ExecutionConfig, OversizedOutputStrategy};
+use crate::config::ExecutionConfig;
 use crate::platform::{self, FileId};
 use crate::runtime::{DiskKey, DiskQueue};
 use crate::types::Stream;
@@ -39,11 +39,8 @@ pub(crate) struct Overflow {
 }
 
 impl Overflow {
-    /// `None` when overflow goes nowhere. Removes in the background what dead hosts have left.
-    pub(crate) fn new(config: &ExecutionConfig) -> Option<Arc<Self>> {
-        if config.oversized_output_strategy != OversizedOutputStrategy::StreamToFile {
-            return None;
-        }
+    /// Removes in the background what dead hosts have left.
+    pub(crate) fn new(config: &ExecutionConfig) -> Arc<Self> {
         let named = config.overflow_dir.clone();
         let is_named = named.is_some();
         let base = named.unwrap_or_else(|| platform::private_temp_dir("escher-execution-engine"));
@@ -53,7 +50,7 @@ impl Overflow {
             // A process without access there has left nothing there either.
             let _ = remove_dead_folders(&swept);
         });
-        Some(Arc::new(Self {
+        Arc::new(Self {
             is_named,
             base,
             file_bytes: config.max_overflow_file_bytes,
@@ -62,7 +59,7 @@ impl Overflow {
             files: AtomicU64::new(0),
             folder: Mutex::new(None),
             queue,
-        }))
+        })
     }
 
     /// A file for a stream, made when the first bytes come.

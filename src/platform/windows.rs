@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use windows_sys::Win32::Foundation as win32;
 use windows_sys::Win32::Globalization::{CSTR_EQUAL, CompareStringOrdinal};
@@ -13,6 +13,7 @@ use windows_sys::Win32::System::SystemInformation::GetSystemDirectoryW;
 use windows_sys::Win32::System::WindowsProgramming::QueryUnbiasedInterruptTime;
 
 use super::{Interpreter, ShellArgs, windows_rules};
+use crate::runtime::WaitSet;
 
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
@@ -61,9 +62,14 @@ pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[
 const SIGKILL: i32 = 9;
 const SIGBREAK: i32 = 21;
 
-/// Calls `step` once: on Windows the runtime waits for everything.
-pub(crate) fn attend(_: Duration, step: &mut dyn FnMut() -> bool) {
-    step();
+/// Always empty: on Windows the runtime waits for everything.
+#[derive(Default)]
+pub(crate) struct Waits;
+
+impl WaitSet for Waits {
+    fn wait(&mut self, _until: Instant) -> bool {
+        false
+    }
 }
 
 /// Globs of the variables that a program needs to start.

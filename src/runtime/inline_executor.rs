@@ -3,39 +3,36 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Wake, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use self::blocking_call::{Call, taking_call};
+use self::blocking_call::Call;
+pub(crate) use self::spawn_thread::{SpawnThread, WaitSet};
 use super::async_pools::{beat, spawn};
 use super::blocking_pools::{MOST_ATTENDANTS, spawn_limiter};
 use super::spawn_limiter::{Task, Turn};
 
 mod blocking_call;
+mod spawn_thread;
 
 /// What is not over after so long, from its beginning on, becomes a task.
 const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
 static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
 
-/// Calls a step again and again for as long as it says that the future pends, and no longer than the given time.
-type Attend = Box<dyn FnOnce(Duration, &mut dyn FnMut() -> bool) + Send>;
-
-/// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where its
-/// [`call_blocking`] costs no hand-over. That thread then attends to it for a while, unless others wait for the turn; after that, or
-/// when something has happened that the thread does not wait for, or when a call hangs, the future becomes a task.
+/// Runs a future in the background. What it does first, it does when it is its turn on a thread that may block, where the blocking
+/// calls that it makes through `thread` cost no hand-over. That thread then attends to it for a while, unless others wait for the turn:
+/// it waits for what the future has left to it. After that, or when something has happened that the thread does not wait for, or
+/// when a call hangs, the future becomes a task.
 ///
-/// `attend` calls the function that it is given again and again, for as long as that says that the future pends, each time when
-/// something has happened for which the future waits; and no longer than the given time.
-///
-/// A future that finds no end of what is ready must give way now and then: no budget makes it do so here.
-pub(crate) fn spawn_blocking_first(
+/// A future that finds no end of what is ready must yield now and then: no budget makes it do so here.
+pub(crate) fn spawn_blocking_first<W: WaitSet>(
+    thread: SpawnThread<W>,
     future: impl Future<Output = ()> + Send + 'static,
-    attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
 ) {
     beat();
-    spawn_limiter().take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
+    spawn_limiter().take(Arc::new(InlineStart::new(thread, future, &ATTENDANTS)));
 }
 
 /// Runs a function that can block for ever, because of what a request names, on a thread that only such functions wait for.
@@ -46,17 +43,17 @@ pub(crate) async fn call_blocking<T: Send + 'static, L>(
     work: impl FnOnce() -> T + Send + 'static,
     limit: impl Future<Output = L>,
 ) -> Result<T, L> {
-    blocking_call::call(work, limit, |task| spawn_limiter().take(task)).await
+    blocking_call::call(work, limit, |call| spawn_limiter().take(call)).await
 }
 
 /// A future that is polled on a thread that may block.
 ///
 /// While it waits for a blocking call, that thread executes the call outside of any poll. So another thread can poll the future
 /// when the call hangs.
-pub(super) struct InlineStart {
+struct InlineStart<W> {
     place: Mutex<Place>,
     current: Mutex<Current>,
-    attend: Mutex<Option<Attend>>,
+    thread: SpawnThread<W>,
     attendants: &'static Semaphore,
 }
 
@@ -78,25 +75,25 @@ struct Current {
     is_overdue: bool,
 }
 
-impl InlineStart {
-    pub(super) fn new(
+impl<W: WaitSet> InlineStart<W> {
+    fn new(
+        thread: SpawnThread<W>,
         future: impl Future<Output = ()> + Send + 'static,
-        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
         attendants: &'static Semaphore,
     ) -> Self {
-        Self {
-            place: Mutex::new(Place::Here(Box::pin(future))),
-            current: Mutex::default(),
-            attend: Mutex::new(Some(Box::new(attend))),
-            attendants,
-        }
+        Self { place: Mutex::new(Place::Here(Box::pin(future))), current: Mutex::default(), thread, attendants }
     }
 
-    /// Polls the future and executes its blocking calls, until it waits for something else. Says whether it waits here.
+    /// Polls the future and executes its blocking calls, until it waits for something else. Returns whether it waits here.
     fn poll_with_calls(&self, context: &mut Context<'_>) -> bool {
         loop {
-            let (pends, call) = taking_call(|| self.poll(context));
-            let Some(call) = call else { return pends };
+            let mut call = None;
+            let waits_here = self.poll_by(|future| {
+                let (polled, taken) = self.thread.polling_with_call(|| future.poll(context));
+                call = taken;
+                polled
+            });
+            let Some(call) = call else { return waits_here };
             self.set_current(Some(Arc::clone(&call)));
             let waker = call.execute();
             self.set_current(None);
@@ -110,6 +107,11 @@ impl InlineStart {
         }
     }
 
+    /// Polls the future, if it still waits here. Returns whether it waits here again.
+    fn poll(&self, context: &mut Context<'_>) -> bool {
+        self.poll_by(|future| self.thread.polling(|| future.poll(context)))
+    }
+
     fn set_current(&self, call: Option<Arc<dyn Call>>) {
         let mut current = lock(&self.current);
         current.call.clone_from(&call);
@@ -120,10 +122,9 @@ impl InlineStart {
         }
     }
 
-    /// Polls the future, if it still waits here, and says whether it waits here again.
-    fn poll(&self, context: &mut Context<'_>) -> bool {
+    fn poll_by(&self, poll: impl FnOnce(Pin<&mut (dyn Future<Output = ()> + Send)>) -> Poll<()>) -> bool {
         let Place::Here(mut future) = self.turn_into(Place::Polled) else { return false };
-        let pends = future.as_mut().poll(context).is_pending();
+        let pends = poll(future.as_mut()).is_pending();
         let mut place = lock(&self.place);
         if pends && matches!(*place, Place::Polled) {
             *place = Place::Here(future);
@@ -160,21 +161,17 @@ impl InlineStart {
     }
 }
 
-impl Task for InlineStart {
+impl<W: WaitSet> Task for InlineStart<W> {
     fn run(self: Arc<Self>, turn: &Turn) {
-        let Some(attend) = lock(&self.attend).take() else { return };
         let waker = Waker::from(Arc::clone(&self));
         let context = &mut Context::from_waker(&waker);
-        let mut attendant = None;
-        attend(LONGEST_ATTENDED, &mut || {
-            if attendant.is_some() {
-                return self.poll(context);
-            }
-            if self.poll_with_calls(context) && turn.give_up() {
-                attendant = self.attendants.try_acquire().ok();
-            }
-            attendant.is_some()
-        });
+        if self.poll_with_calls(context)
+            && turn.give_up()
+            && let Ok(_attendant) = self.attendants.try_acquire()
+        {
+            let until = Instant::now() + LONGEST_ATTENDED;
+            while self.thread.wait(until) && self.poll(context) {}
+        }
         self.become_task();
     }
 
@@ -194,7 +191,7 @@ impl Task for InlineStart {
     }
 }
 
-impl Wake for InlineStart {
+impl<W: WaitSet> Wake for InlineStart<W> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -223,24 +220,35 @@ mod tests {
     const LOST: Duration = Duration::from_secs(20);
     const PATIENCE: Duration = Duration::from_millis(20);
 
+    /// A wait of which the test says whether something is ready.
+    #[derive(Default)]
+    struct Scripted(Option<Box<dyn FnMut() -> bool + Send>>);
+
+    impl WaitSet for Scripted {
+        fn wait(&mut self, _until: Instant) -> bool {
+            self.0.as_mut().expect("a script")()
+        }
+    }
+
+    fn thread_that_waits(wait: impl FnMut() -> bool + Send + 'static) -> SpawnThread<Scripted> {
+        SpawnThread::with(Scripted(Some(Box::new(wait))))
+    }
+
     /// On threads of its own: the other tests may take all threads and attendants. On a busy machine whatever stands still for
     /// longer than `patience` is taken to hang.
     fn start_with(
         patience: Duration,
+        thread: SpawnThread<Scripted>,
         future: impl Future<Output = ()> + Send + 'static,
-        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
     ) {
         static ATTENDANTS: Semaphore = Semaphore::const_new(8);
         let limits = Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, patience };
         let limiter = Box::leak(Box::new(SpawnLimiter::new(limits)));
-        limiter.take(Arc::new(InlineStart::new(future, attend, &ATTENDANTS)));
+        limiter.take(Arc::new(InlineStart::new(thread, future, &ATTENDANTS)));
     }
 
-    fn start(
-        future: impl Future<Output = ()> + Send + 'static,
-        attend: impl FnOnce(Duration, &mut dyn FnMut() -> bool) + Send + 'static,
-    ) {
-        start_with(LOST, future, attend);
+    fn start(future: impl Future<Output = ()> + Send + 'static, wait: impl FnMut() -> bool + Send + 'static) {
+        start_with(LOST, thread_that_waits(wait), future);
     }
 
     /// Says on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
@@ -250,12 +258,12 @@ mod tests {
         let future = std::future::poll_fn(move |context| {
             report.send(thread::current().id()).unwrap();
             if count.fetch_add(1, Ordering::Relaxed) + 1 == times {
-                return std::task::Poll::Ready(());
+                return Poll::Ready(());
             }
             if wakes {
                 context.waker().wake_by_ref();
             }
-            std::task::Poll::Pending
+            Poll::Pending
         });
         (future, polled_on)
     }
@@ -263,7 +271,7 @@ mod tests {
     #[test]
     fn a_future_that_is_attended_to_stays_on_its_thread() {
         let (future, polled_on) = polled(3, false);
-        start(future, |_, step| while step() {});
+        start(future, || true);
         let threads: Vec<_> = polled_on.iter().collect();
         assert_eq!(threads, [threads[0]; 3]);
     }
@@ -271,14 +279,16 @@ mod tests {
     #[test]
     fn a_future_that_is_attended_to_no_longer_becomes_a_task() {
         let (future, polled_on) = polled(3, true);
-        // The first step has it woken while it is polled: it is a task from then on, and nothing to attend to.
-        start(future, |_, step| assert!(!step()));
+        // The first poll has it woken while it is polled: it is a task from then on, and nothing to attend to.
+        let (waits, waited) = mpsc::channel();
+        start(future, move || waits.send(()).is_err());
         let threads: Vec<_> = polled_on.iter().collect();
         assert_eq!(threads.len(), 3);
         assert_ne!(threads[1], threads[0]);
+        assert!(waited.recv().is_err(), "the thread has not waited");
 
         let (future, polled_on) = polled(2, false);
-        start(future, |_, step| assert!(step()));
+        start(future, || false);
         let threads: Vec<_> = polled_on.iter().collect();
         assert_eq!(threads.len(), 2);
         assert_ne!(threads[1], threads[0]);
@@ -295,30 +305,33 @@ mod tests {
         };
         let (attends, attending) = mpsc::channel();
         let (let_go, go) = mpsc::channel::<()>();
-        start(future, move |_, step| {
-            assert!(step());
+        start(future, move || {
+            // Once: after this wait, the future is not here any more.
             attends.send(thread::current().id()).unwrap();
             let _ = go.recv();
-            assert!(!step(), "it is not here any more");
+            true
         });
         let attendant = attending.recv().unwrap();
         stop.notify_one();
         let ended_on = is_over.recv_timeout(LOST).expect("it does not wait for the attendant");
         assert_ne!(ended_on, attendant);
         drop(let_go);
+        assert!(attending.recv().is_err(), "the thread waits no more");
     }
 
     #[test]
     fn a_call_that_returns_in_time_costs_no_hand_over() {
         let (report, threads) = mpsc::channel();
+        let handle = thread_that_waits(|| true);
+        let spawn_thread = handle.clone();
         let future = async move {
             for _ in 0..2 {
                 let here = thread::current().id();
-                let there = call_blocking(|| thread::current().id(), std::future::pending::<()>()).await;
+                let there = spawn_thread.call_blocking(|| thread::current().id(), std::future::pending::<()>()).await;
                 report.send((here, there.unwrap(), thread::current().id())).unwrap();
             }
         };
-        start(future, |_, step| while step() {});
+        start_with(LOST, handle, future);
         let threads: Vec<_> = threads.iter().collect();
         let (first, ..) = threads[0];
         assert_eq!(threads, [(first, first, first); 2]);
@@ -328,12 +341,14 @@ mod tests {
     fn a_future_whose_call_hangs_goes_on_elsewhere() {
         let (let_go, go) = mpsc::channel::<()>();
         let (report, ended) = mpsc::channel();
+        let handle = thread_that_waits(|| true);
+        let spawn_thread = handle.clone();
         let future = async move {
             let hang = move || _ = go.recv();
             let limit = std::future::ready("limit");
-            report.send(call_blocking(hang, limit).await).unwrap();
+            report.send(spawn_thread.call_blocking(hang, limit).await).unwrap();
         };
-        start_with(PATIENCE, future, |_, step| while step() {});
+        start_with(PATIENCE, handle, future);
         let given = ended.recv_timeout(LOST).expect("it does not wait for the call");
         assert_eq!(given, Err("limit"));
         drop(let_go);

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::terminate::StopPlan;
 use crate::command::EnvPolicy;
 use crate::config::ExecutionConfig;
-use crate::output::LogPaths;
-use crate::platform::HostState;
+use crate::output::{LogPaths, OutputPolicy};
+use crate::platform::{HostState, SpawnThread};
 use crate::redact::Vault;
 use crate::state::StopRequest;
-use crate::types::{Encoding, ExecutionOptions, ExecutionRequest};
+use crate::types::{ExecutionOptions, ExecutionRequest};
 
 /// What an execution is, settled when it was accepted.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) log: LogPaths,
     /// Set by every request to end the execution.
     pub(crate) stop: Arc<StopRequest>,
+    /// The thread on which it begins.
+    pub(crate) spawn_thread: SpawnThread,
 }
 
 impl Job {
@@ -34,9 +36,8 @@ impl Job {
         Self { log: self.log.next_attempt(), ..self.clone() }
     }
 
-    /// The type in which JavaScript gets the output.
-    pub(crate) fn encoding(&self) -> Encoding {
-        self.options.encoding.unwrap_or(self.config.encoding)
+    pub(crate) fn output_policy(&self) -> OutputPolicy {
+        OutputPolicy::new(&self.options, &self.config)
     }
 }
 
@@ -68,7 +69,7 @@ impl Times {
                 grace: Duration::from_millis(grace),
             },
             host_exit_grace: Duration::from_millis(config.host_exit_grace_ms.unwrap_or(grace)),
-            drain: Duration::from_millis(config.drain_timeout_ms),
+            drain: Duration::from_millis(job.options.drain_timeout_ms.unwrap_or(config.drain_timeout_ms)),
         }
     }
 }

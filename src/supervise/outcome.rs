@@ -74,6 +74,7 @@ impl Outcome {
     pub(super) async fn finish(self, job: &Job) -> Finished {
         let Self { ending, over, output, pid, killed, mut diagnosis, leaked } = self;
         let captured = output.freeze().await;
+        let encoding = job.output_policy().encoding;
         let (status, reason) = classify(&ending);
         let (exit, mut error) = match ending {
             Ending::Broken(error) => (Exit::default(), Some(error)),
@@ -108,8 +109,8 @@ impl Outcome {
             log_lost_bytes: captured.log_lost_bytes,
             stdout_truncated: captured.stdout.truncated,
             stderr_truncated: captured.stderr.truncated,
-            stdout: Text::new(captured.stdout.bytes, job.encoding()),
-            stderr: Text::new(captured.stderr.bytes, job.encoding()),
+            stdout: Text::new(captured.stdout.bytes, encoding),
+            stderr: Text::new(captured.stderr.bytes, encoding),
             duration_ms: milliseconds(over.duration),
             queued_ms: milliseconds(over.queued),
             completed_at: over.completed_at,
@@ -157,7 +158,7 @@ fn masked_path(secrets: &Vault, path: PathBuf) -> PathBuf {
 
 fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
     let stream = if captured.stdout.truncated { "stdout" } else { "stderr" };
-    let cap = job.config.max_output_size_bytes;
+    let cap = job.output_policy().cap;
     let message = format!(
         "{stream} is longer than `max_output_size_bytes` ({cap}), so the command was ended: raise it, or use another `oversized_output_strategy`"
     );
@@ -198,9 +199,10 @@ pub(crate) fn stopped_before_retry(last: ExecutionResult, why: Stop) -> Executio
 
 /// A result with what is known before an end.
 fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: Option<Reason>) -> ExecutionResult {
+    let encoding = job.output_policy().encoding;
     ExecutionResult {
-        stdout: Text::new(Vec::new(), job.encoding()),
-        stderr: Text::new(Vec::new(), job.encoding()),
+        stdout: Text::new(Vec::new(), encoding),
+        stderr: Text::new(Vec::new(), encoding),
         reason,
         metadata: job.request.metadata.clone(),
         ..ExecutionResult::blank(job.request.id, status, started_at)

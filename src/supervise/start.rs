@@ -9,7 +9,6 @@ use crate::output::{Log, LogFailure};
 use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded};
 use crate::process::{self, Process};
-use crate::runtime;
 use crate::state::Stop;
 use crate::types::StopOrder;
 
@@ -38,7 +37,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
             () = clock::sleep_until(attempted + LONGEST_OPEN) => None,
         }
     };
-    match runtime::call_blocking(move || Log::open(&paths, format), limit).await {
+    match job.spawn_thread.call_blocking(move || Log::open(&paths, format), limit).await {
         Ok(opened) => Ok(opened),
         Err(Some(why)) => Err(why),
         Err(None) => Ok(Err(LogFailure::no_answer(&job.log))),
@@ -48,7 +47,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
 /// execution is to end before the spawn returns, gives the reason for that.
 pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, host, .. } = job.clone();
+    let Job { request, options, config, policy, host, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
     let start = move || {
@@ -70,14 +69,14 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
             Err(why) => (None, Some(why.to_string())),
         };
         let at = Instant::now();
-        let process = process::spawn(&launch, &options.stdin)?;
+        let process = process::spawn(&launch, &options.stdin, &spawn_thread)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }
         Ok(Started { process, at, guard, unguarded })
     };
     // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
-    runtime::call_blocking(start, end_before_spawn(job, attempted)).await
+    job.spawn_thread.call_blocking(start, end_before_spawn(job, attempted)).await
 }
 
 /// Resolves when the execution is to end although its command was not spawned yet: a file system that hangs must not delay that.

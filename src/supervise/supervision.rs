@@ -99,7 +99,7 @@ impl Supervision {
             exited: false,
             exempt: EXEMPT_AFTER_EXIT,
             held_up: None,
-            leftovers: job.options.leftovers,
+            leftovers: job.options.leftovers.unwrap_or(job.config.leftovers),
             leaked: false,
             silent: Duration::ZERO,
             input_error: None,

@@ -19,8 +19,8 @@ const SLOWEST_SCAN: Duration = Duration::from_millis(50);
 const SCAN_IN_GRACE: Duration = Duration::from_millis(100);
 /// A scan that takes longer is not waited for: the process group is signalled without it.
 const LONGEST_SCAN: Duration = Duration::from_secs(1);
-/// A tree in which for so long no process has appeared and none was ended by SIGKILL is given up: its processes hang in the kernel,
-/// or belong to another user.
+/// A tree in which for so long no process has appeared and none has ended is given up: its processes hang in the kernel, or belong to
+/// another user.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5);
 /// A tree is given up after so long in any case, such as when scans hang, or a fork bomb has overloaded the machine.
 const GIVE_UP_ANYWAY_AFTER: Duration = Duration::from_secs(30);
@@ -86,7 +86,7 @@ struct Scan {
 enum TerminationPhase {
     Describing { stop_at: Instant },
     Stopping { others_at: Instant, kill_at: Instant },
-    Killing { last_new: Instant, give_up_at: Instant },
+    Killing { last_change: Instant, give_up_at: Instant },
 }
 
 impl Termination {
@@ -216,10 +216,10 @@ impl Termination {
                 return false;
             }
             TerminationPhase::Stopping { .. } => {}
-            TerminationPhase::Killing { last_new, give_up_at } => {
-                if sight.is_new {
-                    *last_new = now;
-                } else if now >= *last_new + GIVE_UP_AFTER {
+            TerminationPhase::Killing { last_change, give_up_at } => {
+                if sight.has_changed {
+                    *last_change = now;
+                } else if now >= *last_change + GIVE_UP_AFTER {
                     *give_up_at = now;
                 }
             }
@@ -252,7 +252,7 @@ impl Termination {
 
     fn kill(&mut self, leader_exited: bool, now: Instant) {
         self.announced = Some(Duration::ZERO);
-        self.phase = TerminationPhase::Killing { last_new: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
+        self.phase = TerminationPhase::Killing { last_change: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER };
         self.begin_scans(leader_exited, now);
     }
 

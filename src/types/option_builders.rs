@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
-    Leftovers, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
+    Leftovers, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
+    TruncateKeep,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -57,7 +58,18 @@ impl ExecutionOptions {
         /// Sets whether a child that opts out is left alone when the tree is ended.
         allow_detached: bool => |options, allow| options.allow_detached = Some(allow);
         /// Sets whether standard error goes into standard output's pipe.
-        merge_output: bool => |options, merge| options.merge_output = merge;
+        merge_output: bool => |options, merge| options.merge_output = Some(merge);
+        /// Sets whether output lines become events.
+        stream_output: bool => |options, stream| options.stream_output = Some(stream);
+        /// Sets how many bytes of each stream are kept in memory.
+        max_output_size_bytes: usize => |options, bytes| options.max_output_size_bytes = Some(bytes);
+        /// Sets what happens to output above that.
+        oversized_output_strategy: OversizedOutputStrategy
+            => |options, strategy| options.oversized_output_strategy = Some(strategy);
+        /// Sets which part of too much output is kept.
+        truncate_keep: TruncateKeep => |options, keep| options.truncate_keep = Some(keep);
+        /// Sets how long an output pipe may be silent after the command has exited. In whole milliseconds; a part of one counts as one.
+        drain_timeout: Duration => |options, time| options.drain_timeout_ms = Some(milliseconds(time));
         /// Sets which of the host's variables the child starts with.
         inherit_env: InheritEnv => |options, inherit| options.inherit_env = Some(inherit);
         /// Adds globs of names that are inherited on top of that.
@@ -71,7 +83,7 @@ impl ExecutionOptions {
         /// Sets whether the values of variables that look secret are masked too.
         mask_env_secrets: bool => |options, mask| options.mask_env_secrets = Some(mask);
         /// Sets what becomes of background processes that outlive their command.
-        leftovers: Leftovers => |options, leftovers| options.leftovers = leftovers;
+        leftovers: Leftovers => |options, leftovers| options.leftovers = Some(leftovers);
         /// Sets the place in the queue: higher starts first.
         priority: i32 => |options, priority| options.priority = priority;
         /// Runs the command again when it fails.

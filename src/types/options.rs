@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Retry, Stdin, StopOrder, StopSignal};
+use super::{OversizedOutputStrategy, Retry, Stdin, StopOrder, StopSignal, TruncateKeep};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -96,8 +96,20 @@ pub struct ExecutionOptions {
     /// Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when the tree is
     /// ended. Default: `allow_detached` of the engine.
     pub allow_detached: Option<bool>,
-    /// Standard error goes into standard output's pipe: the order between them is exact.
-    pub merge_output: bool,
+    /// Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: `merge_output` of
+    /// the engine, which is false.
+    pub merge_output: Option<bool>,
+    /// Whether output lines become events. Default: `stream_output` of the engine.
+    pub stream_output: Option<bool>,
+    /// Bytes of output kept in memory for each stream, at most 256 MiB. Default: `max_output_size_bytes` of the engine.
+    pub max_output_size_bytes: Option<usize>,
+    /// What happens to output above that. Default: `oversized_output_strategy` of the engine.
+    pub oversized_output_strategy: Option<OversizedOutputStrategy>,
+    /// Which part of too much output is kept. Default: `truncate_keep` of the engine.
+    pub truncate_keep: Option<TruncateKeep>,
+    /// How long an output pipe may be silent after the command has exited, in ms; at most 2 s in all. Default: `drain_timeout_ms` of
+    /// the engine.
+    pub drain_timeout_ms: Option<u64>,
     /// Which of the host's variables the child starts with. Default: `inherit_env` of the engine.
     pub inherit_env: Option<InheritEnv>,
     /// Globs of names that are inherited on top of `inherit_env`.
@@ -108,8 +120,8 @@ pub struct ExecutionOptions {
     pub secrets: Vec<Secret>,
     /// Whether the values of variables that look secret are masked too. Default: `mask_env_secrets` of the engine.
     pub mask_env_secrets: Option<bool>,
-    /// What becomes of background processes that outlive their command. Default: they are left alone.
-    pub leftovers: Leftovers,
+    /// What becomes of background processes that outlive their command. Default: `leftovers` of the engine, which leaves them alone.
+    pub leftovers: Option<Leftovers>,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
     /// Runs the command again when it fails. Default: it runs once.

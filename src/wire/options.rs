@@ -4,7 +4,8 @@ use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
 use crate::types::{
-    Encoding, ExecutionOptions, InheritEnv, Leftovers, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
+    Encoding, ExecutionOptions, InheritEnv, Leftovers, OversizedOutputStrategy, Retry, RetryOn, Secret, Stdin,
+    StopOrder, StopSignal, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -16,6 +17,11 @@ pub(super) const FIELDS: &[&str] = &[
     "stop_order",
     "allow_detached",
     "merge_output",
+    "stream_output",
+    "max_output_size_bytes",
+    "oversized_output_strategy",
+    "truncate_keep",
+    "drain_timeout_ms",
     "inherit_env",
     "env_allow",
     "env_deny",
@@ -39,6 +45,15 @@ pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
 pub(super) const ENCODING: &[(&str, Encoding)] = &[("utf8", Encoding::Utf8), ("buffer", Encoding::Buffer)];
 
 pub(super) const STOP_ORDER: &[(&str, StopOrder)] = &[("tree", StopOrder::Tree), ("leader", StopOrder::Leader)];
+
+const OVERSIZED: &[(&str, OversizedOutputStrategy)] = &[
+    ("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning),
+    ("fail_execution", OversizedOutputStrategy::FailExecution),
+    ("stream_to_file", OversizedOutputStrategy::StreamToFile),
+];
+
+const KEEP: &[(&str, TruncateKeep)] =
+    &[("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
 
 const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)];
 
@@ -78,7 +93,14 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         stop_signal: fields.choice("stop_signal", StopSignal::ALL)?.or(base.stop_signal),
         stop_order: fields.choice("stop_order", STOP_ORDER)?.or(base.stop_order),
         allow_detached: fields.flag("allow_detached")?.or(base.allow_detached),
-        merge_output: fields.flag("merge_output")?.unwrap_or(base.merge_output),
+        merge_output: fields.flag("merge_output")?.or(base.merge_output),
+        stream_output: fields.flag("stream_output")?.or(base.stream_output),
+        max_output_size_bytes: fields.size("max_output_size_bytes")?.or(base.max_output_size_bytes),
+        oversized_output_strategy: fields
+            .choice("oversized_output_strategy", OVERSIZED)?
+            .or(base.oversized_output_strategy),
+        truncate_keep: fields.choice("truncate_keep", KEEP)?.or(base.truncate_keep),
+        drain_timeout_ms: fields.whole("drain_timeout_ms")?.or(base.drain_timeout_ms),
         inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.or(base.inherit_env),
         env_allow: fields.texts("env_allow")?.unwrap_or(base.env_allow),
         env_deny: fields.texts("env_deny")?.unwrap_or(base.env_deny),
@@ -86,7 +108,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
             .texts("secrets")?
             .map_or(base.secrets, |secrets| secrets.into_iter().map(Secret::from).collect()),
         mask_env_secrets: fields.flag("mask_env_secrets")?.or(base.mask_env_secrets),
-        leftovers: fields.choice("leftovers", LEFTOVERS)?.unwrap_or(base.leftovers),
+        leftovers: fields.choice("leftovers", LEFTOVERS)?.or(base.leftovers),
         priority: fields.signed("priority")?.unwrap_or(base.priority),
         encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),

@@ -17,7 +17,7 @@ fn a_child_sees_0_1_and_2() {
             let engine = Listened::new();
             let cases = [
                 ExecutionOptions::default(),
-                ExecutionOptions { merge_output: true, ..Default::default() },
+                ExecutionOptions { merge_output: Some(true), ..Default::default() },
                 ExecutionOptions { stdin: Stdin::Bytes(b"hello".to_vec()), ..Default::default() },
                 ExecutionOptions { stdin: Stdin::Inherit, ..Default::default() },
             ];

@@ -44,7 +44,7 @@ async fn several_floods_at_once_do_not_mix() {
 async fn merged_streams_keep_the_order_of_the_writes() {
     let engine = Listened::new();
     let line = "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); echo out $i; echo err $i >&2; done";
-    let options = ExecutionOptions { merge_output: true, ..Default::default() };
+    let options = ExecutionOptions { merge_output: Some(true), ..Default::default() };
     let result = soon("the writes", engine.run_with(shell(line), options)).await.unwrap();
     assert_completed(&result);
     let expected: Vec<_> = (1..=1_000).flat_map(|i| [format!("out {i}"), format!("err {i}")]).collect();

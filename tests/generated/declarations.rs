@@ -60,6 +60,18 @@ fn schema_of(schema: &schemars::Schema) -> Value {
     serde_json::to_value(schema).unwrap()
 }
 
+/// Words that options have too, each declared once.
+const DECLARED_WORDS: [&str; 7] =
+    ["InheritEnv", "Encoding", "StopSignal", "StopOrder", "Leftovers", "OversizedOutputStrategy", "TruncateKeep"];
+
+#[test]
+fn declared_words_are_those_of_rust() {
+    let definitions = &schema_of(&taken::<ExecutionConfig>())["$defs"];
+    for name in DECLARED_WORDS {
+        assert_eq!(union(name), words(&definitions[name]).iter().map(|word| camel(word)).collect(), "{name}");
+    }
+}
+
 #[test]
 fn settings_have_the_same_names_and_types() {
     let schema = schema_of(&taken::<ExecutionConfig>());
@@ -68,7 +80,7 @@ fn settings_have_the_same_names_and_types() {
     for (name, property) in &wanted {
         let reference = property["$ref"].as_str().and_then(|path| path.rsplit('/').next());
         let kind = match (reference, &property["type"]) {
-            (Some(named @ ("InheritEnv" | "Encoding" | "StopSignal" | "StopOrder")), _) => named.to_owned(),
+            (Some(named), _) if DECLARED_WORDS.contains(&named) => named.to_owned(),
             (Some(choice), _) => {
                 let quoted =
                     words(&schema["$defs"][choice]).iter().map(|word| format!("'{}'", camel(word))).collect::<Vec<_>>();

@@ -5,7 +5,7 @@ use execution_engine::types::Leftovers;
 use crate::common::*;
 
 fn kill() -> ExecutionOptions {
-    ExecutionOptions { leftovers: Leftovers::Kill, kill_grace_ms: Some(100), ..Default::default() }
+    ExecutionOptions { leftovers: Some(Leftovers::Kill), kill_grace_ms: Some(100), ..Default::default() }
 }
 
 /// Holds the pipe, has let go of it, and has left the session.

@@ -49,8 +49,11 @@ fn a_pid_is_not_signalled_after_it_was_reaped() {
                 [("exit", "exit 0"), ("timeout", "exec sleep 999"), ("leftovers", "sleep 998 >/dev/null 2>&1 & exit 0")]
             {
                 let engine = Listened::new();
-                let options =
-                    ExecutionOptions { kill_grace_ms: Some(50), leftovers: Leftovers::Kill, ..Default::default() };
+                let options = ExecutionOptions {
+                    kill_grace_ms: Some(50),
+                    leftovers: Some(Leftovers::Kill),
+                    ..Default::default()
+                };
                 let request = ExecutionRequest { timeout_ms: Some(300), ..shell(line) };
                 let result = soon("the end", engine.run_with(request, options)).await.unwrap();
                 let mut other = stand_in(result.pid.unwrap());

@@ -17,7 +17,7 @@ use super::readiness::Watched;
 use super::signal::{self, Signal, kill, kill_group};
 use super::tree::{StopSender, StoppedUnseen, Tree};
 use super::{pidfd, procs};
-use crate::platform::Exit;
+use crate::platform::{Exit, SpawnThread};
 use crate::types::StopSignal;
 
 /// The living leaders by process id. Locked for look-ups only; no signal is sent under the lock.
@@ -58,16 +58,18 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Leader {
     /// Takes a child that was just spawned in its own session. Must be called within the runtime.
-    pub(super) fn new(tree: Tree) -> Self {
+    pub(super) fn new(tree: Tree, thread: &SpawnThread) -> Self {
         let pid = tree.leader;
-        let watch = pidfd::open(pid)
-            .map_or_else(|_| ExitSource::Thread(wait_on_a_thread(pid)), |fd| ExitSource::Descriptor(Watched::new(fd)));
+        let watch = match pidfd::open(pid) {
+            Ok(fd) => ExitSource::Descriptor(Watched::new(fd, thread)),
+            Err(_) => ExitSource::Thread(wait_on_a_thread(pid)),
+        };
         Self { pid, watch, tree, reaped: Mutex::new(None) }
     }
 
     /// As [`Leader::new`], for the leader of an execution: scans for other trees record its members too.
-    pub(super) fn of_execution(tree: Tree) -> Arc<Self> {
-        let leader = Arc::new(Self::new(tree));
+    pub(super) fn of_execution(tree: Tree, thread: &SpawnThread) -> Arc<Self> {
+        let leader = Arc::new(Self::new(tree, thread));
         living().insert(leader.pid, Arc::downgrade(&leader));
         leader
     }

@@ -9,6 +9,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::readiness::Watched;
+use crate::platform::SpawnThread;
 
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
@@ -37,10 +38,10 @@ enum Width {
 
 impl PipeReader {
     /// Creates a pipe: our end, and the one that a child writes to.
-    pub(super) fn new() -> io::Result<(Self, OwnedFd)> {
+    pub(super) fn new(thread: &SpawnThread) -> io::Result<(Self, OwnedFd)> {
         let (read, write) = pipe()?;
         set_nonblocking(&read)?;
-        Ok((Self { fd: Watched::new(read), width: Width::Usual }, write))
+        Ok((Self { fd: Watched::new(read, thread), width: Width::Usual }, write))
     }
 
     /// Resolves when there are bytes, or an end of file. One task waits at a time.
@@ -125,7 +126,7 @@ mod tests {
         let mut pipes = Vec::new();
         let usual = width(&pipe().unwrap().0);
         loop {
-            let (mut reader, write) = PipeReader::new().unwrap();
+            let (mut reader, write) = PipeReader::new(&SpawnThread::none()).unwrap();
             let mut write = std::fs::File::from(write);
             write.write_all(&buffer[1..]).unwrap();
             assert_eq!(reader.try_read(&mut buffer).unwrap(), buffer.len() - 1);

@@ -3,7 +3,6 @@
 //! A short command is attended to by the thread that has started it: no other thread is woken, and nothing is registered for it. A
 //! longer one is polled by the runtime, where it occupies no thread.
 
-use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
@@ -16,13 +15,15 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Sleep, sleep};
 
+use crate::platform::SpawnThread;
+use crate::runtime::WaitSet;
+
 /// The interval of polls of a descriptor that the system has no room to register.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-thread_local! {
-    /// The descriptors that the execution attended to by this thread waits for; `None` on a thread that attends to none.
-    static AWAITED: RefCell<Option<Vec<pollfd>>> = const { RefCell::new(None) };
-}
+/// The descriptors that a spawning thread waits for on behalf of an execution.
+#[derive(Default)]
+pub(crate) struct Descriptors(Vec<pollfd>);
 
 /// A descriptor that one task waits for at a time.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Watched {
     /// Created when the runtime is to poll it. Dropped before the descriptor.
     watch: OnceLock<Registration>,
     fd: OwnedFd,
+    /// The thread that attends to its execution.
+    thread: SpawnThread,
 }
 
 #[derive(Debug)]
@@ -40,14 +43,14 @@ enum Registration {
 }
 
 impl Watched {
-    pub(super) fn new(fd: OwnedFd) -> Self {
-        Self { watch: OnceLock::new(), fd }
+    pub(super) fn new(fd: OwnedFd, thread: &SpawnThread) -> Self {
+        Self { watch: OnceLock::new(), fd, thread: thread.clone() }
     }
 
     /// Whether it can be read, or is at its end of file. Must be called within the runtime.
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         let number = self.fd.as_raw_fd();
-        if let Some(is_ready) = await_here(number) {
+        if let Some(is_ready) = self.thread.with_waits(|awaited| awaited.poll(number)) {
             return if is_ready { Poll::Ready(()) } else { Poll::Pending };
         }
         match self.watch.get_or_init(|| Registration::new(number)) {
@@ -98,12 +101,11 @@ impl Watched {
     }
 }
 
-/// Forgets the number, which the next descriptor may get. A thread that is ending attends to nothing.
+/// Forgets the number, which the next descriptor may get.
 impl Drop for Watched {
     fn drop(&mut self) {
         let number = self.fd.as_raw_fd();
-        let forget = |awaited: &mut Vec<pollfd>| awaited.retain(|known| known.fd != number);
-        let _ = AWAITED.try_with(|awaited| awaited.borrow_mut().as_mut().map(forget));
+        self.thread.with_waits(|awaited| awaited.0.retain(|known| known.fd != number));
     }
 }
 
@@ -121,67 +123,34 @@ impl Registration {
     }
 }
 
-/// Calls `step` repeatedly while it returns that it is pending, each time when one of the descriptors that it has polled is readable.
-/// Returns when `step` is not pending, when it has polled no descriptor, or after `longest`.
-pub(crate) fn attend(longest: Duration, step: &mut dyn FnMut() -> bool) {
-    let _end = Attending::begin();
-    let mut until = None;
-    while step() {
-        let until = *until.get_or_insert_with(|| Instant::now() + longest);
-        if !wait(until) {
-            return;
-        }
-    }
-}
-
-struct Attending;
-
-impl Attending {
-    fn begin() -> Self {
-        AWAITED.set(Some(Vec::new()));
-        Self
-    }
-}
-
-/// Ends the attendance, even after a panic.
-impl Drop for Attending {
-    fn drop(&mut self) {
-        AWAITED.set(None);
-    }
-}
-
-/// Returns `None` on a thread that does not attend. Otherwise whether the descriptor has become readable since the call before, which is
-/// reported once.
-fn await_here(fd: RawFd) -> Option<bool> {
-    AWAITED.with_borrow_mut(|awaited| {
-        let awaited = awaited.as_mut()?;
-        let Some(known) = awaited.iter().position(|known| known.fd == fd) else {
-            awaited.push(pollfd { fd, events: libc::POLLIN, revents: 0 });
-            return Some(false);
+impl Descriptors {
+    /// Whether a descriptor has become readable since the call before, which is reported once. If it has not, it is waited for.
+    fn poll(&mut self, fd: RawFd) -> bool {
+        let Some(known) = self.0.iter().position(|known| known.fd == fd) else {
+            self.0.push(pollfd { fd, events: libc::POLLIN, revents: 0 });
+            return false;
         };
-        if awaited[known].revents == 0 {
-            return Some(false);
+        let is_ready = self.0[known].revents != 0;
+        if is_ready {
+            self.0.swap_remove(known);
         }
-        awaited.swap_remove(known);
-        Some(true)
-    })
+        is_ready
+    }
 }
 
-/// Waits for one of the awaited descriptors. Returns `false` when there is none, or none becomes readable in time.
-fn wait(until: Instant) -> bool {
-    AWAITED.with_borrow_mut(|awaited| {
-        let Some(awaited) = awaited else { return false };
-        // Descriptors that were readable and were not polled again: the step does not wait for them any more.
-        awaited.retain(|fd| fd.revents == 0);
+impl WaitSet for Descriptors {
+    fn wait(&mut self, until: Instant) -> bool {
+        // Descriptors that were readable and were not polled again: the execution does not wait for them any more.
+        self.0.retain(|fd| fd.revents == 0);
         let left = until.saturating_duration_since(Instant::now());
         // Even if one is readable after that time: a child with constant output is handed to the runtime.
-        if awaited.is_empty() || left.is_zero() || !poll(awaited, left) {
+        if self.0.is_empty() || left.is_zero() || !poll(&mut self.0, left) {
             return false;
         }
-        // The step polls again those that it still waits for.
-        awaited.retain(|fd| fd.revents != 0);
+        // The execution polls again those that it still waits for.
+        self.0.retain(|fd| fd.revents != 0);
         true
-    })
+    }
 }
 
 fn is_readable(fd: RawFd) -> bool {
@@ -210,11 +179,17 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    fn pipe() -> (Watched, PipeWriter) {
+    fn pipe(thread: &SpawnThread) -> (Watched, PipeWriter) {
         let (read, write): (PipeReader, PipeWriter) = io::pipe().unwrap();
         let read = OwnedFd::from(read);
         rustix::fs::fcntl_setfl(&read, rustix::fs::OFlags::NONBLOCK).unwrap();
-        (Watched::new(read), write)
+        (Watched::new(read, thread), write)
+    }
+
+    /// Calls `step` as a poll of an execution that this thread attends to.
+    fn attend(thread: &SpawnThread, longest: Duration, step: &mut dyn FnMut() -> bool) {
+        let until = Instant::now() + longest;
+        while thread.polling(&mut *step) && thread.wait(until) {}
     }
 
     fn poll_once(fd: &Watched) -> Poll<()> {
@@ -223,7 +198,8 @@ mod tests {
 
     #[test]
     fn a_step_is_called_again_when_there_is_something_to_read_and_needs_no_runtime() {
-        let (fd, mut write) = pipe();
+        let thread = SpawnThread::new();
+        let (fd, mut write) = pipe(&thread);
         let (say, pending) = mpsc::channel();
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -231,7 +207,7 @@ mod tests {
                 write.write_all(b"abc").unwrap();
             });
             let mut steps = 0;
-            attend(LONG, &mut || {
+            attend(&thread, LONG, &mut || {
                 steps += 1;
                 if poll_once(&fd).is_pending() {
                     assert_eq!(steps, 1, "it is called again only when there is something");
@@ -249,11 +225,12 @@ mod tests {
 
     #[test]
     fn readiness_is_reported_once_and_a_descriptor_that_is_not_polled_again_wakes_no_step() {
-        let ((one, one_end), (other, _write)) = (pipe(), pipe());
+        let thread = SpawnThread::new();
+        let ((one, one_end), (other, _write)) = (pipe(&thread), pipe(&thread));
         drop(one_end);
         let mut steps = 0;
         let start = Instant::now();
-        attend(Duration::from_millis(50), &mut || {
+        attend(&thread, Duration::from_millis(50), &mut || {
             steps += 1;
             match steps {
                 1 => assert!(poll_once(&one).is_pending() && poll_once(&other).is_pending()),
@@ -269,11 +246,12 @@ mod tests {
 
     #[test]
     fn a_descriptor_that_is_always_readable_is_attended_to_no_longer_than_the_limit() {
-        let (fd, mut write) = pipe();
+        let thread = SpawnThread::new();
+        let (fd, mut write) = pipe(&thread);
         write.write_all(b"never read").unwrap();
         let start = Instant::now();
         let mut steps = 0;
-        attend(Duration::from_millis(20), &mut || {
+        attend(&thread, Duration::from_millis(20), &mut || {
             steps += 1;
             // Reported once, polled again, and never read.
             let _ = poll_once(&fd);
@@ -285,42 +263,46 @@ mod tests {
 
     #[test]
     fn a_step_that_polls_no_descriptor_is_not_attended_to() {
+        let thread = SpawnThread::new();
         let mut steps = 0;
-        attend(LONG, &mut || {
+        attend(&thread, LONG, &mut || {
             steps += 1;
             true
         });
         assert_eq!(steps, 1);
-        assert_eq!(await_here(0), None, "this thread does not attend any more");
+        assert_eq!(thread.with_waits(|_| ()), None, "this thread does not attend any more");
     }
 
     #[test]
     fn a_panic_ends_the_attendance() {
+        let thread = SpawnThread::new();
         let step = || std::panic::panic_any("on purpose");
-        assert!(std::panic::catch_unwind(|| attend(LONG, &mut { step })).is_err());
-        assert_eq!(await_here(0), None);
+        let attended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| attend(&thread, LONG, &mut { step })));
+        assert!(attended.is_err());
+        assert_eq!(thread.with_waits(|_| ()), None);
     }
 
     #[test]
     fn a_closed_descriptor_is_forgotten() {
-        let (fd, _write) = pipe();
+        let thread = SpawnThread::new();
+        let (fd, _write) = pipe(&thread);
         let number = fd.fd.as_raw_fd();
         let mut fd = Some(fd);
-        attend(LONG, &mut || {
+        attend(&thread, LONG, &mut || {
             if let Some(fd) = fd.take() {
                 assert!(poll_once(&fd).is_pending());
             }
-            assert!(
-                AWAITED.with_borrow(|awaited| awaited.as_ref().unwrap().iter().all(|awaited| awaited.fd != number))
-            );
+            let is_forgotten = |awaited: &mut Descriptors| awaited.0.iter().all(|awaited| awaited.fd != number);
+            assert!(thread.with_waits(is_forgotten).unwrap());
             true
         });
     }
 
     #[tokio::test]
     async fn the_runtime_polls_a_descriptor_after_the_attendance() {
-        let (fd, mut write) = pipe();
-        attend(Duration::ZERO, &mut || poll_once(&fd).is_pending());
+        let thread = SpawnThread::new();
+        let (fd, mut write) = pipe(&thread);
+        attend(&thread, Duration::ZERO, &mut || poll_once(&fd).is_pending());
         let mut buffer = [0; 2];
         for round in 0..100 {
             // More than fits, exactly what fits, less than fits.

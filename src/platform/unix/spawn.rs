@@ -23,7 +23,7 @@ use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
 use super::shell::sealed_file;
 use super::tree::Tree;
-use crate::platform::{Launch, Mark, StdinKind};
+use crate::platform::{Launch, Mark, SpawnThread, StdinKind};
 
 /// A child that runs, and our ends of its pipes.
 #[derive(Debug)]
@@ -37,15 +37,16 @@ pub(crate) struct Spawned {
 
 /// Starts a program in its own session: no controlling terminal, default signals, no blocked signals, descriptors 0 to 2 only.
 ///
-/// Blocks until the program runs, so it must be called on a thread that may block, within the runtime.
-pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
+/// `thread` attends to its pipes and its exit at first. Blocks until the program runs, so it must be called on a thread that may block,
+/// within the runtime.
+pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
     let stdin = Input::new(launch.stdin)?;
-    let (stdout, child_stdout) = PipeReader::new()?;
+    let (stdout, child_stdout) = PipeReader::new(thread)?;
     let (stderr, child_stderr) = if launch.merge_output {
         (None, None)
     } else {
-        PipeReader::new().map(|(ours, child)| (Some(ours), Some(child)))?
+        PipeReader::new(thread).map(|(ours, child)| (Some(ours), Some(child)))?
     };
 
     let file = launch.descriptor.as_deref().map(sealed_file).transpose()?;
@@ -75,7 +76,7 @@ pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
     let (pid, group) = start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?;
     // From here on a child exists: nothing below can fail.
     let tree = Tree::new(pid, launch.mark.clone(), born, group);
-    Ok(Spawned { leader: Leader::of_execution(tree), stdout, stderr, stdin: stdin.into_writer() })
+    Ok(Spawned { leader: Leader::of_execution(tree, thread), stdout, stderr, stdin: stdin.into_writer() })
 }
 
 /// Starts a program in a control group, or in the host's if there is none.
@@ -133,7 +134,7 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
     let image = Image { program, argv: &argv, envp: &envp, cwd: None, host: None, fds, cgroup: None };
     let born = procs::now();
     let pid = start_patiently(&image)?;
-    Ok(Leader::new(Tree::new(pid, Mark::default(), born, None)))
+    Ok(Leader::new(Tree::new(pid, Mark::default(), born, None), &SpawnThread::none()))
 }
 
 /// Starts a program; retries after `ETXTBSY`, which is temporary: a child of another thread holds a just-written program open for

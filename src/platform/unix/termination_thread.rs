@@ -214,7 +214,7 @@ impl Terminator {
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
         reap_orphans(members, tree.leader);
         let is_new = findings.count(tree, &living);
-        let mut sight = Sight { is_new, is_gone: findings.is_gone(), ..Sight::default() };
+        let mut sight = Sight { has_changed: findings.is_moving, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe { then } => {
                 // Not under the lock: it may take long.

@@ -79,8 +79,11 @@ impl Leader {
         let count = findings.seen.len();
         findings.seen.extend(members.iter().map(|pid| pid.cast_signed()));
         findings.quiet = if members.is_empty() { findings.quiet + 1 } else { 0 };
-        let mut sight =
-            Sight { is_new: findings.seen.len() > count, is_gone: findings.quiet >= QUIET_SCANS, ..Sight::default() };
+        let mut sight = Sight {
+            has_changed: findings.seen.len() > count,
+            is_gone: findings.quiet >= QUIET_SCANS,
+            ..Sight::default()
+        };
         if let Act::Describe { .. } = act {
             sight.processes = process::describe(&members);
         }

@@ -27,7 +27,7 @@ use super::environment;
 use super::job::Job;
 use super::leader::Leader;
 use super::pipe::{self, PipeReader, PipeWriter};
-use crate::platform::{Launch, StdinKind};
+use crate::platform::{Launch, SpawnThread, StdinKind};
 
 /// A child that runs, and our ends of its pipes.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Spawned {
 /// Starts a program with its own process group and job, and with three handles only.
 ///
 /// Blocks until the process is created, so it is called on a thread that may block; must be called within the runtime.
-pub(crate) fn spawn(launch: &Launch) -> io::Result<Spawned> {
+pub(crate) fn spawn(launch: &Launch, _: &SpawnThread) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
     let line = CommandLine::new(launch)?;
     let env = environment::block(&launch.env);

@@ -1,6 +1,5 @@
 //! A function that can block for ever, and a future that waits for its result no longer than it has to.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,51 +15,18 @@ pub(super) trait Call: Task {
     fn execute(&self) -> Option<Waker>;
 }
 
-thread_local! {
-    static OFFER: Cell<Offer> = const { Cell::new(Offer::None) };
-}
-
-/// Whether the thread that polls a future runs its next call itself, as soon as the poll has returned.
-#[derive(Default)]
-enum Offer {
-    #[default]
-    None,
-    Open,
-    Taken(Arc<dyn Call>),
-}
-
-/// Polls a future by `poll`, and gives the call that it has handed over meanwhile: it is to be executed on this thread.
-pub(super) fn taking_call<R>(poll: impl FnOnce() -> R) -> (R, Option<Arc<dyn Call>>) {
-    /// The offer ends with the poll, even after a panic.
-    struct Close;
-    impl Drop for Close {
-        fn drop(&mut self) {
-            OFFER.take();
-        }
-    }
-    let _close = Close;
-    OFFER.set(Offer::Open);
-    let polled = poll();
-    let call = match OFFER.take() {
-        Offer::Taken(call) => Some(call),
-        Offer::None | Offer::Open => None,
-    };
-    (polled, call)
-}
-
-/// Runs `work` where it may block: on this thread after the current poll, if that was offered by [`taking_call`], else where
-/// `elsewhere` brings it.
+/// Runs `work` on the thread to which `hand_over` gives it.
 ///
 /// Gives its result, however long it takes, unless the call is overdue and `limit` resolves first: then gives what `limit` gave, and
-/// the result is dropped on the other thread when it comes. `limit` is polled only once the call is overdue. A panic of `work` is
+/// the result is dropped on that thread when it comes. `limit` is polled only once the call is overdue. A panic of `work` is
 /// continued here. Dropped, it abandons the call.
 pub(super) async fn call<T: Send + 'static, L>(
     work: impl FnOnce() -> T + Send + 'static,
     limit: impl Future<Output = L>,
-    elsewhere: impl FnOnce(Arc<dyn Task>),
+    hand_over: impl FnOnce(Arc<dyn Call>),
 ) -> Result<T, L> {
-    let mut call = Abandon(Arc::new(BlockingCall::new(work)));
-    call.hand_over(elsewhere);
+    let call = Abandon(Arc::new(BlockingCall::new(work)));
+    hand_over(Arc::clone(&call.0) as Arc<dyn Call>);
     let done = if let Some(done) = poll_fn(|context| call.poll_until_overdue(context)).await {
         done
     } else {
@@ -151,18 +117,6 @@ impl<F: FnOnce() -> T + Send + 'static, T: Send + 'static> Task for BlockingCall
 struct Abandon<F: FnOnce() -> T + Send + 'static, T: Send + 'static>(Arc<BlockingCall<F, T>>);
 
 impl<F: FnOnce() -> T + Send + 'static, T: Send + 'static> Abandon<F, T> {
-    fn hand_over(&mut self, elsewhere: impl FnOnce(Arc<dyn Task>)) {
-        match OFFER.take() {
-            Offer::Open => OFFER.set(Offer::Taken(Arc::clone(&self.0) as Arc<dyn Call>)),
-            // At most one call is executed after a poll.
-            Offer::Taken(call) => {
-                OFFER.set(Offer::Taken(call));
-                elsewhere(Arc::clone(&self.0) as Arc<dyn Task>);
-            }
-            Offer::None => elsewhere(Arc::clone(&self.0) as Arc<dyn Task>),
-        }
-    }
-
     fn poll(&self, context: &Context<'_>) -> Poll<thread::Result<T>> {
         self.0.poll(context)
     }
@@ -205,28 +159,28 @@ mod tests {
         }
     }
 
-    fn on_a_thread(task: Arc<dyn Task>) {
-        crate::runtime::blocking_pools::spawn_limiter().take(task);
+    fn on_a_thread(call: Arc<dyn Call>) {
+        crate::runtime::blocking_pools::spawn_limiter().take(call);
     }
 
     #[test]
-    fn an_offered_call_is_executed_after_the_poll_and_nothing_wakes() {
-        let mut future = pin!(call(|| thread::current().id(), pending::<()>(), |_| panic!("it was offered")));
+    fn a_call_that_is_executed_after_the_poll_returns_the_waker_and_wakes_nothing() {
+        let (hand_over, handed) = mpsc::channel();
+        let mut future = pin!(call(|| thread::current().id(), pending::<()>(), |call| hand_over.send(call).unwrap()));
         let mut context = Context::from_waker(Waker::noop());
-        let (polled, handed) = taking_call(|| future.as_mut().poll(&mut context));
-        assert!(polled.is_pending());
-        assert!(handed.expect("the call is handed over").execute().is_some(), "the future waits");
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        assert!(handed.try_recv().expect("the call is handed over").execute().is_some(), "the future waits");
         assert_eq!(future.poll(&mut context), Poll::Ready(Ok(thread::current().id())));
     }
 
     #[test]
     fn a_limit_counts_only_once_the_call_is_overdue_and_an_abandoned_call_does_not_begin() {
         let (report, dropped) = mpsc::channel();
-        let mut future = pin!(call(move || Dropped(report), ready("limit"), |_| ()));
+        let (hand_over, handed) = mpsc::channel();
+        let mut future = pin!(call(move || Dropped(report), ready("limit"), |call| hand_over.send(call).unwrap()));
         let mut context = Context::from_waker(Waker::noop());
-        let (polled, handed) = taking_call(|| future.as_mut().poll(&mut context).is_pending());
-        assert!(polled);
-        let handed = handed.unwrap();
+        assert!(future.as_mut().poll(&mut context).is_pending());
+        let handed = handed.try_recv().expect("the call is handed over");
         assert!(future.as_mut().poll(&mut context).is_pending(), "the limit is not looked at");
         handed.overdue();
         let Poll::Ready(Err("limit")) = future.as_mut().poll(&mut context) else { panic!("the limit has come") };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use execution_engine::{
     CancellationToken, Command, Encoding, ErrorCode, ExecutionConfig, ExecutionEngine, ExecutionFilter,
-    ExecutionOptions, ExecutionPlan, ExecutionStatus, ExecutionStrategy, InheritEnv, Leftovers, PlanOptions, Reason,
-    Retry, RetryOn, Stdin, StopOrder, StopSignal,
+    ExecutionOptions, ExecutionPlan, ExecutionStatus, ExecutionStrategy, InheritEnv, Leftovers,
+    OversizedOutputStrategy, PlanOptions, Reason, Retry, RetryOn, Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
 #[test]
@@ -18,6 +18,11 @@ fn each_option_has_a_setter() {
         .stop_order(StopOrder::Leader)
         .allow_detached(true)
         .merge_output(true)
+        .stream_output(false)
+        .max_output_size_bytes(5)
+        .oversized_output_strategy(OversizedOutputStrategy::StreamToFile)
+        .truncate_keep(TruncateKeep::Tail)
+        .drain_timeout(Duration::from_millis(7))
         .inherit_env(InheritEnv::Core)
         .env_allow(["A*"])
         .env_deny(["B*"])
@@ -37,13 +42,18 @@ fn each_option_has_a_setter() {
     written.stop_signal = Some(StopSignal::Int);
     written.stop_order = Some(StopOrder::Leader);
     written.allow_detached = Some(true);
-    written.merge_output = true;
+    written.merge_output = Some(true);
+    written.stream_output = Some(false);
+    written.max_output_size_bytes = Some(5);
+    written.oversized_output_strategy = Some(OversizedOutputStrategy::StreamToFile);
+    written.truncate_keep = Some(TruncateKeep::Tail);
+    written.drain_timeout_ms = Some(7);
     written.inherit_env = Some(InheritEnv::Core);
     written.env_allow = vec!["A*".to_string()];
     written.env_deny = vec!["B*".to_string()];
     written.secrets = vec!["a long secret".into()];
     written.mask_env_secrets = Some(true);
-    written.leftovers = Leftovers::Kill;
+    written.leftovers = Some(Leftovers::Kill);
     written.priority = 3;
     let mut retry = Retry::new(3);
     (retry.backoff_ms, retry.max_backoff_ms, retry.on) = (1, 2_000, vec![RetryOn::Code(7)]);

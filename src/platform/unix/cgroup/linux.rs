@@ -1,27 +1,31 @@
 //! Control groups below the host's own, through the cgroup file system.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::platform::unix::pid::Pid;
 use crate::platform::unix::signal;
 
-/// The most empty groups that are kept for the next executions.
+/// The most empty groups that are kept for the next executions, without their descriptors.
 const MOST_IDLE: usize = 32;
+/// How many more keep their descriptors: to open them again takes a fiftieth of the time of a short command.
+const MOST_OPEN: usize = 8;
 /// The most groups with processes of earlier executions that the end of an execution tries to remove.
 const REMOVED_AT_ONCE: usize = 2;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { idle: Vec::new(), occupied: Vec::new() });
+static POOL: Mutex<Pool> = Mutex::new(Pool { open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Locked only while a few words are moved.
 struct Pool {
+    /// Empty groups, with their descriptors, and without.
+    open: Vec<Arc<Directory>>,
     idle: Vec<NonZeroU32>,
     /// Groups whose execution is over, but which may still have background processes.
     occupied: Vec<NonZeroU32>,
@@ -30,12 +34,44 @@ struct Pool {
 /// The control group of one execution. After it is dropped, another execution may get it as soon as it is empty.
 #[derive(Debug)]
 pub(in super::super) struct Group {
-    number: NonZeroU32,
-    directory: OwnedFd,
-    path: PathBuf,
+    directory: Arc<Directory>,
     /// The group is not reused: it was killed, and kernels since 6.14 kill every process that is then started in it from outside; or
     /// the kernel has refused to start a process in it.
     is_spent: AtomicBool,
+}
+
+/// The directory of a group.
+#[derive(Debug)]
+struct Directory {
+    number: NonZeroU32,
+    path: PathBuf,
+    fd: OwnedFd,
+    /// `cgroup.events`, once it was read.
+    events: OnceLock<File>,
+}
+
+impl Directory {
+    fn open(base: &Path, number: NonZeroU32) -> io::Result<Arc<Self>> {
+        let path = base.join(number.to_string());
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path)?;
+        Ok(Arc::new(Self { number, path, fd: opened.into(), events: OnceLock::new() }))
+    }
+
+    /// Whether neither the group nor one below it has a living process.
+    fn is_empty(&self) -> bool {
+        // A group that was removed is empty.
+        let opened = match self.events.get() {
+            Some(events) => events,
+            None => match File::open(self.path.join("cgroup.events")) {
+                Ok(events) => self.events.get_or_init(|| events),
+                Err(_) => return true,
+            },
+        };
+        let mut text = [0; 128];
+        // One read returns the whole file.
+        let Ok(count) = opened.read_at(&mut text, 0) else { return true };
+        text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 0")
+    }
 }
 
 /// Returns a group for an execution; `None` where the host may not create any.
@@ -44,30 +80,35 @@ pub(in super::super) fn take() -> Option<Group> {
         return None;
     }
     let base = base()?;
-    let idle = pool().idle.pop();
-    let number = match idle {
-        Some(number) => number,
-        None => make(base).ok()?,
+    let (open, idle) = {
+        let mut pool = pool();
+        let open = pool.open.pop();
+        let idle = if open.is_none() { pool.idle.pop() } else { None };
+        (open, idle)
     };
-    let path = base.join(number.to_string());
-    // Idle groups have no open descriptor.
-    let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path);
-    let Ok(directory) = opened else {
-        pool().occupied.push(number);
-        return None;
+    let directory = match (open, idle) {
+        (Some(directory), _) => directory,
+        (None, idle) => {
+            let number = idle.or_else(|| make(base).ok())?;
+            let Ok(directory) = Directory::open(base, number) else {
+                pool().occupied.push(number);
+                return None;
+            };
+            directory
+        }
     };
-    Some(Group { number, directory: directory.into(), path, is_spent: AtomicBool::new(false) })
+    Some(Group { directory, is_spent: AtomicBool::new(false) })
 }
 
 impl Group {
     /// Returns the name of its directory below [`base`].
     pub(in super::super) fn number(&self) -> NonZeroU32 {
-        self.number
+        self.directory.number
     }
 
     /// Returns its directory, for the start of a process in it.
     pub(in super::super) fn fd(&self) -> RawFd {
-        self.directory.as_raw_fd()
+        self.directory.fd.as_raw_fd()
     }
 
     /// Notes that the system has refused to start a process in it, but started the same one outside.
@@ -81,38 +122,40 @@ impl Group {
 
     /// Whether neither it nor a group below it has a living process.
     pub(in super::super) fn is_empty(&self) -> bool {
-        is_empty(&self.path)
+        self.directory.is_empty()
     }
 
     /// Returns the living members, including those of groups below it.
     pub(in super::super) fn members(&self) -> Vec<Pid> {
         let mut found = Vec::new();
-        collect(&self.path, &mut found);
+        collect(&self.directory.path, &mut found);
         found
     }
 
     /// Kills every member in one step, however fast they start others. Returns `false` if the kernel cannot do that (before 5.14).
     pub(in super::super) fn kill(&self) -> bool {
         self.is_spent.store(true, Ordering::Relaxed);
-        fs::write(self.path.join("cgroup.kill"), "1").is_ok()
+        fs::write(self.directory.path.join("cgroup.kill"), "1").is_ok()
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         let Some(base) = base() else { return };
-        let is_empty = is_empty(&self.path);
+        let (is_empty, number) = (self.directory.is_empty(), self.directory.number);
         let mut leaving = Vec::new();
         {
             let mut pool = pool();
             let count = pool.occupied.len().min(REMOVED_AT_ONCE);
             leaving.extend(pool.occupied.drain(..count));
             if !is_empty {
-                pool.occupied.push(self.number);
-            } else if pool.idle.len() < MOST_IDLE && !*self.is_spent.get_mut() {
-                pool.idle.push(self.number);
+                pool.occupied.push(number);
+            } else if *self.is_spent.get_mut() || pool.idle.len() == MOST_IDLE {
+                leaving.push(number);
+            } else if pool.open.len() < MOST_OPEN {
+                pool.open.push(Arc::clone(&self.directory));
             } else {
-                leaving.push(self.number);
+                pool.idle.push(number);
             }
         }
         for number in leaving {
@@ -133,15 +176,6 @@ fn make(base: &Path) -> io::Result<NonZeroU32> {
     Ok(number)
 }
 
-fn is_empty(group: &Path) -> bool {
-    let mut text = [0; 128];
-    // A group that was removed is empty.
-    let Ok(mut file) = fs::File::open(group.join("cgroup.events")) else { return true };
-    // One read returns the whole file.
-    let count = file.read(&mut text).unwrap_or(0);
-    text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 0")
-}
-
 fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -149,7 +183,7 @@ fn pool() -> MutexGuard<'static, Pool> {
 fn collect(group: &Path, found: &mut Vec<Pid>) {
     // Without a query for the size, which is always 0 here: many of these files are read in a row.
     let mut procs = Vec::with_capacity(512);
-    let file = fs::File::open(group.join("cgroup.procs"));
+    let file = File::open(group.join("cgroup.procs"));
     _ = file.and_then(|file| file.take(u64::MAX).read_to_end(&mut procs));
     let lines = procs.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
     // 0 stands for a process of another process id namespace.
@@ -234,7 +268,7 @@ fn remove_abandoned(home: &Path, prefix: &str) {
 /// Moves processes that are in no group of ours into one, and kills that. `false`: that is not possible here.
 pub(in super::super) fn kill_apart(pids: &[Pid]) -> bool {
     let Some(group) = take() else { return false };
-    let file = group.path.join("cgroup.procs");
+    let file = group.directory.path.join("cgroup.procs");
     // One number a write; one that is gone, or may not be moved, is left to the signals.
     let moved = pids.iter().filter(|pid| fs::write(&file, pid.to_string()).is_ok()).count();
     moved > 0 && group.kill()

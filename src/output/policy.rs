@@ -1,0 +1,35 @@
+//! What becomes of the output of one execution: its options have precedence over the configuration.
+
+use crate::config::{ExecutionConfig, LogFormat};
+use crate::types::{Encoding, ExecutionOptions, OversizedOutputStrategy, TruncateKeep};
+
+/// How the output of one execution is split, kept and emitted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutputPolicy {
+    /// Bytes of each stream that are kept in memory.
+    pub(crate) cap: usize,
+    pub(crate) strategy: OversizedOutputStrategy,
+    pub(crate) keep: TruncateKeep,
+    /// Whether lines become events.
+    pub(crate) is_streamed: bool,
+    /// The type in which JavaScript gets the output.
+    pub(crate) encoding: Encoding,
+    /// Whether lines are made at all: for events, or for a log that has them.
+    pub(super) has_lines: bool,
+    pub(super) max_line_bytes: usize,
+}
+
+impl OutputPolicy {
+    pub(crate) fn new(options: &ExecutionOptions, config: &ExecutionConfig) -> Self {
+        let is_streamed = options.stream_output.unwrap_or(config.stream_output);
+        Self {
+            cap: options.max_output_size_bytes.unwrap_or(config.max_output_size_bytes),
+            strategy: options.oversized_output_strategy.unwrap_or(config.oversized_output_strategy),
+            keep: options.truncate_keep.unwrap_or(config.truncate_keep),
+            is_streamed,
+            encoding: options.encoding.unwrap_or(config.encoding),
+            has_lines: is_streamed || config.log_format == LogFormat::Jsonl,
+            max_line_bytes: config.max_line_bytes,
+        }
+    }
+}
