@@ -48,8 +48,15 @@ export declare class NativeEngine {
   static ownEnvironment(): string | null
   /** Gives the input of an execution the chunk that it asked for. */
   feed(handle: number, chunk: Uint8Array): void
-  /** Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. */
-  endInput(handle: number, failure?: string | undefined | null): void
+  /**
+   * Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. `field` is the option
+   * with the input.
+   */
+  endInput(handle: number, field: string, failure?: string | undefined | null): void
+  /** Writes to an open input; the place in the order of writes is taken at once. */
+  write(id: unknown, bytes: Uint8Array): Promise<WriteOutcome>
+  /** Ends an open input, after the writes before. */
+  endOpenInput(id: unknown): void
   /**
    * Asks an execution to end; `aborted` says that an abort signal did. A `grace_ms` that is not negative is the longest time
    * from now until it is killed.
@@ -117,7 +124,7 @@ export declare class NativeEngine {
   /** What keeps the engine from having done its part in a result, if anything did: the JSON text of an `ErrorInfo`. */
   static resultError(result: ExternalObject<HeldResult>): string | null
   /** Frees what a result keeps: all of it was read. */
-  static letGo(result: ExternalObject<HeldResult>): void
+  static releaseResult(result: ExternalObject<HeldResult>): void
   /** Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too. */
   static parseRequest(wire: unknown): string
 }
@@ -161,3 +168,9 @@ export interface RefusedCall {
 
 /** The version that the addon was built as: the facade refuses any other than its own. */
 export declare function version(): string
+
+/** The error of a write, as the facade understands it; none if it was accepted. */
+export interface WriteOutcome {
+  code?: string
+  message?: string
+}

@@ -122,6 +122,12 @@ export type InheritEnv = 'all' | 'core' | 'none';
  */
 export type OversizedOutputStrategy = 'truncateWithWarning' | 'failExecution' | 'streamToFile';
 
+/**
+ * When a line becomes an event: in pieces, so that an unfinished line is shown after 200 ms of silence; or whole, when it is complete.
+ * Above `maxLineBytes` it comes in pieces all the same.
+ */
+export type LineMode = 'pieces' | 'whole';
+
 /** Which part of too much output is kept; `both` is half from either end. */
 export type TruncateKeep = 'head' | 'tail' | 'both';
 
@@ -150,11 +156,26 @@ export interface ExecutionOptions {
   /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
   signal?: AbortSignal | null | undefined;
   /**
-   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, or the host's own standard input.
+   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, what {@link ExecutionEngine.write}
+   * gives (`'open'`), or the host's own standard input (`'inherit'`).
    * A Readable that only the command reads is destroyed when the command wants no more; one that other code still uses, such as the
    * request of an HTTP server, is only not read any more. Default: nothing, end of file at once.
    */
-  stdin?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | 'inherit' | null | undefined;
+  stdin?:
+    | InputChunk
+    | Iterable<InputChunk>
+    | AsyncIterable<InputChunk>
+    | NodeJS.ReadableStream
+    | Blob
+    | 'open'
+    | 'inherit'
+    | null
+    | undefined;
+  /**
+   * The same data as `stdin`, for text that is not known in advance: here `'open'` and `'inherit'` are text as any other. Both options
+   * together are refused.
+   */
+  input?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | null | undefined;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null | undefined;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -175,6 +196,11 @@ export interface ExecutionOptions {
   mergeOutput?: boolean | null | undefined;
   /** Whether output lines become events. Default: the engine's `streamOutput`. */
   streamOutput?: boolean | null | undefined;
+  /**
+   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
+   * the engine's `lines`.
+   */
+  lines?: LineMode | null | undefined;
   /** Bytes of output kept in memory for each stream. Default: the engine's `maxOutputSizeBytes`. */
   maxOutputSizeBytes?: number | null | undefined;
   /** What happens to more. Default: the engine's `oversizedOutputStrategy`. */
@@ -268,6 +294,11 @@ export interface ExecutionConfig {
   maxTimeoutMs?: number | null | undefined;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null | undefined;
+  /**
+   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
+   * `pieces`.
+   */
+  lines?: LineMode | null | undefined;
   /** Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: false. */
   mergeOutput?: boolean | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */
@@ -1010,7 +1041,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * or is cancelled resolves.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; with `result` `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine
-   * could not do its part, and `INVALID_REQUEST` (field `options.stdin`) when an iterable or a stream as `stdin` failed.
+   * could not do its part, and `INVALID_REQUEST` (field `options.stdin` or `options.input`) when an iterable or a stream as input failed.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`, with output as Buffers. */
@@ -1032,6 +1063,21 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
+  /**
+   * Writes to the standard input of a command that was started with `stdin: 'open'`. Resolves when the pipe has accepted all of it, so
+   * that awaiting it gives the pace of the command. Concurrent writes keep their order. Before the command has started, it waits.
+   * Do not change bytes before it has resolved.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input is not open, was ended, or is not read any more:
+   * the command has closed it or has exited. That is no error of the execution. `INVALID_REQUEST` (`data`) for other data.
+   */
+  write(id: string, data: InputChunk): Promise<void>;
+  /**
+   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. Does nothing if it has ended.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input was never open.
+   */
+  endInput(id: string): Promise<void>;
   /**
    * Masks one more secret from now on: a token that a command printed, for example. It is at least 6 bytes long. With an
    * `executionId` it is masked in that execution alone; without, in all of this engine, those that run included.

@@ -210,7 +210,7 @@ test('long names, many names and long texts in every call', async (t) => {
   const secrets = Array.from({ length: 20_000 }, (_, index) => `s3cret-number-${index}`);
   const engine = newEngine(t, { secrets });
   const name = 'n'.repeat(10_000_000);
-  const many = Object.fromEntries(Array.from({ length: 20_001 }, (_, index) => [`f${index}`, '1']));
+  const many = Object.fromEntries(Array.from({ length: 100_001 }, (_, index) => [`f${index}`, '1']));
   const text = 'x'.repeat(70 * 1024 * 1024);
   const calls = {
     request: (what) => engine.run({ ...nothing, ...what }),
@@ -239,4 +239,15 @@ test('long names, many names and long texts in every call', async (t) => {
     assert.match((await failure(call, 'NOT_FOUND')).message, /a string of length 73400320/);
   assert.equal(failureNow(() => ExecutionEngine.parseRequest(text), 'INVALID_REQUEST').field, 'request');
   await engine.run(nothing);
+});
+
+test('a record does not keep a long command', async (t) => {
+  const engine = newEngine(t);
+  const long = { command: { type: 'shell', command: `: '${'x'.repeat(8 * 1024 * 1024)}'` } };
+  for (let round = 0; round < 5; round++) await engine.run(long);
+  const before = process.memoryUsage().rss;
+  for (let round = 0; round < 40; round++) await engine.run(long);
+  const more = (process.memoryUsage().rss - before) / 1024 / 1024;
+  assert.equal(engine.listExecutions().length, 45);
+  assert.ok(more < 150, `${more} MiB more for 40 commands of 8 MiB`);
 });

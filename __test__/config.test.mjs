@@ -12,6 +12,7 @@ const DEFAULTS = {
   maxTimeoutMs: 3_600_000,
   streamOutput: true,
   mergeOutput: false,
+  lines: 'pieces',
   maxConcurrentExecutions: 100,
   concurrencyPolicy: 'queue',
   maxQueuedExecutions: 10_000,
@@ -75,6 +76,7 @@ test('every field is taken', (t) => {
     maxTimeoutMs: 2,
     streamOutput: false,
     mergeOutput: true,
+    lines: 'whole',
     maxConcurrentExecutions: 3,
     concurrencyPolicy: 'reject',
     maxQueuedExecutions: 0,
@@ -207,6 +209,7 @@ const CHOICES = {
   encoding: ['latin1', ''],
   logFormat: ['json', ''],
   inheritEnv: ['ALL', ''],
+  lines: ['Whole', 'partial', ''],
   leftovers: ['KILL', 'keep', ''],
 };
 for (const [field, more] of Object.entries(CHOICES)) {

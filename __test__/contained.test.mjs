@@ -370,3 +370,15 @@ test('methods of built-in objects that are replaced while others end', async (t)
     });
   }
 });
+
+test('a `process.env` whose code throws', async () => {
+  const seen = await beside(
+    `
+    const before = process.env;
+    process.env = new Proxy(before, { ownKeys() { throw new Error('theirs'); } });
+    const running = engine.run(programs.nothing);
+    process.env = before;
+    return await running;`,
+  );
+  assert.deepEqual(seen, { wrong: [], end: 'INVALID_REQUEST process.env', thrown: [] });
+});

@@ -322,8 +322,8 @@ describe('numbers', () => {
 
 /** Why a block cannot run here: a program that it starts is not installed. Others that it may need have stand-ins. */
 function missing({ code }) {
-  const isMissing = (name) => code.includes(`program: '${name}'`) && spawnSync(name, ['--version']).status !== 0;
-  const name = ['npm', 'python3'].find(isMissing);
+  const needs = (name) => code.includes(`program: '${name}'`) || (name === 'bash' && code.includes('strict: true'));
+  const name = ['npm', 'python3', 'bash'].find((one) => needs(one) && spawnSync(one, ['--version']).status !== 0);
   return name === undefined ? false : `${name} is NOT INSTALLED: this example was not run`;
 }
 

@@ -66,6 +66,7 @@ test('in no field of the configuration, the options and the request', async (t) 
       'allowDetached',
       'mergeOutput',
       'streamOutput',
+      'lines',
       'maxOutputSizeBytes',
       'oversizedOutputStrategy',
       'truncateKeep',

@@ -30,6 +30,7 @@ test('stopOrder', (t) => refused(t, 'stopOrder', [...notText, '', 'Leader', 'gro
 test('allowDetached', (t) => refused(t, 'allowDetached', notFlag));
 test('mergeOutput', (t) => refused(t, 'mergeOutput', notFlag));
 test('streamOutput', (t) => refused(t, 'streamOutput', notFlag));
+test('lines', (t) => refused(t, 'lines', [...notText, '', 'Whole', 'lines']));
 test('maxOutputSizeBytes', (t) => refused(t, 'maxOutputSizeBytes', [...notWhole, 2 ** 28 + 1]));
 test('oversizedOutputStrategy', (t) => refused(t, 'oversizedOutputStrategy', [...notText, '', 'stream_to_file', 'StreamToFile', 'fail']));
 test('truncateKeep', (t) => refused(t, 'truncateKeep', [...notText, '', 'Head', 'middle']));

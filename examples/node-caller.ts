@@ -29,7 +29,7 @@ async function main() {
     else if (event.type === 'progress') return;
     else if (event.type === 'stdout') say(`  ${event.line}`);
     else if (event.type === 'stderr') say(`  ${paint(red, event.line)}`);
-    else {
+    else if ('result' in event) {
       if (event.error) say(`  ${paint(red, event.error.message)}`);
       say(outcome(event.result));
     }

@@ -1,6 +1,6 @@
 'use strict';
 
-const { own, put, report, slots } = require('./caller-code.js');
+const { report, setOwn, slots, withoutPrototype } = require('./caller-code.js');
 const { ABSENT, EVENT_TYPES, GROUP, LINE, readEvent, readExitResult } = require('./protocol.js');
 const { Outcome } = require('./result.js');
 
@@ -148,9 +148,9 @@ function readBatch(batch, shared, consumer) {
  * @param {number} flags
  */
 function setFlags(event, flags) {
-  if (flags & LINE.PARTIAL) put(event, 'partial', true);
-  if (flags & LINE.CONTINUED) put(event, 'continued', true);
-  if (flags & LINE.CARRIAGE_RETURN) put(event, 'carriageReturn', true);
+  if (flags & LINE.PARTIAL) setOwn(event, 'partial', true);
+  if (flags & LINE.CONTINUED) setOwn(event, 'continued', true);
+  if (flags & LINE.CARRIAGE_RETURN) setOwn(event, 'carriageReturn', true);
 }
 
 /** @param {object} result */
@@ -170,7 +170,7 @@ function toPlanOutcome(result) {
 function endEvent(type, executionId, timestamp, sequence, outcome) {
   const event = { type, executionId, timestamp, sequence };
   const error = outcome.error;
-  if (error) put(event, 'error', error);
+  if (error) setOwn(event, 'error', error);
   return /** @type {EndEvent} */ (withResult(event, outcome));
 }
 
@@ -183,7 +183,7 @@ function endEvent(type, executionId, timestamp, sequence, outcome) {
  * @returns {T}
  */
 function withResult(event, outcome) {
-  return Object.defineProperty(event, 'result', own({ get: () => outcome.result, enumerable: true, configurable: true }));
+  return Object.defineProperty(event, 'result', withoutPrototype({ get: () => outcome.result, enumerable: true, configurable: true }));
 }
 
 module.exports = { readBatch };

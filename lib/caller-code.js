@@ -38,9 +38,9 @@ function contain(call) {
  * @param {string} key
  * @param {unknown} value
  */
-function put(object, key, value) {
+function setOwn(object, key, value) {
   if (!(key in object)) /** @type {any} */ (object)[key] = value;
-  else Object.defineProperty(object, key, own({ value, writable: true, enumerable: true, configurable: true }));
+  else Object.defineProperty(object, key, withoutPrototype({ value, writable: true, enumerable: true, configurable: true }));
 }
 
 /**
@@ -49,7 +49,7 @@ function put(object, key, value) {
  * @param {PropertyDescriptor} descriptor
  * @returns {PropertyDescriptor}
  */
-function own(descriptor) {
+function withoutPrototype(descriptor) {
   return Object.setPrototypeOf(descriptor, null);
 }
 
@@ -91,4 +91,4 @@ function each(members, call) {
   apply(forEach, members, [call]);
 }
 
-module.exports = { contain, each, own, ownMap, put, report, slots };
+module.exports = { contain, each, withoutPrototype, ownMap, setOwn, report, slots };

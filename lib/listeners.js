@@ -71,7 +71,7 @@ class Listeners extends EventEmitter {
    * @param {string} type
    * @param {object[]} events
    */
-  _tell(type, events) {
+  _dispatch(type, events) {
     let listeners = this.#of(type);
     let version = this.#version;
     // By index: the iterator of arrays may be replaced, and what comes then must arrive too.

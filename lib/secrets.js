@@ -23,7 +23,7 @@ function veil(secrets) {
 const MOST_SECRETS = 100_000;
 const MOST_CHARACTERS = 16 * 2 ** 20;
 const MOST_STEPS = 10_000;
-const MOST_NAMES = 20_000;
+const MOST_NAMES = 100_000;
 
 /**
  * What may be secret in a call that is refused, for the addon to mask in the refusal. No code of the caller runs.

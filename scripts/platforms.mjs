@@ -87,7 +87,10 @@ function underWine() {
   }
   console.log(`under Wine, for ${WINDOWS}:`);
   console.table(ran);
-  if (process.argv.includes('--json')) console.log(JSON.stringify({ ran }));
+  if (process.argv.includes('--json')) {
+    const { stdout } = spawnSync(wine, ['--version'], { env, encoding: 'utf8' });
+    console.log(JSON.stringify({ ran, system: `Wine ${/[\d.]+/.exec(stdout)?.[0] ?? ''}` }));
+  }
   return ran.every(({ ended }) => ended === 'passed');
 }
 

@@ -82,6 +82,7 @@ impl Records {
             None,
             Utc::now(),
             Arc::default(),
+            None,
         ));
         let id = record.id();
         self.0.insert(Arc::clone(&record)).expect("a new id is not known yet");

@@ -150,10 +150,23 @@ impl NativeEngine {
         self.inputs.write(handle, chunk.to_vec());
     }
 
-    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too.
+    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. `field` is the option
+    /// with the input.
     #[napi(catch_unwind)]
-    pub fn end_input(&self, handle: u32, failure: Option<String>) {
-        self.inputs.end(handle, failure);
+    pub fn end_input(&self, handle: u32, field: String, failure: Option<String>) {
+        self.inputs.end(handle, failure.map(|message| (field, message)));
+    }
+
+    /// Writes to an open input; the place in the order of writes is taken at once.
+    #[napi(catch_unwind, ts_return_type = "Promise<WriteOutcome>")]
+    pub fn write<'env>(&self, env: &'env Env, id: Unknown<'_>, bytes: &[u8]) -> Result<Object<'env>> {
+        input::write(env, &self.engine, id_of(id)?, bytes.to_vec()).map_err(raise)?.map_err(error::of_napi)
+    }
+
+    /// Ends an open input, after the writes before.
+    #[napi(catch_unwind)]
+    pub fn end_open_input(&self, id: Unknown<'_>) -> Result<()> {
+        self.engine.end_input(id_of(id)?).map_err(raise)
     }
 
     /// Asks an execution to end; `aborted` says that an abort signal did. A `grace_ms` that is not negative is the longest time
@@ -371,8 +384,8 @@ impl NativeEngine {
 
     /// Frees what a result keeps: all of it was read.
     #[napi(catch_unwind)]
-    pub fn let_go(env: Env, result: &mut External<HeldResult>) {
-        result.let_go();
+    pub fn release_result(env: Env, result: &mut External<HeldResult>) {
+        result.release();
         ExternalMemory::settle(env);
     }
 

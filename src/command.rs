@@ -87,7 +87,7 @@ pub(crate) fn resolve(
     let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;
     let directory = Directory { own: cwd.as_deref(), host };
     let env = policy.build(request, options.host_env.as_ref(), &added, &directory, &segment);
-    let place = Place {
+    let look_up = LookUp {
         directory,
         path: environment::value(&env, b"PATH").map(platform::path_from_bytes),
         path_ext: environment::value(&env, b"PATHEXT"),
@@ -96,12 +96,14 @@ pub(crate) fn resolve(
     let (program, args) = match &request.command {
         Command::Shell { command, shell } | Command::StrictShell { command, shell } => {
             let strict = matches!(request.command, Command::StrictShell { .. });
-            let (program, given) = shell_line(&place, command, shell, strict)?;
+            let (program, given) = shell_line(&look_up, command, shell, strict)?;
             (verbatim, descriptor) = (given.verbatim, given.descriptor);
             (program, given.args)
         }
-        Command::Exec { program, args } => (place.find(program, "program")?, args.iter().map(OsString::from).collect()),
-        Command::Script { path, interpreter, args } => script_file(&place, path, interpreter.as_deref(), args)?,
+        Command::Exec { program, args } => {
+            (look_up.find(program, "program")?, args.iter().map(OsString::from).collect())
+        }
+        Command::Script { path, interpreter, args } => script_file(&look_up, path, interpreter.as_deref(), args)?,
         Command::AwsCli { service, command, args, profile, region } => {
             let mut all: Vec<OsString> = vec![service.into(), command.into()];
             all.extend(args.iter().map(OsString::from));
@@ -110,12 +112,12 @@ pub(crate) fn resolve(
                     all.extend([flag.into(), value.into()]);
                 }
             }
-            (place.find("aws", "AWS command line")?, all)
+            (look_up.find("aws", "AWS command line")?, all)
         }
     };
     let stdin = match options.stdin {
         Stdin::Empty => StdinKind::Empty,
-        Stdin::Bytes(_) | Stdin::Stream(_) => StdinKind::Pipe,
+        Stdin::Bytes(_) | Stdin::Stream(_) | Stdin::Open => StdinKind::Pipe,
         Stdin::Inherit => StdinKind::Inherit,
     };
     let allow_detached = options.allow_detached.unwrap_or(config.allow_detached);
@@ -181,14 +183,14 @@ fn quote(word: &str) -> Cow<'_, str> {
 }
 
 /// Where names are looked up: as the child would.
-struct Place<'a> {
+struct LookUp<'a> {
     directory: Directory<'a>,
     path: Option<PathBuf>,
     /// The extensions of programs, where programs have them.
     path_ext: Option<&'a [u8]>,
 }
 
-impl Place<'_> {
+impl LookUp<'_> {
     fn absolute(&self, path: &Path) -> Result<PathBuf, SpawnFailure> {
         self.directory.absolute(path)
     }
@@ -247,26 +249,31 @@ fn is_bash(shell: &Path) -> bool {
 
 type Program = (PathBuf, Vec<OsString>);
 
-fn shell_line(place: &Place<'_>, line: &str, shell: &str, strict: bool) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
+fn shell_line(
+    look_up: &LookUp<'_>,
+    line: &str,
+    shell: &str,
+    strict: bool,
+) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
     let shell = match shell {
-        "" if strict && !is_bash(&platform::default_shell()) => place.find(BASH, "`strict` needs bash: shell")?,
+        "" if strict && !is_bash(&platform::default_shell()) => look_up.find(BASH, "`strict` needs bash: shell")?,
         "" => platform::default_shell(),
-        named => place.find(named, "shell")?,
+        named => look_up.find(named, "shell")?,
     };
     let given = platform::shell_args(&shell, line, strict);
     Ok((shell, given))
 }
 
 fn script_file(
-    place: &Place,
+    look_up: &LookUp,
     path: &Path,
     interpreter: Option<&str>,
     args: &[String],
 ) -> Result<Program, SpawnFailure> {
-    let script = place.absolute(path)?;
+    let script = look_up.absolute(path)?;
     check_script(&script, interpreter.is_some())?;
     let (program, mut all): Program = if let Some(interpreter) = interpreter {
-        let program = place.find(interpreter, "interpreter")?;
+        let program = look_up.find(interpreter, "interpreter")?;
         if let Some(problem) = platform::interpreter_problem(&program, &script) {
             let error = io::Error::from(io::ErrorKind::InvalidInput);
             return Err(SpawnFailure::new(&error, format!("script {} {problem}", script.display())));
@@ -281,7 +288,7 @@ fn script_file(
     {
         if platform::SHEBANG_IS_A_PATH {
             // As for the kernel: a relative one starts at the child's directory.
-            let program = place.absolute(Path::new(&line.interpreter))?;
+            let program = look_up.absolute(Path::new(&line.interpreter))?;
             if !program.exists() {
                 let error = io::Error::from(io::ErrorKind::NotFound);
                 return Err(SpawnFailure::new(&error, missing_interpreter(&line.interpreter, &script)));
@@ -289,16 +296,16 @@ fn script_file(
             (program, line.argument.into_iter().map(OsString::from).collect())
         } else {
             let (name, flags) = line.by_name();
-            match place.find(name, "interpreter") {
+            match look_up.find(name, "interpreter") {
                 Ok(program) => (program, flags),
                 // It names a program of other systems; the extension may know one of this.
                 Err(missing) => {
-                    interpreter_by_extension(&script, |name| place.find(name, "interpreter")).map_err(|_| missing)?
+                    interpreter_by_extension(&script, |name| look_up.find(name, "interpreter")).map_err(|_| missing)?
                 }
             }
         }
     } else {
-        interpreter_by_extension(&script, |name| place.find(name, "interpreter"))?
+        interpreter_by_extension(&script, |name| look_up.find(name, "interpreter"))?
     };
     all.push(script.into());
     all.extend(args.iter().map(OsString::from));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::redact;
-use crate::types::{Encoding, InheritEnv, Leftovers, Secret, StopOrder, StopSignal};
+use crate::types::{Encoding, InheritEnv, Leftovers, LineMode, Secret, StopOrder, StopSignal};
 pub use crate::types::{OversizedOutputStrategy, TruncateKeep};
 
 pub(crate) use self::field::{Field, Kind};
@@ -105,6 +105,9 @@ settings! {
     max_timeout_ms: u64 = 3_600_000, Kind::ms(1);
     /// Whether output lines become events.
     stream_output: bool = true, Kind::Flag;
+    /// When a line becomes an event: in pieces, so that an unfinished line is shown after 200 ms of silence; or whole, when it is
+    /// complete.
+    lines: LineMode = LineMode::Pieces, Kind::Choice(&["pieces", "whole"]);
     /// Whether standard error goes into standard output's pipe, so that the order between them is exact.
     merge_output: bool = false, Kind::Flag;
     /// As what JavaScript gets output: text, or Buffers with the exact bytes.

@@ -28,6 +28,8 @@ use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
 #[cfg(feature = "node")]
 pub(crate) use self::host_exit::end_unguarded;
+#[cfg(feature = "node")]
+pub(crate) use self::input::refusal as input_refusal;
 use self::retention_task::RetentionTask;
 #[cfg(feature = "node")]
 pub(crate) use self::secrets::SecretsOfCall;
@@ -39,6 +41,7 @@ mod degradations;
 mod execution;
 mod global;
 mod host_exit;
+mod input;
 mod logs;
 mod parse;
 mod plan_host;

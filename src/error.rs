@@ -173,6 +173,9 @@ impl ExecutionError {
             Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) | Self::InvalidPlan(invalid) => {
                 Some(&invalid.field)
             }
+            Self::InputFailed(result) if failure_text(result).starts_with("invalid request: options.input:") => {
+                Some("options.input")
+            }
             Self::InputFailed(_) => Some("options.stdin"),
             _ => None,
         }

@@ -34,6 +34,7 @@ pub(crate) use self::overflow::{Overflow, SpillFile};
 pub(crate) use self::policy::OutputPolicy;
 
 mod capture;
+mod file_io;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod head_tail_buffer;
@@ -43,7 +44,6 @@ mod log;
 mod log_file;
 mod overflow;
 mod overflow_folder;
-mod patience;
 mod policy;
 mod room;
 mod silence;

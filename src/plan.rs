@@ -5,7 +5,7 @@
 pub(crate) use self::graph::Graph;
 pub(crate) use self::plan_state::{PlanState, Rules, StepState};
 pub(crate) use self::records::{PlanRecord, Plans};
-pub(crate) use self::run::{Claim, End, Host, Pace, Slot, run};
+pub(crate) use self::run::{Claim, Host, Pace, Slot, StepEnd, run};
 
 mod graph;
 #[cfg(test)]

@@ -10,6 +10,11 @@ use crate::command::{SpawnFailure, explain};
 use crate::platform::{self, Launch, Leader, PipeReader, PipeWriter, SpawnThread, Spawned};
 use crate::types::{Chunk, Stdin, StdinReader, Stream};
 
+use self::open_input::OpenReader;
+pub(crate) use self::open_input::{OpenInput, PendingWrite, WriteRefused};
+
+mod open_input;
+
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -26,15 +31,21 @@ pub(crate) struct Process {
     pub(crate) input: Input,
 }
 
-/// Starts a child. Blocks until it runs; must be called within the runtime, where blocking is allowed.
-pub(crate) fn spawn(launch: &Launch, stdin: &Stdin, thread: &SpawnThread) -> Result<Process, SpawnFailure> {
+/// Starts a child. Blocks until it runs; must be called within the runtime, where blocking is allowed. `open` is its input if that
+/// is [`Stdin::Open`].
+pub(crate) fn spawn(
+    launch: &Launch,
+    stdin: &Stdin,
+    open: Option<&Arc<OpenInput>>,
+    thread: &SpawnThread,
+) -> Result<Process, SpawnFailure> {
     let Spawned { leader, stdout, stderr, stdin: pipe } =
         platform::spawn(launch, thread).map_err(|error| explain(&error, launch))?;
     Ok(Process {
         leader,
         outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false },
         // Only now: a spawn that is tried again finds a stream as it was.
-        input: pipe.map_or_else(Input::closed, |pipe| Input::new(pipe, stdin)),
+        input: pipe.map_or_else(Input::closed, |pipe| Input::new(pipe, stdin, open)),
     })
 }
 
@@ -133,13 +144,40 @@ pub(crate) struct Input {
     broken: Option<PipeWriter>,
 }
 
+/// Where more input comes from.
+#[derive(Debug)]
+enum Source {
+    None,
+    Stream(StdinReader),
+    Open(OpenReader),
+}
+
+impl Source {
+    /// Waits for the next bytes; those before were written. Cancel-safe.
+    async fn next(&mut self) -> Chunk {
+        match self {
+            Self::None => Chunk::End,
+            Self::Stream(reader) => reader.next().await,
+            Self::Open(reader) => reader.next().await.map_or(Chunk::End, Chunk::Bytes),
+        }
+    }
+
+    /// Waits until there cannot be more, and returns the reason. Cancel-safe.
+    async fn failed(&self) -> String {
+        match self {
+            Self::Stream(reader) => reader.failed().await,
+            Self::None | Self::Open(_) => std::future::pending().await,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Unwritten {
     pipe: PipeWriter,
     bytes: Vec<u8>,
     written: usize,
     /// Where more comes from when these are written.
-    more: Option<StdinReader>,
+    more: Source,
 }
 
 /// How a child's input came to its end.
@@ -152,11 +190,12 @@ pub(crate) enum Fed {
 }
 
 impl Input {
-    fn new(pipe: PipeWriter, stdin: &Stdin) -> Self {
+    fn new(pipe: PipeWriter, stdin: &Stdin, open: Option<&Arc<OpenInput>>) -> Self {
         let (bytes, more) = match stdin {
-            Stdin::Bytes(bytes) => (bytes.clone(), None),
-            Stdin::Stream(stream) => (Vec::new(), stream.take()),
-            Stdin::Empty | Stdin::Inherit => (Vec::new(), None),
+            Stdin::Bytes(bytes) => (bytes.clone(), Source::None),
+            Stdin::Stream(stream) => (Vec::new(), stream.take().map_or(Source::None, Source::Stream)),
+            Stdin::Open => (Vec::new(), open.map_or(Source::None, |open| Source::Open(open.reader()))),
+            Stdin::Empty | Stdin::Inherit => (Vec::new(), Source::None),
         };
         Self { rest: Some(Unwritten { pipe, bytes, written: 0, more }), broken: None }
     }
@@ -187,12 +226,14 @@ impl Unwritten {
     async fn drive(&mut self) -> Fed {
         loop {
             if self.written == self.bytes.len() {
-                let Some(more) = &mut self.more else { return Fed::Done };
+                if matches!(self.more, Source::None) {
+                    return Fed::Done;
+                }
                 tokio::select! {
                     biased;
                     // A child that closes its end is noticed although there is nothing to write.
                     () = platform::reader_closed(&self.pipe) => return Fed::Done,
-                    chunk = more.next() => match chunk {
+                    chunk = self.more.next() => match chunk {
                         Chunk::Bytes(bytes) => (self.bytes, self.written) = (bytes, 0),
                         Chunk::End => return Fed::Done,
                         Chunk::Failed(reason) => return Fed::Failed(reason),
@@ -203,7 +244,7 @@ impl Unwritten {
             let writable = tokio::select! {
                 biased;
                 // What fails while the child reads nothing has failed all the same.
-                reason = failed(self.more.as_ref()) => return Fed::Failed(reason),
+                reason = self.more.failed() => return Fed::Failed(reason),
                 writable = self.pipe.writable() => writable,
             };
             match writable.and_then(|()| self.pipe.try_write(&self.bytes[self.written..])) {
@@ -213,12 +254,5 @@ impl Unwritten {
                 Err(_) => return Fed::Done,
             }
         }
-    }
-}
-
-async fn failed(more: Option<&StdinReader>) -> String {
-    match more {
-        Some(more) => more.failed().await,
-        None => std::future::pending().await,
     }
 }

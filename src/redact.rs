@@ -174,7 +174,6 @@ fn echoed(secret: &[u8]) -> Option<Vec<u8>> {
     let mut echoed = Vec::with_capacity(secret.len());
     let mut rest = secret;
     while let [first, tail @ ..] = rest {
-        rest = tail;
         let (byte, left) = match (first, tail) {
             (b'\\', [b'0', digits @ ..]) => {
                 let count = digits.iter().take(3).take_while(|digit| (b'0'..=b'7').contains(*digit)).count();

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::error::ExecutionError;
 use crate::output::{Keepsake, MainLog};
 use crate::platform::Leader;
+use crate::process::OpenInput;
 use crate::redact::{self, Allowance, Beyond, Vault};
 use crate::retained_store::{Completion, Retained, RetainedStore};
 use crate::state::StopRequest;
@@ -40,6 +41,8 @@ pub(crate) struct Record {
     log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
+    /// Its input, if that stays open for writes.
+    input: Option<Arc<OpenInput>>,
     /// Set by every request to end the execution.
     stop: Arc<StopRequest>,
     completion: Completion<ExecutionResult>,
@@ -89,6 +92,7 @@ impl Record {
         log: Option<&Arc<MainLog>>,
         created_at: DateTime<Utc>,
         secrets: Arc<Vault>,
+        input: Option<Arc<OpenInput>>,
     ) -> Self {
         Self {
             id,
@@ -103,6 +107,7 @@ impl Record {
             leader: Mutex::default(),
             log: log.cloned(),
             files: OnceLock::new(),
+            input,
             stop: Arc::new(StopRequest::new()),
             completion: Completion::new(),
         }
@@ -209,6 +214,11 @@ impl Record {
 
     pub(crate) fn stop(&self) -> &Arc<StopRequest> {
         &self.stop
+    }
+
+    /// Its input, if that stays open for writes.
+    pub(crate) fn input(&self) -> Option<&Arc<OpenInput>> {
+        self.input.as_ref()
     }
 
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {

@@ -8,7 +8,7 @@ pub use self::ending::{StopOrder, StopSignal};
 pub use self::enums::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
-pub use self::output::{OversizedOutputStrategy, TruncateKeep};
+pub use self::output::{LineMode, OversizedOutputStrategy, TruncateKeep};
 pub use self::plan::{
     ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
     StepStatus,

@@ -20,6 +20,7 @@ void engine.run(request, {
   allowDetached: true,
   mergeOutput: true,
   streamOutput: false,
+  lines: 'whole',
   maxOutputSizeBytes: 0,
   oversizedOutputStrategy: 'streamToFile',
   truncateKeep: 'tail',
@@ -35,6 +36,14 @@ void engine.run(request, {
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
+void engine.run(request, { stdin: 'open' });
+void engine.run(request, { input: 'open' });
+void engine.run(request, { input: createReadStream('file') });
+const written: Promise<void> = engine.write('id', new Uint8Array(2));
+const ended: Promise<void> = engine.endInput('id');
+void [written, ended];
+// @ts-expect-error No number is input.
+void engine.write('id', 5);
 void engine.run(request, { stdin: createReadStream('file') });
 void engine.run(request, { stdin: process.stdin });
 async function* texts() {
@@ -51,6 +60,7 @@ assertType<
     keyof ExecutionOptions,
     | 'signal'
     | 'stdin'
+    | 'input'
     | 'idleTimeoutMs'
     | 'killGraceMs'
     | 'stopSignal'
@@ -58,6 +68,7 @@ assertType<
     | 'allowDetached'
     | 'mergeOutput'
     | 'streamOutput'
+    | 'lines'
     | 'maxOutputSizeBytes'
     | 'oversizedOutputStrategy'
     | 'truncateKeep'

@@ -14,7 +14,7 @@ use crate::runtime;
 use crate::scheduler::Entry;
 use crate::state::{Pending, Stop};
 use crate::supervise::Job;
-use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest};
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, Stdin};
 
 use super::Shared;
 use super::execution::{Accepted, OnSettled, execute};
@@ -60,6 +60,7 @@ impl Admitted {
             log.main(),
             pending.accepted_at(),
             Arc::clone(&work.secrets),
+            (work.options.stdin == Stdin::Open).then(Arc::default),
         ));
         Self { record, work, log, command, pending, sink }
     }
@@ -91,6 +92,7 @@ impl Admitted {
             host,
             secrets,
             log,
+            input: record.input().cloned(),
             stop: Arc::clone(record.stop()),
             spawn_thread: spawn_thread.clone(),
         };

@@ -49,6 +49,9 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
+    if let Some(input) = record.input() {
+        input.close();
+    }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(record.mask_ending(result));
     record.keep(files);
@@ -161,6 +164,10 @@ async fn all_attempts(
         }
         backpressure = finished.backpressure;
         let failed = Arc::new(record.mask_ending(finished.result));
+        // Before the event: a listener may write to the next attempt.
+        if let Some(input) = record.input() {
+            input.reopen();
+        }
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
             timestamp: failed.completed_at,
@@ -299,10 +306,10 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(500);
     /// Without a queue timeout.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
     fn new(queue_timeout: Option<Duration>) -> Self {
-        Self { give_up_after: queue_timeout.unwrap_or(Self::PATIENCE), first_failure: None, pause: Self::FIRST }
+        Self { give_up_after: queue_timeout.unwrap_or(Self::GIVE_UP_AFTER), first_failure: None, pause: Self::FIRST }
     }
 
     fn next(&mut self) -> Option<Duration> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::catch_panic::contain_call;
 use crate::event::{EventSink, ExecutionEvent};
-use crate::plan::{Claim, End, Host, PlanState, Slot, StepState};
+use crate::plan::{Claim, Host, PlanState, Slot, StepEnd, StepState};
 use crate::platform::clock::Instant;
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit, Ticket};
@@ -33,7 +33,7 @@ pub(super) struct Steps {
     pub(super) plan_id: Uuid,
     pub(super) work: Vec<Work>,
     pub(super) sinks: Sinks,
-    pub(super) ends: UnboundedSender<End>,
+    pub(super) ends: UnboundedSender<StepEnd>,
     /// The executions of the steps that have begun.
     pub(super) records: Vec<Option<Arc<Record>>>,
     /// The steps in the order in which they began; those at its end that have ended are gone.
@@ -79,7 +79,7 @@ impl Host for Steps {
         let ends = self.ends.clone();
         let on_settled = move |completed| {
             // There is no receiver when a defect has ended the plan.
-            let _ = ends.send(End { index, completed });
+            let _ = ends.send(StepEnd { index, completed });
         };
         self.records[index] = Some(admitted.start(&self.shared, entry, Some(Box::new(on_settled))));
         self.begun.push(index);

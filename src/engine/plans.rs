@@ -163,7 +163,7 @@ async fn drive(
     record: Arc<PlanRecord>,
     mut steps: Steps,
     mut state: PlanState,
-    ends: mpsc::UnboundedReceiver<plan::End>,
+    ends: mpsc::UnboundedReceiver<plan::StepEnd>,
     pace: Pace,
     about: About,
 ) {

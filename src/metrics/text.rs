@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::Metrics;
-use super::times::Times;
+use super::times::DurationHistogram;
 
 /// What an engine holds at the moment.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,7 @@ impl Page {
         }
     }
 
-    fn histogram(&mut self, name: &str, help: &str, times: &Times) {
+    fn histogram(&mut self, name: &str, help: &str, times: &DurationHistogram) {
         let bounds = BOUNDS_US.map(Duration::from_micros);
         let (counts, count, sum) = times.cumulative(&bounds);
         self.head(name, "histogram", help);

@@ -11,7 +11,7 @@ use super::policy::OutputPolicy;
 use super::silence::Silence;
 use crate::platform::clock::Instant;
 use crate::redact::{StreamMask, Vault};
-use crate::types::{Stream, TruncateKeep};
+use crate::types::{LineMode, Stream, TruncateKeep};
 
 /// One stream: masks its bytes, and sends them on.
 pub(super) struct Capture {
@@ -24,6 +24,7 @@ struct Clean {
     stream: Stream,
     /// `None` when no lines are made.
     splitter: Option<Splitter>,
+    lines: LineMode,
     buffer: HeadTailBuffer,
     /// Set once the stream is longer than its cap, if the rest goes into a file.
     spill: Option<Spill>,
@@ -94,6 +95,7 @@ impl Clean {
         Self {
             stream,
             splitter: policy.has_lines.then(|| Splitter::new(policy.max_line_bytes)),
+            lines: policy.lines,
             buffer: HeadTailBuffer::new(policy.cap, keep),
             spill: None,
             silence: Silence::new(Instant::now()),
@@ -132,9 +134,14 @@ impl Clean {
         }
     }
 
-    /// Whether a line is unfinished.
+    /// Whether silence makes an event of what there is.
     fn is_waiting(&self) -> bool {
-        self.splitter.as_ref().is_some_and(Splitter::is_waiting)
+        let is_waiting = match self.lines {
+            LineMode::Pieces => Splitter::is_waiting,
+            // The line is complete, whether or not the other half of its end follows.
+            LineMode::Whole => Splitter::awaits_line_feed,
+        };
+        self.splitter.as_ref().is_some_and(is_waiting)
     }
 }
 

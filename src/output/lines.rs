@@ -107,6 +107,12 @@ impl Splitter {
         self.last == Last::Return || self.pending.len() > incomplete_char_len(&self.pending)
     }
 
+    /// Whether the last byte was a `\r` that has not ended its line yet.
+    #[must_use]
+    pub(crate) fn awaits_line_feed(&self) -> bool {
+        self.last == Last::Return
+    }
+
     /// Hands out what there is of the unfinished line, flagged [`Flags::PARTIAL`]: for a stream gone silent.
     ///
     /// The beginning of a character at the very end (at most 3 bytes) stays until the rest of it comes. A `\r` that

@@ -168,7 +168,7 @@ impl Log {
         self.records.clear();
         let time = record_time(batch.timestamp);
         for ((text, mark), sequence) in batch.lines().zip(batch.first_sequence..) {
-            let record = Record {
+            let record = LogRecord {
                 time: &time,
                 stream: batch.stream,
                 sequence,
@@ -206,7 +206,7 @@ impl Log {
 
 /// A line in a log of records. Control characters are escaped, so that no output can look like a record.
 #[derive(Serialize)]
-struct Record<'a> {
+struct LogRecord<'a> {
     time: &'a str,
     stream: Stream,
     sequence: u64,

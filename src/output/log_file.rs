@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::patience::{self, write_all};
+use super::file_io::{self, write_all};
 use super::room::{FreeSpace, Quota};
 use super::spool::{Loss, Spool, Store};
 use crate::config::{ExecutionConfig, LogFormat, MOST_STRING_BYTES};
@@ -64,7 +64,7 @@ impl MainLog {
         let Some(id) = *self.id.lock().unwrap_or_else(PoisonError::into_inner) else {
             return Err(io::Error::other("nothing has been written there yet"));
         };
-        let mut file = patience::for_room(|| platform::open_no_follow(&self.path))?;
+        let mut file = file_io::retry_while_exhausted(|| platform::open_no_follow(&self.path))?;
         if platform::file_id(&file)? != id {
             return Err(io::Error::other("another file has taken the place of the one that was written"));
         }

@@ -1,7 +1,7 @@
 //! What becomes of the output of one execution: its options have precedence over the configuration.
 
 use crate::config::{ExecutionConfig, LogFormat};
-use crate::types::{Encoding, ExecutionOptions, OversizedOutputStrategy, TruncateKeep};
+use crate::types::{Encoding, ExecutionOptions, LineMode, OversizedOutputStrategy, TruncateKeep};
 
 /// How the output of one execution is split, kept and emitted.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,7 @@ pub(crate) struct OutputPolicy {
     pub(crate) encoding: Encoding,
     /// Whether lines are made at all: for events, or for a log that has them.
     pub(super) has_lines: bool,
+    pub(super) lines: LineMode,
     pub(super) max_line_bytes: usize,
 }
 
@@ -29,6 +30,7 @@ impl OutputPolicy {
             is_streamed,
             encoding: options.encoding.unwrap_or(config.encoding),
             has_lines: is_streamed || config.log_format == LogFormat::Jsonl,
+            lines: options.lines.unwrap_or(config.lines),
             max_line_bytes: config.max_line_bytes,
         }
     }

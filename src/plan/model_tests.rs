@@ -17,7 +17,7 @@ use crate::types::{ExecutionStrategy, SkipReason};
 
 use super::graph::Graph;
 use super::plan_state::{PlanState, Rules, StepState};
-use super::run::{Claim, End, Host, Pace, Slot, run};
+use super::run::{Claim, Host, Pace, Slot, StepEnd, run};
 
 /// What a step does once it has a slot.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,7 @@ struct Stage {
     scheduler: Arc<Scheduler>,
     scripts: Vec<Script>,
     notes: Notes,
-    ends: UnboundedSender<End>,
+    ends: UnboundedSender<StepEnd>,
     stops: Vec<Arc<SetOnce<Stop>>>,
     /// The steps in the order in which they began.
     choices: Vec<usize>,
@@ -120,7 +120,7 @@ async fn play(
     stop: Arc<SetOnce<Stop>>,
     scheduler: Arc<Scheduler>,
     notes: Notes,
-    ends: UnboundedSender<End>,
+    ends: UnboundedSender<StepEnd>,
 ) {
     let mut completed = script.completes;
     'attempts: for attempt in 0..=script.failures {
@@ -148,7 +148,7 @@ async fn play(
     }
     note(&notes, Note::Ended(index, completed));
     drop(permit);
-    ends.send(End { index, completed }).unwrap();
+    ends.send(StepEnd { index, completed }).unwrap();
 }
 
 fn cases() -> impl Strategy<Value = Case> {

@@ -24,7 +24,7 @@ pub(crate) trait Host: Send {
     fn turn(ticket: &mut Self::Ticket) -> impl Future<Output = Self::Permit> + Send;
     /// Permits that are free now.
     fn free(&self) -> usize;
-    /// Begins a step that has been ready since then. Its end comes as an [`End`].
+    /// Begins a step that has been ready since then. Its end comes as an [`StepEnd`].
     fn begin(&mut self, index: usize, slot: Slot<Self::Permit>, since: Instant) -> Result<(), SkipReason>;
     /// Asks a running step to end.
     fn stop(&self, index: usize, why: Stop);
@@ -47,7 +47,7 @@ pub(crate) enum Slot<P> {
 
 /// A step has ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct End {
+pub(crate) struct StepEnd {
     pub(crate) index: usize,
     pub(crate) completed: bool,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Pace {
 enum Event<P> {
     Stop(Stop),
     Deadline,
-    Ended(End),
+    Ended(StepEnd),
     Turn(P),
     TooLate,
 }
@@ -75,7 +75,7 @@ pub(crate) async fn run<H: Host>(
     host: &mut H,
     state: &mut PlanState,
     stop: &SetOnce<Stop>,
-    ends: UnboundedReceiver<End>,
+    ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
 ) -> Option<Stop> {
     Drive { host, state, stop, ends, pace, ticket: None, stopped: None }.run().await
@@ -85,15 +85,15 @@ struct Drive<'a, H: Host> {
     host: &'a mut H,
     state: &'a mut PlanState,
     stop: &'a SetOnce<Stop>,
-    ends: UnboundedReceiver<End>,
+    ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
     /// One place in the queue for whichever step is next when the turn comes, and not one for each step: a large plan must not
     /// fill the queue, and a step that became ready meanwhile may be more urgent.
-    ticket: Option<Waiting<H::Ticket>>,
+    ticket: Option<QueuedTicket<H::Ticket>>,
     stopped: Option<Stop>,
 }
 
-struct Waiting<T> {
+struct QueuedTicket<T> {
     ticket: T,
     priority: i32,
     since: Instant,
@@ -132,7 +132,7 @@ impl<H: Host> Drive<'_, H> {
                     self.begin(Slot::Free(permit), slots);
                 }
                 Claim::Later(ticket) => {
-                    self.ticket = Some(Waiting { ticket, priority, since: Instant::now() });
+                    self.ticket = Some(QueuedTicket { ticket, priority, since: Instant::now() });
                     return;
                 }
             }
@@ -152,8 +152,8 @@ impl<H: Host> Drive<'_, H> {
         let far = Instant::now() + FAR_FUTURE;
         let goes_on = self.stopped.is_none();
         let deadline = self.pace.deadline.unwrap_or(far);
-        let patience = self.pace.queue_timeout.zip(self.ticket.as_ref());
-        let patience = patience.map_or(far, |(timeout, waiting)| waiting.since + timeout);
+        let queue_deadline = self.pace.queue_timeout.zip(self.ticket.as_ref());
+        let queue_deadline = queue_deadline.map_or(far, |(timeout, waiting)| waiting.since + timeout);
         let (ticket, ends) = (&mut self.ticket, &mut self.ends);
         let turn = async move {
             match ticket {
@@ -167,7 +167,7 @@ impl<H: Host> Drive<'_, H> {
             () = clock::sleep_until(deadline), if goes_on => Event::Deadline,
             end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), Event::Ended),
             permit = turn => Event::Turn(permit),
-            () = clock::sleep_until(patience) => Event::TooLate,
+            () = clock::sleep_until(queue_deadline) => Event::TooLate,
         }
     }
 
@@ -175,7 +175,7 @@ impl<H: Host> Drive<'_, H> {
         match event {
             Event::Stop(why) => self.end(why),
             Event::Deadline => self.end(Stop::Timeout),
-            Event::Ended(End { index, completed }) => {
+            Event::Ended(StepEnd { index, completed }) => {
                 self.state.ended(index, completed, Instant::now());
                 self.host.report(self.state);
             }

@@ -1,5 +1,6 @@
 //! Opens the logs of an execution and starts its command, on threads that may block.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::job::{Job, Times};
@@ -14,6 +15,17 @@ use crate::types::StopOrder;
 
 /// A log that takes longer to open is on a disk that does not answer.
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
+
+/// How long a child that is being created when the execution is to end is waited for. Where processors are busy, it may have run for
+/// some time before the thread that has created it continues: such a child is ended as a tree, and its result says that it ran.
+const LONGEST_CREATION: Duration = Duration::from_millis(500);
+
+/// What an execution does next. It is decided once: by the thread that spawns, or by the end of the execution.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    CreateChild,
+    GiveUp,
+}
 
 /// A child that runs, or nearly so. If it is dropped, the child is killed, and its guard is released after that.
 pub(super) struct Started {
@@ -45,11 +57,22 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 }
 
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
-/// execution is to end before the spawn returns, gives the reason for that.
+/// execution is to end before the child is created, or creating it takes too long, gives the reason for that.
 pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, host, spawn_thread, .. } = job.clone();
+    let Job { request, options, config, policy, host, input, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
+    let decided = Arc::new(OnceLock::new());
+    let limit = {
+        let decided = Arc::clone(&decided);
+        async move {
+            let why = end_before_spawn(job, attempted).await;
+            if decided.set(Next::GiveUp).is_err() {
+                clock::sleep_until(Instant::now() + LONGEST_CREATION).await;
+            }
+            why
+        }
+    };
     let start = move || {
         let launch = resolve(&request, &options, &config, &policy, &host)?;
         let guarded = Guarded {
@@ -68,15 +91,21 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
             }
             Err(why) => (None, Some(why.to_string())),
         };
+        if decided.set(Next::CreateChild).is_err() {
+            return Ok(None);
+        }
         let at = Instant::now();
-        let process = process::spawn(&launch, &options.stdin, &spawn_thread)?;
+        let process = process::spawn(&launch, &options.stdin, input.as_ref(), &spawn_thread)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }
-        Ok(Started { process, at, guard, unguarded })
+        Ok(Some(Started { process, at, guard, unguarded }))
     };
     // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
-    job.spawn_thread.call_blocking(start, end_before_spawn(job, attempted)).await
+    match job.spawn_thread.call_blocking(start, limit).await?.transpose() {
+        Some(started) => Ok(started),
+        None => Err(end_before_spawn(job, attempted).await),
+    }
 }
 
 /// Resolves when the execution is to end although its command was not spawned yet: a file system that hangs must not delay that.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
-    Leftovers, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
+    Leftovers, LineMode, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
     TruncateKeep,
 };
 
@@ -61,6 +61,8 @@ impl ExecutionOptions {
         merge_output: bool => |options, merge| options.merge_output = Some(merge);
         /// Sets whether output lines become events.
         stream_output: bool => |options, stream| options.stream_output = Some(stream);
+        /// Sets when a line becomes an event.
+        lines: LineMode => |options, lines| options.lines = Some(lines);
         /// Sets how many bytes of each stream are kept in memory.
         max_output_size_bytes: usize => |options, bytes| options.max_output_size_bytes = Some(bytes);
         /// Sets what happens to output above that.

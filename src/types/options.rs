@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{OversizedOutputStrategy, Retry, Stdin, StopOrder, StopSignal, TruncateKeep};
+use super::{LineMode, OversizedOutputStrategy, Retry, Stdin, StopOrder, StopSignal, TruncateKeep};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -101,6 +101,9 @@ pub struct ExecutionOptions {
     pub merge_output: Option<bool>,
     /// Whether output lines become events. Default: `stream_output` of the engine.
     pub stream_output: Option<bool>,
+    /// Whether an unfinished line is shown after 200 ms of silence, or each line only when it is complete. Default: `lines` of the
+    /// engine.
+    pub lines: Option<LineMode>,
     /// Bytes of output kept in memory for each stream, at most 256 MiB. Default: `max_output_size_bytes` of the engine.
     pub max_output_size_bytes: Option<usize>,
     /// What happens to output above that. Default: `oversized_output_strategy` of the engine.

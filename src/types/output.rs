@@ -1,4 +1,4 @@
-//! What is kept of output.
+//! What is kept of output, and how it becomes lines.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,4 +33,17 @@ pub enum TruncateKeep {
     /// Half of the cap from either end.
     #[default]
     Both,
+}
+
+/// When a line becomes an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LineMode {
+    /// What there is of an unfinished line after 200 ms of silence, and its rest later.
+    #[default]
+    Pieces,
+    /// A line when it is complete. Only one above `max_line_bytes` comes in pieces.
+    Whole,
 }

@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 const TABLE: &str = "execution";
 
 /// A key and its value, with the line that it stands on.
-struct Entry {
+struct FileSetting {
     key: String,
     line: usize,
     value: Value,
@@ -66,7 +66,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// Decodes the entries of a file, or those of its table of ours.
-fn settings(entries: Vec<Entry>) -> Result<ConfigLayer, Located> {
+fn settings(entries: Vec<FileSetting>) -> Result<ConfigLayer, Located> {
     let path = |key: &str| super::fields::join("", key);
     let lines: Vec<_> = entries.iter().map(|entry| (path(&entry.key), entry.line)).collect();
     let given = entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
@@ -89,7 +89,7 @@ fn line_at(text: &str, offset: usize) -> usize {
     memchr::memchr_iter(b'\n', &text.as_bytes()[..offset.min(text.len())]).count() + 1
 }
 
-fn toml_entries(text: &str) -> Result<Vec<Entry>, Located> {
+fn toml_entries(text: &str) -> Result<Vec<FileSetting>, Located> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map(|span| line_at(text, span.start));
         (Invalid::new("config", format!("it is not TOML ({}): correct the file", error.message())), line)
@@ -105,8 +105,8 @@ fn toml_entries(text: &str) -> Result<Vec<Entry>, Located> {
     }
 }
 
-fn toml_table(table: &DeTable<'_>, text: &str) -> Vec<Entry> {
-    let entry = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| Entry {
+fn toml_table(table: &DeTable<'_>, text: &str) -> Vec<FileSetting> {
+    let entry = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| FileSetting {
         key: key.get_ref().clone().into_owned(),
         line: line_at(text, key.span().start),
         value: toml_value(value.get_ref()),
@@ -131,7 +131,7 @@ fn toml_value(value: &DeValue<'_>) -> Value {
     }
 }
 
-fn json_entries(text: &str) -> Result<Vec<Entry>, Located> {
+fn json_entries(text: &str) -> Result<Vec<FileSetting>, Located> {
     let members = json_members(text, text)?;
     let Some((_, _, ours)) = members.iter().find(|(key, _, raw)| key == TABLE && raw.get().starts_with('{')) else {
         return json_values(members);
@@ -144,15 +144,15 @@ fn json_entries(text: &str) -> Result<Vec<Entry>, Located> {
 
 type Member<'a> = (String, usize, &'a RawValue);
 
-fn json_values(members: Vec<Member<'_>>) -> Result<Vec<Entry>, Located> {
-    let mut entries: Vec<Entry> = Vec::new();
+fn json_values(members: Vec<Member<'_>>) -> Result<Vec<FileSetting>, Located> {
+    let mut entries: Vec<FileSetting> = Vec::new();
     for (key, line, raw) in members {
         if entries.iter().any(|entry| entry.key == key) {
             return Err((Invalid::new(key, "it is there twice: leave one of them"), Some(line)));
         }
         let value =
             serde_json::from_str::<serde_json::Value>(raw.get()).map_err(|error| not_json(&error, Some(line)))?;
-        entries.push(Entry { key, line, value: Value::from(value) });
+        entries.push(FileSetting { key, line, value: Value::from(value) });
     }
     Ok(entries)
 }

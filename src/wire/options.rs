@@ -4,13 +4,14 @@ use super::fields::{Fields, whole_i32};
 use super::{Case, Value};
 use crate::error::Invalid;
 use crate::types::{
-    Encoding, ExecutionOptions, InheritEnv, Leftovers, OversizedOutputStrategy, Retry, RetryOn, Secret, Stdin,
-    StopOrder, StopSignal, TruncateKeep,
+    Encoding, ExecutionOptions, InheritEnv, Leftovers, LineMode, OversizedOutputStrategy, Retry, RetryOn, Secret,
+    Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
     "signal",
     "stdin",
+    "input",
     "idle_timeout_ms",
     "kill_grace_ms",
     "stop_signal",
@@ -18,6 +19,7 @@ pub(super) const FIELDS: &[&str] = &[
     "allow_detached",
     "merge_output",
     "stream_output",
+    "lines",
     "max_output_size_bytes",
     "oversized_output_strategy",
     "truncate_keep",
@@ -35,7 +37,8 @@ pub(super) const FIELDS: &[&str] = &[
 
 /// What JavaScript may give as input. Streams come another way.
 const STDIN: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a \
-                     ReadableStream, a Blob, or \"inherit\"";
+                     ReadableStream, a Blob, \"open\", or \"inherit\"";
+const INPUT: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, or a Blob";
 
 const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
 
@@ -51,6 +54,8 @@ const OVERSIZED: &[(&str, OversizedOutputStrategy)] = &[
     ("fail_execution", OversizedOutputStrategy::FailExecution),
     ("stream_to_file", OversizedOutputStrategy::StreamToFile),
 ];
+
+const LINES: &[(&str, LineMode)] = &[("pieces", LineMode::Pieces), ("whole", LineMode::Whole)];
 
 const KEEP: &[(&str, TruncateKeep)] =
     &[("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
@@ -78,8 +83,17 @@ pub(super) fn options_over(
 /// The options among the fields of an object, on top of others.
 pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result<ExecutionOptions, Invalid> {
     let stdin = match fields.get("stdin") {
-        None => base.stdin,
+        None => match fields.get("input") {
+            None => base.stdin,
+            Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
+            Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
+            Some(other) => return fields.wrong("input", other, INPUT),
+        },
+        Some(_) if fields.get("input").is_some() => {
+            return Err(Invalid::new(fields.path("input"), "`stdin` is given too: give one of them"));
+        }
         Some(Value::Text(text)) if text == "inherit" => Stdin::Inherit,
+        Some(Value::Text(text)) if text == "open" => Stdin::Open,
         Some(Value::Text(text)) => Stdin::Bytes(text.clone().into_bytes()),
         Some(Value::Bytes(bytes)) => Stdin::Bytes(bytes.clone()),
         Some(other) => {
@@ -95,6 +109,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         allow_detached: fields.flag("allow_detached")?.or(base.allow_detached),
         merge_output: fields.flag("merge_output")?.or(base.merge_output),
         stream_output: fields.flag("stream_output")?.or(base.stream_output),
+        lines: fields.choice("lines", LINES)?.or(base.lines),
         max_output_size_bytes: fields.size("max_output_size_bytes")?.or(base.max_output_size_bytes),
         oversized_output_strategy: fields
             .choice("oversized_output_strategy", OVERSIZED)?

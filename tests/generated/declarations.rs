@@ -61,8 +61,16 @@ fn schema_of(schema: &schemars::Schema) -> Value {
 }
 
 /// Words that options have too, each declared once.
-const DECLARED_WORDS: [&str; 7] =
-    ["InheritEnv", "Encoding", "StopSignal", "StopOrder", "Leftovers", "OversizedOutputStrategy", "TruncateKeep"];
+const DECLARED_WORDS: [&str; 8] = [
+    "InheritEnv",
+    "Encoding",
+    "StopSignal",
+    "StopOrder",
+    "Leftovers",
+    "LineMode",
+    "OversizedOutputStrategy",
+    "TruncateKeep",
+];
 
 #[test]
 fn declared_words_are_those_of_rust() {

@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_hangs_is_abandoned_and_its_result_dropped_on_its_thread() {
-        let (let_go, go) = mpsc::channel::<()>();
+        let (release, go) = mpsc::channel::<()>();
         let (report, dropped) = mpsc::channel();
         let hang = move || {
             let _ = go.recv();
@@ -199,7 +199,7 @@ mod tests {
         let given = call(hang, ready("limit"), on_a_thread).await;
         assert_eq!(given.map(|_| ()), Err("limit"));
         assert!(dropped.try_recv().is_err(), "there is no result yet");
-        drop(let_go);
+        drop(release);
         dropped.recv_timeout(LOST).expect("the late result is dropped");
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use execution_engine::{
     CancellationToken, Command, Encoding, ErrorCode, ExecutionConfig, ExecutionEngine, ExecutionFilter,
-    ExecutionOptions, ExecutionPlan, ExecutionStatus, ExecutionStrategy, InheritEnv, Leftovers,
+    ExecutionOptions, ExecutionPlan, ExecutionStatus, ExecutionStrategy, InheritEnv, Leftovers, LineMode,
     OversizedOutputStrategy, PlanOptions, Reason, Retry, RetryOn, Stdin, StopOrder, StopSignal, TruncateKeep,
 };
 
@@ -19,6 +19,7 @@ fn each_option_has_a_setter() {
         .allow_detached(true)
         .merge_output(true)
         .stream_output(false)
+        .lines(LineMode::Whole)
         .max_output_size_bytes(5)
         .oversized_output_strategy(OversizedOutputStrategy::StreamToFile)
         .truncate_keep(TruncateKeep::Tail)
@@ -44,6 +45,7 @@ fn each_option_has_a_setter() {
     written.allow_detached = Some(true);
     written.merge_output = Some(true);
     written.stream_output = Some(false);
+    written.lines = Some(LineMode::Whole);
     written.max_output_size_bytes = Some(5);
     written.oversized_output_strategy = Some(OversizedOutputStrategy::StreamToFile);
     written.truncate_keep = Some(TruncateKeep::Tail);

@@ -1,0 +1,57 @@
+// With `lines: 'whole'` each line is one event, when it is complete.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+import { newEngine } from './helpers/engine.mjs';
+import { folder, shell } from './helpers/programs.mjs';
+
+/** The lines of one stream, with their flags. */
+async function linesOf(engine, command, options, type = 'stdout') {
+  const lines = [];
+  for await (const event of engine.stream(shell(command), options)) {
+    if (event.type !== type) continue;
+    const flags = ['partial', 'continued', 'carriageReturn'].filter((flag) => event[flag]);
+    lines.push([event.line, ...flags].join(' '));
+  }
+  return lines;
+}
+
+const slow = "printf a; sleep 0.4; printf 'b\\n'; printf c; sleep 0.4; printf d";
+
+test('a line that is written in parts is one event, and the last one needs no line end', async (t) => {
+  const engine = newEngine(t);
+  assert.deepEqual(await linesOf(engine, slow), ['a partial', 'b', 'c partial', 'd']);
+  assert.deepEqual(await linesOf(engine, slow, { lines: 'whole' }), ['ab', 'cd']);
+  assert.deepEqual(await linesOf(engine, `{ ${slow}; } >&2`, { lines: 'whole' }, 'stderr'), ['ab', 'cd']);
+});
+
+test('it can be the default, and one execution can have pieces', async (t) => {
+  const engine = newEngine(t, { lines: 'whole' });
+  assert.deepEqual(await linesOf(engine, slow), ['ab', 'cd']);
+  assert.deepEqual(await linesOf(engine, slow, { lines: 'pieces' }), ['a partial', 'b', 'c partial', 'd']);
+});
+
+test('a line above maxLineBytes still comes in pieces', async (t) => {
+  const engine = newEngine(t, { maxLineBytes: 64 });
+  const lines = await linesOf(engine, "printf '%0100d'; sleep 0.4; printf '%05d\\n'", { lines: 'whole' });
+  assert.deepEqual(lines, [`${'0'.repeat(64)} continued`, '0'.repeat(41)]);
+});
+
+test('a carriage return ends a line, and a line feed after a pause belongs to it', async (t) => {
+  const engine = newEngine(t);
+  const lines = await linesOf(engine, "printf '10%%\\r'; sleep 0.4; printf '\\n20%%\\r30%%'; sleep 0.4; printf '\\r\\n'", {
+    lines: 'whole',
+  });
+  assert.deepEqual(lines, ['10% carriageReturn', '20% carriageReturn', '30%']);
+});
+
+test('the records of a log are whole lines too', async (t) => {
+  const engine = newEngine(t, { lines: 'whole', logDir: folder(t), logFormat: 'jsonl' });
+  const { logPath } = await engine.run(shell(slow));
+  const records = readFileSync(logPath, 'utf8').trim().split('\n').map(JSON.parse);
+  assert.deepEqual(
+    records.map(({ text }) => text),
+    ['ab', 'cd'],
+  );
+});
