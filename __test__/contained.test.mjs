@@ -309,6 +309,10 @@ test('prototypes that were changed', async (t) => {
       'waiters',
       'next',
       'toJSON',
+      'kind',
+      'name',
+      'says',
+      'secrets',
     ].map((name) => ['Object.prototype', name, SETTER]),
     ...['retries', 'completedAt', 'signal', 'stdin', 'executionId'].map((name) => ['Object.prototype', name, VALUE]),
     ['Object.prototype', 'toJSON', '{ value: () => "theirs", writable: true }'],
@@ -381,4 +385,18 @@ test('a `process.env` whose code throws', async () => {
     return await running;`,
   );
   assert.deepEqual(seen, { wrong: [], end: 'INVALID_REQUEST process.env', thrown: [] });
+});
+
+test('prototypes that were changed before the first command', async () => {
+  for (const name of ['code', 'message', 'get', 'env', 'secrets', 'kind', 'then']) {
+    const { code, stdout, stderr } = await host(`
+      const engine = new ExecutionEngine();
+      Object.defineProperty(Object.prototype, '${name}', { configurable: true, set() { throw new Error('theirs'); }, get() { return undefined; } });
+      const { stdout } = await engine.run(programs.exec('echo', 'first'));
+      delete Object.prototype['${name}'];
+      process.stdout.write(stdout);
+      process.exit();
+    `);
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'first\n', stderr: '' }, name);
+  }
 });

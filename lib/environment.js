@@ -39,6 +39,8 @@ function packed(env) {
  */
 function isOwn() {
   if (process.env !== seen) {
+    // The error that the probe causes gets a `code` from Node.js, which ends the process if a setter for that throws.
+    if ('code' in Object.prototype) return false;
     seen = process.env;
     isProcess = isOfProcess(process.env) && native.NativeEngine.ownEnvironment() === snapshot();
   }

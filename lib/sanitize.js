@@ -59,6 +59,13 @@ class Budget {
   values = MOST_VALUES;
   characters = MOST_CHARACTERS;
 
+  // Defined here: an assignment to what is not there yet could end in a setter of `Object.prototype`.
+  kind;
+  name;
+  prefix;
+  code;
+  says;
+
   /** @param {keyof typeof SUBJECTS} kind */
   constructor(kind) {
     const { name, prefix, code, says } = SUBJECTS[kind];
