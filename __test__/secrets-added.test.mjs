@@ -184,3 +184,15 @@ test('a listed command does not end in a part of a secret', async (t) => {
   engine.addSecret(TOKEN);
   assert.ok(!engine.listExecutions()[0].command.includes(TOKEN.slice(0, 3)), engine.listExecutions()[0].command);
 });
+
+test('masked in what is read of the output, while it runs and afterwards', async (t) => {
+  const engine = newEngine(t);
+  const { id, go } = await printed(engine, prints());
+  engine.addSecret(TOKEN);
+  assert.equal(String(await engine.readOutput(id)), 'token ***\n');
+  go();
+  await engine.waitForCompletion(id);
+  assert.equal(String(await engine.readOutput(id)), 'token ***\nagain ***\n');
+  engine.addSecret('again ***');
+  assert.equal(String(await engine.readOutput(id)), 'token ***\n***\n');
+});

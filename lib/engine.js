@@ -19,7 +19,6 @@ const { secretsOf, veil } = require('./secrets.js');
 const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
@@ -167,15 +166,8 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {ExecutionOptions | null} [options]
    */
   stream(request, options) {
-    /** @type {PendingExecution} */
-    let pending;
-    try {
-      pending = this.#submit(this.stream, request, options, true);
-    } catch (refusal) {
-      return lazy.stream.ExecutionStream.refused(refusal);
-    }
-    const result = settled(pending).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new lazy.stream.ExecutionStream(Promise.resolve(pending.id), result, pending.queue, undefined);
+    const submitted = () => this.#submit(this.stream, request, options, true);
+    return lazy.stream.streamOf(submitted, (outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
   }
 
   /**
@@ -220,8 +212,24 @@ const Engine = class ExecutionEngine extends Listeners {
     return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
   }
 
+  /**
+   * @param {string} id
+   * @param {{ columns: number, rows: number }} size
+   */
+  async resize(id, size) {
+    this.#guard(this.resize, () => this.#native.resize(asId(id), sanitize('size', size)));
+  }
+
   get #inputs() {
     return (this.#openInputs ??= new lazy.openInputs.OpenInputs(this.#native));
+  }
+
+  /**
+   * @param {string} id
+   * @param {number} ms
+   */
+  async extendTimeout(id, ms) {
+    return new Date(this.#guard(this.extendTimeout, () => this.#native.extendTimeout(asId(id), ms)));
   }
 
   /**
@@ -319,6 +327,19 @@ const Engine = class ExecutionEngine extends Listeners {
   async readLogs(id, options) {
     const tailBytes = this.#numberOf(this.readLogs, 'tailBytes', 'bytes', options) ?? -1;
     const { text, code, message } = await this.#guard(this.readLogs, () => this.#native.readLog(asId(id), tailBytes));
+    if (text === undefined || text === null) throw fromNative({ code, message });
+    return text;
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ stream?: 'stdout' | 'stderr' | null, tailBytes?: number | null } | null} [options]
+   * @returns {Promise<any>}
+   */
+  async readOutput(id, options) {
+    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), sanitize('call', options)));
+    const { text, bytes, code, message } = read;
+    if (bytes) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (text === undefined || text === null) throw fromNative({ code, message });
     return text;
   }
