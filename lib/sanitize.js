@@ -59,6 +59,12 @@ class Budget {
   metadata = undefined;
   values = MOST_VALUES;
   characters = MOST_CHARACTERS;
+  // Declared, so that no setter of `Object.prototype` is called when they are assigned.
+  kind;
+  name;
+  prefix;
+  code;
+  says;
 
   // Defined here: an assignment to what is not there yet could end in a setter of `Object.prototype`.
   kind;
