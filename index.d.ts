@@ -1283,7 +1283,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
-  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs, or while much output is masked after `addSecret`. */
   getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
   /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
   getLogPath(id: string): string | null;
