@@ -104,6 +104,14 @@ export interface ExecutionRequest {
   metadata?: ExecutionMetadata | null | undefined;
 }
 
+/** Which part of an output is read. */
+export interface ReadOutputOptions {
+  /** Default: `stdout`. */
+  stream?: 'stdout' | 'stderr' | null | undefined;
+  /** Only so many bytes of its end. Default: all of it. */
+  tailBytes?: number | null | undefined;
+}
+
 /** The signal that asks a process to end, before it is killed. On Windows each of them is Ctrl-Break. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2';
 
@@ -176,6 +184,11 @@ export interface ExecutionOptions {
    * together are refused.
    */
   input?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | null | undefined;
+  /**
+   * Runs the command in a terminal of its own: its controlling terminal, and its only stream. `true` is 80 × 24; `columns` and `rows` are 1 to
+   * 65 535 each. Its input is open for {@link ExecutionEngine.write} unless `stdin` or `input` gives data. Not on Windows. Default: none.
+   */
+  terminal?: boolean | { columns?: number | null | undefined; rows?: number | null | undefined } | null | undefined;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null | undefined;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -229,10 +242,17 @@ export interface ExecutionOptions {
   leftovers?: Leftovers | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
+  /**
+   * Names of groups, 64 at most, of 1 to 256 bytes each. At most `groupLimits[name]` executions of a group run at once, 1 if it is not
+   * listed; the others wait, without a slot. Default: none.
+   */
+  groups?: readonly string[] | null | undefined;
   /** Runs the command again when it fails. Default: it runs once. */
   retry?: RetryOptions | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
   encoding?: Encoding | null | undefined;
+  /** The variables that the child inherits from, by the same rules, in the place of `process.env`. */
+  hostEnv?: Readonly<Record<string, string | null | undefined>> | null | undefined;
 }
 
 /** In which order the commands of a plan run. */
@@ -309,7 +329,12 @@ export interface ExecutionConfig {
   concurrencyPolicy?: 'queue' | 'reject' | null | undefined;
   /** How many may wait; one more is refused with `QUEUE_FULL`. Default: 10 000. */
   maxQueuedExecutions?: number | null | undefined;
-  /** The longest wait for a slot, in ms. Default: no bound. */
+  /**
+   * How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
+   * is listed as it is comes first, then the longest glob. 1 for a group that none matches. Default: `{}`.
+   */
+  groupLimits?: Readonly<Record<string, number>> | null | undefined;
+  /** The longest wait for a slot and for groups, in ms. Default: no bound. */
   queueTimeoutMs?: number | null | undefined;
   /** Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once. Default: 5 000. */
   killGraceMs?: number | null | undefined;
@@ -670,12 +695,14 @@ interface EventBase {
   step?: number;
 }
 
-/** Accepted, and waiting for a slot. */
+/** Accepted, and waiting for a slot or for a group. */
 export interface QueuedEvent extends EventBase {
   /** The name of the event. */
   type: 'queued';
   /** The command as a person would type it. */
   command: string;
+  /** The first of its groups, by name, that has no place for it. `null`: it waits for a slot only. */
+  group: string | null;
 }
 
 /** Spawned. */
@@ -686,6 +713,16 @@ export interface StartedEvent extends EventBase {
   command: string;
   /** The process id. */
   pid: number;
+}
+
+/** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+export interface ExitedEvent extends EventBase {
+  /** The name of the event. */
+  type: 'exited';
+  /** The exit code; `null` when a signal ended the command. */
+  exitCode: number | null;
+  /** The name of the signal that ended it. */
+  signal: string | null;
 }
 
 /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
@@ -747,6 +784,14 @@ export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'
   carriageReturn?: true;
 }
 
+/** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+export interface DataEvent<Output extends string | Buffer = string> extends EventBase {
+  /** The name of the event. */
+  type: 'data';
+  /** Whole characters, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
+  data: Output;
+}
+
 /** The end of an execution: exactly one of these, and nothing after it. */
 export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status'], Output extends string | Buffer = string>
   extends EventBase {
@@ -762,11 +807,13 @@ export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult[
 export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
+  | ExitedEvent
   | DegradedEvent
   | RetryEvent<Output>
   | ProgressEvent<Output>
   | OutputEvent<'stdout', Output>
   | OutputEvent<'stderr', Output>
+  | DataEvent<Output>
   | EndEvent<'completed', Output>
   | EndEvent<'failed', Output>
   | EndEvent<'cancelled', Output>
@@ -774,10 +821,12 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
 
 /** The events of an engine and what their listeners get. */
 export interface ExecutionEvents<Output extends string | Buffer = string> {
-  /** Accepted, and waiting for a slot. */
+  /** Accepted, and waiting for a slot or for a group. */
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
+  /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+  exited: [ExitedEvent];
   /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
   degraded: [DegradedEvent];
   /** An attempt failed, and another one follows after a pause. */
@@ -788,6 +837,8 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   stdout: [OutputEvent<'stdout', Output>];
   /** A line on standard error, or a piece of one, as on standard output. */
   stderr: [OutputEvent<'stderr', Output>];
+  /** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+  data: [DataEvent<Output>];
   /** Exited with code 0. */
   completed: [EndEvent<'completed', Output>];
   /** Exited otherwise, or the engine could not do its part. */
@@ -977,8 +1028,10 @@ export interface ConcurrencyMetrics {
   maxConcurrent: number;
   /** How many run now. */
   currentlyRunning: number;
-  /** How many wait for a slot. */
+  /** How many wait for a slot, or for a group. */
   currentlyPending: number;
+  /** How many of these wait for a group, whether or not there is a slot. */
+  waitingForGroups: number;
   /** How many more may start now. */
   availableSlots: number;
 }
@@ -1064,7 +1117,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    */
   cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
   /**
-   * Writes to the standard input of a command that was started with `stdin: 'open'`. Resolves when the pipe has accepted all of it, so
+   * Writes to the standard input of a command that was started with `stdin: 'open'` or with a `terminal`. Resolves when the pipe has accepted all of it, so
    * that awaiting it gives the pace of the command. Concurrent writes keep their order. Before the command has started, it waits.
    * Do not change bytes before it has resolved.
    *
@@ -1073,11 +1126,27 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    */
   write(id: string, data: InputChunk): Promise<void>;
   /**
-   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. Does nothing if it has ended.
+   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. A terminal gets its end-of-file
+   * character. Does nothing if it has ended.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input was never open.
    */
   endInput(id: string): Promise<void>;
+  /**
+   * Changes the size of the terminal of a command, which gets SIGWINCH. Before it has started, it gets a terminal of that size. Does nothing
+   * after its end.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for another size than 1 to 65 535, and (`id`) if it has no terminal.
+   */
+  resize(id: string, size: { columns: number; rows: number }): Promise<void>;
+  /**
+   * Moves the deadline of an execution to `ms` milliseconds from now: later or sooner than it was, but not beyond `maxTimeoutMs` from its
+   * start. Resolves with the new deadline. It holds for the attempt that runs, or, while the execution waits, for the next one.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `ms`) for what is no time from 1 ms to 365 days, and (field `id`)
+   * when the command has exited or is being ended.
+   */
+  extendTimeout(id: string, ms: number): Promise<Date>;
   /**
    * Masks one more secret from now on: a token that a command printed, for example. It is at least 6 bytes long. With an
    * `executionId` it is masked in that execution alone; without, in all of this engine, those that run included.
@@ -1141,6 +1210,13 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read.
    */
   readLogs(id: string, options?: { tailBytes?: number | null | undefined } | null): Promise<string>;
+  /**
+   * What a command has written to a stream so far, or in all when it has ended: what its result has, or would have if it ended now. It
+   * is text, or a Buffer with the option `encoding: 'buffer'`. Empty before the command runs; with retries, that of the last attempt.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for a bad option.
+   */
+  readOutput<Found extends string | Buffer = Output>(id: string, options?: ReadOutputOptions | null): Promise<Found>;
   /** The known executions, newest first. */
   listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
   /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */

@@ -197,9 +197,10 @@ test('an open input delays no exit, timeout or cancel', async (t) => {
 });
 
 test('a step of a plan can have an open input', async (t) => {
-  const engine = newEngine(t);
+  const { engine, events } = recordedEngine(t);
   const id = randomUUID();
   const plan = engine.runPlan({ description: 'a', strategy: { type: 'serial' }, commands: [{ id, ...cat }] }, { steps: { 0: OPEN } });
+  await events.first((event) => event.type === 'started');
   await engine.write(id, 'to a step');
   await engine.endInput(id);
   assert.equal((await plan).results[0].stdout, 'to a step');

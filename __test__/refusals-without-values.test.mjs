@@ -77,8 +77,10 @@ test('in no field of the configuration, the options and the request', async (t) 
       'maskEnvSecrets',
       'leftovers',
       'priority',
+      'groups',
       'retry',
       'encoding',
+      'hostEnv',
       'unknown',
     ];
     for (const field of options)

@@ -9,11 +9,12 @@ const { mark } = require('./pending.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
-/** @typedef {InstanceType<typeof import('./in-flight.js').Board>} Board */
+/** @typedef {import('../index.js').DataEvent<string | Buffer>} DataEvent */
+/** @typedef {InstanceType<typeof import('./in-flight.js').InFlight>} InFlight */
 /** @typedef {InstanceType<typeof import('./listeners.js').Listeners>} Listeners */
-/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+/** @typedef {InstanceType<typeof import('./plan.js').PendingPlan>} Plan */
 /** @typedef {InstanceType<typeof import('./abort-signal.js').AbortReasons>} AbortReasons */
-/** @typedef {import('./pending.js').Live} Live */
+/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
 
 // As it was when this file was loaded: a test may stop the clock.
@@ -30,7 +31,7 @@ const SHORT_BATCH = 512;
  */
 class Delivery {
   /** @type {NativeEngine} */ #native;
-  /** @type {Board} */ #inFlight;
+  /** @type {InFlight} */ #inFlight;
   /** @type {Listeners} */ #listeners;
   /** @type {AbortReasons} */ #reasons;
   /** @type {((status: import('../index.js').ExecutionFeedback) => void) | undefined} */ #feedback;
@@ -44,11 +45,11 @@ class Delivery {
   #goOn = () => {
     this.#turn = 0;
   };
-  /** @type {import('./batch-decoder.js').Consumer<Live | Plan>} */ #consumer;
+  /** @type {import('./batch-decoder.js').Consumer<PendingExecution | Plan>} */ #consumer;
 
   /**
    * @param {NativeEngine} native
-   * @param {Board} inFlight
+   * @param {InFlight} inFlight
    * @param {Listeners} listeners
    * @param {AbortReasons} reasons Why executions were aborted, kept past their end.
    * @param {((status: import('../index.js').ExecutionFeedback) => void) | undefined} feedback
@@ -63,17 +64,17 @@ class Delivery {
       find: (handle) => this.#inFlight.at(handle),
       id: (pending) => pending.id,
       event: (pending, event) => {
-        mark(/** @type {Live} */ (pending), event);
+        mark(/** @type {PendingExecution} */ (pending), event);
         pending.context.runInAsyncScope(listeners._dispatch, listeners, event.type, [event]);
         pending.queue?.push([event]);
       },
-      lines: (pending, events) => this.#lines(/** @type {Live} */ (pending), events),
+      lines: (pending, events) => this.#lines(/** @type {PendingExecution} */ (pending), events),
       input: (pending, isWanted) => {
-        const { context, input } = /** @type {Live} */ (pending);
+        const { context, input } = /** @type {PendingExecution} */ (pending);
         if (input) context.runInAsyncScope(contain, undefined, () => input[isWanted ? 'wanted' : 'close']());
       },
       end: (type, pending, event, outcome) =>
-        pending.context.runInAsyncScope(this.#end, this, type, /** @type {Live} */ (pending), event, outcome),
+        pending.context.runInAsyncScope(this.#end, this, type, /** @type {PendingExecution} */ (pending), event, outcome),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
       progress: (plan, event, outcome) => plan.context.runInAsyncScope(this.#progress, this, /** @type {Plan} */ (plan), event, outcome),
       planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
@@ -94,21 +95,21 @@ class Delivery {
   }
 
   /**
-   * @param {Live} pending
-   * @param {OutputEvent[]} events
+   * @param {PendingExecution} pending
+   * @param {(OutputEvent | DataEvent)[]} events
    */
   #lines(pending, events) {
     if (this.#turn === 0) {
       this.#turn = now();
       setImmediate(this.#goOn);
     }
-    const type = /** @type {OutputEvent} */ (events[0]).type;
+    const type = /** @type {OutputEvent | DataEvent} */ (events[0]).type;
     if (pending.planId !== undefined) for (const event of events) mark(pending, event);
     if (this.#listeners._hasListeners(type)) pending.context.runInAsyncScope(this.#listeners._dispatch, this.#listeners, type, events);
     pending.queue?.push(/** @type {ExecutionEvent[]} */ (events), pending.handle);
   }
 
-  /** Whatever breaks one of its parts, the others follow. @type {import('./batch-decoder.js').Consumer<Live>['end']} */
+  /** Whatever breaks one of its parts, the others follow. @type {import('./batch-decoder.js').Consumer<PendingExecution>['end']} */
   #end(type, pending, makeEvent, outcome) {
     const { id, abort, input, queue, trace } = pending;
     this.#inFlight.remove(pending);
@@ -141,7 +142,7 @@ class Delivery {
 
   /**
    * @param {import('../index.js').EndEvent['type']} type
-   * @param {Live} pending
+   * @param {PendingExecution} pending
    * @param {() => import('../index.js').EndEvent} makeEvent
    */
   #dispatchEnd(type, pending, makeEvent) {

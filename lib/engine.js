@@ -1,11 +1,11 @@
 'use strict';
 
 const { AbortReasons } = require('./abort-signal.js');
-const { asId, pathOf, plainFilter, plainWire, serial } = require('./arguments.js');
+const { asId, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
 const { Delivery } = require('./delivery.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
-const { Board } = require('./in-flight.js');
+const { InFlight } = require('./in-flight.js');
 const { withinMs } = require('./keep-alive.js');
 const lazy = require('./lazy.js');
 const { Listeners } = require('./listeners.js');
@@ -14,12 +14,11 @@ const { settled, unlessOver } = require('./pending.js');
 const { requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
-const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
+const { OMIT, numberOf, onlyOption, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { secretsIn, veil } = require('./secrets.js');
 const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {import('./pending.js').Live} Live */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
@@ -32,7 +31,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
-  #inFlight = new Board(this);
+  #inFlight = new InFlight(this);
   /** @type {InstanceType<typeof Delivery>} */ #delivery;
   /** @type {InstanceType<typeof Plans>} */ #plans;
   /** What a submission takes of it. @type {import('./submit.js').EngineParts} */ #parts;
@@ -50,12 +49,12 @@ const Engine = class ExecutionEngine extends Listeners {
     const takeFeedback = (/** @type {string} */ key, /** @type {unknown} */ value) => {
       if (key !== 'feedback') return value;
       feedback = lazy.feedback.feedbackOf(value);
-      return ASIDE;
+      return OMIT;
     };
     /** @type {unknown} */
     let known = config;
     const mask = (/** @type {string} */ text) => native.NativeEngine.maskWith(text, secretsIn(known));
-    const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback), mask);
+    const given = guard(ExecutionEngine, () => sanitize('config', config, undefined, takeFeedback), mask);
     known = given;
     onHostExit(native.NativeEngine.endUnguarded);
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake), mask);
@@ -97,7 +96,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {Readonly<Record<string, string | undefined>>} [env] */
   static configFromEnv(env = process.env) {
     return /** @type {ExecutionConfig} */ (
-      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(plain('env', env)))
+      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(sanitize('env', env)))
     );
   }
 
@@ -116,7 +115,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {string | object} wire */
   static parseRequest(wire) {
     return /** @type {ExecutionRequest} */ (
-      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plainWire(wire))))
+      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(sanitizeWire(wire))))
     );
   }
 
@@ -149,15 +148,8 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {ExecutionOptions | null} [options]
    */
   stream(request, options) {
-    /** @type {Live} */
-    let pending;
-    try {
-      pending = this.#submit(this.stream, request, options, true);
-    } catch (refusal) {
-      return lazy.stream.ExecutionStream.refused(refusal);
-    }
-    const result = settled(pending).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new lazy.stream.ExecutionStream(Promise.resolve(pending.id), result, pending.queue, undefined);
+    const submitted = () => this.#submit(this.stream, request, options, true);
+    return lazy.stream.streamOf(submitted, (outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
   }
 
   /**
@@ -202,8 +194,24 @@ const Engine = class ExecutionEngine extends Listeners {
     return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
   }
 
+  /**
+   * @param {string} id
+   * @param {{ columns: number, rows: number }} size
+   */
+  async resize(id, size) {
+    this.#guard(this.resize, () => this.#native.resize(asId(id), sanitize('size', size)));
+  }
+
   get #inputs() {
     return (this.#openInputs ??= new lazy.openInputs.OpenInputs(this.#native));
+  }
+
+  /**
+   * @param {string} id
+   * @param {number} ms
+   */
+  async extendTimeout(id, ms) {
+    return new Date(this.#guard(this.extendTimeout, () => this.#native.extendTimeout(asId(id), ms)));
   }
 
   /**
@@ -292,10 +300,23 @@ const Engine = class ExecutionEngine extends Listeners {
     return text;
   }
 
+  /**
+   * @param {string} id
+   * @param {{ stream?: 'stdout' | 'stderr' | null, tailBytes?: number | null } | null} [options]
+   * @returns {Promise<any>}
+   */
+  async readOutput(id, options) {
+    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), sanitize('call', options)));
+    const { text, bytes, code, message } = read;
+    if (bytes) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (text === undefined || text === null) throw fromNative({ code, message });
+    return text;
+  }
+
   /** @param {import('../index.js').ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
+    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(sanitizeFilter(filter))));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
       if (Object.hasOwn(row, 'completedAt')) row.completedAt = new Date(row.completedAt);

@@ -5,7 +5,7 @@ const { setOwn } = require('./caller-code.js');
 /**
  * An execution that has not ended, as this thread knows it.
  *
- * @typedef {object} Live
+ * @typedef {object} PendingExecution
  * @property {string} id
  * @property {number} handle
  * @property {Set<(outcome: InstanceType<typeof import('./result.js').Outcome> | undefined) => void>} waiters Without an outcome it was skipped.

@@ -7,7 +7,7 @@ const { snapshot } = require('./environment.js');
 const { guard } = require('./errors.js');
 const { asJson } = require('./encode.js');
 const native = require('./native.js');
-const { plain } = require('./sanitize.js');
+const { sanitize } = require('./sanitize.js');
 const { Outcome } = require('./result.js');
 const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./abort-signal.js');
 
@@ -18,7 +18,7 @@ const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./abort-signal
 /** The addon's own hold on a plan's result: no copy of any output. @typedef {object} NativePlanResult */
 
 /** A plan that is not over, as this thread knows it. */
-class LivePlan {
+class PendingPlan {
   /** @type {Set<(outcome: PlanOutcome) => void>} */ waiters = new Set();
   /** @type {Queue | undefined} */ queue;
   /** @type {string} */ id;
@@ -49,9 +49,9 @@ class LivePlan {
         const steps = new Map();
         const abort = new Abort(signalOf(options));
         try {
-          const givenOptions = plain('options', options, isPlanSignal);
+          const givenOptions = sanitize('options', options, isPlanSignal);
           given = givenOptions;
-          const givenPlan = plain('plan', plan);
+          const givenPlan = sanitize('plan', plan);
           for (const [index, aborting] of stepSignalsOf(options, givenOptions))
             steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
           const handle = handles(1 + (Array.isArray(givenPlan?.commands) ? givenPlan.commands.length : 0));
@@ -146,4 +146,4 @@ function toPlanResult(held, reasons) {
   return Object.defineProperty(result, 'results', withoutPrototype({ get, enumerable: true, configurable: true }));
 }
 
-module.exports = { LivePlan, PlanOutcome };
+module.exports = { PendingPlan, PlanOutcome };

@@ -10,17 +10,17 @@ const { secretsIn } = require('./secrets.js');
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
-/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+/** @typedef {InstanceType<typeof import('./plan.js').PendingPlan>} Plan */
 
 /** The plans of an engine. */
 class Plans {
   /** @type {NativeEngine} */ #native;
-  /** @type {InstanceType<typeof import('./in-flight.js').Board>} */ #inFlight;
+  /** @type {InstanceType<typeof import('./in-flight.js').InFlight>} */ #inFlight;
   /** @type {InstanceType<typeof import('./abort-signal.js').AbortReasons>} */ #reasons;
 
   /**
    * @param {NativeEngine} native
-   * @param {InstanceType<typeof import('./in-flight.js').Board>} inFlight
+   * @param {InstanceType<typeof import('./in-flight.js').InFlight>} inFlight
    * @param {InstanceType<typeof import('./abort-signal.js').AbortReasons>} reasons Why steps were aborted, kept past their end.
    */
   constructor(native, inFlight, reasons) {
@@ -41,7 +41,7 @@ class Plans {
     const pull = cancel !== undefined;
     const handles = (/** @type {number} */ count) => this.#inFlight.handles(count);
     const mask = (/** @type {string} */ text, /** @type {unknown} */ given) => this.#native.mask(text, secretsIn(given));
-    const pending = new lazy.plan.LivePlan(this.#native, method, plan, options, pull, handles, mask);
+    const pending = new lazy.plan.PendingPlan(this.#native, method, plan, options, pull, handles, mask);
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
       pending.queue = new lazy.stream.EventQueue({ release, cancel: () => cancel(pending.id) });
@@ -57,16 +57,10 @@ class Plans {
    * @param {(id: string) => Promise<void>} cancel
    */
   stream(method, plan, options, cancel) {
-    const { ExecutionStream } = lazy.stream;
-    /** @type {Plan} */
-    let pending;
-    try {
-      pending = this.submit(method, plan, options, cancel);
-    } catch (refusal) {
-      return ExecutionStream.refused(refusal);
-    }
-    const result = settled(pending).then((outcome) => outcome.result);
-    return new ExecutionStream(Promise.resolve(pending.id), result, pending.queue, undefined);
+    return lazy.stream.streamOf(
+      () => this.submit(method, plan, options, cancel),
+      (outcome) => outcome.result,
+    );
   }
 
   /**

@@ -8,11 +8,13 @@
 const EVENT_TYPES = /** @type {const} */ ([
   'queued',
   'started',
+  'exited',
   'degraded',
   'retry',
   'progress',
   'stdout',
   'stderr',
+  'data',
   'completed',
   'failed',
   'cancelled',
@@ -20,7 +22,7 @@ const EVENT_TYPES = /** @type {const} */ ([
 ]);
 
 /** The types that are neither a line nor the end of an execution. */
-const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'degraded', 'retry', 'progress']);
+const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'exited', 'degraded', 'retry', 'progress']);
 
 /** Where an execution stands; the number of a status in a batch is its place. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
@@ -31,24 +33,28 @@ const GROUP = /** @type {const} */ ({
   QUEUED: 0,
   /** The event `started`. */
   STARTED: 1,
+  /** The event `exited`. */
+  EXITED: 2,
   /** The event `degraded`. */
-  DEGRADED: 2,
+  DEGRADED: 3,
   /** The event `retry`. */
-  RETRY: 3,
+  RETRY: 4,
   /** The event `progress`. */
-  PROGRESS: 4,
+  PROGRESS: 5,
   /** The event `stdout`. */
-  STDOUT: 5,
+  STDOUT: 6,
   /** The event `stderr`. */
-  STDERR: 6,
+  STDERR: 7,
+  /** The event `data`. */
+  DATA: 8,
   /** The event `completed`. */
-  COMPLETED: 7,
+  COMPLETED: 9,
   /** The event `failed`. */
-  FAILED: 8,
+  FAILED: 10,
   /** The event `cancelled`. */
-  CANCELLED: 9,
+  CANCELLED: 11,
   /** The event `timeout`. */
-  TIMEOUT: 10,
+  TIMEOUT: 12,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -59,6 +65,8 @@ const GROUP = /** @type {const} */ ({
   FAILED_BY_EXIT: 35,
   /** The child wants more of its standard input, or none any more. */
   INPUT: 36,
+  /** What a terminal has shown, as bytes. */
+  DATA_BYTES: 37,
 });
 
 /** What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum. */
@@ -79,8 +87,12 @@ const INTEREST = /** @type {const} */ ({
   STDOUT: 1,
   /** Lines of standard error. */
   STDERR: 2,
-  /** What is neither a line nor the end of an execution. */
+  /** What is neither a line, nor the end of an execution, nor has a number of its own. */
   LIFECYCLE: 4,
+  /** `exited`. */
+  EXITED: 8,
+  /** What terminals show. */
+  DATA: 16,
 });
 
 /** How an execution is submitted, as a sum. */
@@ -113,12 +125,21 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
   switch (group) {
     case GROUP.QUEUED: {
       const command = take(next());
-      return { type: 'queued', executionId, timestamp, sequence, command };
+      const groupLength = next();
+      const group = groupLength === ABSENT ? null : take(groupLength);
+      return { type: 'queued', executionId, timestamp, sequence, command, group };
     }
     case GROUP.STARTED: {
       const command = take(next());
       const pid = next();
       return { type: 'started', executionId, timestamp, sequence, command, pid };
+    }
+    case GROUP.EXITED: {
+      const exitCodeNumber = next();
+      const exitCode = Number.isNaN(exitCodeNumber) ? null : exitCodeNumber;
+      const signalLength = next();
+      const signal = signalLength === ABSENT ? null : take(signalLength);
+      return { type: 'exited', executionId, timestamp, sequence, exitCode, signal };
     }
     case GROUP.DEGRADED: {
       const message = take(next());

@@ -10,7 +10,7 @@ use crate::config::ExecutionConfig;
 use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
-pub(crate) use self::check::check;
+pub(crate) use self::check::{check, check_size, check_time_left};
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
 use self::explain::{exhausted, missing_interpreter};
@@ -83,6 +83,9 @@ pub(crate) fn resolve(
     if matches!(request.command, Command::AwsCli { .. }) {
         added.push(("AWS_PAGER", ""));
     }
+    if options.terminal.is_some() {
+        added.push(("TERM", "xterm-256color"));
+    }
     let segment = environment::segment(request.id);
     let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;
     let directory = Directory { own: cwd.as_deref(), host };
@@ -133,6 +136,7 @@ pub(crate) fn resolve(
         // A child that opts out stays in its control group, so that the group could not be killed as one.
         control_group: config.control_groups && !allow_detached,
         stdin,
+        terminal: options.terminal,
         descriptor,
         merge_output: options.merge_output.unwrap_or(config.merge_output),
     })
@@ -195,7 +199,7 @@ impl LookUp<'_> {
         self.directory.absolute(path)
     }
 
-    /// A program by path, or by name on the child's `PATH`. `what` says in errors what was being looked for.
+    /// A program by path, or by name on the child's `PATH`. `what` is the role of the program in errors.
     fn find(&self, name: &str, what: &str) -> Result<PathBuf, SpawnFailure> {
         let is_path = Path::new(name).components().count() > 1 || name.contains(std::path::is_separator);
         if is_path {

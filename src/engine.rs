@@ -4,11 +4,12 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::command::{self, EnvPolicy, exhaustion_text};
 use crate::config::ExecutionConfig;
-use crate::error::{ExecutionError, Result};
+use crate::error::{ExecutionError, Invalid, Result};
 use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
 use crate::feedback::{Feedback, FeedbackSink};
 use crate::metrics::Metrics;
@@ -191,7 +192,7 @@ impl ExecutionEngine {
         admission::snapshot(&mut options);
         let signal = options.signal.take();
         let options = Arc::new(options);
-        let entry = shared.scheduler.enter(options.priority)?;
+        let entry = shared.scheduler.enter(options.priority, &options.groups)?;
         let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
         let host = HostState::capture();
         let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };
@@ -265,6 +266,28 @@ impl ExecutionEngine {
             message: format!("the signal was refused by the system ({error})"),
             result: None,
         })
+    }
+
+    /// Moves the deadline of an execution to `timeout` from now: later or sooner than it was, but not beyond `max_timeout_ms` from
+    /// the attempt to spawn. Returns the new deadline. It holds for the attempt that runs, or, while the execution waits for a slot or
+    /// between two attempts, for the next one. The idle timeout stays as it is.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `INVALID_REQUEST` (`ms`) for less than 1 ms and more than 365 days, and (`id`) when the command has exited or is
+    /// being ended.
+    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
+    pub async fn extend_timeout(&self, id: Uuid, timeout: Duration) -> Result<DateTime<Utc>> {
+        self.move_deadline(id, timeout)
+    }
+
+    pub(crate) fn move_deadline(&self, id: Uuid, timeout: Duration) -> Result<DateTime<Utc>> {
+        let record = self.record(id)?;
+        command::check_time_left(timeout).map_err(ExecutionError::InvalidRequest)?;
+        let most = Duration::from_millis(self.shared().config.max_timeout_ms);
+        let moved = if record.result().is_some() { None } else { record.deadline().extend(timeout, most) };
+        let over = "its command has exited or is being ended, so that no timeout is left: start it again for more time";
+        let at = moved.ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", over)))?;
+        Ok(Utc::now() + at.saturating_duration_since(Instant::now()))
     }
 
     /// Ends everything that has not ended, plans too, and returns how many executions that were. Cancel safe: dropping the future ends

@@ -9,15 +9,16 @@ use std::sync::atomic::AtomicU64;
 use std::task::Poll;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::event::{Backpressure, EventSink, ExecutionEvent};
+use crate::event::{Backpressure, EventSink, ExecutionEvent, OnDemand};
 use crate::platform::clock::Instant;
 use crate::redact::Vault;
 use crate::types::{OversizedOutputStrategy, Stream};
 
 use self::capture::{Capture, Outlets};
+pub(crate) use self::captures::Captures;
 use self::head_tail_buffer::CapturedStream;
 use self::line_writer::LineWriter;
 use self::spool::Spool;
@@ -34,6 +35,8 @@ pub(crate) use self::overflow::{Overflow, SpillFile};
 pub(crate) use self::policy::OutputPolicy;
 
 mod capture;
+mod captures;
+mod control_sequences;
 mod file_io;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
@@ -60,6 +63,8 @@ pub(crate) struct Channels {
     /// Shared with the code that reports the end, should a panic drop the output.
     pub(crate) sequence: Arc<AtomicU64>,
     pub(crate) secrets: Arc<Vault>,
+    /// What is kept of both streams.
+    pub(crate) captures: Arc<Captures>,
     /// Where a stream goes that is longer than its cap.
     pub(crate) overflow: Option<Arc<Overflow>>,
 }
@@ -97,11 +102,11 @@ pub(crate) struct Captured {
 
 impl Output {
     pub(crate) fn new(channels: Channels) -> Self {
-        let Channels { id, policy, sink, sequence, secrets, overflow } = channels;
+        let Channels { id, policy, sink, sequence, secrets, overflow, captures } = channels;
         let lines = LineWriter::new(id, policy.encoding, policy.is_streamed, sink, sequence);
         Self {
-            stdout: Capture::new(Stream::Stdout, &policy, Arc::clone(&secrets)),
-            stderr: Capture::new(Stream::Stderr, &policy, secrets),
+            stdout: Capture::new(Stream::Stdout, &policy, Arc::clone(&captures), Arc::clone(&secrets)),
+            stderr: Capture::new(Stream::Stderr, &policy, captures, secrets),
             outlets: Outlets { lines, log: None },
             fails_beyond_cap: policy.strategy == OversizedOutputStrategy::FailExecution,
             overflow,
@@ -142,6 +147,18 @@ impl Output {
     /// The number of the next event; the caller emits that event.
     pub(crate) fn take_sequence(&mut self) -> u64 {
         self.outlets.lines.take_sequence()
+    }
+
+    /// Whether an event of this kind has a listener now.
+    pub(crate) fn wants(&self, kind: OnDemand) -> bool {
+        self.outlets.lines.sink.wants(kind)
+    }
+
+    /// Emits an event of the execution: `make` gets the id, the time and the number of it.
+    pub(crate) fn emit(&mut self, make: impl FnOnce(Uuid, DateTime<Utc>, u64) -> ExecutionEvent) {
+        let sequence = self.take_sequence();
+        let lines = &self.outlets.lines;
+        lines.sink.event(make(lines.id, Utc::now(), sequence));
     }
 
     /// Takes what was read.
@@ -230,7 +247,7 @@ impl Output {
         [&self.stdout, &self.stderr].into_iter()
     }
 
-    /// Says once that something is missing on disk.
+    /// Reports once that something is missing on disk.
     pub(crate) fn report_loss(&mut self) {
         if self.is_loss_reported {
             return;
@@ -239,10 +256,12 @@ impl Output {
         self.is_loss_reported = true;
         let message = format!("not all of the output gets into its file: {why}; the command goes on");
         let message = self.stdout.mask.mask_text(&message).into_owned();
-        let sequence = self.take_sequence();
-        let lines = &self.outlets.lines;
-        let (execution_id, timestamp) = (lines.id, Utc::now());
-        lines.sink.event(ExecutionEvent::Degraded { execution_id, timestamp, sequence, message });
+        self.emit(|execution_id, timestamp, sequence| ExecutionEvent::Degraded {
+            execution_id,
+            timestamp,
+            sequence,
+            message,
+        });
     }
 
     /// Ends both streams and their files.

@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::ExecutionError;
-use crate::output::{Keepsake, MainLog};
+use crate::output::{Captures, Keepsake, MainLog};
 use crate::platform::Leader;
-use crate::process::OpenInput;
+use crate::process::Controls;
 use crate::redact::Vault;
 use crate::retained_store::{Completion, Retained, RetainedStore};
-use crate::state::StopRequest;
+use crate::state::{Deadline, StopRequest};
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
 /// The longest command in a listing, in characters.
@@ -35,10 +35,14 @@ pub(crate) struct Record {
     log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
-    /// Its input, if that stays open for writes.
-    input: Option<Arc<OpenInput>>,
+    /// What callers act on while it runs.
+    controls: Controls,
     /// Set by every request to end the execution.
     stop: Arc<StopRequest>,
+    /// When it is out of time.
+    deadline: Arc<Deadline>,
+    /// What is kept of the output of the last attempt, until there is a result. Held for a move of a pointer.
+    captures: Mutex<Option<Arc<Captures>>>,
     completion: Completion<ExecutionResult>,
 }
 
@@ -57,7 +61,7 @@ impl Record {
         log: Option<&Arc<MainLog>>,
         created_at: DateTime<Utc>,
         secrets: Arc<Vault>,
-        input: Option<Arc<OpenInput>>,
+        controls: Controls,
     ) -> Self {
         Self {
             id,
@@ -71,8 +75,10 @@ impl Record {
             leader: Mutex::default(),
             log: log.cloned(),
             files: OnceLock::new(),
-            input,
+            controls,
             stop: Arc::new(StopRequest::new()),
+            deadline: Arc::new(Deadline::new()),
+            captures: Mutex::default(),
             completion: Completion::new(),
         }
     }
@@ -130,13 +136,26 @@ impl Record {
         &self.stop
     }
 
-    /// Its input, if that stays open for writes.
-    pub(crate) fn input(&self) -> Option<&Arc<OpenInput>> {
-        self.input.as_ref()
+    /// What callers act on while it runs.
+    pub(crate) fn controls(&self) -> &Controls {
+        &self.controls
+    }
+
+    pub(crate) fn deadline(&self) -> &Arc<Deadline> {
+        &self.deadline
     }
 
     pub(crate) fn set_running(&self, leader: &Arc<Leader>) {
         *self.leader.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(leader));
+    }
+
+    /// Sets what is kept of the output of an attempt; `None` when the result has it.
+    pub(crate) fn set_captures(&self, captures: Option<&Arc<Captures>>) {
+        *self.captures.lock().unwrap_or_else(PoisonError::into_inner) = captures.cloned();
+    }
+
+    pub(crate) fn captures(&self) -> Option<Arc<Captures>> {
+        self.captures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether it has a process now: between two attempts it has none.

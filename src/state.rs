@@ -1,10 +1,14 @@
-//! The life of one execution as types: a transition takes the state and gives the next one.
+//! The life of one execution as types: a transition takes the state and returns the next one.
 //!
 //! | from | to | by |
 //! | --- | --- | --- |
 //! | [`Pending`] | [`Running`] | [`Pending::started`]: a slot was free and the spawn worked |
 //! | [`Pending`] | [`Over`] | [`Pending::over`]: cancelled, out of time, or not spawned |
 //! | [`Running`] | [`Over`] | [`Running::over`]: the command exited or was ended |
+
+pub(crate) use self::deadline::Deadline;
+
+mod deadline;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -126,9 +130,9 @@ impl Pending {
         self.accepted_at
     }
 
-    /// The child was spawned at `started`, in an attempt that began at `attempted`. It may have done some of its work by now.
-    pub(crate) fn started(self, attempted: Instant, started: Instant) -> Running {
-        Running { queued: started - self.accepted, attempted, started, started_at: Utc::now() - started.elapsed() }
+    /// The child was spawned at `started`. It may have done some of its work by now.
+    pub(crate) fn started(self, started: Instant) -> Running {
+        Running { queued: started - self.accepted, started, started_at: Utc::now() - started.elapsed() }
     }
 
     pub(crate) fn over(self) -> Over {
@@ -146,7 +150,6 @@ impl Pending {
 #[must_use]
 pub(crate) struct Running {
     queued: Duration,
-    attempted: Instant,
     started: Instant,
     started_at: DateTime<Utc>,
 }
@@ -155,11 +158,6 @@ impl Running {
     /// When the child was spawned.
     pub(crate) fn since(&self) -> Instant {
         self.started
-    }
-
-    /// When the attempt to spawn began, from which the total timeout counts.
-    pub(crate) fn attempted(&self) -> Instant {
-        self.attempted
     }
 
     pub(crate) fn started_at(&self) -> DateTime<Utc> {

@@ -11,6 +11,7 @@ use crate::state::{Pending, Running, Stop};
 use crate::types::ErrorInfo;
 
 pub(crate) use self::job::Job;
+use self::job::Times;
 use self::outcome::Outcome;
 pub(crate) use self::outcome::{Finished, broken, stopped_before_retry};
 use self::start::{Started, open_log, spawn};
@@ -44,6 +45,7 @@ pub(crate) async fn run(
     degraded: &Degraded<'_>,
 ) -> Run {
     let attempted = Instant::now();
+    job.deadline.begin(attempted, Times::of(job).timeout);
     if !job.log.is_empty() && !output.has_open_log() {
         let paths = if output.has_log() { job.log.next_attempt() } else { job.log.clone() };
         match open_log(job, paths, attempted).await {
@@ -55,9 +57,9 @@ pub(crate) async fn run(
             Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
         }
     }
-    match spawn(job, attempted).await {
+    match spawn(job).await {
         Ok(Ok(Started { process, at, guard, unguarded })) => {
-            let running = pending.started(attempted, at);
+            let running = pending.started(at);
             started(&running, &process.leader, &mut output);
             for message in unguarded.into_iter().chain(platform::limited_sight().map(str::to_owned)) {
                 degraded(&mut output, message);

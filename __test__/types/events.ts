@@ -48,6 +48,8 @@ engine.on('event', (event) => {
   switch (event.type) {
     case 'started':
       return void event.pid;
+    case 'exited':
+      return void assertType<Equal<typeof event.exitCode, number | null>>();
     case 'degraded':
       return void event.message;
     case 'retry':
@@ -57,6 +59,8 @@ engine.on('event', (event) => {
     case 'stdout':
     case 'stderr':
       return void event.line;
+    case 'data':
+      return void event.data;
     case 'completed':
     case 'failed':
     case 'cancelled':

@@ -25,6 +25,7 @@ void engine.run(request, {
   oversizedOutputStrategy: 'streamToFile',
   truncateKeep: 'tail',
   drainTimeoutMs: 0,
+  hostEnv: process.env,
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
   envDeny: [],
@@ -32,6 +33,7 @@ void engine.run(request, {
   secrets: ['abcdef'] as const,
   maskEnvSecrets: true,
   priority: -1,
+  groups: ['a'] as const,
   retry: { attempts: 3, backoffMs: 5, maxBackoffMs: null, on: ['exit', 'signal', 'timeout', 'spawn', 7] as const },
 });
 void engine.run(request, { stdin: Buffer.from('x') });
@@ -39,9 +41,14 @@ void engine.stream(request, { stdin: 'inherit', signal: null });
 void engine.run(request, { stdin: 'open' });
 void engine.run(request, { input: 'open' });
 void engine.run(request, { input: createReadStream('file') });
+void engine.run(request, { terminal: true });
+void engine.run(request, { terminal: { columns: 80 } });
+const resized: Promise<void> = engine.resize('id', { columns: 80, rows: 24 });
+// @ts-expect-error A size has both numbers.
+void engine.resize('id', { columns: 80 });
 const written: Promise<void> = engine.write('id', new Uint8Array(2));
 const ended: Promise<void> = engine.endInput('id');
-void [written, ended];
+void [written, ended, resized];
 // @ts-expect-error No number is input.
 void engine.write('id', 5);
 void engine.run(request, { stdin: createReadStream('file') });
@@ -61,6 +68,7 @@ assertType<
     | 'signal'
     | 'stdin'
     | 'input'
+    | 'terminal'
     | 'idleTimeoutMs'
     | 'killGraceMs'
     | 'stopSignal'
@@ -80,7 +88,9 @@ assertType<
     | 'maskEnvSecrets'
     | 'leftovers'
     | 'priority'
+    | 'groups'
     | 'encoding'
+    | 'hostEnv'
     | 'retry'
   >
 >();

@@ -9,11 +9,11 @@ use napi::bindgen_prelude::{Env, Function, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::batch::Batch;
-use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch};
+use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch, OnDemand};
 use crate::protocol::interest;
 use crate::types::{ExecutionResult, PlanExecutionResult, Stream};
 
-/// Weak: it does not keep Node alive. It carries nothing: it only says that there is something to take.
+/// Weak: it does not keep Node alive. It carries no data: it only reports that there is something to take.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Batches whose memory is kept for the next ones.
@@ -146,7 +146,7 @@ impl JsSink {
         Self { outbox, handle, pull }
     }
 
-    /// Says whether more input is wanted, or none any more.
+    /// Reports whether more input is wanted, or none any more.
     pub(super) fn input(&self, is_wanted: bool) {
         self.outbox.put(|batch, _| batch.input(self.handle, is_wanted));
     }
@@ -159,6 +159,14 @@ impl EventSink for JsSink {
             Stream::Stderr => interest::STDERR,
         };
         self.pull || self.outbox.is_wanted(lines)
+    }
+
+    fn wants(&self, kind: OnDemand) -> bool {
+        let interest = match kind {
+            OnDemand::Exited => interest::EXITED,
+            OnDemand::Data => interest::DATA,
+        };
+        self.pull || self.outbox.is_wanted(interest)
     }
 
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {
@@ -174,7 +182,11 @@ impl EventSink for JsSink {
     }
 
     fn event(&self, event: ExecutionEvent) {
-        if event.is_terminal() || self.pull || self.outbox.is_wanted(interest::LIFECYCLE) {
+        let interest = match event {
+            ExecutionEvent::Exited { .. } => interest::EXITED,
+            _ => interest::LIFECYCLE,
+        };
+        if event.is_terminal() || self.pull || self.outbox.is_wanted(interest) {
             self.outbox.put(|batch, _| batch.event(self.handle, event));
         }
     }

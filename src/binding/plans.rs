@@ -60,12 +60,12 @@ impl NativeEngine {
         let mut options =
             wire::plan_options(&options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
         let env = EnvSnapshot::from_packed(env.into_bytes());
-        options.options.host_env = Some(env.clone());
+        options.options.host_env.get_or_insert_with(|| env.clone());
         options.options.signal = aborted.then(fired_signal);
         let signals: HashMap<u32, CancellationToken> =
             signals.into_iter().map(|index| (index, CancellationToken::new())).collect();
         for (index, step) in &mut options.steps {
-            step.host_env = Some(env.clone());
+            step.host_env.get_or_insert_with(|| env.clone());
             step.signal = u32::try_from(*index).ok().and_then(|index| signals.get(&index).cloned());
         }
         for index in &fired {
@@ -87,7 +87,7 @@ impl NativeEngine {
         serde_json::json!(plan.ids).to_string()
     }
 
-    /// Asks a plan to end; `aborted` says that an abort signal did.
+    /// Requests the end of a plan; `aborted`: because of an abort signal.
     #[napi(catch_unwind)]
     pub fn stop_plan(&self, id: Unknown<'_>, aborted: bool) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
@@ -100,7 +100,7 @@ impl NativeEngine {
         Ok(())
     }
 
-    /// Says that the abort signal of a step has fired.
+    /// Reports that the abort signal of a step has fired.
     #[napi(catch_unwind, ts_args_type = "plan: ExternalObject<AcceptedPlan>, index: number")]
     pub fn abort_step(plan: &External<AcceptedPlan>, index: u32) {
         plan.signals.get(&index).inspect(|signal| signal.cancel());

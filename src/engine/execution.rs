@@ -12,9 +12,9 @@ use super::retention_task::RetentionTask;
 use super::retry::Attempts;
 use crate::catch_panic::{contain, contain_call};
 use crate::event::{EventSink, ExecutionEvent};
-use crate::output::{Channels, Keepsake, Output};
+use crate::output::{Captures, Channels, Keepsake, Output};
+use crate::platform::Leader;
 use crate::platform::clock::{self, Instant};
-use crate::platform::{self, Leader};
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit};
 use crate::state::{Pending, Running, Stop};
@@ -49,7 +49,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
-    if let Some(input) = record.input() {
+    if let Some(input) = &record.controls().input {
         input.close();
     }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
@@ -60,6 +60,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     if shared.registry.complete(record, Arc::clone(&result)) {
         RetentionTask::clean_up(shared);
     }
+    record.set_captures(None);
     // A receiver of the end finds the slot free. Only a plan has to know first which of its steps are next: one of them may
     // be more urgent than those that wait.
     let permit = permit.filter(|_| on_settled.is_some());
@@ -129,7 +130,10 @@ async fn all_attempts(
     let mut files = Vec::new();
     let mut again = None;
     loop {
+        let captures = Arc::new(Captures::new(&policy));
+        record.set_captures(Some(&captures));
         let output = Output::new(Channels {
+            captures: Arc::clone(&captures),
             id: record.id(),
             policy,
             sink: Arc::clone(sink),
@@ -164,6 +168,11 @@ async fn all_attempts(
         }
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
+        // Before the event: a listener may write to the next attempt.
+        if let Some(input) = &record.controls().input {
+            input.reopen();
+        }
+        captures.set_result(&failed);
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
             timestamp: failed.completed_at,
@@ -173,18 +182,16 @@ async fn all_attempts(
             delay_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             result: Arc::clone(&failed),
         });
-        if let Some(input) = record.input() {
-            input.reopen();
-        }
         // Others run during the pause.
         drop(permit);
+        record.deadline().reopen();
         if let Some(why) = clock::timeout(pause, record.stop().requested()).await {
             return (stopped_before_retry(failed, why, sequence, written, files), None);
         }
         last = Some(failed);
         again.get_or_insert_with(|| job.next_attempt());
         pending = Pending::new();
-        entry = shared.scheduler.claim(job.options.priority);
+        entry = shared.scheduler.claim(job.options.priority, &job.options.groups);
     }
 }
 
@@ -216,12 +223,13 @@ async fn attempt(
     mut output: Output,
 ) -> Attempt {
     let Accepted { shared, record, command, sink, .. } = accepted;
-    if matches!(entry, Entry::Later(_)) {
+    if let Entry::Later(ticket) = &entry {
         sink.event(ExecutionEvent::Queued {
             execution_id: record.id(),
             timestamp: pending.accepted_at(),
             sequence: output.take_sequence(),
             command: job.secrets.mask(command).into_owned(),
+            group: ticket.obstacle().map(|group| job.secrets.mask(group).into_owned()),
         });
     }
     let queue_timeout = shared.config.queue_timeout_ms.map(Duration::from_millis);
@@ -267,7 +275,6 @@ async fn attempt(
             Run::Exhausted { pending: back, output: output_back, error } => {
                 shared.metrics.count_backoff();
                 shared.scheduler.shrink(&error);
-                platform::keep_no_descriptors();
                 let Some(pause) = backoff.next() else {
                     let finished = supervise::never_spawned(job, back, output_back, error).await;
                     return Attempt::Finished(finished, Some(permit));
@@ -275,7 +282,7 @@ async fn attempt(
                 (pending, output) = (back, output_back);
                 drop(permit);
                 let _ = clock::timeout(pause, record.stop().requested()).await;
-                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority));
+                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority, &job.options.groups));
             }
         }
     }
@@ -337,7 +344,7 @@ mod tests {
 
     use crate::config::ExecutionConfig;
     use crate::engine::ExecutionEngine;
-    use crate::event::{Credit, LineBatch, SilentSink};
+    use crate::event::{Credit, LineBatch, OnDemand, SilentSink};
     use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus, Stream};
 
     use super::*;
@@ -350,6 +357,9 @@ mod tests {
 
     impl EventSink for Defect {
         fn wants_lines(&self, _stream: Stream) -> bool {
+            true
+        }
+        fn wants(&self, _kind: OnDemand) -> bool {
             true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {
@@ -387,13 +397,16 @@ mod tests {
         assert!(records[2..].iter().all(|record| record.result().unwrap().pid.is_none()), "none of them spawned");
     }
 
-    /// Its last event is handled when the test says so.
+    /// Its last event is handled when the test notifies it.
     #[derive(Default)]
     struct Slow(Arc<tokio::sync::Notify>);
 
     impl EventSink for Slow {
         fn wants_lines(&self, _stream: Stream) -> bool {
             false
+        }
+        fn wants(&self, _kind: OnDemand) -> bool {
+            true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}
         fn event(&self, _event: ExecutionEvent) {}

@@ -1,4 +1,4 @@
-//! The logs of executions that the engine knows.
+//! The logs and the output of executions that the engine knows.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::ExecutionEngine;
 use crate::error::{ExecutionError, Result};
 use crate::platform::clock;
+use crate::registry::Record;
 use crate::runtime;
+use crate::types::{Encoding, ExecutionResult, Stream, Text};
 
 /// A log that takes longer to read is on a disk that does not answer.
 const LONGEST_READ: Duration = Duration::from_secs(60);
@@ -46,6 +48,29 @@ impl ExecutionEngine {
         read.await.unwrap_or_else(|()| Err(ExecutionError::LogNotFound { id, why: "its disk does not answer".into() }))
     }
 
+    /// What the command has written to a stream so far, or in all when it has ended: what its result has or would have if it ended
+    /// now, with secrets masked. With `tail_bytes`, the last bytes of that. Empty before it is spawned. With retries it is the output
+    /// of the last attempt. Cancel safe.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    pub async fn read_output(&self, id: Uuid, stream: Stream, tail_bytes: Option<u64>) -> Result<Text> {
+        let record = self.record(id)?;
+        let (bytes, encoding) = match record.captures() {
+            Some(captures) => match captures.so_far(stream) {
+                Some(bytes) => (bytes, captures.encoding()),
+                // It ends at this moment.
+                None => tokio::select! {
+                    result = captures.result() => output_of(result, stream),
+                    result = record.settled() => output_of(result, stream),
+                },
+            },
+            None => record.result().map(|result| output_of(result, stream)).unwrap_or_default(),
+        };
+        let bytes = masked(&record, bytes);
+        Ok(Text::new(tail_of(bytes, tail_bytes), encoding))
+    }
+
     fn read_log(&self, id: Uuid, tail_bytes: Option<u64>) -> Result<String> {
         let missing = |why: String| ExecutionError::LogNotFound { id, why };
         let record = self.record(id)?;
@@ -58,4 +83,29 @@ impl ExecutionEngine {
         // What was written before a secret was added.
         Ok(if record.has_new_secrets() { record.secrets().mask(&text).into_owned() } else { text })
     }
+}
+
+/// Output in which a secret that was added after it came is masked too.
+fn masked(record: &Record, bytes: Vec<u8>) -> Vec<u8> {
+    let secrets = record.secrets().current().filter(|_| record.has_new_secrets());
+    secrets.and_then(|secrets| secrets.mask_bytes(&bytes)).unwrap_or(bytes)
+}
+
+fn output_of(result: &ExecutionResult, stream: Stream) -> (Vec<u8>, Encoding) {
+    let text = match stream {
+        Stream::Stdout => &result.stdout,
+        Stream::Stderr => &result.stderr,
+    };
+    (text.raw().to_vec(), text.encoding())
+}
+
+/// The last bytes, without the rest of a character whose beginning is cut off.
+fn tail_of(mut bytes: Vec<u8>, most: Option<u64>) -> Vec<u8> {
+    let from = most.map_or(0, |most| bytes.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX)));
+    if from > 0 {
+        let is_rest = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
+        let rest = bytes[from..].iter().take(3).take_while(is_rest).count();
+        bytes.drain(..from + rest);
+    }
+    bytes
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
 
-use super::{Credit, EventSink, ExecutionEvent, LineBatch};
+use super::{Credit, EventSink, ExecutionEvent, LineBatch, OnDemand};
 use crate::types::Stream;
 
 enum Item {
@@ -25,6 +25,10 @@ struct Sender(mpsc::UnboundedSender<Item>);
 // A consumer that is gone wants nothing: what is sent then is dropped.
 impl EventSink for Sender {
     fn wants_lines(&self, _stream: Stream) -> bool {
+        !self.0.is_closed()
+    }
+
+    fn wants(&self, _kind: OnDemand) -> bool {
         !self.0.is_closed()
     }
 

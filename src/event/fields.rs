@@ -42,6 +42,13 @@ impl Give for f64 {
     }
 }
 
+/// NaN is `None`: every exit code is one on some system.
+impl Give for Option<i32> {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.number(self.map_or(f64::NAN, f64::from));
+    }
+}
+
 impl Give for bool {
     fn give(&self, to: &mut impl FieldReader) {
         to.number(f64::from(u8::from(*self)));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch};
+use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch, OnDemand};
 use crate::catch_panic::contain;
 use crate::runtime;
 use crate::types::Stream;
@@ -61,6 +61,10 @@ async fn deliver(handler: &dyn EventHandler, event: ExecutionEvent) {
 
 impl EventSink for HandlerQueue {
     fn wants_lines(&self, _stream: Stream) -> bool {
+        true
+    }
+
+    fn wants(&self, _kind: OnDemand) -> bool {
         true
     }
 

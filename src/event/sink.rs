@@ -8,11 +8,22 @@ use super::backpressure::Credit;
 use super::line_batch::LineBatch;
 use crate::types::Stream;
 
+/// Events that are made only for a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnDemand {
+    /// `exited`.
+    Exited,
+    /// `data`; asked at each read of a terminal.
+    Data,
+}
+
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.
 pub(crate) trait EventSink: Send + Sync {
     /// Whether lines of a stream are of any use now; asked at each read.
     fn wants_lines(&self, stream: Stream) -> bool;
-    /// Takes lines. The child may be read further while the credits of its execution are below the bound.
+    /// Whether an event of this kind is of any use now.
+    fn wants(&self, kind: OnDemand) -> bool;
+    /// Takes lines, or the bytes of a terminal. The child may be read further while the credits of its execution are below the bound.
     fn lines(&self, batch: LineBatch<'_>, credit: Credit);
     /// Takes any other event.
     fn event(&self, event: ExecutionEvent);
@@ -28,6 +39,9 @@ pub(crate) struct SilentSink;
 
 impl EventSink for SilentSink {
     fn wants_lines(&self, _stream: Stream) -> bool {
+        false
+    }
+    fn wants(&self, _kind: OnDemand) -> bool {
         false
     }
     fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
+use super::captures::Captures;
+use super::control_sequences::{ControlSequences, Plain};
+use super::head_tail_buffer::CapturedStream;
 use super::line_writer::LineWriter;
-use super::lines::{Flags, Splitter};
+use super::lines::{Flags, Splitter, incomplete_char_len};
 use super::log::Log;
 use super::overflow::{Overflow, Spill, SpillFile};
 use super::policy::OutputPolicy;
 use super::silence::Silence;
 use crate::platform::clock::Instant;
 use crate::redact::{StreamMask, Vault};
-use crate::types::{LineMode, Stream, TruncateKeep};
+use crate::types::{LineMode, Stream};
 
 /// One stream: masks its bytes, and sends them on.
 pub(super) struct Capture {
@@ -25,15 +27,19 @@ struct Clean {
     /// `None` when no lines are made.
     splitter: Option<Splitter>,
     lines: LineMode,
-    buffer: HeadTailBuffer,
+    kept: Arc<Captures>,
+    /// Whether the stream is longer than its cap.
+    is_beyond_cap: bool,
     /// Set once the stream is longer than its cap, if the rest goes into a file.
     spill: Option<Spill>,
     silence: Silence,
+    /// Set for a terminal.
+    screen: Option<Box<Screen>>,
 }
 
 impl Capture {
-    pub(super) fn new(stream: Stream, policy: &OutputPolicy, secrets: Arc<Vault>) -> Self {
-        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, policy) }
+    pub(super) fn new(stream: Stream, policy: &OutputPolicy, kept: Arc<Captures>, secrets: Arc<Vault>) -> Self {
+        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, policy, kept) }
     }
 
     /// Takes what was read.
@@ -47,6 +53,7 @@ impl Capture {
     pub(super) fn finish(&mut self, outlets: &mut Outlets, overflow: Option<&Arc<Overflow>>) {
         let Self { mask, clean } = self;
         mask.finish(|bytes| clean.take(bytes, outlets, overflow));
+        clean.finish_screen(outlets);
         clean.split(outlets, Next::End);
     }
 
@@ -69,7 +76,7 @@ impl Capture {
 
     /// Whether the stream is longer than its cap.
     pub(super) fn is_beyond_cap(&self) -> bool {
-        self.clean.buffer.is_truncated()
+        self.clean.is_beyond_cap
     }
 
     /// The file of what is beyond the cap, once there is one.
@@ -80,7 +87,7 @@ impl Capture {
     /// Ends the stream: what the result has of it, and the overflow file. A secret that was added after the bytes came is
     /// masked too.
     pub(super) fn freeze(self) -> (CapturedStream, Option<Arc<SpillFile>>) {
-        let mut kept = self.clean.buffer.freeze();
+        let mut kept = self.clean.kept.freeze(self.clean.stream);
         self.mask.mask_kept(&mut kept.bytes);
         let file = self.clean.spill.map(|spill| Arc::clone(&spill.file));
         (kept, file.filter(|file| file.path().is_some()))
@@ -88,19 +95,16 @@ impl Capture {
 }
 
 impl Clean {
-    fn new(stream: Stream, policy: &OutputPolicy) -> Self {
-        let keep = match policy.keep {
-            TruncateKeep::Head => Keep::Head,
-            TruncateKeep::Tail => Keep::Tail,
-            TruncateKeep::Both => Keep::Both,
-        };
+    fn new(stream: Stream, policy: &OutputPolicy, kept: Arc<Captures>) -> Self {
         Self {
             stream,
             splitter: policy.has_lines.then(|| Splitter::new(policy.max_line_bytes)),
             lines: policy.lines,
-            buffer: HeadTailBuffer::new(policy.cap, keep),
+            kept,
+            is_beyond_cap: false,
             spill: None,
             silence: Silence::new(Instant::now()),
+            screen: (policy.is_terminal && stream == Stream::Stdout).then(Box::default),
         }
     }
 
@@ -109,20 +113,59 @@ impl Clean {
             log.bytes(bytes);
         }
         if let Some(overflow) = overflow {
-            if self.spill.is_none() && self.buffer.would_truncate(bytes.len()) {
-                let spill = overflow.start(outlets.lines.id, self.stream);
-                spill.spool.push(self.buffer.so_far());
-                self.spill = Some(spill);
+            if self.spill.is_none() {
+                self.spill = self
+                    .kept
+                    .with(self.stream, |buffer| {
+                        buffer.would_truncate(bytes.len()).then(|| {
+                            let spill = overflow.start(outlets.lines.id, self.stream);
+                            spill.spool.push(buffer.so_far());
+                            spill
+                        })
+                    })
+                    .flatten();
             }
             if let Some(spill) = &self.spill {
                 spill.spool.push(bytes);
             }
         }
-        self.buffer.push(bytes);
-        self.split(outlets, Next::Bytes(bytes));
+        let is_truncated = self.kept.with(self.stream, |buffer| {
+            buffer.push(bytes);
+            buffer.is_truncated()
+        });
+        self.is_beyond_cap = is_truncated.unwrap_or(self.is_beyond_cap);
+        let Some(screen) = &mut self.screen else { return self.split(outlets, Next::Bytes(bytes)) };
+        screen.show(bytes, &mut outlets.lines);
+        let mut screen = std::mem::take(&mut self.screen);
+        if let (Some(screen), Some(_)) = (&mut screen, &self.splitter) {
+            let Screen { sequences, plain, .. } = &mut **screen;
+            sequences.feed(bytes, &mut |part| match part {
+                Plain::Text(text) => plain.extend_from_slice(text),
+                Plain::Backspace => {
+                    self.split(outlets, Next::Bytes(plain));
+                    plain.clear();
+                    if let Some(splitter) = &mut self.splitter {
+                        splitter.backspace();
+                    }
+                }
+            });
+            self.split(outlets, Next::Bytes(plain));
+            plain.clear();
+        }
+        self.screen = screen;
     }
 
-    /// Takes the splitter a step further and sends what it gives as one batch.
+    /// Shows what is left of a terminal's bytes at their end.
+    fn finish_screen(&mut self, outlets: &mut Outlets) {
+        if let Some(screen) = &mut self.screen
+            && !screen.held.is_empty()
+        {
+            outlets.lines.data(&screen.held);
+            screen.held.clear();
+        }
+    }
+
+    /// Takes the splitter a step further and sends its lines as one batch.
     fn split(&mut self, outlets: &mut Outlets, next: Next<'_>) {
         let Some(splitter) = &mut self.splitter else { return };
         let Outlets { lines, log } = outlets;
@@ -144,6 +187,36 @@ impl Clean {
             LineMode::Whole => Splitter::awaits_line_feed,
         };
         self.splitter.as_ref().is_some_and(is_waiting)
+    }
+}
+
+/// The bytes of a terminal: they are shown as they are, and as lines without control sequences.
+#[derive(Default)]
+struct Screen {
+    sequences: ControlSequences,
+    /// The beginning of a character whose rest has not come, of at most 3 bytes: text holds whole characters.
+    held: Vec<u8>,
+    /// Text without control sequences, of one read.
+    plain: Vec<u8>,
+}
+
+impl Screen {
+    fn show(&mut self, bytes: &[u8], lines: &mut LineWriter) {
+        if !lines.has_text() {
+            return lines.data(bytes);
+        }
+        let joined;
+        let bytes = if self.held.is_empty() {
+            bytes
+        } else {
+            joined = [&self.held[..], bytes].concat();
+            &joined
+        };
+        let (whole, held) = bytes.split_at(bytes.len() - incomplete_char_len(bytes));
+        if !whole.is_empty() {
+            lines.data(whole);
+        }
+        self.held = held.to_vec();
     }
 }
 

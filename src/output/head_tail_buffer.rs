@@ -37,7 +37,7 @@ pub(crate) struct HeadTailBuffer {
 }
 
 /// A captured stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CapturedStream {
     /// What was kept. If anything was omitted, a line that says so is where it was; the line counts in none of the
     /// numbers and not against the cap.

@@ -85,7 +85,7 @@ impl Splitter {
         self.hold(rest, emit);
     }
 
-    /// [`Splitter::feed`] for pieces without a listener: gives their number.
+    /// [`Splitter::feed`] for pieces without a listener: returns their number.
     #[must_use]
     pub(crate) fn count(&mut self, bytes: &[u8]) -> u64 {
         let mut count = 0;
@@ -99,6 +99,16 @@ impl Splitter {
         count += memchr_iter(b'\n', lines).count() as u64;
         self.feed(tail, &mut |_, _| count += 1);
         count
+    }
+
+    /// Removes the last character of the unfinished line, unless a piece has had it.
+    pub(crate) fn backspace(&mut self) {
+        let start = self.pending.iter().rposition(|byte| !is_continuation(*byte));
+        if self.last == Last::Other
+            && let Some(start) = start
+        {
+            self.pending.truncate(start);
+        }
     }
 
     /// Whether [`Splitter::flush_partial`] would hand out anything.
@@ -225,7 +235,7 @@ pub(super) fn char_across(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 /// How many bytes at the end of `bytes` are the beginning of a character whose rest is missing: 0 to 3.
-fn incomplete_char_len(bytes: &[u8]) -> usize {
+pub(super) fn incomplete_char_len(bytes: &[u8]) -> usize {
     let last = &bytes[bytes.len().saturating_sub(3)..];
     let start = last.iter().rposition(|&byte| !is_continuation(byte));
     start.map_or(0, |start| match std::str::from_utf8(&last[start..]) {

@@ -18,6 +18,7 @@ pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::signal::{SIGNALS, signal_name};
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
 
 use super::Interpreter;
 
@@ -44,6 +45,7 @@ mod shell;
 mod signal;
 mod spawn;
 mod stop_claims;
+mod terminal;
 mod termination_queue;
 mod termination_thread;
 mod tree;
@@ -149,11 +151,6 @@ pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
         ENOTDIR ENOTEMPTY ENOTSUP ENOTTY ENXIO EOVERFLOW EPERM EPIPE EPROTO
         ERANGE EROFS ESPIPE ESRCH ESTALE ETIMEDOUT ETXTBSY EXDEV
     )
-}
-
-/// Closes descriptors that are kept for further executions, and keeps none from now on: the host is short of them.
-pub(crate) fn keep_no_descriptors() {
-    cgroup::keep_no_descriptors();
 }
 
 /// Whether an error means that the machine is short of processes, files or memory.

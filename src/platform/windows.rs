@@ -26,6 +26,7 @@ pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 use self::programs::POWERSHELL_FILE;
 pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
 
 mod command_line;
 mod environment;
@@ -39,6 +40,7 @@ mod pipe;
 mod process;
 mod programs;
 mod spawn;
+mod terminal;
 
 /// A line for the default shell that runs for ten minutes. Other commands that wait need a console.
 #[cfg(test)]
@@ -248,9 +250,6 @@ pub(crate) fn errno_name(error: &io::Error) -> Option<&'static str> {
         _ => return None,
     })
 }
-
-/// None are kept here.
-pub(crate) fn keep_no_descriptors() {}
 
 /// Whether an error means that the machine is short of processes, files or memory.
 pub(crate) fn is_exhaustion(error: &io::Error) -> bool {

@@ -8,7 +8,7 @@ use crate::command::{SpawnFailure, resolve};
 use crate::guardian::{self, Guard};
 use crate::output::{Log, LogFailure, LogPaths};
 use crate::platform::clock::{self, Instant};
-use crate::platform::{self, Guarded};
+use crate::platform::{self, Guarded, Launch};
 use crate::process::{self, Process};
 use crate::state::Stop;
 use crate::types::StopOrder;
@@ -38,14 +38,14 @@ pub(super) struct Started {
     pub(super) unguarded: Option<String>,
 }
 
-/// Opens the logs. If the execution is to end before they are open, gives the reason for that. A log on a disk that does not
+/// Opens the logs. If the execution is to end before they are open, returns the reason for that. A log on a disk that does not
 /// answer cannot be opened.
 pub(super) async fn open_log(job: &Job, paths: LogPaths, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
     let format = job.config.log_format;
     let limit = async {
         tokio::select! {
             biased;
-            why = end_before_spawn(job, attempted) => Some(why),
+            why = end_before_spawn(job) => Some(why),
             () = clock::sleep_until(attempted + LONGEST_OPEN) => None,
         }
     };
@@ -57,16 +57,16 @@ pub(super) async fn open_log(job: &Job, paths: LogPaths, attempted: Instant) -> 
 }
 
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
-/// execution is to end before the child is created, or creating it takes too long, gives the reason for that.
-pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, host, input, spawn_thread, .. } = job.clone();
+/// execution is to end before the child is created, or creating it takes too long, returns the reason for that.
+pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, Stop> {
+    let Job { request, options, config, policy, host, controls, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
     let decided = Arc::new(OnceLock::new());
     let limit = {
         let decided = Arc::clone(&decided);
         async move {
-            let why = end_before_spawn(job, attempted).await;
+            let why = end_before_spawn(job).await;
             if decided.set(Next::GiveUp).is_err() {
                 clock::sleep_until(Instant::now() + LONGEST_CREATION).await;
             }
@@ -74,7 +74,8 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
         }
     };
     let start = move || {
-        let launch = resolve(&request, &options, &config, &policy, &host)?;
+        let terminal = controls.terminal.as_ref().map(|terminal| terminal.size());
+        let launch = Launch { terminal, ..resolve(&request, &options, &config, &policy, &host)? };
         let guarded = Guarded {
             segment: &launch.mark.segment,
             stop_signal: times.stop_plan.signal,
@@ -95,7 +96,7 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
             return Ok(None);
         }
         let at = Instant::now();
-        let process = process::spawn(&launch, &options.stdin, input.as_ref(), &spawn_thread)?;
+        let process = process::spawn(&launch, &options.stdin, &controls, &spawn_thread)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }
@@ -104,15 +105,15 @@ pub(super) async fn spawn(job: &Job, attempted: Instant) -> Result<Result<Starte
     // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
     match job.spawn_thread.call_blocking(start, limit).await?.transpose() {
         Some(started) => Ok(started),
-        None => Err(end_before_spawn(job, attempted).await),
+        None => Err(end_before_spawn(job).await),
     }
 }
 
 /// Resolves when the execution is to end although its command was not spawned yet: a file system that hangs must not delay that.
-async fn end_before_spawn(job: &Job, attempted: Instant) -> Stop {
+async fn end_before_spawn(job: &Job) -> Stop {
     tokio::select! {
         biased;
         why = job.stop.requested() => why,
-        () = clock::sleep_until(attempted + Times::of(job).timeout) => Stop::Timeout,
+        () = job.deadline.passed() => Stop::Timeout,
     }
 }

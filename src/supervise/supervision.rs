@@ -4,12 +4,13 @@ use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::event::{ExecutionEvent, OnDemand};
 use crate::guardian::Guard;
 use crate::output::Output;
-use crate::platform::Sight;
 use crate::platform::clock::{Instant, Timer};
+use crate::platform::{Sight, signal_name};
 use crate::process::{Fed, Process, Read};
-use crate::state::{Running, Stop, StopRequest};
+use crate::state::{Deadline, Running, Stop, StopRequest};
 use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 
 use super::job::{Job, Times};
@@ -43,6 +44,8 @@ enum Event {
     Lost,
     /// The input of the child has ended.
     Fed(Fed),
+    /// A caller has moved the deadline.
+    Moved,
     Tick,
 }
 
@@ -64,6 +67,7 @@ enum Phase {
 pub(super) struct Supervision {
     times: Times,
     stop: Arc<StopRequest>,
+    deadline: Arc<Deadline>,
     running: Running,
     process: Process,
     guard: Option<Guard>,
@@ -90,6 +94,7 @@ impl Supervision {
         Self {
             times: Times::of(job),
             stop: Arc::clone(&job.stop),
+            deadline: Arc::clone(&job.deadline),
             last_output: running.since(),
             running,
             process,
@@ -146,10 +151,12 @@ impl Supervision {
             Phase::Alive | Phase::Draining { .. } => None,
         };
         let is_ending = ending.is_some();
+        let is_alive = !self.exited && !is_ending;
         tokio::select! {
             biased;
             () = self.process.leader.exited(), if !self.exited => Event::Exited,
             why = self.stop.requested(), if may_be_ended => Event::Stop(why),
+            () = self.deadline.moved(), if is_alive => Event::Moved,
             () = self.stop.kills_sooner(), if is_ending => Event::KillSooner,
             sight = async { match ending { Some(termination) => termination.scanned().await, None => pending().await } },
                 if is_ending => Event::Scanned(sight),
@@ -212,7 +219,7 @@ impl Supervision {
                     self.tree_is_gone(now);
                 }
             }
-            Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
+            Event::Moved | Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
             Event::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
             Event::Lost => self.output.report_loss(),
             Event::Tick => self.tick(now),
@@ -303,7 +310,7 @@ impl Supervision {
 
     /// The deadline that has passed, if one has.
     fn overdue(&self, now: Instant) -> Option<Stop> {
-        if now >= self.running.attempted() + self.times.timeout {
+        if self.deadline.at().is_some_and(|at| now >= at) {
             return Some(Stop::Timeout);
         }
         self.idle_deadline().is_some_and(|deadline| now >= deadline).then_some(Stop::IdleTimeout)
@@ -318,6 +325,8 @@ impl Supervision {
 
     fn exited(&mut self, now: Instant) {
         self.exited = true;
+        self.deadline.close();
+        self.report_exit();
         match &mut self.phase {
             Phase::Alive => self.phase = Phase::Draining { since: now, ended: None },
             Phase::Ending(termination) => termination.leader_exited(now),
@@ -325,8 +334,23 @@ impl Supervision {
         }
     }
 
+    /// Emits `exited`, if there is a listener.
+    fn report_exit(&mut self) {
+        if self.output.wants(OnDemand::Exited) {
+            let exit = self.process.leader.seen_exit().unwrap_or_default();
+            self.output.emit(|execution_id, timestamp, sequence| ExecutionEvent::Exited {
+                execution_id,
+                timestamp,
+                sequence,
+                exit_code: exit.code,
+                signal: exit.signal.map(signal_name),
+            });
+        }
+    }
+
     fn end(&mut self, cause: Cause, now: Instant) {
         self.silent = now - self.last_output;
+        self.deadline.close();
         let plan = self.times.stop_plan;
         self.phase = Phase::Ending(Termination::begin(&self.process.leader, cause, plan, self.stop.kill_at()));
     }
@@ -376,10 +400,7 @@ impl Supervision {
 
     fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Alive => {
-                let total = self.running.attempted() + self.times.timeout;
-                Some(self.idle_deadline().map_or(total, |idle| idle.min(total)))
-            }
+            Phase::Alive => self.deadline.at().into_iter().chain(self.idle_deadline()).min(),
             Phase::Ending(termination) => Some(termination.deadline()),
             Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
         };

@@ -1,11 +1,14 @@
-//! Which rows a listing has, from data.
+//! Which rows a listing has, and which part of an output is read, from data.
 
 use super::fields::Fields;
 use super::{Case, Value};
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::config::MOST_MS;
 use crate::error::Invalid;
-use crate::types::{ExecutionFilter, ExecutionStatus};
+use crate::types::{ExecutionFilter, ExecutionStatus, Stream};
 
 const STATUS: &[(&str, ExecutionStatus)] = &[
     ("pending", ExecutionStatus::Pending),
@@ -29,6 +32,28 @@ pub(crate) fn filter(value: &Value, case: Case) -> Result<ExecutionFilter, Inval
         since: since(&fields)?,
         limit: fields.size("limit")?,
     })
+}
+
+/// Decodes which part of an output is read: the stream, standard output if none is named, and how many bytes of its end.
+pub(crate) fn output_part(value: &Value, case: Case) -> Result<(Stream, Option<u64>), Invalid> {
+    if value.is_absent() {
+        return Ok((Stream::Stdout, None));
+    }
+    let fields = Fields::open(value, "", "options", case, &["stream", "tail_bytes"])?;
+    let streams = [("stdout", Stream::Stdout), ("stderr", Stream::Stderr)];
+    Ok((fields.choice("stream", &streams)?.unwrap_or(Stream::Stdout), fields.whole("tail_bytes")?))
+}
+
+/// Decodes how long an execution may go on.
+pub(crate) fn time_left(value: &Value) -> Result<Duration, Invalid> {
+    if let Value::Number(ms) = value
+        && ms.fract() == 0.0
+        && (1.0..=MOST_MS as f64).contains(ms)
+    {
+        return Ok(Duration::from_millis(*ms as u64));
+    }
+    let problem = format!("it is {}: give milliseconds from 1 to {MOST_MS} (365 days)", value.describe());
+    Err(Invalid::new("ms", problem))
 }
 
 /// A moment: milliseconds since 1970, or ISO 8601 text.

@@ -158,6 +158,9 @@ fn read_field(field: &Field) -> String {
         "Option<String>" => format!(
             "      const {name}Length = next();\n      const {name} = {name}Length === ABSENT ? null : take({name}Length);\n"
         ),
+        "Option<i32>" => format!(
+            "      const {name}Number = next();\n      const {name} = Number.isNaN({name}Number) ? null : {name}Number;\n"
+        ),
         "ExecutionStatus" => format!("      const {name} = STATUSES[next()];\n"),
         "bool" => format!("      const {name} = next() === 1;\n"),
         "u32" | "u64" | "usize" | "f64" => format!("      const {name} = next();\n"),

@@ -4,10 +4,10 @@
 //! Groups are reused, since a new one costs a tenth of a short command. No controller is enabled in them: they limit nothing.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use self::none::{Group, base, keep_no_descriptors, kill_apart, take};
+pub(super) use self::none::{Group, base, kill_apart, take};
 
 #[cfg(target_os = "linux")]
-pub(super) use self::linux::{Group, base, keep_no_descriptors, kill_apart, take};
+pub(super) use self::linux::{Group, base, kill_apart, take};
 
 #[cfg(target_os = "linux")]
 #[path = "cgroup/linux.rs"]
@@ -23,8 +23,6 @@ mod none {
 
     #[derive(Debug)]
     pub(in super::super) enum Group {}
-
-    pub(in super::super) fn keep_no_descriptors() {}
 
     impl Group {
         pub(in super::super) fn number(&self) -> NonZeroU32 {

@@ -125,6 +125,16 @@ impl Leader {
         reaped.is_some()
     }
 
+    /// Returns how the process has exited, without reaping it: its code or signal. `None` if it runs, or the system does not say.
+    pub(crate) fn seen_exit(&self) -> Option<Exit> {
+        let reaped = self.lock();
+        if reaped.is_some() {
+            return *reaped;
+        }
+        let status = wait_for_exit(self.pid, WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT).ok()??;
+        Some(Exit { code: status.exit_status(), signal: status.terminating_signal(), ..Exit::default() })
+    }
+
     /// Sends the stop signal to the process group, or to the leader alone, without a scan: where the scan does not come in time.
     /// Does nothing when the signal was sent before.
     pub(crate) fn stop_unseen(&self, signal: StopSignal, leader_only: bool) -> io::Result<()> {
@@ -138,11 +148,11 @@ impl Leader {
         }
         let send =
             |signal| if leader_only { self.signal_leader(signal).map(|_| ()) } else { self.signal_group(signal) };
-        send(signal::of_stop(signal))?;
+        self.tree.stop_signals(signal).try_for_each(send)?;
         let group = StoppedUnseen::Group { by: procs::now() };
         findings.stopped_unseen = Some(if leader_only { StoppedUnseen::Leader } else { group });
         findings.mechanism.group_stopped(signal.as_str());
-        send(Signal::CONT)
+        Ok(())
     }
 
     /// Kills the group at once, without a scan: for a host that is going away, or a scan that does not come.

@@ -60,6 +60,11 @@ impl Leader {
         self.watch.has_exited()
     }
 
+    /// Returns how the process has exited. `None` if it runs.
+    pub(crate) fn seen_exit(&self) -> Option<Exit> {
+        self.watch.has_exited().then(|| self.exit())
+    }
+
     /// Scans the job and applies `act` to its members. Resolves to an error when that failed. Cancel-safe.
     pub(crate) fn scan(
         self: &Arc<Self>,

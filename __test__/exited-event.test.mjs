@@ -1,0 +1,65 @@
+// `exited` says that the command itself has exited, before its output is drained and before the end of the execution.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+
+import { newEngine, recordedEngine } from './helpers/engine.mjs';
+import { exec, forever, shell } from './helpers/programs.mjs';
+
+const named = (events) => events.filter(({ type }) => type === 'exited').map(({ exitCode, signal }) => [exitCode, signal]);
+
+test('its exit code or signal, once for each command, before the terminal event', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  for (const [line, exitCode, signal] of [
+    ['exit 0', 0, null],
+    ['exit 7', 7, null],
+    ['exit 255', 255, null],
+    ['kill -KILL $$', null, 'SIGKILL'],
+    ['kill -USR1 $$', null, 'SIGUSR1'],
+  ]) {
+    const { id } = await engine.run(shell(line));
+    assert.deepEqual(named(events.of(id)), [[exitCode, signal]], line);
+    assert.equal(events.of(id).at(-2).type, 'exited');
+  }
+});
+
+test('it comes before a pipe that a background process holds is drained', async (t) => {
+  const engine = newEngine(t, { drainTimeoutMs: 2_000 });
+  const at = {};
+  for (const type of ['exited', 'stdout', 'completed']) engine.on(type, () => (at[type] ??= performance.now()));
+  await engine.run(shell('(sleep 0.5; echo late) & exit 0'));
+  assert.ok(at.exited < at.stdout && at.stdout <= at.completed, JSON.stringify(at));
+});
+
+test('a command that is ended has it too, and one that never ran does not', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const id = await engine.execute(forever);
+  await events.line('ready', id);
+  await engine.cancel(id);
+  assert.deepEqual(named(events.of(id)), [[null, 'SIGTERM']]);
+  await assert.rejects(engine.run(exec('no-such-program')), { code: 'SPAWN_FAILED' });
+  const aborted = await engine.run(forever, { signal: AbortSignal.abort() });
+  assert.deepEqual(named(events.of(aborted.id)), []);
+});
+
+test('each attempt has one', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const { id } = await engine.run(shell('exit 3'), { retry: { attempts: 3, backoffMs: 0 } });
+  assert.deepEqual(named(events.of(id)), [
+    [3, null],
+    [3, null],
+    [3, null],
+  ]);
+});
+
+test('a listener for it alone gets it, and so does a stream', async (t) => {
+  const engine = newEngine(t);
+  const seen = once(engine, 'exited');
+  const { id } = await engine.run(shell('exit 4'));
+  const [{ executionId, exitCode, signal, timestamp }] = await seen;
+  assert.deepEqual([executionId, exitCode, signal, timestamp instanceof Date], [id, 4, null, true]);
+  engine.removeAllListeners();
+  const streamed = [];
+  for await (const event of engine.stream(shell('exit 5'))) streamed.push(event);
+  assert.deepEqual(named(streamed), [[5, null]]);
+});

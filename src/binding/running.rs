@@ -1,0 +1,57 @@
+//! What a caller does with an execution that runs.
+
+use napi::bindgen_prelude::{Env, Object, Uint8Array, Unknown};
+use napi_derive::napi;
+
+use super::error::{code_and_message, raise, raise_as_is};
+use super::{NativeEngine, Result, convert, error, id_of};
+use crate::error::ExecutionError;
+use crate::runtime;
+use crate::types::Encoding;
+use crate::wire::{self, Case};
+
+/// What came of reading output: text or bytes, or an error as the facade understands it.
+#[napi(object)]
+#[derive(Default)]
+pub(super) struct OutputRead {
+    pub text: Option<String>,
+    pub bytes: Option<Uint8Array>,
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+#[napi]
+impl NativeEngine {
+    /// Reads the output of an execution so far.
+    #[napi(catch_unwind, ts_return_type = "Promise<OutputRead>")]
+    pub fn read_output<'env>(&self, env: &'env Env, id: Unknown<'_>, options: Unknown<'_>) -> Result<Object<'env>> {
+        let id = id_of(id)?;
+        let part = wire::output_part(&convert::read(options)?, Case::Camel);
+        let (stream, tail_bytes) = part.map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
+        let (deferred, promise) = env.create_deferred().map_err(error::of_napi)?;
+        let engine = self.engine.clone();
+        runtime::spawn(async move {
+            let read = match engine.read_output(id, stream, tail_bytes).await {
+                Ok(output) if output.encoding() == Encoding::Buffer => {
+                    OutputRead { bytes: Some(Uint8Array::new(output.raw().to_vec())), ..OutputRead::default() }
+                }
+                Ok(output) => OutputRead { text: Some(output.decode().into_owned()), ..OutputRead::default() },
+                Err(error) => {
+                    let (code, message) = code_and_message(&error);
+                    OutputRead { code: Some(code.to_owned()), message: Some(message), ..OutputRead::default() }
+                }
+            };
+            deferred.resolve(move |_| Ok(read));
+        });
+        Ok(promise)
+    }
+
+    /// Moves the deadline of an execution; gives the new one, in ms since 1970.
+    #[napi(catch_unwind)]
+    pub fn extend_timeout(&self, id: Unknown<'_>, ms: Unknown<'_>) -> Result<f64> {
+        let id = id_of(id)?;
+        let time = wire::time_left(&convert::read(ms)?);
+        let time = time.map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
+        self.engine.move_deadline(id, time).map(convert::milliseconds).map_err(raise)
+    }
+}

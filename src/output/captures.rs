@@ -1,0 +1,71 @@
+//! What is kept of both streams of one attempt, readable while the command runs.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::SetOnce;
+
+use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
+use super::policy::OutputPolicy;
+use crate::types::{Encoding, ExecutionResult, Stream, TruncateKeep};
+
+/// The kept output of one attempt. The supervision fills it, and callers may copy it.
+pub(crate) struct Captures {
+    /// `None` once the result has it. Held for a copy of one read; a caller who looks at it copies all of it.
+    streams: [Mutex<Option<HeadTailBuffer>>; 2],
+    encoding: Encoding,
+    result: SetOnce<Arc<ExecutionResult>>,
+}
+
+impl std::fmt::Debug for Captures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Captures")
+    }
+}
+
+impl Captures {
+    pub(crate) fn new(policy: &OutputPolicy) -> Self {
+        let keep = match policy.keep {
+            TruncateKeep::Head => Keep::Head,
+            TruncateKeep::Tail => Keep::Tail,
+            TruncateKeep::Both => Keep::Both,
+        };
+        let buffer = || Mutex::new(Some(HeadTailBuffer::new(policy.cap, keep)));
+        Self { streams: [buffer(), buffer()], encoding: policy.encoding, result: SetOnce::new() }
+    }
+
+    fn lock(&self, stream: Stream) -> MutexGuard<'_, Option<HeadTailBuffer>> {
+        // Every change is complete before anything that could panic.
+        self.streams[stream as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the buffer of a stream that is not frozen.
+    pub(super) fn with<T>(&self, stream: Stream, act: impl FnOnce(&mut HeadTailBuffer) -> T) -> Option<T> {
+        self.lock(stream).as_mut().map(act)
+    }
+
+    /// Takes the buffer of a stream, for the result.
+    pub(super) fn freeze(&self, stream: Stream) -> CapturedStream {
+        self.lock(stream).take().map(HeadTailBuffer::freeze).unwrap_or_default()
+    }
+
+    /// The type in which JavaScript gets the output.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Notes the result that has the output now.
+    pub(crate) fn set_result(&self, result: &Arc<ExecutionResult>) {
+        let _ = self.result.set(Arc::clone(result));
+    }
+
+    /// What is kept of a stream so far. `None` once the result has it.
+    pub(crate) fn so_far(&self, stream: Stream) -> Option<Vec<u8>> {
+        let buffer = self.with(stream, |buffer| buffer.clone())?;
+        Some(buffer.freeze().bytes)
+    }
+
+    /// Waits for the result that has the output. Cancel-safe.
+    pub(crate) async fn result(&self) -> &Arc<ExecutionResult> {
+        self.result.wait().await
+    }
+}
