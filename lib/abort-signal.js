@@ -1,6 +1,6 @@
 'use strict';
 
-const { contain, report } = require('./caller-code.js');
+const { contain, report, withoutPrototype } = require('./caller-code.js');
 const { sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 
 /** @typedef {{ signal?: AbortSignal, aborted: boolean }} Aborting */
@@ -69,9 +69,7 @@ class Shared {
   constructor(signal, callback) {
     this.#signal = signal;
     this.#callbacks.add(callback);
-    // An option that is not its own would be that of a changed prototype.
-    const once = Object.setPrototypeOf({ once: true, passive: true }, null);
-    signal.addEventListener('abort', this.#fire, once);
+    signal.addEventListener('abort', this.#fire, withoutPrototype({ once: true, passive: true }));
   }
 
   /** @param {() => void} callback */

@@ -57,7 +57,7 @@ function sanitizeWire(wire) {
     try {
       parsed = JSON.parse(given);
     } catch {
-      // The addon says what is wrong with it.
+      // The addon reports what is wrong with it.
       return given;
     }
     sanitize('wire', parsed);

@@ -44,13 +44,14 @@ function setOwn(object, key, value) {
 }
 
 /**
- * A descriptor that inherits nothing: `Object.prototype` may have a `get` or a `value`.
+ * A property descriptor, or other options, that inherits nothing: `Object.prototype` may have a `get` or a `value`.
  *
- * @param {PropertyDescriptor} descriptor
- * @returns {PropertyDescriptor}
+ * @template {object} T
+ * @param {T} options
+ * @returns {T}
  */
-function withoutPrototype(descriptor) {
-  return Object.setPrototypeOf(descriptor, null);
+function withoutPrototype(options) {
+  return Object.setPrototypeOf(options, null);
 }
 
 /** What arrays of places are copied from. @type {undefined[]} */

@@ -19,7 +19,6 @@ const { secretsIn, veil } = require('./secrets.js');
 const { NO_GRACE, submit } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
@@ -149,15 +148,8 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {ExecutionOptions | null} [options]
    */
   stream(request, options) {
-    /** @type {PendingExecution} */
-    let pending;
-    try {
-      pending = this.#submit(this.stream, request, options, true);
-    } catch (refusal) {
-      return lazy.stream.ExecutionStream.refused(refusal);
-    }
-    const result = settled(pending).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new lazy.stream.ExecutionStream(Promise.resolve(pending.id), result, pending.queue, undefined);
+    const submitted = () => this.#submit(this.stream, request, options, true);
+    return lazy.stream.streamOf(submitted, (outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
   }
 
   /**

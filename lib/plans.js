@@ -57,16 +57,10 @@ class Plans {
    * @param {(id: string) => Promise<void>} cancel
    */
   stream(method, plan, options, cancel) {
-    const { ExecutionStream } = lazy.stream;
-    /** @type {Plan} */
-    let pending;
-    try {
-      pending = this.submit(method, plan, options, cancel);
-    } catch (refusal) {
-      return ExecutionStream.refused(refusal);
-    }
-    const result = settled(pending).then((outcome) => outcome.result);
-    return new ExecutionStream(Promise.resolve(pending.id), result, pending.queue, undefined);
+    return lazy.stream.streamOf(
+      () => this.submit(method, plan, options, cancel),
+      (outcome) => outcome.result,
+    );
   }
 
   /**

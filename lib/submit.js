@@ -115,7 +115,7 @@ const twice = () => refusal(SUBJECTS.options, 'options.input', '`stdin` is given
  * @param {{ from: object, field: string }} source
  */
 function inputOf(engine, handle, { from, field }) {
-  // Weak: a source that never gives anything must not keep an unused engine.
+  // Weak: a source that never yields anything must not keep an unused engine.
   const native = new WeakRef(engine);
   return new lazy.input.Input(from, {
     feed: (bytes) => native.deref()?.feed(handle, bytes),

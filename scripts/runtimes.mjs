@@ -1,5 +1,5 @@
 // The package under every runtime that it supports: the smoke part (scripts/runtime-smoke.mjs) under each, all JavaScript tests under
-// each version of Node.js. The runtimes are fetched with npm into target/runtimes; one that cannot be had is skipped, and said so.
+// each version of Node.js. The runtimes are fetched with npm into target/runtimes; one that cannot be fetched is skipped, with a message.
 //
 //   npm run test:runtimes                     everything; it takes half an hour
 //   npm run test:runtimes -- --quick          the smoke part only, under the oldest and the newest Node.js, Bun and Deno

@@ -16,7 +16,7 @@ use crate::registry::{Record, Registry};
 use crate::scheduler::{Entry, Scheduler, Ticket};
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult};
 
-/// Splits a stream that comes in pieces and says how many lines it has.
+/// Splits a stream that comes in pieces and returns how many lines it has.
 #[must_use]
 pub fn split(max_line_bytes: usize, pieces: &[&[u8]]) -> u64 {
     let mut lines = 0;
@@ -29,7 +29,7 @@ pub fn split(max_line_bytes: usize, pieces: &[&[u8]]) -> u64 {
     lines
 }
 
-/// Captures a stream that comes in pieces, half of the cap from either end, and says how many bytes there are then.
+/// Captures a stream that comes in pieces, half of the cap from either end, and returns how many bytes there are then.
 #[must_use]
 pub fn capture(cap: usize, pieces: &[&[u8]]) -> usize {
     let mut limit = HeadTailBuffer::new(cap, Keep::Both);
@@ -50,7 +50,7 @@ impl Mask {
         Secrets::new(secrets.iter().map(|secret| secret.as_bytes())).map(Self)
     }
 
-    /// Masks a stream that comes in pieces and says how many bytes are left.
+    /// Masks a stream that comes in pieces and returns how many bytes are left.
     #[must_use]
     pub fn redact(&self, pieces: &[&[u8]]) -> usize {
         let mut left = 0;
@@ -117,7 +117,7 @@ impl Slots {
         Self(Scheduler::new(config))
     }
 
-    /// Takes a slot that is free, and gives it back.
+    /// Takes a slot that is free, and releases it.
     ///
     /// # Panics
     /// When none is free.

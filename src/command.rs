@@ -199,7 +199,7 @@ impl LookUp<'_> {
         self.directory.absolute(path)
     }
 
-    /// A program by path, or by name on the child's `PATH`. `what` says in errors what was being looked for.
+    /// A program by path, or by name on the child's `PATH`. `what` is the role of the program in errors.
     fn find(&self, name: &str, what: &str) -> Result<PathBuf, SpawnFailure> {
         let is_path = Path::new(name).components().count() > 1 || name.contains(std::path::is_separator);
         if is_path {

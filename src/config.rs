@@ -227,7 +227,7 @@ impl ExecutionConfig {
         redact::check("secrets", &self.secrets)
     }
 
-    /// What happens to too much output, whichever of its two words says it.
+    /// What happens to too much output, whichever of its two settings is set.
     fn strategy(&self) -> OversizedOutputStrategy {
         match self.oversized_output_strategy {
             OversizedOutputStrategy::TruncateWithWarning if !self.truncate_large_output => {

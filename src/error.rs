@@ -1,4 +1,4 @@
-//! What can go wrong, said so that the caller knows what to do.
+//! The errors of the crate. Each message contains what to do.
 
 use std::sync::Arc;
 
@@ -205,7 +205,7 @@ impl ExecutionError {
         }
     }
 
-    /// The error that waiting for `result` gives, if the engine could not do its part.
+    /// The error of waiting for `result`, if the engine could not do its part.
     #[must_use]
     pub fn of_result(result: &Arc<ExecutionResult>) -> Option<Self> {
         let error = result.error.as_ref()?;

@@ -1,4 +1,4 @@
-//! The events of an execution while it runs, and the [`EventHandler`] that an application gives.
+//! The events of an execution while it runs, and the [`EventHandler`] of an application.
 
 // `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
 
@@ -241,7 +241,7 @@ macro_rules! declare {
                 }
             }
 
-            /// Gives the fields of a plain event, or of one that carries a result, in the order of their declaration.
+            /// Passes on the fields of a plain event, or of one that carries a result, in the order of their declaration.
             #[cfg(feature = "node")]
             pub(crate) fn give_fields(&self, to: &mut impl FieldReader) {
                 match self {

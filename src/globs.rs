@@ -25,7 +25,7 @@ pub(crate) fn check_one(path: &str, pattern: &str) -> Result<(), Invalid> {
     parse(pattern).map(drop).map_err(|why| Invalid::new(path, problem(why)))
 }
 
-/// Patterns of several sources. A name matches if it is what one of them says, from its start to its end.
+/// Patterns of several sources. A name matches if one of them describes all of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Globs {
     globs: Vec<Glob>,

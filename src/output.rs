@@ -232,7 +232,7 @@ impl Output {
         [&self.stdout, &self.stderr].into_iter()
     }
 
-    /// Says once that something is missing on disk.
+    /// Reports once that something is missing on disk.
     pub(crate) fn report_loss(&mut self) {
         if self.is_loss_reported {
             return;

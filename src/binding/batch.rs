@@ -56,7 +56,7 @@ impl Batch {
         self.text.len() + self.bytes.len() >= FULL_TEXT || self.numbers.len() >= FULL_NUMBERS
     }
 
-    /// `credit` is `None` when the consumer gives it back by itself.
+    /// `credit` is `None` when the consumer returns it by itself.
     pub(super) fn lines(&mut self, handle: u32, batch: &LineBatch<'_>, credit: Option<Credit>) {
         let kind = match (batch.encoding, batch.stream) {
             (Encoding::Utf8, _) if batch.is_data => EventType::Data as u8,
@@ -135,7 +135,7 @@ impl Batch {
         }
     }
 
-    /// Adds text and gives its length in UTF-16 units.
+    /// Adds text and returns its length in UTF-16 units.
     fn push(&mut self, text: &str) -> usize {
         self.text.push_str(text);
         if text.is_ascii() {

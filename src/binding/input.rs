@@ -1,4 +1,4 @@
-//! Standard inputs that JavaScript gives bit by bit: each when it is asked for, or by calls.
+//! Standard inputs that JavaScript sends in chunks: each on request, or by calls.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

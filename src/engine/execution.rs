@@ -397,7 +397,7 @@ mod tests {
         assert!(records[2..].iter().all(|record| record.result().unwrap().pid.is_none()), "none of them spawned");
     }
 
-    /// Its last event is handled when the test says so.
+    /// Its last event is handled when the test notifies it.
     #[derive(Default)]
     struct Slow(Arc<tokio::sync::Notify>);
 

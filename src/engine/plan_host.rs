@@ -207,7 +207,7 @@ impl Steps {
     }
 }
 
-/// What a plan says of itself.
+/// What the progress and the result of a plan contain of the plan itself.
 pub(super) struct About {
     pub(super) description: String,
     pub(super) metadata: ExecutionMetadata,

@@ -96,7 +96,7 @@ impl ExecutionEngine {
         self.shared().plans.get(id).ok_or(ExecutionError::PlanNotFound(id))
     }
 
-    /// Accepts a plan whose events go where `sinks` says.
+    /// Accepts a plan whose events go to `sinks`.
     pub(crate) fn submit_plan(
         &self,
         plan: ExecutionPlan,

@@ -80,7 +80,7 @@ impl ExecutionEngine {
         }
     }
 
-    /// Forgets what retention allows, now, and says how many executions that were.
+    /// Removes the records that retention allows to remove, now, and returns how many executions that were.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn cleanup(&self) -> usize {
         self.clean_up()

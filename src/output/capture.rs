@@ -165,7 +165,7 @@ impl Clean {
         }
     }
 
-    /// Takes the splitter a step further and sends what it gives as one batch.
+    /// Takes the splitter a step further and sends its lines as one batch.
     fn split(&mut self, outlets: &mut Outlets, next: Next<'_>) {
         let Some(splitter) = &mut self.splitter else { return };
         let Outlets { lines, log } = outlets;

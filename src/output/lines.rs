@@ -85,7 +85,7 @@ impl Splitter {
         self.hold(rest, emit);
     }
 
-    /// [`Splitter::feed`] for pieces without a listener: gives their number.
+    /// [`Splitter::feed`] for pieces without a listener: returns their number.
     #[must_use]
     pub(crate) fn count(&mut self, bytes: &[u8]) -> u64 {
         let mut count = 0;

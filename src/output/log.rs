@@ -35,7 +35,7 @@ pub(crate) struct LogPaths {
 
 impl LogPaths {
     pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig, bounds: &Arc<LogBounds>) -> Self {
-        // From the id alone: nothing that a request says names a file in there.
+        // From the id alone: no part of a request names a file in there.
         let in_dir = config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id)));
         let requested = request.output_log_path.clone();
         let main = requested.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));

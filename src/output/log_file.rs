@@ -202,7 +202,7 @@ impl LogStore {
         let bounds = &self.shared.bounds;
         let dir = self.shared.path.parent().unwrap_or(&self.shared.path);
         let (free, mut why) = self.free.admit(dir, bytes);
-        // A directory that is gone cannot be looked at; what is wrong then, the file itself says.
+        // A directory that is gone cannot be checked; then opening the file reports what is wrong.
         let free = if free < bytes && !dir.is_dir() { bytes } else { free };
         let fits = free.min(bounds.file_bytes.saturating_sub(self.length));
         let reserved = bounds.quota.reserve(fits);

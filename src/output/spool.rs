@@ -16,7 +16,7 @@ const LONGEST_STALL: Duration = Duration::from_secs(5);
 
 /// Where bytes end up. Called on the thread that writes.
 pub(super) trait Store: Send {
-    /// Takes the next bytes, and says how many of them are lost and why.
+    /// Takes the next bytes, and returns how many of them are lost and why.
     fn write(&mut self, bytes: &[u8]) -> Loss;
     /// Between the last bytes and the next ones, so many were given up: the disk did not take them in time.
     fn skip(&mut self, bytes: u64);
@@ -142,7 +142,7 @@ impl Spool {
         }
     }
 
-    /// Ends the file, waits for it until `deadline` at most, and says how many bytes were lost.
+    /// Ends the file, waits for it until `deadline` at most, and returns how many bytes were lost.
     pub(super) async fn finish(&self, deadline: Instant) -> u64 {
         self.close();
         let time_left = deadline.saturating_duration_since(Instant::now());

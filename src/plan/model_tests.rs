@@ -242,7 +242,7 @@ fn perform(case: &Case) -> Outcome {
     })
 }
 
-/// What the model says of each step: whether it may have begun, and with what end.
+/// What the model expects of each step: whether it may have begun, and with what end.
 fn check(case: &Case, outcome: &Outcome) {
     let Outcome { notes, stage, plan, stopped } = outcome;
     let steps = case.scripts.len();

@@ -64,7 +64,7 @@ pub(crate) struct Pace {
     pub(crate) queue_timeout: Option<Duration>,
 }
 
-/// What happened; [`Drive::decide`] says what follows.
+/// What happened; [`Drive::decide`] decides what follows.
 enum Event<P> {
     Stop(Stop),
     Deadline,
@@ -73,7 +73,7 @@ enum Event<P> {
     TooLate,
 }
 
-/// Runs a plan until every step is over, and gives why it was stopped, if it was.
+/// Runs a plan until every step is over, and returns why it was stopped, if it was.
 pub(crate) async fn run<H: Host>(
     host: &mut H,
     state: &mut PlanState,

@@ -13,7 +13,7 @@ pub(super) enum CodeChar {
     Other,
 }
 
-/// Base64 of either alphabet, in lines, in JSON or in a URL. `in_gap` says that a line has just ended.
+/// Base64 of either alphabet, in lines, in JSON or in a URL. `in_gap`: a line has just ended.
 pub(super) fn base64(rest: &[u8], in_gap: bool, is_end: bool) -> CodeChar {
     let incomplete = if is_end { CodeChar::Other } else { CodeChar::More };
     match rest[0] {

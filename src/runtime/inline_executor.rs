@@ -37,7 +37,7 @@ pub(crate) fn spawn_blocking_first<W: WaitSet>(
 
 /// Runs a function that can block for ever, because of what a request names, on a thread that only such functions wait for.
 ///
-/// Gives its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, gives what `limit` gave; the
+/// Returns its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, returns the output of `limit`; the
 /// result is dropped when it comes, on that thread. A panic of the function is continued here. Dropped, it drops the result too.
 pub(crate) async fn call_blocking<T: Send + 'static, L>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -149,7 +149,7 @@ impl<W: WaitSet> InlineStart<W> {
         }
     }
 
-    /// Gives what it was.
+    /// Returns the state before.
     fn turn_into(&self, wanted: FutureState) -> FutureState {
         let mut state = lock(&self.state);
         let next = match *state {
@@ -220,7 +220,7 @@ mod tests {
     const LOST: Duration = Duration::from_secs(20);
     const HANGS_AFTER: Duration = Duration::from_millis(20);
 
-    /// A wait of which the test says whether something is ready.
+    /// A wait whose result the test determines.
     #[derive(Default)]
     struct Scripted(Option<Box<dyn FnMut() -> bool + Send>>);
 
@@ -251,7 +251,7 @@ mod tests {
         start_with(LOST, thread_that_waits(wait), future);
     }
 
-    /// Says on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
+    /// Reports on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
     fn polled(times: u32, wakes: bool) -> (impl Future<Output = ()> + Send, mpsc::Receiver<ThreadId>) {
         let (report, polled_on) = mpsc::channel();
         let count = AtomicU32::new(0);

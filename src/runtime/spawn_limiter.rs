@@ -251,7 +251,7 @@ impl State {
         Some((id, task))
     }
 
-    /// Stops counting what hangs, and gives what is overdue. While everything that was begun hangs, twice as much may be begun.
+    /// Stops counting what hangs, and returns what is overdue. While everything that was begun hangs, twice as much may be begun.
     fn look(&mut self, limits: &Limits) -> Vec<Arc<dyn Task>> {
         let now = Instant::now();
         // A little less than a period: what was begun just after the last look hangs too.

@@ -38,7 +38,7 @@ pub(super) struct Started {
     pub(super) unguarded: Option<String>,
 }
 
-/// Opens the logs. If the execution is to end before they are open, gives the reason for that. A log on a disk that does not
+/// Opens the logs. If the execution is to end before they are open, returns the reason for that. A log on a disk that does not
 /// answer cannot be opened.
 pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
     let (paths, format) = (job.log.clone(), job.config.log_format);
@@ -57,7 +57,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 }
 
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
-/// execution is to end before the child is created, or creating it takes too long, gives the reason for that.
+/// execution is to end before the child is created, or creating it takes too long, returns the reason for that.
 pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, Stop> {
     let Job { request, options, config, policy, host, controls, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;

@@ -212,7 +212,7 @@ impl StdinReader {
         chunk.map_or(Chunk::End, Chunk::Bytes)
     }
 
-    /// Waits until there cannot be more, and says why. Cancel-safe.
+    /// Waits until there cannot be more, and returns why. Cancel-safe.
     pub(crate) async fn failed(&self) -> String {
         self.failure.wait().await.clone()
     }

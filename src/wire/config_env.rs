@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// Variables, the one that is named, and what is said of it.
+    /// Variables, the one that the error names, and its message.
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
 
     #[test]

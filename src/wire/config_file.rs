@@ -267,7 +267,7 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("no such.toml");
-        // Each system says in its own words that a file is not there.
+        // Each system has its own message for a file that is not there.
         let not_found = fs::metadata(&missing).unwrap_err().to_string();
         // Not every system lets a device be looked at without opening it.
         let device = Some(Path::new("/dev/null")).filter(|device| device.exists());

@@ -17,7 +17,7 @@ pub(super) trait Call: Task {
 
 /// Runs `work` on the thread to which `hand_over` gives it.
 ///
-/// Gives its result, however long it takes, unless the call is overdue and `limit` resolves first: then gives what `limit` gave, and
+/// Returns its result, however long it takes, unless the call is overdue and `limit` resolves first: then returns its output, and
 /// the result is dropped on that thread when it comes. `limit` is polled only once the call is overdue. A panic of `work` is
 /// continued here. Dropped, it abandons the call.
 pub(super) async fn call<T: Send + 'static, L>(

@@ -32,7 +32,7 @@ fn info(pid: Pid) -> Option<libc::proc_bsdinfo> {
     let got = unsafe {
         libc::proc_pidinfo(pid.as_raw(), libc::PROC_PIDTBSDINFO, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes)
     };
-    // SAFETY: plain numbers, for which zeroes are valid; filled when the size says so.
+    // SAFETY: plain numbers, for which zeroes are valid; filled when the returned size is that of the struct.
     (got == bytes).then(|| unsafe { info.assume_init() })
 }
 
