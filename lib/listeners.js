@@ -40,6 +40,7 @@ class Listeners extends EventEmitter {
     if (all || this.listenerCount('data') > 0) interest |= INTEREST.DATA;
     if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
     if (all || this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
+    if (all || this.listenerCount('waiting') > 0) interest |= INTEREST.WAITING;
     this.#onInterest(interest);
     return this;
   }

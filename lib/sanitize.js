@@ -1,5 +1,7 @@
 'use strict';
 
+const { isRegExp } = require('node:util').types;
+
 const { slots } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
 const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
@@ -45,6 +47,8 @@ const INDEXED = ['options.steps', 'strategy.dependencies'];
 const LONGEST = 1_000_000;
 /** The fields that take bytes. */
 const INPUT = /^options(?:\.steps\[\d+\])?\.(?:stdin|input)$/;
+/** The fields that take regular expressions. */
+const PATTERN = /^options(?:\.steps\[\d+\])?\.retry\.onOutput(?:\[\d+\])?$/;
 const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
 /** In the place of a value that was taken out of the copy. */
 const OMIT = Symbol('omit');
@@ -55,6 +59,12 @@ class Budget {
   metadata = undefined;
   values = MOST_VALUES;
   characters = MOST_CHARACTERS;
+  // Declared, so that no setter of `Object.prototype` is called when they are assigned.
+  kind;
+  name;
+  prefix;
+  code;
+  says;
 
   /** @param {keyof typeof SUBJECTS} kind */
   constructor(kind) {
@@ -174,6 +184,7 @@ function copy(value, path, depth, subject, isOmitted, replacer) {
   }
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
+    if (subject.kind === 'options' && PATTERN.test(path) && isRegExp(value)) return expression(value);
     const tag = tagOf(value);
     if (tag === 'URL' && isUrl(value)) {
       const found = pathOfUrl(value, path);
@@ -256,6 +267,17 @@ function object(value, path, depth, subject, isOmitted, replacer) {
     entries[key] =
       key === 'metadata' && isMetadata(at) ? copyMetadata(found, at, depth + 1, subject) : copy(found, at, depth + 1, subject, isOmitted);
   }
+  return entries;
+}
+
+const sourceOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'source')?.get;
+const flagsOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'flags')?.get;
+
+/** What a regular expression is, whatever has been added to it. @param {object} value */
+function expression(value) {
+  const entries = new Plain();
+  entries.source = Reflect.apply(/** @type {Function} */ (sourceOf), value, []);
+  entries.flags = Reflect.apply(/** @type {Function} */ (flagsOf), value, []);
   return entries;
 }
 

@@ -135,9 +135,9 @@ pub use types::{
     Command, ConcurrencyMetrics, Diagnosis, Encoding, EnvSnapshot, ErrorCode, ErrorInfo, ExecutionFilter,
     ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionResult, ExecutionStats,
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, LineMode,
-    OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry,
-    RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder,
-    StopSignal, Stream, TerminalSize, Text, TruncateKeep, UNSET, Unsuccessful,
+    OutputPattern, OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason,
+    ResourceLimits, Retry, RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter,
+    StepStatus, StopOrder, StopSignal, Stream, TerminalSize, Text, TruncateKeep, UNSET, Unsuccessful, WaitsFor,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.

@@ -129,11 +129,7 @@ impl Clean {
                 spill.spool.push(bytes);
             }
         }
-        let is_truncated = self.kept.with(self.stream, |buffer| {
-            buffer.push(bytes);
-            buffer.is_truncated()
-        });
-        self.is_beyond_cap = is_truncated.unwrap_or(self.is_beyond_cap);
+        self.is_beyond_cap = self.kept.push(self.stream, bytes);
         let Some(screen) = &mut self.screen else { return self.split(outlets, Next::Bytes(bytes)) };
         screen.show(bytes, &mut outlets.lines);
         let mut screen = std::mem::take(&mut self.screen);

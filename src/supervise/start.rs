@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::job::{Job, Times};
 use crate::command::{SpawnFailure, resolve};
 use crate::guardian::{self, Guard};
-use crate::output::{Log, LogFailure};
+use crate::output::{Log, LogFailure, LogPaths};
 use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded, Launch};
 use crate::process::{self, Process};
@@ -40,8 +40,8 @@ pub(super) struct Started {
 
 /// Opens the logs. If the execution is to end before they are open, returns the reason for that. A log on a disk that does not
 /// answer cannot be opened.
-pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
-    let (paths, format) = (job.log.clone(), job.config.log_format);
+pub(super) async fn open_log(job: &Job, paths: LogPaths, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
+    let format = job.config.log_format;
     let limit = async {
         tokio::select! {
             biased;

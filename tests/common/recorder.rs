@@ -129,8 +129,8 @@ fn stage(event: &ExecutionEvent) -> u8 {
         ExecutionEvent::Queued { .. } => 0,
         ExecutionEvent::Started { .. } => 1,
         _ if is_line(event) || is_data(event) => 2,
-        // Lines may follow it: it does not wait for what is left in the pipes.
-        ExecutionEvent::Exited { .. } => 2,
+        // Lines may follow these: an exit does not wait for what is left in the pipes.
+        ExecutionEvent::Waiting { .. } | ExecutionEvent::Exited { .. } => 2,
         _ => 3,
     }
 }
