@@ -48,6 +48,7 @@ mod queries;
 mod retention_task;
 mod retry;
 mod secrets;
+mod step_inputs;
 mod stream;
 #[cfg(test)]
 mod suspended;

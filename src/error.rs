@@ -105,7 +105,8 @@ pub enum ExecutionError {
         /// What is missing.
         why: String,
     },
-    /// Standard input broke off before its end; the command was ended, lest it take a part for the whole.
+    /// Standard input broke off before its end, and the command was ended, lest it take a part for the whole; or the output of a step cannot be
+    /// the variable of another one, which was not spawned.
     #[error("{}", failure_text(.0))]
     InputFailed(Arc<ExecutionResult>),
     /// The engine takes no more work.
@@ -130,6 +131,12 @@ pub enum ExecutionError {
 
 fn failure_text(result: &ExecutionResult) -> &str {
     result.error.as_ref().map_or("the execution failed", |error| error.message.as_str())
+}
+
+/// What turned out to be invalid in a request that was accepted.
+fn invalid_field(result: &ExecutionResult) -> &str {
+    let message = failure_text(result).strip_prefix("invalid request: ");
+    message.and_then(|rest| rest.split_once(": ")).map_or("options.stdin", |(field, _)| field)
 }
 
 impl ExecutionError {
@@ -163,11 +170,8 @@ impl ExecutionError {
             Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) | Self::InvalidPlan(invalid) => {
                 Some(&invalid.field)
             }
-            Self::InputFailed(result) if failure_text(result).starts_with("invalid request: options.input:") => {
-                Some("options.input")
-            }
             Self::GroupLimitReached { field } => Some(field),
-            Self::InputFailed(_) => Some("options.stdin"),
+            Self::InputFailed(result) => Some(invalid_field(result)),
             _ => None,
         }
     }

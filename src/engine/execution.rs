@@ -19,7 +19,7 @@ use crate::registry::Record;
 use crate::scheduler::{Entry, Permit};
 use crate::state::{Pending, Running, Stop};
 use crate::supervise::{self, Finished, Job, Run};
-use crate::types::ExecutionResult;
+use crate::types::{ErrorInfo, ExecutionResult};
 
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ pub(super) type OnSettled = Box<dyn FnOnce(bool) + Send>;
 pub(super) struct Accepted {
     pub(super) shared: Arc<Shared>,
     pub(super) record: Arc<Record>,
+    /// It fails with this, and is not spawned.
+    pub(super) refusal: Option<ErrorInfo>,
     pub(super) job: Job,
     /// The command as a person would type it, with its secrets.
     pub(super) command: String,
@@ -222,6 +224,10 @@ async fn attempt(
     mut entry: Entry,
     mut output: Output,
 ) -> Attempt {
+    if let Some(refusal) = &accepted.refusal {
+        let permit = if let Entry::Now(permit) = entry { Some(permit) } else { None };
+        return Attempt::Finished(supervise::never_spawned(job, pending, output, refusal.clone()).await, permit);
+    }
     let Accepted { shared, record, command, sink, .. } = accepted;
     if let Entry::Later(ticket) = &entry {
         sink.event(ExecutionEvent::Queued {

@@ -115,7 +115,8 @@ impl ExecutionEngine {
     /// [`ExecutionEngine::get_stats`] without a future: it never waits.
     #[must_use]
     pub fn stats(&self) -> ExecutionStats {
-        self.shared().metrics.snapshot()
+        let waiting_for_groups = self.shared().scheduler.held_back();
+        ExecutionStats { waiting_for_groups, ..self.shared().metrics.snapshot() }
     }
 
     /// A label as a status of feedback has it, if it may be there.
@@ -141,7 +142,7 @@ impl ExecutionEngine {
             slots: busy.max_concurrent,
             running: busy.currently_running,
             queued: busy.currently_pending,
-            waiting_for_groups: busy.waiting_for_groups,
+            waiting_for_groups: self.shared().scheduler.held_back(),
             records,
             output_bytes,
         };
@@ -156,7 +157,6 @@ impl ExecutionEngine {
             max_concurrent: self.shared().config.max_concurrent_executions,
             currently_running: in_use,
             currently_pending: waiting,
-            waiting_for_groups: self.shared().scheduler.held_back(),
             available_slots: free,
         }
     }

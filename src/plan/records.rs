@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::SetOnce;
 use uuid::Uuid;
 
 use crate::error::ExecutionError;
@@ -10,30 +9,32 @@ use crate::retained_store::{Completion, Retained, RetainedStore};
 use crate::state::Stop;
 use crate::types::PlanExecutionResult;
 
+use super::run::PlanStop;
+
 /// One plan, from its acceptance to its removal.
 #[derive(Debug)]
 pub(crate) struct PlanRecord {
     id: Uuid,
     /// Set by every request to end the plan.
-    stop: SetOnce<Stop>,
+    stop: PlanStop,
     completion: Completion<PlanExecutionResult>,
 }
 
 impl PlanRecord {
     pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, stop: SetOnce::new(), completion: Completion::new() }
+        Self { id, stop: PlanStop::default(), completion: Completion::new() }
     }
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Requests the end; the first reason counts.
+    /// Requests the end; the first reason counts, and a shutdown in addition to it.
     pub(crate) fn request_stop(&self, why: Stop) {
-        let _ = self.stop.set(why);
+        self.stop.request(why);
     }
 
-    pub(crate) fn stop(&self) -> &SetOnce<Stop> {
+    pub(crate) fn stop(&self) -> &PlanStop {
         &self.stop
     }
 
