@@ -93,6 +93,16 @@ impl Scheduler {
         Ok(Entry::Later(self.queue(&mut state, (Reverse(priority), place))))
     }
 
+    /// Takes a slot if one is free now.
+    pub(crate) fn enter_now(self: &Arc<Self>) -> Result<Entry, ExecutionError> {
+        let mut state = self.lock();
+        if state.in_use >= state.usable {
+            return Err(ExecutionError::ConcurrencyLimitReached(self.slots));
+        }
+        state.in_use += 1;
+        Ok(Entry::Now(Permit { scheduler: Arc::clone(self) }))
+    }
+
     /// A slot, or a place in the queue for one: no bound and no policy refuses it. For a plan, which was accepted before and
     /// has one place whatever its size.
     pub(crate) fn claim(self: &Arc<Self>, priority: i32) -> Entry {

@@ -103,15 +103,15 @@ impl ExecutionOptions {
 
 impl ResourceLimits {
     setters! {
-        /// ResourceLimits the open descriptors of one process.
+        /// Limits the open descriptors of one process.
         open_files: u64 => |limits, count| limits.open_files = Some(count);
-        /// ResourceLimits the processes and threads of the user.
+        /// Limits the processes and threads of the user.
         processes: u64 => |limits, count| limits.processes = Some(count);
-        /// ResourceLimits the memory.
+        /// Limits the memory.
         memory_bytes: u64 => |limits, bytes| limits.memory_bytes = Some(bytes);
-        /// ResourceLimits the processor time of one process, in seconds.
+        /// Limits the processor time of one process, in seconds.
         cpu_seconds: u64 => |limits, seconds| limits.cpu_seconds = Some(seconds);
-        /// ResourceLimits the files that are written.
+        /// Limits the files that are written.
         file_size_bytes: u64 => |limits, bytes| limits.file_size_bytes = Some(bytes);
     }
 }

@@ -98,11 +98,10 @@ impl<'a> Fields<'a> {
     pub(super) fn whole(&self, name: &str) -> Result<Option<u64>> {
         match self.get(name) {
             None => Ok(None),
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
-            Some(Value::Number(number)) if number.fract() == 0.0 && (0.0..=LARGEST).contains(number) => {
-                Ok(Some(*number as u64))
-            }
-            Some(other) => self.wrong(name, other, "a whole number from 0 to 2^53 - 1"),
+            Some(value) => match whole_u64(value) {
+                Some(number) => Ok(Some(number)),
+                None => self.wrong(name, value, "a whole number from 0 to 2^53 - 1"),
+            },
         }
     }
 
@@ -152,7 +151,13 @@ impl<'a> Fields<'a> {
         {
             return Ok(Some(*choice));
         }
-        let words: Vec<String> = choices.iter().map(|(snake, _)| format!("{:?}", word(snake))).collect();
+        let words: Vec<String> = choices.iter().map(|(snake, _)| word(snake)).collect();
+        if let Value::Text(text) = value
+            && let Some(meant) = nearest_word(text, &words)
+        {
+            return Err(Invalid::new(self.path(name), format!("it is {}: did you mean {meant:?}?", value.describe())));
+        }
+        let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
         self.wrong(name, value, &words.join(" or "))
     }
 }
@@ -168,11 +173,28 @@ pub(super) fn join(path: &str, key: &str) -> String {
     }
 }
 
+/// A whole number from 0 to 2^53 − 1.
+pub(super) fn whole_u64(value: &Value) -> Option<u64> {
+    let Value::Number(number) = value else { return None };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+    (number.fract() == 0.0 && (0.0..=LARGEST).contains(number)).then_some(*number as u64)
+}
+
 /// A whole number within 32 bits.
 pub(super) fn whole_i32(number: f64) -> Option<i32> {
     let is_in_range = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
     #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
     (number.fract() == 0.0 && is_in_range).then_some(number as i32)
+}
+
+/// The word that was probably meant; the name of a signal may lack its `SIG`.
+fn nearest_word<'a>(text: &str, words: &'a [String]) -> Option<&'a String> {
+    let short = |word: &str| word.to_uppercase().trim_start_matches("SIG").to_owned();
+    let signals: Vec<String> = words.iter().filter(|word| word.starts_with("SIG")).map(|word| short(word)).collect();
+    nearest(text, words).or_else(|| {
+        let meant = nearest(&short(text), &signals)?;
+        words.iter().find(|word| word.strip_prefix("SIG") == Some(meant))
+    })
 }
 
 /// The known name that was probably meant.

@@ -1,7 +1,8 @@
 //! Which rows a listing has, and which part of an output is read, from data.
 
-use super::fields::Fields;
+use super::fields::{Fields, whole_u64};
 use super::{Case, Value};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -44,13 +45,19 @@ pub(crate) fn output_part(value: &Value, case: Case) -> Result<(Stream, Option<u
     Ok((fields.choice("stream", &streams)?.unwrap_or(Stream::Stdout), fields.whole("tail_bytes")?))
 }
 
+/// Decodes how the environment of a login shell is read: the shell, and the time for it.
+pub(crate) fn login_shell(value: &Value, case: Case) -> Result<(Option<PathBuf>, Option<Duration>), Invalid> {
+    if value.is_absent() {
+        return Ok((None, None));
+    }
+    let fields = Fields::open(value, "", "options", case, &["shell", "timeout_ms"])?;
+    Ok((fields.text("shell")?.map(PathBuf::from), fields.whole("timeout_ms")?.map(Duration::from_millis)))
+}
+
 /// Decodes how long an execution may go on.
 pub(crate) fn time_left(value: &Value) -> Result<Duration, Invalid> {
-    if let Value::Number(ms) = value
-        && ms.fract() == 0.0
-        && (1.0..=MOST_MS as f64).contains(ms)
-    {
-        return Ok(Duration::from_millis(*ms as u64));
+    if let Some(ms) = whole_u64(value).filter(|ms| (1..=MOST_MS).contains(ms)) {
+        return Ok(Duration::from_millis(ms));
     }
     let problem = format!("it is {}: give milliseconds from 1 to {MOST_MS} (365 days)", value.describe());
     Err(Invalid::new("ms", problem))
