@@ -14,9 +14,9 @@ export declare class NativeEngine {
   submitPlan(plan: unknown, options: unknown, call: PlanCall): ExternalObject<AcceptedPlan>
   /** The JSON text of a list: the id of a plan, and those of its steps by index. */
   static planIds(plan: ExternalObject<AcceptedPlan>): string
-  /** Asks a plan to end; `aborted` says that an abort signal did. */
+  /** Requests the end of a plan; `aborted`: because of an abort signal. */
   stopPlan(id: unknown, aborted: boolean): void
-  /** Says that the abort signal of a step has fired. */
+  /** Reports that the abort signal of a step has fired. */
   static abortStep(plan: ExternalObject<AcceptedPlan>, index: number): void
   /** The result of a plan that is over; `null` while it runs. */
   planResult(id: unknown): ExternalObject<PlanExecutionResult> | null
@@ -52,16 +52,25 @@ export declare class NativeEngine {
    * of this thread.
    */
   static ownEnvironment(): string | null
-  /** Gives the input of an execution the chunk that it asked for. */
+  /** Sends the input of an execution the chunk that it has requested. */
   feed(handle: number, chunk: Uint8Array): void
-  /** Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. */
-  endInput(handle: number, failure?: string | undefined | null): void
   /**
-   * Asks an execution to end; `aborted` says that an abort signal did. A `grace_ms` that is not negative is the longest time
+   * Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. `field` is the option
+   * with the input.
+   */
+  endInput(handle: number, field: string, failure?: string | undefined | null): void
+  /** Writes to an open input; the place in the order of writes is taken at once. */
+  write(id: unknown, bytes: Uint8Array): Promise<WriteOutcome>
+  /** Ends an open input, after the writes before. */
+  endOpenInput(id: unknown): void
+  /** Changes the size of a terminal. */
+  resize(id: unknown, size: unknown): void
+  /**
+   * Requests the end of an execution; `aborted`: because of an abort signal. A `grace_ms` that is not negative is the longest time
    * from now until it is killed.
    */
   stop(id: unknown, aborted: boolean, graceMs: number): void
-  /** Sends a signal to the command itself; says whether there was a process. */
+  /** Sends a signal to the command itself; returns whether there was a process. */
   signal(id: unknown, name: unknown): boolean
   /** Takes no more work. */
   close(): void
@@ -73,7 +82,7 @@ export declare class NativeEngine {
   /** Sends no more events: everything is over, and nothing new is taken. */
   detach(): void
   /**
-   * Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. `grace_ms`
+   * Requests the end of everything, as a shutdown or as a cancel, and returns how many executions that are. `grace_ms`
    * as for `stop`.
    */
   stopAll(shutdown: boolean, graceMs: number): number
@@ -87,7 +96,7 @@ export declare class NativeEngine {
    * other, and `wake` is called for the next.
    */
   take(shared: Float64Array): string | { text: string; numbers: Float64Array; bytes?: Uint8Array } | null
-  /** Says that `count` more groups of lines of a pulled execution were consumed. */
+  /** Reports that `count` more groups of lines of a pulled execution were consumed. */
   release(handle: number, count: number): void
   /** The result at a position of the batch that was taken last. */
   outcome(position: number): ExternalObject<HeldResult> | null
@@ -108,9 +117,9 @@ export declare class NativeEngine {
   command(id: unknown): string | null
   concurrency(): object
   config(): object
-  /** Reads `EXEC_*` variables; gives the settings that they set. */
+  /** Reads `EXEC_*` variables; returns the settings that they set. */
   static configFromEnv(vars: unknown): object
-  /** Reads a file; gives the settings that it sets. */
+  /** Reads a file; returns the settings that it sets. */
   static configFromFile(path: string): object
   /** A result as JSON text. Its dates are milliseconds, and output that is `null` there comes by `resultOutput`. */
   static resultText(result: ExternalObject<HeldResult>): string
@@ -119,8 +128,8 @@ export declare class NativeEngine {
   /** What keeps the engine from having done its part in a result, if anything did: the JSON text of an `ErrorInfo`. */
   static resultError(result: ExternalObject<HeldResult>): string | null
   /** Frees what a result keeps: all of it was read. */
-  static letGo(result: ExternalObject<HeldResult>): void
-  /** Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too. */
+  static releaseResult(result: ExternalObject<HeldResult>): void
+  /** Reads a request in wire form: JSON text, or the object that it describes. The request comes as JSON text too. */
   static parseRequest(wire: unknown): string
 }
 
@@ -159,3 +168,9 @@ export interface PlanCall {
 
 /** The version that the addon was built as: the facade refuses any other than its own. */
 export declare function version(): string
+
+/** The error of a write, as the facade understands it; none if it was accepted. */
+export interface WriteOutcome {
+  code?: string
+  message?: string
+}

@@ -197,11 +197,31 @@ export interface ExecutionOptions {
   /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
   signal?: AbortSignal | null | undefined;
   /**
-   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, or the host's own standard input.
+   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, what {@link ExecutionEngine.write}
+   * gives (`'open'`), or the host's own standard input (`'inherit'`).
    * A Readable that only the command reads is destroyed when the command wants no more; one that other code still uses, such as the
    * request of an HTTP server, is only not read any more. Default: nothing, end of file at once.
    */
-  stdin?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | 'inherit' | null | undefined;
+  stdin?:
+    | InputChunk
+    | Iterable<InputChunk>
+    | AsyncIterable<InputChunk>
+    | NodeJS.ReadableStream
+    | Blob
+    | 'open'
+    | 'inherit'
+    | null
+    | undefined;
+  /**
+   * The same data as `stdin`, for text that is not known in advance: here `'open'` and `'inherit'` are text as any other. Both options
+   * together are refused.
+   */
+  input?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | null | undefined;
+  /**
+   * Runs the command in a terminal of its own: its controlling terminal, and its only stream. `true` is 80 × 24; `columns` and `rows` are 1 to
+   * 65 535 each. Its input is open for {@link ExecutionEngine.write} unless `stdin` or `input` gives data. Not on Windows. Default: none.
+   */
+  terminal?: boolean | { columns?: number | null | undefined; rows?: number | null | undefined } | null | undefined;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null | undefined;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -257,6 +277,11 @@ export interface ExecutionOptions {
   limits?: ResourceLimits | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
+  /**
+   * Names of groups, 64 at most, of 1 to 256 bytes each. At most `groupLimits[name]` executions of a group run at once, 1 if it is not
+   * listed; the others wait, without a slot. Default: none.
+   */
+  groups?: readonly string[] | null | undefined;
   /** Runs the command again when it fails. Default: it runs once. */
   retry?: RetryOptions | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
@@ -339,7 +364,12 @@ export interface ExecutionConfig {
   concurrencyPolicy?: 'queue' | 'reject' | null | undefined;
   /** How many may wait; one more is refused with `QUEUE_FULL`. Default: 10 000. */
   maxQueuedExecutions?: number | null | undefined;
-  /** The longest wait for a slot, in ms. Default: no bound. */
+  /**
+   * How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
+   * is listed as it is comes first, then the longest glob. 1 for a group that none matches. Default: `{}`.
+   */
+  groupLimits?: Readonly<Record<string, number>> | null | undefined;
+  /** The longest wait for a slot and for groups, in ms. Default: no bound. */
   queueTimeoutMs?: number | null | undefined;
   /** Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once. Default: 5 000. */
   killGraceMs?: number | null | undefined;
@@ -708,12 +738,14 @@ interface EventBase {
   step?: number;
 }
 
-/** Accepted, and waiting for a slot. */
+/** Accepted, and waiting for a slot or for a group. */
 export interface QueuedEvent extends EventBase {
   /** The name of the event. */
   type: 'queued';
   /** The command as a person would type it. */
   command: string;
+  /** The first of its groups, by name, that has no place for it. `null`: it waits for a slot only. */
+  group: string | null;
 }
 
 /** Spawned. */
@@ -811,6 +843,14 @@ export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'
   carriageReturn?: true;
 }
 
+/** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+export interface DataEvent<Output extends string | Buffer = string> extends EventBase {
+  /** The name of the event. */
+  type: 'data';
+  /** Whole characters, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
+  data: Output;
+}
+
 /** The end of an execution: exactly one of these, and nothing after it. */
 export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status'], Output extends string | Buffer = string>
   extends EventBase {
@@ -833,6 +873,7 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
   | ProgressEvent<Output>
   | OutputEvent<'stdout', Output>
   | OutputEvent<'stderr', Output>
+  | DataEvent<Output>
   | EndEvent<'completed', Output>
   | EndEvent<'failed', Output>
   | EndEvent<'cancelled', Output>
@@ -840,7 +881,7 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
 
 /** The events of an engine and what their listeners get. */
 export interface ExecutionEvents<Output extends string | Buffer = string> {
-  /** Accepted, and waiting for a slot. */
+  /** Accepted, and waiting for a slot or for a group. */
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
@@ -864,6 +905,8 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   stdout: [OutputEvent<'stdout', Output>];
   /** A line on standard error, or a piece of one, as on standard output. */
   stderr: [OutputEvent<'stderr', Output>];
+  /** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+  data: [DataEvent<Output>];
   /** Exited with code 0. */
   completed: [EndEvent<'completed', Output>];
   /** Exited otherwise, or the engine could not do its part. */
@@ -1053,8 +1096,10 @@ export interface ConcurrencyMetrics {
   maxConcurrent: number;
   /** How many run now. */
   currentlyRunning: number;
-  /** How many wait for a slot. */
+  /** How many wait for a slot, or for a group. */
   currentlyPending: number;
+  /** How many of these wait for a group, whether or not there is a slot. */
+  waitingForGroups: number;
   /** How many more may start now. */
   availableSlots: number;
 }
@@ -1126,7 +1171,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * or is cancelled resolves.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; with `result` `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine
-   * could not do its part, and `INVALID_REQUEST` (field `options.stdin`) when an iterable or a stream as `stdin` failed.
+   * could not do its part, and `INVALID_REQUEST` (field `options.stdin` or `options.input`) when an iterable or a stream as input failed.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
   /** `execute` and `waitForCompletion`, with output as Buffers. */
@@ -1160,6 +1205,29 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
+  /**
+   * Writes to the standard input of a command that was started with `stdin: 'open'` or with a `terminal`. Resolves when the pipe has accepted all of it, so
+   * that awaiting it gives the pace of the command. Concurrent writes keep their order. Before the command has started, it waits.
+   * Do not change bytes before it has resolved.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input is not open, was ended, or is not read any more:
+   * the command has closed it or has exited. That is no error of the execution. `INVALID_REQUEST` (`data`) for other data.
+   */
+  write(id: string, data: InputChunk): Promise<void>;
+  /**
+   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. A terminal gets its end-of-file
+   * character. Does nothing if it has ended.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input was never open.
+   */
+  endInput(id: string): Promise<void>;
+  /**
+   * Changes the size of the terminal of a command, which gets SIGWINCH. Before it has started, it gets a terminal of that size. Does nothing
+   * after its end.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for another size than 1 to 65 535, and (`id`) if it has no terminal.
+   */
+  resize(id: string, size: { columns: number; rows: number }): Promise<void>;
   /**
    * Moves the deadline of an execution to `ms` milliseconds from now: later or sooner than it was, but not beyond `maxTimeoutMs` from its
    * start. Resolves with the new deadline. It holds for the attempt that runs, or, while the execution waits, for the next one.

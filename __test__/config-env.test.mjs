@@ -7,7 +7,7 @@ import { ExecutionEngine } from '../index.js';
 import { newEngine } from './helpers/engine.mjs';
 import { failureNow } from './helpers/outcomes.mjs';
 
-const { properties } = JSON.parse(readFileSync(new URL('../schema/config.json', import.meta.url), 'utf8'));
+const { properties, $defs: definitions } = JSON.parse(readFileSync(new URL('../schema/config.json', import.meta.url), 'utf8'));
 const camel = (snake) => snake.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 const read = (env) => ExecutionEngine.configFromEnv(env);
 
@@ -24,22 +24,17 @@ test('each setting has its variable', async (t) => {
 });
 
 /** A text for a variable, and what it means. */
-function sample({ type, minimum = 0, $ref, 'x-variable': variable }) {
+function sample({ type, minimum = 0, $ref, default: usual, 'x-variable': variable }) {
   if (variable === 'EXEC_SECRETS') return ['first secret, second secret', ['first secret', 'second secret']];
   if (type === 'boolean') return ['false', false];
+  if (type === 'object') return ['{ "A_*": 2 }', { 'A_*': 2 }];
   if (type === 'array') return [' A_*, B ', ['A_*', 'B']];
   if ($ref) {
-    const [text, word] = {
-      ConcurrencyPolicy: ['reject', 'reject'],
-      OversizedOutputStrategy: ['StreamToFile', 'streamToFile'],
-      TruncateKeep: ['tail', 'tail'],
-      InheritEnv: ['none', 'none'],
-      StopSignal: ['SIGINT', 'SIGINT'],
-      StopOrder: ['leader', 'leader'],
-      Encoding: ['buffer', 'buffer'],
-      LogFormat: ['jsonl', 'jsonl'],
-    }[$ref.split('/').at(-1)];
-    return [text, word];
+    const words = definitions[$ref.split('/').at(-1)].oneOf.map((word) => word.const);
+    const word = words.findLast((one) => one !== usual);
+    // In the environment, a strategy may also be written as a type.
+    const text = word === 'stream_to_file' ? 'StreamToFile' : word;
+    return [text, camel(word)];
   }
   if (type.includes('string')) return ['/var/log/x', '/var/log/x'];
   return [String(minimum + 1), minimum + 1];

@@ -55,6 +55,7 @@ const COMMANDS = new Map([
   ['node examples/node-caller.ts', 'this file'],
   ['node examples/execution-manager.mjs', '__test__/examples.test.mjs'],
   ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
+  ['node examples/terminal.mjs vi notes.txt', '__test__/examples.test.mjs'],
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
   ['npm run test:tauri', 'people: compiling Tauri takes minutes, and needs libraries of the system'],
   ['npm run test:stress', 'people: it takes an hour'],
@@ -322,8 +323,8 @@ describe('numbers', () => {
 
 /** Why a block cannot run here: a program that it starts is not installed. Others that it may need have stand-ins. */
 function missing({ code }) {
-  const isMissing = (name) => code.includes(`program: '${name}'`) && spawnSync(name, ['--version']).status !== 0;
-  const name = ['npm', 'python3'].find(isMissing);
+  const needs = (name) => code.includes(`program: '${name}'`) || (name === 'bash' && code.includes('strict: true'));
+  const name = ['npm', 'python3', 'bash'].find((one) => needs(one) && spawnSync(one, ['--version']).status !== 0);
   return name === undefined ? false : `${name} is NOT INSTALLED: this example was not run`;
 }
 
@@ -339,6 +340,7 @@ function bare(cell) {
 function value(cell) {
   const text = bare(cell);
   if (text === 'none') return null;
+  if (text === '{}') return {};
   if (text === 'true' || text === 'false') return text === 'true';
   if (text.startsWith('[')) return [...text.matchAll(/'([^']+)'/g)].map(([, item]) => item);
   const word = /^'(\w+)'$/.exec(text);

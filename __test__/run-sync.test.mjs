@@ -71,8 +71,10 @@ test('input that needs this thread is refused, and an abort signal counts if it 
     new Set(['a']),
     process.stdin,
     new Blob(['a']),
+    'open',
   ])
     assert.equal(failureNow(() => engine.runSync(exec('cat'), { stdin }), 'INVALID_REQUEST').field, 'options.stdin');
+  assert.equal(failureNow(() => engine.runSync(exec('cat'), { terminal: true }), 'INVALID_REQUEST').field, 'options.stdin');
   const aborted = engine.runSync(forever, { signal: AbortSignal.abort('why') });
   assert.deepEqual([aborted.status, aborted.reason, aborted.abortReason, aborted.pid], ['cancelled', 'aborted', 'why', null]);
   assert.equal(engine.runSync(nothing, { signal: new AbortController().signal }).status, 'completed');

@@ -32,7 +32,8 @@ const ENCODINGS = [
   ['openssl', 'printf %s "$S" | openssl base64'],
   ['od', 'printf %s "$S" | od -An -tx1'],
   ['xxd', 'printf %s "$S" | xxd -p'],
-  ['xxd', 'printf %s "$S" | xxd -p -u -c 7'],
+  // Busybox has no capital digits.
+  ['xxd', `printf %s "$S" | xxd -p ${hasBusybox ? '' : '-u'} -c 7`],
   ['xxd', 'printf %s "$S" | xxd -i'],
   ['jq', 'jq -n "env.S"'],
   ['jq', 'jq -na "env.S"'],

@@ -4,19 +4,19 @@ import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
 import { withoutMeans } from './helpers/members.mjs';
-import { forever, shell } from './helpers/programs.mjs';
+import { file, folder, forever, shell } from './helpers/programs.mjs';
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 const skip = process.platform === 'win32' && 'there is Ctrl-Break alone';
 
-/** Without core files, which SIGQUIT would make, and without a shell, since bash ignores SIGQUIT. */
-const endless = shell('ulimit -c 0; echo ready; exec sleep 300');
+/** Without core files, which SIGQUIT would make. No shell says that it is ready: bash ignores SIGQUIT, also just before an `exec`. */
+const endless = (t) => shell('ulimit -c 0; exec tail -f "$READY"', { env: { READY: file(folder(t), 'ready', 'ready\n') } });
 
 for (const signal of SIGNALS) {
   for (const from of ['options', 'configuration']) {
     test(`${signal}, from the ${from}`, { skip }, async (t) => {
       const { engine, events } = recordedEngine(t, { killGraceMs: 600_000, ...(from === 'configuration' && { stopSignal: signal }) });
-      const id = await engine.execute(endless, from === 'options' ? { stopSignal: signal } : {});
+      const id = await engine.execute(endless(t), from === 'options' ? { stopSignal: signal } : {});
       await events.line('ready');
       await engine.cancel(id);
       const { killed, ...result } = engine.getResult(id);

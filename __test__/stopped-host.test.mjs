@@ -30,16 +30,16 @@ async function stopped(t, ms, request, options = {}) {
 
 test('an exit that came first goes before a timeout and an idle timeout', posix, async (t) => {
   await repeatedly(8, 4, async () => {
-    const request = "{ ...programs.shell('sleep 0.3; echo done'), timeoutMs: 1000 }";
-    const { status, stdout } = await stopped(t, 1_500, request, { idleTimeoutMs: 800 });
+    const request = "{ ...programs.shell('sleep 0.3; echo done'), timeoutMs: 3000 }";
+    const { status, stdout } = await stopped(t, 4_000, request, { idleTimeoutMs: 2_500 });
     assert.deepEqual([status, stdout], ['completed', 'done\n']);
   });
 });
 
 test('what was written meanwhile is no silence', posix, async (t) => {
   await repeatedly(4, 4, async () => {
-    const { status, stdout } = await stopped(t, 1_200, "programs.shell('sleep 0.2; echo some; sleep 1.6; echo more')", {
-      idleTimeoutMs: 1_000,
+    const { status, stdout } = await stopped(t, 3_000, "programs.shell('sleep 0.5; echo some; sleep 4; echo more')", {
+      idleTimeoutMs: 2_500,
     });
     assert.deepEqual([status, stdout], ['completed', 'some\nmore\n']);
   });

@@ -29,9 +29,10 @@ async function main() {
     else if (event.type === 'exited') return;
     else if (event.type === 'retry') say(`  attempt ${event.attempt} failed`);
     else if (event.type === 'progress') return;
+    else if (event.type === 'data') return;
     else if (event.type === 'stdout') say(`  ${event.line}`);
     else if (event.type === 'stderr') say(`  ${paint(red, event.line)}`);
-    else {
+    else if ('result' in event) {
       if (event.error) say(`  ${paint(red, event.error.message)}`);
       say(outcome(event.result));
     }

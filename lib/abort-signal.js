@@ -1,7 +1,7 @@
 'use strict';
 
-const { contain, report } = require('./caller-code.js');
-const { plain, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
+const { contain, report, withoutPrototype } = require('./caller-code.js');
+const { sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 
 /** @typedef {{ signal?: AbortSignal, aborted: boolean }} Aborting */
 
@@ -26,7 +26,7 @@ function signalOf(options, field = 'options.signal') {
     if (typeof aborted === 'boolean' && typeof signal.addEventListener === 'function') return { signal, aborted };
   } catch (error) {
     // A getter of the signal's, or options that cannot be read at all: the copy of the rest would say so.
-    plain('options', options, (at) => at === 'options.signal');
+    sanitize('options', options, (at) => at === 'options.signal');
     throw threw(SUBJECTS.options, field, error);
   }
   throw refusal(SUBJECTS.options, field, `it is ${show(signal)}: give the signal of an AbortController`);
@@ -69,9 +69,7 @@ class Shared {
   constructor(signal, callback) {
     this.#signal = signal;
     this.#callbacks.add(callback);
-    // An option that is not its own would be that of a changed prototype.
-    const once = Object.setPrototypeOf({ once: true, passive: true }, null);
-    signal.addEventListener('abort', this.#fire, once);
+    signal.addEventListener('abort', this.#fire, withoutPrototype({ once: true, passive: true }));
   }
 
   /** @param {() => void} callback */

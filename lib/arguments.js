@@ -2,7 +2,7 @@
 
 const { ExecutionError } = require('./errors.js');
 const { isUrl, pathOfUrl } = require('./foreign.js');
-const { plain, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
+const { sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
@@ -22,12 +22,12 @@ function asId(id) {
  *
  * @param {ExecutionFilter | null | undefined} filter
  */
-function plainFilter(filter) {
-  if (typeof filter !== 'object' || filter === null) return plain('filter', filter);
-  const given = plain('filter', filter, (at) => at === 'filter.since');
+function sanitizeFilter(filter) {
+  if (typeof filter !== 'object' || filter === null) return sanitize('filter', filter);
+  const given = sanitize('filter', filter, (at) => at === 'filter.since');
   try {
     const { since } = filter;
-    if (since !== undefined && since !== null) given.since = since instanceof Date ? since.getTime() : plain('filter', { since }).since;
+    if (since !== undefined && since !== null) given.since = since instanceof Date ? since.getTime() : sanitize('filter', { since }).since;
   } catch (error) {
     throw error instanceof ExecutionError ? error : threw(SUBJECTS.filter, 'filter.since', error);
   }
@@ -41,7 +41,7 @@ function pathOf(path) {
     if ('path' in found) return found.path;
     throw refusal(SUBJECTS.config, 'path', found.problem);
   }
-  if (typeof path === 'string' && path !== '') return plain('path', path);
+  if (typeof path === 'string' && path !== '') return sanitize('path', path);
   throw refusal(SUBJECTS.config, 'path', `it is ${show(path)}: give the path of a .toml or .json file`);
 }
 
@@ -50,17 +50,17 @@ function pathOf(path) {
  *
  * @param {unknown} wire
  */
-function plainWire(wire) {
-  const given = plain('wire', wire);
+function sanitizeWire(wire) {
+  const given = sanitize('wire', wire);
   if (typeof given === 'string' && /\\ud[89a-f]/i.test(given)) {
     let parsed;
     try {
       parsed = JSON.parse(given);
     } catch {
-      // The addon says what is wrong with it.
+      // The addon reports what is wrong with it.
       return given;
     }
-    plain('wire', parsed);
+    sanitize('wire', parsed);
   }
   return given;
 }
@@ -75,7 +75,7 @@ const SERIAL = /** @type {const} */ ({ maxConcurrentExecutions: 1, concurrencyPo
  * @returns {ExecutionConfig}
  */
 function serial(config) {
-  const given = plain('config', config);
+  const given = sanitize('config', config);
   for (const [field, only] of Object.entries(SERIAL)) {
     const asked = given?.[field] ?? only;
     if (asked !== only) {
@@ -86,4 +86,4 @@ function serial(config) {
   return typeof (given ?? {}) === 'object' ? { ...given, ...SERIAL } : given;
 }
 
-module.exports = { asId, pathOf, plainFilter, plainWire, serial };
+module.exports = { asId, pathOf, sanitizeFilter, sanitizeWire, serial };

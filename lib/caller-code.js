@@ -38,19 +38,20 @@ function contain(call) {
  * @param {string} key
  * @param {unknown} value
  */
-function put(object, key, value) {
+function setOwn(object, key, value) {
   if (!(key in object)) /** @type {any} */ (object)[key] = value;
-  else Object.defineProperty(object, key, own({ value, writable: true, enumerable: true, configurable: true }));
+  else Object.defineProperty(object, key, withoutPrototype({ value, writable: true, enumerable: true, configurable: true }));
 }
 
 /**
- * A descriptor that inherits nothing: `Object.prototype` may have a `get` or a `value`.
+ * A property descriptor, or other options, that inherits nothing: `Object.prototype` may have a `get` or a `value`.
  *
- * @param {PropertyDescriptor} descriptor
- * @returns {PropertyDescriptor}
+ * @template {object} T
+ * @param {T} options
+ * @returns {T}
  */
-function own(descriptor) {
-  return Object.setPrototypeOf(descriptor, null);
+function withoutPrototype(options) {
+  return Object.setPrototypeOf(options, null);
 }
 
 /** What arrays of places are copied from. @type {undefined[]} */
@@ -66,4 +67,4 @@ function slots(count) {
   return count <= places.length ? places.slice(0, count) : Array.from({ length: count });
 }
 
-module.exports = { contain, own, put, report, slots };
+module.exports = { contain, report, setOwn, slots, withoutPrototype };

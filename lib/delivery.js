@@ -9,11 +9,12 @@ const { mark } = require('./pending.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
-/** @typedef {InstanceType<typeof import('./in-flight.js').Board>} Board */
+/** @typedef {import('../index.js').DataEvent<string | Buffer>} DataEvent */
+/** @typedef {InstanceType<typeof import('./in-flight.js').InFlight>} InFlight */
 /** @typedef {InstanceType<typeof import('./listeners.js').Listeners>} Listeners */
-/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+/** @typedef {InstanceType<typeof import('./plan.js').PendingPlan>} Plan */
 /** @typedef {InstanceType<typeof import('./abort-signal.js').AbortReasons>} AbortReasons */
-/** @typedef {import('./pending.js').Live} Live */
+/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
 
 // As it was when this file was loaded: a test may stop the clock.
@@ -30,7 +31,7 @@ const SHORT_BATCH = 512;
  */
 class Delivery {
   /** @type {NativeEngine} */ #native;
-  /** @type {Board} */ #board;
+  /** @type {InFlight} */ #inFlight;
   /** @type {Listeners} */ #listeners;
   /** @type {AbortReasons} */ #reasons;
   /** @type {((status: import('../index.js').ExecutionFeedback) => void) | undefined} */ #feedback;
@@ -44,35 +45,36 @@ class Delivery {
   #goOn = () => {
     this.#turn = 0;
   };
-  /** @type {import('./batch-decoder.js').Consumer<Live | Plan>} */ #consumer;
+  /** @type {import('./batch-decoder.js').Consumer<PendingExecution | Plan>} */ #consumer;
 
   /**
    * @param {NativeEngine} native
-   * @param {Board} board
+   * @param {InFlight} inFlight
    * @param {Listeners} listeners
    * @param {AbortReasons} reasons Why executions were aborted, kept past their end.
    * @param {((status: import('../index.js').ExecutionFeedback) => void) | undefined} feedback
    */
-  constructor(native, board, listeners, reasons, feedback) {
+  constructor(native, inFlight, listeners, reasons, feedback) {
     this.#native = native;
-    this.#board = board;
+    this.#inFlight = inFlight;
     this.#listeners = listeners;
     this.#reasons = reasons;
     this.#feedback = feedback;
     this.#consumer = {
-      find: (handle) => this.#board.at(handle),
-      id: (live) => live.id,
-      event: (live, event) => {
-        mark(/** @type {Live} */ (live), event);
-        live.context.runInAsyncScope(listeners._tell, listeners, event.type, [event]);
-        live.queue?.push([event]);
+      find: (handle) => this.#inFlight.at(handle),
+      id: (pending) => pending.id,
+      event: (pending, event) => {
+        mark(/** @type {PendingExecution} */ (pending), event);
+        pending.context.runInAsyncScope(listeners._dispatch, listeners, event.type, [event]);
+        pending.queue?.push([event]);
       },
-      lines: (live, events) => this.#lines(/** @type {Live} */ (live), events),
-      input: (live, isWanted) => {
-        const { context, input } = /** @type {Live} */ (live);
+      lines: (pending, events) => this.#lines(/** @type {PendingExecution} */ (pending), events),
+      input: (pending, isWanted) => {
+        const { context, input } = /** @type {PendingExecution} */ (pending);
         if (input) context.runInAsyncScope(contain, undefined, () => input[isWanted ? 'wanted' : 'close']());
       },
-      end: (type, live, event, outcome) => live.context.runInAsyncScope(this.#end, this, type, /** @type {Live} */ (live), event, outcome),
+      end: (type, pending, event, outcome) =>
+        pending.context.runInAsyncScope(this.#end, this, type, /** @type {PendingExecution} */ (pending), event, outcome),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
       progress: (plan, event, outcome) => plan.context.runInAsyncScope(this.#progress, this, /** @type {Plan} */ (plan), event, outcome),
       planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
@@ -93,24 +95,24 @@ class Delivery {
   }
 
   /**
-   * @param {Live} live
-   * @param {OutputEvent[]} events
+   * @param {PendingExecution} pending
+   * @param {(OutputEvent | DataEvent)[]} events
    */
-  #lines(live, events) {
+  #lines(pending, events) {
     if (this.#turn === 0) {
       this.#turn = now();
       setImmediate(this.#goOn);
     }
-    const type = /** @type {OutputEvent} */ (events[0]).type;
-    if (live.planId !== undefined) for (const event of events) mark(live, event);
-    if (this.#listeners._hasListeners(type)) live.context.runInAsyncScope(this.#listeners._tell, this.#listeners, type, events);
-    live.queue?.push(/** @type {ExecutionEvent[]} */ (events), live.handle);
+    const type = /** @type {OutputEvent | DataEvent} */ (events[0]).type;
+    if (pending.planId !== undefined) for (const event of events) mark(pending, event);
+    if (this.#listeners._hasListeners(type)) pending.context.runInAsyncScope(this.#listeners._dispatch, this.#listeners, type, events);
+    pending.queue?.push(/** @type {ExecutionEvent[]} */ (events), pending.handle);
   }
 
-  /** Whatever breaks one of its parts, the others follow. @type {import('./batch-decoder.js').Consumer<Live>['end']} */
-  #end(type, live, makeEvent, outcome) {
-    const { id, abort, input, queue, trace } = live;
-    this.#board.remove(live);
+  /** Whatever breaks one of its parts, the others follow. @type {import('./batch-decoder.js').Consumer<PendingExecution>['end']} */
+  #end(type, pending, makeEvent, outcome) {
+    const { id, abort, input, queue, trace } = pending;
+    this.#inFlight.remove(pending);
     if (abort) {
       if (abort.fired && type === 'cancelled') {
         const aborted = { reason: abort.reason };
@@ -123,31 +125,31 @@ class Delivery {
     const feedback = this.#feedback;
     // Before a listener sees the result, which it may change.
     if (feedback) contain(() => feedback(require('./feedback.js').statusOf(this.#native, outcome().facts)));
-    if (queue || this.#listeners._hasListeners(type)) contain(() => this.#tellEnd(type, live, makeEvent));
+    if (queue || this.#listeners._hasListeners(type)) contain(() => this.#dispatchEnd(type, pending, makeEvent));
     if (queue) {
-      if (live.planId === undefined) queue.end();
+      if (pending.planId === undefined) queue.end();
       // The child is gone: nothing is held up by lines that were not read yet.
-      this.#native.release(live.handle, ALL);
+      this.#native.release(pending.handle, ALL);
     }
     if (trace) contain(() => channels.finish(trace, type, outcome()));
-    if (live.waiters.size > 0) {
+    if (pending.waiters.size > 0) {
       const ended = outcome();
       ended.cause = input?.failure;
-      for (const waiter of live.waiters) waiter(ended);
+      for (const waiter of pending.waiters) waiter(ended);
     }
-    if (live.planId === undefined) live.context.emitDestroy();
+    if (pending.planId === undefined) pending.context.emitDestroy();
   }
 
   /**
    * @param {import('../index.js').EndEvent['type']} type
-   * @param {Live} live
+   * @param {PendingExecution} pending
    * @param {() => import('../index.js').EndEvent} makeEvent
    */
-  #tellEnd(type, live, makeEvent) {
+  #dispatchEnd(type, pending, makeEvent) {
     const event = /** @type {ExecutionEvent} */ (makeEvent());
-    mark(live, event);
-    this.#listeners._tell(type, [event]);
-    live.queue?.push([event]);
+    mark(pending, event);
+    this.#listeners._dispatch(type, [event]);
+    pending.queue?.push([event]);
   }
 
   /** @type {import('./batch-decoder.js').Consumer<Plan>['progress']} */
@@ -155,9 +157,9 @@ class Delivery {
     if (outcome) {
       outcome().reasons = this.#reasons;
       plan.forgetSignals();
-      this.#board.removePlan(plan);
+      this.#inFlight.removePlan(plan);
     }
-    if (plan.queue || this.#listeners._hasListeners('progress')) this.#listeners._tell('progress', [event]);
+    if (plan.queue || this.#listeners._hasListeners('progress')) this.#listeners._dispatch('progress', [event]);
     plan.queue?.push([event]);
     if (!outcome) return;
     plan.queue?.end();

@@ -2,7 +2,7 @@
 
 const { channel } = require('node:diagnostics_channel');
 
-const { own } = require('./caller-code.js');
+const { withoutPrototype } = require('./caller-code.js');
 
 /** @typedef {import('../index.js').ExecutionTrace} ExecutionTrace */
 
@@ -38,7 +38,7 @@ function begin(executionId, command, metadata) {
 function finish(trace, status, outcome) {
   trace.status = status;
   // Made when first read: a result may be megabytes.
-  Object.defineProperty(trace, 'result', own({ get: () => outcome.result, enumerable: true, configurable: true }));
+  Object.defineProperty(trace, 'result', withoutPrototype({ get: () => outcome.result, enumerable: true, configurable: true }));
   const failure = outcome.error;
   if (failure) {
     trace.error = failure;

@@ -5,7 +5,7 @@ const LONGEST = 16 * 1024;
 
 /**
  * What a call gives as JSON text, which crosses at a fraction of the cost of objects; `undefined` when JSON has no words for
- * all of it: the addon takes the objects too, and says what is wrong with them.
+ * all of it: the addon takes the objects too, and reports what is wrong with them.
  *
  * @param {unknown} first Plain data of ours: no code of the caller's runs here.
  * @param {unknown} second `undefined` is as good as `null`.

@@ -1,12 +1,12 @@
 'use strict';
 
 const { AbortReasons } = require('./abort-signal.js');
-const { asId, pathOf, plainFilter, plainWire, serial } = require('./arguments.js');
+const { asId, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
 const { Delivery } = require('./delivery.js');
 const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
-const { Board } = require('./in-flight.js');
+const { InFlight } = require('./in-flight.js');
 const { withinMs } = require('./keep-alive.js');
 const lazy = require('./lazy.js');
 const { Listeners } = require('./listeners.js');
@@ -15,12 +15,11 @@ const { settled, unlessOver } = require('./pending.js');
 const { requireChildProcesses, requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
-const { ASIDE, numberOf, onlyOption, plain, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
+const { OMIT, numberOf, onlyOption, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { secretsIn, veil } = require('./secrets.js');
 const { NO_GRACE, submit, submitSync } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
-/** @typedef {import('./pending.js').Live} Live */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
@@ -33,13 +32,14 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {ExecutionEngine | undefined} */ static #global;
 
   /** @type {import('../binding.js').NativeEngine} */ #native;
-  #board = new Board(this);
+  #inFlight = new InFlight(this);
   /** @type {InstanceType<typeof Delivery>} */ #delivery;
   /** @type {InstanceType<typeof Plans>} */ #plans;
   /** What a submission takes of it. @type {import('./submit.js').EngineParts} */ #parts;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
   /** @type {readonly string[]} */ #secrets;
   #reasons = new AbortReasons();
+  /** @type {InstanceType<typeof import('./open-inputs.js').OpenInputs> | undefined} */ #openInputs;
 
   /** @param {EngineConfig | null} [config] */
   constructor(config) {
@@ -50,20 +50,20 @@ const Engine = class ExecutionEngine extends Listeners {
     const takeFeedback = (/** @type {string} */ key, /** @type {unknown} */ value) => {
       if (key !== 'feedback') return value;
       feedback = lazy.feedback.feedbackOf(value);
-      return ASIDE;
+      return OMIT;
     };
     /** @type {unknown} */
     let known = config;
     const mask = (/** @type {string} */ text) => native.NativeEngine.maskWith(text, secretsIn(known));
-    const given = guard(ExecutionEngine, () => plain('config', config, undefined, takeFeedback), mask);
+    const given = guard(ExecutionEngine, () => sanitize('config', config, undefined, takeFeedback), mask);
     known = given;
     onHostExit(native.NativeEngine.endUnguarded);
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake), mask);
     this.#secrets = veil(given?.secrets ?? []);
     this._watchListeners((interest) => this.#native.listen(interest));
-    this.#parts = { native: this.#native, inFlight: this.#board, cancel: (id) => this.cancel(id) };
-    this.#plans = new Plans(this.#native, this.#board, this.#reasons);
-    this.#delivery = new Delivery(this.#native, this.#board, this, this.#reasons, feedback ?? undefined);
+    this.#parts = { native: this.#native, inFlight: this.#inFlight, cancel: (id) => this.cancel(id) };
+    this.#plans = new Plans(this.#native, this.#inFlight, this.#reasons);
+    this.#delivery = new Delivery(this.#native, this.#inFlight, this, this.#reasons, feedback ?? undefined);
   }
 
   /**
@@ -97,7 +97,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {Readonly<Record<string, string | undefined>>} [env] */
   static configFromEnv(env = process.env) {
     return /** @type {ExecutionConfig} */ (
-      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(plain('env', env)))
+      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(sanitize('env', env)))
     );
   }
 
@@ -120,7 +120,7 @@ const Engine = class ExecutionEngine extends Listeners {
   static async loginShellEnv(options) {
     const method = ExecutionEngine.loginShellEnv;
     requireChildProcesses(method);
-    const call = () => native.NativeEngine.loginShellEnv(plain('call', options), snapshot());
+    const call = () => native.NativeEngine.loginShellEnv(sanitize('call', options), snapshot());
     const { text, code, message } = await guard(method, call);
     if (text === undefined || text === null) throw fromNative({ code, message });
     return JSON.parse(text);
@@ -129,7 +129,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {string | object} wire */
   static parseRequest(wire) {
     return /** @type {ExecutionRequest} */ (
-      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(plainWire(wire))))
+      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(sanitizeWire(wire))))
     );
   }
 
@@ -143,8 +143,8 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @param {string} id */
   async waitForCompletion(id) {
-    const live = this.#board.find(id);
-    const outcome = live && (await settled(live));
+    const pending = this.#inFlight.find(id);
+    const outcome = pending && (await settled(pending));
     return (outcome ?? this.#outcomeOf(this.waitForCompletion, id)).unwrap();
   }
 
@@ -173,15 +173,8 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {ExecutionOptions | null} [options]
    */
   stream(request, options) {
-    /** @type {Live} */
-    let live;
-    try {
-      live = this.#submit(this.stream, request, options, true);
-    } catch (refusal) {
-      return lazy.stream.ExecutionStream.refused(refusal);
-    }
-    const result = settled(live).then((outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
-    return new lazy.stream.ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
+    const submitted = () => this.#submit(this.stream, request, options, true);
+    return lazy.stream.streamOf(submitted, (outcome) => /** @type {ResultOutcome} */ (outcome).unwrap());
   }
 
   /**
@@ -190,15 +183,15 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async cancel(id, options) {
     const graceMs = this.#numberOf(this.cancel, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
-    const live = this.#board.find(id);
-    unlessOver(live, () => this.#guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
-    if (live) await settled(live);
+    const pending = this.#inFlight.find(id);
+    unlessOver(pending, () => this.#guard(this.cancel, () => this.#native.stop(asId(id), false, graceMs)));
+    if (pending) await settled(pending);
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */
   async cancelAll(options) {
     const graceMs = this.#numberOf(this.cancelAll, 'graceMs', 'milliseconds', options) ?? NO_GRACE;
-    const all = this.#board.allSettled();
+    const all = this.#inFlight.allSettled();
     // The addon counts: JavaScript may not have taken the end of some of them yet.
     const count = this.#native.stopAll(false, graceMs);
     await all;
@@ -211,6 +204,31 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async signal(id, name) {
     return this.#guard(this.signal, () => this.#native.signal(asId(id), name));
+  }
+
+  /**
+   * @param {string} id
+   * @param {string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer} data
+   */
+  async write(id, data) {
+    return this.#guard(this.write, () => this.#inputs.write(asId(id), data));
+  }
+
+  /** @param {string} id */
+  async endInput(id) {
+    return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
+  }
+
+  /**
+   * @param {string} id
+   * @param {{ columns: number, rows: number }} size
+   */
+  async resize(id, size) {
+    this.#guard(this.resize, () => this.#native.resize(asId(id), sanitize('size', size)));
+  }
+
+  get #inputs() {
+    return (this.#openInputs ??= new lazy.openInputs.OpenInputs(this.#native));
   }
 
   /**
@@ -313,7 +331,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @returns {Promise<any>}
    */
   async readOutput(id, options) {
-    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), plain('call', options)));
+    const read = await this.#guard(this.readOutput, () => this.#native.readOutput(asId(id), sanitize('call', options)));
     const { text, bytes, code, message } = read;
     if (bytes) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (text === undefined || text === null) throw fromNative({ code, message });
@@ -323,7 +341,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {import('../index.js').ExecutionFilter | null} [filter] */
   listExecutions(filter) {
     /** @type {any[]} */
-    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(plainFilter(filter))));
+    const rows = JSON.parse(this.#guard(this.listExecutions, () => this.#native.list(sanitizeFilter(filter))));
     for (const row of rows) {
       row.createdAt = new Date(row.createdAt);
       if (Object.hasOwn(row, 'completedAt')) row.completedAt = new Date(row.completedAt);
@@ -362,8 +380,8 @@ const Engine = class ExecutionEngine extends Listeners {
   async shutdown(options) {
     const graceMs = this.#numberOf(this.shutdown, 'graceMs', 'milliseconds', options) ?? 0;
     this.#native.close();
-    const all = this.#board.allSettled();
-    if (graceMs > 0 && !this.#board.isEmpty()) await withinMs(all, graceMs, () => native.NativeEngine.clockMs());
+    const all = this.#inFlight.allSettled();
+    if (graceMs > 0 && !this.#inFlight.isEmpty()) await withinMs(all, graceMs, () => native.NativeEngine.clockMs());
     this.#native.stopAll(true, NO_GRACE);
     await all;
     this.#native.detach();
@@ -374,12 +392,12 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   ref() {
-    this.#board.keepAlive(true);
+    this.#inFlight.keepAlive(true);
     return this;
   }
 
   unref() {
-    this.#board.keepAlive(false);
+    this.#inFlight.keepAlive(false);
     return this;
   }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-const { own, put } = require('./caller-code.js');
+const { setOwn, withoutPrototype } = require('./caller-code.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
@@ -19,13 +19,14 @@ class ExecutionError extends Error {
   constructor(code, message, details = {}) {
     const { executionId, field, errno, result } = details;
     super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
-    put(this, 'code', code);
+    setOwn(this, 'code', code);
     // Absent details leave no key behind.
-    if (executionId !== undefined) put(this, 'executionId', executionId);
-    if (field !== undefined) put(this, 'field', field);
-    if (errno !== undefined) put(this, 'errno', errno);
+    if (executionId !== undefined) setOwn(this, 'executionId', executionId);
+    if (field !== undefined) setOwn(this, 'field', field);
+    if (errno !== undefined) setOwn(this, 'errno', errno);
     // Not enumerable: a logged error must not print megabytes of output.
-    if (result !== undefined) Object.defineProperty(this, 'result', own({ value: result, configurable: true, writable: true }));
+    if (result !== undefined)
+      Object.defineProperty(this, 'result', withoutPrototype({ value: result, configurable: true, writable: true }));
   }
 
   /** @override */
@@ -53,7 +54,7 @@ function hasInstance(value) {
 
 Object.defineProperty(ExecutionError, Symbol.hasInstance, { value: hasInstance });
 
-Object.defineProperty(ExecutionError.prototype, BRAND, own({ value: true }));
+Object.defineProperty(ExecutionError.prototype, BRAND, withoutPrototype({ value: true }));
 
 /**
  * Calls the addon; what it throws becomes an {@link ExecutionError} whose stack starts at the caller of `method`.
@@ -82,7 +83,7 @@ function guard(method, call, mask) {
 function maskSecrets(error, mask) {
   try {
     error.message = mask(error.message);
-    if (error.field !== undefined) put(error, 'field', mask(error.field));
+    if (error.field !== undefined) setOwn(error, 'field', mask(error.field));
   } catch {
     // An error that code of the caller threw, and froze.
   }

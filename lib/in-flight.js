@@ -4,15 +4,15 @@ const { contain } = require('./caller-code.js');
 const { settled } = require('./pending.js');
 const { KeepAlive } = require('./keep-alive.js');
 
-/** @typedef {import('./pending.js').Live} Live */
-/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
+/** @typedef {InstanceType<typeof import('./plan.js').PendingPlan>} Plan */
 
 const MOST = 2 ** 32 - 1;
 
 /** What an engine runs now, as this thread knows it: executions, steps of plans among them, and plans. */
-class Board {
-  /** @type {Map<number, Live>} */ #byHandle = new Map();
-  /** @type {Map<string, Live>} */ #byId = new Map();
+class InFlight {
+  /** @type {Map<number, PendingExecution>} */ #byHandle = new Map();
+  /** @type {Map<string, PendingExecution>} */ #byId = new Map();
   /** @type {Map<number, Plan>} */ #plans = new Map();
   /** @type {Map<string, Plan>} */ #planById = new Map();
   #lastHandle = 0;
@@ -59,17 +59,17 @@ class Board {
     return typeof id === 'string' ? this.#planById.get(id.toLowerCase()) : undefined;
   }
 
-  /** @param {Live} live */
-  add(live) {
-    this.#byHandle.set(live.handle, live);
-    this.#byId.set(live.id, live);
+  /** @param {PendingExecution} execution */
+  add(execution) {
+    this.#byHandle.set(execution.handle, execution);
+    this.#byId.set(execution.id, execution);
     if (this.#byHandle.size === 1) this.#update();
   }
 
-  /** @param {Live} live */
-  remove(live) {
-    this.#byHandle.delete(live.handle);
-    this.#byId.delete(live.id);
+  /** @param {PendingExecution} execution */
+  remove(execution) {
+    this.#byHandle.delete(execution.handle);
+    this.#byId.delete(execution.id);
     if (this.#byHandle.size === 0) this.#update();
   }
 
@@ -114,4 +114,4 @@ class Board {
   }
 }
 
-module.exports = { Board };
+module.exports = { InFlight };

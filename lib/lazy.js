@@ -8,6 +8,9 @@ module.exports = {
   get input() {
     return require('./input.js');
   },
+  get openInputs() {
+    return require('./open-inputs.js');
+  },
   get plan() {
     return require('./plan.js');
   },

@@ -37,6 +37,7 @@ class Listeners extends EventEmitter {
     let interest = 0;
     if (all || this.listenerCount('stdout') > 0) interest |= INTEREST.STDOUT;
     if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
+    if (all || this.listenerCount('data') > 0) interest |= INTEREST.DATA;
     if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
     // Each command would have one more event: it is made only for a listener that names it.
     if (this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
@@ -72,7 +73,7 @@ class Listeners extends EventEmitter {
    * @param {string} type
    * @param {object[]} events
    */
-  _tell(type, events) {
+  _dispatch(type, events) {
     let listeners = this.#of(type);
     let version = this.#version;
     for (const event of events) {

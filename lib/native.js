@@ -45,8 +45,8 @@ function accepted(attempt) {
   } catch (error) {
     throw failure({ ...attempt, error });
   }
-  const own = typeof addon?.version === 'function' ? addon.version() : 'unknown';
-  if (own !== version) throw failure({ ...attempt, found: own });
+  const found = typeof addon?.version === 'function' ? addon.version() : 'unknown';
+  if (found !== version) throw failure({ ...attempt, found });
   return addon;
 }
 

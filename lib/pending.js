@@ -1,11 +1,11 @@
 'use strict';
 
-const { put } = require('./caller-code.js');
+const { setOwn } = require('./caller-code.js');
 
 /**
  * An execution that has not ended, as this thread knows it.
  *
- * @typedef {object} Live
+ * @typedef {object} PendingExecution
  * @property {string} id
  * @property {number} handle
  * @property {Set<(outcome: InstanceType<typeof import('./result.js').Outcome> | undefined) => void>} waiters Without an outcome it was skipped.
@@ -22,36 +22,36 @@ const { put } = require('./caller-code.js');
  * Resolves when it is over.
  *
  * @template T
- * @param {{ waiters: Set<(outcome: T) => void> }} live
+ * @param {{ waiters: Set<(outcome: T) => void> }} pending
  * @returns {Promise<T>}
  */
-function settled(live) {
-  return new Promise((resolve) => live.waiters.add(resolve));
+function settled(pending) {
+  return new Promise((resolve) => pending.waiters.add(resolve));
 }
 
 /**
  * Marks an event as one of a step.
  *
- * @param {{ planId?: string | undefined, step?: number | undefined }} live
+ * @param {{ planId?: string | undefined, step?: number | undefined }} pending
  * @param {object} event
  */
 function mark({ planId, step }, event) {
   if (planId === undefined) return;
-  put(event, 'planId', planId);
-  put(event, 'step', step);
+  setOwn(event, 'planId', planId);
+  setOwn(event, 'step', step);
 }
 
 /**
  * Stops what may be over, its record gone, while its end is still on the way to this thread.
  *
- * @param {object | undefined} live
+ * @param {object | undefined} pending
  * @param {() => void} stop
  */
-function unlessOver(live, stop) {
+function unlessOver(pending, stop) {
   try {
     stop();
   } catch (error) {
-    if (!live || /** @type {{ code?: string }} */ (error).code !== 'NOT_FOUND') throw error;
+    if (!pending || /** @type {{ code?: string }} */ (error).code !== 'NOT_FOUND') throw error;
   }
 }
 

@@ -2,12 +2,12 @@
 
 const { AsyncResource } = require('node:async_hooks');
 
-const { own, put } = require('./caller-code.js');
+const { setOwn, withoutPrototype } = require('./caller-code.js');
 const { snapshot } = require('./environment.js');
 const { guard } = require('./errors.js');
 const { asJson } = require('./encode.js');
 const native = require('./native.js');
-const { plain } = require('./sanitize.js');
+const { sanitize } = require('./sanitize.js');
 const { Outcome } = require('./result.js');
 const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./abort-signal.js');
 
@@ -18,7 +18,7 @@ const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./abort-signal
 /** The addon's own hold on a plan's result: no copy of any output. @typedef {object} NativePlanResult */
 
 /** A plan that is not over, as this thread knows it. */
-class LivePlan {
+class PendingPlan {
   /** @type {Set<(outcome: PlanOutcome) => void>} */ waiters = new Set();
   /** @type {Queue | undefined} */ queue;
   /** @type {string} */ id;
@@ -49,20 +49,20 @@ class LivePlan {
         const steps = new Map();
         const abort = new Abort(signalOf(options));
         try {
-          const how = plain('options', options, isPlanSignal);
-          given = how;
-          const what = plain('plan', plan);
-          for (const [index, aborting] of stepSignalsOf(options, how))
+          const givenOptions = sanitize('options', options, isPlanSignal);
+          given = givenOptions;
+          const givenPlan = sanitize('plan', plan);
+          for (const [index, aborting] of stepSignalsOf(options, givenOptions))
             steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
-          const handle = handles(1 + (Array.isArray(what?.commands) ? what.commands.length : 0));
-          const text = asJson(what, how);
+          const handle = handles(1 + (Array.isArray(givenPlan?.commands) ? givenPlan.commands.length : 0));
+          const text = asJson(givenPlan, givenOptions);
           const env = snapshot();
           // Looked at last: code of the caller's ran until here, and may have fired them.
           const aborted = abort.look();
           const signals = [...steps.keys()];
           const fired = signals.filter((index) => steps.get(index)?.look());
           const call = { env, handle, asText: text !== undefined, pull, aborted, signals, fired };
-          return { accepted: engine.submitPlan(text ?? what, how, call), handle, abort, steps, fired };
+          return { accepted: engine.submitPlan(text ?? givenPlan, givenOptions, call), handle, abort, steps, fired };
         } catch (error) {
           for (const one of [abort, ...steps.values()]) one.forget();
           throw error;
@@ -84,14 +84,14 @@ class LivePlan {
 
   /** The abort signals that can end a step: its own, and that of the plan. @param {number} step */
   abortOf(step) {
-    const [own, whole] = [this.#steps.get(step), this.#abort];
-    if (!own && !whole.isGiven) return undefined;
+    const [ofStep, ofPlan] = [this.#steps.get(step), this.#abort];
+    if (!ofStep && !ofPlan.isGiven) return undefined;
     return {
       get fired() {
-        return own?.fired === true || whole.fired;
+        return ofStep?.fired === true || ofPlan.fired;
       },
       get reason() {
-        return own?.fired ? own.reason : whole.reason;
+        return ofStep?.fired ? ofStep.reason : ofPlan.reason;
       },
       // They are forgotten with the plan.
       forget() {},
@@ -140,10 +140,10 @@ function toPlanResult(held, reasons) {
     (results ??= native.NativeEngine.planSteps(held).map((step) => {
       const { result } = new Outcome(step);
       const aborted = reasons?.of(result.id);
-      if (aborted && result.reason === 'aborted') put(result, 'abortReason', aborted.reason);
+      if (aborted && result.reason === 'aborted') setOwn(result, 'abortReason', aborted.reason);
       return result;
     }));
-  return Object.defineProperty(result, 'results', own({ get, enumerable: true, configurable: true }));
+  return Object.defineProperty(result, 'results', withoutPrototype({ get, enumerable: true, configurable: true }));
 }
 
-module.exports = { LivePlan, PlanOutcome };
+module.exports = { PendingPlan, PlanOutcome };

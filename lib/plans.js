@@ -10,17 +10,17 @@ const { secretsIn } = require('./secrets.js');
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
-/** @typedef {InstanceType<typeof import('./plan.js').LivePlan>} Plan */
+/** @typedef {InstanceType<typeof import('./plan.js').PendingPlan>} Plan */
 
 /** The plans of an engine. */
 class Plans {
   /** @type {NativeEngine} */ #native;
-  /** @type {InstanceType<typeof import('./in-flight.js').Board>} */ #inFlight;
+  /** @type {InstanceType<typeof import('./in-flight.js').InFlight>} */ #inFlight;
   /** @type {InstanceType<typeof import('./abort-signal.js').AbortReasons>} */ #reasons;
 
   /**
    * @param {NativeEngine} native
-   * @param {InstanceType<typeof import('./in-flight.js').Board>} inFlight
+   * @param {InstanceType<typeof import('./in-flight.js').InFlight>} inFlight
    * @param {InstanceType<typeof import('./abort-signal.js').AbortReasons>} reasons Why steps were aborted, kept past their end.
    */
   constructor(native, inFlight, reasons) {
@@ -41,13 +41,13 @@ class Plans {
     const pull = cancel !== undefined;
     const handles = (/** @type {number} */ count) => this.#inFlight.handles(count);
     const mask = (/** @type {string} */ text, /** @type {unknown} */ given) => this.#native.mask(text, secretsIn(given));
-    const live = new lazy.plan.LivePlan(this.#native, method, plan, options, pull, handles, mask);
+    const pending = new lazy.plan.PendingPlan(this.#native, method, plan, options, pull, handles, mask);
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
-      live.queue = new lazy.stream.EventQueue({ release, cancel: () => cancel(live.id) });
+      pending.queue = new lazy.stream.EventQueue({ release, cancel: () => cancel(pending.id) });
     }
-    this.#inFlight.addPlan(live);
-    return live;
+    this.#inFlight.addPlan(pending);
+    return pending;
   }
 
   /**
@@ -57,16 +57,10 @@ class Plans {
    * @param {(id: string) => Promise<void>} cancel
    */
   stream(method, plan, options, cancel) {
-    const { ExecutionStream } = lazy.stream;
-    /** @type {Plan} */
-    let live;
-    try {
-      live = this.submit(method, plan, options, cancel);
-    } catch (refusal) {
-      return ExecutionStream.refused(refusal);
-    }
-    const result = settled(live).then((outcome) => outcome.result);
-    return new ExecutionStream(Promise.resolve(live.id), result, live.queue, undefined);
+    return lazy.stream.streamOf(
+      () => this.submit(method, plan, options, cancel),
+      (outcome) => outcome.result,
+    );
   }
 
   /**
@@ -74,8 +68,8 @@ class Plans {
    * @param {string} id
    */
   async wait(method, id) {
-    const live = this.#inFlight.findPlan(id);
-    const outcome = live ? await settled(live) : this.#outcomeOf(method, id);
+    const pending = this.#inFlight.findPlan(id);
+    const outcome = pending ? await settled(pending) : this.#outcomeOf(method, id);
     outcome.reasons = this.#reasons;
     return outcome.result;
   }
@@ -85,9 +79,9 @@ class Plans {
    * @param {string} id
    */
   async cancel(method, id) {
-    const live = this.#inFlight.findPlan(id);
-    unlessOver(live, () => this.#guard(method, () => this.#native.stopPlan(asId(id), false)));
-    if (live) await settled(live);
+    const pending = this.#inFlight.findPlan(id);
+    unlessOver(pending, () => this.#guard(method, () => this.#native.stopPlan(asId(id), false)));
+    if (pending) await settled(pending);
   }
 
   /**

@@ -15,6 +15,7 @@ const EVENT_TYPES = /** @type {const} */ ([
   'progress',
   'stdout',
   'stderr',
+  'data',
   'completed',
   'failed',
   'cancelled',
@@ -47,14 +48,16 @@ const GROUP = /** @type {const} */ ({
   STDOUT: 7,
   /** The event `stderr`. */
   STDERR: 8,
+  /** The event `data`. */
+  DATA: 9,
   /** The event `completed`. */
-  COMPLETED: 9,
+  COMPLETED: 10,
   /** The event `failed`. */
-  FAILED: 10,
+  FAILED: 11,
   /** The event `cancelled`. */
-  CANCELLED: 11,
+  CANCELLED: 12,
   /** The event `timeout`. */
-  TIMEOUT: 12,
+  TIMEOUT: 13,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -65,6 +68,8 @@ const GROUP = /** @type {const} */ ({
   FAILED_BY_EXIT: 35,
   /** The child wants more of its standard input, or none any more. */
   INPUT: 36,
+  /** What a terminal has shown, as bytes. */
+  DATA_BYTES: 37,
 });
 
 /** What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum. */
@@ -85,12 +90,14 @@ const INTEREST = /** @type {const} */ ({
   STDOUT: 1,
   /** Lines of standard error. */
   STDERR: 2,
-  /** What is neither a line nor the end of an execution, nor has a number of its own. */
+  /** What is neither a line, nor the end of an execution, nor has a number of its own. */
   LIFECYCLE: 4,
   /** `exited`. */
   EXITED: 8,
+  /** What terminals show. */
+  DATA: 16,
   /** `waiting`. */
-  WAITING: 16,
+  WAITING: 32,
 });
 
 /** How an execution is submitted, as a sum. */
@@ -123,7 +130,9 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
   switch (group) {
     case GROUP.QUEUED: {
       const command = take(next());
-      return { type: 'queued', executionId, timestamp, sequence, command };
+      const groupLength = next();
+      const group = groupLength === ABSENT ? null : take(groupLength);
+      return { type: 'queued', executionId, timestamp, sequence, command, group };
     }
     case GROUP.STARTED: {
       const command = take(next());

@@ -1,6 +1,6 @@
 'use strict';
 
-const { put } = require('./caller-code.js');
+const { setOwn } = require('./caller-code.js');
 const { ExecutionError } = require('./errors.js');
 const native = require('./native.js');
 const { makeDates } = require('./protocol.js');
@@ -37,9 +37,9 @@ class Outcome {
       this.#error = this.error;
       this.#result = toResult(held);
       // What it takes is the engine's and the result's own from here on.
-      native.NativeEngine.letGo(held);
+      native.NativeEngine.releaseResult(held);
       this.#native = undefined;
-      if (this.aborted && this.#result.reason === 'aborted') put(this.#result, 'abortReason', this.aborted.reason);
+      if (this.aborted && this.#result.reason === 'aborted') setOwn(this.#result, 'abortReason', this.aborted.reason);
     }
     return this.#result;
   }
@@ -68,7 +68,7 @@ class Outcome {
     if (error) {
       const { code, message, errno } = error;
       // The one part of an accepted request that can turn out to be invalid.
-      const field = code === 'INVALID_REQUEST' ? 'options.stdin' : undefined;
+      const field = code === 'INVALID_REQUEST' ? /options\.\w+/.exec(message)?.[0] : undefined;
       const cause = this.cause && { cause: this.cause.error };
       const failure = new ExecutionError(code, message, { executionId: result.id, errno, field, result, ...cause });
       Error.captureStackTrace(failure, Outcome.prototype.unwrap);

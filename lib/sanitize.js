@@ -14,7 +14,7 @@ const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js')
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'path' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
+/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'path' | 'env' | 'filter' | 'wire' | 'call' | 'size', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   plan: { name: 'plan', prefix: '', code: 'INVALID_PLAN', says: 'invalid plan' },
@@ -25,12 +25,13 @@ const SUBJECTS = {
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
   wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   call: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  size: { name: 'size', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
 };
 
 /**
- * What is copied in the place of the value of a field; `ASIDE` when the field has been taken, and stays out of the copy.
+ * What is copied in the place of the value of a field; `OMIT` when the field has been taken, and stays out of the copy.
  *
- * @typedef {(key: string, value: unknown, path: string) => unknown} Aside
+ * @typedef {(key: string, value: unknown, path: string) => unknown} Replacer
  */
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
@@ -45,12 +46,12 @@ const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
 /** The fields that take bytes. */
-const INPUT = /^options(?:\.steps\[\d+\])?\.stdin$/;
+const INPUT = /^options(?:\.steps\[\d+\])?\.(?:stdin|input)$/;
 /** The fields that take regular expressions. */
 const PATTERN = /^options(?:\.steps\[\d+\])?\.retry\.onOutput(?:\[\d+\])?$/;
 const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
-/** In the place of a value that was taken aside. */
-const ASIDE = Symbol('aside');
+/** In the place of a value that was taken out of the copy. */
+const OMIT = Symbol('omit');
 
 /** What is being copied, with how many values and characters are left. Not a spread of the subject: that takes 4 µs. */
 class Budget {
@@ -58,6 +59,12 @@ class Budget {
   metadata = undefined;
   values = MOST_VALUES;
   characters = MOST_CHARACTERS;
+  // Declared, so that no setter of `Object.prototype` is called when they are assigned.
+  kind;
+  name;
+  prefix;
+  code;
+  says;
 
   /** @param {keyof typeof SUBJECTS} kind */
   constructor(kind) {
@@ -77,14 +84,14 @@ class Budget {
  * @param {keyof typeof SUBJECTS} kind
  * @param {unknown} value
  * @param {(path: string) => boolean} [isOmitted] Whether a field is not for the addon.
- * @param {Aside} [aside] Takes values of the outermost object that are not data.
+ * @param {Replacer} [replacer] Takes values of the outermost object that are not data.
  * @returns {any}
  */
-function plain(kind, value, isOmitted, aside) {
+function sanitize(kind, value, isOmitted, replacer) {
   if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return value;
   const subject = new Budget(kind);
   if (typeof value === 'string') return wellFormed(value, subject.prefix || subject.name, subject);
-  return copy(value, subject.prefix, 0, subject, isOmitted, aside);
+  return copy(value, subject.prefix, 0, subject, isOmitted, replacer);
 }
 
 /**
@@ -156,10 +163,10 @@ function spend(path, subject, values, characters) {
  * @param {number} depth
  * @param {Budget} subject
  * @param {(path: string) => boolean} [isOmitted]
- * @param {Aside} [aside]
+ * @param {Replacer} [replacer]
  * @returns {any}
  */
-function copy(value, path, depth, subject, isOmitted, aside) {
+function copy(value, path, depth, subject, isOmitted, replacer) {
   if (typeof value === 'string') {
     // A short one is counted anyway: the look at its path would cost more.
     if (value.length < 1024 || !INPUT.test(path)) spend(path, subject, 0, value.length);
@@ -187,7 +194,7 @@ function copy(value, path, depth, subject, isOmitted, aside) {
     if (tag !== 'Object') {
       throw refusal(subject, path || subject.name, `it is an object${classOf(tag)}: give plain data`);
     }
-    return object(value, path, depth, subject, isOmitted, aside);
+    return object(value, path, depth, subject, isOmitted, replacer);
   } catch (error) {
     if (error instanceof ExecutionError) throw error;
     throw threw(subject, path || subject.name, error);
@@ -243,9 +250,9 @@ Plain.prototype = Object.create(null);
  * @param {number} depth
  * @param {Budget} subject
  * @param {((path: string) => boolean) | undefined} isOmitted
- * @param {Aside | undefined} aside
+ * @param {Replacer | undefined} replacer
  */
-function object(value, path, depth, subject, isOmitted, aside) {
+function object(value, path, depth, subject, isOmitted, replacer) {
   const entries = new Plain();
   const [hidden] = Object.getOwnPropertySymbols(value);
   if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
@@ -254,8 +261,8 @@ function object(value, path, depth, subject, isOmitted, aside) {
     const at = join(path, key);
     if (isBroken(key)) throw refusal(subject, at, `its name ${HALF}`);
     if (isOmitted?.(at)) continue;
-    const found = read(value, key, at, subject, aside);
-    if (found === ASIDE) continue;
+    const found = read(value, key, at, subject, replacer);
+    if (found === OMIT) continue;
     spend(at, subject, 1, key.length);
     entries[key] =
       key === 'metadata' && isMetadata(at) ? copyMetadata(found, at, depth + 1, subject) : copy(found, at, depth + 1, subject, isOmitted);
@@ -287,12 +294,17 @@ function input(value, path) {
   } catch (error) {
     throw error instanceof ExecutionError ? error : threw(SUBJECTS.options, path, error);
   }
-  throw refusal(SUBJECTS.options, path, `it is ${kindOf(value)}: give ${path === 'options.stdin' ? INPUTS : WHOLE_INPUTS}`);
+  throw refusal(
+    SUBJECTS.options,
+    path,
+    `it is ${kindOf(value)}: give ${/^options\.\w+$/.test(path) ? INPUTS : WHOLE_INPUTS}${modesOf(path)}`,
+  );
 }
 
-const WHOLE_INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an array of these, or "inherit"';
+const modesOf = (/** @type {string} */ path) => (path.endsWith('stdin') ? ', "open", or "inherit"' : '');
+const WHOLE_INPUTS = 'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an array of these';
 const INPUTS =
-  'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob, or "inherit"';
+  'a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, a Blob';
 
 /**
  * @param {unknown[]} chunks
@@ -327,12 +339,12 @@ function kindOf(value) {
  * @param {string | number} key
  * @param {string} at
  * @param {Subject} subject
- * @param {Aside} [aside]
+ * @param {Replacer} [replacer]
  */
-function read(holder, key, at, subject, aside) {
+function read(holder, key, at, subject, replacer) {
   try {
     const value = holder[key];
-    return aside ? aside(String(key), value, at) : value;
+    return replacer ? replacer(String(key), value, at) : value;
   } catch (error) {
     if (error instanceof ExecutionError) throw error;
     throw threw(subject, at, error);
@@ -420,7 +432,7 @@ function numberOf(method, field, unit, options) {
  * @param {unknown} options
  */
 function onlyOption(field, options) {
-  const given = plain('call', options) ?? {};
+  const given = sanitize('call', options) ?? {};
   if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
   for (const key of Object.keys(given)) {
     if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
@@ -428,4 +440,4 @@ function onlyOption(field, options) {
   return given[field] ?? undefined;
 }
 
-module.exports = { ASIDE, kindOf, numberOf, onlyOption, plain, refusal, show, threw, causeText, wellFormed, SUBJECTS };
+module.exports = { OMIT, kindOf, numberOf, onlyOption, sanitize, refusal, show, threw, causeText, wellFormed, SUBJECTS };

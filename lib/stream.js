@@ -1,5 +1,7 @@
 'use strict';
 
+const { settled } = require('./pending.js');
+
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {IteratorResult<ExecutionEvent, undefined>} Step */
 
@@ -124,11 +126,6 @@ class ExecutionStream {
     result.catch(() => {});
   }
 
-  /** A stream of what was not accepted. @param {unknown} refusal @returns {ExecutionStream<never>} */
-  static refused(refusal) {
-    return new this(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
-  }
-
   /** @returns {AsyncIterator<ExecutionEvent, undefined, undefined>} */
   [Symbol.asyncIterator]() {
     const queue = this.#queue;
@@ -141,4 +138,22 @@ class ExecutionStream {
   }
 }
 
-module.exports = { EventQueue, ExecutionStream };
+/**
+ * The stream of what `submit` has accepted, or of its refusal.
+ *
+ * @template O, R
+ * @param {() => { id: string, queue: EventQueue | undefined, waiters: Set<(outcome: O) => void> }} submit
+ * @param {(outcome: O) => R} resultOf
+ * @returns {ExecutionStream<R>}
+ */
+function streamOf(submit, resultOf) {
+  let pending;
+  try {
+    pending = submit();
+  } catch (refusal) {
+    return new ExecutionStream(Promise.reject(refusal), Promise.reject(refusal), undefined, refusal);
+  }
+  return new ExecutionStream(Promise.resolve(pending.id), settled(pending).then(resultOf), pending.queue, undefined);
+}
+
+module.exports = { EventQueue, ExecutionStream, streamOf };

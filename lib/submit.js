@@ -11,12 +11,12 @@ const { guard } = require('./errors.js');
 const lazy = require('./lazy.js');
 const { requireChildProcesses } = require('./permission.js');
 const { SUBMIT } = require('./protocol.js');
-const { ASIDE, plain, refusal, SUBJECTS } = require('./sanitize.js');
+const { OMIT, sanitize, refusal, SUBJECTS } = require('./sanitize.js');
 const { secretsIn } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
-/** @typedef {import('./pending.js').Live} Live */
+/** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
 
 /**
@@ -24,7 +24,7 @@ const { secretsIn } = require('./secrets.js');
  *
  * @typedef {object} EngineParts
  * @property {NativeEngine} native
- * @property {InstanceType<typeof import('./in-flight.js').Board>} inFlight
+ * @property {InstanceType<typeof import('./in-flight.js').InFlight>} inFlight
  * @property {(id: string) => Promise<void>} cancel Ends the execution of a stream that is left.
  */
 
@@ -40,7 +40,7 @@ const MANUAL = { requireManualDestroy: true };
  * @param {ExecutionOptions | null | undefined} options
  * @param {boolean} pull Its events come at the pace of their consumer.
  * @param {EngineParts} engine
- * @returns {Live}
+ * @returns {PendingExecution}
  */
 function submit(method, request, options, pull, { native, inFlight, cancel }) {
   requireChildProcesses(method);
@@ -54,16 +54,16 @@ function submit(method, request, options, pull, { native, inFlight, cancel }) {
   );
   // It is accepted, so nothing below may throw: it would have no owner.
   const context = new AsyncResource('Execution', MANUAL);
-  /** @type {Live} */
-  const live = { id, handle, waiters: new Set(), queue: undefined, input: undefined, abort, trace: undefined, context };
-  inFlight.add(live);
-  if (pull) live.queue = new lazy.stream.EventQueue({ release: (groups) => native.release(handle, groups), cancel: () => cancel(id) });
-  if (source) live.input = inputOf(native, handle, source);
+  /** @type {PendingExecution} */
+  const pending = { id, handle, waiters: new Set(), queue: undefined, input: undefined, abort, trace: undefined, context };
+  inFlight.add(pending);
+  if (pull) pending.queue = new lazy.stream.EventQueue({ release: (groups) => native.release(handle, groups), cancel: () => cancel(id) });
+  if (source) pending.input = inputOf(native, handle, source);
   abort?.accepted(isAborted, () => inFlight.has(handle) && native.stop(id, true, NO_GRACE));
   if (channels.isWatched()) {
-    live.trace = contain(() => channels.begin(id, native.command(id) ?? '', structuredClone(metadata ?? {})));
+    pending.trace = contain(() => channels.begin(id, native.command(id) ?? '', structuredClone(metadata ?? {})));
   }
-  return live;
+  return pending;
 }
 
 /**
@@ -83,9 +83,9 @@ function submitSync(method, request, options, native) {
     method,
     () => {
       const aborting = signalOf(options);
-      const how = plain('options', options, (at) => at === 'options.signal', onlyWhole);
+      const how = sanitize('options', options, (at) => at === 'options.signal', onlyWhole);
       read.options = how;
-      const what = plain('request', request);
+      const what = sanitize('request', request);
       const text = asJson(what, how);
       const abort = aborting.signal && new Abort(aborting);
       const isAborted = abort?.look() ?? false;
@@ -118,43 +118,48 @@ function accept(native, handle, request, options, pull, read) {
   const aborting = signalOf(options);
   const abort = aborting.signal && new Abort(aborting);
   try {
-    /** @type {object | undefined} */
+    /** @type {{ from: object, field: string } | undefined} */
     let source;
     const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-      if (key !== 'stdin' || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
-      source = value;
-      return ASIDE;
+      if ((key !== 'stdin' && key !== 'input') || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
+      if (source) throw twice();
+      source = { from: value, field: `options.${key}` };
+      return OMIT;
     };
-    const how = plain('options', options, (at) => at === 'options.signal', takeSource);
-    read.options = how;
-    const what = plain('request', request);
-    const text = asJson(what, how);
+    const givenOptions = sanitize('options', options, (at) => at === 'options.signal', takeSource);
+    read.options = givenOptions;
+    if (source && (givenOptions.stdin ?? givenOptions.input ?? null) !== null) throw twice();
+    const givenRequest = sanitize('request', request);
+    const text = asJson(givenRequest, givenOptions);
     const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
     let isAborted = false;
     const give = (/** @type {string | null} */ env) => {
       // Looked at last: code of the caller's ran until here, and may have fired it.
       isAborted = abort?.look() ?? false;
-      return native.submit(text ?? what, how, env, handle, isAborted ? ways | SUBMIT.ABORTED : ways);
+      return native.submit(text ?? givenRequest, givenOptions, env, handle, isAborted ? ways | SUBMIT.ABORTED : ways);
     };
     const id = /** @type {string} */ ((isOwn() ? give(null) : null) ?? give(snapshot()));
-    return { id, metadata: what?.metadata, abort, isAborted, source };
+    return { id, metadata: givenRequest?.metadata, abort, isAborted, source };
   } catch (error) {
     abort?.forget();
     throw error;
   }
 }
 
+/** The refusal of an input that is given in two options. */
+const twice = () => refusal(SUBJECTS.options, 'options.input', '`stdin` is given too: give one of them');
+
 /**
  * @param {NativeEngine} engine
  * @param {number} handle
- * @param {object} source
+ * @param {{ from: object, field: string }} source
  */
-function inputOf(engine, handle, source) {
-  // Weak: a source that never gives anything must not keep an unused engine.
+function inputOf(engine, handle, { from, field }) {
+  // Weak: a source that never yields anything must not keep an unused engine.
   const native = new WeakRef(engine);
-  return new lazy.input.Input(source, {
+  return new lazy.input.Input(from, {
     feed: (bytes) => native.deref()?.feed(handle, bytes),
-    end: (failure) => native.deref()?.endInput(handle, failure),
+    end: (failure) => native.deref()?.endInput(handle, field, failure),
   });
 }
 

@@ -8,17 +8,14 @@
 //
 // What cannot run here is skipped, with the names of what is missing; where `CI` is set, that fails.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { countsIn, skipsIn } from './counts.mjs';
 import { CROSS_TARGETS, addonOf, build } from './cross.mjs';
 import { record } from './platforms-page.mjs';
-import { arm64System, muslSystem, testFiles } from './roots.mjs';
+import { arm64System, muslSystem } from './roots.mjs';
+import { runSuite } from './suite.mjs';
 import { inRoot } from './toolchains.mjs';
 
-const LOGS = inRoot('target', 'cross-logs');
 /** One file; qemu takes ten times as long as the processor. */
 const FILE_LIMIT_MS = { musl: 300_000, arm64: 900_000 };
 
@@ -40,20 +37,8 @@ const unknown = positionals.find((name) => !Object.hasOwn(SYSTEMS, name));
 if (unknown !== undefined) throw new Error(`there is no system ${unknown}; give some of ${Object.keys(SYSTEMS).join(', ')}`);
 process.exitCode = main(positionals.length > 0 ? positionals : Object.keys(SYSTEMS)) ? 0 : 1;
 
-/**
- * @typedef {object} Outcome
- * @property {string} target
- * @property {string} check
- * @property {string} result `passed`, or what was wrong.
- * @property {string} [system]
- * @property {number} [passed]
- * @property {number} [failed]
- * @property {number} [skipped]
- * @property {string[]} [missing] Why nothing ran.
- */
-
 function main(names) {
-  /** @type {Outcome[]} */
+  /** @type {import('./suite.mjs').Outcome[]} */
   const outcomes = names.flatMap((name) => SYSTEMS[name]());
   console.table(
     outcomes.map(({ target, check, passed = '', failed = '', skipped = '', result }) => ({
@@ -71,47 +56,18 @@ function main(names) {
   return outcomes.every(({ result, missing }) => (missing ? !process.env.CI : result === 'passed'));
 }
 
-/** @returns {Outcome[]} */
+/** @returns {import('./suite.mjs').Outcome[]} */
 function inRootOf(name, target, makeSystem) {
   const built = values.built ? { addon: addonOf(target), ended: 'built' } : build(CROSS_TARGETS.find((one) => one.name === target));
   const builds = { target, check: 'builds', result: built.ended === 'built' ? 'passed' : built.ended, missing: built.missing };
   if (!built.addon) return [builds];
   const system = makeSystem(built.addon);
   if ('missing' in system) return [builds, { target, check: 'JavaScript tests', result: 'skipped', missing: system.missing }];
-  mkdirSync(LOGS, { recursive: true });
-  const total = { passed: 0, failed: 0, skipped: 0 };
-  const wrong = [];
-  for (const file of testFiles().filter(isWanted)) {
-    const startedAt = performance.now();
-    const { status, signal, stdout, stderr } = system.node(['--test', '--test-reporter=spec', path.join('__test__', file)], {
-      timeoutMs: FILE_LIMIT_MS[name],
-    });
-    const text = `${stdout}${stderr}`;
-    const log = path.join(LOGS, `${target}-${file}.log`);
-    writeFileSync(log, text);
-    const [counts, skips] = [countsIn(text), skipsIn(text)];
-    // The runner does not count a suite that is skipped as a whole.
-    counts.skipped = Math.max(counts.skipped, skips.length);
-    for (const outcome of Object.keys(total)) total[outcome] += counts[outcome];
-    const isWell = status === 0 && counts.passed + counts.skipped > 0;
-    const seconds = Math.round((performance.now() - startedAt) / 1000);
-    const ended = isWell ? '' : `, ${signal ?? `exit code ${status}`}, see ${path.relative(inRoot(), log)}`;
-    console.log(
-      `${isWell ? '✔' : '✖'} ${target} ${file}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${seconds} s${ended}`,
-    );
-    for (const skip of skips) console.log(`  skipped: ${skip}`);
-    if (!isWell) wrong.push(file.replace('.test.mjs', ''));
-  }
-  const result = wrong.length === 0 ? 'passed' : `failed: ${wrong.join(', ')}`;
-  const check = values.only.length > 0 ? `JavaScript tests of: ${values.only.join(', ')}` : 'JavaScript tests';
-  return [builds, { target, check, system: system.description, ...total, result }];
+  const ran = runSuite(target, system.node, { timeoutMs: FILE_LIMIT_MS[name], only: values.only });
+  return [builds, { target, system: system.description, ...ran }];
 }
 
-function isWanted(file) {
-  return values.only.length === 0 || values.only.some((word) => file.includes(word));
-}
-
-/** @returns {Outcome[]} */
+/** @returns {import('./suite.mjs').Outcome[]} */
 function windows() {
   const target = 'win32-x64-gnu';
   const { status, stdout } = spawnSync(process.execPath, [inRoot('scripts', 'platforms.mjs'), 'windows', '--json'], {
@@ -123,13 +79,13 @@ function windows() {
   process.stdout.write(stdout);
   const line = stdout.split('\n').find((one) => one.startsWith('{"ran":'));
   if (!line) return [{ target, check: 'tests of Windows', result: `ended with exit code ${status}` }];
-  const { ran, missing } = JSON.parse(line);
+  const { ran, missing, system } = JSON.parse(line);
   if (missing) return [{ target, check: 'tests of Windows', result: 'skipped', missing }];
   const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0);
   const row = (check, rows) => ({
     target,
     check,
-    system: 'Wine 8',
+    system,
     passed: sum(rows, 'passed'),
     failed: sum(rows, 'failed'),
     skipped: sum(rows, 'skipped'),

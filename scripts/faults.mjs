@@ -58,7 +58,7 @@ async function host() {
   process.exit(0);
 }
 
-/** Waits for a condition, for two seconds at most; what is reported is looked at again. */
+/** Waits for a condition, for two seconds at most; the condition is checked repeatedly. */
 async function settled(condition) {
   for (let tries = 0; tries < 100 && !condition(); tries++) await new Promise((resolve) => setTimeout(resolve, 20));
 }
@@ -150,7 +150,7 @@ function failingCalls(call) {
   };
 }
 
-/** Writes that a library lets fail, as a file says that it shares with the host: the error, how many, and how many did. */
+/** Writes that a library lets fail, controlled by a file that it shares with the host: the error, how many are to fail, and how many did. */
 function failingWrites(library, control) {
   const set = (error, rest, failed) => writeFileSync(control, Buffer.from(new Int32Array([error, rest, failed]).buffer), { flag: 'r+' });
   writeFileSync(control, Buffer.alloc(12));

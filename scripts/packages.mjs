@@ -1,7 +1,7 @@
 // The packages of the platforms: what is in `npm/<target>` beside the addon.
 //
 //   node scripts/packages.mjs            writes them
-//   node scripts/packages.mjs --check    says what has changed since
+//   node scripts/packages.mjs --check    reports what has changed since
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -3,7 +3,7 @@
 //   node scripts/platforms.mjs lint       clippy for Windows and macOS
 //   node scripts/platforms.mjs windows    the addon for Windows, and its tests: on Windows itself, else under Wine
 //
-// A part that lacks something says so, loudly, and does nothing. `.ci/run` installs what all of them need.
+// A part that lacks a program reports that, and is skipped. `.ci/run` installs what all of them need.
 import { spawnSync } from 'node:child_process';
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -35,7 +35,7 @@ function lint() {
     const rust = rustFor(target, 'cargo-clippy');
     if (!rust)
       return skip(`clippy for ${target}`, [`clippy, and ${rustNeeded(target, 'cargo-web rustc-web rust-web-clippy rust-web-src')}`]);
-    // The addon's build asks for a library that only linking would read.
+    // The addon's build needs a library that only linking would read.
     const folder = path.join(place, 'unlinked');
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, 'libnode.dll'), '');
@@ -87,7 +87,10 @@ function underWine() {
   }
   console.log(`under Wine, for ${WINDOWS}:`);
   console.table(ran);
-  if (process.argv.includes('--json')) console.log(JSON.stringify({ ran }));
+  if (process.argv.includes('--json')) {
+    const { stdout } = spawnSync(wine, ['--version'], { env, encoding: 'utf8' });
+    console.log(JSON.stringify({ ran, system: `Wine ${/[\d.]+/.exec(stdout)?.[0] ?? ''}` }));
+  }
   return ran.every(({ ended }) => ended === 'passed');
 }
 
@@ -162,7 +165,7 @@ function wineDisk(wine) {
   };
   const system = path.join(env.WINEPREFIX, 'drive_c', 'windows', 'system32');
   if (!existsSync(path.join(system, 'kernel32.dll'))) {
-    // The first start makes the disk; this one also says which Windows it is.
+    // The first start makes the disk; this one also prints the version of Windows.
     const { status } = spawnSync(wine, ['winecfg', '-v', 'win10'], { env, stdio: 'ignore', timeout: ONE_FILE_LIMIT_MS });
     if (status !== 0 || !existsSync(system)) {
       console.error('Wine could not make its disk');

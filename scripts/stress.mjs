@@ -127,7 +127,7 @@ function trees(program, names) {
   return failures === 0;
 }
 
-/** The path of a test program, as cargo says it. */
+/** The path of a test program, as cargo prints it. */
 function build(program) {
   const args = ['test', '--release', '--locked', '--no-run', '--test', program, '--message-format=json-render-diagnostics'];
   const { status, stdout } = spawnSync('cargo', args, {

@@ -10,12 +10,13 @@ use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::output::{HeadTailBuffer, Keep, Splitter};
+use crate::process::Controls;
 use crate::redact::{Redactor, Secrets};
 use crate::registry::{Record, Registry};
 use crate::scheduler::{Entry, Scheduler, Ticket};
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult};
 
-/// Splits a stream that comes in pieces and says how many lines it has.
+/// Splits a stream that comes in pieces and returns how many lines it has.
 #[must_use]
 pub fn split(max_line_bytes: usize, pieces: &[&[u8]]) -> u64 {
     let mut lines = 0;
@@ -28,7 +29,7 @@ pub fn split(max_line_bytes: usize, pieces: &[&[u8]]) -> u64 {
     lines
 }
 
-/// Captures a stream that comes in pieces, half of the cap from either end, and says how many bytes there are then.
+/// Captures a stream that comes in pieces, half of the cap from either end, and returns how many bytes there are then.
 #[must_use]
 pub fn capture(cap: usize, pieces: &[&[u8]]) -> usize {
     let mut limit = HeadTailBuffer::new(cap, Keep::Both);
@@ -49,7 +50,7 @@ impl Mask {
         Secrets::new(secrets.iter().map(|secret| secret.as_bytes())).map(Self)
     }
 
-    /// Masks a stream that comes in pieces and says how many bytes are left.
+    /// Masks a stream that comes in pieces and returns how many bytes are left.
     #[must_use]
     pub fn redact(&self, pieces: &[&[u8]]) -> usize {
         let mut left = 0;
@@ -82,6 +83,7 @@ impl Records {
             None,
             Utc::now(),
             Arc::default(),
+            Controls::default(),
         ));
         let id = record.id();
         self.0.insert(Arc::clone(&record)).expect("a new id is not known yet");
@@ -115,12 +117,12 @@ impl Slots {
         Self(Scheduler::new(config))
     }
 
-    /// Takes a slot that is free, and gives it back.
+    /// Takes a slot that is free, and releases it.
     ///
     /// # Panics
     /// When none is free.
     pub fn take(&self) {
-        assert!(matches!(self.0.enter(0), Ok(Entry::Now(_))), "a slot is free");
+        assert!(matches!(self.0.enter(0, &[]), Ok(Entry::Now(_))), "a slot is free");
     }
 
     /// Lets `count` wait, of 8 priorities, while all slots are taken, and then gives each its turn.
@@ -132,7 +134,7 @@ impl Slots {
         let mut waiting = Vec::new();
         while waiting.len() < usize::try_from(count).unwrap_or_default() {
             let priority = i32::try_from(waiting.len() % 8).unwrap_or_default();
-            match self.0.enter(priority).expect("the queue has room") {
+            match self.0.enter(priority, &[]).expect("the queue has room") {
                 Entry::Now(permit) => taken.push(permit),
                 Entry::Later(ticket) => waiting.push(ticket),
             }

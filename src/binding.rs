@@ -150,19 +150,41 @@ impl NativeEngine {
         String::from_utf8(environment_of_main_thread()?.to_vec()).ok()
     }
 
-    /// Gives the input of an execution the chunk that it asked for.
+    /// Sends the input of an execution the chunk that it has requested.
     #[napi(catch_unwind)]
     pub fn feed(&self, handle: u32, chunk: &[u8]) {
         self.inputs.write(handle, chunk.to_vec());
     }
 
-    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too.
+    /// Ends the input of an execution; with a `failure` there should have been more, and the execution ends too. `field` is the option
+    /// with the input.
     #[napi(catch_unwind)]
-    pub fn end_input(&self, handle: u32, failure: Option<String>) {
-        self.inputs.end(handle, failure);
+    pub fn end_input(&self, handle: u32, field: String, failure: Option<String>) {
+        self.inputs.end(handle, failure.map(|message| (field, message)));
     }
 
-    /// Asks an execution to end; `aborted` says that an abort signal did. A `grace_ms` that is not negative is the longest time
+    /// Writes to an open input; the place in the order of writes is taken at once.
+    #[napi(catch_unwind, ts_return_type = "Promise<WriteOutcome>")]
+    pub fn write<'env>(&self, env: &'env Env, id: Unknown<'_>, bytes: &[u8]) -> Result<Object<'env>> {
+        input::write(env, &self.engine, id_of(id)?, bytes.to_vec()).map_err(raise)?.map_err(error::of_napi)
+    }
+
+    /// Ends an open input, after the writes before.
+    #[napi(catch_unwind)]
+    pub fn end_open_input(&self, id: Unknown<'_>) -> Result<()> {
+        self.engine.end_input(id_of(id)?).map_err(raise)
+    }
+
+    /// Changes the size of a terminal.
+    #[napi(catch_unwind)]
+    pub fn resize(&self, id: Unknown<'_>, size: Unknown<'_>) -> Result<()> {
+        let id = id_of(id)?;
+        let size = convert::read(size)?;
+        let size = wire::size(&size, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
+        self.engine.resize(id, size).map_err(raise)
+    }
+
+    /// Requests the end of an execution; `aborted`: because of an abort signal. A `grace_ms` that is not negative is the longest time
     /// from now until it is killed.
     #[napi(catch_unwind)]
     pub fn stop(&self, id: Unknown<'_>, aborted: bool, grace_ms: f64) -> Result<()> {
@@ -174,7 +196,7 @@ impl NativeEngine {
         }
     }
 
-    /// Sends a signal to the command itself; says whether there was a process.
+    /// Sends a signal to the command itself; returns whether there was a process.
     #[napi(catch_unwind)]
     pub fn signal(&self, id: Unknown<'_>, name: Unknown<'_>) -> Result<bool> {
         let id = id_of(id)?;
@@ -208,7 +230,7 @@ impl NativeEngine {
         self.outbox.abandon();
     }
 
-    /// Asks everything to end, as a shutdown does or as a cancel does, and says how many executions that are. `grace_ms`
+    /// Requests the end of everything, as a shutdown or as a cancel, and returns how many executions that are. `grace_ms`
     /// as for `stop`.
     #[napi(catch_unwind)]
     pub fn stop_all(&self, shutdown: bool, grace_ms: f64) -> u32 {
@@ -242,7 +264,7 @@ impl NativeEngine {
         self.outbox.take(env, convert::from(shared)?).map_err(error::of_napi)
     }
 
-    /// Says that `count` more groups of lines of a pulled execution were consumed.
+    /// Reports that `count` more groups of lines of a pulled execution were consumed.
     #[napi(catch_unwind)]
     pub fn release(&self, handle: u32, count: u32) {
         self.outbox.release(handle, count as usize);
@@ -329,14 +351,14 @@ impl NativeEngine {
         convert::settings(self.engine.config())
     }
 
-    /// Reads `EXEC_*` variables; gives the settings that they set.
+    /// Reads `EXEC_*` variables; returns the settings that they set.
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn config_from_env(vars: Unknown<'_>) -> Result<serde_json::Value> {
         let vars = convert::texts(&convert::read(vars)?)?;
         ExecutionEngine::config_from_vars(vars).map(|layer| convert::settings(&layer)).map_err(raise_as_is)
     }
 
-    /// Reads a file; gives the settings that it sets.
+    /// Reads a file; returns the settings that it sets.
     #[napi(catch_unwind, ts_return_type = "object")]
     pub fn config_from_file(path: String) -> Result<serde_json::Value> {
         ExecutionEngine::config_from_file(path).map(|layer| convert::settings(&layer)).map_err(raise_as_is)
@@ -363,12 +385,12 @@ impl NativeEngine {
 
     /// Frees what a result keeps: all of it was read.
     #[napi(catch_unwind)]
-    pub fn let_go(env: Env, result: &mut External<HeldResult>) {
-        result.let_go();
+    pub fn release_result(env: Env, result: &mut External<HeldResult>) {
+        result.release();
         ExternalMemory::settle(env);
     }
 
-    /// Reads a request in wire form: JSON text, or the object that it gives. The request comes as JSON text too.
+    /// Reads a request in wire form: JSON text, or the object that it describes. The request comes as JSON text too.
     #[napi(catch_unwind)]
     pub fn parse_request(wire: Unknown<'_>) -> Result<String> {
         let value = match convert::read(wire)? {

@@ -10,7 +10,7 @@ use crate::config::ExecutionConfig;
 use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
-pub(crate) use self::check::{check, check_time_left};
+pub(crate) use self::check::{check, check_size, check_time_left};
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
 use self::explain::{exhausted, missing_interpreter};
@@ -85,11 +85,14 @@ pub(crate) fn resolve(
     if matches!(request.command, Command::AwsCli { .. }) {
         added.push(("AWS_PAGER", ""));
     }
+    if options.terminal.is_some() {
+        added.push(("TERM", "xterm-256color"));
+    }
     let segment = environment::segment(request.id);
     let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;
     let directory = Directory { own: cwd.as_deref(), host };
     let env = policy.build(request, options.host_env.as_ref(), &added, &directory, &segment);
-    let place = Place {
+    let look_up = LookUp {
         directory,
         path: environment::value(&env, b"PATH").map(platform::path_from_bytes),
         path_ext: environment::value(&env, b"PATHEXT"),
@@ -98,12 +101,14 @@ pub(crate) fn resolve(
     let (program, args) = match &request.command {
         Command::Shell { command, shell } | Command::StrictShell { command, shell } => {
             let strict = matches!(request.command, Command::StrictShell { .. });
-            let (program, given) = shell_line(&place, command, shell, strict)?;
+            let (program, given) = shell_line(&look_up, command, shell, strict)?;
             (verbatim, descriptor) = (given.verbatim, given.descriptor);
             (program, given.args)
         }
-        Command::Exec { program, args } => (place.find(program, "program")?, args.iter().map(OsString::from).collect()),
-        Command::Script { path, interpreter, args } => script_file(&place, path, interpreter.as_deref(), args)?,
+        Command::Exec { program, args } => {
+            (look_up.find(program, "program")?, args.iter().map(OsString::from).collect())
+        }
+        Command::Script { path, interpreter, args } => script_file(&look_up, path, interpreter.as_deref(), args)?,
         Command::AwsCli { service, command, args, profile, region } => {
             let mut all: Vec<OsString> = vec![service.into(), command.into()];
             all.extend(args.iter().map(OsString::from));
@@ -112,12 +117,12 @@ pub(crate) fn resolve(
                     all.extend([flag.into(), value.into()]);
                 }
             }
-            (place.find("aws", "AWS command line")?, all)
+            (look_up.find("aws", "AWS command line")?, all)
         }
     };
     let stdin = match options.stdin {
         Stdin::Empty => StdinKind::Empty,
-        Stdin::Bytes(_) | Stdin::Stream(_) => StdinKind::Pipe,
+        Stdin::Bytes(_) | Stdin::Stream(_) | Stdin::Open => StdinKind::Pipe,
         Stdin::Inherit => StdinKind::Inherit,
     };
     let allow_detached = options.allow_detached.unwrap_or(config.allow_detached);
@@ -133,6 +138,7 @@ pub(crate) fn resolve(
         // A child that opts out stays in its control group, so that the group could not be killed as one.
         control_group: config.control_groups && !allow_detached,
         stdin,
+        terminal: options.terminal,
         descriptor,
         limits: options.limits,
         merge_output: options.merge_output.unwrap_or(config.merge_output),
@@ -184,19 +190,19 @@ fn quote(word: &str) -> Cow<'_, str> {
 }
 
 /// Where names are looked up: as the child would.
-struct Place<'a> {
+struct LookUp<'a> {
     directory: Directory<'a>,
     path: Option<PathBuf>,
     /// The extensions of programs, where programs have them.
     path_ext: Option<&'a [u8]>,
 }
 
-impl Place<'_> {
+impl LookUp<'_> {
     fn absolute(&self, path: &Path) -> Result<PathBuf, SpawnFailure> {
         self.directory.absolute(path)
     }
 
-    /// A program by path, or by name on the child's `PATH`. `what` says in errors what was being looked for.
+    /// A program by path, or by name on the child's `PATH`. `what` is the role of the program in errors.
     fn find(&self, name: &str, what: &str) -> Result<PathBuf, SpawnFailure> {
         let is_path = Path::new(name).components().count() > 1 || name.contains(std::path::is_separator);
         if is_path {
@@ -250,26 +256,31 @@ fn is_bash(shell: &Path) -> bool {
 
 type Program = (PathBuf, Vec<OsString>);
 
-fn shell_line(place: &Place<'_>, line: &str, shell: &str, strict: bool) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
+fn shell_line(
+    look_up: &LookUp<'_>,
+    line: &str,
+    shell: &str,
+    strict: bool,
+) -> Result<(PathBuf, ShellArgs), SpawnFailure> {
     let shell = match shell {
-        "" if strict && !is_bash(&platform::default_shell()) => place.find(BASH, "`strict` needs bash: shell")?,
+        "" if strict && !is_bash(&platform::default_shell()) => look_up.find(BASH, "`strict` needs bash: shell")?,
         "" => platform::default_shell(),
-        named => place.find(named, "shell")?,
+        named => look_up.find(named, "shell")?,
     };
     let given = platform::shell_args(&shell, line, strict);
     Ok((shell, given))
 }
 
 fn script_file(
-    place: &Place,
+    look_up: &LookUp,
     path: &Path,
     interpreter: Option<&str>,
     args: &[String],
 ) -> Result<Program, SpawnFailure> {
-    let script = place.absolute(path)?;
+    let script = look_up.absolute(path)?;
     check_script(&script, interpreter.is_some())?;
     let (program, mut all): Program = if let Some(interpreter) = interpreter {
-        let program = place.find(interpreter, "interpreter")?;
+        let program = look_up.find(interpreter, "interpreter")?;
         if let Some(problem) = platform::interpreter_problem(&program, &script) {
             let error = io::Error::from(io::ErrorKind::InvalidInput);
             return Err(SpawnFailure::new(&error, format!("script {} {problem}", script.display())));
@@ -284,7 +295,7 @@ fn script_file(
     {
         if platform::SHEBANG_IS_A_PATH {
             // As for the kernel: a relative one starts at the child's directory.
-            let program = place.absolute(Path::new(&line.interpreter))?;
+            let program = look_up.absolute(Path::new(&line.interpreter))?;
             if !program.exists() {
                 let error = io::Error::from(io::ErrorKind::NotFound);
                 return Err(SpawnFailure::new(&error, missing_interpreter(&line.interpreter, &script)));
@@ -292,16 +303,16 @@ fn script_file(
             (program, line.argument.into_iter().map(OsString::from).collect())
         } else {
             let (name, flags) = line.by_name();
-            match place.find(name, "interpreter") {
+            match look_up.find(name, "interpreter") {
                 Ok(program) => (program, flags),
                 // It names a program of other systems; the extension may know one of this.
                 Err(missing) => {
-                    interpreter_by_extension(&script, |name| place.find(name, "interpreter")).map_err(|_| missing)?
+                    interpreter_by_extension(&script, |name| look_up.find(name, "interpreter")).map_err(|_| missing)?
                 }
             }
         }
     } else {
-        interpreter_by_extension(&script, |name| place.find(name, "interpreter"))?
+        interpreter_by_extension(&script, |name| look_up.find(name, "interpreter"))?
     };
     all.push(script.into());
     all.extend(args.iter().map(OsString::from));

@@ -28,6 +28,8 @@ use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
 #[cfg(feature = "node")]
 pub(crate) use self::host_exit::end_unguarded;
+#[cfg(feature = "node")]
+pub(crate) use self::input::refusal as input_refusal;
 pub use self::login_shell::LoginShell;
 use self::retention_task::RetentionTask;
 pub use self::stream::EventStream;
@@ -38,6 +40,7 @@ mod degradations;
 mod execution;
 mod global;
 mod host_exit;
+mod input;
 mod login_shell;
 mod logs;
 mod parse;
@@ -187,7 +190,7 @@ impl ExecutionEngine {
     /// As [`ExecutionEngine::submit`]; `enter` takes the slot, or a place in the queue.
     fn submit_by(
         &self,
-        enter: impl FnOnce(&Arc<Scheduler>, i32) -> Result<Entry>,
+        enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
         request: ExecutionRequest,
         mut options: ExecutionOptions,
         sink: Arc<dyn EventSink>,
@@ -202,7 +205,7 @@ impl ExecutionEngine {
         admission::snapshot(&mut options);
         let signal = options.signal.take();
         let options = Arc::new(options);
-        let entry = enter(&shared.scheduler, options.priority)?;
+        let entry = enter(&shared.scheduler, options.priority, &options.groups)?;
         let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
         let host = HostState::capture();
         let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };
@@ -259,12 +262,20 @@ impl ExecutionEngine {
         request: ExecutionRequest,
         options: ExecutionOptions,
     ) -> Result<Arc<ExecutionResult>> {
-        if matches!(options.stdin, Stdin::Stream(_)) {
-            let problem = "a stream may need the thread that waits for the command: give it as text or bytes";
+        let problem = match options.stdin {
+            Stdin::Stream(_) => {
+                Some("a stream may need the thread that waits for the command: give it as text or bytes")
+            }
+            Stdin::Open => Some("no call can write while this thread waits for the command: give it as text or bytes"),
+            Stdin::Empty if options.terminal.is_some() => Some(
+                "a terminal stays open for input, and no call can write while this thread waits: give text or bytes",
+            ),
+            _ => None,
+        };
+        if let Some(problem) = problem {
             return Err(ExecutionError::InvalidRequest(Invalid::new("options.stdin", problem)));
         }
-        let enter = |scheduler: &Arc<Scheduler>, _| scheduler.enter_now();
-        let record = self.submit_by(enter, request, options, Arc::new(SilentSink))?;
+        let record = self.submit_by(Scheduler::enter_now, request, options, Arc::new(SilentSink))?;
         Ok(runtime::wait_here(async { Arc::clone(record.settled().await) }))
     }
 

@@ -1,4 +1,4 @@
-//! The events of an execution while it runs, and the [`EventHandler`] that an application gives.
+//! The events of an execution while it runs, and the [`EventHandler`] of an application.
 
 // `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
 
@@ -33,15 +33,17 @@ mod sink;
 /// Gives the types of events to a macro, with the word of each, what it is, and its fields. What is made of this list: the type, here; how
 /// events get to JavaScript, in `binding`; and what reads them there, with `index.d.ts` and tables of the pages, by `tests/generated`.
 ///
-/// It is a `line`, an `end`, `plain`, or `carrying` a result as its last field, besides fields as a `plain` one has. The number of an event
+/// It is a `line`, `data`, an `end`, `plain`, or `carrying` a result as its last field, besides fields as a `plain` one has. The number of an event
 /// type in a batch is its place in the list.
 macro_rules! event_types {
     ($with:ident) => {
         $with! {
-            /// Accepted, and waiting for a slot.
+            /// Accepted, and waiting for a slot or for a group.
             Queued = "queued", plain of execution_id {
                 /// The command as a person would type it.
                 command: String,
+                /// The first of its groups, by name, that has no place for it. `None`: it waits for a slot only.
+                group: Option<String>,
             }
             /// Spawned.
             Started = "started", plain of execution_id {
@@ -121,6 +123,11 @@ macro_rules! event_types {
                 continued: bool,
                 /// A lone carriage return ended it: a progress display overwrites it.
                 carriage_return: bool,
+            }
+            /// What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`.
+            Data = "data", data of execution_id {
+                /// What was written. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                data: Text,
             }
             /// Exited with code 0.
             Completed = "completed", end of execution_id {
@@ -244,7 +251,7 @@ macro_rules! declare {
                 }
             }
 
-            /// Gives the fields of a plain event, or of one that carries a result, in the order of their declaration.
+            /// Passes on the fields of a plain event, or of one that carries a result, in the order of their declaration.
             #[cfg(feature = "node")]
             pub(crate) fn give_fields(&self, to: &mut impl FieldReader) {
                 match self {

@@ -90,7 +90,7 @@ pub trait FeedbackSink: Send + Sync {
     async fn flush(&self) {}
 }
 
-enum Message {
+enum QueuedFeedback {
     Status(ExecutionFeedback),
     Flush(oneshot::Sender<()>),
 }
@@ -99,7 +99,7 @@ enum Message {
 #[derive(Debug, Default)]
 pub(crate) struct Feedback {
     /// Held for a look at the list; it is changed when a sink is added.
-    queues: RwLock<Vec<mpsc::Sender<Message>>>,
+    queues: RwLock<Vec<mpsc::Sender<QueuedFeedback>>>,
     dropped: AtomicU64,
 }
 
@@ -109,12 +109,12 @@ impl Feedback {
         runtime::spawn_listener(async move {
             while let Some(message) = queue.recv().await {
                 match message {
-                    Message::Status(status) => {
+                    QueuedFeedback::Status(status) => {
                         if contain(async { sink.feedback(status).await }).await.is_err() {
                             tracing::error!(execution_id = %status.execution_id, "a feedback sink panicked");
                         }
                     }
-                    Message::Flush(done) => {
+                    QueuedFeedback::Flush(done) => {
                         if contain(async { sink.flush().await }).await.is_err() {
                             tracing::error!("a feedback sink panicked");
                         }
@@ -130,7 +130,7 @@ impl Feedback {
     pub(crate) fn report(&self, result: &ExecutionResult, secrets: &Vault) {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         for queue in queues.iter() {
-            if queue.try_send(Message::Status(ExecutionFeedback::of(result, secrets))).is_err() {
+            if queue.try_send(QueuedFeedback::Status(ExecutionFeedback::of(result, secrets))).is_err() {
                 self.dropped.fetch_add(1, Relaxed);
             }
         }
@@ -149,7 +149,7 @@ impl Feedback {
             let (done, wait) = oneshot::channel();
             // All at once: one that hangs must not keep the others from being flushed.
             runtime::spawn(async move {
-                let _ = queue.send(Message::Flush(done)).await;
+                let _ = queue.send(QueuedFeedback::Flush(done)).await;
             });
             waits.push(wait);
         }

@@ -137,7 +137,7 @@ pub use types::{
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, LineMode,
     OutputPattern, OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason,
     ResourceLimits, Retry, RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter,
-    StepStatus, StopOrder, StopSignal, Stream, Text, TruncateKeep, UNSET, Unsuccessful, WaitsFor,
+    StepStatus, StopOrder, StopSignal, Stream, TerminalSize, Text, TruncateKeep, UNSET, Unsuccessful, WaitsFor,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.
@@ -185,6 +185,8 @@ mod pages {
     struct Desktop;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
+    #[doc = include_str!("../docs/groups.md")]
+    struct Groups;
     #[doc = include_str!("../docs/migrate-from-0.1.md")]
     struct MigrateFrom01;
     #[doc = include_str!("../docs/operations.md")]
@@ -198,6 +200,8 @@ mod pages {
     struct Privacy;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
+    #[doc = include_str!("../docs/terminals.md")]
+    struct Terminals;
     #[doc = include_str!("../docs/types.md")]
     struct Types;
 }

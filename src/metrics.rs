@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::types::{ExecutionResult, ExecutionStats, ExecutionStatus};
 
 pub(crate) use self::text::{Gauges, text};
-use self::times::Times;
+use self::times::DurationHistogram;
 
 mod text;
 mod times;
@@ -27,9 +27,9 @@ pub(crate) struct Metrics {
     log_lost_bytes: AtomicU64,
     overflow_lost_bytes: AtomicU64,
     looks: AtomicU64,
-    spawn_latency: Times,
-    queue_time: Times,
-    duration: Times,
+    spawn_latency: DurationHistogram,
+    queue_time: DurationHistogram,
+    duration: DurationHistogram,
 }
 
 impl Metrics {

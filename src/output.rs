@@ -36,6 +36,8 @@ pub(crate) use self::policy::OutputPolicy;
 
 mod capture;
 mod captures;
+mod control_sequences;
+mod file_io;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
 mod head_tail_buffer;
@@ -45,7 +47,6 @@ mod log;
 mod log_file;
 mod overflow;
 mod overflow_folder;
-mod patience;
 mod policy;
 mod room;
 mod silence;
@@ -124,12 +125,27 @@ impl Output {
     }
 
     /// What comes from now on is logged.
-    pub(crate) fn set_log(&mut self, log: Log) {
+    pub(crate) fn set_log(&mut self, mut log: Log) {
+        if let Some(suspended) = self.outlets.log.take() {
+            log.resume(suspended);
+        }
         self.outlets.log = Some(log);
     }
 
+    /// Whether there is a log, open or suspended.
     pub(crate) fn has_log(&self) -> bool {
         self.outlets.log.is_some()
+    }
+
+    pub(crate) fn has_open_log(&self) -> bool {
+        self.outlets.log.as_ref().is_some_and(Log::is_open)
+    }
+
+    /// Closes the files of the log until the next attempt to spawn, so that executions that wait for descriptors hold none.
+    pub(crate) fn suspend_log(&mut self) {
+        if let Some(log) = &mut self.outlets.log {
+            log.suspend();
+        }
     }
 
     /// The number of the next event; the caller emits that event.
@@ -243,7 +259,7 @@ impl Output {
         [&self.stdout, &self.stderr].into_iter()
     }
 
-    /// Says once that something is missing on disk.
+    /// Reports once that something is missing on disk.
     pub(crate) fn report_loss(&mut self) {
         if self.is_loss_reported {
             return;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::error::ExecutionError;
 use crate::output::{Captures, Keepsake, MainLog};
 use crate::platform::Leader;
+use crate::process::Controls;
 use crate::redact::Vault;
 use crate::retained_store::{Completion, Retained, RetainedStore};
 use crate::state::{Deadline, StopRequest};
@@ -34,6 +35,8 @@ pub(crate) struct Record {
     log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
+    /// What callers act on while it runs.
+    controls: Controls,
     /// Set by every request to end the execution.
     stop: Arc<StopRequest>,
     /// When it is out of time.
@@ -58,6 +61,7 @@ impl Record {
         log: Option<&Arc<MainLog>>,
         created_at: DateTime<Utc>,
         secrets: Arc<Vault>,
+        controls: Controls,
     ) -> Self {
         Self {
             id,
@@ -71,6 +75,7 @@ impl Record {
             leader: Mutex::default(),
             log: log.cloned(),
             files: OnceLock::new(),
+            controls,
             stop: Arc::new(StopRequest::new()),
             deadline: Arc::new(Deadline::new()),
             captures: Mutex::default(),
@@ -129,6 +134,11 @@ impl Record {
 
     pub(crate) fn stop(&self) -> &Arc<StopRequest> {
         &self.stop
+    }
+
+    /// What callers act on while it runs.
+    pub(crate) fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     pub(crate) fn deadline(&self) -> &Arc<Deadline> {

@@ -149,7 +149,7 @@ impl<T: Retained> RetainedStore<T> {
         self.lock().get(id)
     }
 
-    /// Gives a record its result; the oldest ones leave when there are too many. `true`: more of them are to leave, which is
+    /// Sets the result of a record; the oldest ones leave when there are too many. `true`: more of them are to leave, which is
     /// the work of [`RetainedStore::cleanup`].
     #[must_use]
     pub(crate) fn complete(&self, record: &Arc<T>, result: Arc<T::Result>) -> bool {

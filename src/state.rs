@@ -1,4 +1,4 @@
-//! The life of one execution as types: a transition takes the state and gives the next one.
+//! The life of one execution as types: a transition takes the state and returns the next one.
 //!
 //! | from | to | by |
 //! | --- | --- | --- |

@@ -34,6 +34,7 @@ void engine.run(request, {
   secrets: ['abcdef'] as const,
   maskEnvSecrets: true,
   priority: -1,
+  groups: ['a'] as const,
   retry: {
     attempts: 3,
     backoffMs: 5,
@@ -44,6 +45,19 @@ void engine.run(request, {
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
+void engine.run(request, { stdin: 'open' });
+void engine.run(request, { input: 'open' });
+void engine.run(request, { input: createReadStream('file') });
+void engine.run(request, { terminal: true });
+void engine.run(request, { terminal: { columns: 80 } });
+const resized: Promise<void> = engine.resize('id', { columns: 80, rows: 24 });
+// @ts-expect-error A size has both numbers.
+void engine.resize('id', { columns: 80 });
+const written: Promise<void> = engine.write('id', new Uint8Array(2));
+const ended: Promise<void> = engine.endInput('id');
+void [written, ended, resized];
+// @ts-expect-error No number is input.
+void engine.write('id', 5);
 void engine.run(request, { stdin: createReadStream('file') });
 void engine.run(request, { stdin: process.stdin });
 async function* texts() {
@@ -60,6 +74,8 @@ assertType<
     keyof ExecutionOptions,
     | 'signal'
     | 'stdin'
+    | 'input'
+    | 'terminal'
     | 'idleTimeoutMs'
     | 'killGraceMs'
     | 'stopSignal'
@@ -79,6 +95,7 @@ assertType<
     | 'maskEnvSecrets'
     | 'leftovers'
     | 'priority'
+    | 'groups'
     | 'encoding'
     | 'hostEnv'
     | 'limits'

@@ -56,9 +56,11 @@ impl Batch {
         self.text.len() + self.bytes.len() >= FULL_TEXT || self.numbers.len() >= FULL_NUMBERS
     }
 
-    /// `credit` is `None` when the consumer gives it back by itself.
+    /// `credit` is `None` when the consumer returns it by itself.
     pub(super) fn lines(&mut self, handle: u32, batch: &LineBatch<'_>, credit: Option<Credit>) {
         let kind = match (batch.encoding, batch.stream) {
+            (Encoding::Utf8, _) if batch.is_data => EventType::Data as u8,
+            (Encoding::Buffer, _) if batch.is_data => group::DATA_BYTES,
             (Encoding::Utf8, Stream::Stdout) => EventType::Stdout as u8,
             (Encoding::Utf8, Stream::Stderr) => EventType::Stderr as u8,
             (Encoding::Buffer, Stream::Stdout) => group::STDOUT_BYTES,
@@ -92,8 +94,8 @@ impl Batch {
             | ExecutionEvent::Failed { result, .. }
             | ExecutionEvent::Cancelled { result, .. }
             | ExecutionEvent::Timeout { result, .. } => self.ended(kind, handle, at, sequence, result),
-            // Lines come as batches.
-            ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => {}
+            // Lines and data come as batches.
+            ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } | ExecutionEvent::Data { .. } => {}
             event => {
                 self.head(kind as u8, handle, at, sequence);
                 event.give_fields(self);
@@ -133,7 +135,7 @@ impl Batch {
         }
     }
 
-    /// Adds text and gives its length in UTF-16 units.
+    /// Adds text and returns its length in UTF-16 units.
     fn push(&mut self, text: &str) -> usize {
         self.text.push_str(text);
         if text.is_ascii() {

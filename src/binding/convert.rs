@@ -19,7 +19,7 @@ pub(super) fn read(value: Unknown<'_>) -> Result<Value> {
     read_at(value, 0)
 }
 
-/// The two things that a call gives: plain data, or, with `as_text`, the JSON text of both in the place of the first.
+/// The two arguments of a call: plain data, or, with `as_text`, the JSON text of both in the place of the first.
 pub(super) fn given(
     first: Unknown<'_>,
     second: Unknown<'_>,

@@ -1,9 +1,16 @@
-//! Standard inputs that JavaScript gives bit by bit, each when it is asked for.
+//! Standard inputs that JavaScript sends in chunks: each on request, or by calls.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use napi::bindgen_prelude::{Env, Object};
+use napi_derive::napi;
+use uuid::Uuid;
+
+use super::error::code_and_message;
 use super::outbox::JsSink;
+use crate::engine::{ExecutionEngine, input_refusal};
+use crate::error::Result;
 use crate::runtime;
 use crate::types::StdinWriter;
 
@@ -32,11 +39,11 @@ impl Inputs {
         });
     }
 
-    /// Ends an input, because there is no more or because it failed.
-    pub(super) fn end(&self, handle: u32, failure: Option<String>) {
+    /// Ends an input, because there is no more or because it failed: the option, and why.
+    pub(super) fn end(&self, handle: u32, failure: Option<(String, String)>) {
         let writer = self.with(|writers| writers.remove(&handle));
-        if let (Some(writer), Some(failure)) = (writer, failure) {
-            writer.fail(failure);
+        if let (Some(writer), Some((field, message))) = (writer, failure) {
+            writer.fail_as(&field, &message);
         }
     }
 
@@ -44,4 +51,29 @@ impl Inputs {
         // Every change is complete before anything that could panic.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The error of a write, as the facade understands it; none if it was accepted.
+#[napi(object)]
+pub(super) struct WriteOutcome {
+    pub code: Option<String>,
+    pub message: Option<String>,
+}
+
+/// Writes to an open input. Its place in the order is taken at once; the promise is of a [`WriteOutcome`].
+pub(super) fn write<'env>(
+    env: &'env Env,
+    engine: &ExecutionEngine,
+    id: Uuid,
+    bytes: Vec<u8>,
+) -> Result<napi::Result<Object<'env>>> {
+    let pending = engine.begin_write(id, bytes)?;
+    Ok(env.create_deferred().map(|(deferred, promise)| {
+        runtime::spawn(async move {
+            let refused = pending.accepted().await.err().map(|refused| code_and_message(&input_refusal(refused)));
+            let (code, message) = refused.map(|(code, message)| (code.to_owned(), message)).unzip();
+            deferred.resolve(move |_| Ok(WriteOutcome { code, message }));
+        });
+        promise
+    }))
 }

@@ -13,7 +13,7 @@ use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch, OnDemand};
 use crate::protocol::interest;
 use crate::types::{ExecutionResult, PlanExecutionResult, Stream};
 
-/// Weak: it does not keep Node alive. It carries nothing: it only says that there is something to take.
+/// Weak: it does not keep Node alive. It carries no data: it only reports that there is something to take.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 /// Batches whose memory is kept for the next ones.
@@ -146,7 +146,7 @@ impl JsSink {
         Self { outbox, handle, pull }
     }
 
-    /// Says whether more input is wanted, or none any more.
+    /// Reports whether more input is wanted, or none any more.
     pub(super) fn input(&self, is_wanted: bool) {
         self.outbox.put(|batch, _| batch.input(self.handle, is_wanted));
     }
@@ -165,6 +165,7 @@ impl EventSink for JsSink {
         match kind {
             // A stream cannot say that it wants it.
             OnDemand::Exited => self.outbox.is_wanted(interest::EXITED),
+            OnDemand::Data => self.pull || self.outbox.is_wanted(interest::DATA),
             OnDemand::Waiting => self.pull || self.outbox.is_wanted(interest::WAITING),
         }
     }

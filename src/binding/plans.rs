@@ -87,7 +87,7 @@ impl NativeEngine {
         serde_json::json!(plan.ids).to_string()
     }
 
-    /// Asks a plan to end; `aborted` says that an abort signal did.
+    /// Requests the end of a plan; `aborted`: because of an abort signal.
     #[napi(catch_unwind)]
     pub fn stop_plan(&self, id: Unknown<'_>, aborted: bool) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
@@ -100,7 +100,7 @@ impl NativeEngine {
         Ok(())
     }
 
-    /// Says that the abort signal of a step has fired.
+    /// Reports that the abort signal of a step has fired.
     #[napi(catch_unwind, ts_args_type = "plan: ExternalObject<AcceptedPlan>, index: number")]
     pub fn abort_step(plan: &External<AcceptedPlan>, index: u32) {
         plan.signals.get(&index).inspect(|signal| signal.cancel());

@@ -26,12 +26,12 @@ impl HeldResult {
 
     /// The result, unless it was let go.
     pub(super) fn get(&self) -> napi::Result<&Arc<ExecutionResult>> {
-        let gone = || napi::Error::from_reason("the result was let go");
+        let gone = || napi::Error::from_reason("the result was released");
         self.0.as_ref().map(|(result, _)| result).ok_or_else(gone)
     }
 
     /// JavaScript has read it: a string that shares its memory keeps what it needs.
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn release(&mut self) {
         self.0 = None;
     }
 }

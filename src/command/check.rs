@@ -6,14 +6,20 @@ use std::time::Duration;
 use crate::config::{ExecutionConfig, LARGEST_WHOLE, MOST_MS, MOST_STRING_BYTES};
 use crate::error::Invalid;
 use crate::globs;
-use crate::platform;
+use crate::platform::{self, HAS_TERMINALS};
 use crate::redact;
-use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, ResourceLimits, Retry, RetryOn, Stdin};
+use crate::types::{
+    Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, ResourceLimits, Retry, RetryOn, Stdin, TerminalSize,
+};
 
 use super::{EnvPolicy, OutputPatterns, check_metadata, is_bash};
 
 /// More attempts than that are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
+
+const MOST_GROUPS: usize = 64;
+/// In bytes.
+const LONGEST_GROUP_NAME: usize = 256;
 
 /// Checks a request and its options against each other and against the engine's configuration.
 pub(crate) fn check(
@@ -70,13 +76,62 @@ pub(crate) fn check(
             "another attempt cannot read `stdin` again: give it as text or bytes",
         ));
     }
+    if let Some(size) = options.terminal {
+        terminal(size, options)?;
+    }
+    groups(&options.groups)?;
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
+}
+
+fn terminal(size: TerminalSize, options: &ExecutionOptions) -> Result<(), Invalid> {
+    if !HAS_TERMINALS {
+        return Err(Invalid::new("options.terminal", "commands have no terminals on this system: leave it out"));
+    }
+    check_size("options.terminal", size)?;
+    if options.merge_output == Some(true) {
+        return Err(Invalid::new("options.merge_output", "a `terminal` has one stream: leave out one of them"));
+    }
+    if options.stdin == Stdin::Inherit {
+        let problem = "the input of a command with a `terminal` is that terminal: leave out one of them";
+        return Err(Invalid::new("options.stdin", problem));
+    }
+    Ok(())
+}
+
+/// Refuses a terminal without columns or rows. `path` is that of the size.
+pub(crate) fn check_size(path: &str, size: TerminalSize) -> Result<(), Invalid> {
+    for (name, number) in [("columns", size.columns), ("rows", size.rows)] {
+        if number == 0 {
+            let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            return Err(Invalid::new(field, "0 is out of range: give a whole number from 1 to 65535"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks how long an execution may go on.
 pub(crate) fn check_time_left(time: Duration) -> Result<(), Invalid> {
     milliseconds("ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX), 1)
+}
+
+fn groups(names: &[String]) -> Result<(), Invalid> {
+    const FIELD: &str = "options.groups";
+    if names.len() > MOST_GROUPS {
+        let problem = format!("it has {} names: give {MOST_GROUPS} at most", names.len());
+        return Err(Invalid::new(FIELD, problem));
+    }
+    names.iter().enumerate().try_for_each(|(index, name)| {
+        let field = format!("{FIELD}[{index}]");
+        if name.is_empty() || name.len() > LONGEST_GROUP_NAME {
+            let problem = format!("it has {} bytes: give a name of 1 to {LONGEST_GROUP_NAME} bytes", name.len());
+            return Err(Invalid::new(field, problem));
+        }
+        if name.contains('\0') {
+            return Err(Invalid::new(field, "it is not UTF-8, or holds a NUL character: give a name as text"));
+        }
+        Ok(())
+    })
 }
 
 fn limits(limits: &ResourceLimits) -> Result<(), Invalid> {
@@ -156,7 +211,7 @@ fn text(field: &str, value: &str) -> Result<(), Invalid> {
     filled(field, value, "say what to run")
 }
 
-/// Not blank, no NUL; `remedy` says what to write.
+/// Not blank, no NUL; `remedy` is what to write instead.
 fn filled(field: &str, value: &str, remedy: &str) -> Result<(), Invalid> {
     if value.trim().is_empty() {
         return Err(Invalid::new(field, format!("it is empty: {remedy}")));

@@ -31,7 +31,7 @@ pub(crate) struct EnvPolicy {
 }
 
 impl EnvPolicy {
-    /// The engine's policy, narrowed or widened by what the host says for one execution. The lists add up.
+    /// The engine's policy, narrowed or widened by the options of one execution. The lists add up.
     pub(crate) fn new(config: &ExecutionConfig, options: &ExecutionOptions) -> Self {
         Self {
             inherit: options.inherit_env.unwrap_or(config.inherit_env),

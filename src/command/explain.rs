@@ -11,7 +11,7 @@ use crate::platform::{self, FileKind, Launch};
 /// The kernel follows no more interpreters of interpreters.
 const MOST_INTERPRETERS: usize = 5;
 
-/// Says what kept the system from starting `launch`: the directory, the program, or what the program needs to run.
+/// Explains what kept the system from starting `launch`: the directory, the program, or what the program needs to run.
 pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
     if platform::is_null_device_missing(error) {
         return SpawnFailure::new(

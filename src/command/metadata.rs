@@ -1,4 +1,4 @@
-//! Bounds on what a caller says about an execution: the engine keeps all of it for as long as the record.
+//! Bounds on the metadata of an execution: the engine keeps all of it for as long as the record.
 
 use std::io;
 

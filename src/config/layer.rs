@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::ExecutionConfig;
 use crate::error::{ExecutionError, Invalid, Result};
 
-/// What one source of settings says, and nothing of what it leaves open: a file, the environment.
+/// The settings of one source, such as a file or the environment, without those that it leaves open.
 ///
 /// ```
 /// # fn main() -> execution_engine::Result<()> {
@@ -78,7 +78,7 @@ impl ConfigLayer {
         serde_json::from_value(Json::Object(given)).map_err(|error| Invalid::new("config", error.to_string()))
     }
 
-    /// What can be said of contradictions before the defaults are known.
+    /// Checks for contradictions that are certain before the defaults are known.
     fn check_consistency(&self) -> Result<(), Invalid> {
         let number = |name: &str| self.given.get(name).and_then(Json::as_u64);
         if let (Some(default), Some(most)) = (number("default_timeout_ms"), number("max_timeout_ms")) {

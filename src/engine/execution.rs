@@ -49,6 +49,9 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
+    if let Some(input) = &record.controls().input {
+        input.close();
+    }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(result);
     record.keep(files);
@@ -165,6 +168,10 @@ async fn all_attempts(
         }
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
+        // Before the event: a listener may write to the next attempt.
+        if let Some(input) = &record.controls().input {
+            input.reopen();
+        }
         captures.set_result(&failed);
         sink.event(ExecutionEvent::Retry {
             execution_id: record.id(),
@@ -184,7 +191,7 @@ async fn all_attempts(
         last = Some(failed);
         again.get_or_insert_with(|| job.next_attempt());
         pending = Pending::new();
-        entry = shared.scheduler.claim(job.options.priority);
+        entry = shared.scheduler.claim(job.options.priority, &job.options.groups);
     }
 }
 
@@ -216,12 +223,13 @@ async fn attempt(
     mut output: Output,
 ) -> Attempt {
     let Accepted { shared, record, command, sink, .. } = accepted;
-    if matches!(entry, Entry::Later(_)) {
+    if let Entry::Later(ticket) = &entry {
         sink.event(ExecutionEvent::Queued {
             execution_id: record.id(),
             timestamp: pending.accepted_at(),
             sequence: output.take_sequence(),
             command: job.secrets.mask(command).into_owned(),
+            group: ticket.obstacle().map(|group| job.secrets.mask(group).into_owned()),
         });
     }
     let queue_timeout = shared.config.queue_timeout_ms.map(Duration::from_millis);
@@ -274,7 +282,7 @@ async fn attempt(
                 (pending, output) = (back, output_back);
                 drop(permit);
                 let _ = clock::timeout(pause, record.stop().requested()).await;
-                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority));
+                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority, &job.options.groups));
             }
         }
     }
@@ -305,10 +313,10 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(500);
     /// Without a queue timeout.
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
     fn new(queue_timeout: Option<Duration>) -> Self {
-        Self { give_up_after: queue_timeout.unwrap_or(Self::PATIENCE), first_failure: None, pause: Self::FIRST }
+        Self { give_up_after: queue_timeout.unwrap_or(Self::GIVE_UP_AFTER), first_failure: None, pause: Self::FIRST }
     }
 
     fn next(&mut self) -> Option<Duration> {
@@ -389,7 +397,7 @@ mod tests {
         assert!(records[2..].iter().all(|record| record.result().unwrap().pid.is_none()), "none of them spawned");
     }
 
-    /// Its last event is handled when the test says so.
+    /// Its last event is handled when the test notifies it.
     #[derive(Default)]
     struct Slow(Arc<tokio::sync::Notify>);
 

@@ -10,7 +10,7 @@ use crate::event::EventHandler;
 static GLOBAL: OnceLock<ExecutionEngine> = OnceLock::new();
 
 impl ExecutionEngine {
-    /// Makes the global engine: it runs one command at a time, whatever the configuration says; the others wait.
+    /// Makes the global engine: it runs one command at a time, whatever the configuration has; the others wait.
     ///
     /// # Errors
     /// `ALREADY_INITIALIZED`, or `INVALID_CONFIG` with the field.

@@ -56,18 +56,19 @@ impl ExecutionEngine {
     /// `NOT_FOUND`.
     pub async fn read_output(&self, id: Uuid, stream: Stream, tail_bytes: Option<u64>) -> Result<Text> {
         let record = self.record(id)?;
-        let (bytes, encoding) = if let Some(captures) = record.captures() {
-            if let Some(bytes) = captures.so_far(stream) {
-                (bytes, captures.encoding())
-            } else {
-                // It ends at this moment.
-                tokio::select! {
-                    result = captures.result() => output_of(result, stream),
-                    result = record.settled() => output_of(result, stream),
+        let (bytes, encoding) = match record.captures() {
+            Some(captures) => {
+                if let Some(bytes) = captures.so_far(stream) {
+                    (bytes, captures.encoding())
+                } else {
+                    // It ends at this moment.
+                    tokio::select! {
+                        result = captures.result() => output_of(result, stream),
+                        result = record.settled() => output_of(result, stream),
+                    }
                 }
             }
-        } else {
-            record.result().map(|result| output_of(result, stream)).unwrap_or_default()
+            None => record.result().map(|result| output_of(result, stream)).unwrap_or_default(),
         };
         let bytes = masked(&record, bytes);
         Ok(Text::new(tail_of(bytes, tail_bytes), encoding))

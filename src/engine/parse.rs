@@ -65,7 +65,7 @@ impl ExecutionEngine {
         wire::config_env(&vars).map_err(ExecutionError::InvalidConfig)
     }
 
-    /// What a `.toml` or `.json` file says. The settings may stand in a table `execution`; the other tables are others' then.
+    /// The settings of a `.toml` or `.json` file. The settings may stand in a table `execution`; the other tables are others' then.
     ///
     /// # Errors
     /// `INVALID_CONFIG` with the key; the message has the file and the line.

@@ -1,6 +1,7 @@
 //! The engine as a plan sees it.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::UnboundedSender;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 
 use crate::catch_panic::contain_call;
 use crate::event::{EventSink, ExecutionEvent};
-use crate::plan::{Claim, End, Host, PlanState, Slot, StepState};
+use crate::plan::{Claim, Host, PlanState, Slot, StepEnd, StepState};
 use crate::platform::clock::Instant;
 use crate::registry::Record;
 use crate::scheduler::{Entry, Permit, Ticket};
@@ -32,8 +33,10 @@ pub(super) struct Steps {
     pub(super) shared: Arc<Shared>,
     pub(super) plan_id: Uuid,
     pub(super) work: Vec<Work>,
+    /// The groups of the steps in each lane.
+    pub(super) lanes: Vec<Vec<String>>,
     pub(super) sinks: Sinks,
-    pub(super) ends: UnboundedSender<End>,
+    pub(super) ends: UnboundedSender<StepEnd>,
     /// The executions of the steps that have begun.
     pub(super) records: Vec<Option<Arc<Record>>>,
     /// The steps in the order in which they began; those at its end that have ended are gone.
@@ -46,15 +49,15 @@ impl Host for Steps {
     type Permit = Permit;
     type Ticket = Ticket;
 
-    fn claim(&self, priority: i32) -> Claim<Permit, Ticket> {
-        match self.shared.scheduler.claim(priority) {
+    fn claim(&self, lane: usize, priority: i32) -> Claim<Permit, Ticket> {
+        match self.shared.scheduler.claim(priority, &self.lanes[lane]) {
             Entry::Now(permit) => Claim::Now(permit),
             Entry::Later(ticket) => Claim::Later(ticket),
         }
     }
 
-    async fn turn(ticket: &mut Ticket) -> Permit {
-        ticket.turn().await
+    fn poll_turn(ticket: &mut Ticket, context: &mut Context<'_>) -> Poll<Permit> {
+        ticket.poll_turn(context)
     }
 
     fn free(&self) -> usize {
@@ -73,13 +76,13 @@ impl Host for Steps {
             Slot::Free(permit) => Entry::Now(permit),
             Slot::None => {
                 admitted.record.stop().request(Stop::QueueTimeout, None);
-                self.shared.scheduler.claim(priority)
+                self.shared.scheduler.claim(priority, &[])
             }
         };
         let ends = self.ends.clone();
         let on_settled = move |completed| {
             // There is no receiver when a defect has ended the plan.
-            let _ = ends.send(End { index, completed });
+            let _ = ends.send(StepEnd { index, completed });
         };
         self.records[index] = Some(admitted.start(&self.shared, entry, Some(Box::new(on_settled))));
         self.begun.push(index);
@@ -204,7 +207,7 @@ impl Steps {
     }
 }
 
-/// What a plan says of itself.
+/// What the progress and the result of a plan contain of the plan itself.
 pub(super) struct About {
     pub(super) description: String,
     pub(super) metadata: ExecutionMetadata,

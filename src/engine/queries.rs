@@ -80,7 +80,7 @@ impl ExecutionEngine {
         }
     }
 
-    /// Forgets what retention allows, now, and says how many executions that were.
+    /// Removes the records that retention allows to remove, now, and returns how many executions that were.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn cleanup(&self) -> usize {
         self.clean_up()
@@ -141,6 +141,7 @@ impl ExecutionEngine {
             slots: busy.max_concurrent,
             running: busy.currently_running,
             queued: busy.currently_pending,
+            waiting_for_groups: busy.waiting_for_groups,
             records,
             output_bytes,
         };
@@ -155,6 +156,7 @@ impl ExecutionEngine {
             max_concurrent: self.shared().config.max_concurrent_executions,
             currently_running: in_use,
             currently_pending: waiting,
+            waiting_for_groups: self.shared().scheduler.held_back(),
             available_slots: free,
         }
     }

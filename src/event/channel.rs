@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::{Credit, EventSink, ExecutionEvent, LineBatch, OnDemand};
 use crate::types::Stream;
 
-enum Message {
+enum Item {
     Event(ExecutionEvent),
     Lines(VecDeque<ExecutionEvent>, Credit),
 }
@@ -20,7 +20,7 @@ pub(crate) fn channel() -> (Arc<dyn EventSink>, EventReceiver) {
     (Arc::new(Sender(messages)), EventReceiver { queue, lines: VecDeque::new(), credit: None })
 }
 
-struct Sender(mpsc::UnboundedSender<Message>);
+struct Sender(mpsc::UnboundedSender<Item>);
 
 // A consumer that is gone wants nothing: what is sent then is dropped.
 impl EventSink for Sender {
@@ -33,17 +33,17 @@ impl EventSink for Sender {
     }
 
     fn lines(&self, batch: LineBatch<'_>, credit: Credit) {
-        let _ = self.0.send(Message::Lines(batch.events().collect(), credit));
+        let _ = self.0.send(Item::Lines(batch.events().collect(), credit));
     }
 
     fn event(&self, event: ExecutionEvent) {
-        let _ = self.0.send(Message::Event(event));
+        let _ = self.0.send(Item::Event(event));
     }
 }
 
 /// Takes events, one at a time.
 pub(crate) struct EventReceiver {
-    queue: mpsc::UnboundedReceiver<Message>,
+    queue: mpsc::UnboundedReceiver<Item>,
     /// The lines of one read that have not been taken.
     lines: VecDeque<ExecutionEvent>,
     /// Given back when they have.
@@ -60,8 +60,8 @@ impl EventReceiver {
             self.credit = None;
             match ready!(self.queue.poll_recv(context)) {
                 None => return Poll::Ready(None),
-                Some(Message::Event(event)) => return Poll::Ready(Some(event)),
-                Some(Message::Lines(lines, credit)) => {
+                Some(Item::Event(event)) => return Poll::Ready(Some(event)),
+                Some(Item::Lines(lines, credit)) => {
                     self.lines = lines;
                     self.credit = Some(credit);
                 }

@@ -11,7 +11,7 @@ use crate::catch_panic::contain;
 use crate::runtime;
 use crate::types::Stream;
 
-enum Message {
+enum HandlerCall {
     Event(ExecutionEvent),
     Lines { events: Vec<ExecutionEvent>, credit: Credit },
     Flush(oneshot::Sender<()>),
@@ -20,7 +20,7 @@ enum Message {
 /// Hands the events of all executions of an engine to its handler. The queue is bounded by the executions' credits.
 #[derive(Clone)]
 pub(crate) struct HandlerQueue {
-    messages: mpsc::UnboundedSender<Message>,
+    messages: mpsc::UnboundedSender<HandlerCall>,
 }
 
 impl HandlerQueue {
@@ -29,14 +29,14 @@ impl HandlerQueue {
         runtime::spawn_listener(async move {
             while let Some(message) = queue.recv().await {
                 match message {
-                    Message::Event(event) => deliver(&*handler, event).await,
-                    Message::Lines { events, credit } => {
+                    HandlerCall::Event(event) => deliver(&*handler, event).await,
+                    HandlerCall::Lines { events, credit } => {
                         for event in events {
                             deliver(&*handler, event).await;
                         }
                         drop(credit);
                     }
-                    Message::Flush(done) => {
+                    HandlerCall::Flush(done) => {
                         let _ = done.send(());
                     }
                 }
@@ -45,7 +45,7 @@ impl HandlerQueue {
         Self { messages }
     }
 
-    fn send(&self, message: Message) {
+    fn send(&self, message: HandlerCall) {
         // The queue is gone only with the runtime, at the end of the process.
         let _ = self.messages.send(message);
     }
@@ -70,16 +70,16 @@ impl EventSink for HandlerQueue {
 
     fn lines(&self, batch: LineBatch<'_>, credit: Credit) {
         let events = batch.events().collect();
-        self.send(Message::Lines { events, credit });
+        self.send(HandlerCall::Lines { events, credit });
     }
 
     fn event(&self, event: ExecutionEvent) {
-        self.send(Message::Event(event));
+        self.send(HandlerCall::Event(event));
     }
 
     fn flushed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let (done, wait) = oneshot::channel();
-        self.send(Message::Flush(done));
+        self.send(HandlerCall::Flush(done));
         Box::pin(async move {
             let _ = wait.await;
         })

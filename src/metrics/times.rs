@@ -14,7 +14,7 @@ const DIGITS: u8 = 2;
 const LARGEST: u64 = 2 * 365 * 24 * 3_600 * 1_000_000;
 
 #[derive(Debug)]
-pub(super) struct Times {
+pub(super) struct DurationHistogram {
     /// Held while one number is counted or a few are read.
     inner: Mutex<Inner>,
 }
@@ -26,14 +26,14 @@ struct Inner {
     sum: Duration,
 }
 
-impl Default for Times {
+impl Default for DurationHistogram {
     fn default() -> Self {
         let histogram = Histogram::new(DIGITS).expect("so many digits are allowed");
         Self { inner: Mutex::new(Inner { histogram, sum: Duration::ZERO }) }
     }
 }
 
-impl Times {
+impl DurationHistogram {
     pub(super) fn record(&self, time: Duration) {
         let mut inner = self.lock();
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(LARGEST);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_within_one_in_a_hundred() {
-        let times = Times::default();
+        let times = DurationHistogram::default();
         assert_eq!(times.percentiles(), Percentiles::default());
         for ms in 1..=1_000 {
             times.record(Duration::from_millis(ms));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_year_is_counted_too() {
-        let times = Times::default();
+        let times = DurationHistogram::default();
         times.record(Duration::from_secs(365 * 24 * 3_600));
         times.record(Duration::MAX);
         times.record(Duration::ZERO);

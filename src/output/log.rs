@@ -35,7 +35,7 @@ pub(crate) struct LogPaths {
 
 impl LogPaths {
     pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig, bounds: &Arc<LogBounds>) -> Self {
-        // From the id alone: nothing that a request says names a file in there.
+        // From the id alone: no part of a request names a file in there.
         let in_dir = config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id)));
         let requested = request.output_log_path.clone();
         let main = requested.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));
@@ -168,7 +168,7 @@ impl Log {
         self.records.clear();
         let time = record_time(batch.timestamp);
         for ((text, mark), sequence) in batch.lines().zip(batch.first_sequence..) {
-            let record = Record {
+            let record = LogRecord {
                 time: &time,
                 stream: batch.stream,
                 sequence,
@@ -199,6 +199,20 @@ impl Log {
         self.files.iter().map(|file| Arc::clone(file) as Keepsake).collect()
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        !self.spools.is_empty()
+    }
+
+    /// Closes the files, and keeps what is to be kept.
+    pub(super) fn suspend(&mut self) {
+        self.spools.clear();
+    }
+
+    /// Goes on with the files of a log that was suspended.
+    pub(super) fn resume(&mut self, suspended: Self) {
+        self.files.splice(..0, suspended.files);
+    }
+
     pub(super) fn into_path(self) -> PathBuf {
         self.path
     }
@@ -206,7 +220,7 @@ impl Log {
 
 /// A line in a log of records. Control characters are escaped, so that no output can look like a record.
 #[derive(Serialize)]
-struct Record<'a> {
+struct LogRecord<'a> {
     time: &'a str,
     stream: Stream,
     sequence: u64,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::patience::{self, write_all};
+use super::file_io::{self, write_all};
 use super::room::{FreeSpace, Quota};
 use super::spool::{Loss, Spool, Store};
 use crate::config::{ExecutionConfig, LogFormat, MOST_STRING_BYTES};
@@ -64,7 +64,7 @@ impl MainLog {
         let Some(id) = *self.id.lock().unwrap_or_else(PoisonError::into_inner) else {
             return Err(io::Error::other("nothing has been written there yet"));
         };
-        let mut file = patience::for_room(|| platform::open_no_follow(&self.path))?;
+        let mut file = file_io::retry_while_exhausted(|| platform::open_no_follow(&self.path))?;
         if platform::file_id(&file)? != id {
             return Err(io::Error::other("another file has taken the place of the one that was written"));
         }
@@ -202,7 +202,7 @@ impl LogStore {
         let bounds = &self.shared.bounds;
         let dir = self.shared.path.parent().unwrap_or(&self.shared.path);
         let (free, mut why) = self.free.admit(dir, bytes);
-        // A directory that is gone cannot be looked at; what is wrong then, the file itself says.
+        // A directory that is gone cannot be checked; then opening the file reports what is wrong.
         let free = if free < bytes && !dir.is_dir() { bytes } else { free };
         let fits = free.min(bounds.file_bytes.saturating_sub(self.length));
         let reserved = bounds.quota.reserve(fits);

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use uuid::Uuid;
 
+use super::file_io::write_all;
 use super::log_file::remove_same;
 use super::overflow_folder::{Folder, remove_dead_folders};
-use super::patience::write_all;
 use super::room::{FreeSpace, Quota};
 use super::spool::{Loss, Spool, Store};
 use crate::config::ExecutionConfig;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::patience;
+use super::file_io;
 use crate::platform;
 use crate::types::Stream;
 
@@ -32,12 +32,13 @@ impl Folder {
         let id = Uuid::new_v4();
         let path = base.join(format!("{PREFIX}{id}"));
         platform::create_private_dir(&path)?;
-        let made = patience::for_room(|| platform::create_private(&path.join(MARKER))).and_then(|mut marker| {
-            // Before there is text in it: a marker with text whose lock is free is that of a dead host.
-            platform::try_lock(&marker)?;
-            marker.write_all(marker_text(id).as_bytes())?;
-            Ok(marker)
-        });
+        let made =
+            file_io::retry_while_exhausted(|| platform::create_private(&path.join(MARKER))).and_then(|mut marker| {
+                // Before there is text in it: a marker with text whose lock is free is that of a dead host.
+                platform::try_lock(&marker)?;
+                marker.write_all(marker_text(id).as_bytes())?;
+                Ok(marker)
+            });
         match made {
             Ok(marker) => Ok(Self { path, marker }),
             Err(error) => {
@@ -52,7 +53,7 @@ impl Folder {
     /// Makes a file for a stream in it, and returns its path too. Blocks.
     pub(super) fn create_file(&self, id: Uuid, number: u64, stream: Stream) -> io::Result<(File, PathBuf)> {
         let path = self.path.join(file_name(id, number, stream));
-        Ok((patience::for_room(|| platform::create_private(&path))?, path))
+        Ok((file_io::retry_while_exhausted(|| platform::create_private(&path))?, path))
     }
 
     /// Whether its marker is gone, and so the folder perhaps too.

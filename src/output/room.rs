@@ -55,7 +55,7 @@ impl FreeSpace {
 
     /// Returns how many of `bytes` more leave enough free on the disk of a directory, and what forbids the others.
     pub(super) fn admit(&mut self, dir: &Path, bytes: u64) -> (u64, Option<String>) {
-        // A disk that may be filled says itself when it is full.
+        // A disk that may be filled reports an error when it is full.
         if self.least == 0 {
             return (bytes, None);
         }

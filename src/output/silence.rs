@@ -6,7 +6,7 @@ use crate::platform::clock::Instant;
 
 /// An unfinished line is shown after so much silence: it may be a prompt.
 const PARTIAL_AFTER: Duration = Duration::from_millis(200);
-/// A look that is later than this says that the engine itself did not run for a while, and the command perhaps neither: of such
+/// A look that is later than this shows that the engine itself did not run for a while, and the command perhaps neither: of such
 /// a time only this much counts, so that a machine that is always late shows a prompt all the same.
 const LATE: Duration = Duration::from_millis(50);
 

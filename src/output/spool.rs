@@ -16,7 +16,7 @@ const LONGEST_STALL: Duration = Duration::from_secs(5);
 
 /// Where bytes end up. Called on the thread that writes.
 pub(super) trait Store: Send {
-    /// Takes the next bytes, and says how many of them are lost and why.
+    /// Takes the next bytes, and returns how many of them are lost and why.
     fn write(&mut self, bytes: &[u8]) -> Loss;
     /// Between the last bytes and the next ones, so many were given up: the disk did not take them in time.
     fn skip(&mut self, bytes: u64);
@@ -59,7 +59,7 @@ struct State {
     store: Option<Box<dyn Store>>,
     /// The writing thread has it, or will.
     is_queued: bool,
-    end: End,
+    phase: SpoolPhase,
     loss: Loss,
     /// What is being written now.
     in_hand: usize,
@@ -71,7 +71,7 @@ struct State {
 
 /// Whether more comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum SpoolPhase {
     Open,
     /// Nothing more comes; what waits is still to be written.
     Closed,
@@ -85,7 +85,7 @@ impl Spool {
             waiting: Vec::new(),
             store: Some(store),
             is_queued: false,
-            end: End::Open,
+            phase: SpoolPhase::Open,
             loss: Loss::default(),
             in_hand: 0,
             is_stalled: false,
@@ -123,8 +123,8 @@ impl Spool {
     pub(super) async fn room(&self) {
         let shared = &self.shared;
         loop {
-            let patience = LONGEST_STALL.saturating_sub(shared.queue.stalled_for());
-            if clock::timeout(patience, shared.until(|state| !state.is_full())).await.is_some() {
+            let time_left = LONGEST_STALL.saturating_sub(shared.queue.stalled_for());
+            if clock::timeout(time_left, shared.until(|state| !state.is_full())).await.is_some() {
                 return;
             }
             if shared.queue.stalled_for() >= LONGEST_STALL {
@@ -136,17 +136,17 @@ impl Spool {
     /// Ends the file. Does not wait for it.
     pub(super) fn close(&self) {
         let mut state = self.shared.lock();
-        if state.end == End::Open {
-            state.end = End::Closed;
+        if state.phase == SpoolPhase::Open {
+            state.phase = SpoolPhase::Closed;
             self.shared.queue(state);
         }
     }
 
-    /// Ends the file, waits for it until `deadline` at most, and says how many bytes were lost.
+    /// Ends the file, waits for it until `deadline` at most, and returns how many bytes were lost.
     pub(super) async fn finish(&self, deadline: Instant) -> u64 {
         self.close();
-        let patience = deadline.saturating_duration_since(Instant::now());
-        let finished = clock::timeout(patience, self.shared.until(|state| state.end == End::Finished)).await;
+        let time_left = deadline.saturating_duration_since(Instant::now());
+        let finished = clock::timeout(time_left, self.shared.until(|state| state.phase == SpoolPhase::Finished)).await;
         let mut state = self.shared.lock();
         if finished.is_none() {
             let waiting = std::mem::take(&mut state.waiting).len();
@@ -229,19 +229,19 @@ impl Shared {
 
     /// Writes what waits; once there is nothing and there will be nothing, ends the file. `true`: there is more to do.
     fn write(&self) -> bool {
-        let (bytes, store, end, skipped) = {
+        let (bytes, store, phase, skipped) = {
             let mut state = self.lock();
             // By now the disk has completed something.
             state.is_stalled = false;
             let bytes = std::mem::take(&mut state.waiting);
             state.in_hand = bytes.len();
-            (bytes, state.store.take(), state.end, std::mem::take(&mut state.skipped))
+            (bytes, state.store.take(), state.phase, std::mem::take(&mut state.skipped))
         };
         let Some(mut store) = store else { return false };
         if skipped > 0 {
             store.skip(skipped);
         }
-        let is_finished = bytes.is_empty() && end == End::Closed;
+        let is_finished = bytes.is_empty() && phase == SpoolPhase::Closed;
         let loss = if is_finished { store.finish() } else { store.write(&bytes) };
         let is_more = {
             let mut state = self.lock();
@@ -249,11 +249,11 @@ impl Shared {
             state.is_stalled = false;
             state.loss.add(loss);
             if is_finished {
-                state.end = End::Finished;
+                state.phase = SpoolPhase::Finished;
             } else {
                 state.store = Some(store);
             }
-            let is_more = !is_finished && (!state.waiting.is_empty() || state.end == End::Closed);
+            let is_more = !is_finished && (!state.waiting.is_empty() || state.phase == SpoolPhase::Closed);
             // What is finished is never queued again.
             state.is_queued = is_more || is_finished;
             is_more

@@ -25,7 +25,7 @@ impl Graph {
             ExecutionStrategy::Parallel { .. } => vec![Vec::new(); steps],
             ExecutionStrategy::DependencyGraph { dependencies } => {
                 let mut lists = vec![Vec::new(); steps];
-                // In their order, so that the same plan gives the same error.
+                // In their order, so that the same plan has the same error.
                 let mut given: Vec<_> = dependencies.iter().collect();
                 given.sort_unstable();
                 for (index, list) in given {
@@ -160,7 +160,7 @@ mod tests {
         Graph::new(&ExecutionStrategy::DependencyGraph { dependencies }, steps)
     }
 
-    /// Each refusal says which steps it is about.
+    /// Each refusal names the steps it is about.
     #[test]
     fn each_graph_error_names_its_steps() {
         type Case<'a> = (&'a [(usize, &'a [usize])], &'a str, &'a str);

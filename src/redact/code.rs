@@ -2,7 +2,7 @@
 
 /// What is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum CodeChar {
     /// A character, and how many bytes of the stream stand for it.
     Char(u8, usize),
     /// So many bytes stand for nothing.
@@ -13,43 +13,43 @@ pub(super) enum Piece {
     Other,
 }
 
-/// Base64 of either alphabet, in lines, in JSON or in a URL. `in_gap` says that a line has just ended.
-pub(super) fn base64(rest: &[u8], in_gap: bool, is_end: bool) -> Piece {
-    let incomplete = if is_end { Piece::Other } else { Piece::More };
+/// Base64 of either alphabet, in lines, in JSON or in a URL. `in_gap`: a line has just ended.
+pub(super) fn base64(rest: &[u8], in_gap: bool, is_end: bool) -> CodeChar {
+    let incomplete = if is_end { CodeChar::Other } else { CodeChar::More };
     match rest[0] {
-        byte @ (b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'-' | b'_' | b'=') => Piece::Char(byte, 1),
-        b'\r' | b'\n' => Piece::Skip(1),
-        b' ' | b'\t' if in_gap => Piece::Skip(1),
+        byte @ (b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'-' | b'_' | b'=') => CodeChar::Char(byte, 1),
+        b'\r' | b'\n' => CodeChar::Skip(1),
+        b' ' | b'\t' if in_gap => CodeChar::Skip(1),
         b'\\' => match rest.get(1) {
-            Some(b'n' | b'r') => Piece::Skip(2),
-            Some(b'/') => Piece::Char(b'/', 2),
+            Some(b'n' | b'r') => CodeChar::Skip(2),
+            Some(b'/') => CodeChar::Char(b'/', 2),
             None => incomplete,
-            _ => Piece::Other,
+            _ => CodeChar::Other,
         },
         b'%' => match rest.get(1..3) {
-            Some(b"2B" | b"2b") => Piece::Char(b'+', 3),
-            Some(b"2F" | b"2f") => Piece::Char(b'/', 3),
-            Some(b"3D" | b"3d") => Piece::Char(b'=', 3),
+            Some(b"2B" | b"2b") => CodeChar::Char(b'+', 3),
+            Some(b"2F" | b"2f") => CodeChar::Char(b'/', 3),
+            Some(b"3D" | b"3d") => CodeChar::Char(b'=', 3),
             None if matches!(rest.get(1), None | Some(b'2' | b'3')) => incomplete,
-            _ => Piece::Other,
+            _ => CodeChar::Other,
         },
-        _ => Piece::Other,
+        _ => CodeChar::Other,
     }
 }
 
 /// Hexadecimal, in lines or with blanks, commas, colons, hyphens or `0x` between two bytes.
-pub(super) fn hex(rest: &[u8], in_gap: bool, between_bytes: bool, is_end: bool) -> Piece {
+pub(super) fn hex(rest: &[u8], in_gap: bool, between_bytes: bool, is_end: bool) -> CodeChar {
     match rest[0] {
         b'0' if in_gap && between_bytes => match rest.get(1) {
-            Some(b'x' | b'X') => Piece::Skip(2),
-            None if !is_end => Piece::More,
-            _ => Piece::Char(b'0', 1),
+            Some(b'x' | b'X') => CodeChar::Skip(2),
+            None if !is_end => CodeChar::More,
+            _ => CodeChar::Char(b'0', 1),
         },
-        byte if byte.is_ascii_hexdigit() => Piece::Char(byte, 1),
-        b'\r' | b'\n' => Piece::Skip(1),
-        b' ' | b'\t' if in_gap || between_bytes => Piece::Skip(1),
-        b',' | b':' | b'-' if between_bytes => Piece::Skip(1),
-        _ => Piece::Other,
+        byte if byte.is_ascii_hexdigit() => CodeChar::Char(byte, 1),
+        b'\r' | b'\n' => CodeChar::Skip(1),
+        b' ' | b'\t' if in_gap || between_bytes => CodeChar::Skip(1),
+        b',' | b':' | b'-' if between_bytes => CodeChar::Skip(1),
+        _ => CodeChar::Other,
     }
 }
 

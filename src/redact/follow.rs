@@ -1,6 +1,6 @@
 //! Follows a place where a secret may have begun until it has, or has not.
 
-use super::code::{self, Piece};
+use super::code::{self, CodeChar};
 use super::decode::{self, Quoting, Token};
 use super::glance::is_special;
 use super::index::{Candidate, Notation, WINDOW, nibble, sextet, sextets};
@@ -225,12 +225,12 @@ impl Reader<'_> {
             _ => code::base64(rest, in_gap, self.is_end),
         };
         match (piece, trace.goal) {
-            (Piece::Other, _) => {}
-            (Piece::More, _) => {
+            (CodeChar::Other, _) => {}
+            (CodeChar::More, _) => {
                 trace.start.get_or_insert(trace.at);
                 self.wait(trace);
             }
-            (Piece::Skip(len), goal) => {
+            (CodeChar::Skip(len), goal) => {
                 // The end of a secret does not wait for another line.
                 let is_over = matches!((goal, trace.way), (Goal::Pattern(pattern), Way::Base64(before))
                     if trace.symbols as usize >= sextets(&self.secrets.patterns[pattern as usize].bytes, before));
@@ -240,13 +240,13 @@ impl Reader<'_> {
                     self.stack.push(trace);
                 }
             }
-            (Piece::Char(char, len), Goal::Window(bytes)) => {
+            (CodeChar::Char(char, len), Goal::Window(bytes)) => {
                 trace.start.get_or_insert(trace.at);
                 trace.at += len as u64;
                 trace.gap = 0;
                 self.open(trace, bytes, &[char]);
             }
-            (Piece::Char(char, len), Goal::Pattern(pattern)) => {
+            (CodeChar::Char(char, len), Goal::Pattern(pattern)) => {
                 trace.at += len as u64;
                 trace.gap = 0;
                 self.code_char(trace, pattern, char);

@@ -16,7 +16,7 @@ pub(super) fn is_special(byte: u8) -> bool {
     SPECIAL[usize::from(byte)]
 }
 
-/// Whether a special byte, with the byte behind it, may begin one of the first symbols of a secret. `is_symbol` says which bytes
+/// Whether a special byte, with the byte behind it, may begin one of the first symbols of a secret. `is_symbol` decides which bytes
 /// these are.
 pub(super) fn may_begin(byte: u8, next: u8, is_symbol: impl Fn(u8) -> bool) -> bool {
     match byte {

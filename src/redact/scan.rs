@@ -1,13 +1,13 @@
 //! One pass over a part of a stream: finds the places where a secret may begin.
 
 use super::Secrets;
-use super::code::{self, Piece};
+use super::code::{self, CodeChar};
 use super::decode::{self, Quoting};
 use super::glance::{Glance, glance, glance_behind, is_special};
 use super::index::{Candidate, Notation, WINDOW, window};
 use super::rows::{RowKey, TraceRow};
 use super::stream::Redactor;
-use super::trace::{Goal, Leader, MOST_BEFORE, Tokens, Trace, Way};
+use super::trace::{Goal, LeadingTrace, MOST_BEFORE, Tokens, Trace, Way};
 
 /// One pass over a buffer.
 pub(super) struct Reader<'a> {
@@ -128,7 +128,7 @@ impl Reader<'_> {
             return None;
         }
         leaders.retain(|leader| leader.reach > start);
-        leaders.push(Leader { pattern, start, reach: u64::MAX });
+        leaders.push(LeadingTrace { pattern, start, reach: u64::MAX });
         Some(Trace { leads: true, ..trace })
     }
 
@@ -195,9 +195,9 @@ impl Reader<'_> {
         decode::escapes(rest, self.is_end, &mut |token, quoting| tokens.push(token, quoting));
         let code = match rest[0] {
             b'\\' | b'%' => code::base64(rest, false, self.is_end),
-            _ => Piece::Other,
+            _ => CodeChar::Other,
         };
-        if tokens.is_empty() && code == Piece::Other {
+        if tokens.is_empty() && code == CodeChar::Other {
             return;
         }
         let mut bytes = 0;
@@ -220,8 +220,8 @@ impl Reader<'_> {
                 self.advance(trace, &tokens);
             }
             let may_be_code = match code {
-                Piece::Other => false,
-                Piece::Char(char, _) => index.code.has_beginning(bytes << 8 | u64::from(char), symbols + 1),
+                CodeChar::Other => false,
+                CodeChar::Char(char, _) => index.code.has_beginning(bytes << 8 | u64::from(char), symbols + 1),
                 _ => symbols > 0 && index.code.has_beginning(bytes, symbols),
             };
             if may_be_code {

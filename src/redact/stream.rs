@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::index::WINDOW;
 use super::rows::TraceRows;
 use super::scan::Reader;
-use super::trace::{Leader, Trace};
+use super::trace::{LeadingTrace, Trace};
 use super::{MASK, Secrets};
 
 /// Masks the secrets in one stream. What can still become a secret is held back, and nothing else.
@@ -21,7 +21,7 @@ pub(crate) struct Redactor {
     /// Undecided.
     pub(super) traces: Vec<Trace>,
     pub(super) rows: TraceRows,
-    pub(super) leaders: Vec<Leader>,
+    pub(super) leaders: Vec<LeadingTrace>,
     /// Found and not handed out yet.
     spans: Vec<(u64, u64)>,
     /// The last bytes of what was read before.

@@ -11,7 +11,7 @@ fn secrets<S: AsRef<[u8]>>(secrets: &[S]) -> Arc<Secrets> {
     Secrets::new(secrets.iter().map(AsRef::as_ref)).expect("there are some")
 }
 
-/// Feeds chunks and gives what came out.
+/// Feeds chunks and returns the output.
 fn mask(secrets: &Arc<Secrets>, chunks: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut redactor = Redactor::new(Arc::clone(secrets));

@@ -31,7 +31,7 @@ pub(super) struct Trace {
     pub(super) symbols: u32,
     /// How many bytes have stood for nothing since the last symbol.
     pub(super) gap: u8,
-    /// There is a [`Leader`] of it.
+    /// There is a [`LeadingTrace`] of it.
     pub(super) leads: bool,
 }
 
@@ -43,14 +43,14 @@ pub(super) enum Goal {
 
 /// A trace of a pattern that repeats itself stands for those that begin one or more periods later: they can only end as it does.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Leader {
+pub(super) struct LeadingTrace {
     pub(super) pattern: u32,
     pub(super) start: u64,
     /// Where it ended; `u64::MAX` as long as it goes on.
     pub(super) reach: u64,
 }
 
-impl Leader {
+impl LeadingTrace {
     pub(super) fn leads(&self, pattern: u32, start: u64, period: u32) -> bool {
         self.pattern == pattern && start >= self.start && (start - self.start).is_multiple_of(period.into())
     }

@@ -70,7 +70,7 @@ fn records_leave_in_slices() {
     assert!(store.lock().ended.is_empty() && store.lock().emitting.is_empty());
 }
 
-/// A large output may push out very many small ones: an end removes a slice and says that there are more.
+/// A large output may push out very many small ones: an end removes a slice and returns that there are more.
 #[test]
 fn an_end_removes_a_slice_at_most() {
     let store = store(&ExecutionConfig {

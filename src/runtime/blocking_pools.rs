@@ -13,14 +13,14 @@ const BLOCKING_THREADS: usize = 2;
 /// The most of them, while some take long.
 const MOST_BLOCKING_THREADS: usize = 16;
 /// What they do is short, except to free much memory.
-const WORK_PATIENCE: Duration = Duration::from_millis(200);
+const WORK_HANGS_AFTER: Duration = Duration::from_millis(200);
 /// Threads that spawn beyond the number of processors: one works while another waits for a disk.
 const BEYOND_PROCESSORS: usize = 1;
 const MOST_AT_ONCE: usize = 8;
 /// Threads that requests can block, those that hang included. The work of further requests waits, and can be cancelled.
 const MOST_SPAWN_THREADS: usize = 1_024;
 /// What has run for longer makes no progress: a program can be on a disk that does not answer.
-const SPAWN_PATIENCE: Duration = Duration::from_millis(20);
+const SPAWN_HANGS_AFTER: Duration = Duration::from_millis(20);
 /// So many threads attend to executions at a time. The others are free for what has to block.
 pub(super) const MOST_ATTENDANTS: usize = 8;
 
@@ -34,7 +34,7 @@ pub(super) fn spawn_limiter() -> &'static SpawnLimiter {
             at_once,
             most_idle: at_once + MOST_ATTENDANTS,
             most: MOST_SPAWN_THREADS,
-            patience: SPAWN_PATIENCE,
+            hangs_after: SPAWN_HANGS_AFTER,
         })
     })
 }
@@ -48,7 +48,7 @@ pub(super) fn workers() -> &'static SpawnLimiter {
             at_once: BLOCKING_THREADS,
             most_idle: BLOCKING_THREADS,
             most: MOST_BLOCKING_THREADS,
-            patience: WORK_PATIENCE,
+            hangs_after: WORK_HANGS_AFTER,
         })
     })
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Once};
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
-    /// Whether a panic of this thread is an expected one, of which the error that it becomes says everything.
+    /// Whether a panic of this thread is an expected one, which becomes an error with all its details.
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Builds a runtime. `configure` says what is special about it.
+/// Builds a runtime. `configure` sets what is special about it.
 pub(super) fn build(configure: impl FnOnce(&mut Builder)) -> io::Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder.enable_all();

@@ -22,7 +22,7 @@ const MOST_THREADS: usize = 256;
 /// Between two attempts to create a thread that the system has no room for.
 const NEXT_ATTEMPT: Duration = Duration::from_millis(50);
 /// [`DiskQueue::finish_soon`] waits no longer than this for a disk that answers.
-const PATIENCE: Duration = Duration::from_millis(200);
+const LONGEST_FINISH: Duration = Duration::from_millis(200);
 /// Work that has run for so long is not waited for at all.
 const LONG: Duration = Duration::from_millis(50);
 
@@ -114,7 +114,7 @@ impl DiskQueue {
             work();
             let _ = report.send(());
         });
-        let _ = done.recv_timeout(PATIENCE);
+        let _ = done.recv_timeout(LONGEST_FINISH);
     }
 
     /// How long nothing has been completed although there is work.
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_queue_that_hangs_delays_no_other_and_no_caller() {
         let hung = queue("hung");
-        let (let_go, go) = mpsc::channel::<()>();
+        let (release, go) = mpsc::channel::<()>();
         hung.push(move || _ = go.recv());
         for _ in 0..2_000 {
             hung.finish_soon(|| ());
@@ -217,7 +217,7 @@ mod tests {
         queue("healthy").push(move || report.send(()).unwrap());
         done.recv_timeout(LOST).unwrap();
         assert!(hung.stalled_for() > Duration::ZERO);
-        drop(let_go);
+        drop(release);
     }
 
     #[test]

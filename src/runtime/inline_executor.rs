@@ -37,7 +37,7 @@ pub(crate) fn spawn_blocking_first<W: WaitSet>(
 
 /// Runs a function that can block for ever, because of what a request names, on a thread that only such functions wait for.
 ///
-/// Gives its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, gives what `limit` gave; the
+/// Returns its result. If it takes longer than usual (some 30 ms), and `limit` resolves before it ends, returns the output of `limit`; the
 /// result is dropped when it comes, on that thread. A panic of the function is continued here. Dropped, it drops the result too.
 pub(crate) async fn call_blocking<T: Send + 'static, L>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -51,14 +51,14 @@ pub(crate) async fn call_blocking<T: Send + 'static, L>(
 /// While it waits for a blocking call, that thread executes the call outside of any poll. So another thread can poll the future
 /// when the call hangs.
 struct InlineStart<W> {
-    place: Mutex<Place>,
+    state: Mutex<FutureState>,
     current: Mutex<Current>,
     thread: SpawnThread<W>,
     attendants: &'static Semaphore,
 }
 
 /// Where the future is.
-enum Place {
+enum FutureState {
     Here(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// It is being polled here.
     Polled,
@@ -81,7 +81,7 @@ impl<W: WaitSet> InlineStart<W> {
         future: impl Future<Output = ()> + Send + 'static,
         attendants: &'static Semaphore,
     ) -> Self {
-        Self { place: Mutex::new(Place::Here(Box::pin(future))), current: Mutex::default(), thread, attendants }
+        Self { state: Mutex::new(FutureState::Here(Box::pin(future))), current: Mutex::default(), thread, attendants }
     }
 
     /// Polls the future and executes its blocking calls, until it waits for something else. Returns whether it waits here.
@@ -123,15 +123,15 @@ impl<W: WaitSet> InlineStart<W> {
     }
 
     fn poll_by(&self, poll: impl FnOnce(Pin<&mut (dyn Future<Output = ()> + Send)>) -> Poll<()>) -> bool {
-        let Place::Here(mut future) = self.turn_into(Place::Polled) else { return false };
+        let FutureState::Here(mut future) = self.turn_into(FutureState::Polled) else { return false };
         let pends = poll(future.as_mut()).is_pending();
-        let mut place = lock(&self.place);
-        if pends && matches!(*place, Place::Polled) {
-            *place = Place::Here(future);
+        let mut state = lock(&self.state);
+        if pends && matches!(*state, FutureState::Polled) {
+            *state = FutureState::Here(future);
             return true;
         }
-        *place = Place::Gone;
-        drop(place);
+        *state = FutureState::Gone;
+        drop(state);
         if pends {
             spawn(future);
         }
@@ -139,25 +139,25 @@ impl<W: WaitSet> InlineStart<W> {
     }
 
     fn is_here(&self) -> bool {
-        matches!(*lock(&self.place), Place::Here(_))
+        matches!(*lock(&self.state), FutureState::Here(_))
     }
 
     /// Something has happened, or the time is up: what waits here does so as a task from now on.
     fn become_task(&self) {
-        if let Place::Here(future) = self.turn_into(Place::Gone) {
+        if let FutureState::Here(future) = self.turn_into(FutureState::Gone) {
             spawn(future);
         }
     }
 
-    /// Gives what it was.
-    fn turn_into(&self, wanted: Place) -> Place {
-        let mut place = lock(&self.place);
-        let next = match *place {
-            Place::Here(_) => wanted,
-            Place::Polled | Place::Woken => Place::Woken,
-            Place::Gone => Place::Gone,
+    /// Returns the state before.
+    fn turn_into(&self, wanted: FutureState) -> FutureState {
+        let mut state = lock(&self.state);
+        let next = match *state {
+            FutureState::Here(_) => wanted,
+            FutureState::Polled | FutureState::Woken => FutureState::Woken,
+            FutureState::Gone => FutureState::Gone,
         };
-        std::mem::replace(&mut *place, next)
+        std::mem::replace(&mut *state, next)
     }
 }
 
@@ -218,9 +218,9 @@ mod tests {
     use crate::runtime::spawn_limiter::{Limits, SpawnLimiter};
 
     const LOST: Duration = Duration::from_secs(20);
-    const PATIENCE: Duration = Duration::from_millis(20);
+    const HANGS_AFTER: Duration = Duration::from_millis(20);
 
-    /// A wait of which the test says whether something is ready.
+    /// A wait whose result the test determines.
     #[derive(Default)]
     struct Scripted(Option<Box<dyn FnMut() -> bool + Send>>);
 
@@ -235,14 +235,14 @@ mod tests {
     }
 
     /// On threads of its own: the other tests may take all threads and attendants. On a busy machine whatever stands still for
-    /// longer than `patience` is taken to hang.
+    /// longer than `hangs_after` is taken to hang.
     fn start_with(
-        patience: Duration,
+        hangs_after: Duration,
         thread: SpawnThread<Scripted>,
         future: impl Future<Output = ()> + Send + 'static,
     ) {
         static ATTENDANTS: Semaphore = Semaphore::const_new(8);
-        let limits = Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, patience };
+        let limits = Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, hangs_after };
         let limiter = Box::leak(Box::new(SpawnLimiter::new(limits)));
         limiter.take(Arc::new(InlineStart::new(thread, future, &ATTENDANTS)));
     }
@@ -251,7 +251,7 @@ mod tests {
         start_with(LOST, thread_that_waits(wait), future);
     }
 
-    /// Says on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
+    /// Reports on which thread it is polled, and ends when it has been polled so often; wakes itself after each poll if `wakes`.
     fn polled(times: u32, wakes: bool) -> (impl Future<Output = ()> + Send, mpsc::Receiver<ThreadId>) {
         let (report, polled_on) = mpsc::channel();
         let count = AtomicU32::new(0);
@@ -304,7 +304,7 @@ mod tests {
             over.send(thread::current().id()).unwrap();
         };
         let (attends, attending) = mpsc::channel();
-        let (let_go, go) = mpsc::channel::<()>();
+        let (release, go) = mpsc::channel::<()>();
         start(future, move || {
             // Once: after this wait, the future is not here any more.
             attends.send(thread::current().id()).unwrap();
@@ -315,7 +315,7 @@ mod tests {
         stop.notify_one();
         let ended_on = is_over.recv_timeout(LOST).expect("it does not wait for the attendant");
         assert_ne!(ended_on, attendant);
-        drop(let_go);
+        drop(release);
         assert!(attending.recv().is_err(), "the thread waits no more");
     }
 
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_future_whose_call_hangs_goes_on_elsewhere() {
-        let (let_go, go) = mpsc::channel::<()>();
+        let (release, go) = mpsc::channel::<()>();
         let (report, ended) = mpsc::channel();
         let handle = thread_that_waits(|| true);
         let spawn_thread = handle.clone();
@@ -348,9 +348,9 @@ mod tests {
             let limit = std::future::ready("limit");
             report.send(spawn_thread.call_blocking(hang, limit).await).unwrap();
         };
-        start_with(PATIENCE, handle, future);
+        start_with(HANGS_AFTER, handle, future);
         let given = ended.recv_timeout(LOST).expect("it does not wait for the call");
         assert_eq!(given, Err("limit"));
-        drop(let_go);
+        drop(release);
     }
 }

@@ -3,7 +3,7 @@
 //! A spawn keeps a processor busy until the program runs. More spawns at once than there are processors start nothing sooner,
 //! and the threads that do it take the processors from the host's own: its event loop would wait for each of them. But a script,
 //! a program, a directory or a log can be on a file system that never answers, and the thread that has asked for it is then lost
-//! until the kernel gives up. Such a thread stops counting once it has made no progress for [`Limits::patience`].
+//! until the kernel gives up. Such a thread stops counting once it has made no progress for [`Limits::hangs_after`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -41,7 +41,7 @@ pub(super) struct Limits {
     /// There are never more, those that hang included.
     pub(super) most: usize,
     /// What has run for longer hangs. It is looked at once in this time, so that up to twice as much can pass.
-    pub(super) patience: Duration,
+    pub(super) hangs_after: Duration,
 }
 
 pub(super) struct SpawnLimiter {
@@ -52,9 +52,9 @@ pub(super) struct SpawnLimiter {
 }
 
 struct State {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingTask>,
     /// What works and does not hang.
-    running: Vec<Running>,
+    running: Vec<RunningTask>,
     /// How many may be in `running`: the usual number, or more while all hang.
     at_once: usize,
     /// Of the next one that runs.
@@ -68,13 +68,13 @@ struct State {
     is_watched: bool,
 }
 
-struct Waiting {
+struct WaitingTask {
     task: Arc<dyn Task>,
     since: Instant,
     is_reported: bool,
 }
 
-struct Running {
+struct RunningTask {
     id: u64,
     task: Arc<dyn Task>,
     since: Instant,
@@ -135,7 +135,7 @@ impl SpawnLimiter {
     /// Does work on a thread that may block, when it is its turn. Never blocks, never fails: without a thread the work waits.
     pub(super) fn take(&'static self, task: Arc<dyn Task>) {
         let mut state = self.lock();
-        state.waiting.push_back(Waiting { task, since: Instant::now(), is_reported: false });
+        state.waiting.push_back(WaitingTask { task, since: Instant::now(), is_reported: false });
         let was_watched = std::mem::replace(&mut state.is_watched, true);
         self.call_threads(state);
         if !was_watched {
@@ -214,7 +214,7 @@ impl SpawnLimiter {
         let mut quiet = 0;
         let mut seen = None;
         loop {
-            tokio::time::sleep(self.limits.patience).await;
+            tokio::time::sleep(self.limits.hangs_after).await;
             let mut state = self.lock();
             let is_quiet = state.running.is_empty()
                 && state.waiting.is_empty()
@@ -247,16 +247,16 @@ impl State {
         let task = self.waiting.pop_front()?.task;
         let id = self.next_id;
         self.next_id += 1;
-        self.running.push(Running { id, task: Arc::clone(&task), since: Instant::now() });
+        self.running.push(RunningTask { id, task: Arc::clone(&task), since: Instant::now() });
         Some((id, task))
     }
 
-    /// Stops counting what hangs, and gives what is overdue. While everything that was begun hangs, twice as much may be begun.
+    /// Stops counting what hangs, and returns what is overdue. While everything that was begun hangs, twice as much may be begun.
     fn look(&mut self, limits: &Limits) -> Vec<Arc<dyn Task>> {
         let now = Instant::now();
         // A little less than a period: what was begun just after the last look hangs too.
-        let longest_run = limits.patience * 3 / 4;
-        let longest_wait = limits.patience * LONGEST_WAIT_PERIODS;
+        let longest_run = limits.hangs_after * 3 / 4;
+        let longest_wait = limits.hangs_after * LONGEST_WAIT_PERIODS;
         let mut overdue = Vec::new();
         let before = self.running.len();
         self.running.retain(|running| {

@@ -166,10 +166,10 @@ fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
     ErrorInfo { code: ErrorCode::OutputSizeExceeded, message, errno: None }
 }
 
-/// The error of an execution whose input failed.
+/// The error of an execution whose input failed. `reason` begins with the option.
 pub(super) fn input_failed(reason: &str) -> ErrorInfo {
     let message = format!(
-        "invalid request: options.stdin: it broke off ({reason}), and the command was ended, lest it take a part for the \
+        "invalid request: {reason}, and the command was ended, lest it take a part for the \
          whole: correct what it is read from"
     );
     ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }

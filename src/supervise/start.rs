@@ -1,19 +1,31 @@
 //! Opens the logs of an execution and starts its command, on threads that may block.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::job::{Job, Times};
 use crate::command::{SpawnFailure, resolve};
 use crate::guardian::{self, Guard};
-use crate::output::{Log, LogFailure};
+use crate::output::{Log, LogFailure, LogPaths};
 use crate::platform::clock::{self, Instant};
-use crate::platform::{self, Guarded};
+use crate::platform::{self, Guarded, Launch};
 use crate::process::{self, Process};
 use crate::state::Stop;
 use crate::types::StopOrder;
 
 /// A log that takes longer to open is on a disk that does not answer.
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
+
+/// How long a child that is being created when the execution is to end is waited for. Where processors are busy, it may have run for
+/// some time before the thread that has created it continues: such a child is ended as a tree, and its result says that it ran.
+const LONGEST_CREATION: Duration = Duration::from_millis(500);
+
+/// What an execution does next. It is decided once: by the thread that spawns, or by the end of the execution.
+#[derive(Debug, Clone, Copy)]
+enum Next {
+    CreateChild,
+    GiveUp,
+}
 
 /// A child that runs, or nearly so. If it is dropped, the child is killed, and its guard is released after that.
 pub(super) struct Started {
@@ -26,10 +38,10 @@ pub(super) struct Started {
     pub(super) unguarded: Option<String>,
 }
 
-/// Opens the logs. If the execution is to end before they are open, gives the reason for that. A log on a disk that does not
+/// Opens the logs. If the execution is to end before they are open, returns the reason for that. A log on a disk that does not
 /// answer cannot be opened.
-pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
-    let (paths, format) = (job.log.clone(), job.config.log_format);
+pub(super) async fn open_log(job: &Job, paths: LogPaths, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
+    let format = job.config.log_format;
     let limit = async {
         tokio::select! {
             biased;
@@ -45,13 +57,25 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 }
 
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
-/// execution is to end before the spawn returns, gives the reason for that.
+/// execution is to end before the child is created, or creating it takes too long, returns the reason for that.
 pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, host, spawn_thread, .. } = job.clone();
+    let Job { request, options, config, policy, host, controls, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
+    let decided = Arc::new(OnceLock::new());
+    let limit = {
+        let decided = Arc::clone(&decided);
+        async move {
+            let why = end_before_spawn(job).await;
+            if decided.set(Next::GiveUp).is_err() {
+                clock::sleep_until(Instant::now() + LONGEST_CREATION).await;
+            }
+            why
+        }
+    };
     let start = move || {
-        let launch = resolve(&request, &options, &config, &policy, &host)?;
+        let terminal = controls.terminal.as_ref().map(|terminal| terminal.size());
+        let launch = Launch { terminal, ..resolve(&request, &options, &config, &policy, &host)? };
         let guarded = Guarded {
             segment: &launch.mark.segment,
             stop_signal: times.stop_plan.signal,
@@ -68,15 +92,21 @@ pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, St
             }
             Err(why) => (None, Some(why.to_string())),
         };
+        if decided.set(Next::CreateChild).is_err() {
+            return Ok(None);
+        }
         let at = Instant::now();
-        let process = process::spawn(&launch, &options.stdin, &spawn_thread)?;
+        let process = process::spawn(&launch, &options.stdin, &controls, &spawn_thread)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }
-        Ok(Started { process, at, guard, unguarded })
+        Ok(Some(Started { process, at, guard, unguarded }))
     };
     // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
-    job.spawn_thread.call_blocking(start, end_before_spawn(job)).await
+    match job.spawn_thread.call_blocking(start, limit).await?.transpose() {
+        Some(started) => Ok(started),
+        None => Err(end_before_spawn(job).await),
+    }
 }
 
 /// Resolves when the execution is to end although its command was not spawned yet: a file system that hangs must not delay that.

@@ -9,7 +9,7 @@ use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
     Leftovers, LineMode, OutputPattern, OversizedOutputStrategy, PlanOptions, ResourceLimits, Retry, RetryOn, Secret,
-    Stdin, StopOrder, StopSignal, TruncateKeep,
+    Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -47,6 +47,8 @@ impl ExecutionOptions {
     setters! {
         /// Sets what the child reads.
         stdin: impl Into<Stdin> => |options, stdin| options.stdin = stdin.into();
+        /// Runs the command in a terminal of this size.
+        terminal: TerminalSize => |options, size| options.terminal = Some(size);
         /// Ends the execution after so long without output. In whole milliseconds; a part of one counts as one.
         idle_timeout: Duration => |options, time| options.idle_timeout_ms = Some(milliseconds(time));
         /// Sets the time between the stop signal and SIGKILL. In whole milliseconds; a part of one counts as one.
@@ -90,6 +92,9 @@ impl ExecutionOptions {
         limits: ResourceLimits => |options, limits| options.limits = limits;
         /// Sets the place in the queue: higher starts first.
         priority: i32 => |options, priority| options.priority = priority;
+        /// Adds groups: at most so many executions of each run at once as the engine's `group_limits` has for it.
+        groups: impl IntoIterator<Item = impl Into<String>>
+            => |options, names| options.groups.extend(names.into_iter().map(Into::into));
         /// Runs the command again when it fails.
         retry: Retry => |options, retry| options.retry = Some(retry);
         /// Sets as what JavaScript gets the output.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TruncateKeep};
+use super::{
+    LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
+};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -85,6 +87,8 @@ impl Serialize for Secret {
 pub struct ExecutionOptions {
     /// What the child reads. Default: nothing.
     pub stdin: Stdin,
+    /// Runs the command in a terminal of its own, of this size. Its input is open then, unless `stdin` gives one. Default: it has none.
+    pub terminal: Option<TerminalSize>,
     /// Ends the execution after so many milliseconds without output. Default: `idle_timeout_ms` of the engine, which is none.
     pub idle_timeout_ms: Option<u64>,
     /// Milliseconds between the stop signal and SIGKILL. Default: `kill_grace_ms` of the engine.
@@ -129,6 +133,9 @@ pub struct ExecutionOptions {
     pub limits: ResourceLimits,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
+    /// Names of groups, 64 at most, of 1 to 256 bytes each: at most so many executions of a group run at once as `group_limits` of the engine
+    /// has for it. Default: none.
+    pub groups: Vec<String>,
     /// Runs the command again when it fails. Default: it runs once.
     pub retry: Option<Retry>,
     /// As what JavaScript gets the output. Default: `encoding` of the engine.

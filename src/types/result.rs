@@ -209,7 +209,7 @@ impl ExecutionResult {
         (output + more + self.metadata.kept_bytes()) as u64
     }
 
-    /// One that says nothing yet.
+    /// A result in which nothing but this is known yet.
     pub(crate) fn blank(id: Uuid, status: ExecutionStatus, started_at: DateTime<Utc>) -> Self {
         let success = status == ExecutionStatus::Completed;
         Self { id, status, success, started_at, completed_at: Utc::now(), ..Self::unknown() }

@@ -16,6 +16,9 @@ pub enum Stdin {
     Bytes(Vec<u8>),
     /// What a [`StdinWriter`] gives, as the child reads it, then end of file.
     Stream(StdinStream),
+    /// What [`ExecutionEngine::write`](crate::ExecutionEngine::write) gives while the command runs, until
+    /// [`ExecutionEngine::end_input`](crate::ExecutionEngine::end_input).
+    Open,
     /// The host's own standard input.
     Inherit,
 }
@@ -50,6 +53,7 @@ impl std::fmt::Debug for Stdin {
             Self::Empty => f.write_str("Empty"),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Open => f.write_str("Open"),
             Self::Inherit => f.write_str("Inherit"),
         }
     }
@@ -134,8 +138,13 @@ impl StdinWriter {
     /// it got for the whole. It is `cancelled` with the reason `aborted`, and its error has this message. One that does not
     /// read its input any more is not touched.
     pub fn fail(self, message: impl Into<String>) {
+        self.fail_as("options.stdin", &message.into());
+    }
+
+    /// As [`StdinWriter::fail`], for an input that was given as another option.
+    pub(crate) fn fail_as(self, field: &str, message: &str) {
         // Consumes the writer, so that there is no message yet.
-        let _ = self.failure.set(message.into());
+        let _ = self.failure.set(format!("{field}: it broke off ({message})"));
     }
 
     /// Waits until there is no reader any more. Cancel-safe.
@@ -203,7 +212,7 @@ impl StdinReader {
         chunk.map_or(Chunk::End, Chunk::Bytes)
     }
 
-    /// Waits until there cannot be more, and says why. Cancel-safe.
+    /// Waits until there cannot be more, and returns why. Cancel-safe.
     pub(crate) async fn failed(&self) -> String {
         self.failure.wait().await.clone()
     }
@@ -272,7 +281,8 @@ mod tests {
     async fn a_failure_needs_no_asking() {
         let (writer, mut reader) = pair();
         writer.fail("the disk is gone");
-        assert_eq!(once(reader.failed()).await.as_deref(), Some("the disk is gone"));
-        assert_eq!(once(reader.next()).await, Some(Chunk::Failed("the disk is gone".to_owned())));
+        let message = "options.stdin: it broke off (the disk is gone)";
+        assert_eq!(once(reader.failed()).await.as_deref(), Some(message));
+        assert_eq!(once(reader.next()).await, Some(Chunk::Failed(message.to_owned())));
     }
 }

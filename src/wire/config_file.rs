@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 const TABLE: &str = "execution";
 
 /// A key and its value, with the line that it stands on.
-struct Entry {
+struct FileSetting {
     key: String,
     line: usize,
     value: Value,
@@ -66,7 +66,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 /// Decodes the entries of a file, or those of its table of ours.
-fn settings(entries: Vec<Entry>) -> Result<ConfigLayer, Located> {
+fn settings(entries: Vec<FileSetting>) -> Result<ConfigLayer, Located> {
     let path = |key: &str| super::fields::join("", key);
     let lines: Vec<_> = entries.iter().map(|entry| (path(&entry.key), entry.line)).collect();
     let given = entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
@@ -89,7 +89,7 @@ fn line_at(text: &str, offset: usize) -> usize {
     memchr::memchr_iter(b'\n', &text.as_bytes()[..offset.min(text.len())]).count() + 1
 }
 
-fn toml_entries(text: &str) -> Result<Vec<Entry>, Located> {
+fn toml_entries(text: &str) -> Result<Vec<FileSetting>, Located> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map(|span| line_at(text, span.start));
         (Invalid::new("config", format!("it is not TOML ({}): correct the file", error.message())), line)
@@ -105,8 +105,8 @@ fn toml_entries(text: &str) -> Result<Vec<Entry>, Located> {
     }
 }
 
-fn toml_table(table: &DeTable<'_>, text: &str) -> Vec<Entry> {
-    let entry = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| Entry {
+fn toml_table(table: &DeTable<'_>, text: &str) -> Vec<FileSetting> {
+    let entry = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| FileSetting {
         key: key.get_ref().clone().into_owned(),
         line: line_at(text, key.span().start),
         value: toml_value(value.get_ref()),
@@ -131,7 +131,7 @@ fn toml_value(value: &DeValue<'_>) -> Value {
     }
 }
 
-fn json_entries(text: &str) -> Result<Vec<Entry>, Located> {
+fn json_entries(text: &str) -> Result<Vec<FileSetting>, Located> {
     let members = json_members(text, text)?;
     let Some((_, _, ours)) = members.iter().find(|(key, _, raw)| key == TABLE && raw.get().starts_with('{')) else {
         return json_values(members);
@@ -144,15 +144,15 @@ fn json_entries(text: &str) -> Result<Vec<Entry>, Located> {
 
 type Member<'a> = (String, usize, &'a RawValue);
 
-fn json_values(members: Vec<Member<'_>>) -> Result<Vec<Entry>, Located> {
-    let mut entries: Vec<Entry> = Vec::new();
+fn json_values(members: Vec<Member<'_>>) -> Result<Vec<FileSetting>, Located> {
+    let mut entries: Vec<FileSetting> = Vec::new();
     for (key, line, raw) in members {
         if entries.iter().any(|entry| entry.key == key) {
             return Err((Invalid::new(key, "it is there twice: leave one of them"), Some(line)));
         }
         let value =
             serde_json::from_str::<serde_json::Value>(raw.get()).map_err(|error| not_json(&error, Some(line)))?;
-        entries.push(Entry { key, line, value: Value::from(value) });
+        entries.push(FileSetting { key, line, value: Value::from(value) });
     }
     Ok(entries)
 }
@@ -219,6 +219,14 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_groups_are_a_table() {
+        let wanted = json!({ "group_limits": { "deploy:*": 2, "a_b": 1 } });
+        assert_eq!(load(".toml", "[execution.group_limits]\n\"deploy:*\" = 2\na_b = 1\n").unwrap(), wanted);
+        assert_eq!(load(".toml", "group_limits = { \"deploy:*\" = 2, a_b = 1 }\n").unwrap(), wanted);
+        assert_eq!(load(".json", r#"{"group_limits": {"deploy:*": 2, "a_b": 1, "c": null}}"#).unwrap(), wanted);
+    }
+
+    #[test]
     fn each_error_of_a_file_names_its_line() {
         let table = [
             (".toml", "a = 1\n", "a", "unknown field", 1),
@@ -235,6 +243,9 @@ mod tests {
             (".toml", "guardian = true\nguardian = true\n", "config", "duplicate key", 2),
             (".toml", "guardian =\n", "config", "it is not TOML", 1),
             (".toml", "env_deny = [\n  \"A\",\n  7,\n]\n", "env_deny[1]", "give a string", 1),
+            (".toml", "\n[group_limits]\n\"a*\" = 0\n", "group_limits[\"a*\"]", "give a whole number from 1", 2),
+            (".toml", "[execution.group_limits]\na = \"1\"\n", "group_limits[\"a\"]", "give a whole number", 1),
+            (".json", "{\n\"group_limits\": [1]\n}", "group_limits", "give an object", 2),
             (".toml", "\"odd key\" = 1\n", "[\"odd key\"]", "unknown field", 1),
             (".json", "{\n  \"max_timeout_ms\": \"x\"\n}", "max_timeout_ms", "give a whole number", 2),
             (".json", "{\n \"execution\": {\n  \"guardian\": 1\n }\n}", "guardian", "give true or false", 3),
@@ -256,7 +267,7 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("no such.toml");
-        // Each system says in its own words that a file is not there.
+        // Each system has its own message for a file that is not there.
         let not_found = fs::metadata(&missing).unwrap_err().to_string();
         // Not every system lets a device be looked at without opening it.
         let device = Some(Path::new("/dev/null")).filter(|device| device.exists());

@@ -96,13 +96,7 @@ impl<'a> Fields<'a> {
 
     /// A whole number from 0 to 2^53 − 1; finer bounds are the engine's to check.
     pub(super) fn whole(&self, name: &str) -> Result<Option<u64>> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(value) => match whole_u64(value) {
-                Some(number) => Ok(Some(number)),
-                None => self.wrong(name, value, "a whole number from 0 to 2^53 - 1"),
-            },
-        }
+        self.get(name).map(|value| whole_number(&self.path(name), value)).transpose()
     }
 
     pub(super) fn size(&self, name: &str) -> Result<Option<usize>> {
@@ -174,10 +168,15 @@ pub(super) fn join(path: &str, key: &str) -> String {
 }
 
 /// A whole number from 0 to 2^53 − 1.
-pub(super) fn whole_u64(value: &Value) -> Option<u64> {
-    let Value::Number(number) = value else { return None };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
-    (number.fract() == 0.0 && (0.0..=LARGEST).contains(number)).then_some(*number as u64)
+pub(super) fn whole_number(path: &str, value: &Value) -> Result<u64> {
+    match value {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+        Value::Number(number) if number.fract() == 0.0 && (0.0..=LARGEST).contains(number) => Ok(*number as u64),
+        other => {
+            let problem = format!("it is {}: give a whole number from 0 to 2^53 - 1", other.describe());
+            Err(Invalid::new(path, problem))
+        }
+    }
 }
 
 /// A whole number within 32 bits.

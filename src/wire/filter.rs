@@ -1,6 +1,6 @@
 //! Which rows a listing has, and which part of an output is read, from data.
 
-use super::fields::{Fields, whole_u64};
+use super::fields::{Fields, whole_number};
 use super::{Case, Value};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,7 +56,9 @@ pub(crate) fn login_shell(value: &Value, case: Case) -> Result<(Option<PathBuf>,
 
 /// Decodes how long an execution may go on.
 pub(crate) fn time_left(value: &Value) -> Result<Duration, Invalid> {
-    if let Some(ms) = whole_u64(value).filter(|ms| (1..=MOST_MS).contains(ms)) {
+    if let Ok(ms) = whole_number("ms", value)
+        && (1..=MOST_MS).contains(&ms)
+    {
         return Ok(Duration::from_millis(ms));
     }
     let problem = format!("it is {}: give milliseconds from 1 to {MOST_MS} (365 days)", value.describe());

@@ -1,4 +1,4 @@
-//! What the caller says about an execution: any JSON.
+//! The metadata of an execution: any JSON.
 
 use serde_json::{Map, Number, Value as Json};
 

@@ -161,7 +161,7 @@ mod tests {
         plan(&parse_json(json).unwrap(), Case::Camel).unwrap_err()
     }
 
-    /// Each refusal says where in the plan it is.
+    /// Each refusal has its path in the plan.
     #[test]
     fn each_refusal_names_the_field_and_the_step() {
         let with = |strategy: &str, commands: &str| {

@@ -28,7 +28,7 @@ impl Hanging {
         Arc::new(Self(Semaphore::new(0)))
     }
 
-    fn let_go(&self) {
+    fn release(&self) {
         self.0.close();
     }
 }
@@ -44,14 +44,14 @@ impl EventHandler for Hanging {
 #[derive(Default)]
 struct Blocking {
     entered: AtomicBool,
-    let_go: AtomicBool,
+    release: AtomicBool,
 }
 
 #[async_trait]
 impl EventHandler for Blocking {
     async fn handle_event(&self, _event: ExecutionEvent) {
         self.entered.store(true, Ordering::Release);
-        block_until("the handler is let go", || self.let_go.load(Ordering::Acquire));
+        block_until("the handler is let go", || self.release.load(Ordering::Acquire));
     }
 }
 
@@ -88,7 +88,7 @@ async fn a_handler_that_hangs_holds_up_no_other_execution() {
     }
     // A waiter is not kept for ever either: the result is there, and the handler has had its second.
     assert_completed(&soon("the deaf one's end", deaf.wait_for_completion(stuck)).await.unwrap());
-    hanging.let_go();
+    hanging.release();
     engine.finish().await;
 }
 
@@ -104,7 +104,7 @@ async fn a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
     let id = engine.execute(exec("yes", &["flood"])).await.unwrap();
     soon("the cancel", engine.cancel(id)).await.unwrap();
     assert_cancelled(&engine.get_result(id).await.unwrap());
-    hanging.let_go();
+    hanging.release();
 }
 
 /// Last words of a command are read although its listener takes nothing.
@@ -116,7 +116,7 @@ async fn a_handler_that_hangs_does_not_affect_the_result() {
     assert_completed(&result);
     assert!(!result.leaked);
     assert_eq!(lines_of(&result.stdout).len(), 10_000);
-    hanging.let_go();
+    hanging.release();
 }
 
 /// Handlers have threads of their own: however many of them block, an execution without one is not delayed.
@@ -140,7 +140,7 @@ async fn handlers_that_block_all_threads_delay_no_other_execution() {
         assert_completed(&soon("a stuck one's end", engine.wait_for_completion(*id)).await.unwrap());
     }
     for handler in &blocking {
-        handler.let_go.store(true, Ordering::Release);
+        handler.release.store(true, Ordering::Release);
     }
 }
 
@@ -157,7 +157,7 @@ async fn a_handler_that_blocks_its_thread_stops_no_other_handler() {
     }
     let id = engine.execute(endless()).await.unwrap();
     soon("the cancel of another execution", engine.cancel(id)).await.unwrap();
-    blocking.let_go.store(true, Ordering::Release);
+    blocking.release.store(true, Ordering::Release);
     assert_completed(&soon("the stuck one's end", rude.wait_for_completion(stuck)).await.unwrap());
     engine.finish().await;
 }

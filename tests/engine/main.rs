@@ -30,6 +30,7 @@ mod in_flight;
 mod line_ends;
 mod logging_handler;
 mod odd_bytes;
+mod open_stdin;
 mod output_cap;
 mod oversized_output;
 mod secrets;

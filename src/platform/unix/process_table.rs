@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::census::Memory;
 use super::pid::Pid;
-use super::procs::{self, Entry, Proc};
+use super::procs::{self, Proc, ProcEntry};
 
 /// The age in units of [`Proc::start`] from which an entry is read again.
 const LONGEST_KEPT: u64 = procs::SETTLED;
@@ -54,7 +54,7 @@ impl ProcessTable {
         self.tags.clear();
         let mut found = Vec::with_capacity(self.read.len() + 64);
         let mut read = HashMap::with_capacity(self.read.len() + 64);
-        for Entry { pid, number } in procs::entries() {
+        for ProcEntry { pid, number } in procs::entries() {
             let kept = number.and_then(|number| self.read.get(&pid).filter(|kept| kept.entry == number));
             let kept =
                 kept.filter(|kept| now.saturating_sub(kept.at) < LONGEST_KEPT && !interest.is_watched(&kept.proc));

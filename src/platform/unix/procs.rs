@@ -42,7 +42,7 @@ impl Proc {
 
 /// An entry in the list of processes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct ProcEntry {
     pub(super) pid: Pid,
     /// A number that a later process with the same id does not have, where the system has one.
     pub(super) number: Option<u64>,

@@ -142,7 +142,7 @@ fn check_plain(file: &File) -> io::Result<()> {
 
 fn standard_info(file: &File) -> io::Result<FILE_STANDARD_INFO> {
     let mut info = FILE_STANDARD_INFO::default();
-    // SAFETY: the struct is the one of this class, and as long as is said; the handle is open for the whole call.
+    // SAFETY: the struct is the one of this class, and its length is passed; the handle is open for the whole call.
     let done = unsafe {
         GetFileInformationByHandleEx(
             file.as_raw_handle(),

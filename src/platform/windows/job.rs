@@ -40,7 +40,7 @@ impl Job {
     fn limit(&self, flags: u32) -> io::Result<()> {
         let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
         limits.BasicLimitInformation.LimitFlags = flags;
-        // SAFETY: the struct is the one of this class, and as long as is said.
+        // SAFETY: the struct is the one of this class, and its length is passed.
         let done = unsafe {
             SetInformationJobObject(
                 self.handle(),
@@ -101,7 +101,7 @@ impl Job {
     /// Returns the processor time of all processes that are or were in the job: in user mode, in the kernel.
     pub(super) fn times(&self) -> (Duration, Duration) {
         let mut used = JOBOBJECT_BASIC_ACCOUNTING_INFORMATION::default();
-        // SAFETY: the struct is the one of this class, and as long as is said.
+        // SAFETY: the struct is the one of this class, and its length is passed.
         let done = unsafe {
             QueryInformationJobObject(
                 self.handle(),

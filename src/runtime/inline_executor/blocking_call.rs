@@ -17,7 +17,7 @@ pub(super) trait Call: Task {
 
 /// Runs `work` on the thread to which `hand_over` gives it.
 ///
-/// Gives its result, however long it takes, unless the call is overdue and `limit` resolves first: then gives what `limit` gave, and
+/// Returns its result, however long it takes, unless the call is overdue and `limit` resolves first: then returns its output, and
 /// the result is dropped on that thread when it comes. `limit` is polled only once the call is overdue. A panic of `work` is
 /// continued here. Dropped, it abandons the call.
 pub(super) async fn call<T: Send + 'static, L>(
@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_hangs_is_abandoned_and_its_result_dropped_on_its_thread() {
-        let (let_go, go) = mpsc::channel::<()>();
+        let (release, go) = mpsc::channel::<()>();
         let (report, dropped) = mpsc::channel();
         let hang = move || {
             let _ = go.recv();
@@ -199,7 +199,7 @@ mod tests {
         let given = call(hang, ready("limit"), on_a_thread).await;
         assert_eq!(given.map(|_| ()), Err("limit"));
         assert!(dropped.try_recv().is_err(), "there is no result yet");
-        drop(let_go);
+        drop(release);
         dropped.recv_timeout(LOST).expect("the late result is dropped");
     }
 

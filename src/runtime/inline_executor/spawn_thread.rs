@@ -88,14 +88,14 @@ impl<W: WaitSet> SpawnThread<W> {
     /// Polls the future by `poll`, on the spawning thread. No other thread may poll the future meanwhile.
     pub(crate) fn polling<R>(&self, poll: impl FnOnce() -> R) -> R {
         /// Ends the poll, even after a panic.
-        struct End<'a, W: WaitSet>(&'a SpawnThread<W>);
-        impl<W: WaitSet> Drop for End<'_, W> {
+        struct EndOfPoll<'a, W: WaitSet>(&'a SpawnThread<W>);
+        impl<W: WaitSet> Drop for EndOfPoll<'_, W> {
             fn drop(&mut self) {
                 self.0.set_polled(false);
             }
         }
         self.set_polled(true);
-        let _end = End(self);
+        let _end = EndOfPoll(self);
         poll()
     }
 

@@ -6,8 +6,8 @@ use super::*;
 const LOST: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_millis(20);
 
-fn limiter(at_once: usize, patience: Duration) -> &'static SpawnLimiter {
-    limiter_of(Limits { thread_name: "test-spawn", at_once, most_idle: at_once + 2, most: 1_024, patience })
+fn limiter(at_once: usize, hangs_after: Duration) -> &'static SpawnLimiter {
+    limiter_of(Limits { thread_name: "test-spawn", at_once, most_idle: at_once + 2, most: 1_024, hangs_after })
 }
 
 fn limiter_of(limits: Limits) -> &'static SpawnLimiter {
@@ -47,13 +47,13 @@ fn work(body: impl FnOnce(&Turn) + Send + 'static) -> Arc<Work> {
 
 /// Work that reports that it has begun, and ends when the sender is dropped.
 fn held(begun: &Sender<usize>, name: usize) -> (Arc<Work>, Sender<()>) {
-    let (let_go, go): (Sender<()>, Receiver<()>) = mpsc::channel();
+    let (release, go): (Sender<()>, Receiver<()>) = mpsc::channel();
     let begun = begun.clone();
     let body = move |_: &Turn| {
         begun.send(name).unwrap();
         let _ = go.recv();
     };
-    (work(body), let_go)
+    (work(body), release)
 }
 
 fn until(what: &str, condition: impl Fn() -> bool) {
@@ -87,7 +87,7 @@ fn work_runs_in_its_order_and_no_more_of_it_at_once_than_is_usual() {
 fn two_hundred_that_hang_delay_others_for_less_than_half_a_second_and_their_threads_exit() {
     let limiter = limiter(3, PATIENCE);
     let (begun, order) = mpsc::channel();
-    let (works, let_go): (Vec<_>, Vec<_>) = (0..200).map(|name| held(&begun, name)).unzip();
+    let (works, release): (Vec<_>, Vec<_>) = (0..200).map(|name| held(&begun, name)).unzip();
     let start = Instant::now();
     for hung in &works {
         limiter.take(hung.clone());
@@ -103,12 +103,12 @@ fn two_hundred_that_hang_delay_others_for_less_than_half_a_second_and_their_thre
     assert_eq!(seen, (0..200).collect::<Vec<_>>());
     until("all are known to hang", || works.iter().all(|work| work.is_overdue.load(Ordering::SeqCst)));
 
-    // Those that hang do not count: the next one begins at once, without a period of patience.
-    let (work, _let_go) = held(&begun, 200);
+    // Those that hang do not count: the next one begins at once, without a period of hangs_after.
+    let (work, _release) = held(&begun, 200);
     limiter.take(work);
     assert_eq!(order.recv_timeout(LOST), Ok(200));
 
-    drop(let_go);
+    drop(release);
     until("the threads are gone", || limiter.lock().threads <= limiter.limits.most_idle + 1);
 }
 
@@ -116,7 +116,7 @@ fn two_hundred_that_hang_delay_others_for_less_than_half_a_second_and_their_thre
 fn a_turn_that_is_given_up_is_free_while_its_thread_goes_on() {
     let limiter = limiter(1, LOST);
     let (begun, order) = mpsc::channel();
-    let (let_go, go) = mpsc::channel::<()>();
+    let (release, go) = mpsc::channel::<()>();
     let report = begun.clone();
     limiter.take(work(move |turn| {
         assert!(turn.give_up(), "no work waits");
@@ -130,7 +130,7 @@ fn a_turn_that_is_given_up_is_free_while_its_thread_goes_on() {
     assert_eq!(order.recv_timeout(LOST), Ok(1), "the turn is free");
     let (third, _let_third_go) = held(&begun, 2);
     limiter.take(third);
-    drop(let_go);
+    drop(release);
     // Both threads end their work, and whichever is the first has the turn.
     drop(let_second_go);
     assert_eq!(order.recv_timeout(LOST), Ok(2));
@@ -167,9 +167,9 @@ fn a_panic_costs_no_turn() {
 #[test]
 fn work_without_a_thread_waits_and_is_reported_as_overdue() {
     let limiter =
-        limiter_of(Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 1, patience: PATIENCE });
+        limiter_of(Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 1, hangs_after: PATIENCE });
     let (begun, order) = mpsc::channel();
-    let (hung, let_go) = held(&begun, 0);
+    let (hung, release) = held(&begun, 0);
     limiter.take(hung);
     assert_eq!(order.recv_timeout(LOST), Ok(0));
     let (waiting, _let_it_go) = held(&begun, 1);
@@ -180,7 +180,7 @@ fn work_without_a_thread_waits_and_is_reported_as_overdue() {
     limiter.take(given_up.clone());
     given_up.is_given_up.store(true, Ordering::SeqCst);
     until("what is given up leaves the queue", || limiter.lock().waiting.len() == 1);
-    drop(let_go);
+    drop(release);
     assert_eq!(order.recv_timeout(LOST), Ok(1));
 }
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -14,16 +15,18 @@ use crate::platform::unix::signal;
 
 /// The most empty groups that are kept for the next executions, without their descriptors.
 const MOST_IDLE: usize = 32;
-/// How many more keep their descriptors: to open them again takes a fiftieth of the time of a short command.
-const MOST_OPEN: usize = 8;
+/// How many more keep their descriptors, which takes a fiftieth of the time of a short command to open: as many as there are groups in use
+/// just then, with these bounds.
+const OPEN: RangeInclusive<usize> = 1..=8;
 /// The most groups with processes of earlier executions that the end of an execution tries to remove.
 const REMOVED_AT_ONCE: usize = 2;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
+static POOL: Mutex<Pool> = Mutex::new(Pool { in_use: 0, open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Locked only while a few words are moved.
 struct Pool {
+    in_use: usize,
     /// Empty groups, with their descriptors, and without.
     open: Vec<Arc<Directory>>,
     idle: Vec<NonZeroU32>,
@@ -88,17 +91,17 @@ pub(in super::super) fn take() -> Option<Group> {
         let idle = if open.is_none() { pool.idle.pop() } else { None };
         (open, idle)
     };
-    let directory = match (open, idle) {
-        (Some(directory), _) => directory,
-        (None, idle) => {
-            let number = idle.or_else(|| make(base).ok())?;
-            let Ok(directory) = Directory::open(base, number) else {
-                pool().occupied.push(number);
-                return None;
-            };
-            directory
-        }
+    let directory = if let Some(directory) = open {
+        directory
+    } else {
+        let number = idle.or_else(|| make(base).ok())?;
+        let Ok(directory) = Directory::open(base, number) else {
+            pool().occupied.push(number);
+            return None;
+        };
+        directory
     };
+    pool().in_use += 1;
     Some(Group { directory, is_spent: AtomicBool::new(false), is_limited: AtomicBool::new(false) })
 }
 
@@ -172,21 +175,29 @@ impl Drop for Group {
     fn drop(&mut self) {
         let Some(base) = base() else { return };
         let (is_empty, number) = (self.directory.is_empty(), self.directory.number);
-        let mut leaving = Vec::new();
+        let (mut leaving, mut closing) = (Vec::new(), Vec::new());
         {
             let mut pool = pool();
+            pool.in_use -= 1;
+            let most_open = pool.in_use.clamp(*OPEN.start(), *OPEN.end());
             let count = pool.occupied.len().min(REMOVED_AT_ONCE);
             leaving.extend(pool.occupied.drain(..count));
             if !is_empty {
                 pool.occupied.push(number);
-            } else if *self.is_spent.get_mut() || pool.idle.len() == MOST_IDLE {
+            } else if *self.is_spent.get_mut() || pool.idle.len() >= MOST_IDLE {
                 leaving.push(number);
-            } else if pool.open.len() < MOST_OPEN {
+            } else if pool.open.len() < most_open {
                 pool.open.push(Arc::clone(&self.directory));
             } else {
                 pool.idle.push(number);
             }
+            while pool.open.len() > most_open {
+                let Some(directory) = pool.open.pop() else { break };
+                pool.idle.push(directory.number);
+                closing.push(directory);
+            }
         }
+        drop(closing);
         for number in leaving {
             let path = base.join(number.to_string());
             if path.exists() && !remove(&path) {

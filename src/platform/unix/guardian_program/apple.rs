@@ -33,7 +33,7 @@ const WITH_THE_DEAD: u64 = 1;
 
 pub(crate) fn prepare() {}
 
-/// Whether a process has variables: that cannot be asked for.
+/// Whether a process has variables: the system does not report that.
 pub(crate) fn has_environment(_: i32) -> bool {
     true
 }

@@ -31,7 +31,7 @@ pub(crate) struct HostState {
 
 #[derive(Debug)]
 struct Directory {
-    place: Option<Place>,
+    id: Option<DirectoryId>,
     /// Keeps it reachable when it is renamed; `None` when it could not be opened.
     handle: Option<OwnedFd>,
     /// Its path when it was opened; `None` when it had none.
@@ -49,7 +49,7 @@ struct Affinity {
 
 /// The identity of a directory. No other directory has it while a descriptor of the directory is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct DirectoryId {
     device: u64,
     inode: u64,
 }
@@ -63,7 +63,7 @@ struct Cache {
 impl HostState {
     /// Captures the state of the process, and the niceness of the calling thread.
     pub(crate) fn capture() -> Arc<Self> {
-        let place = Place::of_working_directory();
+        let id = DirectoryId::of_working_directory();
         let niceness = niceness();
         // A panic under the lock leaves a valid cache.
         let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +72,7 @@ impl HostState {
         let umask = status.and_then(|text| field(text, b"\nUmask:")).and_then(parse_octal);
         let affinity = status.and_then(|text| field(text, b"\nCpus_allowed:")).unwrap_or_default();
         // Without an open descriptor, the number may belong to another directory by now.
-        let in_same_place = |last: &&Arc<Self>| last.directory.place == place && last.directory.handle.is_some();
+        let in_same_place = |last: &&Arc<Self>| last.directory.id == id && last.directory.handle.is_some();
         let known = cache.last.as_ref().filter(in_same_place);
         if let Some(last) = known
             && last.umask == umask
@@ -81,7 +81,7 @@ impl HostState {
         {
             return Arc::clone(last);
         }
-        let directory = known.map_or_else(|| Arc::new(Directory::open(place)), |last| Arc::clone(&last.directory));
+        let directory = known.map_or_else(|| Arc::new(Directory::open(id)), |last| Arc::clone(&last.directory));
         let affinity = Affinity { text: affinity.to_vec(), words: parse_mask(affinity).unwrap_or_default() };
         Arc::clone(cache.last.insert(Arc::new(Self { directory, umask, niceness, affinity })))
     }
@@ -129,14 +129,14 @@ impl HostState {
     }
 
     fn is_directory(&self, path: &Path) -> bool {
-        let found = std::fs::metadata(path).map(|found| Place { device: found.dev(), inode: found.ino() });
-        found.is_ok_and(|found| Some(found) == self.directory.place)
+        let found = std::fs::metadata(path).map(|found| DirectoryId { device: found.dev(), inode: found.ino() });
+        found.is_ok_and(|found| Some(found) == self.directory.id)
     }
 
     /// Returns the steps by which a child takes over this state. `enter`: the child starts in the working directory of the host.
     pub(in super::super) fn apply(&self, enter: bool) -> ApplyState<'_> {
         ApplyState {
-            place: self.directory.place,
+            id: self.directory.id,
             directory: self.directory.handle.as_ref().filter(|_| enter).map(AsRawFd::as_raw_fd),
             umask: self.umask,
             niceness: self.niceness,
@@ -148,7 +148,7 @@ impl HostState {
 /// The state of the host as arguments of the child's system calls. Plain data, since the child shares the memory of the host.
 #[derive(Clone, Copy)]
 pub(in super::super) struct ApplyState<'a> {
-    place: Option<Place>,
+    id: Option<DirectoryId>,
     directory: Option<RawFd>,
     umask: Option<mode_t>,
     niceness: Option<c_int>,
@@ -185,11 +185,11 @@ impl ApplyState<'_> {
 
     /// Whether that is the current directory of the calling process.
     pub(in super::super) fn is_here(&self) -> bool {
-        self.place.is_some() && Place::of_working_directory() == self.place
+        self.id.is_some() && DirectoryId::of_working_directory() == self.id
     }
 }
 
-impl Place {
+impl DirectoryId {
     /// Returns the identity of the current directory. Needs no right to search it, and does not wait for a file server. `None` before
     /// Linux 4.11 and in sandboxes that refuse the call: there the path is used. A plain system call, since the child uses it too.
     fn of_working_directory() -> Option<Self> {
@@ -235,18 +235,18 @@ impl Cache {
 }
 
 impl Directory {
-    fn open(place: Option<Place>) -> Self {
-        Self { place, handle: open_here(place), path: std::env::current_dir().ok(), looked_at: Mutex::new(None) }
+    fn open(id: Option<DirectoryId>) -> Self {
+        Self { id, handle: open_here(id), path: std::env::current_dir().ok(), looked_at: Mutex::new(None) }
     }
 }
 
 /// Opens the working directory, if it still is the given one.
-fn open_here(place: Option<Place>) -> Option<OwnedFd> {
-    let place = place?;
+fn open_here(id: Option<DirectoryId>) -> Option<OwnedFd> {
+    let id = id?;
     // The second path needs no right to search the directory.
     [".", "/proc/self/cwd"].into_iter().find_map(|name| {
         let found = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(name).ok()?;
-        let is_same = found.metadata().is_ok_and(|it| Place { device: it.dev(), inode: it.ino() } == place);
+        let is_same = found.metadata().is_ok_and(|it| DirectoryId { device: it.dev(), inode: it.ino() } == id);
         is_same.then(|| found.into())
     })
 }

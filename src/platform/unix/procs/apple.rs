@@ -5,12 +5,12 @@ use std::ptr;
 
 use libc::{c_int, pid_t};
 
-use super::{Entry, Proc};
+use super::{Proc, ProcEntry};
 use crate::platform::ProcessInfo;
 use crate::platform::unix::pid::Pid;
 
 /// Lists all processes.
-pub(in super::super) fn entries() -> Vec<Entry> {
+pub(in super::super) fn entries() -> Vec<ProcEntry> {
     // Room for twice as many, since some may start meanwhile.
     // SAFETY: without a buffer the call only counts.
     let count = unsafe { libc::proc_listallpids(ptr::null_mut(), 0) };
@@ -19,7 +19,7 @@ pub(in super::super) fn entries() -> Vec<Entry> {
     // SAFETY: the buffer has the given size.
     let found = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), bytes) };
     pids.truncate(usize::try_from(found).unwrap_or(0));
-    pids.into_iter().filter_map(Pid::from_raw).map(|pid| Entry { pid, number: None }).collect()
+    pids.into_iter().filter_map(Pid::from_raw).map(|pid| ProcEntry { pid, number: None }).collect()
 }
 
 /// Includes zombies, which are not found otherwise.
@@ -32,7 +32,7 @@ fn info(pid: Pid) -> Option<libc::proc_bsdinfo> {
     let got = unsafe {
         libc::proc_pidinfo(pid.as_raw(), libc::PROC_PIDTBSDINFO, WITH_THE_DEAD, info.as_mut_ptr().cast(), bytes)
     };
-    // SAFETY: plain numbers, for which zeroes are valid; filled when the size says so.
+    // SAFETY: plain numbers, for which zeroes are valid; filled when the returned size is that of the struct.
     (got == bytes).then(|| unsafe { info.assume_init() })
 }
 

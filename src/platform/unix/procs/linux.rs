@@ -5,19 +5,19 @@ use std::io::Read as _;
 use std::os::unix::fs::DirEntryExt as _;
 use std::str::SplitAsciiWhitespace;
 
-use super::{Entry, Proc};
+use super::{Proc, ProcEntry};
 use crate::platform::ProcessInfo;
 use crate::platform::unix::pid::Pid;
 
 /// Lists all processes.
-pub(in super::super) fn entries() -> Vec<Entry> {
+pub(in super::super) fn entries() -> Vec<ProcEntry> {
     /// The number of an entry for which the kernel had no memory.
     const NONE: u64 = 1;
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let entry = |entry: DirEntry| {
         // The kernel numbers the entry of each process when it is first looked up, and counts on.
         let number = Some(entry.ino()).filter(|number| *number > NONE);
-        Some(Entry { pid: Pid::parse(entry.file_name().to_str()?)?, number })
+        Some(ProcEntry { pid: Pid::parse(entry.file_name().to_str()?)?, number })
     };
     entries.flatten().filter_map(entry).collect()
 }

@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Calls `attempt` again while the machine has no room for it, such as no descriptor. Blocks.
-pub(super) fn for_room<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn retry_while_exhausted<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
