@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::command::NO_LOOK_AROUND;
+use crate::types::NO_LOOK_AROUND;
 
 const FLAGS: &str = "it has a flag other than i, m, s and u: leave it out";
 const ESCAPE: &str = "it has an escape that is no character: correct it";

@@ -4,8 +4,21 @@ use std::io;
 
 use rustix::process::{Resource, getrlimit};
 
-use super::exec::Rlimit;
 use crate::types::ResourceLimits;
+
+/// A limit of the system for a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rlimit {
+    /// Its name among the options.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) name: &'static str,
+    /// Its number.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) resource: u32,
+    /// The soft limit, then the hard one.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) values: [u64; 2],
+}
 
 /// A limit that the system does not accept.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]

@@ -15,9 +15,9 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Resource, WaitOptions, getrlimit, waitpid};
 
 use self::report::Report;
-use super::{Image, Rlimit};
+use super::Image;
 use crate::platform::unix::host_state::ApplyState;
-use crate::platform::unix::limits::{self, RefusedLimit};
+use crate::platform::unix::limits::{self, RefusedLimit, Rlimit};
 use crate::platform::unix::pid::Pid;
 
 mod into_group;
