@@ -30,6 +30,8 @@ export declare class NativeEngine {
   static planSteps(result: ExternalObject<PlanExecutionResult>): Array<ExternalObject<HeldResult>>
   /** Reads the output of an execution so far. */
   readOutput(id: unknown, options: unknown): Promise<OutputRead>
+  /** Reads the environment of the user's login shell. Without `env` it starts with the variables of this process. */
+  static loginShellEnv(options: unknown, variables?: string | undefined | null): Promise<OutputRead>
   /** Moves the deadline of an execution; gives the new one, in ms since 1970. */
   extendTimeout(id: unknown, ms: unknown): number
   /** `wake` is called, without arguments, when there is something to take. */
@@ -39,6 +41,8 @@ export declare class NativeEngine {
    * they cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
    */
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
+  /** Runs a request and blocks this thread until it has ended; as `submit` otherwise. */
+  runSync(request: unknown, options: unknown, variables: string | undefined | null, ways: number): ExternalObject<HeldResult> | null
   /** The message and the field of a refusal, with the secrets of the engine, and those of a call, masked. */
   mask(message: string, field: string, call: RefusedCall): Array<string>
   /** The same without an engine. */

@@ -3,6 +3,7 @@
 const { AbortReasons } = require('./abort-signal.js');
 const { asId, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
 const { Delivery } = require('./delivery.js');
+const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
 const { InFlight } = require('./in-flight.js');
@@ -11,12 +12,12 @@ const lazy = require('./lazy.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
 const { settled, unlessOver } = require('./pending.js');
-const { requireRead } = require('./permission.js');
+const { requireChildProcesses, requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
 const { OMIT, numberOf, onlyOption, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { secretsOf, veil } = require('./secrets.js');
-const { NO_GRACE, submit } = require('./submit.js');
+const { NO_GRACE, submit, submitSync } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
@@ -126,6 +127,19 @@ const Engine = class ExecutionEngine extends Listeners {
     );
   }
 
+  /**
+   * @param {{ shell?: string | URL | null, timeoutMs?: number | null } | null} [options]
+   * @returns {Promise<Record<string, string>>}
+   */
+  static async loginShellEnv(options) {
+    const method = ExecutionEngine.loginShellEnv;
+    requireChildProcesses(method);
+    const call = () => native.NativeEngine.loginShellEnv(sanitize('call', options), snapshot());
+    const { text, code, message } = await guard(method, call);
+    if (text === undefined || text === null) throw fromNative({ code, message });
+    return JSON.parse(text);
+  }
+
   /** @param {string | object} wire */
   static parseRequest(wire) {
     return /** @type {ExecutionRequest} */ (
@@ -159,6 +173,17 @@ const Engine = class ExecutionEngine extends Listeners {
   async run(request, options) {
     const outcome = await settled(this.#submit(this.run, request, options, false));
     return /** @type {ResultOutcome} */ (outcome).unwrap();
+  }
+
+  /**
+   * @param {ExecutionRequest} request
+   * @param {ExecutionOptions | null} [options]
+   */
+  runSync(request, options) {
+    const { held, aborted } = submitSync(this.runSync, request, options, this.#native);
+    const outcome = new Outcome(held);
+    outcome.aborted = aborted;
+    return outcome.unwrap();
   }
 
   /**

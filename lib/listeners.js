@@ -41,7 +41,8 @@ class Listeners extends EventEmitter {
     if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
     if (all || this.listenerCount('data') > 0) interest |= INTEREST.DATA;
     if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
-    if (all || this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
+    // Each command would have one more event: it is made only for a listener that names it.
+    if (this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
     if (all || this.listenerCount('waiting') > 0) interest |= INTEREST.WAITING;
     this.#onInterest(interest);
     return this;

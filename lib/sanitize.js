@@ -70,13 +70,6 @@ class Budget {
   code;
   says;
 
-  // Defined here: an assignment to what is not there yet could end in a setter of `Object.prototype`.
-  kind;
-  name;
-  prefix;
-  code;
-  says;
-
   /** @param {keyof typeof SUBJECTS} kind */
   constructor(kind) {
     const { name, prefix, code, says } = SUBJECTS[kind];

@@ -67,6 +67,47 @@ function submit(method, request, options, pull, { native, inFlight, cancel }) {
 }
 
 /**
+ * Runs an execution and blocks this thread until it has ended.
+ *
+ * @param {Function} method
+ * @param {ExecutionRequest} request
+ * @param {ExecutionOptions | null | undefined} options
+ * @param {NativeEngine} native
+ * @returns {{ held: object, aborted: { reason: unknown } | undefined }} The addon's result, and why it was aborted.
+ */
+function submitSync(method, request, options, native) {
+  requireChildProcesses(method);
+  /** @type {{ options: unknown, request: unknown }} */
+  const read = { options, request };
+  return guard(
+    method,
+    () => {
+      const aborting = signalOf(options);
+      const how = sanitize('options', options, (at) => at === 'options.signal', onlyWhole);
+      read.options = how;
+      const what = sanitize('request', request);
+      read.request = what;
+      const text = asJson(what, how);
+      const abort = aborting.signal && new Abort(aborting);
+      const isAborted = abort?.look() ?? false;
+      abort?.forget();
+      const ways = (isAborted ? SUBMIT.ABORTED : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
+      const run = (/** @type {string | null} */ env) => native.runSync(text ?? what, how, env, ways);
+      const held = /** @type {object} */ ((isOwn() ? run(null) : null) ?? run(snapshot()));
+      return { held, aborted: isAborted ? { reason: abort?.reason } : undefined };
+    },
+    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
+  );
+}
+
+/** Refuses input that has to be pulled. @param {string} key @param {unknown} value */
+function onlyWhole(key, value) {
+  if (key !== 'stdin' || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
+  const problem = 'it is a stream, which needs the thread that waits for the command: give it as text or bytes, or use run()';
+  throw refusal(SUBJECTS.options, 'options.stdin', problem);
+}
+
+/**
  * @param {NativeEngine} native
  * @param {number} handle
  * @param {ExecutionRequest} request
@@ -124,4 +165,4 @@ function inputOf(engine, handle, { from, field }) {
   });
 }
 
-module.exports = { NO_GRACE, submit };
+module.exports = { NO_GRACE, submit, submitSync };

@@ -15,7 +15,7 @@ use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_envi
 use crate::protocol::submit;
 use crate::redact::Allowance;
 use crate::state::Stop;
-use crate::types::{EnvSnapshot, StdinStream};
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, StdinStream};
 use crate::wire::{self, Case};
 
 use self::error::{Thrown, raise, raise_as_is};
@@ -85,29 +85,36 @@ impl NativeEngine {
         ways: u8,
     ) -> Result<Option<String>> {
         let Some(env) = env.map(|packed| packed.into_bytes().into()).or_else(own_environment) else { return Ok(None) };
-        let [pull, aborted, feeds, as_text] =
-            [submit::PULLS, submit::ABORTED, submit::FEEDS, submit::AS_TEXT].map(|way| ways & way != 0);
-        let [request, options] = convert::given(request, options, as_text, ExecutionError::InvalidRequest)?;
-        let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
-        let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
-        let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
-        options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
-        if aborted {
-            let fired = CancellationToken::new();
-            fired.cancel();
-            options.signal = Some(fired);
-        }
+        let (pull, feeds) = (ways & submit::PULLS != 0, ways & submit::FEEDS != 0);
+        let (request, mut options) = decode(request, options, env, ways)?;
         let writer = feeds.then(|| {
             let (writer, stdin) = StdinStream::channel();
             options.stdin = stdin;
             writer
         });
         let sink = JsSink::new(Arc::clone(&self.outbox), handle, pull);
-        let record = self.engine.submit(parsed.request, options, Arc::new(sink.clone())).map_err(raise)?;
+        let record = self.engine.submit(request, options, Arc::new(sink.clone())).map_err(raise)?;
         if let Some(writer) = writer {
             self.inputs.open(handle, writer, sink);
         }
         Ok(Some(record.id().to_string()))
+    }
+
+    /// Runs a request and blocks this thread until it has ended; as `submit` otherwise.
+    #[napi(catch_unwind)]
+    pub fn run_sync(
+        &self,
+        env: Env,
+        request: Unknown<'_>,
+        options: Unknown<'_>,
+        variables: Option<String>,
+        ways: u8,
+    ) -> Result<Option<External<HeldResult>>> {
+        let variables = variables.map(|packed| packed.into_bytes().into()).or_else(own_environment);
+        let Some(variables) = variables else { return Ok(None) };
+        let (request, options) = decode(request, options, variables, ways)?;
+        let result = self.engine.run_sync_to_end(request, options).map_err(raise)?;
+        Ok(Some(External::new(HeldResult::new(env, result))))
     }
 
     /// The message and the field of a refusal, with the secrets of the engine, and those of a call, masked.
@@ -425,6 +432,27 @@ fn id_of(id: Unknown<'_>) -> Result<Uuid> {
         wire::Value::Text(text) => wire::id("id", text).map_err(|_| error::not_an_id(&value)),
         _ => Err(error::not_an_id(&value)),
     }
+}
+
+/// A request and its options, from data of a call.
+fn decode(
+    request: Unknown<'_>,
+    options: Unknown<'_>,
+    env: Arc<[u8]>,
+    ways: u8,
+) -> Result<(ExecutionRequest, ExecutionOptions)> {
+    let [request, options] =
+        convert::given(request, options, ways & submit::AS_TEXT != 0, ExecutionError::InvalidRequest)?;
+    let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
+    let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
+    let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
+    options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
+    if ways & submit::ABORTED != 0 {
+        let fired = CancellationToken::new();
+        fired.cancel();
+        options.signal = Some(fired);
+    }
+    Ok((parsed.request, options))
 }
 
 #[cfg(test)]

@@ -21,9 +21,9 @@ use crate::platform::{self, HostState};
 use crate::redact::Vault;
 use crate::registry::{Record, Registry};
 use crate::runtime;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Entry, Scheduler};
 use crate::state::{Pending, Stop};
-use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, OversizedOutputStrategy};
+use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, OversizedOutputStrategy, Stdin};
 
 use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
@@ -31,6 +31,7 @@ use self::degradations::Degradations;
 pub(crate) use self::host_exit::end_unguarded;
 #[cfg(feature = "node")]
 pub(crate) use self::input::refusal as input_refusal;
+pub use self::login_shell::LoginShell;
 use self::retention_task::RetentionTask;
 #[cfg(feature = "node")]
 pub(crate) use self::secrets::SecretsOfCall;
@@ -43,6 +44,7 @@ mod execution;
 mod global;
 mod host_exit;
 mod input;
+mod login_shell;
 mod logs;
 mod parse;
 mod plan_host;
@@ -192,6 +194,17 @@ impl ExecutionEngine {
     pub(crate) fn submit(
         &self,
         request: ExecutionRequest,
+        options: ExecutionOptions,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<Arc<Record>> {
+        self.submit_by(Scheduler::enter, request, options, sink)
+    }
+
+    /// As [`ExecutionEngine::submit`]; `enter` takes the slot, or a place in the queue.
+    fn submit_by(
+        &self,
+        enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
+        request: ExecutionRequest,
         mut options: ExecutionOptions,
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<Record>> {
@@ -206,7 +219,7 @@ impl ExecutionEngine {
         admission::snapshot(&mut options);
         let signal = options.signal.take();
         let options = Arc::new(options);
-        let entry = shared.scheduler.enter(options.priority, &options.groups)?;
+        let entry = enter(&shared.scheduler, options.priority, &options.groups)?;
         let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
         let host = HostState::capture();
         let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };
@@ -247,6 +260,39 @@ impl ExecutionEngine {
         record.settled().await;
         let result = self.shown(&record).await?;
         ExecutionError::of_result(&result).map_or(Ok(result), Err)
+    }
+
+    /// Runs a command and blocks this thread until it has ended: for programs without a runtime. No handler gets its events. It does not
+    /// wait for a slot, since what has the slots may need this thread. Timeouts hold. Do not call it in a task of a runtime.
+    ///
+    /// # Errors
+    /// As [`ExecutionEngine::run`]; `CONCURRENCY_LIMIT_REACHED` when no slot is free; `INVALID_REQUEST` (`options.stdin`) for a stream.
+    pub fn run_sync(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Arc<ExecutionResult>> {
+        let result = self.run_sync_to_end(request, options)?;
+        ExecutionError::of_result(&result).map_or(Ok(result), Err)
+    }
+
+    /// [`ExecutionEngine::run_sync`], where the engine's failures are results too.
+    pub(crate) fn run_sync_to_end(
+        &self,
+        request: ExecutionRequest,
+        options: ExecutionOptions,
+    ) -> Result<Arc<ExecutionResult>> {
+        let problem = match options.stdin {
+            Stdin::Stream(_) => {
+                Some("a stream may need the thread that waits for the command: give it as text or bytes")
+            }
+            Stdin::Open => Some("no call can write while this thread waits for the command: give it as text or bytes"),
+            Stdin::Empty if options.terminal.is_some() => Some(
+                "a terminal stays open for input, and no call can write while this thread waits: give text or bytes",
+            ),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            return Err(ExecutionError::InvalidRequest(Invalid::new("options.stdin", problem)));
+        }
+        let record = self.submit_by(Scheduler::enter_now, request, options, Arc::new(SilentSink))?;
+        Ok(runtime::wait_here(async { record.settled().await }))
     }
 
     /// Ends an execution and resolves when its tree is gone, at most `kill_grace_ms` and about 8 s later. An ended one stays as it is.

@@ -10,7 +10,6 @@ use crate::redact::{Allowance, MASK};
 use crate::registry::Record;
 use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, StepInput, step_of_output};
 
-
 /// The longest output that becomes a variable, in bytes: Linux has no room for more in one.
 const LONGEST: usize = 128 * 1024;
 

@@ -145,7 +145,13 @@ impl<'a> Fields<'a> {
         {
             return Ok(Some(*choice));
         }
-        let words: Vec<String> = choices.iter().map(|(snake, _)| format!("{:?}", word(snake))).collect();
+        let words: Vec<String> = choices.iter().map(|(snake, _)| word(snake)).collect();
+        if let Value::Text(text) = value
+            && let Some(meant) = nearest_word(text, &words)
+        {
+            return Err(Invalid::new(self.path(name), format!("it is {}: did you mean {meant:?}?", value.describe())));
+        }
+        let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
         self.wrong(name, value, &words.join(" or "))
     }
 }
@@ -176,6 +182,16 @@ pub(super) fn whole_i32(number: f64) -> Option<i32> {
     let is_in_range = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
     #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
     (number.fract() == 0.0 && is_in_range).then_some(number as i32)
+}
+
+/// The word that was probably meant; the name of a signal may lack its `SIG`.
+fn nearest_word<'a>(text: &str, words: &'a [String]) -> Option<&'a String> {
+    let short = |word: &str| word.to_uppercase().trim_start_matches("SIG").to_owned();
+    let signals: Vec<String> = words.iter().filter(|word| word.starts_with("SIG")).map(|word| short(word)).collect();
+    nearest(text, words).or_else(|| {
+        let meant = nearest(&short(text), &signals)?;
+        words.iter().find(|word| word.strip_prefix("SIG") == Some(meant))
+    })
 }
 
 /// The known name that was probably meant.
