@@ -144,6 +144,26 @@ export type Leftovers = 'leave' | 'kill';
 
 /** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
 export type Encoding = 'utf8' | 'buffer';
+/**
+ * What the system limits for each process of a command (Linux); elsewhere a limit is `INVALID_REQUEST`. One that the system refuses, since
+ * it is above the hard limit of the host, is `SPAWN_FAILED`, and nothing is started.
+ */
+export interface ResourceLimits {
+  /** Open descriptors of one process, at least 1. One more fails with `EMFILE`. */
+  openFiles?: number | null | undefined;
+  /** Processes and threads of the user, in all, at least 1. One more fails with `EAGAIN`. It does not hold for root. */
+  processes?: number | null | undefined;
+  /**
+   * Bytes of memory: of all processes together where the host may limit control groups (then the system kills the command), else the
+   * address space of each process (then allocations fail).
+   */
+  memoryBytes?: number | null | undefined;
+  /** Seconds of processor time of one process, at least 1. Then it gets SIGXCPU, and SIGKILL a second later. */
+  cpuSeconds?: number | null | undefined;
+  /** Bytes of a file that a process writes. A write beyond gives SIGXFSZ. */
+  fileSizeBytes?: number | null | undefined;
+}
+
 /** When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good. */
 export interface RetryOptions {
   /** Runs in all, the first one included: 1 to 1 000. */
@@ -154,6 +174,11 @@ export interface RetryOptions {
   maxBackoffMs?: number | null | undefined;
   /** What is retried: kinds of failure, or single exit codes. Default: all four kinds. */
   on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null | undefined;
+  /**
+   * Retries only a failure whose output, in the last 64 KiB of either stream, has one of these: texts as they are, and regular expressions
+   * with the flags i, m, s and u, without look-around and back-references. Default: any failure.
+   */
+  onOutput?: string | RegExp | readonly (string | RegExp)[] | null | undefined;
 }
 
 /** A part of what a child reads: text, or bytes of whatever kind. */
@@ -240,6 +265,8 @@ export interface ExecutionOptions {
   maskEnvSecrets?: boolean | null | undefined;
   /** What becomes of background processes that outlive their command. Default: the engine's `leftovers`, which is `leave`. */
   leftovers?: Leftovers | null | undefined;
+  /** What the system limits for the processes of the command (Linux). Default: what it limits for the host. */
+  limits?: ResourceLimits | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
   /**
@@ -377,6 +404,8 @@ export interface ExecutionConfig {
   leftovers?: Leftovers | null | undefined;
   /** The longest line in one piece, in bytes. Default: 65 536. */
   maxLineBytes?: number | null | undefined;
+  /** How long a command must neither use the processor nor write, in ms, before the event `waiting`. Default: 1 000. */
+  waitingAfterMs?: number | null | undefined;
   /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
   maxOutputSizeBytes?: number | null | undefined;
   /**
@@ -598,6 +627,12 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   cpuUserMs: number;
   /** Milliseconds of processor time that the system spent for them. */
   cpuSystemMs: number;
+  /**
+   * The most memory that the command had, in bytes, if it is known: that of all its processes together with `limits.memory_bytes` where the
+   * host may limit control groups, else that of its largest process. Linux counts the memory of the host for a moment as that of the
+   * command, so that it is not known of a command that needs less than the host.
+   */
+  peakMemoryBytes?: number;
   /** As in the request. */
   metadata: ExecutionMetadata;
 }
@@ -742,6 +777,19 @@ export interface StartedEvent extends EventBase {
   pid: number;
 }
 
+/**
+ * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
+ * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
+ */
+export interface WaitingEvent extends EventBase {
+  /** The name of the event. */
+  type: 'waiting';
+  /** What it waits for. */
+  for: 'stdin' | 'terminal';
+  /** The unfinished line that it wrote last, such as a question; else empty. */
+  prompt: string;
+}
+
 /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
 export interface ExitedEvent extends EventBase {
   /** The name of the event. */
@@ -836,6 +884,7 @@ export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult[
 export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
+  | WaitingEvent
   | ExitedEvent
   | DegradedEvent
   | RetryEvent<Output>
@@ -854,6 +903,11 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
+  /**
+   * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
+   * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
+   */
+  waiting: [WaitingEvent];
   /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
   exited: [ExitedEvent];
   /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
@@ -1229,7 +1283,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
-  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs, or while much output is masked after `addSecret`. */
   getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
   /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
   getLogPath(id: string): string | null;

@@ -81,11 +81,12 @@ test('in no field of the configuration, the options and the request', async (t) 
       'retry',
       'encoding',
       'hostEnv',
+      'limits',
       'unknown',
     ];
     for (const field of options)
       await showsNone(() => engine.run(nothing, { [field]: field === 'secrets' ? 1 : value }), `options.${field}`);
-    for (const field of ['attempts', 'backoffMs', 'maxBackoffMs', 'on'])
+    for (const field of ['attempts', 'backoffMs', 'maxBackoffMs', 'on', 'onOutput'])
       await showsNone(() => engine.run(nothing, { retry: { attempts: 2, [field]: value } }), `options.retry.${field}`);
     for (const field of ['id', 'workingDir', 'env', 'timeoutMs', 'outputLogPath', 'metadata', 'unknown']) {
       if (field !== 'workingDir' || typeof value !== 'string')

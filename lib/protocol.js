@@ -8,6 +8,7 @@
 const EVENT_TYPES = /** @type {const} */ ([
   'queued',
   'started',
+  'waiting',
   'exited',
   'degraded',
   'retry',
@@ -22,7 +23,7 @@ const EVENT_TYPES = /** @type {const} */ ([
 ]);
 
 /** The types that are neither a line nor the end of an execution. */
-const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'exited', 'degraded', 'retry', 'progress']);
+const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'waiting', 'exited', 'degraded', 'retry', 'progress']);
 
 /** Where an execution stands; the number of a status in a batch is its place. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
@@ -33,28 +34,30 @@ const GROUP = /** @type {const} */ ({
   QUEUED: 0,
   /** The event `started`. */
   STARTED: 1,
+  /** The event `waiting`. */
+  WAITING: 2,
   /** The event `exited`. */
-  EXITED: 2,
+  EXITED: 3,
   /** The event `degraded`. */
-  DEGRADED: 3,
+  DEGRADED: 4,
   /** The event `retry`. */
-  RETRY: 4,
+  RETRY: 5,
   /** The event `progress`. */
-  PROGRESS: 5,
+  PROGRESS: 6,
   /** The event `stdout`. */
-  STDOUT: 6,
+  STDOUT: 7,
   /** The event `stderr`. */
-  STDERR: 7,
+  STDERR: 8,
   /** The event `data`. */
-  DATA: 8,
+  DATA: 9,
   /** The event `completed`. */
-  COMPLETED: 9,
+  COMPLETED: 10,
   /** The event `failed`. */
-  FAILED: 10,
+  FAILED: 11,
   /** The event `cancelled`. */
-  CANCELLED: 11,
+  CANCELLED: 12,
   /** The event `timeout`. */
-  TIMEOUT: 12,
+  TIMEOUT: 13,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -93,6 +96,8 @@ const INTEREST = /** @type {const} */ ({
   EXITED: 8,
   /** What terminals show. */
   DATA: 16,
+  /** `waiting`. */
+  WAITING: 32,
 });
 
 /** How an execution is submitted, as a sum. */
@@ -133,6 +138,11 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
       const command = take(next());
       const pid = next();
       return { type: 'started', executionId, timestamp, sequence, command, pid };
+    }
+    case GROUP.WAITING: {
+      const what = take(next());
+      const prompt = take(next());
+      return { type: 'waiting', executionId, timestamp, sequence, for: what, prompt };
     }
     case GROUP.EXITED: {
       const exitCodeNumber = next();

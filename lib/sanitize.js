@@ -1,5 +1,7 @@
 'use strict';
 
+const { isRegExp } = require('node:util').types;
+
 const { slots } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
 const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
@@ -43,8 +45,14 @@ const MOST_METADATA_VALUES = 100_000;
 const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
+/** More names of one object are refused, in metadata excepted: no environment, and no plan, has so many. */
+const MOST_NAMES = 100_000;
+/** A longer name is not shown: a message must stay readable, and a part of a secret would not be masked. */
+const LONGEST_NAME = 128;
 /** The fields that take bytes. */
 const INPUT = /^options(?:\.steps\[\d+\])?\.(?:stdin|input)$/;
+/** The fields that take regular expressions. */
+const PATTERN = /^options(?:\.steps\[\d+\])?\.retry\.onOutput(?:\[\d+\])?$/;
 const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
 /** In the place of a value that was taken out of the copy. */
 const OMIT = Symbol('omit');
@@ -56,6 +64,13 @@ class Budget {
   values = MOST_VALUES;
   characters = MOST_CHARACTERS;
   // Declared, so that no setter of `Object.prototype` is called when they are assigned.
+  kind;
+  name;
+  prefix;
+  code;
+  says;
+
+  // Defined here: an assignment to what is not there yet could end in a setter of `Object.prototype`.
   kind;
   name;
   prefix;
@@ -86,7 +101,10 @@ class Budget {
 function sanitize(kind, value, isOmitted, replacer) {
   if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return value;
   const subject = new Budget(kind);
-  if (typeof value === 'string') return wellFormed(value, subject.prefix || subject.name, subject);
+  if (typeof value === 'string') {
+    spend(subject.prefix || subject.name, subject, 0, value.length);
+    return wellFormed(value, subject.prefix || subject.name, subject);
+  }
   return copy(value, subject.prefix, 0, subject, isOmitted, replacer);
 }
 
@@ -180,6 +198,7 @@ function copy(value, path, depth, subject, isOmitted, replacer) {
   }
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
+    if (subject.kind === 'options' && PATTERN.test(path) && isRegExp(value)) return expression(value);
     const tag = tagOf(value);
     if (tag === 'URL' && isUrl(value)) {
       const found = pathOfUrl(value, path);
@@ -250,18 +269,33 @@ Plain.prototype = Object.create(null);
 function object(value, path, depth, subject, isOmitted, replacer) {
   const entries = new Plain();
   const [hidden] = Object.getOwnPropertySymbols(value);
-  if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
-  const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path) : Object.keys(value);
+  if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${symbolText(hidden)}): leave it out`);
+  const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path, MOST_NAMES) : Object.keys(value);
+  let count = 0;
   for (const key of names) {
     const at = join(path, key);
     if (isBroken(key)) throw refusal(subject, at, `its name ${HALF}`);
     if (isOmitted?.(at)) continue;
+    if (++count > MOST_NAMES && !subject.metadata) {
+      throw refusal(subject, path || subject.name, `it has more than ${MOST_NAMES} names: give less`);
+    }
     const found = read(value, key, at, subject, replacer);
     if (found === OMIT) continue;
     spend(at, subject, 1, key.length);
     entries[key] =
       key === 'metadata' && isMetadata(at) ? copyMetadata(found, at, depth + 1, subject) : copy(found, at, depth + 1, subject, isOmitted);
   }
+  return entries;
+}
+
+const sourceOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'source')?.get;
+const flagsOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'flags')?.get;
+
+/** What a regular expression is, whatever has been added to it. @param {object} value */
+function expression(value) {
+  const entries = new Plain();
+  entries.source = Reflect.apply(/** @type {Function} */ (sourceOf), value, []);
+  entries.flags = Reflect.apply(/** @type {Function} */ (flagsOf), value, []);
   return entries;
 }
 
@@ -341,9 +375,16 @@ function read(holder, key, at, subject, replacer) {
  */
 function join(path, key) {
   if (INDEXED.includes(path) && /^\d+$/.test(key)) return `${path}[${key}]`;
+  if (key.length > LONGEST_NAME) return `${path}[a name of ${key.length} characters]`;
   const isPlain = /^\w+$/.test(key);
   if (path === '') return isPlain ? key : `[${JSON.stringify(key)}]`;
   return isPlain ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+}
+
+/** @param {symbol} symbol */
+function symbolText(symbol) {
+  const { length } = symbol.description ?? '';
+  return length > LONGEST_NAME ? `a symbol of ${length} characters` : String(symbol);
 }
 
 /**
@@ -419,7 +460,7 @@ function onlyOption(field, options) {
   const given = sanitize('call', options) ?? {};
   if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
   for (const key of Object.keys(given)) {
-    if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
+    if (key !== field) throw refusal(SUBJECTS.call, join('', key), `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
   }
   return given[field] ?? undefined;
 }

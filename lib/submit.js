@@ -12,7 +12,7 @@ const lazy = require('./lazy.js');
 const { requireChildProcesses } = require('./permission.js');
 const { SUBMIT } = require('./protocol.js');
 const { OMIT, sanitize, refusal, SUBJECTS } = require('./sanitize.js');
-const { secretsIn } = require('./secrets.js');
+const { secretsOf } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
@@ -45,12 +45,12 @@ const MANUAL = { requireManualDestroy: true };
 function submit(method, request, options, pull, { native, inFlight, cancel }) {
   requireChildProcesses(method);
   const handle = inFlight.handles(1);
-  /** @type {{ options: unknown }} The options as they were read, once they were. */
-  const read = { options };
+  /** @type {{ options: unknown, request: unknown }} As they were read, once they were. */
+  const read = { options, request };
   const { id, metadata, abort, isAborted, source } = guard(
     method,
     () => accept(native, handle, request, options, pull, read),
-    (text) => native.mask(text, secretsIn(read.options)),
+    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
   );
   // It is accepted, so nothing below may throw: it would have no owner.
   const context = new AsyncResource('Execution', MANUAL);
@@ -72,7 +72,7 @@ function submit(method, request, options, pull, { native, inFlight, cancel }) {
  * @param {ExecutionRequest} request
  * @param {ExecutionOptions | null | undefined} options
  * @param {boolean} pull
- * @param {{ options: unknown }} read
+ * @param {{ options: unknown, request: unknown }} read
  */
 function accept(native, handle, request, options, pull, read) {
   const aborting = signalOf(options);
@@ -90,6 +90,7 @@ function accept(native, handle, request, options, pull, read) {
     read.options = givenOptions;
     if (source && (givenOptions.stdin ?? givenOptions.input ?? null) !== null) throw twice();
     const givenRequest = sanitize('request', request);
+    read.request = givenRequest;
     const text = asJson(givenRequest, givenOptions);
     const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
     let isAborted = false;

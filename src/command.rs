@@ -16,6 +16,7 @@ pub(crate) use self::environment::{EnvPolicy, path_of};
 use self::explain::{exhausted, missing_interpreter};
 pub(crate) use self::explain::{exhaustion_text, explain};
 pub(crate) use self::metadata::check_metadata;
+pub(crate) use self::output_patterns::{NO_LOOK_AROUND, OutputPatterns};
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
 
@@ -24,6 +25,7 @@ mod directory;
 mod environment;
 mod explain;
 mod metadata;
+mod output_patterns;
 mod script;
 mod signal;
 
@@ -138,6 +140,7 @@ pub(crate) fn resolve(
         stdin,
         terminal: options.terminal,
         descriptor,
+        limits: options.limits,
         merge_output: options.merge_output.unwrap_or(config.merge_output),
     })
 }

@@ -148,6 +148,8 @@ settings! {
     leftovers: Leftovers = Leftovers::Leave, Kind::Choice(&["leave", "kill"]);
     /// The longest line in one piece, in bytes. Longer ones come in several.
     max_line_bytes: usize = 64 * 1024, Kind::Whole { least: LEAST_LINE_BYTES, most: MOST_STRING_BYTES as u64 };
+    /// How long a command must neither use the processor nor write, in ms, before the event `waiting` says that it waits for input.
+    waiting_after_ms: u64 = 1_000, Kind::ms(1);
     /// Bytes of output kept in memory for each stream.
     max_output_size_bytes: usize = 10 * 1024 * 1024, Kind::Whole { least: 0, most: MOST_STRING_BYTES as u64 };
     /// What happens to output above `max_output_size_bytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Text};
+use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Text, WaitsFor};
 
 pub(crate) use self::backpressure::{Backpressure, Credit};
 pub(crate) use self::channel::{EventReceiver, channel};
@@ -51,6 +51,15 @@ macro_rules! event_types {
                 command: String,
                 /// The process id.
                 pid: u32,
+            }
+            /// The command waits for input: its standard input is open and empty, it has neither written nor used the processor for
+            /// `waiting_after_ms`, and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux,
+            /// for a `stdin` that is a stream.
+            Waiting = "waiting", plain of execution_id {
+                /// What it waits for.
+                r#for: WaitsFor,
+                /// The unfinished line that it wrote last, such as a question; else empty.
+                prompt: String,
             }
             /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run.
             Exited = "exited", plain of execution_id {

@@ -52,6 +52,8 @@ mod room;
 mod silence;
 mod spool;
 
+/// The longest prompt, in bytes.
+const LONGEST_PROMPT: usize = 4096;
 /// A disk that takes nothing holds up the end of an execution no longer than this.
 const LONGEST_WRITE: Duration = Duration::from_secs(2);
 
@@ -77,6 +79,7 @@ pub(crate) struct Output {
     fails_beyond_cap: bool,
     overflow: Option<Arc<Overflow>>,
     is_loss_reported: bool,
+    captures: Arc<Captures>,
 }
 
 /// Something that is undone when its last owner drops it.
@@ -106,11 +109,12 @@ impl Output {
         let lines = LineWriter::new(id, policy.encoding, policy.is_streamed, sink, sequence);
         Self {
             stdout: Capture::new(Stream::Stdout, &policy, Arc::clone(&captures), Arc::clone(&secrets)),
-            stderr: Capture::new(Stream::Stderr, &policy, captures, secrets),
+            stderr: Capture::new(Stream::Stderr, &policy, Arc::clone(&captures), secrets),
             outlets: Outlets { lines, log: None },
             fails_beyond_cap: policy.strategy == OversizedOutputStrategy::FailExecution,
             overflow,
             is_loss_reported: false,
+            captures,
         }
     }
 
@@ -159,6 +163,14 @@ impl Output {
         let sequence = self.take_sequence();
         let lines = &self.outlets.lines;
         lines.sink.event(make(lines.id, Utc::now(), sequence));
+    }
+
+    /// What a stream has after its last line end, up to 4 KiB.
+    pub(crate) fn unfinished_line(&self, stream: Stream) -> String {
+        let recent = self.captures.recent(stream);
+        let start = memchr::memrchr2(b'\n', b'\r', &recent).map_or(0, |end| end + 1);
+        let start = start.max(recent.len().saturating_sub(LONGEST_PROMPT));
+        String::from_utf8_lossy(&recent[start..]).into_owned()
     }
 
     /// Takes what was read.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::runtime;
-use crate::types::{StopSignal, TerminalSize};
+use crate::types::{ResourceLimits, StopSignal, TerminalSize, WaitsFor};
 
 pub(crate) mod clock;
 #[cfg(feature = "node")]
@@ -33,14 +33,14 @@ compile_error!("escher-execution-engine runs on Linux, macOS and Windows, and no
 #[cfg(test)]
 pub(crate) use self::system::LONG_COMMAND;
 pub(crate) use self::system::{
-    ENV_IGNORES_CASE, HAS_PWD, HAS_TERMINALS, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter,
-    SHEBANG_IS_A_PATH, SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, check_private_dir,
-    core_env_names, create_private, create_private_dir, default_path, default_shell, end_of_file, errno_name,
-    executable, file_id, file_id_at, file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch,
-    is_complete, is_deleted, is_executable, is_exhaustion, is_null_device_missing, is_too_long_a_directory,
-    limited_sight, names_descriptor, not_executable, open_no_follow, open_regular, own_tag, path_from_bytes, prepare,
-    private_temp_dir, reader_closed, resize_terminal, same_name, search, shell_args, signal_name, spawn,
-    spawn_guardian, start_clock, try_lock,
+    ENV_IGNORES_CASE, HAS_LIMITS, HAS_PWD, HAS_TERMINALS, HostState, INTERPRETERS, Leader, Lifeline, PipeReader,
+    PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit,
+    check_private_dir, core_env_names, create_private, create_private_dir, default_path, default_shell, empty_pipe,
+    end_of_file, errno_name, executable, file_id, file_id_at, file_kind, free_bytes, interpreter_flags,
+    interpreter_problem, is_batch, is_complete, is_deleted, is_executable, is_exhaustion, is_null_device_missing,
+    is_terminal_missing, is_too_long_a_directory, limited_sight, names_descriptor, not_executable, open_no_follow,
+    open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, reader_closed, refused_limit, resize_terminal,
+    same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
 };
 
 /// A handle to the spawning thread of an execution, which starts its command and waits for its pipes and its exit at first.
@@ -75,6 +75,9 @@ pub(crate) struct Launch {
     /// The content of its descriptor 3; `None` leaves that closed.
     #[cfg_attr(windows, expect(dead_code, reason = "a shell gets its line as arguments"))]
     pub(crate) descriptor: Option<Vec<u8>>,
+    /// What the system limits for its processes.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "a request with limits is refused there"))]
+    pub(crate) limits: ResourceLimits,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,
 }
@@ -96,6 +99,7 @@ impl Launch {
             stdin: StdinKind::Empty,
             terminal: None,
             descriptor: None,
+            limits: ResourceLimits::default(),
             merge_output: true,
         }
     }
@@ -210,8 +214,20 @@ pub(crate) enum Act {
     Describe { then: Option<(StopSignal, StopTargets)> },
     /// Sends the stop signal to each member once. `to` selects the members that get it now.
     Stop { signal: StopSignal, to: StopTargets },
+    /// Looks which members are blocked reading the pipe with this inode number or a terminal, and changes nothing.
+    #[cfg_attr(windows, expect(dead_code, reason = "the system does not show it"))]
+    Look { input: u64 },
     /// Kills the members, each as soon as it cannot start other processes.
     Kill,
+}
+
+/// What the members of a tree are doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// The processor time of each member, in units of the system.
+    pub(crate) used: Vec<(i32, u64)>,
+    /// What one of them is blocked reading.
+    pub(crate) waits_for: Option<WaitsFor>,
 }
 
 /// The outcome of the stop signal of an [`Act`].
@@ -249,6 +265,8 @@ pub(crate) enum StopTargets {
 pub(crate) struct Sight {
     /// Filled by [`Act::Describe`].
     pub(crate) processes: Vec<ProcessInfo>,
+    /// Filled by [`Act::Look`].
+    pub(crate) look: Look,
     pub(crate) stop: StopSent,
     /// Whether the scan found members that earlier scans had not found, or missed some that the scan before had found.
     pub(crate) has_changed: bool,
@@ -263,4 +281,6 @@ pub(crate) struct Exit {
     pub(crate) signal: Option<i32>,
     pub(crate) cpu_user: Duration,
     pub(crate) cpu_system: Duration,
+    /// The most memory that it had, in bytes, if that is known.
+    pub(crate) peak_memory: Option<u64>,
 }

@@ -204,6 +204,8 @@ struct Unwritten {
     pipe: Way,
     bytes: Vec<u8>,
     written: usize,
+    /// Bytes in all that the pipe has taken.
+    given: u64,
     /// Where more comes from when these are written.
     more: Source,
     /// Of a terminal: whether the last byte that was written ends a line. `None` once its end-of-file character is on the way.
@@ -237,7 +239,11 @@ impl Input {
             None => (Way::Pipe(pipe), None),
         };
         let ends_line = kept.is_some().then_some(true);
-        Self { rest: Some(Unwritten { pipe, bytes, written: 0, more, ends_line }), broken: None, _terminal: kept }
+        Self {
+            rest: Some(Unwritten { pipe, bytes, written: 0, given: 0, more, ends_line }),
+            broken: None,
+            _terminal: kept,
+        }
     }
 
     fn closed() -> Self {
@@ -246,6 +252,20 @@ impl Input {
 
     pub(crate) fn is_open(&self) -> bool {
         self.rest.is_some()
+    }
+
+    /// The pipe, by its inode number, if the child has read all that there is so far.
+    pub(crate) fn is_read_up(&self) -> Option<u64> {
+        let rest = self.rest.as_ref().filter(|rest| rest.written == rest.bytes.len())?;
+        match &rest.pipe {
+            Way::Pipe(pipe) => platform::empty_pipe(pipe),
+            Way::Terminal(_) => None,
+        }
+    }
+
+    /// How many bytes the pipe has taken.
+    pub(crate) fn given(&self) -> u64 {
+        self.rest.as_ref().map_or(0, |rest| rest.given)
     }
 
     /// Writes what the pipe takes; at the end, or when the child does not read any more, the pipe is closed and the
@@ -300,6 +320,7 @@ impl Unwritten {
             match writable.and_then(|()| self.pipe.writer().try_write(&self.bytes[self.written..])) {
                 Ok(count) => {
                     self.written += count;
+                    self.given += count as u64;
                     if let Some(ends_line) = &mut self.ends_line
                         && let Some(last) = self.bytes[..self.written].last()
                     {

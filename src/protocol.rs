@@ -73,6 +73,8 @@ numbers! {
         EXITED = 8;
         /// What terminals show.
         DATA = 16;
+        /// `waiting`.
+        WAITING = 32;
     }
 }
 

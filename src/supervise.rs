@@ -23,6 +23,7 @@ mod outcome;
 mod start;
 mod supervision;
 mod terminate;
+mod waiting;
 
 /// The end of an attempt to run a job.
 #[must_use]

@@ -5,7 +5,8 @@
 pub(crate) use self::builders::NOT_UTF8;
 pub use self::command::Command;
 pub use self::ending::{StopOrder, StopSignal};
-pub use self::enums::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream};
+pub use self::enums::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream, WaitsFor};
+pub use self::limits::ResourceLimits;
 pub use self::listing::{ConcurrencyMetrics, ExecutionFilter, ExecutionStats, ExecutionSummary, Percentiles};
 pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, Secret};
 pub use self::output::{LineMode, OversizedOutputStrategy, TruncateKeep};
@@ -18,7 +19,7 @@ pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET, output_of};
 #[cfg(any(feature = "node", feature = "schema"))]
 pub(crate) use self::result::result_fields;
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis, Unsuccessful};
-pub use self::retry::{FailedAttempt, Retry, RetryOn};
+pub use self::retry::{FailedAttempt, OutputPattern, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::terminal::TerminalSize;
@@ -29,6 +30,7 @@ mod builders;
 mod command;
 mod ending;
 mod enums;
+mod limits;
 mod listing;
 mod option_builders;
 mod options;

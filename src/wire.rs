@@ -23,6 +23,7 @@ mod message;
 mod metadata;
 mod options;
 mod plan;
+mod regexp;
 mod request;
 
 /// A value as it came.

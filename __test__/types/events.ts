@@ -48,6 +48,8 @@ engine.on('event', (event) => {
   switch (event.type) {
     case 'started':
       return void event.pid;
+    case 'waiting':
+      return void assertType<Equal<typeof event.for, 'stdin' | 'terminal'>>();
     case 'exited':
       return void assertType<Equal<typeof event.exitCode, number | null>>();
     case 'degraded':

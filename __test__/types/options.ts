@@ -26,6 +26,7 @@ void engine.run(request, {
   truncateKeep: 'tail',
   drainTimeoutMs: 0,
   hostEnv: process.env,
+  limits: { openFiles: 5, processes: null, memoryBytes: 6, cpuSeconds: 7, fileSizeBytes: 8 },
   inheritEnv: 'core',
   envAllow: ['A_*'] as const,
   envDeny: [],
@@ -34,7 +35,13 @@ void engine.run(request, {
   maskEnvSecrets: true,
   priority: -1,
   groups: ['a'] as const,
-  retry: { attempts: 3, backoffMs: 5, maxBackoffMs: null, on: ['exit', 'signal', 'timeout', 'spawn', 7] as const },
+  retry: {
+    attempts: 3,
+    backoffMs: 5,
+    maxBackoffMs: null,
+    on: ['exit', 'signal', 'timeout', 'spawn', 7] as const,
+    onOutput: ['a', /b/] as const,
+  },
 });
 void engine.run(request, { stdin: Buffer.from('x') });
 void engine.stream(request, { stdin: 'inherit', signal: null });
@@ -91,6 +98,7 @@ assertType<
     | 'groups'
     | 'encoding'
     | 'hostEnv'
+    | 'limits'
     | 'retry'
   >
 >();
@@ -128,5 +136,6 @@ void engine.run(request, { envAllow: 'A' });
 void engine.run(request, { logDir: '/tmp' });
 // @ts-expect-error how often has to be said
 void engine.run(request, { retry: {} });
+void engine.run(request, { retry: { attempts: 2, onOutput: /busy/i } });
 // @ts-expect-error there is no such kind of failure
 void engine.run(request, { retry: { attempts: 2, on: ['bad luck'] } });

@@ -165,6 +165,7 @@ impl EventSink for JsSink {
         let interest = match kind {
             OnDemand::Exited => interest::EXITED,
             OnDemand::Data => interest::DATA,
+            OnDemand::Waiting => interest::WAITING,
         };
         self.pull || self.outbox.is_wanted(interest)
     }
@@ -184,6 +185,7 @@ impl EventSink for JsSink {
     fn event(&self, event: ExecutionEvent) {
         let interest = match event {
             ExecutionEvent::Exited { .. } => interest::EXITED,
+            ExecutionEvent::Waiting { .. } => interest::WAITING,
             _ => interest::LIFECYCLE,
         };
         if event.is_terminal() || self.pull || self.outbox.is_wanted(interest) {

@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{ExecutionConfig, MOST_MS, MOST_STRING_BYTES};
+use crate::config::{ExecutionConfig, LARGEST_WHOLE, MOST_MS, MOST_STRING_BYTES};
 use crate::error::Invalid;
 use crate::globs;
-use crate::platform::HAS_TERMINALS;
+use crate::platform::{self, HAS_TERMINALS};
 use crate::redact;
-use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, Retry, RetryOn, Stdin, TerminalSize};
+use crate::types::{
+    Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, ResourceLimits, Retry, RetryOn, Stdin, TerminalSize,
+};
 
-use super::{EnvPolicy, check_metadata, is_bash};
+use super::{EnvPolicy, OutputPatterns, check_metadata, is_bash};
 
 /// More attempts than that are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
@@ -66,6 +68,7 @@ pub(crate) fn check(
         let problem = format!("{bytes} is out of range: give a whole number from 0 to {MOST_STRING_BYTES}");
         return Err(Invalid::new("options.max_output_size_bytes", problem));
     }
+    limits(&options.limits)?;
     options.retry.as_ref().map_or(Ok(()), retry)?;
     if options.retry.as_ref().is_some_and(|retry| retry.attempts > 1) && matches!(options.stdin, Stdin::Stream(_)) {
         return Err(Invalid::new(
@@ -131,6 +134,21 @@ fn groups(names: &[String]) -> Result<(), Invalid> {
     })
 }
 
+fn limits(limits: &ResourceLimits) -> Result<(), Invalid> {
+    for (name, limit, least) in limits.each() {
+        let Some(limit) = limit else { continue };
+        let field = format!("options.limits.{name}");
+        if !(least..=LARGEST_WHOLE).contains(&limit) {
+            let problem = format!("{limit} is out of range: give a whole number from {least} to 2^53 - 1");
+            return Err(Invalid::new(field, problem));
+        }
+        if !platform::HAS_LIMITS {
+            return Err(Invalid::new(field, "this system has no such limit for a command: leave it out"));
+        }
+    }
+    Ok(())
+}
+
 fn retry(retry: &Retry) -> Result<(), Invalid> {
     if !(1..=MOST_ATTEMPTS).contains(&retry.attempts) {
         let problem = format!("{} is out of range: give a whole number from 1 to {MOST_ATTEMPTS}", retry.attempts);
@@ -144,6 +162,7 @@ fn retry(retry: &Retry) -> Result<(), Invalid> {
             "it is empty, so that nothing is retried: give at least one, or leave it out",
         ));
     }
+    OutputPatterns::new("options.retry.on_output", &retry.on_output)?;
     match retry.on.iter().position(|on| *on == RetryOn::Code(0)) {
         Some(index) => {
             Err(Invalid::new(format!("options.retry.on[{index}]"), "0 is the exit code of success: leave it out"))

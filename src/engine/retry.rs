@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::types::{ErrorCode, ExecutionResult, ExecutionStatus, FailedAttempt, Reason, Retry, RetryOn};
+use crate::command::OutputPatterns;
+use crate::output::Captures;
+use crate::types::{
+    ErrorCode, ExecutionResult, ExecutionStatus, FailedAttempt, OutputPattern, Reason, Retry, RetryOn, Stream,
+};
 
 /// The attempts of one execution.
 pub(super) struct Attempts<'a> {
@@ -18,10 +22,10 @@ impl<'a> Attempts<'a> {
     }
 
     /// The pause before another attempt, if there is to be one after this result.
-    pub(super) fn next(&mut self, result: &ExecutionResult) -> Option<Duration> {
+    pub(super) fn next(&mut self, result: &ExecutionResult, output: &Captures) -> Option<Duration> {
         let retry = self.retry?;
         let attempt = self.attempt();
-        if attempt >= retry.attempts || !is_retryable(result, &retry.on) {
+        if attempt >= retry.attempts || !is_retryable(result, &retry.on) || !has_output(output, &retry.on_output) {
             return None;
         }
         let pause = pause(retry, attempt, random());
@@ -70,6 +74,14 @@ fn is_retryable(result: &ExecutionResult, on: &[RetryOn]) -> bool {
         (ExecutionStatus::Timeout, Some(Reason::Timeout | Reason::IdleTimeout)) => on.contains(&RetryOn::Timeout),
         _ => false,
     }
+}
+
+/// Whether the last output of an attempt has one of these patterns, if there are any.
+fn has_output(output: &Captures, patterns: &[OutputPattern]) -> bool {
+    // They were checked when the execution was accepted.
+    let Ok(compiled) = OutputPatterns::new("on_output", patterns) else { return false };
+    patterns.is_empty()
+        || [Stream::Stdout, Stream::Stderr].iter().any(|stream| compiled.are_in(&output.recent(*stream)))
 }
 
 /// The pause after an attempt; `random` is from 0 to 1.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::types::{ExecutionResult, ExecutionStatus, PlanExecutionResult};
+use crate::types::{ExecutionResult, ExecutionStatus, PlanExecutionResult, WaitsFor};
 
 /// Takes the fields of an event, in the order of their declaration.
 pub(crate) trait FieldReader {
@@ -39,6 +39,12 @@ impl Give for usize {
 impl Give for f64 {
     fn give(&self, to: &mut impl FieldReader) {
         to.number(*self);
+    }
+}
+
+impl Give for WaitsFor {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.text(Some(self.as_str()));
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum OnDemand {
     Exited,
     /// `data`; asked at each read of a terminal.
     Data,
+    /// `waiting`.
+    Waiting,
 }
 
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.

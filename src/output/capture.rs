@@ -84,11 +84,9 @@ impl Capture {
         self.clean.spill.as_ref()
     }
 
-    /// Ends the stream: what the result has of it, and the overflow file. A secret that was added after the bytes came is
-    /// masked too.
+    /// Ends the stream: what the result has of it, and the overflow file.
     pub(super) fn freeze(self) -> (CapturedStream, Option<Arc<SpillFile>>) {
-        let mut kept = self.clean.kept.freeze(self.clean.stream);
-        self.mask.mask_kept(&mut kept.bytes);
+        let kept = self.clean.kept.freeze(self.clean.stream);
         let file = self.clean.spill.map(|spill| Arc::clone(&spill.file));
         (kept, file.filter(|file| file.path().is_some()))
     }
@@ -129,11 +127,7 @@ impl Clean {
                 spill.spool.push(bytes);
             }
         }
-        let is_truncated = self.kept.with(self.stream, |buffer| {
-            buffer.push(bytes);
-            buffer.is_truncated()
-        });
-        self.is_beyond_cap = is_truncated.unwrap_or(self.is_beyond_cap);
+        self.is_beyond_cap = self.kept.push(self.stream, bytes);
         let Some(screen) = &mut self.screen else { return self.split(outlets, Next::Bytes(bytes)) };
         screen.show(bytes, &mut outlets.lines);
         let mut screen = std::mem::take(&mut self.screen);

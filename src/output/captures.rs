@@ -8,10 +8,15 @@ use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
 use super::policy::OutputPolicy;
 use crate::types::{Encoding, ExecutionResult, Stream, TruncateKeep};
 
+/// So many bytes of a stream are searched for the patterns of a retry.
+const RECENT_BYTES: usize = 64 * 1024;
+
 /// The kept output of one attempt. The supervision fills it, and callers may copy it.
 pub(crate) struct Captures {
     /// `None` once the result has it. Held for a copy of one read; a caller who looks at it copies all of it.
     streams: [Mutex<Option<HeadTailBuffer>>; 2],
+    /// The last bytes of each stream, whatever part of it the result keeps.
+    recent: Option<[Mutex<HeadTailBuffer>; 2]>,
     encoding: Encoding,
     result: SetOnce<Arc<ExecutionResult>>,
 }
@@ -30,7 +35,13 @@ impl Captures {
             TruncateKeep::Both => Keep::Both,
         };
         let buffer = || Mutex::new(Some(HeadTailBuffer::new(policy.cap, keep)));
-        Self { streams: [buffer(), buffer()], encoding: policy.encoding, result: SetOnce::new() }
+        let tail = || Mutex::new(HeadTailBuffer::new(RECENT_BYTES, Keep::Tail));
+        Self {
+            recent: policy.keeps_recent.then(|| [tail(), tail()]),
+            streams: [buffer(), buffer()],
+            encoding: policy.encoding,
+            result: SetOnce::new(),
+        }
     }
 
     fn lock(&self, stream: Stream) -> MutexGuard<'_, Option<HeadTailBuffer>> {
@@ -41,6 +52,31 @@ impl Captures {
     /// Does something with the buffer of a stream that is not frozen.
     pub(super) fn with<T>(&self, stream: Stream, act: impl FnOnce(&mut HeadTailBuffer) -> T) -> Option<T> {
         self.lock(stream).as_mut().map(act)
+    }
+
+    /// Keeps what comes next of a stream. Returns whether the stream is longer than its cap.
+    pub(super) fn push(&self, stream: Stream, bytes: &[u8]) -> bool {
+        if let Some(recent) = &self.recent {
+            recent[stream as usize].lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        }
+        let kept = self.with(stream, |buffer| {
+            buffer.push(bytes);
+            buffer.is_truncated()
+        });
+        kept.unwrap_or_default()
+    }
+
+    /// The last 64 KiB of a stream, if they are kept.
+    pub(crate) fn recent(&self, stream: Stream) -> Vec<u8> {
+        let Some(recent) = &self.recent else { return Vec::new() };
+        let recent = recent[stream as usize].lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let CapturedStream { mut bytes, truncated, .. } = recent.freeze();
+        if truncated {
+            // The line that says how much is missing: it was not written by the command.
+            let end = memchr::memchr_iter(b'\n', &bytes).nth(1).map_or(0, |end| end + 1);
+            bytes.drain(..end);
+        }
+        bytes
     }
 
     /// Takes the buffer of a stream, for the result.

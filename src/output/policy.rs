@@ -1,10 +1,11 @@
 //! What becomes of the output of one execution: its options have precedence over the configuration.
 
 use crate::config::{ExecutionConfig, LogFormat};
-use crate::types::{Encoding, ExecutionOptions, LineMode, OversizedOutputStrategy, TruncateKeep};
+use crate::types::{Encoding, ExecutionOptions, LineMode, OversizedOutputStrategy, Stdin, TruncateKeep};
 
 /// How the output of one execution is split, kept and emitted.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct OutputPolicy {
     /// Bytes of each stream that are kept in memory.
     pub(crate) cap: usize,
@@ -19,6 +20,8 @@ pub(crate) struct OutputPolicy {
     /// Whether lines are made at all: for events, or for a log that has them.
     pub(super) has_lines: bool,
     pub(super) lines: LineMode,
+    /// Whether the end of each stream is kept apart, for patterns of a retry and for prompts.
+    pub(super) keeps_recent: bool,
     pub(super) max_line_bytes: usize,
 }
 
@@ -33,6 +36,8 @@ impl OutputPolicy {
             is_streamed,
             encoding: options.encoding.unwrap_or(config.encoding),
             has_lines: is_streamed || config.log_format == LogFormat::Jsonl,
+            keeps_recent: options.retry.as_ref().is_some_and(|retry| !retry.on_output.is_empty())
+                || matches!(options.stdin, Stdin::Stream(_)),
             lines: options.lines.unwrap_or(config.lines),
             max_line_bytes: config.max_line_bytes,
         }

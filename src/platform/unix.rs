@@ -13,12 +13,13 @@ pub(crate) use self::files::{
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
-pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
+pub(crate) use self::limits::{HAS_LIMITS, refused_limit};
+pub(crate) use self::pipe::{PipeReader, PipeWriter, empty_pipe, reader_closed};
 pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::signal::{SIGNALS, signal_name};
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
-pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal};
 
 use super::Interpreter;
 
@@ -33,6 +34,7 @@ mod guardian_table;
 mod host_state;
 mod leader;
 mod lifeline;
+mod limits;
 mod mechanism;
 mod nested_names;
 mod pid;
@@ -40,6 +42,7 @@ mod pidfd;
 mod pipe;
 mod process_table;
 mod procs;
+mod reader;
 mod readiness;
 mod shell;
 mod signal;

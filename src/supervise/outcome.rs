@@ -119,6 +119,7 @@ impl Outcome {
             leaked,
             killed,
             diagnosis,
+            peak_memory_bytes: exit.peak_memory,
             cpu_user_ms: milliseconds(exit.cpu_user),
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)

@@ -4,11 +4,10 @@ use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::{ExecutionEvent, OnDemand};
 use crate::guardian::Guard;
 use crate::output::Output;
 use crate::platform::clock::{Instant, Timer};
-use crate::platform::{Sight, signal_name};
+use crate::platform::{Look, Sight};
 use crate::process::{Fed, Process, Read};
 use crate::state::{Deadline, Running, Stop, StopRequest};
 use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
@@ -16,6 +15,9 @@ use crate::types::{Diagnosis, ErrorInfo, Leftovers, Stream};
 use super::job::{Job, Times};
 use super::outcome::{self, Ending, Outcome};
 use super::terminate::{Cause, Termination};
+use super::waiting::InputWatch;
+
+mod reports;
 
 /// The longest drain after the exit of the command, however much a background process still writes.
 const LONGEST_DRAIN: Duration = Duration::from_secs(2);
@@ -46,6 +48,8 @@ enum Event {
     Fed(Fed),
     /// A caller has moved the deadline.
     Moved,
+    /// A look whether the command waits for input is done.
+    Looked(Option<Look>),
     Tick,
 }
 
@@ -85,12 +89,18 @@ pub(super) struct Supervision {
     leaked: bool,
     /// How long it had been silent when it was ended.
     silent: Duration,
+    /// Watches whether it waits for input, while that is open.
+    watch: Option<InputWatch>,
+    /// The stream that it wrote to last.
+    last_stream: Stream,
     /// Why its input failed, if it was ended for that.
     input_error: Option<ErrorInfo>,
 }
 
 impl Supervision {
     pub(super) fn new(job: &Job, running: Running, process: Process, guard: Option<Guard>, output: Output) -> Self {
+        let after = Duration::from_millis(job.config.waiting_after_ms);
+        let watch = process.input.is_open().then(|| InputWatch::new(after, running.since()));
         Self {
             times: Times::of(job),
             stop: Arc::clone(&job.stop),
@@ -107,6 +117,8 @@ impl Supervision {
             leftovers: job.options.leftovers.unwrap_or(job.config.leftovers),
             leaked: false,
             silent: Duration::ZERO,
+            watch,
+            last_stream: Stream::Stdout,
             input_error: None,
         }
     }
@@ -152,6 +164,7 @@ impl Supervision {
         };
         let is_ending = ending.is_some();
         let is_alive = !self.exited && !is_ending;
+        let has_watch = is_alive && self.watch.is_some();
         tokio::select! {
             biased;
             () = self.process.leader.exited(), if !self.exited => Event::Exited,
@@ -165,6 +178,8 @@ impl Supervision {
             () = output.room(), if !may_read && is_open => Event::Room,
             fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
             () = output.lost(), if may_lose => Event::Lost,
+            look = async { match &mut self.watch { Some(watch) => watch.looked().await, None => pending().await } },
+                if has_watch => Event::Looked(look),
             message = guard_failure(&mut self.guard) => Event::Degraded(message),
             // Last: most waits are over before a timer is needed, and to set one may wake a thread.
             () = timer.reaches(deadline) => Event::Tick,
@@ -219,8 +234,10 @@ impl Supervision {
                     self.tree_is_gone(now);
                 }
             }
-            Event::Moved | Event::Room | Event::Readable(_) | Event::Fed(Fed::Done) | Event::Degraded(_) => {}
+            Event::Fed(Fed::Done) => self.watch = None,
+            Event::Moved | Event::Room | Event::Readable(_) | Event::Degraded(_) => {}
             Event::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
+            Event::Looked(look) => self.looked(look, now),
             Event::Lost => self.output.report_loss(),
             Event::Tick => self.tick(now),
         }
@@ -232,6 +249,10 @@ impl Supervision {
         match read {
             Read::Bytes(count) => {
                 self.last_output = now;
+                self.last_stream = stream;
+                if let Some(watch) = &mut self.watch {
+                    watch.has_written(now);
+                }
                 if self.exited {
                     self.exempt = self.exempt.saturating_sub(count);
                 }
@@ -287,6 +308,7 @@ impl Supervision {
 
     fn tick(&mut self, now: Instant) {
         self.show_unfinished(now);
+        self.watch_input(now);
         match &mut self.phase {
             Phase::Alive => {
                 if self.overdue(now).is_none() {
@@ -331,20 +353,6 @@ impl Supervision {
             Phase::Alive => self.phase = Phase::Draining { since: now, ended: None },
             Phase::Ending(termination) => termination.leader_exited(now),
             Phase::Draining { .. } => {}
-        }
-    }
-
-    /// Emits `exited`, if there is a listener.
-    fn report_exit(&mut self) {
-        if self.output.wants(OnDemand::Exited) {
-            let exit = self.process.leader.seen_exit().unwrap_or_default();
-            self.output.emit(|execution_id, timestamp, sequence| ExecutionEvent::Exited {
-                execution_id,
-                timestamp,
-                sequence,
-                exit_code: exit.code,
-                signal: exit.signal.map(signal_name),
-            });
         }
     }
 
@@ -400,7 +408,10 @@ impl Supervision {
 
     fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Alive => self.deadline.at().into_iter().chain(self.idle_deadline()).min(),
+            Phase::Alive => {
+                let watch = self.watch.as_ref().and_then(InputWatch::deadline);
+                self.deadline.at().into_iter().chain(self.idle_deadline()).chain(watch).min()
+            }
             Phase::Ending(termination) => Some(termination.deadline()),
             Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
         };

@@ -86,6 +86,16 @@ words! {
 }
 
 words! {
+    /// What a command waits for.
+    pub enum WaitsFor {
+        /// Its standard input.
+        Stdin = "stdin",
+        /// Its terminal.
+        Terminal = "terminal",
+    }
+}
+
+words! {
     /// One of a child's two output streams.
     pub enum Stream {
         /// Standard output.

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
-    Leftovers, LineMode, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
-    TerminalSize, TruncateKeep, When,
+    Leftovers, LineMode, OutputPattern, OversizedOutputStrategy, PlanOptions, ResourceLimits, Retry, RetryOn, Secret,
+    Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep, When,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -88,6 +88,8 @@ impl ExecutionOptions {
         mask_env_secrets: bool => |options, mask| options.mask_env_secrets = Some(mask);
         /// Sets what becomes of background processes that outlive their command.
         leftovers: Leftovers => |options, leftovers| options.leftovers = Some(leftovers);
+        /// Sets what the system limits for the processes of the command.
+        limits: ResourceLimits => |options, limits| options.limits = limits;
         /// Sets the place in the queue: higher starts first.
         priority: i32 => |options, priority| options.priority = priority;
         /// Adds groups: at most so many executions of each run at once as the engine's `group_limits` has for it.
@@ -104,6 +106,21 @@ impl ExecutionOptions {
     }
 }
 
+impl ResourceLimits {
+    setters! {
+        /// Limits the open descriptors of one process.
+        open_files: u64 => |limits, count| limits.open_files = Some(count);
+        /// Limits the processes and threads of the user.
+        processes: u64 => |limits, count| limits.processes = Some(count);
+        /// Limits the memory.
+        memory_bytes: u64 => |limits, bytes| limits.memory_bytes = Some(bytes);
+        /// Limits the processor time of one process, in seconds.
+        cpu_seconds: u64 => |limits, seconds| limits.cpu_seconds = Some(seconds);
+        /// Limits the files that are written.
+        file_size_bytes: u64 => |limits, bytes| limits.file_size_bytes = Some(bytes);
+    }
+}
+
 impl Retry {
     setters! {
         /// Sets the longest pause after the first failure. In whole milliseconds; a part of one counts as one.
@@ -112,6 +129,9 @@ impl Retry {
         max_backoff: Duration => |retry, time| retry.max_backoff_ms = milliseconds(time);
         /// Sets what is retried, in place of what is by default.
         on: impl IntoIterator<Item = RetryOn> => |retry, on| retry.on = on.into_iter().collect();
+        /// Retries only when the output has one of these: texts, or [`OutputPattern::regex`].
+        on_output: impl IntoIterator<Item = impl Into<OutputPattern>>
+            => |retry, patterns| retry.on_output = patterns.into_iter().map(Into::into).collect();
     }
 }
 

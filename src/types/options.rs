@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{LineMode, OversizedOutputStrategy, Retry, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep};
+use super::{
+    LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
+};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -127,6 +129,8 @@ pub struct ExecutionOptions {
     pub mask_env_secrets: Option<bool>,
     /// What becomes of background processes that outlive their command. Default: `leftovers` of the engine, which leaves them alone.
     pub leftovers: Option<Leftovers>,
+    /// What the system limits for the processes of the command. Default: what it limits for the host.
+    pub limits: ResourceLimits,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
     /// Names of groups, 64 at most, of 1 to 256 bytes each: at most so many executions of a group run at once as `group_limits` of the engine

@@ -21,6 +21,31 @@ pub enum RetryOn {
     Spawn,
 }
 
+/// What output is searched for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OutputPattern {
+    /// This text, as it is.
+    Literal(String),
+    /// A regular expression in the syntax of the crate `regex-lite`, such as `(?i)rate.?limit`. `\d`, `\w`, `\s` and `\b` mean ASCII.
+    Regex(String),
+}
+
+impl OutputPattern {
+    /// A regular expression.
+    #[must_use]
+    pub fn regex(pattern: impl Into<String>) -> Self {
+        Self::Regex(pattern.into())
+    }
+}
+
+/// The text itself.
+impl<T: Into<String>> From<T> for OutputPattern {
+    fn from(text: T) -> Self {
+        Self::Literal(text.into())
+    }
+}
+
 /// When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good.
 ///
 /// The pause before the next attempt doubles each time, from `backoff_ms` up to `max_backoff_ms`; a random half of it is
@@ -35,6 +60,9 @@ pub struct Retry {
     pub max_backoff_ms: u64,
     /// What is retried. Default: exit, signal, timeout and spawn.
     pub on: Vec<RetryOn>,
+    /// Retries only a failure of a command whose output, in the last 64 KiB of either stream, has one of these. Default: empty, which
+    /// is any failure. A command that never ran has no output.
+    pub on_output: Vec<OutputPattern>,
 }
 
 impl Retry {
@@ -46,6 +74,7 @@ impl Retry {
             backoff_ms: 1_000,
             max_backoff_ms: 30_000,
             on: vec![RetryOn::Exit, RetryOn::Signal, RetryOn::Timeout, RetryOn::Spawn],
+            on_output: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which rows a listing has, and which part of an output is read, from data.
 
-use super::fields::Fields;
+use super::fields::{Fields, whole_number};
 use super::{Case, Value};
 use std::time::Duration;
 
@@ -46,11 +46,10 @@ pub(crate) fn output_part(value: &Value, case: Case) -> Result<(Stream, Option<u
 
 /// Decodes how long an execution may go on.
 pub(crate) fn time_left(value: &Value) -> Result<Duration, Invalid> {
-    if let Value::Number(ms) = value
-        && ms.fract() == 0.0
-        && (1.0..=MOST_MS as f64).contains(ms)
+    if let Ok(ms) = whole_number("ms", value)
+        && (1..=MOST_MS).contains(&ms)
     {
-        return Ok(Duration::from_millis(*ms as u64));
+        return Ok(Duration::from_millis(ms));
     }
     let problem = format!("it is {}: give milliseconds from 1 to {MOST_MS} (365 days)", value.describe());
     Err(Invalid::new("ms", problem))

@@ -1,11 +1,11 @@
 //! The options of one execution; an abort signal never comes this far.
 
 use super::fields::{Fields, whole_i32};
-use super::{Case, Value};
+use super::{Case, Value, regexp};
 use crate::error::Invalid;
 use crate::types::{
-    Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OversizedOutputStrategy, Retry, RetryOn,
-    Secret, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
+    Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OutputPattern, OversizedOutputStrategy,
+    ResourceLimits, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -36,6 +36,7 @@ pub(super) const FIELDS: &[&str] = &[
     "retry",
     "encoding",
     "host_env",
+    "limits",
 ];
 
 /// What JavaScript may give as input. Streams come another way.
@@ -45,7 +46,7 @@ const INPUT: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer
 
 const SIZE: &[&str] = &["columns", "rows"];
 
-const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
+const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on", "on_output"];
 
 pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
     &[("all", InheritEnv::All), ("core", InheritEnv::Core), ("none", InheritEnv::None)];
@@ -135,6 +136,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
+        limits: limits(fields)?.unwrap_or(base.limits),
         host_env: host_env(fields)?.or(base.host_env),
     })
 }
@@ -172,6 +174,21 @@ pub(crate) fn size(value: &Value, case: Case) -> Result<TerminalSize, Invalid> {
         }
     }
     terminal_size(&fields, TerminalSize::default())
+}
+
+fn limits(options: &Fields<'_>) -> Result<Option<ResourceLimits>, Invalid> {
+    let Some(value) = options.get("limits") else { return Ok(None) };
+    let path = options.path("limits");
+    let known = ResourceLimits::default().each().map(|(name, ..)| name);
+    let fields = Fields::open(value, &path, &path, options.case(), &known)?;
+    let [open_files, processes, memory_bytes, cpu_seconds, file_size_bytes] = known.map(|name| fields.whole(name));
+    Ok(Some(ResourceLimits {
+        open_files: open_files?,
+        processes: processes?,
+        memory_bytes: memory_bytes?,
+        cpu_seconds: cpu_seconds?,
+        file_size_bytes: file_size_bytes?,
+    }))
 }
 
 /// The variables to inherit from; those without a value are left out.
@@ -226,8 +243,37 @@ fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
             }
             Some(other) => return fields.wrong("on", other, "an array"),
         },
+        on_output: on_output(&fields)?,
         ..default
     }))
+}
+
+/// What the output of a failure must have: a text, an expression of JavaScript (its source and flags), or a list of these.
+fn on_output(retry: &Fields<'_>) -> Result<Vec<OutputPattern>, Invalid> {
+    let path = retry.path("on_output");
+    match retry.get("on_output") {
+        None => Ok(Vec::new()),
+        Some(Value::List(items)) if items.is_empty() => {
+            Err(Invalid::new(path, "it is empty, so that nothing is retried: give at least one, or leave it out"))
+        }
+        Some(Value::List(items)) => {
+            let item = |(index, item)| output_pattern(item, format!("{path}[{index}]"), retry.case());
+            items.iter().enumerate().map(item).collect()
+        }
+        Some(one) => Ok(vec![output_pattern(one, path, retry.case())?]),
+    }
+}
+
+fn output_pattern(value: &Value, path: String, case: Case) -> Result<OutputPattern, Invalid> {
+    match value {
+        Value::Text(text) => Ok(OutputPattern::Literal(text.clone())),
+        Value::Map(_) => {
+            let fields = Fields::open(value, &path, &path, case, &["source", "flags"])?;
+            let (source, flags) = (fields.required_text("source")?, fields.text("flags")?.unwrap_or_default());
+            regexp::translate(&source, &flags).map(OutputPattern::Regex).map_err(|why| Invalid::new(path, why))
+        }
+        other => Err(Invalid::new(path, format!("it is {}: give a string or a regular expression", other.describe()))),
+    }
 }
 
 fn retry_on(value: &Value, path: &str) -> Result<RetryOn, Invalid> {

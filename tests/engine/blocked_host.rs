@@ -9,7 +9,7 @@ async fn a_blocked_host_delays_no_timeout() {
     let request = ExecutionRequest { timeout_ms: Some(100), ..endless() };
     let id = engine.execute(request).await.unwrap();
     block_until("the child is spawned", || engine.recorder.of(id).len() == 1);
-    block_until("the terminal event", || engine.recorder.of(id).len() == 2);
+    block_until("the terminal event", || engine.recorder.of(id).len() == 3);
     let result = engine.get_result(id).await.unwrap();
     assert_timed_out(&result, Reason::Timeout);
     assert_gone(&[result.pid.unwrap()]);

@@ -62,7 +62,7 @@ async fn a_handler_that_panics_does_not_affect_the_command() {
     let result = soon("the end", engine.run(shell("echo one; echo two >&2; exit 3"))).await.unwrap();
     assert_exited(&result, 3);
     assert_eq!((&*result.stdout, &*result.stderr), ("one\n", "two\n"));
-    assert_eq!(handler.0.load(Ordering::Relaxed), 4, "each event is tried: started, two lines, failed");
+    assert_eq!(handler.0.load(Ordering::Relaxed), 5, "each event is tried: started, two lines, exited, failed");
 }
 
 #[tokio::test]
@@ -169,8 +169,8 @@ async fn each_handle_calls_its_own_handler() {
     let second = engine.clone().with_event_handler(other.clone());
     let mine = engine.run(brief()).await.unwrap().id;
     let theirs = second.run(brief()).await.unwrap().id;
-    assert_eq!((engine.recorder.of(mine).len(), engine.recorder.of(theirs).len()), (2, 0));
-    assert_eq!((other.of(mine).len(), other.of(theirs).len()), (0, 2));
+    assert_eq!((engine.recorder.of(mine).len(), engine.recorder.of(theirs).len()), (3, 0));
+    assert_eq!((other.of(mine).len(), other.of(theirs).len()), (0, 3));
     assert_eq!(engine.total_count(), 2, "it is one engine");
     engine.finish().await;
 }

@@ -68,6 +68,7 @@ async fn without_stream_output_there_are_no_line_events() {
     assert_completed(&result);
     assert_eq!((&*result.stdout, &*result.stderr), ("out\n", "err\n"));
     let events = engine.recorder.of(result.id);
-    assert!(matches!(events[..], [ExecutionEvent::Started { .. }, ExecutionEvent::Completed { .. }]), "{events:#?}");
+    assert!(events.iter().all(|event| event.line().is_none()), "{events:#?}");
+    assert_eq!(events.len(), 3, "started, exited, completed: {events:#?}");
     engine.finish().await;
 }

@@ -103,7 +103,7 @@ async fn a_shutdown_waits_for_the_last_event() {
         tokio::task::yield_now().await;
     }
     soon("the shutdown", engine.shutdown(Duration::ZERO)).await;
-    assert_eq!(slow.0.load(Ordering::Acquire), 2, "started and completed");
+    assert_eq!(slow.0.load(Ordering::Acquire), 3, "started, exited and completed");
 }
 
 /// Every accepted execution has ended when the shutdown resolves, however close the two came.

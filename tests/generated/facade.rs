@@ -140,6 +140,7 @@ fn type_in_typescript(kind: &str) -> String {
     }
     match kind {
         "Uuid" | "String" | "PathBuf" => "string".to_owned(),
+        "WaitsFor" => "'stdin' | 'terminal'".to_owned(),
         "bool" => "boolean".to_owned(),
         "i32" | "u32" | "u64" | "usize" | "f64" => "number".to_owned(),
         "DateTime<Utc>" => "Date".to_owned(),

@@ -62,7 +62,7 @@ fn table_below(heading: &str, text: &str) -> std::ops::Range<usize> {
 
 /// `working_dir` → `workingDir`.
 fn camel(snake: &str) -> String {
-    let mut words = snake.split('_');
+    let mut words = snake.trim_start_matches("r#").split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |name, word| {
         let mut letters = word.chars();

@@ -130,7 +130,10 @@ fn event_case(event: &Event) -> String {
         text += &read_field(field);
     }
     let id = if event.id == "execution_id" { String::new() } else { format!(", {}: executionId", camel(event.id)) };
-    let names = fields.iter().map(|field| format!(", {}", camel(field.name)));
+    let names = fields.iter().map(|field| match variable(field) {
+        (name, variable) if name == variable => format!(", {name}"),
+        (name, variable) => format!(", {name}: {variable}"),
+    });
     let names: String = names.collect();
     let object = format!("{{ type: '{}', executionId{id}, timestamp, sequence{names} }}", event.name);
     if fields.len() == event.fields.len() {
@@ -151,10 +154,18 @@ fn broken_object(line: &str) -> String {
     format!("{start}{{\n        {},\n      }}{end}", members.replace(", ", ",\n        "))
 }
 
-fn read_field(field: &Field) -> String {
+/// The name of a field, and that of a variable with its value.
+fn variable(field: &Field) -> (String, String) {
     let name = camel(field.name);
+    // A keyword of JavaScript.
+    let variable = if name == "for" { "what".to_owned() } else { name.clone() };
+    (name, variable)
+}
+
+fn read_field(field: &Field) -> String {
+    let (_, name) = variable(field);
     match field.kind.as_str() {
-        "String" => format!("      const {name} = take(next());\n"),
+        "String" | "WaitsFor" => format!("      const {name} = take(next());\n"),
         "Option<String>" => format!(
             "      const {name}Length = next();\n      const {name} = {name}Length === ABSENT ? null : take({name}Length);\n"
         ),

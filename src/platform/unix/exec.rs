@@ -36,4 +36,21 @@ pub(super) struct Image<'a> {
     /// The directory of the control group in which the child starts.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has control groups"))]
     pub(super) cgroup: Option<RawFd>,
+    /// What the system limits for it.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) limits: &'a [Rlimit],
+}
+
+/// A limit of the system for a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rlimit {
+    /// Its name among the options.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) name: &'static str,
+    /// Its number.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) resource: u32,
+    /// The soft limit, then the hard one.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) values: [u64; 2],
 }

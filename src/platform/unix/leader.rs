@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use tokio::sync::SetOnce;
 
+use super::cgroup::Group;
 use super::pid::Pid;
 use super::procs::Proc;
 use super::readiness::Watched;
@@ -242,6 +243,9 @@ impl Leader {
             // Before its id can become another leader's.
             living().remove(&self.pid);
             *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
+            if let (Some(exit), Some(peak)) = (&mut *reaped, self.tree.group.as_ref().and_then(Group::peak_memory)) {
+                exit.peak_memory = Some(peak);
+            }
         }
         *reaped
     }
@@ -310,8 +314,29 @@ fn wait4(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
         signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
         cpu_user: duration(usage.ru_utime),
         cpu_system: duration(usage.ru_stime),
+        peak_memory: peak_memory(&usage),
     })
 }
+
+/// The most memory that a child had, in bytes, if it is more than the host has had.
+///
+/// The child shares the memory of the host until its exec, and the kernel counts that as its own.
+fn peak_memory(usage: &libc::rusage) -> Option<u64> {
+    let bytes = |usage: &libc::rusage| u64::try_from(usage.ru_maxrss).ok()?.checked_mul(MAXRSS_UNIT);
+    let mut own = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the out-parameter is valid for the call, and zeroed is a valid rusage.
+    let own = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, own.as_mut_ptr());
+        own.assume_init()
+    };
+    let peak = bytes(usage)?;
+    (peak > bytes(&own)? + COUNTING_ERROR).then_some(peak)
+}
+
+/// The kernel counts pages for each processor at first.
+const COUNTING_ERROR: u64 = 2 * 1024 * 1024;
+/// Bytes in the unit in which the system reports memory.
+const MAXRSS_UNIT: u64 = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
 
 /// As [`wait4`], without the processor time of the child.
 fn reap_without_usage(pid: Pid, options: WaitIdOptions) -> Option<Exit> {

@@ -87,6 +87,17 @@ fn widen(_: &Watched) -> bool {
     false
 }
 
+/// Returns the inode number of a pipe that holds nothing to read; `None` if it holds bytes, or the system does not say.
+pub(crate) fn empty_pipe(pipe: &PipeWriter) -> Option<u64> {
+    let mut unread: libc::c_int = 0;
+    // SAFETY: the out-parameter is valid for the call.
+    let done = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut unread) };
+    if done < 0 || unread != 0 {
+        return None;
+    }
+    Some(rustix::fs::fstat(pipe).ok()?.st_ino)
+}
+
 /// Waits until the child has closed its end of a pipe to it. Not every system reports that for an idle pipe; then the next write
 /// fails.
 pub(crate) async fn reader_closed(pipe: &PipeWriter) {

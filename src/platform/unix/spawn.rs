@@ -18,6 +18,7 @@ use super::cgroup::{self, Group};
 use super::exec::{Image, start};
 use super::is_exhaustion;
 use super::leader::Leader;
+use super::limits::rlimits;
 use super::pid::Pid;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
@@ -66,10 +67,15 @@ pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned
         fds,
         terminal: terminal.as_deref(),
         cgroup: None,
+        limits: &[],
     };
 
     let born = procs::now();
-    let (pid, group) = start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?;
+    let (pid, group) = if launch.limits.is_empty() {
+        start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?
+    } else {
+        start_limited(&image, launch)?
+    };
     // From here on a child exists: nothing below can fail.
     let mut tree = Tree::new(pid, launch.mark.clone(), born, group);
     tree.has_terminal = terminal.is_some();
@@ -102,6 +108,26 @@ impl Streams {
             PipeReader::new(thread).map(|(ours, child)| (Some(ours), Some(child)))?
         };
         Ok(Self { stdin, stdout, child_stdout, stderr, child_stderr, terminal: None })
+    }
+}
+
+/// Starts a program with limits. Its memory is limited by its control group, if it has one and the host may do that.
+fn start_limited(image: &Image<'_>, launch: &Launch) -> io::Result<(Pid, Option<Group>)> {
+    let group = if launch.control_group { cgroup::take() } else { None };
+    let by_group =
+        launch.limits.memory_bytes.zip(group.as_ref()).is_some_and(|(bytes, group)| group.limit_memory(bytes));
+    let limits = rlimits(&launch.limits, !by_group);
+    if !by_group {
+        return start_in_group(&Image { limits: &limits, ..*image }, group);
+    }
+    let Some(group) = group else { return Err(io::ErrorKind::Other.into()) };
+    match start_patiently(&Image { cgroup: Some(group.fd()), limits: &limits, ..*image }) {
+        // Without the group, the memory is limited in the other way.
+        Err(error) if is_refused_group(&error) => {
+            let limits = rlimits(&launch.limits, true);
+            start_in_group(&Image { limits: &limits, ..*image }, None)
+        }
+        started => started.map(|pid| (pid, Some(group))),
     }
 }
 
@@ -157,7 +183,17 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
     let envp = pointers(std::iter::empty());
     let fds = [helper.input, null, null, helper.table, helper.host.unwrap_or(null), image.unwrap_or(null)];
     let fds = if image.is_some() { &fds[..] } else { &fds[..5] };
-    let image = Image { program, argv: &argv, envp: &envp, cwd: None, host: None, fds, terminal: None, cgroup: None };
+    let image = Image {
+        program,
+        argv: &argv,
+        envp: &envp,
+        cwd: None,
+        host: None,
+        fds,
+        terminal: None,
+        cgroup: None,
+        limits: &[],
+    };
     let born = procs::now();
     let pid = start_patiently(&image)?;
     Ok(Leader::new(Tree::new(pid, Mark::default(), born, None), &SpawnThread::none()))

@@ -25,7 +25,7 @@ use super::signal::Signal;
 use super::stop_claims::inner_segments;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
-use crate::platform::{Act, ScanPriority, Sight, StopSent, StopTargets};
+use crate::platform::{Act, Look, ScanPriority, Sight, StopSent, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
 
@@ -213,6 +213,16 @@ impl Terminator {
         let mut findings = tree.findings();
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
         reap_orphans(members, tree.leader);
+        if let Act::Look { input } = request.act {
+            // Not under the lock: the reads may hang.
+            drop(findings);
+            let (looked, _) =
+                self.describer.map(&living, LONGEST_DESCRIPTION, move |proc| super::reader::look(proc, input));
+            let looked: Vec<_> = looked.into_iter().map(|(_, looked)| looked).collect();
+            let used = living.iter().zip(&looked).map(|(proc, (used, _))| (proc.pid.as_raw(), *used)).collect();
+            let waits_for = looked.iter().find_map(|(_, waits_for)| *waits_for);
+            return Sight { look: Look { used, waits_for }, ..Sight::default() };
+        }
         let is_new = findings.count(tree, &living);
         let mut sight = Sight { has_changed: findings.is_moving, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
@@ -233,6 +243,7 @@ impl Terminator {
                 drop(findings);
                 self.stop(&request.leader, &living, signal, to);
             }
+            Act::Look { .. } => {}
             Act::Kill => findings.kill(&request.leader, &living, is_new),
         }
         sight
@@ -267,7 +278,7 @@ fn act_unseen(request: &Request) -> Sight {
         findings.seen.insert(tree.leader);
     }
     match request.act {
-        Act::Describe { then: None } => {}
+        Act::Describe { then: None } | Act::Look { .. } => {}
         Act::Describe { then: Some((signal, _)) } | Act::Stop { signal, .. } => {
             let is_ours = findings.stop_sender(tree, None) != StopSender::Another;
             if is_ours && findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {

@@ -205,6 +205,7 @@ impl Leader {
             // The time of the whole tree; of the leader alone, where the system does not count the tree's.
             cpu_user: user.max(own_user),
             cpu_system: kernel.max(own_kernel),
+            peak_memory: None,
         }
     }
 

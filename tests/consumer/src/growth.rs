@@ -32,7 +32,7 @@ fn each_option_has_a_setter() {
         .leftovers(Leftovers::Kill)
         .priority(3)
         .retry(
-            Retry::new(3).backoff(Duration::from_nanos(1)).max_backoff(Duration::from_secs(2)).on([RetryOn::Code(7)]),
+            Retry::new(3).backoff(Duration::from_nanos(1)).max_backoff(Duration::from_secs(2)).on([RetryOn::Code(7)]).on_output(["busy"]),
         )
         .encoding(Encoding::Buffer)
         .signal(CancellationToken::new());
@@ -59,6 +59,7 @@ fn each_option_has_a_setter() {
     written.priority = 3;
     let mut retry = Retry::new(3);
     (retry.backoff_ms, retry.max_backoff_ms, retry.on) = (1, 2_000, vec![RetryOn::Code(7)]);
+    retry.on_output = vec!["busy".into()];
     written.retry = Some(retry);
     written.encoding = Some(Encoding::Buffer);
     written.signal = built.signal.clone();

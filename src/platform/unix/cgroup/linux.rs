@@ -41,6 +41,8 @@ pub(in super::super) struct Group {
     /// The group is not reused: it was killed, and kernels since 6.14 kill every process that is then started in it from outside; or
     /// the kernel has refused to start a process in it.
     is_spent: AtomicBool,
+    /// Its memory is limited, and counted.
+    is_limited: AtomicBool,
 }
 
 /// The directory of a group.
@@ -100,7 +102,7 @@ pub(in super::super) fn take() -> Option<Group> {
         directory
     };
     pool().in_use += 1;
-    Some(Group { directory, is_spent: AtomicBool::new(false) })
+    Some(Group { directory, is_spent: AtomicBool::new(false), is_limited: AtomicBool::new(false) })
 }
 
 impl Group {
@@ -121,6 +123,33 @@ impl Group {
             IS_REFUSED.store(true, Ordering::Relaxed);
         }
         self.is_spent.store(true, Ordering::Relaxed);
+    }
+
+    /// Limits the memory of its processes together. `false`: the host may not do that. The group is not used again.
+    pub(in super::super) fn limit_memory(&self, bytes: u64) -> bool {
+        static MAY_LIMIT: OnceLock<bool> = OnceLock::new();
+        let enables = |group: &Path| fs::write(group.join("cgroup.subtree_control"), "+memory").is_ok();
+        let may_limit = || base().is_some_and(|base| base.parent().is_some_and(|home| enables(home) && enables(base)));
+        if !*MAY_LIMIT.get_or_init(may_limit) {
+            return false;
+        }
+        let path = &self.directory.path;
+        if fs::write(path.join("memory.max"), bytes.to_string()).is_err() {
+            return false;
+        }
+        // Memory that is moved to the disk would be in addition. Not every system has that.
+        let _ = fs::write(path.join("memory.swap.max"), "0");
+        self.is_spent.store(true, Ordering::Relaxed);
+        self.is_limited.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// The most memory that its processes had together, if that was counted (Linux 5.19).
+    pub(in super::super) fn peak_memory(&self) -> Option<u64> {
+        if !self.is_limited.load(Ordering::Relaxed) {
+            return None;
+        }
+        fs::read_to_string(self.directory.path.join("memory.peak")).ok()?.trim().parse().ok()
     }
 
     /// Whether neither it nor a group below it has a living process.

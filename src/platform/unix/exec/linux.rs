@@ -15,8 +15,9 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Resource, WaitOptions, getrlimit, waitpid};
 
 use self::report::Report;
-use super::Image;
+use super::{Image, Rlimit};
 use crate::platform::unix::host_state::ApplyState;
+use crate::platform::unix::limits::RefusedLimit;
 use crate::platform::unix::pid::Pid;
 
 mod into_group;
@@ -24,6 +25,8 @@ mod report;
 
 /// The stack of a child. Between clone and exec the child only makes system calls.
 const STACK_BYTES: usize = 64 * 1024;
+/// The error of a limit is that of the system, and so many times its place in the list.
+const LIMIT: c_int = 4096;
 const SIGNALS: c_int = 64;
 /// The size of the kernel's signal sets.
 const SET_BYTES: usize = 8;
@@ -46,8 +49,24 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<Pid> {
         let Some(errno) = report.outcome() else { return Ok(pid) };
         // The child has called `_exit`, or will.
         let _ = retry_on_intr(|| waitpid(Some(pid.into()), WaitOptions::empty()));
-        Err(io::Error::from_raw_os_error(errno))
+        Err(refusal(errno, image.limits))
     })
+}
+
+/// The error of a child that could not become its program.
+fn refusal(code: c_int, limits: &[Rlimit]) -> io::Error {
+    let (errno, index) = (code % LIMIT, code / LIMIT);
+    let refused = match index {
+        // A program that does not fit into the memory that it may have.
+        0 if errno == libc::ENOMEM => limits.iter().find(|limit| limit.resource == libc::RLIMIT_AS as u32),
+        0 => None,
+        index => usize::try_from(index - 1).ok().and_then(|index| limits.get(index)),
+    };
+    let error = io::Error::from_raw_os_error(errno);
+    match refused {
+        Some(Rlimit { name, .. }) => io::Error::new(error.kind(), RefusedLimit { name, error }),
+        None => error,
+    }
 }
 
 struct Child<'a> {
@@ -141,6 +160,16 @@ fn become_program(child: &Child<'_>) -> c_int {
             if !(image.host.is_some_and(|(_, stays)| stays) && state.is_some_and(|state| state.is_here())) {
                 return refused;
             }
+        }
+    }
+    let mut index = 0;
+    for Rlimit { resource, values, .. } in image.limits {
+        index += 1;
+        // SAFETY: the kernel's structure is two such numbers on every architecture; it is valid for the call.
+        let done =
+            unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, values.as_ptr(), ptr::null_mut::<c_void>()) };
+        if done < 0 {
+            return errno() + index * LIMIT;
         }
     }
     set_mask(0, libc::SIG_SETMASK);

@@ -1,0 +1,125 @@
+//! What a process is blocked reading.
+
+use super::procs::Proc;
+use crate::types::WaitsFor;
+
+/// Returns the processor time that a process has used, and whether one of its threads is blocked reading the pipe with this inode number,
+/// or a terminal.
+#[cfg(target_os = "linux")]
+pub(super) fn look(proc: &Proc, input: u64) -> (u64, Option<WaitsFor>) {
+    linux::look(proc.pid.as_raw(), input)
+}
+
+/// The system does not show it.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn look(_proc: &Proc, _input: u64) -> (u64, Option<WaitsFor>) {
+    (0, None)
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::{self, File};
+    use std::os::unix::fs::FileExt as _;
+
+    use libc::c_long;
+
+    use crate::types::WaitsFor;
+
+    /// More threads of a process are not looked at.
+    const MOST_THREADS: usize = 64;
+    /// More descriptors of one call are not looked at.
+    const MOST_POLLED: u64 = 1024;
+
+    pub(super) fn look(pid: i32, input: u64) -> (u64, Option<WaitsFor>) {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let ids = threads.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let waits_for = ids.take(MOST_THREADS).find_map(|thread| {
+            let call = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
+            read_by(pid, &call).into_iter().find_map(|fd| kind_of(pid, fd, input))
+        });
+        (used(pid), waits_for)
+    }
+
+    /// The processor time of a process, in ticks.
+    fn used(pid: i32) -> u64 {
+        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name before it may hold anything.
+        let end = stat.iter().rposition(|byte| *byte == b')').unwrap_or(0);
+        let fields = String::from_utf8_lossy(&stat[end..]).into_owned();
+        fields.split_ascii_whitespace().skip(12).take(2).filter_map(|time| time.parse::<u64>().ok()).sum()
+    }
+
+    /// The descriptors that a call waits to read from. `call` is the number of a system call and its arguments.
+    fn read_by(pid: i32, call: &str) -> Vec<u64> {
+        let mut words = call.split_ascii_whitespace();
+        // `running` and -1 are no call.
+        let Some(number) = words.next().and_then(|word| word.parse::<c_long>().ok()) else { return Vec::new() };
+        let arguments: Vec<u64> =
+            words.map_while(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()).take(6).collect();
+        let [first, second, ..] = arguments[..] else { return Vec::new() };
+        match number {
+            libc::SYS_read | libc::SYS_readv | libc::SYS_recvfrom | libc::SYS_recvmsg => vec![first],
+            libc::SYS_ppoll => polled(pid, first, second),
+            libc::SYS_pselect6 => selected(pid, first, second),
+            libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => watched(pid, first),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_poll => polled(pid, first, second),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_select => selected(pid, first, second),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_epoll_wait => watched(pid, first),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Reads the memory of a process.
+    fn memory(pid: i32, at: u64, bytes: u64) -> Option<Vec<u8>> {
+        let mut found = vec![0; usize::try_from(bytes).ok()?];
+        File::open(format!("/proc/{pid}/mem")).ok()?.read_exact_at(&mut found, at).ok()?;
+        Some(found)
+    }
+
+    /// The descriptors of a `pollfd` array that are polled for input.
+    fn polled(pid: i32, at: u64, count: u64) -> Vec<u64> {
+        let entries = memory(pid, at, count.min(MOST_POLLED) * 8).unwrap_or_default();
+        let entry = |entry: &[u8]| {
+            let fd = i32::from_ne_bytes(entry[..4].try_into().ok()?);
+            let events = i16::from_ne_bytes(entry[4..6].try_into().ok()?);
+            if events & libc::POLLIN == 0 { None } else { u64::try_from(fd).ok() }
+        };
+        entries.chunks_exact(8).filter_map(entry).collect()
+    }
+
+    /// The members of an `fd_set`.
+    fn selected(pid: i32, count: u64, at: u64) -> Vec<u64> {
+        let count = count.min(MOST_POLLED);
+        let bits = if at == 0 { None } else { memory(pid, at, count.div_ceil(64) * 8) }.unwrap_or_default();
+        // Little-endian words, on every architecture that is supported.
+        let is_set = |fd: &u64| {
+            bits.get(usize::try_from(*fd / 8).unwrap_or(usize::MAX)).is_some_and(|byte| byte >> (*fd % 8) & 1 == 1)
+        };
+        (0..count).filter(is_set).collect()
+    }
+
+    /// The descriptors that an epoll instance watches for input.
+    fn watched(pid: i32, epoll: u64) -> Vec<u64> {
+        let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{epoll}")).unwrap_or_default();
+        let target = |line: &str| {
+            let mut words = line.strip_prefix("tfd:")?.split_ascii_whitespace();
+            let fd = words.next()?.parse::<u64>().ok()?;
+            let events = u32::from_str_radix(words.nth(1)?, 16).ok()?;
+            (events & libc::EPOLLIN.cast_unsigned() != 0).then_some(fd)
+        };
+        info.lines().filter_map(target).collect()
+    }
+
+    /// What a descriptor is, if it is the input or a terminal.
+    fn kind_of(pid: i32, fd: u64, input: u64) -> Option<WaitsFor> {
+        let target = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
+        let target = target.to_str()?;
+        if target == format!("pipe:[{input}]") {
+            return Some(WaitsFor::Stdin);
+        }
+        (target.starts_with("/dev/pts/") || target.starts_with("/dev/tty")).then_some(WaitsFor::Terminal)
+    }
+}

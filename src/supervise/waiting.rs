@@ -1,0 +1,152 @@
+//! Notices that a command waits for input.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::platform::clock::Instant;
+use crate::platform::{Act, Leader, Look, ScanPriority, Sight};
+use crate::types::WaitsFor;
+
+/// The first look comes so long after the last activity, or a quarter of the threshold if that is less: a command that goes on at once
+/// costs no look.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+
+/// Watches one command whose input is open.
+///
+/// | from | to | by |
+/// | --- | --- | --- |
+/// | `Rests` | `Looks` | the time of a look has come |
+/// | `Looks` | `Rests` | the look is done: the next one follows after the threshold |
+/// | `Rests`, `Looks` | `Reported` | two looks with the threshold between them found no use of the processor, and a reader of the input |
+/// | any | `Rests` | the command has written, or has got input |
+pub(super) struct InputWatch {
+    after: Duration,
+    state: State,
+    /// What the last look has found.
+    before: Option<Look>,
+    /// The bytes of input that the command had been given when it was reported.
+    given: u64,
+}
+
+enum State {
+    Rests { until: Instant },
+    Looks(oneshot::Receiver<Sight>),
+    Reported,
+}
+
+impl InputWatch {
+    pub(super) fn new(after: Duration, now: Instant) -> Self {
+        let mut watch = Self { after, state: State::Reported, before: None, given: 0 };
+        watch.restart(now);
+        watch
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.before = None;
+        self.state = State::Rests { until: now + FIRST_LOOK.min(self.after / 4) };
+    }
+
+    /// The command has written.
+    pub(super) fn has_written(&mut self, now: Instant) {
+        self.restart(now);
+    }
+
+    /// When [`InputWatch::tick`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Rests { until } => Some(until),
+            State::Looks(_) => None,
+            State::Reported => None,
+        }
+    }
+
+    /// Begins a look if it is time. `input` is the pipe of the input if it is open and empty, and has a listener; `given` counts the
+    /// bytes that the command has been given.
+    pub(super) fn tick(&mut self, leader: &Arc<Leader>, input: Option<u64>, given: u64, now: Instant) {
+        if self.deadline().is_none_or(|until| now < until) {
+            return;
+        }
+        if self.given != given {
+            self.given = given;
+            self.before = None;
+        }
+        match input {
+            Some(input) => self.state = State::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal)),
+            None => {
+                self.before = None;
+                self.state = State::Rests { until: now + self.after };
+            }
+        }
+    }
+
+    /// The command was given input: it may wait again.
+    pub(super) fn was_given(&mut self, given: u64, now: Instant) {
+        if self.given != given {
+            self.given = given;
+            self.restart(now);
+        }
+    }
+
+    /// Waits for the end of a look. Pends for ever without one. Cancel-safe.
+    pub(super) async fn looked(&mut self) -> Option<Look> {
+        match &mut self.state {
+            State::Looks(answer) => answer.await.ok().map(|sight| sight.look),
+            State::Rests { .. } | State::Reported => std::future::pending().await,
+        }
+    }
+
+    /// Takes what a look has found. Returns what the command waits for, if it has not used the processor since the look before.
+    pub(super) fn take(&mut self, look: Option<Look>, now: Instant) -> Option<WaitsFor> {
+        self.state = State::Rests { until: now + self.after };
+        let before = std::mem::replace(&mut self.before, look);
+        let now_seen = self.before.as_ref()?;
+        if now_seen.used.is_empty() || before?.used != now_seen.used {
+            return None;
+        }
+        let waits_for = now_seen.waits_for?;
+        self.state = State::Reported;
+        Some(waits_for)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(used: u64, waits_for: Option<WaitsFor>) -> Option<Look> {
+        Some(Look { used: vec![(7, used)], waits_for })
+    }
+
+    #[test]
+    fn two_looks_without_use_of_the_processor_find_a_wait_once() {
+        let now = Instant::now();
+        let mut watch = InputWatch::new(Duration::from_secs(1), now);
+        assert_eq!(watch.deadline(), Some(now + FIRST_LOOK));
+        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None, "the first look");
+        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), None, "it has worked");
+        assert_eq!(watch.take(look(6, None), now), None, "it sleeps");
+        assert_eq!(watch.deadline(), Some(now + Duration::from_secs(1)));
+        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), Some(WaitsFor::Stdin));
+        assert_eq!(watch.deadline(), None, "it was reported");
+        watch.was_given(0, now);
+        assert_eq!(watch.deadline(), None, "nothing was given");
+        watch.was_given(3, now);
+        assert!(watch.deadline().is_some());
+        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), None, "counted anew");
+    }
+
+    #[test]
+    fn output_and_a_look_that_failed_begin_anew() {
+        let now = Instant::now();
+        let mut watch = InputWatch::new(Duration::from_millis(200), now);
+        assert_eq!(watch.deadline(), Some(now + Duration::from_millis(50)));
+        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
+        watch.has_written(now);
+        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
+        assert_eq!(watch.take(None, now), None);
+        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
+        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), Some(WaitsFor::Stdin));
+    }
+}

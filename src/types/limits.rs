@@ -1,0 +1,43 @@
+//! How much of the machine a command may take.
+
+use serde::{Deserialize, Serialize};
+
+/// What the system limits for each process of a command (Linux). `None` means the limit of the host. Above its hard limit, the host needs
+/// the right to raise it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ResourceLimits {
+    /// Open descriptors of one process, at least 1. One more fails with `EMFILE`.
+    pub open_files: Option<u64>,
+    /// Processes and threads of the user, in all, at least 1. One more fails with `EAGAIN`. It does not hold for root.
+    pub processes: Option<u64>,
+    /// Bytes of memory, at least 1: of all processes together where the host may limit control groups (then the system kills the
+    /// command), else the address space of each process (then allocations fail).
+    pub memory_bytes: Option<u64>,
+    /// Seconds of processor time of one process, at least 1. Then it gets SIGXCPU, and SIGKILL a second later.
+    pub cpu_seconds: Option<u64>,
+    /// Bytes of a file that a process writes. A write beyond gives SIGXFSZ.
+    pub file_size_bytes: Option<u64>,
+}
+
+impl ResourceLimits {
+    /// No limits but those of the host.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Each limit with its name, and the least it may be.
+    pub(crate) fn each(&self) -> [(&'static str, Option<u64>, u64); 5] {
+        [
+            ("open_files", self.open_files, 1),
+            ("processes", self.processes, 1),
+            ("memory_bytes", self.memory_bytes, 1),
+            ("cpu_seconds", self.cpu_seconds, 1),
+            ("file_size_bytes", self.file_size_bytes, 0),
+        ]
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.each().iter().all(|(_, limit, _)| limit.is_none())
+    }
+}
