@@ -104,6 +104,14 @@ export interface ExecutionRequest {
   metadata?: ExecutionMetadata | null | undefined;
 }
 
+/** How the environment of a login shell is read. */
+export interface LoginShellOptions {
+  /** bash, zsh, fish, or another one that takes their options. Default: the user's, by `SHELL`, else by the system. */
+  shell?: string | null | undefined;
+  /** Milliseconds that its start files may take, at least 1. Default: 10 000. */
+  timeoutMs?: number | null | undefined;
+}
+
 /** Which part of an output is read. */
 export interface ReadOutputOptions {
   /** Default: `stdout`. */
@@ -790,7 +798,10 @@ export interface WaitingEvent extends EventBase {
   prompt: string;
 }
 
-/** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+/**
+ * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In JavaScript it
+ * is made only while the engine has a listener for `exited`; then `event` and streams get it too.
+ */
 export interface ExitedEvent extends EventBase {
   /** The name of the event. */
   type: 'exited';
@@ -908,7 +919,10 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
    * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
    */
   waiting: [WaitingEvent];
-  /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+  /**
+   * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In JavaScript
+   * it is made only while the engine has a listener for `exited`; then `event` and streams get it too.
+   */
   exited: [ExitedEvent];
   /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
   degraded: [DegradedEvent];
@@ -1150,6 +1164,15 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    */
   static configFromEnv(env?: Readonly<Record<string, string | undefined>>): ExecutionConfig;
   /**
+   * The environment of the user's login shell, which reads the user's start files: what a program gets that is started in a terminal, as
+   * desktop applications need it. It is an interactive login shell without a terminal. What the start files print is dropped, and so are the
+   * shell's own variables (`_`, `SHLVL`, `PWD`, `OLDPWD`).
+   *
+   * @throws {@link ExecutionError} `INVALID_REQUEST` for a bad option, and on Windows; `SPAWN_FAILED` for a shell that cannot be started,
+   * does not answer in time (`ETIMEDOUT`), or prints no environment.
+   */
+  static loginShellEnv(options?: LoginShellOptions | null): Promise<Record<string, string>>;
+  /**
    * Reads settings from a `.toml` or `.json` file with snake_case keys, which may stand in a table `execution`. Gives only
    * what it sets.
    *
@@ -1186,6 +1209,18 @@ export class ExecutionEngine<Output extends string | Buffer = string>
   run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): Promise<ExecutionResult<string>>;
   /** The same, with output as the engine's `encoding` says. */
   run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult<Output>>;
+  /** `run` that blocks this thread, with output as Buffers. */
+  runSync(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionResult<Buffer>;
+  /** The same, with output as text. */
+  runSync(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionResult<string>;
+  /**
+   * Runs a command and blocks this thread until it has ended: no timer, no listener and no promise of this thread makes progress meanwhile.
+   * Timeouts hold. Its events are not emitted. It does not wait for a slot, since what has the slots may need this thread.
+   *
+   * @throws {@link ExecutionError} What `run` rejects with; `CONCURRENCY_LIMIT_REACHED` when no slot is free; `INVALID_REQUEST` (field
+   * `options.stdin`) for a stream or an iterable.
+   */
+  runSync(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionResult<Output>;
   /** Runs a request and gives its events at the consumer's pace, with output as Buffers. */
   stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionStream<Buffer>;
   /** The same, with output as text. */
@@ -1283,7 +1318,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
-  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs, or while much output is masked after `addSecret`. */
   getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
   /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
   getLogPath(id: string): string | null;

@@ -129,6 +129,24 @@ test('each wait is reported once', onLinux, async (t) => {
   await engine.cancel(id);
 });
 
+test('open input, and a terminal', onLinux, async (t) => {
+  const engine = newEngine(t, AFTER);
+  const asked = [];
+  engine.on('waiting', ({ executionId, for: what, prompt }) => {
+    asked.push([what, prompt]);
+    engine.write(executionId, 'Ann\n');
+  });
+  const command = shell("printf 'Name? '; read name; echo hello $name");
+  const open = await engine.run(command, { stdin: 'open' });
+  assert.equal(open.stdout, 'Name? hello Ann\n');
+  const terminal = await engine.run(command, { terminal: true });
+  assert.match(terminal.stdout, /hello Ann\r\n$/);
+  assert.deepEqual(asked, [
+    ['stdin', 'Name? '],
+    ['terminal', 'Name? '],
+  ]);
+});
+
 test('secrets in a question are masked', onLinux, async (t) => {
   const engine = newEngine(t, AFTER);
   const waiting = new Promise((resolve) => engine.once('waiting', resolve));

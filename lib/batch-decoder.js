@@ -22,6 +22,7 @@ const { Outcome } = require('./result.js');
  * @property {(execution: E, event: ExecutionEvent) => void} event
  * @property {(execution: E, events: (OutputEvent | DataEvent)[]) => void} lines The lines, or the data, of one read.
  * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => ResultOutcome) => void} end
+ * @property {(id: string, result: import('../index.js').ExecutionResult) => import('../index.js').ExecutionResult} exited A result that came with its event, as it may be shown.
  * @property {(position: number) => object} outcome The addon's result at a position of the batch.
  * @property {(execution: E, isWanted: boolean) => void} input The child wants more of its standard input, or none any more.
  * @property {(execution: E) => string} id
@@ -104,8 +105,9 @@ function readBatch(batch, shared, consumer) {
         case GROUP.COMPLETED_BY_EXIT:
         case GROUP.FAILED_BY_EXIT: {
           const type = group === GROUP.COMPLETED_BY_EXIT ? 'completed' : 'failed';
-          const outcome = new Outcome(undefined, readExitResult(executionId, type, next, takeCopy));
+          const result = readExitResult(executionId, type, next, takeCopy);
           if (execution === undefined) break;
+          const outcome = new Outcome(undefined, consumer.exited(executionId, result));
           consumer.end(
             type,
             execution,

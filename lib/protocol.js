@@ -140,7 +140,7 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
       return { type: 'started', executionId, timestamp, sequence, command, pid };
     }
     case GROUP.WAITING: {
-      const what = take(next());
+      const what = /** @type {'stdin' | 'terminal'} */ (take(next()));
       const prompt = take(next());
       return { type: 'waiting', executionId, timestamp, sequence, for: what, prompt };
     }

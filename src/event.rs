@@ -61,7 +61,8 @@ macro_rules! event_types {
                 /// The unfinished line that it wrote last, such as a question; else empty.
                 prompt: String,
             }
-            /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run.
+            /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In
+            /// JavaScript it is made only while the engine has a listener for `exited`; then `event` and streams get it too.
             Exited = "exited", plain of execution_id {
                 /// The exit code; `None` when a signal ended the command.
                 exit_code: Option<i32>,

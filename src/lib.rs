@@ -125,7 +125,7 @@ pub mod bench;
 pub use async_trait::async_trait;
 
 pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat};
-pub use engine::{EventStream, ExecutionEngine};
+pub use engine::{EventStream, ExecutionEngine, LoginShell};
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub use feedback::{ExecutionFeedback, FeedbackSink, ShortName};

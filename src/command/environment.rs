@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Directory;
 use crate::config::ExecutionConfig;
-use crate::error::Invalid;
+use crate::error::{Invalid, is_plain_name, name_in_path};
 use crate::globs::Globs;
 use crate::platform::{self, ENV_IGNORES_CASE, same_name};
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv, UNSET, step_of_output};
@@ -51,7 +51,7 @@ impl EnvPolicy {
             // What follows may be the value, in the wrong place.
             if let Some((name, _)) = name.split_once(['=', '\0']) {
                 let message = "the name holds `=` or NUL: give the name alone, and the value as its value";
-                return Err(Invalid::new(format!("env[{name:?}]"), message));
+                return Err(Invalid::new(format!("env{}", name_in_path(name)), message));
             }
             if step_of_output(value).is_some() {
                 let problem =
@@ -88,8 +88,16 @@ impl EnvPolicy {
     ) -> impl Iterator<Item = &'a [u8]> {
         let of_host = host.into_iter().flat_map(EnvSnapshot::iter);
         let of_request = set_by(request).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        self.secret_ones(of_host.chain(of_request))
+    }
+
+    /// The values of those of these variables whose names say that they are secret.
+    pub(crate) fn secret_ones<'a>(
+        &self,
+        variables: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> impl Iterator<Item = &'a [u8]> {
         let is_secret = |name: &[u8]| self.secret.is_match(&String::from_utf8_lossy(name));
-        of_host.chain(of_request).filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
+        variables.filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
     }
 
     fn inherits(&self, name: &str) -> bool {
@@ -156,8 +164,7 @@ impl EnvPolicy {
 
 /// The path of a variable of a request.
 pub(crate) fn path_of(name: &str) -> String {
-    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if plain { format!("env.{name}") } else { format!("env[{name:?}]") }
+    if is_plain_name(name) { format!("env.{name}") } else { format!("env{}", name_in_path(name)) }
 }
 
 /// The part of the tag that is this execution's alone, also if another engine has one with the same id, or had one before.

@@ -55,7 +55,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
         input.close();
     }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
-    let result = Arc::new(result);
+    let result = Arc::new(record.mask_ending(result));
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
     shared.feedback.report(&result, &job.secrets);
@@ -169,7 +169,7 @@ async fn all_attempts(
             return (LastAttempt { result, sequence, written, files }, permit);
         }
         backpressure = finished.backpressure;
-        let failed = Arc::new(finished.result);
+        let failed = Arc::new(record.mask_ending(finished.result));
         // Before the event: a listener may write to the next attempt.
         if let Some(input) = &record.controls().input {
             input.reopen();

@@ -193,7 +193,7 @@ impl Steps {
         let mut skipped = Vec::new();
         for index in 0..self.work.len() {
             let result = self.records[index].as_ref().and_then(|record| record.result());
-            let status = result.map_or(StepStatus::Skipped, |result| result.status.into());
+            let status = result.as_ref().map_or(StepStatus::Skipped, |result| result.status.into());
             match status {
                 StepStatus::Completed => counts.completed += 1,
                 StepStatus::Failed => counts.failed += 1,
@@ -201,8 +201,8 @@ impl Steps {
                 StepStatus::Timeout => counts.timeout += 1,
                 StepStatus::Skipped => counts.skipped += 1,
             }
-            counts.retries += result.map_or(0, |result| result.retries.len());
-            results.extend(result.cloned());
+            counts.retries += result.as_ref().map_or(0, |result| result.retries.len());
+            results.extend(result);
             if let StepState::Skipped(step) = state.step(index) {
                 skipped.push(step);
             }

@@ -59,7 +59,9 @@ impl ExecutionEngine {
     /// # Errors
     /// `NOT_FOUND`. A plan that fails is a result, not an error, and so is a step that the engine could not run.
     pub async fn wait_for_plan(&self, id: Uuid) -> Result<Arc<PlanExecutionResult>> {
-        Ok(Arc::clone(self.plan(id)?.settled().await))
+        let record = self.plan(id)?;
+        record.settled().await;
+        self.shown_plan(&record).await
     }
 
     /// [`ExecutionEngine::execute_plan`] and [`ExecutionEngine::wait_for_plan`]. Dropping the future cancels the plan.
@@ -78,7 +80,8 @@ impl ExecutionEngine {
         let sink = Arc::clone(&self.sink);
         let record = self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink)))?;
         let _stop = StopOnDrop::Plan(Arc::clone(&record));
-        Ok(Arc::clone(record.settled().await))
+        record.settled().await;
+        self.shown_plan(&record).await
     }
 
     /// Ends a plan: what runs is ended with its tree, the rest is skipped. Resolves when all of it is over; a plan that is over
@@ -113,7 +116,9 @@ impl ExecutionEngine {
         let ExecutionPlan { id, description, strategy, mut commands, metadata } = plan;
         let secrets: Vec<_> =
             own.values().chain([&common]).flat_map(|options| options.secrets.iter().cloned()).collect();
-        let plan_error = |invalid| ExecutionError::InvalidPlan(shared.masked(invalid, &secrets));
+        let plan_error = |invalid| {
+            ExecutionError::InvalidPlan(shared.masked(invalid, secrets.iter().map(|secret| secret.reveal().as_bytes())))
+        };
         let last_step = own.keys().chain(when.keys()).max();
         check_options(deadline_ms, last_step, commands.len()).map_err(ExecutionError::InvalidRequest)?;
         let signal = common.signal.take();
@@ -128,7 +133,7 @@ impl ExecutionEngine {
         let rules = rules_of(&strategy, continue_on_error);
         let (needs, lanes) = needs_of(&work, &when);
         let state = PlanState::new(graph, rules, needs, since);
-        let record = Arc::new(PlanRecord::new(id));
+        let record = Arc::new(PlanRecord::new(id, shared.secrets.version()));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
             let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
@@ -294,8 +299,11 @@ fn work_of(
             None => (Arc::clone(&common), None),
         };
         let policy = if has_own { shared.policy_of(&options) } else { Arc::clone(&common_policy) };
-        command::check(&request, &options, &shared.config, &policy)
-            .map_err(|invalid| step_error(shared.masked(invalid, secrets), index, has_own))?;
+        command::check(&request, &options, &shared.config, &policy).map_err(|invalid| {
+            let of_plan = secrets.iter().map(|secret| secret.reveal().as_bytes());
+            let own = shared.own_secrets(&request, &options, &policy);
+            step_error(shared.masked(invalid, of_plan.chain(own)), index, has_own)
+        })?;
         let secrets =
             shared.secrets_of(&request, &options, &policy).map_err(|invalid| step_error(invalid, index, has_own))?;
         Ok(Work { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })

@@ -6,11 +6,9 @@ use uuid::Uuid;
 
 use crate::command::path_of;
 use crate::error::Invalid;
-use crate::redact::MASK;
+use crate::redact::{Allowance, MASK};
 use crate::registry::Record;
 use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, StepInput, step_of_output};
-
-use super::ExecutionEngine;
 
 /// The longest output that becomes a variable, in bytes: Linux has no room for more in one.
 const LONGEST: usize = 128 * 1024;
@@ -57,7 +55,8 @@ pub(super) fn value(input: &StepInput, record: Option<&Record>) -> Result<String
         let message = format!("invalid request: {field}: the output of step {from} cannot be a variable, since {what}");
         ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }
     };
-    let result = record.and_then(ExecutionEngine::shown_result).filter(|result| result.pid.is_some());
+    let shown = record.and_then(|record| record.shown_result(&mut Allowance::unlimited()).ok().flatten());
+    let result = shown.filter(|result| result.pid.is_some());
     let Some(result) = result else {
         return Err(refused("that step never ran: let this one run after its success only"));
     };

@@ -114,7 +114,6 @@ impl Splitter {
     }
 
     /// Whether the last byte was a `\r` that has not ended its line yet.
-    #[must_use]
     pub(crate) fn awaits_line_feed(&self) -> bool {
         self.last == Last::Return
     }

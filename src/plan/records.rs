@@ -1,6 +1,6 @@
 //! The records of an engine's plans.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
@@ -18,11 +18,14 @@ pub(crate) struct PlanRecord {
     /// Set by every request to end the plan.
     stop: PlanStop,
     completion: Completion<PlanExecutionResult>,
+    /// Of the secrets of the engine that its result was masked with. Held while it is masked again.
+    pub(crate) masked_with: Mutex<u64>,
 }
 
 impl PlanRecord {
-    pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, stop: PlanStop::default(), completion: Completion::new() }
+    pub(crate) fn new(id: Uuid, secrets_version: u64) -> Self {
+        let stop = PlanStop::default();
+        Self { id, stop, completion: Completion::new(), masked_with: Mutex::new(secrets_version) }
     }
 
     pub(crate) fn id(&self) -> Uuid {
@@ -39,12 +42,17 @@ impl PlanRecord {
     }
 
     /// The result of a plan that is over.
-    pub(crate) fn result(&self) -> Option<&Arc<PlanExecutionResult>> {
+    pub(crate) fn result(&self) -> Option<Arc<PlanExecutionResult>> {
         self.completion.result()
     }
 
+    /// Puts another form of the result in its place.
+    pub(crate) fn replace(&self, result: PlanExecutionResult) -> Arc<PlanExecutionResult> {
+        self.completion.replace(result)
+    }
+
     /// Waits for the end and returns the result.
-    pub(crate) async fn settled(&self) -> &Arc<PlanExecutionResult> {
+    pub(crate) async fn settled(&self) -> Arc<PlanExecutionResult> {
         self.completion.settled().await
     }
 }

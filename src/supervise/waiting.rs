@@ -57,8 +57,7 @@ impl InputWatch {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Rests { until } => Some(until),
-            State::Looks(_) => None,
-            State::Reported => None,
+            State::Looks(_) | State::Reported => None,
         }
     }
 
@@ -72,12 +71,11 @@ impl InputWatch {
             self.given = given;
             self.before = None;
         }
-        match input {
-            Some(input) => self.state = State::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal)),
-            None => {
-                self.before = None;
-                self.state = State::Rests { until: now + self.after };
-            }
+        if let Some(input) = input {
+            self.state = State::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal));
+        } else {
+            self.before = None;
+            self.state = State::Rests { until: now + self.after };
         }
     }
 
@@ -115,8 +113,8 @@ impl InputWatch {
 mod tests {
     use super::*;
 
-    fn look(used: u64, waits_for: Option<WaitsFor>) -> Option<Look> {
-        Some(Look { used: vec![(7, used)], waits_for })
+    fn look(used: u64, waits_for: Option<WaitsFor>) -> Look {
+        Look { used: vec![(7, used)], waits_for }
     }
 
     #[test]
@@ -124,17 +122,17 @@ mod tests {
         let now = Instant::now();
         let mut watch = InputWatch::new(Duration::from_secs(1), now);
         assert_eq!(watch.deadline(), Some(now + FIRST_LOOK));
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None, "the first look");
-        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), None, "it has worked");
-        assert_eq!(watch.take(look(6, None), now), None, "it sleeps");
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None, "the first look");
+        assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), None, "it has worked");
+        assert_eq!(watch.take(Some(look(6, None)), now), None, "it sleeps");
         assert_eq!(watch.deadline(), Some(now + Duration::from_secs(1)));
-        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), Some(WaitsFor::Stdin));
+        assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), Some(WaitsFor::Stdin));
         assert_eq!(watch.deadline(), None, "it was reported");
         watch.was_given(0, now);
         assert_eq!(watch.deadline(), None, "nothing was given");
         watch.was_given(3, now);
         assert!(watch.deadline().is_some());
-        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), None, "counted anew");
+        assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), None, "counted anew");
     }
 
     #[test]
@@ -142,11 +140,11 @@ mod tests {
         let now = Instant::now();
         let mut watch = InputWatch::new(Duration::from_millis(200), now);
         assert_eq!(watch.deadline(), Some(now + Duration::from_millis(50)));
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None);
         watch.has_written(now);
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None);
         assert_eq!(watch.take(None, now), None);
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), Some(WaitsFor::Stdin));
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None);
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), Some(WaitsFor::Stdin));
     }
 }

@@ -193,6 +193,16 @@ mod tests {
             (with(r#"{"type": "serial"}"#, "{}"), "commands", "an array of requests"),
             (commands("5"), "commands[1]", "it is a number:"),
             (commands(r#"{"command": {"type": "exec"}}"#), "commands[1].command.program", "it is missing"),
+            (
+                commands(r#"{"command": {"type": "exec", "program": "a"}, "env": {"A": {}}}"#),
+                "commands[1].env.A",
+                "it is an object: give a string",
+            ),
+            (
+                commands(r#"{"command": {"type": "exec", "program": "a"}, "env": {"A": {"from": "x"}}}"#),
+                "commands[1].env.A.from",
+                "not a UUID",
+            ),
             (commands(r#"{"comand": {}}"#), "commands[1].comand", "did you mean `command`?"),
             (commands(r#"{"an odd key": 1}"#), "commands[1][\"an odd key\"]", "unknown field"),
         ];

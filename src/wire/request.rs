@@ -100,9 +100,11 @@ fn command(value: &Value, case: Case) -> Result<Command, Invalid> {
     })
 }
 
+/// Marks a variable that is the output of another step.
+const FROM: &str = "from";
+
 /// The output of another step of the same plan.
 fn output(value: &Value, path: &str, case: Case) -> Result<String, Invalid> {
-    const FROM: &str = "from";
     let fields = Fields::open(value, path, path, case, &[FROM])?;
     match fields.get(FROM) {
         Some(Value::Text(text)) => id(&fields.path(FROM), text).map(output_of),
@@ -128,7 +130,9 @@ fn env(fields: &Fields<'_>) -> Result<HashMap<String, String>, Invalid> {
         .map(|(name, value)| match value {
             Value::Text(text) => Ok((name.clone(), text.clone())),
             Value::Undefined | Value::Null => Ok((name.clone(), UNSET.to_owned())),
-            Value::Map(_) => output(value, &names.at(name), fields.case()).map(|value| (name.clone(), value)),
+            Value::Map(entries) if entries.iter().any(|(key, _)| key == FROM) => {
+                output(value, &names.at(name), fields.case()).map(|value| (name.clone(), value))
+            }
             other => Err(Invalid::new(
                 names.at(name),
                 format!("it is {}: give a string, or null to remove it", other.describe()),
