@@ -147,6 +147,15 @@ test('open input, and a terminal', onLinux, async (t) => {
   ]);
 });
 
+test('a second wait without any output between', onLinux, async (t) => {
+  const { stdout, asked } = await answered(t, shell('read a; read b; echo $a $b'), ['1\n', '2\n']);
+  assert.deepEqual(asked, [
+    ['stdin', ''],
+    ['stdin', ''],
+  ]);
+  assert.equal(stdout, '1 2\n');
+});
+
 test('secrets in a question are masked', onLinux, async (t) => {
   const engine = newEngine(t, AFTER);
   const waiting = new Promise((resolve) => engine.once('waiting', resolve));
