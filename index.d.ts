@@ -317,6 +317,15 @@ export interface DependencyGraphStrategy {
   dependencies: Readonly<Record<number, readonly number[]>>;
 }
 
+/** A request as a step of a plan. */
+export interface PlanStepRequest extends Omit<ExecutionRequest, 'env'> {
+  /**
+   * As in other requests; `{ from: step }` is the trimmed standard output of another step, by its index or its id, on which this one depends
+   * then. Output that is no UTF-8, holds NUL, a masked secret or more than 128 KiB, or was truncated, fails this step (`INVALID_REQUEST`).
+   */
+  env?: Readonly<Record<string, string | { readonly from: number | string } | null | undefined>> | null | undefined;
+}
+
 /** A small set of commands and the order between them. A step is a command by its index. */
 export interface ExecutionPlan {
   /** A UUID. Default: a fresh one. */
@@ -326,9 +335,18 @@ export interface ExecutionPlan {
   /** In which order the commands run. */
   strategy: ExecutionStrategy;
   /** 1 to 100 000 commands. */
-  commands: readonly ExecutionRequest[];
+  commands: readonly PlanStepRequest[];
   /** Carried to the result. */
   metadata?: ExecutionMetadata | null | undefined;
+}
+
+/** How this host runs one step of a plan. */
+export interface PlanStepOptions extends ExecutionOptions {
+  /**
+   * After which ends of its dependencies the step runs, which in a serial plan are all steps before it: when all completed; when at least one
+   * did not complete; or in any case, also after a cancel, an abort or the deadline of the plan, and not after `shutdown`. Default: `success`.
+   */
+  when?: 'success' | 'failure' | 'always' | null | undefined;
 }
 
 /** How this host runs a plan: options for all its steps, and what is the plan's own. Its `signal` ends the whole plan. */
@@ -338,7 +356,7 @@ export interface PlanOptions extends ExecutionOptions {
   /** Ends the plan after so many milliseconds (status `timeout`). Default: never. */
   deadlineMs?: number | null | undefined;
   /** Options of single steps, by index, on top of those for all. */
-  steps?: Readonly<Record<number, ExecutionOptions>> | null | undefined;
+  steps?: Readonly<Record<number, PlanStepOptions>> | null | undefined;
 }
 
 /** The configuration of an engine. */
@@ -652,7 +670,7 @@ export interface FailedAttempt {
 }
 
 /** Why a step never began. */
-export type SkipReason = 'dependency' | 'stop_on_error' | 'cancelled' | 'aborted' | 'deadline' | 'shutdown' | 'duplicate_id';
+export type SkipReason = 'dependency' | 'stop_on_error' | 'no_failure' | 'cancelled' | 'aborted' | 'deadline' | 'shutdown' | 'duplicate_id';
 
 /** A step that never began. */
 export interface SkippedStep {
@@ -676,6 +694,15 @@ export interface PlanStep {
   status: ExecutionResult['status'] | 'skipped';
   /** The steps that it waited for. */
   dependsOn: number[];
+  /** After which ends of these it was to run; absent when it is `success`. */
+  when?: 'failure' | 'always';
+  /** The variables that are outputs of other steps, by name; absent when there are none. */
+  inputs?: {
+    /** The name of the variable. */
+    name: string;
+    /** The index of the step that wrote it. */
+    from: number;
+  }[];
 }
 
 /** How many steps of a plan ended in which way. */
@@ -700,7 +727,7 @@ export interface PlanStats {
 export interface PlanExecutionResult<Output extends string | Buffer = string> {
   /** The id of the plan. */
   planId: string;
-  /** `completed` when every step completed; `cancelled` or `timeout` when the plan was ended; else `failed`. */
+  /** `completed` when every step completed, apart from those that were skipped since there was no failure; `cancelled` or `timeout` when the plan was ended; else `failed`. */
   status: ExecutionResult['status'];
   /** Whether the status is `completed`. */
   success: boolean;
@@ -822,6 +849,8 @@ export interface ProgressEvent<Output extends string | Buffer = string> extends 
   total: number;
   /** The command of the step that began last among those that run. */
   currentCommand: string | null;
+  /** After which ends of its dependencies that step runs: `success`, `failure` or `always`. */
+  currentWhen: string | null;
   /** How the plan ended, in its last event. */
   status: 'running' | ExecutionResult['status'];
   /** What came of it, in its last event. Made when first read. */
@@ -1076,6 +1105,8 @@ export interface ExecutionStats {
   lines: number;
   /** Times that a spawn had to wait because the machine had no resources for another process. */
   backoffs: number;
+  /** Executions that wait for a group now, whether or not there is a slot. */
+  waitingForGroups: number;
   /** Executions whose result lacks output because of the cap. */
   truncated: number;
   /** Bytes that logs should have got and did not. */
@@ -1098,8 +1129,6 @@ export interface ConcurrencyMetrics {
   currentlyRunning: number;
   /** How many wait for a slot, or for a group. */
   currentlyPending: number;
-  /** How many of these wait for a group, whether or not there is a slot. */
-  waitingForGroups: number;
   /** How many more may start now. */
   availableSlots: number;
 }
@@ -1289,7 +1318,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
-  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs, or while much output is masked after `addSecret`. */
   getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
   /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
   getLogPath(id: string): string | null;

@@ -94,7 +94,7 @@ for (const [name, source] of [
   });
 }
 
-test('who sleeps, works, or reads something else does not wait', onLinux, async (t) => {
+test('a command that sleeps, works, or reads something else does not wait', onLinux, async (t) => {
   const { engine, events } = recordedEngine(t, AFTER);
   const lines = [
     'sleep 1.5',

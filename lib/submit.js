@@ -12,7 +12,7 @@ const lazy = require('./lazy.js');
 const { requireChildProcesses } = require('./permission.js');
 const { SUBMIT } = require('./protocol.js');
 const { OMIT, sanitize, refusal, SUBJECTS } = require('./sanitize.js');
-const { secretsIn } = require('./secrets.js');
+const { secretsOf } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
@@ -45,12 +45,12 @@ const MANUAL = { requireManualDestroy: true };
 function submit(method, request, options, pull, { native, inFlight, cancel }) {
   requireChildProcesses(method);
   const handle = inFlight.handles(1);
-  /** @type {{ options: unknown }} The options as they were read, once they were. */
-  const read = { options };
+  /** @type {{ options: unknown, request: unknown }} As they were read, once they were. */
+  const read = { options, request };
   const { id, metadata, abort, isAborted, source } = guard(
     method,
     () => accept(native, handle, request, options, pull, read),
-    (text) => native.mask(text, secretsIn(read.options)),
+    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
   );
   // It is accepted, so nothing below may throw: it would have no owner.
   const context = new AsyncResource('Execution', MANUAL);
@@ -77,8 +77,8 @@ function submit(method, request, options, pull, { native, inFlight, cancel }) {
  */
 function submitSync(method, request, options, native) {
   requireChildProcesses(method);
-  /** @type {{ options: unknown }} */
-  const read = { options };
+  /** @type {{ options: unknown, request: unknown }} */
+  const read = { options, request };
   return guard(
     method,
     () => {
@@ -86,6 +86,7 @@ function submitSync(method, request, options, native) {
       const how = sanitize('options', options, (at) => at === 'options.signal', onlyWhole);
       read.options = how;
       const what = sanitize('request', request);
+      read.request = what;
       const text = asJson(what, how);
       const abort = aborting.signal && new Abort(aborting);
       const isAborted = abort?.look() ?? false;
@@ -95,7 +96,7 @@ function submitSync(method, request, options, native) {
       const held = /** @type {object} */ ((isOwn() ? run(null) : null) ?? run(snapshot()));
       return { held, aborted: isAborted ? { reason: abort?.reason } : undefined };
     },
-    (text) => native.mask(text, secretsIn(read.options)),
+    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
   );
 }
 
@@ -112,7 +113,7 @@ function onlyWhole(key, value) {
  * @param {ExecutionRequest} request
  * @param {ExecutionOptions | null | undefined} options
  * @param {boolean} pull
- * @param {{ options: unknown }} read
+ * @param {{ options: unknown, request: unknown }} read
  */
 function accept(native, handle, request, options, pull, read) {
   const aborting = signalOf(options);
@@ -130,6 +131,7 @@ function accept(native, handle, request, options, pull, read) {
     read.options = givenOptions;
     if (source && (givenOptions.stdin ?? givenOptions.input ?? null) !== null) throw twice();
     const givenRequest = sanitize('request', request);
+    read.request = givenRequest;
     const text = asJson(givenRequest, givenOptions);
     const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
     let isAborted = false;

@@ -13,6 +13,7 @@ use crate::error::{ExecutionError, Invalid};
 use crate::platform::clock::Instant;
 use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
 use crate::protocol::submit;
+use crate::redact::Allowance;
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, StdinStream};
 use crate::wire::{self, Case};
@@ -28,6 +29,7 @@ mod cross;
 mod error;
 mod input;
 mod logs;
+mod masked;
 mod outbox;
 mod plans;
 mod result;
@@ -115,16 +117,16 @@ impl NativeEngine {
         Ok(Some(External::new(HeldResult::new(env, result))))
     }
 
-    /// A message with the secrets of the engine, and those of a call, masked.
+    /// The message and the field of a refusal, with the secrets of the engine, and those of a call, masked.
     #[napi(catch_unwind)]
-    pub fn mask(&self, message: String, secrets: Vec<String>) -> String {
-        self.engine.mask_message(message, secrets)
+    pub fn mask(&self, message: String, field: String, call: masked::RefusedCall) -> Vec<String> {
+        self.engine.mask_texts([message, field], &call.into()).into()
     }
 
     /// The same without an engine.
     #[napi(catch_unwind)]
-    pub fn mask_with(message: String, secrets: Vec<String>) -> String {
-        ExecutionEngine::mask_message_with(message, secrets)
+    pub fn mask_with(message: String, field: String, call: masked::RefusedCall) -> Vec<String> {
+        ExecutionEngine::mask_texts_with([message, field], &call.into()).into()
     }
 
     /// Masks one more secret from now on: everywhere, or in one execution.
@@ -273,7 +275,15 @@ impl NativeEngine {
     /// The result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
     pub fn outcome(&self, env: Env, position: u32) -> Option<External<HeldResult>> {
-        self.outbox.outcome(position as usize).map(|result| External::new(HeldResult::new(env, result)))
+        let result = self.outbox.outcome(position as usize)?;
+        Some(External::new(HeldResult::new(env, self.engine.delivered(result))))
+    }
+
+    /// A short output of an execution that has ended, with all masked that is secret now.
+    #[napi(catch_unwind)]
+    pub fn mask_output(&self, id: Unknown<'_>, text: String) -> Result<String> {
+        let [masked] = self.engine.mask_output(id_of(id)?, text);
+        Ok(masked)
     }
 
     #[napi(catch_unwind)]
@@ -284,6 +294,12 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn result(&self, env: Env, id: Unknown<'_>) -> Result<External<HeldResult>> {
         self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(env, result))).map_err(raise)
+    }
+
+    /// The result of an execution that has ended, if it is large and a thread of the engine has to mask it first; else `null`.
+    #[napi(catch_unwind, ts_return_type = "Promise<ExternalObject<HeldResult>> | null")]
+    pub fn masked_result<'env>(&self, env: &'env Env, id: Unknown<'_>) -> Result<Option<Object<'env>>> {
+        masked::result(env, &self.engine, id_of(id)?)
     }
 
     #[napi(catch_unwind)]
@@ -338,7 +354,7 @@ impl NativeEngine {
     pub fn command(&self, id: Unknown<'_>) -> Result<Option<String>> {
         let id = id_of(id)?;
         // It may have ended, and left, since it was accepted.
-        Ok(self.engine.record(id).ok().map(|record| record.command()))
+        Ok(self.engine.record(id).ok().map(|record| record.command(&mut Allowance::of_caller())))
     }
 
     #[napi(catch_unwind, ts_return_type = "object")]

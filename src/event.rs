@@ -97,6 +97,8 @@ macro_rules! event_types {
                 total: usize,
                 /// The command of the step that began last among those that run.
                 current_command: Option<String>,
+                /// After which ends of its dependencies that step runs: `success`, `failure` or `always`.
+                current_when: Option<String>,
                 /// `running`, or how the plan ended.
                 status: ExecutionStatus,
                 /// What came of it, in the last event of the plan; shared, never copied.

@@ -26,7 +26,7 @@ pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 use self::programs::POWERSHELL_FILE;
 pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};
-pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal};
 
 mod command_line;
 mod environment;

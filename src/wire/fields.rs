@@ -1,7 +1,7 @@
 //! The fields of one object, each taken with the type it must have.
 
 use super::{Case, Value};
-use crate::error::Invalid;
+use crate::error::{Invalid, is_plain_name, name_in_path};
 
 type Result<T> = std::result::Result<T, Invalid>;
 
@@ -158,12 +158,10 @@ impl<'a> Fields<'a> {
 
 /// The path of a key below another one.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    match (path.is_empty(), plain) {
+    match (path.is_empty(), is_plain_name(key)) {
         (true, true) => key.to_owned(),
-        (true, false) => format!("[{key:?}]"),
         (false, true) => format!("{path}.{key}"),
-        (false, false) => format!("{path}[{key:?}]"),
+        (_, false) => format!("{path}{}", name_in_path(key)),
     }
 }
 
@@ -198,6 +196,9 @@ fn nearest_word<'a>(text: &str, words: &'a [String]) -> Option<&'a String> {
 
 /// The known name that was probably meant.
 pub(super) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+    if !is_plain_name(key) {
+        return None;
+    }
     let key = key.to_lowercase();
     let candidates = known.iter().filter_map(|name| {
         let lower = name.to_lowercase();
