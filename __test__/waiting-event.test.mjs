@@ -130,7 +130,7 @@ test('each wait is reported once', onLinux, async (t) => {
   await engine.cancel(id);
 });
 
-test('open input, and a terminal', onLinux, async (t) => {
+test('open input', onLinux, async (t) => {
   const engine = newEngine(t, AFTER);
   const asked = [];
   engine.on('waiting', ({ executionId, for: what, prompt }) => {
@@ -140,12 +140,16 @@ test('open input, and a terminal', onLinux, async (t) => {
   const command = shell("printf 'Name? '; read name; echo hello $name");
   const open = await engine.run(command, { stdin: 'open' });
   assert.equal(open.stdout, 'Name? hello Ann\n');
-  const terminal = await engine.run(command, { terminal: true });
-  assert.match(terminal.stdout, /hello Ann\r\n$/);
+  assert.deepEqual(asked, [['stdin', 'Name? ']]);
+});
+
+test('a second wait without any output between', onLinux, async (t) => {
+  const { stdout, asked } = await answered(t, shell('read a; read b; echo $a $b'), ['1\n', '2\n']);
   assert.deepEqual(asked, [
-    ['stdin', 'Name? '],
-    ['terminal', 'Name? '],
+    ['stdin', ''],
+    ['stdin', ''],
   ]);
+  assert.equal(stdout, '1 2\n');
 });
 
 /** Runs a command in a terminal, or with open input, and answers each of its questions; gives its result, and what it asked. */

@@ -31,14 +31,19 @@ pub(super) struct InputWatch {
 }
 
 enum State {
-    Rests { until: Instant },
+    Rests {
+        until: Instant,
+    },
     Looks(oneshot::Receiver<Sight>),
-    Reported,
+    /// At `until` it is checked whether the command was given input.
+    Reported {
+        until: Instant,
+    },
 }
 
 impl InputWatch {
     pub(super) fn new(after: Duration, now: Instant) -> Self {
-        let mut watch = Self { after, state: State::Reported, before: None, given: 0 };
+        let mut watch = Self { after, state: State::Rests { until: now }, before: None, given: 0 };
         watch.restart(now);
         watch
     }
@@ -56,20 +61,19 @@ impl InputWatch {
     /// When [`InputWatch::tick`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Rests { until } => Some(until),
-            State::Looks(_) | State::Reported => None,
+            State::Rests { until } | State::Reported { until } => Some(until),
+            State::Looks(_) => None,
         }
     }
 
-    /// Begins a look if it is time. `input` is the pipe or terminal of the input if it is open and empty, and has a listener; `given` counts the
-    /// bytes that the command has been given.
-    pub(super) fn tick(&mut self, leader: &Arc<Leader>, input: Option<InputId>, given: u64, now: Instant) {
+    /// Begins a look if it is time. `input` is the pipe or terminal of the input if it is open and empty, and has a listener.
+    pub(super) fn tick(&mut self, leader: &Arc<Leader>, input: Option<InputId>, now: Instant) {
         if self.deadline().is_none_or(|until| now < until) {
             return;
         }
-        if self.given != given {
-            self.given = given;
-            self.before = None;
+        if let State::Reported { until } = &mut self.state {
+            *until = now + self.after;
+            return;
         }
         if let Some(input) = input {
             self.state = State::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal));
@@ -91,7 +95,7 @@ impl InputWatch {
     pub(super) async fn looked(&mut self) -> Option<Look> {
         match &mut self.state {
             State::Looks(answer) => answer.await.ok().map(|sight| sight.look),
-            State::Rests { .. } | State::Reported => std::future::pending().await,
+            State::Rests { .. } | State::Reported { .. } => std::future::pending().await,
         }
     }
 
@@ -104,7 +108,7 @@ impl InputWatch {
             return None;
         }
         let waits_for = now_seen.waits_for?;
-        self.state = State::Reported;
+        self.state = State::Reported { until: now + self.after };
         Some(waits_for)
     }
 }
@@ -127,11 +131,11 @@ mod tests {
         assert_eq!(watch.take(Some(look(6, None)), now), None, "it sleeps");
         assert_eq!(watch.deadline(), Some(now + Duration::from_secs(1)));
         assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), Some(WaitsFor::Stdin));
-        assert_eq!(watch.deadline(), None, "it was reported");
+        assert_eq!(watch.deadline(), Some(now + Duration::from_secs(1)), "whether input was given is checked");
         watch.was_given(0, now);
-        assert_eq!(watch.deadline(), None, "nothing was given");
+        assert!(matches!(watch.state, State::Reported { .. }), "nothing was given");
         watch.was_given(3, now);
-        assert!(watch.deadline().is_some());
+        assert!(matches!(watch.state, State::Rests { .. }));
         assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), None, "counted anew");
     }
 
