@@ -18,13 +18,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::platform::clock::{self, Instant};
-use crate::platform::{self, Guarded, Leader, Lifeline, Table};
+use crate::platform::{self, Exit, Guarded, Leader, Lifeline, Table};
 use crate::runtime;
 
 /// A guardian that does not start is tried again with an execution that comes this much later.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A guardian that lives for less than this was not killed from outside: it does not work here.
 const TOO_SHORT_A_LIFE: Duration = Duration::from_millis(20);
+/// One that lives for less than this, and so many of them in a row, are reported: between two of them there is none.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+const SHORT_LIVES: u32 = 3;
+/// The least time between two such reports.
+const REPORT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often the guardian is looked at while something runs: a stopped one cannot do its work.
 const HEALTH_CHECK: Duration = Duration::from_secs(1);
 
@@ -54,6 +59,11 @@ struct State {
     is_checked: bool,
     /// What is wrong, or was, with its number from 1 on.
     notice: (u64, Arc<str>),
+    /// How many guardians did not answer and were replaced.
+    replacements: u64,
+    /// How many guardians in a row had a short life, and when that was last reported.
+    short_lives: u32,
+    reported: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -212,11 +222,19 @@ impl Guardian {
             return;
         }
         guardian.kill_group();
-        let number = state.notice.0 + 1;
-        let text = format!(
-            "the guardian had been stopped (SIGSTOP) and was replaced (replacement {number} of this process): meanwhile nothing would have ended the running commands with their host"
+        state.replacements += 1;
+        let number = state.replacements;
+        self.report(
+            state,
+            format!(
+                "the guardian had been stopped (SIGSTOP) and was replaced (replacement {number} of this process): meanwhile nothing would have ended the running commands with their host"
+            ),
         );
-        state.notice = (number, text.into());
+    }
+
+    /// Gives the executions that run a notice.
+    fn report(&self, mut state: MutexGuard<'_, State>, text: String) {
+        state.notice = (state.notice.0 + 1, text.into());
         drop(state);
         self.noticed.notify_waiters();
     }
@@ -242,23 +260,61 @@ impl Guardian {
     async fn replace_when_gone(self: Arc<Self>, leader: Arc<Leader>) {
         let started = Instant::now();
         leader.exited().await;
-        leader.reap();
-        self.lock().health = Health::NotStarted;
+        let end = leader.reap().unwrap_or_default();
+        self.has_gone(started.elapsed(), &end);
         // One that dies at once, again and again, must not keep the machine busy.
         let mut pause = if started.elapsed() < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
+        let mut is_reported = false;
         loop {
             clock::sleep(pause).await;
             let again = Arc::clone(&self);
             // An execution that came meanwhile may have started it.
-            if let Some(Ok(())) = runtime::blocking(move || again.ensure_alive()).await {
-                return;
+            let why = match runtime::blocking(move || again.ensure_alive()).await {
+                Some(Ok(())) => return,
+                Some(Err(why)) => why.to_string(),
+                None => "the guardian cannot be started".to_owned(),
+            };
+            if !std::mem::replace(&mut is_reported, true) {
+                let end = describe(&end);
+                self.report(
+                    self.lock(),
+                    format!(
+                        "the guardian has ended ({end}), and there is no other yet: {why}; this is tried every second, and until it works nothing ends the running commands with their host"
+                    ),
+                );
             }
             pause = RETRY_AFTER;
+        }
+    }
+
+    /// Notes the end of a guardian, and reports it if others have ended soon as well.
+    fn has_gone(&self, life: Duration, end: &Exit) {
+        let mut state = self.lock();
+        state.health = Health::NotStarted;
+        state.short_lives = if life < SHORT_LIFE { state.short_lives.saturating_add(1) } else { 0 };
+        let is_due = state.reported.is_none_or(|at| at.elapsed() >= REPORT_AGAIN_AFTER);
+        if state.short_lives >= SHORT_LIVES && is_due {
+            state.reported = Some(Instant::now());
+            let (count, end) = (state.short_lives, describe(end));
+            self.report(
+                state,
+                format!(
+                    "{count} guardians in a row have ended soon after their start, the last one with {end}: each is replaced, and meanwhile nothing ends the running commands with their host"
+                ),
+            );
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn describe(end: &Exit) -> String {
+    match (end.signal, end.code) {
+        (Some(signal), _) => format!("signal {signal}"),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "an unknown status".to_owned(),
     }
 }

@@ -55,6 +55,11 @@ pub(crate) fn now() -> u64 {
 }
 
 pub(crate) fn read(pid: i32) -> Option<Proc> {
+    Some(read_state(pid)?.0)
+}
+
+/// Reads a process, and whether its main thread has ended, which others may outlive.
+fn read_state(pid: i32) -> Option<(Proc, bool)> {
     let mut path = Path::new();
     let mut stat = [0; 1024];
     let count = sys::read_file(path.push(b"/proc/").number(pid as u32).push(b"/stat").text(), &mut stat)?;
@@ -66,17 +71,32 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
     let parent = number(fields.next()?)? as i32;
     let group = number(fields.next()?)? as i32;
     let session = number(fields.next()?)? as i32;
-    let start = number(fields.nth(15)?)?;
-    Some(Proc {
-        pid,
-        parent,
-        group,
-        session,
-        start,
-        is_dead: matches!(state, b'Z' | b'X'),
-        owner: 0,
-        is_detached: false,
-    })
+    let threads = number(fields.nth(13)?)?;
+    let start = number(fields.nth(1)?)?;
+    let main_has_ended = matches!(state, b'Z' | b'X');
+    let is_dead = main_has_ended && threads <= 1;
+    let proc = Proc { pid, parent, group, session, start, is_dead, owner: 0, is_detached: false };
+    Some((proc, main_has_ended))
+}
+
+/// Calls `visit` with the directories of the other threads of a process whose main thread has ended, until it returns `true`: only those
+/// show its environment and its descriptors.
+fn each_remaining_thread(pid: i32, visit: &mut dyn FnMut(&mut Path) -> bool) {
+    if !read_state(pid).is_some_and(|(proc, main_has_ended)| main_has_ended && !proc.is_dead) {
+        return;
+    }
+    let mut path = Path::new();
+    path.push(b"/proc/").number(pid as u32).push(b"/task");
+    let mut own = Path::new();
+    own.push(&path.text()[..path.length()]);
+    let length = path.length();
+    let mut is_done = false;
+    each_entry(own.text(), &mut |name, _| {
+        if !is_done && number(name).is_some_and(|thread| thread != pid as u64) {
+            is_done = visit(path.push(b"/").push(name));
+            path.truncate(length);
+        }
+    });
 }
 
 fn number(text: &[u8]) -> Option<u64> {
@@ -93,11 +113,20 @@ fn number(text: &[u8]) -> Option<u64> {
 
 /// Copies the value of the variable that marks members into `tag` and returns its length; `None` if there is none, or it cannot be read.
 pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
-    let mut path = Path::new();
+    let mut found = tag_in(Path::new().push(b"/proc/").number(pid as u32), tag);
+    if found.is_none() {
+        each_remaining_thread(pid, &mut |directory| {
+            found = tag_in(directory, tag);
+            found.is_some()
+        });
+    }
+    found
+}
+
+/// As [`tag`], for the directory of a process or of a thread.
+fn tag_in(directory: &mut Path, tag: &mut [u8]) -> Option<usize> {
     // SAFETY: the path ends with a NUL.
-    let fd = unsafe {
-        sys::open(path.push(b"/proc/").number(pid as u32).push(b"/environ").text().as_ptr().cast(), sys::O_RDONLY)
-    };
+    let fd = unsafe { sys::open(directory.push(b"/environ").text().as_ptr().cast(), sys::O_RDONLY) };
     if fd < 0 {
         return None;
     }
@@ -134,8 +163,17 @@ pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
 
 /// Whether a process has variables that can be read: one that is ending has none any more.
 pub(crate) fn has_environment(pid: i32) -> bool {
-    let mut path = Path::new();
-    sys::read_file(path.push(b"/proc/").number(pid as u32).push(b"/environ").text(), &mut [0]).is_some_and(|count| count > 0)
+    let is_filled = |directory: &mut Path| {
+        sys::read_file(directory.push(b"/environ").text(), &mut [0]).is_some_and(|count| count > 0)
+    };
+    let mut has = is_filled(Path::new().push(b"/proc/").number(pid as u32));
+    if !has {
+        each_remaining_thread(pid, &mut |directory| {
+            has = is_filled(directory);
+            has
+        });
+    }
+    has
 }
 
 /// Signals a process if it still is the one that was seen: a pidfd keeps the id from being reused meanwhile.
@@ -158,8 +196,19 @@ pub(crate) fn signal(proc: &Proc, signal: c_int) {
 /// Opens the read end of a pipe that is an output of a process, and has had no reader since the host is gone: SIGPIPE would end a
 /// program that prints during its clean-up. `None` if it is not a pipe, or cannot be opened.
 pub(crate) fn open_output(pid: i32, number: u32, is_held: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
-    let mut path = Path::new();
-    path.push(b"/proc/").number(pid as u32).push(b"/fd/").number(number);
+    let mut opened = open_output_in(Path::new().push(b"/proc/").number(pid as u32), number, is_held);
+    if opened.is_none() {
+        each_remaining_thread(pid, &mut |directory| {
+            opened = open_output_in(directory, number, is_held);
+            opened.is_some()
+        });
+    }
+    opened
+}
+
+/// As [`open_output`], for the directory of a process or of a thread.
+fn open_output_in(path: &mut Path, number: u32, is_held: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
+    path.push(b"/fd/").number(number);
     let mut name = [0; 32];
     // SAFETY: the path ends with a NUL, and the buffer has the given length.
     unsafe {
