@@ -191,9 +191,10 @@ impl Leader {
         waitid(WaitId::Pid(self.pid.into()), options).is_ok_and(|stopped| stopped.is_some())
     }
 
-    /// Sends a signal to the leader alone. Returns `false` if it has exited and was reaped.
+    /// Sends a signal to the leader alone. Returns `false` if it has exited.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<bool> {
-        self.signal_leader(signal::from_number(signal)?)
+        let signal = signal::from_number(signal)?;
+        if self.has_exited() { Ok(false) } else { self.signal_leader(signal) }
     }
 
     pub(super) fn signal_leader(&self, signal: Signal) -> io::Result<bool> {
