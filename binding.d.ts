@@ -20,6 +20,8 @@ export declare class NativeEngine {
   static abortStep(plan: ExternalObject<AcceptedPlan>, index: number): void
   /** The result of a plan that is over; `null` while it runs. */
   planResult(id: unknown): ExternalObject<PlanExecutionResult> | null
+  /** The result of a plan that is over, if a thread of the engine has to mask it first; else `null`. */
+  maskedPlan(id: unknown): Promise<ExternalObject<Arc<PlanExecutionResult>>> | null
   /** The plan result at a position of the batch that was taken last. */
   planOutcome(position: number): ExternalObject<PlanExecutionResult> | null
   /** A plan's result as JSON text, apart from the results of its steps. */
@@ -28,6 +30,8 @@ export declare class NativeEngine {
   static planSteps(result: ExternalObject<PlanExecutionResult>): Array<ExternalObject<HeldResult>>
   /** Reads the output of an execution so far. */
   readOutput(id: unknown, options: unknown): Promise<OutputRead>
+  /** Reads the environment of the user's login shell. Without `env` it starts with the variables of this process. */
+  static loginShellEnv(options: unknown, variables?: string | undefined | null): Promise<OutputRead>
   /** Moves the deadline of an execution; gives the new one, in ms since 1970. */
   extendTimeout(id: unknown, ms: unknown): number
   /** `wake` is called, without arguments, when there is something to take. */
@@ -37,10 +41,12 @@ export declare class NativeEngine {
    * they cannot be read. `ways` is a sum of `protocol::submit`; with `FEEDS` its input comes through `feed`.
    */
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
-  /** A message with the secrets of the engine, and those of a call, masked. */
-  mask(message: string, secrets: Array<string>): string
+  /** Runs a request and blocks this thread until it has ended; as `submit` otherwise. */
+  runSync(request: unknown, options: unknown, variables: string | undefined | null, ways: number): ExternalObject<HeldResult> | null
+  /** The message and the field of a refusal, with the secrets of the engine, and those of a call, masked. */
+  mask(message: string, field: string, call: RefusedCall): Array<string>
   /** The same without an engine. */
-  static maskWith(message: string, secrets: Array<string>): string
+  static maskWith(message: string, field: string, call: RefusedCall): Array<string>
   /** Masks one more secret from now on: everywhere, or in one execution. */
   addSecret(value: unknown, id: unknown): void
   /**
@@ -96,8 +102,12 @@ export declare class NativeEngine {
   release(handle: number, count: number): void
   /** The result at a position of the batch that was taken last. */
   outcome(position: number): ExternalObject<HeldResult> | null
+  /** A short output of an execution that has ended, with all masked that is secret now. */
+  maskOutput(id: unknown, text: string): string
   status(id: unknown): string
   result(id: unknown): ExternalObject<HeldResult>
+  /** The result of an execution that has ended, if it is large and a thread of the engine has to mask it first; else `null`. */
+  maskedResult(id: unknown): Promise<ExternalObject<HeldResult>> | null
   logPath(id: unknown): string | null
   /** Reads a log, or its end; all of it when `tail_bytes` is negative. */
   readLog(id: unknown, tailBytes: number): Promise<LogRead>
@@ -160,6 +170,18 @@ export interface PlanCall {
   signals: Array<number>
   /** Those of them whose signal has fired. */
   fired: Array<number>
+}
+
+/** What may be secret in a call that is refused. */
+export interface RefusedCall {
+  /** The secrets of its options. */
+  secrets: Array<string>
+  /** The variables of the host and of its requests, packed as `submit` takes them. */
+  variables: string
+  /** Whether its options say that those of them are secret that look so. */
+  masksVariables: boolean
+  /** The names that its configuration adds to those. */
+  patterns: Array<string>
 }
 
 /** The version that the addon was built as: the facade refuses any other than its own. */

@@ -104,6 +104,14 @@ export interface ExecutionRequest {
   metadata?: ExecutionMetadata | null | undefined;
 }
 
+/** How the environment of a login shell is read. */
+export interface LoginShellOptions {
+  /** bash, zsh, fish, or another one that takes their options. Default: the user's, by `SHELL`, else by the system. */
+  shell?: string | null | undefined;
+  /** Milliseconds that its start files may take, at least 1. Default: 10 000. */
+  timeoutMs?: number | null | undefined;
+}
+
 /** Which part of an output is read. */
 export interface ReadOutputOptions {
   /** Default: `stdout`. */
@@ -309,6 +317,15 @@ export interface DependencyGraphStrategy {
   dependencies: Readonly<Record<number, readonly number[]>>;
 }
 
+/** A request as a step of a plan. */
+export interface PlanStepRequest extends Omit<ExecutionRequest, 'env'> {
+  /**
+   * As in other requests; `{ from: step }` is the trimmed standard output of another step, by its index or its id, on which this one depends
+   * then. Output that is no UTF-8, holds NUL, a masked secret or more than 128 KiB, or was truncated, fails this step (`INVALID_REQUEST`).
+   */
+  env?: Readonly<Record<string, string | { readonly from: number | string } | null | undefined>> | null | undefined;
+}
+
 /** A small set of commands and the order between them. A step is a command by its index. */
 export interface ExecutionPlan {
   /** A UUID. Default: a fresh one. */
@@ -318,9 +335,18 @@ export interface ExecutionPlan {
   /** In which order the commands run. */
   strategy: ExecutionStrategy;
   /** 1 to 100 000 commands. */
-  commands: readonly ExecutionRequest[];
+  commands: readonly PlanStepRequest[];
   /** Carried to the result. */
   metadata?: ExecutionMetadata | null | undefined;
+}
+
+/** How this host runs one step of a plan. */
+export interface PlanStepOptions extends ExecutionOptions {
+  /**
+   * After which ends of its dependencies the step runs, which in a serial plan are all steps before it: when all completed; when at least one
+   * did not complete; or in any case, also after a cancel, an abort or the deadline of the plan, and not after `shutdown`. Default: `success`.
+   */
+  when?: 'success' | 'failure' | 'always' | null | undefined;
 }
 
 /** How this host runs a plan: options for all its steps, and what is the plan's own. Its `signal` ends the whole plan. */
@@ -330,7 +356,7 @@ export interface PlanOptions extends ExecutionOptions {
   /** Ends the plan after so many milliseconds (status `timeout`). Default: never. */
   deadlineMs?: number | null | undefined;
   /** Options of single steps, by index, on top of those for all. */
-  steps?: Readonly<Record<number, ExecutionOptions>> | null | undefined;
+  steps?: Readonly<Record<number, PlanStepOptions>> | null | undefined;
 }
 
 /** The configuration of an engine. */
@@ -644,7 +670,7 @@ export interface FailedAttempt {
 }
 
 /** Why a step never began. */
-export type SkipReason = 'dependency' | 'stop_on_error' | 'cancelled' | 'aborted' | 'deadline' | 'shutdown' | 'duplicate_id';
+export type SkipReason = 'dependency' | 'stop_on_error' | 'no_failure' | 'cancelled' | 'aborted' | 'deadline' | 'shutdown' | 'duplicate_id';
 
 /** A step that never began. */
 export interface SkippedStep {
@@ -668,6 +694,15 @@ export interface PlanStep {
   status: ExecutionResult['status'] | 'skipped';
   /** The steps that it waited for. */
   dependsOn: number[];
+  /** After which ends of these it was to run; absent when it is `success`. */
+  when?: 'failure' | 'always';
+  /** The variables that are outputs of other steps, by name; absent when there are none. */
+  inputs?: {
+    /** The name of the variable. */
+    name: string;
+    /** The index of the step that wrote it. */
+    from: number;
+  }[];
 }
 
 /** How many steps of a plan ended in which way. */
@@ -692,7 +727,7 @@ export interface PlanStats {
 export interface PlanExecutionResult<Output extends string | Buffer = string> {
   /** The id of the plan. */
   planId: string;
-  /** `completed` when every step completed; `cancelled` or `timeout` when the plan was ended; else `failed`. */
+  /** `completed` when every step completed, apart from those that were skipped since there was no failure; `cancelled` or `timeout` when the plan was ended; else `failed`. */
   status: ExecutionResult['status'];
   /** Whether the status is `completed`. */
   success: boolean;
@@ -763,7 +798,10 @@ export interface WaitingEvent extends EventBase {
   prompt: string;
 }
 
-/** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+/**
+ * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In JavaScript it
+ * is made only while the engine has a listener for `exited`; then `event` and streams get it too.
+ */
 export interface ExitedEvent extends EventBase {
   /** The name of the event. */
   type: 'exited';
@@ -811,6 +849,8 @@ export interface ProgressEvent<Output extends string | Buffer = string> extends 
   total: number;
   /** The command of the step that began last among those that run. */
   currentCommand: string | null;
+  /** After which ends of its dependencies that step runs: `success`, `failure` or `always`. */
+  currentWhen: string | null;
   /** How the plan ended, in its last event. */
   status: 'running' | ExecutionResult['status'];
   /** What came of it, in its last event. Made when first read. */
@@ -879,7 +919,10 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
    * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
    */
   waiting: [WaitingEvent];
-  /** The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. */
+  /**
+   * The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In JavaScript
+   * it is made only while the engine has a listener for `exited`; then `event` and streams get it too.
+   */
   exited: [ExitedEvent];
   /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
   degraded: [DegradedEvent];
@@ -1062,6 +1105,8 @@ export interface ExecutionStats {
   lines: number;
   /** Times that a spawn had to wait because the machine had no resources for another process. */
   backoffs: number;
+  /** Executions that wait for a group now, whether or not there is a slot. */
+  waitingForGroups: number;
   /** Executions whose result lacks output because of the cap. */
   truncated: number;
   /** Bytes that logs should have got and did not. */
@@ -1084,8 +1129,6 @@ export interface ConcurrencyMetrics {
   currentlyRunning: number;
   /** How many wait for a slot, or for a group. */
   currentlyPending: number;
-  /** How many of these wait for a group, whether or not there is a slot. */
-  waitingForGroups: number;
   /** How many more may start now. */
   availableSlots: number;
 }
@@ -1120,6 +1163,15 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `INVALID_CONFIG` with the variable as `field`.
    */
   static configFromEnv(env?: Readonly<Record<string, string | undefined>>): ExecutionConfig;
+  /**
+   * The environment of the user's login shell, which reads the user's start files: what a program gets that is started in a terminal, as
+   * desktop applications need it. It is an interactive login shell without a terminal. What the start files print is dropped, and so are the
+   * shell's own variables (`_`, `SHLVL`, `PWD`, `OLDPWD`).
+   *
+   * @throws {@link ExecutionError} `INVALID_REQUEST` for a bad option, and on Windows; `SPAWN_FAILED` for a shell that cannot be started,
+   * does not answer in time (`ETIMEDOUT`), or prints no environment.
+   */
+  static loginShellEnv(options?: LoginShellOptions | null): Promise<Record<string, string>>;
   /**
    * Reads settings from a `.toml` or `.json` file with snake_case keys, which may stand in a table `execution`. Gives only
    * what it sets.
@@ -1157,6 +1209,18 @@ export class ExecutionEngine<Output extends string | Buffer = string>
   run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): Promise<ExecutionResult<string>>;
   /** The same, with output as the engine's `encoding` says. */
   run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult<Output>>;
+  /** `run` that blocks this thread, with output as Buffers. */
+  runSync(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionResult<Buffer>;
+  /** The same, with output as text. */
+  runSync(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionResult<string>;
+  /**
+   * Runs a command and blocks this thread until it has ended: no timer, no listener and no promise of this thread makes progress meanwhile.
+   * Timeouts hold. Its events are not emitted. It does not wait for a slot, since what has the slots may need this thread.
+   *
+   * @throws {@link ExecutionError} What `run` rejects with; `CONCURRENCY_LIMIT_REACHED` when no slot is free; `INVALID_REQUEST` (field
+   * `options.stdin`) for a stream or an iterable.
+   */
+  runSync(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionResult<Output>;
   /** Runs a request and gives its events at the consumer's pace, with output as Buffers. */
   stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionStream<Buffer>;
   /** The same, with output as text. */
@@ -1254,7 +1318,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
 
   /** @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
-  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs, or while much output is masked after `addSecret`. */
   getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
   /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
   getLogPath(id: string): string | null;

@@ -205,3 +205,49 @@ test('half of a surrogate pair is refused with its path', async (t) => {
   assert.equal(failureNow(() => engine.listExecutions({ label: half }), 'INVALID_REQUEST').field, 'filter.label');
   assert.equal((await engine.run(exec('echo', '-n', '\u{1f600}'))).stdout, '\u{1f600}');
 });
+
+test('long names, many names and long texts in every call', async (t) => {
+  const secrets = Array.from({ length: 20_000 }, (_, index) => `s3cret-number-${index}`);
+  const engine = newEngine(t, { secrets });
+  const name = 'n'.repeat(10_000_000);
+  const many = Object.fromEntries(Array.from({ length: 100_001 }, (_, index) => [`f${index}`, '1']));
+  const text = 'x'.repeat(70 * 1024 * 1024);
+  const calls = {
+    request: (what) => engine.run({ ...nothing, ...what }),
+    command: (what) => engine.run({ command: { ...nothing.command, ...what } }),
+    options: (what) => engine.run(nothing, what),
+    variables: (what) => engine.run({ ...nothing, env: { ...what, '': '1' } }),
+    plan: (what) => engine.runPlan({ ...serial(nothing), ...what }),
+    filter: async (what) => engine.listExecutions(what),
+    config: async (what) => new ExecutionEngine({ secrets, ...what }),
+    wire: async (what) => ExecutionEngine.parseRequest({ ...nothing, ...what }),
+    'wire as text': async (what) => ExecutionEngine.parseRequest(JSON.stringify({ ...nothing, ...what })),
+    cancel: (what) => engine.cancel('4a1c7b36-7a3c-4b4e-9a2e-0d5c7e5f8a10', what),
+  };
+  for (const [where, call] of Object.entries(calls)) {
+    for (const what of [{ [name]: 1 }, { [`a ${name}`]: '1' }, { [Symbol(name)]: 1 }, many]) {
+      if (where === 'wire as text' && Object.getOwnPropertySymbols(what).length > 0) continue;
+      const error = await call(what).then(
+        () => undefined,
+        (refusal) => refusal,
+      );
+      assert.match(error?.code ?? where, /^INVALID_/, where);
+      assert.ok(error.message.length < 1_000 && (error.field ?? '').length < 200, `${where}: ${error.message.slice(0, 300)}`);
+    }
+  }
+  for (const call of [() => engine.waitForCompletion(text), () => engine.waitForPlan(text), () => engine.cancelPlan(text)])
+    assert.match((await failure(call, 'NOT_FOUND')).message, /a string of length 73400320/);
+  assert.equal(failureNow(() => ExecutionEngine.parseRequest(text), 'INVALID_REQUEST').field, 'request');
+  await engine.run(nothing);
+});
+
+test('a record does not keep a long command', async (t) => {
+  const engine = newEngine(t);
+  const long = { command: { type: 'shell', command: `: '${'x'.repeat(8 * 1024 * 1024)}'` } };
+  for (let round = 0; round < 5; round++) await engine.run(long);
+  const before = process.memoryUsage().rss;
+  for (let round = 0; round < 40; round++) await engine.run(long);
+  const more = (process.memoryUsage().rss - before) / 1024 / 1024;
+  assert.equal(engine.listExecutions().length, 45);
+  assert.ok(more < 150, `${more} MiB more for 40 commands of 8 MiB`);
+});

@@ -36,7 +36,6 @@ test('cancels at 0 to 3 ms', async (t) => {
     maxConcurrent: 8,
     currentlyRunning: 0,
     currentlyPending: 0,
-    waitingForGroups: 0,
     availableSlots: 8,
   });
 });

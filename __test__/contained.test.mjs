@@ -309,6 +309,10 @@ test('prototypes that were changed', async (t) => {
       'waiters',
       'next',
       'toJSON',
+      'kind',
+      'name',
+      'says',
+      'secrets',
     ].map((name) => ['Object.prototype', name, SETTER]),
     ...['retries', 'completedAt', 'signal', 'stdin', 'executionId'].map((name) => ['Object.prototype', name, VALUE]),
     ['Object.prototype', 'toJSON', '{ value: () => "theirs", writable: true }'],
@@ -336,5 +340,63 @@ test('prototypes that were changed', async (t) => {
       );
       assert.deepEqual(seen, { wrong: [], end: 'completed70009,completed70009,5,completed,true', thrown: [] });
     });
+  }
+});
+
+test('methods of built-in objects that are replaced while others end', async (t) => {
+  const THROWS = '{ value() { throw new Error("theirs"); }, writable: true }';
+  const methods = [
+    ...['get', 'set', 'has', 'delete', 'forEach', 'Symbol.iterator'].map((name) => ['Map.prototype', name]),
+    ...['add', 'delete', 'forEach', 'Symbol.iterator'].map((name) => ['Set.prototype', name]),
+    ...['slice', 'map', 'filter', 'concat', 'Symbol.iterator'].map((name) => ['Array.prototype', name]),
+    ...['then', 'catch'].map((name) => ['Promise.prototype', name]),
+    ...['call', 'apply', 'bind'].map((name) => ['Function.prototype', name]),
+    ...['isWellFormed', 'includes'].map((name) => ['String.prototype', name]),
+  ];
+  for (const [prototype, name] of methods) {
+    await t.test(`${prototype}.${name}`, async () => {
+      const seen = await beside(
+        `
+        const [first, second] = [engine.run(programs.exec('echo', 'a')), engine.run(programs.shell('echo b; exit 3'))];
+        // The others are accepted by then; all end while this turn of the loop lasts, and are delivered after it.
+        await undefined;
+        ${polluted(prototype, name, THROWS)} pollute();
+        const end = Date.now() + 300; while (Date.now() < end);
+        const undo = undos[0];
+        setTimeout(undo, 3_000);
+        const { stdout } = await first; const { exitCode } = await second;
+        undo();
+        return stdout + exitCode;`,
+        {},
+      );
+      assert.equal(seen.end, 'a\n3');
+      assert.deepEqual(seen.wrong, []);
+    });
+  }
+});
+
+test('a `process.env` whose code throws', async () => {
+  const seen = await beside(
+    `
+    const before = process.env;
+    process.env = new Proxy(before, { ownKeys() { throw new Error('theirs'); } });
+    const running = engine.run(programs.nothing);
+    process.env = before;
+    return await running;`,
+  );
+  assert.deepEqual(seen, { wrong: [], end: 'INVALID_REQUEST process.env', thrown: [] });
+});
+
+test('prototypes that were changed before the first command', async () => {
+  for (const name of ['code', 'message', 'get', 'env', 'secrets', 'kind', 'then']) {
+    const { code, stdout, stderr } = await host(`
+      const engine = new ExecutionEngine();
+      Object.defineProperty(Object.prototype, '${name}', { configurable: true, set() { throw new Error('theirs'); }, get() { return undefined; } });
+      const { stdout } = await engine.run(programs.exec('echo', 'first'));
+      delete Object.prototype['${name}'];
+      process.stdout.write(stdout);
+      process.exit();
+    `);
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'first\n', stderr: '' }, name);
   }
 });

@@ -1,7 +1,7 @@
 // A message says what is missing, repeats names as they were given, and carries the error of the system.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -130,4 +130,14 @@ test('a file system that may only be read is EROFS', namespaces, (t) => {
     console.log([error.code, error.result.error.errno].join());`;
   mkdirSync(path.join(dir, 'unused'));
   assert.equal(hostAfter(`mount -t tmpfs -o ro none ${dir}`, source), 'LOG_FAILED,EROFS');
+});
+
+test('a `logDir` that is no directory is called that', unix, async (t) => {
+  const logDir = path.join(folder(t), 'a-file');
+  writeFileSync(logDir, '');
+  for (const where of [logDir, path.join(logDir, 'below')]) {
+    const error = await failure(() => newEngine(t, { logDir: where }).run(exec('true')), 'LOG_FAILED');
+    assert.equal(error.errno, 'ENOTDIR');
+    assert.match(error.message, /Not a directory.*`logDir` needs a directory/);
+  }
 });

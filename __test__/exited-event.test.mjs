@@ -4,12 +4,19 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
-import { exec, forever, shell } from './helpers/programs.mjs';
+import { exec, forever, nothing, shell } from './helpers/programs.mjs';
+
+/** An engine whose every event is recorded, with a listener for `exited`. */
+function listeningEngine(t) {
+  const recorded = recordedEngine(t);
+  recorded.engine.on('exited', () => {});
+  return recorded;
+}
 
 const named = (events) => events.filter(({ type }) => type === 'exited').map(({ exitCode, signal }) => [exitCode, signal]);
 
 test('its exit code or signal, once for each command, before the terminal event', async (t) => {
-  const { engine, events } = recordedEngine(t);
+  const { engine, events } = listeningEngine(t);
   for (const [line, exitCode, signal] of [
     ['exit 0', 0, null],
     ['exit 7', 7, null],
@@ -32,7 +39,7 @@ test('it comes before a pipe that a background process holds is drained', async 
 });
 
 test('a command that is ended has it too, and one that never ran does not', async (t) => {
-  const { engine, events } = recordedEngine(t);
+  const { engine, events } = listeningEngine(t);
   const id = await engine.execute(forever);
   await events.line('ready', id);
   await engine.cancel(id);
@@ -43,7 +50,7 @@ test('a command that is ended has it too, and one that never ran does not', asyn
 });
 
 test('each attempt has one', async (t) => {
-  const { engine, events } = recordedEngine(t);
+  const { engine, events } = listeningEngine(t);
   const { id } = await engine.run(shell('exit 3'), { retry: { attempts: 3, backoffMs: 0 } });
   assert.deepEqual(named(events.of(id)), [
     [3, null],
@@ -52,13 +59,22 @@ test('each attempt has one', async (t) => {
   ]);
 });
 
-test('a listener for it alone gets it, and so does a stream', async (t) => {
+test('without a listener for it there is none, for listeners to everything and streams neither', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const { id } = await engine.run(nothing);
+  assert.deepEqual(events.types(id), ['started', 'completed']);
+  const streamed = [];
+  for await (const { type } of engine.stream(nothing)) streamed.push(type);
+  assert.deepEqual(streamed, ['started', 'completed']);
+});
+
+test('a listener for it alone gets it, and then a stream does too', async (t) => {
   const engine = newEngine(t);
   const seen = once(engine, 'exited');
   const { id } = await engine.run(shell('exit 4'));
   const [{ executionId, exitCode, signal, timestamp }] = await seen;
   assert.deepEqual([executionId, exitCode, signal, timestamp instanceof Date], [id, 4, null, true]);
-  engine.removeAllListeners();
+  engine.on('exited', () => {});
   const streamed = [];
   for await (const event of engine.stream(shell('exit 5'))) streamed.push(event);
   assert.deepEqual(named(streamed), [[5, null]]);

@@ -99,9 +99,13 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
     if (spawnSync('strace', ['-V']).status !== 0) return t.skip('there is no strace');
     const [mark, done] = [newMark(), path.join(folder(t), 'done')];
     const line = `trap 'sleep 0.2; : > ${done}; exit' TERM; echo ready; while :; do sleep 0.01; : ${mark}; done`;
-    const host = await guarded(t, `engine.on('stdout', ({ line }) => say(line)); engine.execute(programs.shell(${JSON.stringify(line)}));`, {
-      config: { killGraceMs: 2_000 },
-    });
+    const host = await guarded(
+      t,
+      `engine.on('stdout', ({ line }) => say(line)); engine.execute(programs.shell(${JSON.stringify(line)}));`,
+      {
+        config: { killGraceMs: 2_000 },
+      },
+    );
     assert.equal(await host.next(), 'ready');
     const guardian = await guardianOf(host.pid);
     const slow = ['-e', 'trace=getdents64', '-e', 'inject=getdents64:delay_enter=3000000:when=1'];

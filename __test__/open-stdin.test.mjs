@@ -171,7 +171,7 @@ test('a command that does not read its input completes, and a write that it did 
 test('each attempt has an input of its own', async (t) => {
   const { engine, events } = recordedEngine(t);
   const marks = folder(t);
-  const flaky = shell('read -r line; echo "got $line"; [ -e "$MARK" ] || { : > "$MARK"; exit 1; }; cat', {
+  const flaky = shell('read -r line; echo "got $line"; [ -e "$MARK" ] || { : > "$MARK"; cat >/dev/null; exit 1; }; cat', {
     env: { MARK: path.join(marks, 'mark') },
   });
   const id = await engine.execute(flaky, { ...OPEN, retry: { attempts: 2, backoffMs: 50 } });

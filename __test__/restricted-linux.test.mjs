@@ -236,3 +236,17 @@ test('a system without /dev/null is named as the cause, and a command with input
   assert.equal(degraded.length, 1);
   assert.match(degraded[0], /guardian .*\/dev\/null/);
 });
+
+test('a system without terminals is named as the cause, and a command without one runs', { skip: noNamespace }, () => {
+  const { error, stdout } = host(
+    ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /dev/pts; mount --bind /dev/null /dev/ptmx 2>/dev/null; exec "$@"', 'sh'],
+    `
+    const options = { terminal: true };
+    const error = await engine.run(shell('exit 0'), options).then(() => undefined, ({ code, message }) => ({ code, message }));
+    const { stdout } = await engine.run(shell('echo plain'));
+    say({ error, stdout });`,
+  );
+  assert.equal(error?.code, 'SPAWN_FAILED');
+  assert.match(error.message, /no terminal can be opened \(.*\): mount \/dev\/pts/);
+  assert.equal(stdout, 'plain\n');
+});

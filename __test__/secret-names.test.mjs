@@ -108,3 +108,56 @@ test('a secret of a configuration that is refused', async (t) => {
   }
   await refused(() => ExecutionEngine.configFromEnv({ EXEC_SECRETS: 'EXEC_GUARDIEN,hunter22', EXEC_GUARDIEN: 'hunter22' }), 'a variable');
 });
+
+/** Sets variables that look secret. */
+function withVariables(t) {
+  SECRETS.forEach((secret, index) => {
+    const name = `ENGINE_TEST_${index}_TOKEN`;
+    process.env[name] = secret;
+    t.after(() => delete process.env[name]);
+  });
+}
+
+test('a value of a variable that looks secret', async (t) => {
+  withVariables(t);
+  const [engine, other] = [newEngine(t, { maskEnvSecrets: true }), newEngine(t)];
+  for (const name of SECRETS) {
+    for (const [where, call] of Object.entries({ ...CALLS, ...OTHERS }))
+      assert.match(await refused(() => call(engine, name), where), /\*\*\*/, where);
+    for (const [where, call] of Object.entries(CALLS)) await refused(() => call(other, name, { maskEnvSecrets: true }), where);
+    await refused(() => other.runPlan({ ...plan, [name]: 1 }, { steps: { 0: { maskEnvSecrets: true } } }), 'of a step');
+    await refused(() => new ExecutionEngine({ maskEnvSecrets: true, [name]: 1 }), 'config');
+  }
+});
+
+test('a value of a variable of the request, and of names that a configuration adds', async (t) => {
+  const engine = newEngine(t, { maskEnvSecrets: true, envSecretPatterns: ['MINE_*'] });
+  const env = { MINE_1: 'hunter22' };
+  await refused(() => engine.run({ ...nothing, env, hunter22: 1 }), 'request');
+  await refused(() => engine.run({ ...nothing, env }, { hunter22: 1 }), 'options');
+  await refused(() => engine.runPlan({ ...plan, commands: [nothing, { ...nothing, env, hunter22: 1 }] }), 'plan');
+  process.env.MINE_2 = 'hunter22';
+  t.after(() => delete process.env.MINE_2);
+  await refused(() => new ExecutionEngine({ maskEnvSecrets: true, envSecretPatterns: ['MINE_*'], hunter22: 1 }), 'config');
+});
+
+test('in what no engine reads, a secret of any engine and a value of a variable that looks secret', async (t) => {
+  const engine = newEngine(t, { secrets: ['hunter22'] });
+  engine.addSecret('hunter 33');
+  const wires = (name) => [{ [name]: 1 }, { command: { type: 'exec', program: 'true', [name]: 1 } }, { env: { [name]: 1 } }];
+  const reads = {
+    parseRequest: (name) => wires(name).map((wire) => () => ExecutionEngine.parseRequest(wire)),
+    'parseRequest of text': (name) => wires(name).map((wire) => () => ExecutionEngine.parseRequest(JSON.stringify(wire))),
+  };
+  for (const [where, of] of Object.entries(reads))
+    for (const name of ['hunter22', 'hunter 33']) for (const read of of(name)) await refused(read, where);
+  const env = { API_TOKEN: 'hunter44' };
+  await refused(() => ExecutionEngine.parseRequest({ ...nothing, env, hunter44: 1 }), 'of the request');
+  await refused(() => ExecutionEngine.parseRequest(JSON.stringify({ ...nothing, env, hunter44: 1 })), 'of the text');
+  process.env.ENGINE_TEST_TOKEN = 'hunter55';
+  t.after(() => delete process.env.ENGINE_TEST_TOKEN);
+  await refused(() => ExecutionEngine.parseRequest({ ...nothing, hunter55: 1 }), 'of the host');
+  const file = path.join(folder(t), 'a.toml');
+  writeFileSync(file, 'hunter55 = 1\n');
+  await refused(() => ExecutionEngine.configFromFile(file), 'of a file');
+});

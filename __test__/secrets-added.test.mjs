@@ -86,3 +86,113 @@ test('what is no secret is refused, and not shown', async (t) => {
   await failure(async () => engine.addSecret('x'.repeat(17 * 1024 * 1024)), 'INVALID_REQUEST');
   await engine.run(nothing);
 });
+
+const MUCH = 10 * 1024 * 1024;
+/** Prints 10 MiB with the token at both ends; the shell does not have it in its command. */
+const much = (token = TOKEN) =>
+  exec(process.execPath, '-e', `process.stdout.write(process.argv[1] + 'x'.repeat(${MUCH - 100}) + process.argv[1])`, token);
+
+/** What `getResult` gives once it gives something. */
+async function resultOf(engine, id) {
+  for (;;) {
+    try {
+      return engine.getResult(id);
+    } catch (error) {
+      assert.equal(error.code, 'NOT_COMPLETED');
+      assert.match(error.message, /is being masked.*wait for its completion/);
+      assert.equal(error.executionId, id);
+      await new Promise(setImmediate);
+    }
+  }
+}
+
+test('masked in much output that was kept, by a thread of the engine', async (t) => {
+  const engine = newEngine(t, { maxOutputSizeBytes: 2 * MUCH });
+  const { id } = await engine.run(much());
+  engine.addSecret(TOKEN);
+  // Not on this thread: it is there later, and nothing shows the secret meanwhile.
+  await failure(async () => engine.getResult(id), 'NOT_COMPLETED');
+  const results = [await engine.waitForCompletion(id), await resultOf(engine, id), engine.getResult(id)];
+  for (const { stdout } of results) {
+    assert.equal(stdout.length, MUCH - 100 + 6);
+    assert.ok(stdout.startsWith('***x') && stdout.endsWith('x***'));
+  }
+  assert.match(engine.listExecutions()[0].command, /\*\*\*$/);
+});
+
+test('much output becomes readable by itself, without a secret in it too', async (t) => {
+  const engine = newEngine(t, { maxOutputSizeBytes: 2 * MUCH });
+  const { id } = await engine.run(much('public'));
+  for (let index = 0; index < 20; index++) engine.addSecret(`${TOKEN}-${index}`);
+  const { stdout } = await resultOf(engine, id);
+  assert.ok(stdout.endsWith('xpublic'));
+});
+
+test('masked in the results of plans that are over', async (t) => {
+  const engine = newEngine(t, { maxOutputSizeBytes: 2 * MUCH });
+  for (const request of [exec('echo', TOKEN), much()]) {
+    const { planId } = await engine.runPlan({ description: 'one', strategy: { type: 'serial' }, commands: [request] });
+    engine.addSecret(TOKEN);
+    const plan = await engine.waitForPlan(planId);
+    assert.ok(!inspect(plan, { depth: 9, maxStringLength: 3 * MUCH }).includes(TOKEN));
+    assert.match(plan.results[0].stdout, /^\*\*\*/);
+    assert.ok((await engine.waitForPlan(planId)).results[0].stdout.startsWith('***'));
+  }
+});
+
+test('masked in an end that comes to this thread after the call', async (t) => {
+  for (const size of [0, 4_096, 2 * 65_536]) {
+    const engine = newEngine(t);
+    const script = `process.stdout.write(process.argv[1] + 'x'.repeat(${size})); process.stderr.write(process.argv[1])`;
+    const done = once();
+    const plan = engine.runPlan({
+      description: 'one',
+      strategy: { type: 'serial' },
+      commands: [exec(process.execPath, '-e', script, TOKEN)],
+    });
+    const running = engine.run(exec(process.execPath, '-e', script, TOKEN));
+    engine.on('completed', (event) => done.give(event));
+    // Both have ended when this thread goes on.
+    while (engine.getStats().total < 2 || engine.getStats().completed < 2);
+    engine.addSecret(TOKEN);
+    for (const result of [await running, (await plan).results[0], (await done.given).result]) {
+      assert.equal(result.stdout, `***${'x'.repeat(size)}`);
+      assert.equal(result.stderr, '***');
+    }
+  }
+});
+
+function once() {
+  let give;
+  return { given: new Promise((resolve) => (give = resolve)), give };
+}
+
+test('masked in the error of an attempt before the last', async (t) => {
+  const engine = newEngine(t);
+  const options = { retry: { attempts: 2, backoffMs: 1, on: ['spawn'] } };
+  const { result } = await failure(() => engine.run(exec(`/nowhere/${TOKEN}`), options), 'SPAWN_FAILED');
+  assert.ok(inspect(result, { depth: 9 }).includes(TOKEN));
+  engine.addSecret(TOKEN);
+  assert.ok(!inspect(engine.getResult(result.id), { depth: 9 }).includes(TOKEN));
+});
+
+test('a listed command does not end in a part of a secret', async (t) => {
+  const engine = newEngine(t);
+  // Cut in the middle of the token.
+  await engine.run(exec('true', 'x'.repeat(185), TOKEN.repeat(20)));
+  engine.listExecutions();
+  engine.addSecret(TOKEN);
+  assert.ok(!engine.listExecutions()[0].command.includes(TOKEN.slice(0, 3)), engine.listExecutions()[0].command);
+});
+
+test('masked in what is read of the output, while it runs and afterwards', async (t) => {
+  const engine = newEngine(t);
+  const { id, go } = await printed(engine, prints());
+  engine.addSecret(TOKEN);
+  assert.equal(String(await engine.readOutput(id)), 'token ***\n');
+  go();
+  await engine.waitForCompletion(id);
+  assert.equal(String(await engine.readOutput(id)), 'token ***\nagain ***\n');
+  engine.addSecret('again ***');
+  assert.equal(String(await engine.readOutput(id)), 'token ***\n***\n');
+});

@@ -24,6 +24,7 @@ const ENCODINGS = [
   ['bash', 'bash -c \'a=("$S"); declare -p a\''],
   ['zsh', 'zsh -c "export -p" | grep -A9 "S="'],
   ['zsh', "zsh -c 'print -r -- ${(q)S} ${(qq)S} ${(qqq)S} ${(qqqq)S}'"],
+  ['zsh', "LC_ALL=C zsh -c 'print -r -- ${(q)S} ${(qqqq)S}'"],
   ...(hasBusybox ? [] : [['env', 'env printf "%q\\n" "$S"']]),
   ['base64', 'printf %s "$S" | base64'],
   ['base64', 'printf "x%s" "$S" | base64 -w 64'],
@@ -58,6 +59,7 @@ const ALPHABET = [
   ...'\'"\\$`!*?[]{}()<>|&;#~ %+-_=/.,:@^öß€😀',
   '\n',
   '\t',
+  ...'\u0001\u001b\u007f',
 ];
 const pick = (list) => list[randomInt(list.length)];
 
@@ -126,5 +128,27 @@ test('a key of 100 KB, whole and by its lines', async (t) => {
     assert.ok(stdout.includes('***'), line);
     assert.ok(!body.some((text) => stdout.includes(text)), line);
     assert.ok(stdout.length < 16_000, `${line}: ${stdout.length} characters are left`);
+  }
+});
+
+test('a secret with backslashes, as echo prints it', async (t) => {
+  const engine = newEngine(t);
+  const shells = ['dash -c', 'bash -O xpg_echo -c', 'zsh -c', 'busybox sh -c'].filter(
+    (shell) => has(shell.split(' ', 1)[0]) || shell.startsWith('dash'),
+  );
+  for (const shell of shells.filter((shell) => !missing.includes(shell.split(' ', 1)[0]))) {
+    for (const secret of [
+      'pass\\word\\there',
+      'some\\nthing\\\\else',
+      'octal\\0101\\060digits',
+      'begin\\t\\tmiddle\\vend',
+      'C:\\new\\tables',
+    ]) {
+      const { stdout } = await engine.run(
+        { command: { type: 'shell', command: `${shell} 'echo "$S"'` }, env: { S: secret } },
+        { secrets: [secret] },
+      );
+      assert.equal(stdout, '***\n', `${secret} by ${shell}`);
+    }
   }
 });

@@ -26,6 +26,7 @@ test('totals count each outcome, the bytes and the lines', async (t) => {
     stderrBytes: 0,
     lines: 0,
     backoffs: 0,
+    waitingForGroups: 0,
     truncated: 0,
     logLostBytes: 0,
     overflowLostBytes: 0,
@@ -50,6 +51,7 @@ test('totals count each outcome, the bytes and the lines', async (t) => {
     stderrBytes: 4,
     lines,
     backoffs: 0,
+    waitingForGroups: 0,
     truncated: 0,
     logLostBytes: 0,
     overflowLostBytes: 0,
@@ -66,7 +68,6 @@ test('the metrics count running and waiting executions', async (t) => {
     maxConcurrent: 2,
     currentlyRunning,
     currentlyPending,
-    waitingForGroups: 0,
     availableSlots: 2 - currentlyRunning,
   });
   const dir = folder(t);

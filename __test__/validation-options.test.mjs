@@ -26,6 +26,23 @@ test('the options themselves', async (t) => {
 test('idleTimeoutMs', (t) => refused(t, 'idleTimeoutMs', [...notWhole, 0]));
 test('killGraceMs', (t) => refused(t, 'killGraceMs', [...notWhole, 365 * 24 * 3_600_000 + 1]));
 test('stopSignal', (t) => refused(t, 'stopSignal', [...notText, '', 'TERM', 'sigterm', 'SIGTREM', 'SIGKILL', 'SIGSTOP']));
+test('a misspelt stop signal is suggested', async (t) => {
+  const engine = newEngine(t);
+  for (const [stopSignal, meant] of [
+    ['SIGTREM', 'SIGTERM'],
+    ['sigint', 'SIGINT'],
+    ['TERM', 'SIGTERM'],
+    ['hup', 'SIGHUP'],
+    ['SIGUSR3', 'SIGUSR1'],
+  ]) {
+    for (const call of [() => engine.run(nothing, { stopSignal }), () => newEngine(t, { stopSignal })]) {
+      const error = await failure(call, call.toString().includes('run') ? CODE : 'INVALID_CONFIG');
+      assert.match(error.message, new RegExp(`did you mean "${meant}"\\?`));
+    }
+  }
+  for (const stopSignal of ['SIGKILL', 'hunter2'])
+    assert.match((await failure(() => engine.run(nothing, { stopSignal }), CODE)).message, /give "SIGTERM" or "SIGINT"/);
+});
 test('stopOrder', (t) => refused(t, 'stopOrder', [...notText, '', 'Leader', 'group']));
 test('allowDetached', (t) => refused(t, 'allowDetached', notFlag));
 test('mergeOutput', (t) => refused(t, 'mergeOutput', notFlag));

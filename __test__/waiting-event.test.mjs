@@ -94,7 +94,7 @@ for (const [name, source] of [
   });
 }
 
-test('who sleeps, works, or reads something else does not wait', onLinux, async (t) => {
+test('a command that sleeps, works, or reads something else does not wait', onLinux, async (t) => {
   const { engine, events } = recordedEngine(t, AFTER);
   const lines = [
     'sleep 1.5',
@@ -127,6 +127,28 @@ test('each wait is reported once', onLinux, async (t) => {
   input.write('a\n');
   await events.first((event) => event.type === 'waiting' && event.prompt === '');
   await engine.cancel(id);
+});
+
+test('open input', onLinux, async (t) => {
+  const engine = newEngine(t, AFTER);
+  const asked = [];
+  engine.on('waiting', ({ executionId, for: what, prompt }) => {
+    asked.push([what, prompt]);
+    engine.write(executionId, 'Ann\n');
+  });
+  const command = shell("printf 'Name? '; read name; echo hello $name");
+  const open = await engine.run(command, { stdin: 'open' });
+  assert.equal(open.stdout, 'Name? hello Ann\n');
+  assert.deepEqual(asked, [['stdin', 'Name? ']]);
+});
+
+test('a second wait without any output between', onLinux, async (t) => {
+  const { stdout, asked } = await answered(t, shell('read a; read b; echo $a $b'), ['1\n', '2\n']);
+  assert.deepEqual(asked, [
+    ['stdin', ''],
+    ['stdin', ''],
+  ]);
+  assert.equal(stdout, '1 2\n');
 });
 
 test('secrets in a question are masked', onLinux, async (t) => {

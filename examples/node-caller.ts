@@ -25,6 +25,8 @@ async function main() {
     if (event.type === 'queued') say(paint(dim, '◌ waits for a slot'));
     else if (event.type === 'started') say(`${paint(dim, '▶')} ${paint(dim, event.command)}`);
     else if (event.type === 'degraded') say(`  ${event.message}`);
+    else if (event.type === 'waiting') say(`  asks: ${event.prompt}`);
+    else if (event.type === 'exited') return;
     else if (event.type === 'retry') say(`  attempt ${event.attempt} failed`);
     else if (event.type === 'progress') return;
     else if (event.type === 'data') return;

@@ -7,12 +7,19 @@ const { sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
 
+/** A longer text is no id in any form; it need not cross to the addon. */
+const LONGEST_ID = 1024;
+
 /**
  * An id as it came, unless reading it could run code of the caller's; the addon checks the rest.
  *
  * @param {unknown} id
  */
 function asId(id) {
+  if (typeof id === 'string' && id.length > LONGEST_ID) {
+    const message = `no such execution or plan: the id is a string of length ${id.length}, and not a UUID, so it was never accepted here`;
+    throw new ExecutionError('NOT_FOUND', message, { field: 'id' });
+  }
   if ((typeof id !== 'object' && typeof id !== 'function') || id === null) return id;
   throw refusal(SUBJECTS.request, 'id', `it is ${show(id)}: give the string that execute() gave`);
 }

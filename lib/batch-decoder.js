@@ -22,6 +22,7 @@ const { Outcome } = require('./result.js');
  * @property {(execution: E, event: ExecutionEvent) => void} event
  * @property {(execution: E, events: (OutputEvent | DataEvent)[]) => void} lines The lines, or the data, of one read.
  * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => ResultOutcome) => void} end
+ * @property {(id: string, result: import('../index.js').ExecutionResult) => import('../index.js').ExecutionResult} exited A result that came with its event, as it may be shown.
  * @property {(position: number) => object} outcome The addon's result at a position of the batch.
  * @property {(execution: E, isWanted: boolean) => void} input The child wants more of its standard input, or none any more.
  * @property {(execution: E) => string} id
@@ -30,15 +31,6 @@ const { Outcome } = require('./result.js');
  */
 
 const NO_BYTES = new Uint8Array(0);
-/** The type of the events in a group of output. @type {Record<number, 'stdout' | 'stderr' | 'data'>} */
-const OUTPUT_TYPES = {
-  [GROUP.STDOUT]: 'stdout',
-  [GROUP.STDOUT_BYTES]: 'stdout',
-  [GROUP.STDERR]: 'stderr',
-  [GROUP.STDERR_BYTES]: 'stderr',
-  [GROUP.DATA]: 'data',
-  [GROUP.DATA_BYTES]: 'data',
-};
 /** A part of such a text may hold it all. */
 const SMALL_TEXT = 2048;
 
@@ -82,23 +74,17 @@ function readBatch(batch, shared, consumer) {
         case GROUP.STDOUT:
         case GROUP.STDERR:
         case GROUP.STDOUT_BYTES:
-        case GROUP.STDERR_BYTES:
-        case GROUP.DATA:
-        case GROUP.DATA_BYTES: {
-          const type = /** @type {'stdout' | 'stderr' | 'data'} */ (OUTPUT_TYPES[group]);
-          const isText = group < GROUP.STDOUT_BYTES;
+        case GROUP.STDERR_BYTES: {
+          const type = group === GROUP.STDOUT || group === GROUP.STDOUT_BYTES ? 'stdout' : 'stderr';
+          const isText = group === GROUP.STDOUT || group === GROUP.STDERR;
           const count = next();
-          /** @type {(OutputEvent | DataEvent)[]} */
+          /** @type {OutputEvent[]} */
           const events = slots(count);
           for (let index = 0; index < count; index++) {
             const packed = next();
             const flags = packed % LINE.FLAGS;
             const length = (packed - flags) / LINE.FLAGS;
             const line = isText ? take(length) : takeBytes(length);
-            if (type === 'data') {
-              events[index] = { type, executionId, timestamp, sequence: sequence + index, data: line };
-              continue;
-            }
             /** @type {OutputEvent} */
             const event = { type, executionId, timestamp, sequence: sequence + index, line };
             if (flags !== 0) setFlags(event, flags);
@@ -107,11 +93,21 @@ function readBatch(batch, shared, consumer) {
           if (execution !== undefined) consumer.lines(execution, events);
           break;
         }
+        case GROUP.DATA:
+        case GROUP.DATA_BYTES: {
+          // It comes as one line.
+          next();
+          const length = next() / LINE.FLAGS;
+          const data = group === GROUP.DATA ? take(length) : takeBytes(length);
+          if (execution !== undefined) consumer.lines(execution, [{ type: 'data', executionId, timestamp, sequence, data }]);
+          break;
+        }
         case GROUP.COMPLETED_BY_EXIT:
         case GROUP.FAILED_BY_EXIT: {
           const type = group === GROUP.COMPLETED_BY_EXIT ? 'completed' : 'failed';
-          const outcome = new Outcome(undefined, readExitResult(executionId, type, next, takeCopy));
+          const result = readExitResult(executionId, type, next, takeCopy);
           if (execution === undefined) break;
+          const outcome = new Outcome(undefined, consumer.exited(executionId, result));
           consumer.end(
             type,
             execution,

@@ -67,4 +67,29 @@ function slots(count) {
   return count <= places.length ? places.slice(0, count) : Array.from({ length: count });
 }
 
-module.exports = { contain, report, setOwn, slots, withoutPrototype };
+const { get, set, has, delete: remove } = Map.prototype;
+const { forEach } = Set.prototype;
+const { apply } = Reflect;
+
+/**
+ * A map with methods of its own: the end of an execution must arrive also while those of `Map.prototype` are replaced.
+ *
+ * @template K, V
+ * @returns {Map<K, V>}
+ */
+function ownMap() {
+  return Object.assign(new Map(), { get, set, has, delete: remove });
+}
+
+/**
+ * Calls with each member of a set, also while its iterator is replaced.
+ *
+ * @template T
+ * @param {Set<T>} members
+ * @param {(member: T) => void} call
+ */
+function each(members, call) {
+  apply(forEach, members, [call]);
+}
+
+module.exports = { contain, each, withoutPrototype, ownMap, setOwn, report, slots };

@@ -3,7 +3,7 @@
 const { setImmediate } = require('node:timers');
 
 const channels = require('./diagnostics-channel.js');
-const { contain } = require('./caller-code.js');
+const { contain, each } = require('./caller-code.js');
 const { readBatch } = require('./batch-decoder.js');
 const { mark } = require('./pending.js');
 
@@ -45,6 +45,9 @@ class Delivery {
   #goOn = () => {
     this.#turn = 0;
   };
+  /** How many secrets were added, and how many of them before the last batch: results that were sent before may show others. */
+  #secrets = 0;
+  #secretsBefore = 0;
   /** @type {import('./batch-decoder.js').Consumer<PendingExecution | Plan>} */ #consumer;
 
   /**
@@ -75,6 +78,7 @@ class Delivery {
       },
       end: (type, pending, event, outcome) =>
         pending.context.runInAsyncScope(this.#end, this, type, /** @type {PendingExecution} */ (pending), event, outcome),
+      exited: (id, result) => (this.#secrets > this.#secretsBefore ? this.#masked(id, result) : result),
       outcome: (position) => /** @type {object} */ (this.#native.outcome(position)),
       progress: (plan, event, outcome) => plan.context.runInAsyncScope(this.#progress, this, /** @type {Plan} */ (plan), event, outcome),
       planOutcome: (position) => /** @type {object} */ (this.#native.planOutcome(position)),
@@ -85,13 +89,31 @@ class Delivery {
   drain() {
     const started = this.#turn || now();
     while (now() - started <= TURN_MS) {
+      const secrets = this.#secrets;
       const batch = this.#native.take(this.#numbers);
-      if (batch === null) return;
-      const isLast = typeof batch === 'string' && /** @type {number} */ (this.#numbers[0]) < 0;
-      readBatch(batch, this.#numbers, this.#consumer);
-      if (isLast) return;
+      const isLast = batch === null || (typeof batch === 'string' && /** @type {number} */ (this.#numbers[0]) < 0);
+      if (batch !== null) readBatch(batch, this.#numbers, this.#consumer);
+      if (isLast) {
+        this.#secretsBefore = secrets;
+        return;
+      }
     }
     setImmediate(() => this.drain());
+  }
+
+  /** A secret was added: what was sent before that may show it. */
+  secretAdded() {
+    this.#secrets += 1;
+  }
+
+  /**
+   * @param {string} id
+   * @param {import('../index.js').ExecutionResult} result
+   */
+  #masked(id, result) {
+    result.stdout = this.#native.maskOutput(id, /** @type {string} */ (result.stdout));
+    result.stderr = this.#native.maskOutput(id, /** @type {string} */ (result.stderr));
+    return result;
   }
 
   /**
@@ -104,7 +126,8 @@ class Delivery {
       setImmediate(this.#goOn);
     }
     const type = /** @type {OutputEvent | DataEvent} */ (events[0]).type;
-    if (pending.planId !== undefined) for (const event of events) mark(pending, event);
+    if (pending.planId !== undefined)
+      for (let index = 0; index < events.length; index++) mark(pending, /** @type {object} */ (events[index]));
     if (this.#listeners._hasListeners(type)) pending.context.runInAsyncScope(this.#listeners._dispatch, this.#listeners, type, events);
     pending.queue?.push(/** @type {ExecutionEvent[]} */ (events), pending.handle);
   }
@@ -114,20 +137,24 @@ class Delivery {
     const { id, abort, input, queue, trace } = pending;
     this.#inFlight.remove(pending);
     if (abort) {
-      if (abort.fired && type === 'cancelled') {
-        const aborted = { reason: abort.reason };
-        outcome().aborted = aborted;
-        this.#reasons.keep(id, aborted);
-      }
-      abort.forget();
+      contain(() => {
+        if (abort.fired && type === 'cancelled') {
+          const aborted = { reason: abort.reason };
+          outcome().aborted = aborted;
+          this.#reasons.keep(id, aborted);
+        }
+        abort.forget();
+      });
     }
     if (input) contain(() => input.close());
     const feedback = this.#feedback;
     // Before a listener sees the result, which it may change.
     if (feedback) contain(() => feedback(require('./feedback.js').statusOf(this.#native, outcome().facts)));
-    if (queue || this.#listeners._hasListeners(type)) contain(() => this.#dispatchEnd(type, pending, makeEvent));
+    contain(() => {
+      if (queue || this.#listeners._hasListeners(type)) this.#dispatchEnd(type, pending, makeEvent);
+    });
     if (queue) {
-      if (pending.planId === undefined) queue.end();
+      if (pending.planId === undefined) contain(() => queue.end());
       // The child is gone: nothing is held up by lines that were not read yet.
       this.#native.release(pending.handle, ALL);
     }
@@ -135,7 +162,7 @@ class Delivery {
     if (pending.waiters.size > 0) {
       const ended = outcome();
       ended.cause = input?.failure;
-      for (const waiter of pending.waiters) waiter(ended);
+      each(pending.waiters, (waiter) => waiter(ended));
     }
     if (pending.planId === undefined) pending.context.emitDestroy();
   }
@@ -156,14 +183,16 @@ class Delivery {
   #progress(plan, event, outcome) {
     if (outcome) {
       outcome().reasons = this.#reasons;
-      plan.forgetSignals();
-      this.#inFlight.removePlan(plan);
+      contain(() => plan.forgetSignals());
+      contain(() => this.#inFlight.removePlan(plan));
     }
-    if (plan.queue || this.#listeners._hasListeners('progress')) this.#listeners._dispatch('progress', [event]);
-    plan.queue?.push([event]);
+    contain(() => {
+      if (plan.queue || this.#listeners._hasListeners('progress')) this.#listeners._dispatch('progress', [event]);
+      plan.queue?.push([event]);
+    });
     if (!outcome) return;
-    plan.queue?.end();
-    for (const waiter of plan.waiters) waiter(outcome());
+    contain(() => plan.queue?.end());
+    each(plan.waiters, (waiter) => waiter(outcome()));
     plan.context.emitDestroy();
   }
 }

@@ -3,6 +3,7 @@
 const { AbortReasons } = require('./abort-signal.js');
 const { asId, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
 const { Delivery } = require('./delivery.js');
+const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
 const { onHostExit } = require('./host-exit.js');
 const { InFlight } = require('./in-flight.js');
@@ -11,12 +12,12 @@ const lazy = require('./lazy.js');
 const { Listeners } = require('./listeners.js');
 const native = require('./native.js');
 const { settled, unlessOver } = require('./pending.js');
-const { requireRead } = require('./permission.js');
+const { requireChildProcesses, requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
 const { OMIT, numberOf, onlyOption, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
-const { secretsIn, veil } = require('./secrets.js');
-const { NO_GRACE, submit } = require('./submit.js');
+const { secretsOf, veil } = require('./secrets.js');
+const { NO_GRACE, submit, submitSync } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
 /** @typedef {import('../index.js').EngineConfig} EngineConfig */
@@ -25,6 +26,16 @@ const { NO_GRACE, submit } = require('./submit.js');
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
+
+/**
+ * Masks a refusal that no engine makes.
+ *
+ * @param {() => import('../binding.js').RefusedCall} call
+ * @returns {import('./errors.js').Mask}
+ */
+const maskWith = (call) => (message, field) => native.NativeEngine.maskWith(message, field, call());
+/** Without options that say what is secret, all variables are that look so. @param {unknown} [what] */
+const everything = (what) => secretsOf(undefined, what, true);
 
 /** A name of its own inside, which the one file that is made of this folder keeps. */
 const Engine = class ExecutionEngine extends Listeners {
@@ -53,7 +64,7 @@ const Engine = class ExecutionEngine extends Listeners {
     };
     /** @type {unknown} */
     let known = config;
-    const mask = (/** @type {string} */ text) => native.NativeEngine.maskWith(text, secretsIn(known));
+    const mask = maskWith(() => secretsOf(known));
     const given = guard(ExecutionEngine, () => sanitize('config', config, undefined, takeFeedback), mask);
     known = given;
     onHostExit(native.NativeEngine.endUnguarded);
@@ -96,7 +107,7 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @param {Readonly<Record<string, string | undefined>>} [env] */
   static configFromEnv(env = process.env) {
     return /** @type {ExecutionConfig} */ (
-      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(sanitize('env', env)))
+      guard(ExecutionEngine.configFromEnv, () => native.NativeEngine.configFromEnv(sanitize('env', env)), maskWith(everything))
     );
   }
 
@@ -104,18 +115,39 @@ const Engine = class ExecutionEngine extends Listeners {
   static configFromFile(path) {
     const method = ExecutionEngine.configFromFile;
     return /** @type {ExecutionConfig} */ (
-      guard(method, () => {
-        const file = pathOf(path);
-        if (typeof file === 'string') requireRead(method, file);
-        return native.NativeEngine.configFromFile(file);
-      })
+      guard(
+        method,
+        () => {
+          const file = pathOf(path);
+          if (typeof file === 'string') requireRead(method, file);
+          return native.NativeEngine.configFromFile(file);
+        },
+        maskWith(everything),
+      )
     );
+  }
+
+  /**
+   * @param {{ shell?: string | URL | null, timeoutMs?: number | null } | null} [options]
+   * @returns {Promise<Record<string, string>>}
+   */
+  static async loginShellEnv(options) {
+    const method = ExecutionEngine.loginShellEnv;
+    requireChildProcesses(method);
+    const call = () => native.NativeEngine.loginShellEnv(sanitize('call', options), snapshot());
+    const { text, code, message } = await guard(method, call);
+    if (text === undefined || text === null) throw fromNative({ code, message });
+    return JSON.parse(text);
   }
 
   /** @param {string | object} wire */
   static parseRequest(wire) {
     return /** @type {ExecutionRequest} */ (
-      guard(ExecutionEngine.parseRequest, () => JSON.parse(native.NativeEngine.parseRequest(sanitizeWire(wire))))
+      guard(
+        ExecutionEngine.parseRequest,
+        () => JSON.parse(native.NativeEngine.parseRequest(sanitizeWire(wire))),
+        maskWith(() => everything(wire)),
+      )
     );
   }
 
@@ -131,7 +163,7 @@ const Engine = class ExecutionEngine extends Listeners {
   async waitForCompletion(id) {
     const pending = this.#inFlight.find(id);
     const outcome = pending && (await settled(pending));
-    return (outcome ?? this.#outcomeOf(this.waitForCompletion, id)).unwrap();
+    return (outcome ?? (await this.#maskedOutcomeOf(this.waitForCompletion, id))).unwrap();
   }
 
   /**
@@ -141,6 +173,17 @@ const Engine = class ExecutionEngine extends Listeners {
   async run(request, options) {
     const outcome = await settled(this.#submit(this.run, request, options, false));
     return /** @type {ResultOutcome} */ (outcome).unwrap();
+  }
+
+  /**
+   * @param {ExecutionRequest} request
+   * @param {ExecutionOptions | null} [options]
+   */
+  runSync(request, options) {
+    const { held, aborted } = submitSync(this.runSync, request, options, this.#native);
+    const outcome = new Outcome(held);
+    outcome.aborted = aborted;
+    return outcome.unwrap();
   }
 
   /**
@@ -259,6 +302,7 @@ const Engine = class ExecutionEngine extends Listeners {
       if (typeof value !== 'string') throw refusal(SUBJECTS.call, 'value', `it is ${show(value)}: give a string`);
       wellFormed(value, 'value', SUBJECTS.call);
       this.#native.addSecret(value, asId(executionId));
+      this.#delivery.secretAdded();
     });
   }
 
@@ -277,11 +321,23 @@ const Engine = class ExecutionEngine extends Listeners {
    *
    * @param {Function} method
    * @param {string} id
+   * @param {any} [held] Its result, if that had to be masked first.
    */
-  #outcomeOf(method, id) {
-    const outcome = new Outcome(this.#guard(method, () => this.#native.result(asId(id))));
+  #outcomeOf(method, id, held = this.#guard(method, () => this.#native.result(asId(id)))) {
+    const outcome = new Outcome(held);
     outcome.aborted = this.#reasons.of(id);
     return outcome;
+  }
+
+  /**
+   * The same when secrets that were added later may have to be masked in much output, which is not the work of this thread.
+   *
+   * @param {Function} method
+   * @param {string} id
+   */
+  async #maskedOutcomeOf(method, id) {
+    const masking = this.#guard(method, () => this.#native.maskedResult(asId(id)));
+    return this.#outcomeOf(method, id, (await masking) ?? undefined);
   }
 
   /** @param {string} id */
@@ -394,7 +450,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {() => T} call
    */
   #guard(method, call) {
-    return guard(method, call, (text) => this.#native.mask(text, []));
+    return guard(method, call, (message, field) => this.#native.mask(message, field, secretsOf(undefined)));
   }
 
   /**

@@ -1,6 +1,7 @@
 'use strict';
 
 const native = require('./native.js');
+const { SUBJECTS, threw } = require('./sanitize.js');
 
 /** What `process.env` was when it was looked at; a program may put another object there. @type {unknown} */
 let seen;
@@ -12,15 +13,24 @@ let isProcess = false;
  * A worker has a copy of its own, and native code must not simply read what JavaScript may change.
  */
 function snapshot() {
-  const env = process.env;
-  let packed = '';
+  try {
+    return packed(process.env);
+  } catch (error) {
+    // A program has put an object of its own there, whose code throws.
+    throw threw(SUBJECTS.request, 'process.env', error);
+  }
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+function packed(env) {
+  let entries = '';
   // Not keys(): that asks Node.js for each of them whether it is enumerable, and all of them are.
   for (const name of Object.getOwnPropertyNames(env)) {
     const value = env[name];
     // A worker that shares them may have removed it meanwhile.
-    if (value !== undefined) packed += name + '=' + value + '\0';
+    if (value !== undefined) entries += name + '=' + value + '\0';
   }
-  return packed;
+  return entries;
 }
 
 /**
@@ -29,6 +39,8 @@ function snapshot() {
  */
 function isOwn() {
   if (process.env !== seen) {
+    // The error that the probe causes gets a `code` from Node.js, which ends the process if a setter for that throws.
+    if ('code' in Object.prototype) return false;
     seen = process.env;
     isProcess = isOfProcess(process.env) && native.NativeEngine.ownEnvironment() === snapshot();
   }

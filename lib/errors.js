@@ -6,6 +6,8 @@ const { setOwn, withoutPrototype } = require('./caller-code.js');
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {{ executionId?: string, field?: string, errno?: string, result?: ExecutionResult, cause?: unknown }} Details */
 
+/** @typedef {(message: string, field: string) => string[]} Mask */
+
 /** Marks the errors of every copy of this package: several can be in one process, in several versions. */
 const BRAND = Symbol.for('@escher/execution-engine/ExecutionError');
 const isInstance = Function.prototype[Symbol.hasInstance];
@@ -62,7 +64,7 @@ Object.defineProperty(ExecutionError.prototype, BRAND, withoutPrototype({ value:
  * @template T
  * @param {Function} method The public method, which is left out of the stack.
  * @param {() => T} call
- * @param {(text: string) => string} [mask] Masks the secrets that are known: the name of an unknown field may be one.
+ * @param {Mask} [mask] Masks the secrets that are known in the message and the field: the name of an unknown field may be one.
  * @returns {T}
  */
 function guard(method, call, mask) {
@@ -78,12 +80,13 @@ function guard(method, call, mask) {
 
 /**
  * @param {ExecutionError & { field?: string }} error
- * @param {(text: string) => string} mask
+ * @param {Mask} mask
  */
 function maskSecrets(error, mask) {
   try {
-    error.message = mask(error.message);
-    if (error.field !== undefined) setOwn(error, 'field', mask(error.field));
+    const [message, field] = /** @type {[string, string]} */ (mask(error.message, error.field ?? ''));
+    error.message = message;
+    if (error.field !== undefined) setOwn(error, 'field', field);
   } catch {
     // An error that code of the caller threw, and froze.
   }

@@ -1,6 +1,6 @@
 'use strict';
 
-const { contain } = require('./caller-code.js');
+const { contain, each, ownMap } = require('./caller-code.js');
 const { settled } = require('./pending.js');
 const { KeepAlive } = require('./keep-alive.js');
 
@@ -11,10 +11,10 @@ const MOST = 2 ** 32 - 1;
 
 /** What an engine runs now, as this thread knows it: executions, steps of plans among them, and plans. */
 class InFlight {
-  /** @type {Map<number, PendingExecution>} */ #byHandle = new Map();
-  /** @type {Map<string, PendingExecution>} */ #byId = new Map();
-  /** @type {Map<number, Plan>} */ #plans = new Map();
-  /** @type {Map<string, Plan>} */ #planById = new Map();
+  /** @type {Map<number, PendingExecution>} */ #byHandle = ownMap();
+  /** @type {Map<string, PendingExecution>} */ #byId = ownMap();
+  /** @type {Map<number, Plan>} */ #plans = ownMap();
+  /** @type {Map<string, Plan>} */ #planById = ownMap();
   #lastHandle = 0;
   #keepsAlive = true;
   #keepAlive = new KeepAlive();
@@ -94,7 +94,7 @@ class InFlight {
       const step = this.#byHandle.get(plan.handle + 1 + index);
       if (!step) return;
       this.remove(step);
-      for (const waiter of step.waiters) waiter(undefined);
+      each(step.waiters, (waiter) => waiter(undefined));
     });
     this.#update();
   }

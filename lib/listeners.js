@@ -2,16 +2,18 @@
 
 const { EventEmitter } = require('node:events');
 
-const { report } = require('./caller-code.js');
+const { ownMap, report } = require('./caller-code.js');
 const { INTEREST, LIFECYCLE_EVENTS } = require('./protocol.js');
 
 /** @typedef {(...args: any[]) => void} Listener */
+
+const { apply } = Reflect;
 
 /**
  * An emitter that knows at once when its listeners change, and that keeps their exceptions apart.
  */
 class Listeners extends EventEmitter {
-  /** @type {Map<string, Listener[]>} */ #cache = new Map();
+  /** @type {Map<string, Listener[]>} */ #cache = ownMap();
 
   /** Changes whenever the listeners do. */
   #version = 0;
@@ -39,7 +41,8 @@ class Listeners extends EventEmitter {
     if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
     if (all || this.listenerCount('data') > 0) interest |= INTEREST.DATA;
     if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
-    if (all || this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
+    // Each command would have one more event: it is made only for a listener that names it.
+    if (this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
     if (all || this.listenerCount('waiting') > 0) interest |= INTEREST.WAITING;
     this.#onInterest(interest);
     return this;
@@ -75,15 +78,17 @@ class Listeners extends EventEmitter {
   _dispatch(type, events) {
     let listeners = this.#of(type);
     let version = this.#version;
-    for (const event of events) {
+    // By index: the iterator of arrays may be replaced, and what comes then must arrive too.
+    for (let at = 0; at < events.length; at++) {
+      const event = events[at];
       // A listener may come or go while it is called.
       if (version !== this.#version) {
         listeners = this.#of(type);
         version = this.#version;
       }
-      for (const listener of listeners) {
+      for (let index = 0; index < listeners.length; index++) {
         try {
-          Reflect.apply(listener, this, [event]);
+          apply(/** @type {Listener} */ (listeners[index]), this, [event]);
         } catch (error) {
           report(error);
         }

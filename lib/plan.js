@@ -9,6 +9,7 @@ const { asJson } = require('./encode.js');
 const native = require('./native.js');
 const { sanitize } = require('./sanitize.js');
 const { Outcome } = require('./result.js');
+const { secretsOf } = require('./secrets.js');
 const { Abort, isPlanSignal, signalOf, stepSignalsOf } = require('./abort-signal.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
@@ -37,11 +38,12 @@ class PendingPlan {
    * @param {import('../index.js').PlanOptions | null | undefined} options
    * @param {boolean} pull
    * @param {(count: number) => number} handles The first of so many handles in a row.
-   * @param {(text: string, options: unknown) => string} mask
    */
-  constructor(engine, method, plan, options, pull, handles, mask) {
+  constructor(engine, method, plan, options, pull, handles) {
     /** @type {unknown} */
     let given = options;
+    /** @type {unknown} */
+    let asked = plan;
     const { accepted, handle, abort, steps, fired } = guard(
       method,
       () => {
@@ -52,6 +54,7 @@ class PendingPlan {
           const givenOptions = sanitize('options', options, isPlanSignal);
           given = givenOptions;
           const givenPlan = sanitize('plan', plan);
+          asked = givenPlan;
           for (const [index, aborting] of stepSignalsOf(options, givenOptions))
             steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
           const handle = handles(1 + (Array.isArray(givenPlan?.commands) ? givenPlan.commands.length : 0));
@@ -68,7 +71,7 @@ class PendingPlan {
           throw error;
         }
       },
-      (text) => mask(text, given),
+      (message, field) => engine.mask(message, field, secretsOf(given, asked)),
     );
     /** @type {string[]} */
     const [id, ...ids] = JSON.parse(native.NativeEngine.planIds(accepted));

@@ -5,7 +5,7 @@ const { guard } = require('./errors.js');
 const lazy = require('./lazy.js');
 const { settled, unlessOver } = require('./pending.js');
 const { requireChildProcesses } = require('./permission.js');
-const { secretsIn } = require('./secrets.js');
+const { secretsOf } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionPlan} ExecutionPlan */
 /** @typedef {import('../index.js').PlanOptions} PlanOptions */
@@ -40,8 +40,7 @@ class Plans {
     requireChildProcesses(method);
     const pull = cancel !== undefined;
     const handles = (/** @type {number} */ count) => this.#inFlight.handles(count);
-    const mask = (/** @type {string} */ text, /** @type {unknown} */ given) => this.#native.mask(text, secretsIn(given));
-    const pending = new lazy.plan.PendingPlan(this.#native, method, plan, options, pull, handles, mask);
+    const pending = new lazy.plan.PendingPlan(this.#native, method, plan, options, pull, handles);
     if (pull) {
       const release = (/** @type {number} */ groups, /** @type {number} */ handle) => this.#native.release(handle, groups);
       pending.queue = new lazy.stream.EventQueue({ release, cancel: () => cancel(pending.id) });
@@ -69,7 +68,7 @@ class Plans {
    */
   async wait(method, id) {
     const pending = this.#inFlight.findPlan(id);
-    const outcome = pending ? await settled(pending) : this.#outcomeOf(method, id);
+    const outcome = pending ? await settled(pending) : await this.#outcomeOf(method, id);
     outcome.reasons = this.#reasons;
     return outcome.result;
   }
@@ -90,8 +89,10 @@ class Plans {
    * @param {Function} method
    * @param {string} id
    */
-  #outcomeOf(method, id) {
-    return new lazy.plan.PlanOutcome(/** @type {object} */ (this.#guard(method, () => this.#native.planResult(asId(id)))));
+  async #outcomeOf(method, id) {
+    // A thread of the engine masks secrets that were added later in much output.
+    const masked = await this.#guard(method, () => this.#native.maskedPlan(asId(id)));
+    return new lazy.plan.PlanOutcome(masked ?? /** @type {object} */ (this.#guard(method, () => this.#native.planResult(asId(id)))));
   }
 
   /**
@@ -102,7 +103,7 @@ class Plans {
    * @param {() => T} call
    */
   #guard(method, call) {
-    return guard(method, call, (text) => this.#native.mask(text, []));
+    return guard(method, call, (message, field) => this.#native.mask(message, field, secretsOf(undefined)));
   }
 }
 

@@ -140,7 +140,7 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
       return { type: 'started', executionId, timestamp, sequence, command, pid };
     }
     case GROUP.WAITING: {
-      const what = take(next());
+      const what = /** @type {'stdin' | 'terminal'} */ (take(next()));
       const prompt = take(next());
       return { type: 'waiting', executionId, timestamp, sequence, for: what, prompt };
     }
@@ -170,6 +170,8 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
       const total = next();
       const currentCommandLength = next();
       const currentCommand = currentCommandLength === ABSENT ? null : take(currentCommandLength);
+      const currentWhenLength = next();
+      const currentWhen = currentWhenLength === ABSENT ? null : take(currentWhenLength);
       const status = STATUSES[next()];
       /** @type {any} */
       const event = {
@@ -183,6 +185,7 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
         skipped,
         total,
         currentCommand,
+        currentWhen,
         status,
       };
       return event;

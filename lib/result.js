@@ -67,8 +67,8 @@ class Outcome {
     const { error, result } = this;
     if (error) {
       const { code, message, errno } = error;
-      // The one part of an accepted request that can turn out to be invalid.
-      const field = code === 'INVALID_REQUEST' ? /options\.\w+/.exec(message)?.[0] : undefined;
+      // A part of an accepted request that turned out to be invalid.
+      const field = code === 'INVALID_REQUEST' ? /^invalid request: (.+?): /.exec(message)?.[1] : undefined;
       const cause = this.cause && { cause: this.cause.error };
       const failure = new ExecutionError(code, message, { executionId: result.id, errno, field, result, ...cause });
       Error.captureStackTrace(failure, Outcome.prototype.unwrap);

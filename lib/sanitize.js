@@ -45,6 +45,10 @@ const MOST_METADATA_VALUES = 100_000;
 const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
+/** More names of one object are refused, in metadata excepted: no environment, and no plan, has so many. */
+const MOST_NAMES = 100_000;
+/** A longer name is not shown: a message must stay readable, and a part of a secret would not be masked. */
+const LONGEST_NAME = 128;
 /** The fields that take bytes. */
 const INPUT = /^options(?:\.steps\[\d+\])?\.(?:stdin|input)$/;
 /** The fields that take regular expressions. */
@@ -90,7 +94,10 @@ class Budget {
 function sanitize(kind, value, isOmitted, replacer) {
   if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return value;
   const subject = new Budget(kind);
-  if (typeof value === 'string') return wellFormed(value, subject.prefix || subject.name, subject);
+  if (typeof value === 'string') {
+    spend(subject.prefix || subject.name, subject, 0, value.length);
+    return wellFormed(value, subject.prefix || subject.name, subject);
+  }
   return copy(value, subject.prefix, 0, subject, isOmitted, replacer);
 }
 
@@ -255,12 +262,16 @@ Plain.prototype = Object.create(null);
 function object(value, path, depth, subject, isOmitted, replacer) {
   const entries = new Plain();
   const [hidden] = Object.getOwnPropertySymbols(value);
-  if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${String(hidden)}): leave it out`);
-  const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path) : Object.keys(value);
+  if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${symbolText(hidden)}): leave it out`);
+  const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path, MOST_NAMES) : Object.keys(value);
+  let count = 0;
   for (const key of names) {
     const at = join(path, key);
     if (isBroken(key)) throw refusal(subject, at, `its name ${HALF}`);
     if (isOmitted?.(at)) continue;
+    if (++count > MOST_NAMES && !subject.metadata) {
+      throw refusal(subject, path || subject.name, `it has more than ${MOST_NAMES} names: give less`);
+    }
     const found = read(value, key, at, subject, replacer);
     if (found === OMIT) continue;
     spend(at, subject, 1, key.length);
@@ -357,9 +368,16 @@ function read(holder, key, at, subject, replacer) {
  */
 function join(path, key) {
   if (INDEXED.includes(path) && /^\d+$/.test(key)) return `${path}[${key}]`;
+  if (key.length > LONGEST_NAME) return `${path}[a name of ${key.length} characters]`;
   const isPlain = /^\w+$/.test(key);
   if (path === '') return isPlain ? key : `[${JSON.stringify(key)}]`;
   return isPlain ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`;
+}
+
+/** @param {symbol} symbol */
+function symbolText(symbol) {
+  const { length } = symbol.description ?? '';
+  return length > LONGEST_NAME ? `a symbol of ${length} characters` : String(symbol);
 }
 
 /**
@@ -435,7 +453,7 @@ function onlyOption(field, options) {
   const given = sanitize('call', options) ?? {};
   if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
   for (const key of Object.keys(given)) {
-    if (key !== field) throw refusal(SUBJECTS.call, key, `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
+    if (key !== field) throw refusal(SUBJECTS.call, join('', key), `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
   }
   return given[field] ?? undefined;
 }

@@ -2,6 +2,8 @@
 
 const { inspect } = require('node:util');
 
+const { snapshot } = require('./environment.js');
+
 /**
  * The secrets of a configuration: the list as it was given, which shows itself neither in a log nor as JSON, so that a
  * configuration can be printed and can be used again.
@@ -20,6 +22,25 @@ function veil(secrets) {
 /** More are refused by the engine, so more are not masked in that refusal. */
 const MOST_SECRETS = 100_000;
 const MOST_CHARACTERS = 16 * 2 ** 20;
+const MOST_STEPS = 10_000;
+const MOST_NAMES = 100_000;
+
+/**
+ * What may be secret in a call that is refused, for the addon to mask in the refusal. No code of the caller runs.
+ *
+ * @param {unknown} options Those of the call, or a configuration.
+ * @param {unknown} [what] Its request, or plan.
+ * @param {boolean} [masksVariables] Whether variables that look secret are, whatever the options say.
+ * @returns {import('../binding.js').RefusedCall}
+ */
+function secretsOf(options, what, masksVariables = false) {
+  return {
+    secrets: secretsIn(options),
+    variables: quietly('', snapshot) + variablesIn(what),
+    masksVariables: masksVariables || quietly(false, () => withSteps(options).some(masksVariablesOf)),
+    patterns: quietly([], () => textsIn(member(options, 'envSecretPatterns'))),
+  };
+}
 
 /**
  * The secrets of a configuration or of options that may be wrong otherwise, and of the steps of a plan. No code of the caller runs.
@@ -28,15 +49,64 @@ const MOST_CHARACTERS = 16 * 2 ** 20;
  * @returns {string[]}
  */
 function secretsIn(options) {
-  try {
-    const steps = Object.values(member(options, 'steps') ?? {});
-    const lists = [options, ...steps].map((one) => member(one, 'secrets')).filter(Array.isArray);
+  return quietly([], () => {
     let left = MOST_CHARACTERS;
-    const fits = (/** @type {unknown} */ secret) => typeof secret === 'string' && (left -= secret.length) >= 0;
-    return lists.flatMap((list) => list.slice(0, MOST_SECRETS)).filter(fits);
+    const fits = (/** @type {string} */ secret) => (left -= secret.length) >= 0;
+    return withSteps(options)
+      .flatMap((one) => textsIn(member(one, 'secrets')))
+      .filter(fits);
+  });
+}
+
+/**
+ * The variables of a request, of the steps of a plan, or of a request in wire form, packed as the addon takes them.
+ *
+ * @param {unknown} what
+ */
+function variablesIn(what) {
+  return quietly('', () => {
+    const given = typeof what === 'string' && what.length < MOST_CHARACTERS ? JSON.parse(what) : what;
+    const commands = member(given, 'commands');
+    let packed = '';
+    for (const one of [given, ...(Array.isArray(commands) ? commands.slice(0, MOST_STEPS) : [])]) {
+      const env = member(one, 'env');
+      for (const name of typeof env === 'object' && env !== null ? Object.keys(env).slice(0, MOST_NAMES) : []) {
+        const value = member(env, name);
+        if (typeof value === 'string' && packed.length + value.length < MOST_CHARACTERS) packed += `${name}=${value}\0`;
+      }
+    }
+    return packed;
+  });
+}
+
+/** A getter was not called: it may say so. @param {unknown} options */
+function masksVariablesOf(options) {
+  const given = descriptor(options, 'maskEnvSecrets');
+  return given !== undefined && (given.value === true || given.get !== undefined);
+}
+
+/** Options, and those of the steps of a plan. @param {unknown} options @returns {unknown[]} */
+function withSteps(options) {
+  return [options, ...Object.values(member(options, 'steps') ?? {}).slice(0, MOST_STEPS)];
+}
+
+/** @param {unknown} list @returns {string[]} */
+function textsIn(list) {
+  return Array.isArray(list) ? list.slice(0, MOST_SECRETS).filter((one) => typeof one === 'string') : [];
+}
+
+/**
+ * A proxy of the caller may have traps that throw; text in wire form may be no JSON.
+ *
+ * @template T
+ * @param {T} otherwise
+ * @param {() => T} read
+ */
+function quietly(otherwise, read) {
+  try {
+    return read();
   } catch {
-    // A proxy with traps that throw.
-    return [];
+    return otherwise;
   }
 }
 
@@ -45,7 +115,15 @@ function secretsIn(options) {
  * @param {string} name
  */
 function member(value, name) {
-  return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
+  return descriptor(value, name)?.value;
 }
 
-module.exports = { secretsIn, veil };
+/**
+ * @param {unknown} value
+ * @param {string} name
+ */
+function descriptor(value, name) {
+  return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name) : undefined;
+}
+
+module.exports = { secretsOf, veil };

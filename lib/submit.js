@@ -12,7 +12,7 @@ const lazy = require('./lazy.js');
 const { requireChildProcesses } = require('./permission.js');
 const { SUBMIT } = require('./protocol.js');
 const { OMIT, sanitize, refusal, SUBJECTS } = require('./sanitize.js');
-const { secretsIn } = require('./secrets.js');
+const { secretsOf } = require('./secrets.js');
 
 /** @typedef {import('../index.js').ExecutionOptions} ExecutionOptions */
 /** @typedef {import('../index.js').ExecutionRequest} ExecutionRequest */
@@ -45,12 +45,12 @@ const MANUAL = { requireManualDestroy: true };
 function submit(method, request, options, pull, { native, inFlight, cancel }) {
   requireChildProcesses(method);
   const handle = inFlight.handles(1);
-  /** @type {{ options: unknown }} The options as they were read, once they were. */
-  const read = { options };
+  /** @type {{ options: unknown, request: unknown }} As they were read, once they were. */
+  const read = { options, request };
   const { id, metadata, abort, isAborted, source } = guard(
     method,
     () => accept(native, handle, request, options, pull, read),
-    (text) => native.mask(text, secretsIn(read.options)),
+    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
   );
   // It is accepted, so nothing below may throw: it would have no owner.
   const context = new AsyncResource('Execution', MANUAL);
@@ -67,12 +67,53 @@ function submit(method, request, options, pull, { native, inFlight, cancel }) {
 }
 
 /**
+ * Runs an execution and blocks this thread until it has ended.
+ *
+ * @param {Function} method
+ * @param {ExecutionRequest} request
+ * @param {ExecutionOptions | null | undefined} options
+ * @param {NativeEngine} native
+ * @returns {{ held: object, aborted: { reason: unknown } | undefined }} The addon's result, and why it was aborted.
+ */
+function submitSync(method, request, options, native) {
+  requireChildProcesses(method);
+  /** @type {{ options: unknown, request: unknown }} */
+  const read = { options, request };
+  return guard(
+    method,
+    () => {
+      const aborting = signalOf(options);
+      const how = sanitize('options', options, (at) => at === 'options.signal', onlyWhole);
+      read.options = how;
+      const what = sanitize('request', request);
+      read.request = what;
+      const text = asJson(what, how);
+      const abort = aborting.signal && new Abort(aborting);
+      const isAborted = abort?.look() ?? false;
+      abort?.forget();
+      const ways = (isAborted ? SUBMIT.ABORTED : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
+      const run = (/** @type {string | null} */ env) => native.runSync(text ?? what, how, env, ways);
+      const held = /** @type {object} */ ((isOwn() ? run(null) : null) ?? run(snapshot()));
+      return { held, aborted: isAborted ? { reason: abort?.reason } : undefined };
+    },
+    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
+  );
+}
+
+/** Refuses input that has to be pulled. @param {string} key @param {unknown} value */
+function onlyWhole(key, value) {
+  if (key !== 'stdin' || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
+  const problem = 'it is a stream, which needs the thread that waits for the command: give it as text or bytes, or use run()';
+  throw refusal(SUBJECTS.options, 'options.stdin', problem);
+}
+
+/**
  * @param {NativeEngine} native
  * @param {number} handle
  * @param {ExecutionRequest} request
  * @param {ExecutionOptions | null | undefined} options
  * @param {boolean} pull
- * @param {{ options: unknown }} read
+ * @param {{ options: unknown, request: unknown }} read
  */
 function accept(native, handle, request, options, pull, read) {
   const aborting = signalOf(options);
@@ -90,6 +131,7 @@ function accept(native, handle, request, options, pull, read) {
     read.options = givenOptions;
     if (source && (givenOptions.stdin ?? givenOptions.input ?? null) !== null) throw twice();
     const givenRequest = sanitize('request', request);
+    read.request = givenRequest;
     const text = asJson(givenRequest, givenOptions);
     const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
     let isAborted = false;
@@ -123,4 +165,4 @@ function inputOf(engine, handle, { from, field }) {
   });
 }
 
-module.exports = { NO_GRACE, submit };
+module.exports = { NO_GRACE, submit, submitSync };

@@ -130,13 +130,14 @@ function lastOf(rows) {
  * @param {number} middle
  * @param {number} right
  */
-function bars({ step, phases, note, isCritical }, x, middle, right) {
+function bars({ step, condition, phases, note, isCritical }, x, middle, right) {
   const top = middle - BAR / 2;
   const baseline = middle + 4;
+  const inputs = (step.inputs ?? []).map(({ name, from }) => `; ${name} from step ${from}`).join('');
   const weight = isCritical ? `font-weight="600" fill="${CRITICAL}"` : '';
   const shapes = [
-    `<g><title>${escapeXml(`${step.index} ${step.name}: ${note}`)}</title>`,
-    text(MARGIN, baseline, cut(`${step.index}  ${step.name}`, LONGEST_NAME), weight),
+    `<g><title>${escapeXml(`${step.index} ${step.name}${condition}: ${note}${inputs}`)}</title>`,
+    text(MARGIN, baseline, cut(`${step.index}  ${step.name}`, LONGEST_NAME - condition.length) + condition, weight),
   ];
   for (const { kind, from, to, attempt, outcome, status } of phases) {
     const [begin, width] = [x(from), Math.max(LEAST_BAR, x(to) - x(from))];

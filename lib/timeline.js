@@ -19,11 +19,15 @@
 /**
  * @typedef {object} Row
  * @property {PlanStep} step
+ * @property {string} condition When it runs, if that is not after success.
  * @property {Phase[]} phases None for a step that was skipped.
  * @property {number} end In ms since the plan was accepted.
  * @property {string} note What is to be said of it.
  * @property {boolean} isCritical Whether the plan would have been over sooner if it had been faster.
  */
+
+/** When a step runs, if that is not after success. */
+const CONDITIONS = { failure: ' (after a failure)', always: ' (in any case)' };
 
 /**
  * What happened when.
@@ -42,7 +46,7 @@ function timeline(plan) {
     const note = result
       ? outcomeOf(result) + (result.attempt > 1 ? ` at attempt ${result.attempt}` : '')
       : `skipped (${skip?.reason ?? 'unknown'})${because}`;
-    return { step, phases, note, end: phases.at(-1)?.to ?? 0, isCritical: false };
+    return { step, condition: step.when ? CONDITIONS[step.when] : '', phases, note, end: phases.at(-1)?.to ?? 0, isCritical: false };
   });
   for (const row of criticalPath(rows)) row.isCritical = true;
   return rows;

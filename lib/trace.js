@@ -26,11 +26,18 @@ function toTrace(plan) {
     },
     { ...common, ph: 'M', name: 'thread_name', tid: 0, args: { name: 'plan' } },
   ];
-  for (const { step, phases, note, isCritical } of timeline(plan)) {
+  for (const { step, condition, phases, note, isCritical } of timeline(plan)) {
     const tid = step.index + 1;
-    traceEvents.push({ ...common, ph: 'M', name: 'thread_name', tid, args: { name: `${step.index} ${step.name}` } });
+    traceEvents.push({ ...common, ph: 'M', name: 'thread_name', tid, args: { name: `${step.index} ${step.name}${condition}` } });
     traceEvents.push({ ...common, ph: 'M', name: 'thread_sort_index', tid, args: { sort_index: tid } });
-    const about = { executionId: step.id, status: step.status, dependsOn: step.dependsOn, isCritical };
+    const about = {
+      executionId: step.id,
+      status: step.status,
+      dependsOn: step.dependsOn,
+      when: step.when ?? 'success',
+      inputs: step.inputs ?? [],
+      isCritical,
+    };
     if (phases.length === 0) traceEvents.push({ ...common, ph: 'i', s: 't', tid, name: note, ts: 0, args: about });
     for (const { kind, from, to, attempt, outcome } of phases) {
       const name = kind === 'running' ? step.name : kind === 'queued' ? 'queued' : 'pause before the next attempt';

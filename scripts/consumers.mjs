@@ -38,7 +38,6 @@ const TOOLS = [
   'jest@30',
   'vitest@3',
   'mocha@11',
-  'ava@6',
   'postject',
   'publint',
   '@arethetypeswrong/cli',
@@ -144,6 +143,21 @@ async function managers(url) {
     'yarn.lock': '',
     '.yarnrc.yml': `nodeLinker: node-modules\nnpmRegistryServer: "${url}"\nunsafeHttpWhitelist: ["127.0.0.1"]\nenableTelemetry: false\nenableGlobalCache: false\n`,
   });
+  await row(
+    'install with',
+    'yarn 4, Plug and Play',
+    async (app) => {
+      writeFileSync(path.join(app, 'yarn.lock'), '');
+      writeFileSync(
+        path.join(app, '.yarnrc.yml'),
+        `nodeLinker: pnp\nnpmRegistryServer: "${url}"\nunsafeHttpWhitelist: ["127.0.0.1"]\nenableTelemetry: false\nenableGlobalCache: false\n`,
+      );
+      await sh(process.execPath, berry, app);
+      // It unpacks the package that has the addon, since no library can be loaded from an archive.
+      await said(process.execPath, ['--require', './.pnp.cjs', 'main.cjs'], app);
+    },
+    { installed: false },
+  );
   await install('bun 1', bin('bun'), ['add', wanted], {
     'bunfig.toml': `[install]\nregistry = "${url}"\n[install.cache]\ndir = ".cache"\n`,
   });

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::config::ExecutionConfig;
 use crate::output::{HeadTailBuffer, Keep, Splitter};
 use crate::process::Controls;
-use crate::redact::{Redactor, Secrets};
+use crate::redact::{Allowance, Redactor, Secrets};
 use crate::registry::{Record, Registry};
 use crate::scheduler::{Entry, Scheduler, Ticket};
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult};
@@ -102,7 +102,9 @@ impl Records {
     /// How many the newest `limit` are.
     #[must_use]
     pub fn list(&self, limit: usize) -> usize {
-        self.0.list(&ExecutionFilter { limit: Some(limit), ..ExecutionFilter::default() }).len()
+        self.0
+            .list(&ExecutionFilter { limit: Some(limit), ..ExecutionFilter::default() }, &mut Allowance::of_caller())
+            .len()
     }
 }
 

@@ -13,8 +13,9 @@ use crate::error::{ExecutionError, Invalid};
 use crate::platform::clock::Instant;
 use crate::platform::node::{ExternalMemory, environment_of_main_thread, own_environment};
 use crate::protocol::submit;
+use crate::redact::Allowance;
 use crate::state::Stop;
-use crate::types::{EnvSnapshot, StdinStream};
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, StdinStream};
 use crate::wire::{self, Case};
 
 use self::error::{Thrown, raise, raise_as_is};
@@ -28,6 +29,7 @@ mod cross;
 mod error;
 mod input;
 mod logs;
+mod masked;
 mod outbox;
 mod plans;
 mod result;
@@ -83,41 +85,48 @@ impl NativeEngine {
         ways: u8,
     ) -> Result<Option<String>> {
         let Some(env) = env.map(|packed| packed.into_bytes().into()).or_else(own_environment) else { return Ok(None) };
-        let [pull, aborted, feeds, as_text] =
-            [submit::PULLS, submit::ABORTED, submit::FEEDS, submit::AS_TEXT].map(|way| ways & way != 0);
-        let [request, options] = convert::given(request, options, as_text, ExecutionError::InvalidRequest)?;
-        let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
-        let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
-        let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
-        options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
-        if aborted {
-            let fired = CancellationToken::new();
-            fired.cancel();
-            options.signal = Some(fired);
-        }
+        let (pull, feeds) = (ways & submit::PULLS != 0, ways & submit::FEEDS != 0);
+        let (request, mut options) = decode(request, options, env, ways)?;
         let writer = feeds.then(|| {
             let (writer, stdin) = StdinStream::channel();
             options.stdin = stdin;
             writer
         });
         let sink = JsSink::new(Arc::clone(&self.outbox), handle, pull);
-        let record = self.engine.submit(parsed.request, options, Arc::new(sink.clone())).map_err(raise)?;
+        let record = self.engine.submit(request, options, Arc::new(sink.clone())).map_err(raise)?;
         if let Some(writer) = writer {
             self.inputs.open(handle, writer, sink);
         }
         Ok(Some(record.id().to_string()))
     }
 
-    /// A message with the secrets of the engine, and those of a call, masked.
+    /// Runs a request and blocks this thread until it has ended; as `submit` otherwise.
     #[napi(catch_unwind)]
-    pub fn mask(&self, message: String, secrets: Vec<String>) -> String {
-        self.engine.mask_message(message, secrets)
+    pub fn run_sync(
+        &self,
+        env: Env,
+        request: Unknown<'_>,
+        options: Unknown<'_>,
+        variables: Option<String>,
+        ways: u8,
+    ) -> Result<Option<External<HeldResult>>> {
+        let variables = variables.map(|packed| packed.into_bytes().into()).or_else(own_environment);
+        let Some(variables) = variables else { return Ok(None) };
+        let (request, options) = decode(request, options, variables, ways)?;
+        let result = self.engine.run_sync_to_end(request, options).map_err(raise)?;
+        Ok(Some(External::new(HeldResult::new(env, result))))
+    }
+
+    /// The message and the field of a refusal, with the secrets of the engine, and those of a call, masked.
+    #[napi(catch_unwind)]
+    pub fn mask(&self, message: String, field: String, call: masked::RefusedCall) -> Vec<String> {
+        self.engine.mask_texts([message, field], &call.into()).into()
     }
 
     /// The same without an engine.
     #[napi(catch_unwind)]
-    pub fn mask_with(message: String, secrets: Vec<String>) -> String {
-        ExecutionEngine::mask_message_with(message, secrets)
+    pub fn mask_with(message: String, field: String, call: masked::RefusedCall) -> Vec<String> {
+        ExecutionEngine::mask_texts_with([message, field], &call.into()).into()
     }
 
     /// Masks one more secret from now on: everywhere, or in one execution.
@@ -266,7 +275,15 @@ impl NativeEngine {
     /// The result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
     pub fn outcome(&self, env: Env, position: u32) -> Option<External<HeldResult>> {
-        self.outbox.outcome(position as usize).map(|result| External::new(HeldResult::new(env, result)))
+        let result = self.outbox.outcome(position as usize)?;
+        Some(External::new(HeldResult::new(env, self.engine.delivered(result))))
+    }
+
+    /// A short output of an execution that has ended, with all masked that is secret now.
+    #[napi(catch_unwind)]
+    pub fn mask_output(&self, id: Unknown<'_>, text: String) -> Result<String> {
+        let [masked] = self.engine.mask_output(id_of(id)?, text);
+        Ok(masked)
     }
 
     #[napi(catch_unwind)]
@@ -277,6 +294,12 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn result(&self, env: Env, id: Unknown<'_>) -> Result<External<HeldResult>> {
         self.engine.result(id_of(id)?).map(|result| External::new(HeldResult::new(env, result))).map_err(raise)
+    }
+
+    /// The result of an execution that has ended, if it is large and a thread of the engine has to mask it first; else `null`.
+    #[napi(catch_unwind, ts_return_type = "Promise<ExternalObject<HeldResult>> | null")]
+    pub fn masked_result<'env>(&self, env: &'env Env, id: Unknown<'_>) -> Result<Option<Object<'env>>> {
+        masked::result(env, &self.engine, id_of(id)?)
     }
 
     #[napi(catch_unwind)]
@@ -331,7 +354,7 @@ impl NativeEngine {
     pub fn command(&self, id: Unknown<'_>) -> Result<Option<String>> {
         let id = id_of(id)?;
         // It may have ended, and left, since it was accepted.
-        Ok(self.engine.record(id).ok().map(|record| record.command()))
+        Ok(self.engine.record(id).ok().map(|record| record.command(&mut Allowance::of_caller())))
     }
 
     #[napi(catch_unwind, ts_return_type = "object")]
@@ -409,6 +432,27 @@ fn id_of(id: Unknown<'_>) -> Result<Uuid> {
         wire::Value::Text(text) => wire::id("id", text).map_err(|_| error::not_an_id(&value)),
         _ => Err(error::not_an_id(&value)),
     }
+}
+
+/// A request and its options, from data of a call.
+fn decode(
+    request: Unknown<'_>,
+    options: Unknown<'_>,
+    env: Arc<[u8]>,
+    ways: u8,
+) -> Result<(ExecutionRequest, ExecutionOptions)> {
+    let [request, options] =
+        convert::given(request, options, ways & submit::AS_TEXT != 0, ExecutionError::InvalidRequest)?;
+    let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
+    let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
+    let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
+    options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
+    if ways & submit::ABORTED != 0 {
+        let fired = CancellationToken::new();
+        fired.cancel();
+        options.signal = Some(fired);
+    }
+    Ok((parsed.request, options))
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionReq
 
 pub(crate) use self::check::{check, check_size, check_time_left};
 use self::directory::{Directory, working_dir};
-pub(crate) use self::environment::EnvPolicy;
+pub(crate) use self::environment::{EnvPolicy, path_of};
 use self::explain::{exhausted, missing_interpreter};
 pub(crate) use self::explain::{exhaustion_text, explain};
 pub(crate) use self::metadata::check_metadata;
-pub(crate) use self::output_patterns::{NO_LOOK_AROUND, OutputPatterns};
+pub(crate) use self::output_patterns::OutputPatterns;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
 

@@ -1,6 +1,7 @@
 //! The engine: composes the modules, and is the only writer of the registry.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ use crate::platform::{self, HostState};
 use crate::redact::Vault;
 use crate::registry::{Record, Registry};
 use crate::runtime;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Entry, Scheduler};
 use crate::state::{Pending, Stop};
-use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, OversizedOutputStrategy};
+use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, OversizedOutputStrategy, Stdin};
 
 use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
@@ -30,7 +31,10 @@ use self::degradations::Degradations;
 pub(crate) use self::host_exit::end_unguarded;
 #[cfg(feature = "node")]
 pub(crate) use self::input::refusal as input_refusal;
+pub use self::login_shell::LoginShell;
 use self::retention_task::RetentionTask;
+#[cfg(feature = "node")]
+pub(crate) use self::secrets::SecretsOfCall;
 pub use self::stream::EventStream;
 use self::stream::StopOnDrop;
 
@@ -40,6 +44,7 @@ mod execution;
 mod global;
 mod host_exit;
 mod input;
+mod login_shell;
 mod logs;
 mod parse;
 mod plan_host;
@@ -48,6 +53,7 @@ mod queries;
 mod retention_task;
 mod retry;
 mod secrets;
+mod step_inputs;
 mod stream;
 #[cfg(test)]
 mod suspended;
@@ -87,6 +93,12 @@ struct Shared {
     policy: Arc<EnvPolicy>,
     /// The engine's own secrets.
     secrets: Arc<Vault>,
+    /// Whether secrets were added after the start, to the engine or to an execution.
+    has_added_secrets: AtomicBool,
+    /// How many reasons there are for the pass that masks the records; 0 when there is none under way.
+    masking_passes: AtomicU64,
+    /// Whether a thread of the engine masks the commands of a listing.
+    is_masking_listing: AtomicBool,
     /// Made for the first execution that may need it, or with the engine if each may.
     overflow: OnceLock<Arc<Overflow>>,
     log_bounds: Arc<LogBounds>,
@@ -129,6 +141,9 @@ impl ExecutionEngine {
             scheduler: Scheduler::new(&config),
             policy: Arc::new(policy),
             secrets: Vault::of_engine(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
+            has_added_secrets: AtomicBool::new(false),
+            masking_passes: AtomicU64::new(0),
+            is_masking_listing: AtomicBool::new(false),
             overflow: OnceLock::new(),
             log_bounds: Arc::new(LogBounds::new(&config)),
             config: Arc::new(config),
@@ -179,6 +194,17 @@ impl ExecutionEngine {
     pub(crate) fn submit(
         &self,
         request: ExecutionRequest,
+        options: ExecutionOptions,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<Arc<Record>> {
+        self.submit_by(Scheduler::enter, request, options, sink)
+    }
+
+    /// As [`ExecutionEngine::submit`]; `enter` takes the slot, or a place in the queue.
+    fn submit_by(
+        &self,
+        enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
+        request: ExecutionRequest,
         mut options: ExecutionOptions,
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<Record>> {
@@ -187,12 +213,13 @@ impl ExecutionEngine {
             return Err(ExecutionError::EngineShutDown);
         }
         let policy = shared.policy_of(&options);
-        command::check(&request, &options, &shared.config, &policy)
-            .map_err(|invalid| ExecutionError::InvalidRequest(shared.masked(invalid, &options.secrets)))?;
+        command::check(&request, &options, &shared.config, &policy).map_err(|invalid| {
+            ExecutionError::InvalidRequest(shared.masked(invalid, shared.own_secrets(&request, &options, &policy)))
+        })?;
         admission::snapshot(&mut options);
         let signal = options.signal.take();
         let options = Arc::new(options);
-        let entry = shared.scheduler.enter(options.priority, &options.groups)?;
+        let entry = enter(&shared.scheduler, options.priority, &options.groups)?;
         let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
         let host = HostState::capture();
         let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };
@@ -209,8 +236,9 @@ impl ExecutionEngine {
     /// part. A command that fails, times out or is cancelled is a result, not an error.
     pub async fn wait_for_completion(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
         let record = self.record(id)?;
-        let result = record.settled().await;
-        ExecutionError::of_result(result).map_or_else(|| Ok(Arc::clone(result)), Err)
+        record.settled().await;
+        let result = self.shown(&record).await?;
+        ExecutionError::of_result(&result).map_or(Ok(result), Err)
     }
 
     /// [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`]. Dropping the future cancels the execution; what
@@ -229,8 +257,42 @@ impl ExecutionEngine {
     pub async fn run_with(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Arc<ExecutionResult>> {
         let record = self.submit(request, options, Arc::clone(&self.sink))?;
         let _stop = StopOnDrop::Execution(Arc::clone(&record));
-        let result = record.settled().await;
-        ExecutionError::of_result(result).map_or_else(|| Ok(Arc::clone(result)), Err)
+        record.settled().await;
+        let result = self.shown(&record).await?;
+        ExecutionError::of_result(&result).map_or(Ok(result), Err)
+    }
+
+    /// Runs a command and blocks this thread until it has ended: for programs without a runtime. No handler gets its events. It does not
+    /// wait for a slot, since what has the slots may need this thread. Timeouts hold. Do not call it in a task of a runtime.
+    ///
+    /// # Errors
+    /// As [`ExecutionEngine::run`]; `CONCURRENCY_LIMIT_REACHED` when no slot is free; `INVALID_REQUEST` (`options.stdin`) for a stream.
+    pub fn run_sync(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Arc<ExecutionResult>> {
+        let result = self.run_sync_to_end(request, options)?;
+        ExecutionError::of_result(&result).map_or(Ok(result), Err)
+    }
+
+    /// [`ExecutionEngine::run_sync`], where the engine's failures are results too.
+    pub(crate) fn run_sync_to_end(
+        &self,
+        request: ExecutionRequest,
+        options: ExecutionOptions,
+    ) -> Result<Arc<ExecutionResult>> {
+        let problem = match options.stdin {
+            Stdin::Stream(_) => {
+                Some("a stream may need the thread that waits for the command: give it as text or bytes")
+            }
+            Stdin::Open => Some("no call can write while this thread waits for the command: give it as text or bytes"),
+            Stdin::Empty if options.terminal.is_some() => Some(
+                "a terminal stays open for input, and no call can write while this thread waits: give text or bytes",
+            ),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            return Err(ExecutionError::InvalidRequest(Invalid::new("options.stdin", problem)));
+        }
+        let record = self.submit_by(Scheduler::enter_now, request, options, Arc::new(SilentSink))?;
+        Ok(runtime::wait_here(async { record.settled().await }))
     }
 
     /// Ends an execution and resolves when its tree is gone, at most `kill_grace_ms` and about 8 s later. An ended one stays as it is.

@@ -35,6 +35,22 @@ impl Invalid {
     }
 }
 
+/// A longer name is not shown: a message must stay readable, and a part of a secret would not be masked.
+const LONGEST_NAME: usize = 128;
+
+/// A name that is no identifier, as a part of a path. It is the sender's, and may be of any length.
+pub(crate) fn name_in_path(name: &str) -> String {
+    if name.len() <= LONGEST_NAME {
+        return format!("[{name:?}]");
+    }
+    format!("[a name of {} characters]", name.chars().count())
+}
+
+/// Whether a name is shown as it is.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// Every error of the public API. [`ExecutionError::code`] is stable; the text is for people.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -63,6 +79,9 @@ pub enum ExecutionError {
     /// The execution has no result yet.
     #[error("execution {0} has not ended: wait for it, or cancel it first")]
     NotCompleted(Uuid),
+    /// The execution has a result, in which a thread of the engine masks a secret that was added after it ended.
+    #[error("the output of execution {0} is being masked, since a secret was added: wait for its completion")]
+    BeingMasked(Uuid),
     /// All slots are taken and the policy is to refuse.
     #[error("all {0} slots are taken: retry later, raise `max_concurrent_executions`, or use the policy \"queue\"")]
     ConcurrencyLimitReached(usize),
@@ -105,7 +124,8 @@ pub enum ExecutionError {
         /// What is missing.
         why: String,
     },
-    /// Standard input broke off before its end; the command was ended, lest it take a part for the whole.
+    /// Standard input broke off before its end, and the command was ended, lest it take a part for the whole; or the output of a step cannot be
+    /// the variable of another one, which was not spawned.
     #[error("{}", failure_text(.0))]
     InputFailed(Arc<ExecutionResult>),
     /// The engine takes no more work.
@@ -132,6 +152,12 @@ fn failure_text(result: &ExecutionResult) -> &str {
     result.error.as_ref().map_or("the execution failed", |error| error.message.as_str())
 }
 
+/// What turned out to be invalid in a request that was accepted.
+fn invalid_field(result: &ExecutionResult) -> &str {
+    let message = failure_text(result).strip_prefix("invalid request: ");
+    message.and_then(|rest| rest.split_once(": ")).map_or("options.stdin", |(field, _)| field)
+}
+
 impl ExecutionError {
     /// The stable name.
     #[must_use]
@@ -142,7 +168,7 @@ impl ExecutionError {
             Self::InvalidPlan(_) => ErrorCode::InvalidPlan,
             Self::DuplicateId(_) | Self::DuplicatePlan(_) => ErrorCode::DuplicateId,
             Self::NotFound(_) | Self::PlanNotFound(_) => ErrorCode::NotFound,
-            Self::NotCompleted(_) => ErrorCode::NotCompleted,
+            Self::NotCompleted(_) | Self::BeingMasked(_) => ErrorCode::NotCompleted,
             Self::ConcurrencyLimitReached(_) | Self::GroupLimitReached { .. } => ErrorCode::ConcurrencyLimitReached,
             Self::QueueFull(_) => ErrorCode::QueueFull,
             Self::SpawnFailed(_) | Self::NotStarted { .. } => ErrorCode::SpawnFailed,
@@ -163,11 +189,8 @@ impl ExecutionError {
             Self::InvalidConfig(invalid) | Self::InvalidRequest(invalid) | Self::InvalidPlan(invalid) => {
                 Some(&invalid.field)
             }
-            Self::InputFailed(result) if failure_text(result).starts_with("invalid request: options.input:") => {
-                Some("options.input")
-            }
             Self::GroupLimitReached { field } => Some(field),
-            Self::InputFailed(_) => Some("options.stdin"),
+            Self::InputFailed(result) => Some(invalid_field(result)),
             _ => None,
         }
     }
@@ -185,9 +208,11 @@ impl ExecutionError {
     #[must_use]
     pub fn execution_id(&self) -> Option<Uuid> {
         match self {
-            Self::DuplicateId(id) | Self::NotFound(id) | Self::NotCompleted(id) | Self::LogNotFound { id, .. } => {
-                Some(*id)
-            }
+            Self::DuplicateId(id)
+            | Self::NotFound(id)
+            | Self::NotCompleted(id)
+            | Self::BeingMasked(id)
+            | Self::LogNotFound { id, .. } => Some(*id),
             _ => self.result().map(|result| result.id),
         }
     }

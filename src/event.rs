@@ -61,7 +61,8 @@ macro_rules! event_types {
                 /// The unfinished line that it wrote last, such as a question; else empty.
                 prompt: String,
             }
-            /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run.
+            /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In
+            /// JavaScript it is made only while the engine has a listener for `exited`; then `event` and streams get it too.
             Exited = "exited", plain of execution_id {
                 /// The exit code; `None` when a signal ended the command.
                 exit_code: Option<i32>,
@@ -96,6 +97,8 @@ macro_rules! event_types {
                 total: usize,
                 /// The command of the step that began last among those that run.
                 current_command: Option<String>,
+                /// After which ends of its dependencies that step runs: `success`, `failure` or `always`.
+                current_when: Option<String>,
                 /// `running`, or how the plan ended.
                 status: ExecutionStatus,
                 /// What came of it, in the last event of the plan; shared, never copied.

@@ -74,7 +74,8 @@ impl ExecutionFeedback {
 
 /// A label as a status has it. The mask of a secret is no part of a name.
 pub(crate) fn label_of(label: &str, secrets: &Vault) -> Option<ShortName> {
-    ShortName::new(&secrets.mask(label))
+    let [label] = secrets.mask_short([label.to_owned()], []);
+    ShortName::new(&label)
 }
 
 /// Receives the status of every execution of an engine when it ends: those of one engine one at a time, in the order of their ends.

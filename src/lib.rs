@@ -125,7 +125,7 @@ pub mod bench;
 pub use async_trait::async_trait;
 
 pub use config::{ConcurrencyPolicy, ConfigLayer, ExecutionConfig, LogFormat};
-pub use engine::{EventStream, ExecutionEngine};
+pub use engine::{EventStream, ExecutionEngine, LoginShell};
 pub use error::{ExecutionError, Invalid, Result};
 pub use event::{EventHandler, ExecutionEvent, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub use feedback::{ExecutionFeedback, FeedbackSink, ShortName};
@@ -137,7 +137,8 @@ pub use types::{
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, LineMode,
     OutputPattern, OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason,
     ResourceLimits, Retry, RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter,
-    StepStatus, StopOrder, StopSignal, Stream, TerminalSize, Text, TruncateKeep, UNSET, Unsuccessful, WaitsFor,
+    StepInput, StepStatus, StopOrder, StopSignal, Stream, TerminalSize, Text, TruncateKeep, UNSET, Unsuccessful,
+    WaitsFor, When, output_of,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.

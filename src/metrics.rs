@@ -86,6 +86,7 @@ impl Metrics {
             stderr_bytes: self.stderr_bytes.load(Relaxed),
             lines: self.lines.load(Relaxed),
             backoffs: self.backoffs.load(Relaxed),
+            waiting_for_groups: 0,
             truncated: self.truncated.load(Relaxed),
             log_lost_bytes: self.log_lost_bytes.load(Relaxed),
             overflow_lost_bytes: self.overflow_lost_bytes.load(Relaxed),

@@ -9,13 +9,16 @@ use std::sync::Arc;
 use crate::error::Invalid;
 use crate::types::Secret;
 
+pub(crate) use self::allowance::{Allowance, Beyond};
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_redact;
 use self::index::Index;
 pub(crate) use self::refusal::{mask_refusal, mask_short};
+pub(crate) use self::result::shown_bytes;
 pub(crate) use self::stream::Redactor;
 pub(crate) use self::vault::{StreamMask, Vault};
 
+mod allowance;
 mod code;
 mod decode;
 mod follow;
@@ -24,6 +27,7 @@ mod fuzz;
 mod glance;
 mod index;
 mod refusal;
+mod result;
 mod row_reader;
 mod rows;
 mod scan;
@@ -40,6 +44,8 @@ pub(crate) const LEAST_BYTES: usize = 6;
 pub(crate) const MOST_SECRETS: usize = 100_000;
 /// The most bytes of these secrets.
 pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// A secret with more of them is masked as it is alone: it is no password that is given to `echo`.
+const MOST_BACKSLASHES: usize = 16;
 /// What stands for a secret.
 pub(crate) const MASK: &str = "***";
 /// A secret with a longer period is followed from each place where it may begin.
@@ -86,6 +92,12 @@ fn lines_of<'a, S: AsRef<[u8]> + ?Sized + 'a>(secrets: impl IntoIterator<Item = 
     secrets.into_iter().map(|secret| 1 + memchr::memchr_iter(b'\n', secret.as_ref()).count()).sum()
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many bytes of whole texts this thread has looked through.
+    pub(crate) static MASKED_HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The secrets of one execution, ready to be looked for.
 #[derive(Debug)]
 pub(crate) struct Secrets {
@@ -113,6 +125,8 @@ impl Secrets {
         for secret in secrets.into_iter().filter(|secret| secret.len() >= LEAST_BYTES) {
             let trimmed = without_line_ends(secret);
             patterns.push(if trimmed.len() < LEAST_BYTES { secret } else { trimmed }.into());
+            // As a whole: its lines are no lines of the secret.
+            patterns.extend(echoed(trimmed).map(Vec::into_boxed_slice));
             if memchr::memchr(b'\n', trimmed).is_some() {
                 let lines = trimmed.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
                 patterns.extend(lines.filter(|line| line.len() >= LEAST_BYTES).map(Box::from));
@@ -137,10 +151,53 @@ impl Secrets {
         }
     }
 
+    /// The beginning of a text with its secrets masked, without an end that may be a part of one.
+    pub(crate) fn mask_beginning(self: &Arc<Self>, text: &str) -> String {
+        let mut masked = Vec::new();
+        Redactor::new(Arc::clone(self)).feed(text.as_bytes(), |certain| masked.extend_from_slice(certain));
+        String::from_utf8_lossy(&masked).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
+    }
+
     /// Whole output with its secrets masked; `None` when there are none in it.
     pub(crate) fn mask_bytes(self: &Arc<Self>, bytes: &[u8]) -> Option<Vec<u8>> {
+        #[cfg(test)]
+        MASKED_HERE.set(MASKED_HERE.get() + bytes.len());
         Redactor::new(Arc::clone(self)).whole(bytes)
     }
+}
+
+/// What `echo` of a POSIX shell, such as dash, makes of a secret with backslashes.
+fn echoed(secret: &[u8]) -> Option<Vec<u8>> {
+    if !(1..=MOST_BACKSLASHES).contains(&memchr::memchr_iter(b'\\', secret).count()) {
+        return None;
+    }
+    let mut echoed = Vec::with_capacity(secret.len());
+    let mut rest = secret;
+    while let [first, tail @ ..] = rest {
+        let (byte, left) = match (first, tail) {
+            (b'\\', [b'0', digits @ ..]) => {
+                let count = digits.iter().take(3).take_while(|digit| (b'0'..=b'7').contains(*digit)).count();
+                let value = digits[..count].iter().fold(0_u8, |value, digit| value.wrapping_mul(8) + (digit - b'0'));
+                (value, &digits[count..])
+            }
+            (b'\\', [b'c', ..]) => break,
+            (b'\\', [kind, left @ ..]) => match kind {
+                b'\\' => (b'\\', left),
+                b'a' => (7, left),
+                b'b' => (8, left),
+                b't' => (b'\t', left),
+                b'n' => (b'\n', left),
+                b'v' => (11, left),
+                b'f' => (12, left),
+                b'r' => (b'\r', left),
+                _ => (b'\\', tail),
+            },
+            (byte, left) => (*byte, left),
+        };
+        echoed.push(byte);
+        rest = left;
+    }
+    (echoed.len() >= LEAST_BYTES && echoed != secret).then_some(echoed)
 }
 
 /// A file that is read into a secret ends with a line end that the secret does not have.

@@ -1,6 +1,8 @@
 //! The records of an engine's executions.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError, Weak};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,13 +11,15 @@ use crate::error::ExecutionError;
 use crate::output::{Captures, Keepsake, MainLog};
 use crate::platform::Leader;
 use crate::process::Controls;
-use crate::redact::Vault;
+use crate::redact::{self, Allowance, Beyond, Vault};
 use crate::retained_store::{Completion, Retained, RetainedStore};
 use crate::state::{Deadline, StopRequest};
 use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, ExecutionStatus, ExecutionSummary};
 
 /// The longest command in a listing, in characters.
 const LONGEST_COMMAND: usize = 200;
+/// What is kept of a command until it is masked, in characters.
+const KEPT_OF_COMMAND: usize = 1_024;
 
 /// One execution, from its acceptance to its removal.
 #[derive(Debug)]
@@ -23,8 +27,10 @@ pub(crate) struct Record {
     id: Uuid,
     command: Mutex<Shown>,
     secrets: Arc<Vault>,
-    /// Of the secrets that its output was masked with, at least.
-    secrets_version: u64,
+    /// Of the secrets that its result was masked with, at least.
+    masked_with: AtomicU64,
+    /// Held while its result is masked again, which takes long for much output.
+    masking: Mutex<()>,
     label: Option<Box<str>>,
     source: Option<Box<str>>,
     conversation_id: Option<Box<str>>,
@@ -50,7 +56,36 @@ pub(crate) struct Record {
 #[derive(Debug)]
 struct Shown {
     text: Box<str>,
+    /// The end of the text may be a part of a secret.
+    is_cut: bool,
     masked_with: Option<u64>,
+}
+
+impl Shown {
+    fn new(command: &str) -> Self {
+        let end = command.char_indices().nth(KEPT_OF_COMMAND).map_or(command.len(), |(end, _)| end);
+        Self { text: command[..end].into(), is_cut: end < command.len(), masked_with: None }
+    }
+
+    /// Masks what is secret in the version of a vault.
+    fn mask(&mut self, vault: &Vault, version: u64, allowance: &mut Allowance) -> Result<(), Beyond> {
+        if self.masked_with == Some(version) {
+            return Ok(());
+        }
+        if let Some(secrets) = match self.masked_with {
+            Some(before) => vault.added_since(before, allowance)?,
+            None => vault.current_within(allowance)?,
+        } {
+            allowance.spend(self.text.len())?;
+            let masked = if self.is_cut { secrets.mask_beginning(&self.text).into() } else { secrets.mask(&self.text) };
+            self.text = masked.into();
+        }
+        if let Some((end, _)) = self.text.char_indices().nth(LONGEST_COMMAND) {
+            (self.text, self.is_cut) = (self.text[..end].into(), true);
+        }
+        self.masked_with = Some(version);
+        Ok(())
+    }
 }
 
 impl Record {
@@ -65,8 +100,9 @@ impl Record {
     ) -> Self {
         Self {
             id,
-            command: Mutex::new(Shown { text: command.into(), masked_with: None }),
-            secrets_version: secrets.version(),
+            command: Mutex::new(Shown::new(command)),
+            masked_with: AtomicU64::new(secrets.version()),
+            masking: Mutex::new(()),
             secrets,
             label: metadata.label.as_deref().map(Into::into),
             source: metadata.source.as_deref().map(Into::into),
@@ -87,16 +123,14 @@ impl Record {
         self.id
     }
 
-    /// The command as a person would type it, cut short.
-    pub(crate) fn command(&self) -> String {
+    /// The command as a person would type it, cut short. As long as a secret might be in it, it is masked as a whole.
+    pub(crate) fn command(&self, allowance: &mut Allowance) -> String {
         let version = self.secrets.version();
         let mut shown = self.command.lock().unwrap_or_else(PoisonError::into_inner);
-        if shown.masked_with != Some(version) {
-            let text = self.secrets.mask(&shown.text);
-            let end = text.char_indices().nth(LONGEST_COMMAND).map_or(text.len(), |(end, _)| end);
-            *shown = Shown { text: text[..end].into(), masked_with: Some(version) };
+        match shown.mask(&self.secrets, version, allowance) {
+            Ok(()) => shown.text.to_string(),
+            Err(Beyond) => redact::MASK.to_owned(),
         }
-        shown.text.to_string()
     }
 
     /// What is masked of it.
@@ -104,9 +138,61 @@ impl Record {
         &self.secrets
     }
 
-    /// Whether a secret was added after it began.
+    /// Whether a secret was added after its result was masked.
     pub(crate) fn has_new_secrets(&self) -> bool {
-        self.secrets.version() != self.secrets_version
+        self.secrets.version() != self.masked_with.load(Acquire)
+    }
+
+    /// Masks the command again, if it was shown.
+    pub(crate) fn mask_shown_command(&self) {
+        let version = self.secrets.version();
+        let mut shown = self.command.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.masked_with.is_some() {
+            // Without a limit there is nothing that it could not mask.
+            let _ = shown.mask(&self.secrets, version, &mut Allowance::unlimited());
+        }
+    }
+
+    /// The result with all masked that is secret now; `None` while it has not ended.
+    pub(crate) fn shown_result(&self, allowance: &mut Allowance) -> Result<Option<Arc<ExecutionResult>>, Beyond> {
+        // Looked at first: the result that was masked with this version, or a later one, is there by then.
+        if !self.has_new_secrets() {
+            return Ok(self.result());
+        }
+        let _masking = match self.masking.try_lock() {
+            Ok(masking) => masking,
+            Err(TryLockError::WouldBlock) if !allowance.is_unlimited() => return Err(Beyond),
+            Err(_) => self.masking.lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let Some(result) = self.result() else { return Ok(None) };
+        let (version, masked) = self.mask_added(&result, allowance)?;
+        let shown = masked.map_or(result, |masked| self.completion.replace(masked));
+        self.masked_with.store(version, Release);
+        Ok(Some(shown))
+    }
+
+    /// Masks in the result of an execution that ends what was added since it began.
+    pub(crate) fn mask_ending(&self, result: ExecutionResult) -> ExecutionResult {
+        if !self.has_new_secrets() {
+            return result;
+        }
+        let Ok((version, masked)) = self.mask_added(&result, &mut Allowance::unlimited()) else { return result };
+        self.masked_with.store(version, Release);
+        masked.unwrap_or(result)
+    }
+
+    /// Masks what was added since, and says of which version that is.
+    fn mask_added(
+        &self,
+        result: &ExecutionResult,
+        allowance: &mut Allowance,
+    ) -> Result<(u64, Option<ExecutionResult>), Beyond> {
+        let version = self.secrets.version();
+        let Some(secrets) = self.secrets.added_since(self.masked_with.load(Acquire), allowance)? else {
+            return Ok((version, None));
+        };
+        allowance.spend(redact::shown_bytes(result))?;
+        Ok((version, secrets.mask_result(result)))
     }
 
     pub(crate) fn status(&self) -> ExecutionStatus {
@@ -117,7 +203,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn result(&self) -> Option<&Arc<ExecutionResult>> {
+    pub(crate) fn result(&self) -> Option<Arc<ExecutionResult>> {
         self.completion.result()
     }
 
@@ -187,24 +273,24 @@ impl Record {
     }
 
     /// Waits for the end and returns the result.
-    pub(crate) async fn settled(&self) -> &Arc<ExecutionResult> {
+    pub(crate) async fn settled(&self) -> Arc<ExecutionResult> {
         self.completion.settled().await
     }
 
-    fn summary(&self) -> ExecutionSummary {
+    fn summary(&self, allowance: &mut Allowance) -> ExecutionSummary {
         let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
         let result = self.result();
         ExecutionSummary {
             id: self.id,
             status: self.status(),
-            command: self.command(),
+            command: self.command(allowance),
             label: owned(&self.label),
             source: owned(&self.source),
             conversation_id: owned(&self.conversation_id),
-            pid: result.map_or_else(|| self.pid(), |result| result.pid),
+            pid: result.as_ref().map_or_else(|| self.pid(), |result| result.pid),
             created_at: self.created_at,
-            completed_at: result.map(|result| result.completed_at),
-            exit_code: result.and_then(|result| result.exit_code),
+            completed_at: result.as_ref().map(|result| result.completed_at),
+            exit_code: result.as_ref().and_then(|result| result.exit_code),
             duration_ms: result.map(|result| result.duration_ms),
         }
     }
@@ -245,8 +331,8 @@ impl Retained for Record {
 
 impl RetainedStore<Record> {
     /// Newest first.
-    pub(crate) fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
+    pub(crate) fn list(&self, filter: &ExecutionFilter, allowance: &mut Allowance) -> Vec<ExecutionSummary> {
         let found = self.newest_first().filter(|record| record.matches(filter));
-        found.take(filter.limit.unwrap_or(usize::MAX)).map(|record| record.summary()).collect()
+        found.take(filter.limit.unwrap_or(usize::MAX)).map(|record| record.summary(allowance)).collect()
     }
 }

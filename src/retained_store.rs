@@ -4,7 +4,9 @@
 
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::SetOnce;
@@ -35,24 +37,50 @@ pub(crate) trait Retained {
 /// How far the end of a record has come: first there is a result, then its last event is handled. Only the store changes it.
 #[derive(Debug)]
 pub(crate) struct Completion<R> {
-    result: OnceLock<Arc<R>>,
+    /// Held for a move of a pointer.
+    result: Mutex<Option<Arc<R>>>,
+    /// What the record took when it ended.
+    bytes: AtomicU64,
     /// Set when the last event was handled: nothing of this record comes after it.
     settled: SetOnce<()>,
 }
 
 impl<R> Completion<R> {
     pub(crate) fn new() -> Self {
-        Self { result: OnceLock::new(), settled: SetOnce::new() }
+        Self { result: Mutex::new(None), bytes: AtomicU64::new(0), settled: SetOnce::new() }
     }
 
-    pub(crate) fn result(&self) -> Option<&Arc<R>> {
-        self.result.get()
+    pub(crate) fn result(&self) -> Option<Arc<R>> {
+        self.lock().clone()
+    }
+
+    /// Puts another form of the result in its place, which takes no more memory.
+    pub(crate) fn replace(&self, result: R) -> Arc<R> {
+        let result = Arc::new(result);
+        let former = self.lock().replace(Arc::clone(&result));
+        // Outside of the lock: it may be large.
+        drop(former);
+        result
+    }
+
+    /// `false`: there is one already.
+    fn set(&self, result: Arc<R>) -> bool {
+        let mut inner = self.lock();
+        let is_first = inner.is_none();
+        if is_first {
+            *inner = Some(result);
+        }
+        is_first
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<R>>> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the end and returns the result. Cancel-safe.
-    pub(crate) async fn settled(&self) -> &Arc<R> {
+    pub(crate) async fn settled(&self) -> Arc<R> {
         self.settled.wait().await;
-        self.result.get().expect("a record settles after it has its result")
+        self.result().expect("a record settles after it has its result")
     }
 }
 
@@ -156,7 +184,7 @@ impl<T: Retained> RetainedStore<T> {
         let leaving = {
             let mut inner = self.lock();
             // Under the lock: a record with its result is counted when it is removed.
-            if record.completion().result.set(result).is_err() {
+            if !record.completion().set(result) {
                 return false;
             }
             inner.end(record);
@@ -214,7 +242,7 @@ impl<T: Retained> RetainedStore<T> {
             inner.records.remove(&number);
         }
         inner.ended_records -= 1;
-        inner.ended_bytes -= record.retained_bytes();
+        inner.ended_bytes -= record.completion().bytes.load(Relaxed);
         inner.sweep();
         drop(inner);
         Some(true)
@@ -274,6 +302,7 @@ impl<T: Retained> Inner<T> {
         // One that has not ended before is there.
         if let Some(number) = self.numbers.get(&record.id()) {
             let (id, bytes) = (record.id(), record.retained_bytes());
+            record.completion().bytes.store(bytes, Relaxed);
             self.ended.push_back(RetainedRecord { number: *number, id, at: Instant::now(), bytes });
             self.ended_records += 1;
             self.ended_bytes += bytes;

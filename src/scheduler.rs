@@ -151,6 +151,17 @@ impl Scheduler {
         Ok(Entry::Later(self.queue(&mut state, key, membership)))
     }
 
+    /// Takes a slot with a place in each group if that is possible now.
+    pub(crate) fn enter_now(self: &Arc<Self>, priority: i32, groups: &[String]) -> Result<Entry, ExecutionError> {
+        let membership = self.limits.membership(groups);
+        let mut state = self.lock();
+        let key = state.last_place(priority);
+        if state.start(key, membership.as_ref()) {
+            return Ok(Entry::Now(Permit { scheduler: Arc::clone(self), groups: membership }));
+        }
+        Err(ExecutionError::ConcurrencyLimitReached(self.slots))
+    }
+
     /// A slot with a place in each group, or a place in the queue: no bound and no policy refuses it. For a plan and for another attempt,
     /// which were accepted before.
     pub(crate) fn claim(self: &Arc<Self>, priority: i32, groups: &[String]) -> Entry {

@@ -12,12 +12,14 @@ pub use self::options::{Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Lef
 pub use self::output::{LineMode, OversizedOutputStrategy, TruncateKeep};
 pub use self::plan::{
     ExecutionPlan, ExecutionStrategy, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, SkipReason, SkippedStep,
-    StepStatus,
+    StepInput, StepStatus, When,
 };
-pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET};
+pub(crate) use self::request::step_of_output;
+pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET, output_of};
 #[cfg(any(feature = "node", feature = "schema"))]
 pub(crate) use self::result::result_fields;
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis, Unsuccessful};
+pub(crate) use self::retry::NO_LOOK_AROUND;
 pub use self::retry::{FailedAttempt, OutputPattern, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};

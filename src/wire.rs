@@ -5,7 +5,7 @@
 pub(crate) use self::config::{camel_settings, config};
 pub(crate) use self::config_env::{config_env, texts};
 pub(crate) use self::config_file::config_file;
-pub(crate) use self::filter::{filter, output_part, time_left};
+pub(crate) use self::filter::{filter, login_shell, output_part, time_left};
 pub(crate) use self::json::parse_json;
 #[cfg(feature = "node")]
 pub(crate) use self::json::parse_two;

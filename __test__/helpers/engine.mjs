@@ -58,7 +58,7 @@ export class Recorder {
 
   /** Their types. */
   types(id) {
-    return typesOf(this.of(id));
+    return this.of(id).map((event) => event.type);
   }
 
   /** The lines of one stream, its pieces put together. */
@@ -86,9 +86,6 @@ export class Recorder {
     for (const [id, events] of this.#byId) checkEvents(events, id);
   }
 }
-
-/** The types of events, but for `exited`: its place among the lines is a matter of chance. */
-export const typesOf = (events) => events.map(({ type }) => type).filter((type) => type !== 'exited');
 
 /** Gapless from 0, exactly one terminal event, nothing after it. */
 export function checkEvents(events, id = events[0]?.executionId) {

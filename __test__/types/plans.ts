@@ -8,6 +8,7 @@ import type {
   ExecutionStrategy,
   PlanExecutionResult,
   PlanOptions,
+  PlanStepOptions,
   PlanStream,
 } from '../../index.js';
 
@@ -39,6 +40,7 @@ export const wrong: ExecutionPlan[] = [
 
 assertType<Equal<ExecutionStrategy['type'], 'serial' | 'parallel' | 'dependency_graph'>>();
 assertType<Equal<keyof PlanOptions, keyof ExecutionOptions | 'continueOnError' | 'deadlineMs' | 'steps'>>();
+assertType<Equal<keyof PlanStepOptions, keyof ExecutionOptions | 'when'>>();
 assertType<Equal<ReturnType<ExecutionEngine['executePlan']>, Promise<string>>>();
 assertType<Equal<ReturnType<ExecutionEngine['runPlan']>, Promise<PlanExecutionResult>>>();
 assertType<Equal<ReturnType<ExecutionEngine['waitForPlan']>, Promise<PlanExecutionResult>>>();

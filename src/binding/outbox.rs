@@ -162,12 +162,12 @@ impl EventSink for JsSink {
     }
 
     fn wants(&self, kind: OnDemand) -> bool {
-        let interest = match kind {
-            OnDemand::Exited => interest::EXITED,
-            OnDemand::Data => interest::DATA,
-            OnDemand::Waiting => interest::WAITING,
-        };
-        self.pull || self.outbox.is_wanted(interest)
+        match kind {
+            // A stream cannot say that it wants it.
+            OnDemand::Exited => self.outbox.is_wanted(interest::EXITED),
+            OnDemand::Data => self.pull || self.outbox.is_wanted(interest::DATA),
+            OnDemand::Waiting => self.pull || self.outbox.is_wanted(interest::WAITING),
+        }
     }
 
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {

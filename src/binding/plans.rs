@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, External, Unknown};
+use napi::bindgen_prelude::{Env, External, Object, Unknown};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -11,8 +11,9 @@ use uuid::Uuid;
 use super::error::{self, raise, raise_as_is};
 use super::outbox::JsSink;
 use super::result::HeldResult;
-use super::{NativeEngine, Result, convert};
+use super::{NativeEngine, Result, convert, masked};
 use crate::error::ExecutionError;
+use crate::redact::Allowance;
 use crate::state::Stop;
 use crate::types::{EnvSnapshot, PlanExecutionResult};
 use crate::wire::{self, Case};
@@ -110,13 +111,21 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn plan_result(&self, id: Unknown<'_>) -> Result<Option<External<Arc<PlanExecutionResult>>>> {
         let record = self.engine.plan(plan_id(id)?).map_err(raise)?;
-        Ok(record.result().map(|result| External::new(Arc::clone(result))))
+        // What is large is masked by `masked_plan`.
+        let shown = self.engine.plan_result(&record, &mut Allowance::unlimited()).ok().flatten();
+        Ok(shown.map(External::new))
+    }
+
+    /// The result of a plan that is over, if a thread of the engine has to mask it first; else `null`.
+    #[napi(catch_unwind, ts_return_type = "Promise<ExternalObject<Arc<PlanExecutionResult>>> | null")]
+    pub fn masked_plan<'env>(&self, env: &'env Env, id: Unknown<'_>) -> Result<Option<Object<'env>>> {
+        masked::plan(env, &self.engine, plan_id(id)?)
     }
 
     /// The plan result at a position of the batch that was taken last.
     #[napi(catch_unwind)]
     pub fn plan_outcome(&self, position: u32) -> Option<External<Arc<PlanExecutionResult>>> {
-        self.outbox.plan_outcome(position as usize).map(External::new)
+        self.outbox.plan_outcome(position as usize).map(|result| External::new(self.engine.delivered_plan(result)))
     }
 
     /// A plan's result as JSON text, apart from the results of its steps.

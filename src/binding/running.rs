@@ -5,9 +5,10 @@ use napi_derive::napi;
 
 use super::error::{code_and_message, raise, raise_as_is};
 use super::{NativeEngine, Result, convert, error, id_of};
+use crate::engine::{ExecutionEngine, LoginShell};
 use crate::error::ExecutionError;
 use crate::runtime;
-use crate::types::Encoding;
+use crate::types::{Encoding, EnvSnapshot};
 use crate::wire::{self, Case};
 
 /// What came of reading output: text or bytes, or an error as the facade understands it.
@@ -18,6 +19,13 @@ pub(super) struct OutputRead {
     pub bytes: Option<Uint8Array>,
     pub code: Option<String>,
     pub message: Option<String>,
+}
+
+impl OutputRead {
+    fn failed(error: &ExecutionError) -> Self {
+        let (code, message) = code_and_message(error);
+        Self { code: Some(code.to_owned()), message: Some(message), ..Self::default() }
+    }
 }
 
 #[napi]
@@ -36,10 +44,30 @@ impl NativeEngine {
                     OutputRead { bytes: Some(Uint8Array::new(output.raw().to_vec())), ..OutputRead::default() }
                 }
                 Ok(output) => OutputRead { text: Some(output.decode().into_owned()), ..OutputRead::default() },
-                Err(error) => {
-                    let (code, message) = code_and_message(&error);
-                    OutputRead { code: Some(code.to_owned()), message: Some(message), ..OutputRead::default() }
-                }
+                Err(error) => OutputRead::failed(&error),
+            };
+            deferred.resolve(move |_| Ok(read));
+        });
+        Ok(promise)
+    }
+
+    /// Reads the environment of the user's login shell. Without `env` it starts with the variables of this process.
+    #[napi(catch_unwind, ts_return_type = "Promise<OutputRead>")]
+    pub fn login_shell_env<'env>(
+        env: &'env Env,
+        options: Unknown<'_>,
+        variables: Option<String>,
+    ) -> Result<Object<'env>> {
+        let (shell, timeout) = wire::login_shell(&convert::read(options)?, Case::Camel)
+            .map_err(ExecutionError::InvalidRequest)
+            .map_err(raise_as_is)?;
+        let host_env = variables.map(|packed| EnvSnapshot::from_packed(packed.into_bytes()));
+        let (deferred, promise) = env.create_deferred().map_err(error::of_napi)?;
+        runtime::spawn(async move {
+            let how = LoginShell { shell, timeout, host_env };
+            let read = match ExecutionEngine::login_shell_env(how).await {
+                Ok(found) => OutputRead { text: Some(serde_json::json!(found).to_string()), ..OutputRead::default() },
+                Err(error) => OutputRead::failed(&error),
             };
             deferred.resolve(move |_| Ok(read));
         });

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::Directory;
 use crate::config::ExecutionConfig;
-use crate::error::Invalid;
+use crate::error::{Invalid, is_plain_name, name_in_path};
 use crate::globs::Globs;
 use crate::platform::{self, ENV_IGNORES_CASE, same_name};
-use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv, UNSET};
+use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, InheritEnv, UNSET, step_of_output};
 
 /// Marks every process of an execution, wherever in the tree it is. Its value is a chain of segments, those of outer engines first:
 /// a command may be the host of an engine of its own.
@@ -44,15 +44,19 @@ impl EnvPolicy {
     /// Refuses names that the policy forbids and what no environment can hold.
     pub(crate) fn check(&self, request: &ExecutionRequest) -> Result<(), Invalid> {
         for (name, value) in &request.env {
-            let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            let field = || if plain { format!("env.{name}") } else { format!("env[{name:?}]") };
+            let field = || path_of(name);
             if name.is_empty() {
                 return Err(Invalid::new(field(), "the name is empty: give it one"));
             }
             // What follows may be the value, in the wrong place.
             if let Some((name, _)) = name.split_once(['=', '\0']) {
                 let message = "the name holds `=` or NUL: give the name alone, and the value as its value";
-                return Err(Invalid::new(format!("env[{name:?}]"), message));
+                return Err(Invalid::new(format!("env{}", name_in_path(name)), message));
+            }
+            if step_of_output(value).is_some() {
+                let problem =
+                    "only a step of a plan can take the output of another step: give a string, or run both as a plan";
+                return Err(Invalid::new(field(), problem));
             }
             if value != UNSET && value.contains('\0') {
                 return Err(Invalid::new(
@@ -84,8 +88,16 @@ impl EnvPolicy {
     ) -> impl Iterator<Item = &'a [u8]> {
         let of_host = host.into_iter().flat_map(EnvSnapshot::iter);
         let of_request = set_by(request).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        self.secret_ones(of_host.chain(of_request))
+    }
+
+    /// The values of those of these variables whose names say that they are secret.
+    pub(crate) fn secret_ones<'a>(
+        &self,
+        variables: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> impl Iterator<Item = &'a [u8]> {
         let is_secret = |name: &[u8]| self.secret.is_match(&String::from_utf8_lossy(name));
-        of_host.chain(of_request).filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
+        variables.filter(move |(name, _)| is_secret(name)).map(|(_, value)| value)
     }
 
     fn inherits(&self, name: &str) -> bool {
@@ -148,6 +160,11 @@ impl EnvPolicy {
         env.push(0);
         env
     }
+}
+
+/// The path of a variable of a request.
+pub(crate) fn path_of(name: &str) -> String {
+    if is_plain_name(name) { format!("env.{name}") } else { format!("env{}", name_in_path(name)) }
 }
 
 /// The part of the tag that is this execution's alone, also if another engine has one with the same id, or had one before.

@@ -19,6 +19,10 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
             format!("{error}, which is the input of a command without `stdin`: mount /dev, or give `stdin`"),
         );
     }
+    if platform::is_terminal_missing(error) {
+        let remedy = "mount /dev/pts, raise the number of terminals (kernel.pty.max), or leave out `terminal`";
+        return SpawnFailure::new(error, format!("{error}: {remedy}"));
+    }
     if let Some((name, refusal)) = platform::refused_limit(error) {
         let why = if platform::is_exhaustion(refusal) {
             "it is too small for the program"

@@ -4,7 +4,7 @@ use memchr::memmem;
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::error::Invalid;
-use crate::types::OutputPattern;
+use crate::types::{NO_LOOK_AROUND, OutputPattern};
 
 /// More patterns than that are a list of something else.
 const MOST_PATTERNS: usize = 100;
@@ -63,9 +63,6 @@ fn explain(error: &regex_lite::Error) -> &'static str {
 }
 
 const TOO_LARGE: &str = "it is a regular expression that takes more than 1 MiB: use smaller repetitions";
-/// Such an expression may take for ever.
-pub(crate) const NO_LOOK_AROUND: &str = "it is a regular expression with look-around or a back-reference, which are not supported: \
-     leave these out, or give several patterns";
 const NOT_REGULAR: &str =
     "it is no regular expression that is supported here: correct it, or give the text itself as a string";
 

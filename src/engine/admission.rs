@@ -15,7 +15,7 @@ use crate::runtime;
 use crate::scheduler::Entry;
 use crate::state::{Pending, Stop};
 use crate::supervise::Job;
-use crate::types::{EnvSnapshot, ExecutionOptions, ExecutionRequest, Stdin};
+use crate::types::{EnvSnapshot, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 use super::Shared;
 use super::execution::{Accepted, OnSettled, execute};
@@ -41,6 +41,8 @@ impl Work {
 /// An execution that has its record and has not begun.
 pub(super) struct Admitted {
     pub(super) record: Arc<Record>,
+    /// It fails with this, and is not spawned.
+    pub(super) refusal: Option<ErrorInfo>,
     work: Work,
     log: LogPaths,
     command: String,
@@ -63,13 +65,14 @@ impl Admitted {
             Arc::clone(&work.secrets),
             controls_of(&work.options),
         ));
-        Self { record, work, log, command, pending, sink }
+        Self { record, refusal: None, work, log, command, pending, sink }
     }
 
     /// Runs it in the background; its record is in the registry by now.
     pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Arc<Record> {
         let Self {
             record,
+            refusal,
             work: Work { request, options, policy, host, secrets, signal },
             log,
             command,
@@ -98,7 +101,8 @@ impl Admitted {
             deadline: Arc::clone(record.deadline()),
             spawn_thread: spawn_thread.clone(),
         };
-        let accepted = Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), job, command, sink };
+        let accepted =
+            Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), refusal, job, command, sink };
         let driven = execute(accepted, pending, entry, on_settled);
         if spawns_next {
             runtime::spawn_blocking_first(spawn_thread, driven);

@@ -19,7 +19,7 @@ use crate::registry::Record;
 use crate::scheduler::{Entry, Permit};
 use crate::state::{Pending, Running, Stop};
 use crate::supervise::{self, Finished, Job, Run};
-use crate::types::ExecutionResult;
+use crate::types::{ErrorInfo, ExecutionResult};
 
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
@@ -31,6 +31,8 @@ pub(super) type OnSettled = Box<dyn FnOnce(bool) + Send>;
 pub(super) struct Accepted {
     pub(super) shared: Arc<Shared>,
     pub(super) record: Arc<Record>,
+    /// It fails with this, and is not spawned.
+    pub(super) refusal: Option<ErrorInfo>,
     pub(super) job: Job,
     /// The command as a person would type it, with its secrets.
     pub(super) command: String,
@@ -53,7 +55,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
         input.close();
     }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
-    let result = Arc::new(result);
+    let result = Arc::new(record.mask_ending(result));
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
     shared.feedback.report(&result, &job.secrets);
@@ -167,7 +169,7 @@ async fn all_attempts(
             return (LastAttempt { result, sequence, written, files }, permit);
         }
         backpressure = finished.backpressure;
-        let failed = Arc::new(finished.result);
+        let failed = Arc::new(record.mask_ending(finished.result));
         // Before the event: a listener may write to the next attempt.
         if let Some(input) = &record.controls().input {
             input.reopen();
@@ -222,6 +224,10 @@ async fn attempt(
     mut entry: Entry,
     mut output: Output,
 ) -> Attempt {
+    if let Some(refusal) = &accepted.refusal {
+        let permit = if let Entry::Now(permit) = entry { Some(permit) } else { None };
+        return Attempt::Finished(supervise::never_spawned(job, pending, output, refusal.clone()).await, permit);
+    }
     let Accepted { shared, record, command, sink, .. } = accepted;
     if let Entry::Later(ticket) = &entry {
         sink.event(ExecutionEvent::Queued {

@@ -31,6 +31,13 @@ pub(super) fn watch(engine: &Arc<Shared>) {
     });
 }
 
+/// Every engine of this process.
+#[cfg(feature = "node")]
+pub(super) fn engines() -> Vec<Arc<Shared>> {
+    let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    engines.iter().filter_map(Weak::upgrade).collect()
+}
+
 /// Ends what no guardian ends: the stop signal, a short grace period, SIGKILL. Returns when all is gone, or after
 /// [`LONGEST_EXIT`].
 pub(crate) fn end_unguarded() {

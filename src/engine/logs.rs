@@ -64,11 +64,11 @@ impl ExecutionEngine {
                     // It ends at this moment.
                     tokio::select! {
                         result = captures.result() => output_of(result, stream),
-                        result = record.settled() => output_of(result, stream),
+                        result = record.settled() => output_of(&result, stream),
                     }
                 }
             }
-            None => record.result().map(|result| output_of(result, stream)).unwrap_or_default(),
+            None => record.result().map(|result| output_of(&result, stream)).unwrap_or_default(),
         };
         let bytes = masked(&record, bytes);
         Ok(Text::new(tail_of(bytes, tail_bytes), encoding))
@@ -84,13 +84,13 @@ impl ExecutionEngine {
             |error| missing(record.secrets().mask(&format!("{} cannot be read: {error}", log.path().display())).into());
         let text = log.read(tail_bytes).map_err(unreadable)?;
         // What was written before a secret was added.
-        Ok(if record.has_new_secrets() { record.secrets().mask(&text).into_owned() } else { text })
+        Ok(if record.secrets().version() > 0 { record.secrets().mask(&text).into_owned() } else { text })
     }
 }
 
 /// Output in which a secret that was added after it came is masked too.
 fn masked(record: &Record, bytes: Vec<u8>) -> Vec<u8> {
-    let secrets = record.secrets().current().filter(|_| record.has_new_secrets());
+    let secrets = record.secrets().current().filter(|_| record.secrets().version() > 0);
     secrets.and_then(|secrets| secrets.mask_bytes(&bytes)).unwrap_or(bytes)
 }
 

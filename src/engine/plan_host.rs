@@ -15,12 +15,13 @@ use crate::registry::Record;
 use crate::scheduler::{Entry, Permit, Ticket};
 use crate::state::{Pending, Stop};
 use crate::types::{
-    ExecutionMetadata, ExecutionResult, ExecutionStatus, PlanExecutionResult, PlanStats, PlanStep, SkipReason,
-    SkippedStep, StepStatus,
+    ErrorCode, ErrorInfo, ExecutionMetadata, ExecutionRequest, ExecutionResult, ExecutionStatus, PlanExecutionResult,
+    PlanStats, PlanStep, SkipReason, SkippedStep, StepInput, StepStatus,
 };
 
 use super::Shared;
 use super::admission::{Admitted, Work};
+use super::step_inputs;
 
 /// The longest name of a step, in characters.
 const LONGEST_NAME: usize = 200;
@@ -33,6 +34,8 @@ pub(super) struct Steps {
     pub(super) shared: Arc<Shared>,
     pub(super) plan_id: Uuid,
     pub(super) work: Vec<Work>,
+    /// The variables of each step that are outputs of others.
+    pub(super) inputs: Vec<Vec<StepInput>>,
     /// The groups of the steps in each lane.
     pub(super) lanes: Vec<Vec<String>>,
     pub(super) sinks: Sinks,
@@ -66,9 +69,10 @@ impl Host for Steps {
     }
 
     fn begin(&mut self, index: usize, slot: Slot<Permit>, since: Instant) -> Result<(), SkipReason> {
-        let work = self.work[index].clone();
+        let (work, refusal) = self.with_inputs(index);
         let priority = work.options.priority;
-        let admitted = Admitted::new(work, &self.shared, Pending::since(since), (self.sinks)(Some(index)));
+        let mut admitted = Admitted::new(work, &self.shared, Pending::since(since), (self.sinks)(Some(index)));
+        admitted.refusal = refusal;
         if !self.shared.registry.insert_accepted(Arc::clone(&admitted.record)) {
             return Err(SkipReason::DuplicateId);
         }
@@ -104,6 +108,29 @@ impl Host for Steps {
 }
 
 impl Steps {
+    /// A step with its variables, or the reason for which it fails without being spawned.
+    fn with_inputs(&self, index: usize) -> (Work, Option<ErrorInfo>) {
+        let work = self.work[index].clone();
+        if self.inputs[index].is_empty() {
+            return (work, None);
+        }
+        let mut request = ExecutionRequest::clone(&work.request);
+        for input in &self.inputs[index] {
+            match step_inputs::value(input, self.records[input.from].as_deref()) {
+                Ok(value) => request.env.insert(input.name.clone(), value),
+                Err(refusal) => return (work, Some(refusal)),
+            };
+        }
+        // One of these variables may be secret by its name.
+        match self.shared.secrets_of(&request, &work.options, &work.policy) {
+            Ok(secrets) => (Work { request: Arc::new(request), secrets, ..work }, None),
+            Err(invalid) => {
+                let message = format!("invalid request: {invalid}");
+                (work, Some(ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }))
+            }
+        }
+    }
+
     /// Emits the end of the plan, its last event.
     pub(super) fn emit_end(&mut self, state: &PlanState, result: &Arc<PlanExecutionResult>) -> Arc<dyn EventSink> {
         self.emit_progress(state, result.status, Some(Arc::clone(result)))
@@ -128,6 +155,7 @@ impl Steps {
             skipped,
             total: self.work.len(),
             current_command: self.begun.last().map(|index| self.command(*index)),
+            current_when: self.begun.last().map(|index| state.when(*index).as_str().to_owned()),
             status,
             result,
         };
@@ -165,7 +193,7 @@ impl Steps {
         let mut skipped = Vec::new();
         for index in 0..self.work.len() {
             let result = self.records[index].as_ref().and_then(|record| record.result());
-            let status = result.map_or(StepStatus::Skipped, |result| result.status.into());
+            let status = result.as_ref().map_or(StepStatus::Skipped, |result| result.status.into());
             match status {
                 StepStatus::Completed => counts.completed += 1,
                 StepStatus::Failed => counts.failed += 1,
@@ -173,8 +201,8 @@ impl Steps {
                 StepStatus::Timeout => counts.timeout += 1,
                 StepStatus::Skipped => counts.skipped += 1,
             }
-            counts.retries += result.map_or(0, |result| result.retries.len());
-            results.extend(result.cloned());
+            counts.retries += result.as_ref().map_or(0, |result| result.retries.len());
+            results.extend(result);
             if let StepState::Skipped(step) = state.step(index) {
                 skipped.push(step);
             }
@@ -203,7 +231,16 @@ impl Steps {
         if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
             name.truncate(end);
         }
-        PlanStep { index, id: request.id, name, status, depends_on: state.graph().dependencies(index).to_vec() }
+        let depends_on = state.graph().dependencies(index).to_vec();
+        PlanStep {
+            index,
+            id: request.id,
+            name,
+            status,
+            depends_on,
+            when: state.when(index),
+            inputs: self.inputs[index].clone(),
+        }
     }
 }
 
@@ -222,11 +259,12 @@ fn status(
     results: &[Arc<ExecutionResult>],
     skipped: &[SkippedStep],
 ) -> ExecutionStatus {
-    if stats.completed == stats.total {
+    let not_needed = |step: &SkippedStep| step.reason == SkipReason::NoFailure;
+    if stats.completed + skipped.iter().filter(|step| not_needed(step)).count() == stats.total {
         return ExecutionStatus::Completed;
     }
     let had_effect = |why: &Stop| {
-        let was_skipped = skipped.iter().any(|step| step.because.is_none());
+        let was_skipped = skipped.iter().any(|step| step.because.is_none() && !not_needed(step));
         was_skipped || results.iter().any(|result| result.reason == Some(why.reason()))
     };
     stopped.filter(had_effect).map_or(ExecutionStatus::Failed, Stop::status)

@@ -1,6 +1,6 @@
 //! Plans: checked as a whole before anything runs, then driven in the background.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +19,14 @@ use crate::runtime;
 use crate::state::Stop;
 use crate::types::{
     ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanExecutionResult, PlanOptions, Secret,
-    SkipReason,
+    SkipReason, StepInput, When,
 };
 
 use super::admission::{self, Work};
 use super::execution::LONGEST_FLUSH;
 use super::plan_host::{About, Sinks, Steps};
 use super::retention_task::RetentionTask;
+use super::step_inputs;
 use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
 
@@ -58,7 +59,9 @@ impl ExecutionEngine {
     /// # Errors
     /// `NOT_FOUND`. A plan that fails is a result, not an error, and so is a step that the engine could not run.
     pub async fn wait_for_plan(&self, id: Uuid) -> Result<Arc<PlanExecutionResult>> {
-        Ok(Arc::clone(self.plan(id)?.settled().await))
+        let record = self.plan(id)?;
+        record.settled().await;
+        self.shown_plan(&record).await
     }
 
     /// [`ExecutionEngine::execute_plan`] and [`ExecutionEngine::wait_for_plan`]. Dropping the future cancels the plan.
@@ -77,7 +80,8 @@ impl ExecutionEngine {
         let sink = Arc::clone(&self.sink);
         let record = self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink)))?;
         let _stop = StopOnDrop::Plan(Arc::clone(&record));
-        Ok(Arc::clone(record.settled().await))
+        record.settled().await;
+        self.shown_plan(&record).await
     }
 
     /// Ends a plan: what runs is ended with its tree, the rest is skipped. Resolves when all of it is over; a plan that is over
@@ -108,14 +112,18 @@ impl ExecutionEngine {
         if shared.registry.is_closed() {
             return Err(ExecutionError::EngineShutDown);
         }
-        let PlanOptions { options: mut common, continue_on_error, deadline_ms, steps: mut own } = options;
-        let ExecutionPlan { id, description, strategy, commands, metadata } = plan;
+        let PlanOptions { options: mut common, continue_on_error, deadline_ms, steps: mut own, when } = options;
+        let ExecutionPlan { id, description, strategy, mut commands, metadata } = plan;
         let secrets: Vec<_> =
             own.values().chain([&common]).flat_map(|options| options.secrets.iter().cloned()).collect();
-        let plan_error = |invalid| ExecutionError::InvalidPlan(shared.masked(invalid, &secrets));
-        check_options(deadline_ms, own.keys().next_back(), commands.len()).map_err(ExecutionError::InvalidRequest)?;
+        let plan_error = |invalid| {
+            ExecutionError::InvalidPlan(shared.masked(invalid, secrets.iter().map(|secret| secret.reveal().as_bytes())))
+        };
+        let last_step = own.keys().chain(when.keys()).max();
+        check_options(deadline_ms, last_step, commands.len()).map_err(ExecutionError::InvalidRequest)?;
         let signal = common.signal.take();
-        let graph = check_plan(&strategy, &commands, shared).map_err(plan_error)?;
+        let inputs = step_inputs::take(&mut commands).map_err(plan_error)?;
+        let graph = check_plan(&strategy, &commands, &inputs, shared).map_err(plan_error)?;
         command::check_metadata(&metadata, &shared.config).map_err(plan_error)?;
         for options in own.values_mut().chain([&mut common]) {
             admission::snapshot(options);
@@ -123,9 +131,9 @@ impl ExecutionEngine {
         let work = work_of(shared, commands, common, own.into_iter().collect(), &secrets)?;
 
         let rules = rules_of(&strategy, continue_on_error);
-        let (needs, lanes) = needs_of(&work);
+        let (needs, lanes) = needs_of(&work, &when);
         let state = PlanState::new(graph, rules, needs, since);
-        let record = Arc::new(PlanRecord::new(id));
+        let record = Arc::new(PlanRecord::new(id, shared.secrets.version()));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
             let (target, settling) = (Arc::clone(&record), Arc::clone(&record));
@@ -139,6 +147,7 @@ impl ExecutionEngine {
             records: vec![None; work.len()],
             work,
             lanes,
+            inputs,
             sinks,
             ends,
             begun: Vec::new(),
@@ -169,7 +178,7 @@ async fn drive(
         Err(panic) => {
             tracing::error!(plan_id = %record.id(), panic, "the engine failed at this plan and has ended it");
             steps.give_up();
-            state.stop(SkipReason::Cancelled);
+            state.stop(SkipReason::Cancelled, true, Instant::now());
             Some(Stop::Cancelled)
         }
     };
@@ -189,24 +198,28 @@ async fn drive(
 fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {
     let (most_at_once, on_failure) = match strategy {
         ExecutionStrategy::Serial { stop_on_error } => (1, stop_on_error.then_some(SkipReason::StopOnError)),
-        ExecutionStrategy::Parallel { max_concurrency } => (max_concurrency.unwrap_or(usize::MAX), None),
+        ExecutionStrategy::Parallel { max_concurrency } => {
+            // Only what takes the output of a step depends on it.
+            (max_concurrency.unwrap_or(usize::MAX), Some(SkipReason::Dependency))
+        }
         ExecutionStrategy::DependencyGraph { .. } => (usize::MAX, Some(SkipReason::Dependency)),
     };
-    Rules { most_at_once, on_failure: on_failure.filter(|_| !continue_on_error) }
+    let is_serial = matches!(strategy, ExecutionStrategy::Serial { .. });
+    Rules { most_at_once, on_failure: on_failure.filter(|_| !continue_on_error), is_serial }
 }
 
 /// What each step needs to begin, and the groups of each lane.
-fn needs_of(work: &[Work]) -> (Vec<Needs>, Vec<Vec<String>>) {
+fn needs_of(work: &[Work], when: &BTreeMap<usize, When>) -> (Vec<Needs>, Vec<Vec<String>>) {
     let mut lanes: HashMap<BTreeSet<&str>, usize> = HashMap::new();
     let mut groups = Vec::new();
     let mut needs = Vec::with_capacity(work.len());
-    for Work { options, .. } in work {
+    for (index, Work { options, .. }) in work.iter().enumerate() {
         let names = options.groups.iter().map(String::as_str).collect();
         let lane = *lanes.entry(names).or_insert_with(|| {
             groups.push(options.groups.clone());
             groups.len() - 1
         });
-        needs.push(Needs { priority: options.priority, lane });
+        needs.push(Needs { priority: options.priority, lane, when: when.get(&index).copied().unwrap_or_default() });
     }
     (needs, groups)
 }
@@ -226,7 +239,12 @@ fn check_options(deadline_ms: Option<u64>, last_step: Option<&usize>, steps: usi
 }
 
 /// Checks a plan apart from its requests.
-fn check_plan(strategy: &ExecutionStrategy, commands: &[ExecutionRequest], shared: &Shared) -> Result<Graph, Invalid> {
+fn check_plan(
+    strategy: &ExecutionStrategy,
+    commands: &[ExecutionRequest],
+    inputs: &[Vec<StepInput>],
+    shared: &Shared,
+) -> Result<Graph, Invalid> {
     if commands.is_empty() || commands.len() > MOST_STEPS {
         let problem = format!("it has {} commands: give 1 to {MOST_STEPS}", commands.len());
         return Err(Invalid::new("commands", problem));
@@ -247,7 +265,16 @@ fn check_plan(strategy: &ExecutionStrategy, commands: &[ExecutionRequest], share
             return Err(Invalid::new(field(), problem));
         }
     }
-    Graph::new(strategy, commands.len())
+    if matches!(strategy, ExecutionStrategy::Serial { .. }) {
+        for (index, inputs) in inputs.iter().enumerate() {
+            if let Some(StepInput { name, from, .. }) = inputs.iter().find(|input| input.from > index) {
+                let problem = format!("step {from} runs after step {index}: give an earlier step");
+                return Err(Invalid::new(format!("commands[{index}].{}.from", command::path_of(name)), problem));
+            }
+        }
+    }
+    let further: Vec<Vec<usize>> = inputs.iter().map(|inputs| inputs.iter().map(|it| it.from).collect()).collect();
+    Graph::new(strategy, &further)
 }
 
 /// Checks each request with the options that it runs under.
@@ -272,8 +299,11 @@ fn work_of(
             None => (Arc::clone(&common), None),
         };
         let policy = if has_own { shared.policy_of(&options) } else { Arc::clone(&common_policy) };
-        command::check(&request, &options, &shared.config, &policy)
-            .map_err(|invalid| step_error(shared.masked(invalid, secrets), index, has_own))?;
+        command::check(&request, &options, &shared.config, &policy).map_err(|invalid| {
+            let of_plan = secrets.iter().map(|secret| secret.reveal().as_bytes());
+            let own = shared.own_secrets(&request, &options, &policy);
+            step_error(shared.masked(invalid, of_plan.chain(own)), index, has_own)
+        })?;
         let secrets =
             shared.secrets_of(&request, &options, &policy).map_err(|invalid| step_error(invalid, index, has_own))?;
         Ok(Work { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })

@@ -10,6 +10,7 @@ use crate::error::{ExecutionError, Result};
 #[cfg(feature = "node")]
 use crate::feedback::{self, ShortName};
 use crate::metrics::{self, Gauges};
+use crate::redact::Allowance;
 use crate::runtime;
 use crate::types::{
     ConcurrencyMetrics, ExecutionFilter, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary,
@@ -37,18 +38,21 @@ impl ExecutionEngine {
     ///
     /// # Errors
     /// `NOT_FOUND`, `NOT_COMPLETED`.
-    #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn get_result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
-        self.result(id)
+        self.shown(&self.record(id)?).await
     }
 
     /// [`ExecutionEngine::get_result`] without a future: it never waits.
     ///
     /// # Errors
-    /// `NOT_FOUND`, `NOT_COMPLETED`.
+    /// `NOT_FOUND`, `NOT_COMPLETED`; `NOT_COMPLETED` too while a thread of the engine masks much output, after
+    /// [`ExecutionEngine::add_secret`].
     pub fn result(&self, id: Uuid) -> Result<Arc<ExecutionResult>> {
-        let record = self.record(id)?;
-        Self::shown_result(&record).ok_or(ExecutionError::NotCompleted(id))
+        let Ok(result) = self.record(id)?.shown_result(&mut Allowance::of_caller()) else {
+            self.shared().mask_records();
+            return Err(ExecutionError::BeingMasked(id));
+        };
+        result.ok_or(ExecutionError::NotCompleted(id))
     }
 
     /// The known executions, newest first.
@@ -57,10 +61,11 @@ impl ExecutionEngine {
         self.list(filter)
     }
 
-    /// [`ExecutionEngine::list_executions`] without a future: it never waits.
+    /// [`ExecutionEngine::list_executions`] without a future: it never waits. A command is `***` as long as a thread of the engine
+    /// has not looked for secrets in it.
     #[must_use]
     pub fn list(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
-        self.shared().registry.list(filter)
+        self.shared().list(filter)
     }
 
     /// Forgets an ended execution.
@@ -115,7 +120,8 @@ impl ExecutionEngine {
     /// [`ExecutionEngine::get_stats`] without a future: it never waits.
     #[must_use]
     pub fn stats(&self) -> ExecutionStats {
-        self.shared().metrics.snapshot()
+        let waiting_for_groups = self.shared().scheduler.held_back();
+        ExecutionStats { waiting_for_groups, ..self.shared().metrics.snapshot() }
     }
 
     /// A label as a status of feedback has it, if it may be there.
@@ -141,7 +147,7 @@ impl ExecutionEngine {
             slots: busy.max_concurrent,
             running: busy.currently_running,
             queued: busy.currently_pending,
-            waiting_for_groups: busy.waiting_for_groups,
+            waiting_for_groups: self.shared().scheduler.held_back(),
             records,
             output_bytes,
         };
@@ -156,7 +162,6 @@ impl ExecutionEngine {
             max_concurrent: self.shared().config.max_concurrent_executions,
             currently_running: in_use,
             currently_pending: waiting,
-            waiting_for_groups: self.shared().scheduler.held_back(),
             available_slots: free,
         }
     }

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::command::OutputPatterns;
 use crate::output::Captures;
-use crate::types::{ExecutionResult, ExecutionStatus, FailedAttempt, OutputPattern, Reason, Retry, RetryOn, Stream};
+use crate::types::{
+    ErrorCode, ExecutionResult, ExecutionStatus, FailedAttempt, OutputPattern, Reason, Retry, RetryOn, Stream,
+};
 
 /// The attempts of one execution.
 pub(super) struct Attempts<'a> {
@@ -64,7 +66,11 @@ fn is_retryable(result: &ExecutionResult, on: &[RetryOn]) -> bool {
             on.contains(&RetryOn::Exit) || result.exit_code.is_some_and(|code| on.contains(&RetryOn::Code(code)))
         }
         (ExecutionStatus::Failed, Some(Reason::Signal)) => on.contains(&RetryOn::Signal),
-        (ExecutionStatus::Failed, Some(Reason::SpawnFailed)) => on.contains(&RetryOn::Spawn),
+        // What is invalid stays so.
+        (ExecutionStatus::Failed, Some(Reason::SpawnFailed)) => {
+            let is_invalid = result.error.as_ref().is_some_and(|error| error.code == ErrorCode::InvalidRequest);
+            on.contains(&RetryOn::Spawn) && !is_invalid
+        }
         (ExecutionStatus::Timeout, Some(Reason::Timeout | Reason::IdleTimeout)) => on.contains(&RetryOn::Timeout),
         _ => false,
     }

@@ -84,11 +84,9 @@ impl Capture {
         self.clean.spill.as_ref()
     }
 
-    /// Ends the stream: what the result has of it, and the overflow file. A secret that was added after the bytes came is
-    /// masked too.
+    /// Ends the stream: what the result has of it, and the overflow file.
     pub(super) fn freeze(self) -> (CapturedStream, Option<Arc<SpillFile>>) {
-        let mut kept = self.clean.kept.freeze(self.clean.stream);
-        self.mask.mask_kept(&mut kept.bytes);
+        let kept = self.clean.kept.freeze(self.clean.stream);
         let file = self.clean.spill.map(|spill| Arc::clone(&spill.file));
         (kept, file.filter(|file| file.path().is_some()))
     }

@@ -13,7 +13,7 @@ const RECENT_BYTES: usize = 64 * 1024;
 
 /// The kept output of one attempt. The supervision fills it, and callers may copy it.
 pub(crate) struct Captures {
-    /// `None` once the result has it. Held for a copy of one read; a caller who looks at it copies all of it.
+    /// `None` once the result has it. Held for a copy of one read; a caller that reads it copies all of it.
     streams: [Mutex<Option<HeadTailBuffer>>; 2],
     /// The last bytes of each stream, whatever part of it the result keeps.
     recent: Option<[Mutex<HeadTailBuffer>; 2]>,

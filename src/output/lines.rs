@@ -103,12 +103,8 @@ impl Splitter {
 
     /// Removes the last character of the unfinished line, unless a piece has had it.
     pub(crate) fn backspace(&mut self) {
-        let start = self.pending.iter().rposition(|byte| !is_continuation(*byte));
-        if self.last == Last::Other
-            && let Some(start) = start
-        {
-            self.pending.truncate(start);
-        }
+        let start = self.pending.iter().rposition(|byte| !is_continuation(*byte)).filter(|_| self.last == Last::Other);
+        self.pending.truncate(start.unwrap_or(self.pending.len()));
     }
 
     /// Whether [`Splitter::flush_partial`] would hand out anything.
@@ -118,7 +114,6 @@ impl Splitter {
     }
 
     /// Whether the last byte was a `\r` that has not ended its line yet.
-    #[must_use]
     pub(crate) fn awaits_line_feed(&self) -> bool {
         self.last == Last::Return
     }

@@ -37,7 +37,8 @@ impl OutputPolicy {
             encoding: options.encoding.unwrap_or(config.encoding),
             has_lines: is_streamed || config.log_format == LogFormat::Jsonl,
             keeps_recent: options.retry.as_ref().is_some_and(|retry| !retry.on_output.is_empty())
-                || matches!(options.stdin, Stdin::Stream(_)),
+                || matches!(options.stdin, Stdin::Stream(_) | Stdin::Open)
+                || options.terminal.is_some(),
             lines: options.lines.unwrap_or(config.lines),
             max_line_bytes: config.max_line_bytes,
         }

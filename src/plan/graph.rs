@@ -16,9 +16,10 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    /// The graph of a strategy; an error names the field as the wire form has it.
-    pub(crate) fn new(strategy: &ExecutionStrategy, steps: usize) -> Result<Self, Invalid> {
-        let dependencies = match strategy {
+    /// The graph of a strategy, with what each step depends on further; an error names the field as the wire form has it.
+    pub(crate) fn new(strategy: &ExecutionStrategy, further: &[Vec<usize>]) -> Result<Self, Invalid> {
+        let steps = further.len();
+        let mut dependencies: Vec<Vec<usize>> = match strategy {
             ExecutionStrategy::Serial { .. } => {
                 (0..steps).map(|index| index.checked_sub(1).into_iter().collect()).collect()
             }
@@ -29,14 +30,16 @@ impl Graph {
                 let mut given: Vec<_> = dependencies.iter().collect();
                 given.sort_unstable();
                 for (index, list) in given {
-                    let mut list = checked(*index, list, steps)?.to_vec();
-                    list.sort_unstable();
-                    list.dedup();
-                    lists[*index] = list;
+                    lists[*index] = checked(*index, list, steps)?.to_vec();
                 }
                 lists
             }
         };
+        for (list, further) in dependencies.iter_mut().zip(further) {
+            list.extend(further);
+            list.sort_unstable();
+            list.dedup();
+        }
         let mut dependents = vec![Vec::new(); steps];
         for (index, list) in dependencies.iter().enumerate() {
             for dependency in list {
@@ -157,7 +160,7 @@ mod tests {
 
     fn graph(steps: usize, dependencies: &[(usize, &[usize])]) -> Result<Graph, Invalid> {
         let dependencies = dependencies.iter().map(|(index, list)| (*index, list.to_vec())).collect();
-        Graph::new(&ExecutionStrategy::DependencyGraph { dependencies }, steps)
+        Graph::new(&ExecutionStrategy::DependencyGraph { dependencies }, &vec![Vec::new(); steps])
     }
 
     /// Each refusal names the steps it is about.
@@ -184,12 +187,13 @@ mod tests {
     #[test]
     fn a_chain_and_a_cycle_of_a_hundred_thousand_steps() {
         const STEPS: usize = 100_000;
+        let none = vec![Vec::new(); STEPS];
         let mut dependencies: HashMap<usize, Vec<usize>> = (1..STEPS).map(|index| (index, vec![index - 1])).collect();
-        let chain = Graph::new(&ExecutionStrategy::DependencyGraph { dependencies: dependencies.clone() }, STEPS);
+        let chain = Graph::new(&ExecutionStrategy::DependencyGraph { dependencies: dependencies.clone() }, &none);
         let chain = chain.unwrap();
         assert_eq!((chain.chain(0), chain.chain(STEPS - 1)), (STEPS, 1));
         dependencies.insert(0, vec![STEPS - 1]);
-        let invalid = Graph::new(&ExecutionStrategy::DependencyGraph { dependencies }, STEPS).unwrap_err();
+        let invalid = Graph::new(&ExecutionStrategy::DependencyGraph { dependencies }, &none).unwrap_err();
         assert!(invalid.problem.contains("0 → 99999 → 99998 →"), "{invalid}");
         assert!(invalid.problem.contains("… (99980 more) → 0"), "{invalid}");
     }

@@ -14,11 +14,11 @@ use crate::config::ExecutionConfig;
 use crate::platform::clock::Instant;
 use crate::scheduler::{Entry, Permit, Scheduler, Ticket};
 use crate::state::Stop;
-use crate::types::{ExecutionStrategy, SkipReason};
+use crate::types::{ExecutionStrategy, SkipReason, When};
 
 use super::graph::Graph;
 use super::plan_state::{Needs, PlanState, Rules, StepState};
-use super::run::{Claim, Host, Pace, Slot, StepEnd, run};
+use super::run::{Claim, Host, Pace, PlanStop, Slot, StepEnd, run};
 
 /// What a step does once it has a slot.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,7 @@ struct Script {
     priority: i32,
     /// A sum of 1, 2 and 4 for the groups that it is in.
     groups: usize,
+    when: When,
 }
 
 /// How many groups there are, and how many steps of each may run at once.
@@ -49,6 +50,8 @@ struct Case {
     slots: usize,
     most_at_once: usize,
     continues: bool,
+    /// One step after the other, without the `dependencies`.
+    is_serial: bool,
     /// The plan is cancelled after so many turns.
     cancelled_after: Option<u8>,
 }
@@ -167,15 +170,24 @@ async fn play(
 
 fn cases() -> impl Strategy<Value = Case> {
     let groups = prop_oneof![2 => Just(0), 1 => 0_usize..(1 << GROUPS)];
-    let script = (0_u8..6, 0_u8..3, prop::bool::weighted(0.8), -1_i32..2, groups).prop_map(
-        |(turns, failures, completes, priority, groups)| Script { turns, failures, completes, priority, groups },
+    let when = prop_oneof![4 => Just(When::Success), 1 => Just(When::Failure), 1 => Just(When::Always)];
+    let script = (0_u8..6, 0_u8..3, prop::bool::weighted(0.8), -1_i32..2, groups, when).prop_map(
+        |(turns, failures, completes, priority, groups, when)| Script {
+            turns,
+            failures,
+            completes,
+            priority,
+            groups,
+            when,
+        },
     );
     let scripts = prop::collection::vec(script, 1..25);
     let edges = prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..40);
     let order = any::<u64>();
-    let rest = (1_usize..6, 1_usize..8, any::<bool>(), prop::option::weighted(0.3, 0_u8..40));
+    let rest =
+        (1_usize..6, 1_usize..8, any::<bool>(), prop::bool::weighted(0.2), prop::option::weighted(0.3, 0_u8..40));
     (scripts, edges, order, rest).prop_map(
-        |(scripts, edges, order, (slots, most_at_once, continues, cancelled_after))| {
+        |(scripts, edges, order, (slots, most_at_once, continues, is_serial, cancelled_after))| {
             // Edges go along a hidden order, so that there is no cycle and indexes do not reveal the order.
             let place = |index: usize| (index as u64 ^ order).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let mut dependencies: HashMap<usize, Vec<usize>> = HashMap::new();
@@ -186,7 +198,12 @@ fn cases() -> impl Strategy<Value = Case> {
                     dependencies.entry(then).or_default().push(first);
                 }
             }
-            Case { scripts, dependencies, slots, most_at_once, continues, cancelled_after }
+            let most_at_once = if is_serial { 1 } else { most_at_once };
+            if is_serial {
+                // What a serial step depends on.
+                dependencies = (1..scripts.len()).map(|index| (index, (0..index).collect())).collect();
+            }
+            Case { scripts, dependencies, slots, most_at_once, continues, is_serial, cancelled_after }
         },
     )
 }
@@ -208,11 +225,16 @@ fn perform(case: &Case) -> Outcome {
         let scheduler = Scheduler::new(&config);
         let notes = Notes::default();
         let (ends, end_receiver) = unbounded_channel();
-        let strategy = ExecutionStrategy::DependencyGraph { dependencies: case.dependencies.clone() };
-        let graph = Graph::new(&strategy, case.scripts.len()).unwrap();
+        let dependencies = case.dependencies.clone();
+        let strategy = if case.is_serial {
+            ExecutionStrategy::Serial { stop_on_error: !case.continues }
+        } else {
+            ExecutionStrategy::DependencyGraph { dependencies }
+        };
+        let graph = Graph::new(&strategy, &vec![Vec::new(); case.scripts.len()]).unwrap();
         let on_failure = (!case.continues).then_some(SkipReason::Dependency);
-        let rules = Rules { most_at_once: case.most_at_once, on_failure };
-        let needs = |script: &Script| Needs { priority: script.priority, lane: script.groups };
+        let rules = Rules { most_at_once: case.most_at_once, on_failure, is_serial: case.is_serial };
+        let needs = |script: &Script| Needs { priority: script.priority, lane: script.groups, when: script.when };
         let mut plan = PlanState::new(graph, rules, case.scripts.iter().map(needs).collect(), Instant::now());
         let mut stage = Stage {
             scheduler: Arc::clone(&scheduler),
@@ -223,7 +245,7 @@ fn perform(case: &Case) -> Outcome {
             choices: Vec::new(),
             tallies: Vec::new(),
         };
-        let stop = Arc::new(SetOnce::new());
+        let stop = Arc::new(PlanStop::default());
         if let Some(turns) = case.cancelled_after {
             let (stop, notes) = (Arc::clone(&stop), Arc::clone(&notes));
             tokio::spawn(async move {
@@ -231,7 +253,7 @@ fn perform(case: &Case) -> Outcome {
                     yield_now().await;
                 }
                 note(&notes, Note::Cancelled);
-                stop.set(Stop::Cancelled).unwrap();
+                stop.request(Stop::Cancelled);
             });
         }
         let pace = Pace { deadline: None, queue_timeout: None };
@@ -242,44 +264,76 @@ fn perform(case: &Case) -> Outcome {
     })
 }
 
+/// Whether a step failed for those that depend on it, and which one is reported: by the documented rules, from the ends of the steps that ran.
+fn expected(case: &Case, notes: &[Note]) -> Vec<Expected> {
+    let completed = |index| notes.contains(&Note::Ended(index, true));
+    let mut known: Vec<Option<Expected>> = vec![None; case.scripts.len()];
+    // Each pass adds at least one: there is no cycle.
+    while known.iter().any(Option::is_none) {
+        for index in 0..case.scripts.len() {
+            let dependencies = case.dependencies.get(&index).map_or(&[][..], Vec::as_slice);
+            if known[index].is_some() || !dependencies.iter().all(|it| known[*it].is_some()) {
+                continue;
+            }
+            let has_failure = dependencies.iter().any(|it| known[*it].is_some_and(|known| known.fails));
+            let runs = match case.scripts[index].when {
+                When::Success => !has_failure || case.continues,
+                When::Failure => has_failure,
+                When::Always => true,
+            };
+            let fails = if runs { !completed(index) } else { case.scripts[index].when == When::Success };
+            known[index] = Some(Expected { runs, fails });
+        }
+    }
+    known.into_iter().flatten().collect()
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    runs: bool,
+    fails: bool,
+}
+
 /// What the model expects of each step: whether it may have begun, and with what end.
 fn check(case: &Case, outcome: &Outcome) {
     let Outcome { notes, stage, plan, stopped } = outcome;
-    let steps = case.scripts.len();
     let at = |wanted: Note| notes.iter().position(|note| *note == wanted);
     let ended = |index| at(Note::Ended(index, true)).or(at(Note::Ended(index, false)));
-    for index in 0..steps {
+    let expected = expected(case, notes);
+    for (index, script) in case.scripts.iter().enumerate() {
         let began = notes.iter().filter(|note| **note == Note::Began(index)).count();
         let ends = notes.iter().filter(|note| matches!(note, Note::Ended(it, _) if *it == index)).count();
-        let dependencies = case.dependencies.get(&index).map_or(&[][..], Vec::as_slice);
         match plan.step(index) {
             StepState::Ended => {
                 assert_eq!((began, ends), (1, 1), "step {index} began and ended once");
-                for dependency in dependencies {
-                    assert!(
-                        ended(*dependency) < at(Note::Began(index)),
-                        "step {index} began before {dependency} ended"
-                    );
-                    let completed = at(Note::Ended(*dependency, true)).is_some();
-                    assert!(completed || case.continues, "step {index} began although {dependency} did not complete");
+                assert!(expected[index].runs, "step {index} ran, and should not: {:?}", script.when);
+                for dependency in case.dependencies.get(&index).into_iter().flatten() {
+                    let was_over = matches!(plan.step(*dependency), StepState::Skipped(_))
+                        || ended(*dependency) < at(Note::Began(index));
+                    assert!(was_over, "step {index} began before {dependency} was over");
                 }
                 let was_stopped = stage.stops[index].get().is_some();
+                assert!(!was_stopped || script.when != When::Always, "step {index} runs in any case, and was stopped");
                 let completed = at(Note::Ended(index, true)).is_some();
-                assert!(was_stopped || completed == case.scripts[index].completes, "step {index} has its own end");
+                assert!(was_stopped || completed == script.completes, "step {index} has its own end");
                 let attempts = notes.iter().filter(|note| **note == Note::Attempt(index)).count();
-                let wanted = usize::from(case.scripts[index].failures) + 1;
+                let wanted = usize::from(script.failures) + 1;
                 assert!(attempts == wanted || was_stopped && attempts <= wanted, "step {index}: {attempts} attempts");
             }
             StepState::Skipped(skipped) => {
                 assert_eq!((began, ends), (0, 0), "step {index} was skipped");
+                assert_ne!(script.when, When::Always, "step {index} runs in any case, and was skipped");
                 match (skipped.reason, skipped.because) {
                     (SkipReason::Dependency, Some(failed)) => {
-                        assert!(!case.continues);
+                        assert!(!case.continues && !expected[index].runs && script.when == When::Success);
                         assert!(
                             at(Note::Ended(failed, false)).is_some(),
                             "step {index} is skipped because of {failed}"
                         );
                         assert!(waits_for(case, index, failed), "step {index} does not wait for {failed}");
+                    }
+                    (SkipReason::NoFailure, None) => {
+                        assert!(script.when == When::Failure && !expected[index].runs, "step {index} was needed");
                     }
                     (SkipReason::Cancelled, None) => assert_eq!(*stopped, Some(Stop::Cancelled)),
                     other => panic!("step {index} is skipped for {other:?}"),
@@ -289,15 +343,13 @@ fn check(case: &Case, outcome: &Outcome) {
         }
     }
     if let Some(cancelled) = at(Note::Cancelled) {
-        let later = notes[cancelled..].iter().find(|note| matches!(note, Note::Began(_)));
-        assert_eq!(later, None, "a step began after the plan was cancelled");
+        let is_late = |note: &&Note| matches!(note, Note::Began(it) if case.scripts[*it].when != When::Always);
+        assert_eq!(notes[cancelled..].iter().find(is_late), None, "a step began after the plan was cancelled");
     }
     if stopped.is_none() {
-        // Nothing is skipped but what waits for a failure.
-        for index in 0..steps {
-            let blocked = !case.continues
-                && (0..steps).any(|it| at(Note::Ended(it, false)).is_some() && waits_for(case, index, it));
-            assert_eq!(matches!(plan.step(index), StepState::Skipped(_)), blocked, "step {index}");
+        // Nothing is skipped without a reason.
+        for (index, expected) in expected.iter().enumerate() {
+            assert_eq!(plan.step(index) == StepState::Ended, expected.runs, "step {index}");
         }
     }
 }
@@ -365,7 +417,7 @@ proptest! {
 /// With a slot for each the order is that of the indexes; with one slot the longest chain goes first.
 #[test]
 fn scarce_slots_go_to_the_longest_chain() {
-    let script = Script { turns: 3, failures: 0, completes: true, priority: 0, groups: 0 };
+    let script = Script { turns: 3, failures: 0, completes: true, priority: 0, groups: 0, when: When::Success };
     let dependencies = HashMap::from([(4, vec![2]), (5, vec![4]), (3, vec![1])]);
     let case = |slots, scripts| Case {
         scripts,
@@ -373,6 +425,7 @@ fn scarce_slots_go_to_the_longest_chain() {
         slots,
         most_at_once: 10,
         continues: false,
+        is_serial: false,
         cancelled_after: None,
     };
     assert_eq!(perform(&case(6, vec![script; 6])).stage.choices[..3], [0, 1, 2]);
@@ -387,7 +440,7 @@ fn scarce_slots_go_to_the_longest_chain() {
 #[test]
 fn ten_thousand_steps_in_a_row_and_side_by_side() {
     const STEPS: usize = 10_000;
-    let script = Script { turns: 0, failures: 0, completes: true, priority: 0, groups: 0 };
+    let script = Script { turns: 0, failures: 0, completes: true, priority: 0, groups: 0, when: When::Success };
     let chain = (1..STEPS).map(|index| (index, vec![index - 1])).collect();
     let fan = (1..STEPS).map(|index| (index, vec![0])).collect();
     for dependencies in [chain, fan, HashMap::new()] {
@@ -397,6 +450,7 @@ fn ten_thousand_steps_in_a_row_and_side_by_side() {
             slots: 8,
             most_at_once: usize::MAX,
             continues: false,
+            is_serial: false,
             cancelled_after: None,
         };
         let outcome = perform(&case);

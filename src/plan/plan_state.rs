@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use crate::platform::clock::Instant;
-use crate::types::{SkipReason, SkippedStep};
+use crate::types::{SkipReason, SkippedStep, When};
 
 use super::graph::Graph;
 
@@ -12,15 +12,16 @@ use super::graph::Graph;
 ///
 /// | from | to | by |
 /// | --- | --- | --- |
-/// | `Waiting` | `Ready` | the last step that it waits for has ended well, or need not |
-/// | `Waiting`, `Ready` | `Skipped` | one that it waits for did not complete, or the plan was stopped |
+/// | `Waiting` | `Ready` | the last step that it waits for is over, and it runs after such ends |
+/// | `Waiting` | `Skipped` | it does not run after such ends |
+/// | `Waiting`, `Ready` | `Skipped` | [`PlanState::stop`] |
 /// | `Ready` | `Running` | [`PlanState::take`] |
 /// | `Running` | `Ended` | [`PlanState::ended`] |
 /// | `Running` | `Skipped` | [`PlanState::refused`]: it could not begin after all |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StepState {
-    /// So many steps are open that it waits for.
-    Waiting(usize),
+    /// Not all that it waits for is over.
+    Waiting,
     /// All that it waits for is done, since then.
     Ready(Instant),
     Running,
@@ -35,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) most_at_once: usize,
     /// What becomes of the steps that wait for one that did not complete. `None`: they run all the same.
     pub(crate) on_failure: Option<SkipReason>,
+    /// Each step depends on all that are before the one that it waits for, too.
+    pub(crate) is_serial: bool,
 }
 
 /// What a step needs to begin.
@@ -43,6 +46,7 @@ pub(crate) struct Needs {
     pub(crate) priority: i32,
     /// Steps in the same groups share a lane: they wait for the same places.
     pub(crate) lane: usize,
+    pub(crate) when: When,
 }
 
 /// By priority, then by the length of the chain that waits for a step, then by its index.
@@ -61,6 +65,10 @@ pub(crate) struct PlanState {
     rules: Rules,
     needs: Vec<Needs>,
     steps: Vec<StepState>,
+    /// For each step how many of its dependencies are not over. One that was skipped is over when all that it waited for is.
+    open: Vec<usize>,
+    /// For each step the first one that it depends on and that did not complete.
+    failures: Vec<Option<usize>>,
     lanes: Vec<Lane>,
     ready: usize,
     running: BTreeSet<usize>,
@@ -72,13 +80,15 @@ pub(crate) struct PlanState {
 impl PlanState {
     /// A plan none of whose steps has begun; `needs` has one entry for each.
     pub(crate) fn new(graph: Graph, rules: Rules, needs: Vec<Needs>, now: Instant) -> Self {
-        let steps = (0..graph.len()).map(|index| StepState::Waiting(graph.dependencies(index).len())).collect();
+        let open: Vec<_> = (0..graph.len()).map(|index| graph.dependencies(index).len()).collect();
         let lanes = needs.iter().map(|needs| needs.lane + 1).max().unwrap_or_default();
         let mut state = Self {
             graph,
             rules,
             needs,
-            steps,
+            steps: vec![StepState::Waiting; open.len()],
+            failures: vec![None; open.len()],
+            open,
             lanes: vec![Lane::default(); lanes],
             ready: 0,
             running: BTreeSet::new(),
@@ -87,8 +97,8 @@ impl PlanState {
             skipped: 0,
         };
         for index in 0..state.steps.len() {
-            if state.steps[index] == StepState::Waiting(0) {
-                state.make_ready(index, now);
+            if state.graph.dependencies(index).is_empty() && state.settle(index, now) {
+                state.over(index, now);
             }
         }
         state
@@ -164,59 +174,93 @@ impl PlanState {
         Some((index, since))
     }
 
-    /// A step has ended; those that wait for it are ready, or skipped if it had to complete and did not.
+    /// A step has ended; those that wait for it are ready, or skipped if they do not run after such an end.
     pub(crate) fn ended(&mut self, index: usize, completed: bool, now: Instant) {
         self.running.remove(&index);
         self.steps[index] = StepState::Ended;
         self.ended += 1;
         self.failed += usize::from(!completed);
-        self.follow(index, completed, now);
+        self.pass_on((!completed).then_some(index), index);
+        self.over(index, now);
     }
 
     /// A step that was to begin could not.
     pub(crate) fn refused(&mut self, index: usize, reason: SkipReason, now: Instant) {
         self.running.remove(&index);
         self.skip(SkippedStep { index, reason, because: None });
-        self.follow(index, false, now);
+        self.pass_on(Some(index), index);
+        self.over(index, now);
     }
 
-    /// Nothing more begins.
-    pub(crate) fn stop(&mut self, reason: SkipReason) {
+    /// Nothing more begins, apart from steps that run in any case unless `all` are to stop.
+    pub(crate) fn stop(&mut self, reason: SkipReason, all: bool, now: Instant) {
+        let mut skipped = Vec::new();
         for index in 0..self.steps.len() {
-            if matches!(self.steps[index], StepState::Waiting(_) | StepState::Ready(_)) {
+            let is_open = matches!(self.steps[index], StepState::Waiting | StepState::Ready(_));
+            if is_open && (all || self.needs[index].when != When::Always) {
                 self.skip(SkippedStep { index, reason, because: None });
+                skipped.push(index);
             }
+        }
+        // The others are over when what they waited for is: a step that cleans up begins after that.
+        skipped.retain(|index| self.open[*index] == 0);
+        for index in skipped {
+            self.over(index, now);
         }
     }
 
-    fn follow(&mut self, index: usize, completed: bool, now: Instant) {
-        if !completed && let Some(reason) = self.rules.on_failure {
-            self.skip_dependents(index, reason);
-            return;
-        }
-        for at in 0..self.graph.dependents(index).len() {
-            let dependent = self.graph.dependents(index)[at];
-            if let StepState::Waiting(open) = self.steps[dependent] {
-                self.steps[dependent] = StepState::Waiting(open - 1);
-                if open == 1 {
-                    self.make_ready(dependent, now);
-                }
-            }
-        }
+    /// After which ends of its dependencies a step runs.
+    pub(crate) fn when(&self, index: usize) -> When {
+        self.needs[index].when
     }
 
-    /// Skips whatever waits for a step, near or far: each names the step that failed, not one that was skipped itself.
-    fn skip_dependents(&mut self, failed: usize, reason: SkipReason) {
-        let mut next = vec![failed];
+    /// Passes a failure on to what depends on a step: steps that had to wait for success are skipped at once, near or far. Each names the step
+    /// that failed, and not one that was skipped itself.
+    fn pass_on(&mut self, failure: Option<usize>, index: usize) {
+        let Some(failure) = failure else { return };
+        let mut next = vec![index];
         while let Some(index) = next.pop() {
             for at in 0..self.graph.dependents(index).len() {
                 let dependent = self.graph.dependents(index)[at];
-                if matches!(self.steps[dependent], StepState::Waiting(_)) {
-                    self.skip(SkippedStep { index: dependent, reason, because: Some(failed) });
+                let because = *self.failures[dependent].get_or_insert(failure);
+                if let Some(reason) = self.rules.on_failure
+                    && self.steps[dependent] == StepState::Waiting
+                    && self.needs[dependent].when == When::Success
+                {
+                    self.skip(SkippedStep { index: dependent, reason, because: Some(because) });
                     next.push(dependent);
                 }
             }
         }
+    }
+
+    /// A step is over, and so may be others for that.
+    fn over(&mut self, index: usize, now: Instant) {
+        let mut over = vec![index];
+        while let Some(index) = over.pop() {
+            if self.rules.is_serial {
+                self.pass_on(self.failures[index], index);
+            }
+            for at in 0..self.graph.dependents(index).len() {
+                let dependent = self.graph.dependents(index)[at];
+                self.open[dependent] -= 1;
+                if self.open[dependent] == 0 && self.settle(dependent, now) {
+                    over.push(dependent);
+                }
+            }
+        }
+    }
+
+    /// Decides what becomes of a step when all that it waits for is over. Returns whether that makes it over too.
+    fn settle(&mut self, index: usize, now: Instant) -> bool {
+        if self.steps[index] == StepState::Waiting {
+            if self.needs[index].when != When::Failure || self.failures[index].is_some() {
+                self.make_ready(index, now);
+                return false;
+            }
+            self.skip(SkippedStep { index, reason: SkipReason::NoFailure, because: None });
+        }
+        matches!(self.steps[index], StepState::Skipped(_))
     }
 
     fn make_ready(&mut self, index: usize, now: Instant) {

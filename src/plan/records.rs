@@ -1,8 +1,7 @@
 //! The records of an engine's plans.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::SetOnce;
 use uuid::Uuid;
 
 use crate::error::ExecutionError;
@@ -10,40 +9,50 @@ use crate::retained_store::{Completion, Retained, RetainedStore};
 use crate::state::Stop;
 use crate::types::PlanExecutionResult;
 
+use super::run::PlanStop;
+
 /// One plan, from its acceptance to its removal.
 #[derive(Debug)]
 pub(crate) struct PlanRecord {
     id: Uuid,
     /// Set by every request to end the plan.
-    stop: SetOnce<Stop>,
+    stop: PlanStop,
     completion: Completion<PlanExecutionResult>,
+    /// Of the secrets of the engine that its result was masked with. Held while it is masked again.
+    pub(crate) masked_with: Mutex<u64>,
 }
 
 impl PlanRecord {
-    pub(crate) fn new(id: Uuid) -> Self {
-        Self { id, stop: SetOnce::new(), completion: Completion::new() }
+    pub(crate) fn new(id: Uuid, secrets_version: u64) -> Self {
+        let stop = PlanStop::default();
+        Self { id, stop, completion: Completion::new(), masked_with: Mutex::new(secrets_version) }
     }
 
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }
 
-    /// Requests the end; the first reason counts.
+    /// Requests the end; the first reason counts, and a shutdown in addition to it.
     pub(crate) fn request_stop(&self, why: Stop) {
-        let _ = self.stop.set(why);
+        self.stop.request(why);
     }
 
-    pub(crate) fn stop(&self) -> &SetOnce<Stop> {
+    pub(crate) fn stop(&self) -> &PlanStop {
         &self.stop
     }
 
     /// The result of a plan that is over.
-    pub(crate) fn result(&self) -> Option<&Arc<PlanExecutionResult>> {
+    pub(crate) fn result(&self) -> Option<Arc<PlanExecutionResult>> {
         self.completion.result()
     }
 
+    /// Puts another form of the result in its place.
+    pub(crate) fn replace(&self, result: PlanExecutionResult) -> Arc<PlanExecutionResult> {
+        self.completion.replace(result)
+    }
+
     /// Waits for the end and returns the result.
-    pub(crate) async fn settled(&self) -> &Arc<PlanExecutionResult> {
+    pub(crate) async fn settled(&self) -> Arc<PlanExecutionResult> {
         self.completion.settled().await
     }
 }

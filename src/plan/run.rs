@@ -1,7 +1,7 @@
 //! Drives a plan: gets slots, begins steps, receives their ends.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::platform::clock::{self, FAR_FUTURE, Instant};
 use crate::state::Stop;
-use crate::types::SkipReason;
+use crate::types::{SkipReason, When};
 
 use super::plan_state::PlanState;
 
@@ -64,6 +64,40 @@ pub(crate) struct Pace {
     pub(crate) queue_timeout: Option<Duration>,
 }
 
+/// The requests to end a plan. The first reason counts. A shutdown also ends what would run to its end otherwise, whenever it comes.
+#[derive(Debug, Default)]
+pub(crate) struct PlanStop {
+    reason: SetOnce<Stop>,
+    shutdown: SetOnce<()>,
+}
+
+impl PlanStop {
+    pub(crate) fn request(&self, why: Stop) {
+        let _ = self.reason.set(why);
+        if why == Stop::Shutdown {
+            let _ = self.shutdown.set(());
+        }
+    }
+
+    /// A request that was not there `before`.
+    fn get(&self, before: Option<Stop>) -> Option<Stop> {
+        let shutdown = self.shutdown.get().map(|()| Stop::Shutdown);
+        if before.is_none() { self.reason.get().copied() } else { shutdown.filter(|_| before != shutdown) }
+    }
+
+    /// Waits for it. Cancel-safe.
+    async fn wait(&self, before: Option<Stop>) -> Stop {
+        match before {
+            None => *self.reason.wait().await,
+            Some(Stop::Shutdown) => pending().await,
+            Some(_) => {
+                self.shutdown.wait().await;
+                Stop::Shutdown
+            }
+        }
+    }
+}
+
 /// What happened; [`Drive::decide`] decides what follows.
 enum Event<P> {
     Stop(Stop),
@@ -77,23 +111,25 @@ enum Event<P> {
 pub(crate) async fn run<H: Host>(
     host: &mut H,
     state: &mut PlanState,
-    stop: &SetOnce<Stop>,
+    stop: &PlanStop,
     ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
 ) -> Option<Stop> {
-    Drive { host, state, stop, ends, pace, tickets: BTreeMap::new(), stopped: None }.run().await
+    Drive { host, state, stop, ends, pace, tickets: BTreeMap::new(), stopped: None, obeyed: None }.run().await
 }
 
 struct Drive<'a, H: Host> {
     host: &'a mut H,
     state: &'a mut PlanState,
-    stop: &'a SetOnce<Stop>,
+    stop: &'a PlanStop,
     ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
     /// One place in the queue for each lane that waits, and not one for each step: a large plan must not fill the queue, and a step
     /// that became ready meanwhile may be more urgent. Lanes wait for different groups, so that none delays another.
     tickets: BTreeMap<usize, QueuedTicket<H::Ticket>>,
     stopped: Option<Stop>,
+    /// The last request that was obeyed: a shutdown can follow another one.
+    obeyed: Option<Stop>,
 }
 
 struct QueuedTicket<T> {
@@ -106,10 +142,8 @@ impl<H: Host> Drive<'_, H> {
     async fn run(mut self) -> Option<Stop> {
         loop {
             // Looked at before every beginning: nothing begins after it was reported that the plan ends.
-            if self.stopped.is_none()
-                && let Some(why) = self.stop.get()
-            {
-                self.end(*why);
+            if let Some(why) = self.stop.get(self.obeyed) {
+                self.end(why);
             }
             self.begin_ready();
             if self.state.is_over() {
@@ -168,7 +202,7 @@ impl<H: Host> Drive<'_, H> {
         });
         tokio::select! {
             biased;
-            why = self.stop.wait(), if goes_on => Event::Stop(*why),
+            why = self.stop.wait(self.obeyed) => Event::Stop(why),
             () = clock::sleep_until(deadline), if goes_on => Event::Deadline,
             end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), Event::Ended),
             (lane, permit) = turn => Event::Turn(lane, permit),
@@ -202,12 +236,14 @@ impl<H: Host> Drive<'_, H> {
         }
     }
 
-    /// Nothing more begins, and what runs is asked to end.
+    /// Nothing more begins, and what runs is asked to end, apart from what runs in any case: only a shutdown ends that.
     fn end(&mut self, why: Stop) {
-        self.stopped = Some(why);
+        self.stopped.get_or_insert(why);
+        self.obeyed = Some(why);
         self.tickets.clear();
-        self.state.stop(skip_reason(why));
-        for index in self.state.running() {
+        let all = why == Stop::Shutdown;
+        self.state.stop(skip_reason(why), all, Instant::now());
+        for index in self.state.running().filter(|index| all || self.state.when(*index) != When::Always) {
             self.host.stop(index, why);
         }
         self.host.report(self.state);

@@ -19,7 +19,7 @@ pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::signal::{SIGNALS, signal_name};
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
-pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal};
 
 use super::Interpreter;
 
@@ -83,6 +83,25 @@ pub(crate) const fn core_env_names() -> &'static [&'static str] {
 pub(crate) fn default_shell() -> PathBuf {
     let bash = Path::new("/bin/bash");
     if bash.exists() { bash.to_owned() } else { PathBuf::from("/bin/sh") }
+}
+
+/// Whether users have login shells.
+pub(crate) const HAS_LOGIN_SHELLS: bool = true;
+
+/// Returns the login shell of the user of this process, by the system's list of users.
+pub(crate) fn login_shell() -> Option<PathBuf> {
+    let mut user = std::mem::MaybeUninit::<libc::passwd>::zeroed();
+    let mut found = std::ptr::null_mut();
+    let mut text = vec![0; 16 * 1024];
+    // SAFETY: every out-parameter is valid for the call, and the buffer has the given size.
+    let done =
+        unsafe { libc::getpwuid_r(libc::geteuid(), user.as_mut_ptr(), text.as_mut_ptr(), text.len(), &raw mut found) };
+    if done != 0 || found.is_null() {
+        return None;
+    }
+    // SAFETY: the call has filled it. Its texts are in the buffer, which lives.
+    let shell = unsafe { std::ffi::CStr::from_ptr(user.assume_init().pw_shell) };
+    (!shell.is_empty()).then(|| path_from_bytes(shell.to_bytes()))
 }
 
 /// Whether two names refer to the same variable.

@@ -26,7 +26,7 @@ pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 use self::programs::POWERSHELL_FILE;
 pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};
-pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal};
 
 mod command_line;
 mod environment;
@@ -47,6 +47,8 @@ mod terminal;
 pub(crate) const LONG_COMMAND: &str = "ping -n 600 127.0.0.1 >nul";
 /// Whether the system itself ends the trees of a host that is gone. A job ends with its last handle, which the host has.
 pub(crate) const TREES_END_WITH_THE_HOST: bool = true;
+/// Whether users have login shells.
+pub(crate) const HAS_LOGIN_SHELLS: bool = false;
 /// Whether commands can be limited here.
 pub(crate) const HAS_LIMITS: bool = false;
 /// Whether `Path` and `PATH` are one variable.
@@ -160,6 +162,11 @@ pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
         _ => &["-c"],
     };
     ShellArgs { args: flags.iter().chain([&line]).map(OsString::from).collect(), verbatim: false, descriptor: None }
+}
+
+/// Returns the login shell of the user: there is none.
+pub(crate) fn login_shell() -> Option<PathBuf> {
+    None
 }
 
 /// The system does not show what a process waits for.

@@ -289,9 +289,37 @@ fn backslash(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(T
         b'f' => Some(Token::Symbol(Symbol::byte(12), 2)),
         b'r' => Some(Token::Symbol(Symbol::byte(b'\r'), 2)),
         b'e' | b'E' => Some(Token::Symbol(Symbol::byte(27), 2)),
+        b'C' | b'M' => modified(rest, is_end),
         other => (!other.is_ascii_alphanumeric()).then(|| Token::Symbol(Symbol::byte(other), 2)),
     };
     hand_out(token, quoting, out);
+}
+
+/// `\C-a`, `\M-a` and `\M-\C-a`, as zsh writes control characters, and in the C locale bytes that are not ASCII.
+fn modified(rest: &[u8], is_end: bool) -> Option<Token> {
+    let more = (!is_end).then_some(Token::More);
+    let (mut at, mut is_control, mut is_meta) = (0, false, false);
+    loop {
+        match (rest.get(at), rest.get(at + 1), rest.get(at + 2)) {
+            (Some(b'\\'), Some(b'C'), Some(b'-')) if !is_control => is_control = true,
+            (Some(b'\\'), Some(b'M'), Some(b'-')) if !is_meta => is_meta = true,
+            (Some(b'\\'), Some(b'C' | b'M') | None, None) | (None, ..) => return more,
+            (Some(b'\\'), Some(byte), _) if at > 0 && !byte.is_ascii_alphanumeric() => {
+                at += 1;
+                break;
+            }
+            (Some(b'\\'), ..) => return None,
+            _ => break,
+        }
+        at += 3;
+    }
+    let byte = *rest.get(at)?;
+    let byte = match (is_control, byte) {
+        (true, b'?') => 0x7f,
+        (true, byte) => byte & 0x1f,
+        (false, byte) => byte,
+    };
+    Some(Token::Symbol(Symbol::byte(if is_meta { byte | 0x80 } else { byte }), at + 1))
 }
 
 fn code_point(number: Number, len: usize) -> Option<Token> {

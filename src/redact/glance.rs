@@ -21,8 +21,8 @@ pub(super) fn is_special(byte: u8) -> bool {
 pub(super) fn may_begin(byte: u8, next: u8, is_symbol: impl Fn(u8) -> bool) -> bool {
     match byte {
         b'\\' => match next {
-            // Base64 has these, too.
-            b'n' | b'r' | b'/' | b'u' | b'U' | b'x' | b'0'..=b'7' => true,
+            // Base64 has some of these, too; zsh the control characters of `\C-` and `\M-`.
+            b'n' | b'r' | b'/' | b'u' | b'U' | b'x' | b'C' | b'M' | b'0'..=b'7' => true,
             b't' => is_symbol(b'\t'),
             b'a' => is_symbol(7),
             b'b' => is_symbol(8),

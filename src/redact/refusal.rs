@@ -11,23 +11,32 @@ use crate::error::Invalid;
 const FEW: usize = 100;
 const GRAM: usize = 4;
 
-/// A short text with these secrets masked. To make 100 000 secrets ready would take most of a second: if there are many, those are left
-/// out that cannot be in the text as it is.
-pub(crate) fn mask_short<'s>(text: String, secrets: impl IntoIterator<Item = &'s [u8]>) -> String {
+/// Short texts with these secrets masked. To make 100 000 secrets ready would take most of a second: if there are many, those are left
+/// out that cannot be in the texts as they are.
+pub(crate) fn mask_short<'s, const N: usize>(
+    texts: [String; N],
+    secrets: impl IntoIterator<Item = &'s [u8]>,
+) -> [String; N] {
     let mut secrets: Vec<&[u8]> = secrets.into_iter().collect();
     if secrets.len() > FEW {
-        let grams: HashSet<&[u8]> = text.as_bytes().windows(GRAM).collect();
-        secrets.retain(|secret| lines(secret).any(|line| may_be_in(text.as_bytes(), &grams, line)));
+        let searched: Vec<_> = texts.iter().map(|text| (text.as_bytes(), grams_of(text))).collect();
+        let may_be_in_one = |line| searched.iter().any(|(text, grams)| may_be_in(text, grams, line));
+        secrets.retain(|secret| lines(secret).any(may_be_in_one));
     }
     match Secrets::new(secrets) {
-        None => text,
-        Some(secrets) => secrets.mask(&text).into_owned(),
+        None => texts,
+        Some(secrets) => texts.map(|text| secrets.mask(&text).into_owned()),
     }
 }
 
 /// A refusal with these secrets masked: a name in it, such as that of an unknown field, may be one.
-pub(crate) fn mask_refusal<'s>(invalid: Invalid, secrets: impl IntoIterator<Item = &'s [u8]> + Clone) -> Invalid {
-    Invalid { field: mask_short(invalid.field, secrets.clone()), problem: mask_short(invalid.problem, secrets) }
+pub(crate) fn mask_refusal<'s>(invalid: Invalid, secrets: impl IntoIterator<Item = &'s [u8]>) -> Invalid {
+    let [field, problem] = mask_short([invalid.field, invalid.problem], secrets);
+    Invalid { field, problem }
+}
+
+fn grams_of(text: &str) -> HashSet<&[u8]> {
+    text.as_bytes().windows(GRAM).collect()
 }
 
 /// Each is a secret by itself, if it is long enough.
@@ -60,7 +69,7 @@ mod tests {
             ("a\u{e9}\u{e9}\u{e9}b", "unknown field a\u{e9}\u{e9}\u{e9}b"),
         ] {
             let secrets = many(secret);
-            let masked = mask_short(text.to_owned(), secrets.iter().map(String::as_bytes));
+            let [masked] = mask_short([text.to_owned()], secrets.iter().map(String::as_bytes));
             assert!(masked.contains("***"), "{masked}");
             assert!(
                 !masked.contains("hunter") && !masked.contains("and more") && !masked.contains('\u{e9}'),
@@ -72,7 +81,7 @@ mod tests {
     #[test]
     fn what_cannot_be_in_the_text_is_not_made_ready() {
         let text = "unknown field \"hunter22\"";
-        let grams = text.as_bytes().windows(GRAM).collect();
+        let grams = grams_of(text);
         let kept =
             |secrets: &[String]| secrets.iter().filter(|it| may_be_in(text.as_bytes(), &grams, it.as_bytes())).count();
         assert_eq!(kept(&many("hunter22")), 1);
@@ -80,7 +89,7 @@ mod tests {
 
     #[test]
     fn text_without_a_secret_stays() {
-        assert_eq!(mask_short("short".to_owned(), [b"longer than the text".as_slice()]), "short");
-        assert_eq!(mask_short(String::new(), many("hunter22").iter().map(String::as_bytes)), "");
+        assert_eq!(mask_short(["short".to_owned()], [b"longer than the text".as_slice()]), ["short"]);
+        assert_eq!(mask_short([String::new()], many("hunter22").iter().map(String::as_bytes)), [""]);
     }
 }

@@ -219,6 +219,21 @@ fn escapes_are_masked_in_every_spelling() {
 }
 
 #[test]
+fn a_secret_with_backslashes_is_masked_as_echo_writes_it() {
+    check(&[r"pa\ss\word\0101\\x"], "pa\\ss\\wordA\\x", "***");
+    check(&[r"some\tthing\neverything"], "some\tthing\neverything some\tthing", "*** some\tthing");
+    check(&[r"hunter22\cmore"], "hunter22 hunter22\\cmore", "*** ***");
+}
+
+/// zsh, in a UTF-8 locale and in the C locale.
+#[test]
+fn control_characters_and_bytes_are_masked_as_zsh_writes_them() {
+    check(&["\u{1}\u{1b}[31m\u{7f}hunter"], "S=$'\\C-A\\C-[[31m\\C-?hunter'", "S=$'***'");
+    check(&["pass\u{e9}-\u{81}word"], "S=$'pass\\M-C\\M-)-\\M-B\\M-\\C-Aword'", "S=$'***'");
+    check(&["hunter\u{3}22"], "hunter\\C-c22 hunter\\C-", "*** hunter\\C-");
+}
+
+#[test]
 fn what_is_not_quite_a_secret_stays() {
     for text in [
         "hun'ter22",

@@ -5,11 +5,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::allowance::{Allowance, Beyond};
 use super::{Redactor, Secrets, check_size, lines_of, mask_short};
 use crate::error::Invalid;
 
 /// How many sets of secrets of executions an engine keeps ready: most executions have the same variables.
 const KEPT_SETS: usize = 4;
+
+/// Where the version of an engine begins in that of an execution.
+const OWN_BITS: u32 = 32;
 
 /// What is to be masked for an engine, or for an execution on top of what its engine masks.
 #[derive(Default)]
@@ -25,6 +29,9 @@ pub(crate) struct Vault {
 
 type Values = Arc<[Box<[u8]>]>;
 
+/// What was added in an interval of versions, made ready.
+type Added = (usize, usize, Option<Arc<Secrets>>);
+
 #[derive(Default)]
 struct Inner {
     given: Values,
@@ -35,6 +42,8 @@ struct Inner {
     ready: Option<(u64, Option<Arc<Secrets>>)>,
     /// Of an engine: the last sets that its executions had, with the engine's version.
     sets: Vec<(Values, u64, Option<Arc<Secrets>>)>,
+    /// Of an engine: what was looked for last in records that are masked again.
+    added_ready: Option<Added>,
 }
 
 impl std::fmt::Debug for Vault {
@@ -91,10 +100,56 @@ impl Vault {
         (inner.lines, inner.bytes)
     }
 
-    /// Changes when there are more secrets.
+    /// Changes when there are more secrets: the additions here, and above them those of the engine.
     pub(crate) fn version(&self) -> u64 {
         let of_engine = self.engine.as_ref().map_or(0, |engine| engine.version());
-        self.additions.load(Acquire) + of_engine
+        self.additions.load(Acquire) + (of_engine << OWN_BITS)
+    }
+
+    /// What was added after a version. All else was masked before that.
+    pub(crate) fn added_since(&self, version: u64, allowance: &mut Allowance) -> Result<Option<Arc<Secrets>>, Beyond> {
+        let [of_engine, own] = [version >> OWN_BITS, version & ((1 << OWN_BITS) - 1)]
+            .map(|count| usize::try_from(count).expect("there are at most 100 000"));
+        let Some(engine) = &self.engine else { return self.added_from(own, allowance) };
+        let mut added = copy_of_added(&self.lock().added, own, allowance)?;
+        if added.is_empty() {
+            return engine.added_from(of_engine, allowance);
+        }
+        added.extend(copy_of_added(&engine.lock().added, of_engine, allowance)?);
+        Ok(Secrets::new(added.iter().map(|secret| &**secret)))
+    }
+
+    /// The same in the vault of an engine, whose records were mostly masked at the same time.
+    fn added_from(&self, from: usize, allowance: &mut Allowance) -> Result<Option<Arc<Secrets>>, Beyond> {
+        let (to, added) = {
+            let inner = self.lock();
+            let to = inner.added.len();
+            if let Some((.., secrets)) = inner.added_ready.as_ref().filter(|ready| (ready.0, ready.1) == (from, to)) {
+                return Ok(secrets.clone());
+            }
+            (to, copy_of_added(&inner.added, from, allowance)?)
+        };
+        let secrets = Secrets::new(added.iter().map(|secret| &**secret));
+        self.lock().added_ready = Some((from, to, secrets.clone()));
+        Ok(secrets)
+    }
+
+    /// [`Vault::current`], if it is ready or an allowance permits to make it ready.
+    pub(crate) fn current_within(&self, allowance: &mut Allowance) -> Result<Option<Arc<Secrets>>, Beyond> {
+        if let Some((made_of, secrets)) = self.ready()
+            && made_of == self.version()
+        {
+            return Ok(secrets);
+        }
+        if allowance.is_unlimited() {
+            return Ok(self.current());
+        }
+        let of_engine = self.engine.as_ref().map_or((0, 0), |engine| engine.size());
+        let (lines, bytes) = self.size();
+        allowance.prepare(lines + of_engine.0, bytes + of_engine.1)?;
+        // Not through `current`: another thread may hold its lock while it makes a large set ready.
+        let (own, of_engine) = (self.own(), self.engine.as_ref().map(|engine| engine.own()));
+        Ok(Secrets::new(own.values().chain(of_engine.iter().flat_map(Own::values))))
     }
 
     /// All that is to be masked now, made ready at the first call. `None`: nothing.
@@ -152,9 +207,18 @@ impl Vault {
         secrets
     }
 
-    /// A short text with what is secret now masked, and some more. It does not wait until all secrets are ready.
-    pub(crate) fn mask_short(&self, text: String, more: &[&[u8]]) -> String {
-        mask_short(text, self.own().values().chain(more.iter().copied()))
+    /// Short texts with what is secret now masked, and some more. It does not wait until all secrets are ready.
+    pub(crate) fn mask_short<'s, const N: usize>(
+        &self,
+        texts: [String; N],
+        more: impl IntoIterator<Item = &'s [u8]>,
+    ) -> [String; N] {
+        let (own, of_engine) = (self.own(), self.engine.as_ref().map(|engine| engine.own()));
+        let mut all: Vec<&[u8]> = own.values().chain(of_engine.iter().flat_map(Own::values)).collect();
+        for secret in more {
+            all.push(secret);
+        }
+        mask_short(texts, all)
     }
 
     /// A whole text with what is secret now masked.
@@ -168,6 +232,12 @@ impl Vault {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn copy_of_added(added: &[Box<[u8]>], from: usize, allowance: &mut Allowance) -> Result<Vec<Box<[u8]>>, Beyond> {
+    let added = added.get(from..).unwrap_or_default();
+    allowance.prepare(lines_of(added), added.iter().map(|secret| secret.len()).sum())?;
+    Ok(added.to_vec())
 }
 
 /// What was given to a vault and added to it, as it was at a time.
@@ -223,15 +293,5 @@ impl StreamMask {
     /// Masks a message about the stream.
     pub(crate) fn mask_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.vault.mask(text)
-    }
-
-    /// Masks what was kept before a secret was added.
-    pub(crate) fn mask_kept(&self, kept: &mut Vec<u8>) {
-        if self.version.is_some()
-            && self.vault.version() > 0
-            && let Some(masked) = self.vault.current().and_then(|secrets| secrets.mask_bytes(kept))
-        {
-            *kept = masked;
-        }
     }
 }

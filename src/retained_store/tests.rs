@@ -21,7 +21,7 @@ impl Retained for Work {
     }
 
     fn retained_bytes(&self) -> u64 {
-        self.completion.result().map_or(0, |bytes| **bytes)
+        self.completion.result().map_or(0, |bytes| *bytes)
     }
 
     fn duplicate(id: Uuid) -> ExecutionError {
@@ -124,7 +124,7 @@ fn what_has_not_ended_stays_and_its_first_result_counts() {
     assert!(Arc::ptr_eq(&store.unfinished()[0], &record));
     let _ = store.complete(&record, Arc::new(1));
     assert!(!store.complete(&record, Arc::new(2)), "it has its result");
-    assert_eq!((**record.completion.result().unwrap(), store.len(), store.unfinished().len()), (1, 0, 0));
+    assert_eq!((*record.completion.result().unwrap(), store.len(), store.unfinished().len()), (1, 0, 0));
     assert_eq!(store.unsettled().len(), 1, "its last event was not handled");
     store.settle(&record);
     assert!(store.unsettled().is_empty());

@@ -217,7 +217,8 @@ fn milliseconds(duration: Duration) -> f64 {
 fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
     match ending {
         Ending::Broken(error) => {
-            let reason = (error.code == ErrorCode::SpawnFailed).then_some(Reason::SpawnFailed);
+            let not_spawned = matches!(error.code, ErrorCode::SpawnFailed | ErrorCode::InvalidRequest);
+            let reason = not_spawned.then_some(Reason::SpawnFailed);
             (ExecutionStatus::Failed, reason)
         }
         Ending::Stopped(why, _) => (why.status(), Some(why.reason())),

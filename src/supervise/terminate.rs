@@ -315,7 +315,9 @@ impl Termination {
     pub(super) fn into_report(self) -> (Killed, Vec<ProcessDiagnosis>, usize) {
         let (pids, mut mechanism) = self.leader.ended();
         if self.is_given_up {
-            mechanism.push_str("; unreaped: still there when given up");
+            let separator = if mechanism.is_empty() { "" } else { "; " };
+            mechanism.push_str(separator);
+            mechanism.push_str("unreaped: still there when given up");
         }
         (Killed { pids, mechanism }, self.processes, self.more_processes)
     }

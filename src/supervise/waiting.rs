@@ -31,14 +31,19 @@ pub(super) struct InputWatch {
 }
 
 enum State {
-    Rests { until: Instant },
+    Rests {
+        until: Instant,
+    },
     Looks(oneshot::Receiver<Sight>),
-    Reported,
+    /// At `until` it is checked whether the command was given input.
+    Reported {
+        until: Instant,
+    },
 }
 
 impl InputWatch {
     pub(super) fn new(after: Duration, now: Instant) -> Self {
-        let mut watch = Self { after, state: State::Reported, before: None, given: 0 };
+        let mut watch = Self { after, state: State::Rests { until: now }, before: None, given: 0 };
         watch.restart(now);
         watch
     }
@@ -56,28 +61,25 @@ impl InputWatch {
     /// When [`InputWatch::tick`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Rests { until } => Some(until),
+            State::Rests { until } | State::Reported { until } => Some(until),
             State::Looks(_) => None,
-            State::Reported => None,
         }
     }
 
-    /// Begins a look if it is time. `input` is the pipe of the input if it is open and empty, and has a listener; `given` counts the
-    /// bytes that the command has been given.
-    pub(super) fn tick(&mut self, leader: &Arc<Leader>, input: Option<u64>, given: u64, now: Instant) {
+    /// Begins a look if it is time. `input` is the pipe of the input if it is open and empty, and has a listener.
+    pub(super) fn tick(&mut self, leader: &Arc<Leader>, input: Option<u64>, now: Instant) {
         if self.deadline().is_none_or(|until| now < until) {
             return;
         }
-        if self.given != given {
-            self.given = given;
-            self.before = None;
+        if let State::Reported { until } = &mut self.state {
+            *until = now + self.after;
+            return;
         }
-        match input {
-            Some(input) => self.state = State::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal)),
-            None => {
-                self.before = None;
-                self.state = State::Rests { until: now + self.after };
-            }
+        if let Some(input) = input {
+            self.state = State::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal));
+        } else {
+            self.before = None;
+            self.state = State::Rests { until: now + self.after };
         }
     }
 
@@ -93,7 +95,7 @@ impl InputWatch {
     pub(super) async fn looked(&mut self) -> Option<Look> {
         match &mut self.state {
             State::Looks(answer) => answer.await.ok().map(|sight| sight.look),
-            State::Rests { .. } | State::Reported => std::future::pending().await,
+            State::Rests { .. } | State::Reported { .. } => std::future::pending().await,
         }
     }
 
@@ -106,7 +108,7 @@ impl InputWatch {
             return None;
         }
         let waits_for = now_seen.waits_for?;
-        self.state = State::Reported;
+        self.state = State::Reported { until: now + self.after };
         Some(waits_for)
     }
 }
@@ -115,8 +117,8 @@ impl InputWatch {
 mod tests {
     use super::*;
 
-    fn look(used: u64, waits_for: Option<WaitsFor>) -> Option<Look> {
-        Some(Look { used: vec![(7, used)], waits_for })
+    fn look(used: u64, waits_for: Option<WaitsFor>) -> Look {
+        Look { used: vec![(7, used)], waits_for }
     }
 
     #[test]
@@ -124,17 +126,17 @@ mod tests {
         let now = Instant::now();
         let mut watch = InputWatch::new(Duration::from_secs(1), now);
         assert_eq!(watch.deadline(), Some(now + FIRST_LOOK));
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None, "the first look");
-        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), None, "it has worked");
-        assert_eq!(watch.take(look(6, None), now), None, "it sleeps");
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None, "the first look");
+        assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), None, "it has worked");
+        assert_eq!(watch.take(Some(look(6, None)), now), None, "it sleeps");
         assert_eq!(watch.deadline(), Some(now + Duration::from_secs(1)));
-        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), Some(WaitsFor::Stdin));
-        assert_eq!(watch.deadline(), None, "it was reported");
+        assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), Some(WaitsFor::Stdin));
+        assert_eq!(watch.deadline(), Some(now + Duration::from_secs(1)), "whether input was given is checked");
         watch.was_given(0, now);
-        assert_eq!(watch.deadline(), None, "nothing was given");
+        assert!(matches!(watch.state, State::Reported { .. }), "nothing was given");
         watch.was_given(3, now);
-        assert!(watch.deadline().is_some());
-        assert_eq!(watch.take(look(6, Some(WaitsFor::Stdin)), now), None, "counted anew");
+        assert!(matches!(watch.state, State::Rests { .. }));
+        assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), None, "counted anew");
     }
 
     #[test]
@@ -142,11 +144,11 @@ mod tests {
         let now = Instant::now();
         let mut watch = InputWatch::new(Duration::from_millis(200), now);
         assert_eq!(watch.deadline(), Some(now + Duration::from_millis(50)));
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None);
         watch.has_written(now);
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None);
         assert_eq!(watch.take(None, now), None);
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), None);
-        assert_eq!(watch.take(look(5, Some(WaitsFor::Stdin)), now), Some(WaitsFor::Stdin));
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), None);
+        assert_eq!(watch.take(Some(look(5, Some(WaitsFor::Stdin))), now), Some(WaitsFor::Stdin));
     }
 }

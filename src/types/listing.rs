@@ -74,6 +74,8 @@ pub struct ExecutionStats {
     pub lines: u64,
     /// Times that a spawn had to wait because the machine had no room for another process.
     pub backoffs: u64,
+    /// Executions that wait for a group now, whether or not there is a slot.
+    pub waiting_for_groups: usize,
     /// Executions whose result lacks output because of the cap.
     pub truncated: u64,
     /// Bytes that logs should have got and did not.
@@ -120,8 +122,6 @@ pub struct ConcurrencyMetrics {
     pub currently_running: usize,
     /// Executions that wait for one, or for a group.
     pub currently_pending: usize,
-    /// Those of them that wait for a group, whether or not there is a slot.
-    pub waiting_for_groups: usize,
     /// Free slots.
     pub available_slots: usize,
 }

@@ -9,7 +9,7 @@ use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
     Leftovers, LineMode, OutputPattern, OversizedOutputStrategy, PlanOptions, ResourceLimits, Retry, RetryOn, Secret,
-    Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
+    Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep, When,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -149,6 +149,13 @@ impl PlanOptions {
         continue_on_error: bool => |plan, go_on| plan.continue_on_error = go_on;
         /// Ends the plan after so long. In whole milliseconds; a part of one counts as one.
         deadline: Duration => |plan, time| plan.deadline_ms = Some(milliseconds(time));
+    }
+
+    /// Sets after which ends of its dependencies a step runs, by its index.
+    #[must_use]
+    pub fn when(mut self, index: usize, when: When) -> Self {
+        self.when.insert(index, when);
+        self
     }
 
     /// Sets how one step runs, by its index: in place of the plan's own options.

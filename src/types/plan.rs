@@ -87,6 +87,37 @@ impl ExecutionPlan {
     }
 }
 
+/// After which ends of its dependencies a step of a plan runs. In a serial plan these are all steps before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// When all of them completed, or all the same where the plan goes on after failures.
+    #[default]
+    Success,
+    /// When at least one of them did not complete. Else it is skipped, which does not count as a failure of the plan.
+    Failure,
+    /// However they ended; also after the plan was cancelled, aborted or out of time, and not after a shutdown.
+    Always,
+}
+
+impl When {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    const fn is_success(&self) -> bool {
+        matches!(self, Self::Success)
+    }
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Always => "always",
+        }
+    }
+}
+
 /// How this host runs a plan.
 #[derive(Debug, Clone, Default)]
 pub struct PlanOptions {
@@ -98,6 +129,8 @@ pub struct PlanOptions {
     pub deadline_ms: Option<u64>,
     /// How single steps run, by their index: in place of `options`.
     pub steps: BTreeMap<usize, ExecutionOptions>,
+    /// When single steps run, by their index. Default: [`When::Success`].
+    pub when: BTreeMap<usize, When>,
 }
 
 /// How a step of a plan ended.
@@ -152,6 +185,8 @@ pub enum SkipReason {
     Dependency,
     /// A step before it did not complete, and the plan stops on errors.
     StopOnError,
+    /// All steps that it depends on completed, and it is to run when one did not.
+    NoFailure,
     /// The plan was cancelled.
     Cancelled,
     /// The abort signal of the plan fired.
@@ -192,6 +227,29 @@ pub struct PlanStep {
     pub status: StepStatus,
     /// The steps that it waited for.
     pub depends_on: Vec<usize>,
+    /// After which ends of these it was to run. On the wire it is absent when it is `success`.
+    #[serde(default, skip_serializing_if = "When::is_success")]
+    pub when: When,
+    /// The variables that are outputs of other steps, by name. On the wire it is absent when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<StepInput>,
+}
+
+/// A variable of a step that is the output of another step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct StepInput {
+    /// The name of the variable.
+    pub name: String,
+    /// The index of the step that wrote it.
+    pub from: usize,
+}
+
+impl StepInput {
+    pub(crate) const fn new(name: String, from: usize) -> Self {
+        Self { name, from }
+    }
 }
 
 /// How many steps of a plan ended in which way.
@@ -222,7 +280,7 @@ pub struct PlanStats {
 pub struct PlanExecutionResult {
     /// Names the plan.
     pub plan_id: Uuid,
-    /// `completed` when every step completed; `cancelled` or `timeout` when the plan was ended; else `failed`.
+    /// `completed` when every step completed, apart from those that were skipped since there was no failure; `cancelled` or `timeout` when the plan was ended; else `failed`.
     pub status: ExecutionStatus,
     /// Whether the status is `completed`.
     pub success: bool,

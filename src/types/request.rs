@@ -11,6 +11,26 @@ use super::{Command, absent};
 /// The value in [`ExecutionRequest::env`] that removes an inherited variable; on the wire it is `null`. No environment can hold it.
 pub const UNSET: &str = "\0";
 
+/// Begins the value of a variable that is the output of a step; on the wire it is `{ "from": step }`.
+const OUTPUT_OF: &str = "\0output of ";
+
+/// The value in [`ExecutionRequest::env`] of a step of a plan that is the trimmed standard output of another step, by its index or its
+/// id. The step depends on that one.
+///
+/// ```
+/// # use execution_engine::{Command, ExecutionRequest, output_of};
+/// let publish = ExecutionRequest::new(Command::shell("publish \"$VERSION\"")).env("VERSION", output_of(0));
+/// ```
+#[must_use]
+pub fn output_of(step: impl std::fmt::Display) -> String {
+    format!("{OUTPUT_OF}{step}")
+}
+
+/// The step of which a variable is to be the output.
+pub(crate) fn step_of_output(value: &str) -> Option<&str> {
+    value.strip_prefix(OUTPUT_OF)
+}
+
 /// One command to execute, with what belongs to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -45,17 +65,56 @@ pub struct ExecutionRequest {
 mod variables {
     use std::collections::HashMap;
 
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use uuid::Uuid;
 
-    use super::UNSET;
+    use super::{UNSET, output_of, step_of_output};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Variable {
+        Text(String),
+        Output(Output),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Output {
+        from: Step,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Step {
+        Index(usize),
+        Id(Uuid),
+    }
+
+    fn given(value: &str) -> Option<Variable> {
+        if value == UNSET {
+            return None;
+        }
+        let index = |step: &str| step.parse().ok().map(Step::Index);
+        let step = step_of_output(value).and_then(|step| index(step).or_else(|| step.parse().ok().map(Step::Id)));
+        Some(step.map_or_else(|| Variable::Text(value.to_owned()), |from| Variable::Output(Output { from })))
+    }
+
+    fn taken(value: Option<Variable>) -> String {
+        match value {
+            None => UNSET.to_owned(),
+            Some(Variable::Text(text)) => text,
+            Some(Variable::Output(Output { from: Step::Index(index) })) => output_of(index),
+            Some(Variable::Output(Output { from: Step::Id(id) })) => output_of(id),
+        }
+    }
 
     pub(super) fn serialize<S: Serializer>(env: &HashMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(env.iter().map(|(name, value)| (name, Some(value).filter(|value| *value != UNSET))))
+        serializer.collect_map(env.iter().map(|(name, value)| (name, given(value))))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<String, String>, D::Error> {
-        let env = Option::<HashMap<String, Option<String>>>::deserialize(deserializer)?.unwrap_or_default();
-        Ok(env.into_iter().map(|(name, value)| (name, value.unwrap_or_else(|| UNSET.to_owned()))).collect())
+        let env = Option::<HashMap<String, Option<Variable>>>::deserialize(deserializer)?.unwrap_or_default();
+        Ok(env.into_iter().map(|(name, value)| (name, taken(value))).collect())
     }
 }
 

@@ -31,6 +31,10 @@ pub enum OutputPattern {
     Regex(String),
 }
 
+/// Such an expression may take for ever.
+pub(crate) const NO_LOOK_AROUND: &str = "it is a regular expression with look-around or a back-reference, which are not supported: \
+     leave these out, or give several patterns";
+
 impl OutputPattern {
     /// A regular expression.
     #[must_use]

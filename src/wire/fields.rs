@@ -1,7 +1,7 @@
 //! The fields of one object, each taken with the type it must have.
 
 use super::{Case, Value};
-use crate::error::Invalid;
+use crate::error::{Invalid, is_plain_name, name_in_path};
 
 type Result<T> = std::result::Result<T, Invalid>;
 
@@ -145,19 +145,23 @@ impl<'a> Fields<'a> {
         {
             return Ok(Some(*choice));
         }
-        let words: Vec<String> = choices.iter().map(|(snake, _)| format!("{:?}", word(snake))).collect();
+        let words: Vec<String> = choices.iter().map(|(snake, _)| word(snake)).collect();
+        if let Value::Text(text) = value
+            && let Some(meant) = nearest_word(text, &words)
+        {
+            return Err(Invalid::new(self.path(name), format!("it is {}: did you mean {meant:?}?", value.describe())));
+        }
+        let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
         self.wrong(name, value, &words.join(" or "))
     }
 }
 
 /// The path of a key below another one.
 pub(super) fn join(path: &str, key: &str) -> String {
-    let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    match (path.is_empty(), plain) {
+    match (path.is_empty(), is_plain_name(key)) {
         (true, true) => key.to_owned(),
-        (true, false) => format!("[{key:?}]"),
         (false, true) => format!("{path}.{key}"),
-        (false, false) => format!("{path}[{key:?}]"),
+        (_, false) => format!("{path}{}", name_in_path(key)),
     }
 }
 
@@ -180,8 +184,21 @@ pub(super) fn whole_i32(number: f64) -> Option<i32> {
     (number.fract() == 0.0 && is_in_range).then_some(number as i32)
 }
 
+/// The word that was probably meant; the name of a signal may lack its `SIG`.
+fn nearest_word<'a>(text: &str, words: &'a [String]) -> Option<&'a String> {
+    let short = |word: &str| word.to_uppercase().trim_start_matches("SIG").to_owned();
+    let signals: Vec<String> = words.iter().filter(|word| word.starts_with("SIG")).map(|word| short(word)).collect();
+    nearest(text, words).or_else(|| {
+        let meant = nearest(&short(text), &signals)?;
+        words.iter().find(|word| word.strip_prefix("SIG") == Some(meant))
+    })
+}
+
 /// The known name that was probably meant.
 pub(super) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
+    if !is_plain_name(key) {
+        return None;
+    }
     let key = key.to_lowercase();
     let candidates = known.iter().filter_map(|name| {
         let lower = name.to_lowercase();

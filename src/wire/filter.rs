@@ -2,6 +2,7 @@
 
 use super::fields::{Fields, whole_number};
 use super::{Case, Value};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -42,6 +43,15 @@ pub(crate) fn output_part(value: &Value, case: Case) -> Result<(Stream, Option<u
     let fields = Fields::open(value, "", "options", case, &["stream", "tail_bytes"])?;
     let streams = [("stdout", Stream::Stdout), ("stderr", Stream::Stderr)];
     Ok((fields.choice("stream", &streams)?.unwrap_or(Stream::Stdout), fields.whole("tail_bytes")?))
+}
+
+/// Decodes how the environment of a login shell is read: the shell, and the time for it.
+pub(crate) fn login_shell(value: &Value, case: Case) -> Result<(Option<PathBuf>, Option<Duration>), Invalid> {
+    if value.is_absent() {
+        return Ok((None, None));
+    }
+    let fields = Fields::open(value, "", "options", case, &["shell", "timeout_ms"])?;
+    Ok((fields.text("shell")?.map(PathBuf::from), fields.whole("timeout_ms")?.map(Duration::from_millis)))
 }
 
 /// Decodes how long an execution may go on.

@@ -6,13 +6,15 @@ use uuid::Uuid;
 
 use super::fields::Fields;
 use super::metadata::metadata;
-use super::options::{FIELDS as OPTIONS, fields_over, options_over};
+use super::options::{FIELDS as OPTIONS, fields_over};
 use super::request::{id, request};
 use super::{Case, Value, of_length};
 use crate::error::Invalid;
 use crate::types::{
-    ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanOptions,
+    ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanOptions, When,
 };
+
+const WHEN: &[(&str, When)] = &[("success", When::Success), ("failure", When::Failure), ("always", When::Always)];
 
 /// Decodes a plan; absent ids are fresh ones.
 pub(crate) fn plan(value: &Value, case: Case) -> Result<ExecutionPlan, Invalid> {
@@ -130,7 +132,8 @@ pub(crate) fn plan_options(value: &Value, case: Case) -> Result<PlanOptions, Inv
     let known: Vec<&str> = OPTIONS.iter().copied().chain(["continue_on_error", "deadline_ms", "steps"]).collect();
     let fields = Fields::open(value, "options", "options", case, &known)?;
     let options = fields_over(ExecutionOptions::default(), &fields)?;
-    let mut steps = BTreeMap::new();
+    let known_of_step: Vec<&str> = OPTIONS.iter().copied().chain(["when"]).collect();
+    let (mut steps, mut when) = (BTreeMap::new(), BTreeMap::new());
     if let Some(given) = fields.get("steps") {
         let given = Fields::open_any(given, STEPS, STEPS, case)?;
         for (key, step) in given.entries().iter().filter(|(_, step)| !step.is_absent()) {
@@ -139,7 +142,10 @@ pub(crate) fn plan_options(value: &Value, case: Case) -> Result<PlanOptions, Inv
                     format!("{key:?} is not the index of a step: give whole numbers, 0 for the first command");
                 Invalid::new(given.at(key), problem)
             })?;
-            steps.insert(index, options_over(options.clone(), step, &format!("{STEPS}[{index}]"), case)?);
+            let path = format!("{STEPS}[{index}]");
+            let fields = Fields::open(step, &path, &path, case, &known_of_step)?;
+            when.extend(fields.choice("when", WHEN)?.map(|when| (index, when)));
+            steps.insert(index, fields_over(options.clone(), &fields)?);
         }
     }
     Ok(PlanOptions {
@@ -147,6 +153,7 @@ pub(crate) fn plan_options(value: &Value, case: Case) -> Result<PlanOptions, Inv
         continue_on_error: fields.flag("continue_on_error")?.unwrap_or_default(),
         deadline_ms: fields.whole("deadline_ms")?,
         steps,
+        when,
     })
 }
 
@@ -186,6 +193,16 @@ mod tests {
             (with(r#"{"type": "serial"}"#, "{}"), "commands", "an array of requests"),
             (commands("5"), "commands[1]", "it is a number:"),
             (commands(r#"{"command": {"type": "exec"}}"#), "commands[1].command.program", "it is missing"),
+            (
+                commands(r#"{"command": {"type": "exec", "program": "a"}, "env": {"A": {}}}"#),
+                "commands[1].env.A",
+                "it is an object: give a string",
+            ),
+            (
+                commands(r#"{"command": {"type": "exec", "program": "a"}, "env": {"A": {"from": "x"}}}"#),
+                "commands[1].env.A.from",
+                "not a UUID",
+            ),
             (commands(r#"{"comand": {}}"#), "commands[1].comand", "did you mean `command`?"),
             (commands(r#"{"an odd key": 1}"#), "commands[1][\"an odd key\"]", "unknown field"),
         ];

@@ -1,9 +1,10 @@
 //! A regular expression of JavaScript in the syntax of the crate `regex-lite`, which reads text as Unicode, and whose `\d`, `\w`, `\s` and `\b` are ASCII.
 
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::command::NO_LOOK_AROUND;
+use crate::types::NO_LOOK_AROUND;
 
 const FLAGS: &str = "it has a flag other than i, m, s and u: leave it out";
 const ESCAPE: &str = "it has an escape that is no character: correct it";
@@ -97,10 +98,9 @@ fn escape(pattern: &mut String, rest: &mut Peekable<Chars<'_>>, in_class: bool) 
             }
         }
         'b' if in_class => pattern.push_str(r"\x08"),
-        'b' | 'B' => pattern.extend(['\\', next]),
         '1'..='9' | 'k' => return Err(NO_LOOK_AROUND),
         '0' => pattern.push_str(r"\x00"),
-        'n' | 'r' | 't' | 'v' | 'f' | 'p' | 'P' => pattern.extend(['\\', next]),
+        'b' | 'B' | 'n' | 'r' | 't' | 'v' | 'f' | 'p' | 'P' => pattern.extend(['\\', next]),
         'c' => {
             let letter = rest.next_if(char::is_ascii_alphabetic).ok_or(ESCAPE)?;
             push_code(pattern, u32::from(letter) % 32)?;
@@ -118,7 +118,8 @@ fn escape(pattern: &mut String, rest: &mut Peekable<Chars<'_>>, in_class: bool) 
 
 fn push_code(pattern: &mut String, code: u32) -> Result<(), &'static str> {
     char::from_u32(code).ok_or(ESCAPE)?;
-    *pattern += &format!("\\u{{{code:x}}}");
+    // Writing to a string cannot fail.
+    let _ = write!(pattern, "\\u{{{code:x}}}");
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::metadata::metadata;
 use super::{Case, Value, of_length};
 use crate::error::Invalid;
-use crate::types::{Command, ExecutionMetadata, ExecutionRequest, UNSET};
+use crate::types::{Command, ExecutionMetadata, ExecutionRequest, UNSET, output_of};
 
 /// A request, and whether its id came with it.
 #[derive(Debug)]
@@ -100,6 +100,23 @@ fn command(value: &Value, case: Case) -> Result<Command, Invalid> {
     })
 }
 
+/// Marks a variable that is the output of another step.
+const FROM: &str = "from";
+
+/// The output of another step of the same plan.
+fn output(value: &Value, path: &str, case: Case) -> Result<String, Invalid> {
+    let fields = Fields::open(value, path, path, case, &[FROM])?;
+    match fields.get(FROM) {
+        Some(Value::Text(text)) => id(&fields.path(FROM), text).map(output_of),
+        Some(Value::Number(_)) => Ok(output_of(fields.whole(FROM)?.unwrap_or_default())),
+        other => {
+            let found = other.map_or_else(|| "missing".to_owned(), Value::describe);
+            let problem = format!("it is {found}: give the index of an earlier step, or its id");
+            Err(Invalid::new(fields.path(FROM), problem))
+        }
+    }
+}
+
 fn args(fields: &Fields<'_>) -> Result<Vec<String>, Invalid> {
     Ok(fields.texts("args")?.unwrap_or_default())
 }
@@ -113,6 +130,9 @@ fn env(fields: &Fields<'_>) -> Result<HashMap<String, String>, Invalid> {
         .map(|(name, value)| match value {
             Value::Text(text) => Ok((name.clone(), text.clone())),
             Value::Undefined | Value::Null => Ok((name.clone(), UNSET.to_owned())),
+            Value::Map(entries) if entries.iter().any(|(key, _)| key == FROM) => {
+                output(value, &names.at(name), fields.case()).map(|value| (name.clone(), value))
+            }
             other => Err(Invalid::new(
                 names.at(name),
                 format!("it is {}: give a string, or null to remove it", other.describe()),

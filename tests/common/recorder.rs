@@ -128,7 +128,7 @@ fn stage(event: &ExecutionEvent) -> u8 {
     match event {
         ExecutionEvent::Queued { .. } => 0,
         ExecutionEvent::Started { .. } => 1,
-        _ if is_line(event) => 2,
+        _ if is_line(event) || is_data(event) => 2,
         // Lines may follow these: an exit does not wait for what is left in the pipes.
         ExecutionEvent::Waiting { .. } | ExecutionEvent::Exited { .. } => 2,
         _ => 3,
@@ -139,12 +139,17 @@ fn is_line(event: &ExecutionEvent) -> bool {
     matches!(event, ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. })
 }
 
+fn is_data(event: &ExecutionEvent) -> bool {
+    matches!(event, ExecutionEvent::Data { .. })
+}
+
 /// The pieces make up the output of the result: each line once, none missing, none invented.
 fn check_lines(events: &[ExecutionEvent]) {
     let Some(result) = events.last().and_then(result_of) else { return };
     // The result is that of the last attempt; one that was given up in a pause is that of the one before it.
     let Some(events) = attempts(events).last() else { return };
-    if !events.iter().any(is_line) {
+    // Lines of a terminal have no control sequences; the result has them.
+    if !events.iter().any(is_line) || events.iter().any(is_data) {
         return;
     }
     for (stream, text, truncated) in [

@@ -51,6 +51,7 @@ mod signals;
 mod special_files;
 mod stdin;
 mod terminal;
+mod terminals;
 mod working_dir;
 
 // The engine around it.

@@ -165,7 +165,8 @@ fn variable(field: &Field) -> (String, String) {
 fn read_field(field: &Field) -> String {
     let (_, name) = variable(field);
     match field.kind.as_str() {
-        "String" | "WaitsFor" => format!("      const {name} = take(next());\n"),
+        "String" => format!("      const {name} = take(next());\n"),
+        "WaitsFor" => format!("      const {name} = /** @type {{'stdin' | 'terminal'}} */ (take(next()));\n"),
         "Option<String>" => format!(
             "      const {name}Length = next();\n      const {name} = {name}Length === ABSENT ? null : take({name}Length);\n"
         ),

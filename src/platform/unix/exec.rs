@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use libc::c_char;
 
 use super::host_state::HostState;
+use super::limits::Rlimit;
 
 #[cfg(target_os = "linux")]
 pub(super) use self::linux::start;
@@ -39,18 +40,4 @@ pub(super) struct Image<'a> {
     /// What the system limits for it.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
     pub(super) limits: &'a [Rlimit],
-}
-
-/// A limit of the system for a process.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rlimit {
-    /// Its name among the options.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
-    pub(super) name: &'static str,
-    /// Its number.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
-    pub(super) resource: u32,
-    /// The soft limit, then the hard one.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
-    pub(super) values: [u64; 2],
 }

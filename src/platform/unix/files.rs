@@ -206,7 +206,11 @@ pub(crate) fn create_private_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
+        // "File exists" would say that all is well.
+        io::ErrorKind::AlreadyExists => io::Error::from(rustix::io::Errno::NOTDIR),
+        _ => error,
+    })?;
     std::fs::set_permissions(path, Permissions::from_mode(0o700))
 }
 

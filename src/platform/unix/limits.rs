@@ -2,11 +2,27 @@
 
 use std::io;
 
-use super::exec::Rlimit;
+use rustix::process::{Resource, getrlimit};
+
 use super::pid::Pid;
 use crate::types::ResourceLimits;
 
+/// A limit of the system for a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rlimit {
+    /// Its name among the options.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) name: &'static str,
+    /// Its number.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) resource: u32,
+    /// The soft limit, then the hard one.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
+    pub(super) values: [u64; 2],
+}
+
 /// A limit that the system does not accept.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
 #[derive(Debug, thiserror::Error)]
 #[error("{name} was refused ({error})")]
 pub(super) struct RefusedLimit {
@@ -23,19 +39,27 @@ pub(crate) fn refused_limit(error: &io::Error) -> Option<(&'static str, &io::Err
 /// Whether commands can be limited here.
 pub(crate) const HAS_LIMITS: bool = cfg!(target_os = "linux");
 
+/// The numbers that Linux has for limits, on every architecture that is supported.
+const CPU: u32 = 0;
+const FILE_SIZE: u32 = 1;
+const PROCESSES: u32 = 6;
+const OPEN_FILES: u32 = 7;
+pub(super) const MEMORY: u32 = 9;
+
 /// The limits of a command in the form of the system; the memory too, unless its control group limits that.
 pub(super) fn rlimits(limits: &ResourceLimits, with_memory: bool) -> Vec<Rlimit> {
     let each = [
-        ("open_files", libc::RLIMIT_NOFILE, limits.open_files),
-        ("processes", libc::RLIMIT_NPROC, limits.processes),
-        ("memory_bytes", libc::RLIMIT_AS, limits.memory_bytes.filter(|_| with_memory)),
-        ("cpu_seconds", libc::RLIMIT_CPU, limits.cpu_seconds),
-        ("file_size_bytes", libc::RLIMIT_FSIZE, limits.file_size_bytes),
+        ("open_files", OPEN_FILES, limits.open_files),
+        ("processes", PROCESSES, limits.processes),
+        ("memory_bytes", MEMORY, limits.memory_bytes.filter(|_| with_memory)),
+        ("cpu_seconds", CPU, limits.cpu_seconds),
+        ("file_size_bytes", FILE_SIZE, limits.file_size_bytes),
     ];
     let rlimit = |(name, resource, limit): (_, _, Option<u64>)| {
+        let soft = limit?;
         // At the soft limit the process gets SIGXCPU, and at the hard one SIGKILL: the signal says more.
-        let hard = if resource == libc::RLIMIT_CPU { hard_limit(resource, limit?) } else { limit? };
-        Some(Rlimit { name, resource: u32::try_from(resource).ok()?, values: [limit?, hard] })
+        let has_more = resource == CPU && getrlimit(Resource::Cpu).maximum.is_none_or(|most| most > soft);
+        Some(Rlimit { name, resource, values: [soft, soft.saturating_add(u64::from(has_more))] })
     };
     each.into_iter().filter_map(rlimit).collect()
 }
@@ -58,12 +82,4 @@ pub(super) fn are_below_own(pid: Pid) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn are_below_own(_: Pid) -> bool {
     false
-}
-
-/// One more than the soft limit, if the host has as much.
-fn hard_limit(resource: libc::__rlimit_resource_t, soft: u64) -> u64 {
-    let mut own = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the structure is valid for the call.
-    let is_known = unsafe { libc::getrlimit(resource, &raw mut own) } == 0;
-    if is_known && own.rlim_max > soft { soft.saturating_add(1) } else { soft }
 }

@@ -114,12 +114,23 @@ impl Mechanism {
             (None, false) => {}
         }
         steps.extend(self.refused.clone());
-        let mut text = steps.join(", then ");
-        if self.is_blind {
-            text.push_str(
-                "; the table of processes (/proc) could not be read, so members outside of the process group were neither seen nor signalled",
-            );
-        }
-        text
+        let blind = "the table of processes (/proc) could not be read, so members outside of the process group were neither seen nor signalled";
+        let done = Some(steps.join(", then ")).filter(|done| !done.is_empty());
+        let parts: Vec<String> = done.into_iter().chain(self.is_blind.then(|| blind.to_owned())).collect();
+        parts.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_tree_that_could_not_be_seen_has_no_separator_without_a_step() {
+        let mut mechanism = Mechanism::default();
+        mechanism.blind();
+        assert!(mechanism.text().starts_with("the table of processes"), "{}", mechanism.text());
+        mechanism.group_killed();
+        assert!(mechanism.text().starts_with("SIGKILL to the group; the table"), "{}", mechanism.text());
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Proc {
     pub(super) parent: Option<Pid>,
     pub(super) group: Option<Pid>,
     pub(super) session: Option<Pid>,
-    /// As in `ps`: R, S, D, T, Z…
+    /// As in `ps`: R, S, D, T, Z… If its first thread has ended before the others, the state of another one.
     pub(super) state: u8,
     /// When it started, in the unit of [`now`]. Together with the id it identifies the process.
     pub(super) start: u64,
@@ -34,10 +34,15 @@ impl Proc {
         (self.pid, self.start)
     }
 
-    /// Whether it is a zombie.
+    /// Whether all of its threads have ended.
     pub(super) fn is_dead(&self) -> bool {
-        matches!(self.state, b'Z' | b'X')
+        is_dead(self.state)
     }
+}
+
+/// Whether this is the state of a process or a thread that has ended.
+fn is_dead(state: u8) -> bool {
+    matches!(state, b'Z' | b'X')
 }
 
 /// An entry in the list of processes.

@@ -9,12 +9,23 @@ use rustix::termios::{
     InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
 };
 
+use super::is_exhaustion;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, duplicate_from, set_nonblocking};
 use crate::platform::SpawnThread;
 use crate::types::TerminalSize;
 
 /// Whether commands can have a terminal on this system.
 pub(crate) const HAS_TERMINALS: bool = true;
+
+/// The system gives no terminal.
+#[derive(Debug, thiserror::Error)]
+#[error("no terminal can be opened ({0})")]
+struct NoTerminal(io::Error);
+
+/// Whether an error means that the system gives no terminal.
+pub(crate) fn is_terminal_missing(error: &io::Error) -> bool {
+    matches!(error.get_ref(), Some(inner) if inner.is::<NoTerminal>())
+}
 
 /// A new terminal: our two ends of it, and the child's.
 pub(super) struct Terminal {
@@ -28,6 +39,14 @@ pub(super) struct Terminal {
 impl Terminal {
     /// Opens a terminal; `thread` attends to it at first. Must be called within the runtime.
     pub(super) fn open(size: TerminalSize, thread: &SpawnThread) -> io::Result<Self> {
+        // A machine that is short of descriptors has terminals.
+        let explain = |error: io::Error| {
+            if is_exhaustion(&error) { error } else { io::Error::new(error.kind(), NoTerminal(error)) }
+        };
+        Self::try_open(size, thread).map_err(explain)
+    }
+
+    fn try_open(size: TerminalSize, thread: &SpawnThread) -> io::Result<Self> {
         let ours = above_stderr(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | CLOEXEC)?)?;
         close_on_exec(&ours)?;
         grantpt(&ours)?;

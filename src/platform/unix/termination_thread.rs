@@ -410,7 +410,10 @@ impl Findings {
         let by_signal = |proc: &&Proc| !(is_group_killed && in_group.contains(&proc.pid));
         for proc in living.iter().filter(|proc| !by_signal(proc)) {
             self.mechanism.killed(tree.leader, proc);
-            self.killed.insert(proc.identity());
+            if !self.killed.insert(proc.identity()) {
+                // `cgroup.kill` does not reach a process whose first thread has ended.
+                let _ = leader.signal_member(proc, Signal::KILL);
+            }
         }
         let others: Vec<&Proc> = living.iter().filter(by_signal).collect();
         self.kill_scans += 1;

@@ -98,7 +98,7 @@ impl Leader {
                 findings.is_break_sent = self.send_break().is_ok();
                 sight.stop = if findings.is_break_sent { StopSent::Yes } else { StopSent::Impossible };
             }
-            Act::Describe { .. } | Act::Stop { .. } => {}
+            Act::Describe { .. } | Act::Stop { .. } | Act::Look { .. } => {}
             Act::Kill if members.is_empty() => {}
             Act::Kill => {
                 let reaped = self.lock();

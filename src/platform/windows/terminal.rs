@@ -14,6 +14,11 @@ pub(crate) fn resize_terminal(_: &PipeWriter, _: TerminalSize) -> io::Result<()>
 }
 
 /// No command has a terminal.
+pub(crate) fn is_terminal_missing(_: &io::Error) -> bool {
+    false
+}
+
+/// No command has a terminal.
 pub(crate) fn end_of_file(_: &PipeWriter, _is_line_open: bool) -> Vec<u8> {
     Vec::new()
 }

@@ -16,7 +16,7 @@ impl Supervision {
         }
         watch.was_given(input.given(), now);
         let empty = if self.output.wants(OnDemand::Waiting) { input.is_read_up() } else { None };
-        watch.tick(&self.process.leader, empty, input.given(), now);
+        watch.tick(&self.process.leader, empty, now);
     }
 
     /// Takes what a look has found, and emits `waiting` if the command waits.

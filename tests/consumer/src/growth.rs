@@ -32,7 +32,11 @@ fn each_option_has_a_setter() {
         .leftovers(Leftovers::Kill)
         .priority(3)
         .retry(
-            Retry::new(3).backoff(Duration::from_nanos(1)).max_backoff(Duration::from_secs(2)).on([RetryOn::Code(7)]).on_output(["busy"]),
+            Retry::new(3)
+                .backoff(Duration::from_nanos(1))
+                .max_backoff(Duration::from_secs(2))
+                .on([RetryOn::Code(7)])
+                .on_output(["busy"]),
         )
         .encoding(Encoding::Buffer)
         .signal(CancellationToken::new());

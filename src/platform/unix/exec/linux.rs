@@ -15,9 +15,9 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Resource, WaitOptions, getrlimit, waitpid};
 
 use self::report::Report;
-use super::{Image, Rlimit};
+use super::Image;
 use crate::platform::unix::host_state::ApplyState;
-use crate::platform::unix::limits::RefusedLimit;
+use crate::platform::unix::limits::{self, RefusedLimit, Rlimit};
 use crate::platform::unix::pid::Pid;
 
 mod into_group;
@@ -54,13 +54,13 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<Pid> {
 }
 
 /// The error of a child that could not become its program.
-fn refusal(code: c_int, limits: &[Rlimit]) -> io::Error {
+fn refusal(code: c_int, asked: &[Rlimit]) -> io::Error {
     let (errno, index) = (code % LIMIT, code / LIMIT);
     let refused = match index {
         // A program that does not fit into the memory that it may have.
-        0 if errno == libc::ENOMEM => limits.iter().find(|limit| limit.resource == libc::RLIMIT_AS as u32),
+        0 if errno == libc::ENOMEM => asked.iter().find(|limit| limit.resource == limits::MEMORY),
         0 => None,
-        index => usize::try_from(index - 1).ok().and_then(|index| limits.get(index)),
+        index => usize::try_from(index - 1).ok().and_then(|index| asked.get(index)),
     };
     let error = io::Error::from_raw_os_error(errno);
     match refused {

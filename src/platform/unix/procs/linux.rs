@@ -3,9 +3,10 @@
 use std::fs::{DirEntry, File};
 use std::io::Read as _;
 use std::os::unix::fs::DirEntryExt as _;
+use std::path::{Path, PathBuf};
 use std::str::SplitAsciiWhitespace;
 
-use super::{Proc, ProcEntry};
+use super::{Proc, ProcEntry, is_dead};
 use crate::platform::ProcessInfo;
 use crate::platform::unix::pid::Pid;
 
@@ -30,11 +31,30 @@ pub(in super::super) fn read(pid: Pid) -> Option<Proc> {
     let state = *fields.next()?.as_bytes().first()?;
     let mut id = || Some(Pid::from_raw(fields.next()?.parse().ok()?));
     let (parent, group, session) = (id()?, id()?, id()?);
-    Some(Proc { pid, state, parent, group, session, start: fields.nth(START_AFTER_SESSION)?.parse().ok()? })
+    let threads: u32 = fields.nth(THREADS_AFTER_SESSION)?.parse().ok()?;
+    let start = fields.nth(START_AFTER_THREADS)?.parse().ok()?;
+    let proc = Proc { pid, state, parent, group, session, start };
+    // The state is that of the first thread, which may end before the others.
+    let has_other_threads = proc.is_dead() && threads > 1;
+    let living = has_other_threads.then(|| living_threads(pid).next()).flatten();
+    Some(Proc { state: living.map_or(state, |(_, state)| state), ..proc })
 }
 
-/// Fields of `stat` between the session and the time of the start.
-const START_AFTER_SESSION: usize = 15;
+/// Fields of `stat` between the session and the number of threads.
+const THREADS_AFTER_SESSION: usize = 13;
+/// Fields of `stat` between the number of threads and the time of the start.
+const START_AFTER_THREADS: usize = 1;
+
+/// Returns the path and the state of each thread of a process that has not ended.
+fn living_threads(pid: Pid) -> impl Iterator<Item = (PathBuf, u8)> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| {
+        let path = thread.path();
+        let stat = std::fs::read(path.join("stat")).ok()?;
+        let state = *fields(&stat)?.next()?.as_bytes().first()?;
+        (!is_dead(state)).then_some((path, state))
+    })
+}
 
 /// `pid (name) state ppid pgrp session …` from the state on; the name may hold anything, so the last parenthesis
 /// ends it.
@@ -45,12 +65,26 @@ fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
 
 /// Returns the value of the variable that marks the processes of an execution, as it was at the last exec of the process.
 pub(in super::super) fn tag(pid: Pid) -> Option<Vec<u8>> {
-    tag_in(&std::fs::read(format!("/proc/{pid}/environ")).ok()?)
+    tag_in(&environ(pid)?)
 }
 
 /// Whether a process has variables that can be read. A process that is ending has none.
 pub(in super::super) fn has_environment(pid: Pid) -> bool {
-    File::open(format!("/proc/{pid}/environ")).and_then(|mut file| file.read(&mut [0])).is_ok_and(|length| length > 0)
+    environ(pid).is_some()
+}
+
+/// Returns the variables of a process, if it has some that can be read. When its first thread has ended, only its other threads show
+/// them.
+fn environ(pid: Pid) -> Option<Vec<u8>> {
+    let read = |path: &Path| std::fs::read(path.join("environ")).ok().filter(|environ| !environ.is_empty());
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    read(&process).or_else(|| {
+        let has_ended = std::fs::read(process.join("stat")).is_ok_and(|stat| {
+            let state = fields(&stat).and_then(|mut fields| fields.next()?.bytes().next());
+            state.is_some_and(is_dead)
+        });
+        has_ended.then(|| living_threads(pid).find_map(|(thread, _)| read(&thread))).flatten()
+    })
 }
 
 /// As [`tag`], of this process: also where the table of processes is that of another namespace.

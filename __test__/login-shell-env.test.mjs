@@ -1,0 +1,124 @@
+// `loginShellEnv` gives the environment of the user's login shell, whatever its start files do.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { ExecutionEngine } from '../index.js';
+import { failure } from './helpers/outcomes.mjs';
+import { file, folder, isAlive } from './helpers/programs.mjs';
+
+const onUnix = { skip: process.platform === 'win32' && 'Windows has no login shells' };
+
+/** Runs `loginShellEnv` with a home of its own, whose start files have these lines. */
+async function withHome(t, files, options) {
+  const home = folder(t);
+  for (const [name, lines] of Object.entries(files)) file(home, name, `${lines}\n`);
+  const before = { ...process.env };
+  t.after(() => {
+    for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
+    Object.assign(process.env, before);
+  });
+  Object.assign(process.env, { HOME: home, ZDOTDIR: home, XDG_CONFIG_HOME: home });
+  return ExecutionEngine.loginShellEnv(options);
+}
+
+const shells = {
+  '/bin/bash': { '.bash_profile': 'export OF_LOGIN="a\nb=c"\n. ~/.bashrc', '.bashrc': 'export OF_RC=2' },
+  '/bin/zsh': { '.zprofile': 'export OF_LOGIN="a\nb=c"', '.zshrc': 'export OF_RC=2' },
+};
+for (const [shell, files] of Object.entries(shells)) {
+  const isThere = spawnSync(shell, ['-c', 'true']).status === 0;
+  test(`of ${shell}`, { skip: onUnix.skip || (!isThere && `there is no ${shell}`) }, async (t) => {
+    process.env.OF_HOST = 'inherited';
+    const env = await withHome(t, files, { shell });
+    assert.deepEqual([env.OF_LOGIN, env.OF_RC, env.OF_HOST], ['a\nb=c', '2', 'inherited']);
+    for (const own of ['_', 'SHLVL', 'PWD', 'OLDPWD', 'ESCHER_EXECUTION_ID']) assert.ok(!(own in env), own);
+    assert.equal(typeof env.PATH, 'string');
+  });
+}
+
+const hasFish = spawnSync('fish', ['-c', 'true']).status === 0;
+test('of fish', { skip: onUnix.skip || (!hasFish && 'there is no fish') }, async (t) => {
+  const home = folder(t);
+  t.after(() => delete process.env.XDG_CONFIG_HOME);
+  spawnSync('mkdir', ['-p', path.join(home, 'fish')]);
+  file(path.join(home, 'fish'), 'config.fish', 'set -gx OF_FISH yes\n');
+  process.env.XDG_CONFIG_HOME = home;
+  assert.equal((await ExecutionEngine.loginShellEnv({ shell: 'fish' })).OF_FISH, 'yes');
+});
+
+test('start files that are noisy, that alias commands, and that start something', onUnix, async (t) => {
+  const noisy = [
+    'head -c 9000000 /dev/zero | tr "\\0" x; echo; echo noise >&2',
+    'env() { echo no; }; printf() { echo no; }',
+    'alias env="echo no" printf="echo no"',
+    'trap "echo goodbye" EXIT',
+    'sleep 300 & echo $! > ~/pid',
+    'export LAST=1',
+  ];
+  const env = await withHome(t, { '.bash_profile': noisy.join('\n') }, { shell: '/bin/bash' });
+  assert.equal(env.LAST, '1');
+  const pid = Number(spawnSync('cat', [path.join(process.env.HOME, 'pid')]).stdout);
+  assert.ok(isAlive(pid), 'an agent that the start files started lives on');
+  process.kill(pid);
+});
+
+test('start files that hang are bounded, and their processes are ended', onUnix, async (t) => {
+  const hanging = 'echo $$ > ~/pid; sleep 300 & echo $! >> ~/pid; wait';
+  const started = performance.now();
+  const error = await failure(() => withHome(t, { '.bash_profile': hanging }, { shell: '/bin/bash', timeoutMs: 1_500 }), 'SPAWN_FAILED');
+  assert.match(error.message, /did not answer within 1500 ms/);
+  assert.ok(performance.now() - started < 60_000);
+  const pids = String(spawnSync('cat', [path.join(process.env.HOME, 'pid')]).stdout)
+    .trim()
+    .split('\n')
+    .map(Number);
+  assert.equal(pids.length, 2);
+  assert.deepEqual(pids.filter(isAlive), []);
+});
+
+test('a file that reads its input or the terminal gets nothing and goes on', onUnix, async (t) => {
+  const reading = 'read answer; echo "[$answer]"; (exec < /dev/tty) 2>/dev/null; export AFTER=1';
+  assert.equal((await withHome(t, { '.bash_profile': reading }, { shell: '/bin/bash' })).AFTER, '1');
+});
+
+test('the shell is that of the user by default', onUnix, async (t) => {
+  const before = process.env.SHELL;
+  t.after(() => {
+    process.env.SHELL = before;
+    if (before === undefined) delete process.env.SHELL;
+  });
+  process.env.SHELL = '/bin/bash';
+  const env = await withHome(t, { '.bash_profile': 'export BY_DEFAULT=bash' });
+  assert.equal(env.BY_DEFAULT, 'bash');
+  delete process.env.SHELL;
+  assert.equal(typeof (await ExecutionEngine.loginShellEnv()).PATH, 'string');
+});
+
+test('bad options, and a shell that is none', onUnix, async (t) => {
+  for (const [options, field] of [
+    ['bash', 'options'],
+    [{ shell: 5 }, 'shell'],
+    [{ shell: '' }, 'shell'],
+    [{ shell: 'a\0b' }, 'shell'],
+    [{ timeoutMs: 0 }, 'timeoutMs'],
+    [{ timeoutMs: -1 }, 'timeoutMs'],
+    [{ timeoutMs: '5' }, 'timeoutMs'],
+    [{ timeoutMs: 365 * 24 * 3_600_000 + 1 }, 'timeoutMs'],
+    [{ shel: 'bash' }, 'shel'],
+  ]) {
+    const error = await failure(() => ExecutionEngine.loginShellEnv(options), 'INVALID_REQUEST');
+    assert.equal(error.field, field, error.message);
+  }
+  await failure(() => ExecutionEngine.loginShellEnv({ shell: '/no/such/shell' }), 'SPAWN_FAILED');
+  const silent = await failure(() => withHome(t, { '.bash_profile': 'exit 3' }, { shell: '/bin/bash' }), 'SPAWN_FAILED');
+  assert.match(silent.message, /exited with code 3 and printed no environment/);
+});
+
+test('what it gives is taken as hostEnv', onUnix, async (t) => {
+  const hostEnv = await withHome(t, { '.bash_profile': 'export GREETING=hello' }, { shell: '/bin/bash' });
+  const engine = new ExecutionEngine();
+  const { stdout } = await engine.run({ command: { type: 'shell', command: 'echo $GREETING' } }, { hostEnv });
+  assert.equal(stdout, 'hello\n');
+});

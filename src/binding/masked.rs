@@ -1,0 +1,62 @@
+//! Secrets in what JavaScript gets: in refusals, and in results that a thread of the engine masks first, since a secret was added
+//! after they were made.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Env, External, Object};
+use napi_derive::napi;
+use uuid::Uuid;
+
+use super::Result;
+use super::error::{of_napi, raise};
+use super::result::HeldResult;
+use crate::engine::{ExecutionEngine, SecretsOfCall};
+use crate::redact::{Allowance, Beyond};
+use crate::runtime;
+use crate::types::{EnvSnapshot, PlanExecutionResult};
+
+/// What may be secret in a call that is refused.
+#[napi(object, object_to_js = false)]
+pub struct RefusedCall {
+    /// The secrets of its options.
+    pub secrets: Vec<String>,
+    /// The variables of the host and of its requests, packed as `submit` takes them.
+    pub variables: String,
+    /// Whether its options say that those of them are secret that look so.
+    pub masks_variables: bool,
+    /// The names that its configuration adds to those.
+    pub patterns: Vec<String>,
+}
+
+impl From<RefusedCall> for SecretsOfCall {
+    fn from(call: RefusedCall) -> Self {
+        let RefusedCall { secrets, variables, masks_variables, patterns } = call;
+        Self { secrets, variables: EnvSnapshot::from_packed(variables.into_bytes()), masks_variables, patterns }
+    }
+}
+
+/// A promise of a result, if it is not to be masked here.
+pub(super) fn result<'env>(env: &'env Env, engine: &ExecutionEngine, id: Uuid) -> Result<Option<Object<'env>>> {
+    let record = engine.record(id).map_err(raise)?;
+    let Err(Beyond) = record.shown_result(&mut Allowance::of_caller()) else { return Ok(None) };
+    let (deferred, promise) = env.create_deferred().map_err(of_napi)?;
+    let engine = engine.clone();
+    runtime::spawn(async move {
+        let shown = engine.shown(&record).await;
+        deferred.resolve(move |env| Ok(shown.ok().map(|result| External::new(HeldResult::new(env, result)))));
+    });
+    Ok(Some(promise))
+}
+
+/// The same of a plan.
+pub(super) fn plan<'env>(env: &'env Env, engine: &ExecutionEngine, id: Uuid) -> Result<Option<Object<'env>>> {
+    let record = engine.plan(id).map_err(raise)?;
+    let Err(Beyond) = engine.plan_result(&record, &mut Allowance::of_caller()) else { return Ok(None) };
+    let (deferred, promise) = env.create_deferred().map_err(of_napi)?;
+    let engine = engine.clone();
+    runtime::spawn(async move {
+        let shown = engine.shown_plan(&record).await;
+        deferred.resolve(move |_| Ok(shown.ok().map(External::<Arc<PlanExecutionResult>>::new)));
+    });
+    Ok(Some(promise))
+}

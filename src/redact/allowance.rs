@@ -1,0 +1,52 @@
+//! How much a thread masks in one call: the event loop of a host must not wait for megabytes.
+
+/// What is masked at most on the thread of a caller: in about a millisecond.
+const BYTES_OF_CALLER: usize = 64 * 1024;
+/// Making a line of a secret ready costs as much as masking so many bytes.
+const BYTES_FOR_LINE: usize = 512;
+
+/// The bytes that may still be masked.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    left: Option<usize>,
+    is_exceeded: bool,
+}
+
+/// The allowance does not suffice: a thread of the engine is to mask it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Beyond;
+
+impl Allowance {
+    /// For a thread of a caller, such as that of JavaScript.
+    pub(crate) fn of_caller() -> Self {
+        Self { left: Some(BYTES_OF_CALLER), is_exceeded: false }
+    }
+
+    /// For a thread of the engine.
+    pub(crate) fn unlimited() -> Self {
+        Self { left: None, is_exceeded: false }
+    }
+
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.left.is_none()
+    }
+
+    /// Takes what masking a text costs.
+    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Beyond> {
+        let Some(left) = self.left else { return Ok(()) };
+        let after = left.checked_sub(bytes);
+        self.is_exceeded |= after.is_none();
+        self.left = Some(after.ok_or(Beyond)?);
+        Ok(())
+    }
+
+    /// Whether something was not masked.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.is_exceeded
+    }
+
+    /// Takes what making secrets ready costs.
+    pub(super) fn prepare(&mut self, lines: usize, bytes: usize) -> Result<(), Beyond> {
+        self.spend(lines * BYTES_FOR_LINE + bytes)
+    }
+}
