@@ -787,7 +787,8 @@ export interface StartedEvent extends EventBase {
 
 /**
  * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
- * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
+ * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, with a terminal, or a `stdin`
+ * that is a stream or open.
  */
 export interface WaitingEvent extends EventBase {
   /** The name of the event. */
@@ -916,7 +917,8 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   started: [StartedEvent];
   /**
    * The command waits for input: its standard input is open and empty, it has neither written nor used the processor for `waitingAfterMs`,
-   * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, for a `stdin` that is a stream.
+   * and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux, with a terminal, or a `stdin`
+   * that is a stream or open.
    */
   waiting: [WaitingEvent];
   /**

@@ -72,6 +72,17 @@ test('terminal: in a terminal keys, a resize and Ctrl-C pass through', noTermina
   assert.match(stdout, /interrupted/);
 });
 
+test('interactive: answers what it knows, and ends what it does not', { skip: process.platform !== 'linux' && 'no wait is shown' }, () => {
+  const questions = ['asked: Your name:', 'asked: Password:', 'asked: Install for Ann? [y/N]'];
+  assert.deepEqual(output('interactive.mjs'), [
+    ...questions,
+    'completed: installed, with a password of 13 letters',
+    ...questions,
+    'no answer is known to: Install for Ann? [y/N]',
+    'cancelled: Install for Ann? [y/N]',
+  ]);
+});
+
 test('execution-manager: a day of playbooks, good and bad', () => {
   const lines = output('execution-manager.mjs');
   const has = (line) => assert.ok(lines.includes(line), `${line}\nis not in\n${lines.join('\n')}`);

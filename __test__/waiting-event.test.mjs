@@ -4,10 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
-import { exec, nodeProgram, nothing, shell } from './helpers/programs.mjs';
+import { exec, folder, nodeProgram, nothing, shell } from './helpers/programs.mjs';
 
 const onLinux = { skip: process.platform !== 'linux' && 'the system does not show it' };
-const hasPython = spawnSync('python3', ['--version']).status === 0;
+const has = (program) => spawnSync(program, ['--version']).status === 0;
+const hasPython = has('python3');
 const withPython = { skip: onLinux.skip || (!hasPython && 'there is no python3') };
 const AFTER = { waitingAfterMs: 200 };
 
@@ -149,6 +150,164 @@ test('a second wait without any output between', onLinux, async (t) => {
     ['stdin', ''],
   ]);
   assert.equal(stdout, '1 2\n');
+});
+
+/** Runs a command in a terminal, or with open input, and answers each of its questions; gives its result, and what it asked. */
+async function questioned(t, request, answers, options = { terminal: true }) {
+  const { engine, events } = recordedEngine(t, AFTER);
+  const asked = [];
+  engine.on('waiting', ({ executionId, for: what, prompt }) => {
+    asked.push([what, prompt]);
+    if (answers.length === 0) return void engine.cancel(executionId);
+    engine.write(executionId, answers.shift());
+    // Node.js reads a pipe on until its end.
+    if (answers.length === 0 && options.stdin) engine.endInput(executionId);
+  });
+  const result = await engine.run({ ...request, timeoutMs: 30_000 }, options);
+  assert.equal(events.of(result.id).filter(({ type }) => type === 'waiting').length, asked.length);
+  return { ...result, asked };
+}
+
+/** A raw mode with a list, as that of inquirer. */
+const chooser = `const { stdin, stdout } = process;
+  const items = ['red', 'green'];
+  let at = 0;
+  const draw = () => stdout.write('\\x1b[2K\\r\\x1b[32m?\\x1b[39m Colour: \\x1b[36m' + items[at] + '\\x1b[39m');
+  stdin.setRawMode(true).setEncoding('utf8').on('data', (key) => {
+    if (key === '\\x1b[B') { at = 1; draw(); }
+    if (key === '\\r') { stdin.setRawMode(false).pause(); stdout.write('\\nchosen ' + items[at] + '\\n'); }
+  });
+  draw();`;
+
+const readline = `const rl = require('readline').createInterface({ input: process.stdin, output: process.stdout });
+  rl.question('Sure? ', (a) => { console.log('said', a); rl.close(); });`;
+
+for (const [name, skip, request, answers, prompts, shown] of [
+  ['readline of Node.js', false, nodeProgram(readline), ['yes\r'], ['Sure? '], /said yes/],
+  ['a choice in raw mode', false, nodeProgram(chooser), ['\x1b[B', '\r'], ['? Colour: red', '? Colour: green'], /chosen green/],
+  ['read -p of bash', !has('bash'), exec('bash', '-c', 'read -p "Name? " n; echo "is $n"'), ['Ann\n'], ['Name? '], /is Ann/],
+  ['read -e of bash', !has('bash'), exec('bash', '-c', 'read -e -p "Name? " n; echo "is $n"'), ['Ann\r'], ['Name? '], /is Ann/],
+  ['a reader of /dev/tty', false, shell('printf "Key: " >/dev/tty; read k </dev/tty; echo "is $k"'), ['x\n'], ['Key: '], /is x/],
+  ['a child that reads', false, shell('echo go; cat | wc -c'), ['123\n\x04'], [''], /4/],
+  ['input of Python', !hasPython, exec('python3', '-c', "print('said', input('Q? '))"), ['yes\n'], ['Q? '], /said yes/],
+  [
+    'getpass of Python',
+    !hasPython,
+    exec('python3', '-c', 'import getpass; print(len(getpass.getpass()), "letters")'),
+    ['correct horse\n'],
+    ['Password: '],
+    /13 letters/,
+  ],
+]) {
+  test(`in a terminal: ${name}`, { skip: onLinux.skip || (skip && 'the program is not installed') }, async (t) => {
+    const { stdout, asked } = await questioned(t, request, answers);
+    assert.deepEqual(
+      asked,
+      prompts.map((prompt) => ['terminal', prompt]),
+    );
+    assert.match(stdout, shown);
+  });
+}
+
+for (const [name, skip, request, answers, prompts, shown] of [
+  ['readline of Node.js', false, nodeProgram(readline), ['yes\n'], ['Sure? '], /said yes/],
+  ['read of a shell', false, shell("printf 'A? '; read a; printf 'B? ' >&2; read b; echo $a$b"), ['1\n', '2\n'], ['A? ', 'B? '], /12/],
+  ['input of Python', !hasPython, exec('python3', '-c', "print('said', input('Q? '))"), ['yes\n'], ['Q? '], /said yes/],
+]) {
+  test(`with open input: ${name}`, { skip: onLinux.skip || (skip && 'the program is not installed') }, async (t) => {
+    const { stdout, asked } = await questioned(t, request, answers, { stdin: 'open' });
+    assert.deepEqual(
+      asked,
+      prompts.map((prompt) => ['stdin', prompt]),
+    );
+    assert.match(stdout, shown);
+  });
+}
+
+const withGit = { skip: onLinux.skip || (!has('git') && 'there is no git') };
+/** Git asks for the name and the password of a host that needs none to be reached. */
+const credentials = (env) => ({
+  ...shell("printf 'protocol=https\\nhost=example.invalid\\n\\n' | git -c credential.helper= credential fill"),
+  env: { GIT_ASKPASS: '', SSH_ASKPASS: '', GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C', ...env },
+});
+
+test('git asks for credentials in a terminal', withGit, async (t) => {
+  const { stdout, asked } = await questioned(t, credentials(), ['ann\n', 'hunter2\n']);
+  assert.deepEqual(asked, [
+    ['terminal', "Username for 'https://example.invalid': "],
+    ['terminal', "Password for 'https://ann@example.invalid': "],
+  ]);
+  assert.match(stdout, /username=ann\r\npassword=hunter2/);
+});
+
+test('git without a terminal, or told not to ask, fails by itself', withGit, async (t) => {
+  for (const options of [{ stdin: 'open' }, {}]) {
+    const { exitCode, stderr, asked } = await questioned(t, credentials(), [], options);
+    assert.deepEqual([exitCode, asked], [128, []]);
+    assert.match(stderr, /could not read Username for 'https:\/\/example\.invalid': No such device or address/);
+  }
+  const { exitCode, stdout, asked } = await questioned(t, credentials({ GIT_TERMINAL_PROMPT: '0' }), []);
+  assert.deepEqual([exitCode, asked], [128, []]);
+  assert.match(stdout, /terminal prompts disabled/);
+});
+
+test('an editor that git opens without a terminal fails by itself', withGit, async (t) => {
+  const commit = shell('git init -q . && git -c user.name=a -c user.email=a@b.invalid commit --allow-empty');
+  const unset = { GIT_EDITOR: null, VISUAL: null, EDITOR: null, LC_ALL: 'C' };
+  for (const [env, reason] of [
+    [{ TERM: 'dumb' }, /Terminal is dumb, but EDITOR unset/],
+    [{ GIT_EDITOR: 'read line </dev/tty; false' }, /\/dev\/tty: No such device or address/],
+  ]) {
+    const { status, exitCode, stderr, asked } = await questioned(
+      t,
+      { ...commit, env: { ...unset, ...env }, workingDir: folder(t) },
+      [],
+      {},
+    );
+    assert.deepEqual([status, exitCode, asked], ['failed', 1, []]);
+    assert.match(stderr, reason);
+  }
+});
+
+test('in a terminal a command that sleeps, works, or reads something else does not wait', onLinux, async (t) => {
+  const { engine, events } = recordedEngine(t, AFTER);
+  const lines = [
+    'sleep 1.5',
+    'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done',
+    'sleep 1.5 | cat',
+    'printf "half a line"; sleep 1.5',
+    'exec </dev/null; sleep 1.5; cat',
+  ];
+  const results = await Promise.all(lines.map((line) => engine.run(shell(line), { terminal: true })));
+  for (const { id, status } of results) {
+    assert.equal(status, 'completed');
+    assert.ok(!events.types(id).includes('waiting'), JSON.stringify(events.of(id)));
+  }
+});
+
+test('a reader of another terminal does not wait for this input', withPython, async (t) => {
+  const { engine, events } = recordedEngine(t, AFTER);
+  const source = `import os, pty, threading
+ours, theirs = pty.openpty()
+threading.Timer(1.5, lambda: os.write(ours, b"x\\n")).start()
+os.read(theirs, 9)`;
+  for (const options of [{ terminal: true }, { stdin: 'open' }]) {
+    const { id, status } = await engine.run(exec('python3', '-c', source), options);
+    assert.equal(status, 'completed');
+    assert.ok(!events.types(id).includes('waiting'));
+  }
+});
+
+test('secrets in a question of a terminal are masked', onLinux, async (t) => {
+  const engine = newEngine(t, AFTER);
+  const waiting = new Promise((resolve) => engine.once('waiting', resolve));
+  const id = await engine.execute(shell("printf '\\033[1mIs hunter2-hunter2 right? \\033[0m'; read line"), {
+    terminal: true,
+    secrets: ['hunter2-hunter2'],
+  });
+  const { for: what, prompt } = await waiting;
+  assert.deepEqual([what, prompt], ['terminal', 'Is *** right? ']);
+  await engine.cancel(id);
 });
 
 test('secrets in a question are masked', onLinux, async (t) => {

@@ -54,7 +54,7 @@ macro_rules! event_types {
             }
             /// The command waits for input: its standard input is open and empty, it has neither written nor used the processor for
             /// `waiting_after_ms`, and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux,
-            /// for a `stdin` that is a stream.
+            /// with a terminal, or a `stdin` that is a stream or open.
             Waiting = "waiting", plain of execution_id {
                 /// What it waits for.
                 r#for: WaitsFor,

@@ -165,9 +165,12 @@ impl Output {
         lines.sink.event(make(lines.id, Utc::now(), sequence));
     }
 
-    /// What a stream has after its last line end, up to 4 KiB.
+    /// What a stream has after its last line end, up to 4 KiB; of a terminal without control sequences.
     pub(crate) fn unfinished_line(&self, stream: Stream) -> String {
-        let recent = self.captures.recent(stream);
+        let mut recent = self.captures.recent(stream);
+        if self.stdout.is_terminal() {
+            recent = control_sequences::plain(&recent);
+        }
         let start = memchr::memrchr2(b'\n', b'\r', &recent).map_or(0, |end| end + 1);
         let start = start.max(recent.len().saturating_sub(LONGEST_PROMPT));
         String::from_utf8_lossy(&recent[start..]).into_owned()

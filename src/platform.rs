@@ -40,7 +40,8 @@ pub(crate) use self::system::{
     interpreter_problem, is_batch, is_complete, is_deleted, is_executable, is_exhaustion, is_null_device_missing,
     is_terminal_missing, is_too_long_a_directory, limited_sight, login_shell, names_descriptor, not_executable,
     open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, reader_closed, refused_limit,
-    resize_terminal, same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
+    resize_terminal, same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock, terminal_id,
+    try_lock,
 };
 
 /// A handle to the spawning thread of an execution, which starts its command and waits for its pipes and its exit at first.
@@ -214,11 +215,21 @@ pub(crate) enum Act {
     Describe { then: Option<(StopSignal, StopTargets)> },
     /// Sends the stop signal to each member once. `to` selects the members that get it now.
     Stop { signal: StopSignal, to: StopTargets },
-    /// Looks which members are blocked reading the pipe with this inode number or a terminal, and changes nothing.
+    /// Looks which members are blocked reading this input, and changes nothing.
     #[cfg_attr(windows, expect(dead_code, reason = "the system does not show it"))]
-    Look { input: u64 },
+    Look { input: InputId },
     /// Kills the members, each as soon as it cannot start other processes.
     Kill,
+}
+
+/// The input of a command, as the system names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the system does not show who reads it"))]
+pub(crate) enum InputId {
+    /// The inode number of a pipe.
+    Pipe(u64),
+    /// The device number of the child's end of a terminal.
+    Terminal(u64),
 }
 
 /// What the members of a tree are doing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::command::{SpawnFailure, explain};
-use crate::platform::{self, Launch, Leader, PipeReader, PipeWriter, SpawnThread, Spawned};
+use crate::platform::{self, InputId, Launch, Leader, PipeReader, PipeWriter, SpawnThread, Spawned};
 use crate::types::{Chunk, Stdin, StdinReader, Stream, TerminalSize};
 
 use self::open_input::OpenReader;
@@ -254,12 +254,12 @@ impl Input {
         self.rest.is_some()
     }
 
-    /// The pipe, by its inode number, if the child has read all that there is so far.
-    pub(crate) fn is_read_up(&self) -> Option<u64> {
+    /// The pipe or terminal, if nothing shows that the child has still to read.
+    pub(crate) fn is_read_up(&self) -> Option<InputId> {
         let rest = self.rest.as_ref().filter(|rest| rest.written == rest.bytes.len())?;
         match &rest.pipe {
             Way::Pipe(pipe) => platform::empty_pipe(pipe),
-            Way::Terminal(_) => None,
+            Way::Terminal(terminal) => platform::terminal_id(terminal),
         }
     }
 

@@ -57,6 +57,10 @@ impl Capture {
         clean.split(outlets, Next::End);
     }
 
+    pub(super) fn is_terminal(&self) -> bool {
+        self.clean.screen.is_some()
+    }
+
     /// When [`Capture::tick`] has something to do next.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.clean.is_waiting().then(|| self.clean.silence.deadline())

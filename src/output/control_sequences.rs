@@ -93,11 +93,33 @@ impl ControlSequences {
     }
 }
 
+/// Returns the text of a terminal's output, whose beginning may be missing.
+pub(super) fn plain(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len());
+    ControlSequences::default().feed(bytes, &mut |part| match part {
+        Plain::Text(part) => text.extend_from_slice(part),
+        Plain::Backspace => {
+            let is_in_line = text.last().is_some_and(|last| !matches!(last, b'\n' | b'\r'));
+            // A character ends with its first byte, from behind.
+            while is_in_line && text.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+        }
+    });
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_backspace_takes_a_whole_character_of_the_line() {
+        let text = |output: &str| String::from_utf8(super::plain(output.as_bytes())).unwrap();
+        assert_eq!(text("\x1b[1mOk? \x1b[0myé\x08"), "Ok? y");
+        assert_eq!(text("a\n\x08\x08b"), "a\nb");
+        assert_eq!(text("\x08"), "");
+    }
 
     fn plain(chunks: &[&[u8]]) -> String {
         let (mut text, mut sequences) = (Vec::new(), ControlSequences::default());

@@ -19,7 +19,7 @@ pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::signal::{SIGNALS, signal_name};
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
-pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal, terminal_id};
 
 use super::Interpreter;
 

@@ -26,7 +26,7 @@ pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 use self::programs::POWERSHELL_FILE;
 pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};
-pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal, terminal_id};
 
 mod command_line;
 mod environment;
@@ -170,7 +170,7 @@ pub(crate) fn login_shell() -> Option<PathBuf> {
 }
 
 /// The system does not show what a process waits for.
-pub(crate) fn empty_pipe(_: &PipeWriter) -> Option<u64> {
+pub(crate) fn empty_pipe(_: &PipeWriter) -> Option<super::InputId> {
     None
 }
 

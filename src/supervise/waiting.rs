@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::platform::clock::Instant;
-use crate::platform::{Act, Leader, Look, ScanPriority, Sight};
+use crate::platform::{Act, InputId, Leader, Look, ScanPriority, Sight};
 use crate::types::WaitsFor;
 
 /// The first look comes so long after the last activity, or a quarter of the threshold if that is less: a command that goes on at once
@@ -66,8 +66,8 @@ impl InputWatch {
         }
     }
 
-    /// Begins a look if it is time. `input` is the pipe of the input if it is open and empty, and has a listener.
-    pub(super) fn tick(&mut self, leader: &Arc<Leader>, input: Option<u64>, now: Instant) {
+    /// Begins a look if it is time. `input` is the pipe or terminal of the input if it is open and empty, and has a listener.
+    pub(super) fn tick(&mut self, leader: &Arc<Leader>, input: Option<InputId>, now: Instant) {
         if self.deadline().is_none_or(|until| now < until) {
             return;
         }

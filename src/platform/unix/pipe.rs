@@ -9,7 +9,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::readiness::Watched;
-use crate::platform::SpawnThread;
+use crate::platform::{InputId, SpawnThread};
 
 /// The write end of a child's input, registered with the runtime.
 pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
@@ -87,15 +87,15 @@ fn widen(_: &Watched) -> bool {
     false
 }
 
-/// Returns the inode number of a pipe that holds nothing to read; `None` if it holds bytes, or the system does not say.
-pub(crate) fn empty_pipe(pipe: &PipeWriter) -> Option<u64> {
+/// Returns the identity of a pipe that holds nothing to read; `None` if it holds bytes, or the system does not say.
+pub(crate) fn empty_pipe(pipe: &PipeWriter) -> Option<InputId> {
     let mut unread: libc::c_int = 0;
     // SAFETY: the out-parameter is valid for the call.
     let done = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut unread) };
     if done < 0 || unread != 0 {
         return None;
     }
-    Some(rustix::fs::fstat(pipe).ok()?.st_ino)
+    Some(InputId::Pipe(rustix::fs::fstat(pipe).ok()?.st_ino))
 }
 
 /// Waits until the child has closed its end of a pipe to it. Not every system reports that for an idle pipe; then the next write

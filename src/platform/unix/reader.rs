@@ -1,36 +1,39 @@
 //! What a process is blocked reading.
 
 use super::procs::Proc;
+use crate::platform::InputId;
 use crate::types::WaitsFor;
 
-/// Returns the processor time that a process has used, and whether one of its threads is blocked reading the pipe with this inode number,
-/// or a terminal.
+/// Returns the processor time that a process has used, and whether one of its threads is blocked reading this input.
 #[cfg(target_os = "linux")]
-pub(super) fn look(proc: &Proc, input: u64) -> (u64, Option<WaitsFor>) {
+pub(super) fn look(proc: &Proc, input: InputId) -> (u64, Option<WaitsFor>) {
     linux::look(proc.pid.as_raw(), input)
 }
 
 /// The system does not show it.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn look(_proc: &Proc, _input: u64) -> (u64, Option<WaitsFor>) {
+pub(super) fn look(_proc: &Proc, _input: InputId) -> (u64, Option<WaitsFor>) {
     (0, None)
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::{self, File};
-    use std::os::unix::fs::FileExt as _;
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
     use libc::c_long;
 
+    use crate::platform::InputId;
     use crate::types::WaitsFor;
 
     /// More threads of a process are not looked at.
     const MOST_THREADS: usize = 64;
     /// More descriptors of one call are not looked at.
     const MOST_POLLED: u64 = 1024;
+    /// The device number of `/dev/tty`, which is the controlling terminal of each process.
+    const OWN_TERMINAL: u64 = libc::makedev(5, 0);
 
-    pub(super) fn look(pid: i32, input: u64) -> (u64, Option<WaitsFor>) {
+    pub(super) fn look(pid: i32, input: InputId) -> (u64, Option<WaitsFor>) {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let ids = threads.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         let waits_for = ids.take(MOST_THREADS).find_map(|thread| {
@@ -42,11 +45,21 @@ mod linux {
 
     /// The processor time of a process, in ticks.
     fn used(pid: i32) -> u64 {
+        stat(pid, 12).into_iter().take(2).sum()
+    }
+
+    /// The device number of the controlling terminal of a process.
+    fn controlling_terminal(pid: i32) -> Option<u64> {
+        stat(pid, 5).first().copied()
+    }
+
+    /// The numbers of `/proc/PID/stat` after the name and `skipped` further fields.
+    fn stat(pid: i32, skipped: usize) -> Vec<u64> {
         let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name before it may hold anything.
         let end = stat.iter().rposition(|byte| *byte == b')').unwrap_or(0);
         let fields = String::from_utf8_lossy(&stat[end..]).into_owned();
-        fields.split_ascii_whitespace().skip(12).take(2).filter_map(|time| time.parse::<u64>().ok()).sum()
+        fields.split_ascii_whitespace().skip(skipped).map_while(|field| field.parse().ok()).collect()
     }
 
     /// The descriptors that a call waits to read from. `call` is the number of a system call and its arguments.
@@ -113,13 +126,22 @@ mod linux {
         info.lines().filter_map(target).collect()
     }
 
-    /// What a descriptor is, if it is the input or a terminal.
-    fn kind_of(pid: i32, fd: u64, input: u64) -> Option<WaitsFor> {
-        let target = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
-        let target = target.to_str()?;
-        if target == format!("pipe:[{input}]") {
-            return Some(WaitsFor::Stdin);
+    /// What a descriptor is, if it is the input.
+    fn kind_of(pid: i32, fd: u64, input: InputId) -> Option<WaitsFor> {
+        let path = format!("/proc/{pid}/fd/{fd}");
+        let target = fs::read_link(&path).ok()?;
+        match input {
+            InputId::Pipe(inode) => (target.to_str()? == format!("pipe:[{inode}]")).then_some(WaitsFor::Stdin),
+            InputId::Terminal(device) => {
+                // Only what has the name of a terminal, since others may hang. Another mount namespace may name it from its own root.
+                let name = target.file_name()?.to_str()?;
+                if name != "tty" && name.parse::<u32>().is_err() {
+                    return None;
+                }
+                let found = fs::metadata(&path).ok()?.rdev();
+                let is_it = found == device || (found == OWN_TERMINAL && controlling_terminal(pid) == Some(device));
+                is_it.then_some(WaitsFor::Terminal)
+            }
         }
-        (target.starts_with("/dev/pts/") || target.starts_with("/dev/tty")).then_some(WaitsFor::Terminal)
     }
 }

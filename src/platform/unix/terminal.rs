@@ -11,7 +11,7 @@ use rustix::termios::{
 
 use super::is_exhaustion;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, duplicate_from, set_nonblocking};
-use crate::platform::SpawnThread;
+use crate::platform::{InputId, SpawnThread};
 use crate::types::TerminalSize;
 
 /// Whether commands can have a terminal on this system.
@@ -82,6 +82,22 @@ pub(crate) fn end_of_file(terminal: &PipeWriter, is_line_open: bool) -> Vec<u8> 
     let code = modes.as_ref().map_or(USUAL, |modes| modes.special_codes[SpecialCodeIndex::VEOF]);
     let has_lines = modes.is_some_and(|modes| modes.local_modes.contains(LocalModes::ICANON));
     vec![code; if has_lines && is_line_open { 2 } else { 1 }]
+}
+
+/// Returns the identity of a terminal. Whether it holds input is not asked: a process that is blocked reading it shows that it does not.
+#[cfg(target_os = "linux")]
+pub(crate) fn terminal_id(terminal: &PipeWriter) -> Option<InputId> {
+    /// The major number of all of them.
+    const CHILD_ENDS: u32 = 136;
+    let path = ptsname(terminal, Vec::new()).ok()?;
+    let number = path.to_str().ok()?.rsplit('/').next()?.parse().ok()?;
+    Some(InputId::Terminal(rustix::fs::makedev(CHILD_ENDS, number)))
+}
+
+/// The system does not show what a process waits for.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn terminal_id(_: &PipeWriter) -> Option<InputId> {
+    None
 }
 
 #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::pipe::PipeWriter;
+use crate::platform::InputId;
 use crate::types::TerminalSize;
 
 /// Whether commands can have a terminal on this system.
@@ -11,6 +12,11 @@ pub(crate) const HAS_TERMINALS: bool = false;
 /// No command has a terminal.
 pub(crate) fn resize_terminal(_: &PipeWriter, _: TerminalSize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// No command has a terminal.
+pub(crate) fn terminal_id(_: &PipeWriter) -> Option<InputId> {
+    None
 }
 
 /// No command has a terminal.
