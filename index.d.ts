@@ -1281,7 +1281,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
   addSecret(value: string, options?: { executionId?: string | null | undefined } | null): void;
   /**
    * Sends a signal to the command itself, and ends nothing by that. Resolves with whether there was a process to send it to: an
-   * execution that waits, or has ended, has none.
+   * execution that waits, or whose command has exited, has none.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `signal`) for a name that is no signal here.
    */

@@ -32,6 +32,9 @@ const SHORT_LIVES: u32 = 3;
 const REPORT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often the guardian is looked at while something runs: a stopped one cannot do its work.
 const HEALTH_CHECK: Duration = Duration::from_secs(1);
+/// A guardian that has not answered in so many checks in a row does not run: it is frozen, or held by a debugger.
+const UNANSWERED: u32 = 3;
+const SILENT: &str = "did not answer for three seconds (it was frozen, or traced)";
 
 /// Made by the first execution that finds room for it. Held while it is made.
 static GUARDIAN: Mutex<Option<Arc<Guardian>>> = Mutex::new(None);
@@ -59,8 +62,10 @@ struct State {
     is_checked: bool,
     /// What is wrong, or was, with its number from 1 on.
     notice: (u64, Arc<str>),
-    /// How many guardians did not answer and were replaced.
+    /// How many guardians could not do their work and were replaced.
     replacements: u64,
+    /// How many checks in a row have found that the guardian had not read the last beat.
+    unanswered: u32,
     /// How many guardians in a row had a short life, and when that was last reported.
     short_lives: u32,
     reported: Option<Instant>,
@@ -190,8 +195,9 @@ impl Guardian {
         match &mut state.health {
             Health::Alive { guardian, checked } if checked.elapsed() >= HEALTH_CHECK => {
                 *checked = Instant::now();
-                let guardian = Arc::clone(guardian);
-                self.replace_if_stopped(&guardian, state);
+                if let Some(fault) = guardian.guardian_fault() {
+                    self.replace(&mut state, fault);
+                }
                 return Ok(());
             }
             Health::Alive { .. } => return Ok(()),
@@ -212,30 +218,31 @@ impl Guardian {
         })?;
         let leader = Arc::new(leader);
         state.health = Health::Alive { guardian: Arc::clone(&leader), checked: Instant::now() };
+        state.unanswered = 0;
         runtime::spawn(Arc::clone(self).replace_when_gone(leader));
         Ok(())
     }
 
-    /// A guardian that was stopped is killed, so that another one takes its place, and the executions that run have a notice.
-    fn replace_if_stopped(&self, guardian: &Leader, mut state: MutexGuard<'_, State>) {
-        if !guardian.is_stopped() {
-            return;
+    /// A guardian that cannot do its work is killed, another one takes its place, and the executions that run have a notice. The place
+    /// is free at once: a frozen process dies only when it is thawed.
+    fn replace(self: &Arc<Self>, state: &mut State, fault: &'static str) {
+        if let Health::Alive { guardian, .. } = std::mem::take(&mut state.health) {
+            guardian.kill_group();
         }
-        guardian.kill_group();
         state.replacements += 1;
         let number = state.replacements;
         self.report(
             state,
             format!(
-                "the guardian had been stopped (SIGSTOP) and was replaced (replacement {number} of this process): meanwhile nothing would have ended the running commands with their host"
+                "the guardian {fault} and was replaced (replacement {number} of this process): meanwhile nothing would have ended the running commands with their host"
             ),
         );
+        runtime::spawn(Arc::clone(self).start_another(Duration::ZERO, fault.to_owned()));
     }
 
     /// Gives the executions that run a notice.
-    fn report(&self, mut state: MutexGuard<'_, State>, text: String) {
+    fn report(&self, state: &mut State, text: String) {
         state.notice = (state.notice.0 + 1, text.into());
-        drop(state);
         self.noticed.notify_waiters();
     }
 
@@ -250,8 +257,12 @@ impl Guardian {
             }
             if let Health::Alive { guardian, checked } = &mut state.health {
                 *checked = Instant::now();
-                let guardian = Arc::clone(guardian);
-                self.replace_if_stopped(&guardian, state);
+                let fault = guardian.guardian_fault();
+                state.unanswered = if self.lifeline.beat() { 0 } else { state.unanswered + 1 };
+                let is_silent = state.unanswered >= UNANSWERED;
+                if let Some(fault) = fault.or_else(|| is_silent.then_some(SILENT)) {
+                    self.replace(&mut state, fault);
+                }
             }
         }
     }
@@ -261,9 +272,16 @@ impl Guardian {
         let started = Instant::now();
         leader.exited().await;
         let end = leader.reap().unwrap_or_default();
-        self.has_gone(started.elapsed(), &end);
-        // One that dies at once, again and again, must not keep the machine busy.
-        let mut pause = if started.elapsed() < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
+        let life = started.elapsed();
+        if self.has_lost(&leader, life, &end) {
+            // One that dies at once, again and again, must not keep the machine busy.
+            let pause = if life < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
+            self.start_another(pause, format!("has ended ({})", describe(&end))).await;
+        }
+    }
+
+    /// Starts a guardian in place of one with that fault: again and again, until it works.
+    async fn start_another(self: Arc<Self>, mut pause: Duration, fault: String) {
         let mut is_reported = false;
         loop {
             clock::sleep(pause).await;
@@ -275,11 +293,10 @@ impl Guardian {
                 None => "the guardian cannot be started".to_owned(),
             };
             if !std::mem::replace(&mut is_reported, true) {
-                let end = describe(&end);
                 self.report(
-                    self.lock(),
+                    &mut self.lock(),
                     format!(
-                        "the guardian has ended ({end}), and there is no other yet: {why}; this is tried every second, and until it works nothing ends the running commands with their host"
+                        "the guardian {fault}, and there is no other yet: {why}; this is tried every second, and until it works nothing ends the running commands with their host"
                     ),
                 );
             }
@@ -287,9 +304,12 @@ impl Guardian {
         }
     }
 
-    /// Notes the end of a guardian, and reports it if others have ended soon as well.
-    fn has_gone(&self, life: Duration, end: &Exit) {
+    /// Notes the end of a guardian, and reports it if others have ended soon as well. Returns `false` if it had been replaced.
+    fn has_lost(&self, leader: &Arc<Leader>, life: Duration, end: &Exit) -> bool {
         let mut state = self.lock();
+        if !matches!(&state.health, Health::Alive { guardian, .. } if Arc::ptr_eq(guardian, leader)) {
+            return false;
+        }
         state.health = Health::NotStarted;
         state.short_lives = if life < SHORT_LIFE { state.short_lives.saturating_add(1) } else { 0 };
         let is_due = state.reported.is_none_or(|at| at.elapsed() >= REPORT_AGAIN_AFTER);
@@ -297,12 +317,13 @@ impl Guardian {
             state.reported = Some(Instant::now());
             let (count, end) = (state.short_lives, describe(end));
             self.report(
-                state,
+                &mut state,
                 format!(
                     "{count} guardians in a row have ended soon after their start, the last one with {end}: each is replaced, and meanwhile nothing ends the running commands with their host"
                 ),
             );
         }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

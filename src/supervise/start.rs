@@ -4,14 +4,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::job::{Job, Times};
+use super::terminate::{Cause, StopPlan, Termination};
 use crate::command::{SpawnFailure, resolve};
 use crate::guardian::{self, Guard};
 use crate::output::{Log, LogFailure, LogPaths};
 use crate::platform::clock::{self, Instant};
 use crate::platform::{self, Guarded, Launch};
 use crate::process::{self, Process};
+use crate::runtime;
 use crate::state::Stop;
-use crate::types::StopOrder;
+use crate::types::{StopOrder, StopSignal};
 
 /// A log that takes longer to open is on a disk that does not answer.
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
@@ -27,7 +29,7 @@ enum Next {
     GiveUp,
 }
 
-/// A child that runs, or nearly so. If it is dropped, the child is killed, and its guard is released after that.
+/// A child that runs, or nearly so.
 pub(super) struct Started {
     pub(super) process: Process,
     /// When it was spawned.
@@ -36,6 +38,49 @@ pub(super) struct Started {
     pub(super) guard: Option<Guard>,
     /// Why there is no guardian although the configuration wants one.
     pub(super) unguarded: Option<String>,
+}
+
+/// A child that was just created. If it is dropped, its execution was given up meanwhile, and its tree is ended in the background: it may
+/// have started processes in sessions of their own.
+struct Created(Option<Started>);
+
+impl Created {
+    fn take(mut self) -> Option<Started> {
+        self.0.take()
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        if let Some(late) = self.0.take() {
+            runtime::spawn(end_tree(late));
+        }
+    }
+}
+
+/// Kills a tree without a grace period, and reaps its leader. If it is dropped, only the process group and the control group are killed.
+async fn end_tree(mut started: Started) {
+    let leader = Arc::clone(&started.process.leader);
+    let plan = StopPlan { signal: StopSignal::default(), order: StopOrder::default(), grace: Duration::ZERO };
+    let mut termination = Termination::begin(&leader, Cause::Stop(Stop::Cancelled), plan, None);
+    loop {
+        let deadline = termination.deadline();
+        let scanned = tokio::select! {
+            sight = termination.scanned() => Some(sight),
+            () = clock::sleep_until(deadline) => None,
+        };
+        let (exited, now) = (leader.has_exited(), Instant::now());
+        let is_over = match scanned {
+            Some(sight) => termination.take(sight, exited, now),
+            None => termination.tick(exited, now),
+        };
+        if is_over {
+            break;
+        }
+    }
+    // Before the pid can be reused: the guardian must not kill another process.
+    drop(started.guard.take());
+    leader.reap();
 }
 
 /// Opens the logs. If the execution is to end before they are open, returns the reason for that. A log on a disk that does not
@@ -93,17 +138,16 @@ pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, St
             Err(why) => (None, Some(why.to_string())),
         };
         if decided.set(Next::CreateChild).is_err() {
-            return Ok(None);
+            return Ok(Created(None));
         }
         let at = Instant::now();
         let process = process::spawn(&launch, &options.stdin, &controls, &spawn_thread)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }
-        Ok(Some(Started { process, at, guard, unguarded }))
+        Ok(Created(Some(Started { process, at, guard, unguarded })))
     };
-    // If the wait ends early, or `start` panics, the child, if there is one, is killed when it is dropped.
-    match job.spawn_thread.call_blocking(start, limit).await?.transpose() {
+    match job.spawn_thread.call_blocking(start, limit).await?.map(Created::take).transpose() {
         Some(started) => Ok(started),
         None => Err(end_before_spawn(job).await),
     }
@@ -115,5 +159,38 @@ async fn end_before_spawn(job: &Job) -> Stop {
         biased;
         why = job.stop.requested() => why,
         () = job.deadline.passed() => Stop::Timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::{Act, ScanPriority, ShellArgs, SpawnThread};
+    use crate::process::Controls;
+    use crate::types::Stdin;
+
+    const LOST: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_child_that_comes_too_late_is_ended_with_its_daemons() {
+        let shell = platform::default_shell();
+        // With a daemon, where the system is known to have the program for it.
+        let (line, members) =
+            if platform::HAS_LIMITS { ("setsid sleep 300 & sleep 300", 3) } else { (platform::LONG_COMMAND, 1) };
+        let ShellArgs { args, verbatim, .. } = platform::shell_args(&shell, line, false);
+        let launch = Launch { verbatim, ..Launch::plain(shell, args) };
+        let process = process::spawn(&launch, &Stdin::default(), &Controls::default(), &SpawnThread::none()).unwrap();
+        let leader = Arc::clone(&process.leader);
+        let started = Started { process, at: Instant::now(), guard: None, unguarded: None };
+        let created = Created(Some(started));
+        let look = || leader.scan(Act::Describe { then: None }, leader.has_exited(), ScanPriority::Normal);
+        let until = Instant::now() + LOST;
+        while look().await.unwrap().processes.len() < members {
+            assert!(Instant::now() < until, "its processes run");
+        }
+        drop(created);
+        while !(leader.has_exited() && look().await.unwrap().is_gone) {
+            assert!(Instant::now() < until, "its processes are gone");
+        }
     }
 }

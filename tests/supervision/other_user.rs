@@ -46,7 +46,16 @@ fn a_process_that_may_not_be_killed_is_reported_and_given_up() {
 /// A control group that is the host's own to write ends it all the same.
 #[test]
 fn a_delegated_control_group_ends_processes_that_no_signal_may_reach() {
-    let body = || block_on(killed_by_the_group(&std::env::var(SETUID).unwrap()));
+    in_a_delegated_group(4, || block_on(killed_by_the_group(&std::env::var(SETUID).unwrap())));
+}
+
+#[test]
+fn without_control_groups_it_is_not_moved_into_one() {
+    in_a_delegated_group(6, || block_on(moved_nowhere(&std::env::var(SETUID).unwrap())));
+}
+
+/// Runs a test alone as another user, in a control group that is that user's own to write.
+fn in_a_delegated_group<F: FnOnce()>(salt: u32, body: F) {
     if is_alone() {
         return body();
     }
@@ -55,7 +64,7 @@ fn a_delegated_control_group_ends_processes_that_no_signal_may_reach() {
         eprintln!("SKIPPED {name}: `setpriv` cannot be copied");
         return;
     };
-    let stranger = stranger(4, &copy);
+    let stranger = stranger(salt, &copy);
     let Some(group) = Delegated::to(stranger.uid) else {
         eprintln!("SKIPPED {name}: no control group of version 2 with a `cgroup.kill` can be made");
         return;
@@ -84,6 +93,22 @@ async fn killed_by_the_group(become_root: &str) {
     let left = Delegated::groups_in_ours();
     assert!(left.len() <= 1 && Delegated::living_below(&left).is_empty(), "{left:?}");
     assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
+    engine.finish().await;
+}
+
+async fn moved_nowhere(become_root: &str) {
+    let engine = Listened::with(ExecutionConfig { control_groups: false, ..ExecutionConfig::default() });
+    let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
+    // It ends by itself, some time after it is given up.
+    let line = format!("'{become_root}' --reuid=0 /bin/sh -c 'echo pid $$; exec sleep 8' & wait");
+    let id = engine.execute_with(shell(line), options).await.unwrap();
+    let root = printed_pids(&engine.recorder, id, 1).await[0];
+    soon("the cancel", engine.cancel(id)).await.unwrap();
+    let result = engine.get_result(id).await.unwrap();
+    let killed = result.killed.as_ref().unwrap();
+    assert!(killed.mechanism.contains(&format!("SIGKILL to {root} was refused")), "{}", killed.mechanism);
+    assert!(Delegated::living_below(&Delegated::groups_in_ours()).is_empty(), "it is in the group of the host");
+    wait_until("it has ended", || state(root).is_none()).await;
     engine.finish().await;
 }
 

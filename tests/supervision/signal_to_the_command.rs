@@ -30,6 +30,17 @@ async fn sigstop_stops_it_and_sigcont_lets_it_go_on() {
 }
 
 #[tokio::test]
+async fn one_that_has_exited_gets_none_while_its_output_is_drained() {
+    let engine = Listened::new();
+    let id = engine.start(shell("echo ready; sleep 3 & exit 0"), ExecutionOptions::default()).await;
+    let pid = engine.recorder.started(id).await;
+    wait_until("it has exited", || state(pid).is_none_or(|state| state == 'Z')).await;
+    assert!(!engine.signal(id, "SIGUSR1").unwrap());
+    assert_completed(&soon("the end", engine.wait_for_completion(id)).await.unwrap());
+    engine.finish().await;
+}
+
+#[tokio::test]
 async fn one_that_waits_has_no_process() {
     let engine = Listened::with_slots(1);
     let first = engine.start(endless_after(":"), ExecutionOptions::default()).await;

@@ -17,7 +17,7 @@ use super::procs::Proc;
 use super::readiness::Watched;
 use super::signal::{self, Signal, kill, kill_group};
 use super::tree::{StopSender, StoppedUnseen, Tree};
-use super::{pidfd, procs};
+use super::{limits, pidfd, procs};
 use crate::platform::{Exit, SpawnThread};
 use crate::types::StopSignal;
 
@@ -184,16 +184,20 @@ impl Leader {
         if reaped.is_some() { Ok(()) } else { kill_group(self.pid, signal) }
     }
 
-    /// Whether the leader is stopped (SIGSTOP).
-    pub(crate) fn is_stopped(&self) -> bool {
+    /// What keeps this process, which is a guardian, from its work, as far as that can be seen.
+    pub(crate) fn guardian_fault(&self) -> Option<&'static str> {
         // NOWAIT leaves the child as it is.
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        waitid(WaitId::Pid(self.pid.into()), options).is_ok_and(|stopped| stopped.is_some())
+        if waitid(WaitId::Pid(self.pid.into()), options).is_ok_and(|stopped| stopped.is_some()) {
+            return Some("had been stopped (SIGSTOP)");
+        }
+        limits::are_below_own(self.pid).then_some("had been given lower limits than its host has")
     }
 
-    /// Sends a signal to the leader alone. Returns `false` if it has exited and was reaped.
+    /// Sends a signal to the leader alone. Returns `false` if it has exited.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<bool> {
-        self.signal_leader(signal::from_number(signal)?)
+        let signal = signal::from_number(signal)?;
+        if self.has_exited() { Ok(false) } else { self.signal_leader(signal) }
     }
 
     pub(super) fn signal_leader(&self, signal: Signal) -> io::Result<bool> {

@@ -18,7 +18,7 @@ use super::guardian_table::{
 };
 use super::leader::Leader;
 use super::pid::Pid;
-use super::pipe::{duplicate_from, pipe};
+use super::pipe::{duplicate_from, pipe, set_nonblocking};
 use super::spawn::{Helper, spawn_helper};
 use super::stop_claims::Presence;
 use super::{cgroup, pidfd, signal};
@@ -31,17 +31,30 @@ const NAME: &std::ffi::CStr = c"escher-guardian";
 /// guardian.
 const LEAST_FD: RawFd = 10;
 
-/// A pipe to the guardian. Nothing is written to it: it closes when the host exits, in whatever way.
+/// A pipe to the guardian: it closes when the host exits, in whatever way. A byte in it asks the guardian whether it runs; reading the byte
+/// is the answer.
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     read: OwnedFd,
-    _write: OwnedFd,
+    write: OwnedFd,
 }
 
 impl Lifeline {
     pub(crate) fn new() -> io::Result<Self> {
         let (read, write) = pipe()?;
-        Ok(Self { read: high(&read)?, _write: write })
+        // Other processes of the user can fill the pipe, or empty it.
+        set_nonblocking(&read)?;
+        set_nonblocking(&write)?;
+        Ok(Self { read: high(&read)?, write })
+    }
+
+    /// Whether the guardian has read the last beat; if so, sends the next one.
+    pub(crate) fn beat(&self) -> bool {
+        let is_waiting = rustix::io::ioctl_fionread(&self.read).is_ok_and(|unread| unread > 0);
+        if !is_waiting {
+            let _ = rustix::io::write(&self.write, &[0]);
+        }
+        !is_waiting
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use rustix::process::{Resource, getrlimit};
 
+use super::pid::Pid;
 use crate::types::ResourceLimits;
 
 /// A limit of the system for a process.
@@ -61,4 +62,24 @@ pub(super) fn rlimits(limits: &ResourceLimits, with_memory: bool) -> Vec<Rlimit>
         Some(Rlimit { name, resource, values: [soft, soft.saturating_add(u64::from(has_more))] })
     };
     each.into_iter().filter_map(rlimit).collect()
+}
+
+/// Whether a process that began with this process's limits has lower ones now, which would keep it from reading files, or end it.
+#[cfg(target_os = "linux")]
+pub(super) fn are_below_own(pid: Pid) -> bool {
+    let hard = |pid, resource| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the out-parameter is valid for the call; no limit is changed.
+        let is_known = unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut limit) } == 0;
+        is_known.then_some(limit.rlim_max)
+    };
+    [libc::RLIMIT_NOFILE, libc::RLIMIT_CPU, libc::RLIMIT_STACK]
+        .into_iter()
+        .any(|resource| hard(pid.as_raw(), resource).zip(hard(0, resource)).is_some_and(|(its, own)| its < own))
+}
+
+/// Other systems do not let a process change the limits of another one.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn are_below_own(_: Pid) -> bool {
+    false
 }

@@ -448,7 +448,9 @@ impl Findings {
                 }
             }
         }
-        if self.kill_scans > SCANS_BEFORE_MOVING && !out_of_reach.is_empty() && cgroup::kill_apart(&out_of_reach) {
+        // Without a group of its own, the tree is not to have one, or cannot.
+        let may_move = tree.group.is_some() && self.kill_scans > SCANS_BEFORE_MOVING && !out_of_reach.is_empty();
+        if may_move && cgroup::kill_apart(&out_of_reach) {
             self.mechanism.control_group_killed();
             refused = None;
         }

@@ -160,10 +160,10 @@ impl Leader {
         Ok(true)
     }
 
-    /// Whether the leader is stopped. Windows has no stopped processes.
+    /// Windows has no guardian.
     #[expect(clippy::unused_self, reason = "elsewhere it looks at the process")]
-    pub(crate) fn is_stopped(&self) -> bool {
-        false
+    pub(crate) fn guardian_fault(&self) -> Option<&'static str> {
+        None
     }
 
     /// Returns every member that was seen while the tree was being ended, and a description of what was done.

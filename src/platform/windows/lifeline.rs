@@ -14,6 +14,10 @@ impl Lifeline {
     pub(crate) fn new() -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
+
+    pub(crate) fn beat(&self) -> bool {
+        match *self {}
+    }
 }
 
 #[derive(Debug)]

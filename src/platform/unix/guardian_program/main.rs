@@ -3,7 +3,8 @@
 //! It is compiled by the build script, embedded in the library, and started once for each host. It uses system calls, or the C library where
 //! there is no other way to make them, starts no process, and needs less than a megabyte of memory unless it has many executions to end.
 //!
-//! Descriptors: 0 the lifeline, which closes when the host exits; 3 the table; 4 a pidfd of the host, or `/dev/null`.
+//! Descriptors: 0 the lifeline, which closes when the host exits, and which it asks by a byte whether this program runs: reading it is the
+//! answer; 3 the table; 4 a pidfd of the host, or `/dev/null`.
 #![no_std]
 #![no_main]
 #![cfg_attr(without_libc, no_builtins)]

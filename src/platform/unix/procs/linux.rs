@@ -32,12 +32,11 @@ pub(in super::super) fn read(pid: Pid) -> Option<Proc> {
     let mut id = || Some(Pid::from_raw(fields.next()?.parse().ok()?));
     let (parent, group, session) = (id()?, id()?, id()?);
     let threads: u32 = fields.nth(THREADS_AFTER_SESSION)?.parse().ok()?;
-    let start = fields.nth(START_AFTER_THREADS)?.parse().ok()?;
-    let proc = Proc { pid, state, parent, group, session, start };
     // The state is that of the first thread, which may end before the others.
-    let has_other_threads = proc.is_dead() && threads > 1;
+    let has_other_threads = is_dead(state) && threads > 1;
     let living = has_other_threads.then(|| living_threads(pid).next()).flatten();
-    Some(Proc { state: living.map_or(state, |(_, state)| state), ..proc })
+    let state = living.map_or(state, |(_, state)| state);
+    Some(Proc { pid, state, parent, group, session, start: fields.nth(START_AFTER_THREADS)?.parse().ok()? })
 }
 
 /// Fields of `stat` between the session and the number of threads.
