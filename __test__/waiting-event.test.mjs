@@ -240,7 +240,7 @@ test('git asks for credentials in a terminal', withGit, async (t) => {
   assert.match(stdout, /username=ann\r\npassword=hunter2/);
 });
 
-test('git without a terminal, or told not to ask, fails by itself', withGit, async (t) => {
+test('git without a terminal, or with prompts turned off, fails by itself', withGit, async (t) => {
   for (const options of [{ stdin: 'open' }, {}]) {
     const { exitCode, stderr, asked } = await questioned(t, credentials(), [], options);
     assert.deepEqual([exitCode, asked], [128, []]);
