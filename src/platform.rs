@@ -216,7 +216,6 @@ pub(crate) enum Act {
     /// Sends the stop signal to each member once. `to` selects the members that get it now.
     Stop { signal: StopSignal, to: StopTargets },
     /// Looks which members are blocked reading this input, and changes nothing.
-    #[cfg_attr(windows, expect(dead_code, reason = "the system does not show it"))]
     Look { input: InputId },
     /// Kills the members, each as soon as it cannot start other processes.
     Kill,
