@@ -159,11 +159,14 @@ impl Record {
         if !self.has_new_secrets() {
             return Ok(self.result());
         }
+        let Some(kept) = self.result() else { return Ok(None) };
         let _masking = match self.masking.try_lock() {
             Ok(masking) => masking,
-            Err(TryLockError::WouldBlock) if !allowance.is_unlimited() => return Err(Beyond),
+            // Another thread masks it: of what is short it has masked all in a moment.
+            Err(TryLockError::WouldBlock) if !allowance.suffices(redact::shown_bytes(&kept)) => return Err(Beyond),
             Err(_) => self.masking.lock().unwrap_or_else(PoisonError::into_inner),
         };
+        // Again: it may have been replaced meanwhile.
         let Some(result) = self.result() else { return Ok(None) };
         let (version, masked) = self.mask_added(&result, allowance)?;
         let shown = masked.map_or(result, |masked| self.completion.replace(masked));

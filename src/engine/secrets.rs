@@ -213,7 +213,12 @@ impl Shared {
         };
         let mut masked_with = match record.masked_with.try_lock() {
             Ok(masked_with) => masked_with,
-            Err(TryLockError::WouldBlock) if !allowance.is_unlimited() => return Err(Beyond),
+            // Another thread masks it: of what is short it has masked all in a moment.
+            Err(TryLockError::WouldBlock)
+                if !allowance.suffices(result.results.iter().map(|step| redact::shown_bytes(step)).sum()) =>
+            {
+                return Err(Beyond);
+            }
             Err(_) => record.masked_with.lock().unwrap_or_else(PoisonError::into_inner),
         };
         let version = self.secrets.version();

@@ -27,8 +27,12 @@ impl Allowance {
         Self { left: None, is_exceeded: false }
     }
 
-    pub(crate) fn is_unlimited(&self) -> bool {
+    pub(super) fn is_unlimited(&self) -> bool {
         self.left.is_none()
+    }
+
+    pub(crate) fn suffices(&self, bytes: usize) -> bool {
+        self.left.is_none_or(|left| bytes <= left)
     }
 
     /// Takes what masking a text costs.
