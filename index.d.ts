@@ -237,6 +237,11 @@ export interface ExecutionOptions {
   leftovers?: Leftovers | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
+  /**
+   * Names of groups, 64 at most, of 1 to 256 bytes each. At most `groupLimits[name]` executions of a group run at once, 1 if it is not
+   * listed; the others wait, without a slot. Default: none.
+   */
+  groups?: readonly string[] | null | undefined;
   /** Runs the command again when it fails. Default: it runs once. */
   retry?: RetryOptions | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
@@ -319,7 +324,12 @@ export interface ExecutionConfig {
   concurrencyPolicy?: 'queue' | 'reject' | null | undefined;
   /** How many may wait; one more is refused with `QUEUE_FULL`. Default: 10 000. */
   maxQueuedExecutions?: number | null | undefined;
-  /** The longest wait for a slot, in ms. Default: no bound. */
+  /**
+   * How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
+   * is listed as it is comes first, then the longest glob. 1 for a group that none matches. Default: `{}`.
+   */
+  groupLimits?: Readonly<Record<string, number>> | null | undefined;
+  /** The longest wait for a slot and for groups, in ms. Default: no bound. */
   queueTimeoutMs?: number | null | undefined;
   /** Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once. Default: 5 000. */
   killGraceMs?: number | null | undefined;
@@ -680,12 +690,14 @@ interface EventBase {
   step?: number;
 }
 
-/** Accepted, and waiting for a slot. */
+/** Accepted, and waiting for a slot or for a group. */
 export interface QueuedEvent extends EventBase {
   /** The name of the event. */
   type: 'queued';
   /** The command as a person would type it. */
   command: string;
+  /** The first of its groups, by name, that has no place for it. `null`: it waits for a slot only. */
+  group: string | null;
 }
 
 /** Spawned. */
@@ -795,7 +807,7 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
 
 /** The events of an engine and what their listeners get. */
 export interface ExecutionEvents<Output extends string | Buffer = string> {
-  /** Accepted, and waiting for a slot. */
+  /** Accepted, and waiting for a slot or for a group. */
   queued: [QueuedEvent];
   /** Spawned. */
   started: [StartedEvent];
@@ -1000,8 +1012,10 @@ export interface ConcurrencyMetrics {
   maxConcurrent: number;
   /** How many run now. */
   currentlyRunning: number;
-  /** How many wait for a slot. */
+  /** How many wait for a slot, or for a group. */
   currentlyPending: number;
+  /** How many of these wait for a group, whether or not there is a slot. */
+  waitingForGroups: number;
   /** How many more may start now. */
   availableSlots: number;
 }

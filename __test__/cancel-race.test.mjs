@@ -32,5 +32,11 @@ test('cancels at 0 to 3 ms', async (t) => {
     [...outcomes.values()].reduce((sum, count) => sum + count),
     CANCELS,
   );
-  assert.deepEqual(engine.getConcurrencyMetrics(), { maxConcurrent: 8, currentlyRunning: 0, currentlyPending: 0, availableSlots: 8 });
+  assert.deepEqual(engine.getConcurrencyMetrics(), {
+    maxConcurrent: 8,
+    currentlyRunning: 0,
+    currentlyPending: 0,
+    waitingForGroups: 0,
+    availableSlots: 8,
+  });
 });

@@ -27,6 +27,7 @@ test('each setting has its variable', async (t) => {
 function sample({ type, minimum = 0, $ref, default: usual, 'x-variable': variable }) {
   if (variable === 'EXEC_SECRETS') return ['first secret, second secret', ['first secret', 'second secret']];
   if (type === 'boolean') return ['false', false];
+  if (type === 'object') return ['{ "A_*": 2 }', { 'A_*': 2 }];
   if (type === 'array') return [' A_*, B ', ['A_*', 'B']];
   if ($ref) {
     const words = definitions[$ref.split('/').at(-1)].oneOf.map((word) => word.const);

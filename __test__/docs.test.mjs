@@ -339,6 +339,7 @@ function bare(cell) {
 function value(cell) {
   const text = bare(cell);
   if (text === 'none') return null;
+  if (text === '{}') return {};
   if (text === 'true' || text === 'false') return text === 'true';
   if (text.startsWith('[')) return [...text.matchAll(/'([^']+)'/g)].map(([, item]) => item);
   const word = /^'(\w+)'$/.exec(text);

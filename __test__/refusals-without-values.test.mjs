@@ -77,6 +77,7 @@ test('in no field of the configuration, the options and the request', async (t) 
       'maskEnvSecrets',
       'leftovers',
       'priority',
+      'groups',
       'retry',
       'encoding',
       'hostEnv',

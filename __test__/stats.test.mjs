@@ -66,6 +66,7 @@ test('the metrics count running and waiting executions', async (t) => {
     maxConcurrent: 2,
     currentlyRunning,
     currentlyPending,
+    waitingForGroups: 0,
     availableSlots: 2 - currentlyRunning,
   });
   const dir = folder(t);

@@ -197,6 +197,7 @@ test('null and undefined mean absent', async (t) => {
       envAllow: absent,
       envDeny: absent,
       priority: absent,
+      groups: absent,
       encoding: absent,
     };
     assert.equal((await engine.run(nothing, options)).status, 'completed');

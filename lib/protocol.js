@@ -118,7 +118,9 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {
   switch (group) {
     case GROUP.QUEUED: {
       const command = take(next());
-      return { type: 'queued', executionId, timestamp, sequence, command };
+      const groupLength = next();
+      const group = groupLength === ABSENT ? null : take(groupLength);
+      return { type: 'queued', executionId, timestamp, sequence, command, group };
     }
     case GROUP.STARTED: {
       const command = take(next());

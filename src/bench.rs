@@ -121,7 +121,7 @@ impl Slots {
     /// # Panics
     /// When none is free.
     pub fn take(&self) {
-        assert!(matches!(self.0.enter(0), Ok(Entry::Now(_))), "a slot is free");
+        assert!(matches!(self.0.enter(0, &[]), Ok(Entry::Now(_))), "a slot is free");
     }
 
     /// Lets `count` wait, of 8 priorities, while all slots are taken, and then gives each its turn.
@@ -133,7 +133,7 @@ impl Slots {
         let mut waiting = Vec::new();
         while waiting.len() < usize::try_from(count).unwrap_or_default() {
             let priority = i32::try_from(waiting.len() % 8).unwrap_or_default();
-            match self.0.enter(priority).expect("the queue has room") {
+            match self.0.enter(priority, &[]).expect("the queue has room") {
                 Entry::Now(permit) => taken.push(permit),
                 Entry::Later(ticket) => waiting.push(ticket),
             }

@@ -1,5 +1,6 @@
 //! Host policy for a whole engine: every field, its default and its bounds.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -119,7 +120,10 @@ settings! {
     concurrency_policy: ConcurrencyPolicy = ConcurrencyPolicy::Queue, Kind::Choice(&["queue", "reject"]);
     /// How many may wait. One more is `QUEUE_FULL`.
     max_queued_executions: usize = 10_000, Kind::Whole { least: 0, most: 10_000_000 };
-    /// The longest wait for a slot, in ms. Then: status `timeout`, reason `queue_timeout`.
+    /// How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
+    /// is listed as it is comes first, then the longest glob. 1 for a group that none matches.
+    group_limits: BTreeMap<String, usize> = BTreeMap::new(), Kind::Limits;
+    /// The longest wait for a slot and for groups, in ms. Then: status `timeout`, reason `queue_timeout`.
     queue_timeout_ms: Option<u64> = None, Kind::ms(1);
     /// Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once.
     kill_grace_ms: u64 = 5_000, Kind::ms(0);

@@ -192,7 +192,7 @@ impl ExecutionEngine {
         admission::snapshot(&mut options);
         let signal = options.signal.take();
         let options = Arc::new(options);
-        let entry = shared.scheduler.enter(options.priority)?;
+        let entry = shared.scheduler.enter(options.priority, &options.groups)?;
         let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
         let host = HostState::capture();
         let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };

@@ -66,6 +66,15 @@ pub enum ExecutionError {
     /// All slots are taken and the policy is to refuse.
     #[error("all {0} slots are taken: retry later, raise `max_concurrent_executions`, or use the policy \"queue\"")]
     ConcurrencyLimitReached(usize),
+    /// A group of the execution has as many running members as it may have, and the policy is to refuse.
+    #[error(
+        "{field}: this group has no free place: retry later, raise its limit in `group_limits`, or use the policy \"queue\""
+    )]
+    #[non_exhaustive]
+    GroupLimitReached {
+        /// The path of the group, such as `options.groups[1]`.
+        field: String,
+    },
     /// The queue is full.
     #[error("{0} executions wait already: retry later, or raise `max_queued_executions`")]
     QueueFull(usize),
@@ -134,7 +143,7 @@ impl ExecutionError {
             Self::DuplicateId(_) | Self::DuplicatePlan(_) => ErrorCode::DuplicateId,
             Self::NotFound(_) | Self::PlanNotFound(_) => ErrorCode::NotFound,
             Self::NotCompleted(_) => ErrorCode::NotCompleted,
-            Self::ConcurrencyLimitReached(_) => ErrorCode::ConcurrencyLimitReached,
+            Self::ConcurrencyLimitReached(_) | Self::GroupLimitReached { .. } => ErrorCode::ConcurrencyLimitReached,
             Self::QueueFull(_) => ErrorCode::QueueFull,
             Self::SpawnFailed(_) | Self::NotStarted { .. } => ErrorCode::SpawnFailed,
             Self::OutputSizeExceeded(_) => ErrorCode::OutputSizeExceeded,
@@ -157,6 +166,7 @@ impl ExecutionError {
             Self::InputFailed(result) if failure_text(result).starts_with("invalid request: options.input:") => {
                 Some("options.input")
             }
+            Self::GroupLimitReached { field } => Some(field),
             Self::InputFailed(_) => Some("options.stdin"),
             _ => None,
         }

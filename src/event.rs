@@ -38,10 +38,12 @@ mod sink;
 macro_rules! event_types {
     ($with:ident) => {
         $with! {
-            /// Accepted, and waiting for a slot.
+            /// Accepted, and waiting for a slot or for a group.
             Queued = "queued", plain of execution_id {
                 /// The command as a person would type it.
                 command: String,
+                /// The first of its groups, by name, that has no place for it. `None`: it waits for a slot only.
+                group: Option<String>,
             }
             /// Spawned.
             Started = "started", plain of execution_id {

@@ -1,4 +1,4 @@
-//! Globs over the names of environment variables: `*`, `?`, `[a-z]`, `[!a-z]`, `{a,b}`, and `\` before a character that
+//! Globs over names, of environment variables and of groups: `*`, `?`, `[a-z]`, `[!a-z]`, `{a,b}`, and `\` before a character that
 //! stands for itself.
 
 use std::mem;
@@ -16,15 +16,13 @@ const MOST_STEPS: usize = 2_000_000;
 
 /// Checks each pattern; `field[index]` is named.
 pub(crate) fn check(field: &str, patterns: &[String]) -> Result<(), Invalid> {
-    for (index, pattern) in patterns.iter().enumerate() {
-        parse(pattern).map_err(|problem| {
-            Invalid::new(
-                format!("{field}[{index}]"),
-                format!("it is not a glob ({problem}): use *, ?, [a-z] and {{a,b}}"),
-            )
-        })?;
-    }
-    Ok(())
+    patterns.iter().enumerate().try_for_each(|(index, pattern)| check_one(&format!("{field}[{index}]"), pattern))
+}
+
+/// Checks the pattern that is at `path`.
+pub(crate) fn check_one(path: &str, pattern: &str) -> Result<(), Invalid> {
+    let problem = |problem| format!("it is not a glob ({problem}): use *, ?, [a-z] and {{a,b}}");
+    parse(pattern).map(drop).map_err(|why| Invalid::new(path, problem(why)))
 }
 
 /// Patterns of several sources. A name matches if one of them describes all of it.

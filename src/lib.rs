@@ -185,6 +185,8 @@ mod pages {
     struct Desktop;
     #[doc = include_str!("../docs/error-handling.md")]
     struct ErrorHandling;
+    #[doc = include_str!("../docs/groups.md")]
+    struct Groups;
     #[doc = include_str!("../docs/migrate-from-0.1.md")]
     struct MigrateFrom01;
     #[doc = include_str!("../docs/operations.md")]

@@ -3,7 +3,7 @@
 //! `graph` and `plan_state` are pure. `run` drives them and reaches the engine through [`Host`]; `records` remembers.
 
 pub(crate) use self::graph::Graph;
-pub(crate) use self::plan_state::{PlanState, Rules, StepState};
+pub(crate) use self::plan_state::{Needs, PlanState, Rules, StepState};
 pub(crate) use self::records::{PlanRecord, Plans};
 pub(crate) use self::run::{Claim, Host, Pace, Slot, StepEnd, run};
 

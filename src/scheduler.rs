@@ -1,8 +1,12 @@
-//! The queue and the permits: by priority, then first come, first served.
+//! The queue and the permits: by priority, then first come, first served. An execution gets its permit and its places in its groups at
+//! one moment, and none of them before.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
@@ -10,14 +14,18 @@ use crate::config::{ConcurrencyPolicy, ExecutionConfig};
 use crate::error::ExecutionError;
 use crate::types::ErrorInfo;
 
-/// A place in the queue: the smallest key is next.
-type Key = (Reverse<i32>, i64);
+use self::groups::{Groups, Key, Limits, Membership};
+
+mod groups;
+#[cfg(test)]
+mod model_tests;
 
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     slots: usize,
     queue_bound: usize,
     policy: ConcurrencyPolicy,
+    limits: Limits,
     /// Held for a few moves of pointers, never across an await.
     state: Mutex<State>,
 }
@@ -29,7 +37,11 @@ struct State {
     usable: usize,
     /// What it was short of last.
     shortage: Option<ErrorInfo>,
+    /// Those that lack nothing but a slot: with a free slot there are none.
     waiting: BTreeMap<Key, oneshot::Sender<Permit>>,
+    /// Those that wait for a group.
+    held_back: BTreeMap<Key, oneshot::Sender<Permit>>,
+    groups: Groups,
     /// The next place at the end of the queue, and the next one at its head.
     last: i64,
     first: i64,
@@ -42,11 +54,12 @@ pub(crate) enum Entry {
     Later(Ticket),
 }
 
-/// A slot; dropped, the next in the queue has it.
+/// A slot, with a place in each group of the execution; dropped, the next in the queue has them.
 #[derive(Debug)]
 #[must_use = "a dropped permit is a free slot"]
 pub(crate) struct Permit {
     scheduler: Arc<Scheduler>,
+    groups: Option<Membership>,
 }
 
 /// A place in the queue; dropped, it is given up.
@@ -54,7 +67,45 @@ pub(crate) struct Permit {
 pub(crate) struct Ticket {
     scheduler: Arc<Scheduler>,
     key: Key,
+    has_groups: bool,
+    obstacle: Option<Box<str>>,
     turn: oneshot::Receiver<Permit>,
+}
+
+impl State {
+    /// The place after all others of this priority.
+    fn last_place(&mut self, priority: i32) -> Key {
+        let place = self.last;
+        self.last += 1;
+        (Reverse(priority), place)
+    }
+
+    /// Starts an execution if it need not wait.
+    fn start(&mut self, key: Key, groups: Option<&Membership>) -> bool {
+        if self.in_use >= self.usable || groups.is_some_and(|groups| self.groups.obstacle(&key, groups).is_some()) {
+            return false;
+        }
+        self.in_use += 1;
+        if let Some(groups) = groups {
+            self.join_groups(key, Arc::clone(groups));
+            self.groups.start(&key);
+        }
+        true
+    }
+
+    /// Adds a member to the lines of its groups, where it may go before others.
+    fn join_groups(&mut self, key: Key, groups: Membership) {
+        for behind in self.groups.enter(key, groups) {
+            self.held_back.extend(self.waiting.remove_entry(&behind));
+        }
+    }
+
+    /// These need not wait for a group any more.
+    fn let_wait_for_slots(&mut self, keys: Vec<Key>) {
+        for key in keys {
+            self.waiting.extend(self.held_back.remove_entry(&key));
+        }
+    }
 }
 
 impl Scheduler {
@@ -64,64 +115,78 @@ impl Scheduler {
             slots,
             queue_bound: config.max_queued_executions,
             policy: config.concurrency_policy,
+            limits: Limits::new(&config.group_limits),
             state: Mutex::new(State {
                 in_use: 0,
                 usable: slots,
                 shortage: None,
                 waiting: BTreeMap::new(),
+                held_back: BTreeMap::new(),
+                groups: Groups::default(),
                 last: 0,
                 first: -1,
             }),
         })
     }
 
-    /// Takes a slot or a place in the queue.
-    pub(crate) fn enter(self: &Arc<Self>, priority: i32) -> Result<Entry, ExecutionError> {
+    /// Takes a slot with a place in each group, or a place in the queue.
+    pub(crate) fn enter(self: &Arc<Self>, priority: i32, groups: &[String]) -> Result<Entry, ExecutionError> {
+        let membership = self.limits.membership(groups);
         let mut state = self.lock();
-        if state.in_use < state.usable {
-            state.in_use += 1;
-            return Ok(Entry::Now(Permit { scheduler: Arc::clone(self) }));
+        let key = state.last_place(priority);
+        if state.start(key, membership.as_ref()) {
+            return Ok(Entry::Now(Permit { scheduler: Arc::clone(self), groups: membership }));
         }
         if self.policy == ConcurrencyPolicy::Reject {
-            return Err(ExecutionError::ConcurrencyLimitReached(self.slots));
+            let has_slot = state.in_use < state.usable;
+            let full = membership.as_ref().filter(|_| has_slot).and_then(|groups| state.groups.obstacle(&key, groups));
+            return Err(full.map_or(ExecutionError::ConcurrencyLimitReached(self.slots), |full| {
+                let index = groups.iter().position(|name| name == full).unwrap_or_default();
+                ExecutionError::GroupLimitReached { field: format!("options.groups[{index}]") }
+            }));
         }
-        if state.waiting.len() >= self.queue_bound {
+        if state.waiting.len() + state.held_back.len() >= self.queue_bound {
             return Err(ExecutionError::QueueFull(self.queue_bound));
         }
-        let place = state.last;
-        state.last += 1;
-        Ok(Entry::Later(self.queue(&mut state, (Reverse(priority), place))))
+        Ok(Entry::Later(self.queue(&mut state, key, membership)))
     }
 
-    /// A slot, or a place in the queue for one: no bound and no policy refuses it. For a plan, which was accepted before and
-    /// has one place whatever its size.
-    pub(crate) fn claim(self: &Arc<Self>, priority: i32) -> Entry {
+    /// A slot with a place in each group, or a place in the queue: no bound and no policy refuses it. For a plan and for another attempt,
+    /// which were accepted before.
+    pub(crate) fn claim(self: &Arc<Self>, priority: i32, groups: &[String]) -> Entry {
+        let groups = self.limits.membership(groups);
         let mut state = self.lock();
-        if state.in_use < state.usable {
-            state.in_use += 1;
-            return Entry::Now(Permit { scheduler: Arc::clone(self) });
+        let key = state.last_place(priority);
+        if state.start(key, groups.as_ref()) {
+            return Entry::Now(Permit { scheduler: Arc::clone(self), groups });
         }
-        let place = state.last;
-        state.last += 1;
-        Entry::Later(self.queue(&mut state, (Reverse(priority), place)))
+        Entry::Later(self.queue(&mut state, key, groups))
     }
 
     /// A place at the head of its priority, for one that was accepted before: no bound refuses it.
-    pub(crate) fn enter_again(self: &Arc<Self>, priority: i32) -> Ticket {
+    pub(crate) fn enter_again(self: &Arc<Self>, priority: i32, groups: &[String]) -> Ticket {
+        let groups = self.limits.membership(groups);
         let ticket = {
             let mut state = self.lock();
             let place = state.first;
             state.first -= 1;
-            self.queue(&mut state, (Reverse(priority), place))
+            self.queue(&mut state, (Reverse(priority), place), groups)
         };
         self.serve();
         ticket
     }
 
-    fn queue(self: &Arc<Self>, state: &mut State, key: Key) -> Ticket {
+    fn queue(self: &Arc<Self>, state: &mut State, key: Key, groups: Option<Membership>) -> Ticket {
         let (give_turn, turn) = oneshot::channel();
-        state.waiting.insert(key, give_turn);
-        Ticket { scheduler: Arc::clone(self), key, turn }
+        let has_groups = groups.is_some();
+        let obstacle = groups.as_ref().and_then(|groups| state.groups.obstacle(&key, groups)).map(Box::from);
+        let is_ready = groups.is_none_or(|groups| {
+            state.join_groups(key, groups);
+            state.groups.is_ready(&key)
+        });
+        let line = if is_ready { &mut state.waiting } else { &mut state.held_back };
+        line.insert(key, give_turn);
+        Ticket { scheduler: Arc::clone(self), key, has_groups, obstacle, turn }
     }
 
     /// The machine has no room for one more than run now: no more are started until some have succeeded.
@@ -149,27 +214,33 @@ impl Scheduler {
         self.serve();
     }
 
-    /// Assigns free slots to waiting executions.
+    /// Gives free slots to waiting executions.
     fn serve(self: &Arc<Self>) {
         loop {
-            let next = {
+            let (next, groups) = {
                 let mut state = self.lock();
                 if state.in_use >= state.usable {
                     return;
                 }
-                let Some((_, next)) = state.waiting.pop_first() else { return };
+                let Some((key, next)) = state.waiting.pop_first() else { return };
                 state.in_use += 1;
-                next
+                (next, state.groups.start(&key))
             };
-            // Outside the lock: a waiter that has given up returns the permit, and dropping that takes the lock.
-            drop(next.send(Permit { scheduler: Arc::clone(self) }));
+            // Outside the lock: a waiter that has given up gives the permit back, and dropping that takes the lock.
+            drop(next.send(Permit { scheduler: Arc::clone(self), groups }));
         }
     }
 
     /// Slots in use, slots that are free, and waiting executions.
     pub(crate) fn load(&self) -> (usize, usize, usize) {
         let state = self.lock();
-        (state.in_use, state.usable.saturating_sub(state.in_use), state.waiting.len())
+        let waiting = state.waiting.len() + state.held_back.len();
+        (state.in_use, state.usable.saturating_sub(state.in_use), waiting)
+    }
+
+    /// How many of those that wait need a place in a group, whether or not there is a slot.
+    pub(crate) fn held_back(&self) -> usize {
+        self.lock().held_back.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,21 +250,42 @@ impl Scheduler {
 }
 
 impl Ticket {
+    /// The first group that had no place for the execution when it came.
+    pub(crate) fn obstacle(&self) -> Option<&str> {
+        self.obstacle.as_deref()
+    }
+
     /// Waits for a slot. Cancel-safe: a slot that was given meanwhile goes on to the next when the ticket is dropped.
     pub(crate) async fn turn(&mut self) -> Permit {
-        match (&mut self.turn).await {
-            Ok(permit) => permit,
+        poll_fn(|context| self.poll_turn(context)).await
+    }
+
+    /// The slot, once there is one.
+    pub(crate) fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Permit> {
+        match Pin::new(&mut self.turn).poll(context) {
+            Poll::Ready(Ok(permit)) => Poll::Ready(permit),
             // The sender is dropped only with the ticket, which is ours.
-            Err(_) => std::future::pending().await,
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let place = self.scheduler.lock().waiting.remove(&self.key);
+        let place = {
+            let mut state = self.scheduler.lock();
+            let place = state.waiting.remove(&self.key).or_else(|| state.held_back.remove(&self.key));
+            if self.has_groups {
+                let ready = state.groups.leave(&self.key);
+                state.let_wait_for_slots(ready);
+            }
+            place
+        };
         // Dropped outside the lock: a permit that is already in the channel takes the lock to go on.
         drop(place);
+        if self.has_groups {
+            self.scheduler.serve();
+        }
     }
 }
 
@@ -202,6 +294,10 @@ impl Drop for Permit {
         {
             let mut state = self.scheduler.lock();
             state.in_use -= 1;
+            if let Some(groups) = &self.groups {
+                let ready = state.groups.end(groups);
+                state.let_wait_for_slots(ready);
+            }
             if state.in_use == 0 && state.waiting.is_empty() {
                 // What was short belongs to the past.
                 state.usable = self.scheduler.slots;
@@ -245,9 +341,9 @@ mod tests {
     #[test]
     fn the_queue_goes_by_priority_and_then_by_arrival() {
         let scheduler = scheduler(1, 10);
-        let mut running = permit(scheduler.enter(0));
+        let mut running = permit(scheduler.enter(0, &[]));
         let mut waiting: Vec<_> =
-            [0, 5, 0, 5, -1].map(|priority| ticket(scheduler.enter(priority))).into_iter().enumerate().collect();
+            [0, 5, 0, 5, -1].map(|priority| ticket(scheduler.enter(priority, &[]))).into_iter().enumerate().collect();
         let mut order = Vec::new();
         while !waiting.is_empty() {
             drop(running);
@@ -267,9 +363,9 @@ mod tests {
     #[test]
     fn a_slot_is_never_lost_to_a_waiter_that_gave_up() {
         let scheduler = scheduler(1, 10);
-        let running = permit(scheduler.enter(0));
-        let given_up = ticket(scheduler.enter(0));
-        let patient = ticket(scheduler.enter(0));
+        let running = permit(scheduler.enter(0, &[]));
+        let given_up = ticket(scheduler.enter(0, &[]));
+        let patient = ticket(scheduler.enter(0, &[]));
         drop(running);
         // The slot lies in the first ticket's channel when that ticket is dropped.
         drop(given_up);
@@ -282,12 +378,12 @@ mod tests {
     #[test]
     fn a_machine_without_room_gets_fewer_at_once_until_some_have_started() {
         let scheduler = scheduler(3, 10);
-        let running: Vec<_> = (0..3).map(|_| permit(scheduler.enter(0))).collect();
-        let mut waiting = ticket(scheduler.enter(0));
+        let running: Vec<_> = (0..3).map(|_| permit(scheduler.enter(0, &[]))).collect();
+        let mut waiting = ticket(scheduler.enter(0, &[]));
         scheduler.shrink(&shortage());
         let mut running = running.into_iter();
         let failed = running.next();
-        let mut again = scheduler.enter_again(0);
+        let mut again = scheduler.enter_again(0, &[]);
         drop(failed);
         assert!(waiting.turn.try_recv().is_err() && again.turn.try_recv().is_err(), "two may run, and two do");
         scheduler.grow();
@@ -301,8 +397,8 @@ mod tests {
     #[test]
     fn the_queue_is_bounded() {
         let scheduler = scheduler(1, 1);
-        let _running = permit(scheduler.enter(0));
-        let _waiting = ticket(scheduler.enter(0));
-        assert!(matches!(scheduler.enter(9), Err(ExecutionError::QueueFull(1))));
+        let _running = permit(scheduler.enter(0, &[]));
+        let _waiting = ticket(scheduler.enter(0, &[]));
+        assert!(matches!(scheduler.enter(9, &[]), Err(ExecutionError::QueueFull(1))));
     }
 }

@@ -33,6 +33,7 @@ void engine.run(request, {
   secrets: ['abcdef'] as const,
   maskEnvSecrets: true,
   priority: -1,
+  groups: ['a'] as const,
   retry: { attempts: 3, backoffMs: 5, maxBackoffMs: null, on: ['exit', 'signal', 'timeout', 'spawn', 7] as const },
 });
 void engine.run(request, { stdin: Buffer.from('x') });
@@ -81,6 +82,7 @@ assertType<
     | 'maskEnvSecrets'
     | 'leftovers'
     | 'priority'
+    | 'groups'
     | 'encoding'
     | 'hostEnv'
     | 'retry'

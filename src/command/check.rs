@@ -14,6 +14,10 @@ use super::{EnvPolicy, check_metadata, is_bash};
 /// More attempts than that are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
 
+const MOST_GROUPS: usize = 64;
+/// In bytes.
+const LONGEST_GROUP_NAME: usize = 256;
+
 /// Checks a request and its options against each other and against the engine's configuration.
 pub(crate) fn check(
     request: &ExecutionRequest,
@@ -68,6 +72,7 @@ pub(crate) fn check(
             "another attempt cannot read `stdin` again: give it as text or bytes",
         ));
     }
+    groups(&options.groups)?;
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
 }
@@ -75,6 +80,25 @@ pub(crate) fn check(
 /// Checks how long an execution may go on.
 pub(crate) fn check_time_left(time: Duration) -> Result<(), Invalid> {
     milliseconds("ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX), 1)
+}
+
+fn groups(names: &[String]) -> Result<(), Invalid> {
+    const FIELD: &str = "options.groups";
+    if names.len() > MOST_GROUPS {
+        let problem = format!("it has {} names: give {MOST_GROUPS} at most", names.len());
+        return Err(Invalid::new(FIELD, problem));
+    }
+    names.iter().enumerate().try_for_each(|(index, name)| {
+        let field = format!("{FIELD}[{index}]");
+        if name.is_empty() || name.len() > LONGEST_GROUP_NAME {
+            let problem = format!("it has {} bytes: give a name of 1 to {LONGEST_GROUP_NAME} bytes", name.len());
+            return Err(Invalid::new(field, problem));
+        }
+        if name.contains('\0') {
+            return Err(Invalid::new(field, "it is not UTF-8, or holds a NUL character: give a name as text"));
+        }
+        Ok(())
+    })
 }
 
 fn retry(retry: &Retry) -> Result<(), Invalid> {

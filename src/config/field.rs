@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Globs,
     /// Strings to mask.
     Secrets,
+    /// Whole numbers from 1, by globs of names.
+    Limits,
     /// A file or a folder, by its whole path.
     Path,
 }
@@ -70,6 +72,7 @@ impl Kind {
                 let items = value.as_array().into_iter().flatten().filter_map(Json::as_str);
                 crate::redact::check(field, &items.map(Secret::from).collect::<Vec<_>>())
             }
+            Self::Limits => check_limits(field, value),
             Self::Path if value.as_str().is_some_and(|path| !Path::new(path).is_absolute() || path.contains('\0')) => {
                 let problem = "it is not an absolute path: the host's directory may change, so say the whole path";
                 Err(Invalid::new(field, problem))
@@ -77,6 +80,31 @@ impl Kind {
             Self::Flag | Self::Choice(_) | Self::Path => Ok(()),
         }
     }
+}
+
+/// The largest limit of a group.
+const LARGEST_LIMIT: u64 = u32::MAX as u64;
+/// Each is compared with the name of a group when it gets its first member.
+const MOST_LIMITS: usize = 1_000;
+
+fn check_limits(field: &str, value: &Json) -> Result<(), Invalid> {
+    let Some(limits) = value.as_object() else { return Ok(()) };
+    if limits.len() > MOST_LIMITS {
+        let problem = format!("it has {} entries: give {MOST_LIMITS} at most, with globs for many names", limits.len());
+        return Err(Invalid::new(field, problem));
+    }
+    for (glob, limit) in limits {
+        let path = format!("{field}[{glob:?}]");
+        if glob.is_empty() {
+            return Err(Invalid::new(path, "it names no group: give a name, or a glob such as `deploy:*`"));
+        }
+        crate::globs::check_one(&path, glob)?;
+        if limit.as_u64().is_some_and(|limit| !(1..=LARGEST_LIMIT).contains(&limit)) {
+            let problem = format!("{limit} is out of range: give a whole number from 1 to {LARGEST_LIMIT}");
+            return Err(Invalid::new(path, problem));
+        }
+    }
+    Ok(())
 }
 
 impl Field {

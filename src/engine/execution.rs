@@ -191,7 +191,7 @@ async fn all_attempts(
         last = Some(failed);
         again.get_or_insert_with(|| job.next_attempt());
         pending = Pending::new();
-        entry = shared.scheduler.claim(job.options.priority);
+        entry = shared.scheduler.claim(job.options.priority, &job.options.groups);
     }
 }
 
@@ -223,12 +223,13 @@ async fn attempt(
     mut output: Output,
 ) -> Attempt {
     let Accepted { shared, record, command, sink, .. } = accepted;
-    if matches!(entry, Entry::Later(_)) {
+    if let Entry::Later(ticket) = &entry {
         sink.event(ExecutionEvent::Queued {
             execution_id: record.id(),
             timestamp: pending.accepted_at(),
             sequence: output.take_sequence(),
             command: job.secrets.mask(command).into_owned(),
+            group: ticket.obstacle().map(|group| job.secrets.mask(group).into_owned()),
         });
     }
     let queue_timeout = shared.config.queue_timeout_ms.map(Duration::from_millis);
@@ -281,7 +282,7 @@ async fn attempt(
                 (pending, output) = (back, output_back);
                 drop(permit);
                 let _ = clock::timeout(pause, record.stop().requested()).await;
-                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority));
+                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority, &job.options.groups));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The engine as a plan sees it.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::UnboundedSender;
@@ -32,6 +33,8 @@ pub(super) struct Steps {
     pub(super) shared: Arc<Shared>,
     pub(super) plan_id: Uuid,
     pub(super) work: Vec<Work>,
+    /// The groups of the steps in each lane.
+    pub(super) lanes: Vec<Vec<String>>,
     pub(super) sinks: Sinks,
     pub(super) ends: UnboundedSender<StepEnd>,
     /// The executions of the steps that have begun.
@@ -46,15 +49,15 @@ impl Host for Steps {
     type Permit = Permit;
     type Ticket = Ticket;
 
-    fn claim(&self, priority: i32) -> Claim<Permit, Ticket> {
-        match self.shared.scheduler.claim(priority) {
+    fn claim(&self, lane: usize, priority: i32) -> Claim<Permit, Ticket> {
+        match self.shared.scheduler.claim(priority, &self.lanes[lane]) {
             Entry::Now(permit) => Claim::Now(permit),
             Entry::Later(ticket) => Claim::Later(ticket),
         }
     }
 
-    async fn turn(ticket: &mut Ticket) -> Permit {
-        ticket.turn().await
+    fn poll_turn(ticket: &mut Ticket, context: &mut Context<'_>) -> Poll<Permit> {
+        ticket.poll_turn(context)
     }
 
     fn free(&self) -> usize {
@@ -73,7 +76,7 @@ impl Host for Steps {
             Slot::Free(permit) => Entry::Now(permit),
             Slot::None => {
                 admitted.record.stop().request(Stop::QueueTimeout, None);
-                self.shared.scheduler.claim(priority)
+                self.shared.scheduler.claim(priority, &[])
             }
         };
         let ends = self.ends.clone();

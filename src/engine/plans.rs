@@ -1,6 +1,6 @@
 //! Plans: checked as a whole before anything runs, then driven in the background.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::catch_panic::{contain, contain_call};
 use crate::command;
 use crate::config::MOST_MS;
 use crate::error::{ExecutionError, Invalid, Result};
-use crate::plan::{self, Graph, Pace, PlanRecord, PlanState, Rules};
+use crate::plan::{self, Graph, Needs, Pace, PlanRecord, PlanState, Rules};
 use crate::platform::HostState;
 use crate::platform::clock::{self, Instant};
 use crate::runtime;
@@ -123,8 +123,8 @@ impl ExecutionEngine {
         let work = work_of(shared, commands, common, own.into_iter().collect(), &secrets)?;
 
         let rules = rules_of(&strategy, continue_on_error);
-        let priorities = work.iter().map(|work| work.options.priority).collect();
-        let state = PlanState::new(graph, rules, priorities, since);
+        let (needs, lanes) = needs_of(&work);
+        let state = PlanState::new(graph, rules, needs, since);
         let record = Arc::new(PlanRecord::new(id));
         shared.plans.insert(Arc::clone(&record))?;
         if let Some(signal) = signal {
@@ -138,6 +138,7 @@ impl ExecutionEngine {
             plan_id: id,
             records: vec![None; work.len()],
             work,
+            lanes,
             sinks,
             ends,
             begun: Vec::new(),
@@ -192,6 +193,22 @@ fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {
         ExecutionStrategy::DependencyGraph { .. } => (usize::MAX, Some(SkipReason::Dependency)),
     };
     Rules { most_at_once, on_failure: on_failure.filter(|_| !continue_on_error) }
+}
+
+/// What each step needs to begin, and the groups of each lane.
+fn needs_of(work: &[Work]) -> (Vec<Needs>, Vec<Vec<String>>) {
+    let mut lanes: HashMap<BTreeSet<&str>, usize> = HashMap::new();
+    let mut groups = Vec::new();
+    let mut needs = Vec::with_capacity(work.len());
+    for Work { options, .. } in work {
+        let names = options.groups.iter().map(String::as_str).collect();
+        let lane = *lanes.entry(names).or_insert_with(|| {
+            groups.push(options.groups.clone());
+            groups.len() - 1
+        });
+        needs.push(Needs { priority: options.priority, lane });
+    }
+    (needs, groups)
 }
 
 fn check_options(deadline_ms: Option<u64>, last_step: Option<&usize>, steps: usize) -> Result<(), Invalid> {

@@ -141,6 +141,7 @@ impl ExecutionEngine {
             slots: busy.max_concurrent,
             running: busy.currently_running,
             queued: busy.currently_pending,
+            waiting_for_groups: busy.waiting_for_groups,
             records,
             output_bytes,
         };
@@ -155,6 +156,7 @@ impl ExecutionEngine {
             max_concurrent: self.shared().config.max_concurrent_executions,
             currently_running: in_use,
             currently_pending: waiting,
+            waiting_for_groups: self.shared().scheduler.held_back(),
             available_slots: free,
         }
     }

@@ -13,6 +13,7 @@ pub(crate) struct Gauges {
     pub(crate) slots: usize,
     pub(crate) running: usize,
     pub(crate) queued: usize,
+    pub(crate) waiting_for_groups: usize,
     pub(crate) records: usize,
     pub(crate) output_bytes: u64,
 }
@@ -83,7 +84,8 @@ pub(crate) fn text(metrics: &Metrics, gauges: Gauges) -> String {
     let gauges = [
         ("escher_slots", "How many executions may run at once.", gauges.slots as u64),
         ("escher_executions_running", "Executions that hold a slot.", gauges.running as u64),
-        ("escher_executions_queued", "Executions that wait for a slot.", gauges.queued as u64),
+        ("escher_executions_queued", "Executions that wait for a slot or a group.", gauges.queued as u64),
+        ("escher_executions_waiting_for_groups", "Executions that wait for a group.", gauges.waiting_for_groups as u64),
         ("escher_records", "Executions that the engine knows, ended ones included.", gauges.records as u64),
         (
             "escher_retained_output_bytes",

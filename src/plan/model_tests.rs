@@ -1,8 +1,9 @@
 //! Random plans against a simple model. Slots are the real scheduler's; a step lasts so many turns of the executor, which makes
 //! a thousand plans with a thousand orders of events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 use proptest::prelude::*;
 use tokio::sync::SetOnce;
@@ -16,7 +17,7 @@ use crate::state::Stop;
 use crate::types::{ExecutionStrategy, SkipReason};
 
 use super::graph::Graph;
-use super::plan_state::{PlanState, Rules, StepState};
+use super::plan_state::{Needs, PlanState, Rules, StepState};
 use super::run::{Claim, Host, Pace, Slot, StepEnd, run};
 
 /// What a step does once it has a slot.
@@ -27,6 +28,18 @@ struct Script {
     failures: u8,
     completes: bool,
     priority: i32,
+    /// A sum of 1, 2 and 4 for the groups that it is in.
+    groups: usize,
+}
+
+/// How many groups there are, and how many steps of each may run at once.
+const GROUPS: usize = 3;
+const LIMITS: [usize; GROUPS] = [1, 2, 1];
+
+impl Script {
+    fn group_names(&self) -> Vec<String> {
+        (0..GROUPS).filter(|group| self.groups & (1 << group) > 0).map(|group| format!("group-{group}")).collect()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -71,15 +84,16 @@ impl Host for Stage {
     type Permit = Permit;
     type Ticket = Ticket;
 
-    fn claim(&self, priority: i32) -> Claim<Permit, Ticket> {
-        match self.scheduler.claim(priority) {
+    fn claim(&self, lane: usize, priority: i32) -> Claim<Permit, Ticket> {
+        let groups = Script { groups: lane, ..self.scripts[0] }.group_names();
+        match self.scheduler.claim(priority, &groups) {
             Entry::Now(permit) => Claim::Now(permit),
             Entry::Later(ticket) => Claim::Later(ticket),
         }
     }
 
-    async fn turn(ticket: &mut Ticket) -> Permit {
-        ticket.turn().await
+    fn poll_turn(ticket: &mut Ticket, context: &mut Context<'_>) -> Poll<Permit> {
+        ticket.poll_turn(context)
     }
 
     fn free(&self) -> usize {
@@ -136,7 +150,7 @@ async fn play(
             note(&notes, Note::Rested(index));
             drop(permit);
             yield_now().await;
-            permit = match scheduler.claim(script.priority) {
+            permit = match scheduler.claim(script.priority, &script.group_names()) {
                 Entry::Now(permit) => permit,
                 Entry::Later(mut ticket) => ticket.turn().await,
             };
@@ -152,8 +166,10 @@ async fn play(
 }
 
 fn cases() -> impl Strategy<Value = Case> {
-    let script = (0_u8..6, 0_u8..3, prop::bool::weighted(0.8), -1_i32..2)
-        .prop_map(|(turns, failures, completes, priority)| Script { turns, failures, completes, priority });
+    let groups = prop_oneof![2 => Just(0), 1 => 0_usize..(1 << GROUPS)];
+    let script = (0_u8..6, 0_u8..3, prop::bool::weighted(0.8), -1_i32..2, groups).prop_map(
+        |(turns, failures, completes, priority, groups)| Script { turns, failures, completes, priority, groups },
+    );
     let scripts = prop::collection::vec(script, 1..25);
     let edges = prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..40);
     let order = any::<u64>();
@@ -186,7 +202,9 @@ struct Outcome {
 fn perform(case: &Case) -> Outcome {
     let executor = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     executor.block_on(async {
-        let config = ExecutionConfig { max_concurrent_executions: case.slots, ..ExecutionConfig::default() };
+        let group_limits = LIMITS.iter().enumerate().map(|(group, limit)| (format!("group-{group}"), *limit)).collect();
+        let config =
+            ExecutionConfig { max_concurrent_executions: case.slots, group_limits, ..ExecutionConfig::default() };
         let scheduler = Scheduler::new(&config);
         let notes = Notes::default();
         let (ends, end_receiver) = unbounded_channel();
@@ -194,8 +212,8 @@ fn perform(case: &Case) -> Outcome {
         let graph = Graph::new(&strategy, case.scripts.len()).unwrap();
         let on_failure = (!case.continues).then_some(SkipReason::Dependency);
         let rules = Rules { most_at_once: case.most_at_once, on_failure };
-        let priorities = case.scripts.iter().map(|script| script.priority).collect();
-        let mut plan = PlanState::new(graph, rules, priorities, Instant::now());
+        let needs = |script: &Script| Needs { priority: script.priority, lane: script.groups };
+        let mut plan = PlanState::new(graph, rules, case.scripts.iter().map(needs).collect(), Instant::now());
         let mut stage = Stage {
             scheduler: Arc::clone(&scheduler),
             scripts: case.scripts.clone(),
@@ -303,28 +321,32 @@ fn waits_for(case: &Case, index: usize, other: usize) -> bool {
 
 /// The limits hold at every moment, and no step waits without a reason.
 fn check_limits(case: &Case, outcome: &Outcome) {
-    let (mut open, mut busy) = (0, 0);
+    let mut open = 0;
+    // The steps that hold a slot.
+    let mut busy = BTreeSet::new();
     for note in &outcome.notes {
         match note {
             Note::Began(_) => open += 1,
-            Note::Attempt(_) => busy += 1,
-            Note::Rested(_) => busy -= 1,
+            Note::Attempt(index) => {
+                busy.insert(*index);
+            }
+            Note::Rested(index) => {
+                busy.remove(index);
+            }
             Note::Ended(index, _) => {
                 open -= 1;
-                // One that is stopped while it rests has noted no other attempt.
-                let last = outcome
-                    .notes
-                    .iter()
-                    .rev()
-                    .find(|note| matches!(note, Note::Attempt(it) | Note::Rested(it) if it == index));
-                busy -= i32::from(matches!(last, Some(Note::Attempt(_))));
+                busy.remove(index);
             }
             Note::Cancelled => {}
         }
         assert!(open <= case.most_at_once, "{open} steps of the plan at once");
-        assert!(usize::try_from(busy).unwrap() <= case.slots, "{busy} steps in {} slots", case.slots);
+        assert!(busy.len() <= case.slots, "{} steps in {} slots", busy.len(), case.slots);
+        for (group, limit) in LIMITS.iter().enumerate() {
+            let members = busy.iter().filter(|index| case.scripts[**index].groups & (1 << group) > 0).count();
+            assert!(members <= *limit, "{members} steps of group {group} at once");
+        }
     }
-    assert_eq!((open, busy), (0, 0));
+    assert_eq!((open, busy.len()), (0, 0));
     let tallies = &outcome.stage.tallies;
     assert!(tallies.windows(2).all(|pair| pair[0] <= pair[1]), "progress goes forward: {tallies:?}");
 }
@@ -343,7 +365,7 @@ proptest! {
 /// With a slot for each the order is that of the indexes; with one slot the longest chain goes first.
 #[test]
 fn scarce_slots_go_to_the_longest_chain() {
-    let script = Script { turns: 3, failures: 0, completes: true, priority: 0 };
+    let script = Script { turns: 3, failures: 0, completes: true, priority: 0, groups: 0 };
     let dependencies = HashMap::from([(4, vec![2]), (5, vec![4]), (3, vec![1])]);
     let case = |slots, scripts| Case {
         scripts,
@@ -365,7 +387,7 @@ fn scarce_slots_go_to_the_longest_chain() {
 #[test]
 fn ten_thousand_steps_in_a_row_and_side_by_side() {
     const STEPS: usize = 10_000;
-    let script = Script { turns: 0, failures: 0, completes: true, priority: 0 };
+    let script = Script { turns: 0, failures: 0, completes: true, priority: 0, groups: 0 };
     let chain = (1..STEPS).map(|index| (index, vec![index - 1])).collect();
     let fan = (1..STEPS).map(|index| (index, vec![0])).collect();
     for dependencies in [chain, fan, HashMap::new()] {

@@ -37,15 +37,32 @@ pub(crate) struct Rules {
     pub(crate) on_failure: Option<SkipReason>,
 }
 
+/// What a step needs to begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Needs {
+    pub(crate) priority: i32,
+    /// Steps in the same groups share a lane: they wait for the same places.
+    pub(crate) lane: usize,
+}
+
+/// By priority, then by the length of the chain that waits for a step, then by its index.
+type Urgency = (Reverse<i32>, Reverse<usize>, usize);
+
+/// The steps of a lane that are ready, in two orders.
+#[derive(Debug, Clone, Default)]
+struct Lane {
+    by_index: BTreeSet<usize>,
+    by_urgency: BTreeSet<Urgency>,
+}
+
 #[derive(Debug)]
 pub(crate) struct PlanState {
     graph: Graph,
     rules: Rules,
-    priorities: Vec<i32>,
+    needs: Vec<Needs>,
     steps: Vec<StepState>,
-    ready: BTreeSet<usize>,
-    /// The same steps: by priority, then by the length of the chain that waits for each.
-    ready_by_need: BTreeSet<(Reverse<i32>, Reverse<usize>, usize)>,
+    lanes: Vec<Lane>,
+    ready: usize,
     running: BTreeSet<usize>,
     ended: usize,
     failed: usize,
@@ -53,16 +70,17 @@ pub(crate) struct PlanState {
 }
 
 impl PlanState {
-    /// A plan none of whose steps has begun; `priorities` has one for each.
-    pub(crate) fn new(graph: Graph, rules: Rules, priorities: Vec<i32>, now: Instant) -> Self {
+    /// A plan none of whose steps has begun; `needs` has one entry for each.
+    pub(crate) fn new(graph: Graph, rules: Rules, needs: Vec<Needs>, now: Instant) -> Self {
         let steps = (0..graph.len()).map(|index| StepState::Waiting(graph.dependencies(index).len())).collect();
+        let lanes = needs.iter().map(|needs| needs.lane + 1).max().unwrap_or_default();
         let mut state = Self {
             graph,
             rules,
-            priorities,
+            needs,
             steps,
-            ready: BTreeSet::new(),
-            ready_by_need: BTreeSet::new(),
+            lanes: vec![Lane::default(); lanes],
+            ready: 0,
             running: BTreeSet::new(),
             ended: 0,
             failed: 0,
@@ -98,25 +116,47 @@ impl PlanState {
         self.ended + self.skipped == self.steps.len()
     }
 
-    /// How many steps could begin now if there were slots for them.
-    pub(crate) fn eligible(&self) -> usize {
-        self.ready.len().min(self.rules.most_at_once - self.running.len())
+    /// How many more steps the plan may run at once.
+    fn room(&self) -> usize {
+        self.rules.most_at_once - self.running.len()
     }
 
-    /// The highest priority among the steps that could begin.
-    pub(crate) fn highest_priority(&self) -> Option<i32> {
-        let (Reverse(priority), ..) = self.ready_by_need.first()?;
-        (self.eligible() > 0).then_some(*priority)
+    /// With less than a slot for each step that is ready, the most urgent one is next; else the one with the lowest index.
+    fn is_scarce(&self, slots: usize) -> bool {
+        self.ready > slots.min(self.room())
     }
 
-    /// Lets the next step begin, when `slots` steps can begin now. With slots for all that are ready they go by index; when
-    /// slots are scarce by priority, then by the longest chain, then by index. Returns since when it was ready.
-    pub(crate) fn take(&mut self, slots: usize) -> Option<(usize, Instant)> {
-        if self.eligible() == 0 {
+    /// Whether a step of this lane could begin now if there was a slot with the places that it needs.
+    pub(crate) fn is_eligible(&self, lane: usize) -> bool {
+        self.room() > 0 && !self.lanes[lane].by_index.is_empty()
+    }
+
+    /// The lane of the step that is next when `slots` steps can begin now, and the highest priority in it. Lanes that wait already, with a
+    /// priority that is high enough, are left out.
+    pub(crate) fn next_lane(&self, slots: usize, waits: impl Fn(usize, i32) -> bool) -> Option<(usize, i32)> {
+        if self.room() == 0 {
             return None;
         }
-        let is_scarce = self.ready.len() > slots.min(self.rules.most_at_once - self.running.len());
-        let index = if is_scarce { self.ready_by_need.first()?.2 } else { *self.ready.first()? };
+        let candidates = self.lanes.iter().enumerate().filter_map(|(lane, ready)| {
+            let urgency = ready.by_urgency.first()?;
+            let Reverse(priority) = urgency.0;
+            (!waits(lane, priority)).then_some((lane, priority, urgency, ready.by_index.first()))
+        });
+        let next = if self.is_scarce(slots) {
+            candidates.min_by_key(|(.., urgency, _)| *urgency)
+        } else {
+            candidates.min_by_key(|(.., first)| *first)
+        };
+        next.map(|(lane, priority, ..)| (lane, priority))
+    }
+
+    /// Lets the next step of a lane begin, when `slots` steps can begin now. Gives since when it was ready.
+    pub(crate) fn take(&mut self, lane: usize, slots: usize) -> Option<(usize, Instant)> {
+        if self.room() == 0 {
+            return None;
+        }
+        let ready = &self.lanes[lane];
+        let index = if self.is_scarce(slots) { ready.by_urgency.first()?.2 } else { *ready.by_index.first()? };
         let StepState::Ready(since) = self.steps[index] else { return None };
         self.remove_ready(index);
         self.steps[index] = StepState::Running;
@@ -181,8 +221,11 @@ impl PlanState {
 
     fn make_ready(&mut self, index: usize, now: Instant) {
         self.steps[index] = StepState::Ready(now);
-        self.ready.insert(index);
-        self.ready_by_need.insert(self.need(index));
+        let urgency = self.urgency(index);
+        let lane = &mut self.lanes[self.needs[index].lane];
+        lane.by_index.insert(index);
+        lane.by_urgency.insert(urgency);
+        self.ready += 1;
     }
 
     fn skip(&mut self, skipped: SkippedStep) {
@@ -192,12 +235,15 @@ impl PlanState {
     }
 
     fn remove_ready(&mut self, index: usize) {
-        if self.ready.remove(&index) {
-            self.ready_by_need.remove(&self.need(index));
+        let urgency = self.urgency(index);
+        let lane = &mut self.lanes[self.needs[index].lane];
+        if lane.by_index.remove(&index) {
+            lane.by_urgency.remove(&urgency);
+            self.ready -= 1;
         }
     }
 
-    fn need(&self, index: usize) -> (Reverse<i32>, Reverse<usize>, usize) {
-        (Reverse(self.priorities[index]), Reverse(self.graph.chain(index)), index)
+    fn urgency(&self, index: usize) -> Urgency {
+        (Reverse(self.needs[index].priority), Reverse(self.graph.chain(index)), index)
     }
 }

@@ -1,6 +1,8 @@
 //! Drives a plan: gets slots, begins steps, receives their ends.
 
-use std::future::{Future, pending};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::SetOnce;
@@ -19,12 +21,13 @@ pub(crate) trait Host: Send {
     /// A place in the queue for a permit; dropped, it is given up.
     type Ticket: Send;
 
-    fn claim(&self, priority: i32) -> Claim<Self::Permit, Self::Ticket>;
-    /// Waits for the permit of a ticket. Cancel-safe.
-    fn turn(ticket: &mut Self::Ticket) -> impl Future<Output = Self::Permit> + Send;
+    /// The right to run a step of a lane, or a place in the queue.
+    fn claim(&self, lane: usize, priority: i32) -> Claim<Self::Permit, Self::Ticket>;
+    /// The permit of a ticket, once there is one.
+    fn poll_turn(ticket: &mut Self::Ticket, context: &mut Context<'_>) -> Poll<Self::Permit>;
     /// Permits that are free now.
     fn free(&self) -> usize;
-    /// Begins a step that has been ready since then. Its end comes as an [`StepEnd`].
+    /// Begins a step that has been ready since then. Its end comes as a [`StepEnd`].
     fn begin(&mut self, index: usize, slot: Slot<Self::Permit>, since: Instant) -> Result<(), SkipReason>;
     /// Asks a running step to end.
     fn stop(&self, index: usize, why: Stop);
@@ -66,7 +69,7 @@ enum Event<P> {
     Stop(Stop),
     Deadline,
     Ended(StepEnd),
-    Turn(P),
+    Turn(usize, P),
     TooLate,
 }
 
@@ -78,7 +81,7 @@ pub(crate) async fn run<H: Host>(
     ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
 ) -> Option<Stop> {
-    Drive { host, state, stop, ends, pace, ticket: None, stopped: None }.run().await
+    Drive { host, state, stop, ends, pace, tickets: BTreeMap::new(), stopped: None }.run().await
 }
 
 struct Drive<'a, H: Host> {
@@ -87,9 +90,9 @@ struct Drive<'a, H: Host> {
     stop: &'a SetOnce<Stop>,
     ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
-    /// One place in the queue for whichever step is next when the turn comes, and not one for each step: a large plan must not
-    /// fill the queue, and a step that became ready meanwhile may be more urgent.
-    ticket: Option<QueuedTicket<H::Ticket>>,
+    /// One place in the queue for each lane that waits, and not one for each step: a large plan must not fill the queue, and a step
+    /// that became ready meanwhile may be more urgent. Lanes wait for different groups, so that none delays another.
+    tickets: BTreeMap<usize, QueuedTicket<H::Ticket>>,
     stopped: Option<Stop>,
 }
 
@@ -117,31 +120,31 @@ impl<H: Host> Drive<'_, H> {
         }
     }
 
-    /// Begins steps as long as there are permits, then waits in the queue.
+    /// Begins steps as long as there are permits for them, then waits in the queue.
     fn begin_ready(&mut self) {
-        while let Some(priority) = self.state.highest_priority() {
-            if let Some(waiting) = &self.ticket {
-                if waiting.priority >= priority {
-                    return;
-                }
-                self.ticket = None;
-            }
-            match self.host.claim(priority) {
+        while let Some((lane, priority)) = self.next_lane() {
+            self.tickets.remove(&lane);
+            match self.host.claim(lane, priority) {
                 Claim::Now(permit) => {
                     let slots = self.host.free().saturating_add(1);
-                    self.begin(Slot::Free(permit), slots);
+                    self.begin(lane, Slot::Free(permit), slots);
                 }
                 Claim::Later(ticket) => {
-                    self.ticket = Some(QueuedTicket { ticket, priority, since: Instant::now() });
-                    return;
+                    self.tickets.insert(lane, QueuedTicket { ticket, priority, since: Instant::now() });
                 }
             }
         }
-        self.ticket = None;
+        // A plan that runs as many steps as it may waits for nothing.
+        self.tickets.retain(|lane, _| self.state.is_eligible(*lane));
     }
 
-    fn begin(&mut self, slot: Slot<H::Permit>, slots: usize) {
-        let Some((index, since)) = self.state.take(slots) else { return };
+    fn next_lane(&self) -> Option<(usize, i32)> {
+        let waits = |lane, priority| self.tickets.get(&lane).is_some_and(|waiting| waiting.priority >= priority);
+        self.state.next_lane(self.host.free(), waits)
+    }
+
+    fn begin(&mut self, lane: usize, slot: Slot<H::Permit>, slots: usize) {
+        let Some((index, since)) = self.state.take(lane, slots) else { return };
         if let Err(reason) = self.host.begin(index, slot, since) {
             self.state.refused(index, reason, Instant::now());
         }
@@ -152,23 +155,30 @@ impl<H: Host> Drive<'_, H> {
         let far = Instant::now() + FAR_FUTURE;
         let goes_on = self.stopped.is_none();
         let deadline = self.pace.deadline.unwrap_or(far);
-        let queue_deadline = self.pace.queue_timeout.zip(self.ticket.as_ref());
-        let queue_deadline = queue_deadline.map_or(far, |(timeout, waiting)| waiting.since + timeout);
-        let (ticket, ends) = (&mut self.ticket, &mut self.ends);
-        let turn = async move {
-            match ticket {
-                Some(waiting) => H::turn(&mut waiting.ticket).await,
-                None => pending().await,
-            }
-        };
+        let queue_deadline = self.pace.queue_timeout.zip(self.longest_wait());
+        let queue_deadline = queue_deadline.map_or(far, |(timeout, (_, since))| since + timeout);
+        let (tickets, ends) = (&mut self.tickets, &mut self.ends);
+        let turn = poll_fn(|context| {
+            let turns = tickets.iter_mut().map(|(lane, it)| (*lane, H::poll_turn(&mut it.ticket, context)));
+            let mut turns = turns.filter_map(|(lane, turn)| match turn {
+                Poll::Ready(permit) => Some((lane, permit)),
+                Poll::Pending => None,
+            });
+            turns.next().map_or(Poll::Pending, Poll::Ready)
+        });
         tokio::select! {
             biased;
             why = self.stop.wait(), if goes_on => Event::Stop(*why),
             () = clock::sleep_until(deadline), if goes_on => Event::Deadline,
             end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), Event::Ended),
-            permit = turn => Event::Turn(permit),
+            (lane, permit) = turn => Event::Turn(lane, permit),
             () = clock::sleep_until(queue_deadline) => Event::TooLate,
         }
+    }
+
+    /// The lane that has waited longest, and since when.
+    fn longest_wait(&self) -> Option<(usize, Instant)> {
+        self.tickets.iter().map(|(lane, waiting)| (*lane, waiting.since)).min_by_key(|(_, since)| *since)
     }
 
     fn decide(&mut self, event: Event<H::Permit>) {
@@ -179,14 +189,15 @@ impl<H: Host> Drive<'_, H> {
                 self.state.ended(index, completed, Instant::now());
                 self.host.report(self.state);
             }
-            Event::Turn(permit) => {
-                self.ticket = None;
+            Event::Turn(lane, permit) => {
+                self.tickets.remove(&lane);
                 // There was a queue, so that slots are scarce.
-                self.begin(Slot::Free(permit), 1);
+                self.begin(lane, Slot::Free(permit), 1);
             }
             Event::TooLate => {
-                self.ticket = None;
-                self.begin(Slot::None, 1);
+                let Some((lane, _)) = self.longest_wait() else { return };
+                self.tickets.remove(&lane);
+                self.begin(lane, Slot::None, 1);
             }
         }
     }
@@ -194,7 +205,7 @@ impl<H: Host> Drive<'_, H> {
     /// Nothing more begins, and what runs is asked to end.
     fn end(&mut self, why: Stop) {
         self.stopped = Some(why);
-        self.ticket = None;
+        self.tickets.clear();
         self.state.stop(skip_reason(why));
         for index in self.state.running() {
             self.host.stop(index, why);

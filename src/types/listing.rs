@@ -118,8 +118,10 @@ pub struct ConcurrencyMetrics {
     pub max_concurrent: usize,
     /// Executions that hold a slot.
     pub currently_running: usize,
-    /// Executions that wait for one.
+    /// Executions that wait for one, or for a group.
     pub currently_pending: usize,
+    /// Those of them that wait for a group, whether or not there is a slot.
+    pub waiting_for_groups: usize,
     /// Free slots.
     pub available_slots: usize,
 }

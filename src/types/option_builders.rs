@@ -88,6 +88,9 @@ impl ExecutionOptions {
         leftovers: Leftovers => |options, leftovers| options.leftovers = Some(leftovers);
         /// Sets the place in the queue: higher starts first.
         priority: i32 => |options, priority| options.priority = priority;
+        /// Adds groups: at most so many executions of each run at once as the engine's `group_limits` has for it.
+        groups: impl IntoIterator<Item = impl Into<String>>
+            => |options, names| options.groups.extend(names.into_iter().map(Into::into));
         /// Runs the command again when it fails.
         retry: Retry => |options, retry| options.retry = Some(retry);
         /// Sets as what JavaScript gets the output.

@@ -127,6 +127,9 @@ pub struct ExecutionOptions {
     pub leftovers: Option<Leftovers>,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
+    /// Names of groups, 64 at most, of 1 to 256 bytes each: at most so many executions of a group run at once as `group_limits` of the engine
+    /// has for it. Default: none.
+    pub groups: Vec<String>,
     /// Runs the command again when it fails. Default: it runs once.
     pub retry: Option<Retry>,
     /// As what JavaScript gets the output. Default: `encoding` of the engine.

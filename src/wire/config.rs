@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::fields::Fields;
+use super::fields::{Fields, whole_number};
 use super::{Case, Value, camel};
 use crate::config::{ConfigLayer, ExecutionConfig, FIELDS, Field, Kind};
 use crate::error::Invalid;
@@ -53,6 +53,7 @@ fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, I
         Kind::Whole { .. } => fields.whole(name)?.map(Json::from),
         Kind::Path => fields.text(name)?.map(Json::from),
         Kind::Globs | Kind::Secrets => fields.texts(name)?.map(Json::from),
+        Kind::Limits => limits(fields, name)?,
         Kind::Choice(words) => {
             let known: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
             let pascal = match fields.get(name) {
@@ -66,6 +67,23 @@ fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, I
             }
         }
     })
+}
+
+/// Whole numbers by names that are the sender's own.
+fn limits(fields: &Fields<'_>, name: &str) -> Result<Option<Json>, Invalid> {
+    let entries = match fields.get(name) {
+        None => return Ok(None),
+        Some(Value::Map(entries)) => entries,
+        Some(other) => {
+            return fields.wrong(name, other, "an object such as {\"deploy:*\": 2}, as JSON text in a variable");
+        }
+    };
+    let present = entries.iter().filter(|(_, limit)| !limit.is_absent());
+    let limit = |(glob, limit): &(String, Value)| {
+        let path = format!("{}[{glob:?}]", fields.path(name));
+        whole_number(&path, limit).map(|limit| (glob.clone(), limit.into()))
+    };
+    present.map(limit).collect::<Result<Map<_, _>, _>>().map(|limits| Some(limits.into()))
 }
 
 /// `stream_to_file` → `StreamToFile`.
@@ -121,6 +139,7 @@ mod tests {
                 Kind::Whole { .. } => default.is_u64() || default.is_null(),
                 Kind::Choice(_) => default.is_string(),
                 Kind::Globs | Kind::Secrets => default.is_array(),
+                Kind::Limits => default.is_object(),
                 Kind::Path => default.is_null() || default.is_string(),
             };
             assert!(fits, "{name} is {kind:?} and its default is {default}");

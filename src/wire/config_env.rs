@@ -2,7 +2,7 @@
 
 use super::config::{layer, secrets_in};
 use super::fields::{Fields, nearest};
-use super::{Case, Value};
+use super::{Case, Value, parse_json};
 use crate::config::{ConfigLayer, FIELDS, Field, Kind};
 use crate::error::Invalid;
 use crate::redact::mask_refusal;
@@ -74,6 +74,10 @@ fn decode(kind: Kind, text: &str) -> Value {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::List(items.map(|item| Value::Text(item.to_owned())).collect())
         }
+        Kind::Limits => match parse_json(text) {
+            Ok(limits @ Value::Map(_)) => limits,
+            _ => Value::Text(text.to_owned()),
+        },
         Kind::Choice(_) | Kind::Path => Value::Text(text.to_owned()),
     }
 }
@@ -113,6 +117,7 @@ mod tests {
                 Kind::Whole { .. } => "64",
                 Kind::Choice(words) => words[0],
                 Kind::Globs => "A,B",
+                Kind::Limits => r#"{"deploy:*": 2}"#,
                 Kind::Secrets => "secret-one,secret-two",
                 Kind::Path => directory.to_str().expect("a path that is text"),
             };
@@ -128,7 +133,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_by_its_variable() {
-        let table: [Case<'_>; 8] = [
+        let table: [Case<'_>; 11] = [
+            (&[("EXEC_GROUP_LIMITS", "deploy=2")], "EXEC_GROUP_LIMITS", "as JSON text"),
+            (&[("EXEC_GROUP_LIMITS", r#"{"a": 0}"#)], "EXEC_GROUP_LIMITS[\"a\"]", "give a whole number from 1"),
+            (&[("EXEC_GROUP_LIMITS", r#"{"[": 1}"#)], "EXEC_GROUP_LIMITS[\"[\"]", "is not a glob"),
             (&[("EXEC_DEFAULT_TIMEOUT_MS", "soon")], "EXEC_DEFAULT_TIMEOUT_MS", "give a whole number"),
             (&[("EXEC_DEFAULT_TIMEOUT_MS", "0")], "EXEC_DEFAULT_TIMEOUT_MS", "out of range"),
             (&[("EXEC_MAX_CONCURRENT", "1.5")], "EXEC_MAX_CONCURRENT", "give a whole number"),

@@ -219,6 +219,14 @@ mod tests {
     }
 
     #[test]
+    fn limits_of_groups_are_a_table() {
+        let wanted = json!({ "group_limits": { "deploy:*": 2, "a_b": 1 } });
+        assert_eq!(load(".toml", "[execution.group_limits]\n\"deploy:*\" = 2\na_b = 1\n").unwrap(), wanted);
+        assert_eq!(load(".toml", "group_limits = { \"deploy:*\" = 2, a_b = 1 }\n").unwrap(), wanted);
+        assert_eq!(load(".json", r#"{"group_limits": {"deploy:*": 2, "a_b": 1, "c": null}}"#).unwrap(), wanted);
+    }
+
+    #[test]
     fn each_error_of_a_file_names_its_line() {
         let table = [
             (".toml", "a = 1\n", "a", "unknown field", 1),
@@ -235,6 +243,9 @@ mod tests {
             (".toml", "guardian = true\nguardian = true\n", "config", "duplicate key", 2),
             (".toml", "guardian =\n", "config", "it is not TOML", 1),
             (".toml", "env_deny = [\n  \"A\",\n  7,\n]\n", "env_deny[1]", "give a string", 1),
+            (".toml", "\n[group_limits]\n\"a*\" = 0\n", "group_limits[\"a*\"]", "give a whole number from 1", 2),
+            (".toml", "[execution.group_limits]\na = \"1\"\n", "group_limits[\"a\"]", "give a whole number", 1),
+            (".json", "{\n\"group_limits\": [1]\n}", "group_limits", "give an object", 2),
             (".toml", "\"odd key\" = 1\n", "[\"odd key\"]", "unknown field", 1),
             (".json", "{\n  \"max_timeout_ms\": \"x\"\n}", "max_timeout_ms", "give a whole number", 2),
             (".json", "{\n \"execution\": {\n  \"guardian\": 1\n }\n}", "guardian", "give true or false", 3),

@@ -96,14 +96,7 @@ impl<'a> Fields<'a> {
 
     /// A whole number from 0 to 2^53 − 1; finer bounds are the engine's to check.
     pub(super) fn whole(&self, name: &str) -> Result<Option<u64>> {
-        match self.get(name) {
-            None => Ok(None),
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
-            Some(Value::Number(number)) if number.fract() == 0.0 && (0.0..=LARGEST).contains(number) => {
-                Ok(Some(*number as u64))
-            }
-            Some(other) => self.wrong(name, other, "a whole number from 0 to 2^53 - 1"),
-        }
+        self.get(name).map(|value| whole_number(&self.path(name), value)).transpose()
     }
 
     pub(super) fn size(&self, name: &str) -> Result<Option<usize>> {
@@ -165,6 +158,18 @@ pub(super) fn join(path: &str, key: &str) -> String {
         (true, false) => format!("[{key:?}]"),
         (false, true) => format!("{path}.{key}"),
         (false, false) => format!("{path}[{key:?}]"),
+    }
+}
+
+/// A whole number from 0 to 2^53 − 1.
+pub(super) fn whole_number(path: &str, value: &Value) -> Result<u64> {
+    match value {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+        Value::Number(number) if number.fract() == 0.0 && (0.0..=LARGEST).contains(number) => Ok(*number as u64),
+        other => {
+            let problem = format!("it is {}: give a whole number from 0 to 2^53 - 1", other.describe());
+            Err(Invalid::new(path, problem))
+        }
     }
 }
 

@@ -95,6 +95,7 @@ fn settings_have_the_same_names_and_types() {
                 quoted.join(" | ")
             }
             (None, Value::Array(types)) => types[0].as_str().unwrap().replace("integer", "number"),
+            (None, Value::String(kind)) if kind == "object" => "Readonly<Record<string, number>>".to_owned(),
             (None, Value::String(kind)) => kind.replace("integer", "number").replace("array", "readonly string[]"),
             _ => panic!("{name}: {property}"),
         };

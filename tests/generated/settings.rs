@@ -61,6 +61,7 @@ fn range(name: &str, property: &Value, words: &Words) -> String {
         ["boolean"] => "`true`, `false`".to_owned(),
         ["array"] if name == "secrets" => "strings of 6 bytes or more".to_owned(),
         ["array"] => "globs".to_owned(),
+        ["object"] => "an object: whole numbers from 1, by globs".to_owned(),
         ["string", "null"] => "an absolute path".to_owned(),
         other => panic!("{name}: what is the range of {other:?}?"),
     }
@@ -70,6 +71,7 @@ fn types(property: &Value) -> &'static [&'static str] {
     match &property["type"] {
         Value::String(one) if one == "boolean" => &["boolean"],
         Value::String(one) if one == "array" => &["array"],
+        Value::String(one) if one == "object" => &["object"],
         Value::Array(both) if both[0] == "string" => &["string", "null"],
         _ => &[],
     }
