@@ -59,6 +59,8 @@ export declare class NativeEngine {
   write(id: unknown, bytes: Uint8Array): Promise<WriteOutcome>
   /** Ends an open input, after the writes before. */
   endOpenInput(id: unknown): void
+  /** Changes the size of a terminal. */
+  resize(id: unknown, size: unknown): void
   /**
    * Requests the end of an execution; `aborted`: because of an abort signal. A `grace_ms` that is not negative is the longest time
    * from now until it is killed.

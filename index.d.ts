@@ -184,6 +184,11 @@ export interface ExecutionOptions {
    * together are refused.
    */
   input?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | null | undefined;
+  /**
+   * Runs the command in a terminal of its own: its controlling terminal, and its only stream. `true` is 80 × 24; `columns` and `rows` are 1 to
+   * 65 535 each. Its input is open for {@link ExecutionEngine.write} unless `stdin` or `input` gives data. Not on Windows. Default: none.
+   */
+  terminal?: boolean | { columns?: number | null | undefined; rows?: number | null | undefined } | null | undefined;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null | undefined;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -779,6 +784,14 @@ export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr'
   carriageReturn?: true;
 }
 
+/** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+export interface DataEvent<Output extends string | Buffer = string> extends EventBase {
+  /** The name of the event. */
+  type: 'data';
+  /** Whole characters, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
+  data: Output;
+}
+
 /** The end of an execution: exactly one of these, and nothing after it. */
 export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status'], Output extends string | Buffer = string>
   extends EventBase {
@@ -800,6 +813,7 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
   | ProgressEvent<Output>
   | OutputEvent<'stdout', Output>
   | OutputEvent<'stderr', Output>
+  | DataEvent<Output>
   | EndEvent<'completed', Output>
   | EndEvent<'failed', Output>
   | EndEvent<'cancelled', Output>
@@ -823,6 +837,8 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   stdout: [OutputEvent<'stdout', Output>];
   /** A line on standard error, or a piece of one, as on standard output. */
   stderr: [OutputEvent<'stderr', Output>];
+  /** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+  data: [DataEvent<Output>];
   /** Exited with code 0. */
   completed: [EndEvent<'completed', Output>];
   /** Exited otherwise, or the engine could not do its part. */
@@ -1101,7 +1117,7 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    */
   cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
   /**
-   * Writes to the standard input of a command that was started with `stdin: 'open'`. Resolves when the pipe has accepted all of it, so
+   * Writes to the standard input of a command that was started with `stdin: 'open'` or with a `terminal`. Resolves when the pipe has accepted all of it, so
    * that awaiting it gives the pace of the command. Concurrent writes keep their order. Before the command has started, it waits.
    * Do not change bytes before it has resolved.
    *
@@ -1110,11 +1126,19 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    */
   write(id: string, data: InputChunk): Promise<void>;
   /**
-   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. Does nothing if it has ended.
+   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. A terminal gets its end-of-file
+   * character. Does nothing if it has ended.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input was never open.
    */
   endInput(id: string): Promise<void>;
+  /**
+   * Changes the size of the terminal of a command, which gets SIGWINCH. Before it has started, it gets a terminal of that size. Does nothing
+   * after its end.
+   *
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for another size than 1 to 65 535, and (`id`) if it has no terminal.
+   */
+  resize(id: string, size: { columns: number; rows: number }): Promise<void>;
   /**
    * Moves the deadline of an execution to `ms` milliseconds from now: later or sooner than it was, but not beyond `maxTimeoutMs` from its
    * start. Resolves with the new deadline. It holds for the attempt that runs, or, while the execution waits, for the next one.

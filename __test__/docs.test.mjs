@@ -55,6 +55,7 @@ const COMMANDS = new Map([
   ['node examples/node-caller.ts', 'this file'],
   ['node examples/execution-manager.mjs', '__test__/examples.test.mjs'],
   ['node examples/opentelemetry.mjs', '__test__/examples.test.mjs'],
+  ['node examples/terminal.mjs vi notes.txt', '__test__/examples.test.mjs'],
   ['node --expose-gc scripts/soak.mjs', 'npm run test:stress; a tenth of it __test__/soak.test.mjs'],
   ['npm run test:tauri', 'people: compiling Tauri takes minutes, and needs libraries of the system'],
   ['npm run test:stress', 'people: it takes an hour'],

@@ -1,6 +1,7 @@
 // The examples do what they say: their run is the test.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -26,6 +27,49 @@ test('opentelemetry: each execution is a span', () => {
     'a-program-that-is-nowhere | ERROR | failed |  | SPAWN_FAILED',
     'sleep 60 | ERROR | timeout |',
   ]);
+});
+
+/** What `examples/terminal.mjs` shows of a command, and its exit code. */
+function inTerminal(input, ...command) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [example('terminal.mjs'), ...command], {
+    encoding: 'utf8',
+    input,
+    timeout: 60_000,
+  });
+  assert.equal(stderr, '');
+  return { status, stdout };
+}
+
+const noTerminals = { skip: process.platform === 'win32' && 'commands have no terminals there' };
+
+test('terminal: a pipe gives the keys, and its end ends the input', noTerminals, () => {
+  assert.match(inTerminal('one\ntwo', 'cat').stdout, /two/);
+  const session = inTerminal('echo "$((6 * 7)) in $(tty)"\nexit 7\n', 'sh');
+  assert.match(session.stdout, /42 in \/dev\//);
+  assert.equal(session.status, 7);
+  assert.equal(inTerminal('', 'sh', '-c', 'kill -KILL $$').status, 137);
+});
+
+test('terminal: in a terminal keys, a resize and Ctrl-C pass through', noTerminals, async (t) => {
+  const engine = newEngine(t);
+  const line = 'trap "stty size" WINCH; trap "echo interrupted; exit 5" INT; stty size; while :; do sleep 0.05; done';
+  const request = { command: { type: 'exec', program: process.execPath, args: [example('terminal.mjs'), 'sh', '-c', line] } };
+  const shows = async (text) => {
+    for (;;) {
+      const [{ data }] = await once(engine, 'data');
+      if (data.includes(text)) return;
+    }
+  };
+  const started = shows('31 111');
+  const id = await engine.execute(request, { terminal: { columns: 111, rows: 31 } });
+  await started;
+  const resized = shows('22 99');
+  await engine.resize(id, { columns: 99, rows: 22 });
+  await resized;
+  await engine.write(id, '\x03');
+  const { exitCode, stdout } = await engine.waitForCompletion(id);
+  assert.equal(exitCode, 5);
+  assert.match(stdout, /interrupted/);
 });
 
 test('execution-manager: a day of playbooks, good and bad', () => {

@@ -1,7 +1,7 @@
 // What others can do to the guardian: stop it, hold its pipe, write its table, take all processes of the user.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
@@ -93,6 +93,26 @@ describe('guardian', { concurrency: 2, ...linux }, () => {
     const calls = readFileSync(log, 'utf8');
     assert.match(calls, /SIGTERM/);
     assert.doesNotMatch(calls, /execve|fork|clone/);
+  });
+
+  test('whose first look at the processes takes longer than the grace period, which begins with the stop signal', async (t) => {
+    if (spawnSync('strace', ['-V']).status !== 0) return t.skip('there is no strace');
+    const [mark, done] = [newMark(), path.join(folder(t), 'done')];
+    const line = `trap 'sleep 0.2; : > ${done}; exit' TERM; echo ready; while :; do sleep 0.01; : ${mark}; done`;
+    const host = await guarded(t, `engine.on('stdout', ({ line }) => say(line)); engine.execute(programs.shell(${JSON.stringify(line)}));`, {
+      config: { killGraceMs: 2_000 },
+    });
+    assert.equal(await host.next(), 'ready');
+    const guardian = await guardianOf(host.pid);
+    const slow = ['-e', 'trace=getdents64', '-e', 'inject=getdents64:delay_enter=3000000:when=1'];
+    const strace = spawn('strace', ['-f', '-o', '/dev/null', ...slow, '-p', String(guardian)], { stdio: 'ignore' });
+    t.after(() => strace.kill('SIGKILL'));
+    await until(() => Number(statusOf(guardian, 'TracerPid')) > 0 || strace.exitCode !== null, 'it is traced');
+    if (strace.exitCode !== null) return t.skip('strace may not trace here');
+    host.kill('SIGKILL');
+    await until(() => existsSync(done) || !isAlive(guardian), 'it has ended the tree', 60_000);
+    assert.ok(existsSync(done), 'the clean-up has had its time');
+    await until(() => !isAlive(guardian), 'it has gone', 60_000);
   });
 
   test('ends the trees of a user that may start no further process', async (t) => {

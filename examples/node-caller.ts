@@ -27,6 +27,7 @@ async function main() {
     else if (event.type === 'degraded') say(`  ${event.message}`);
     else if (event.type === 'retry') say(`  attempt ${event.attempt} failed`);
     else if (event.type === 'progress') return;
+    else if (event.type === 'data') return;
     else if (event.type === 'stdout') say(`  ${event.line}`);
     else if (event.type === 'stderr') say(`  ${paint(red, event.line)}`);
     else if ('result' in event) {

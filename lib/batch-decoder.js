@@ -6,6 +6,7 @@ const { Outcome } = require('./result.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
+/** @typedef {import('../index.js').DataEvent<string | Buffer>} DataEvent */
 /** @typedef {import('../index.js').EndEvent} EndEvent */
 /** @typedef {import('../index.js').ProgressEvent} ProgressEvent */
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
@@ -19,7 +20,7 @@ const { Outcome } = require('./result.js');
  * @typedef {object} Consumer
  * @property {(handle: number) => E | undefined} find The execution of a handle, if it has a listener.
  * @property {(execution: E, event: ExecutionEvent) => void} event
- * @property {(execution: E, events: OutputEvent[]) => void} lines The lines of one read.
+ * @property {(execution: E, events: (OutputEvent | DataEvent)[]) => void} lines The lines, or the data, of one read.
  * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => ResultOutcome) => void} end
  * @property {(position: number) => object} outcome The addon's result at a position of the batch.
  * @property {(execution: E, isWanted: boolean) => void} input The child wants more of its standard input, or none any more.
@@ -29,6 +30,15 @@ const { Outcome } = require('./result.js');
  */
 
 const NO_BYTES = new Uint8Array(0);
+/** The type of the events in a group of output. @type {Record<number, 'stdout' | 'stderr' | 'data'>} */
+const OUTPUT_TYPES = {
+  [GROUP.STDOUT]: 'stdout',
+  [GROUP.STDOUT_BYTES]: 'stdout',
+  [GROUP.STDERR]: 'stderr',
+  [GROUP.STDERR_BYTES]: 'stderr',
+  [GROUP.DATA]: 'data',
+  [GROUP.DATA_BYTES]: 'data',
+};
 /** A part of such a text may hold it all. */
 const SMALL_TEXT = 2048;
 
@@ -72,17 +82,23 @@ function readBatch(batch, shared, consumer) {
         case GROUP.STDOUT:
         case GROUP.STDERR:
         case GROUP.STDOUT_BYTES:
-        case GROUP.STDERR_BYTES: {
-          const type = group === GROUP.STDOUT || group === GROUP.STDOUT_BYTES ? 'stdout' : 'stderr';
-          const isText = group === GROUP.STDOUT || group === GROUP.STDERR;
+        case GROUP.STDERR_BYTES:
+        case GROUP.DATA:
+        case GROUP.DATA_BYTES: {
+          const type = /** @type {'stdout' | 'stderr' | 'data'} */ (OUTPUT_TYPES[group]);
+          const isText = group < GROUP.STDOUT_BYTES;
           const count = next();
-          /** @type {OutputEvent[]} */
+          /** @type {(OutputEvent | DataEvent)[]} */
           const events = slots(count);
           for (let index = 0; index < count; index++) {
             const packed = next();
             const flags = packed % LINE.FLAGS;
             const length = (packed - flags) / LINE.FLAGS;
             const line = isText ? take(length) : takeBytes(length);
+            if (type === 'data') {
+              events[index] = { type, executionId, timestamp, sequence: sequence + index, data: line };
+              continue;
+            }
             /** @type {OutputEvent} */
             const event = { type, executionId, timestamp, sequence: sequence + index, line };
             if (flags !== 0) setFlags(event, flags);

@@ -9,6 +9,7 @@ const { mark } = require('./pending.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {import('../index.js').OutputEvent<'stdout' | 'stderr', string | Buffer>} OutputEvent */
+/** @typedef {import('../index.js').DataEvent<string | Buffer>} DataEvent */
 /** @typedef {InstanceType<typeof import('./in-flight.js').InFlight>} InFlight */
 /** @typedef {InstanceType<typeof import('./listeners.js').Listeners>} Listeners */
 /** @typedef {InstanceType<typeof import('./plan.js').PendingPlan>} Plan */
@@ -95,14 +96,14 @@ class Delivery {
 
   /**
    * @param {PendingExecution} pending
-   * @param {OutputEvent[]} events
+   * @param {(OutputEvent | DataEvent)[]} events
    */
   #lines(pending, events) {
     if (this.#turn === 0) {
       this.#turn = now();
       setImmediate(this.#goOn);
     }
-    const type = /** @type {OutputEvent} */ (events[0]).type;
+    const type = /** @type {OutputEvent | DataEvent} */ (events[0]).type;
     if (pending.planId !== undefined) for (const event of events) mark(pending, event);
     if (this.#listeners._hasListeners(type)) pending.context.runInAsyncScope(this.#listeners._dispatch, this.#listeners, type, events);
     pending.queue?.push(/** @type {ExecutionEvent[]} */ (events), pending.handle);

@@ -194,6 +194,14 @@ const Engine = class ExecutionEngine extends Listeners {
     return this.#guard(this.endInput, () => this.#inputs.end(asId(id)));
   }
 
+  /**
+   * @param {string} id
+   * @param {{ columns: number, rows: number }} size
+   */
+  async resize(id, size) {
+    this.#guard(this.resize, () => this.#native.resize(asId(id), sanitize('size', size)));
+  }
+
   get #inputs() {
     return (this.#openInputs ??= new lazy.openInputs.OpenInputs(this.#native));
   }

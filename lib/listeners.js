@@ -37,6 +37,7 @@ class Listeners extends EventEmitter {
     let interest = 0;
     if (all || this.listenerCount('stdout') > 0) interest |= INTEREST.STDOUT;
     if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
+    if (all || this.listenerCount('data') > 0) interest |= INTEREST.DATA;
     if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
     if (all || this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
     this.#onInterest(interest);

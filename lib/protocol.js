@@ -14,6 +14,7 @@ const EVENT_TYPES = /** @type {const} */ ([
   'progress',
   'stdout',
   'stderr',
+  'data',
   'completed',
   'failed',
   'cancelled',
@@ -44,14 +45,16 @@ const GROUP = /** @type {const} */ ({
   STDOUT: 6,
   /** The event `stderr`. */
   STDERR: 7,
+  /** The event `data`. */
+  DATA: 8,
   /** The event `completed`. */
-  COMPLETED: 8,
+  COMPLETED: 9,
   /** The event `failed`. */
-  FAILED: 9,
+  FAILED: 10,
   /** The event `cancelled`. */
-  CANCELLED: 10,
+  CANCELLED: 11,
   /** The event `timeout`. */
-  TIMEOUT: 11,
+  TIMEOUT: 12,
   /** Lines of standard output as bytes. */
   STDOUT_BYTES: 32,
   /** Lines of standard error as bytes. */
@@ -62,6 +65,8 @@ const GROUP = /** @type {const} */ ({
   FAILED_BY_EXIT: 35,
   /** The child wants more of its standard input, or none any more. */
   INPUT: 36,
+  /** What a terminal has shown, as bytes. */
+  DATA_BYTES: 37,
 });
 
 /** What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum. */
@@ -82,10 +87,12 @@ const INTEREST = /** @type {const} */ ({
   STDOUT: 1,
   /** Lines of standard error. */
   STDERR: 2,
-  /** What is neither a line nor the end of an execution, nor has a number of its own. */
+  /** What is neither a line, nor the end of an execution, nor has a number of its own. */
   LIFECYCLE: 4,
   /** `exited`. */
   EXITED: 8,
+  /** What terminals show. */
+  DATA: 16,
 });
 
 /** How an execution is submitted, as a sum. */

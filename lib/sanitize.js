@@ -12,7 +12,7 @@ const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js')
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
 
-/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'path' | 'env' | 'filter' | 'wire' | 'call', Subject>} */
+/** @type {Record<'request' | 'plan' | 'options' | 'config' | 'path' | 'env' | 'filter' | 'wire' | 'call' | 'size', Subject>} */
 const SUBJECTS = {
   request: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   plan: { name: 'plan', prefix: '', code: 'INVALID_PLAN', says: 'invalid plan' },
@@ -23,6 +23,7 @@ const SUBJECTS = {
   filter: { name: 'filter', prefix: 'filter', code: 'INVALID_REQUEST', says: 'invalid request' },
   wire: { name: 'request', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
   call: { name: 'options', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
+  size: { name: 'size', prefix: '', code: 'INVALID_REQUEST', says: 'invalid request' },
 };
 
 /**
@@ -54,6 +55,12 @@ class Budget {
   metadata = undefined;
   values = MOST_VALUES;
   characters = MOST_CHARACTERS;
+  // Declared, so that no setter of `Object.prototype` is called when they are assigned.
+  kind;
+  name;
+  prefix;
+  code;
+  says;
 
   /** @param {keyof typeof SUBJECTS} kind */
   constructor(kind) {

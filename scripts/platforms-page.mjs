@@ -36,8 +36,9 @@ export function page(rows) {
   });
   return `# Platforms
 
-What ran on which system, and when. This page is generated: \`npm run test:cross -- --record\` runs the checks and writes their results
-into \`platforms.json\`, and \`node scripts/platforms-page.mjs\` makes the page of it.
+What ran on which system, and when. This page is generated: \`npm run test:cross -- --record\` (other systems) and
+\`npm run test:runtimes -- --record\` (versions of Node.js) run the checks and write their results into \`platforms.json\`, and
+\`node scripts/platforms-page.mjs\` makes the page of it.
 
 | Target | Check | Where | Tests | Result | Date | Version |
 | --- | --- | --- | --- | --- | --- | --- |

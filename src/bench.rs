@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::config::ExecutionConfig;
 use crate::output::{HeadTailBuffer, Keep, Splitter};
+use crate::process::Controls;
 use crate::redact::{Redactor, Secrets};
 use crate::registry::{Record, Registry};
 use crate::scheduler::{Entry, Scheduler, Ticket};
@@ -82,7 +83,7 @@ impl Records {
             None,
             Utc::now(),
             Arc::default(),
-            None,
+            Controls::default(),
         ));
         let id = record.id();
         self.0.insert(Arc::clone(&record)).expect("a new id is not known yet");

@@ -168,6 +168,15 @@ impl NativeEngine {
         self.engine.end_input(id_of(id)?).map_err(raise)
     }
 
+    /// Changes the size of a terminal.
+    #[napi(catch_unwind)]
+    pub fn resize(&self, id: Unknown<'_>, size: Unknown<'_>) -> Result<()> {
+        let id = id_of(id)?;
+        let size = convert::read(size)?;
+        let size = wire::size(&size, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
+        self.engine.resize(id, size).map_err(raise)
+    }
+
     /// Requests the end of an execution; `aborted`: because of an abort signal. A `grace_ms` that is not negative is the longest time
     /// from now until it is killed.
     #[napi(catch_unwind)]

@@ -10,7 +10,7 @@ use crate::config::ExecutionConfig;
 use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
-pub(crate) use self::check::{check, check_time_left};
+pub(crate) use self::check::{check, check_size, check_time_left};
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::EnvPolicy;
 use self::explain::{exhausted, missing_interpreter};
@@ -83,6 +83,9 @@ pub(crate) fn resolve(
     if matches!(request.command, Command::AwsCli { .. }) {
         added.push(("AWS_PAGER", ""));
     }
+    if options.terminal.is_some() {
+        added.push(("TERM", "xterm-256color"));
+    }
     let segment = environment::segment(request.id);
     let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;
     let directory = Directory { own: cwd.as_deref(), host };
@@ -133,6 +136,7 @@ pub(crate) fn resolve(
         // A child that opts out stays in its control group, so that the group could not be killed as one.
         control_group: config.control_groups && !allow_detached,
         stdin,
+        terminal: options.terminal,
         descriptor,
         merge_output: options.merge_output.unwrap_or(config.merge_output),
     })

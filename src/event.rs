@@ -33,7 +33,7 @@ mod sink;
 /// Gives the types of events to a macro, with the word of each, what it is, and its fields. What is made of this list: the type, here; how
 /// events get to JavaScript, in `binding`; and what reads them there, with `index.d.ts` and tables of the pages, by `tests/generated`.
 ///
-/// It is a `line`, an `end`, `plain`, or `carrying` a result as its last field, besides fields as a `plain` one has. The number of an event
+/// It is a `line`, `data`, an `end`, `plain`, or `carrying` a result as its last field, besides fields as a `plain` one has. The number of an event
 /// type in a batch is its place in the list.
 macro_rules! event_types {
     ($with:ident) => {
@@ -113,6 +113,11 @@ macro_rules! event_types {
                 continued: bool,
                 /// A lone carriage return ended it: a progress display overwrites it.
                 carriage_return: bool,
+            }
+            /// What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`.
+            Data = "data", data of execution_id {
+                /// What was written. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                data: Text,
             }
             /// Exited with code 0.
             Completed = "completed", end of execution_id {

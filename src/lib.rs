@@ -137,7 +137,7 @@ pub use types::{
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, LineMode,
     OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason, Retry,
     RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter, StepStatus, StopOrder,
-    StopSignal, Stream, Text, TruncateKeep, UNSET, Unsuccessful,
+    StopSignal, Stream, TerminalSize, Text, TruncateKeep, UNSET, Unsuccessful,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.
@@ -200,6 +200,8 @@ mod pages {
     struct Privacy;
     #[doc = include_str!("../docs/supervision.md")]
     struct Supervision;
+    #[doc = include_str!("../docs/terminals.md")]
+    struct Terminals;
     #[doc = include_str!("../docs/types.md")]
     struct Types;
 }

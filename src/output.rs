@@ -36,6 +36,7 @@ pub(crate) use self::policy::OutputPolicy;
 
 mod capture;
 mod captures;
+mod control_sequences;
 mod file_io;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
@@ -120,12 +121,27 @@ impl Output {
     }
 
     /// What comes from now on is logged.
-    pub(crate) fn set_log(&mut self, log: Log) {
+    pub(crate) fn set_log(&mut self, mut log: Log) {
+        if let Some(suspended) = self.outlets.log.take() {
+            log.resume(suspended);
+        }
         self.outlets.log = Some(log);
     }
 
+    /// Whether there is a log, open or suspended.
     pub(crate) fn has_log(&self) -> bool {
         self.outlets.log.is_some()
+    }
+
+    pub(crate) fn has_open_log(&self) -> bool {
+        self.outlets.log.as_ref().is_some_and(Log::is_open)
+    }
+
+    /// Closes the files of the log until the next attempt to spawn, so that executions that wait for descriptors hold none.
+    pub(crate) fn suspend_log(&mut self) {
+        if let Some(log) = &mut self.outlets.log {
+            log.suspend();
+        }
     }
 
     /// The number of the next event; the caller emits that event.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::runtime;
-use crate::types::StopSignal;
+use crate::types::{StopSignal, TerminalSize};
 
 pub(crate) mod clock;
 #[cfg(feature = "node")]
@@ -33,13 +33,14 @@ compile_error!("escher-execution-engine runs on Linux, macOS and Windows, and no
 #[cfg(test)]
 pub(crate) use self::system::LONG_COMMAND;
 pub(crate) use self::system::{
-    ENV_IGNORES_CASE, HAS_PWD, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter, SHEBANG_IS_A_PATH,
-    SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, check_private_dir, core_env_names,
-    create_private, create_private_dir, default_path, default_shell, errno_name, executable, file_id, file_id_at,
-    file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted, is_executable,
-    is_exhaustion, is_null_device_missing, is_too_long_a_directory, limited_sight, names_descriptor, not_executable,
-    open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, reader_closed, same_name,
-    search, shell_args, signal_name, spawn, spawn_guardian, start_clock, try_lock,
+    ENV_IGNORES_CASE, HAS_PWD, HAS_TERMINALS, HostState, INTERPRETERS, Leader, Lifeline, PipeReader, PipeWriter,
+    SHEBANG_IS_A_PATH, SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private, at_exit, check_private_dir,
+    core_env_names, create_private, create_private_dir, default_path, default_shell, end_of_file, errno_name,
+    executable, file_id, file_id_at, file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch,
+    is_complete, is_deleted, is_executable, is_exhaustion, is_null_device_missing, is_too_long_a_directory,
+    limited_sight, names_descriptor, not_executable, open_no_follow, open_regular, own_tag, path_from_bytes, prepare,
+    private_temp_dir, reader_closed, resize_terminal, same_name, search, shell_args, signal_name, spawn,
+    spawn_guardian, start_clock, try_lock,
 };
 
 /// A handle to the spawning thread of an execution, which starts its command and waits for its pipes and its exit at first.
@@ -69,6 +70,8 @@ pub(crate) struct Launch {
     #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
     pub(crate) control_group: bool,
     pub(crate) stdin: StdinKind,
+    /// The size of the terminal that is its input and output, if it has one.
+    pub(crate) terminal: Option<TerminalSize>,
     /// The content of its descriptor 3; `None` leaves that closed.
     #[cfg_attr(windows, expect(dead_code, reason = "a shell gets its line as arguments"))]
     pub(crate) descriptor: Option<Vec<u8>>,
@@ -91,6 +94,7 @@ impl Launch {
             mark: Mark::default(),
             control_group: false,
             stdin: StdinKind::Empty,
+            terminal: None,
             descriptor: None,
             merge_output: true,
         }

@@ -8,12 +8,14 @@ use std::task::{Context, Poll};
 
 use crate::command::{SpawnFailure, explain};
 use crate::platform::{self, Launch, Leader, PipeReader, PipeWriter, SpawnThread, Spawned};
-use crate::types::{Chunk, Stdin, StdinReader, Stream};
+use crate::types::{Chunk, Stdin, StdinReader, Stream, TerminalSize};
 
 use self::open_input::OpenReader;
 pub(crate) use self::open_input::{OpenInput, PendingWrite, WriteRefused};
+pub(crate) use self::terminal::TerminalControl;
 
 mod open_input;
+mod terminal;
 
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -31,12 +33,20 @@ pub(crate) struct Process {
     pub(crate) input: Input,
 }
 
-/// Starts a child. Blocks until it runs; must be called within the runtime, where blocking is allowed. `open` is its input if that
-/// is [`Stdin::Open`].
+/// What callers act on while a command runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Controls {
+    /// Its input, if that stays open for writes.
+    pub(crate) input: Option<Arc<OpenInput>>,
+    /// Its terminal, if it has one.
+    pub(crate) terminal: Option<Arc<TerminalControl>>,
+}
+
+/// Starts a child. Blocks until it runs; must be called within the runtime, where blocking is allowed.
 pub(crate) fn spawn(
     launch: &Launch,
     stdin: &Stdin,
-    open: Option<&Arc<OpenInput>>,
+    controls: &Controls,
     thread: &SpawnThread,
 ) -> Result<Process, SpawnFailure> {
     let Spawned { leader, stdout, stderr, stdin: pipe } =
@@ -45,7 +55,7 @@ pub(crate) fn spawn(
         leader,
         outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false },
         // Only now: a spawn that is tried again finds a stream as it was.
-        input: pipe.map_or_else(Input::closed, |pipe| Input::new(pipe, stdin, open)),
+        input: pipe.map_or_else(Input::closed, |pipe| Input::new(pipe, stdin, controls, launch.terminal)),
     })
 }
 
@@ -141,7 +151,9 @@ impl Outputs {
 pub(crate) struct Input {
     rest: Option<Unwritten>,
     /// The pipe of an input that broke off. It stays open: its end would mean to the child that the input is complete.
-    broken: Option<PipeWriter>,
+    broken: Option<Way>,
+    /// A terminal is open as long as the command runs.
+    _terminal: Option<Arc<PipeWriter>>,
 }
 
 /// Where more input comes from.
@@ -171,13 +183,31 @@ impl Source {
     }
 }
 
+/// The way to the child.
+#[derive(Debug)]
+enum Way {
+    Pipe(PipeWriter),
+    Terminal(Arc<PipeWriter>),
+}
+
+impl Way {
+    fn writer(&self) -> &PipeWriter {
+        match self {
+            Self::Pipe(pipe) => pipe,
+            Self::Terminal(terminal) => terminal,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Unwritten {
-    pipe: PipeWriter,
+    pipe: Way,
     bytes: Vec<u8>,
     written: usize,
     /// Where more comes from when these are written.
     more: Source,
+    /// Of a terminal: whether the last byte that was written ends a line. `None` once its end-of-file character is on the way.
+    ends_line: Option<bool>,
 }
 
 /// How a child's input came to its end.
@@ -190,18 +220,28 @@ pub(crate) enum Fed {
 }
 
 impl Input {
-    fn new(pipe: PipeWriter, stdin: &Stdin, open: Option<&Arc<OpenInput>>) -> Self {
+    fn new(pipe: PipeWriter, stdin: &Stdin, controls: &Controls, terminal: Option<TerminalSize>) -> Self {
+        let open = controls.input.as_ref();
         let (bytes, more) = match stdin {
             Stdin::Bytes(bytes) => (bytes.clone(), Source::None),
             Stdin::Stream(stream) => (Vec::new(), stream.take().map_or(Source::None, Source::Stream)),
-            Stdin::Open => (Vec::new(), open.map_or(Source::None, |open| Source::Open(open.reader()))),
-            Stdin::Empty | Stdin::Inherit => (Vec::new(), Source::None),
+            Stdin::Open | Stdin::Empty => (Vec::new(), open.map_or(Source::None, |open| Source::Open(open.reader()))),
+            Stdin::Inherit => (Vec::new(), Source::None),
         };
-        Self { rest: Some(Unwritten { pipe, bytes, written: 0, more }), broken: None }
+        let (pipe, kept) = match &controls.terminal {
+            Some(control) => {
+                let shared = Arc::new(pipe);
+                control.opened(&shared, terminal);
+                (Way::Terminal(Arc::clone(&shared)), Some(shared))
+            }
+            None => (Way::Pipe(pipe), None),
+        };
+        let ends_line = kept.is_some().then_some(true);
+        Self { rest: Some(Unwritten { pipe, bytes, written: 0, more, ends_line }), broken: None, _terminal: kept }
     }
 
     fn closed() -> Self {
-        Self { rest: None, broken: None }
+        Self { rest: None, broken: None, _terminal: None }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -223,19 +263,29 @@ impl Input {
 }
 
 impl Unwritten {
+    /// Begins to write the end-of-file character of a terminal. `false`: it is no terminal, or the character was written.
+    fn begin_end_of_file(&mut self) -> bool {
+        let Some(ends_line) = self.ends_line.take() else { return false };
+        (self.bytes, self.written) = (platform::end_of_file(self.pipe.writer(), !ends_line), 0);
+        true
+    }
+
     async fn drive(&mut self) -> Fed {
         loop {
             if self.written == self.bytes.len() {
                 if matches!(self.more, Source::None) {
+                    if self.begin_end_of_file() {
+                        continue;
+                    }
                     return Fed::Done;
                 }
                 tokio::select! {
                     biased;
                     // A child that closes its end is noticed although there is nothing to write.
-                    () = platform::reader_closed(&self.pipe) => return Fed::Done,
+                    () = platform::reader_closed(self.pipe.writer()) => return Fed::Done,
                     chunk = self.more.next() => match chunk {
                         Chunk::Bytes(bytes) => (self.bytes, self.written) = (bytes, 0),
-                        Chunk::End => return Fed::Done,
+                        Chunk::End => self.more = Source::None,
                         Chunk::Failed(reason) => return Fed::Failed(reason),
                     },
                 }
@@ -245,10 +295,17 @@ impl Unwritten {
                 biased;
                 // What fails while the child reads nothing has failed all the same.
                 reason = self.more.failed() => return Fed::Failed(reason),
-                writable = self.pipe.writable() => writable,
+                writable = self.pipe.writer().writable() => writable,
             };
-            match writable.and_then(|()| self.pipe.try_write(&self.bytes[self.written..])) {
-                Ok(count) => self.written += count,
+            match writable.and_then(|()| self.pipe.writer().try_write(&self.bytes[self.written..])) {
+                Ok(count) => {
+                    self.written += count;
+                    if let Some(ends_line) = &mut self.ends_line
+                        && let Some(last) = self.bytes[..self.written].last()
+                    {
+                        *ends_line = matches!(last, b'\n' | b'\r');
+                    }
+                }
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 // EPIPE: the child closed its end. It may do that.
                 Err(_) => return Fed::Done,

@@ -41,6 +41,8 @@ numbers! {
         FAILED_BY_EXIT = 35;
         /// The child wants more of its standard input, or none any more.
         INPUT = 36;
+        /// What a terminal has shown, as bytes.
+        DATA_BYTES = 37;
     }
 }
 
@@ -65,10 +67,12 @@ numbers! {
         STDOUT = 1;
         /// Lines of standard error.
         STDERR = 2;
-        /// What is neither a line nor the end of an execution, nor has a number of its own.
+        /// What is neither a line, nor the end of an execution, nor has a number of its own.
         LIFECYCLE = 4;
         /// `exited`.
         EXITED = 8;
+        /// What terminals show.
+        DATA = 16;
     }
 }
 
@@ -123,7 +127,7 @@ pub struct Event {
     pub name: &'static str,
     /// What happened.
     pub help: &'static str,
-    /// `plain`, `carrying`, `line` or `end`.
+    /// `plain`, `carrying`, `line`, `data` or `end`.
     pub kind: &'static str,
     /// What the id in it is called.
     pub id: &'static str,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::error::ExecutionError;
 use crate::output::{Captures, Keepsake, MainLog};
 use crate::platform::Leader;
-use crate::process::OpenInput;
+use crate::process::Controls;
 use crate::redact::Vault;
 use crate::retained_store::{Completion, Retained, RetainedStore};
 use crate::state::{Deadline, StopRequest};
@@ -35,8 +35,8 @@ pub(crate) struct Record {
     log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
-    /// Its input, if that stays open for writes.
-    input: Option<Arc<OpenInput>>,
+    /// What callers act on while it runs.
+    controls: Controls,
     /// Set by every request to end the execution.
     stop: Arc<StopRequest>,
     /// When it is out of time.
@@ -61,7 +61,7 @@ impl Record {
         log: Option<&Arc<MainLog>>,
         created_at: DateTime<Utc>,
         secrets: Arc<Vault>,
-        input: Option<Arc<OpenInput>>,
+        controls: Controls,
     ) -> Self {
         Self {
             id,
@@ -75,7 +75,7 @@ impl Record {
             leader: Mutex::default(),
             log: log.cloned(),
             files: OnceLock::new(),
-            input,
+            controls,
             stop: Arc::new(StopRequest::new()),
             deadline: Arc::new(Deadline::new()),
             captures: Mutex::default(),
@@ -136,9 +136,9 @@ impl Record {
         &self.stop
     }
 
-    /// Its input, if that stays open for writes.
-    pub(crate) fn input(&self) -> Option<&Arc<OpenInput>> {
-        self.input.as_ref()
+    /// What callers act on while it runs.
+    pub(crate) fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     pub(crate) fn deadline(&self) -> &Arc<Deadline> {

@@ -214,7 +214,7 @@ impl Scheduler {
         self.serve();
     }
 
-    /// Gives free slots to waiting executions.
+    /// Assigns free slots to waiting executions.
     fn serve(self: &Arc<Self>) {
         loop {
             let (next, groups) = {
@@ -226,7 +226,7 @@ impl Scheduler {
                 state.in_use += 1;
                 (next, state.groups.start(&key))
             };
-            // Outside the lock: a waiter that has given up gives the permit back, and dropping that takes the lock.
+            // Outside the lock: a waiter that has given up returns the permit, and dropping that takes the lock.
             drop(next.send(Permit { scheduler: Arc::clone(self), groups }));
         }
     }

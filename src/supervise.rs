@@ -46,9 +46,9 @@ pub(crate) async fn run(
 ) -> Run {
     let attempted = Instant::now();
     job.deadline.begin(attempted, Times::of(job).timeout);
-    // Opened once, however often the spawn is tried.
-    if !job.log.is_empty() && !output.has_log() {
-        match open_log(job, attempted).await {
+    if !job.log.is_empty() && !output.has_open_log() {
+        let paths = if output.has_log() { job.log.next_attempt() } else { job.log.clone() };
+        match open_log(job, paths, attempted).await {
             Ok(Ok(log)) => output.set_log(log),
             Ok(Err(failure)) if failure.is_exhaustion() => {
                 return Run::Exhausted { pending, output, error: failure.into_info() };
@@ -67,7 +67,10 @@ pub(crate) async fn run(
             let supervision = Supervision::new(job, running, process, guard, output);
             Run::Finished(supervision.run(degraded).await.finish(job).await)
         }
-        Ok(Err(failure)) if failure.is_exhaustion() => Run::Exhausted { pending, output, error: failure.into_info() },
+        Ok(Err(failure)) if failure.is_exhaustion() => {
+            output.suspend_log();
+            Run::Exhausted { pending, output, error: failure.into_info() }
+        }
         Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
         Err(why) => Run::Finished(never_ran(job, pending, output, why).await),
     }

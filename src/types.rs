@@ -20,6 +20,7 @@ pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis, Uns
 pub use self::retry::{FailedAttempt, Retry, RetryOn};
 pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
+pub use self::terminal::TerminalSize;
 pub use self::text::Text;
 
 mod absent;
@@ -36,4 +37,5 @@ mod request;
 mod result;
 mod retry;
 mod stdin;
+mod terminal;
 mod text;

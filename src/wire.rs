@@ -9,7 +9,7 @@ pub(crate) use self::filter::{filter, output_part, time_left};
 pub(crate) use self::json::parse_json;
 #[cfg(feature = "node")]
 pub(crate) use self::json::parse_two;
-pub(crate) use self::options::options;
+pub(crate) use self::options::{options, size};
 pub(crate) use self::plan::{plan, plan_options};
 pub(crate) use self::request::{ParsedRequest, id, request};
 

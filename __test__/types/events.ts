@@ -59,6 +59,8 @@ engine.on('event', (event) => {
     case 'stdout':
     case 'stderr':
       return void event.line;
+    case 'data':
+      return void event.data;
     case 'completed':
     case 'failed':
     case 'cancelled':

@@ -41,9 +41,14 @@ void engine.stream(request, { stdin: 'inherit', signal: null });
 void engine.run(request, { stdin: 'open' });
 void engine.run(request, { input: 'open' });
 void engine.run(request, { input: createReadStream('file') });
+void engine.run(request, { terminal: true });
+void engine.run(request, { terminal: { columns: 80 } });
+const resized: Promise<void> = engine.resize('id', { columns: 80, rows: 24 });
+// @ts-expect-error A size has both numbers.
+void engine.resize('id', { columns: 80 });
 const written: Promise<void> = engine.write('id', new Uint8Array(2));
 const ended: Promise<void> = engine.endInput('id');
-void [written, ended];
+void [written, ended, resized];
 // @ts-expect-error No number is input.
 void engine.write('id', 5);
 void engine.run(request, { stdin: createReadStream('file') });
@@ -63,6 +68,7 @@ assertType<
     | 'signal'
     | 'stdin'
     | 'input'
+    | 'terminal'
     | 'idleTimeoutMs'
     | 'killGraceMs'
     | 'stopSignal'

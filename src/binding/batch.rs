@@ -59,6 +59,8 @@ impl Batch {
     /// `credit` is `None` when the consumer returns it by itself.
     pub(super) fn lines(&mut self, handle: u32, batch: &LineBatch<'_>, credit: Option<Credit>) {
         let kind = match (batch.encoding, batch.stream) {
+            (Encoding::Utf8, _) if batch.is_data => EventType::Data as u8,
+            (Encoding::Buffer, _) if batch.is_data => group::DATA_BYTES,
             (Encoding::Utf8, Stream::Stdout) => EventType::Stdout as u8,
             (Encoding::Utf8, Stream::Stderr) => EventType::Stderr as u8,
             (Encoding::Buffer, Stream::Stdout) => group::STDOUT_BYTES,
@@ -92,8 +94,8 @@ impl Batch {
             | ExecutionEvent::Failed { result, .. }
             | ExecutionEvent::Cancelled { result, .. }
             | ExecutionEvent::Timeout { result, .. } => self.ended(kind, handle, at, sequence, result),
-            // Lines come as batches.
-            ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => {}
+            // Lines and data come as batches.
+            ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } | ExecutionEvent::Data { .. } => {}
             event => {
                 self.head(kind as u8, handle, at, sequence);
                 event.give_fields(self);

@@ -164,6 +164,7 @@ impl EventSink for JsSink {
     fn wants(&self, kind: OnDemand) -> bool {
         let interest = match kind {
             OnDemand::Exited => interest::EXITED,
+            OnDemand::Data => interest::DATA,
         };
         self.pull || self.outbox.is_wanted(interest)
     }

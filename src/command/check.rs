@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::config::{ExecutionConfig, MOST_MS, MOST_STRING_BYTES};
 use crate::error::Invalid;
 use crate::globs;
+use crate::platform::HAS_TERMINALS;
 use crate::redact;
-use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, Retry, RetryOn, Stdin};
+use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, Retry, RetryOn, Stdin, TerminalSize};
 
 use super::{EnvPolicy, check_metadata, is_bash};
 
@@ -72,9 +73,38 @@ pub(crate) fn check(
             "another attempt cannot read `stdin` again: give it as text or bytes",
         ));
     }
+    if let Some(size) = options.terminal {
+        terminal(size, options)?;
+    }
     groups(&options.groups)?;
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
+}
+
+fn terminal(size: TerminalSize, options: &ExecutionOptions) -> Result<(), Invalid> {
+    if !HAS_TERMINALS {
+        return Err(Invalid::new("options.terminal", "commands have no terminals on this system: leave it out"));
+    }
+    check_size("options.terminal", size)?;
+    if options.merge_output == Some(true) {
+        return Err(Invalid::new("options.merge_output", "a `terminal` has one stream: leave out one of them"));
+    }
+    if options.stdin == Stdin::Inherit {
+        let problem = "the input of a command with a `terminal` is that terminal: leave out one of them";
+        return Err(Invalid::new("options.stdin", problem));
+    }
+    Ok(())
+}
+
+/// Refuses a terminal without columns or rows. `path` is that of the size.
+pub(crate) fn check_size(path: &str, size: TerminalSize) -> Result<(), Invalid> {
+    for (name, number) in [("columns", size.columns), ("rows", size.rows)] {
+        if number == 0 {
+            let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            return Err(Invalid::new(field, "0 is out of range: give a whole number from 1 to 65535"));
+        }
+    }
+    Ok(())
 }
 
 /// Checks how long an execution may go on.

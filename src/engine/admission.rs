@@ -8,6 +8,7 @@ use crate::command::{self, EnvPolicy};
 use crate::event::EventSink;
 use crate::output::LogPaths;
 use crate::platform::{HostState, SpawnThread};
+use crate::process::{Controls, TerminalControl};
 use crate::redact::Vault;
 use crate::registry::Record;
 use crate::runtime;
@@ -60,7 +61,7 @@ impl Admitted {
             log.main(),
             pending.accepted_at(),
             Arc::clone(&work.secrets),
-            (work.options.stdin == Stdin::Open).then(Arc::default),
+            controls_of(&work.options),
         ));
         Self { record, work, log, command, pending, sink }
     }
@@ -92,7 +93,7 @@ impl Admitted {
             host,
             secrets,
             log,
-            input: record.input().cloned(),
+            controls: record.controls().clone(),
             stop: Arc::clone(record.stop()),
             deadline: Arc::clone(record.deadline()),
             spawn_thread: spawn_thread.clone(),
@@ -114,6 +115,13 @@ impl Shared {
         let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
         if own_policy { Arc::new(EnvPolicy::new(&self.config, options)) } else { Arc::clone(&self.policy) }
     }
+}
+
+/// What callers can act on while a command runs. The input of a terminal is open unless there is another.
+fn controls_of(options: &ExecutionOptions) -> Controls {
+    let is_open = options.stdin == Stdin::Open || (options.terminal.is_some() && options.stdin == Stdin::Empty);
+    let terminal = options.terminal.map(|size| Arc::new(TerminalControl::new(size)));
+    Controls { input: is_open.then(Arc::default), terminal }
 }
 
 /// The child gets the variables of the moment of the call, however long it waits.

@@ -49,7 +49,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
             (LastAttempt::of(supervise::broken(job, accepted_at, &panic, sequence.fetch_add(1, Relaxed))), None)
         }
     };
-    if let Some(input) = record.input() {
+    if let Some(input) = &record.controls().input {
         input.close();
     }
     let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
@@ -169,7 +169,7 @@ async fn all_attempts(
         backpressure = finished.backpressure;
         let failed = Arc::new(finished.result);
         // Before the event: a listener may write to the next attempt.
-        if let Some(input) = record.input() {
+        if let Some(input) = &record.controls().input {
             input.reopen();
         }
         captures.set_result(&failed);

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::ExecutionEngine;
+use crate::command;
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::process::{OpenInput, PendingWrite, WriteRefused};
+use crate::types::TerminalSize;
 
 impl ExecutionEngine {
     /// Writes to the standard input of a command that was started with [`Stdin::Open`](crate::Stdin::Open). Resolves when the pipe has
@@ -32,6 +34,24 @@ impl ExecutionEngine {
         Ok(())
     }
 
+    /// Changes the size of the terminal of a command; the command gets SIGWINCH. Before it has started, it gets a terminal of that size. Does
+    /// nothing after its end.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `INVALID_REQUEST` for a size of 0 columns or rows, and (`id`) if the execution has no terminal; `INTERNAL` when the system
+    /// refuses.
+    pub fn resize(&self, id: Uuid, size: TerminalSize) -> Result<()> {
+        let record = self.record(id)?;
+        command::check_size("", size).map_err(ExecutionError::InvalidRequest)?;
+        let none = "that execution has no terminal: start it with the option `terminal`";
+        let terminal = record.controls().terminal.as_ref();
+        let terminal = terminal.ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", none)))?;
+        terminal.resize(size).map_err(|error| ExecutionError::Internal {
+            message: format!("the size of the terminal was refused by the system ({error})"),
+            result: None,
+        })
+    }
+
     /// Takes a place in the order of writes.
     pub(crate) fn begin_write(&self, id: Uuid, bytes: Vec<u8>) -> Result<PendingWrite> {
         self.open_input(id)?.write(bytes).map_err(refusal)
@@ -39,8 +59,8 @@ impl ExecutionEngine {
 
     fn open_input(&self, id: Uuid) -> Result<Arc<OpenInput>> {
         let record = self.record(id)?;
-        let not_open = "the standard input of that execution is not open: start it with the option `stdin` as \"open\"";
-        record.input().cloned().ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", not_open)))
+        let not_open = "the standard input of that execution is not open: start it with the option `stdin` as \"open\", or with a `terminal`";
+        record.controls().input.clone().ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", not_open)))
     }
 }
 

@@ -50,6 +50,9 @@ impl EventHandler for LoggingEventHandler {
             ExecutionEvent::Stderr { execution_id, line, .. } => {
                 tracing::debug!(%execution_id, bytes = line.raw().len(), "stderr");
             }
+            ExecutionEvent::Data { execution_id, data, .. } => {
+                tracing::debug!(%execution_id, bytes = data.raw().len(), "data");
+            }
             ExecutionEvent::Completed { execution_id, result, .. } => {
                 tracing::info!(%execution_id, duration_ms = result.duration_ms, "completed");
             }

@@ -20,6 +20,8 @@ pub(crate) struct LineMark {
 pub(crate) struct LineBatch<'a> {
     pub(crate) execution_id: Uuid,
     pub(crate) stream: Stream,
+    /// Instead of lines, it is the bytes of a terminal, all under one mark.
+    pub(crate) is_data: bool,
     /// As what its lines are handed out.
     pub(crate) encoding: Encoding,
     pub(crate) timestamp: DateTime<Utc>,
@@ -46,6 +48,9 @@ impl<'a> LineBatch<'a> {
         self.lines().zip(self.first_sequence..).map(|((bytes, mark), sequence)| {
             let (execution_id, timestamp) = (self.execution_id, self.timestamp);
             let line = Text::new(bytes.to_vec(), self.encoding);
+            if self.is_data {
+                return ExecutionEvent::Data { execution_id, timestamp, sequence, data: line };
+            }
             let LineMark { partial, continued, carriage_return, .. } = mark;
             match self.stream {
                 Stream::Stdout => ExecutionEvent::Stdout {

@@ -13,6 +13,8 @@ use crate::types::Stream;
 pub(crate) enum OnDemand {
     /// `exited`.
     Exited,
+    /// `data`; asked at each read of a terminal.
+    Data,
 }
 
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.
@@ -21,7 +23,7 @@ pub(crate) trait EventSink: Send + Sync {
     fn wants_lines(&self, stream: Stream) -> bool;
     /// Whether an event of this kind is of any use now.
     fn wants(&self, kind: OnDemand) -> bool;
-    /// Takes lines. The child may be read further while the credits of its execution are below the bound.
+    /// Takes lines, or the bytes of a terminal. The child may be read further while the credits of its execution are below the bound.
     fn lines(&self, batch: LineBatch<'_>, credit: Credit);
     /// Takes any other event.
     fn event(&self, event: ExecutionEvent);

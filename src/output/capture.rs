@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::captures::Captures;
+use super::control_sequences::{ControlSequences, Plain};
 use super::head_tail_buffer::CapturedStream;
 use super::line_writer::LineWriter;
-use super::lines::{Flags, Splitter};
+use super::lines::{Flags, Splitter, incomplete_char_len};
 use super::log::Log;
 use super::overflow::{Overflow, Spill, SpillFile};
 use super::policy::OutputPolicy;
@@ -32,6 +33,8 @@ struct Clean {
     /// Set once the stream is longer than its cap, if the rest goes into a file.
     spill: Option<Spill>,
     silence: Silence,
+    /// Set for a terminal.
+    screen: Option<Box<Screen>>,
 }
 
 impl Capture {
@@ -50,6 +53,7 @@ impl Capture {
     pub(super) fn finish(&mut self, outlets: &mut Outlets, overflow: Option<&Arc<Overflow>>) {
         let Self { mask, clean } = self;
         mask.finish(|bytes| clean.take(bytes, outlets, overflow));
+        clean.finish_screen(outlets);
         clean.split(outlets, Next::End);
     }
 
@@ -100,6 +104,7 @@ impl Clean {
             is_beyond_cap: false,
             spill: None,
             silence: Silence::new(Instant::now()),
+            screen: (policy.is_terminal && stream == Stream::Stdout).then(Box::default),
         }
     }
 
@@ -129,7 +134,35 @@ impl Clean {
             buffer.is_truncated()
         });
         self.is_beyond_cap = is_truncated.unwrap_or(self.is_beyond_cap);
-        self.split(outlets, Next::Bytes(bytes));
+        let Some(screen) = &mut self.screen else { return self.split(outlets, Next::Bytes(bytes)) };
+        screen.show(bytes, &mut outlets.lines);
+        let mut screen = std::mem::take(&mut self.screen);
+        if let (Some(screen), Some(_)) = (&mut screen, &self.splitter) {
+            let Screen { sequences, plain, .. } = &mut **screen;
+            sequences.feed(bytes, &mut |part| match part {
+                Plain::Text(text) => plain.extend_from_slice(text),
+                Plain::Backspace => {
+                    self.split(outlets, Next::Bytes(plain));
+                    plain.clear();
+                    if let Some(splitter) = &mut self.splitter {
+                        splitter.backspace();
+                    }
+                }
+            });
+            self.split(outlets, Next::Bytes(plain));
+            plain.clear();
+        }
+        self.screen = screen;
+    }
+
+    /// Shows what is left of a terminal's bytes at their end.
+    fn finish_screen(&mut self, outlets: &mut Outlets) {
+        if let Some(screen) = &mut self.screen
+            && !screen.held.is_empty()
+        {
+            outlets.lines.data(&screen.held);
+            screen.held.clear();
+        }
     }
 
     /// Takes the splitter a step further and sends its lines as one batch.
@@ -154,6 +187,36 @@ impl Clean {
             LineMode::Whole => Splitter::awaits_line_feed,
         };
         self.splitter.as_ref().is_some_and(is_waiting)
+    }
+}
+
+/// The bytes of a terminal: they are shown as they are, and as lines without control sequences.
+#[derive(Default)]
+struct Screen {
+    sequences: ControlSequences,
+    /// The beginning of a character whose rest has not come, of at most 3 bytes: text holds whole characters.
+    held: Vec<u8>,
+    /// Text without control sequences, of one read.
+    plain: Vec<u8>,
+}
+
+impl Screen {
+    fn show(&mut self, bytes: &[u8], lines: &mut LineWriter) {
+        if !lines.has_text() {
+            return lines.data(bytes);
+        }
+        let joined;
+        let bytes = if self.held.is_empty() {
+            bytes
+        } else {
+            joined = [&self.held[..], bytes].concat();
+            &joined
+        };
+        let (whole, held) = bytes.split_at(bytes.len() - incomplete_char_len(bytes));
+        if !whole.is_empty() {
+            lines.data(whole);
+        }
+        self.held = held.to_vec();
     }
 }
 

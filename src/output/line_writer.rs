@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::lines::Flags;
 use super::log::Log;
-use crate::event::{Backpressure, EventSink, LineBatch, LineMark};
+use crate::event::{Backpressure, EventSink, LineBatch, LineMark, OnDemand};
 use crate::types::{Encoding, Stream};
 
 /// Gathers the lines of one read.
@@ -58,6 +58,11 @@ impl LineWriter {
         self.is_streamed && self.sink.wants_lines(stream)
     }
 
+    /// Whether its listeners get text.
+    pub(super) fn has_text(&self) -> bool {
+        self.encoding == Encoding::Utf8
+    }
+
     /// Counts lines that are not made: a listener that comes later sees that it missed some.
     pub(super) fn skip(&mut self, count: u64) {
         self.sequence.fetch_add(count, Relaxed);
@@ -75,6 +80,27 @@ impl LineWriter {
         });
     }
 
+    /// Sends bytes of a terminal to the listener, if there is one.
+    pub(super) fn data(&mut self, bytes: &[u8]) {
+        let first_sequence = self.take_sequence();
+        if !(self.is_streamed && self.sink.wants(OnDemand::Data)) {
+            return;
+        }
+        let len = u32::try_from(bytes.len()).expect("a read is bounded");
+        let batch = LineBatch {
+            execution_id: self.id,
+            stream: Stream::Stdout,
+            is_data: true,
+            encoding: self.encoding,
+            timestamp: Utc::now(),
+            first_sequence,
+            text: bytes,
+            marks: &[LineMark { len, partial: false, continued: false, carriage_return: false }],
+        };
+        let credit = self.backpressure.get_or_insert_default().lend(&batch);
+        self.sink.lines(batch, credit);
+    }
+
     /// Sends the batch to the listener, if there is one, and to the log.
     pub(super) fn send(&mut self, stream: Stream, has_listener: bool, log: Option<&mut Log>) {
         if self.marks.is_empty() {
@@ -84,6 +110,7 @@ impl LineWriter {
         let batch = LineBatch {
             execution_id: self.id,
             stream,
+            is_data: false,
             encoding: self.encoding,
             timestamp: Utc::now(),
             first_sequence: self.sequence.fetch_add(count, Relaxed),

@@ -101,6 +101,16 @@ impl Splitter {
         count
     }
 
+    /// Removes the last character of the unfinished line, unless a piece has had it.
+    pub(crate) fn backspace(&mut self) {
+        let start = self.pending.iter().rposition(|byte| !is_continuation(*byte));
+        if self.last == Last::Other
+            && let Some(start) = start
+        {
+            self.pending.truncate(start);
+        }
+    }
+
     /// Whether [`Splitter::flush_partial`] would hand out anything.
     #[must_use]
     pub(crate) fn is_waiting(&self) -> bool {
@@ -225,7 +235,7 @@ pub(super) fn char_across(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 }
 
 /// How many bytes at the end of `bytes` are the beginning of a character whose rest is missing: 0 to 3.
-fn incomplete_char_len(bytes: &[u8]) -> usize {
+pub(super) fn incomplete_char_len(bytes: &[u8]) -> usize {
     let last = &bytes[bytes.len().saturating_sub(3)..];
     let start = last.iter().rposition(|&byte| !is_continuation(byte));
     start.map_or(0, |start| match std::str::from_utf8(&last[start..]) {

@@ -199,6 +199,20 @@ impl Log {
         self.files.iter().map(|file| Arc::clone(file) as Keepsake).collect()
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        !self.spools.is_empty()
+    }
+
+    /// Closes the files, and keeps what is to be kept.
+    pub(super) fn suspend(&mut self) {
+        self.spools.clear();
+    }
+
+    /// Goes on with the files of a log that was suspended.
+    pub(super) fn resume(&mut self, suspended: Self) {
+        self.files.splice(..0, suspended.files);
+    }
+
     pub(super) fn into_path(self) -> PathBuf {
         self.path
     }

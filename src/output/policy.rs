@@ -10,6 +10,8 @@ pub(crate) struct OutputPolicy {
     pub(crate) cap: usize,
     pub(crate) strategy: OversizedOutputStrategy,
     pub(crate) keep: TruncateKeep,
+    /// Standard output is a terminal.
+    pub(super) is_terminal: bool,
     /// Whether lines become events.
     pub(crate) is_streamed: bool,
     /// The type in which JavaScript gets the output.
@@ -27,6 +29,7 @@ impl OutputPolicy {
             cap: options.max_output_size_bytes.unwrap_or(config.max_output_size_bytes),
             strategy: options.oversized_output_strategy.unwrap_or(config.oversized_output_strategy),
             keep: options.truncate_keep.unwrap_or(config.truncate_keep),
+            is_terminal: options.terminal.is_some(),
             is_streamed,
             encoding: options.encoding.unwrap_or(config.encoding),
             has_lines: is_streamed || config.log_format == LogFormat::Jsonl,

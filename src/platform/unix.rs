@@ -18,6 +18,7 @@ pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::signal::{SIGNALS, signal_name};
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
 
 use super::Interpreter;
 
@@ -44,6 +45,7 @@ mod shell;
 mod signal;
 mod spawn;
 mod stop_claims;
+mod terminal;
 mod termination_queue;
 mod termination_thread;
 mod tree;

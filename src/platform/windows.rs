@@ -26,6 +26,7 @@ pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
 use self::programs::POWERSHELL_FILE;
 pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};
+pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, resize_terminal};
 
 mod command_line;
 mod environment;
@@ -39,6 +40,7 @@ mod pipe;
 mod process;
 mod programs;
 mod spawn;
+mod terminal;
 
 /// A line for the default shell that runs for ten minutes. Other commands that wait need a console.
 #[cfg(test)]

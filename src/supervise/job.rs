@@ -8,7 +8,7 @@ use crate::command::EnvPolicy;
 use crate::config::ExecutionConfig;
 use crate::output::{LogPaths, OutputPolicy};
 use crate::platform::{HostState, SpawnThread};
-use crate::process::OpenInput;
+use crate::process::Controls;
 use crate::redact::Vault;
 use crate::state::{Deadline, StopRequest};
 use crate::types::{ExecutionOptions, ExecutionRequest};
@@ -25,8 +25,8 @@ pub(crate) struct Job {
     /// Masked in whatever leaves the engine.
     pub(crate) secrets: Arc<Vault>,
     pub(crate) log: LogPaths,
-    /// Its input, if that stays open for writes.
-    pub(crate) input: Option<Arc<OpenInput>>,
+    /// What callers act on while it runs.
+    pub(crate) controls: Controls,
     /// Set by every request to end the execution.
     pub(crate) stop: Arc<StopRequest>,
     /// When the time of the command is over.

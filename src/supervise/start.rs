@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::job::{Job, Times};
 use crate::command::{SpawnFailure, resolve};
 use crate::guardian::{self, Guard};
-use crate::output::{Log, LogFailure};
+use crate::output::{Log, LogFailure, LogPaths};
 use crate::platform::clock::{self, Instant};
-use crate::platform::{self, Guarded};
+use crate::platform::{self, Guarded, Launch};
 use crate::process::{self, Process};
 use crate::state::Stop;
 use crate::types::StopOrder;
@@ -40,8 +40,8 @@ pub(super) struct Started {
 
 /// Opens the logs. If the execution is to end before they are open, returns the reason for that. A log on a disk that does not
 /// answer cannot be opened.
-pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
-    let (paths, format) = (job.log.clone(), job.config.log_format);
+pub(super) async fn open_log(job: &Job, paths: LogPaths, attempted: Instant) -> Result<Result<Log, LogFailure>, Stop> {
+    let format = job.config.log_format;
     let limit = async {
         tokio::select! {
             biased;
@@ -59,7 +59,7 @@ pub(super) async fn open_log(job: &Job, attempted: Instant) -> Result<Result<Log
 /// Starts the child: a look-up of the program reads the file system, and a spawn returns only when the program runs. If the
 /// execution is to end before the child is created, or creating it takes too long, returns the reason for that.
 pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, Stop> {
-    let Job { request, options, config, policy, host, input, spawn_thread, .. } = job.clone();
+    let Job { request, options, config, policy, host, controls, spawn_thread, .. } = job.clone();
     let is_guarded = job.config.guardian;
     let times = Times::of(job);
     let decided = Arc::new(OnceLock::new());
@@ -74,7 +74,8 @@ pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, St
         }
     };
     let start = move || {
-        let launch = resolve(&request, &options, &config, &policy, &host)?;
+        let terminal = controls.terminal.as_ref().map(|terminal| terminal.size());
+        let launch = Launch { terminal, ..resolve(&request, &options, &config, &policy, &host)? };
         let guarded = Guarded {
             segment: &launch.mark.segment,
             stop_signal: times.stop_plan.signal,
@@ -95,7 +96,7 @@ pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, St
             return Ok(None);
         }
         let at = Instant::now();
-        let process = process::spawn(&launch, &options.stdin, input.as_ref(), &spawn_thread)?;
+        let process = process::spawn(&launch, &options.stdin, &controls, &spawn_thread)?;
         if let Some(guard) = &guard {
             guard.started(&process.leader);
         }

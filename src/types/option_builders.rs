@@ -9,7 +9,7 @@ use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
     Leftovers, LineMode, OversizedOutputStrategy, PlanOptions, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal,
-    TruncateKeep,
+    TerminalSize, TruncateKeep,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -47,6 +47,8 @@ impl ExecutionOptions {
     setters! {
         /// Sets what the child reads.
         stdin: impl Into<Stdin> => |options, stdin| options.stdin = stdin.into();
+        /// Runs the command in a terminal of this size.
+        terminal: TerminalSize => |options, size| options.terminal = Some(size);
         /// Ends the execution after so long without output. In whole milliseconds; a part of one counts as one.
         idle_timeout: Duration => |options, time| options.idle_timeout_ms = Some(milliseconds(time));
         /// Sets the time between the stop signal and SIGKILL. In whole milliseconds; a part of one counts as one.

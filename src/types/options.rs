@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{LineMode, OversizedOutputStrategy, Retry, Stdin, StopOrder, StopSignal, TruncateKeep};
+use super::{LineMode, OversizedOutputStrategy, Retry, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep};
 
 /// Which of the host's variables a child starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ impl Serialize for Secret {
 pub struct ExecutionOptions {
     /// What the child reads. Default: nothing.
     pub stdin: Stdin,
+    /// Runs the command in a terminal of its own, of this size. Its input is open then, unless `stdin` gives one. Default: it has none.
+    pub terminal: Option<TerminalSize>,
     /// Ends the execution after so many milliseconds without output. Default: `idle_timeout_ms` of the engine, which is none.
     pub idle_timeout_ms: Option<u64>,
     /// Milliseconds between the stop signal and SIGKILL. Default: `kill_grace_ms` of the engine.

@@ -5,13 +5,14 @@ use super::{Case, Value};
 use crate::error::Invalid;
 use crate::types::{
     Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OversizedOutputStrategy, Retry, RetryOn,
-    Secret, Stdin, StopOrder, StopSignal, TruncateKeep,
+    Secret, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
     "signal",
     "stdin",
     "input",
+    "terminal",
     "idle_timeout_ms",
     "kill_grace_ms",
     "stop_signal",
@@ -41,6 +42,8 @@ pub(super) const FIELDS: &[&str] = &[
 const STDIN: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a \
                      ReadableStream, a Blob, \"open\", or \"inherit\"";
 const INPUT: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, or a Blob";
+
+const SIZE: &[&str] = &["columns", "rows"];
 
 const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on"];
 
@@ -104,6 +107,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
     };
     Ok(ExecutionOptions {
         stdin,
+        terminal: terminal(fields, base.terminal)?,
         idle_timeout_ms: fields.whole("idle_timeout_ms")?.or(base.idle_timeout_ms),
         kill_grace_ms: fields.whole("kill_grace_ms")?.or(base.kill_grace_ms),
         stop_signal: fields.choice("stop_signal", StopSignal::ALL)?.or(base.stop_signal),
@@ -133,6 +137,41 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         signal: base.signal,
         host_env: host_env(fields)?.or(base.host_env),
     })
+}
+
+fn terminal(options: &Fields<'_>, base: Option<TerminalSize>) -> Result<Option<TerminalSize>, Invalid> {
+    match options.get("terminal") {
+        None => Ok(base),
+        Some(Value::Bool(is_wanted)) => Ok(is_wanted.then(TerminalSize::default)),
+        Some(value @ Value::Map(_)) => {
+            let path = options.path("terminal");
+            terminal_size(&Fields::open(value, &path, &path, options.case(), SIZE)?, TerminalSize::default()).map(Some)
+        }
+        Some(other) => options.wrong("terminal", other, "true, false, or an object with `columns` and `rows`"),
+    }
+}
+
+/// The size of a terminal; what is absent is as before.
+fn terminal_size(fields: &Fields<'_>, before: TerminalSize) -> Result<TerminalSize, Invalid> {
+    let number = |name, before| {
+        let Some(value) = fields.get(name) else { return Ok(before) };
+        let whole = fields.whole(name).ok().flatten().and_then(|number| u16::try_from(number).ok());
+        whole
+            .filter(|number| *number > 0)
+            .map_or_else(|| fields.wrong(name, value, "a whole number from 1 to 65535"), Ok)
+    };
+    Ok(TerminalSize { columns: number("columns", before.columns)?, rows: number("rows", before.rows)? })
+}
+
+/// Decodes the size that a terminal gets: both numbers are required.
+pub(crate) fn size(value: &Value, case: Case) -> Result<TerminalSize, Invalid> {
+    let fields = Fields::open(value, "", "size", case, SIZE)?;
+    for name in SIZE {
+        if fields.get(name).is_none() {
+            return Err(Invalid::new(fields.path(name), "it is missing: give a whole number from 1 to 65535"));
+        }
+    }
+    terminal_size(&fields, TerminalSize::default())
 }
 
 /// The variables to inherit from; those without a value are left out.

@@ -128,9 +128,15 @@ fn stage(event: &ExecutionEvent) -> u8 {
     match event {
         ExecutionEvent::Queued { .. } => 0,
         ExecutionEvent::Started { .. } => 1,
-        ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. } => 2,
+        _ if is_line(event) => 2,
+        // Lines may follow it: it does not wait for what is left in the pipes.
+        ExecutionEvent::Exited { .. } => 2,
         _ => 3,
     }
+}
+
+fn is_line(event: &ExecutionEvent) -> bool {
+    matches!(event, ExecutionEvent::Stdout { .. } | ExecutionEvent::Stderr { .. })
 }
 
 /// The pieces make up the output of the result: each line once, none missing, none invented.
@@ -138,7 +144,7 @@ fn check_lines(events: &[ExecutionEvent]) {
     let Some(result) = events.last().and_then(result_of) else { return };
     // The result is that of the last attempt; one that was given up in a pause is that of the one before it.
     let Some(events) = attempts(events).last() else { return };
-    if !events.iter().any(|event| stage(event) == 2) {
+    if !events.iter().any(is_line) {
         return;
     }
     for (stream, text, truncated) in [

@@ -39,6 +39,7 @@ async fn a_flaky_command_completes_at_its_third_attempt() {
                 kinds.push(format!("retry {attempt}"));
             }
             ExecutionEvent::Completed { .. } => kinds.push("completed".to_owned()),
+            ExecutionEvent::Exited { .. } => {}
             other => panic!("{other:?}"),
         }
     }

@@ -31,6 +31,8 @@ pub(super) struct Image<'a> {
     /// Our descriptors that become 0, 1 and so on in the child. One that does not keep its number is above 2, and none is the
     /// target of an earlier one.
     pub(super) fds: &'a [RawFd],
+    /// The path of the terminal that its descriptors are, which becomes its controlling terminal.
+    pub(super) terminal: Option<&'a CStr>,
     /// The directory of the control group in which the child starts.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has control groups"))]
     pub(super) cgroup: Option<RawFd>,

@@ -148,11 +148,11 @@ impl Leader {
         }
         let send =
             |signal| if leader_only { self.signal_leader(signal).map(|_| ()) } else { self.signal_group(signal) };
-        send(signal::of_stop(signal))?;
+        self.tree.stop_signals(signal).try_for_each(send)?;
         let group = StoppedUnseen::Group { by: procs::now() };
         findings.stopped_unseen = Some(if leader_only { StoppedUnseen::Leader } else { group });
         findings.mechanism.group_stopped(signal.as_str());
-        send(Signal::CONT)
+        Ok(())
     }
 
     /// Kills the group at once, without a scan: for a host that is going away, or a scan that does not come.

@@ -31,6 +31,8 @@ pub(crate) struct PipeReader {
 #[derive(Debug)]
 enum Width {
     Usual,
+    /// A terminal: it has a size of its own, and hands out a part of what it holds.
+    Terminal,
     Wide(#[expect(dead_code, reason = "dropping it releases the permit")] SemaphorePermit<'static>),
     /// The pipe could not be enlarged; that is not tried again.
     Fixed,
@@ -44,6 +46,11 @@ impl PipeReader {
         Ok((Self { fd: Watched::new(read, thread), width: Width::Usual }, write))
     }
 
+    /// Our end of a terminal, which does not block.
+    pub(super) fn of_terminal(fd: OwnedFd, thread: &SpawnThread) -> Self {
+        Self { fd: Watched::new(fd, thread), width: Width::Terminal }
+    }
+
     /// Resolves when there are bytes, or an end of file. One task waits at a time.
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<()> {
         self.fd.poll_readable(context)
@@ -51,6 +58,9 @@ impl PipeReader {
 
     /// Reads without waiting. The pipe is enlarged when a read fills the buffer.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if matches!(self.width, Width::Terminal) {
+            return self.fd.read_part(buffer);
+        }
         let count = self.fd.read(buffer)?;
         if count == buffer.len() && matches!(self.width, Width::Usual) {
             let place = WIDE.try_acquire().ok().filter(|_| widen(&self.fd));

@@ -94,6 +94,12 @@ impl Watched {
         got
     }
 
+    /// As [`Watched::read`], from a descriptor that may hold more although a read was short.
+    pub(super) fn read_part(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(Registration::Registered(fd)) = self.watch.get() else { return self.read_unreported(buffer) };
+        fd.try_io(Interest::READABLE, |_| self.read_unreported(buffer))
+    }
+
     /// Reads without waiting, also when the runtime has not reported it as readable. If it reads everything, the next wait may end with
     /// nothing to read.
     pub(super) fn read_unreported(&self, buffer: &mut [u8]) -> io::Result<usize> {

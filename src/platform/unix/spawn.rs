@@ -22,6 +22,7 @@ use super::pid::Pid;
 use super::pipe::{PipeReader, PipeWriter, above_stderr, pipe, set_nonblocking};
 use super::procs;
 use super::shell::sealed_file;
+use super::terminal::Terminal;
 use super::tree::Tree;
 use crate::platform::{Launch, Mark, SpawnThread, StdinKind};
 
@@ -41,13 +42,7 @@ pub(crate) struct Spawned {
 /// within the runtime.
 pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
-    let stdin = Input::new(launch.stdin)?;
-    let (stdout, child_stdout) = PipeReader::new(thread)?;
-    let (stderr, child_stderr) = if launch.merge_output {
-        (None, None)
-    } else {
-        PipeReader::new(thread).map(|(ours, child)| (Some(ours), Some(child)))?
-    };
+    let Streams { stdin, stdout, child_stdout, stderr, child_stderr, terminal } = Streams::of(launch, thread)?;
 
     let file = launch.descriptor.as_deref().map(sealed_file).transpose()?;
     let outputs = [&child_stdout, child_stderr.as_ref().unwrap_or(&child_stdout)].map(AsRawFd::as_raw_fd);
@@ -69,14 +64,45 @@ pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned
         cwd: cwd.as_deref(),
         host: Some((&launch.host, launch.cwd.is_none())),
         fds,
+        terminal: terminal.as_deref(),
         cgroup: None,
     };
 
     let born = procs::now();
     let (pid, group) = start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?;
     // From here on a child exists: nothing below can fail.
-    let tree = Tree::new(pid, launch.mark.clone(), born, group);
+    let mut tree = Tree::new(pid, launch.mark.clone(), born, group);
+    tree.has_terminal = terminal.is_some();
     Ok(Spawned { leader: Leader::of_execution(tree, thread), stdout, stderr, stdin: stdin.into_writer() })
+}
+
+/// The streams of a child: our ends, and its.
+struct Streams {
+    stdin: Input,
+    stdout: PipeReader,
+    child_stdout: OwnedFd,
+    stderr: Option<PipeReader>,
+    child_stderr: Option<OwnedFd>,
+    /// The path of the terminal that they all are.
+    terminal: Option<CString>,
+}
+
+impl Streams {
+    fn of(launch: &Launch, thread: &SpawnThread) -> io::Result<Self> {
+        if let Some(size) = launch.terminal {
+            let Terminal { reader: stdout, writer: ours, child: child_stdout, path } = Terminal::open(size, thread)?;
+            let stdin = Input::Terminal { ours, child: child_stdout.as_raw_fd() };
+            return Ok(Self { stdin, stdout, child_stdout, stderr: None, child_stderr: None, terminal: Some(path) });
+        }
+        let stdin = Input::new(launch.stdin)?;
+        let (stdout, child_stdout) = PipeReader::new(thread)?;
+        let (stderr, child_stderr) = if launch.merge_output {
+            (None, None)
+        } else {
+            PipeReader::new(thread).map(|(ours, child)| (Some(ours), Some(child)))?
+        };
+        Ok(Self { stdin, stdout, child_stdout, stderr, child_stderr, terminal: None })
+    }
 }
 
 /// Starts a program in a control group, or in the host's if there is none.
@@ -131,7 +157,7 @@ pub(super) fn spawn_helper(helper: &Helper<'_>, program: &CStr, image: Option<Ra
     let envp = pointers(std::iter::empty());
     let fds = [helper.input, null, null, helper.table, helper.host.unwrap_or(null), image.unwrap_or(null)];
     let fds = if image.is_some() { &fds[..] } else { &fds[..5] };
-    let image = Image { program, argv: &argv, envp: &envp, cwd: None, host: None, fds, cgroup: None };
+    let image = Image { program, argv: &argv, envp: &envp, cwd: None, host: None, fds, terminal: None, cgroup: None };
     let born = procs::now();
     let pid = start_patiently(&image)?;
     Ok(Leader::new(Tree::new(pid, Mark::default(), born, None), &SpawnThread::none()))
@@ -165,6 +191,7 @@ fn pointers(strings: impl Iterator<Item = *const c_char>) -> Vec<*mut c_char> {
 enum Input {
     Null(RawFd),
     Pipe { ours: PipeWriter, child: OwnedFd },
+    Terminal { ours: PipeWriter, child: RawFd },
     Inherit,
 }
 
@@ -185,13 +212,14 @@ impl Input {
         match self {
             Self::Null(fd) => *fd,
             Self::Pipe { child, .. } => child.as_raw_fd(),
+            Self::Terminal { child, .. } => *child,
             Self::Inherit => libc::STDIN_FILENO,
         }
     }
 
     fn into_writer(self) -> Option<PipeWriter> {
         match self {
-            Self::Pipe { ours, .. } => Some(ours),
+            Self::Pipe { ours, .. } | Self::Terminal { ours, .. } => Some(ours),
             Self::Null(_) | Self::Inherit => None,
         }
     }

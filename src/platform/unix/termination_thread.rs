@@ -21,7 +21,7 @@ use super::leader::{Leader, reap_orphan};
 use super::pid::Pid;
 use super::process_table::{Interest, ProcessTable};
 use super::procs::{self, Identity, Proc};
-use super::signal::{self, Signal};
+use super::signal::Signal;
 use super::stop_claims::inner_segments;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
@@ -273,8 +273,7 @@ fn act_unseen(request: &Request) -> Sight {
             if is_ours && findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
                 leader.announce_stop();
                 findings.mechanism.group_stopped(signal.as_str());
-                let sent =
-                    leader.signal_group(signal::of_stop(signal)).and_then(|()| leader.signal_group(Signal::CONT));
+                let sent = leader.tree().stop_signals(signal).try_for_each(|signal| leader.signal_group(signal));
                 findings.mechanism.refused(sent.err().map(|error| refusal(signal.as_str(), tree.leader, &error)));
             }
         }
@@ -368,7 +367,6 @@ impl Findings {
 
     /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.
     fn stop(&mut self, leader: &Leader, members: &[Proc], signal: StopSignal) {
-        let number = signal::of_stop(signal);
         let mut refused = None;
         leader.announce_stop();
         for proc in members {
@@ -376,7 +374,7 @@ impl Findings {
             if !self.stopped.insert(proc.identity()) || has_it {
                 continue;
             }
-            let sent = leader.signal_member(proc, number).and_then(|()| leader.signal_member(proc, Signal::CONT));
+            let sent = leader.tree().stop_signals(signal).try_for_each(|signal| leader.signal_member(proc, signal));
             match sent {
                 Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),
                 Err(error) => refused = Some(refusal(signal.as_str(), proc.pid, &error)),

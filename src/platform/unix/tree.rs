@@ -8,8 +8,10 @@ use super::cgroup::Group;
 use super::mechanism::Mechanism;
 use super::pid::Pid;
 use super::procs::{Identity, Proc};
+use super::signal::{self, Signal};
 use super::stop_claims::{self, StopClaim};
 use crate::platform::Mark;
+use crate::types::StopSignal;
 
 /// The processes of one execution, from its spawn until its leader is reaped.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct Tree {
     pub(super) born: u64,
     /// Its control group, where the host may create control groups.
     pub(super) group: Option<Group>,
+    /// Whether it has a terminal: then SIGHUP follows the stop signal.
+    pub(super) has_terminal: bool,
     /// The cell that shows the guardian that the stop signal was sent; unset without a guardian.
     pub(super) stop_sent_at: OnceLock<&'static AtomicU64>,
     /// Findings and actions so far. Used by the termination thread, and read when the tree is gone.
@@ -114,7 +118,23 @@ impl Tree {
     pub(super) fn new(leader: Pid, mark: Mark, born: u64, group: Option<Group>) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let serial = LAST.fetch_add(1, Ordering::Relaxed);
-        Self { serial, leader, mark, born, group, stop_sent_at: OnceLock::new(), findings: Mutex::default() }
+        Self {
+            serial,
+            leader,
+            mark,
+            born,
+            group,
+            has_terminal: false,
+            stop_sent_at: OnceLock::new(),
+            findings: Mutex::default(),
+        }
+    }
+
+    /// The signals that request a member to end, in their order.
+    pub(super) fn stop_signals(&self, signal: StopSignal) -> impl Iterator<Item = Signal> {
+        // An interactive shell ignores SIGTERM, and expects SIGHUP when its terminal goes away.
+        let hang_up = (self.has_terminal && signal != StopSignal::Hup).then_some(Signal::HUP);
+        [signal::of_stop(signal)].into_iter().chain(hang_up).chain([Signal::CONT])
     }
 
     pub(super) fn findings(&self) -> MutexGuard<'_, Findings> {

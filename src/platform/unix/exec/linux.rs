@@ -117,6 +117,10 @@ fn become_program(child: &Child<'_>) -> c_int {
         }
         number += 1;
     }
+    // SAFETY: no memory is involved; descriptor 0 is the terminal.
+    if image.terminal.is_some() && unsafe { libc::syscall(libc::SYS_ioctl, 0, libc::TIOCSCTTY, 0) } < 0 {
+        return errno();
+    }
     match report.move_to(number) {
         Some(moved) => number += RawFd::from(moved),
         None => return errno(),

@@ -15,7 +15,11 @@ use crate::platform::unix::pid::Pid;
 pub(in super::super) fn start(image: &Image<'_>) -> io::Result<Pid> {
     let mut actions = FileActions::new()?;
     for (number, fd) in (0..).zip(image.fds) {
-        actions.dup2(*fd, number)?;
+        match image.terminal {
+            // The leader of a session gets the first terminal that it opens as its controlling terminal.
+            Some(path) if number == 0 => actions.open_terminal(path)?,
+            _ => actions.dup2(*fd, number)?,
+        }
     }
     let mut program = image.program;
     let mut argv = image.argv;
@@ -66,6 +70,12 @@ impl FileActions {
     fn dup2(&mut self, from: RawFd, to: RawFd) -> io::Result<()> {
         // SAFETY: the struct is initialised; the numbers are only recorded. `from == to` clears CLOEXEC in the child.
         check(unsafe { libc::posix_spawn_file_actions_adddup2(&raw mut self.0, from, to) })
+    }
+
+    /// Opens a terminal as descriptor 0.
+    fn open_terminal(&mut self, path: &CStr) -> io::Result<()> {
+        // SAFETY: the struct is initialised and the path is copied.
+        check(unsafe { libc::posix_spawn_file_actions_addopen(&raw mut self.0, 0, path.as_ptr(), libc::O_RDWR, 0) })
     }
 
     /// Returns `false` if libc has no such action.

@@ -164,8 +164,16 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
         return;
     }
     members.begin(trees);
+    if !members.scan(trees, header, now) {
+        return;
+    }
+    let now = sys::now_ms();
+    for tree in trees.iter_mut() {
+        tree.begin_grace(now);
+    }
     let give_up_at = trees.iter().map(|tree| tree.kill_at).max().unwrap_or(now) + LONGEST_KILLING_MS;
     let mut pause = FIRST_PAUSE_MS;
+    sys::sleep_ms(pause);
     loop {
         let now = sys::now_ms();
         if !members.scan(trees, header, now) || now >= give_up_at {

@@ -17,6 +17,8 @@ pub(crate) struct Tree {
     pub(crate) cgroup: u32,
     pub(crate) others_at: u64,
     pub(crate) kill_at: u64,
+    /// `None`: the host has planned the kill.
+    grace: Option<u64>,
     pub(crate) tag: [u8; TAG_BYTES],
     pub(crate) is_gone: bool,
     pub(crate) leader_lives: bool,
@@ -47,6 +49,7 @@ impl Tree {
             cgroup: row.cgroup.load(Relaxed),
             others_at: now + grace / 2,
             kill_at: if planned == 0 { latest } else { planned.min(latest) },
+            grace: (planned == 0).then_some(grace),
             tag: row.tag,
             is_gone: false,
             leader_lives: false,
@@ -59,6 +62,14 @@ impl Tree {
             kill_scans: 0,
             quiet_scans: 0,
             unsure_scans: 0,
+        }
+    }
+
+    /// Begins the grace period anew, once the stop signals have been sent: on a busy machine the first scan may take longer than it.
+    pub(crate) fn begin_grace(&mut self, now: u64) {
+        if let Some(grace) = self.grace {
+            self.others_at = now + grace / 2;
+            self.kill_at = now + grace;
         }
     }
 

@@ -1,0 +1,104 @@
+//! The terminal of a command: a pseudo-terminal, whose other end is the controlling terminal of the child.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
+};
+
+use super::pipe::{PipeReader, PipeWriter, above_stderr, duplicate_from, set_nonblocking};
+use crate::platform::SpawnThread;
+use crate::types::TerminalSize;
+
+/// Whether commands can have a terminal on this system.
+pub(crate) const HAS_TERMINALS: bool = true;
+
+/// A new terminal: our two ends of it, and the child's.
+pub(super) struct Terminal {
+    pub(super) reader: PipeReader,
+    pub(super) writer: PipeWriter,
+    pub(super) child: OwnedFd,
+    /// The path of the child's end.
+    pub(super) path: CString,
+}
+
+impl Terminal {
+    /// Opens a terminal; `thread` attends to it at first. Must be called within the runtime.
+    pub(super) fn open(size: TerminalSize, thread: &SpawnThread) -> io::Result<Self> {
+        let ours = above_stderr(openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | CLOEXEC)?)?;
+        close_on_exec(&ours)?;
+        grantpt(&ours)?;
+        unlockpt(&ours)?;
+        let path = ptsname(&ours, Vec::new())?;
+        let child = above_stderr(open_child_end(&ours, &path)?)?;
+        tcsetwinsize(&child, winsize(size))?;
+        let mut modes = tcgetattr(&child)?;
+        // A backspace erases a whole character.
+        modes.input_modes |= InputModes::IUTF8;
+        tcsetattr(&child, OptionalActions::Now, &modes)?;
+        set_nonblocking(&ours)?;
+        // The runtime polls the two directions apart, each by a number of its own.
+        let writer = PipeWriter::from_owned_fd_unchecked(duplicate_from(&ours, libc::STDERR_FILENO + 1)?)?;
+        Ok(Self { reader: PipeReader::of_terminal(ours, thread), writer, child, path })
+    }
+}
+
+fn winsize(TerminalSize { columns, rows }: TerminalSize) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+/// Changes the size of a terminal; the system sends SIGWINCH to its foreground process group.
+pub(crate) fn resize_terminal(terminal: &PipeWriter, size: TerminalSize) -> io::Result<()> {
+    Ok(tcsetwinsize(terminal, winsize(size))?)
+}
+
+/// Returns what a terminal takes as the end of its input. `is_line_open`: the last line that was written has no end. Then, where the
+/// terminal gives its program whole lines, the first end-of-file character only hands that line over.
+pub(crate) fn end_of_file(terminal: &PipeWriter, is_line_open: bool) -> Vec<u8> {
+    const USUAL: u8 = 0x04;
+    let modes = tcgetattr(terminal).ok();
+    let code = modes.as_ref().map_or(USUAL, |modes| modes.special_codes[SpecialCodeIndex::VEOF]);
+    let has_lines = modes.is_some_and(|modes| modes.local_modes.contains(LocalModes::ICANON));
+    vec![code; if has_lines && is_line_open { 2 } else { 1 }]
+}
+
+#[cfg(target_os = "linux")]
+const CLOEXEC: OpenptFlags = OpenptFlags::CLOEXEC;
+#[cfg(not(target_os = "linux"))]
+const CLOEXEC: OpenptFlags = OpenptFlags::empty();
+
+/// For systems without the flag: a child that another thread starts has only the descriptors that it is given.
+#[cfg(not(target_os = "linux"))]
+fn close_on_exec(fd: &OwnedFd) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?)
+}
+
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on other systems")]
+fn close_on_exec(_: &OwnedFd) -> io::Result<()> {
+    Ok(())
+}
+
+/// Opens the child's end, also where the path names another terminal: in another mount namespace, for example.
+#[cfg(target_os = "linux")]
+fn open_child_end(ours: &OwnedFd, path: &CString) -> io::Result<OwnedFd> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    match rustix::pty::ioctl_tiocgptpeer(ours, flags) {
+        Ok(child) => Ok(child),
+        // Linux before 4.13.
+        Err(_) => open_by_path(path),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_child_end(_: &OwnedFd, path: &CString) -> io::Result<OwnedFd> {
+    open_by_path(path)
+}
+
+fn open_by_path(path: &CString) -> io::Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    Ok(open(path.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?)
+}
