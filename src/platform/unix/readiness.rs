@@ -146,8 +146,6 @@ impl Descriptors {
 
 impl WaitSet for Descriptors {
     fn wait(&mut self, until: Instant) -> bool {
-        // Descriptors that were readable and were not polled again: the execution does not wait for them any more.
-        self.0.retain(|fd| fd.revents == 0);
         let left = until.saturating_duration_since(Instant::now());
         // Even if one is readable after that time: a child with constant output is handed to the runtime.
         if self.0.is_empty() || left.is_zero() || !poll(&mut self.0, left) {
@@ -156,6 +154,10 @@ impl WaitSet for Descriptors {
         // The execution polls again those that it still waits for.
         self.0.retain(|fd| fd.revents != 0);
         true
+    }
+
+    fn end_poll(&mut self) {
+        self.0.retain(|fd| fd.revents == 0);
     }
 }
 

@@ -11,6 +11,9 @@ use crate::runtime::blocking_pools::spawn_limiter;
 pub(crate) trait WaitSet: Default + Send + 'static {
     /// Blocks until one of its members is ready. Returns `false` if it has none, or none is ready in time.
     fn wait(&mut self, until: Instant) -> bool;
+
+    /// Called after each poll of the future: forgets what was ready and was not polled again, since the future does not wait for it any more.
+    fn end_poll(&mut self) {}
 }
 
 /// A handle to the spawning thread on which a future begins. The future passes it to its parts, and they leave to that thread what blocks
@@ -96,7 +99,9 @@ impl<W: WaitSet> SpawnThread<W> {
         }
         self.set_polled(true);
         let _end = EndOfPoll(self);
-        poll()
+        let polled = poll();
+        self.with_waits(W::end_poll);
+        polled
     }
 
     /// As [`polling`](Self::polling); also returns the blocking call that the thread is to execute now.
