@@ -77,7 +77,6 @@ pub(crate) struct Launch {
     #[cfg_attr(windows, expect(dead_code, reason = "a shell gets its line as arguments"))]
     pub(crate) descriptor: Option<Vec<u8>>,
     /// What the system limits for its processes.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "a request with limits is refused there"))]
     pub(crate) limits: ResourceLimits,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,

@@ -22,7 +22,6 @@ pub(super) struct Rlimit {
 }
 
 /// A limit that the system does not accept.
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
 #[derive(Debug, thiserror::Error)]
 #[error("{name} was refused ({error})")]
 pub(super) struct RefusedLimit {

@@ -43,6 +43,7 @@ pub(crate) struct Spawned {
 ///
 /// Blocks until the process is created, so it is called on a thread that may block; must be called within the runtime.
 pub(crate) fn spawn(launch: &Launch, _: &SpawnThread) -> io::Result<Spawned> {
+    debug_assert!(launch.limits.is_empty(), "a request with limits is refused on Windows");
     // Everything that can fail without a child comes first.
     let line = CommandLine::new(launch)?;
     let env = environment::block(&launch.env);
