@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { newEngine } from './helpers/engine.mjs';
+import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
+import { allowed } from './helpers/pace.mjs';
 import { exec, folder, nothing, shell } from './helpers/programs.mjs';
 
 /** How many attempts a command makes that fails with some output. */
@@ -89,6 +90,26 @@ test('a plan and its steps have it', async (t) => {
   );
 });
 
+test('a search that takes seconds delays no deadline of another engine, and a cancel does not wait for it', async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const other = newEngine(t);
+  // Some thousand states for each of the last 64 KiB.
+  const slow = /(?:a?){1500}(?:a){1500}z/;
+  const id = await engine.execute(shell("head -c 70000 /dev/zero | tr '\\0' a; exit 1"), {
+    retry: { attempts: 2, backoffMs: 0, onOutput: Array(20).fill(slow) },
+  });
+  await events.first((event) => event.type === 'started');
+  for (let round = 0; round < 3; round++) {
+    const { reason, durationMs } = await other.run({ ...exec('sleep', '300'), timeoutMs: 200 });
+    assert.equal(reason, 'timeout');
+    assert.ok(durationMs < allowed(2_000), `ended after ${durationMs} ms`);
+  }
+  assert.equal(engine.getStatus(id), 'running', 'the search goes on: else this test shows nothing');
+  await engine.cancel(id);
+  const { status, attempt } = engine.getResult(id);
+  assert.deepEqual([status, attempt], ['cancelled', 1]);
+});
+
 test('bad patterns', async (t) => {
   const engine = newEngine(t);
   const refused = async (onOutput, field, says) => {
@@ -104,7 +125,10 @@ test('bad patterns', async (t) => {
   for (const flags of ['g', 'y', 'd', 'v'])
     await refused([new RegExp('hunter2', flags)], '[0]', /flag other than i, m, s and u: leave it out/);
   await refused([/\p{Lu}hunter2/u], '[0]', /give the text itself/);
-  await refused([/(?:hunter2{500}){500}/], '[0]', /1 MiB/);
+  await refused([/(?:hunter2{500}){500}/], '[0]', /256 KiB/);
+  // The time that its translation takes does not grow with the square of its length.
+  for (const unit of ['x{', 'x{1', '[', '(', '\\\\'])
+    await refused([new RegExp(`${unit}hunter2`.replaceAll(/[[({]/g, '\\$&').repeat(20_000))], '[0]', /16 KiB/);
   await refused([], '', /give at least one/);
   await refused([''], '[0]', /empty/);
   for (const value of [5, true, [['x']], new Date()]) await refused([value], '[0]', /give/);

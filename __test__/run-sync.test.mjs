@@ -1,5 +1,6 @@
 // `runSync` blocks the calling thread until the result.
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -74,6 +75,12 @@ test('input that needs this thread is refused, and an abort signal counts if it 
     'open',
   ])
     assert.equal(failureNow(() => engine.runSync(exec('cat'), { stdin }), 'INVALID_REQUEST').field, 'options.stdin');
+  for (const input of [Readable.from(['a']), new Blob(['a'])]) {
+    const refused = failureNow(() => engine.runSync(exec('cat'), { input }), 'INVALID_REQUEST');
+    assert.equal(refused.field, 'options.input');
+    assert.match(refused.message, /it is a stream.*or use run\(\)/);
+  }
+  assert.equal(engine.runSync(exec('cat'), { input: 'text' }).stdout, 'text');
   assert.equal(failureNow(() => engine.runSync(exec('cat'), { terminal: true }), 'INVALID_REQUEST').field, 'options.stdin');
   const aborted = engine.runSync(forever, { signal: AbortSignal.abort('why') });
   assert.deepEqual([aborted.status, aborted.reason, aborted.abortReason, aborted.pid], ['cancelled', 'aborted', 'why', null]);

@@ -102,9 +102,9 @@ function submitSync(method, request, options, native) {
 
 /** Refuses input that has to be pulled. @param {string} key @param {unknown} value */
 function onlyWhole(key, value) {
-  if (key !== 'stdin' || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
+  if (!isSource(key, value)) return value;
   const problem = 'it is a stream, which needs the thread that waits for the command: give it as text or bytes, or use run()';
-  throw refusal(SUBJECTS.options, 'options.stdin', problem);
+  throw refusal(SUBJECTS.options, `options.${key}`, problem);
 }
 
 /**
@@ -122,7 +122,7 @@ function accept(native, handle, request, options, pull, read) {
     /** @type {{ from: object, field: string } | undefined} */
     let source;
     const takeSource = (/** @type {string} */ key, /** @type {unknown} */ value) => {
-      if ((key !== 'stdin' && key !== 'input') || typeof value !== 'object' || value === null || !lazy.input.isSource(value)) return value;
+      if (!isSource(key, value)) return value;
       if (source) throw twice();
       source = { from: value, field: `options.${key}` };
       return OMIT;
@@ -146,6 +146,17 @@ function accept(native, handle, request, options, pull, read) {
     abort?.forget();
     throw error;
   }
+}
+
+/**
+ * Whether an option is input that has to be pulled.
+ *
+ * @param {string} key
+ * @param {unknown} value
+ * @returns {value is object}
+ */
+function isSource(key, value) {
+  return (key === 'stdin' || key === 'input') && typeof value === 'object' && value !== null && lazy.input.isSource(value);
 }
 
 /** The refusal of an input that is given in two options. */

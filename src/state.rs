@@ -19,7 +19,7 @@ use tokio::sync::{Notify, SetOnce};
 use crate::platform::clock::Instant;
 use crate::types::{ExecutionStatus, Reason};
 
-/// Why the engine is asked to end an execution.
+/// Why an execution is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     Timeout,
@@ -32,7 +32,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// How an execution ends that is asked to end.
+    /// The status of an execution that was ended for this reason.
     pub(crate) const fn status(self) -> ExecutionStatus {
         match self {
             Self::Timeout | Self::IdleTimeout | Self::QueueTimeout => ExecutionStatus::Timeout,

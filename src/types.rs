@@ -19,8 +19,8 @@ pub use self::request::{ExecutionMetadata, ExecutionRequest, UNSET, output_of};
 #[cfg(any(feature = "node", feature = "schema"))]
 pub(crate) use self::result::result_fields;
 pub use self::result::{Diagnosis, ExecutionResult, Killed, ProcessDiagnosis, Unsuccessful};
-pub(crate) use self::retry::NO_LOOK_AROUND;
 pub use self::retry::{FailedAttempt, OutputPattern, Retry, RetryOn};
+pub(crate) use self::retry::{LONGEST_REGEX, NO_LOOK_AROUND, TOO_LONG};
 pub(crate) use self::stdin::{Chunk, StdinReader};
 pub use self::stdin::{Stdin, StdinClosed, StdinStream, StdinWriter};
 pub use self::terminal::TerminalSize;

@@ -4,12 +4,14 @@ use memchr::memmem;
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::error::Invalid;
-use crate::types::{NO_LOOK_AROUND, OutputPattern};
+use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, OutputPattern, TOO_LONG};
 
 /// More patterns than that are a list of something else.
 const MOST_PATTERNS: usize = 100;
 /// The memory that one compiled expression may take, in bytes.
-const MOST_BYTES: usize = 1024 * 1024;
+const MOST_BYTES: usize = 256 * 1024;
+/// An expression of JavaScript may grow when it is translated.
+const LONGEST_TRANSLATED: usize = 8 * LONGEST_REGEX;
 
 /// Patterns that are ready to search.
 pub(crate) struct OutputPatterns(Vec<Compiled>);
@@ -43,6 +45,7 @@ fn compile(pattern: &OutputPattern) -> Result<Compiled, &'static str> {
     match pattern {
         OutputPattern::Literal(text) if text.is_empty() => Err("it is empty, and so in every output: leave it out"),
         OutputPattern::Literal(text) => Ok(Compiled::Literal(text.clone().into_bytes())),
+        OutputPattern::Regex(source) if source.len() > LONGEST_TRANSLATED => Err(TOO_LONG),
         OutputPattern::Regex(source) => {
             let compiled = RegexBuilder::new(source).size_limit(MOST_BYTES).build();
             compiled.map(Compiled::Regex).map_err(|error| explain(&error))
@@ -62,7 +65,7 @@ fn explain(error: &regex_lite::Error) -> &'static str {
     }
 }
 
-const TOO_LARGE: &str = "it is a regular expression that takes more than 1 MiB: use smaller repetitions";
+const TOO_LARGE: &str = "it is a regular expression that takes more than 256 KiB: use smaller repetitions";
 const NOT_REGULAR: &str =
     "it is no regular expression that is supported here: correct it, or give the text itself as a string";
 
@@ -96,7 +99,7 @@ mod tests {
             (OutputPattern::regex("(?<!hunter2)x"), "look-around"),
             (OutputPattern::regex(r"(hunter2)\1"), "back-reference"),
             (OutputPattern::regex("hunter2("), "correct it"),
-            (OutputPattern::regex("(hunter2{1000}){1000}"), "1 MiB"),
+            (OutputPattern::regex("(hunter2{1000}){1000}"), "256 KiB"),
             ("".into(), "empty"),
         ] {
             let refused = OutputPatterns::new("retry.on_output", &[" ".into(), pattern]).err().unwrap();

@@ -159,7 +159,7 @@ async fn all_attempts(
         files.append(&mut finished.files);
         attempts.sign(&mut finished.result);
         let attempt = attempts.attempt();
-        let Some(pause) = attempts.next(&finished.result, &captures) else {
+        let Some(pause) = attempts.next(&finished.result, &captures, record.stop()).await else {
             let Finished { result, sequence, .. } = finished;
             return (LastAttempt { result, sequence, written, files }, permit);
         };

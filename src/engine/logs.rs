@@ -1,6 +1,7 @@
 //! The logs and the output of executions that the engine knows.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -56,22 +57,28 @@ impl ExecutionEngine {
     /// `NOT_FOUND`.
     pub async fn read_output(&self, id: Uuid, stream: Stream, tail_bytes: Option<u64>) -> Result<Text> {
         let record = self.record(id)?;
-        let (bytes, encoding) = match record.captures() {
-            Some(captures) => {
-                if let Some(bytes) = captures.so_far(stream) {
-                    (bytes, captures.encoding())
-                } else {
-                    // It ends at this moment.
-                    tokio::select! {
-                        result = captures.result() => output_of(result, stream),
-                        result = record.settled() => output_of(&result, stream),
-                    }
-                }
+        // What is copied and masked may be much: the threads of the engine drive executions meanwhile.
+        let result = if let Some(captures) = record.captures() {
+            let (shown_of, from) = (Arc::clone(&record), Arc::clone(&captures));
+            let so_far = move || Some(shown(&shown_of, from.so_far(stream)?, from.encoding(), tail_bytes));
+            if let Some(text) = runtime::blocking(so_far).await.flatten() {
+                return Ok(text);
             }
-            None => record.result().map(|result| output_of(&result, stream)).unwrap_or_default(),
+            // It ends at this moment.
+            tokio::select! {
+                result = captures.result() => Some(Arc::clone(result)),
+                result = record.settled() => Some(result),
+            }
+        } else {
+            record.result()
         };
-        let bytes = masked(&record, bytes);
-        Ok(Text::new(tail_of(bytes, tail_bytes), encoding))
+        let Some(result) = result else { return Ok(Text::default()) };
+        let of_result = move || {
+            let (bytes, encoding) = output_of(&result, stream);
+            shown(&record, bytes, encoding, tail_bytes)
+        };
+        let message = || "the output could not be copied: this is a defect of the engine".to_owned();
+        runtime::blocking(of_result).await.ok_or_else(|| ExecutionError::Internal { message: message(), result: None })
     }
 
     fn read_log(&self, id: Uuid, tail_bytes: Option<u64>) -> Result<String> {
@@ -88,10 +95,11 @@ impl ExecutionEngine {
     }
 }
 
-/// Output in which a secret that was added after it came is masked too.
-fn masked(record: &Record, bytes: Vec<u8>) -> Vec<u8> {
+/// Output, or the end of it, in which a secret that was added after it came is masked too.
+fn shown(record: &Record, bytes: Vec<u8>, encoding: Encoding, tail_bytes: Option<u64>) -> Text {
     let secrets = record.secrets().current().filter(|_| record.secrets().version() > 0);
-    secrets.and_then(|secrets| secrets.mask_bytes(&bytes)).unwrap_or(bytes)
+    let masked = secrets.and_then(|secrets| secrets.mask_bytes(&bytes)).unwrap_or(bytes);
+    Text::new(tail_of(masked, tail_bytes), encoding)
 }
 
 fn output_of(result: &ExecutionResult, stream: Stream) -> (Vec<u8>, Encoding) {

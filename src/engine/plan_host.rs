@@ -252,7 +252,7 @@ pub(super) struct About {
     pub(super) accepted_at: DateTime<Utc>,
 }
 
-/// A plan that was asked to end has that status only if it made a difference: the truth wins a tie.
+/// A plan whose end was requested has that status only if it made a difference: the truth wins a tie.
 fn status(
     stats: &PlanStats,
     stopped: Option<Stop>,

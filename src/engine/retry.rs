@@ -1,11 +1,14 @@
 //! Whether a failed command is run again, and when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::command::OutputPatterns;
 use crate::output::Captures;
+use crate::runtime;
+use crate::state::StopRequest;
 use crate::types::{
     ErrorCode, ExecutionResult, ExecutionStatus, FailedAttempt, OutputPattern, Reason, Retry, RetryOn, Stream,
 };
@@ -22,10 +25,18 @@ impl<'a> Attempts<'a> {
     }
 
     /// The pause before another attempt, if there is to be one after this result.
-    pub(super) fn next(&mut self, result: &ExecutionResult, output: &Captures) -> Option<Duration> {
+    pub(super) async fn next(
+        &mut self,
+        result: &ExecutionResult,
+        output: &Arc<Captures>,
+        stop: &StopRequest,
+    ) -> Option<Duration> {
         let retry = self.retry?;
         let attempt = self.attempt();
-        if attempt >= retry.attempts || !is_retryable(result, &retry.on) || !has_output(output, &retry.on_output) {
+        if attempt >= retry.attempts || !is_retryable(result, &retry.on) {
+            return None;
+        }
+        if !retry.on_output.is_empty() && !has_output(output, &retry.on_output, stop).await {
             return None;
         }
         let pause = pause(retry, attempt, random());
@@ -76,12 +87,16 @@ fn is_retryable(result: &ExecutionResult, on: &[RetryOn]) -> bool {
     }
 }
 
-/// Whether the last output of an attempt has one of these patterns, if there are any.
-fn has_output(output: &Captures, patterns: &[OutputPattern]) -> bool {
-    // They were checked when the execution was accepted.
-    let Ok(compiled) = OutputPatterns::new("on_output", patterns) else { return false };
-    patterns.is_empty()
-        || [Stream::Stdout, Stream::Stderr].iter().any(|stream| compiled.are_in(&output.recent(*stream)))
+/// Whether the last output of an attempt has one of these patterns; also true if the execution is stopped before that is known. The search
+/// may take seconds, so that no thread that other executions need does it.
+async fn has_output(output: &Arc<Captures>, patterns: &[OutputPattern], stop: &StopRequest) -> bool {
+    let (output, patterns) = (Arc::clone(output), patterns.to_vec());
+    let search = move || {
+        // They were checked when the execution was accepted.
+        let Ok(compiled) = OutputPatterns::new("on_output", &patterns) else { return false };
+        [Stream::Stdout, Stream::Stderr].iter().any(|stream| compiled.are_in(&output.recent(*stream)))
+    };
+    runtime::call_blocking(search, stop.requested()).await.unwrap_or(true)
 }
 
 /// The pause after an attempt; `random` is from 0 to 1.

@@ -236,7 +236,7 @@ impl<H: Host> Drive<'_, H> {
         }
     }
 
-    /// Nothing more begins, and what runs is asked to end, apart from what runs in any case: only a shutdown ends that.
+    /// Begins no further steps, and requests the end of those that run, except for clean-up steps (`always`), which only a shutdown ends.
     fn end(&mut self, why: Stop) {
         self.stopped.get_or_insert(why);
         self.obeyed = Some(why);

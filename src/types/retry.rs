@@ -35,6 +35,11 @@ pub enum OutputPattern {
 pub(crate) const NO_LOOK_AROUND: &str = "it is a regular expression with look-around or a back-reference, which are not supported: \
      leave these out, or give several patterns";
 
+/// The longest regular expression, in bytes.
+pub(crate) const LONGEST_REGEX: usize = 16 * 1024;
+pub(crate) const TOO_LONG: &str =
+    "it is a regular expression of more than 16 KiB: use a shorter one, or give several patterns";
+
 impl OutputPattern {
     /// A regular expression.
     #[must_use]

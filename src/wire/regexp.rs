@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::types::NO_LOOK_AROUND;
+use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, TOO_LONG};
 
 const FLAGS: &str = "it has a flag other than i, m, s and u: leave it out";
 const ESCAPE: &str = "it has an escape that is no character: correct it";
@@ -13,6 +13,9 @@ const ESCAPE: &str = "it has an escape that is no character: correct it";
 pub(super) fn translate(source: &str, flags: &str) -> Result<String, &'static str> {
     if !flags.chars().all(|flag| "imsu".contains(flag)) {
         return Err(FLAGS);
+    }
+    if source.len() > LONGEST_REGEX {
+        return Err(TOO_LONG);
     }
     // R: a carriage return ends a line too.
     let mut pattern = format!("(?R{})", flags.replace('u', ""));
@@ -78,13 +81,19 @@ fn is_look_around(rest: &Peekable<Chars<'_>>) -> bool {
 
 /// Whether `{` begins a repetition: `{2}`, `{2,}`, `{2,3}`.
 fn is_count(rest: &Peekable<Chars<'_>>) -> bool {
-    let text: String = rest.clone().take_while(|next| *next != '}').collect();
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_closed = rest.clone().any(|next| next == '}');
-    is_closed
-        && text
-            .split_once(',')
-            .map_or_else(|| is_number(&text), |(from, to)| is_number(from) && (to.is_empty() || is_number(to)))
+    let mut rest = rest.clone();
+    let mut digits = || {
+        let mut count = 0;
+        while rest.next_if(char::is_ascii_digit).is_some() {
+            count += 1;
+        }
+        (count, rest.next())
+    };
+    match digits() {
+        (0, _) => false,
+        (_, Some(',')) => digits().1 == Some('}'),
+        (_, next) => next == Some('}'),
+    }
 }
 
 fn escape(pattern: &mut String, rest: &mut Peekable<Chars<'_>>, in_class: bool) -> Result<(), &'static str> {
@@ -169,6 +178,9 @@ mod tests {
             ("a{2,}", "", "caat", true),
             ("a{,2}", "", "a{,2}", true),
             ("x{2", "", "x{2", true),
+            ("x{2,3", "", "x{2,3", true),
+            ("^x{2,3}$", "", "xxx", true),
+            ("{{{", "", "{{{", true),
             ("[[&&~]", "", "&", true),
             ("[\\w-.]+!", "", "a-.!", true),
             ("[a-]b", "", "-b", true),
@@ -198,6 +210,7 @@ mod tests {
         for flags in ["g", "y", "v", "d", "ig"] {
             assert_eq!(translate("a", flags).unwrap_err(), FLAGS);
         }
+        assert_eq!(translate(&"x{".repeat(LONGEST_REGEX), "").unwrap_err(), TOO_LONG);
         for source in ["\\ud83d", "\\xZZ", "\\u{110000}", "\\"] {
             assert_eq!(translate(source, "").unwrap_err(), ESCAPE, "{source}");
         }
