@@ -415,6 +415,18 @@ fn encode(family: usize, secret: &str, choices: &[u8]) -> String {
     out
 }
 
+/// The worst runs that are known: the work grows with the secret, and not with the text.
+#[test]
+fn more_text_is_no_more_work_for_each_byte() {
+    for (part, run) in [("'", "''$''"), ("'", "'$'''"), ("$", "'$''")] {
+        for len in [7, 30] {
+            let steps = |count| steps_for_each_byte(&part.repeat(len), &run.repeat(count), 5 * count);
+            let (few, many) = (steps(500), steps(2_000));
+            assert!(few <= 400 * len && many <= few + few / 10, "{part:?} in {run:?}: {few}, then {many}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
@@ -450,7 +462,8 @@ proptest! {
         let (secret, text) = (repeated(&secret), repeated(&text).repeat(5));
         prop_assume!(secret.len() >= LEAST_BYTES);
         let steps = steps_for_each_byte(&secret, &text, text.len());
-        prop_assert!(steps <= 200 + 12 * secret.len(), "{:?} in {:?}: {}", secret, text, steps);
+        // The most that a search of minutes has found is 212 for each byte of the secret. If readings were not merged, it would be thousands.
+        prop_assert!(steps <= 400 * secret.len(), "{:?} in {:?}: {}", secret, text, steps);
     }
 
     #[test]
