@@ -57,3 +57,23 @@ test('a host with the process id 1 reaps the orphans of trees that it ends, and 
   assert.deepEqual(left, []);
   assert.equal(exitCode, 7);
 });
+
+test('a host with the process id 1 reaps those that had exited before the end began, by their control group', { skip }, (t) => {
+  const { left, before, isGrouped } = host(
+    ['-mpf', '--mount-proc'],
+    `
+    const zombies = () => readdirSync('/proc').filter((pid) => { try { return readFileSync('/proc/' + pid + '/stat', 'latin1').includes(') Z 1 '); } catch { return false; } });
+    const until = async (condition) => { for (let round = 0; round < 200 && !condition(); round++) await new Promise((resolve) => setTimeout(resolve, 20)); };
+    const engine = new ExecutionEngine({ killGraceMs: 200 });
+    const id = await engine.execute({ command: { type: 'shell', command: 'for i in 1 2 3; do (setsid true &); (true &); done; sleep 300' } });
+    await until(() => zombies().length === 6);
+    const before = zombies().length;
+    const [{ pid }] = engine.listExecutions();
+    const isGrouped = readFileSync('/proc/' + pid + '/cgroup', 'utf8').includes('/escher-');
+    await engine.cancel(id);
+    await until(() => zombies().length === 0);
+    console.log(JSON.stringify({ left: zombies(), before, isGrouped }));`,
+  );
+  if (!isGrouped) return t.skip('no control groups can be made');
+  assert.deepEqual([before, left], [6, []]);
+});

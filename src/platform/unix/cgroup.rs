@@ -5,10 +5,10 @@
 //! the host may enable that controller.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use self::none::{Group, base, kill_apart, take};
+pub(super) use self::none::{Group, base, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
-pub(super) use self::linux::{Group, base, kill_apart, take};
+pub(super) use self::linux::{Group, base, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
 #[path = "cgroup/linux.rs"]
@@ -64,6 +64,10 @@ mod none {
     }
 
     pub(in super::super) fn base() -> Option<&'static std::path::Path> {
+        None
+    }
+
+    pub(in super::super) fn number_of(_pid: Pid) -> Option<NonZeroU32> {
         None
     }
 

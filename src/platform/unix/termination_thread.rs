@@ -189,6 +189,7 @@ impl Terminator {
             }
             let scanned: HashSet<Pid> = procs.iter().map(|proc| proc.pid).collect();
             procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
+            reap_orphans_of(&trees, procs);
             let members = self.memory.sort(procs, &trees, &in_groups, self.table.tags());
             let is_repeated = young.is_some() && self.memory.is_unsure() && repeat <= MOST_REPEATS;
             if !is_repeated || Instant::now() >= until {
@@ -312,6 +313,23 @@ fn reap_orphans(members: &[Proc], tree_leader: Pid) {
     let host = Some(Pid::own());
     for proc in members.iter().filter(|proc| proc.is_dead() && proc.parent == host && proc.pid != tree_leader) {
         reap_orphan(proc.pid);
+    }
+}
+
+/// Reaps what has become a child of this process and has exited before a scan saw it, by its control group. Not in a group whose leader is
+/// not known yet: it may be that leader.
+fn reap_orphans_of(trees: &[Arc<Leader>], procs: &[Proc]) {
+    let host = Some(Pid::own());
+    let mut orphans = procs.iter().filter(|proc| proc.is_dead() && proc.parent == host).peekable();
+    if orphans.peek().is_none() {
+        return;
+    }
+    let leaders: HashSet<Pid> = trees.iter().map(|leader| leader.tree().leader).collect();
+    let numbers: HashSet<_> = trees.iter().filter_map(|leader| Some(leader.tree().group.as_ref()?.number())).collect();
+    for proc in orphans.filter(|proc| !leaders.contains(&proc.pid)) {
+        if cgroup::number_of(proc.pid).is_some_and(|number| numbers.contains(&number)) {
+            reap_orphan(proc.pid);
+        }
     }
 }
 

@@ -305,6 +305,16 @@ fn remove_abandoned(home: &Path, prefix: &str) {
     }
 }
 
+/// Returns the number of the group of ours that a process is in, or was in when it ended.
+pub(in super::super) fn number_of(pid: Pid) -> Option<NonZeroU32> {
+    let base = base()?.file_name()?.to_str()?;
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    // A group that was removed has a mark behind its path.
+    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    path.split('/').skip_while(|part| *part != base).nth(1)?.parse().ok()
+}
+
 /// Moves processes that are in no group of ours into one, and kills that. `false`: that is not possible here.
 pub(in super::super) fn kill_apart(pids: &[Pid]) -> bool {
     let Some(group) = take() else { return false };
