@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
 import { marked, newMark } from './helpers/guardians.mjs';
+import { folder } from './helpers/programs.mjs';
 
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
@@ -76,4 +77,28 @@ test('a host with the process id 1 reaps those that had exited before the end be
   );
   if (!isGrouped) return t.skip('no control groups can be made');
   assert.deepEqual([before, left], [6, []]);
+});
+
+test('with the /proc of another namespace, members in sessions of their own get the stop signal by their control group', { skip }, (t) => {
+  const dir = folder(t);
+  const { mechanism, pids, isGrouped, count } = host(
+    ['-pf'],
+    `
+    const count = () => { try { return readFileSync('${dir}/signals', 'utf8').split('\\n').length - 1; } catch { return 0; } };
+    const recorder = 'trap "echo TERM >> ${dir}/signals" TERM; : > ${dir}/ready; while :; do sleep 0.02; done';
+    const engine = new ExecutionEngine({ killGraceMs: 1_000 });
+    const id = await engine.execute({ command: { type: 'exec', program: 'sh', args: ['-c', 'setsid sh -c "$0" & exec sleep 300', recorder] } });
+    while (!readdirSync('${dir}').includes('ready')) await new Promise((resolve) => setTimeout(resolve, 20));
+    const isGrouped = readFileSync('/proc/self/mountinfo', 'utf8').includes(' - cgroup2 ');
+    await engine.cancel(id);
+    const { mechanism, pids } = engine.getResult(id).killed;
+    console.log(JSON.stringify({ mechanism, pids, isGrouped, count: count() }));`,
+  );
+  if (!isGrouped || /neither seen nor signalled/.test(mechanism)) return t.skip('no control groups can be made');
+  assert.equal(count, 1);
+  assert.ok(pids.length >= 2, `${pids}`);
+  assert.match(
+    mechanism,
+    /^SIGTERM to the group and to (?:a|\d+) descendants? that escaped it.*by cgroup\.kill; .* found by the control group alone$/,
+  );
 });

@@ -57,7 +57,28 @@ pub(super) struct Mechanism {
     is_frozen: bool,
     is_control_group_killed: bool,
     refused: Option<String>,
-    is_blind: bool,
+    blindness: Option<Blindness>,
+}
+
+/// The process table could not be read.
+#[derive(Debug, Clone, Copy)]
+enum Blindness {
+    Whole,
+    /// The control group lists its members.
+    ButForTheControlGroup,
+}
+
+impl Blindness {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Whole => {
+                "the table of processes (/proc) could not be read, so members outside of the process group were neither seen nor signalled"
+            }
+            Self::ButForTheControlGroup => {
+                "the table of processes (/proc) could not be read, so members outside of the process group were found by the control group alone"
+            }
+        }
+    }
 }
 
 impl Mechanism {
@@ -97,8 +118,13 @@ impl Mechanism {
     }
 
     /// Notes that the process table could not be read.
-    pub(super) fn blind(&mut self) {
-        self.is_blind = true;
+    pub(super) fn blind(&mut self, has_control_group: bool) {
+        self.blindness = Some(if has_control_group { Blindness::ButForTheControlGroup } else { Blindness::Whole });
+    }
+
+    /// Notes that a member outside of the process group was sent the stop signal, in whatever session it is.
+    pub(super) fn grouped_stopped(&mut self, member: Pid) {
+        self.stop.escaped.insert(member);
     }
 
     pub(super) fn text(&self) -> String {
@@ -114,9 +140,9 @@ impl Mechanism {
             (None, false) => {}
         }
         steps.extend(self.refused.clone());
-        let blind = "the table of processes (/proc) could not be read, so members outside of the process group were neither seen nor signalled";
         let done = Some(steps.join(", then ")).filter(|done| !done.is_empty());
-        let parts: Vec<String> = done.into_iter().chain(self.is_blind.then(|| blind.to_owned())).collect();
+        let parts: Vec<String> =
+            done.into_iter().chain(self.blindness.map(|blindness| blindness.text().to_owned())).collect();
         parts.join("; ")
     }
 }
@@ -128,7 +154,7 @@ mod tests {
     #[test]
     fn the_text_of_a_tree_that_could_not_be_seen_has_no_separator_without_a_step() {
         let mut mechanism = Mechanism::default();
-        mechanism.blind();
+        mechanism.blind(false);
         assert!(mechanism.text().starts_with("the table of processes"), "{}", mechanism.text());
         mechanism.group_killed();
         assert!(mechanism.text().starts_with("SIGKILL to the group; the table"), "{}", mechanism.text());

@@ -29,6 +29,10 @@ use crate::platform::{Act, Look, ScanPriority, Sight, StopSent, StopTargets};
 use crate::runtime;
 use crate::types::StopSignal;
 
+use self::unseen::act_unseen;
+
+mod unseen;
+
 /// The longest wait for descriptions: reading about a process that hangs in the kernel can hang too.
 const LONGEST_DESCRIPTION: Duration = Duration::from_millis(800);
 /// The longest time after a scan in which its members get the stop signal: later, they may have started children meanwhile.
@@ -266,41 +270,6 @@ impl Terminator {
 fn young<'r>(batch: impl IntoIterator<Item = &'r Request>) -> Option<u64> {
     let needs_tags = batch.into_iter().any(|request| request.leader.tree().group.is_none());
     needs_tags.then(|| procs::now().saturating_sub(procs::SETTLED))
-}
-
-/// Ends a tree whose processes cannot be seen, by signals to its process group.
-fn act_unseen(request: &Request) -> Sight {
-    let leader = &request.leader;
-    let tree = leader.tree();
-    let mut findings = tree.findings();
-    findings.mechanism.blind();
-    findings.scans += 1;
-    if !request.leader_exited {
-        findings.seen.insert(tree.leader);
-    }
-    match request.act {
-        Act::Describe { then: None } | Act::Look { .. } => {}
-        Act::Describe { then: Some((signal, _)) } | Act::Stop { signal, .. } => {
-            let is_ours = findings.stop_sender(tree, None) != StopSender::Another;
-            if is_ours && findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
-                leader.announce_stop();
-                findings.mechanism.group_stopped(signal.as_str());
-                let sent = leader.tree().stop_signals(signal).try_for_each(|signal| leader.signal_group(signal));
-                findings.mechanism.refused(sent.err().map(|error| refusal(signal.as_str(), tree.leader, &error)));
-            }
-        }
-        Act::Kill => {
-            findings.mechanism.group_killed();
-            let sent = leader.signal_group(Signal::KILL);
-            findings.mechanism.refused(sent.err().map(|error| refusal("SIGKILL", tree.leader, &error)));
-            if tree.group.as_ref().is_some_and(Group::kill) {
-                findings.mechanism.control_group_killed();
-            }
-        }
-    }
-    let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(Group::is_empty);
-    findings.quiet_scans = if is_quiet { findings.quiet_scans + 1 } else { 0 };
-    Sight { is_gone: findings.is_gone(), ..Sight::default() }
 }
 
 fn refusal(signal: &str, pid: Pid, error: &io::Error) -> String {
