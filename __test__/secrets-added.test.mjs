@@ -53,6 +53,17 @@ test('masked in what is returned later of an execution that has ended', async (t
   assert.ok(!inspect([error, error.result], { showHidden: true, depth: 9 }).includes(TOKEN));
 });
 
+test('commands of many executions are in the first listing after it, and in that of a configured secret', async (t) => {
+  const count = 1_500;
+  const engine = newEngine(t, { secrets: [TOKEN], maxInMemoryExecutions: 2 * count });
+  const plain = 'x'.repeat(80);
+  await Promise.all(Array.from({ length: count }, (_, index) => engine.run(exec('true', plain, index % 2 ? TOKEN : 'later-secret'))));
+  const commands = (text) => engine.listExecutions().filter(({ command }) => command === `true ${plain} ${text}`).length;
+  assert.equal(commands('***'), count / 2);
+  engine.addSecret('later-secret');
+  assert.equal(commands('***'), count);
+});
+
 test('with an execution, masked there alone', async (t) => {
   const { engine } = recordedEngine(t);
   const [one, other] = [await printed(engine, prints()), await printed(engine, prints())];

@@ -190,7 +190,7 @@ impl Shared {
 
     /// A listing on the thread of a caller. What is beyond its allowance is masked for the next one.
     pub(super) fn list(self: &Arc<Self>, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
-        let mut allowance = Allowance::of_caller();
+        let mut allowance = Allowance::of_listing();
         let listed = self.registry.list(filter, &mut allowance);
         if allowance.is_exceeded() && !self.is_masking_listing.swap(true, AcqRel) {
             let (shared, filter) = (Arc::clone(self), filter.clone());

@@ -2,6 +2,8 @@
 
 /// What is masked at most on the thread of a caller: in about a millisecond.
 const BYTES_OF_CALLER: usize = 64 * 1024;
+/// The same for a listing, whose commands are masked once: those of some ten thousand executions.
+const BYTES_OF_LISTING: usize = 2 * 1024 * 1024;
 /// Making a line of a secret ready costs as much as masking so many bytes.
 const BYTES_FOR_LINE: usize = 512;
 
@@ -20,6 +22,11 @@ impl Allowance {
     /// For a thread of a caller, such as that of JavaScript.
     pub(crate) fn of_caller() -> Self {
         Self { left: Some(BYTES_OF_CALLER), is_exceeded: false }
+    }
+
+    /// For a listing on such a thread.
+    pub(crate) fn of_listing() -> Self {
+        Self { left: Some(BYTES_OF_LISTING), is_exceeded: false }
     }
 
     /// For a thread of the engine.
