@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use super::async_pools::spawn;
+use super::thread_channel::thread_channel;
 
 /// A thread without work exits after so long.
 const KEEP_IDLE: Duration = Duration::from_secs(1);
@@ -109,7 +110,7 @@ impl DiskQueue {
             self.push(work);
             return;
         }
-        let (report, done) = mpsc::sync_channel(1);
+        let (report, done) = thread_channel();
         self.push(move || {
             work();
             let _ = report.send(());
@@ -176,6 +177,8 @@ impl DiskQueue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     const LOST: Duration = Duration::from_secs(60);

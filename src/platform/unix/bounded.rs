@@ -1,17 +1,18 @@
 //! Reads that may hang, on a separate thread: a read that hangs costs the caller a bounded wait, and one thread until the kernel
 //! ends it.
 
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::procs::Proc;
+use crate::runtime::{ThreadSender, thread_channel};
 
 type Work = Box<dyn FnOnce() + Send>;
 
 /// A thread that reads. It is replaced when it hangs.
 #[derive(Debug, Default)]
 pub(super) struct Bounded {
-    reader: Option<Sender<Work>>,
+    reader: Option<ThreadSender<Work>>,
 }
 
 impl Bounded {
@@ -26,7 +27,7 @@ impl Bounded {
         let (mut answers, mut hanging) = (Vec::with_capacity(procs.len()), Vec::new());
         let mut rest = procs;
         while !rest.is_empty() {
-            let (give, given) = mpsc::channel();
+            let (give, given) = thread_channel();
             let procs = rest.to_vec();
             let is_started = self.start(Box::new(move || {
                 for proc in procs {
@@ -65,11 +66,15 @@ impl Bounded {
             None => work,
             Some(reader) => match reader.send(work) {
                 Ok(()) => return true,
-                Err(mpsc::SendError(work)) => work,
+                Err(work) => work,
             },
         };
-        let (give, given) = mpsc::channel::<Work>();
-        let run = move || given.into_iter().for_each(|work| work());
+        let (give, given) = thread_channel::<Work>();
+        let run = move || {
+            while let Some(work) = given.recv() {
+                work();
+            }
+        };
         if std::thread::Builder::new().name("escher-proc".into()).stack_size(256 * 1024).spawn(run).is_err() {
             return false;
         }

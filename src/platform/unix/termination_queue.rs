@@ -1,13 +1,13 @@
 //! The requests for scans, and the order in which they are served.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::leader::Leader;
 use crate::platform::{Act, ScanPriority, Sight};
+use crate::runtime::ThreadReceiver;
 
 /// After a scan the thread pauses for as long as the scan took, and no longer than this: scans take at most half of one processor.
 const LONGEST_REST: Duration = Duration::from_millis(20);
@@ -29,7 +29,7 @@ pub(super) struct Request {
 /// The requests that no scan has served yet.
 pub(super) struct Requests<'a> {
     /// `None` if no others arrive.
-    arriving: Option<&'a Receiver<Request>>,
+    arriving: Option<&'a ThreadReceiver<Request>>,
     waiting: Vec<Request>,
     /// The number of waiting requests that are for a deadline.
     deadlines: usize,
@@ -37,7 +37,7 @@ pub(super) struct Requests<'a> {
 }
 
 impl<'a> Requests<'a> {
-    pub(super) fn arriving_at(arriving: &'a Receiver<Request>) -> Self {
+    pub(super) fn arriving_at(arriving: &'a ThreadReceiver<Request>) -> Self {
         Self { arriving: Some(arriving), waiting: Vec::new(), deadlines: 0, interruptions: 0 }
     }
 
@@ -50,7 +50,7 @@ impl<'a> Requests<'a> {
     /// Waits until there is a request. Returns `false` if none will arrive.
     pub(super) fn wait(&mut self) -> bool {
         if self.waiting.is_empty()
-            && let Some(request) = self.arriving.and_then(|arriving| arriving.recv().ok())
+            && let Some(request) = self.arriving.and_then(ThreadReceiver::recv)
         {
             self.push(request);
         }
@@ -67,7 +67,7 @@ impl<'a> Requests<'a> {
             let rest = if self.deadlines > 0 { whole / PART_BEFORE_A_DEADLINE } else { whole };
             match arriving.recv_timeout(rest.saturating_sub(since.elapsed())) {
                 Ok(request) => self.push(request),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+                Err(_) => return,
             }
         }
     }
@@ -107,7 +107,7 @@ impl<'a> Requests<'a> {
     }
 
     fn collect(&mut self) {
-        while let Some(request) = self.arriving.and_then(|arriving| arriving.try_recv().ok()) {
+        while let Some(request) = self.arriving.and_then(ThreadReceiver::try_recv) {
             self.push(request);
         }
     }

@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::iter::successors;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +25,7 @@ use super::stop_claims::inner_segments;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
 use crate::platform::{Act, Look, ScanPriority, Sight, StopSent, StopTargets};
-use crate::runtime;
+use crate::runtime::{self, ThreadReceiver, ThreadSender, thread_channel};
 use crate::types::StopSignal;
 
 use self::unseen::act_unseen;
@@ -77,8 +76,8 @@ impl Leader {
     }
 }
 
-fn queue() -> io::Result<&'static Sender<Request>> {
-    static QUEUE: OnceLock<Sender<Request>> = OnceLock::new();
+fn queue() -> io::Result<&'static ThreadSender<Request>> {
+    static QUEUE: OnceLock<ThreadSender<Request>> = OnceLock::new();
     /// Held while the one thread is created.
     static CREATING: Mutex<()> = Mutex::new(());
     if let Some(queue) = QUEUE.get() {
@@ -88,12 +87,12 @@ fn queue() -> io::Result<&'static Sender<Request>> {
     if let Some(queue) = QUEUE.get() {
         return Ok(queue);
     }
-    let (give, given) = mpsc::channel();
+    let (give, given) = thread_channel();
     std::thread::Builder::new().name("escher-end".into()).spawn(move || run(&given))?;
     Ok(QUEUE.get_or_init(|| give))
 }
 
-fn run(arriving: &Receiver<Request>) {
+fn run(arriving: &ThreadReceiver<Request>) {
     let mut requests = Requests::arriving_at(arriving);
     let mut terminator = Terminator::default();
     while requests.wait() {

@@ -1,18 +1,17 @@
 //! In which order requests are served, and by how many scans.
 
-use std::sync::mpsc::Sender;
-
 use super::super::termination_queue::MOST_INTERRUPTIONS;
 use super::*;
 use crate::platform::Launch;
 
 type Sights = Vec<oneshot::Receiver<Sight>>;
 
-fn ask(give: &Sender<Request>, leader: &Arc<Leader>, count: usize, priority: ScanPriority) -> Sights {
+fn ask(give: &ThreadSender<Request>, leader: &Arc<Leader>, count: usize, priority: ScanPriority) -> Sights {
     let request = || {
         let (answer, sight) = oneshot::channel();
         let act = Act::Describe { then: None };
-        give.send(Request { leader: Arc::clone(leader), act, leader_exited: false, priority, answer }).unwrap();
+        let sent = give.send(Request { leader: Arc::clone(leader), act, leader_exited: false, priority, answer });
+        assert!(sent.is_ok());
         sight
     };
     (0..count).map(|_| request()).collect()
@@ -29,7 +28,7 @@ fn answered(sights: &mut Sights) -> usize {
 async fn a_batch_waits_for_a_deadline_that_comes_in_the_middle_and_goes_on_all_the_same() {
     const COUNT: usize = SERVED_AT_ONCE + 10;
     let (leader, other) = (Launch::sleeper(), Launch::sleeper());
-    let (give, given) = mpsc::channel();
+    let (give, given) = thread_channel();
     let mut requests = Requests::arriving_at(&given);
     let mut batch = ask(&give, &leader, COUNT, ScanPriority::Normal);
     let mut terminator = Terminator::default();
@@ -71,7 +70,7 @@ async fn a_batch_waits_for_a_deadline_that_comes_in_the_middle_and_goes_on_all_t
 #[tokio::test]
 async fn a_request_that_comes_during_a_rest_is_kept() {
     let leader = Launch::sleeper();
-    let (give, given) = mpsc::channel();
+    let (give, given) = thread_channel();
     let mut requests = Requests::arriving_at(&given);
     let mut sights = ask(&give, &leader, 1, ScanPriority::Deadline);
     requests.rest(Duration::from_millis(1));
