@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZero;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -65,6 +66,7 @@ pub(super) fn processors() -> usize {
 /// Runs a future of which a part is the host's, apart from the engine's own. Where the machine has no room for the threads that it
 /// needs, it begins when there is.
 pub(crate) fn spawn_listener(future: impl Future<Output = ()> + Send + 'static) {
+    let future = Box::pin(future) as Pin<Box<dyn Future<Output = ()> + Send>>;
     if let Ok(listeners) = try_listeners() {
         listeners.spawn(future);
         return;
@@ -80,12 +82,12 @@ pub(crate) fn spawn_listener(future: impl Future<Output = ()> + Send + 'static) 
     });
 }
 
-/// Runs a future in the background.
-pub(crate) fn spawn<F>(future: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
+/// Runs a future in the background. In a box: each type of a task is 2 KB of machine code.
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    spawn_boxed(Box::pin(future))
+}
+
+fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()> + Send>>) -> tokio::task::JoinHandle<()> {
     handle().spawn(future)
 }
 
