@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
@@ -90,6 +91,18 @@ macro_rules! settings {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let given = Given::deserialize(deserializer)?;
                 Ok(Self { $($name: given.$name.unwrap_or_else(|| $default),)+ })
+            }
+        }
+
+        impl ExecutionConfig {
+            /// Sets the field of this name, unless the value is `null`. Returns `false` if there is none.
+            fn set(&mut self, name: &str, value: serde_json::Value) -> serde_json::Result<bool> {
+                match name {
+                    _ if value.is_null() => {}
+                    $(stringify!($name) => self.$name = read(value)?,)+
+                    _ => return Ok(false),
+                }
+                Ok(true)
             }
         }
 
@@ -251,6 +264,12 @@ impl ExecutionConfig {
             ..self
         }
     }
+}
+
+/// Never inlined: there are many settings, of few types.
+#[inline(never)]
+fn read<T: DeserializeOwned>(value: serde_json::Value) -> serde_json::Result<T> {
+    serde_json::from_value(value)
 }
 
 fn check_timeouts(default: u64, most: u64) -> Result<(), Invalid> {

@@ -75,7 +75,15 @@ impl ConfigLayer {
         if given.get("truncate_large_output") == Some(&Json::Bool(false)) {
             given.entry("oversized_output_strategy").or_insert_with(|| "fail_execution".into());
         }
-        serde_json::from_value(Json::Object(given)).map_err(|error| Invalid::new("config", error.to_string()))
+        let mut config = ExecutionConfig::default();
+        for (name, value) in given {
+            match config.set(&name, value) {
+                Ok(true) => {}
+                Ok(false) => return Err(Invalid::new(name, "unknown field: leave it out")),
+                Err(error) => return Err(Invalid::new(name, error.to_string())),
+            }
+        }
+        Ok(config)
     }
 
     /// Checks for contradictions that are certain before the defaults are known.
