@@ -8,7 +8,7 @@ pub(crate) use self::config_file::config_file;
 pub(crate) use self::filter::{filter, login_shell, output_part, time_left};
 pub(crate) use self::json::parse_json;
 #[cfg(feature = "node")]
-pub(crate) use self::json::parse_two;
+pub(crate) use self::json::{map_members, parse_two};
 pub(crate) use self::options::{options, size};
 pub(crate) use self::plan::{plan, plan_options};
 pub(crate) use self::request::{ParsedRequest, id, request};

@@ -9,7 +9,7 @@ use super::Result;
 use super::error::{of_napi, raise_as_is, too_deep};
 use crate::error::{ExecutionError, Invalid};
 use crate::types::{ErrorInfo, ExecutionMetadata, ExecutionSummary, PlanExecutionResult};
-use crate::wire::{self, Case, ParsedRequest, Value, camel, camel_settings};
+use crate::wire::{self, Case, ParsedRequest, Value, camel, camel_settings, map_members};
 
 /// Deeper data is refused: it is an accident, or it holds itself.
 const DEEPEST: usize = 100;
@@ -94,12 +94,7 @@ pub(super) fn camel_json(data: &impl Serialize) -> Json {
     fn rename(json: Json) -> Json {
         match json {
             Json::Array(items) => items.into_iter().map(rename).collect::<Vec<_>>().into(),
-            Json::Object(entries) => entries
-                .into_iter()
-                .map(|(key, value)| (camel(&key), rename(value)))
-                .collect::<serde_json::Map<_, _>>()
-                .into(),
-            other => other,
+            other => map_members(other, &|key, value| (camel(key), rename(value))),
         }
     }
     rename(serde_json::to_value(data).unwrap_or_default())
@@ -160,11 +155,7 @@ pub(super) fn request(parsed: &ParsedRequest) -> Json {
     }
     entries.insert("metadata".to_owned(), metadata(&parsed.request.metadata));
     // Only the names of the outermost fields are ours; a command's have one word each.
-    std::mem::take(entries)
-        .into_iter()
-        .map(|(name, value)| (camel(&name), value))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+    map_members(json, &|name, value| (camel(name), value))
 }
 
 pub(super) fn metadata(metadata: &ExecutionMetadata) -> Json {

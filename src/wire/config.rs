@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::fields::{Fields, whole_number};
+use super::json::map_members;
 use super::{Case, Value, camel};
 use crate::config::{ConfigLayer, ExecutionConfig, FIELDS, Field, Kind};
 use crate::error::Invalid;
@@ -79,11 +80,12 @@ fn limits(fields: &Fields<'_>, name: &str) -> Result<Option<Json>, Invalid> {
         }
     };
     let present = entries.iter().filter(|(_, limit)| !limit.is_absent());
-    let limit = |(glob, limit): &(String, Value)| {
+    let mut limits = Map::new();
+    for (glob, limit) in present {
         let path = format!("{}[{glob:?}]", fields.path(name));
-        whole_number(&path, limit).map(|limit| (glob.clone(), limit.into()))
-    };
-    present.map(limit).collect::<Result<Map<_, _>, _>>().map(|limits| Some(limits.into()))
+        limits.insert(glob.clone(), whole_number(&path, limit)?.into());
+    }
+    Ok(Some(limits.into()))
 }
 
 /// `stream_to_file` → `StreamToFile`.
@@ -93,13 +95,11 @@ fn pascal(snake: &str) -> String {
 
 /// Settings as JavaScript writes them.
 pub(crate) fn camel_settings(settings: Json) -> Json {
-    let Json::Object(entries) = settings else { return settings };
     let is_choice = |name: &str| FIELDS.iter().any(|it| it.name == name && matches!(it.kind, Kind::Choice(_)));
-    let rename = |(name, value): (String, Json)| match value {
-        Json::String(word) if is_choice(&name) => (camel(&name), camel(&word).into()),
-        other => (camel(&name), other),
-    };
-    entries.into_iter().map(rename).collect::<Map<_, _>>().into()
+    map_members(settings, &|name, value| match value {
+        Json::String(word) if is_choice(name) => (camel(name), camel(&word).into()),
+        other => (camel(name), other),
+    })
 }
 
 #[cfg(test)]

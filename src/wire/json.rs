@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::Value as Json;
 
 use super::Value;
 use crate::error::Invalid;
@@ -12,6 +13,17 @@ use crate::error::Invalid;
 const LONGEST: usize = 64 * 1024 * 1024;
 /// More values take more memory than a request is worth: each is many times as large as its text.
 const MOST_VALUES: usize = 1_000_000;
+
+/// An object with other names and values. Its members are inserted one by one: each `collect` would bring a sort of its own.
+pub(crate) fn map_members(json: Json, change: &dyn Fn(&str, Json) -> (String, Json)) -> Json {
+    let Json::Object(members) = json else { return json };
+    let mut changed = serde_json::Map::new();
+    for (name, value) in members {
+        let (name, value) = change(&name, value);
+        changed.insert(name, value);
+    }
+    Json::Object(changed)
+}
 
 /// Reads JSON text.
 pub(crate) fn parse_json(text: &str) -> Result<Value, Invalid> {

@@ -44,8 +44,11 @@ fn json(value: &Value, path: &str) -> Result<Json, Invalid> {
         }
         Value::Map(entries) => {
             let entries = entries.iter().filter(|(_, value)| *value != Value::Undefined);
-            let entries = entries.map(|(key, value)| Ok((key.clone(), json(value, &format!("{path}.{key}"))?)));
-            Json::Object(entries.collect::<Result<_, Invalid>>()?)
+            let mut members = Map::new();
+            for (key, value) in entries {
+                members.insert(key.clone(), json(value, &format!("{path}.{key}"))?);
+            }
+            Json::Object(members)
         }
         Value::Bytes(_) | Value::Other(_) => {
             return Err(Invalid::new(path, format!("it is {}: give JSON", value.describe())));
