@@ -146,7 +146,7 @@ impl Slots {
             let before = waiting.len();
             // A slot that is given back goes on at once.
             waiting.retain_mut(|ticket| !has_its_turn(ticket));
-            assert!(waiting.len() < before, "a free slot is somebody's turn");
+            assert!(waiting.len() < before, "a free slot ends a wait");
         }
     }
 }

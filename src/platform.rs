@@ -222,7 +222,7 @@ pub(crate) enum Act {
 
 /// The input of a command, as the system names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the system does not show who reads it"))]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the system does not show the reader"))]
 pub(crate) enum InputId {
     /// The inode number of a pipe.
     Pipe(u64),

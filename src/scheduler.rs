@@ -362,7 +362,7 @@ mod tests {
                 .iter_mut()
                 .enumerate()
                 .find_map(|(at, (_, ticket))| ticket.turn.try_recv().ok().map(|permit| (at, permit)))
-                .expect("a free slot is given to somebody");
+                .expect("a free slot is given to one that waits");
             order.push(waiting.remove(at).0);
             running = next;
         }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_pool_holds_up_whoever_has_a_part_of_it_and_nobody_else() {
+    async fn a_full_pool_holds_up_its_own_readers_and_no_others() {
         let pool = pool(100);
         let executions: Vec<_> = (0..3).map(|_| Arc::new(Backpressure::of(pool))).collect();
         let first = executions[0].lend_bytes(60);

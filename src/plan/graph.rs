@@ -127,7 +127,7 @@ fn cycle(dependencies: &[Vec<usize>], open: &[usize]) -> Vec<usize> {
     // Whatever is open waits for something open, so that a walk along such dependencies comes back to where it was.
     let mut walk = Vec::new();
     let mut seen_at = vec![None; open.len()];
-    let mut at = open.iter().position(|open| *open > 0).expect("somebody waits in a cycle");
+    let mut at = open.iter().position(|open| *open > 0).expect("a step waits in a cycle");
     let start = loop {
         if let Some(start) = seen_at[at] {
             break start;

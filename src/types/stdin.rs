@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_writer_learns_that_nobody_reads() {
+    async fn a_writer_learns_that_nothing_reads() {
         let (mut writer, reader) = pair();
         assert_eq!(once(writer.closed()).await, None);
         drop(reader);
