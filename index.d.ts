@@ -950,6 +950,21 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   event: [ExecutionEvent<Output>];
 }
 
+/** What became of one request of {@link ExecutionEngine.executeMany}, in the form of `Promise.allSettled`. */
+export type SubmissionOutcome =
+  | {
+      /** It was accepted. */
+      status: 'fulfilled';
+      /** The id of the execution. */
+      value: string;
+    }
+  | {
+      /** It was refused; nothing runs. */
+      status: 'rejected';
+      /** Why: as `execute` rejects. */
+      reason: ExecutionError;
+    };
+
 /** The events of one execution at the consumer's pace: a slow consumer slows the child, `break` ends it. */
 export interface ExecutionStream<Output extends string | Buffer = string> extends AsyncIterable<ExecutionEvent<Output>> {
   /** The id, once the request was accepted. */
@@ -1197,6 +1212,17 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`, `PERMISSION_DENIED`.
    */
   execute(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<string>;
+  /**
+   * Accepts many requests and runs them in the background. One call of the addon takes all of them, so that it holds up the event loop for
+   * a fraction of the time that a call of `execute` for each takes. Each request is accepted or refused by itself, in their order.
+   *
+   * @param requests An array. Together they have 1 000 000 values and 64 Mi characters at most.
+   * @param options Those of each execution. `stdin` and `input` are text or bytes, which each of them gets: a stream has one reader.
+   * @returns for each request, in their order, what `Promise.allSettled` gives for a call of `execute`: its id, or the error with which it was
+   * refused. The `field` of an error in a request begins with its index, such as `requests[3].command.program`.
+   * @throws {@link ExecutionError} `INVALID_REQUEST` for `requests` itself or an option, `PERMISSION_DENIED`; nothing was accepted then.
+   */
+  executeMany(requests: readonly ExecutionRequest[], options?: ExecutionOptions | null): Promise<SubmissionOutcome[]>;
   /**
    * Waits for the end of an execution; any number of callers may, before or after it. A command that fails, times out
    * or is cancelled resolves.

@@ -11,7 +11,7 @@ pub(crate) use self::json::parse_json;
 pub(crate) use self::json::parse_two;
 pub(crate) use self::options::{options, size};
 pub(crate) use self::plan::{plan, plan_options};
-pub(crate) use self::request::{ParsedRequest, id, request};
+pub(crate) use self::request::{ParsedRequest, id, request, request_of_list};
 
 mod config;
 mod config_env;

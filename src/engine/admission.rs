@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{self, EnvPolicy};
+use crate::error::{ExecutionError, Result};
 use crate::event::EventSink;
 use crate::output::LogPaths;
 use crate::platform::{HostState, SpawnThread};
@@ -12,7 +13,7 @@ use crate::process::{Controls, TerminalControl};
 use crate::redact::Vault;
 use crate::registry::Record;
 use crate::runtime;
-use crate::scheduler::Entry;
+use crate::scheduler::{Entry, Scheduler};
 use crate::state::{Pending, Stop};
 use crate::supervise::Job;
 use crate::types::{EnvSnapshot, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
@@ -36,6 +37,14 @@ impl Work {
     pub(super) fn command(&self) -> String {
         self.secrets.mask(&command::display(&self.request.command)).into_owned()
     }
+}
+
+/// What the requests of one call have in common.
+pub(super) struct Terms {
+    pub(super) options: Arc<ExecutionOptions>,
+    policy: Arc<EnvPolicy>,
+    host: Arc<HostState>,
+    signal: Option<CancellationToken>,
 }
 
 /// An execution that has its record and has not begun.
@@ -114,6 +123,43 @@ impl Admitted {
 }
 
 impl Shared {
+    /// The state of the host and its policy, as they are at a call with these options.
+    pub(super) fn terms_of(&self, mut options: ExecutionOptions) -> Terms {
+        snapshot(&mut options);
+        let (policy, signal) = (self.policy_of(&options), options.signal.take());
+        Terms { options: Arc::new(options), policy, host: HostState::capture(), signal }
+    }
+
+    /// Accepts a request; `enter` takes the slot, or a place in the queue.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
+        request: ExecutionRequest,
+        terms: &Terms,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<Arc<Record>> {
+        if self.registry.is_closed() {
+            return Err(ExecutionError::EngineShutDown);
+        }
+        let Terms { options, policy, host, signal } = terms;
+        command::check(&request, options, &self.config, policy).map_err(|invalid| {
+            ExecutionError::InvalidRequest(self.masked(invalid, self.own_secrets(&request, options, policy)))
+        })?;
+        let entry = enter(&self.scheduler, options.priority, &options.groups)?;
+        let secrets = self.secrets_of(&request, options, policy).map_err(ExecutionError::InvalidRequest)?;
+        let work = Work {
+            request: Arc::new(request),
+            options: Arc::clone(options),
+            policy: Arc::clone(policy),
+            host: Arc::clone(host),
+            secrets,
+            signal: signal.clone(),
+        };
+        let admitted = Admitted::new(work, self, Pending::new(), sink);
+        self.registry.insert(Arc::clone(&admitted.record))?;
+        Ok(admitted.start(self, entry, None))
+    }
+
     /// The environment policy under some options.
     pub(super) fn policy_of(&self, options: &ExecutionOptions) -> Arc<EnvPolicy> {
         let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
