@@ -973,6 +973,15 @@ export interface ExecutionStream<Output extends string | Buffer = string> extend
   readonly result: Promise<ExecutionResult<Output>>;
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
+  /**
+   * The same events in arrays: one for each turn of the event loop in which some came, with all that have arrived since the last one, in their
+   * order; none is empty. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
+   * slows the child, and `break` ends the execution.
+   *
+   * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
+   * `stream`), and takes nothing.
+   */
+  batches(): AsyncIterableIterator<ExecutionEvent<Output>[]>;
   /** Ends the execution, unless it is over, and resolves when its tree is gone: `await using stream = engine.stream(…)`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -985,6 +994,15 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
   readonly result: Promise<PlanExecutionResult>;
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
+  /**
+   * The same events in arrays: one for each turn of the event loop in which some came, with all that have arrived since the last one, in their
+   * order; none is empty. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
+   * slows the children, and `break` ends the plan.
+   *
+   * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
+   * `stream`), and takes nothing.
+   */
+  batches(): AsyncIterableIterator<ExecutionEvent[]>;
   /** Ends the plan, unless it is over, and resolves when its trees are gone. */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -96,7 +96,7 @@ function settle(engine, { answer, refusals, handle, abort, isAborted, signal }) 
       outcomes[index] = { status: 'fulfilled', value: entry };
     } else {
       const reason = refusals.get(index) ?? fromNative({ code: entry[0], message: entry[1] });
-      outcomes[index] = { status: 'rejected', reason };
+      outcomes[index] = { status: 'rejected', reason: /** @type {import('../index.js').ExecutionError} */ (reason) };
     }
   }
   return outcomes;
