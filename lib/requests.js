@@ -15,8 +15,7 @@ const LIST = 'requests';
  * @returns {{ copies: any[], refusals: Map<number, Refusal> }} A copy for each, `null` for those that were refused.
  */
 function sanitizeRequests(requests) {
-  const list = arrayOf(requests);
-  const { length } = list;
+  const length = lengthOf(requests);
   if (length > MOST_VALUES) throw tooMuch();
   const subject = new Budget('request');
   /** @type {Map<number, Refusal>} */
@@ -27,7 +26,7 @@ function sanitizeRequests(requests) {
     const { values, characters } = subject;
     let isRead = false;
     try {
-      const request = read(list, index, at, subject);
+      const request = read(requests, index, at, subject);
       isRead = true;
       copies[index] = copyWhole(request, subject);
     } catch (error) {
@@ -44,15 +43,22 @@ function sanitizeRequests(requests) {
   return { copies, refusals };
 }
 
-/** @param {unknown} requests @returns {unknown[]} */
-function arrayOf(requests) {
+/**
+ * How many requests there are.
+ *
+ * @param {any} requests
+ * @returns {number}
+ */
+function lengthOf(requests) {
+  let kind;
   try {
-    if (Array.isArray(requests)) return requests;
+    if (Array.isArray(requests)) return requests.length;
+    kind = kindOf(requests);
   } catch (error) {
-    // A proxy that was revoked.
+    // A proxy that was revoked, or whose traps throw.
     throw threw(SUBJECTS.request, LIST, error);
   }
-  throw refusal(SUBJECTS.request, LIST, `it is ${kindOf(requests)}: give an array of requests`);
+  throw refusal(SUBJECTS.request, LIST, `it is ${kind}: give an array of requests`);
 }
 
 const tooMuch = () =>
