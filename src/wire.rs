@@ -59,6 +59,26 @@ impl Case {
             Self::Camel => camel(snake),
         }
     }
+
+    /// Whether a name is this one of ours, as the sender writes it.
+    fn is(self, snake: &str, given: &str) -> bool {
+        if self == Self::Snake {
+            return snake == given;
+        }
+        let mut given = given.bytes();
+        let mut begins_word = false;
+        for byte in snake.bytes() {
+            if byte == b'_' {
+                begins_word = true;
+                continue;
+            }
+            let expected = if std::mem::take(&mut begins_word) { byte.to_ascii_uppercase() } else { byte };
+            if given.next() != Some(expected) {
+                return false;
+            }
+        }
+        given.next().is_none()
+    }
 }
 
 /// `working_dir` → `workingDir`.
