@@ -211,7 +211,10 @@ impl ExecutionEngine {
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<Record>> {
         let shared = self.shared();
-        shared.admit(enter, request, &shared.terms_of(options), sink)
+        let ready = shared.admit(enter, request, &shared.terms_of(options), sink)?;
+        let record = Arc::clone(ready.record());
+        ready.start();
+        Ok(record)
     }
 
     /// Waits for the end of an execution; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait,

@@ -79,6 +79,13 @@ impl Admitted {
 
     /// Runs it in the background; its record is in the registry by now.
     pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Arc<Record> {
+        let record = Arc::clone(&self.record);
+        self.ready(shared, entry, on_settled).start();
+        record
+    }
+
+    /// Counts it as accepted. It has to be started.
+    fn ready(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Ready {
         let Self {
             record,
             refusal,
@@ -94,9 +101,7 @@ impl Admitted {
             let abort = move || target.stop().request(Stop::Aborted, None);
             stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
-        // With a slot it spawns next.
-        let spawns_next = matches!(entry, Entry::Now(_));
-        let spawn_thread = if spawns_next { SpawnThread::new() } else { SpawnThread::none() };
+        let spawn_thread = if matches!(entry, Entry::Now(_)) { SpawnThread::new() } else { SpawnThread::none() };
         let job = Job {
             request,
             options,
@@ -108,17 +113,44 @@ impl Admitted {
             controls: record.controls().clone(),
             stop: Arc::clone(record.stop()),
             deadline: Arc::clone(record.deadline()),
-            spawn_thread: spawn_thread.clone(),
+            spawn_thread,
         };
-        let accepted =
-            Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), refusal, job, command, sink };
+        let accepted = Accepted { shared: Arc::clone(shared), record, refusal, job, command, sink };
+        Ready { accepted, pending, entry, on_settled }
+    }
+}
+
+/// An accepted execution that nothing drives yet.
+#[must_use = "what was accepted has to be started"]
+pub(super) struct Ready {
+    accepted: Accepted,
+    pending: Pending,
+    entry: Entry,
+    on_settled: Option<OnSettled>,
+}
+
+impl Ready {
+    pub(super) fn record(&self) -> &Arc<Record> {
+        &self.accepted.record
+    }
+
+    /// Whether it has to wait for a slot.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.entry, Entry::Later(_))
+    }
+
+    /// Drives it in the background.
+    pub(super) fn start(self) {
+        let waits = self.waits();
+        let Self { accepted, pending, entry, on_settled } = self;
+        let spawn_thread = accepted.job.spawn_thread.clone();
         let driven = execute(accepted, pending, entry, on_settled);
-        if spawns_next {
-            runtime::spawn_blocking_first(spawn_thread, driven);
-        } else {
+        if waits {
             runtime::spawn(driven);
+        } else {
+            // It spawns next.
+            runtime::spawn_blocking_first(spawn_thread, driven);
         }
-        record
     }
 }
 
@@ -130,14 +162,14 @@ impl Shared {
         Terms { options: Arc::new(options), policy, host: HostState::capture(), signal }
     }
 
-    /// Accepts a request; `enter` takes the slot, or a place in the queue.
+    /// Accepts a request, which is to be started; `enter` takes the slot, or a place in the queue.
     pub(super) fn admit(
         self: &Arc<Self>,
         enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
         request: ExecutionRequest,
         terms: &Terms,
         sink: Arc<dyn EventSink>,
-    ) -> Result<Arc<Record>> {
+    ) -> Result<Ready> {
         if self.registry.is_closed() {
             return Err(ExecutionError::EngineShutDown);
         }
@@ -157,7 +189,7 @@ impl Shared {
         };
         let admitted = Admitted::new(work, self, Pending::new(), sink);
         self.registry.insert(Arc::clone(&admitted.record))?;
-        Ok(admitted.start(self, entry, None))
+        Ok(admitted.ready(self, entry, None))
     }
 
     /// The environment policy under some options.

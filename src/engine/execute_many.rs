@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::admission::Terms;
+use super::admission::{Ready, Terms};
 use super::{ExecutionEngine, Shared};
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::event::EventSink;
+use crate::runtime;
 use crate::scheduler::Scheduler;
 use crate::types::{ExecutionOptions, ExecutionRequest, Stdin};
 
@@ -43,7 +44,7 @@ impl ExecutionEngine {
         requests: impl IntoIterator<Item = ExecutionRequest>,
         options: ExecutionOptions,
     ) -> Vec<Result<Uuid>> {
-        let many = self.submissions(options);
+        let mut many = self.submissions(options);
         let submit = |(index, request)| many.submit(index, request, Arc::clone(&self.sink));
         requests.into_iter().enumerate().map(submit).collect()
     }
@@ -51,30 +52,63 @@ impl ExecutionEngine {
     /// Begins a call with many requests.
     pub(crate) fn submissions(&self, options: ExecutionOptions) -> Submissions<'_> {
         let shared = self.shared();
-        Submissions { shared, terms: shared.terms_of(options) }
+        Submissions { shared, terms: shared.terms_of(options), waiting: Vec::new() }
     }
 }
+
+/// So many executions that wait are started by one task: to hand over each by itself would wake a thread of the runtime for each.
+const STARTED_AT_ONCE: usize = 256;
 
 /// The requests of one call.
 pub(crate) struct Submissions<'a> {
     shared: &'a Arc<Shared>,
     terms: Terms,
+    /// Accepted, and not started yet.
+    waiting: Vec<Ready>,
 }
 
 impl Submissions<'_> {
     /// Accepts the request at an index; returns its id.
-    pub(crate) fn submit(&self, index: usize, request: ExecutionRequest, sink: Arc<dyn EventSink>) -> Result<Uuid> {
+    pub(crate) fn submit(
+        &mut self,
+        index: usize,
+        request: ExecutionRequest,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<Uuid> {
         if matches!(self.terms.options.stdin, Stdin::Stream(_)) {
             let problem = "only one command could read a stream: give it as text or bytes";
             return Err(ExecutionError::InvalidRequest(Invalid::new("options.stdin", problem)));
         }
-        let accepted = self.shared.admit(Scheduler::enter, request, &self.terms, sink);
-        accepted.map(|record| record.id()).map_err(|error| match error {
+        let admitted = self.shared.admit(Scheduler::enter, request, &self.terms, sink);
+        let ready = admitted.map_err(|error| match error {
             ExecutionError::InvalidRequest(invalid) if !invalid.field.starts_with("options.") => {
                 ExecutionError::InvalidRequest(invalid.under(&request_path(index)))
             }
             other => other,
-        })
+        })?;
+        let id = ready.record().id();
+        if ready.waits() {
+            self.waiting.push(ready);
+        } else {
+            ready.start();
+        }
+        if self.waiting.len() == STARTED_AT_ONCE {
+            self.start_waiting();
+        }
+        Ok(id)
+    }
+
+    fn start_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() {
+            runtime::spawn(async { waiting.into_iter().for_each(Ready::start) });
+        }
+    }
+}
+
+impl Drop for Submissions<'_> {
+    fn drop(&mut self) {
+        self.start_waiting();
     }
 }
 
