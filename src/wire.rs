@@ -230,4 +230,25 @@ mod tests {
         assert_eq!(parsed.request, sent);
         assert_eq!(serde_json::from_str::<crate::types::ExecutionRequest>(&json).unwrap(), sent);
     }
+
+    #[test]
+    fn a_name_is_compared_as_it_is_written() {
+        for snake in ["id", "working_dir", "max_output_size_bytes"] {
+            assert!(Case::Camel.is(snake, &camel(snake)) && Case::Snake.is(snake, snake), "{snake}");
+        }
+        for other in ["working_dir", "workingdir", "workingDi", "workingDirs", "WorkingDir", ""] {
+            assert!(!Case::Camel.is("working_dir", other), "{other}");
+        }
+        assert!(!Case::Snake.is("working_dir", "workingDir"));
+    }
+
+    #[test]
+    fn the_last_of_several_equal_keys_counts_where_the_first_was() {
+        let many: String = (0..40).map(|number| format!(r#", "key{number}": 0"#)).collect();
+        for more in ["", &many] {
+            let json = format!(r#"{{"a": 1, "b": 2, "a": 3{more}}}"#);
+            let Value::Map(entries) = parse_json(&json).unwrap() else { panic!("it is an object") };
+            assert_eq!(entries[..2], [("a".to_owned(), Value::Number(3.0)), ("b".to_owned(), Value::Number(2.0))]);
+        }
+    }
 }

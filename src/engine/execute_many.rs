@@ -69,12 +69,7 @@ pub(crate) struct Submissions<'a> {
 
 impl Submissions<'_> {
     /// Accepts the request at an index; returns its id.
-    pub(crate) fn submit(
-        &mut self,
-        index: usize,
-        request: ExecutionRequest,
-        sink: Arc<dyn EventSink>,
-    ) -> Result<Uuid> {
+    pub(crate) fn submit(&mut self, index: usize, request: ExecutionRequest, sink: Arc<dyn EventSink>) -> Result<Uuid> {
         if matches!(self.terms.options.stdin, Stdin::Stream(_)) {
             let problem = "only one command could read a stream: give it as text or bytes";
             return Err(ExecutionError::InvalidRequest(Invalid::new("options.stdin", problem)));

@@ -26,10 +26,7 @@ pub(crate) fn mask_texts(texts: &mut [String], mut secrets: Vec<&[u8]>) {
 }
 
 /// [`mask_texts`] with a known number of texts.
-fn mask_short<'s, const N: usize>(
-    mut texts: [String; N],
-    secrets: impl IntoIterator<Item = &'s [u8]>,
-) -> [String; N] {
+fn mask_short<'s, const N: usize>(mut texts: [String; N], secrets: impl IntoIterator<Item = &'s [u8]>) -> [String; N] {
     mask_texts(&mut texts, secrets.into_iter().collect());
     texts
 }

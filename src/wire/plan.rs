@@ -37,8 +37,7 @@ fn commands(plan: &Fields<'_>) -> Result<Vec<ExecutionRequest>, Invalid> {
         Some(Value::List(items)) => items,
         Some(other) => return plan.wrong("commands", other, "an array of requests"),
     };
-    let command =
-        |(index, item): (usize, &Value)| request_of_list(item, plan.case(), &format!("commands[{index}]"));
+    let command = |(index, item): (usize, &Value)| request_of_list(item, plan.case(), &format!("commands[{index}]"));
     items.iter().enumerate().map(command).collect()
 }
 
