@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import diagnostics from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
@@ -169,6 +172,32 @@ test('the options are those of each execution', async (t) => {
     { retry },
   );
   for (const outcome of twice) assert.equal((await engine.waitForCompletion(idOf(outcome))).attempt, 2);
+});
+
+test('each gets the variables of the moment of the call, in a worker too', async (t) => {
+  const engine = newEngine(t, { maxConcurrentExecutions: 1 });
+  t.after(() => delete process.env.STAGE_OF_MANY);
+  process.env.STAGE_OF_MANY = 'then';
+  const outcomes = await engine.executeMany(count(3, () => shell('echo "$STAGE_OF_MANY"')));
+  process.env.STAGE_OF_MANY = 'later';
+  for (const outcome of outcomes) assert.equal((await engine.waitForCompletion(idOf(outcome))).stdout, 'then\n');
+
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { ExecutionEngine } = require(workerData);
+    const engine = new ExecutionEngine();
+    const command = { type: 'shell', command: 'echo "$STAGE_OF_MANY"' };
+    process.env.STAGE_OF_MANY = 'of the worker';
+    engine.executeMany([{ command }, { command }]).then(async (outcomes) => {
+      const results = await Promise.all(outcomes.map(({ value }) => engine.waitForCompletion(value)));
+      parentPort.postMessage(results.map(({ stdout }) => stdout));
+      await engine.shutdown();
+    });
+  `;
+  const worker = new Worker(source, { eval: true, workerData: fileURLToPath(new URL('../index.js', import.meta.url)) });
+  const [lines] = await once(worker, 'message');
+  assert.deepEqual(lines, ['of the worker\n', 'of the worker\n']);
+  await once(worker, 'exit');
 });
 
 test('one abort signal ends them all, and only those of its call', async (t) => {

@@ -42,7 +42,7 @@ async fn those_that_wait_run_in_their_order() {
     let dir = scratch();
     let engine = Listened::with(ExecutionConfig { max_concurrent_executions: 1, ..Default::default() });
     let blocker = engine.start(waits_for(&dir.path().join("go")), ExecutionOptions::default()).await;
-    let many = engine.execute_many((0..600).map(|_| brief())).await;
+    let many = engine.execute_many((0..300).map(|_| brief())).await;
     let ids: Vec<Uuid> = many.into_iter().map(|accepted| accepted.unwrap()).collect();
     engine.cancel(ids[1]).await.unwrap();
     assert_never_ran(&engine.get_result(ids[1]).await.unwrap());
@@ -52,8 +52,8 @@ async fn those_that_wait_run_in_their_order() {
     for (index, id) in ids.iter().enumerate().filter(|(index, _)| *index != 1) {
         let result = engine.wait_for_completion(*id).await.unwrap();
         assert_completed(&result);
-        assert!(before <= result.started_at, "number {index} began before the one before it");
-        before = result.started_at;
+        assert!(before <= Some(result.started_at), "number {index} began before the one before it");
+        before = Some(result.started_at);
     }
     engine.finish().await;
 }
