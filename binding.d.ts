@@ -10,6 +10,11 @@ export declare class ExternalObject<T> {
 
 /** An engine and the outbox of its events. */
 export declare class NativeEngine {
+  /**
+   * Accepts or refuses each of many requests; as `submit` otherwise. The events of the first one come under `handle`, those of the
+   * others under the numbers that follow. Returns the JSON text of a list: the id of each, or the code and the message of its error.
+   */
+  submitMany(requests: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
   /** Accepts a plan. */
   submitPlan(plan: unknown, options: unknown, call: PlanCall): ExternalObject<AcceptedPlan>
   /** The JSON text of a list: the id of a plan, and those of its steps by index. */
@@ -43,10 +48,10 @@ export declare class NativeEngine {
   submit(request: unknown, options: unknown, env: string | undefined | null, handle: number, ways: number): string | null
   /** Runs a request and blocks this thread until it has ended; as `submit` otherwise. */
   runSync(request: unknown, options: unknown, variables: string | undefined | null, ways: number): ExternalObject<HeldResult> | null
-  /** The message and the field of a refusal, with the secrets of the engine, and those of a call, masked. */
-  mask(message: string, field: string, call: RefusedCall): Array<string>
+  /** The texts of refusals, such as a message and a field, with the secrets of the engine, and those of a call, masked. */
+  mask(texts: Array<string>, call: RefusedCall): Array<string>
   /** The same without an engine. */
-  static maskWith(message: string, field: string, call: RefusedCall): Array<string>
+  static maskWith(texts: Array<string>, call: RefusedCall): Array<string>
   /** Masks one more secret from now on: everywhere, or in one execution. */
   addSecret(value: unknown, id: unknown): void
   /**

@@ -950,6 +950,21 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   event: [ExecutionEvent<Output>];
 }
 
+/** What became of one request of {@link ExecutionEngine.executeMany}, in the form of `Promise.allSettled`. */
+export type SubmissionOutcome =
+  | {
+      /** It was accepted. */
+      status: 'fulfilled';
+      /** The id of the execution. */
+      value: string;
+    }
+  | {
+      /** It was refused; nothing runs. */
+      status: 'rejected';
+      /** Why: as `execute` rejects. */
+      reason: ExecutionError;
+    };
+
 /** The events of one execution at the consumer's pace: a slow consumer slows the child, `break` ends it. */
 export interface ExecutionStream<Output extends string | Buffer = string> extends AsyncIterable<ExecutionEvent<Output>> {
   /** The id, once the request was accepted. */
@@ -958,6 +973,15 @@ export interface ExecutionStream<Output extends string | Buffer = string> extend
   readonly result: Promise<ExecutionResult<Output>>;
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
+  /**
+   * The same events in arrays: one for each turn of the event loop in which some came, with all that have arrived since the last one, in their
+   * order; none is empty. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
+   * slows the child, and `break` ends the execution.
+   *
+   * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
+   * `stream`), and takes nothing.
+   */
+  batches(): AsyncIterableIterator<ExecutionEvent<Output>[]>;
   /** Ends the execution, unless it is over, and resolves when its tree is gone: `await using stream = engine.stream(…)`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -970,6 +994,15 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
   readonly result: Promise<PlanExecutionResult>;
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
+  /**
+   * The same events in arrays: one for each turn of the event loop in which some came, with all that have arrived since the last one, in their
+   * order; none is empty. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
+   * slows the children, and `break` ends the plan.
+   *
+   * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
+   * `stream`), and takes nothing.
+   */
+  batches(): AsyncIterableIterator<ExecutionEvent[]>;
   /** Ends the plan, unless it is over, and resolves when its trees are gone. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -1197,6 +1230,17 @@ export class ExecutionEngine<Output extends string | Buffer = string>
    * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`, `PERMISSION_DENIED`.
    */
   execute(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<string>;
+  /**
+   * Accepts many requests and runs them in the background. One call of the addon takes all of them, so that it holds up the event loop for
+   * a fraction of the time that a call of `execute` for each takes. Each request is accepted or refused by itself, in their order.
+   *
+   * @param requests An array. Together they have 1 000 000 values and 64 Mi characters at most.
+   * @param options Those of each execution. `stdin` and `input` are text or bytes, which each of them gets: a stream has one reader.
+   * @returns for each request, in their order, what `Promise.allSettled` gives for a call of `execute`: its id, or the error with which it was
+   * refused. The `field` of an error in a request begins with its index, such as `requests[3].command.program`.
+   * @throws {@link ExecutionError} `INVALID_REQUEST` for `requests` itself or an option, `PERMISSION_DENIED`; nothing was accepted then.
+   */
+  executeMany(requests: readonly ExecutionRequest[], options?: ExecutionOptions | null): Promise<SubmissionOutcome[]>;
   /**
    * Waits for the end of an execution; any number of callers may, before or after it. A command that fails, times out
    * or is cancelled resolves.

@@ -1,6 +1,7 @@
 'use strict';
 
 // As they were when this file was loaded: a test may have put others in their place since.
+const { setImmediate } = require('node:timers');
 const { queueMicrotask } = globalThis;
 
 /**
@@ -92,4 +93,4 @@ function each(members, call) {
   apply(forEach, members, [call]);
 }
 
-module.exports = { contain, each, withoutPrototype, ownMap, setOwn, report, slots };
+module.exports = { contain, each, withoutPrototype, ownMap, setImmediate, setOwn, report, slots };

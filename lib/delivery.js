@@ -1,9 +1,7 @@
 'use strict';
 
-const { setImmediate } = require('node:timers');
-
 const channels = require('./diagnostics-channel.js');
-const { contain, each } = require('./caller-code.js');
+const { contain, each, setImmediate } = require('./caller-code.js');
 const { readBatch } = require('./batch-decoder.js');
 const { mark } = require('./pending.js');
 

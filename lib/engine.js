@@ -33,7 +33,7 @@ const { NO_GRACE, submit, submitSync } = require('./submit.js');
  * @param {() => import('../binding.js').RefusedCall} call
  * @returns {import('./errors.js').Mask}
  */
-const maskWith = (call) => (message, field) => native.NativeEngine.maskWith(message, field, call());
+const maskWith = (call) => (texts) => native.NativeEngine.maskWith(texts, call());
 /** Without options that say what is secret, all variables are that look so. @param {unknown} [what] */
 const everything = (what) => secretsOf(undefined, what, true);
 
@@ -157,6 +157,14 @@ const Engine = class ExecutionEngine extends Listeners {
    */
   async execute(request, options) {
     return this.#submit(this.execute, request, options, false).id;
+  }
+
+  /**
+   * @param {readonly ExecutionRequest[]} requests
+   * @param {ExecutionOptions | null} [options]
+   */
+  async executeMany(requests, options) {
+    return lazy.submitMany.submitMany(this.executeMany, requests, options, this.#parts);
   }
 
   /** @param {string} id */
@@ -450,7 +458,7 @@ const Engine = class ExecutionEngine extends Listeners {
    * @param {() => T} call
    */
   #guard(method, call) {
-    return guard(method, call, (message, field) => this.#native.mask(message, field, secretsOf(undefined)));
+    return guard(method, call, (texts) => this.#native.mask(texts, secretsOf(undefined)));
   }
 
   /**

@@ -6,7 +6,7 @@ const { setOwn, withoutPrototype } = require('./caller-code.js');
 /** @typedef {import('../index.js').ExecutionResult} ExecutionResult */
 /** @typedef {{ executionId?: string, field?: string, errno?: string, result?: ExecutionResult, cause?: unknown }} Details */
 
-/** @typedef {(message: string, field: string) => string[]} Mask */
+/** Masks secrets in the texts of refusals. @typedef {(texts: string[]) => string[]} Mask */
 
 /** Marks the errors of every copy of this package: several can be in one process, in several versions. */
 const BRAND = Symbol.for('@escher/execution-engine/ExecutionError');
@@ -72,23 +72,39 @@ function guard(method, call, mask) {
     return call();
   } catch (error) {
     const typed = error instanceof ExecutionError ? error : fromNative(error);
-    if (mask) maskSecrets(typed, mask);
+    if (mask) maskSecrets([typed], mask);
     Error.captureStackTrace(typed, method);
     throw typed;
   }
 }
 
 /**
- * @param {ExecutionError & { field?: string }} error
+ * @param {(ExecutionError & { field?: string })[]} errors
  * @param {Mask} mask
  */
-function maskSecrets(error, mask) {
+function maskSecrets(errors, mask) {
+  const masked = mask(errors.flatMap(textsOf));
+  errors.forEach((error, index) => {
+    try {
+      if (typeof error.message === 'string') error.message = /** @type {string} */ (masked[2 * index]);
+      if (error.field !== undefined) setOwn(error, 'field', masked[2 * index + 1]);
+    } catch {
+      // An error that code of the caller threw, and froze.
+    }
+  });
+}
+
+/**
+ * The message and the field. An error that code of the caller threw may have something else there.
+ *
+ * @param {{ message?: unknown, field?: unknown }} error
+ */
+function textsOf(error) {
   try {
-    const [message, field] = /** @type {[string, string]} */ (mask(error.message, error.field ?? ''));
-    error.message = message;
-    if (error.field !== undefined) setOwn(error, 'field', field);
+    const { message, field } = error;
+    return [typeof message === 'string' ? message : '', typeof field === 'string' ? field : ''];
   } catch {
-    // An error that code of the caller threw, and froze.
+    return ['', ''];
   }
 }
 
@@ -122,4 +138,4 @@ function fresh(method, code, message) {
   return error;
 }
 
-module.exports = { ExecutionError, fresh, fromNative, guard };
+module.exports = { ExecutionError, fresh, fromNative, guard, maskSecrets };

@@ -17,4 +17,7 @@ module.exports = {
   get stream() {
     return require('./stream.js');
   },
+  get submitMany() {
+    return require('./submit-many.js');
+  },
 };

@@ -71,7 +71,7 @@ class PendingPlan {
           throw error;
         }
       },
-      (message, field) => engine.mask(message, field, secretsOf(given, asked)),
+      (texts) => engine.mask(texts, secretsOf(given, asked)),
     );
     /** @type {string[]} */
     const [id, ...ids] = JSON.parse(native.NativeEngine.planIds(accepted));

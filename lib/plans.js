@@ -103,7 +103,7 @@ class Plans {
    * @param {() => T} call
    */
   #guard(method, call) {
-    return guard(method, call, (message, field) => this.#native.mask(message, field, secretsOf(undefined)));
+    return guard(method, call, (texts) => this.#native.mask(texts, secretsOf(undefined)));
   }
 }
 

@@ -92,8 +92,17 @@ class Budget {
  * @returns {any}
  */
 function sanitize(kind, value, isOmitted, replacer) {
+  return copyWhole(value, new Budget(kind), isOmitted, replacer);
+}
+
+/**
+ * @param {unknown} value
+ * @param {Budget} subject
+ * @param {(path: string) => boolean} [isOmitted]
+ * @param {Replacer} [replacer]
+ */
+function copyWhole(value, subject, isOmitted, replacer) {
   if (typeof value !== 'string' && (typeof value !== 'object' || value === null)) return value;
-  const subject = new Budget(kind);
   if (typeof value === 'string') {
     spend(subject.prefix || subject.name, subject, 0, value.length);
     return wellFormed(value, subject.prefix || subject.name, subject);
@@ -458,4 +467,21 @@ function onlyOption(field, options) {
   return given[field] ?? undefined;
 }
 
-module.exports = { OMIT, kindOf, numberOf, onlyOption, sanitize, refusal, show, threw, causeText, wellFormed, SUBJECTS };
+module.exports = {
+  Budget,
+  MOST_CHARACTERS,
+  MOST_VALUES,
+  OMIT,
+  SUBJECTS,
+  causeText,
+  copyWhole,
+  kindOf,
+  numberOf,
+  onlyOption,
+  read,
+  refusal,
+  sanitize,
+  show,
+  threw,
+  wellFormed,
+};

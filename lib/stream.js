@@ -1,9 +1,13 @@
 'use strict';
 
+const { setImmediate, slots } = require('./caller-code.js');
 const { settled } = require('./pending.js');
+const { SUBJECTS, refusal } = require('./sanitize.js');
 
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {IteratorResult<ExecutionEvent, undefined>} Step */
+/** @typedef {IteratorResult<ExecutionEvent[], undefined>} BatchStep */
+/** How a stream is read. @typedef {'events' | 'batches'} Way */
 
 /**
  * What a stream needs of its execution.
@@ -19,7 +23,7 @@ const { settled } = require('./pending.js');
  * @typedef {{ events: ExecutionEvent[], handle: number | undefined, next: Group | undefined }} Group
  */
 
-/** The events of one execution, at the pace of the reader. */
+/** The events of one execution, at the pace of the reader: one by one, or all that have arrived. */
 class EventQueue {
   /** The first group that is not consumed; linked, so that no setter of `Array.prototype` is met. @type {Group | undefined} */
   #first;
@@ -28,7 +32,10 @@ class EventQueue {
   #at = 0;
   #ended = false;
   /** @type {Promise<unknown> | undefined} */ #closed;
-  /** The reads that wait for an event, oldest first. @type {Set<(step: Step) => void>} */ #readers = new Set();
+  /** The reads that wait, oldest first. @type {Set<(step: any) => void>} */ #readers = new Set();
+  /** How it is read, from the first read on. @type {Way | undefined} */ #way;
+  /** Whether what comes in this turn of the event loop is on its way to a reader, as one batch. */
+  #isGathering = false;
   /** @type {Source} */ #source;
 
   /** @param {Source} source */
@@ -52,28 +59,61 @@ class EventQueue {
     if (this.#last) this.#last.next = group;
     else this.#first = group;
     this.#last = group;
-    for (const reader of this.#readers) {
-      if (!this.#first) return;
-      this.#readers.delete(reader);
-      reader({ done: false, value: this.#shift(this.#first) });
-    }
+    this.#notify();
   }
 
   /** Nothing comes any more. */
   end() {
     this.#ended = true;
-    for (const reader of this.#readers) reader({ done: true, value: undefined });
-    this.#readers.clear();
+    this.#notify();
   }
 
-  /** @returns {Promise<Step>} */
+  /** The next event. @returns {Promise<Step>} */
   next() {
-    if (this.#first) return Promise.resolve({ done: false, value: this.#shift(this.#first) });
-    if (this.#ended || this.#closed) return Promise.resolve({ done: true, value: undefined });
+    return this.#read('events');
+  }
+
+  /** All events that have arrived; at least one. @returns {Promise<BatchStep>} */
+  nextBatch() {
+    return this.#read('batches');
+  }
+
+  /** @param {Way} way @returns {Promise<any>} */
+  #read(way) {
+    this.#way ??= way;
+    if (this.#way !== way) return Promise.reject(isReadOtherwise(this.#way));
+    if (this.#first && this.#readers.size === 0) return Promise.resolve({ done: false, value: this.#take(this.#first) });
+    if (this.#closed || (this.#ended && this.#readers.size === 0)) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve) => this.#readers.add(resolve));
   }
 
-  /** The reader is gone: what is left is dropped and the execution is ended. @returns {Promise<Step>} */
+  /** Answers the reads that wait: those of batches when this turn of the event loop has brought all that it brings. */
+  #notify() {
+    if (this.#way !== 'batches') {
+      this.#answer();
+    } else if (this.#readers.size > 0 && !this.#isGathering) {
+      this.#isGathering = true;
+      setImmediate(() => {
+        this.#isGathering = false;
+        this.#answer();
+      });
+    }
+  }
+
+  #answer() {
+    for (const reader of this.#readers) {
+      if (!this.#first && !this.#ended) return;
+      this.#readers.delete(reader);
+      reader(this.#first ? { done: false, value: this.#take(this.#first) } : { done: true, value: undefined });
+    }
+  }
+
+  /** @param {Group} first */
+  #take(first) {
+    return this.#way === 'batches' ? this.#takeAll(first) : this.#shift(first);
+  }
+
+  /** The reader is gone: what is left is dropped and the execution is ended. @returns {Promise<IteratorReturnResult<undefined>>} */
   async return() {
     await (this.#closed ??= this.#close());
     return { done: true, value: undefined };
@@ -97,10 +137,38 @@ class EventQueue {
     return event;
   }
 
+  /** @param {Group} first @returns {ExecutionEvent[]} */
+  #takeAll(first) {
+    this.#first = this.#last = undefined;
+    let count = 0;
+    for (let group = /** @type {Group | undefined} */ (first); group; group = group.next) {
+      count += group.events.length;
+      this.#done(group);
+    }
+    // Usually there is one, whose array nothing else uses.
+    if (!first.next) return first.events;
+    const all = slots(count);
+    let at = 0;
+    for (let group = /** @type {Group | undefined} */ (first); group; group = group.next) {
+      for (let index = 0; index < group.events.length; index++) all[at++] = group.events[index];
+    }
+    return all;
+  }
+
   /** @param {Group} group */
   #done({ handle }) {
     if (handle !== undefined) this.#source.release(1, handle);
   }
+}
+
+/**
+ * The refusal of a read of a stream that is read in the other way.
+ *
+ * @param {Way} way
+ */
+function isReadOtherwise(way) {
+  const how = way === 'batches' ? 'by batches()' : 'event by event';
+  return refusal(SUBJECTS.call, 'stream', `it is read ${how} already: read a stream in one way, or start another`);
 }
 
 /** @template R */
@@ -130,6 +198,19 @@ class ExecutionStream {
   [Symbol.asyncIterator]() {
     const queue = this.#queue;
     return queue ?? { next: () => Promise.reject(this.#refusal) };
+  }
+
+  /** @returns {AsyncIterableIterator<ExecutionEvent[]>} */
+  batches() {
+    const queue = this.#queue;
+    const refused = () => Promise.reject(this.#refusal);
+    return {
+      next: () => queue?.nextBatch() ?? refused(),
+      return: () => queue?.return() ?? refused(),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   /** Ends the execution, unless it is over; resolves when its tree is gone. */

@@ -31,6 +31,8 @@ const { secretsOf } = require('./secrets.js');
 /** A grace period that is not given: the execution's own counts. */
 const NO_GRACE = -1;
 const MANUAL = { requireManualDestroy: true };
+/** The signal is this thread's. @param {string} at */
+const isSignal = (at) => at === 'options.signal';
 
 /**
  * Gives an execution to the addon.
@@ -42,28 +44,68 @@ const MANUAL = { requireManualDestroy: true };
  * @param {EngineParts} engine
  * @returns {PendingExecution}
  */
-function submit(method, request, options, pull, { native, inFlight, cancel }) {
+function submit(method, request, options, pull, engine) {
   requireChildProcesses(method);
+  const { native, inFlight, cancel } = engine;
   const handle = inFlight.handles(1);
   /** @type {{ options: unknown, request: unknown }} As they were read, once they were. */
   const read = { options, request };
   const { id, metadata, abort, isAborted, source } = guard(
     method,
     () => accept(native, handle, request, options, pull, read),
-    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
+    (texts) => native.mask(texts, secretsOf(read.options, read.request)),
   );
   // It is accepted, so nothing below may throw: it would have no owner.
+  const pending = add(engine, id, handle, abort);
+  if (pull) pending.queue = new lazy.stream.EventQueue({ release: (groups) => native.release(handle, groups), cancel: () => cancel(id) });
+  if (source) pending.input = inputOf(native, handle, source);
+  abort?.accepted(isAborted, () => stopAborted(engine, pending));
+  announce(native, pending, metadata);
+  return pending;
+}
+
+/**
+ * Adds an execution that was accepted to those of this thread. It does not throw.
+ *
+ * @param {EngineParts} engine
+ * @param {string} id
+ * @param {number} handle
+ * @param {PendingExecution['abort']} abort
+ */
+function add({ inFlight }, id, handle, abort) {
   const context = new AsyncResource('Execution', MANUAL);
   /** @type {PendingExecution} */
   const pending = { id, handle, waiters: new Set(), queue: undefined, input: undefined, abort, trace: undefined, context };
   inFlight.add(pending);
-  if (pull) pending.queue = new lazy.stream.EventQueue({ release: (groups) => native.release(handle, groups), cancel: () => cancel(id) });
-  if (source) pending.input = inputOf(native, handle, source);
-  abort?.accepted(isAborted, () => inFlight.has(handle) && native.stop(id, true, NO_GRACE));
-  if (channels.isWatched()) {
-    pending.trace = contain(() => channels.begin(id, native.command(id) ?? '', structuredClone(metadata ?? {})));
-  }
   return pending;
+}
+
+/** Its abort signal has fired. @param {EngineParts} engine @param {PendingExecution} pending */
+function stopAborted({ native, inFlight }, { id, handle }) {
+  if (inFlight.has(handle)) native.stop(id, true, NO_GRACE);
+}
+
+/**
+ * Publishes the start of an execution, if there is a subscriber, whose code runs then. It does not throw.
+ *
+ * @param {NativeEngine} native
+ * @param {PendingExecution} pending
+ * @param {import('../index.js').ExecutionMetadata | null | undefined} metadata
+ */
+function announce(native, pending, metadata) {
+  if (!channels.isWatched()) return;
+  const { id } = pending;
+  pending.trace = contain(() => channels.begin(id, native.command(id) ?? '', structuredClone(metadata ?? {})));
+}
+
+/**
+ * Calls the addon with the variables of this thread: `null` if the addon reads them by itself, unless it cannot.
+ *
+ * @template T
+ * @param {(env: string | null) => T | null} call
+ */
+function withVariables(call) {
+  return /** @type {T} */ ((isOwn() ? call(null) : null) ?? call(snapshot()));
 }
 
 /**
@@ -83,7 +125,7 @@ function submitSync(method, request, options, native) {
     method,
     () => {
       const aborting = signalOf(options);
-      const how = sanitize('options', options, (at) => at === 'options.signal', onlyWhole);
+      const how = sanitize('options', options, isSignal, onlyWhole(NEEDS_THREAD));
       read.options = how;
       const what = sanitize('request', request);
       read.request = what;
@@ -92,19 +134,21 @@ function submitSync(method, request, options, native) {
       const isAborted = abort?.look() ?? false;
       abort?.forget();
       const ways = (isAborted ? SUBMIT.ABORTED : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
-      const run = (/** @type {string | null} */ env) => native.runSync(text ?? what, how, env, ways);
-      const held = /** @type {object} */ ((isOwn() ? run(null) : null) ?? run(snapshot()));
+      const held = withVariables((env) => native.runSync(text ?? what, how, env, ways));
       return { held, aborted: isAborted ? { reason: abort?.reason } : undefined };
     },
-    (message, field) => native.mask(message, field, secretsOf(read.options, read.request)),
+    (texts) => native.mask(texts, secretsOf(read.options, read.request)),
   );
 }
 
-/** Refuses input that has to be pulled. @param {string} key @param {unknown} value */
-function onlyWhole(key, value) {
-  if (!isSource(key, value)) return value;
-  const problem = 'it is a stream, which needs the thread that waits for the command: give it as text or bytes, or use run()';
-  throw refusal(SUBJECTS.options, `options.${key}`, problem);
+const NEEDS_THREAD = 'it is a stream, which needs the thread that waits for the command: give it as text or bytes, or use run()';
+
+/** Refuses input that has to be pulled. @param {string} problem */
+function onlyWhole(problem) {
+  return (/** @type {string} */ key, /** @type {unknown} */ value) => {
+    if (isSource(key, value)) throw refusal(SUBJECTS.options, `options.${key}`, problem);
+    return value;
+  };
 }
 
 /**
@@ -127,7 +171,7 @@ function accept(native, handle, request, options, pull, read) {
       source = { from: value, field: `options.${key}` };
       return OMIT;
     };
-    const givenOptions = sanitize('options', options, (at) => at === 'options.signal', takeSource);
+    const givenOptions = sanitize('options', options, isSignal, takeSource);
     read.options = givenOptions;
     if (source && (givenOptions.stdin ?? givenOptions.input ?? null) !== null) throw twice();
     const givenRequest = sanitize('request', request);
@@ -135,12 +179,11 @@ function accept(native, handle, request, options, pull, read) {
     const text = asJson(givenRequest, givenOptions);
     const ways = (pull ? SUBMIT.PULLS : 0) | (source ? SUBMIT.FEEDS : 0) | (text === undefined ? 0 : SUBMIT.AS_TEXT);
     let isAborted = false;
-    const give = (/** @type {string | null} */ env) => {
+    const id = withVariables((env) => {
       // Looked at last: code of the caller's ran until here, and may have fired it.
       isAborted = abort?.look() ?? false;
       return native.submit(text ?? givenRequest, givenOptions, env, handle, isAborted ? ways | SUBMIT.ABORTED : ways);
-    };
-    const id = /** @type {string} */ ((isOwn() ? give(null) : null) ?? give(snapshot()));
+    });
     return { id, metadata: givenRequest?.metadata, abort, isAborted, source };
   } catch (error) {
     abort?.forget();
@@ -176,4 +219,4 @@ function inputOf(engine, handle, { from, field }) {
   });
 }
 
-module.exports = { NO_GRACE, submit, submitSync };
+module.exports = { NO_GRACE, add, announce, isSignal, onlyWhole, stopAborted, submit, submitSync, withVariables };

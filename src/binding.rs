@@ -29,6 +29,7 @@ mod cross;
 mod error;
 mod input;
 mod logs;
+mod many;
 mod masked;
 mod outbox;
 mod plans;
@@ -117,16 +118,16 @@ impl NativeEngine {
         Ok(Some(External::new(HeldResult::new(env, result))))
     }
 
-    /// The message and the field of a refusal, with the secrets of the engine, and those of a call, masked.
+    /// The texts of refusals, such as a message and a field, with the secrets of the engine, and those of a call, masked.
     #[napi(catch_unwind)]
-    pub fn mask(&self, message: String, field: String, call: masked::RefusedCall) -> Vec<String> {
-        self.engine.mask_texts([message, field], &call.into()).into()
+    pub fn mask(&self, texts: Vec<String>, call: masked::RefusedCall) -> Vec<String> {
+        self.engine.mask_texts(texts, &call.into())
     }
 
     /// The same without an engine.
     #[napi(catch_unwind)]
-    pub fn mask_with(message: String, field: String, call: masked::RefusedCall) -> Vec<String> {
-        ExecutionEngine::mask_texts_with([message, field], &call.into()).into()
+    pub fn mask_with(texts: Vec<String>, call: masked::RefusedCall) -> Vec<String> {
+        ExecutionEngine::mask_texts_with(texts, &call.into())
     }
 
     /// Masks one more secret from now on: everywhere, or in one execution.
@@ -445,14 +446,20 @@ fn decode(
         convert::given(request, options, ways & submit::AS_TEXT != 0, ExecutionError::InvalidRequest)?;
     let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
     let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
-    let mut options = wire::options(&options, Case::Camel).map_err(invalid)?;
+    Ok((parsed.request, options_of(&options, env, ways)?))
+}
+
+/// The options of a call.
+fn options_of(options: &wire::Value, env: Arc<[u8]>, ways: u8) -> Result<ExecutionOptions> {
+    let mut options =
+        wire::options(options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
     options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
     if ways & submit::ABORTED != 0 {
         let fired = CancellationToken::new();
         fired.cancel();
         options.signal = Some(fired);
     }
-    Ok((parsed.request, options))
+    Ok(options)
 }
 
 #[cfg(test)]

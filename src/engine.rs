@@ -16,17 +16,18 @@ use crate::feedback::{Feedback, FeedbackSink};
 use crate::metrics::Metrics;
 use crate::output::{LogBounds, OutputPolicy, Overflow};
 use crate::plan::Plans;
+use crate::platform;
 use crate::platform::clock::{self, Instant};
-use crate::platform::{self, HostState};
 use crate::redact::Vault;
 use crate::registry::{Record, Registry};
 use crate::runtime;
 use crate::scheduler::{Entry, Scheduler};
-use crate::state::{Pending, Stop};
+use crate::state::Stop;
 use crate::types::{ExecutionOptions, ExecutionRequest, ExecutionResult, OversizedOutputStrategy, Stdin};
 
-use self::admission::{Admitted, Work};
 use self::degradations::Degradations;
+#[cfg(feature = "node")]
+pub(crate) use self::execute_many::request_path;
 #[cfg(feature = "node")]
 pub(crate) use self::host_exit::end_unguarded;
 #[cfg(feature = "node")]
@@ -40,6 +41,7 @@ use self::stream::StopOnDrop;
 
 mod admission;
 mod degradations;
+mod execute_many;
 mod execution;
 mod global;
 mod host_exit;
@@ -205,27 +207,14 @@ impl ExecutionEngine {
         &self,
         enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
         request: ExecutionRequest,
-        mut options: ExecutionOptions,
+        options: ExecutionOptions,
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<Record>> {
         let shared = self.shared();
-        if shared.registry.is_closed() {
-            return Err(ExecutionError::EngineShutDown);
-        }
-        let policy = shared.policy_of(&options);
-        command::check(&request, &options, &shared.config, &policy).map_err(|invalid| {
-            ExecutionError::InvalidRequest(shared.masked(invalid, shared.own_secrets(&request, &options, &policy)))
-        })?;
-        admission::snapshot(&mut options);
-        let signal = options.signal.take();
-        let options = Arc::new(options);
-        let entry = enter(&shared.scheduler, options.priority, &options.groups)?;
-        let secrets = shared.secrets_of(&request, &options, &policy).map_err(ExecutionError::InvalidRequest)?;
-        let host = HostState::capture();
-        let work = Work { request: Arc::new(request), options, policy, host, secrets, signal };
-        let admitted = Admitted::new(work, shared, Pending::new(), sink);
-        shared.registry.insert(Arc::clone(&admitted.record))?;
-        Ok(admitted.start(shared, entry, None))
+        let ready = shared.admit(enter, request, &shared.terms_of(options), sink)?;
+        let record = Arc::clone(ready.record());
+        ready.start();
+        Ok(record)
     }
 
     /// Waits for the end of an execution; any number of callers may, before or after it. Cancel safe: dropping the future ends the wait,

@@ -31,7 +31,8 @@ impl Invalid {
     /// The same, seen from one level up: `commands[3]` in front of `command.program`.
     #[must_use]
     pub fn under(self, parent: &str) -> Self {
-        Self { field: format!("{parent}.{}", self.field), problem: self.problem }
+        let dot = if self.field.starts_with('[') { "" } else { "." };
+        Self { field: format!("{parent}{dot}{}", self.field), problem: self.problem }
     }
 }
 

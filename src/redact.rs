@@ -13,7 +13,7 @@ pub(crate) use self::allowance::{Allowance, Beyond};
 #[cfg(fuzzing)]
 pub use self::fuzz::check as fuzz_redact;
 use self::index::Index;
-pub(crate) use self::refusal::{mask_refusal, mask_short};
+pub(crate) use self::refusal::{mask_refusal, mask_texts};
 pub(crate) use self::result::shown_bytes;
 pub(crate) use self::stream::Redactor;
 pub(crate) use self::vault::{StreamMask, Vault};

@@ -11,7 +11,7 @@ pub(crate) use self::json::parse_json;
 pub(crate) use self::json::{map_members, parse_two};
 pub(crate) use self::options::{options, size};
 pub(crate) use self::plan::{plan, plan_options};
-pub(crate) use self::request::{ParsedRequest, id, request};
+pub(crate) use self::request::{ParsedRequest, id, request, request_of_list};
 
 mod config;
 mod config_env;
@@ -58,6 +58,26 @@ impl Case {
             Self::Snake => snake.to_owned(),
             Self::Camel => camel(snake),
         }
+    }
+
+    /// Whether a name is this one of ours, as the sender writes it.
+    fn is(self, snake: &str, given: &str) -> bool {
+        if self == Self::Snake {
+            return snake == given;
+        }
+        let mut given = given.bytes();
+        let mut begins_word = false;
+        for byte in snake.bytes() {
+            if byte == b'_' {
+                begins_word = true;
+                continue;
+            }
+            let expected = if std::mem::take(&mut begins_word) { byte.to_ascii_uppercase() } else { byte };
+            if given.next() != Some(expected) {
+                return false;
+            }
+        }
+        given.next().is_none()
     }
 }
 
@@ -209,5 +229,26 @@ mod tests {
         assert!(parsed.has_id);
         assert_eq!(parsed.request, sent);
         assert_eq!(serde_json::from_str::<crate::types::ExecutionRequest>(&json).unwrap(), sent);
+    }
+
+    #[test]
+    fn a_name_is_compared_as_it_is_written() {
+        for snake in ["id", "working_dir", "max_output_size_bytes"] {
+            assert!(Case::Camel.is(snake, &camel(snake)) && Case::Snake.is(snake, snake), "{snake}");
+        }
+        for other in ["working_dir", "workingdir", "workingDi", "workingDirs", "WorkingDir", ""] {
+            assert!(!Case::Camel.is("working_dir", other), "{other}");
+        }
+        assert!(!Case::Snake.is("working_dir", "workingDir"));
+    }
+
+    #[test]
+    fn the_last_of_several_equal_keys_counts_where_the_first_was() {
+        let many: String = (0..40).map(|number| format!(r#", "key{number}": 0"#)).collect();
+        for more in ["", &many] {
+            let json = format!(r#"{{"a": 1, "b": 2, "a": 3{more}}}"#);
+            let Value::Map(entries) = parse_json(&json).unwrap() else { panic!("it is an object") };
+            assert_eq!(entries[..2], [("a".to_owned(), Value::Number(3.0)), ("b".to_owned(), Value::Number(2.0))]);
+        }
     }
 }

@@ -28,3 +28,17 @@ export async function lines(): Promise<string[]> {
   for (const event of stream) void event;
   return found;
 }
+
+export async function batches(): Promise<string[]> {
+  const found: string[] = [];
+  for await (const events of engine.stream({ command: { type: 'shell', command: 'ls' } }).batches()) {
+    assertType<Equal<typeof events, ExecutionEvent[]>>();
+    for (const event of events) if (event.type === 'stdout') found.push(event.line);
+  }
+  for await (const events of engine.stream({ command: { type: 'shell', command: 'ls' } }, { encoding: 'buffer' }).batches()) {
+    assertType<Equal<typeof events, ExecutionEvent<Buffer>[]>>();
+  }
+  const plan = engine.streamPlan({ description: 'd', strategy: { type: 'serial' }, commands: [] });
+  for await (const events of plan.batches()) assertType<Equal<typeof events, ExecutionEvent[]>>();
+  return found;
+}

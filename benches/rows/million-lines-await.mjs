@@ -7,6 +7,7 @@ export default linesRow({
   readers: iteration,
   contenders: {
     engine: '@escher/execution-engine',
+    'engine (batches)': '@escher/execution-engine',
     readline: null,
     'data + split': null,
     execa: 'execa',
@@ -16,5 +17,8 @@ export default linesRow({
     'Bun.spawn + split': 'bun',
     'Deno.Command + split': 'deno',
   },
-  ratios: ['readline', 'execa', 'tinyexec', 'nano-spawn', 'zx', 'data + split'].map((to) => ({ of: 'engine', to })),
+  ratios: [
+    ...['readline', 'execa', 'tinyexec', 'nano-spawn', 'zx', 'data + split'].map((to) => ({ of: 'engine', to })),
+    { of: 'engine (batches)', to: 'data + split', goal: '≥ 0.9' },
+  ],
 });

@@ -154,6 +154,18 @@ export const iteration = {
     return { read, close: () => engine.shutdown() };
   },
 
+  'engine (batches)'() {
+    const engine = newEngine();
+    const read = async (file, take) => {
+      const stream = engine.stream(cat(file));
+      const takeEvent = joined(take);
+      for await (const events of stream.batches()) for (const event of events) if (event.type === 'stdout') takeEvent(event);
+      const { exitCode } = await stream.result;
+      checkExit(exitCode);
+    };
+    return { read, close: () => engine.shutdown() };
+  },
+
   readline() {
     const read = async (file, take) => {
       const child = startCat(file);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{self, EnvPolicy};
+use crate::error::{ExecutionError, Result};
 use crate::event::EventSink;
 use crate::output::LogPaths;
 use crate::platform::{HostState, SpawnThread};
@@ -12,7 +13,7 @@ use crate::process::{Controls, TerminalControl};
 use crate::redact::Vault;
 use crate::registry::Record;
 use crate::runtime;
-use crate::scheduler::Entry;
+use crate::scheduler::{Entry, Scheduler};
 use crate::state::{Pending, Stop};
 use crate::supervise::Job;
 use crate::types::{EnvSnapshot, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
@@ -36,6 +37,14 @@ impl Work {
     pub(super) fn command(&self) -> String {
         self.secrets.mask(&command::display(&self.request.command)).into_owned()
     }
+}
+
+/// What the requests of one call have in common.
+pub(super) struct Terms {
+    pub(super) options: Arc<ExecutionOptions>,
+    policy: Arc<EnvPolicy>,
+    host: Arc<HostState>,
+    signal: Option<CancellationToken>,
 }
 
 /// An execution that has its record and has not begun.
@@ -70,6 +79,13 @@ impl Admitted {
 
     /// Runs it in the background; its record is in the registry by now.
     pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Arc<Record> {
+        let record = Arc::clone(&self.record);
+        self.ready(shared, entry, on_settled).start();
+        record
+    }
+
+    /// Counts it as accepted. It has to be started.
+    fn ready(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Ready {
         let Self {
             record,
             refusal,
@@ -85,9 +101,7 @@ impl Admitted {
             let abort = move || target.stop().request(Stop::Aborted, None);
             stop_on_signal(signal, abort, async move { _ = settling.settled().await });
         }
-        // With a slot it spawns next.
-        let spawns_next = matches!(entry, Entry::Now(_));
-        let spawn_thread = if spawns_next { SpawnThread::new() } else { SpawnThread::none() };
+        let spawn_thread = if matches!(entry, Entry::Now(_)) { SpawnThread::new() } else { SpawnThread::none() };
         let job = Job {
             request,
             options,
@@ -99,21 +113,85 @@ impl Admitted {
             controls: record.controls().clone(),
             stop: Arc::clone(record.stop()),
             deadline: Arc::clone(record.deadline()),
-            spawn_thread: spawn_thread.clone(),
+            spawn_thread,
         };
-        let accepted =
-            Accepted { shared: Arc::clone(shared), record: Arc::clone(&record), refusal, job, command, sink };
+        let accepted = Accepted { shared: Arc::clone(shared), record, refusal, job, command, sink };
+        Ready { accepted, pending, entry, on_settled }
+    }
+}
+
+/// An accepted execution that nothing drives yet.
+#[must_use = "what was accepted has to be started"]
+pub(super) struct Ready {
+    accepted: Accepted,
+    pending: Pending,
+    entry: Entry,
+    on_settled: Option<OnSettled>,
+}
+
+impl Ready {
+    pub(super) fn record(&self) -> &Arc<Record> {
+        &self.accepted.record
+    }
+
+    /// Whether it has to wait for a slot.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.entry, Entry::Later(_))
+    }
+
+    /// Drives it in the background.
+    pub(super) fn start(self) {
+        let waits = self.waits();
+        let Self { accepted, pending, entry, on_settled } = self;
+        let spawn_thread = accepted.job.spawn_thread.clone();
         let driven = execute(accepted, pending, entry, on_settled);
-        if spawns_next {
-            runtime::spawn_blocking_first(spawn_thread, driven);
-        } else {
+        if waits {
             runtime::spawn(driven);
+        } else {
+            // It spawns next.
+            runtime::spawn_blocking_first(spawn_thread, driven);
         }
-        record
     }
 }
 
 impl Shared {
+    /// The state of the host and its policy, as they are at a call with these options.
+    pub(super) fn terms_of(&self, mut options: ExecutionOptions) -> Terms {
+        snapshot(&mut options);
+        let (policy, signal) = (self.policy_of(&options), options.signal.take());
+        Terms { options: Arc::new(options), policy, host: HostState::capture(), signal }
+    }
+
+    /// Accepts a request, which is to be started; `enter` takes the slot, or a place in the queue.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
+        request: ExecutionRequest,
+        terms: &Terms,
+        sink: Arc<dyn EventSink>,
+    ) -> Result<Ready> {
+        if self.registry.is_closed() {
+            return Err(ExecutionError::EngineShutDown);
+        }
+        let Terms { options, policy, host, signal } = terms;
+        command::check(&request, options, &self.config, policy).map_err(|invalid| {
+            ExecutionError::InvalidRequest(self.masked(invalid, self.own_secrets(&request, options, policy)))
+        })?;
+        let entry = enter(&self.scheduler, options.priority, &options.groups)?;
+        let secrets = self.secrets_of(&request, options, policy).map_err(ExecutionError::InvalidRequest)?;
+        let work = Work {
+            request: Arc::new(request),
+            options: Arc::clone(options),
+            policy: Arc::clone(policy),
+            host: Arc::clone(host),
+            secrets,
+            signal: signal.clone(),
+        };
+        let admitted = Admitted::new(work, self, Pending::new(), sink);
+        self.registry.insert(Arc::clone(&admitted.record))?;
+        Ok(admitted.ready(self, entry, None))
+    }
+
     /// The environment policy under some options.
     pub(super) fn policy_of(&self, options: &ExecutionOptions) -> Arc<EnvPolicy> {
         let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();

@@ -46,27 +46,29 @@ impl SecretsOfCall {
 }
 
 impl ExecutionEngine {
-    /// A message and a field with the secrets of the engine, and those of a call, masked.
+    /// Texts of refusals with the secrets of the engine, and those of a call, masked.
     #[cfg(feature = "node")]
-    pub(crate) fn mask_texts<const N: usize>(&self, texts: [String; N], call: &SecretsOfCall) -> [String; N] {
+    pub(crate) fn mask_texts(&self, mut texts: Vec<String>, call: &SecretsOfCall) -> Vec<String> {
         let shared = self.shared();
         let is_env_masked = call.masks_variables || shared.config.mask_env_secrets;
         let variables = is_env_masked.then(|| shared.policy.secret_ones(call.variables.iter()));
-        shared.secrets.mask_short(texts, call.secrets().chain(variables.into_iter().flatten()))
+        shared.secrets.mask_texts(&mut texts, call.secrets().chain(variables.into_iter().flatten()));
+        texts
     }
 
     /// The same for a call without an engine: the secrets of all engines of the process are masked.
     #[cfg(feature = "node")]
-    pub(crate) fn mask_texts_with<const N: usize>(mut texts: [String; N], call: &SecretsOfCall) -> [String; N] {
+    pub(crate) fn mask_texts_with(mut texts: Vec<String>, call: &SecretsOfCall) -> Vec<String> {
         for engine in host_exit::engines() {
-            texts = engine.secrets.mask_short(texts, []);
+            engine.secrets.mask_texts(&mut texts, []);
         }
         let policy = EnvPolicy::new(&ExecutionConfig::default(), &ExecutionOptions::default());
         let is_secret = Globs::new(call.patterns.iter().map(String::as_str), ENV_IGNORES_CASE);
         let is_secret = |(name, _): &(&[u8], &[u8])| is_secret.is_match(&String::from_utf8_lossy(name));
         let by_pattern = call.variables.iter().filter(is_secret).map(|(_, value)| value);
         let variables = call.masks_variables.then(|| by_pattern.chain(policy.secret_ones(call.variables.iter())));
-        redact::mask_short(texts, call.secrets().chain(variables.into_iter().flatten()))
+        redact::mask_texts(&mut texts, call.secrets().chain(variables.into_iter().flatten()).collect());
+        texts
     }
 
     /// Masks one more secret of at least 6 bytes from now on, in what runs already too: in output that comes after the call, in

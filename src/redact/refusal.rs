@@ -11,22 +11,24 @@ use crate::error::Invalid;
 const FEW: usize = 100;
 const GRAM: usize = 4;
 
-/// Short texts with these secrets masked. To make 100 000 secrets ready would take most of a second: if there are many, those are left
+/// Masks these secrets in short texts. To make 100 000 secrets ready would take most of a second: if there are many, those are left
 /// out that cannot be in the texts as they are.
-pub(crate) fn mask_short<'s, const N: usize>(
-    texts: [String; N],
-    secrets: impl IntoIterator<Item = &'s [u8]>,
-) -> [String; N] {
-    let mut secrets: Vec<&[u8]> = secrets.into_iter().collect();
+pub(crate) fn mask_texts(texts: &mut [String], mut secrets: Vec<&[u8]>) {
     if secrets.len() > FEW {
         let searched: Vec<_> = texts.iter().map(|text| (text.as_bytes(), grams_of(text))).collect();
         let may_be_in_one = |line| searched.iter().any(|(text, grams)| may_be_in(text, grams, line));
         secrets.retain(|secret| lines(secret).any(may_be_in_one));
     }
-    match Secrets::new(secrets) {
-        None => texts,
-        Some(secrets) => texts.map(|text| secrets.mask(&text).into_owned()),
+    let Some(secrets) = Secrets::new(secrets) else { return };
+    for text in texts {
+        *text = secrets.mask(text).into_owned();
     }
+}
+
+/// [`mask_texts`] with a known number of texts.
+fn mask_short<'s, const N: usize>(mut texts: [String; N], secrets: impl IntoIterator<Item = &'s [u8]>) -> [String; N] {
+    mask_texts(&mut texts, secrets.into_iter().collect());
+    texts
 }
 
 /// A refusal with these secrets masked: a name in it, such as that of an unknown field, may be one.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::allowance::{Allowance, Beyond};
-use super::{Redactor, Secrets, check_size, lines_of, mask_short};
+use super::{Redactor, Secrets, check_size, lines_of, mask_texts};
 use crate::error::Invalid;
 
 /// How many sets of secrets of executions an engine keeps ready: most executions have the same variables.
@@ -210,15 +210,21 @@ impl Vault {
     /// Short texts with what is secret now masked, and some more. It does not wait until all secrets are ready.
     pub(crate) fn mask_short<'s, const N: usize>(
         &self,
-        texts: [String; N],
+        mut texts: [String; N],
         more: impl IntoIterator<Item = &'s [u8]>,
     ) -> [String; N] {
+        self.mask_texts(&mut texts, more);
+        texts
+    }
+
+    /// The same of any number of texts.
+    pub(crate) fn mask_texts<'s>(&self, texts: &mut [String], more: impl IntoIterator<Item = &'s [u8]>) {
         let (own, of_engine) = (self.own(), self.engine.as_ref().map(|engine| engine.own()));
         let mut all: Vec<&[u8]> = own.values().chain(of_engine.iter().flat_map(Own::values)).collect();
         for secret in more {
             all.push(secret);
         }
-        mask_short(texts, all)
+        mask_texts(texts, all);
     }
 
     /// A whole text with what is secret now masked.

@@ -21,10 +21,10 @@ impl<'a> Fields<'a> {
     /// Opens an object; `path` is empty for the outermost one, which errors call `what`.
     pub(super) fn open(value: &'a Value, path: &str, what: &str, case: Case, known: &[&str]) -> Result<Self> {
         let fields = Self::open_any(value, path, what, case)?;
-        let known: Vec<String> = known.iter().map(|name| case.name(name)).collect();
         for (key, value) in fields.entries {
             // An absent value under an unknown name is still a name that means something to the sender.
-            if !known.contains(key) {
+            if !known.iter().any(|name| case.is(name, key)) {
+                let known: Vec<String> = known.iter().map(|name| case.name(name)).collect();
                 let near = nearest(key, &known);
                 let hint = near.map_or_else(
                     || format!("leave it out (known: {})", known.join(", ")),
@@ -65,8 +65,7 @@ impl<'a> Fields<'a> {
 
     /// The value under one of our names, unless it is absent.
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
-        let name = self.case.name(name);
-        let (_, value) = self.entries.iter().find(|(key, _)| *key == name)?;
+        let (_, value) = self.entries.iter().find(|(key, _)| self.case.is(name, key))?;
         (!value.is_absent()).then_some(value)
     }
 
@@ -141,7 +140,7 @@ impl<'a> Fields<'a> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let word = |snake: &str| self.case.name(snake);
         if let Value::Text(text) = value
-            && let Some((_, choice)) = choices.iter().find(|(snake, _)| *text == word(snake))
+            && let Some((_, choice)) = choices.iter().find(|(snake, _)| self.case.is(snake, text))
         {
             return Ok(Some(*choice));
         }

@@ -124,8 +124,15 @@ impl<'de> Visitor<'de> for AnyValue<'_> {
     }
 }
 
+/// Fewer keys are compared with each other sooner than they are hashed.
+const FEW_KEYS: usize = 16;
+
 /// As everywhere in JSON, the last of several equal keys counts; it stays where the first was.
 fn last_of_each(entries: Vec<(String, Value)>) -> Vec<(String, Value)> {
+    let is_new = |at: usize| entries[..at].iter().all(|(key, _)| *key != entries[at].0);
+    if entries.len() <= FEW_KEYS && (1..entries.len()).all(is_new) {
+        return entries;
+    }
     let mut places = std::collections::HashMap::with_capacity(entries.len());
     let mut unique: Vec<(String, Value)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {

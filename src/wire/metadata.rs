@@ -11,10 +11,9 @@ const OURS: [&str; 4] = ["source", "conversation_id", "label", "tags"];
 
 pub(super) fn metadata(value: &Value, case: Case) -> Result<ExecutionMetadata, Invalid> {
     let fields = Fields::open_any(value, "metadata", "metadata", case)?;
-    let ours = OURS.map(|name| case.name(name));
     let mut extra = Map::new();
     for (key, value) in fields.entries() {
-        if !ours.contains(key) && *value != Value::Undefined {
+        if !OURS.iter().any(|name| case.is(name, key)) && *value != Value::Undefined {
             extra.insert(key.clone(), json(value, &fields.at(key))?);
         }
     }

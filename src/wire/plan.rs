@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::fields::Fields;
 use super::metadata::metadata;
 use super::options::{FIELDS as OPTIONS, fields_over};
-use super::request::{id, request};
+use super::request::{id, request_of_list};
 use super::{Case, Value, of_length};
 use crate::error::Invalid;
 use crate::types::{
@@ -37,25 +37,8 @@ fn commands(plan: &Fields<'_>) -> Result<Vec<ExecutionRequest>, Invalid> {
         Some(Value::List(items)) => items,
         Some(other) => return plan.wrong("commands", other, "an array of requests"),
     };
-    let command = |(index, item): (usize, &Value)| {
-        let at = format!("commands[{index}]");
-        if !matches!(item, Value::Map(_)) {
-            return Err(Invalid::new(
-                at,
-                format!("it is {}: give a request, an object with a `command`", item.describe()),
-            ));
-        }
-        request(item, plan.case()).map(|parsed| parsed.request).map_err(|invalid| below(invalid, &at))
-    };
+    let command = |(index, item): (usize, &Value)| request_of_list(item, plan.case(), &format!("commands[{index}]"));
     items.iter().enumerate().map(command).collect()
-}
-
-/// The same, seen from the plan.
-fn below(invalid: Invalid, parent: &str) -> Invalid {
-    if invalid.field.starts_with('[') {
-        return Invalid::new(format!("{parent}{}", invalid.field), invalid.problem);
-    }
-    invalid.under(parent)
 }
 
 fn strategy(value: &Value, case: Case) -> Result<ExecutionStrategy, Invalid> {

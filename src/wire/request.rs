@@ -40,6 +40,15 @@ pub(crate) fn request(value: &Value, case: Case) -> Result<ParsedRequest, Invali
     Ok(ParsedRequest { request, has_id: id.is_some() })
 }
 
+/// Decodes a request of a list; `at` is the path of its place there.
+pub(crate) fn request_of_list(value: &Value, case: Case, at: &str) -> Result<ExecutionRequest, Invalid> {
+    if !matches!(value, Value::Map(_)) {
+        let problem = format!("it is {}: give a request, an object with a `command`", value.describe());
+        return Err(Invalid::new(at, problem));
+    }
+    request(value, case).map(|parsed| parsed.request).map_err(|invalid| invalid.under(at))
+}
+
 /// An execution's id: a UUID in its usual form of 36 characters.
 pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, Invalid> {
     const USUAL_LENGTH: usize = 36;

@@ -41,6 +41,7 @@ mod arguments;
 mod aws;
 mod descriptors;
 mod environment;
+mod execute_many;
 mod invalid_requests;
 mod not_executable;
 mod not_found;
