@@ -20,8 +20,9 @@ const RUNTIMES = [
 /** Whether they can be fetched for this system. */
 export const canFetchRuntimes = `${process.platform}-${process.arch}` === 'linux-x64';
 
-/** Returns the path of a runtime's program, or `undefined` where npm cannot fetch it. Each has its own folder, so that one failure is one skip. */
+/** Returns the path of a runtime's program, or `undefined` where it cannot be fetched. Each has its own folder, so that one failure is one skip. */
 export function fetchRuntime(name) {
+  if (!canFetchRuntimes) return undefined;
   const { alias, spec, program } = RUNTIMES.find((runtime) => runtime.alias === name);
   const place = path.join(folder, alias);
   const file = path.join(place, 'node_modules', alias, program);
