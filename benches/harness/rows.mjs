@@ -67,6 +67,8 @@ function whatIsWrong(row, name) {
   if (row.better !== 'higher' && row.better !== 'lower') return `better must be 'higher' or 'lower'`;
   if (typeof row.run !== 'function') return 'run must be a function';
   if (typeof row.contenders !== 'object' || row.contenders === null) return 'contenders must be an object';
+  for (const contender of Object.keys(row.contenders))
+    if (contender.includes(',')) return `${contender} cannot be selected: a comma separates names`;
   for (const { of, to, key } of row.ratios ?? []) {
     for (const side of [of, to]) if (!(side in row.contenders)) return `a ratio names ${side}, which is no contender`;
     if (key && !row.columns.some((column) => column.key === key)) return `a ratio names ${key}, which is no column`;

@@ -4,7 +4,7 @@ import { contenders } from '../workloads/short-commands.mjs';
 import { endGroups, endTrees } from '../workloads/trees.mjs';
 
 const { engine } = contenders;
-const TREES = { 'engine, 2 000': 2_000, 'engine, 100': 100, 'child_process, 2 000': 2_000, 'child_process, 100': 100 };
+const TREES = { 'engine (2 000)': 2_000, 'engine (100)': 100, 'child_process (2 000)': 2_000, 'child_process (100)': 100 };
 
 export default {
   name: 'end-trees',
@@ -12,15 +12,15 @@ export default {
   unit: 'µs/tree',
   better: 'lower',
   heavy: true,
-  contenders: { 'engine, 2 000': engine, 'engine, 100': engine, 'child_process, 2 000': null, 'child_process, 100': null },
+  contenders: { 'engine (2 000)': engine, 'engine (100)': engine, 'child_process (2 000)': null, 'child_process (100)': null },
   ratios: [
-    { of: 'engine, 2 000', to: 'engine, 100', goal: SCALE_GOAL },
-    { of: 'child_process, 2 000', to: 'child_process, 100' },
+    { of: 'engine (2 000)', to: 'engine (100)', goal: SCALE_GOAL },
+    { of: 'child_process (2 000)', to: 'child_process (100)' },
   ],
   goals: [
-    most(1_000, 'µs/tree', { what: '2 000', of: 'engine, 2 000' }),
-    most(100, 'ms', { what: 'delay of a timeout of another engine', key: 'late', of: 'engine, 2 000' }),
-    most(100, 'ms', { what: 'the same before the call', key: 'alone', of: 'engine, 2 000' }),
+    most(1_000, 'µs/tree', { what: '2 000', of: 'engine (2 000)' }),
+    most(100, 'ms', { what: 'delay of a timeout of another engine', key: 'late', of: 'engine (2 000)' }),
+    most(100, 'ms', { what: 'the same before the call', key: 'alone', of: 'engine (2 000)' }),
   ],
   columns: [
     { key: 'late', title: 'delay of a timeout of another engine, ms', digits: 1, worst: true },

@@ -5,7 +5,7 @@ import { contenders } from '../workloads/short-commands.mjs';
 const { engine, execa } = contenders;
 const COUNTS = { 1: 1, 100: 100, '10 000': 10_000 };
 const NEEDS = { engine, child_process: null, execa };
-const all = Object.entries(NEEDS).flatMap(([name, need]) => Object.keys(COUNTS).map((count) => [`${name}, ${count}`, need]));
+const all = Object.entries(NEEDS).flatMap(([name, need]) => Object.keys(COUNTS).map((count) => [`${name} (${count})`, need]));
 
 export default {
   name: 'long-results',
@@ -14,11 +14,11 @@ export default {
   unit: 'MiB',
   better: 'lower',
   heavy: true,
-  contenders: { ...Object.fromEntries(all), 'engine (default retention), 10 000': engine },
+  contenders: { ...Object.fromEntries(all), 'engine with default retention (10 000)': engine },
   ratios: [
-    ...Object.keys(COUNTS).map((count) => ({ of: `engine, ${count}`, to: `child_process, ${count}`, goal: '≤ 1.5' })),
-    ...['engine', 'child_process'].map((name) => ({ of: `${name}, 10 000`, to: `${name}, 100` })),
-    { of: 'engine, 10 000', to: 'execa, 10 000' },
+    ...Object.keys(COUNTS).map((count) => ({ of: `engine (${count})`, to: `child_process (${count})`, goal: '≤ 1.5' })),
+    ...['engine', 'child_process'].map((name) => ({ of: `${name} (10 000)`, to: `${name} (100)` })),
+    { of: 'engine (10 000)', to: 'execa (10 000)' },
   ],
   columns: [
     { key: 'growthMiB', title: 'more than before, MiB', digits: 0 },
@@ -26,7 +26,7 @@ export default {
   ],
   ...outputFile,
   run(contender, { data, quick }) {
-    const [name, count] = contender.split(', ');
+    const [, name, count] = /^(.*) \((.*)\)$/.exec(contender);
     return peakOfResults(name, { data, count: scaled(COUNTS[count], quick) });
   },
 };

@@ -8,15 +8,15 @@ const { engine } = contenders;
 
 export default {
   name: 'scale-listeners',
-  title: 'lines of a child to 8 listeners, 50 000 and 1 M lines: time for each call of a listener',
+  title: 'lines of a child to listeners, 50 000 and 1 M lines × 8 listeners: time for each call of a listener',
   unit: 'ns/call',
   better: 'lower',
   heavy: true,
-  contenders: { '1 M, 8 listeners': engine, '50 000, 8 listeners': engine, '1 M, 1 listener': engine, 'readline, 1 M, 8 listeners': null },
+  contenders: { '1 M × 8': engine, '50 000 × 8': engine, '1 M × 1': engine, 'readline 1 M × 8': null },
   ratios: [
-    { of: '1 M, 8 listeners', to: '50 000, 8 listeners', goal: SCALE_GOAL },
-    { of: '1 M, 8 listeners', to: '1 M, 1 listener', goal: SCALE_GOAL },
-    { of: '1 M, 8 listeners', to: 'readline, 1 M, 8 listeners' },
+    { of: '1 M × 8', to: '50 000 × 8', goal: SCALE_GOAL },
+    { of: '1 M × 8', to: '1 M × 1', goal: SCALE_GOAL },
+    { of: '1 M × 8', to: 'readline 1 M × 8' },
   ],
   columns: [...loopColumns, growthColumn],
   ...files,

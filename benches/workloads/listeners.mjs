@@ -32,7 +32,7 @@ const open = {
 
 /** Nanoseconds for each call of a listener. Of few lines there are so many passes that the calls are as many. */
 export async function linesToListeners(contender, { data: { file, warmUp }, quick }) {
-  const count = contender.endsWith('1 listener') ? 1 : 8;
+  const count = contender.endsWith('× 1') ? 1 : 8;
   const isLong = contender.includes('1 M') && !quick;
   const passes = isLong || quick ? 1 : LINES / WARM_UP_LINES;
   const lengths = Array.from({ length: count }, () => 0);

@@ -14,7 +14,7 @@ const open = {
   engine: () => openEngine({ maxInMemoryExecutions: 0 }),
 
   // Results stay readable by id until these bounds are reached.
-  'engine (default retention)': () => openEngine({}),
+  'engine with default retention': () => openEngine({}),
 
   child_process() {
     const read = (file) =>
