@@ -1,4 +1,4 @@
-// The benchmark's own arithmetic and its pages. Nothing here runs a benchmark or looks at a clock.
+// The benchmark's options and its pages. Nothing here runs a benchmark or looks at a clock.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
@@ -12,72 +12,11 @@ import { readSamples, whatOf } from '../benches/harness/perf.mjs';
 import { merge, pagesOf, readPage, readProfiles, readPublished, replaceBetween } from '../benches/harness/publish.mjs';
 import { columnText, number, ratio } from '../benches/harness/report.mjs';
 import { loadRows, selectRows } from '../benches/harness/rows.mjs';
-import { median, summarize } from '../benches/harness/statistics.mjs';
+import { machine, measured, published } from './helpers/bench-rows.mjs';
 
 const known = await loadRows();
 
-const machine = {
-  date: '2026-01-02T03:04:05.000Z',
-  cpu: 'A <fast> one',
-  cores: 2,
-  loadBefore: 0.25,
-  memoryMiB: 4096,
-  os: 'Linux 6.1 x64',
-  node: 'v20.1.2',
-  peers: { execa: '9.6.0', tinyexec: null },
-  runtimes: { bun: '1.2.3', deno: null },
-};
-
-/** What a run says of a row: each contender with its measurements, one a round. */
-function measured(contenders, more = {}) {
-  const row = { name: 'short-commands', title: 'true & co', unit: 'commands/s', better: 'higher', columns: [], ...more };
-  const measurements = Object.entries(contenders).map(([name, values]) => [
-    name,
-    values.map((value) => (typeof value === 'number' ? { value, columns: {} } : value)),
-  ]);
-  return summarize(row, { measured: Object.fromEntries(measurements), skipped: more.skipped ?? [], failed: more.failed ?? [] });
-}
-
-const published = (...rows) => merge([], { machine, rows }, rows).rows;
 const named = (...names) => names.map((name) => ({ name }));
-
-describe('statistics', () => {
-  test('a median is the middle, or the mean of both middles', () => {
-    assert.equal(median([5, 1, 3]), 3);
-    assert.equal(median([4, 1, 3, 2]), 2.5);
-    assert.equal(median([100, 9, 20]), 20);
-  });
-
-  test('a ratio is taken round by round', () => {
-    const { ratios } = measured({ a: [10, 40, 90], b: [10, 20, 30] }, { ratios: [{ of: 'a', to: 'b', goal: '≥ 2' }] });
-    assert.deepEqual(ratios, [{ of: 'a', to: 'b', goal: '≥ 2', median: 2, min: 1, max: 3 }]);
-  });
-
-  test('a ratio to a missing contender is left out', () => {
-    assert.deepEqual(measured({ a: [1] }, { ratios: [{ of: 'a', to: 'b' }] }).ratios, []);
-  });
-
-  test('a column is the median of the rounds, or the worst of them', () => {
-    const columns = [
-      { key: 'p50', title: 'p50', digits: 1 },
-      { key: 'max', title: 'max', digits: 1, worst: true },
-      { key: 'none', title: 'none', digits: 1 },
-    ];
-    const rounds = [3, 1, 2].map((each) => ({ value: each, columns: { p50: each, max: each } }));
-    assert.deepEqual(measured({ a: rounds }, { columns }).contenders.a.columns, { p50: 2, max: 3 });
-  });
-
-  test('a failure is a finding only where the row expects it', () => {
-    const failed = [
-      { name: 'a', why: 'one' },
-      { name: 'b', why: 'two' },
-    ];
-    assert.deepEqual(
-      measured({}, { failed, mayFail: ['b'] }).failed.map(({ isFinding }) => isFinding),
-      [false, true],
-    );
-  });
-});
 
 test('numbers have three digits and groups of three', () => {
   assert.deepEqual(
@@ -95,12 +34,20 @@ describe('options', () => {
     assert.deepEqual({ only, contenders, rounds }, { only: ['a', 'b', 'c'], contenders: ['x'], rounds: 3 });
   });
 
+  test('a quick run has one round unless it is given more', () => {
+    assert.deepEqual(
+      [[], ['--quick'], ['--quick', '--rounds', '2']].map((argv) => readOptions(argv).rounds),
+      [5, 1, 2],
+    );
+  });
+
   test('nonsense is refused', () => {
     for (const argv of [
       ['--rounds', '0'],
       ['--rounds', 'x'],
       ['--nonsense'],
       ['--write', '--contenders', 'engine'],
+      ['--write', '--quick'],
       ['--profile', '--all'],
       ['--profile', '--only', 'captured'],
     ]) {
@@ -277,12 +224,20 @@ describe('tables', () => {
     assert.match(frontTable(busy), /on 2 cores \(other work was running\)\. /);
   });
 
+  test('the front page says which peer needs another Node.js', () => {
+    const row = measured({ engine: [1], execa: [1] }, { needs: { execa: ['execa', 'node-24'] } });
+    assert.match(frontTable(published(row)), / execa 9\.6\.0 in Node\.js 24\.1\.2, which it needs\./);
+    assert.doesNotMatch(frontTable(published(measured({ engine: [1] }))), /which it needs/);
+  });
+
   test('a page of results has ratios, goals, findings, missing contenders, and the machine', () => {
     const text = performanceTables(
       published(
         measured(
           { engine: [20, 30], execa: [10, 10] },
           {
+            needs: { execa: ['execa', 'node-24'] },
+            bound: 'the disk',
             ratios: [{ of: 'engine', to: 'execa', goal: '≥ 2' }],
             goals: [most(40, 'ms'), most(1024, 'MiB', { what: 'growth', key: 'growthMiB' })],
             failed: [{ name: 'readline', why: 'too long' }],
@@ -295,10 +250,11 @@ describe('tables', () => {
     for (const part of [
       '| engine | 25.0 | 20.0 – 30.0 |',
       '| engine / execa | 2.50 | 2.00 – 3.00 | ≥ 2 |',
+      'No peer does this. It is bound by the disk.',
       'Goals: ≤ 40 ms; growth ≤ 1 024 MiB.',
       'readline fails: `too long`.',
       'Deno.Command was not measured: deno is not installed.',
-      '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0.',
+      '2 rounds, 2026-01-02, 2 × A <fast> one, 4 GiB, Linux 6.1 x64, load 0.3 before, Node.js 20.1.2, execa 9.6.0 in Node.js 24.1.2.',
     ]) {
       assert.ok(text.includes(part), `${part}\nis not in\n${text}`);
     }
@@ -310,6 +266,8 @@ describe('tables', () => {
       {
         columns: [{ key: 'growthMiB', title: 'growth', digits: 0 }],
         ratios: [
+          { of: 'other', to: 'execa', goal: '= 1' },
+          { of: 'other', to: 'other', goal: '= 1' },
           { of: 'engine', to: 'execa', goal: '≥ 3 (then 4)' },
           { of: 'execa', to: 'engine', goal: '≤ 0.5' },
           { of: 'engine', to: 'other', goal: 'no longer than without' },
@@ -320,6 +278,7 @@ describe('tables', () => {
     assert.deepEqual(
       missedGoals(published(row)).map(({ text, measured }) => [text, measured]),
       [
+        ['other / execa = 1', 0.5],
         ['engine / execa ≥ 3 (then 4)', 2.5],
         ['≤ 24 ms', 25],
         ['≤ 4 ms', 5],

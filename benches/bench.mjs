@@ -1,7 +1,7 @@
 // Measures the engine and its alternatives side by side: `npm run bench`.
 //
 // Absolute numbers depend on the machine and its load, so only ratios are judged. Therefore the contenders of a row are measured in turns
-// (A B C A B C …), every measurement has a new process (a heap or a page table that one contender has grown would slow the next one),
+// (A B C, C B A, …), every measurement has a new process (a heap or a page table that one contender has grown would slow the next one),
 // and no time is asserted here.
 //
 // A row is a file in rows/; harness/rows.mjs describes its exports. Adding the file adds the row.
@@ -17,6 +17,7 @@ import { publish, publishProfiles, render } from './harness/publish.mjs';
 import { printList, printProfile, printRow } from './harness/report.mjs';
 import { loadRows, selectRows } from './harness/rows.mjs';
 import { createRunner } from './harness/runner.mjs';
+import { peersOf, placeOf } from './harness/runtimes.mjs';
 import { summarize } from './harness/statistics.mjs';
 
 const results = path.join(path.dirname(fileURLToPath(import.meta.url)), 'results');
@@ -35,8 +36,8 @@ async function main() {
 
   const rows = selectRows(known, options);
   // Before the limit is built, whose build is load too.
-  const machine = describeMachine();
-  const needsLimit = rows.some((row) => Object.values(row.contenders).includes('limit'));
+  const machine = describeMachine(rows.flatMap(({ contenders }) => peersOf(contenders)));
+  const needsLimit = rows.some((row) => Object.values(row.contenders).some((need) => placeOf(need).isLimit));
   const limit = needsLimit ? findLimit(options.limit, say) : null;
   const run = createRunner({ options, limit, say });
 

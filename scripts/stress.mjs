@@ -42,7 +42,7 @@ const SHOWN_FAILURES = 3;
 const parts = [
   ['hosts killed', () => node('scripts/decapitate.mjs', '--rounds', String(times(200)))],
   ['hosts killed after their guardians', () => node('scripts/decapitate.mjs', '--guardian-first', '--rounds', String(times(20)))],
-  ['many short commands', () => node('--expose-gc', 'scripts/soak.mjs', '--runs', String(times(50_000)))],
+  [`${times(200_000)} short commands`, () => node('--expose-gc', 'scripts/soak.mjs', '--runs', String(times(200_000)))],
   ['system calls that fail', () => node('scripts/faults.mjs', '--calls', String(times(3)))],
   [`trees that respawn, nested engines, 2 000 trees, a full process table, no /proc, a host with the process id 1`, resisting],
   ['floods', () => node('scripts/floods.mjs', '--seconds', String(times(20)))],

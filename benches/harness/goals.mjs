@@ -1,5 +1,11 @@
 // The goals of rows, and which of them are missed.
-import { number } from './report.mjs';
+import { number, ratioName } from './report.mjs';
+
+const MISSED = {
+  '≤': ({ median }, bound) => median > bound,
+  '≥': ({ median }, bound) => median < bound,
+  '=': ({ low, high }, bound) => bound < low || bound > high,
+};
 
 /** An upper bound for the value of a contender, or for its column `key`; `what` names the value in the goal's text. */
 export function most(bound, unit, { what = '', key, of = 'engine' } = {}) {
@@ -7,13 +13,14 @@ export function most(bound, unit, { what = '', key, of = 'engine' } = {}) {
   return { of, key, bound, text };
 }
 
-/** The missed goals: `[{ row, text, measured }]`. Of a ratio's goal, the sign and number at the beginning count. */
+/** The missed goals: `[{ row, text, measured }]`. Of a ratio's goal, the sign and number at the beginning count; `= 1` is missed where the interval excludes it. */
 export function missedGoals(rows) {
   return rows.flatMap((row) => {
-    const ofRatios = row.ratios.flatMap(({ of, to, goal, median, min, max }) => {
-      const [, sign, bound] = /^([≤≥]) ([\d.]+)/.exec(goal ?? '') ?? [];
-      const isMissed = sign && (sign === '≤' ? median > Number(bound) : median < Number(bound));
-      return isMissed ? [{ row: row.name, text: `${of} / ${to} ${goal}`, measured: median, spread: [min, max] }] : [];
+    const ofRatios = row.ratios.flatMap((ratio) => {
+      const { goal, median, low, high } = ratio;
+      const [, sign, bound] = /^([≤≥=]) ([\d.]+)/.exec(goal ?? '') ?? [];
+      const isMissed = sign && MISSED[sign](ratio, Number(bound));
+      return isMissed ? [{ row: row.name, text: `${ratioName(row, ratio)} ${goal}`, measured: median, interval: { low, high } }] : [];
     });
     const ofColumns = row.goals.flatMap(({ of, key, bound, text }) => {
       const contender = row.contenders[of];

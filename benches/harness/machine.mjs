@@ -4,11 +4,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { findRuntime, otherRuntimes } from './runtimes.mjs';
+import { findRuntime } from './runtimes.mjs';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 
-export function describeMachine() {
+/** @param peers `{ package, runtime }` of peersOf: their versions are part of the description. */
+export function describeMachine(peers = []) {
   const cpus = os.cpus();
   return {
     date: new Date().toISOString(),
@@ -20,8 +21,8 @@ export function describeMachine() {
     // Two numbers of the version: what stands behind them names the builder of the kernel.
     os: `${os.type()} ${/^\d+\.\d+/.exec(os.release())?.[0] ?? ''} ${os.arch()}`,
     node: process.version,
-    peers: Object.fromEntries(['execa', 'tinyexec', 'nano-spawn', 'zx'].map((name) => [name, versionOf(name)])),
-    runtimes: Object.fromEntries(otherRuntimes.map((name) => [name, findRuntime(name).version ?? null])),
+    peers: Object.fromEntries(peers.flatMap(({ package: name }) => (name ? [[name, versionOf(name)]] : []))),
+    runtimes: Object.fromEntries(peers.map(({ runtime }) => [runtime, findRuntime(runtime).version ?? null])),
     // Both change what a short command or a fork costs, and neither is recorded elsewhere.
     autogroup: read('/proc/sys/kernel/sched_autogroup_enabled'),
     hugePages: read('/sys/kernel/mm/transparent_hugepage/enabled')?.match(/\[(\w+)\]/)?.[1] ?? null,

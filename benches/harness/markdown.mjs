@@ -1,6 +1,7 @@
 // Published results as Markdown: a few numbers for the front page, and all of them for docs/performance.md.
 import { missedGoals } from './goals.mjs';
-import { columnText, goalsText, number, ratio, roundsText } from './report.mjs';
+import { columnText, goalsText, intervalText, number, ratio, ratioName, roundsText } from './report.mjs';
+import { runtimeName } from './runtimes.mjs';
 
 /** The columns of the front page, and what the contender of each is called in a row: the first that is there. */
 const COLUMNS = [
@@ -35,7 +36,10 @@ export function frontTable(rows) {
   });
   const used = rows.filter(({ name }) => LINES.some(([line]) => line === name));
   const machines = [...new Set(used.map(shortMachine))];
-  return `Medians, ${machines.join('; ') || 'not measured yet'}. [docs/performance.md](docs/performance.md) has every row with its spread, goals,
+  const elsewhere = used.flatMap(({ machine, peers }) =>
+    peers.filter((peer) => peer.package && peer.runtime !== 'node').map((peer) => ` ${peerText(machine, peer)}, which it needs.`),
+  );
+  return `Medians, ${machines.join('; ') || 'not measured yet'}.${[...new Set(elsewhere)].join('')} [docs/performance.md](docs/performance.md) has every row with its spread, goals,
 rounds and date. "Limit" is a native loop of \`posix_spawn\`, read and wait in the same run.
 
 ${table(['', ...COLUMNS.map(([title]) => title)], shown)}
@@ -64,10 +68,10 @@ export function performanceTables(rows) {
 
 /** Each missed goal, with the measured value. */
 export function missedTable(rows) {
-  const lines = missedGoals(rows).map(({ row, text, measured, spread }) => [
+  const lines = missedGoals(rows).map(({ row, text, measured, interval }) => [
     `\`${row}\``,
     cell(text),
-    spread ? `${ratio(measured)} (${spread.map(ratio).join(' – ')})` : number(measured),
+    interval ? `${ratio(measured)} (${intervalText(interval)})` : number(measured),
   ]);
   return lines.length > 0 ? table(['row', 'goal', 'measured'], lines) : 'None is missed.';
 }
@@ -88,17 +92,13 @@ function section(row) {
     `${number(min)} – ${number(max)}`,
     ...row.columns.map((column) => columnText(column, columns)),
   ]);
-  const ratios = row.ratios.map(({ of, to, goal, median, min, max }) => [
-    cell(`${of} / ${to}`),
-    ratio(median),
-    `${ratio(min)} – ${ratio(max)}`,
-    goal ?? '',
-  ]);
+  const ratios = row.ratios.map((one) => [cell(ratioName(row, one)), ratio(one.median), intervalText(one), one.goal ?? '']);
   const parts = [
     `### ${row.name}`,
     `${upper(row.title)}. In ${row.unit}, ${row.better} is better.`,
     table([row.unit, 'median', 'min – max', ...row.columns.map(({ title }) => title)], lines),
-    ratios.length > 0 ? table(['ratio', 'median', 'min – max', 'goal'], ratios) : '',
+    ratios.length > 0 ? table(['ratio', 'median', '95 % interval', 'goal'], ratios) : '',
+    row.bound ? `No peer does this. It is bound by ${row.bound}.` : '',
     row.goals.length > 0 ? `Goals: ${goalsText(row.goals)}.` : '',
     ...row.failed.map(({ name, why }) => `${cell(name)} fails: \`${why}\`.`),
     ...row.skipped.map(({ name, why }) => `${cell(name)} was not measured: ${why}.`),
@@ -113,13 +113,16 @@ function shortMachine({ machine, rounds }) {
   return `${roundsText(rounds)} on ${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} cores${busy}`;
 }
 
-function longMachine({ machine, contenders }) {
-  const took = Object.keys(contenders).join(' ');
-  const versions = [
-    ...Object.entries(machine.peers).filter(([name, version]) => version && took.includes(name)),
-    ...Object.entries(machine.runtimes).filter(([name, version]) => version && took.toLowerCase().includes(`${name}.`)),
-  ].map(([name, version]) => `${name} ${version}`);
-  return [machineText(machine), ...versions].join(', ');
+function longMachine({ machine, peers }) {
+  return [machineText(machine), ...peers.map((peer) => peerText(machine, peer))].join(', ');
+}
+
+/** A package with its version, and with its runtime where that is another than that of the engine; or a runtime. */
+function peerText({ peers, runtimes }, { package: name, runtime }) {
+  const place = `${runtimeName(runtime)} ${runtimes[runtime]}`;
+  if (!name) return place;
+  const text = `${name.replace(/-\d+$/, '')} ${peers[name]}`;
+  return runtime === 'node' ? text : `${text} in ${place}`;
 }
 
 function machineText(machine) {
@@ -134,7 +137,7 @@ function machineText(machine) {
 }
 
 /** A title begins a sentence, unless it begins with the name of a program. */
-const upper = (title) => (/^(true\b|cleanup\()/.test(title) ? title : title[0].toUpperCase() + title.slice(1));
+const upper = (title) => (/^(true\b|\w+\()/.test(title) ? title : title[0].toUpperCase() + title.slice(1));
 
 const day = ({ date }) => date.slice(0, 10);
 

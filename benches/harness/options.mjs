@@ -7,6 +7,7 @@ export const usage = `npm run bench -- [options]
   --all               every row, heavy ones included
   --contenders a,b    only these contenders
   --rounds N          how often each contender is measured, in turns (default 5)
+  --quick             one round with the smallest sizes of the rows that have some: shows that they work, measures nothing
   --write             also writes the results into README.md and docs/performance.md; other rows stay as they are
   --render            writes these pages again from the published results, and runs nothing
   --profile           measures where the time is spent, by perf and by the engine's own times, instead of the rows
@@ -29,7 +30,8 @@ export function readOptions(argv) {
         only: { type: 'string', multiple: true },
         all: { type: 'boolean', default: false },
         contenders: { type: 'string', multiple: true },
-        rounds: { type: 'string', default: '5' },
+        rounds: { type: 'string' },
+        quick: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
         render: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false },
@@ -43,9 +45,10 @@ export function readOptions(argv) {
   } catch (error) {
     throw expected(`${error.message}\n\n${usage}`);
   }
-  const rounds = Number(values.rounds);
+  const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) throw expected(`--rounds needs a whole number from 1, not ${values.rounds}`);
   if (values.profile && (values.only || values.all || values.contenders)) throw expected('--profile cannot be combined with rows');
+  if (values.write && values.quick) throw expected('--write needs measurements, and --quick makes none');
   if (values.write && values.contenders) throw expected('--write needs whole rows, and --contenders selects parts of them');
   return {
     ...values,

@@ -69,8 +69,8 @@ export function merge(published, { machine, rows }, known) {
     if (isWhole) all.set(row.name, { ...withoutMeasurements(row), machine });
     else refused.push(row.name);
   }
-  // Titles and goals are those of today, whenever the row was measured.
-  const current = ({ name, title, goals = [] }) => ({ ...all.get(name), title, goals });
+  // Titles, bounds and goals are those of today, whenever the row was measured.
+  const current = ({ name, title, bound, goals = [] }) => ({ ...all.get(name), title, bound, goals });
   return { rows: known.filter(({ name }) => all.has(name)).map(current), refused };
 }
 

@@ -28,14 +28,10 @@ export function printRow(row) {
   for (const { name, why, isFinding } of row.failed) console.log(`  ${name}: ${isFinding ? 'fails' : 'FAILED'}, ${why}`);
   if (row.ratios.length > 0) {
     console.log('');
-    const ratios = row.ratios.map(({ of, to, goal, median, min, max }) => [
-      `${of} / ${to}`,
-      ratio(median),
-      `${ratio(min)} – ${ratio(max)}`,
-      goal ?? '',
-    ]);
-    print([['ratio', 'median', 'min – max', 'goal'], ...ratios], 'lrrl');
+    const ratios = row.ratios.map((one) => [ratioName(row, one), ratio(one.median), intervalText(one), one.goal ?? '']);
+    print([['ratio', 'median', '95 % interval', 'goal'], ...ratios], 'lrrl');
   }
+  if (row.bound) console.log(`  no peer; bound by ${row.bound}`);
   if (row.goals.length > 0) console.log(`  goals: ${goalsText(row.goals)}`);
 }
 
@@ -58,6 +54,14 @@ export const roundsText = (rounds) => `${rounds} ${rounds === 1 ? 'round' : 'rou
 export function ratio(value) {
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
+
+/** The two contenders of a ratio, and its column where it is not that of the values. */
+export function ratioName({ columns }, { of, to, key }) {
+  return `${of} / ${to}${key ? `, ${columns.find((column) => column.key === key).title}` : ''}`;
+}
+
+/** One round has none. */
+export const intervalText = ({ low, high }) => (low === undefined ? '–' : `${ratio(low)} – ${ratio(high)}`);
 
 /** @param alignment one letter a column: l or r. */
 function print(lines, alignment) {

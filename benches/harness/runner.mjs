@@ -1,17 +1,16 @@
 // Measures the contenders of a row in turns, each measurement in a new process.
 import { spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { number } from './report.mjs';
-import { findRuntime, inRuntime, otherRuntimes } from './runtimes.mjs';
+import { findRuntime, inRuntime, placeOf } from './runtimes.mjs';
 
 const worker = path.join(path.dirname(fileURLToPath(import.meta.url)), 'worker.mjs');
 
-/** A measurement that takes minutes hangs. */
-export const HANGS_AFTER_MS = 180_000;
+/** A measurement that takes many minutes hangs. */
+export const HANGS_AFTER_MS = 300_000;
 
 /** Returns a function that measures a row: `{ measured: { contender: [measurement] }, skipped, failed }`. */
 export function createRunner({ options, limit, say }) {
@@ -29,11 +28,11 @@ export function createRunner({ options, limit, say }) {
     process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
     try {
       for (let round = 1; round <= options.rounds; round++) {
-        for (const contender of present) {
+        for (const contender of orderOf(present, round)) {
           if (failed.some(({ name }) => name === contender)) continue;
           try {
-            const job = { row: row.name, contender, data, limit: limit?.path ?? null };
-            const measurement = await measure(job, runtimeOf(row.contenders[contender]), options.cpuProf);
+            const job = { row: row.name, contender, data, limit: limit?.path ?? null, quick: options.quick };
+            const measurement = await measure(job, placeOf(row.contenders[contender]).runtime, options.cpuProf);
             measured[contender].push(measurement);
             say(`${row.name} ${round}/${options.rounds}  ${contender}: ${number(measurement.value)} ${row.unit}`);
           } catch (error) {
@@ -68,12 +67,26 @@ async function sortOut(row, limit, say) {
   return { present, skipped };
 }
 
-const runtimeOf = (need) => (otherRuntimes.includes(need) ? need : 'node');
+/**
+ * The order of contenders in a round, from 1: a rotation, forwards in odd rounds and backwards in even ones. What a measurement leaves
+ * behind (clock speed, memory to be freed) does not always meet the same contender.
+ */
+export function orderOf(names, round) {
+  const first = ((round - 1) >> 1) % names.length;
+  const rotated = [...names.slice(first), ...names.slice(0, first)];
+  return round % 2 === 1 ? rotated : rotated.reverse();
+}
 
-function whyNotThere(need, limit) {
-  if (need === 'limit') return limit.why;
-  if (otherRuntimes.includes(need)) return findRuntime(need).why;
-  return need && whyNotLoadable(need);
+async function whyNotThere(need, limit) {
+  const { runtime, packages, isLimit } = placeOf(need);
+  if (isLimit) return limit.why;
+  const { why } = findRuntime(runtime);
+  if (why) return why;
+  for (const name of packages) {
+    const whyNot = await whyNotLoadable(name, runtime);
+    if (whyNot) return whyNot;
+  }
+  return null;
 }
 
 /** A machine that swaps measures its disk. */
@@ -85,21 +98,15 @@ function tooSmallFor({ needsMiB = 0 }) {
 const loadable = new Map();
 
 /** Loads a package in another process: loading a native addon here could not be undone. */
-function whyNotLoadable(name) {
-  if (!loadable.has(name)) loadable.set(name, tryToLoad(name));
-  return loadable.get(name);
+function whyNotLoadable(name, runtime) {
+  const key = `${name} in ${runtime}`;
+  if (!loadable.has(key)) loadable.set(key, tryToLoad(name, runtime));
+  return loadable.get(key);
 }
 
-async function tryToLoad(name) {
-  const require = createRequire(import.meta.url);
-  try {
-    require.resolve(name);
-  } catch {
-    return `${name} is not installed`;
-  }
-  const script = `import(${JSON.stringify(name)}).catch((error) => { console.log(error.message); process.exit(1); })`;
-  const { status, output } = await run([process.execPath, '--input-type=module', '-e', script]);
-  return status === 0 ? null : `${name} does not load: ${output.trim().split('\n')[0]}`;
+async function tryToLoad(name, runtime) {
+  const { status, output } = await run(inRuntime(runtime, worker, JSON.stringify({ load: name })));
+  return status === 0 ? null : `${name} does not load: ${readResult(output).error ?? `its process ended with ${status}`}`;
 }
 
 async function measure(job, runtime, cpuProf) {

@@ -1,4 +1,6 @@
 // Summarizes the measurements of a row.
+import { bootstrapInterval } from './bootstrap.mjs';
+import { peersOf } from './runtimes.mjs';
 
 /** The middle one; of an even number, the mean of the two in the middle. */
 export function median(values) {
@@ -23,14 +25,17 @@ export function summarize(row, { measured, skipped, failed }) {
     contenders[name] = { ...spread(values), columns, measurements };
   }
   const ratios = [];
-  for (const { of, to, goal = null } of row.ratios ?? []) {
+  for (const { of, to, key, goal = null } of row.ratios ?? []) {
     if (!measured[of] || !measured[to]) continue;
+    const part = ({ value, columns }) => (key ? columns[key] : value);
     // The ratio of each round, and then the median: what disturbs a round disturbs both sides of its ratio.
-    const perRound = measured[of].map(({ value }, round) => value / measured[to][round].value);
-    ratios.push({ of, to, goal, ...spread(perRound) });
+    const perRound = measured[of].map((measurement, round) => part(measurement) / part(measured[to][round]));
+    if (perRound.every(Number.isFinite))
+      ratios.push({ of, to, key, goal, median: median(perRound), ...bootstrapInterval(perRound, median) });
   }
-  const { name, title, unit, better, goals = [], columns = [], mayFail = [] } = row;
+  const { name, title, unit, better, bound, goals = [], columns = [], mayFail = [] } = row;
   const failures = failed.map((one) => ({ ...one, isFinding: mayFail.includes(one.name) }));
   const rounds = Math.max(0, ...Object.values(measured).map(({ length }) => length));
-  return { name, title, unit, better, goals, rounds, columns, contenders, ratios, skipped, failed: failures };
+  const peers = peersOf(Object.fromEntries(Object.keys(measured).map((contender) => [contender, row.contenders[contender]])));
+  return { name, title, unit, better, bound, goals, rounds, columns, contenders, ratios, peers, skipped, failed: failures };
 }

@@ -12,7 +12,7 @@ export default {
     engine: '@escher/execution-engine',
     'engine (default cap)': '@escher/execution-engine',
     execFile: null,
-    execa: 'execa',
+    execa: 'execa-10',
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
     zx: 'zx',

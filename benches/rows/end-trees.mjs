@@ -1,30 +1,30 @@
 import { most } from '../harness/goals.mjs';
+import { SCALE_GOAL, scaled } from '../harness/scale.mjs';
+import { contenders } from '../workloads/short-commands.mjs';
 import { endGroups, endTrees } from '../workloads/trees.mjs';
 
-const FEW = 100;
-const MANY = 2_000;
+const { engine } = contenders;
+const TREES = { 'engine (2 000)': 2_000, 'engine (100)': 100, 'child_process (2 000)': 2_000, 'child_process (100)': 100 };
 
 export default {
   name: 'end-trees',
-  title: 'cancelAll() of 100 and of 2 000 commands, time for each command',
+  title: 'cancelAll() of 100 and of 2 000 trees of two processes, time for each tree',
   unit: 'µs/tree',
   better: 'lower',
   heavy: true,
-  contenders: {
-    'engine, 2 000': '@escher/execution-engine',
-    'engine, 100': '@escher/execution-engine',
-    'child_process, 2 000': null,
-    'child_process, 100': null,
-  },
-  ratios: [{ of: 'engine, 2 000', to: 'engine, 100', goal: '≤ 2' }],
+  contenders: { 'engine (2 000)': engine, 'engine (100)': engine, 'child_process (2 000)': null, 'child_process (100)': null },
+  ratios: [
+    { of: 'engine (2 000)', to: 'engine (100)', goal: SCALE_GOAL },
+    { of: 'child_process (2 000)', to: 'child_process (100)' },
+  ],
   goals: [
-    most(1_000, 'µs/tree', { what: '2 000', of: 'engine, 2 000' }),
-    most(100, 'ms', { what: 'delay of a timeout of another engine', key: 'late', of: 'engine, 2 000' }),
-    most(100, 'ms', { what: 'the same before the call', key: 'alone', of: 'engine, 2 000' }),
+    most(1_000, 'µs/tree', { what: '2 000', of: 'engine (2 000)' }),
+    most(100, 'ms', { what: 'delay of a timeout of another engine', key: 'late', of: 'engine (2 000)' }),
+    most(100, 'ms', { what: 'the same before the call', key: 'alone', of: 'engine (2 000)' }),
   ],
   columns: [
     { key: 'late', title: 'delay of a timeout of another engine, ms', digits: 1, worst: true },
     { key: 'alone', title: 'the same before the call, ms', digits: 1, worst: true },
   ],
-  run: (contender) => (contender.startsWith('engine') ? endTrees : endGroups)(contender.endsWith('2 000') ? MANY : FEW),
+  run: (contender, { quick }) => (contender.startsWith('engine') ? endTrees : endGroups)(scaled(TREES[contender], quick)),
 };

@@ -11,7 +11,7 @@ export default {
     'empty package': null,
     'empty package with exports': null,
     child_process: null,
-    execa: 'execa',
+    execa: 'execa-10',
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
     zx: 'zx',

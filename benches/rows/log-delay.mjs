@@ -7,6 +7,7 @@ export default {
   unit: 'ms',
   better: 'lower',
   contenders: { engine: '@escher/execution-engine' },
+  bound: 'one `write` to the page cache, and a wake-up of the thread that does it',
   goals: [most(100, 'ms')],
   columns: [{ key: 'ahead', title: 'in the log first, %', digits: 0 }],
   run: () => delayOfLog(300),

@@ -9,7 +9,7 @@ export default {
   contenders: {
     engine: '@escher/execution-engine',
     readline: null,
-    execa: 'execa',
+    execa: 'execa-10',
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
   },

@@ -10,7 +10,7 @@ export default linesRow({
     'engine (batches)': '@escher/execution-engine',
     readline: null,
     'data + split': null,
-    execa: 'execa',
+    execa: 'execa-10',
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
     zx: 'zx',

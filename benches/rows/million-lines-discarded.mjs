@@ -8,7 +8,7 @@ export default linesRow({
   contenders: {
     engine: '@escher/execution-engine',
     child_process: null,
-    execa: 'execa',
+    execa: 'execa-10',
     'Bun.spawn': 'bun',
     'Deno.Command': 'deno',
     limit: 'limit',

@@ -9,7 +9,7 @@ export default {
   contenders: {
     'engine (addon)': '@escher/execution-engine',
     engine: '@escher/execution-engine',
-    execa: 'execa',
+    execa: 'execa-10',
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
     zx: 'zx',

@@ -9,6 +9,7 @@ export default {
   unit: 'commands/s',
   better: 'higher',
   contenders: { fan: needs, run: needs },
+  bound: 'the commands themselves: `short-commands` has the limit',
   ratios: [{ of: 'fan', to: 'run', goal: '≥ 0.9' }],
   columns,
   run: (contender) => stepCost(contender, 2000),

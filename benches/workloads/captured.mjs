@@ -23,7 +23,7 @@ const open = {
   },
 
   async execa() {
-    const { execa } = await import('execa');
+    const { execa } = await import('execa-10');
     return { read: async (file) => (await execa('cat', [file], { maxBuffer: MOST, stripFinalNewline: false })).stdout };
   },
 

@@ -36,7 +36,7 @@ const open = {
   },
 
   async execa() {
-    const { execa } = await import('execa');
+    const { execa } = await import('execa-10');
     const read = async (script, take) => {
       for await (const line of execa('sh', ['-c', script], { buffer: false })) take(line);
     };

@@ -4,25 +4,28 @@ import { createRequire } from 'node:module';
 import { measureThenObserve, repeat } from '../harness/observe.mjs';
 import { program } from './short-commands.mjs';
 
-/** So many groups have one command each that runs, and others that wait. */
-const GROUPS = 1_000;
+/** Of a group, one command runs and the others wait. */
+const GROUP_SIZE = 10;
 
-/** Commands per second when all of them are given at once, with 8 slots; each is in one group, or in none. */
-export async function grouped(contender, { count }) {
+/** Microseconds for each of `count` commands, `waiting` of them submitted at once, with 8 slots; each is in one group, or in none. */
+export async function grouped({ waiting, count, hasGroups }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const engine = new ExecutionEngine({ maxConcurrentExecutions: 8 });
   const request = { command: { type: 'exec', program } };
+  const groups = Math.ceil(waiting / GROUP_SIZE);
   let next = 0;
   const one = async () => {
-    const options = contender === 'grouped' ? { groups: [`group-${next++ % GROUPS}`] } : {};
+    const options = hasGroups ? { groups: [`group-${next++ % groups}`] } : {};
     const { exitCode } = await engine.run(request, options);
     if (exitCode !== 0) throw new Error(`the command ended with ${exitCode}`);
   };
-  await repeat(count / 10, 8, one);
-  const seen = await measureThenObserve(() => repeat(count, count, one));
+  await repeat(Math.ceil(count / 10), 8, one);
+  const crowds = Math.ceil(count / waiting);
+  const seen = await measureThenObserve(() => repeat(crowds, 1, () => repeat(waiting, waiting, one)));
   await engine.shutdown();
+  const ran = crowds * waiting;
   return {
-    value: count / seen.seconds,
-    columns: { ...seen.columns, cpuMicros: seen.cpuMicros / count, growthMiB: seen.growthMiB },
+    value: (seen.seconds * 1e6) / ran,
+    columns: { ...seen.columns, cpuMicros: seen.cpuMicros / ran, growthMiB: seen.growthMiB },
   };
 }

@@ -40,7 +40,7 @@ const open = {
   },
 
   async execa() {
-    const { execa } = await import('execa');
+    const { execa } = await import('execa-10');
     return {
       one: async (take) => {
         for await (const line of execa('sh', ['-c', script], { buffer: false })) take(line);

@@ -7,7 +7,7 @@ import { askLimit } from '../harness/limit.mjs';
 import { growthColumn, loopColumns, observe } from '../harness/observe.mjs';
 
 export const LINES = 1_000_000;
-const WARM_UP_LINES = 50_000;
+export const WARM_UP_LINES = 50_000;
 /** Without its end: 71 MB in all. */
 export const LINE_LENGTH = 70;
 export const BYTES = LINES * (LINE_LENGTH + 1);
@@ -57,7 +57,8 @@ export function linesRow({ readers, ...row }) {
   };
 }
 
-async function perSecond(open, { file, warmUp }) {
+/** Lines per second of a reader, and the columns of such a row. */
+export async function perSecond(open, { file, warmUp }) {
   const { read, close, passes = PASSES } = await open();
   await pass(read, warmUp, WARM_UP_LINES);
   const seen = await observe(async () => {

@@ -1,38 +1,51 @@
 // Many long results, one after the other, of which nothing is kept.
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
 
-const BYTES = 5_000_000;
-const RESULTS = 300;
-const MOST = 2 * BYTES;
+import { measure, peakRssMiB } from '../harness/observe.mjs';
+
+const BYTES = 2 ** 20;
 
 /** Each opens `{ read, close? }`; `read` resolves with the child's output as text. */
 const open = {
-  engine() {
-    const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
-    const engine = new ExecutionEngine({ maxInMemoryExecutions: 0 });
-    return {
-      read: async (file) => (await engine.run({ command: { type: 'exec', program: 'cat', args: [file] } })).stdout,
-      close: () => engine.shutdown(),
-    };
-  },
+  engine: () => openEngine({ maxInMemoryExecutions: 0 }),
 
-  execFile() {
-    const run = promisify(execFile);
-    return { read: async (file) => (await run('cat', [file], { maxBuffer: MOST })).stdout };
+  // Results stay readable by id until these bounds are reached.
+  'engine with default retention': () => openEngine({}),
+
+  child_process() {
+    const read = (file) =>
+      new Promise((resolve, reject) => {
+        const child = spawn('cat', [file], { stdio: ['ignore', 'pipe', 'inherit'] });
+        let text = '';
+        child.stdout.setEncoding('utf8').on('data', (piece) => (text += piece));
+        child.on('error', reject);
+        child.on('close', (code) => (code === 0 ? resolve(text) : reject(new Error(`cat ended with ${code}`))));
+      });
+    return { read };
   },
 
   async execa() {
-    const { execa } = await import('execa');
-    return { read: async (file) => (await execa('cat', [file], { maxBuffer: MOST, stripFinalNewline: false })).stdout };
+    const { execa } = await import('execa-10');
+    return { read: async (file) => (await execa('cat', [file], { stripFinalNewline: false })).stdout };
   },
 };
 
-export const longFile = {
+function openEngine(settings) {
+  const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
+  const engine = new ExecutionEngine(settings);
+  const read = async (file) => {
+    const { exitCode, stdout } = await engine.run({ command: { type: 'exec', program: 'cat', args: [file] } });
+    if (exitCode !== 0) throw new Error(`cat ended with ${exitCode}`);
+    return stdout;
+  };
+  return { read, close: () => engine.shutdown() };
+}
+
+export const outputFile = {
   prepare() {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'engine-bench-'));
     const file = path.join(folder, 'long');
@@ -43,16 +56,15 @@ export const longFile = {
 };
 
 /** The largest resident memory of the host, in MiB. */
-export async function readLongResults(contender, { data: { file } }) {
+export async function peakOfResults(contender, { data: { file }, count }) {
   const { read, close } = await open[contender]();
-  let peak = 0;
-  const startedAt = performance.now();
-  for (let result = 0; result < RESULTS; result += 1) {
-    const text = await read(file);
-    if (text.length !== BYTES || text.at(-1) !== 'a') throw new Error(`what came (${text.length} characters) is not what was printed`);
-    peak = Math.max(peak, process.memoryUsage.rss());
-  }
-  const seconds = (performance.now() - startedAt) / 1000;
+  const { seconds, growthMiB } = await measure(async () => {
+    for (let result = 0; result < count; result++) {
+      const text = await read(file);
+      if (text.length !== BYTES || text.at(-1) !== 'a') throw new Error(`what came (${text.length} characters) is not what was printed`);
+    }
+  });
+  const value = peakRssMiB();
   await close?.();
-  return { value: peak / 2 ** 20, columns: { seconds } };
+  return { value, columns: { growthMiB, seconds } };
 }

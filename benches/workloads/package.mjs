@@ -10,6 +10,8 @@ import { median } from '../harness/statistics.mjs';
 
 const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const ENGINE = '@escher/execution-engine';
+/** The folder of a contender in node_modules. */
+const folderOf = (contender) => (contender === 'execa' ? 'execa-10' : contender);
 
 /** A package with one empty function, without and with `exports`: the time of Node.js itself for the first package. */
 const EMPTY = { empty: { main: './index.js' }, 'empty-exports': { exports: { '.': './index.js' } } };
@@ -20,7 +22,7 @@ const LOAD = {
   'empty package': `require('empty')`,
   'empty package with exports': `require('empty-exports')`,
   child_process: `require('node:child_process').spawn`,
-  execa: `(await import('execa')).execa`,
+  execa: `(await import('execa-10')).execa`,
   tinyexec: `(await import('tinyexec')).x`,
   'nano-spawn': `(await import('nano-spawn')).default`,
   zx: `(await import('zx')).$`,
@@ -61,8 +63,8 @@ function install(folder, contender) {
     writeFileSync(path.join(modules, name, 'index.js'), 'module.exports = function () {};');
     writeFileSync(path.join(modules, name, 'package.json'), JSON.stringify({ name, ...about }));
   }
-  const peer = path.join(root, 'node_modules', contender);
-  if (existsSync(peer)) symlinkSync(peer, path.join(modules, contender), 'junction');
+  const peer = path.join(root, 'node_modules', folderOf(contender));
+  if (existsSync(peer)) symlinkSync(peer, path.join(modules, folderOf(contender)), 'junction');
 }
 
 /** MB on the disk: of the addon, of the whole package as it is published, or of a package with all that it needs. */
@@ -73,7 +75,7 @@ export function sizeOf(contender) {
     return { value: megabytes(addon(), ...files.map((file) => path.join(root, file))), columns: { packages: 0 } };
   }
   const folders = new Set();
-  collect(contender, root, folders);
+  collect(folderOf(contender), root, folders);
   return { value: megabytes(...folders), columns: { packages: folders.size - 1 } };
 }
 

@@ -57,7 +57,7 @@ function splitter(take) {
 /** These packages produce lines only by iteration. */
 const packages = {
   async execa() {
-    const { execa } = await import('execa');
+    const { execa } = await import('execa-10');
     const read = async (file, take) => {
       // As its documentation iterates over lines. Nothing is buffered on top, which only makes it faster.
       for await (const line of execa('cat', [file], { buffer: false })) take(line);
@@ -129,7 +129,7 @@ export const listener = {
 
   // Its other way to see lines, meant for changing them.
   async 'execa transform'() {
-    const { execa } = await import('execa');
+    const { execa } = await import('execa-10');
     const read = async (file, take) => {
       // biome-ignore lint/correctness/useYield: what a transform yields would be output again
       const stdout = function* (line) {
@@ -242,7 +242,7 @@ export const discarding = {
   },
 
   async execa() {
-    const { execa } = await import('execa');
+    const { execa } = await import('execa-10');
     const read = async (file) => {
       const child = execa('cat', [file], { buffer: false });
       let bytes = 0;

@@ -45,7 +45,7 @@ export const open = {
   },
 
   async execa(program) {
-    const { execa } = await import('execa');
+    const { execa } = await import('execa-10');
     return {
       one: async () => {
         const { exitCode, stdout, stderr } = await execa(program);

@@ -16,7 +16,7 @@ export const contenders = {
   engine: '@escher/execution-engine',
   child_process: null,
   execFile: null,
-  execa: 'execa',
+  execa: 'execa-10',
   tinyexec: 'tinyexec',
   'nano-spawn': 'nano-spawn',
   zx: 'zx',

@@ -7,14 +7,18 @@ import { performance } from 'node:perf_hooks';
 /** Some pass while many trees end. */
 const TIMEOUTS_MS = [50, 100, 200, 300];
 const sleeps = { command: { type: 'exec', program: 'sleep', args: ['300'] } };
+/** A shell and a child of it; the line says that both run. */
+const TREE = 'sleep 300 & echo; wait';
+const tree = { command: { type: 'shell', command: TREE } };
+const TREE_SIZE = 2;
 
 /** Microseconds for each of so many trees, from the request until the last is gone; `late` is the latest of some timeouts of another engine, in ms. */
 export async function endTrees(count) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const [engine, other] = [new ExecutionEngine({ maxConcurrentExecutions: count, maxInMemoryExecutions: count }), new ExecutionEngine()];
   let running = 0;
-  const all = new Promise((resolve) => engine.on('started', () => (running += 1) === count && resolve()));
-  const ids = await Promise.all(Array.from({ length: count }, () => engine.execute(sleeps)));
+  const all = new Promise((resolve) => engine.on('stdout', () => (running += 1) === count && resolve()));
+  const ids = await Promise.all(Array.from({ length: count }, () => engine.execute(tree)));
   await all;
   const alone = await lateness(other);
   const start = performance.now();
@@ -24,8 +28,8 @@ export async function endTrees(count) {
   const late = await meanwhile;
   for (const id of ids) {
     const { status, signal, killed } = engine.getResult(id);
-    if (status !== 'cancelled' || signal !== 'SIGTERM' || /unreaped/.test(killed.mechanism))
-      throw new Error(`a tree has ended otherwise: ${status}, ${killed?.mechanism}`);
+    if (status !== 'cancelled' || signal !== 'SIGTERM' || killed.pids.length !== TREE_SIZE || /unreaped/.test(killed.mechanism))
+      throw new Error(`a tree has ended otherwise: ${status}, ${killed?.pids.length} processes, ${killed?.mechanism}`);
   }
   await Promise.all([engine.shutdown(), other.shutdown()]);
   return { value, columns: { late, alone } };
@@ -43,8 +47,8 @@ async function lateness(engine) {
 
 /** The same by hand: a signal to each process group, without looking at what is left of it. */
 export async function endGroups(count) {
-  const children = Array.from({ length: count }, () => spawn('sleep', ['300'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
-  await Promise.all(children.map((child) => once(child, 'spawn')));
+  const children = Array.from({ length: count }, () => spawn('sh', ['-c', TREE], { stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
+  await Promise.all(children.map((child) => once(child.stdout, 'data')));
   const closed = Promise.all(children.map((child) => once(child, 'close')));
   const start = performance.now();
   for (const child of children) process.kill(-child.pid, 'SIGTERM');
