@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { checkEvents, newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
-import { exec, folder, forever, isAlive, nodeProgram, shell, until } from './helpers/programs.mjs';
+import { exec, folder, forever, isAlive, nodeProgram, nothing, shell, until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const all = async (stream) => {
@@ -59,6 +59,25 @@ test('a reader that comes late gets all that has arrived in one array', async (t
   const batches = await all(stream);
   assert.equal(batches.length, 1);
   assert.deepEqual(linesOf(batches[0]), [...numbers(1_000), 'done']);
+});
+
+test('thousands of events that came one by one are one array', async (t) => {
+  const engine = newEngine(t);
+  const steps = 500;
+  const commands = Array.from({ length: steps }, () => nothing);
+  const stream = engine.streamPlan({ description: 'd', strategy: { type: 'parallel' }, commands });
+  const { planId } = await stream.result;
+  const batches = await all(stream);
+  assert.equal(batches.length, 1);
+  const [events] = batches;
+  assert.ok(events.length > 1_500, `${events.length} events`);
+  for (let step = 0; step < steps; step++) {
+    const types = events.filter((event) => event.step === step).map(({ type }) => type);
+    assert.deepEqual(types, ['started', 'completed']);
+  }
+  const progress = events.filter(({ type }) => type === 'progress');
+  assert.ok(progress.every((event, index) => event.planId === planId && event.sequence === index));
+  assert.equal(events.at(-1).status, 'completed');
 });
 
 test('it makes no promise for an event', async (t) => {

@@ -4,6 +4,13 @@ const { setImmediate, slots } = require('./caller-code.js');
 const { settled } = require('./pending.js');
 const { SUBJECTS, refusal } = require('./sanitize.js');
 
+// As it was when this file was loaded.
+const { concat } = Array.prototype;
+const { apply } = Reflect;
+
+/** A call with many more would overflow the stack. */
+const MOST_ARGUMENTS = 1024;
+
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {IteratorResult<ExecutionEvent, undefined>} Step */
 /** @typedef {IteratorResult<ExecutionEvent[], undefined>} BatchStep */
@@ -141,23 +148,27 @@ class EventQueue {
   #takeAll(first) {
     this.#first = this.#last = undefined;
     let count = 0;
+    let inARow = 0;
     for (let group = /** @type {Group | undefined} */ (first); group; group = group.next) {
-      count += group.events.length;
-      this.#done(group);
+      count++;
+      inARow++;
+      // A call for each group would wake the thread that reads the child for each.
+      if (group.next?.handle === group.handle) continue;
+      this.#done(group, inARow);
+      inARow = 0;
     }
-    // Usually there is one, whose array nothing else uses.
-    if (!first.next) return first.events;
-    const all = slots(count);
+    // Nothing else uses the array of a group.
+    let events = first.events;
+    const rest = slots(count - 1);
     let at = 0;
-    for (let group = /** @type {Group | undefined} */ (first); group; group = group.next) {
-      for (let index = 0; index < group.events.length; index++) all[at++] = group.events[index];
-    }
-    return all;
+    for (let group = first.next; group; group = group.next) rest[at++] = group.events;
+    for (at = 0; at < rest.length; at += MOST_ARGUMENTS) events = apply(concat, events, rest.slice(at, at + MOST_ARGUMENTS));
+    return events;
   }
 
-  /** @param {Group} group */
-  #done({ handle }) {
-    if (handle !== undefined) this.#source.release(1, handle);
+  /** @param {Group} group The last one of `count` groups of one child. @param {number} count */
+  #done({ handle }, count = 1) {
+    if (handle !== undefined) this.#source.release(count, handle);
   }
 }
 
