@@ -9,6 +9,7 @@ export default {
   unit: 'ms',
   better: 'lower',
   heavy: true,
+  bound: 'copying each request out of JavaScript: no peer accepts requests without starting them',
   contenders: { executeMany: needs, execute: needs },
   ratios: [{ of: 'executeMany', to: 'execute', goal: '≤ 0.5' }],
   goals: [most(200, 'ms', { of: 'executeMany' })],
