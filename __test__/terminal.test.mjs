@@ -204,6 +204,21 @@ test('a timeout, an idle timeout and an abort end it', { skip }, async (t) => {
   assert.equal((await engine.run(exec('cat'), { ...TERMINAL, signal: AbortSignal.timeout(50) })).reason, 'aborted');
 });
 
+test('input that a command has left unread in its terminal delays no end, and no other execution', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t, { killGraceMs: 2_000 });
+  const unread = Buffer.alloc(3_000_000, 'x');
+  await repeatedly(REPEATS, 2, async (index) => {
+    const rest = index % 2 === 0 ? 'sleep 300' : 'sleep 0.05';
+    const id = await engine.execute({ ...shell(`stty raw -echo; echo ready; exec ${rest}`), timeoutMs: 60_000 }, TERMINAL);
+    await events.first((event) => event.executionId === id && event.type === 'data' && /ready/.test(event.data));
+    const refused = failure(() => engine.write(id, unread), CODE);
+    if (index % 2 === 0) await engine.cancel(id);
+    assert.equal((await engine.waitForCompletion(id)).reason, index % 2 === 0 ? 'cancelled' : 'exit');
+    assert.equal((await refused).field, 'id');
+    assert.equal((await engine.run(nothing)).status, 'completed');
+  });
+});
+
 test('nothing is lost at the end of 10 MB', { skip }, async (t) => {
   const engine = newEngine(t, { maxOutputSizeBytes: 64 });
   // Every line is numbered, so that the size and the end show whether there is a gap.

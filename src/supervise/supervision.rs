@@ -235,7 +235,7 @@ impl Supervision {
                 }
             }
             Event::Fed(Fed::Done) => self.watch = None,
-            Event::Moved | Event::Room | Event::Readable(_) | Event::Degraded(_) => {}
+            Event::Moved | Event::Room | Event::Readable(_) | Event::Degraded(_) | Event::Fed(Fed::Part) => {}
             Event::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
             Event::Looked(look) => self.looked(look, now),
             Event::Lost => self.output.report_loss(),

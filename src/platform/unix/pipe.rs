@@ -107,6 +107,18 @@ pub(crate) async fn reader_closed(pipe: &PipeWriter) {
     }
 }
 
+/// Waits until a pipe or terminal takes bytes, and writes once. Cancel-safe: cancelled, it has written nothing.
+pub(crate) async fn write_some(pipe: &PipeWriter, bytes: &[u8]) -> io::Result<usize> {
+    let ready = pipe.ready(tokio::io::Interest::WRITABLE).await?;
+    match pipe.try_write(bytes) {
+        // A full terminal that no process has open is reported as ready for ever, and takes nothing.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && ready.is_write_closed() => {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        written => written,
+    }
+}
+
 /// Creates a pipe that no child inherits by accident, with both ends above standard error.
 pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = io::pipe()?;
