@@ -219,6 +219,16 @@ test('input that a command has left unread in its terminal delays no end, and no
   });
 });
 
+test('a command that closes its terminal for a while, and opens it again, loses nothing', { skip }, async (t) => {
+  const engine = newEngine(t);
+  const line = 'exec 0<&- 1>&- 2>&-; sleep 0.2; exec </dev/tty >/dev/tty; stty -echo; head -c 300000 /dev/zero | tr "\\0" x; read word; echo "[$word]"';
+  const id = await engine.execute({ ...shell(line), timeoutMs: 20_000 }, TERMINAL);
+  await until(async () => (await engine.readOutput(id)).length === 300_000, 'it has written');
+  await engine.write(id, 'again\n');
+  const { status, stdout, leaked } = await engine.waitForCompletion(id);
+  assert.deepEqual([status, stdout.slice(300_000), leaked], ['completed', '[again]\r\n', false]);
+});
+
 test('nothing is lost at the end of 10 MB', { skip }, async (t) => {
   const engine = newEngine(t, { maxOutputSizeBytes: 64 });
   // Every line is numbered, so that the size and the end show whether there is a gap.

@@ -83,6 +83,13 @@ impl Outputs {
         self.stdout.is_some() || self.stderr.is_some()
     }
 
+    /// The command has exited: a terminal that nothing else has open is at its end.
+    pub(crate) fn command_exited(&mut self) {
+        if let Some(stdout) = &mut self.stdout {
+            stdout.command_exited();
+        }
+    }
+
     /// Waits until a stream has bytes or has ended. Pends for ever when both have ended. Cancel-safe.
     pub(crate) async fn readable(&mut self) -> Stream {
         poll_fn(|context| {

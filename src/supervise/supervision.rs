@@ -347,6 +347,7 @@ impl Supervision {
 
     fn exited(&mut self, now: Instant) {
         self.exited = true;
+        self.process.outputs.command_exited();
         self.deadline.close();
         self.report_exit();
         match &mut self.phase {

@@ -36,6 +36,10 @@ impl PipeReader {
         self.0.try_read(buffer)
     }
 
+    /// Does nothing: there are no terminals here.
+    #[expect(clippy::unused_self, reason = "a terminal of another system closes its other end")]
+    pub(crate) fn command_exited(&mut self) {}
+
     /// Reads without waiting. The runtime reads in the background, and has just polled if this follows a timer.
     pub(crate) fn read_unreported(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.try_read(buffer)
