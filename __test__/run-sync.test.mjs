@@ -97,6 +97,14 @@ test('it waits for no slot', async (t) => {
   failureNow(() => engine.runSync(nothing), 'ENGINE_SHUT_DOWN');
 });
 
+test('a group without a place is named, as its limit and not that of the engine is in the way', async (t) => {
+  const engine = newEngine(t, { groupLimits: { spare: 2 } });
+  const id = await engine.execute(forever, { groups: ['spare', 'database'] });
+  const error = failureNow(() => engine.runSync(nothing, { groups: ['spare', 'database'] }), 'CONCURRENCY_LIMIT_REACHED');
+  assert.equal(error.field, 'options.groups[1]');
+  await engine.cancel(id);
+});
+
 test('in a worker, and many times in a row', async (t) => {
   const engine = newEngine(t);
   for (let round = 0; round < 50; round++) assert.equal(engine.runSync(exec('echo', String(round))).stdout, `${round}\n`);
