@@ -48,6 +48,16 @@ test('a variable TERM of the request has precedence', { skip }, async (t) => {
   assert.equal(result.stdout, 'vt100\r\n');
 });
 
+test('the size that variables of the host name is not that of the terminal', { skip }, async (t) => {
+  const engine = newEngine(t);
+  const hostEnv = { ...process.env, COLUMNS: '200', LINES: '5' };
+  const request = shell('echo "[$COLUMNS $LINES]"');
+  assert.equal((await engine.run(request, { ...TERMINAL, hostEnv })).stdout, '[ ]\r\n');
+  assert.equal((await engine.run(request, { hostEnv })).stdout, '[200 5]\n');
+  const own = { ...request, env: { COLUMNS: '7', LINES: '8' } };
+  assert.equal((await engine.run(own, { ...TERMINAL, hostEnv })).stdout, '[7 8]\r\n');
+});
+
 test('data is as it was written, lines have no control sequences', { skip }, async (t) => {
   const { engine, events } = recordedEngine(t);
   const codes =
@@ -200,7 +210,9 @@ test('SIGHUP follows the stop signal: an interactive shell and its jobs end', { 
 test('a timeout, an idle timeout and an abort end it', { skip }, async (t) => {
   const engine = newEngine(t, { killGraceMs: 2_000 });
   assert.equal((await engine.run({ ...exec('cat'), timeoutMs: 100 }, TERMINAL)).reason, 'timeout');
-  assert.equal((await engine.run(exec('cat'), { ...TERMINAL, idleTimeoutMs: 100 })).reason, 'idle_timeout');
+  const idle = await engine.run(exec('cat'), { ...TERMINAL, idleTimeoutMs: 100 });
+  assert.equal(idle.reason, 'idle_timeout');
+  if (process.platform === 'linux') assert.equal(idle.diagnosis.processes[0].waitsFor, 'terminal');
   assert.equal((await engine.run(exec('cat'), { ...TERMINAL, signal: AbortSignal.timeout(50) })).reason, 'aborted');
 });
 
@@ -221,7 +233,8 @@ test('input that a command has left unread in its terminal delays no end, and no
 
 test('a command that closes its terminal for a while, and opens it again, loses nothing', { skip }, async (t) => {
   const engine = newEngine(t);
-  const line = 'exec 0<&- 1>&- 2>&-; sleep 0.2; exec </dev/tty >/dev/tty; stty -echo; head -c 300000 /dev/zero | tr "\\0" x; read word; echo "[$word]"';
+  const line =
+    'exec 0<&- 1>&- 2>&-; sleep 0.2; exec </dev/tty >/dev/tty; stty -echo; head -c 300000 /dev/zero | tr "\\0" x; read word; echo "[$word]"';
   const id = await engine.execute({ ...shell(line), timeoutMs: 20_000 }, TERMINAL);
   await until(async () => (await engine.readOutput(id)).length === 300_000, 'it has written');
   await engine.write(id, 'again\n');
