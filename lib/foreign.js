@@ -76,7 +76,13 @@ function isBroken(text) {
 function bytesOf(value) {
   const isView = ArrayBuffer.isView(value);
   if (!isView && !types.isAnyArrayBuffer(value)) return undefined;
-  const bytes = isView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+  let bytes;
+  try {
+    bytes = isView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+  } catch {
+    // Its memory was transferred, or resized so that it ends before the view.
+    return undefined;
+  }
   // Memory that another thread may write to is not handed to native code.
   return types.isSharedArrayBuffer(bytes.buffer) ? new Uint8Array(bytes) : bytes;
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-const { isRegExp } = require('node:util').types;
+const { isAnyArrayBuffer, isRegExp } = require('node:util').types;
 
 const { slots } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
@@ -336,8 +336,9 @@ function joined(chunks, path) {
   return Buffer.concat(parts);
 }
 
-/** What a value is, without the value. @param {unknown} value */
+/** What a value is that is no input, without the value. @param {unknown} value */
 function kindOf(value) {
+  if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return 'bytes whose memory was transferred or cut off';
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return 'an array';
   if (typeof value !== 'object') return `a ${typeof value}`;
