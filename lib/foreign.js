@@ -67,6 +67,11 @@ function isBroken(text) {
   return !text.isWellFormed();
 }
 
+/** Whether a value is a buffer or a view of one, of whatever realm. @param {unknown} value */
+function isMemory(value) {
+  return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value);
+}
+
 /**
  * The bytes of a buffer or of a view of one, of whatever realm; `undefined` for anything else.
  *
@@ -87,4 +92,4 @@ function bytesOf(value) {
   return types.isSharedArrayBuffer(bytes.buffer) ? new Uint8Array(bytes) : bytes;
 }
 
-module.exports = { bytesOf, isBroken, isUrl, namesOf, pathOfUrl };
+module.exports = { bytesOf, isBroken, isMemory, isUrl, namesOf, pathOfUrl };

@@ -1,10 +1,10 @@
 'use strict';
 
-const { isAnyArrayBuffer, isRegExp } = require('node:util').types;
+const { isRegExp } = require('node:util').types;
 
 const { slots } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
-const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
+const { bytesOf, isBroken, isMemory, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 
@@ -338,7 +338,7 @@ function joined(chunks, path) {
 
 /** What a value is that is no input, without the value. @param {unknown} value */
 function kindOf(value) {
-  if (ArrayBuffer.isView(value) || isAnyArrayBuffer(value)) return 'bytes whose memory was transferred or cut off';
+  if (isMemory(value)) return 'bytes whose memory was transferred or cut off';
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return 'an array';
   if (typeof value !== 'object') return `a ${typeof value}`;
