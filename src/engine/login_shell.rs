@@ -52,8 +52,8 @@ impl ExecutionEngine {
         let host_env = host_env.unwrap_or_else(EnvSnapshot::of_this_process);
         let shell = shell.unwrap_or_else(|| login_shell(&host_env));
         let mark = format!("escher-{}", Uuid::new_v4().simple());
-        // In words that bash, zsh, fish and dash share. `command` leaves aliases and functions of the user out.
-        let line = format!("command printf '%s' '{mark}'; command env -0; command printf '%s' '{mark}'");
+        // In words that bash, zsh, fish and dash share. `command` leaves functions of the user out, and the quotes aliases.
+        let line = format!("'command' 'printf' '%s' '{mark}'; 'command' 'env' '-0'; 'command' 'printf' '%s' '{mark}'");
         let program = shell.to_string_lossy().into_owned();
         let command = Command::Exec { program, args: ["-i", "-l", "-c", &line].map(str::to_owned).to_vec() };
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
