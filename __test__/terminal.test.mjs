@@ -1,7 +1,7 @@
 // `terminal` runs a command in a pseudo-terminal of its own: one stream of data, lines without control sequences, input, and a size.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -94,6 +94,43 @@ test('secrets are masked in data, lines and the result, echoes among them', { sk
   assert.equal(stdout, '***\r\ngot ***\r\n');
   assert.equal(shown(events, id), stdout);
   assert.deepEqual(events.lines(id), ['***', 'got ***']);
+});
+
+test('a secret that control sequences cut into parts is in no line, record or question', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t, { waitingAfterMs: 200, logDir: folder(t), logFormat: 'jsonl' });
+  const secret = 'hunter2-hunter2';
+  const line = String.raw`printf 'is hunter2\033[1m-hunter2\033[0m\nis hunterX\b2-hunter2\nis hunter2\033[1m-hunter2\033[0m right? '; read word`;
+  engine.on('waiting', ({ executionId }) => engine.write(executionId, '\n'));
+  const { id, logPath } = await engine.run({ ...shell(line), timeoutMs: 20_000 }, { ...TERMINAL, secrets: [secret] });
+  const lines = events.of(id).filter(({ type }) => type === 'stdout');
+  assert.deepEqual(
+    lines.slice(0, 2).map((event) => event.line),
+    ['is ***', 'is ***'],
+  );
+  assert.ok(!lines.some((event) => event.line.includes(secret)));
+  assert.ok(!readFileSync(logPath, 'utf8').includes(secret));
+  const waiting = events.of(id).filter(({ type }) => type === 'waiting');
+  if (process.platform === 'linux')
+    assert.deepEqual(
+      waiting.map(({ prompt }) => prompt),
+      ['is *** right? '],
+    );
+});
+
+test('a program that writes its carriage returns itself has the same lines', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const { id } = await engine.run(shell(String.raw`printf 'a\r\nb\r'; printf '\r\nc\r\033[K\r10%%\r\r20%%\n'`), TERMINAL);
+  const lines = events.of(id).filter(({ type }) => type === 'stdout');
+  assert.deepEqual(
+    lines.map(({ line, carriageReturn = false }) => [line, carriageReturn]),
+    [
+      ['a', false],
+      ['b', false],
+      ['c', true],
+      ['10%', true],
+      ['20%', false],
+    ],
+  );
 });
 
 test('a stream has data at the pace of its reader', { skip }, async (t) => {
