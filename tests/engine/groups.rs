@@ -21,7 +21,7 @@ async fn a_group_runs_as_many_as_its_limit_and_its_waiters_hold_no_slot() {
     assert_completed(&soon("no group", engine.run(brief())).await.unwrap());
     let cancelled = engine.execute_with(brief(), of(&["database"])).await.unwrap();
     engine.cancel(cancelled).await.unwrap();
-    assert_never_ran(&*engine.get_result(cancelled).await.unwrap());
+    assert_never_ran(&engine.get_result(cancelled).await.unwrap());
     assert_eq!(engine.get_status(waits).await.unwrap(), ExecutionStatus::Pending);
     engine.cancel(first).await.unwrap();
     assert_completed(&soon("its turn", engine.wait_for_completion(waits)).await.unwrap());
