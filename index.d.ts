@@ -636,7 +636,7 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   /** Milliseconds of processor time that the system spent for them. */
   cpuSystemMs: number;
   /**
-   * The most memory that the command had, in bytes, if it is known: that of all its processes together with `limits.memory_bytes` where the
+   * The most memory that the command had, in bytes, if it is known: that of all its processes together with a limit of memory where the
    * host may limit control groups, else that of its largest process. Linux counts the memory of the host for a moment as that of the
    * command, so that it is not known of a command that needs less than the host.
    */
@@ -1376,7 +1376,8 @@ export class ExecutionEngine<Output extends string | Buffer = string>
   readLogs(id: string, options?: { tailBytes?: number | null | undefined } | null): Promise<string>;
   /**
    * What a command has written to a stream so far, or in all when it has ended: what its result has, or would have if it ended now. It
-   * is text, or a Buffer with the option `encoding: 'buffer'`. Empty before the command runs; with retries, that of the last attempt.
+   * is text, or a Buffer if the execution was started with `encoding: 'buffer'`. Empty before the command runs; with retries, that of the
+   * last attempt.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for a bad option.
    */

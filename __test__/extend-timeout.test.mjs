@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
 import { folder, forever, nothing, shell, untilFile } from './helpers/programs.mjs';
+import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 /** Whether a date is some time from now, give or take what a busy machine takes. */
 function assertIsIn(date, ms) {
@@ -81,6 +82,16 @@ test('the idle timeout stays as it is', async (t) => {
   await events.line('ready', id);
   await engine.extendTimeout(id, 600_000);
   assert.equal((await engine.waitForCompletion(id)).reason, 'idle_timeout');
+});
+
+test('what is to be cancelled has no time left, from the call on', async (t) => {
+  const engine = newEngine(t);
+  await repeatedly(REPEATS, 4, async () => {
+    const id = await engine.execute(forever);
+    const cancelled = engine.cancel(id);
+    assert.equal((await failure(() => engine.extendTimeout(id, 5_000), 'INVALID_REQUEST')).field, 'id');
+    await cancelled;
+  });
 });
 
 test('bad calls', async (t) => {

@@ -1,19 +1,26 @@
 // `loginShellEnv` gives the environment of the user's login shell, whatever its start files do.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
 import { ExecutionEngine } from '../index.js';
 import { failure } from './helpers/outcomes.mjs';
-import { file, folder, isAlive } from './helpers/programs.mjs';
+import { file, folder, hasBusybox, isAlive } from './helpers/programs.mjs';
 
+/** Whether a shell is there. Where `.ci/run` has installed it, its test fails without it. */
+const has = (shell) =>
+  spawnSync(shell, ['-c', 'true']).status === 0 || Boolean(process.env.CI && process.platform === 'linux' && !hasBusybox);
 const onUnix = { skip: process.platform === 'win32' && 'Windows has no login shells' };
 
 /** Runs `loginShellEnv` with a home of its own, whose start files have these lines. */
 async function withHome(t, files, options) {
   const home = folder(t);
-  for (const [name, lines] of Object.entries(files)) file(home, name, `${lines}\n`);
+  for (const [name, lines] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(home, name)), { recursive: true });
+    file(home, name, `${lines}\n`);
+  }
   const before = { ...process.env };
   t.after(() => {
     for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name];
@@ -28,8 +35,7 @@ const shells = {
   '/bin/zsh': { '.zprofile': 'export OF_LOGIN="a\nb=c"', '.zshrc': 'export OF_RC=2' },
 };
 for (const [shell, files] of Object.entries(shells)) {
-  const isThere = spawnSync(shell, ['-c', 'true']).status === 0;
-  test(`of ${shell}`, { skip: onUnix.skip || (!isThere && `there is no ${shell}`) }, async (t) => {
+  test(`of ${shell}`, { skip: onUnix.skip || (!has(shell) && `there is no ${shell}`) }, async (t) => {
     process.env.OF_HOST = 'inherited';
     const env = await withHome(t, files, { shell });
     assert.deepEqual([env.OF_LOGIN, env.OF_RC, env.OF_HOST], ['a\nb=c', '2', 'inherited']);
@@ -38,8 +44,7 @@ for (const [shell, files] of Object.entries(shells)) {
   });
 }
 
-const hasFish = spawnSync('fish', ['-c', 'true']).status === 0;
-test('of fish', { skip: onUnix.skip || (!hasFish && 'there is no fish') }, async (t) => {
+test('of fish', { skip: onUnix.skip || (!has('fish') && 'there is no fish') }, async (t) => {
   const home = folder(t);
   t.after(() => delete process.env.XDG_CONFIG_HOME);
   spawnSync('mkdir', ['-p', path.join(home, 'fish')]);
@@ -52,7 +57,7 @@ test('start files that are noisy, that alias commands, and that start something'
   const noisy = [
     'head -c 9000000 /dev/zero | tr "\\0" x; echo; echo noise >&2',
     'env() { echo no; }; printf() { echo no; }',
-    'alias env="echo no" printf="echo no"',
+    'alias env="echo no" printf="echo no" command="echo no"',
     'trap "echo goodbye" EXIT',
     'sleep 300 & echo $! > ~/pid',
     'export LAST=1',
@@ -63,6 +68,15 @@ test('start files that are noisy, that alias commands, and that start something'
   assert.ok(isAlive(pid), 'an agent that the start files started lives on');
   process.kill(pid);
 });
+
+for (const [shell, name, lines] of [
+  ['/bin/zsh', '.zshrc', 'alias command="echo no" env="echo no"; alias -g env=no printf=no; printf() { echo no; }; export LAST=1'],
+  ['fish', 'fish/config.fish', 'function env; echo no; end; function printf; echo no; end; alias command "echo no"; set -gx LAST 1'],
+]) {
+  test(`start files of ${shell} that replace commands`, { skip: onUnix.skip || (!has(shell) && `there is no ${shell}`) }, async (t) => {
+    assert.equal((await withHome(t, { [name]: lines }, { shell })).LAST, '1');
+  });
+}
 
 test('start files that hang are bounded, and their processes are ended', onUnix, async (t) => {
   const hanging = 'echo $$ > ~/pid; sleep 300 & echo $! >> ~/pid; wait';

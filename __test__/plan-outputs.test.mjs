@@ -94,7 +94,7 @@ test('what names no step is refused', async (t) => {
     await refused(serial([nothing, taking(from)]), 'commands[1].env.VERSION.from', /: (give|leave)/);
   await refused(serial([nothing, print({ VERSION: {} })]), 'commands[1].env.VERSION', /an object: give a string/);
   await refused(serial([nothing, print({ VERSION: { from: 0, of: 1 } })]), 'commands[1].env.VERSION.of', /unknown field/);
-  await refused(parallel([taking(1), taking(0)]), 'strategy.dependencies[0]', /0 → 1 → 0/);
+  await refused(parallel([taking(1), taking(0)]), 'commands[0].env', /0 → 1 → 0/);
   await refused(serial([nothing, print({ 'A=B': { from: 0 } })]), 'commands[1].env["A"]', /holds `=`/);
   const alone = await failure(() => engine.run(print({ VERSION: { from: 0 } })), 'INVALID_REQUEST');
   assert.equal(alone.field, 'env.VERSION');

@@ -1,6 +1,7 @@
 // `runSync` blocks the calling thread until the result.
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -95,6 +96,38 @@ test('it waits for no slot', async (t) => {
   assert.equal(engine.runSync(nothing).status, 'completed');
   await engine.shutdown();
   failureNow(() => engine.runSync(nothing), 'ENGINE_SHUT_DOWN');
+});
+
+test('a group without a place is named, as its limit and not that of the engine is in the way', async (t) => {
+  const engine = newEngine(t, { groupLimits: { spare: 2 } });
+  const id = await engine.execute(forever, { groups: ['spare', 'database'] });
+  const error = failureNow(() => engine.runSync(nothing, { groups: ['spare', 'database'] }), 'CONCURRENCY_LIMIT_REACHED');
+  assert.equal(error.field, 'options.groups[1]');
+  await engine.cancel(id);
+});
+
+test('it is reported as any other execution: feedback, tracing, and why it was aborted', async (t) => {
+  const statuses = [];
+  const traced = [];
+  const note = (name) => (message) => traced.push([name, message.executionId, message.command, message.status]);
+  const [start, end] = [note('start'), note('end')];
+  subscribe('escher:execution:start', start);
+  subscribe('escher:execution:end', end);
+  t.after(() => unsubscribe('escher:execution:start', start));
+  t.after(() => unsubscribe('escher:execution:end', end));
+  const engine = newEngine(t, { feedback: (status) => statuses.push(status) });
+  const { id } = engine.runSync({ ...shell('exit 3'), metadata: { label: 'sync' } });
+  assert.deepEqual(
+    statuses.map(({ executionId, label, exitCode }) => [executionId, label, exitCode]),
+    [[id, 'sync', 3]],
+  );
+  assert.deepEqual(traced, [
+    ['start', id, 'exit 3', undefined],
+    ['end', id, 'exit 3', 'failed'],
+  ]);
+  const aborted = engine.runSync(nothing, { signal: AbortSignal.abort('enough') });
+  assert.deepEqual([aborted.abortReason, engine.getResult(aborted.id).abortReason], ['enough', 'enough']);
+  assert.equal(statuses.length, 2);
 });
 
 test('in a worker, and many times in a row', async (t) => {

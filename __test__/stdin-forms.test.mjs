@@ -118,6 +118,30 @@ test('what is no input is refused with a list of what is', async (t) => {
   }
 });
 
+test('bytes whose memory was transferred are refused', async (t) => {
+  const engine = newEngine(t);
+  const transferred = (Kind) => {
+    const buffer = new ArrayBuffer(16);
+    const value = Kind === ArrayBuffer ? buffer : new Kind(buffer);
+    structuredClone(buffer, { transfer: [buffer] });
+    return value;
+  };
+  const id = await engine.execute(cat, { stdin: 'open' });
+  for (const Kind of [ArrayBuffer, Uint8Array, DataView, Float64Array]) {
+    for (const [call, field] of [
+      [() => engine.write(id, transferred(Kind)), 'data'],
+      [() => engine.run(cat, { stdin: transferred(Kind) }), 'options.stdin'],
+      [() => engine.run(cat, { input: [transferred(Kind)] }), 'options.input[0]'],
+      [() => engine.run(cat, { input: [transferred(Kind)].values() }), 'options.input'],
+    ]) {
+      const error = await failure(call, 'INVALID_REQUEST');
+      assert.equal(error.field, field);
+      assert.match(error.message, /memory was transferred/);
+    }
+  }
+  await engine.cancel(id);
+});
+
 test('a Readable between its end and its closing is empty', async (t) => {
   const engine = newEngine(t);
   const input = Readable.from(['a']).resume();

@@ -1,7 +1,7 @@
 // `terminal` runs a command in a pseudo-terminal of its own: one stream of data, lines without control sequences, input, and a size.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -48,6 +48,16 @@ test('a variable TERM of the request has precedence', { skip }, async (t) => {
   assert.equal(result.stdout, 'vt100\r\n');
 });
 
+test('the size that variables of the host name is not that of the terminal', { skip }, async (t) => {
+  const engine = newEngine(t);
+  const hostEnv = { ...process.env, COLUMNS: '200', LINES: '5' };
+  const request = shell('echo "[$COLUMNS $LINES]"');
+  assert.equal((await engine.run(request, { ...TERMINAL, hostEnv })).stdout, '[ ]\r\n');
+  assert.equal((await engine.run(request, { hostEnv })).stdout, '[200 5]\n');
+  const own = { ...request, env: { COLUMNS: '7', LINES: '8' } };
+  assert.equal((await engine.run(own, { ...TERMINAL, hostEnv })).stdout, '[7 8]\r\n');
+});
+
 test('data is as it was written, lines have no control sequences', { skip }, async (t) => {
   const { engine, events } = recordedEngine(t);
   const codes =
@@ -84,6 +94,43 @@ test('secrets are masked in data, lines and the result, echoes among them', { sk
   assert.equal(stdout, '***\r\ngot ***\r\n');
   assert.equal(shown(events, id), stdout);
   assert.deepEqual(events.lines(id), ['***', 'got ***']);
+});
+
+test('a secret that control sequences cut into parts is in no line, record or question', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t, { waitingAfterMs: 200, logDir: folder(t), logFormat: 'jsonl' });
+  const secret = 'hunter2-hunter2';
+  const line = String.raw`printf 'is hunter2\033[1m-hunter2\033[0m\nis hunterX\b2-hunter2\nis hunter2\033[1m-hunter2\033[0m right? '; read word`;
+  engine.on('waiting', ({ executionId }) => engine.write(executionId, '\n'));
+  const { id, logPath } = await engine.run({ ...shell(line), timeoutMs: 20_000 }, { ...TERMINAL, secrets: [secret] });
+  const lines = events.of(id).filter(({ type }) => type === 'stdout');
+  assert.deepEqual(
+    lines.slice(0, 2).map((event) => event.line),
+    ['is ***', 'is ***'],
+  );
+  assert.ok(!lines.some((event) => event.line.includes(secret)));
+  assert.ok(!readFileSync(logPath, 'utf8').includes(secret));
+  const waiting = events.of(id).filter(({ type }) => type === 'waiting');
+  if (process.platform === 'linux')
+    assert.deepEqual(
+      waiting.map(({ prompt }) => prompt),
+      ['is *** right? '],
+    );
+});
+
+test('a program that writes its carriage returns itself has the same lines', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t);
+  const { id } = await engine.run(shell(String.raw`printf 'a\r\nb\r'; printf '\r\nc\r\033[K\r10%%\r\r20%%\n'`), TERMINAL);
+  const lines = events.of(id).filter(({ type }) => type === 'stdout');
+  assert.deepEqual(
+    lines.map(({ line, carriageReturn = false }) => [line, carriageReturn]),
+    [
+      ['a', false],
+      ['b', false],
+      ['c', true],
+      ['10%', true],
+      ['20%', false],
+    ],
+  );
 });
 
 test('a stream has data at the pace of its reader', { skip }, async (t) => {
@@ -200,8 +247,36 @@ test('SIGHUP follows the stop signal: an interactive shell and its jobs end', { 
 test('a timeout, an idle timeout and an abort end it', { skip }, async (t) => {
   const engine = newEngine(t, { killGraceMs: 2_000 });
   assert.equal((await engine.run({ ...exec('cat'), timeoutMs: 100 }, TERMINAL)).reason, 'timeout');
-  assert.equal((await engine.run(exec('cat'), { ...TERMINAL, idleTimeoutMs: 100 })).reason, 'idle_timeout');
+  const idle = await engine.run(exec('cat'), { ...TERMINAL, idleTimeoutMs: 100 });
+  assert.equal(idle.reason, 'idle_timeout');
+  if (process.platform === 'linux') assert.equal(idle.diagnosis.processes[0].waitsFor, 'terminal');
   assert.equal((await engine.run(exec('cat'), { ...TERMINAL, signal: AbortSignal.timeout(50) })).reason, 'aborted');
+});
+
+test('input that a command has left unread in its terminal delays no end, and no other execution', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t, { killGraceMs: 2_000 });
+  const unread = Buffer.alloc(3_000_000, 'x');
+  await repeatedly(REPEATS, 2, async (index) => {
+    const rest = index % 2 === 0 ? 'sleep 300' : 'sleep 0.05';
+    const id = await engine.execute({ ...shell(`stty raw -echo; echo ready; exec ${rest}`), timeoutMs: 60_000 }, TERMINAL);
+    await events.first((event) => event.executionId === id && event.type === 'data' && /ready/.test(event.data));
+    const refused = failure(() => engine.write(id, unread), CODE);
+    if (index % 2 === 0) await engine.cancel(id);
+    assert.equal((await engine.waitForCompletion(id)).reason, index % 2 === 0 ? 'cancelled' : 'exit');
+    assert.equal((await refused).field, 'id');
+    assert.equal((await engine.run(nothing)).status, 'completed');
+  });
+});
+
+test('a command that closes its terminal for a while, and opens it again, loses nothing', { skip }, async (t) => {
+  const engine = newEngine(t);
+  const line =
+    'exec 0<&- 1>&- 2>&-; sleep 0.2; exec </dev/tty >/dev/tty; stty -echo; head -c 300000 /dev/zero | tr "\\0" x; read word; echo "[$word]"';
+  const id = await engine.execute({ ...shell(line), timeoutMs: 20_000 }, TERMINAL);
+  await until(async () => (await engine.readOutput(id)).length === 300_000, 'it has written');
+  await engine.write(id, 'again\n');
+  const { status, stdout, leaked } = await engine.waitForCompletion(id);
+  assert.deepEqual([status, stdout.slice(300_000), leaked], ['completed', '[again]\r\n', false]);
 });
 
 test('nothing is lost at the end of 10 MB', { skip }, async (t) => {

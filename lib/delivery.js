@@ -166,6 +166,24 @@ class Delivery {
   }
 
   /**
+   * An execution without events has ended, for which this thread has waited.
+   *
+   * @param {InstanceType<typeof import('./result.js').Outcome>} outcome
+   */
+  endedAtOnce(outcome) {
+    const { aborted } = outcome;
+    const feedback = this.#feedback;
+    const isWatched = channels.isWatched();
+    if (!aborted && !feedback && !isWatched) return;
+    const { facts } = outcome;
+    if (aborted && facts.reason === 'aborted') this.#reasons.keep(facts.id, aborted);
+    if (feedback) contain(() => feedback(require('./feedback.js').statusOf(this.#native, facts)));
+    if (!isWatched) return;
+    const trace = contain(() => channels.begin(facts.id, this.#native.command(facts.id) ?? '', structuredClone(facts.metadata)));
+    if (trace) contain(() => channels.finish(trace, facts.status, outcome));
+  }
+
+  /**
    * @param {import('../index.js').EndEvent['type']} type
    * @param {PendingExecution} pending
    * @param {() => import('../index.js').EndEvent} makeEvent

@@ -191,6 +191,7 @@ const Engine = class ExecutionEngine extends Listeners {
     const { held, aborted } = submitSync(this.runSync, request, options, this.#native);
     const outcome = new Outcome(held);
     outcome.aborted = aborted;
+    this.#delivery.endedAtOnce(outcome);
     return outcome.unwrap();
   }
 

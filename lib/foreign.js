@@ -67,6 +67,11 @@ function isBroken(text) {
   return !text.isWellFormed();
 }
 
+/** Whether a value is a buffer or a view of one, of whatever realm. @param {unknown} value */
+function isMemory(value) {
+  return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value);
+}
+
 /**
  * The bytes of a buffer or of a view of one, of whatever realm; `undefined` for anything else.
  *
@@ -76,9 +81,15 @@ function isBroken(text) {
 function bytesOf(value) {
   const isView = ArrayBuffer.isView(value);
   if (!isView && !types.isAnyArrayBuffer(value)) return undefined;
-  const bytes = isView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+  let bytes;
+  try {
+    bytes = isView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
+  } catch {
+    // Its memory was transferred, or resized so that it ends before the view.
+    return undefined;
+  }
   // Memory that another thread may write to is not handed to native code.
   return types.isSharedArrayBuffer(bytes.buffer) ? new Uint8Array(bytes) : bytes;
 }
 
-module.exports = { bytesOf, isBroken, isUrl, namesOf, pathOfUrl };
+module.exports = { bytesOf, isBroken, isMemory, isUrl, namesOf, pathOfUrl };

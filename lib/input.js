@@ -1,7 +1,7 @@
 'use strict';
 
 const { contain } = require('./caller-code.js');
-const { bytesOf, isBroken } = require('./foreign.js');
+const { bytesOf, isBroken, isMemory } = require('./foreign.js');
 const { kindOf, causeText } = require('./sanitize.js');
 
 /** @typedef {import('node:stream').Readable} Readable */
@@ -261,7 +261,7 @@ function isBlob(value) {
  * @param {any} value
  */
 function isSource(value) {
-  if (Array.isArray(value) || bytesOf(value)) return false;
+  if (Array.isArray(value) || isMemory(value)) return false;
   const canIterate = [Symbol.asyncIterator, Symbol.iterator].some((symbol) => typeof value[symbol] === 'function');
   return canIterate || isReadable(value) || isBlob(value) || typeof value.getReader === 'function';
 }

@@ -4,7 +4,7 @@ const { isRegExp } = require('node:util').types;
 
 const { slots } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
-const { bytesOf, isBroken, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
+const { bytesOf, isBroken, isMemory, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 
@@ -345,8 +345,9 @@ function joined(chunks, path) {
   return Buffer.concat(parts);
 }
 
-/** What a value is, without the value. @param {unknown} value */
+/** What a value is that is no input, without the value. @param {unknown} value */
 function kindOf(value) {
+  if (isMemory(value)) return 'bytes whose memory was transferred or cut off';
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return 'an array';
   if (typeof value !== 'object') return `a ${typeof value}`;

@@ -83,10 +83,11 @@ pub(crate) fn resolve(
 ) -> Result<Launch, SpawnFailure> {
     let mut added = Vec::new();
     if matches!(request.command, Command::AwsCli { .. }) {
-        added.push(("AWS_PAGER", ""));
+        added.push(("AWS_PAGER", Some("")));
     }
     if options.terminal.is_some() {
-        added.push(("TERM", "xterm-256color"));
+        // Programs take these two for the size, whatever the terminal says; they are of the terminal of the host.
+        added.extend([("TERM", Some("xterm-256color")), ("COLUMNS", None), ("LINES", None)]);
     }
     let segment = environment::segment(request.id);
     let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;

@@ -335,7 +335,9 @@ impl ExecutionEngine {
         let record = self.record(id)?;
         command::check_time_left(timeout).map_err(ExecutionError::InvalidRequest)?;
         let most = Duration::from_millis(self.shared().config.max_timeout_ms);
-        let moved = if record.result().is_some() { None } else { record.deadline().extend(timeout, most) };
+        // What is to end has no time left, although the loop of its execution may not have noticed that.
+        let is_over = record.result().is_some() || record.stop().reason().is_some();
+        let moved = if is_over { None } else { record.deadline().extend(timeout, most) };
         let over = "its command has exited or is being ended, so that no timeout is left: start it again for more time";
         let at = moved.ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", over)))?;
         Ok(Utc::now() + at.saturating_duration_since(Instant::now()))

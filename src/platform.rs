@@ -41,7 +41,7 @@ pub(crate) use self::system::{
     is_terminal_missing, is_too_long_a_directory, limited_sight, login_shell, names_descriptor, not_executable,
     open_no_follow, open_regular, own_tag, path_from_bytes, prepare, private_temp_dir, reader_closed, refused_limit,
     resize_terminal, same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock, terminal_id,
-    try_lock,
+    try_lock, write_some,
 };
 
 /// A handle to the spawning thread of an execution, which starts its command and waits for its pipes and its exit at first.

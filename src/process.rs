@@ -83,6 +83,13 @@ impl Outputs {
         self.stdout.is_some() || self.stderr.is_some()
     }
 
+    /// The command has exited: a terminal that nothing else has open is at its end.
+    pub(crate) fn command_exited(&mut self) {
+        if let Some(stdout) = &mut self.stdout {
+            stdout.command_exited();
+        }
+    }
+
     /// Waits until a stream has bytes or has ended. Pends for ever when both have ended. Cancel-safe.
     pub(crate) async fn readable(&mut self) -> Stream {
         poll_fn(|context| {
@@ -212,9 +219,11 @@ struct Unwritten {
     ends_line: Option<bool>,
 }
 
-/// How a child's input came to its end.
+/// What came of writing a child's input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fed {
+    /// The pipe has taken bytes, and may take more.
+    Part,
     /// It has read all, or does not want the rest.
     Done,
     /// The rest cannot be had, for this reason.
@@ -268,12 +277,15 @@ impl Input {
         self.rest.as_ref().map_or(0, |rest| rest.given)
     }
 
-    /// Writes what the pipe takes; at the end, or when the child does not read any more, the pipe is closed and the
-    /// writer is notified. Pends for ever when it is closed. Cancel-safe: what was written, and what was taken to be
-    /// written, is kept before the next wait.
+    /// Waits until the pipe takes bytes, and writes once: a child that reads without end must not hold up the other events of its
+    /// execution. At the end, or when the child does not read any more, the pipe is closed and the writer is notified. Pends for
+    /// ever when it is closed. Cancel-safe: what was written, and what was taken to be written, is kept before the next wait.
     pub(crate) async fn drive(&mut self) -> Fed {
         let Some(rest) = &mut self.rest else { return std::future::pending().await };
         let fed = rest.drive().await;
+        if fed == Fed::Part {
+            return fed;
+        }
         let done = self.rest.take();
         if matches!(fed, Fed::Failed(_)) {
             self.broken = done.map(|done| done.pipe);
@@ -311,13 +323,13 @@ impl Unwritten {
                 }
                 continue;
             }
-            let writable = tokio::select! {
+            let written = tokio::select! {
                 biased;
                 // What fails while the child reads nothing has failed all the same.
                 reason = self.more.failed() => return Fed::Failed(reason),
-                writable = self.pipe.writer().writable() => writable,
+                written = platform::write_some(self.pipe.writer(), &self.bytes[self.written..]) => written,
             };
-            match writable.and_then(|()| self.pipe.writer().try_write(&self.bytes[self.written..])) {
+            match written {
                 Ok(count) => {
                     self.written += count;
                     self.given += count as u64;
@@ -326,6 +338,7 @@ impl Unwritten {
                     {
                         *ends_line = matches!(last, b'\n' | b'\r');
                     }
+                    return Fed::Part;
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 // EPIPE: the child closed its end. It may do that.

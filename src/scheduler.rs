@@ -138,12 +138,7 @@ impl Scheduler {
             return Ok(Entry::Now(Permit { scheduler: Arc::clone(self), groups: membership }));
         }
         if self.policy == ConcurrencyPolicy::Reject {
-            let has_slot = state.in_use < state.usable;
-            let full = membership.as_ref().filter(|_| has_slot).and_then(|groups| state.groups.obstacle(&key, groups));
-            return Err(full.map_or(ExecutionError::ConcurrencyLimitReached(self.slots), |full| {
-                let index = groups.iter().position(|name| name == full).unwrap_or_default();
-                ExecutionError::GroupLimitReached { field: format!("options.groups[{index}]") }
-            }));
+            return Err(self.refusal(&state, &key, membership.as_ref(), groups));
         }
         if state.waiting.len() + state.held_back.len() >= self.queue_bound {
             return Err(ExecutionError::QueueFull(self.queue_bound));
@@ -159,7 +154,18 @@ impl Scheduler {
         if state.start(key, membership.as_ref()) {
             return Ok(Entry::Now(Permit { scheduler: Arc::clone(self), groups: membership }));
         }
-        Err(ExecutionError::ConcurrencyLimitReached(self.slots))
+        Err(self.refusal(&state, &key, membership.as_ref(), groups))
+    }
+
+    /// What an execution is refused with that cannot start now and must not wait: with a free slot, the first of its groups without a
+    /// place.
+    fn refusal(&self, state: &State, key: &Key, membership: Option<&Membership>, groups: &[String]) -> ExecutionError {
+        let has_slot = state.in_use < state.usable;
+        let full = membership.filter(|_| has_slot).and_then(|groups| state.groups.obstacle(key, groups));
+        full.map_or(ExecutionError::ConcurrencyLimitReached(self.slots), |full| {
+            let index = groups.iter().position(|name| name == full).unwrap_or_default();
+            ExecutionError::GroupLimitReached { field: format!("options.groups[{index}]") }
+        })
     }
 
     /// A slot with a place in each group, or a place in the queue: no bound and no policy refuses it. For a plan and for another attempt,

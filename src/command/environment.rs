@@ -109,12 +109,13 @@ impl EnvPolicy {
         (base || self.allow.is_match(name)) && !self.deny.is_match(name)
     }
 
-    /// The child's environment as NUL-ended `NAME=value` entries. `added` gives way to what the request sets.
+    /// The child's environment as NUL-ended `NAME=value` entries. `added` replaces what is inherited (`None`: by nothing), and gives way to
+    /// what the request sets.
     pub(super) fn build(
         &self,
         request: &ExecutionRequest,
         host: Option<&EnvSnapshot>,
-        added: &[(&str, &str)],
+        added: &[(&str, Option<&str>)],
         directory: &Directory<'_>,
         segment: &str,
     ) -> Vec<u8> {
@@ -128,8 +129,8 @@ impl EnvPolicy {
         let mut env = Vec::with_capacity(4096);
         let inherited = host.iter().find(|(name, _)| *name == PWD.as_bytes()).map(|(_, value)| value);
         let pwd = (platform::HAS_PWD && self.inherits(PWD)).then(|| directory.pwd(inherited)).flatten();
-        let added = added.iter().map(|(name, value)| (*name, value.as_bytes()));
-        let added = added.chain(pwd.as_ref().map(|pwd| (PWD, pwd.as_os_str().as_encoded_bytes())));
+        let added = added.iter().map(|(name, value)| (*name, value.map(str::as_bytes)));
+        let added = added.chain(pwd.as_ref().map(|pwd| (PWD, Some(pwd.as_os_str().as_encoded_bytes()))));
         let everything = self.inherit == InheritEnv::All && self.deny.is_empty();
         for (name, value) in host.iter() {
             let text = String::from_utf8_lossy(name);
@@ -141,7 +142,9 @@ impl EnvPolicy {
             }
         }
         for (name, value) in added {
-            if !sets(request, name) {
+            if let Some(value) = value
+                && !sets(request, name)
+            {
                 push(&mut env, name.as_bytes(), value);
             }
         }

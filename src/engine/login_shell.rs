@@ -33,6 +33,35 @@ pub struct LoginShell {
     pub host_env: Option<EnvSnapshot>,
 }
 
+impl LoginShell {
+    /// The user's shell, with 10 s for its start files.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the shell.
+    #[must_use]
+    pub fn shell(mut self, shell: impl Into<PathBuf>) -> Self {
+        self.shell = Some(shell.into());
+        self
+    }
+
+    /// Sets the time that its start files may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the variables that the shell starts with.
+    #[must_use]
+    pub fn host_env(mut self, host_env: EnvSnapshot) -> Self {
+        self.host_env = Some(host_env);
+        self
+    }
+}
+
 impl ExecutionEngine {
     /// The environment of the user's login shell, which reads the user's start files: what a program gets that is started in a terminal. It
     /// is an interactive login shell without a terminal; what the start files print is dropped, and background processes that they start
@@ -52,8 +81,8 @@ impl ExecutionEngine {
         let host_env = host_env.unwrap_or_else(EnvSnapshot::of_this_process);
         let shell = shell.unwrap_or_else(|| login_shell(&host_env));
         let mark = format!("escher-{}", Uuid::new_v4().simple());
-        // In words that bash, zsh, fish and dash share. `command` leaves aliases and functions of the user out.
-        let line = format!("command printf '%s' '{mark}'; command env -0; command printf '%s' '{mark}'");
+        // In words that bash, zsh, fish and dash share. `command` leaves functions of the user out, and the quotes aliases.
+        let line = format!("'command' 'printf' '%s' '{mark}'; 'command' 'env' '-0'; 'command' 'printf' '%s' '{mark}'");
         let program = shell.to_string_lossy().into_owned();
         let command = Command::Exec { program, args: ["-i", "-l", "-c", &line].map(str::to_owned).to_vec() };
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);

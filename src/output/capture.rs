@@ -35,11 +35,14 @@ struct Clean {
     silence: Silence,
     /// Set for a terminal.
     screen: Option<Box<Screen>>,
+    /// Set for a terminal: lines without control sequences may show a secret that these had cut into parts.
+    secrets: Option<Arc<Vault>>,
 }
 
 impl Capture {
     pub(super) fn new(stream: Stream, policy: &OutputPolicy, kept: Arc<Captures>, secrets: Arc<Vault>) -> Self {
-        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, policy, kept) }
+        let of_screen = policy.is_terminal.then(|| Arc::clone(&secrets));
+        Self { mask: StreamMask::new(secrets), clean: Clean::new(stream, policy, kept, of_screen) }
     }
 
     /// Takes what was read.
@@ -97,7 +100,7 @@ impl Capture {
 }
 
 impl Clean {
-    fn new(stream: Stream, policy: &OutputPolicy, kept: Arc<Captures>) -> Self {
+    fn new(stream: Stream, policy: &OutputPolicy, kept: Arc<Captures>, secrets: Option<Arc<Vault>>) -> Self {
         Self {
             stream,
             splitter: policy.has_lines.then(|| Splitter::new(policy.max_line_bytes)),
@@ -107,6 +110,7 @@ impl Clean {
             spill: None,
             silence: Silence::new(Instant::now()),
             screen: (policy.is_terminal && stream == Stream::Stdout).then(Box::default),
+            secrets,
         }
     }
 
@@ -136,9 +140,9 @@ impl Clean {
         screen.show(bytes, &mut outlets.lines);
         let mut screen = std::mem::take(&mut self.screen);
         if let (Some(screen), Some(_)) = (&mut screen, &self.splitter) {
-            let Screen { sequences, plain, .. } = &mut **screen;
+            let Screen { sequences, plain, has_returned, .. } = &mut **screen;
             sequences.feed(bytes, &mut |part| match part {
-                Plain::Text(text) => plain.extend_from_slice(text),
+                Plain::Text(text) => add_plain(plain, text, has_returned),
                 Plain::Backspace => {
                     self.split(outlets, Next::Bytes(plain));
                     plain.clear();
@@ -170,7 +174,11 @@ impl Clean {
         let has_listener = lines.has_listener(self.stream);
         let log = log.as_mut().filter(|log| log.wants_lines());
         if has_listener || log.is_some() {
-            next.advance(splitter, &mut |piece, flags| lines.add(piece, flags));
+            let secrets = self.secrets.as_ref().and_then(|secrets| secrets.current());
+            next.advance(splitter, &mut |piece, flags| {
+                let masked = secrets.as_ref().and_then(|secrets| secrets.mask_bytes(piece));
+                lines.add(masked.as_deref().unwrap_or(piece), flags);
+            });
             lines.send(self.stream, has_listener, log);
         } else {
             lines.skip(next.count(splitter));
@@ -196,6 +204,23 @@ struct Screen {
     held: Vec<u8>,
     /// Text without control sequences, of one read.
     plain: Vec<u8>,
+    /// Whether the last character of the text is a carriage return.
+    has_returned: bool,
+}
+
+/// Adds text without control sequences. Of several carriage returns in a row, the others do nothing: a program that ends its lines
+/// with `\r\n` itself writes `\r\r\n`.
+fn add_plain(plain: &mut Vec<u8>, mut text: &[u8], has_returned: &mut bool) {
+    while let Some(first) = text.first() {
+        if *has_returned && *first == b'\r' {
+            text = &text[1..];
+            continue;
+        }
+        let end = memchr::memmem::find(text, b"\r\r").map_or(text.len(), |at| at + 1);
+        plain.extend_from_slice(&text[..end]);
+        *has_returned = text[end - 1] == b'\r';
+        text = &text[end..];
+    }
 }
 
 impl Screen {

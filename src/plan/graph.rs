@@ -46,7 +46,19 @@ impl Graph {
                 dependents[*dependency].push(index);
             }
         }
-        let order = topological(&dependencies, &dependents)?;
+        let order = topological(&dependencies, &dependents).map_err(|cycle| {
+            let first = cycle[0];
+            let next = cycle.get(1).unwrap_or(&first);
+            let is_of_strategy = matches!(strategy, ExecutionStrategy::DependencyGraph { dependencies }
+                if dependencies.get(&first).is_some_and(|list| list.contains(next)));
+            let field = if is_of_strategy {
+                format!("strategy.dependencies[{first}]")
+            } else {
+                format!("commands[{first}].env")
+            };
+            let problem = format!("the steps {} wait for each other: remove one of these dependencies", show(&cycle));
+            Invalid::new(field, problem)
+        })?;
         let mut chains = vec![1; steps];
         for index in order.into_iter().rev() {
             for dependency in &dependencies[index] {
@@ -99,8 +111,8 @@ fn checked(index: usize, given: &[usize], steps: usize) -> Result<&[usize], Inva
     Ok(given)
 }
 
-/// The steps, each after its dependencies.
-fn topological(dependencies: &[Vec<usize>], dependents: &[Vec<usize>]) -> Result<Vec<usize>, Invalid> {
+/// The steps, each after its dependencies; else a cycle of them, its smallest index first.
+fn topological(dependencies: &[Vec<usize>], dependents: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     let mut open: Vec<usize> = dependencies.iter().map(Vec::len).collect();
     let mut order: Vec<usize> = (0..open.len()).filter(|index| open[*index] == 0).collect();
     let mut next = 0;
@@ -116,10 +128,7 @@ fn topological(dependencies: &[Vec<usize>], dependents: &[Vec<usize>]) -> Result
     if order.len() == open.len() {
         return Ok(order);
     }
-    let cycle = cycle(dependencies, &open);
-    let first = cycle[0];
-    let problem = format!("the steps {} wait for each other: remove one of these dependencies", show(&cycle));
-    Err(Invalid::new(format!("strategy.dependencies[{first}]"), problem))
+    Err(cycle(dependencies, &open))
 }
 
 /// A cycle among the steps that are still `open`, its smallest index first.

@@ -14,7 +14,7 @@ pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
 pub(crate) use self::limits::{HAS_LIMITS, refused_limit};
-pub(crate) use self::pipe::{PipeReader, PipeWriter, empty_pipe, reader_closed};
+pub(crate) use self::pipe::{PipeReader, PipeWriter, empty_pipe, reader_closed, write_some};
 pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::signal::{SIGNALS, signal_name};

@@ -22,7 +22,7 @@ pub(crate) use self::files::{
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;
 pub(crate) use self::lifeline::{Lifeline, Table, spawn_guardian};
-pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed};
+pub(crate) use self::pipe::{PipeReader, PipeWriter, reader_closed, write_some};
 use self::programs::POWERSHELL_FILE;
 pub(crate) use self::programs::{executable, interpreter_flags, interpreter_problem, search};
 pub(crate) use self::spawn::{Spawned, spawn};

@@ -235,7 +235,7 @@ impl Supervision {
                 }
             }
             Event::Fed(Fed::Done) => self.watch = None,
-            Event::Moved | Event::Room | Event::Readable(_) | Event::Degraded(_) => {}
+            Event::Moved | Event::Room | Event::Readable(_) | Event::Degraded(_) | Event::Fed(Fed::Part) => {}
             Event::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
             Event::Looked(look) => self.looked(look, now),
             Event::Lost => self.output.report_loss(),
@@ -347,6 +347,7 @@ impl Supervision {
 
     fn exited(&mut self, now: Instant) {
         self.exited = true;
+        self.process.outputs.command_exited();
         self.deadline.close();
         self.report_exit();
         match &mut self.phase {

@@ -1,5 +1,6 @@
 //! How the host runs it.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -146,22 +147,40 @@ pub struct ExecutionOptions {
     pub host_env: Option<EnvSnapshot>,
 }
 
-/// The host's variables as they were at one moment: `NAME=value` entries, each ended by a NUL.
+/// The host's variables as they were at one moment: `NAME=value` entries, each ended by a NUL. It can be collected of names and values,
+/// such as those of [`ExecutionEngine::login_shell_env`](crate::ExecutionEngine::login_shell_env). What no environment can hold is left
+/// out: an empty name, `=` in a name, NUL.
+///
+/// ```
+/// # use execution_engine::EnvSnapshot;
+/// let host = EnvSnapshot::from_iter([("LANG", "C"), ("no=name", "")]);
+/// assert!(host.iter().eq([(&b"LANG"[..], &b"C"[..])]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvSnapshot(Arc<[u8]>);
+
+impl<N: AsRef<OsStr>, V: AsRef<OsStr>> FromIterator<(N, V)> for EnvSnapshot {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let mut packed = Vec::new();
+        for (name, value) in variables {
+            let (name, value) = (name.as_ref().as_encoded_bytes(), value.as_ref().as_encoded_bytes());
+            let is_possible = memchr::memchr2(b'=', 0, name).is_none() && memchr::memchr(0, value).is_none();
+            if is_possible && !name.is_empty() {
+                packed.extend_from_slice(name);
+                packed.push(b'=');
+                packed.extend_from_slice(value);
+                packed.push(0);
+            }
+        }
+        Self(packed.into())
+    }
+}
 
 impl EnvSnapshot {
     /// Takes the variables of this process.
     #[must_use]
     pub fn of_this_process() -> Self {
-        let mut packed = Vec::new();
-        for (name, value) in std::env::vars_os() {
-            packed.extend_from_slice(name.as_encoded_bytes());
-            packed.push(b'=');
-            packed.extend_from_slice(value.as_encoded_bytes());
-            packed.push(0);
-        }
-        Self(packed.into())
+        std::env::vars_os().collect()
     }
 
     /// Takes entries that are packed already; those of an [`Arc`] are shared, not copied.

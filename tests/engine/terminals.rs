@@ -53,3 +53,24 @@ async fn what_contradicts_a_terminal_is_refused() {
     soon("the end", engine.wait_for_completion(plain)).await.unwrap();
     engine.finish().await;
 }
+
+#[tokio::test]
+async fn input_that_is_left_unread_delays_no_end_and_no_other_execution() {
+    let engine = Listened::with(ExecutionConfig { kill_grace_ms: 2_000, ..Default::default() });
+    for _ in 0..repeats() {
+        let line = "stty raw -echo; echo ready; exec sleep 1000";
+        let id = engine.execute_with(shell(line), terminal(TerminalSize::default())).await.unwrap();
+        wait_until("it reads its keys in raw mode", || {
+            let is_ready =
+                |event: &ExecutionEvent| matches!(event, ExecutionEvent::Data { data, .. } if data.contains("ready"));
+            engine.recorder.of(id).iter().any(is_ready)
+        })
+        .await;
+        let write = engine.write(id, vec![b'x'; 3_000_000]);
+        let (refused, cancelled) = soon("the cancel", async { tokio::join!(write, engine.cancel(id)) }).await;
+        cancelled.unwrap();
+        assert_field_refused(refused, ErrorCode::InvalidRequest, "id");
+        assert_completed(&soon("another execution", engine.run(shell("true"))).await.unwrap());
+    }
+    engine.finish().await;
+}

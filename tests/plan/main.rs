@@ -5,6 +5,7 @@
 mod common;
 mod steps;
 
+mod conditions;
 mod failures;
 mod model;
 mod order;

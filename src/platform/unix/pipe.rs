@@ -31,8 +31,9 @@ pub(crate) struct PipeReader {
 #[derive(Debug)]
 enum Width {
     Usual,
-    /// A terminal: it has a size of its own, and hands out a part of what it holds.
-    Terminal,
+    /// A terminal: it has a size of its own, and hands out a part of what it holds. The child's end is kept while the command runs: if no
+    /// process had it open, that would be the end of its output, although a process of its session can open it again.
+    Terminal(Option<OwnedFd>),
     Wide(#[expect(dead_code, reason = "dropping it releases the permit")] SemaphorePermit<'static>),
     /// The pipe could not be enlarged; that is not tried again.
     Fixed,
@@ -48,7 +49,21 @@ impl PipeReader {
 
     /// Our end of a terminal, which does not block.
     pub(super) fn of_terminal(fd: OwnedFd, thread: &SpawnThread) -> Self {
-        Self { fd: Watched::new(fd, thread), width: Width::Terminal }
+        Self { fd: Watched::new(fd, thread), width: Width::Terminal(None) }
+    }
+
+    /// Keeps the child's end of a terminal until [`PipeReader::command_exited`]; that of a pipe is closed.
+    pub(super) fn keep_open(&mut self, child_end: OwnedFd) {
+        if let Width::Terminal(kept) = &mut self.width {
+            *kept = Some(child_end);
+        }
+    }
+
+    /// The command has exited: what it has left behind has the other end, or nothing has.
+    pub(crate) fn command_exited(&mut self) {
+        if let Width::Terminal(kept) = &mut self.width {
+            *kept = None;
+        }
     }
 
     /// Resolves when there are bytes, or an end of file. One task waits at a time.
@@ -58,7 +73,7 @@ impl PipeReader {
 
     /// Reads without waiting. The pipe is enlarged when a read fills the buffer.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if matches!(self.width, Width::Terminal) {
+        if matches!(self.width, Width::Terminal(_)) {
             return self.fd.read_part(buffer);
         }
         let count = self.fd.read(buffer)?;
@@ -104,6 +119,18 @@ pub(crate) async fn reader_closed(pipe: &PipeWriter) {
     if pipe.ready(tokio::io::Interest::ERROR).await.is_err() {
         // The pipe cannot be polled, which does not show that the child has closed it.
         std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until a pipe or terminal takes bytes, and writes once. Cancel-safe: cancelled, it has written nothing.
+pub(crate) async fn write_some(pipe: &PipeWriter, bytes: &[u8]) -> io::Result<usize> {
+    let ready = pipe.ready(tokio::io::Interest::WRITABLE).await?;
+    match pipe.try_write(bytes) {
+        // A full terminal that no process has open is reported as ready for ever, and takes nothing.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && ready.is_write_closed() => {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        written => written,
     }
 }
 

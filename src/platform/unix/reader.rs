@@ -4,16 +4,27 @@ use super::procs::Proc;
 use crate::platform::InputId;
 use crate::types::WaitsFor;
 
-/// Returns the processor time that a process has used, and whether one of its threads is blocked reading this input.
+/// Returns what a process is doing, and whether one of its threads is blocked reading this input.
 #[cfg(target_os = "linux")]
-pub(super) fn look(proc: &Proc, input: InputId) -> (u64, Option<WaitsFor>) {
+pub(super) fn look(proc: &Proc, input: InputId) -> Activity {
     linux::look(proc.pid.as_raw(), input)
 }
 
 /// The system does not show it.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn look(_proc: &Proc, _input: InputId) -> (u64, Option<WaitsFor>) {
-    (0, None)
+pub(super) fn look(_proc: &Proc, _input: InputId) -> Activity {
+    Activity::default()
+}
+
+/// What a process is doing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Activity {
+    /// Its processor time, in units of the system.
+    pub(super) used: u64,
+    /// What one of its threads is blocked reading.
+    pub(super) waits_for: Option<WaitsFor>,
+    /// Whether one of its threads has the processor, or waits for it: on a busy machine for longer than the threshold.
+    pub(super) is_running: bool,
 }
 
 #[cfg(target_os = "linux")]
@@ -23,6 +34,7 @@ mod linux {
 
     use libc::c_long;
 
+    use super::Activity;
     use crate::platform::InputId;
     use crate::types::WaitsFor;
 
@@ -33,14 +45,18 @@ mod linux {
     /// The device number of `/dev/tty`, which is the controlling terminal of each process.
     const OWN_TERMINAL: u64 = libc::makedev(5, 0);
 
-    pub(super) fn look(pid: i32, input: InputId) -> (u64, Option<WaitsFor>) {
+    pub(super) fn look(pid: i32, input: InputId) -> Activity {
         let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
         let ids = threads.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        let waits_for = ids.take(MOST_THREADS).find_map(|thread| {
-            let call = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
-            read_by(pid, &call).into_iter().find_map(|fd| kind_of(pid, fd, input))
-        });
-        (used(pid), waits_for)
+        let mut activity = Activity { used: used(pid), ..Activity::default() };
+        for thread in ids.take(MOST_THREADS) {
+            let call = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).unwrap_or_default();
+            activity.is_running |= call.starts_with("running");
+            if activity.waits_for.is_none() {
+                activity.waits_for = read_by(pid, &call).into_iter().find_map(|fd| kind_of(pid, fd, input));
+            }
+        }
+        activity
     }
 
     /// The processor time of a process, in ticks.
@@ -141,6 +157,27 @@ mod linux {
                 let found = fs::metadata(&path).ok()?.rdev();
                 let is_it = found == device || (found == OWN_TERMINAL && controlling_terminal(pid) == Some(device));
                 is_it.then_some(WaitsFor::Terminal)
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::process::{Child, Command};
+
+        use super::*;
+
+        #[test]
+        fn a_process_that_computes_is_running_whatever_its_share_of_the_processor() {
+            let start = |program: &str, args: &[&str]| Command::new(program).args(args).spawn().unwrap();
+            let is_running = |child: &Child| look(child.id().cast_signed(), InputId::Pipe(0)).is_running;
+            let mut works = start("sh", &["-c", "while :; do :; done"]);
+            let mut sleeps = start("sleep", &["60"]);
+            // Until its program runs.
+            while is_running(&sleeps) {}
+            assert!((0..100).all(|_| is_running(&works)));
+            for child in [&mut works, &mut sleeps] {
+                child.kill().and_then(|()| child.wait()).unwrap();
             }
         }
     }

@@ -43,7 +43,7 @@ pub(crate) struct Spawned {
 /// within the runtime.
 pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned> {
     // Everything that can fail without a child comes first.
-    let Streams { stdin, stdout, child_stdout, stderr, child_stderr, terminal } = Streams::of(launch, thread)?;
+    let Streams { stdin, mut stdout, child_stdout, stderr, child_stderr, terminal } = Streams::of(launch, thread)?;
 
     let file = launch.descriptor.as_deref().map(sealed_file).transpose()?;
     let outputs = [&child_stdout, child_stderr.as_ref().unwrap_or(&child_stdout)].map(AsRawFd::as_raw_fd);
@@ -79,6 +79,7 @@ pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned
     // From here on a child exists: nothing below can fail.
     let mut tree = Tree::new(pid, launch.mark.clone(), born, group);
     tree.has_terminal = terminal.is_some();
+    stdout.keep_open(child_stdout);
     Ok(Spawned { leader: Leader::of_execution(tree, thread), stdout, stderr, stdin: stdin.into_writer() })
 }
 

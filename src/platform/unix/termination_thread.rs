@@ -222,9 +222,9 @@ impl Terminator {
             drop(findings);
             let (looked, _) =
                 self.describer.map(&living, LONGEST_DESCRIPTION, move |proc| super::reader::look(proc, input));
-            let looked: Vec<_> = looked.into_iter().map(|(_, looked)| looked).collect();
-            let used = living.iter().zip(&looked).map(|(proc, (used, _))| (proc.pid.as_raw(), *used)).collect();
-            let waits_for = looked.iter().find_map(|(_, waits_for)| *waits_for);
+            let used = looked.iter().map(|(proc, activity)| (proc.pid.as_raw(), activity.used)).collect();
+            let is_idle = looked.iter().all(|(_, activity)| !activity.is_running);
+            let waits_for = looked.iter().find_map(|(_, activity)| activity.waits_for.filter(|_| is_idle));
             return Sight { look: Look { used, waits_for }, ..Sight::default() };
         }
         let is_new = findings.count(tree, &living);

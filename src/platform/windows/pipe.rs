@@ -36,6 +36,10 @@ impl PipeReader {
         self.0.try_read(buffer)
     }
 
+    /// Does nothing: there are no terminals here.
+    #[expect(clippy::unused_self, reason = "a terminal of another system closes its other end")]
+    pub(crate) fn command_exited(&mut self) {}
+
     /// Reads without waiting. The runtime reads in the background, and has just polled if this follows a timer.
     pub(crate) fn read_unreported(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.try_read(buffer)
@@ -46,14 +50,10 @@ impl PipeReader {
 #[derive(Debug)]
 pub(crate) struct PipeWriter(NamedPipeServer);
 
-impl PipeWriter {
-    pub(crate) async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await
-    }
-
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(&bytes[..bytes.len().min(WRITE_BYTES)])
-    }
+/// Waits until a pipe takes bytes, and writes once. Cancel-safe: cancelled, it has written nothing.
+pub(crate) async fn write_some(PipeWriter(pipe): &PipeWriter, bytes: &[u8]) -> io::Result<usize> {
+    pipe.writable().await?;
+    pipe.try_write(&bytes[..bytes.len().min(WRITE_BYTES)])
 }
 
 /// Waits until the child has closed its end of a pipe to it. The system does not report that for an idle pipe; the next write

@@ -192,7 +192,11 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
         command: command(&file("cmdline"), &file("comm")),
         state: char::from(proc.state).to_string(),
         cpu_ms,
-        waits_for: waits_for(&String::from_utf8_lossy(&file("wchan")), &String::from_utf8_lossy(&file("syscall"))),
+        waits_for: waits_for(
+            &String::from_utf8_lossy(&file("wchan")),
+            &String::from_utf8_lossy(&file("syscall")),
+            |fd| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|path| is_terminal(&path)),
+        ),
     }
 }
 
@@ -212,12 +216,20 @@ const READ: &str = "0";
 const READ: &str = "63";
 
 /// Returns `terminal` or `stdin` if the process is blocked reading from that, where a user would have to enter something.
-fn waits_for(wchan: &str, syscall: &str) -> Option<String> {
+fn waits_for(wchan: &str, syscall: &str, is_terminal: impl Fn(u64) -> bool) -> Option<String> {
+    // Kernels since 3.18 may show the function below it instead.
     if wchan.contains("tty_read") {
         return Some("terminal".to_owned());
     }
     let mut call = syscall.split_ascii_whitespace();
-    (call.next() == Some(READ) && call.next() == Some("0x0")).then(|| "stdin".to_owned())
+    let fd = call.next().filter(|number| *number == READ).and_then(|_| call.next()?.strip_prefix("0x"))?;
+    let fd = u64::from_str_radix(fd, 16).ok()?;
+    if is_terminal(fd) { Some("terminal".to_owned()) } else { (fd == 0).then(|| "stdin".to_owned()) }
+}
+
+/// Whether a descriptor that the system shows with this path is a terminal.
+fn is_terminal(path: &Path) -> bool {
+    path.starts_with("/dev/pts") || path.to_str().is_some_and(|path| path.starts_with("/dev/tty"))
 }
 
 #[cfg(test)]
@@ -252,9 +264,15 @@ mod tests {
 
     #[test]
     fn a_reader_of_stdin_or_a_terminal_is_found() {
-        assert_eq!(waits_for("n_tty_read", "running").as_deref(), Some("terminal"));
-        assert_eq!(waits_for("0", &format!("{READ} 0x0 0x7f 0x1000 0x0")).as_deref(), Some("stdin"));
-        assert_eq!(waits_for("pipe_read", &format!("{READ} 0x3 0x7f")), None);
-        assert_eq!(waits_for("", "running"), None);
+        let on = |path: &str| is_terminal(Path::new(path));
+        let none = |_: u64| on("pipe:[7]");
+        assert_eq!(waits_for("n_tty_read", "running", none).as_deref(), Some("terminal"));
+        assert_eq!(waits_for("0", &format!("{READ} 0x0 0x7f 0x1000 0x0"), none).as_deref(), Some("stdin"));
+        assert_eq!(waits_for("pipe_read", &format!("{READ} 0x3 0x7f"), none), None);
+        assert_eq!(waits_for("", "running", none), None);
+        let terminal = |fd: u64| fd != 3 && (on("/dev/pts/4") && on("/dev/tty"));
+        assert_eq!(waits_for("wait_woken", &format!("{READ} 0x0 0x7f"), terminal).as_deref(), Some("terminal"));
+        assert_eq!(waits_for("wait_woken", &format!("{READ} 0x5 0x7f"), terminal).as_deref(), Some("terminal"));
+        assert_eq!(waits_for("wait_woken", &format!("{READ} 0x3 0x7f"), terminal), None);
     }
 }
