@@ -42,7 +42,9 @@ function lint() {
     rust.env.LIBNODE_PATH = folder;
     // Nothing can be linked here for the target, so the library is checked without its guardian.
     rust.env.ESCHER_GUARDIAN_PROGRAM = 'none';
-    return cargo(rust, 'clippy', '--lib', '--features', 'node', '--', '-D', 'warnings');
+    // Where threads get their variables from the system, clippy does not see that an initializer is constant already.
+    const mistaken = 'clippy::missing_const_for_thread_local';
+    return cargo(rust, 'clippy', '--lib', '--features', 'node', '--', '-D', 'warnings', '-A', mistaken);
   }).every(Boolean);
 }
 

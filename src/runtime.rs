@@ -8,6 +8,7 @@ pub(crate) use self::async_pools::{spawn, spawn_listener, wake_after};
 pub(crate) use self::blocking_pools::{blocking, start_blocking};
 pub(crate) use self::disk::{DiskKey, DiskQueue};
 pub(crate) use self::inline_executor::{SpawnThread, WaitSet, call_blocking, spawn_blocking_first};
+#[cfg(unix)]
 pub(crate) use self::thread_channel::{ThreadReceiver, ThreadSender, thread_channel};
 pub(crate) use self::wait_here::wait_here;
 

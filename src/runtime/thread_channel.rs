@@ -69,6 +69,7 @@ pub(crate) struct ThreadReceiver<T>(Arc<Channel<T>>);
 
 impl<T> ThreadReceiver<T> {
     /// Waits for a message. Returns `None` if none will come.
+    #[cfg(any(unix, test))]
     pub(crate) fn recv(&self) -> Option<T> {
         self.recv_until(None).ok()
     }
@@ -79,6 +80,7 @@ impl<T> ThreadReceiver<T> {
     }
 
     /// Takes a message that is there.
+    #[cfg(any(unix, test))]
     pub(crate) fn try_recv(&self) -> Option<T> {
         self.0.lock().messages.pop_front()
     }
