@@ -1,6 +1,7 @@
 //! The engine: composes the modules, and is the only writer of the registry.
 
 use std::pin::pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
 use crate::feedback::{Feedback, FeedbackSink};
+use crate::guardian;
 use crate::metrics::Metrics;
 use crate::output::{LogBounds, OutputPolicy, Overflow};
 use crate::plan::Plans;
@@ -95,6 +97,8 @@ struct Shared {
     secrets: Arc<Vault>,
     /// Whether secrets were added after the start, to the engine or to an execution.
     has_added_secrets: AtomicBool,
+    /// Whether the host exits, and the guardian ends the commands that run.
+    is_left_to_guardian: AtomicBool,
     /// How many reasons there are for the pass that masks the records; 0 when there is none under way.
     masking_passes: AtomicU64,
     /// Whether a thread of the engine masks the commands of a listing.
@@ -142,6 +146,7 @@ impl ExecutionEngine {
             policy: Arc::new(policy),
             secrets: Vault::of_engine(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
             has_added_secrets: AtomicBool::new(false),
+            is_left_to_guardian: AtomicBool::new(false),
             masking_passes: AtomicU64::new(0),
             is_masking_listing: AtomicBool::new(false),
             overflow: OnceLock::new(),
@@ -418,8 +423,14 @@ impl ExecutionEngine {
     /// the guardian goes on with it, or `host_exit` does.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
     pub(crate) fn close_and_stop(&self) {
-        self.close();
-        self.request_stop_of_all(Stop::Shutdown, None);
+        self.shared().close_and_stop();
+    }
+
+    /// Notes that the host exits: if the guardian can, it alone ends the commands that run.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
+    pub(crate) fn host_exits(&self) {
+        let is_left = self.shared().config.guardian && guardian::outlives_the_host();
+        self.shared().is_left_to_guardian.store(is_left, Relaxed);
     }
 
     pub(crate) fn close(&self) {
@@ -457,6 +468,18 @@ impl Shared {
         live
     }
 
+    /// Takes no more work and ends what there is, except the commands that are left to the guardian.
+    fn close_and_stop(&self) {
+        self.close();
+        if !self.is_left_to_guardian.load(Relaxed) {
+            self.request_stop_of_all(Stop::Shutdown, None);
+            return;
+        }
+        for record in self.registry.unfinished().iter().filter(|record| !record.has_process()) {
+            record.stop().request(Stop::Shutdown, None);
+        }
+    }
+
     /// When the oldest record of an execution or a plan will be too old.
     fn next_expiry(&self) -> Option<Instant> {
         self.registry.next_expiry().into_iter().chain(self.plans.next_expiry()).min()
@@ -477,7 +500,6 @@ impl Shared {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.close();
-        self.shared.request_stop_of_all(Stop::Shutdown, None);
+        self.shared.close_and_stop();
     }
 }

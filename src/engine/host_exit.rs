@@ -63,4 +63,6 @@ fn stop_then_kill() {
     for record in live {
         record.kill_now();
     }
+    // The guardian continues what the other engines have begun.
+    platform::end_stop_signals();
 }

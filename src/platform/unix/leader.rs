@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use super::procs::Proc;
 use super::readiness::Watched;
 use super::signal::{self, Signal, kill, kill_group};
 use super::tree::{StopSender, StoppedUnseen, Tree};
-use super::{limits, pidfd, procs};
+use super::{limits, pidfd, procs, stop_notes};
 use crate::platform::{Exit, SpawnThread};
 use crate::types::StopSignal;
 
@@ -149,7 +148,10 @@ impl Leader {
         }
         let send =
             |signal| if leader_only { self.signal_leader(signal).map(|_| ()) } else { self.signal_group(signal) };
+        let sending = stop_notes::sending();
         self.tree.stop_signals(signal).try_for_each(send)?;
+        self.note_unseen_stop(leader_only);
+        drop(sending);
         let group = StoppedUnseen::Group { by: procs::now() };
         findings.stopped_unseen = Some(if leader_only { StoppedUnseen::Leader } else { group });
         findings.mechanism.group_stopped(signal.as_str());
@@ -170,12 +172,12 @@ impl Leader {
         self.kill_group();
     }
 
-    /// Notes for the guardian that the stop signal is being sent.
-    pub(super) fn announce_stop(&self) {
+    /// Notes for the guardian that the leader, or its process group, has had the stop signal without a scan.
+    pub(super) fn note_unseen_stop(&self, leader_only: bool) {
         let reaped = self.lock();
         // After the reaping, its row may belong to another execution.
-        if let (None, Some(cell)) = (*reaped, self.tree.stop_sent_at.get()) {
-            let _ = cell.compare_exchange(0, procs::now() + 1, Ordering::Release, Ordering::Relaxed);
+        if let (None, Some(notes)) = (*reaped, self.tree.stop_notes.get()) {
+            notes.unseen(leader_only);
         }
     }
 

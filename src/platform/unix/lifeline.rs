@@ -14,13 +14,14 @@ use rustix::fs::ftruncate;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::guardian_table::{
-    ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, TABLE_BYTES, TAG_BYTES,
+    ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, STOPPED_OFFSET, TABLE_BYTES, TAG_BYTES,
 };
 use super::leader::Leader;
 use super::pid::Pid;
 use super::pipe::{duplicate_from, pipe, set_nonblocking};
 use super::spawn::{Helper, spawn_helper};
 use super::stop_claims::Presence;
+use super::stop_notes::StopNotes;
 use super::{cgroup, pidfd, signal};
 use crate::platform::Guarded;
 
@@ -162,7 +163,10 @@ impl Table {
         row.cgroup.store(tree.group.as_ref().map_or(0, |group| group.number().get()), Ordering::Relaxed);
         row.latest_start.store(super::procs::now() + 1, Ordering::Relaxed);
         row.leader.store(tree.leader.as_raw(), Ordering::Release);
-        let _ = tree.stop_sent_at.set(&row.stop_sent_at);
+        // SAFETY: the notes follow the rows, at a multiple of their alignment, and lie in the mapping, which stays for the life of the
+        // process.
+        let stopped = unsafe { self.start.add(STOPPED_OFFSET).cast().as_ref() };
+        let _ = tree.stop_notes.set(StopNotes { row, stopped });
     }
 
     /// Enters when the host will kill the tree: after `grace`.

@@ -23,6 +23,7 @@ use super::process_table::{Interest, ProcessTable};
 use super::procs::{self, Identity, Proc};
 use super::signal::Signal;
 use super::stop_claims::inner_segments;
+use super::stop_notes;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
 use crate::platform::{Act, Look, ScanPriority, Sight, StopSent, StopTargets};
@@ -352,10 +353,7 @@ impl Findings {
             let segment = inner.get(&proc.pid).map(Vec::as_slice);
             let sender = self.stop_sender(leader.tree(), segment);
             if sender == StopSender::Another {
-                if segment.is_none() {
-                    leader.announce_stop();
-                }
-                self.stopped.insert(proc.identity());
+                self.note_stopped(leader, proc);
                 self.mechanism.stopped_by_another();
             }
             sender == StopSender::ThisEngine
@@ -363,16 +361,30 @@ impl Findings {
         chosen.into_iter().filter(is_ours).collect()
     }
 
+    /// Notes that a member has had the stop signal.
+    fn note_stopped(&mut self, leader: &Leader, proc: &Proc) {
+        self.stopped.insert(proc.identity());
+        if let Some(notes) = leader.tree().stop_notes.get() {
+            notes.member(proc);
+        }
+    }
+
     /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.
     fn stop(&mut self, leader: &Leader, members: &[Proc], signal: StopSignal) {
         let mut refused = None;
-        leader.announce_stop();
         for proc in members {
-            let has_it = self.stopped_unseen.is_some_and(|sent| sent.includes(leader.tree().leader, proc));
-            if !self.stopped.insert(proc.identity()) || has_it {
+            if self.stopped.contains(&proc.identity()) {
                 continue;
             }
+            let has_it = self.stopped_unseen.is_some_and(|sent| sent.includes(leader.tree().leader, proc));
+            if has_it {
+                self.note_stopped(leader, proc);
+                continue;
+            }
+            let sending = stop_notes::sending();
             let sent = leader.tree().stop_signals(signal).try_for_each(|signal| leader.signal_member(proc, signal));
+            self.note_stopped(leader, proc);
+            drop(sending);
             match sent {
                 Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),
                 Err(error) => refused = Some(refusal(signal.as_str(), proc.pid, &error)),
