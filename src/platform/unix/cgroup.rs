@@ -1,8 +1,8 @@
 //! Linux control groups, version 2: each execution has its own where the host may create some, so that its members are listed by the
 //! kernel, and can be killed in one step.
 //!
-//! Groups are reused, since a new one costs a tenth of a short command. They limit nothing, unless a command has a limit of memory and
-//! the host may enable that controller.
+//! Groups are reused, since a new one costs a tenth of a short command. They limit nothing: a controller such as that of memory can be
+//! enabled for groups below the host's own only where that one has no process, and the host is in it.
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use self::none::{Group, base, kill_apart, number_of, take};
@@ -47,14 +47,6 @@ mod none {
         }
 
         pub(in super::super) fn kill(&self) -> bool {
-            match *self {}
-        }
-
-        pub(in super::super) fn limit_memory(&self, _bytes: u64) -> bool {
-            match *self {}
-        }
-
-        pub(in super::super) fn peak_memory(&self) -> Option<u64> {
             match *self {}
         }
     }

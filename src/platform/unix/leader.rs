@@ -10,7 +10,6 @@ use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use tokio::sync::SetOnce;
 
-use super::cgroup::Group;
 use super::pid::Pid;
 use super::procs::Proc;
 use super::readiness::Watched;
@@ -249,9 +248,6 @@ impl Leader {
             // Before its id can become another leader's.
             living().remove(&self.pid);
             *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
-            if let (Some(exit), Some(peak)) = (&mut *reaped, self.tree.group.as_ref().and_then(Group::peak_memory)) {
-                exit.peak_memory = Some(peak);
-            }
         }
         *reaped
     }

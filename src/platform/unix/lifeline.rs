@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::mem::{offset_of, size_of};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::Once;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::ftruncate;
@@ -65,6 +65,7 @@ impl Lifeline {
 pub(crate) struct Table {
     file: OwnedFd,
     start: NonNull<u8>,
+    base_is_set: Once,
     /// Visible to outer engines, if there are any.
     _presence: Option<Presence>,
 }
@@ -93,13 +94,10 @@ impl Table {
         }
         let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
         let number = super::is_nested().then(crate::platform::host_number);
-        let table = Self { file, start, _presence: number.and_then(Presence::of_host) };
+        let table = Self { file, start, base_is_set: Once::new(), _presence: number.and_then(Presence::of_host) };
         forbid_writing(&table.file);
         table.header().host.store(Pid::own().as_raw(), Ordering::Relaxed);
         table.header().nested_host.store(number.unwrap_or(0), Ordering::Relaxed);
-        if let Some(base) = cgroup::base() {
-            table.set_base(base);
-        }
         Ok(table)
     }
 
@@ -115,12 +113,13 @@ impl Table {
         unsafe { self.start.add(size_of::<Header>()).cast::<Row>().add(row).as_ref() }
     }
 
-    fn set_base(&self, base: &Path) {
+    fn set_base(&self) {
+        let Some(base) = cgroup::base() else { return };
         let bytes = base.as_os_str().as_bytes();
         if bytes.len() >= BASE_BYTES {
             return;
         }
-        // SAFETY: within the header; written once, by the thread that creates the table, before `has_base` is set.
+        // SAFETY: within the header; written once, before `has_base` is set.
         unsafe {
             let to = self.start.add(offset_of!(Header, base));
             to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
@@ -160,6 +159,10 @@ impl Table {
     pub(crate) fn set_leader(&self, row: usize, leader: &Leader) {
         let row = self.row(row);
         let tree = leader.tree();
+        if tree.group.is_some() {
+            // Not before: without groups, no directory is made for them.
+            self.base_is_set.call_once(|| self.set_base());
+        }
         row.cgroup.store(tree.group.as_ref().map_or(0, |group| group.number().get()), Ordering::Relaxed);
         row.latest_start.store(super::procs::now() + 1, Ordering::Relaxed);
         row.leader.store(tree.leader.as_raw(), Ordering::Release);
