@@ -38,6 +38,7 @@ mod lifeline;
 mod limits;
 mod mechanism;
 mod nested_names;
+mod orphans;
 mod pid;
 mod pidfd;
 mod pipe;

@@ -5,10 +5,10 @@
 //! enabled for groups below the host's own only where that one has no process, and the host is in it.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use self::none::{Group, base, kill_apart, number_of, take};
+pub(super) use self::none::{Group, base, is_populated, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
-pub(super) use self::linux::{Group, base, kill_apart, number_of, take};
+pub(super) use self::linux::{Group, base, is_populated, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
 #[path = "cgroup/linux.rs"]
@@ -27,6 +27,10 @@ mod none {
 
     impl Group {
         pub(in super::super) fn number(&self) -> NonZeroU32 {
+            match *self {}
+        }
+
+        pub(in super::super) fn keep_number(&self) -> NonZeroU32 {
             match *self {}
         }
 
@@ -57,6 +61,10 @@ mod none {
 
     pub(in super::super) fn base() -> Option<&'static std::path::Path> {
         None
+    }
+
+    pub(in super::super) fn is_populated(_number: NonZeroU32) -> bool {
+        false
     }
 
     pub(in super::super) fn number_of(_pid: Pid) -> Option<NonZeroU32> {

@@ -15,7 +15,7 @@ use super::procs::Proc;
 use super::readiness::Watched;
 use super::signal::{self, Signal, kill, kill_group};
 use super::tree::{StopSender, StoppedUnseen, Tree};
-use super::{limits, pidfd, procs, stop_notes};
+use super::{limits, orphans, pidfd, procs, stop_notes};
 use crate::platform::{Exit, SpawnThread};
 use crate::types::StopSignal;
 
@@ -248,6 +248,9 @@ impl Leader {
             // Before its id can become another leader's.
             living().remove(&self.pid);
             *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
+            if reaped.is_some() {
+                orphans::watch(&self.tree);
+            }
         }
         *reaped
     }
@@ -281,11 +284,6 @@ impl Drop for Leader {
 
 fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ESRCH)
-}
-
-/// Reaps a child that is not a leader: an orphan of an ended tree that became a child of this process.
-pub(super) fn reap_orphan(pid: Pid) {
-    let _ = wait4(pid, WaitIdOptions::NOHANG);
 }
 
 /// Reaps one child. Returns `None` if it has not exited, and an exit without code and signal if other code has reaped it.

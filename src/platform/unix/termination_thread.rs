@@ -17,7 +17,8 @@ use super::bounded::Bounded;
 use super::census::{Members, Memory};
 use super::cgroup::{self, Group};
 use super::chase::Chase;
-use super::leader::{Leader, reap_orphan};
+use super::leader::Leader;
+use super::orphans;
 use super::pid::Pid;
 use super::process_table::{Interest, ProcessTable};
 use super::procs::{self, Identity, Proc};
@@ -194,7 +195,7 @@ impl Terminator {
             }
             let scanned: HashSet<Pid> = procs.iter().map(|proc| proc.pid).collect();
             procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
-            reap_orphans_of(&trees, procs);
+            orphans::reap_in_groups(trees.iter().map(|leader| leader.tree()), procs);
             let members = self.memory.sort(procs, &trees, &in_groups, self.table.tags());
             let is_repeated = young.is_some() && self.memory.is_unsure() && repeat <= MOST_REPEATS;
             if !is_repeated || Instant::now() >= until {
@@ -218,7 +219,7 @@ impl Terminator {
         let tree = request.leader.tree();
         let mut findings = tree.findings();
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
-        reap_orphans(members, tree.leader);
+        orphans::reap_members(members, tree.leader);
         if let Act::Look { input } = request.act {
             // Not under the lock: the reads may hang.
             drop(findings);
@@ -275,32 +276,6 @@ fn young<'r>(batch: impl IntoIterator<Item = &'r Request>) -> Option<u64> {
 
 fn refusal(signal: &str, pid: Pid, error: &io::Error) -> String {
     format!("{signal} to {pid} was refused ({error})")
-}
-
-/// Reaps the members that became children of this process when their parents exited, if the host has the process id 1 or is a
-/// subreaper: no other process reaps them. Children that the host has started itself are not members of a tree.
-fn reap_orphans(members: &[Proc], tree_leader: Pid) {
-    let host = Some(Pid::own());
-    for proc in members.iter().filter(|proc| proc.is_dead() && proc.parent == host && proc.pid != tree_leader) {
-        reap_orphan(proc.pid);
-    }
-}
-
-/// Reaps what has become a child of this process and has exited before a scan saw it, by its control group. Not in a group whose leader is
-/// not known yet: it may be that leader.
-fn reap_orphans_of(trees: &[Arc<Leader>], procs: &[Proc]) {
-    let host = Some(Pid::own());
-    let mut orphans = procs.iter().filter(|proc| proc.is_dead() && proc.parent == host).peekable();
-    if orphans.peek().is_none() {
-        return;
-    }
-    let leaders: HashSet<Pid> = trees.iter().map(|leader| leader.tree().leader).collect();
-    let numbers: HashSet<_> = trees.iter().filter_map(|leader| Some(leader.tree().group.as_ref()?.number())).collect();
-    for proc in orphans.filter(|proc| !leaders.contains(&proc.pid)) {
-        if cgroup::number_of(proc.pid).is_some_and(|number| numbers.contains(&number)) {
-            reap_orphan(proc.pid);
-        }
-    }
 }
 
 impl Findings {

@@ -41,7 +41,7 @@ struct Pool {
 pub(in super::super) struct Group {
     directory: Arc<Directory>,
     /// The group is not reused: it was killed, and kernels since 6.14 kill every process that is then started in it from outside; or
-    /// the kernel has refused to start a process in it.
+    /// the kernel has refused to start a process in it; or its number identifies what its execution has left.
     is_spent: AtomicBool,
 }
 
@@ -109,6 +109,12 @@ impl Group {
     /// Returns the name of its directory below [`base`].
     pub(in super::super) fn number(&self) -> NonZeroU32 {
         self.directory.number
+    }
+
+    /// Returns its number, which stays its own: the group is not reused.
+    pub(in super::super) fn keep_number(&self) -> NonZeroU32 {
+        self.is_spent.store(true, Ordering::Relaxed);
+        self.number()
     }
 
     /// Returns its directory, for the start of a process in it.
@@ -275,6 +281,11 @@ fn remove_abandoned(home: &Path, prefix: &str) {
             remove(&group);
         }
     }
+}
+
+/// Whether a group of ours has a living process.
+pub(in super::super) fn is_populated(number: NonZeroU32) -> bool {
+    base().and_then(|base| Directory::open(base, number).ok()).is_some_and(|directory| !directory.is_empty())
 }
 
 /// Returns the number of the group of ours that a process is in, or was in when it ended.
