@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -322,15 +324,22 @@ fn wait4(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
 ///
 /// The child shares the memory of the host until its exec, and the kernel counts that as its own.
 fn peak_memory(usage: &libc::rusage) -> Option<u64> {
+    /// The most memory that the host had by the latest look. It only grows.
+    static OWN: AtomicU64 = AtomicU64::new(0);
     let bytes = |usage: &libc::rusage| u64::try_from(usage.ru_maxrss).ok()?.checked_mul(MAXRSS_UNIT);
+    let peak = bytes(usage)?;
+    if peak <= OWN.load(Relaxed) + COUNTING_ERROR {
+        return None;
+    }
     let mut own = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the out-parameter is valid for the call, and zeroed is a valid rusage.
     let own = unsafe {
         libc::getrusage(libc::RUSAGE_SELF, own.as_mut_ptr());
         own.assume_init()
     };
-    let peak = bytes(usage)?;
-    (peak > bytes(&own)? + COUNTING_ERROR).then_some(peak)
+    let own = bytes(&own)?;
+    OWN.fetch_max(own, Relaxed);
+    (peak > own + COUNTING_ERROR).then_some(peak)
 }
 
 /// The kernel counts pages for each processor at first.
