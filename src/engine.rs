@@ -1,7 +1,6 @@
 //! The engine: composes the modules, and is the only writer of the registry.
 
 use std::pin::pin;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +13,6 @@ use crate::config::ExecutionConfig;
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::event::{EventHandler, EventSink, HandlerQueue, SilentSink};
 use crate::feedback::{Feedback, FeedbackSink};
-use crate::guardian;
 use crate::metrics::Metrics;
 use crate::output::{LogBounds, OutputPolicy, Overflow};
 use crate::plan::Plans;
@@ -419,20 +417,6 @@ impl ExecutionEngine {
         let _ = clock::timeout(LONGEST_FEEDBACK_FLUSH, self.shared().feedback.flush()).await;
     }
 
-    /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,
-    /// the guardian goes on with it, or `host_exit` does.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
-    pub(crate) fn close_and_stop(&self) {
-        self.shared().close_and_stop();
-    }
-
-    /// Notes that the host exits: if the guardian can, it alone ends the commands that run.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
-    pub(crate) fn host_exits(&self) {
-        let is_left = self.shared().config.guardian && guardian::outlives_the_host();
-        self.shared().is_left_to_guardian.store(is_left, Relaxed);
-    }
-
     pub(crate) fn close(&self) {
         self.shared().close();
     }
@@ -466,18 +450,6 @@ impl Shared {
             record.stop().request(why, grace);
         }
         live
-    }
-
-    /// Takes no more work and ends what there is, except the commands that are left to the guardian.
-    fn close_and_stop(&self) {
-        self.close();
-        if !self.is_left_to_guardian.load(Relaxed) {
-            self.request_stop_of_all(Stop::Shutdown, None);
-            return;
-        }
-        for record in self.registry.unfinished().iter().filter(|record| !record.has_process()) {
-            record.stop().request(Stop::Shutdown, None);
-        }
     }
 
     /// When the oldest record of an execution or a plan will be too old.

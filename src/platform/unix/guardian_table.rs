@@ -28,13 +28,13 @@ pub(super) const STOPPED_PLACES: usize = 64 * 1024;
 
 /// Returns the place of the note about a process. Two processes may share it: then the earlier note is lost.
 pub(super) fn place_of(pid: i32) -> usize {
-    pid as usize % STOPPED_PLACES
+    pid.cast_unsigned() as usize % STOPPED_PLACES
 }
 
 /// Returns the note that a process has had the stop signal: its start, and the part of its id that its place does not show.
 pub(super) fn stopped(pid: i32, start: u64) -> u64 {
     const IS_SET: u64 = 1 << 7;
-    start << 8 | IS_SET | pid as u64 / STOPPED_PLACES as u64
+    (start << 8) | IS_SET | (u64::from(pid.cast_unsigned()) / STOPPED_PLACES as u64)
 }
 
 /// The data of the host.

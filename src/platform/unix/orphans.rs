@@ -51,7 +51,7 @@ pub(super) fn reap_members(members: &[Proc], leader: Pid) {
 
 /// Reaps what has become a child of this process and has exited before a scan saw it, by its control group. Not in a group whose leader is
 /// not known yet: it may be that leader.
-pub(super) fn reap_in_groups<'t>(trees: impl Iterator<Item = &'t Tree> + Clone, procs: &[Proc]) {
+pub(super) fn reap_in_groups<'t>(trees: &(impl Iterator<Item = &'t Tree> + Clone), procs: &[Proc]) {
     let host = Some(Pid::own());
     for proc in procs.iter().filter(|proc| proc.is_dead() && proc.parent == host) {
         if trees.clone().any(|tree| tree.leader == proc.pid) {
