@@ -50,3 +50,21 @@ impl StopNotes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_about_one_process() {
+        let pid = 4_711;
+        let shares_the_place = pid + i32::try_from(STOPPED_PLACES).unwrap();
+        assert_eq!(place_of(pid), place_of(shares_the_place));
+        let note = stopped(pid, 1_000);
+        assert_ne!(note, stopped(shares_the_place, 1_000));
+        assert_ne!(note, stopped(pid, 1_001));
+        assert_ne!(stopped(pid, 0), 0, "a place without a note has 0");
+        // The largest id of Linux, and a start in microseconds.
+        assert_ne!(stopped((1 << 22) - 1, 1 << 51), stopped((1 << 22) - 1, 1 << 52));
+    }
+}
