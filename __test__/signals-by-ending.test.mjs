@@ -246,7 +246,8 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
       end(host, 'line');
       const took = await gone;
       assert.deepEqual(tree.recorded(), each('CONT TERM'));
-      assert.ok(took > GRACE_MS - 100, `killed after ${took} ms`);
+      // A busy machine shows the signal late. With the other grace period there would be none.
+      assert.ok(took > GRACE_MS / 2, `killed after ${took} ms`);
     });
   }
 
