@@ -161,10 +161,7 @@ export interface ResourceLimits {
   openFiles?: number | null | undefined;
   /** Processes and threads of the user, in all, at least 1. One more fails with `EAGAIN`. It does not hold for root. */
   processes?: number | null | undefined;
-  /**
-   * Bytes of memory: of all processes together where the host may limit control groups (then the system kills the command), else the
-   * address space of each process (then allocations fail).
-   */
+  /** Bytes of the address space of one process, at least 1. Allocations beyond fail. */
   memoryBytes?: number | null | undefined;
   /** Seconds of processor time of one process, at least 1. Then it gets SIGXCPU, and SIGKILL a second later. */
   cpuSeconds?: number | null | undefined;
@@ -636,9 +633,8 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   /** Milliseconds of processor time that the system spent for them. */
   cpuSystemMs: number;
   /**
-   * The most memory that the command had, in bytes, if it is known: that of all its processes together with a limit of memory where the
-   * host may limit control groups, else that of its largest process. Linux counts the memory of the host for a moment as that of the
-   * command, so that it is not known of a command that needs less than the host.
+   * The most memory that the largest process of the command had, in bytes, if it is known. Linux counts the memory of the host for a moment
+   * as that of the command, so that it is not known of a command that needs less than the host.
    */
   peakMemoryBytes?: number;
   /** As in the request. */

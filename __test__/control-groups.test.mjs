@@ -1,22 +1,14 @@
 // The control groups of a host are its own: another host does not remove them.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import path from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
 
+import { groupOfThisProcess } from './helpers/control-groups.mjs';
 import { newEngine } from './helpers/engine.mjs';
 import { nothing } from './helpers/programs.mjs';
 
-/** The folder of this process in the version 2 hierarchy, if there is one. */
-function home() {
-  if (process.platform !== 'linux') return undefined;
-  const mount = /^(?:\S+ ){3}(\S+) (\S+) .* - cgroup2 /m.exec(readFileSync('/proc/self/mountinfo', 'utf8'));
-  const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'));
-  return mount && own ? path.join(mount[2], path.relative(mount[1], own[1])) : undefined;
-}
-
-const groups = () => readdirSync(home()).filter((name) => name.startsWith('escher-') && name.endsWith(`-${process.pid}`));
+const groups = () => readdirSync(groupOfThisProcess()).filter((name) => name.startsWith('escher-') && name.endsWith(`-${process.pid}`));
 const PACKAGE = new URL('../index.js', import.meta.url).href;
 const OTHER = `
 import { ExecutionEngine } from ${JSON.stringify(PACKAGE)};
@@ -33,7 +25,7 @@ for (const [where, words] of [
   test(`a host ${where} leaves them alone`, async (t) => {
     const engine = newEngine(t);
     await engine.run(nothing);
-    if (!home() || !existsSync(home()) || groups().length === 0) return t.skip('no control groups can be made');
+    if (!groupOfThisProcess() || !existsSync(groupOfThisProcess()) || groups().length === 0) return t.skip('no control groups can be made');
     if (words.length > 0 && spawnSync(words[0], [...words.slice(1), 'true']).status !== 0) return t.skip('no namespace can be made');
     const [program, ...args] = [...words, process.execPath, '--input-type=module', '-e', OTHER];
     const { stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });

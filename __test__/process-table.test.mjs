@@ -66,7 +66,7 @@ test('a host with the process id 1 reaps those that had exited before the end be
     const zombies = () => readdirSync('/proc').filter((pid) => { try { return readFileSync('/proc/' + pid + '/stat', 'latin1').includes(') Z 1 '); } catch { return false; } });
     const until = async (condition) => { for (let round = 0; round < 200 && !condition(); round++) await new Promise((resolve) => setTimeout(resolve, 20)); };
     const engine = new ExecutionEngine({ killGraceMs: 200 });
-    const id = await engine.execute({ command: { type: 'shell', command: 'for i in 1 2 3; do (setsid true &); (true &); done; sleep 300' } });
+    const id = await engine.execute({ command: { type: 'shell', command: 'for i in 1 2 3; do (setsid sleep 0.1 &); (sleep 0.1 &); done; sleep 300' } });
     await until(() => zombies().length === 6);
     const before = zombies().length;
     const [{ pid }] = engine.listExecutions();
@@ -78,6 +78,36 @@ test('a host with the process id 1 reaps those that had exited before the end be
   if (!isGrouped) return t.skip('no control groups can be made');
   assert.deepEqual([before, left], [6, []]);
 });
+
+for (const [what, line, config] of [
+  ['in its process group', 'sleep 0.5 >/dev/null 2>&1 & (sleep 0.1 &); :', { controlGroups: false }],
+  ['in its session', 'set -m; sleep 0.5 >/dev/null 2>&1 & (sleep 0.1 &); :', { controlGroups: false }],
+  ['in its control group', 'setsid sleep 0.5 >/dev/null 2>&1 & (setsid sleep 0.1 &); :', {}],
+]) {
+  test(`a host with the process id 1 reaps what a command has left ${what}, and no other children`, { skip }, (t) => {
+    const { left, exitCode, isGrouped, threads } = host(
+      ['-mpf', '--mount-proc'],
+      `
+      const zombies = () => readdirSync('/proc').filter((pid) => { try { return readFileSync('/proc/' + pid + '/stat', 'latin1').includes(') Z 1 '); } catch { return false; } });
+      const until = async (condition) => { for (let round = 0; round < 500 && !condition(); round++) await new Promise((resolve) => setTimeout(resolve, 20)); };
+      const threads = () => readdirSync('/proc/self/task').filter((thread) => readFileSync('/proc/self/task/' + thread + '/comm', 'utf8').startsWith('escher-orphans'));
+      const other = require('node:child_process').spawn('sh', ['-c', 'sleep 2.5; exit 7'], { detached: true });
+      const exited = new Promise((resolve) => other.on('exit', resolve));
+      const engine = new ExecutionEngine(${JSON.stringify(config)});
+      let isGrouped = true;
+      for (let round = 0; round < 5; round++) {
+        const { stdout } = await engine.run({ command: { type: 'shell', command: ${JSON.stringify(`cat /proc/self/cgroup; ${line}`)}, shell: 'bash' } });
+        isGrouped &&= stdout.includes('/escher-');
+      }
+      const exitCode = await exited;
+      await until(() => zombies().length === 0 && threads().length === 0);
+      console.log(JSON.stringify({ left: zombies(), exitCode, isGrouped, threads: threads() }));`,
+    );
+    if (config.controlGroups !== false && !isGrouped) return t.skip('no control groups can be made');
+    assert.deepEqual([left, threads, exitCode], [[], [], 7]);
+    return undefined;
+  });
+}
 
 test('with the /proc of another namespace, members in sessions of their own get the stop signal by their control group', { skip }, (t) => {
   const dir = folder(t);

@@ -239,6 +239,18 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
     });
   }
 
+  for (const way of ['process.exit()', "the end of an unref'd program"]) {
+    test(`${way}: the grace period is hostExitGraceMs, however short killGraceMs is`, async (t) => {
+      const { tree, host } = await running(t, { killGraceMs: 0, hostExitGraceMs: GRACE_MS }, WAYS[way][0]);
+      const gone = tree.gone(30_000);
+      end(host, 'line');
+      const took = await gone;
+      assert.deepEqual(tree.recorded(), each('CONT TERM'));
+      // A busy machine shows the signal late. With the other grace period there would be none.
+      assert.ok(took > GRACE_MS / 2, `killed after ${took} ms`);
+    });
+  }
+
   test('while a cancel has sent the stop signal: no second one, and SIGKILL when the cancel would have', async (t) => {
     const { tree, host } = await running(
       t,
@@ -251,6 +263,39 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
     await until(() => tree.recorded().every((signals) => signals === 'CONT TERM'), 'the signal came');
     host.kill('SIGKILL');
     await gone;
+    assert.deepEqual(tree.recorded(), each('CONT TERM'));
+  });
+
+  test('while only the command has had the stop signal: the others get it, and it gets no second one', async (t) => {
+    const { tree, host } = await running(
+      t,
+      { hostExitGraceMs: GRACE_MS, stopOrder: 'leader' },
+      `
+      const id = await engine.execute(TREE); process.stdin.once('data', () => engine.cancel(id));`,
+    );
+    const gone = tree.gone(30_000);
+    host.child.stdin.write('go\n');
+    await until(() => tree.recorded()[0] === 'CONT TERM', 'the signal came');
+    host.kill('SIGKILL');
+    await gone;
+    assert.deepEqual(tree.recorded(), each('CONT TERM'));
+  });
+
+  test('after a member that started during the grace period has had the stop signal: no second one', async (t) => {
+    const tree = new Tree(t);
+    const starts = `(trap : TERM; while [ ! -s "$DIR/a.signals" ]; do sleep 0.02; done; setsid sh "$DIR/recorder.sh" c & wait; wait) &`;
+    const request = tree.members.shell(`${starts} sh "$DIR/recorder.sh" b & exec sh "$DIR/recorder.sh" a`);
+    const host = await guarded(
+      t,
+      `const id = await engine.execute(${JSON.stringify(request)}); process.stdin.once('data', () => engine.cancel(id, { graceMs: ${4 * GRACE_MS} }));`,
+      { config: { killGraceMs: 60_000, hostExitGraceMs: GRACE_MS } },
+    );
+    await Promise.all(['a', 'b'].map((name) => tree.members.pid(name)));
+    host.child.stdin.write('go\n');
+    const pids = await tree.pids();
+    await until(() => tree.recorded().every((signals) => signals === 'CONT TERM'), 'the signal came');
+    host.kill('SIGKILL');
+    await until(() => !pids.some(isAlive), 'the tree is gone', allowed(4 * GRACE_MS));
     assert.deepEqual(tree.recorded(), each('CONT TERM'));
   });
 

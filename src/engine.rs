@@ -97,6 +97,8 @@ struct Shared {
     secrets: Arc<Vault>,
     /// Whether secrets were added after the start, to the engine or to an execution.
     has_added_secrets: AtomicBool,
+    /// Whether the host exits, and the guardian ends the commands that run.
+    is_left_to_guardian: AtomicBool,
     /// How many reasons there are for the pass that masks the records; 0 when there is none under way.
     masking_passes: AtomicU64,
     /// Whether a thread of the engine masks the commands of a listing.
@@ -144,6 +146,7 @@ impl ExecutionEngine {
             policy: Arc::new(policy),
             secrets: Vault::of_engine(config.secrets.iter().map(|secret| secret.reveal().as_bytes())),
             has_added_secrets: AtomicBool::new(false),
+            is_left_to_guardian: AtomicBool::new(false),
             masking_passes: AtomicU64::new(0),
             is_masking_listing: AtomicBool::new(false),
             overflow: OnceLock::new(),
@@ -405,14 +408,6 @@ impl ExecutionEngine {
         let _ = clock::timeout(LONGEST_FEEDBACK_FLUSH, self.shared().feedback.flush()).await;
     }
 
-    /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,
-    /// the guardian goes on with it, or `host_exit` does.
-    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
-    pub(crate) fn close_and_stop(&self) {
-        self.close();
-        self.request_stop_of_all(Stop::Shutdown, None);
-    }
-
     pub(crate) fn close(&self) {
         self.shared().close();
     }
@@ -468,7 +463,6 @@ impl Shared {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.close();
-        self.shared.request_stop_of_all(Stop::Shutdown, None);
+        self.shared.close_and_stop();
     }
 }

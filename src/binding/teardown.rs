@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use napi::bindgen_prelude::Env;
 
 use crate::engine::ExecutionEngine;
+use crate::platform;
 
 thread_local! {
     static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
@@ -26,7 +27,12 @@ pub(super) fn watch(env: Env, engine: &Arc<ExecutionEngine>) {
 }
 
 fn end_all() {
+    // The host exits with the environment of its first thread.
+    let is_host_exit = platform::is_first_thread();
     for engine in ENGINES.take().iter().filter_map(Weak::upgrade) {
+        if is_host_exit {
+            engine.host_exits();
+        }
         engine.close_and_stop();
     }
 }

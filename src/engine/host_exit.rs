@@ -1,5 +1,6 @@
-//! What the engines of a host do when it exits and no guardian goes on with their work.
+//! What the engines of a host do when it exits: they leave their work to the guardian, or end it where there is none.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::platform;
 use crate::platform::clock::Instant;
 use crate::state::Stop;
 
-use super::Shared;
+use super::{ExecutionEngine, Shared};
 
 /// The exit is held up for no longer than this.
 const LONGEST_EXIT: Duration = Duration::from_millis(500);
@@ -38,6 +39,36 @@ pub(super) fn engines() -> Vec<Arc<Shared>> {
     engines.iter().filter_map(Weak::upgrade).collect()
 }
 
+impl ExecutionEngine {
+    /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,
+    /// the guardian goes on with it, or `host_exit` does.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
+    pub(crate) fn close_and_stop(&self) {
+        self.shared().close_and_stop();
+    }
+
+    /// Notes that the host exits: if the guardian can, it alone ends the commands that run.
+    #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
+    pub(crate) fn host_exits(&self) {
+        let is_left = self.shared().config.guardian && guardian::outlives_the_host();
+        self.shared().is_left_to_guardian.store(is_left, Relaxed);
+    }
+}
+
+impl Shared {
+    /// Takes no more work and ends what there is, except the commands that are left to the guardian.
+    pub(super) fn close_and_stop(&self) {
+        self.close();
+        if !self.is_left_to_guardian.load(Relaxed) {
+            self.request_stop_of_all(Stop::Shutdown, None);
+            return;
+        }
+        for record in self.registry.unfinished().iter().filter(|record| !record.has_process()) {
+            record.stop().request(Stop::Shutdown, None);
+        }
+    }
+}
+
 /// Ends what no guardian ends: the stop signal, a short grace period, SIGKILL. Returns when all is gone, or after
 /// [`LONGEST_EXIT`].
 pub(crate) fn end_unguarded() {
@@ -63,4 +94,6 @@ fn stop_then_kill() {
     for record in live {
         record.kill_now();
     }
+    // The guardian continues what the other engines have begun.
+    platform::end_stop_signals();
 }

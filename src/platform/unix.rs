@@ -19,6 +19,7 @@ pub(crate) use self::readiness::Descriptors as Waits;
 pub(crate) use self::shell::shell_args;
 pub(crate) use self::signal::{SIGNALS, signal_name};
 pub(crate) use self::spawn::{Spawned, is_null_device_missing, spawn};
+pub(crate) use self::stop_notes::end_stop_signals;
 pub(crate) use self::terminal::{HAS_TERMINALS, end_of_file, is_terminal_missing, resize_terminal, terminal_id};
 
 use super::Interpreter;
@@ -37,6 +38,7 @@ mod lifeline;
 mod limits;
 mod mechanism;
 mod nested_names;
+mod orphans;
 mod pid;
 mod pidfd;
 mod pipe;
@@ -48,6 +50,7 @@ mod shell;
 mod signal;
 mod spawn;
 mod stop_claims;
+mod stop_notes;
 mod terminal;
 mod termination_queue;
 mod termination_thread;
@@ -224,6 +227,18 @@ pub(crate) fn at_exit(call: fn()) {
         // SAFETY: the function belongs to this library, lives as long as it, and does not unwind: `call` catches its panics.
         unsafe { libc::atexit(run) };
     }
+}
+
+/// Whether this is the thread with which this process has started.
+#[cfg(feature = "node")]
+pub(crate) fn is_first_thread() -> bool {
+    // SAFETY: these calls only return numbers.
+    #[cfg(target_os = "linux")]
+    let is_first = unsafe { libc::gettid() == libc::getpid() };
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let is_first = unsafe { libc::pthread_main_np() } != 0;
+    is_first
 }
 
 /// Returns the time on the clock of process starts.

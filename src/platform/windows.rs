@@ -323,6 +323,15 @@ pub(crate) fn uptime() -> Duration {
     Duration::from_nanos(ticks.saturating_mul(100))
 }
 
+/// Does nothing: no other process sends signals for this one.
+pub(crate) fn end_stop_signals() {}
+
+/// Returns `false`: a host that exits ends its trees itself.
+#[cfg(feature = "node")]
+pub(crate) fn is_first_thread() -> bool {
+    false
+}
+
 /// Returns the time on the clock of process starts. Membership does not depend on it on Windows.
 pub(crate) fn start_clock() -> u64 {
     0

@@ -10,8 +10,7 @@ pub struct ResourceLimits {
     pub open_files: Option<u64>,
     /// Processes and threads of the user, in all, at least 1. One more fails with `EAGAIN`. It does not hold for root.
     pub processes: Option<u64>,
-    /// Bytes of memory, at least 1: of all processes together where the host may limit control groups (then the system kills the
-    /// command), else the address space of each process (then allocations fail).
+    /// Bytes of the address space of one process, at least 1. Allocations beyond fail.
     pub memory_bytes: Option<u64>,
     /// Seconds of processor time of one process, at least 1. Then it gets SIGXCPU, and SIGKILL a second later.
     pub cpu_seconds: Option<u64>,
@@ -35,9 +34,5 @@ impl ResourceLimits {
             ("cpu_seconds", self.cpu_seconds, 1),
             ("file_size_bytes", self.file_size_bytes, 0),
         ]
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.each().iter().all(|(_, limit, _)| limit.is_none())
     }
 }

@@ -132,9 +132,8 @@ macro_rules! result_fields {
             cpu_user_ms: f64 = 0.0, always number;
             /// Milliseconds of processor time that the system spent for them.
             cpu_system_ms: f64 = 0.0, always number;
-            /// The most memory that the command had, in bytes, if it is known: that of all its processes together with a limit of memory
-            /// where the host may limit control groups, else that of its largest process. Linux counts the memory of the host for a moment as
-            /// that of the command, so that it is not known of a command that needs less than the host.
+            /// The most memory that the largest process of the command had, in bytes, if it is known. Linux counts the memory of the host for
+            /// a moment as that of the command, so that it is not known of a command that needs less than the host.
             peak_memory_bytes: Option<u64> = None, optional usual(None);
             /// As in the request.
             metadata: ExecutionMetadata = ExecutionMetadata::default(), always json;

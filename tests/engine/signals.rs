@@ -8,15 +8,20 @@ use crate::common::*;
 /// This thread blocks SIGTERM and SIGUSR1, and those that it starts; the process ignores SIGHUP and SIGPIPE.
 fn be_a_difficult_host() {
     let mut set = MaybeUninit::uninit();
-    // SAFETY: the set is initialised by the first call and only read by the last; ignoring a signal runs no code.
+    // SAFETY: the set is initialised by the first call and only read by the last.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
         libc::sigaddset(set.as_mut_ptr(), libc::SIGUSR1);
         assert_eq!(libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut()), 0);
-        libc::signal(libc::SIGHUP, libc::SIG_IGN);
-        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
     }
+    ignore(libc::SIGHUP);
+    ignore(libc::SIGPIPE);
+}
+
+fn ignore(signal: libc::c_int) {
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
 /// The masks of a process, as the kernel shows them.
@@ -39,6 +44,16 @@ fn nothing_is_blocked_or_ignored_in_a_child() {
                 let result = engine.run(request).await.unwrap();
                 assert_eq!(masks(&result.stdout), [("SigBlk", 0), ("SigIgn", 0), ("SigCgt", 0)]);
             }
+            // And not what the host begins to ignore while the command waits for its turn.
+            ignore(libc::SIGUSR2);
+            let config = ExecutionConfig { max_concurrent_executions: 1, ..Default::default() };
+            let queue = ExecutionEngine::new(config).unwrap();
+            let first = queue.execute(exec("sleep", &["0.3"])).await.unwrap();
+            let second = queue.execute(exec("cat", &["/proc/self/status"])).await.unwrap();
+            ignore(libc::SIGTTOU);
+            queue.wait_for_completion(first).await.unwrap();
+            let result = queue.wait_for_completion(second).await.unwrap();
+            assert_eq!(masks(&result.stdout), [("SigBlk", 0), ("SigIgn", 0), ("SigCgt", 0)]);
             // And so a child of a host that blocks SIGTERM receives it.
             let options = ExecutionOptions { kill_grace_ms: Some(600_000), ..Default::default() };
             let id = engine.start(endless_after(":"), options).await;

@@ -1,14 +1,14 @@
 //! Linux control groups, version 2: each execution has its own where the host may create some, so that its members are listed by the
 //! kernel, and can be killed in one step.
 //!
-//! Groups are reused, since a new one costs a tenth of a short command. They limit nothing, unless a command has a limit of memory and
-//! the host may enable that controller.
+//! Groups are reused, since a new one costs a tenth of a short command. They limit nothing: a controller such as that of memory can be
+//! enabled for groups below the host's own only where that one has no process, and the host is in it.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use self::none::{Group, base, kill_apart, number_of, take};
+pub(super) use self::none::{Group, base, is_populated, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
-pub(super) use self::linux::{Group, base, kill_apart, number_of, take};
+pub(super) use self::linux::{Group, base, is_populated, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
 #[path = "cgroup/linux.rs"]
@@ -27,6 +27,10 @@ mod none {
 
     impl Group {
         pub(in super::super) fn number(&self) -> NonZeroU32 {
+            match *self {}
+        }
+
+        pub(in super::super) fn keep_number(&self) -> NonZeroU32 {
             match *self {}
         }
 
@@ -49,14 +53,6 @@ mod none {
         pub(in super::super) fn kill(&self) -> bool {
             match *self {}
         }
-
-        pub(in super::super) fn limit_memory(&self, _bytes: u64) -> bool {
-            match *self {}
-        }
-
-        pub(in super::super) fn peak_memory(&self) -> Option<u64> {
-            match *self {}
-        }
     }
 
     pub(in super::super) fn take() -> Option<Group> {
@@ -65,6 +61,10 @@ mod none {
 
     pub(in super::super) fn base() -> Option<&'static std::path::Path> {
         None
+    }
+
+    pub(in super::super) fn is_populated(_number: NonZeroU32) -> bool {
+        false
     }
 
     pub(in super::super) fn number_of(_pid: Pid) -> Option<NonZeroU32> {

@@ -19,6 +19,23 @@ pub(super) const IN_USE: u32 = 1;
 pub(super) const LEADER_FIRST: u32 = 1;
 /// Flag: a child that opts out is not a member.
 pub(super) const ALLOW_DETACHED: u32 = 2;
+/// Flag: the leader has had the stop signal from the host.
+pub(super) const LEADER_STOPPED: u32 = 4;
+
+/// The number of notes about processes that have had the stop signal, each at a place that depends on the process id. Unused pages take
+/// no memory.
+pub(super) const STOPPED_PLACES: usize = 64 * 1024;
+
+/// Returns the place of the note about a process. Two processes may share it: then the earlier note is lost.
+pub(super) fn place_of(pid: i32) -> usize {
+    pid.cast_unsigned() as usize % STOPPED_PLACES
+}
+
+/// Returns the note that a process has had the stop signal: its start, and the part of its id that its place does not show.
+pub(super) fn stopped(pid: i32, start: u64) -> u64 {
+    const IS_SET: u64 = 1 << 7;
+    (start << 8) | IS_SET | (u64::from(pid.cast_unsigned()) / STOPPED_PLACES as u64)
+}
 
 /// The data of the host.
 #[repr(C)]
@@ -45,7 +62,7 @@ pub(super) struct Row {
     pub(super) earliest_start: AtomicU64,
     /// The latest possible start of the leader: a process with its id that started later is another process.
     pub(super) latest_start: AtomicU64,
-    /// Members that started until then have had the stop signal from the host; 0: none has.
+    /// Members of the leader's process group that started until then have had the stop signal from the host, without a scan; 0: none has.
     pub(super) stop_sent_at: AtomicU64,
     /// When the host will kill the tree, in ms on the monotonic clock; 0: the tree is not being ended.
     pub(super) kill_at_ms: AtomicU64,
@@ -58,5 +75,7 @@ pub(super) struct Row {
     pub(super) tag: [u8; TAG_BYTES],
 }
 
+/// The distance of the notes about stopped processes, which follow the rows, from the start.
+pub(super) const STOPPED_OFFSET: usize = size_of::<Header>() + MOST_ROWS * size_of::<Row>();
 /// All of the shared memory.
-pub(super) const TABLE_BYTES: usize = size_of::<Header>() + MOST_ROWS * size_of::<Row>();
+pub(super) const TABLE_BYTES: usize = STOPPED_OFFSET + STOPPED_PLACES * size_of::<AtomicU64>();

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,13 +12,12 @@ use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use tokio::sync::SetOnce;
 
-use super::cgroup::Group;
 use super::pid::Pid;
 use super::procs::Proc;
 use super::readiness::Watched;
 use super::signal::{self, Signal, kill, kill_group};
 use super::tree::{StopSender, StoppedUnseen, Tree};
-use super::{limits, pidfd, procs};
+use super::{limits, orphans, pidfd, procs, stop_notes};
 use crate::platform::{Exit, SpawnThread};
 use crate::types::StopSignal;
 
@@ -149,7 +149,10 @@ impl Leader {
         }
         let send =
             |signal| if leader_only { self.signal_leader(signal).map(|_| ()) } else { self.signal_group(signal) };
+        let sending = stop_notes::sending();
         self.tree.stop_signals(signal).try_for_each(send)?;
+        self.note_unseen_stop(leader_only);
+        drop(sending);
         let group = StoppedUnseen::Group { by: procs::now() };
         findings.stopped_unseen = Some(if leader_only { StoppedUnseen::Leader } else { group });
         findings.mechanism.group_stopped(signal.as_str());
@@ -170,12 +173,12 @@ impl Leader {
         self.kill_group();
     }
 
-    /// Notes for the guardian that the stop signal is being sent.
-    pub(super) fn announce_stop(&self) {
+    /// Notes for the guardian that the leader, or its process group, has had the stop signal without a scan.
+    pub(super) fn note_unseen_stop(&self, leader_only: bool) {
         let reaped = self.lock();
         // After the reaping, its row may belong to another execution.
-        if let (None, Some(cell)) = (*reaped, self.tree.stop_sent_at.get()) {
-            let _ = cell.compare_exchange(0, procs::now() + 1, Ordering::Release, Ordering::Relaxed);
+        if let (None, Some(notes)) = (*reaped, self.tree.stop_notes.get()) {
+            notes.unseen(leader_only);
         }
     }
 
@@ -247,8 +250,8 @@ impl Leader {
             // Before its id can become another leader's.
             living().remove(&self.pid);
             *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
-            if let (Some(exit), Some(peak)) = (&mut *reaped, self.tree.group.as_ref().and_then(Group::peak_memory)) {
-                exit.peak_memory = Some(peak);
+            if reaped.is_some() {
+                orphans::watch(&self.tree);
             }
         }
         *reaped
@@ -283,11 +286,6 @@ impl Drop for Leader {
 
 fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::ESRCH)
-}
-
-/// Reaps a child that is not a leader: an orphan of an ended tree that became a child of this process.
-pub(super) fn reap_orphan(pid: Pid) {
-    let _ = wait4(pid, WaitIdOptions::NOHANG);
 }
 
 /// Reaps one child. Returns `None` if it has not exited, and an exit without code and signal if other code has reaped it.
@@ -326,15 +324,22 @@ fn wait4(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
 ///
 /// The child shares the memory of the host until its exec, and the kernel counts that as its own.
 fn peak_memory(usage: &libc::rusage) -> Option<u64> {
+    /// The most memory that the host had by the latest look. It only grows.
+    static OWN: AtomicU64 = AtomicU64::new(0);
     let bytes = |usage: &libc::rusage| u64::try_from(usage.ru_maxrss).ok()?.checked_mul(MAXRSS_UNIT);
+    let peak = bytes(usage)?;
+    if peak <= OWN.load(Relaxed) + COUNTING_ERROR {
+        return None;
+    }
     let mut own = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the out-parameter is valid for the call, and zeroed is a valid rusage.
     let own = unsafe {
         libc::getrusage(libc::RUSAGE_SELF, own.as_mut_ptr());
         own.assume_init()
     };
-    let peak = bytes(usage)?;
-    (peak > bytes(&own)? + COUNTING_ERROR).then_some(peak)
+    let own = bytes(&own)?;
+    OWN.fetch_max(own, Relaxed);
+    (peak > own + COUNTING_ERROR).then_some(peak)
 }
 
 /// The kernel counts pages for each processor at first.

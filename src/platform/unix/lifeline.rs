@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::mem::{offset_of, size_of};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::ptr::NonNull;
+use std::sync::Once;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::ftruncate;
@@ -14,13 +14,14 @@ use rustix::fs::ftruncate;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::guardian_table::{
-    ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, TABLE_BYTES, TAG_BYTES,
+    ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, STOPPED_OFFSET, TABLE_BYTES, TAG_BYTES,
 };
 use super::leader::Leader;
 use super::pid::Pid;
 use super::pipe::{duplicate_from, pipe, set_nonblocking};
 use super::spawn::{Helper, spawn_helper};
 use super::stop_claims::Presence;
+use super::stop_notes::StopNotes;
 use super::{cgroup, pidfd, signal};
 use crate::platform::Guarded;
 
@@ -64,6 +65,7 @@ impl Lifeline {
 pub(crate) struct Table {
     file: OwnedFd,
     start: NonNull<u8>,
+    base_is_set: Once,
     /// Visible to outer engines, if there are any.
     _presence: Option<Presence>,
 }
@@ -92,13 +94,10 @@ impl Table {
         }
         let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
         let number = super::is_nested().then(crate::platform::host_number);
-        let table = Self { file, start, _presence: number.and_then(Presence::of_host) };
+        let table = Self { file, start, base_is_set: Once::new(), _presence: number.and_then(Presence::of_host) };
         forbid_writing(&table.file);
         table.header().host.store(Pid::own().as_raw(), Ordering::Relaxed);
         table.header().nested_host.store(number.unwrap_or(0), Ordering::Relaxed);
-        if let Some(base) = cgroup::base() {
-            table.set_base(base);
-        }
         Ok(table)
     }
 
@@ -114,12 +113,13 @@ impl Table {
         unsafe { self.start.add(size_of::<Header>()).cast::<Row>().add(row).as_ref() }
     }
 
-    fn set_base(&self, base: &Path) {
+    fn set_base(&self) {
+        let Some(base) = cgroup::base() else { return };
         let bytes = base.as_os_str().as_bytes();
         if bytes.len() >= BASE_BYTES {
             return;
         }
-        // SAFETY: within the header; written once, by the thread that creates the table, before `has_base` is set.
+        // SAFETY: within the header; written once, before `has_base` is set.
         unsafe {
             let to = self.start.add(offset_of!(Header, base));
             to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len());
@@ -159,10 +159,17 @@ impl Table {
     pub(crate) fn set_leader(&self, row: usize, leader: &Leader) {
         let row = self.row(row);
         let tree = leader.tree();
+        if tree.group.is_some() {
+            // Not before: without groups, no directory is made for them.
+            self.base_is_set.call_once(|| self.set_base());
+        }
         row.cgroup.store(tree.group.as_ref().map_or(0, |group| group.number().get()), Ordering::Relaxed);
         row.latest_start.store(super::procs::now() + 1, Ordering::Relaxed);
         row.leader.store(tree.leader.as_raw(), Ordering::Release);
-        let _ = tree.stop_sent_at.set(&row.stop_sent_at);
+        // SAFETY: the notes follow the rows, at a multiple of their alignment, and lie in the mapping, which stays for the life of the
+        // process.
+        let stopped = unsafe { self.start.add(STOPPED_OFFSET).cast().as_ref() };
+        let _ = tree.stop_notes.set(StopNotes { row, stopped });
     }
 
     /// Enters when the host will kill the tree: after `grace`.

@@ -45,12 +45,12 @@ const PROCESSES: u32 = 6;
 const OPEN_FILES: u32 = 7;
 pub(super) const MEMORY: u32 = 9;
 
-/// The limits of a command in the form of the system; the memory too, unless its control group limits that.
-pub(super) fn rlimits(limits: &ResourceLimits, with_memory: bool) -> Vec<Rlimit> {
+/// The limits of a command in the form of the system.
+pub(super) fn rlimits(limits: &ResourceLimits) -> Vec<Rlimit> {
     let each = [
         ("open_files", OPEN_FILES, limits.open_files),
         ("processes", PROCESSES, limits.processes),
-        ("memory_bytes", MEMORY, limits.memory_bytes.filter(|_| with_memory)),
+        ("memory_bytes", MEMORY, limits.memory_bytes),
         ("cpu_seconds", CPU, limits.cpu_seconds),
         ("file_size_bytes", FILE_SIZE, limits.file_size_bytes),
     ];

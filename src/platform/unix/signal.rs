@@ -64,6 +64,20 @@ pub(super) fn kill_group(group: Pid, signal: Signal) -> io::Result<()> {
     }
 }
 
+/// Whether orphans of its commands become children of this process: it has the process id 1, or is a subreaper.
+pub(super) fn is_reaper() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let mut is_subreaper: libc::c_int = 0;
+        // SAFETY: the out-parameter is valid for the call.
+        let is_known = unsafe { libc::prctl(libc::PR_GET_CHILD_SUBREAPER, &raw mut is_subreaper) } == 0;
+        if is_known && is_subreaper != 0 {
+            return true;
+        }
+    }
+    std::process::id() == 1
+}
+
 /// Whether no process has this id.
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only used for control groups"))]
 pub(super) fn is_gone(pid: Pid) -> bool {

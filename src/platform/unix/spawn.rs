@@ -58,6 +58,7 @@ pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned
     let cwd = cwd.map(|cwd| c_string(cwd.as_os_str().as_bytes())).transpose()?;
     let argv = pointers(argv.iter().map(|arg| arg.as_ptr()));
     let envp = pointers(launch.env.split_inclusive(|byte| *byte == 0).map(|entry| entry.as_ptr().cast()));
+    let limits = rlimits(&launch.limits);
     let image = Image {
         program: &program,
         argv: &argv,
@@ -67,15 +68,11 @@ pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned
         fds,
         terminal: terminal.as_deref(),
         cgroup: None,
-        limits: &[],
+        limits: &limits,
     };
 
     let born = procs::now();
-    let (pid, group) = if launch.limits.is_empty() {
-        start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?
-    } else {
-        start_limited(&image, launch)?
-    };
+    let (pid, group) = start_in_group(&image, if launch.control_group { cgroup::take() } else { None })?;
     // From here on a child exists: nothing below can fail.
     let mut tree = Tree::new(pid, launch.mark.clone(), born, group);
     tree.has_terminal = terminal.is_some();
@@ -109,26 +106,6 @@ impl Streams {
             PipeReader::new(thread).map(|(ours, child)| (Some(ours), Some(child)))?
         };
         Ok(Self { stdin, stdout, child_stdout, stderr, child_stderr, terminal: None })
-    }
-}
-
-/// Starts a program with limits. Its memory is limited by its control group, if it has one and the host may do that.
-fn start_limited(image: &Image<'_>, launch: &Launch) -> io::Result<(Pid, Option<Group>)> {
-    let group = if launch.control_group { cgroup::take() } else { None };
-    let by_group =
-        launch.limits.memory_bytes.zip(group.as_ref()).is_some_and(|(bytes, group)| group.limit_memory(bytes));
-    let limits = rlimits(&launch.limits, !by_group);
-    if !by_group {
-        return start_in_group(&Image { limits: &limits, ..*image }, group);
-    }
-    let Some(group) = group else { return Err(io::ErrorKind::Other.into()) };
-    match start_patiently(&Image { cgroup: Some(group.fd()), limits: &limits, ..*image }) {
-        // Without the group, the memory is limited in the other way.
-        Err(error) if is_refused_group(&error) => {
-            let limits = rlimits(&launch.limits, true);
-            start_in_group(&Image { limits: &limits, ..*image }, None)
-        }
-        started => started.map(|pid| (pid, Some(group))),
     }
 }
 

@@ -16,12 +16,14 @@ use super::bounded::Bounded;
 use super::census::{Members, Memory};
 use super::cgroup::{self, Group};
 use super::chase::Chase;
-use super::leader::{Leader, reap_orphan};
+use super::leader::Leader;
+use super::orphans;
 use super::pid::Pid;
 use super::process_table::{Interest, ProcessTable};
 use super::procs::{self, Identity, Proc};
 use super::signal::Signal;
 use super::stop_claims::inner_segments;
+use super::stop_notes;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
 use crate::platform::{Act, Look, ScanPriority, Sight, StopSent, StopTargets};
@@ -192,7 +194,7 @@ impl Terminator {
             }
             let scanned: HashSet<Pid> = procs.iter().map(|proc| proc.pid).collect();
             procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
-            reap_orphans_of(&trees, procs);
+            orphans::reap_in_groups(&trees.iter().map(|leader| leader.tree()), procs);
             let members = self.memory.sort(procs, &trees, &in_groups, self.table.tags());
             let is_repeated = young.is_some() && self.memory.is_unsure() && repeat <= MOST_REPEATS;
             if !is_repeated || Instant::now() >= until {
@@ -216,7 +218,7 @@ impl Terminator {
         let tree = request.leader.tree();
         let mut findings = tree.findings();
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
-        reap_orphans(members, tree.leader);
+        orphans::reap_members(members, tree.leader);
         if let Act::Look { input } = request.act {
             // Not under the lock: the reads may hang.
             drop(findings);
@@ -275,32 +277,6 @@ fn refusal(signal: &str, pid: Pid, error: &io::Error) -> String {
     format!("{signal} to {pid} was refused ({error})")
 }
 
-/// Reaps the members that became children of this process when their parents exited, if the host has the process id 1 or is a
-/// subreaper: no other process reaps them. Children that the host has started itself are not members of a tree.
-fn reap_orphans(members: &[Proc], tree_leader: Pid) {
-    let host = Some(Pid::own());
-    for proc in members.iter().filter(|proc| proc.is_dead() && proc.parent == host && proc.pid != tree_leader) {
-        reap_orphan(proc.pid);
-    }
-}
-
-/// Reaps what has become a child of this process and has exited before a scan saw it, by its control group. Not in a group whose leader is
-/// not known yet: it may be that leader.
-fn reap_orphans_of(trees: &[Arc<Leader>], procs: &[Proc]) {
-    let host = Some(Pid::own());
-    let mut orphans = procs.iter().filter(|proc| proc.is_dead() && proc.parent == host).peekable();
-    if orphans.peek().is_none() {
-        return;
-    }
-    let leaders: HashSet<Pid> = trees.iter().map(|leader| leader.tree().leader).collect();
-    let numbers: HashSet<_> = trees.iter().filter_map(|leader| Some(leader.tree().group.as_ref()?.number())).collect();
-    for proc in orphans.filter(|proc| !leaders.contains(&proc.pid)) {
-        if cgroup::number_of(proc.pid).is_some_and(|number| numbers.contains(&number)) {
-            reap_orphan(proc.pid);
-        }
-    }
-}
-
 impl Findings {
     /// Records the findings of a scan; returns whether some members had not been seen before.
     fn count(&mut self, tree: &Tree, living: &[Proc]) -> bool {
@@ -351,10 +327,7 @@ impl Findings {
             let segment = inner.get(&proc.pid).map(Vec::as_slice);
             let sender = self.stop_sender(leader.tree(), segment);
             if sender == StopSender::Another {
-                if segment.is_none() {
-                    leader.announce_stop();
-                }
-                self.stopped.insert(proc.identity());
+                self.note_stopped(leader, proc);
                 self.mechanism.stopped_by_another();
             }
             sender == StopSender::ThisEngine
@@ -362,16 +335,30 @@ impl Findings {
         chosen.into_iter().filter(is_ours).collect()
     }
 
+    /// Notes that a member has had the stop signal.
+    fn note_stopped(&mut self, leader: &Leader, proc: &Proc) {
+        self.stopped.insert(proc.identity());
+        if let Some(notes) = leader.tree().stop_notes.get() {
+            notes.member(proc);
+        }
+    }
+
     /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.
     fn stop(&mut self, leader: &Leader, members: &[Proc], signal: StopSignal) {
         let mut refused = None;
-        leader.announce_stop();
         for proc in members {
-            let has_it = self.stopped_unseen.is_some_and(|sent| sent.includes(leader.tree().leader, proc));
-            if !self.stopped.insert(proc.identity()) || has_it {
+            if self.stopped.contains(&proc.identity()) {
                 continue;
             }
+            let has_it = self.stopped_unseen.is_some_and(|sent| sent.includes(leader.tree().leader, proc));
+            if has_it {
+                self.note_stopped(leader, proc);
+                continue;
+            }
+            let sending = stop_notes::sending();
             let sent = leader.tree().stop_signals(signal).try_for_each(|signal| leader.signal_member(proc, signal));
+            self.note_stopped(leader, proc);
+            drop(sending);
             match sent {
                 Ok(()) => self.mechanism.stopped(signal.as_str(), leader.tree().leader, proc),
                 Err(error) => refused = Some(refusal(signal.as_str(), proc.pid, &error)),

@@ -10,6 +10,7 @@ use super::pid::Pid;
 use super::procs::{Identity, Proc};
 use super::signal::{self, Signal};
 use super::stop_claims::{self, StopClaim};
+use super::stop_notes::StopNotes;
 use crate::platform::Mark;
 use crate::types::StopSignal;
 
@@ -26,8 +27,8 @@ pub(super) struct Tree {
     pub(super) group: Option<Group>,
     /// Whether it has a terminal: then SIGHUP follows the stop signal.
     pub(super) has_terminal: bool,
-    /// The cell that shows the guardian that the stop signal was sent; unset without a guardian.
-    pub(super) stop_sent_at: OnceLock<&'static AtomicU64>,
+    /// Notes for the guardian; unset without one.
+    pub(super) stop_notes: OnceLock<StopNotes>,
     /// Findings and actions so far. Used by the termination thread, and read when the tree is gone.
     findings: Mutex<Findings>,
 }
@@ -125,7 +126,7 @@ impl Tree {
             born,
             group,
             has_terminal: false,
-            stop_sent_at: OnceLock::new(),
+            stop_notes: OnceLock::new(),
             findings: Mutex::default(),
         }
     }

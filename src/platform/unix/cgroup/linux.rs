@@ -23,6 +23,8 @@ const REMOVED_AT_ONCE: usize = 2;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { in_use: 0, open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
+/// The directory of this process's groups, made for the first of them; `None` where it may not create any.
+static BASE: OnceLock<Option<PathBuf>> = OnceLock::new();
 
 /// Locked only while a few words are moved.
 struct Pool {
@@ -39,10 +41,8 @@ struct Pool {
 pub(in super::super) struct Group {
     directory: Arc<Directory>,
     /// The group is not reused: it was killed, and kernels since 6.14 kill every process that is then started in it from outside; or
-    /// the kernel has refused to start a process in it.
+    /// the kernel has refused to start a process in it; or its number identifies what its execution has left.
     is_spent: AtomicBool,
-    /// Its memory is limited, and counted.
-    is_limited: AtomicBool,
 }
 
 /// The directory of a group.
@@ -102,13 +102,19 @@ pub(in super::super) fn take() -> Option<Group> {
         directory
     };
     pool().in_use += 1;
-    Some(Group { directory, is_spent: AtomicBool::new(false), is_limited: AtomicBool::new(false) })
+    Some(Group { directory, is_spent: AtomicBool::new(false) })
 }
 
 impl Group {
     /// Returns the name of its directory below [`base`].
     pub(in super::super) fn number(&self) -> NonZeroU32 {
         self.directory.number
+    }
+
+    /// Returns its number, which stays its own: the group is not reused.
+    pub(in super::super) fn keep_number(&self) -> NonZeroU32 {
+        self.is_spent.store(true, Ordering::Relaxed);
+        self.number()
     }
 
     /// Returns its directory, for the start of a process in it.
@@ -123,33 +129,6 @@ impl Group {
             IS_REFUSED.store(true, Ordering::Relaxed);
         }
         self.is_spent.store(true, Ordering::Relaxed);
-    }
-
-    /// Limits the memory of its processes together. `false`: the host may not do that. The group is not used again.
-    pub(in super::super) fn limit_memory(&self, bytes: u64) -> bool {
-        static MAY_LIMIT: OnceLock<bool> = OnceLock::new();
-        let enables = |group: &Path| fs::write(group.join("cgroup.subtree_control"), "+memory").is_ok();
-        let may_limit = || base().is_some_and(|base| base.parent().is_some_and(|home| enables(home) && enables(base)));
-        if !*MAY_LIMIT.get_or_init(may_limit) {
-            return false;
-        }
-        let path = &self.directory.path;
-        if fs::write(path.join("memory.max"), bytes.to_string()).is_err() {
-            return false;
-        }
-        // Memory that is moved to the disk would be in addition. Not every system has that.
-        let _ = fs::write(path.join("memory.swap.max"), "0");
-        self.is_spent.store(true, Ordering::Relaxed);
-        self.is_limited.store(true, Ordering::Relaxed);
-        true
-    }
-
-    /// The most memory that its processes had together, if that was counted (Linux 5.19).
-    pub(in super::super) fn peak_memory(&self) -> Option<u64> {
-        if !self.is_limited.load(Ordering::Relaxed) {
-            return None;
-        }
-        fs::read_to_string(self.directory.path.join("memory.peak")).ok()?.trim().parse().ok()
     }
 
     /// Whether neither it nor a group below it has a living process.
@@ -254,9 +233,8 @@ fn remove_below(group: &Path) {
     }
 }
 
-/// Returns the directory of this process's groups; `None` where it may not create any.
+/// Returns the directory of this process's groups, and makes it first; `None` where it may not create any.
 pub(in super::super) fn base() -> Option<&'static Path> {
-    static BASE: OnceLock<Option<PathBuf>> = OnceLock::new();
     BASE.get_or_init(|| {
         let home = home()?;
         let prefix = prefix()?;
@@ -305,9 +283,14 @@ fn remove_abandoned(home: &Path, prefix: &str) {
     }
 }
 
+/// Whether a group of ours has a living process.
+pub(in super::super) fn is_populated(number: NonZeroU32) -> bool {
+    base().and_then(|base| Directory::open(base, number).ok()).is_some_and(|directory| !directory.is_empty())
+}
+
 /// Returns the number of the group of ours that a process is in, or was in when it ended.
 pub(in super::super) fn number_of(pid: Pid) -> Option<NonZeroU32> {
-    let base = base()?.file_name()?.to_str()?;
+    let base = BASE.get()?.as_ref()?.file_name()?.to_str()?;
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
     // A group that was removed has a mark behind its path.

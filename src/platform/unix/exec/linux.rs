@@ -9,6 +9,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use libc::{c_int, c_long, c_void};
 use rustix::io::retry_on_intr;
@@ -20,7 +22,7 @@ use crate::platform::unix::host_state::ApplyState;
 use crate::platform::unix::limits::{self, RefusedLimit, Rlimit};
 use crate::platform::unix::pid::Pid;
 
-mod into_group;
+mod clone3;
 mod report;
 
 /// The stack of a child. Between clone and exec the child only makes system calls.
@@ -28,6 +30,7 @@ const STACK_BYTES: usize = 64 * 1024;
 /// The error of a limit is that of the system, and so many times its place in the list.
 const LIMIT: c_int = 4096;
 const SIGNALS: c_int = 64;
+const ALL_SIGNALS: u64 = u64::MAX;
 /// The size of the kernel's signal sets.
 const SET_BYTES: usize = 8;
 
@@ -45,7 +48,8 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<Pid> {
         let first_closed = image.fds.len() + report.descriptors();
         let open = if closes_many() { None } else { Some(inheritable(first_closed)?) };
         let state = image.host.map(|(host, enters)| host.apply(enters));
-        let pid = clone(&Child { image, state, open: open.as_deref(), report: &report }, stack)?;
+        let ignored = state.and_then(|state| state.ignored()).unwrap_or(ALL_SIGNALS);
+        let pid = clone(&mut Child { image, state, ignored, open: open.as_deref(), report: &report }, stack)?;
         let Some(errno) = report.outcome() else { return Ok(pid) };
         // The child has called `_exit`, or will.
         let _ = retry_on_intr(|| waitpid(Some(pid.into()), WaitOptions::empty()));
@@ -72,25 +76,40 @@ fn refusal(code: c_int, asked: &[Rlimit]) -> io::Error {
 struct Child<'a> {
     image: &'a Image<'a>,
     state: Option<ApplyState<'a>>,
+    /// The signals whose action may not be the default one, by bit.
+    ignored: u64,
     /// The descriptors to close, where they are closed one by one.
     open: Option<&'a [RawFd]>,
     /// Reports why the exec failed.
     report: &'a Report,
 }
 
-fn clone(child: &Child<'_>, stack: &Stack) -> io::Result<Pid> {
+fn clone(child: &mut Child<'_>, stack: &Stack) -> io::Result<Pid> {
+    /// The kernel, a sandbox or this architecture does not have `clone3`, or not what is needed of it.
+    static IS_OLD: AtomicBool = AtomicBool::new(false);
     // Signal handlers of the host must not run in the child, which shares the host's memory.
-    let blocked = AllSignals::block();
-    let into_group = child.image.cgroup.map(|group| into_group::clone(child, stack, group));
-    let started = into_group.unwrap_or_else(|| clone_here(child, stack));
-    drop(blocked);
-    started
+    let _blocked = AllSignals::block();
+    let group = child.image.cgroup;
+    if group.is_none() && IS_OLD.load(Relaxed) {
+        return clone_here(child, stack);
+    }
+    let started = clone3::clone(child, stack, group);
+    match started.as_ref().map_err(io::Error::raw_os_error) {
+        Ok(_) | Err(Some(libc::EAGAIN | libc::ENOMEM)) => started,
+        Err(_) if group.is_some() => started,
+        Err(_) => {
+            let started = clone_here(child, stack);
+            IS_OLD.store(started.is_ok(), Relaxed);
+            started
+        }
+    }
 }
 
-/// Starts the child in the control group of the host.
-fn clone_here(child: &Child<'_>, stack: &Stack) -> io::Result<Pid> {
+/// Starts the child in the control group of the host, with the signal handlers of the host.
+fn clone_here(child: &mut Child<'_>, stack: &Stack) -> io::Result<Pid> {
+    child.ignored = ALL_SIGNALS;
     let shares_until_exec = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    let argument = ptr::from_ref(child).cast_mut().cast::<c_void>();
+    let argument = ptr::from_mut(child).cast::<c_void>();
     // SAFETY: no other code uses the stack: it belongs to this thread, which waits in the kernel until the child's exec or exit
     // (CLONE_VFORK). `child` and all that it points to live as long. `become_program` does only what is allowed there.
     let pid = unsafe { libc::clone(run, stack.top(), shares_until_exec, argument) };
@@ -109,12 +128,13 @@ extern "C" fn run(child: *mut c_void) -> c_int {
 /// Sets the child up and calls `execve`. Returns only with an error. It allocates nothing, takes no lock and cannot panic: the memory,
 /// and the thread-local `errno`, belong to a thread of the host.
 fn become_program(child: &Child<'_>) -> c_int {
-    let Child { image, state, open, report } = child;
-    for signal in (1..=SIGNALS).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+    let Child { image, state, ignored, open, report } = child;
+    // Each of these system calls takes as long as one of the others, so those that change nothing are left out.
+    for signal in (1..=SIGNALS).filter(|signal| ignored & 1 << (signal - 1) != 0) {
         // Zeroes: the default action, no flags, an empty mask, in the layout of every architecture; none is larger than this.
         let default = [0_u64; 4];
-        // SAFETY: the structure is valid for the call. An exec resets handlers, but not ignored signals. libc's own function refuses
-        // the two signals that glibc reserves.
+        // SAFETY: the structure is valid for the call; SIGKILL and SIGSTOP are refused. An exec resets handlers, but not ignored signals.
+        // libc's own function refuses the two signals that glibc reserves.
         unsafe {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<c_void>(), SET_BYTES)
         };

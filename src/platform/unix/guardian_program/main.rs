@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use self::members::Members;
 use self::sys::Path;
-use self::table::{BASE_BYTES, Header, IN_USE, Row, TABLE_BYTES};
+use self::table::{BASE_BYTES, Header, IN_USE, Row, STOPPED_OFFSET, TABLE_BYTES};
 use self::tree::Tree;
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
@@ -93,15 +93,16 @@ extern "C" fn main(_count: c_int, _words: *const *const c_char) -> c_int {
     unsafe { sys::close(TABLE) };
     // SAFETY: mapped for the life of this program; the host changes atomics, and plain bytes only before an atomic shows that they
     // are complete.
-    let (header, rows) = unsafe {
+    let (header, rows, stopped) = unsafe {
         let header = &*at.cast::<Header>();
         let rows = at.cast::<u8>().add(size_of::<Header>()).cast::<Row>();
-        (header, core::slice::from_raw_parts(rows, table::MOST_ROWS))
+        let stopped = &*at.cast::<u8>().add(STOPPED_OFFSET).cast();
+        (header, core::slice::from_raw_parts(rows, table::MOST_ROWS), stopped)
     };
     let host = header.nested_host.load(Relaxed);
     claims::show_presence(host);
     // Untouched pages take no memory.
-    let (Some(trees), Some(mut members)) = (sys::memory::<Tree>(rows.len()), Members::reserve(host != 0)) else { return 1 };
+    let (Some(trees), Some(mut members)) = (sys::memory::<Tree>(rows.len()), Members::reserve(host != 0, stopped)) else { return 1 };
     wait_for_the_end_of_the_host(header.host.load(Relaxed));
     end_all(header, rows, trees, &mut members);
     remove_groups(header);

@@ -1,10 +1,13 @@
 //! Decides which processes belong to which tree, and signals them. One scan of the process table serves all trees.
 
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Acquire;
+
 use crate::claims::{CHAIN_BYTES, Claims, DEEPEST_DESCENT, StopSender};
 use crate::outputs::Outputs;
 use crate::sessions::Sessions;
 use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
-use crate::table::{Header, LEADER_FIRST};
+use crate::table::{Header, LEADER_FIRST, STOPPED_PLACES, place_of, stopped};
 use crate::tree::Tree;
 use crate::{Proc, group_path, kernel};
 
@@ -56,6 +59,8 @@ pub(crate) struct Members {
     outputs: Outputs,
     sessions: Sessions,
     claims: Claims,
+    /// The notes of the host about the processes that it has sent the stop signal.
+    stopped: &'static [AtomicU64; STOPPED_PLACES],
     scan: u32,
     oldest: u64,
     some_may_opt_out: bool,
@@ -82,7 +87,7 @@ fn opts_out(pid: i32) -> bool {
 
 impl Members {
     /// Reserves memory in advance: there may be none when the host has died.
-    pub(crate) fn reserve(is_nested: bool) -> Option<Self> {
+    pub(crate) fn reserve(is_nested: bool, stopped: &'static [AtomicU64; STOPPED_PLACES]) -> Option<Self> {
         Some(Self {
             procs: sys::memory(MOST_PROCESSES)?,
             known: sys::memory(MOST_PROCESSES)?,
@@ -93,6 +98,7 @@ impl Members {
             outputs: Outputs::reserve()?,
             sessions: Sessions::reserve()?,
             claims: Claims::reserve(is_nested)?,
+            stopped,
             // The number before that of the first scan stands for the signals that the host has sent.
             scan: SENT_BY_THE_HOST,
             oldest: 0,
@@ -378,11 +384,11 @@ impl Members {
             }
             let tree = &mut trees[proc.owner as usize - 1];
             let is_new = self.place(&proc) == 0;
+            let is_noted = self.stopped[place_of(proc.pid)].load(Acquire) == stopped(proc.pid, proc.start);
             let Some(known) = self.remember(&proc, proc.owner) else { continue };
             known.owner = proc.owner;
             known.seen_in = scan;
-            let had_the_signal = is_new && proc.start < tree.stop_sent_at;
-            if had_the_signal {
+            if is_new && (is_noted || tree.was_stopped_unseen(&proc)) {
                 known.stopped_in = SENT_BY_THE_HOST;
             }
             let has_ended = known.is_alive && proc.is_dead;

@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use crate::Proc;
-use crate::table::{ALLOW_DETACHED, Row, TAG_BYTES};
+use crate::table::{ALLOW_DETACHED, LEADER_STOPPED, Row, TAG_BYTES};
 
 /// An execution that is being ended.
 #[derive(Clone, Copy)]
@@ -81,6 +81,12 @@ impl Tree {
     pub(crate) fn has_lost(&mut self, pid: i32) {
         self.is_moving = true;
         self.grows |= self.cgroup == 0 && pid != self.leader;
+    }
+
+    /// Whether the host has sent the stop signal to a member without a scan.
+    pub(crate) fn was_stopped_unseen(&self, proc: &Proc) -> bool {
+        let is_leader = proc.pid == self.leader && self.flags & LEADER_STOPPED != 0;
+        is_leader || (proc.group == self.leader && proc.start < self.stop_sent_at)
     }
 
     pub(crate) fn allows_detached(&self) -> bool {

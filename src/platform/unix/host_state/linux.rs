@@ -1,4 +1,4 @@
-//! The working directory, umask, niceness and affinity of the host.
+//! The working directory, umask, niceness, affinity and ignored signals of the host.
 //!
 //! All of them are read for each command, since other threads, addons and `renice` may change them unnoticed; that takes three system
 //! calls. A capture without a change shares the one before.
@@ -11,10 +11,16 @@ use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libc::{c_int, mode_t};
 
+use crate::platform::unix::uptime;
+
+/// The signals that the host ignores may change later than this: for a start that follows so soon after the capture, they have not.
+const FRESH_MS: u64 = 100;
 /// Larger than the status file of any process.
 const STATUS_BYTES: usize = 8 * 1024;
 
@@ -27,6 +33,10 @@ pub(crate) struct HostState {
     umask: Option<mode_t>,
     niceness: Option<c_int>,
     affinity: Affinity,
+    /// The signals that are ignored, by bit.
+    ignored: Option<u64>,
+    /// When the latest capture has found this state, in ms of the uptime.
+    captured: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -71,6 +81,8 @@ impl HostState {
         let status = cache.read_status(&mut buffer);
         let umask = status.and_then(|text| field(text, b"\nUmask:")).and_then(parse_octal);
         let affinity = status.and_then(|text| field(text, b"\nCpus_allowed:")).unwrap_or_default();
+        let ignored = status.and_then(|text| field(text, b"\nSigIgn:")).and_then(parse_hexadecimal);
+        let now = uptime_ms();
         // Without an open descriptor, the number may belong to another directory by now.
         let in_same_place = |last: &&Arc<Self>| last.directory.id == id && last.directory.handle.is_some();
         let known = cache.last.as_ref().filter(in_same_place);
@@ -78,12 +90,21 @@ impl HostState {
             && last.umask == umask
             && last.niceness == niceness
             && last.affinity.text == affinity
+            && last.ignored == ignored
         {
+            last.captured.store(now, Relaxed);
             return Arc::clone(last);
         }
         let directory = known.map_or_else(|| Arc::new(Directory::open(id)), |last| Arc::clone(&last.directory));
         let affinity = Affinity { text: affinity.to_vec(), words: parse_mask(affinity).unwrap_or_default() };
-        Arc::clone(cache.last.insert(Arc::new(Self { directory, umask, niceness, affinity })))
+        Arc::clone(cache.last.insert(Arc::new(Self {
+            directory,
+            umask,
+            niceness,
+            affinity,
+            ignored,
+            captured: now.into(),
+        })))
     }
 
     /// Returns the path of the working directory, also after the directory was renamed.
@@ -141,6 +162,7 @@ impl HostState {
             umask: self.umask,
             niceness: self.niceness,
             affinity: Some(&*self.affinity.words).filter(|words| !words.is_empty() && !is_of_this_thread(words)),
+            ignored: self.ignored.filter(|_| uptime_ms().saturating_sub(self.captured.load(Relaxed)) < FRESH_MS),
         }
     }
 }
@@ -154,9 +176,15 @@ pub(in super::super) struct ApplyState<'a> {
     niceness: Option<c_int>,
     /// `None` if the thread that starts the child has the same affinity.
     affinity: Option<&'a [usize]>,
+    ignored: Option<u64>,
 }
 
 impl ApplyState<'_> {
+    /// Returns the signals that the host ignores, by bit; `None` if they are not known, or may have changed.
+    pub(in super::super) fn ignored(&self) -> Option<u64> {
+        self.ignored
+    }
+
     /// Applies the state, in the child, before that closes descriptors. Returns the error of a directory that it may not enter, or 0.
     /// Refused niceness and affinity are ignored: the host could not set them either.
     pub(in super::super) fn apply(&self) -> c_int {
@@ -274,6 +302,14 @@ fn field<'a>(status: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let start = memchr::memmem::find(status, name)? + name.len();
     let rest = &status[start..];
     Some(rest[..memchr::memchr(b'\n', rest)?].trim_ascii())
+}
+
+fn parse_hexadecimal(text: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+}
+
+fn uptime_ms() -> u64 {
+    u64::try_from(uptime().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn parse_octal(text: &[u8]) -> Option<mode_t> {

@@ -9,6 +9,7 @@ use crate::platform::unix::cgroup::Group;
 use crate::platform::unix::pid::Pid;
 use crate::platform::unix::pidfd;
 use crate::platform::unix::signal::Signal;
+use crate::platform::unix::stop_notes;
 use crate::platform::unix::termination_queue::Request;
 use crate::platform::unix::tree::{Findings, StopSender, Tree};
 use crate::platform::{Act, Sight, StopTargets};
@@ -29,9 +30,11 @@ pub(super) fn act_unseen(request: &Request) -> Sight {
         Act::Describe { then: Some((signal, to)) } | Act::Stop { signal, to } => {
             let is_ours = findings.stop_sender(tree, None) != StopSender::Another;
             if is_ours && findings.stopped_unseen.is_none() && findings.stopped.insert((tree.leader, 0)) {
-                leader.announce_stop();
                 findings.mechanism.group_stopped(signal.as_str());
+                let sending = stop_notes::sending();
                 let sent = leader.tree().stop_signals(signal).try_for_each(|signal| leader.signal_group(signal));
+                leader.note_unseen_stop(false);
+                drop(sending);
                 findings.mechanism.refused(sent.err().map(|error| refusal(signal.as_str(), tree.leader, &error)));
             }
             if is_ours {

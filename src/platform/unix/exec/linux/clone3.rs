@@ -1,6 +1,6 @@
-//! Starts a child in another control group by `clone3`, for which libc has no function.
+//! Starts a child by `clone3`, for which libc has no function: without the signal handlers of the host, and in another control group.
 //!
-//! Moving a child after its start would need a wait for all processors; a start in the group has no extra cost.
+//! Moving a child into a group after its start would need a wait for all processors; a start in the group has no extra cost.
 
 use std::io;
 use std::mem::size_of;
@@ -12,6 +12,7 @@ use libc::{c_int, c_void};
 use super::{Child, STACK_BYTES, Stack, run};
 use crate::platform::unix::pid::Pid;
 
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// The kernel's `struct clone_args`, as far as Linux 5.7 has it.
@@ -31,15 +32,17 @@ struct Arguments {
     cgroup: u64,
 }
 
-/// Starts the child in the group. Fails with `ENOSYS` where the kernel, or this code on the architecture, does not support it.
-pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: RawFd) -> io::Result<Pid> {
+/// Starts the child, in the group if there is one. Fails with `ENOSYS` or `EINVAL` where the kernel, or this code on the architecture, does
+/// not support it.
+pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: Option<RawFd>) -> io::Result<Pid> {
     let size = STACK_BYTES as u64;
+    let into_group = if group.is_some() { CLONE_INTO_CGROUP } else { 0 };
     let arguments = Arguments {
-        flags: u64::from((libc::CLONE_VM | libc::CLONE_VFORK).cast_unsigned()) | CLONE_INTO_CGROUP,
+        flags: u64::from((libc::CLONE_VM | libc::CLONE_VFORK).cast_unsigned()) | CLONE_CLEAR_SIGHAND | into_group,
         exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
         stack: stack.top() as u64 - size,
         stack_size: size,
-        cgroup: u64::from(group.cast_unsigned()),
+        cgroup: u64::from(group.unwrap_or(0).cast_unsigned()),
         ..Arguments::default()
     };
     let child = ptr::from_ref(child).cast_mut().cast::<c_void>();

@@ -1,0 +1,11 @@
+// Control groups of version 2, as this process sees them.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+/** The folder of this process in the version 2 hierarchy, if there is one. */
+export function groupOfThisProcess() {
+  if (process.platform !== 'linux') return undefined;
+  const mount = /^(?:\S+ ){3}(\S+) (\S+) .* - cgroup2 /m.exec(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const own = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'));
+  return mount && own ? path.join(mount[2], path.relative(mount[1], own[1])) : undefined;
+}
