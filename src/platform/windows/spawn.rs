@@ -28,6 +28,7 @@ use super::job::Job;
 use super::leader::Leader;
 use super::pipe::{self, PipeReader, PipeWriter};
 use crate::platform::{Launch, SpawnThread, StdinKind};
+use crate::types::ResourceLimits;
 
 /// A child that runs, and our ends of its pipes.
 #[derive(Debug)]
@@ -43,7 +44,7 @@ pub(crate) struct Spawned {
 ///
 /// Blocks until the process is created, so it is called on a thread that may block; must be called within the runtime.
 pub(crate) fn spawn(launch: &Launch, _: &SpawnThread) -> io::Result<Spawned> {
-    debug_assert!(launch.limits.is_empty(), "a request with limits is refused on Windows");
+    debug_assert!(launch.limits == ResourceLimits::default(), "a request with limits is refused on Windows");
     // Everything that can fail without a child comes first.
     let line = CommandLine::new(launch)?;
     let env = environment::block(&launch.env);
