@@ -82,7 +82,7 @@ async fn a_full_queue_and_a_shutdown_refuse_what_is_left() {
     let config = ExecutionConfig { max_concurrent_executions: 1, max_queued_executions: 2, ..Default::default() };
     let engine = Listened::with(config);
     let many = engine.execute_many((0..5).map(|_| endless())).await;
-    let codes: Vec<_> = many.iter().map(|accepted| accepted.as_ref().err().map(|error| error.code())).collect();
+    let codes: Vec<_> = many.iter().map(|accepted| accepted.as_ref().err().map(ExecutionError::code)).collect();
     assert_eq!(codes, [None, None, None, Some(ErrorCode::QueueFull), Some(ErrorCode::QueueFull)]);
     assert_eq!(engine.cancel_all_with(Some(Duration::ZERO)).await, 3);
     engine.shutdown(Duration::ZERO).await;
