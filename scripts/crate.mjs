@@ -64,7 +64,7 @@ function checkVersion() {
     );
   }
   console.log(`compared with ${tag}`);
-  return run('cargo', ['semver-checks', '--baseline-rev', tag, '--only-explicit-features', '--features', 'schema']);
+  return run('cargo', ['semver-checks', '--baseline-rev', tag, '--only-explicit-features', '--features', 'schema,server-feedback']);
 }
 
 /** Loud, so that it is not taken for a check that passed. */

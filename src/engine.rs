@@ -192,7 +192,12 @@ impl ExecutionEngine {
     /// As [`ExecutionEngine::execute`].
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn execute_with(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Uuid> {
-        self.submit(request, options, Arc::clone(&self.sink)).map(|record| record.id())
+        self.submit(request, options, self.sink()).map(|record| record.id())
+    }
+
+    /// Where the events of what is executed now go.
+    fn sink(&self) -> Arc<dyn EventSink> {
+        self.sink.nested().unwrap_or_else(|| Arc::clone(&self.sink))
     }
 
     /// Accepts a request whose events go to `sink`.
@@ -247,7 +252,7 @@ impl ExecutionEngine {
     /// # Errors
     /// As [`ExecutionEngine::run`].
     pub async fn run_with(&self, request: ExecutionRequest, options: ExecutionOptions) -> Result<Arc<ExecutionResult>> {
-        let record = self.submit(request, options, Arc::clone(&self.sink))?;
+        let record = self.submit(request, options, self.sink())?;
         let _stop = StopOnDrop::Execution(Arc::clone(&record));
         record.settled().await;
         let result = self.shown(&record).await?;

@@ -59,7 +59,7 @@ macro_rules! event_types {
                 /// What it waits for.
                 r#for: WaitsFor,
                 /// The unfinished line that it wrote last, such as a question; else empty.
-                prompt: String,
+                prompt: Text,
             }
             /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In
             /// JavaScript it is made only while the engine has a listener for `exited`; then `event` and streams get it too.

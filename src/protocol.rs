@@ -177,13 +177,20 @@ pub fn events() -> Vec<Event> {
                 id: stringify!($id),
                 fields: vec![$(Field {
                     name: stringify!($field),
-                    kind: tight(stringify!($type)),
+                    kind: in_javascript(stringify!($kind), stringify!($type)),
                     help: concat!($($field_help),+),
                 },)+],
             },)+]
         };
     }
     event_types!(describe)
+}
+
+/// A text of a plain event, such as a prompt, is a string there whatever the encoding.
+#[cfg(feature = "schema")]
+fn in_javascript(event: &str, kind: &str) -> String {
+    let kind = tight(kind);
+    if event == "plain" && kind == "Text" { "String".to_owned() } else { kind }
 }
 
 #[cfg(feature = "schema")]

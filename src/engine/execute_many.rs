@@ -46,7 +46,8 @@ impl ExecutionEngine {
         options: ExecutionOptions,
     ) -> Vec<Result<Uuid>> {
         let mut many = self.submissions(options);
-        let submit = |(index, request)| many.submit(index, request, Arc::clone(&self.sink));
+        let sink = self.sink();
+        let submit = |(index, request)| many.submit(index, request, Arc::clone(&sink));
         requests.into_iter().enumerate().map(submit).collect()
     }
 

@@ -49,7 +49,7 @@ impl ExecutionEngine {
     /// As [`ExecutionEngine::execute_plan`], and `INVALID_REQUEST` for an option.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn execute_plan_with(&self, plan: ExecutionPlan, options: PlanOptions) -> Result<Uuid> {
-        let sink = Arc::clone(&self.sink);
+        let sink = self.sink();
         self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink))).map(|record| record.id())
     }
 
@@ -77,7 +77,7 @@ impl ExecutionEngine {
     /// # Errors
     /// As [`ExecutionEngine::execute_plan_with`].
     pub async fn run_plan_with(&self, plan: ExecutionPlan, options: PlanOptions) -> Result<Arc<PlanExecutionResult>> {
-        let sink = Arc::clone(&self.sink);
+        let sink = self.sink();
         let record = self.submit_plan(plan, options, Box::new(move |_| Arc::clone(&sink)))?;
         let _stop = StopOnDrop::Plan(Arc::clone(&record));
         record.settled().await;

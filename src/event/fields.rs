@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::types::{ExecutionResult, ExecutionStatus, PlanExecutionResult, WaitsFor};
+use crate::types::{ExecutionResult, ExecutionStatus, PlanExecutionResult, Text, WaitsFor};
 
 /// Takes the fields of an event, in the order of their declaration.
 pub(crate) trait FieldReader {
@@ -62,6 +62,12 @@ impl Give for bool {
 }
 
 impl Give for String {
+    fn give(&self, to: &mut impl FieldReader) {
+        to.text(Some(self));
+    }
+}
+
+impl Give for Text {
     fn give(&self, to: &mut impl FieldReader) {
         to.text(Some(self));
     }

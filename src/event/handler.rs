@@ -10,6 +10,10 @@ use crate::types::Reason;
 
 /// Gets every event of an engine: those of one execution in order, one at a time.
 ///
+/// A handler may execute commands on its own engine and await them: the events of what it executes itself are delivered beside the event
+/// that it is handling. That does not hold for what another task executes while the handler waits for that task. A command whose lines
+/// wait for the handler keeps its slot, so that with a single slot both wait until its time is up.
+///
 /// A slow handler slows the commands whose lines it has not taken yet; it delays no timeout, no cancel and no other
 /// execution's end by more than a second. A panic in a handler is contained: that event is lost to it, nothing else.
 #[async_trait]

@@ -17,15 +17,25 @@ enum HandlerCall {
     Flush(oneshot::Sender<()>),
 }
 
+tokio::task_local! {
+    /// Set while an event is handled.
+    static IS_HANDLING: ();
+}
+
 /// Hands the events of all executions of an engine to its handler. The queue is bounded by the executions' credits.
+///
+/// What a handler executes gets a queue of its own: behind the event that is being handled, its events would wait for the handler, and
+/// the handler for it.
 #[derive(Clone)]
 pub(crate) struct HandlerQueue {
+    handler: Arc<dyn EventHandler>,
     messages: mpsc::UnboundedSender<HandlerCall>,
 }
 
 impl HandlerQueue {
     pub(crate) fn start(handler: Arc<dyn EventHandler>) -> Self {
         let (messages, mut queue) = mpsc::unbounded_channel();
+        let queued = Self { handler: Arc::clone(&handler), messages };
         runtime::spawn_listener(async move {
             while let Some(message) = queue.recv().await {
                 match message {
@@ -42,7 +52,7 @@ impl HandlerQueue {
                 }
             }
         });
-        Self { messages }
+        queued
     }
 
     fn send(&self, message: HandlerCall) {
@@ -54,12 +64,17 @@ impl HandlerQueue {
 /// One event to one handler; a panic stays here.
 async fn deliver(handler: &dyn EventHandler, event: ExecutionEvent) {
     let id = event.execution_id();
-    if contain(async { handler.handle_event(event).await }).await.is_err() {
+    if contain(IS_HANDLING.scope((), async { handler.handle_event(event).await })).await.is_err() {
         tracing::error!(execution_id = %id, "an event handler panicked");
     }
 }
 
 impl EventSink for HandlerQueue {
+    fn nested(&self) -> Option<Arc<dyn EventSink>> {
+        let is_handling = IS_HANDLING.try_with(|()| ()).is_ok();
+        is_handling.then(|| Arc::new(Self::start(Arc::clone(&self.handler))) as Arc<dyn EventSink>)
+    }
+
     fn wants_lines(&self, _stream: Stream) -> bool {
         true
     }

@@ -2,6 +2,7 @@
 
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::ExecutionEvent;
 use super::backpressure::Credit;
@@ -21,6 +22,10 @@ pub(crate) enum OnDemand {
 
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.
 pub(crate) trait EventSink: Send + Sync {
+    /// What takes the events of a new execution instead, if this sink is handling an event for the caller.
+    fn nested(&self) -> Option<Arc<dyn EventSink>> {
+        None
+    }
     /// Whether lines of a stream are of any use now; asked at each read.
     fn wants_lines(&self, stream: Stream) -> bool;
     /// Whether an event of this kind is of any use now.

@@ -18,7 +18,10 @@ use crate::error::{ExecutionError, Invalid, Result};
 /// Of an answer no more is read.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
-/// Where [`HttpFeedback`] sends to, and how.
+/// A longer time is none: the clock could not represent its end.
+const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Where [`HttpFeedback`] sends to, and how. A time of more than 365 days counts as 365 days.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpFeedbackOptions {
@@ -155,8 +158,12 @@ impl HttpFeedback {
     ///
     /// # Errors
     /// `INVALID_CONFIG` with the field; `SPAWN_FAILED` when the machine has no room for a thread.
-    pub fn new(options: HttpFeedbackOptions) -> Result<Self> {
+    pub fn new(mut options: HttpFeedbackOptions) -> Result<Self> {
         let headers = check(&options)?;
+        let HttpFeedbackOptions { linger, timeout, backoff, max_backoff, drain, .. } = &mut options;
+        for time in [linger, timeout, backoff, max_backoff, drain] {
+            *time = LONGEST_TIME.min(*time);
+        }
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)

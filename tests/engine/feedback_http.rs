@@ -319,6 +319,32 @@ async fn a_flush_skips_the_pause_of_a_retry() {
     assert_eq!(seen.accepted(), ids);
 }
 
+/// `Duration::MAX` is how an application says "never".
+#[tokio::test]
+async fn the_longest_times_are_times_too() {
+    let (listener, address) = listener();
+    let seen = serve(listener, &[503]);
+    let mut longest = options(address);
+    (longest.linger, longest.timeout, longest.drain) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    (longest.backoff, longest.max_backoff) = (Duration::MAX, Duration::MAX);
+    let sink = Arc::new(HttpFeedback::new(longest).unwrap());
+    let engine = engine_with(&sink);
+    let mut ids = run_some(&engine, 1).await;
+    wait_until("it has come", || sink.totals().queued == 1).await;
+    let flush = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.flush().await }
+    });
+    wait_until("the first attempt failed", || sink.totals().retries == 1).await;
+    soon("a flush that skips the pause", sink.flush()).await;
+    soon("the flush before", flush).await.unwrap();
+    ids.extend(run_some(&engine, 1).await);
+    wait_until("another one has come", || sink.totals().queued == 1).await;
+    drop(engine);
+    drop(sink);
+    wait_until("what waited is sent after the drop", || seen.accepted() == ids).await;
+}
+
 #[test]
 fn options_that_cannot_work_are_refused_with_the_field() {
     type Change = fn(&mut HttpFeedbackOptions);

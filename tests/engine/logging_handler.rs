@@ -41,7 +41,16 @@ async fn each_event_is_traced_without_the_output() {
     let engine = Listened::new();
     assert_completed(&engine.run(shell("printf '%s-%s\n' out one; printf '%s-%s\n' err two >&2")).await.unwrap());
     engine.run(shell("exit 3")).await.unwrap();
-    let events = engine.recorder.all();
+    let mut events = engine.recorder.all();
+    let waiting = serde_json::json!({
+        "type": "waiting",
+        "execution_id": events[0].execution_id(),
+        "timestamp": events[0].timestamp(),
+        "sequence": 1,
+        "for": "stdin",
+        "prompt": "out-one: ",
+    });
+    events.push(serde_json::from_value(waiting).unwrap());
 
     let written = Written::default();
     let subscriber = tracing_subscriber::fmt()
@@ -56,10 +65,12 @@ async fn each_event_is_traced_without_the_output() {
     drop(guard);
 
     let text = written.text();
+    let debug = format!("{events:?}");
     assert_eq!(text.lines().count(), events.len(), "a line for each event: {text}");
-    for part in [" INFO ", "DEBUG ", " WARN ", "started", "stdout", "stderr", "completed", "exit_code=3"] {
+    for part in [" INFO ", "DEBUG ", " WARN ", "started", "waiting", "stdout", "stderr", "completed", "exit_code=3"] {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     assert!(!text.contains("out-one") && !text.contains("err-two"), "output is traced: {text}");
+    assert!(!debug.contains("out-one") && !debug.contains("err-two"), "a debug text has output: {debug}");
     engine.finish().await;
 }

@@ -30,6 +30,7 @@ mod handlers;
 mod in_flight;
 mod line_ends;
 mod logging_handler;
+mod nested_handlers;
 mod odd_bytes;
 mod open_stdin;
 mod output_cap;

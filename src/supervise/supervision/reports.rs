@@ -34,7 +34,7 @@ impl Supervision {
             timestamp,
             sequence,
             r#for: waits_for,
-            prompt,
+            prompt: prompt.into_bytes().into(),
         });
     }
 
