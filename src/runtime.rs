@@ -8,8 +8,6 @@ pub(crate) use self::async_pools::{spawn, spawn_listener, wake_after};
 pub(crate) use self::blocking_pools::{blocking, start_blocking};
 pub(crate) use self::disk::{DiskKey, DiskQueue};
 pub(crate) use self::inline_executor::{SpawnThread, WaitSet, call_blocking, spawn_blocking_first};
-#[cfg(unix)]
-pub(crate) use self::thread_channel::{ThreadReceiver, ThreadSender, thread_channel};
 pub(crate) use self::wait_here::wait_here;
 
 mod async_pools;
@@ -18,7 +16,7 @@ mod build;
 mod disk;
 mod inline_executor;
 mod spawn_limiter;
-mod thread_channel;
+pub(crate) mod thread_channel;
 mod wait_here;
 
 /// Makes the runtime and its threads now. An engine that exists has what it needs at the least, however short the machine is of

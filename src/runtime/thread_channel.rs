@@ -68,24 +68,10 @@ impl<T> std::fmt::Debug for ThreadSender<T> {
 pub(crate) struct ThreadReceiver<T>(Arc<Channel<T>>);
 
 impl<T> ThreadReceiver<T> {
-    /// Waits for a message. Returns `None` if none will come.
-    #[cfg(any(unix, test))]
-    pub(crate) fn recv(&self) -> Option<T> {
-        self.recv_until(None).ok()
-    }
-
-    /// Waits for a message, but no longer than this.
-    pub(crate) fn recv_timeout(&self, longest: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_until(Instant::now().checked_add(longest))
-    }
-
-    /// Takes a message that is there.
-    #[cfg(any(unix, test))]
-    pub(crate) fn try_recv(&self) -> Option<T> {
-        self.0.lock().messages.pop_front()
-    }
-
-    fn recv_until(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    /// Waits for a message, but no longer than this: with zero, takes one that is there; with [`Duration::MAX`], waits until one comes or
+    /// none will.
+    pub(crate) fn recv(&self, longest: Duration) -> Result<T, RecvTimeoutError> {
+        let deadline = Instant::now().checked_add(longest);
         let mut state = self.0.lock();
         loop {
             if let Some(message) = state.messages.pop_front() {
@@ -124,18 +110,18 @@ mod tests {
     fn messages_arrive_in_order_and_after_the_sender_is_gone() {
         let (sender, receiver) = thread_channel();
         std::thread::spawn(move || (0..1_000).for_each(|number| sender.send(number).unwrap()));
-        let all: Vec<i32> = std::iter::from_fn(|| receiver.recv()).collect();
+        let all: Vec<i32> = std::iter::from_fn(|| receiver.recv(Duration::MAX).ok()).collect();
         assert_eq!(all, (0..1_000).collect::<Vec<_>>());
-        assert_eq!(receiver.recv_timeout(Duration::MAX), Err(RecvTimeoutError::Disconnected));
+        assert_eq!(receiver.recv(Duration::MAX), Err(RecvTimeoutError::Disconnected));
     }
 
     #[test]
     fn a_wait_ends_at_its_deadline() {
         let (sender, receiver) = thread_channel();
-        assert_eq!(receiver.recv_timeout(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
-        assert_eq!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
+        assert_eq!(receiver.recv(Duration::from_millis(1)), Err(RecvTimeoutError::Timeout));
+        assert_eq!(receiver.recv(Duration::ZERO), Err(RecvTimeoutError::Timeout));
         sender.send(7).unwrap();
-        assert_eq!((receiver.try_recv(), receiver.try_recv()), (Some(7), None));
+        assert_eq!(receiver.recv(Duration::ZERO), Ok(7));
     }
 
     #[test]

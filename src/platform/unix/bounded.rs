@@ -5,7 +5,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::procs::Proc;
-use crate::runtime::{ThreadSender, thread_channel};
+use crate::runtime::thread_channel::{ThreadSender, thread_channel};
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -41,7 +41,7 @@ impl Bounded {
                 return (answers, hanging);
             }
             loop {
-                match given.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                match given.recv(deadline.saturating_duration_since(Instant::now())) {
                     Ok(answer) => {
                         answers.push(answer);
                         rest = &rest[1..];
@@ -71,7 +71,7 @@ impl Bounded {
         };
         let (give, given) = thread_channel::<Work>();
         let run = move || {
-            while let Some(work) = given.recv() {
+            while let Ok(work) = given.recv(Duration::MAX) {
                 work();
             }
         };

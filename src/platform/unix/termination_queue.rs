@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::leader::Leader;
 use crate::platform::{Act, ScanPriority, Sight};
-use crate::runtime::ThreadReceiver;
+use crate::runtime::thread_channel::ThreadReceiver;
 
 /// After a scan the thread pauses for as long as the scan took, and no longer than this: scans take at most half of one processor.
 const LONGEST_REST: Duration = Duration::from_millis(20);
@@ -50,7 +50,7 @@ impl<'a> Requests<'a> {
     /// Waits until there is a request. Returns `false` if none will arrive.
     pub(super) fn wait(&mut self) -> bool {
         if self.waiting.is_empty()
-            && let Some(request) = self.arriving.and_then(ThreadReceiver::recv)
+            && let Some(request) = self.take_one(Duration::MAX)
         {
             self.push(request);
         }
@@ -65,7 +65,7 @@ impl<'a> Requests<'a> {
         loop {
             self.collect();
             let rest = if self.deadlines > 0 { whole / PART_BEFORE_A_DEADLINE } else { whole };
-            match arriving.recv_timeout(rest.saturating_sub(since.elapsed())) {
+            match arriving.recv(rest.saturating_sub(since.elapsed())) {
                 Ok(request) => self.push(request),
                 Err(_) => return,
             }
@@ -106,8 +106,12 @@ impl<'a> Requests<'a> {
         requests.into_iter().for_each(|request| self.push(request));
     }
 
+    fn take_one(&self, longest: Duration) -> Option<Request> {
+        self.arriving.and_then(|arriving| arriving.recv(longest).ok())
+    }
+
     fn collect(&mut self) {
-        while let Some(request) = self.arriving.and_then(ThreadReceiver::try_recv) {
+        while let Some(request) = self.take_one(Duration::ZERO) {
             self.push(request);
         }
     }

@@ -27,7 +27,8 @@ use super::stop_notes;
 use super::termination_queue::{Request, Requests};
 use super::tree::{Findings, StopSender, Tree};
 use crate::platform::{Act, Look, ScanPriority, Sight, StopSent, StopTargets};
-use crate::runtime::{self, ThreadReceiver, ThreadSender, thread_channel};
+use crate::runtime;
+use crate::runtime::thread_channel::{ThreadReceiver, ThreadSender, thread_channel};
 use crate::types::StopSignal;
 
 use self::unseen::act_unseen;
