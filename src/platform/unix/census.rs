@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::bounded::Bounded;
 use super::leader::Leader;
 use super::pid::Pid;
-use super::procs::{self, Identity, Proc};
+use super::procs::{self, Identity, Proc, TagRead};
 
 /// The longest wait for all environments of a scan: the read for a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(500);
@@ -250,16 +250,30 @@ impl Memory {
                 return;
             }
             std::thread::sleep(Duration::from_millis(pause));
-            tags.extend(self.read_tags(&doubtful));
-            doubtful.retain(|proc| !tags.contains_key(&proc.pid));
-            if look + 1 >= LOOKS_AT_ANY {
-                let (unsettled, bare): (Vec<Proc>, Vec<Proc>) =
-                    doubtful.into_iter().partition(|proc| procs::may_be_in_exec(proc.pid));
-                self.bare.extend(bare.iter().map(Proc::identity));
-                doubtful = unsettled;
+            let (without, unsettled) = self.read_settled(&doubtful, tags);
+            doubtful = unsettled;
+            if look + 1 < LOOKS_AT_ANY {
+                doubtful.extend(without);
+            } else {
+                self.bare.extend(without.iter().map(Proc::identity));
             }
         }
         self.bare.extend(doubtful.iter().map(Proc::identity));
+    }
+
+    /// Reads the tags of processes. Returns those that have none, and those that may have had none because they were in an exec.
+    fn read_settled(&mut self, wanted: &[Proc], tags: &mut HashMap<Pid, Vec<u8>>) -> (Vec<Proc>, Vec<Proc>) {
+        let (answers, hanging) = self.reader.map(wanted, LONGEST_READ, |proc| procs::settled_tag(proc.pid));
+        self.hanging.extend(hanging.iter().map(Proc::identity));
+        let (mut without, mut unsettled) = (hanging, Vec::new());
+        for (proc, answer) in answers {
+            match answer {
+                TagRead::Found(tag) => _ = tags.insert(proc.pid, tag),
+                TagRead::Absent => without.push(proc),
+                TagRead::Unsettled => unsettled.push(proc),
+            }
+        }
+        (without, unsettled)
     }
 
     /// Removes processes that are gone.

@@ -1,8 +1,8 @@
 //! The process table.
 
 pub(super) use self::kernel::{
-    REFUSES_DEAD_GROUPS, SETTLED, describe, entries, has_environment, is_visible, limit, may_be_in_exec, now, own_tag,
-    read, tag,
+    REFUSES_DEAD_GROUPS, SETTLED, describe, entries, has_environment, is_visible, limit, now, own_tag, read,
+    settled_tag, tag,
 };
 
 use super::pid::Pid;
@@ -10,6 +10,16 @@ use super::pid::Pid;
 #[cfg_attr(target_os = "linux", path = "procs/linux.rs")]
 #[cfg_attr(target_vendor = "apple", path = "procs/apple.rs")]
 mod kernel;
+
+/// The tag of a process, as one read shows it.
+pub(super) enum TagRead {
+    Found(Vec<u8>),
+    /// It has none.
+    Absent,
+    /// It was in an exec during the read.
+    #[cfg_attr(target_vendor = "apple", expect(dead_code, reason = "the system does not show it"))]
+    Unsettled,
+}
 
 /// Identifies a process: an id may be reused, with another start.
 pub(super) type Identity = (Pid, u64);

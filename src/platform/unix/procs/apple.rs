@@ -5,7 +5,7 @@ use std::ptr;
 
 use libc::{c_int, pid_t};
 
-use super::{Proc, ProcEntry};
+use super::{Proc, ProcEntry, TagRead};
 use crate::platform::ProcessInfo;
 use crate::platform::unix::pid::Pid;
 
@@ -72,9 +72,9 @@ fn arguments(pid: Pid) -> Option<Vec<u8>> {
     (done == 0).then_some(buffer)
 }
 
-/// Whether a process may be in an exec. The system does not show that.
-pub(in super::super) fn may_be_in_exec(_: Pid) -> bool {
-    false
+/// As [`tag`]. The system does not show whether a process is in an exec.
+pub(in super::super) fn settled_tag(pid: Pid) -> TagRead {
+    tag(pid).map_or(TagRead::Absent, TagRead::Found)
 }
 
 /// Returns the value of the variable that marks the processes of an execution, as it was at the last exec of the process. The system

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 use std::str::SplitAsciiWhitespace;
 
-use super::{Proc, ProcEntry, is_dead};
+use super::{Proc, ProcEntry, TagRead, is_dead};
 use crate::platform::ProcessInfo;
 use crate::platform::unix::pid::Pid;
 
@@ -96,11 +96,22 @@ fn tag_in(environ: &[u8]) -> Option<Vec<u8>> {
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
 
-/// Whether a process may be in an exec: until that is finished, it has neither arguments nor variables.
-pub(in super::super) fn may_be_in_exec(pid: Pid) -> bool {
-    const START_OF_ENVIRONMENT: usize = 47;
-    let Ok(stat) = std::fs::read(format!("/proc/{pid}/stat")) else { return false };
-    fields(&stat).is_some_and(|mut fields| fields.nth(START_OF_ENVIRONMENT) == Some("0"))
+/// As [`tag`]. A process in an exec has neither arguments nor variables.
+pub(in super::super) fn settled_tag(pid: Pid) -> TagRead {
+    let before = start_of_environment(pid);
+    match tag(pid) {
+        Some(tag) => TagRead::Found(tag),
+        // Another exec puts the variables in another place.
+        None if before.as_deref() != Some("0") && start_of_environment(pid) == before => TagRead::Absent,
+        None => TagRead::Unsettled,
+    }
+}
+
+/// The address of a process's variables, as it is written; "0" during an exec.
+fn start_of_environment(pid: Pid) -> Option<String> {
+    const INDEX: usize = 47;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    fields(&stat)?.nth(INDEX).map(str::to_owned)
 }
 
 /// Whether the system refuses a signal to a group that has only zombies.
