@@ -1,7 +1,6 @@
 // The examples do what they say: their run is the test.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -9,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { ExecutionManager } from '../examples/execution-manager.mjs';
 import { newEngine } from './helpers/engine.mjs';
-import { folder } from './helpers/programs.mjs';
+import { folder, until } from './helpers/programs.mjs';
 
 const example = (name) => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 
@@ -54,18 +53,15 @@ test('terminal: in a terminal keys, a resize and Ctrl-C pass through', noTermina
   const engine = newEngine(t);
   const line = 'trap "stty size" WINCH; trap "echo interrupted; exit 5" INT; stty size; while :; do sleep 0.05; done';
   const request = { command: { type: 'exec', program: process.execPath, args: [example('terminal.mjs'), 'sh', '-c', line] } };
-  const shows = async (text) => {
-    for (;;) {
-      const [{ data }] = await once(engine, 'data');
-      if (data.includes(text)) return;
-    }
-  };
-  const started = shows('31 111');
+  let shown = '';
+  engine.on('data', ({ data }) => {
+    shown += data;
+  });
+  const shows = (text) => until(() => shown.includes(text), `the terminal shows ${text}`);
   const id = await engine.execute(request, { terminal: { columns: 111, rows: 31 } });
-  await started;
-  const resized = shows('22 99');
+  await shows('31 111');
   await engine.resize(id, { columns: 99, rows: 22 });
-  await resized;
+  await shows('22 99');
   await engine.write(id, '\x03');
   const { exitCode, stdout } = await engine.waitForCompletion(id);
   assert.equal(exitCode, 5);

@@ -30,9 +30,10 @@ const id = await session.id.catch((error) => {
 
 // In raw mode Ctrl-C is a key as any other, which the inner terminal turns into a signal.
 if (stdin.isTTY) stdin.setRawMode(true);
+let isOver = false;
 stdin.on('data', (keys) => {
   stdin.pause();
-  engine.write(id, keys).then(() => stdin.resume(), ignore);
+  engine.write(id, keys).then(() => isOver || stdin.resume(), ignore);
 });
 
 // The end of a pipe is the end-of-file character (Ctrl-D), again whenever the command waits at an unfinished line: a program that changes
@@ -54,6 +55,7 @@ for await (const event of session) {
 }
 
 if (stdin.isTTY) stdin.setRawMode(false);
+isOver = true;
 stdin.pause();
 const { exitCode, signal } = await session.result.catch((error) => {
   console.error(error.message);
