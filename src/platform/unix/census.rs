@@ -11,8 +11,9 @@ use super::procs::{self, Identity, Proc, TagRead};
 
 /// The longest wait for all environments of a scan: the read for a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(500);
-/// The pauses between reads of a process that may be in an exec, in ms: below 100 in all, since other trees wait meanwhile.
-const LOOKS_AT_AN_EXEC: [u64; 5] = [1, 3, 6, 15, 40];
+/// The pauses between reads of a process that may be in an exec, in ms. Other trees wait meanwhile; on a busy machine it may wait in the
+/// exec for a processor.
+const LOOKS_AT_AN_EXEC: [u64; 6] = [1, 3, 6, 15, 40, 80];
 /// After this many reads, only processes that are seen in an exec are read again.
 const LOOKS_AT_ANY: usize = 3;
 /// The value with which a child opts out of its tree.
