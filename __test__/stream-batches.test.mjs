@@ -1,14 +1,13 @@
 // A stream gives its events in arrays too: all that have arrived, one array for each turn of the event loop.
 import assert from 'node:assert/strict';
 import { createHook } from 'node:async_hooks';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { checkEvents, newEngine, recordedEngine } from './helpers/engine.mjs';
+import { lineWriter } from './helpers/line-writer.mjs';
 import { failure } from './helpers/outcomes.mjs';
-import { exec, folder, forever, isAlive, nodeProgram, nothing, shell, until } from './helpers/programs.mjs';
+import { exec, forever, isAlive, nothing, shell, until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const all = async (stream) => {
@@ -175,34 +174,10 @@ test('a plan is read in the same way', async (t) => {
 
 test('a child is held up while its lines are unread, and continues when they are read', async (t) => {
   const engine = newEngine(t);
-  const progress = path.join(folder(t), 'progress');
-  const written = () => {
-    try {
-      return Number(readFileSync(progress, 'utf8'));
-    } catch {
-      return 0;
-    }
-  };
-  const writer = `
-    const line = Buffer.from('x'.repeat(1023) + '\\n');
-    for (let count = 1; count <= 100_000; count += 1) {
-      fs.writeSync(1, line);
-      if (count % 64 === 0) fs.writeFileSync(process.argv[1], String(count));
-    }
-  `;
-  const stream = engine.stream(nodeProgram(`const fs = require('node:fs'); ${writer}`, progress));
+  const { request, written, stalled } = lineWriter(t);
+  const stream = engine.stream(request);
   const batches = stream.batches();
   let read = linesOf((await batches.next()).value).length;
-  const stalled = async () => {
-    let last = -1;
-    return until(async () => {
-      const before = last;
-      last = written();
-      if (last > 0 && last === before) return last;
-      await sleep(400);
-      return 0;
-    }, 'the child stops writing');
-  };
   const first = await stalled();
   assert.ok(first < read + 4 * 1024, `the child wrote ${first} KiB although ${read} were read`);
   while (read < first + 1_000) read += linesOf((await batches.next()).value).length;

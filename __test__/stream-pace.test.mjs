@@ -1,53 +1,18 @@
 // A slow consumer of a stream slows its child; memory stays bounded.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { newEngine } from './helpers/engine.mjs';
-import { folder, nodeProgram, nothing, shell, until } from './helpers/programs.mjs';
+import { lineWriter } from './helpers/line-writer.mjs';
+import { nothing, shell, until } from './helpers/programs.mjs';
 
 const MIB = 1024 * 1024;
 
-/** Writes up to 100 000 lines of 1 KiB, and to a file how many it has written. */
-const writer = (progress) =>
-  nodeProgram(
-    `
-  const fs = require('node:fs');
-  const [progress] = process.argv.slice(1);
-  const line = Buffer.from('x'.repeat(1023) + '\\n');
-  for (let count = 1; count <= 100_000; count += 1) {
-    fs.writeSync(1, line);
-    if (count % 64 === 0) fs.writeFileSync(progress, String(count));
-  }
-`,
-    progress,
-  );
-
 test('a child is held up while its lines are unread, and continues when they are read', async (t) => {
   const engine = newEngine(t);
-  const progress = path.join(folder(t), 'progress');
-  const written = () => {
-    try {
-      return Number(readFileSync(progress, 'utf8'));
-    } catch {
-      return 0;
-    }
-  };
-  const stalled = async () => {
-    let last = -1;
-    return until(async () => {
-      const before = last;
-      last = written();
-      if (last > 0 && last === before) return last;
-      await sleep(400);
-      return 0;
-    }, 'the child stops writing');
-  };
-
+  const { request, written, stalled } = lineWriter(t);
   const before = process.memoryUsage.rss();
-  const stream = engine.stream(writer(progress));
+  const stream = engine.stream(request);
   const iterator = stream[Symbol.asyncIterator]();
   for (let line = ''; line === '' || line === undefined; ) line = (await iterator.next()).value.line;
   const first = await stalled();
@@ -66,7 +31,7 @@ test('a child is held up while its lines are unread, and continues when they are
 
 test('timeouts are on time while the lines are unread', async (t) => {
   const engine = newEngine(t);
-  const stream = engine.stream({ ...writer(path.join(folder(t), 'progress')), timeoutMs: 400 });
+  const stream = engine.stream({ ...lineWriter(t).request, timeoutMs: 400 });
   const { status, durationMs } = await stream.result;
   assert.equal(status, 'timeout');
   assert.ok(durationMs >= 400 && durationMs < 2_000, `it took ${durationMs} ms`);
