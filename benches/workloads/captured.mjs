@@ -1,11 +1,11 @@
 // The whole output of a command as one text, in the result.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
 
 import { askLimit } from '../harness/limit.mjs';
 import { observe } from '../harness/observe.mjs';
+import { openEngine } from './cat.mjs';
 import { BYTES } from './lines.mjs';
 
 const MOST = 128 * 1024 * 1024;
@@ -63,17 +63,6 @@ const open = {
     return { read };
   },
 };
-
-function openEngine(settings) {
-  const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
-  const engine = new ExecutionEngine(settings);
-  const read = async (file) => {
-    const { exitCode, stdout } = await engine.run({ command: { type: 'exec', program: 'cat', args: [file] } });
-    if (exitCode !== 0) throw new Error(`cat ended with ${exitCode}`);
-    return stdout;
-  };
-  return { read, close: () => engine.shutdown() };
-}
 
 /** Milliseconds from the call to the text. */
 export async function capture(contender, { data: { file, warmUp }, limit }) {

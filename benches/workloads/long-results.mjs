@@ -1,11 +1,11 @@
 // Many long results, one after the other, of which nothing is kept.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 
 import { measure, peakRssMiB } from '../harness/observe.mjs';
+import { openEngine } from './cat.mjs';
 
 const BYTES = 2 ** 20;
 
@@ -33,17 +33,6 @@ const open = {
     return { read: async (file) => (await execa('cat', [file], { stripFinalNewline: false })).stdout };
   },
 };
-
-function openEngine(settings) {
-  const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
-  const engine = new ExecutionEngine(settings);
-  const read = async (file) => {
-    const { exitCode, stdout } = await engine.run({ command: { type: 'exec', program: 'cat', args: [file] } });
-    if (exitCode !== 0) throw new Error(`cat ended with ${exitCode}`);
-    return stdout;
-  };
-  return { read, close: () => engine.shutdown() };
-}
 
 export const outputFile = {
   prepare() {
