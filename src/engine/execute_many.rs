@@ -1,6 +1,5 @@
 //! Many requests by one call, each of them accepted or refused by itself.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -97,13 +96,9 @@ impl Submissions<'_> {
 
     fn start_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        if waiting.is_empty() {
-            return;
+        if !waiting.is_empty() {
+            runtime::spawn(async { waiting.into_iter().for_each(Ready::start) });
         }
-        // A type that other tasks have too: each type of task is code of its own.
-        let start: Pin<Box<dyn Future<Output = ()> + Send>> =
-            Box::pin(async { waiting.into_iter().for_each(Ready::start) });
-        runtime::spawn(start);
     }
 }
 
