@@ -95,14 +95,13 @@ macro_rules! settings {
         }
 
         impl ExecutionConfig {
-            /// Sets the field of this name, unless the value is `null`. Returns `false` if there is none.
-            fn set(&mut self, name: &str, value: serde_json::Value) -> serde_json::Result<bool> {
+            /// Sets the field of this name, unless the value is `null`. Returns `false` if there is none, or it has another type.
+            fn set(&mut self, name: &str, value: serde_json::Value) -> bool {
                 match name {
-                    _ if value.is_null() => {}
-                    $(stringify!($name) => self.$name = read(value)?,)+
-                    _ => return Ok(false),
+                    _ if value.is_null() => true,
+                    $(stringify!($name) => set(&mut self.$name, value),)+
+                    _ => false,
                 }
-                Ok(true)
             }
         }
 
@@ -268,8 +267,8 @@ impl ExecutionConfig {
 
 /// Never inlined: there are many settings, of few types.
 #[inline(never)]
-fn read<T: DeserializeOwned>(value: serde_json::Value) -> serde_json::Result<T> {
-    serde_json::from_value(value)
+fn set<T: DeserializeOwned>(field: &mut T, value: serde_json::Value) -> bool {
+    serde_json::from_value(value).map(|value| *field = value).is_ok()
 }
 
 fn check_timeouts(default: u64, most: u64) -> Result<(), Invalid> {

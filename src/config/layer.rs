@@ -77,10 +77,8 @@ impl ConfigLayer {
         }
         let mut config = ExecutionConfig::default();
         for (name, value) in given {
-            match config.set(&name, value) {
-                Ok(true) => {}
-                Ok(false) => return Err(Invalid::new(name, "unknown field: leave it out")),
-                Err(error) => return Err(Invalid::new(name, error.to_string())),
+            if !config.set(&name, value) {
+                return Err(Invalid::new(name, "it is no setting, or of another type: correct it, or leave it out"));
             }
         }
         Ok(config)
