@@ -1,6 +1,7 @@
 //! Reaps members of trees that became children of the host when their parents exited: no other process does that where the host has the
 //! process id 1, or is a subreaper. Children that the host has started itself are left alone.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -51,14 +52,16 @@ pub(super) fn reap_members(members: &[Proc], leader: Pid) {
 
 /// Reaps what has become a child of this process and has exited before a scan saw it, by its control group. Not in a group whose leader is
 /// not known yet: it may be that leader.
-pub(super) fn reap_in_groups<'t>(trees: &(impl Iterator<Item = &'t Tree> + Clone), procs: &[Proc]) {
+pub(super) fn reap_in_groups<'t>(trees: impl Iterator<Item = &'t Tree> + Clone, procs: &[Proc]) {
     let host = Some(Pid::own());
-    for proc in procs.iter().filter(|proc| proc.is_dead() && proc.parent == host) {
-        if trees.clone().any(|tree| tree.leader == proc.pid) {
-            continue;
-        }
-        let number = cgroup::number_of(proc.pid);
-        if number.is_some() && trees.clone().any(|tree| tree.group.as_ref().map(Group::number) == number) {
+    let mut orphans = procs.iter().filter(|proc| proc.is_dead() && proc.parent == host).peekable();
+    if orphans.peek().is_none() {
+        return;
+    }
+    let leaders: HashSet<Pid> = trees.clone().map(|tree| tree.leader).collect();
+    let numbers: HashSet<NonZeroU32> = trees.filter_map(|tree| Some(tree.group.as_ref()?.number())).collect();
+    for proc in orphans.filter(|proc| !leaders.contains(&proc.pid)) {
+        if cgroup::number_of(proc.pid).is_some_and(|number| numbers.contains(&number)) {
             reap(proc.pid);
         }
     }

@@ -195,7 +195,7 @@ impl Terminator {
             }
             let scanned: HashSet<Pid> = procs.iter().map(|proc| proc.pid).collect();
             procs.extend(in_groups.keys().filter(|pid| !scanned.contains(pid)).filter_map(|pid| procs::read(*pid)));
-            orphans::reap_in_groups(&trees.iter().map(|leader| leader.tree()), procs);
+            orphans::reap_in_groups(trees.iter().map(|leader| leader.tree()), procs);
             let members = self.memory.sort(procs, &trees, &in_groups, self.table.tags());
             let is_repeated = young.is_some() && self.memory.is_unsure() && repeat <= MOST_REPEATS;
             if !is_repeated || Instant::now() >= until {
