@@ -281,7 +281,7 @@ impl Output {
     }
 
     /// Ends both streams and their files.
-    pub(crate) async fn freeze(mut self) -> Captured {
+    pub(crate) async fn freeze(mut self: Box<Self>) -> Captured {
         // All at once: a disk that hangs must not use up the time of another.
         self.spools().for_each(Spool::close);
         let deadline = Instant::now() + LONGEST_WRITE;
@@ -295,7 +295,7 @@ impl Output {
         }
         self.report_loss();
         let sequence = self.take_sequence();
-        let Self { stdout, stderr, outlets, .. } = self;
+        let Self { stdout, stderr, outlets, .. } = *self;
         let (stdout, stdout_file) = stdout.freeze();
         let (stderr, stderr_file) = stderr.freeze();
         Captured {

@@ -28,11 +28,11 @@ mod waiting;
 /// The end of an attempt to run a job.
 #[must_use]
 pub(crate) enum Run {
-    Finished(Finished),
+    Finished(Box<Finished>),
     /// The machine had no room for another process: the job can be tried again.
     Exhausted {
         pending: Pending,
-        output: Output,
+        output: Box<Output>,
         error: ErrorInfo,
     },
 }
@@ -41,7 +41,7 @@ pub(crate) enum Run {
 pub(crate) async fn run(
     job: &Job,
     pending: Pending,
-    mut output: Output,
+    mut output: Box<Output>,
     started: impl FnOnce(&Running, &Arc<Leader>, &mut Output),
     degraded: &Degraded<'_>,
 ) -> Run {
@@ -49,13 +49,15 @@ pub(crate) async fn run(
     job.deadline.begin(attempted, Times::of(job).timeout);
     if !job.log.is_empty() && !output.has_open_log() {
         let paths = if output.has_log() { job.log.next_attempt() } else { job.log.clone() };
-        match open_log(job, paths, attempted).await {
+        match Box::pin(open_log(job, paths, attempted)).await {
             Ok(Ok(log)) => output.set_log(log),
             Ok(Err(failure)) if failure.is_exhaustion() => {
                 return Run::Exhausted { pending, output, error: failure.into_info() };
             }
-            Ok(Err(failure)) => return Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
-            Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
+            Ok(Err(failure)) => {
+                return Run::Finished(Box::pin(never_spawned(job, pending, output, failure.into_info())).await);
+            }
+            Err(why) => return Run::Finished(Box::pin(never_ran(job, pending, output, why)).await),
         }
     }
     match spawn(job).await {
@@ -65,24 +67,24 @@ pub(crate) async fn run(
             for message in unguarded.into_iter().chain(platform::limited_sight().map(str::to_owned)) {
                 degraded(&mut output, message);
             }
-            let supervision = Supervision::new(job, running, process, guard, output);
+            let supervision = Box::new(Supervision::new(job, running, process, guard, output));
             Run::Finished(supervision.run(degraded).await.finish(job).await)
         }
         Ok(Err(failure)) if failure.is_exhaustion() => {
             output.suspend_log();
             Run::Exhausted { pending, output, error: failure.into_info() }
         }
-        Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
-        Err(why) => Run::Finished(never_ran(job, pending, output, why).await),
+        Ok(Err(failure)) => Run::Finished(Box::pin(never_spawned(job, pending, output, failure.into_info())).await),
+        Err(why) => Run::Finished(Box::pin(never_ran(job, pending, output, why)).await),
     }
 }
 
 /// The end of an execution whose command could not be started.
-pub(crate) async fn never_spawned(job: &Job, pending: Pending, output: Output, error: ErrorInfo) -> Finished {
+pub(crate) async fn never_spawned(job: &Job, pending: Pending, output: Box<Output>, error: ErrorInfo) -> Box<Finished> {
     Outcome::not_spawned(pending, output, error).finish(job).await
 }
 
 /// The end of an execution that was stopped before it was spawned.
-pub(crate) async fn never_ran(job: &Job, pending: Pending, output: Output, why: Stop) -> Finished {
+pub(crate) async fn never_ran(job: &Job, pending: Pending, output: Box<Output>, why: Stop) -> Box<Finished> {
     Outcome::stopped_before_spawn(pending, output, why).finish(job).await
 }

@@ -144,27 +144,29 @@ async fn all_attempts(
             overflow: overflow.clone(),
         });
         let this = again.as_ref().unwrap_or(job);
-        let (mut finished, permit) =
-            match (attempt(accepted, this, pending, entry, output.with_backpressure(backpressure)).await, last) {
-                (Attempt::Finished(finished, permit), _) => (finished, permit),
-                (Attempt::Stopped(why, pending, output), None) => {
-                    (supervise::never_ran(job, pending, output, why).await, None)
-                }
-                // What is known of the last attempt stays.
-                (Attempt::Stopped(why, ..), Some(last)) => {
-                    return (stopped_before_retry(last, why, sequence, written, files), None);
-                }
-            };
+        let (mut finished, permit) = match (
+            attempt(accepted, this, pending, entry, Box::new(output.with_backpressure(backpressure))).await,
+            last,
+        ) {
+            (Attempt::Finished(finished, permit), _) => (finished, permit),
+            (Attempt::Stopped(why, pending, output), None) => {
+                (Box::pin(supervise::never_ran(job, pending, output, why)).await, None)
+            }
+            // What is known of the last attempt stays.
+            (Attempt::Stopped(why, ..), Some(last)) => {
+                return (stopped_before_retry(last, why, sequence, written, files), None);
+            }
+        };
         written.add(&finished);
         files.append(&mut finished.files);
         attempts.sign(&mut finished.result);
         let attempt = attempts.attempt();
         let Some(pause) = attempts.next(&finished.result, &captures, record.stop()).await else {
-            let Finished { result, sequence, .. } = finished;
+            let Finished { result, sequence, .. } = *finished;
             return (LastAttempt { result, sequence, written, files }, permit);
         };
         if let Some(why) = record.stop().reason() {
-            let Finished { result, sequence, .. } = finished;
+            let Finished { result, sequence, .. } = *finished;
             let result = supervise::stopped_before_retry(result, why);
             return (LastAttempt { result, sequence, written, files }, permit);
         }
@@ -211,9 +213,9 @@ fn stopped_before_retry(
 
 /// What became of one attempt.
 enum Attempt {
-    Finished(Finished, Option<Permit>),
+    Finished(Box<Finished>, Option<Permit>),
     /// It never ran.
-    Stopped(Stop, Pending, Output),
+    Stopped(Stop, Pending, Box<Output>),
 }
 
 /// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
@@ -222,11 +224,14 @@ async fn attempt(
     job: &Job,
     mut pending: Pending,
     mut entry: Entry,
-    mut output: Output,
+    mut output: Box<Output>,
 ) -> Attempt {
     if let Some(refusal) = &accepted.refusal {
         let permit = if let Entry::Now(permit) = entry { Some(permit) } else { None };
-        return Attempt::Finished(supervise::never_spawned(job, pending, output, refusal.clone()).await, permit);
+        return Attempt::Finished(
+            Box::pin(supervise::never_spawned(job, pending, output, refusal.clone())).await,
+            permit,
+        );
     }
     let Accepted { shared, record, command, sink, .. } = accepted;
     if let Entry::Later(ticket) = &entry {
@@ -248,7 +253,7 @@ async fn attempt(
                 // One that has waited in vain for resources of the machine reports which resource is missing.
                 let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
                 let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
-                return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
+                return Attempt::Finished(Box::pin(supervise::never_spawned(job, pending, output, error)).await, None);
             }
         };
         let has_slot = Instant::now();
@@ -282,7 +287,7 @@ async fn attempt(
                 shared.metrics.count_backoff();
                 shared.scheduler.shrink(&error);
                 let Some(pause) = backoff.next() else {
-                    let finished = supervise::never_spawned(job, back, output_back, error).await;
+                    let finished = Box::pin(supervise::never_spawned(job, back, output_back, error)).await;
                     return Attempt::Finished(finished, Some(permit));
                 };
                 (pending, output) = (back, output_back);

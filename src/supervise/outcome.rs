@@ -49,7 +49,7 @@ pub(super) enum Ending {
 pub(super) struct Outcome {
     pub(super) ending: Ending,
     pub(super) over: Over,
-    pub(super) output: Output,
+    pub(super) output: Box<Output>,
     pub(super) pid: Option<u32>,
     pub(super) killed: Option<Killed>,
     pub(super) diagnosis: Option<Diagnosis>,
@@ -58,20 +58,20 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn not_spawned(pending: Pending, output: Output, error: ErrorInfo) -> Self {
+    pub(super) fn not_spawned(pending: Pending, output: Box<Output>, error: ErrorInfo) -> Self {
         Self::without_process(pending, output, Ending::Broken(error))
     }
 
-    pub(super) fn stopped_before_spawn(pending: Pending, output: Output, why: Stop) -> Self {
+    pub(super) fn stopped_before_spawn(pending: Pending, output: Box<Output>, why: Stop) -> Self {
         Self::without_process(pending, output, Ending::Stopped(why, None))
     }
 
-    fn without_process(pending: Pending, output: Output, ending: Ending) -> Self {
+    fn without_process(pending: Pending, output: Box<Output>, ending: Ending) -> Self {
         Self { ending, over: pending.over(), output, pid: None, killed: None, diagnosis: None, leaked: false }
     }
 
     /// Ends the output and makes the result.
-    pub(super) async fn finish(self, job: &Job) -> Finished {
+    pub(super) async fn finish(self, job: &Job) -> Box<Finished> {
         let Self { ending, over, output, pid, killed, mut diagnosis, leaked } = self;
         let captured = output.freeze().await;
         let encoding = job.output_policy().encoding;
@@ -124,13 +124,13 @@ impl Outcome {
             cpu_system_ms: milliseconds(exit.cpu_system),
             ..blank(job, over.started_at, status, reason)
         };
-        Finished {
+        Box::new(Finished {
             result,
             sequence: captured.sequence,
             lines: captured.lines,
             files,
             backpressure: captured.backpressure,
-        }
+        })
     }
 }
 

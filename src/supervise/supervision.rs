@@ -75,7 +75,7 @@ pub(super) struct Supervision {
     running: Running,
     process: Process,
     guard: Option<Guard>,
-    output: Output,
+    output: Box<Output>,
     phase: Phase,
     exited: bool,
     /// When the child started, or wrote last.
@@ -98,7 +98,13 @@ pub(super) struct Supervision {
 }
 
 impl Supervision {
-    pub(super) fn new(job: &Job, running: Running, process: Process, guard: Option<Guard>, output: Output) -> Self {
+    pub(super) fn new(
+        job: &Job,
+        running: Running,
+        process: Process,
+        guard: Option<Guard>,
+        output: Box<Output>,
+    ) -> Self {
         let after = Duration::from_millis(job.config.waiting_after_ms);
         let watch = process.input.is_open().then(|| InputWatch::new(after, running.since()));
         Self {
@@ -124,7 +130,7 @@ impl Supervision {
     }
 
     /// Supervises to the end. `degraded` is called with what the execution has to do without.
-    pub(super) async fn run(mut self, degraded: &Degraded<'_>) -> Outcome {
+    pub(super) async fn run(mut self: Box<Self>, degraded: &Degraded<'_>) -> Outcome {
         let mut timer = Timer::new();
         let mut events: u32 = 0;
         loop {
@@ -419,7 +425,7 @@ impl Supervision {
         phase.into_iter().chain(self.output.deadline().filter(|_| self.may_read())).min()
     }
 
-    fn over(mut self) -> Outcome {
+    fn over(mut self: Box<Self>) -> Outcome {
         if self.process.outputs.is_open() {
             for stream in [Stream::Stdout, Stream::Stderr] {
                 self.output.finish(stream);
