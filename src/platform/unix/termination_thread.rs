@@ -302,7 +302,8 @@ impl Findings {
         self.quiet_scans >= if self.grows { QUIET_SCANS_OF_A_GROWING_TREE } else { QUIET_SCANS }
     }
 
-    /// Returns the members that get the stop signal now: those that have not had it, and that `to` selects.
+    /// Returns the members that get the stop signal now: those that have not had it, and that `to` selects. Parents come before their
+    /// children: a shell whose child has ended would go on with its next command.
     fn stop_targets(&self, leader: Pid, living: &[Proc], to: StopTargets) -> Vec<Proc> {
         let signalled: HashSet<Pid> =
             living.iter().filter(|proc| self.stopped.contains(&proc.identity())).map(|proc| proc.pid).collect();
@@ -318,7 +319,10 @@ impl Findings {
             StopTargets::Members => !is_clean_up(proc),
             StopTargets::Everything => true,
         };
-        living.iter().filter(is_chosen).copied().collect()
+        let mut chosen: Vec<Proc> = living.iter().filter(is_chosen).copied().collect();
+        // Ids begin again after the largest: those below the leader's came later.
+        chosen.sort_by_key(|proc| (proc.start, proc.pid < leader, proc.pid));
+        chosen
     }
 
     /// Removes members from `chosen` that get the stop signal from another engine, or have had it. `inner` has the segments of members of

@@ -436,10 +436,14 @@ impl Members {
 
     /// Sends the signals that are due.
     fn act(&mut self, trees: &mut [Tree], count: usize, now: u64) {
-        // All processes that are to be killed are stopped first, so that they start no others.
-        for index in 0..count {
-            let proc = self.procs[index];
+        // All processes that are to be killed are stopped first, so that they start no others. Parents come before their children: a shell
+        // whose child has ended would go on with its next command. Ids begin again after the largest: those below the leader's came later.
+        for index in 0..2 * count {
+            let proc = self.procs[index % count];
             if proc.owner == 0 || proc.is_dead {
+                continue;
+            }
+            if (proc.pid < trees[proc.owner as usize - 1].leader) != (index >= count) {
                 continue;
             }
             let place = self.place(&proc);

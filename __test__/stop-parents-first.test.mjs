@@ -1,0 +1,50 @@
+// A parent gets the stop signal before its children do, also where their process ids are smaller because ids began again: a shell whose
+// child has ended goes on with its next command.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { folder } from './helpers/programs.mjs';
+
+const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
+const LAST_PID = '/proc/sys/kernel/ns_last_pid';
+const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
+const skip = !can('unshare', '-mpf', '--mount-proc', 'sh', '-c', `echo 1000 > ${LAST_PID}`) && 'the next process id cannot be chosen here';
+
+/** A shell with a large id, whose children have small ones: that for which it waits has the smallest. */
+const wrapped = (log) =>
+  `echo 600 > ${LAST_PID}; for i in $(seq 200); do sleep 300 & done; echo 300 > ${LAST_PID}; echo ready; sleep 300; echo "went on" >> "${log}"`;
+
+/** Runs the host's `code` in namespaces of its own, in which process 1 is a shell that ends it by `end`. */
+function run(dir, code, end) {
+  const source = `
+    const { ExecutionEngine } = require(${JSON.stringify(PACKAGE)}); const fs = require('node:fs');
+    (async () => {
+      const engine = new ExecutionEngine({ controlGroups: ${JSON.stringify(code.controlGroups)} });
+      engine.once('stdout', () => fs.writeFileSync(process.argv[1] + '/ready', ''));
+      fs.writeFileSync(${JSON.stringify(LAST_PID)}, '20000');
+      const id = await engine.execute({ command: { type: 'shell', command: ${JSON.stringify(wrapped(path.join(dir, 'log')))} } }, { killGraceMs: 5000 });
+      ${code.then}
+    })();`;
+  const shell = `"$1" -e "$2" "$3" & while kill -0 $! && [ ! -e "$3/ready" ]; do sleep 0.01; done; ${end}; wait; while grep -qs '(sleep) [RSDT]' /proc/[0-9]*/stat; do sleep 0.02; done`;
+  const words = ['-mpf', '--mount-proc', 'sh', '-c', shell, 'sh', process.execPath, source, dir];
+  const { status, stderr } = spawnSync('unshare', words, { encoding: 'utf8', timeout: 60_000 });
+  assert.equal(status, 0, stderr);
+  assert.ok(existsSync(path.join(dir, 'ready')), stderr);
+  const log = path.join(dir, 'log');
+  return existsSync(log) ? readFileSync(log, 'utf8') : '';
+}
+
+for (const controlGroups of [true, false]) {
+  const where = controlGroups ? 'with control groups' : 'without control groups';
+  test(`a cancel signals parents first, ${where}`, { skip }, (t) => {
+    const then = `while (!fs.existsSync(process.argv[1] + '/ready')) await new Promise((resolve) => setTimeout(resolve, 5)); await engine.cancel(id); process.exit();`;
+    assert.equal(run(folder(t), { controlGroups, then }, ':'), '');
+  });
+
+  test(`the guardian signals parents first, ${where}`, { skip }, (t) => {
+    assert.equal(run(folder(t), { controlGroups, then: '' }, 'kill -9 $!'), '');
+  });
+}
