@@ -315,6 +315,7 @@ test('prototypes that were changed', async (t) => {
       'secrets',
     ].map((name) => ['Object.prototype', name, SETTER]),
     ...['retries', 'completedAt', 'signal', 'stdin', 'executionId'].map((name) => ['Object.prototype', name, VALUE]),
+    ['Object.prototype', 'return', '{ value() { throw new Error("theirs"); }, writable: true }'],
     ['Object.prototype', 'toJSON', '{ value: () => "theirs", writable: true }'],
     ['Object.prototype', 'toJSON', '{ get() { throw new Error("theirs"); } }'],
     ['Object.prototype', 'then', SETTER],
@@ -398,5 +399,36 @@ test('prototypes that were changed before the first command', async () => {
       process.exit();
     `);
     assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: 'first\n', stderr: '' }, name);
+  }
+});
+
+test('an engine that is made while prototypes are changed', async () => {
+  const GIVEN = '{ value: 7, writable: true, enumerable: true }';
+  const FUNCTION = '{ value() { throw new Error("theirs"); }, writable: true, enumerable: true }';
+  const table = [
+    ...['get', 'set', 'value', 'field', 'executionId', 'errno', 'result', 'graceMs', 'return'].map((name) => [name, GIVEN]),
+    ...['get', 'set', 'return', 'next'].map((name) => [name, FUNCTION]),
+  ];
+  for (const [name, descriptor] of table) {
+    const { code, stdout, stderr } = await host(`
+      const { Readable } = await import('node:stream');
+      const input = Readable.from(['a', 'b']);
+      const { signal } = new AbortController();
+      ${polluted('Object.prototype', name, descriptor)}
+      pollute();
+      const engine = new ExecutionEngine({ secrets: ['hunter2-hunter2'] });
+      const { stdout } = await engine.run(programs.exec('cat'), { stdin: input, signal });
+      const steps = { 0: { signal } };
+      const plan = await engine.runPlan({ description: 'd', strategy: { type: 'serial' }, commands: [programs.nothing] }, { steps });
+      const refused = (await engine.executeMany([programs.exec('')]))[0];
+      const missing = await engine.waitForCompletion('00000000-0000-4000-8000-000000000000').catch((error) => error);
+      const own = Object.keys(missing);
+      await engine.shutdown();
+      ${CLEAN}
+      process.stdout.write([stdout, plan.status, refused.reason.field, own].join());
+      process.exit();
+    `);
+    const expected = 'ab,completed,requests[0].command.program,code,executionId';
+    assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: expected, stderr: '' }, `${name} ${descriptor}`);
   }
 });

@@ -47,7 +47,7 @@ function stepSignalsOf(options, copied) {
   const indexes = Object.keys(copied.steps).filter((key) => /^(0|[1-9]\d{0,8})$/.test(key));
   /** @type {(key: string) => [number, Aborting]} */
   const read = (key) => [Number(key), signalOf(options.steps?.[key], `options.steps[${key}].signal`)];
-  return indexes.map(read).filter(([, { signal }]) => signal !== undefined);
+  return indexes.map(read).filter((one) => one[1].signal !== undefined);
 }
 
 /**

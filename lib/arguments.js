@@ -83,7 +83,8 @@ const SERIAL = /** @type {const} */ ({ maxConcurrentExecutions: 1, concurrencyPo
  */
 function serial(config) {
   const given = sanitize('config', config);
-  for (const [field, only] of Object.entries(SERIAL)) {
+  for (const field of /** @type {(keyof typeof SERIAL)[]} */ (Object.keys(SERIAL))) {
+    const only = SERIAL[field];
     const asked = given?.[field] ?? only;
     if (asked !== only) {
       const problem = `it is ${show(asked)}, but the global engine runs one command at a time and queues the others: leave it out, or make an engine of your own`;

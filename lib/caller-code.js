@@ -58,6 +58,11 @@ function withoutPrototype(options) {
 /** What arrays of places are copied from. @type {undefined[]} */
 const places = Array.from({ length: 4096 });
 
+/*
+ * Nor is a part of an array taken by a pattern, as in `const [first] = array`, where a caller's changes must do no harm: a pattern
+ * that does not come to the end calls the `return` that `Object.prototype` may have.
+ */
+
 /**
  * An array of so many places of its own: where there are none, an assignment could end in a setter of `Array.prototype`.
  *

@@ -19,7 +19,7 @@ class ExecutionError extends Error {
    * @param {Details} [details]
    */
   constructor(code, message, details = {}) {
-    const { executionId, field, errno, result } = details;
+    const { executionId, field, errno, result } = /** @type {Details} */ (withoutPrototype({ ...details }));
     super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
     setOwn(this, 'code', code);
     // Absent details leave no key behind.
@@ -87,7 +87,7 @@ function maskSecrets(errors, mask) {
   errors.forEach((error, index) => {
     try {
       if (typeof error.message === 'string') error.message = /** @type {string} */ (masked[2 * index]);
-      if (error.field !== undefined) setOwn(error, 'field', masked[2 * index + 1]);
+      if (Object.hasOwn(error, 'field')) setOwn(error, 'field', masked[2 * index + 1]);
     } catch {
       // An error that code of the caller threw, and froze.
     }

@@ -190,7 +190,7 @@ function readable(stream, taker) {
   /** @param {() => void} then */
   const last = (then) => {
     contain(() => {
-      for (const [name, listener] of listeners) stream.removeListener(name, listener);
+      for (const { name, listener } of listeners) stream.removeListener(name, listener);
     });
     then();
   };
@@ -198,16 +198,16 @@ function readable(stream, taker) {
   /** @param {unknown} error */
   const fail = (error) => last(() => taker.fail(error));
   const close = () => (hasEnded(stream) ? end() : fail(new Error('the stream was closed before its end')));
-  /** @type {[string, (...args: any[]) => void][]} */
+  /** @type {{ name: string, listener: (...args: any[]) => void }[]} */
   const listeners = [
-    ['data', data],
-    ['end', end],
-    ['error', fail],
-    ['close', close],
+    { name: 'data', listener: data },
+    { name: 'end', listener: end },
+    { name: 'error', listener: fail },
+    { name: 'close', listener: close },
   ];
 
   stream.pause();
-  for (const [name, listener] of listeners) stream.on(name, listener);
+  for (const { name, listener } of listeners) stream.on(name, listener);
   // It may report an error also after the last read.
   stream.on('error', () => {});
   return {

@@ -55,8 +55,7 @@ class PendingPlan {
           given = givenOptions;
           const givenPlan = sanitize('plan', plan);
           asked = givenPlan;
-          for (const [index, aborting] of stepSignalsOf(options, givenOptions))
-            steps.set(index, new Abort(aborting, `options.steps[${index}].signal`));
+          for (const one of stepSignalsOf(options, givenOptions)) steps.set(one[0], new Abort(one[1], `options.steps[${one[0]}].signal`));
           const handle = handles(1 + (Array.isArray(givenPlan?.commands) ? givenPlan.commands.length : 0));
           const text = asJson(givenPlan, givenOptions);
           const env = snapshot();
@@ -82,12 +81,13 @@ class PendingPlan {
     this.handle = handle;
     this.steps = ids;
     abort.accepted(true, () => engine.stopPlan(this.id, true));
-    for (const [index, step] of steps) step.accepted(fired.includes(index), () => native.NativeEngine.abortStep(accepted, index));
+    steps.forEach((step, index) => step.accepted(fired.includes(index), () => native.NativeEngine.abortStep(accepted, index)));
   }
 
   /** The abort signals that can end a step: its own, and that of the plan. @param {number} step */
   abortOf(step) {
-    const [ofStep, ofPlan] = [this.#steps.get(step), this.#abort];
+    const ofStep = this.#steps.get(step);
+    const ofPlan = this.#abort;
     if (!ofStep && !ofPlan.isGiven) return undefined;
     return {
       get fired() {

@@ -2,7 +2,7 @@
 
 const { isRegExp } = require('node:util').types;
 
-const { slots } = require('./caller-code.js');
+const { slots, withoutPrototype } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
 const { bytesOf, isBroken, isMemory, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
 
@@ -270,8 +270,13 @@ Plain.prototype = Object.create(null);
  */
 function object(value, path, depth, subject, isOmitted, replacer) {
   const entries = new Plain();
-  const [hidden] = Object.getOwnPropertySymbols(value);
-  if (hidden) throw refusal(subject, path || subject.name, `it has an unknown field (${symbolText(hidden)}): leave it out`);
+  const hidden = Object.getOwnPropertySymbols(value);
+  if (hidden.length > 0)
+    throw refusal(
+      subject,
+      path || subject.name,
+      `it has an unknown field (${symbolText(/** @type {symbol} */ (hidden[0]))}): leave it out`,
+    );
   const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path, MOST_NAMES) : Object.keys(value);
   let count = 0;
   for (const key of names) {
@@ -460,7 +465,7 @@ function numberOf(method, field, unit, options) {
  * @param {unknown} options
  */
 function onlyOption(field, options) {
-  const given = sanitize('call', options) ?? {};
+  const given = sanitize('call', options) ?? withoutPrototype({});
   if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
   for (const key of Object.keys(given)) {
     if (key !== field) throw refusal(SUBJECTS.call, join('', key), `unknown field (${show(given[key])}): did you mean \`${field}\`?`);

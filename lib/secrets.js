@@ -2,6 +2,7 @@
 
 const { inspect } = require('node:util');
 
+const { withoutPrototype } = require('./caller-code.js');
 const { snapshot } = require('./environment.js');
 
 /**
@@ -14,8 +15,8 @@ const { snapshot } = require('./environment.js');
 function veil(secrets) {
   const list = [...secrets];
   const masked = list.map(() => '***');
-  Object.defineProperty(list, inspect.custom, { value: () => masked });
-  Object.defineProperty(list, 'toJSON', { value: () => masked });
+  Object.defineProperty(list, inspect.custom, withoutPrototype({ value: () => masked }));
+  Object.defineProperty(list, 'toJSON', withoutPrototype({ value: () => masked }));
   return Object.freeze(list);
 }
 
