@@ -1,6 +1,7 @@
 // `terminal` runs a command in a pseudo-terminal of its own: one stream of data, lines without control sequences, input, and a size.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -115,6 +116,29 @@ test('a secret that control sequences cut into parts is in no line, record or qu
       waiting.map(({ prompt }) => prompt),
       ['is *** right? '],
     );
+});
+
+test('nor one whose parts come with a pause between them', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t, { waitingAfterMs: 200, logDir: folder(t), logFormat: 'jsonl' });
+  const secret = 'hunter2-hunter2';
+  for (const first of ['hunter2', 'hunter2-\\b', 'hun\\033[0mter2']) {
+    const line = `stty -echo; printf 'is ${first}\\033[1m'; read -r word; printf -- '-hunter2\\033[0m\\n'; printf 'is hunter2\\033[0m'`;
+    // The beginning of the line is shown when the command is silent.
+    const paused = once(engine, 'stdout');
+    const waiting = process.platform === 'linux' ? once(engine, 'waiting') : undefined;
+    const id = await engine.execute({ ...shell(line), timeoutMs: 20_000 }, { ...TERMINAL, secrets: [secret] });
+    assert.deepEqual([(await paused)[0].line, (await paused)[0].partial], ['is ', true]);
+    if (waiting) assert.equal((await waiting)[0].prompt, 'is ');
+    await engine.write(id, '\n');
+    const { logPath } = await engine.waitForCompletion(id);
+    const lines = events.of(id).filter(({ type }) => type === 'stdout');
+    assert.deepEqual(
+      lines.map((event) => event.line),
+      ['is ', '***', 'is hunter2'],
+      'and what has become no secret is shown in the end',
+    );
+    assert.ok(!readFileSync(logPath, 'utf8').includes('-hunter2'));
+  }
 });
 
 test('a program that writes its carriage returns itself has the same lines', { skip }, async (t) => {

@@ -219,7 +219,11 @@ impl ExecutionEngine {
         sink: Arc<dyn EventSink>,
     ) -> Result<Arc<Record>> {
         let shared = self.shared();
-        let ready = shared.admit(enter, request, &shared.terms_of(options), sink)?;
+        let terms = shared.terms_of(options);
+        let refused = |invalid, request: &ExecutionRequest| {
+            shared.masked(invalid, shared.own_secrets(request, &terms.options, &terms.policy))
+        };
+        let ready = shared.admit(enter, request, &terms, refused, sink)?;
         let record = Arc::clone(ready.record());
         ready.start();
         Ok(record)

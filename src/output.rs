@@ -173,8 +173,8 @@ impl Output {
         }
         let start = memchr::memrchr2(b'\n', b'\r', &recent).map_or(0, |end| end + 1);
         let start = start.max(recent.len().saturating_sub(LONGEST_PROMPT));
-        let line = String::from_utf8_lossy(&recent[start..]);
-        if self.stdout.is_terminal() { self.stdout.mask.mask_text(&line).into_owned() } else { line.into_owned() }
+        let line = String::from_utf8_lossy(&recent[start..]).into_owned();
+        if self.stdout.is_terminal() { self.stdout.mask.mask_beginning(line) } else { line }
     }
 
     /// Takes what was read.

@@ -96,6 +96,8 @@ fn lines_of<'a, S: AsRef<[u8]> + ?Sized + 'a>(secrets: impl IntoIterator<Item = 
 thread_local! {
     /// How many bytes of whole texts this thread has looked through.
     pub(crate) static MASKED_HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// How many secrets this thread has gone through for what a caller gave.
+    pub(crate) static READ_HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// The secrets of one execution, ready to be looked for.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Unknown;
 use napi_derive::napi;
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::error::{Thrown, raise, raise_as_is};
 use super::outbox::JsSink;
@@ -37,18 +38,28 @@ impl NativeEngine {
             return Err(raise_as_is(ExecutionError::InvalidRequest(Invalid::new("requests", problem))));
         };
         let mut handle = handle;
-        let mut submit = |(index, request): (usize, &Value)| -> Result<Json> {
+        let mut submit = |(index, request): (usize, &Value)| -> Outcome {
             let sink = JsSink::new(Arc::clone(&self.outbox), handle, false);
             handle = handle.wrapping_add(1);
             let request = wire::request_of_list(request, Case::Camel, &request_path(index))
-                .map_err(|invalid| raise_as_is(ExecutionError::InvalidRequest(invalid)))?;
-            let id = many.submit(index, request, Arc::new(sink)).map_err(raise)?;
-            Ok(Json::String(id.to_string()))
+                .map_err(|invalid| (ExecutionError::InvalidRequest(invalid), raise_as_is as Raise))?;
+            many.submit(index, request, Arc::new(sink)).map_err(|error| (error, raise as Raise))
         };
-        let entries = requests.iter().enumerate().map(|request| submit(request).unwrap_or_else(refusal));
-        Ok(Some(Json::Array(entries.collect()).to_string()))
+        let mut outcomes: Vec<_> = requests.iter().enumerate().map(&mut submit).collect();
+        many.mask(outcomes.iter_mut().filter_map(|outcome| outcome.as_mut().err()).map(|(error, _)| error));
+        let entry = |outcome: Outcome| match outcome {
+            Ok(id) => Json::String(id.to_string()),
+            Err((error, raise)) => refusal(raise(error)),
+        };
+        Ok(Some(Json::Array(outcomes.into_iter().map(entry).collect()).to_string()))
     }
 }
+
+/// How an error becomes one of JavaScript.
+type Raise = fn(ExecutionError) -> Thrown;
+
+/// The id of an accepted request, or why it was refused.
+type Outcome = std::result::Result<Uuid, (ExecutionError, Raise)>;
 
 /// A refusal that is not thrown.
 fn refusal(thrown: Thrown) -> Json {

@@ -80,15 +80,9 @@ impl EnvPolicy {
         Ok(())
     }
 
-    /// The values of variables whose names say that they are secret, whether the child gets them or not.
-    pub(crate) fn secret_values<'a>(
-        &self,
-        request: &'a ExecutionRequest,
-        host: Option<&'a EnvSnapshot>,
-    ) -> impl Iterator<Item = &'a [u8]> {
-        let of_host = host.into_iter().flat_map(EnvSnapshot::iter);
-        let of_request = set_by(request).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        self.secret_ones(of_host.chain(of_request))
+    /// The values of the variables of a request whose names say that they are secret.
+    pub(crate) fn secrets_set_by<'a>(&self, request: &'a ExecutionRequest) -> impl Iterator<Item = &'a [u8]> {
+        self.secret_ones(set_by(request).map(|(name, value)| (name.as_bytes(), value.as_bytes())))
     }
 
     /// The values of those of these variables whose names say that they are secret.

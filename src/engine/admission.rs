@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{self, EnvPolicy};
-use crate::error::{ExecutionError, Result};
+use crate::error::{ExecutionError, Invalid, Result};
 use crate::event::EventSink;
 use crate::output::LogPaths;
 use crate::platform::{HostState, SpawnThread};
@@ -20,6 +20,7 @@ use crate::types::{EnvSnapshot, ErrorInfo, ExecutionOptions, ExecutionRequest, S
 
 use super::Shared;
 use super::execution::{Accepted, OnSettled, execute};
+use super::secrets::CommonSecrets;
 
 /// A request that was checked, with the policies it runs under.
 #[derive(Clone)]
@@ -42,9 +43,10 @@ impl Work {
 /// What the requests of one call have in common.
 pub(super) struct Terms {
     pub(super) options: Arc<ExecutionOptions>,
-    policy: Arc<EnvPolicy>,
+    pub(super) policy: Arc<EnvPolicy>,
     host: Arc<HostState>,
     signal: Option<CancellationToken>,
+    secrets: CommonSecrets,
 }
 
 /// An execution that has its record and has not begun.
@@ -159,26 +161,27 @@ impl Shared {
     pub(super) fn terms_of(&self, mut options: ExecutionOptions) -> Terms {
         snapshot(&mut options);
         let (policy, signal) = (self.policy_of(&options), options.signal.take());
-        Terms { options: Arc::new(options), policy, host: HostState::capture(), signal }
+        Terms { options: Arc::new(options), policy, host: HostState::capture(), signal, secrets: CommonSecrets::new() }
     }
 
-    /// Accepts a request, which is to be started; `enter` takes the slot, or a place in the queue.
+    /// Accepts a request, which is to be started; `enter` takes the slot, or a place in the queue. `refused` masks the secrets in what is
+    /// wrong with the request, or has them masked later.
     pub(super) fn admit(
         self: &Arc<Self>,
         enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,
         request: ExecutionRequest,
         terms: &Terms,
+        refused: impl FnOnce(Invalid, &ExecutionRequest) -> Invalid,
         sink: Arc<dyn EventSink>,
     ) -> Result<Ready> {
         if self.registry.is_closed() {
             return Err(ExecutionError::EngineShutDown);
         }
-        let Terms { options, policy, host, signal } = terms;
-        command::check(&request, options, &self.config, policy).map_err(|invalid| {
-            ExecutionError::InvalidRequest(self.masked(invalid, self.own_secrets(&request, options, policy)))
-        })?;
+        let Terms { options, policy, host, signal, secrets } = terms;
+        command::check(&request, options, &self.config, policy)
+            .map_err(|invalid| ExecutionError::InvalidRequest(refused(invalid, &request)))?;
         let entry = enter(&self.scheduler, options.priority, &options.groups)?;
-        let secrets = self.secrets_of(&request, options, policy).map_err(ExecutionError::InvalidRequest)?;
+        let secrets = self.secrets_of(&request, options, policy, secrets).map_err(ExecutionError::InvalidRequest)?;
         let work = Work {
             request: Arc::new(request),
             options: Arc::clone(options),

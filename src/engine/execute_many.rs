@@ -1,5 +1,6 @@
 //! Many requests by one call, each of them accepted or refused by itself.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -47,13 +48,15 @@ impl ExecutionEngine {
         let mut many = self.submissions(options);
         let sink = self.sink();
         let submit = |(index, request)| many.submit(index, request, Arc::clone(&sink));
-        requests.into_iter().enumerate().map(submit).collect()
+        let mut outcomes: Vec<_> = requests.into_iter().enumerate().map(submit).collect();
+        many.mask(outcomes.iter_mut().filter_map(|outcome| outcome.as_mut().err()));
+        outcomes
     }
 
     /// Begins a call with many requests.
     pub(crate) fn submissions(&self, options: ExecutionOptions) -> Submissions<'_> {
         let shared = self.shared();
-        Submissions { shared, terms: shared.terms_of(options), waiting: Vec::new() }
+        Submissions { shared, terms: shared.terms_of(options), waiting: Vec::new(), of_refused: HashSet::new() }
     }
 }
 
@@ -66,16 +69,27 @@ pub(crate) struct Submissions<'a> {
     terms: Terms,
     /// Accepted, and not started yet.
     waiting: Vec<Ready>,
+    /// The secrets that only the refused ones have.
+    of_refused: HashSet<Box<[u8]>>,
 }
 
 impl Submissions<'_> {
-    /// Accepts the request at an index; returns its id.
+    /// Accepts the request at an index; returns its id. [`Submissions::mask`] is for its errors.
     pub(crate) fn submit(&mut self, index: usize, request: ExecutionRequest, sink: Arc<dyn EventSink>) -> Result<Uuid> {
         if matches!(self.terms.options.stdin, Stdin::Stream(_)) {
             let problem = "only one command could read a stream: give it as text or bytes";
             return Err(ExecutionError::InvalidRequest(Invalid::new("options.stdin", problem)));
         }
-        let admitted = self.shared.admit(Scheduler::enter, request, &self.terms, sink);
+        let Self { shared, terms, of_refused, .. } = self;
+        let refused = |invalid, request: &ExecutionRequest| {
+            for secret in shared.secret_variables(request, &terms.options, &terms.policy) {
+                if !of_refused.contains(secret) {
+                    of_refused.insert(secret.into());
+                }
+            }
+            invalid
+        };
+        let admitted = shared.admit(Scheduler::enter, request, terms, refused, sink);
         let ready = admitted.map_err(|error| match error {
             ExecutionError::InvalidRequest(invalid) if !invalid.field.starts_with("options.") => {
                 ExecutionError::InvalidRequest(invalid.under(&request_path(index)))
@@ -92,6 +106,18 @@ impl Submissions<'_> {
             self.start_waiting();
         }
         Ok(id)
+    }
+
+    /// Masks the secrets in the errors of the call, all at once: to look for each of many secrets in each of many errors by itself
+    /// would take the product of the two.
+    pub(crate) fn mask<'e>(&self, errors: impl IntoIterator<Item = &'e mut ExecutionError>) {
+        let refusals = errors.into_iter().filter_map(|error| match error {
+            ExecutionError::InvalidRequest(invalid) => Some(invalid),
+            _ => None,
+        });
+        let Terms { options, policy, .. } = &self.terms;
+        let more = self.shared.common_secrets(options, policy).chain(self.of_refused.iter().map(|secret| &**secret));
+        self.shared.mask_refusals(refusals, more);
     }
 
     fn start_waiting(&mut self) {
@@ -111,4 +137,51 @@ impl Drop for Submissions<'_> {
 /// The path of a request of the call.
 pub(crate) fn request_path(index: usize) -> String {
     format!("requests[{index}]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ExecutionConfig;
+    use crate::redact::READ_HERE;
+    use crate::types::{Command, ErrorCode, Secret};
+
+    const MANY: usize = 500;
+
+    fn secrets(of: &str) -> Vec<Secret> {
+        (0..MANY).map(|number| Secret::from(format!("{number}-is-a-s3cret-of-{of}"))).collect()
+    }
+
+    /// An event loop waits while a call is read.
+    #[tokio::test]
+    async fn a_call_goes_through_its_secrets_a_few_times_however_many_requests_it_has() {
+        let config = ExecutionConfig {
+            secrets: secrets("the-engine"),
+            max_concurrent_executions: 1,
+            mask_env_secrets: true,
+            ..ExecutionConfig::default()
+        };
+        let engine = ExecutionEngine::new(config).unwrap();
+        engine.execute(Command::shell("sleep 60").into()).await.unwrap();
+        let options = ExecutionOptions { secrets: secrets("the-call"), ..ExecutionOptions::default() };
+        let accepted = |_| ExecutionRequest::new(Command::exec("true"));
+        let refused = |number: usize| {
+            let own = format!("{}-is-a-s3cret-of-a-variable", number / 2);
+            let name = format!("{own} {number}-is-a-s3cret-of-the-call 7-is-a-s3cret-of-the-engine {number}\0");
+            ExecutionRequest::new(Command::exec("true")).env("TOKEN", own).env(name, "value")
+        };
+        let requests: [Vec<ExecutionRequest>; 2] =
+            [(0..MANY).map(accepted).collect(), (0..MANY).map(refused).collect()];
+        for requests in requests {
+            let before = READ_HERE.get();
+            let outcomes = engine.execute_many_with(requests, options.clone()).await;
+            assert!(READ_HERE.get() - before < 5 * MANY, "{} secrets", READ_HERE.get() - before);
+            for (number, refusal) in outcomes.iter().enumerate().filter_map(|(at, it)| Some((at, it.as_ref().err()?))) {
+                assert_eq!(refusal.code(), ErrorCode::InvalidRequest);
+                assert_eq!(refusal.field(), Some(&*format!("requests[{number}].env[\"*** *** *** {number}\"]")));
+                assert!(!refusal.to_string().contains("s3cret"), "{refusal}");
+            }
+        }
+        engine.cancel_all().await;
+    }
 }

@@ -21,6 +21,7 @@ use crate::types::{
 
 use super::Shared;
 use super::admission::{Admitted, Work};
+use super::secrets::CommonSecrets;
 use super::step_inputs;
 
 /// The longest name of a step, in characters.
@@ -122,7 +123,7 @@ impl Steps {
             };
         }
         // One of these variables may be secret by its name.
-        match self.shared.secrets_of(&request, &work.options, &work.policy) {
+        match self.shared.secrets_of(&request, &work.options, &work.policy, &CommonSecrets::new()) {
             Ok(secrets) => (Work { request: Arc::new(request), secrets, ..work }, None),
             Err(invalid) => {
                 let message = format!("invalid request: {invalid}");

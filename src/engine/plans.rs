@@ -26,6 +26,7 @@ use super::admission::{self, Work};
 use super::execution::LONGEST_FLUSH;
 use super::plan_host::{About, Sinks, Steps};
 use super::retention_task::RetentionTask;
+use super::secrets::CommonSecrets;
 use super::step_inputs;
 use super::stream::StopOnDrop;
 use super::{ExecutionEngine, Shared};
@@ -287,6 +288,7 @@ fn work_of(
 ) -> Result<Vec<Work>> {
     let common = Arc::new(common);
     let common_policy = shared.policy_of(&common);
+    let common_secrets = CommonSecrets::new();
     let host = HostState::capture();
     let work = |(index, request): (usize, ExecutionRequest)| {
         let own = own.remove(&index);
@@ -304,8 +306,10 @@ fn work_of(
             let own = shared.own_secrets(&request, &options, &policy);
             step_error(shared.masked(invalid, of_plan.chain(own)), index, has_own)
         })?;
-        let secrets =
-            shared.secrets_of(&request, &options, &policy).map_err(|invalid| step_error(invalid, index, has_own))?;
+        let secrets = if has_own { &CommonSecrets::new() } else { &common_secrets };
+        let secrets = shared
+            .secrets_of(&request, &options, &policy, secrets)
+            .map_err(|invalid| step_error(invalid, index, has_own))?;
         Ok(Work { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })
     };
     commands.into_iter().enumerate().map(work).collect()

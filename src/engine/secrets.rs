@@ -1,7 +1,7 @@
 //! Secrets that become known while the engine works.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
-use std::sync::{Arc, PoisonError, TryLockError};
+use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ impl ExecutionEngine {
         let shared = self.shared();
         let is_env_masked = call.masks_variables || shared.config.mask_env_secrets;
         let variables = is_env_masked.then(|| shared.policy.secret_ones(call.variables.iter()));
-        shared.secrets.mask_texts(&mut texts, call.secrets().chain(variables.into_iter().flatten()));
+        shared.secrets.mask_texts(&mut of_all(&mut texts), call.secrets().chain(variables.into_iter().flatten()));
         texts
     }
 
@@ -60,14 +60,14 @@ impl ExecutionEngine {
     #[cfg(feature = "node")]
     pub(crate) fn mask_texts_with(mut texts: Vec<String>, call: &SecretsOfCall) -> Vec<String> {
         for engine in host_exit::engines() {
-            engine.secrets.mask_texts(&mut texts, []);
+            engine.secrets.mask_texts(&mut of_all(&mut texts), []);
         }
         let policy = EnvPolicy::new(&ExecutionConfig::default(), &ExecutionOptions::default());
         let is_secret = Globs::new(call.patterns.iter().map(String::as_str), ENV_IGNORES_CASE);
         let is_secret = |(name, _): &(&[u8], &[u8])| is_secret.is_match(&String::from_utf8_lossy(name));
         let by_pattern = call.variables.iter().filter(is_secret).map(|(_, value)| value);
         let variables = call.masks_variables.then(|| by_pattern.chain(policy.secret_ones(call.variables.iter())));
-        redact::mask_texts(&mut texts, call.secrets().chain(variables.into_iter().flatten()).collect());
+        redact::mask_texts(&mut of_all(&mut texts), call.secrets().chain(variables.into_iter().flatten()).collect());
         texts
     }
 
@@ -167,6 +167,11 @@ impl ExecutionEngine {
     }
 }
 
+#[cfg(feature = "node")]
+fn of_all(texts: &mut [String]) -> Vec<&mut String> {
+    texts.iter_mut().collect()
+}
+
 impl Shared {
     /// Masks what the records keep, in the background.
     pub(super) fn mask_records(self: &Arc<Self>) {
@@ -252,6 +257,16 @@ impl Shared {
         Ok(Some(record.replace(masked)))
     }
 
+    /// Masks the secrets of the engine, and some more, in the refusals of one call.
+    pub(super) fn mask_refusals<'i, 's>(
+        &self,
+        refusals: impl IntoIterator<Item = &'i mut Invalid>,
+        more: impl IntoIterator<Item = &'s [u8]>,
+    ) {
+        let texts = refusals.into_iter().flat_map(|Invalid { field, problem }| [field, problem]);
+        self.secrets.mask_texts(&mut texts.collect::<Vec<_>>(), more);
+    }
+
     /// A refusal in which the secrets of the engine and some more are masked.
     pub(super) fn masked<'s>(&self, invalid: Invalid, more: impl IntoIterator<Item = &'s [u8]>) -> Invalid {
         let [field, problem] = self.secrets.mask_short([invalid.field, invalid.problem], more);
@@ -265,24 +280,65 @@ impl Shared {
         options: &'a ExecutionOptions,
         policy: &EnvPolicy,
     ) -> impl Iterator<Item = &'a [u8]> {
-        let is_env_masked = options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets);
-        let variables = is_env_masked.then(|| policy.secret_values(request, options.host_env.as_ref()));
-        let given = options.secrets.iter().map(|secret| secret.reveal().as_bytes());
-        given.chain(variables.into_iter().flatten().filter(|value| value.len() >= redact::LEAST_BYTES))
+        self.common_secrets(options, policy).chain(self.secret_variables(request, options, policy))
     }
 
-    /// What is to be masked for one execution.
+    /// What all executions with these options have to mask.
+    pub(super) fn common_secrets<'a>(
+        &self,
+        options: &'a ExecutionOptions,
+        policy: &EnvPolicy,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let host = options.host_env.as_ref().filter(|_| self.masks_variables(options));
+        let variables = host.map(|host| policy.secret_ones(host.iter()).filter(|value| is_long_enough(value)));
+        options.secrets.iter().map(|secret| secret.reveal().as_bytes()).chain(variables.into_iter().flatten())
+    }
+
+    /// The variables of a request that are to be masked.
+    pub(super) fn secret_variables<'a>(
+        &self,
+        request: &'a ExecutionRequest,
+        options: &ExecutionOptions,
+        policy: &EnvPolicy,
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let variables = self.masks_variables(options).then(|| policy.secrets_set_by(request));
+        variables.into_iter().flatten().filter(|value| is_long_enough(value))
+    }
+
+    fn masks_variables(&self, options: &ExecutionOptions) -> bool {
+        options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets)
+    }
+
+    /// What is to be masked for one execution. `common` is of the executions with these options, and is set by the first of them.
     pub(super) fn secrets_of(
         &self,
         request: &ExecutionRequest,
         options: &ExecutionOptions,
         policy: &EnvPolicy,
+        common: &CommonSecrets,
     ) -> Result<Arc<Vault>, Invalid> {
-        let is_env_masked = options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets);
-        let own: Vec<_> = self.own_secrets(request, options, policy).collect();
-        let field = if is_env_masked { "options.mask_env_secrets" } else { "options.secrets" };
-        Vault::of_execution(&self.secrets, field, &own)
+        let field = if self.masks_variables(options) { "options.mask_env_secrets" } else { "options.secrets" };
+        let variables: Vec<_> = self.secret_variables(request, options, policy).collect();
+        let of_these = |more: &[&[u8]]| {
+            let own: Vec<_> = self.common_secrets(options, policy).chain(more.iter().copied()).collect();
+            Vault::of_execution(&self.secrets, field, &own)
+        };
+        if !variables.is_empty() {
+            return of_these(&variables);
+        }
+        if let Some(vault) = common.get() {
+            return Ok(vault.of_next_execution());
+        }
+        let vault = of_these(&[])?;
+        Ok(common.get_or_init(|| vault).of_next_execution())
     }
+}
+
+/// What the executions of one call have to mask in common, once it is known.
+pub(super) type CommonSecrets = OnceLock<Arc<Vault>>;
+
+fn is_long_enough(value: &[u8]) -> bool {
+    value.len() >= redact::LEAST_BYTES
 }
 
 #[cfg(test)]

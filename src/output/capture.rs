@@ -35,7 +35,7 @@ struct Clean {
     silence: Silence,
     /// Set for a terminal.
     screen: Option<Box<Screen>>,
-    /// Set for a terminal: lines without control sequences may show a secret that these had cut into parts.
+    /// Set for a terminal: a secret that was added, or that backspaces made, is not yet masked in an unfinished line.
     secrets: Option<Arc<Vault>>,
 }
 
@@ -109,7 +109,7 @@ impl Clean {
             is_beyond_cap: false,
             spill: None,
             silence: Silence::new(Instant::now()),
-            screen: (policy.is_terminal && stream == Stream::Stdout).then(Box::default),
+            screen: secrets.clone().filter(|_| stream == Stream::Stdout).map(|secrets| Box::new(Screen::new(secrets))),
             secrets,
         }
     }
@@ -140,18 +140,18 @@ impl Clean {
         screen.show(bytes, &mut outlets.lines);
         let mut screen = std::mem::take(&mut self.screen);
         if let (Some(screen), Some(_)) = (&mut screen, &self.splitter) {
-            let Screen { sequences, plain, has_returned, .. } = &mut **screen;
+            let Screen { sequences, plain, has_returned, mask, .. } = &mut **screen;
             sequences.feed(bytes, &mut |part| match part {
                 Plain::Text(text) => add_plain(plain, text, has_returned),
                 Plain::Backspace => {
-                    self.split(outlets, Next::Bytes(plain));
+                    mask.feed(plain, |plain| self.split(outlets, Next::Bytes(plain)));
                     plain.clear();
-                    if let Some(splitter) = &mut self.splitter {
+                    if let Some(splitter) = self.splitter.as_mut().filter(|_| !mask.backspace()) {
                         splitter.backspace();
                     }
                 }
             });
-            self.split(outlets, Next::Bytes(plain));
+            mask.feed(plain, |plain| self.split(outlets, Next::Bytes(plain)));
             plain.clear();
         }
         self.screen = screen;
@@ -159,12 +159,13 @@ impl Clean {
 
     /// Shows what is left of a terminal's bytes at their end.
     fn finish_screen(&mut self, outlets: &mut Outlets) {
-        if let Some(screen) = &mut self.screen
-            && !screen.held.is_empty()
-        {
+        let Some(mut screen) = self.screen.take() else { return };
+        if !screen.held.is_empty() {
             outlets.lines.data(&screen.held);
             screen.held.clear();
         }
+        screen.mask.finish(|plain| self.split(outlets, Next::Bytes(plain)));
+        self.screen = Some(screen);
     }
 
     /// Takes the splitter a step further and sends its lines as one batch.
@@ -197,7 +198,6 @@ impl Clean {
 }
 
 /// The bytes of a terminal: they are shown as they are, and as lines without control sequences.
-#[derive(Default)]
 struct Screen {
     sequences: ControlSequences,
     /// The beginning of a character whose rest has not come, of at most 3 bytes: text holds whole characters.
@@ -206,6 +206,8 @@ struct Screen {
     plain: Vec<u8>,
     /// Whether the last character of the text is a carriage return.
     has_returned: bool,
+    /// Masks the secrets that control sequences had cut into parts, and holds back what may become one.
+    mask: StreamMask,
 }
 
 /// Adds text without control sequences. Of several carriage returns in a row, the others do nothing: a program that ends its lines
@@ -224,6 +226,11 @@ fn add_plain(plain: &mut Vec<u8>, mut text: &[u8], has_returned: &mut bool) {
 }
 
 impl Screen {
+    fn new(secrets: Arc<Vault>) -> Self {
+        let (sequences, held, plain) = (ControlSequences::default(), Vec::new(), Vec::new());
+        Self { sequences, held, plain, has_returned: false, mask: StreamMask::new(secrets) }
+    }
+
     fn show(&mut self, bytes: &[u8], lines: &mut LineWriter) {
         if !lines.has_text() {
             return lines.data(bytes);

@@ -1,33 +1,33 @@
 //! Secrets in the message of a refusal, which is made on the thread of the caller.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use memchr::memmem;
-
-use super::Secrets;
+use super::{LEAST_BYTES, Secrets};
 use crate::error::Invalid;
 
 /// So few secrets are made ready in a millisecond.
 const FEW: usize = 100;
-const GRAM: usize = 4;
 
-/// Masks these secrets in short texts. To make 100 000 secrets ready would take most of a second: if there are many, those are left
-/// out that cannot be in the texts as they are.
-pub(crate) fn mask_texts(texts: &mut [String], mut secrets: Vec<&[u8]>) {
+/// Masks these secrets in short texts, which may be many. To make 100 000 secrets ready would take most of a second: if there are
+/// many, those are left out that cannot be in the texts as they are.
+pub(crate) fn mask_texts(texts: &mut [&mut String], mut secrets: Vec<&[u8]>) {
+    #[cfg(test)]
+    super::READ_HERE.set(super::READ_HERE.get() + secrets.len());
     if secrets.len() > FEW {
-        let searched: Vec<_> = texts.iter().map(|text| (text.as_bytes(), grams_of(text))).collect();
-        let may_be_in_one = |line| searched.iter().any(|(text, grams)| may_be_in(text, grams, line));
-        secrets.retain(|secret| lines(secret).any(may_be_in_one));
+        keep_those_in(&texts.iter().map(|text| text.as_bytes()).collect::<Vec<_>>(), &mut secrets);
     }
     let Some(secrets) = Secrets::new(secrets) else { return };
     for text in texts {
-        *text = secrets.mask(text).into_owned();
+        if let Cow::Owned(masked) = secrets.mask(text) {
+            **text = masked;
+        }
     }
 }
 
 /// [`mask_texts`] with a known number of texts.
 fn mask_short<'s, const N: usize>(mut texts: [String; N], secrets: impl IntoIterator<Item = &'s [u8]>) -> [String; N] {
-    mask_texts(&mut texts, secrets.into_iter().collect());
+    mask_texts(&mut texts.each_mut(), secrets.into_iter().collect());
     texts
 }
 
@@ -37,20 +37,77 @@ pub(crate) fn mask_refusal<'s>(invalid: Invalid, secrets: impl IntoIterator<Item
     Invalid { field, problem }
 }
 
-fn grams_of(text: &str) -> HashSet<&[u8]> {
-    text.as_bytes().windows(GRAM).collect()
+/// Leaves those secrets that may be in one of the texts, or of which a line may be: whatever is escaped in a message, letters and
+/// digits are not, so all words of the secret are in it.
+fn keep_those_in(texts: &[&[u8]], secrets: &mut Vec<&[u8]>) {
+    let grams = Grams::of(texts);
+    secrets.retain(|secret| parts(secret).any(|part| words(part).all(|word| grams.may_have(word))));
+    // Parts of other words may have made up a word.
+    if secrets.len() > FEW {
+        let known: HashSet<&[u8]> = secrets.iter().flat_map(|secret| words(secret)).collect();
+        let found = found_in(texts, known.into_iter().collect());
+        secrets.retain(|secret| parts(secret).any(|part| words(part).all(|word| found.contains(word))));
+    }
 }
 
-/// Each is a secret by itself, if it is long enough.
-fn lines(secret: &[u8]) -> impl Iterator<Item = &[u8]> {
-    secret.split(|byte| *byte == b'\n')
+/// The secret as a whole, and its lines that are secrets by themselves.
+fn parts(secret: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = secret.split(|byte| *byte == b'\n').filter(|line| line.len() >= LEAST_BYTES);
+    std::iter::once(secret).chain(lines)
 }
 
-/// Whether the longest word of a line is in the text: whatever is escaped in a message, letters and digits are not.
-fn may_be_in<'t>(text: &'t [u8], grams: &HashSet<&'t [u8]>, line: &[u8]) -> bool {
-    let words = line.split(|byte| !byte.is_ascii_alphanumeric());
-    let word = words.max_by_key(|word| word.len()).unwrap_or_default();
-    word.get(..GRAM).is_none_or(|gram| grams.contains(gram) && memmem::find(text, word).is_some())
+/// The words of a part that are worth a search.
+fn words(part: &[u8]) -> impl Iterator<Item = &[u8]> {
+    part.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| word.len() >= GRAM)
+}
+
+/// Which of these words are anywhere in the texts. It takes a time as the texts are long, however many words begin alike.
+fn found_in<'w>(texts: &[&[u8]], mut words: Vec<&'w [u8]>) -> HashSet<&'w [u8]> {
+    words.sort_unstable();
+    let mut found = HashSet::new();
+    for text in texts {
+        for begin in 0..text.len() {
+            // Those that begin as the text does here.
+            let mut alike = &words[..];
+            for (depth, byte) in text[begin..].iter().enumerate() {
+                let from = alike.partition_point(|word| word.get(depth) < Some(byte));
+                let to = alike.partition_point(|word| word.get(depth) <= Some(byte));
+                alike = &alike[from..to];
+                let Some(first) = alike.first() else { break };
+                if first.len() == depth + 1 {
+                    found.insert(*first);
+                }
+            }
+        }
+    }
+    found
+}
+
+const GRAM: usize = 4;
+const GRAM_BITS: usize = 1 << 18;
+
+/// Which groups of four bytes are in some texts; of others it may say so too.
+struct Grams(Vec<u64>);
+
+impl Grams {
+    fn of(texts: &[&[u8]]) -> Self {
+        let mut grams = Self(vec![0; GRAM_BITS / 64]);
+        for gram in texts.iter().flat_map(|text| text.windows(GRAM)) {
+            let (at, bit) = Self::place(gram);
+            grams.0[at] |= bit;
+        }
+        grams
+    }
+
+    fn may_have(&self, word: &[u8]) -> bool {
+        word.windows(GRAM).map(Self::place).all(|(at, bit)| self.0[at] & bit != 0)
+    }
+
+    fn place(gram: &[u8]) -> (usize, u64) {
+        let number = gram.iter().fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));
+        let hash = number.wrapping_mul(0x9e37_79b1) as usize >> (32 - GRAM_BITS.trailing_zeros());
+        (hash / 64, 1 << (hash % 64))
+    }
 }
 
 #[cfg(test)]
@@ -82,11 +139,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_in_the_text_is_not_made_ready() {
-        let text = "unknown field \"hunter22\"";
-        let grams = grams_of(text);
-        let kept =
-            |secrets: &[String]| secrets.iter().filter(|it| may_be_in(text.as_bytes(), &grams, it.as_bytes())).count();
-        assert_eq!(kept(&many("hunter22")), 1);
+        let kept = |text: &str, secrets: &[String]| {
+            let mut kept = secrets.iter().map(String::as_bytes).collect();
+            keep_those_in(&[text.as_bytes()], &mut kept);
+            kept.len()
+        };
+        assert_eq!(kept("unknown field \"hunter22\"", &many("hunter22")), 1);
+        assert_eq!(kept("a secret that is not here", &many("hunter22")), 0, "not all words are in it");
+        // All groups of four digits are in the text, and few of the numbers.
+        let digits: String =
+            (0..10_000).flat_map(|number| format!("{number:04}").into_bytes()).map(char::from).collect();
+        let numbers: Vec<_> = (0..100_000).map(|number| format!("{:08}", number * 999)).collect();
+        assert!(kept(&digits, &numbers) < 2_000);
     }
 
     #[test]

@@ -81,6 +81,20 @@ impl Redactor {
         (self.held, self.before) = (held, before);
     }
 
+    /// Takes the last character back, if it is held back. A line end stays. Returns whether it was held back.
+    pub(super) fn backspace(&mut self) -> bool {
+        let Some(last) = self.held.last() else { return false };
+        if !matches!(last, b'\r' | b'\n') {
+            let is_start = |byte: &u8| byte & 0xc0 != 0x80;
+            self.held.truncate(self.held.iter().rposition(is_start).unwrap_or(0));
+            self.masked = self.masked.min(self.base + self.held.len() as u64);
+            // They are found again.
+            self.spans.clear();
+            self.replace(Arc::clone(&self.secrets));
+        }
+        true
+    }
+
     /// Masks a stream that is all there; `None` when there is no secret in it.
     pub(super) fn whole(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         self.read(bytes, 0, true);
@@ -156,6 +170,57 @@ impl Redactor {
         match self.spans.last_mut() {
             Some((first, last)) if *first <= start && start < *last => *last = end.max(*last),
             _ => self.spans.push((start, end)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Text(String),
+        Backspace,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let text = prop_oneof!["[a-c]{1,5}", "abcabd|YWJjYWJk|616263616264|abc\n|é|b\r\n"].prop_map(Step::Text);
+        proptest::collection::vec(prop_oneof![2 => text, 1 => Just(Step::Backspace)], 0..30)
+    }
+
+    fn shown(secret: &str, steps: &[Step]) -> String {
+        let mut redactor = Redactor::new(Secrets::new([secret.as_bytes()]).unwrap());
+        let mut shown = Vec::new();
+        for step in steps {
+            match step {
+                Step::Text(text) => redactor.feed(text.as_bytes(), |certain| shown.extend_from_slice(certain)),
+                Step::Backspace => _ = redactor.backspace(),
+            }
+        }
+        redactor.finish(|certain| shown.extend_from_slice(certain));
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    #[test]
+    fn a_backspace_takes_back_what_is_held() {
+        let text = |text: &str| Step::Text(text.to_owned());
+        let typed = |first, second| shown("abcabd", &[text(first), Step::Backspace, text(second)]);
+        assert_eq!(typed("x abca", "abd"), "x ***");
+        assert_eq!(typed("x abcabd", " y"), "x *** y", "it is masked and handed out already");
+        assert_eq!(typed("abc", "x"), "abx");
+        assert_eq!(typed("abc\n", "d"), "abc\nd", "a line end stays");
+        assert_eq!(typed("x", "y"), "xy", "it was handed out");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+        #[test]
+        fn no_secret_is_shown_whatever_is_taken_back(steps in steps()) {
+            prop_assert!(!shown("abcabd", &steps).contains("abcabd"));
         }
     }
 }

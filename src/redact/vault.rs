@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::allowance::{Allowance, Beyond};
 use super::{Redactor, Secrets, check_size, lines_of, mask_texts};
@@ -40,6 +40,8 @@ struct Inner {
     bytes: usize,
     /// Made of the secrets of this version.
     ready: Option<(u64, Option<Arc<Secrets>>)>,
+    /// Of an engine: what its last executions were given, which many of them may share.
+    last_given: Vec<Weak<[Box<[u8]>]>>,
     /// Of an engine: the last sets that its executions had, with the engine's version.
     sets: Vec<(Values, u64, Option<Arc<Secrets>>)>,
     /// Of an engine: what was looked for last in records that are masked again.
@@ -58,8 +60,10 @@ impl Vault {
         Arc::new(Self::with(None, given.into_iter().map(Box::from).collect()))
     }
 
-    /// The secrets of an execution: those of its engine, and its own. The set of one before is used again if it has the same.
+    /// The secrets of an execution: those of its engine, and its own. Those of one before are used again if they are the same.
     pub(crate) fn of_execution(engine: &Arc<Self>, field: &str, own: &[&[u8]]) -> Result<Arc<Self>, Invalid> {
+        #[cfg(test)]
+        super::READ_HERE.set(super::READ_HERE.get() + own.len());
         if own.is_empty() {
             return Ok(Arc::new(Self::with(Some(Arc::clone(engine)), Values::default())));
         }
@@ -67,15 +71,31 @@ impl Vault {
             let inner = engine.lock();
             check_size(field, (inner.lines, inner.bytes), own.iter().copied())?;
             let is_same = |set: &Values| set.iter().map(|secret| &**secret).eq(own.iter().copied());
-            inner.sets.iter().find(|(set, ..)| is_same(set)).map(|(set, ..)| Arc::clone(set))
+            inner.last_given.iter().filter_map(Weak::upgrade).find(is_same)
         };
-        let values = known.unwrap_or_else(|| own.iter().copied().map(Box::from).collect());
+        let values = known.unwrap_or_else(|| {
+            let values: Values = own.iter().copied().map(Box::from).collect();
+            let last = &mut engine.lock().last_given;
+            last.truncate(KEPT_SETS - 1);
+            last.insert(0, Arc::downgrade(&values));
+            values
+        });
         Ok(Arc::new(Self::with(Some(Arc::clone(engine)), values)))
+    }
+
+    /// The secrets of another execution that was given the same ones.
+    pub(crate) fn of_next_execution(&self) -> Arc<Self> {
+        let Inner { given, lines, bytes, .. } = &*self.lock();
+        let inner = Inner { given: Arc::clone(given), lines: *lines, bytes: *bytes, ..Inner::default() };
+        Arc::new(Self::from_inner(self.engine.clone(), inner))
     }
 
     fn with(engine: Option<Arc<Self>>, given: Values) -> Self {
         let (lines, bytes) = (lines_of(given.iter()), given.iter().map(|secret| secret.len()).sum());
-        let inner = Inner { given, lines, bytes, ..Inner::default() };
+        Self::from_inner(engine, Inner { given, lines, bytes, ..Inner::default() })
+    }
+
+    fn from_inner(engine: Option<Arc<Self>>, inner: Inner) -> Self {
         Self { engine, additions: AtomicU64::new(0), preparing: Mutex::new(()), inner: Mutex::new(inner) }
     }
 
@@ -213,12 +233,12 @@ impl Vault {
         mut texts: [String; N],
         more: impl IntoIterator<Item = &'s [u8]>,
     ) -> [String; N] {
-        self.mask_texts(&mut texts, more);
+        self.mask_texts(&mut texts.each_mut(), more);
         texts
     }
 
     /// The same of any number of texts.
-    pub(crate) fn mask_texts<'s>(&self, texts: &mut [String], more: impl IntoIterator<Item = &'s [u8]>) {
+    pub(crate) fn mask_texts<'s>(&self, texts: &mut [&mut String], more: impl IntoIterator<Item = &'s [u8]>) {
         let (own, of_engine) = (self.own(), self.engine.as_ref().map(|engine| engine.own()));
         let mut all: Vec<&[u8]> = own.values().chain(of_engine.iter().flat_map(Own::values)).collect();
         for secret in more {
@@ -296,8 +316,21 @@ impl StreamMask {
         }
     }
 
+    /// As [`Redactor::backspace`].
+    pub(crate) fn backspace(&mut self) -> bool {
+        self.redactor.as_mut().is_some_and(|redactor| redactor.backspace())
+    }
+
     /// Masks a message about the stream.
     pub(crate) fn mask_text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.vault.mask(text)
+    }
+
+    /// Masks an unfinished line, without an end of it that may become a secret.
+    pub(crate) fn mask_beginning(&self, text: String) -> String {
+        match self.vault.current() {
+            Some(secrets) => secrets.mask_beginning(&text),
+            None => text,
+        }
     }
 }
