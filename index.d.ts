@@ -181,13 +181,20 @@ export interface RetryOptions {
   on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null | undefined;
   /**
    * Retries only a failure whose output, in the last 64 KiB of either stream, has one of these: texts as they are, and regular expressions
-   * with the flags i, m, s and u, without look-around and back-references. Default: any failure.
+   * with the flags i, m, s and u, without look-around, back-references and `\p{…}`. `{ regex }` is an expression in the syntax of the crate
+   * `regex-lite`, as files have it. Default: any failure.
    */
-  onOutput?: string | RegExp | readonly (string | RegExp)[] | null | undefined;
+  onOutput?: OutputPattern | readonly OutputPattern[] | null | undefined;
 }
+
+/** What output is searched for. */
+export type OutputPattern = string | RegExp | { readonly regex: string };
 
 /** A part of what a child reads: text, or bytes of whatever kind. */
 export type InputChunk = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+/** Whether there is a terminal: `true` is 80 × 24; `columns` and `rows` are 1 to 65 535 each. */
+export type TerminalMode = boolean | { readonly columns?: number | null | undefined; readonly rows?: number | null | undefined };
 
 /** How this host runs a request: policy, never taken off a wire. */
 export interface ExecutionOptions {
@@ -216,9 +223,10 @@ export interface ExecutionOptions {
   input?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | null | undefined;
   /**
    * Runs the command in a terminal of its own: its controlling terminal, and its only stream. `true` is 80 × 24; `columns` and `rows` are 1 to
-   * 65 535 each. Its input is open for {@link ExecutionEngine.write} unless `stdin` or `input` gives data. Not on Windows. Default: none.
+   * 65 535 each. Its input is open for {@link ExecutionEngine.write} unless `stdin` or `input` gives data. Not on Windows.
+   * `false`: none, whatever the engine has. Default: the engine's `terminal`, which is none.
    */
-  terminal?: boolean | { columns?: number | null | undefined; rows?: number | null | undefined } | null | undefined;
+  terminal?: TerminalMode | null | undefined;
   /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null | undefined;
   /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
@@ -270,20 +278,26 @@ export interface ExecutionOptions {
   maskEnvSecrets?: boolean | null | undefined;
   /** What becomes of background processes that outlive their command. Default: the engine's `leftovers`, which is `leave`. */
   leftovers?: Leftovers | null | undefined;
-  /** What the system limits for the processes of the command (Linux). Default: what it limits for the host. */
+  /**
+   * What the system limits for the processes of the command (Linux), in the place of all limits that the engine has; `{}` for none. Default: the
+   * engine's `limits`.
+   */
   limits?: ResourceLimits | null | undefined;
   /** Higher starts first among the queued. A whole number, default 0. */
   priority?: number | null | undefined;
   /**
    * Names of groups, 64 at most, of 1 to 256 bytes each. At most `groupLimits[name]` executions of a group run at once, 1 if it is not
-   * listed; the others wait, without a slot. Default: none.
+   * listed; the others wait, without a slot. They are in the place of those that the engine has; `[]` for none. Default: the engine's `groups`.
    */
   groups?: readonly string[] | null | undefined;
-  /** Runs the command again when it fails. Default: it runs once. */
+  /** Runs the command again when it fails; `{ attempts: 1 }` does not. Default: the engine's `retry`, which is none. */
   retry?: RetryOptions | null | undefined;
   /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
   encoding?: Encoding | null | undefined;
-  /** The variables that the child inherits from, by the same rules, in the place of `process.env`. */
+  /**
+   * The variables that the child inherits from, by the same rules. Default: the engine's `hostEnv`, which is `process.env` at the call;
+   * give `process.env` where the engine has others.
+   */
   hostEnv?: Readonly<Record<string, string | null | undefined>> | null | undefined;
 }
 
@@ -384,6 +398,8 @@ export interface ExecutionConfig {
    * is listed as it is comes first, then the longest glob. 1 for a group that none matches. Default: `{}`.
    */
   groupLimits?: Readonly<Record<string, number>> | null | undefined;
+  /** Names of groups of each execution whose options name none. Default: none. */
+  groups?: readonly string[] | null | undefined;
   /** The longest wait for a slot and for groups, in ms. Default: no bound. */
   queueTimeoutMs?: number | null | undefined;
   /** Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once. Default: 5 000. */
@@ -403,6 +419,12 @@ export interface ExecutionConfig {
   controlGroups?: boolean | null | undefined;
   /** Ends an execution after so many ms without output. Default: never. */
   idleTimeoutMs?: number | null | undefined;
+  /** When a failed command is run again. Default: never. */
+  retry?: RetryOptions | null | undefined;
+  /** What the system limits for the processes of each command (Linux). Default: what it limits for the host. */
+  limits?: ResourceLimits | null | undefined;
+  /** Whether each command runs in a terminal of its own. Default: false. */
+  terminal?: TerminalMode | null | undefined;
   /** How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all. */
   drainTimeoutMs?: number | null | undefined;
   /** What becomes of background processes that outlive their command. Default: `leave`. */
@@ -454,6 +476,8 @@ export interface ExecutionConfig {
    * ends what runs in any case.
    */
   guardian?: boolean | null | undefined;
+  /** The variables that a child inherits from, by the same rules. Default: `process.env` at the call. */
+  hostEnv?: Readonly<Record<string, string | null | undefined>> | null | undefined;
   /** Which of the host's variables a child starts with. Default: `all`. */
   inheritEnv?: InheritEnv | null | undefined;
   /** Globs of names inherited on top. Default: none. */
@@ -476,7 +500,14 @@ export interface ExecutionConfig {
 
 /** Every field of a configuration with its value in force; what has no bound is `null`. */
 export type ResolvedConfig = {
-  readonly [K in keyof ExecutionConfig]-?: K extends 'queueTimeoutMs' | 'idleTimeoutMs' | 'hostExitGraceMs' | 'overflowDir' | 'logDir'
+  readonly [K in keyof ExecutionConfig]-?: K extends
+    | 'queueTimeoutMs'
+    | 'idleTimeoutMs'
+    | 'hostExitGraceMs'
+    | 'overflowDir'
+    | 'logDir'
+    | 'retry'
+    | 'hostEnv'
     ? NonNullable<ExecutionConfig[K]> | null
     : NonNullable<ExecutionConfig[K]>;
 };

@@ -25,6 +25,16 @@ test('each setting has its variable', async (t) => {
 
 /** A text for a variable, and what it means. */
 function sample({ type, minimum = 0, $ref, default: usual, 'x-variable': variable }) {
+  const own = {
+    EXEC_RETRY: [
+      '{"attempts": 2}',
+      { attempts: 2, backoffMs: 1_000, maxBackoffMs: 30_000, on: ['exit', 'signal', 'timeout', 'spawn'], onOutput: [] },
+    ],
+    EXEC_LIMITS: ['{"open_files": 9}', { openFiles: 9 }],
+    EXEC_TERMINAL: ['{"columns": 9}', { columns: 9, rows: 24 }],
+    EXEC_HOST_ENV: ['{"MY_VAR": "x"}', { MY_VAR: 'x' }],
+  }[variable];
+  if (own) return own;
   if (variable === 'EXEC_SECRETS') return ['first secret, second secret', ['first secret', 'second secret']];
   if (type === 'boolean') return ['false', false];
   if (type === 'object') return ['{ "A_*": 2 }', { 'A_*': 2 }];
@@ -39,6 +49,25 @@ function sample({ type, minimum = 0, $ref, default: usual, 'x-variable': variabl
   if (type.includes('string')) return ['/var/log/x', '/var/log/x'];
   return [String(minimum + 1), minimum + 1];
 }
+
+test('a terminal is a flag or a size', () => {
+  for (const [text, terminal] of [
+    ['1', { columns: 80, rows: 24 }],
+    ['false', false],
+    ['{"rows": 5}', { columns: 80, rows: 5 }],
+  ])
+    assert.deepEqual(read({ EXEC_TERMINAL: text }), { terminal });
+  for (const [env, field] of [
+    [{ EXEC_TERMINAL: '80x24' }, 'EXEC_TERMINAL'],
+    [{ EXEC_TERMINAL: '{"rows": 0}' }, 'EXEC_TERMINAL.rows'],
+    [{ EXEC_LIMITS: '{"open_files": 0}' }, 'EXEC_LIMITS.open_files'],
+    [{ EXEC_RETRY: '3' }, 'EXEC_RETRY'],
+    [{ EXEC_RETRY: '{"attempts": 2, "on_output": [{"regex": "("}]}' }, 'EXEC_RETRY.on_output[0]'],
+    [{ EXEC_HOST_ENV: 'A=b' }, 'EXEC_HOST_ENV'],
+    [{ EXEC_GROUPS: 'a,b\0' }, 'EXEC_GROUPS[1]'],
+  ])
+    assert.equal(failureNow(() => read(env), 'INVALID_CONFIG').field, field);
+});
 
 test('what is not set is not there', () => {
   assert.deepEqual(read({}), {});

@@ -54,6 +54,40 @@ test('words as older files write them', (t) => {
   });
 });
 
+test('what options have where they are absent', async (t) => {
+  const toml = `groups = ["all"]
+terminal = true
+[execution.limits]
+open_files = 100
+[execution.retry]
+attempts = 2
+on = ["exit", 7]
+on_output = ["text", { regex = "(?i)busy" }]
+[execution.host_env]
+MY_VAR = "x"
+`;
+  const wanted = {
+    groups: ['all'],
+    retry: { attempts: 2, backoffMs: 1_000, maxBackoffMs: 30_000, on: ['exit', 7], onOutput: ['text', { regex: '(?i)busy' }] },
+    limits: { openFiles: 100 },
+    terminal: { columns: 80, rows: 24 },
+    hostEnv: { MY_VAR: 'x' },
+  };
+  const read1 = read(write(t, 'a.toml', `[execution]\n${toml}`));
+  assert.deepEqual(read1, wanted);
+  assert.deepEqual(newEngine(t, read1).config.retry, wanted.retry);
+  for (const [text, field, line] of [
+    ['\n[limits]\nopen_files = 0\n', 'limits.open_files', 2],
+    ['retry = { attempts = 2, back = 1 }\n', 'retry.back', 1],
+    ['host_env = { A = 1 }\n', 'host_env.A', 1],
+    ['terminal = "80x24"\n', 'terminal', 1],
+  ]) {
+    const error = failureNow(() => read(write(t, 'b.toml', text)), 'INVALID_CONFIG');
+    assert.equal(error.field, field);
+    assert.ok(error.message.endsWith(`, line ${line})`), error.message);
+  }
+});
+
 test('how trees are ended', (t) => {
   const wanted = { stopSignal: 'SIGINT', stopOrder: 'leader', hostExitGraceMs: 0, allowDetached: true, controlGroups: false };
   assert.deepEqual(

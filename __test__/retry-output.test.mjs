@@ -49,6 +49,7 @@ test('in either stream, by the flags of JavaScript', async (t) => {
     [/\u{1f600}/u, 3],
     [/[\w-]+\s\d/, 1],
     [/{/, 1],
+    [/p{L}|[\pi]rst/, 3],
   ])
     assert.equal(await attempts(engine, lines, expression), wanted, String(expression));
 });
@@ -124,7 +125,8 @@ test('bad patterns', async (t) => {
   await refused(/hunter2(?=x)/, '', around);
   for (const flags of ['g', 'y', 'd', 'v'])
     await refused([new RegExp('hunter2', flags)], '[0]', /flag other than i, m, s and u: leave it out/);
-  await refused([/\p{Lu}hunter2/u], '[0]', /give the text itself/);
+  for (const expression of [/\p{Lu}hunter2/u, /[\P{L}]hunter2/u])
+    await refused([expression], '[0]', /class of Unicode .*: list the characters, such as/);
   await refused([/(?:hunter2{500}){500}/], '[0]', /256 KiB/);
   // The time that its translation takes does not grow with the square of its length.
   for (const unit of ['x{', 'x{1', '[', '(', '\\\\'])

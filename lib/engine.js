@@ -16,7 +16,7 @@ const { requireChildProcesses, requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
 const { OMIT, numberOf, onlyOption, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
-const { secretsOf, veil } = require('./secrets.js');
+const { secretsOf, veil, veilVariables } = require('./secrets.js');
 const { NO_GRACE, submit, submitSync } = require('./submit.js');
 
 /** @typedef {InstanceType<typeof import('./result.js').Outcome>} ResultOutcome */
@@ -47,7 +47,8 @@ const Engine = class ExecutionEngine extends Listeners {
   /** @type {InstanceType<typeof Plans>} */ #plans;
   /** What a submission takes of it. @type {import('./submit.js').EngineParts} */ #parts;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
-  /** @type {readonly string[]} */ #secrets;
+  /** What of the configuration is not shown. @type {{ secrets: readonly string[], hostEnv: Readonly<Record<string, string>> | null }} */
+  #veiled;
   #reasons = new AbortReasons();
   /** @type {InstanceType<typeof import('./open-inputs.js').OpenInputs> | undefined} */ #openInputs;
 
@@ -69,7 +70,7 @@ const Engine = class ExecutionEngine extends Listeners {
     known = given;
     onHostExit(native.NativeEngine.endUnguarded);
     this.#native = guard(ExecutionEngine, () => new native.NativeEngine(given, wake), mask);
-    this.#secrets = veil(given?.secrets ?? []);
+    this.#veiled = { secrets: veil(given?.secrets ?? []), hostEnv: veilVariables(given?.hostEnv) };
     this._watchListeners((interest) => this.#native.listen(interest));
     this.#parts = { native: this.#native, inFlight: this.#inFlight, cancel: (id) => this.cancel(id) };
     this.#plans = new Plans(this.#native, this.#inFlight, this.#reasons);
@@ -413,7 +414,7 @@ const Engine = class ExecutionEngine extends Listeners {
 
   /** @returns {import('../index.js').ResolvedConfig} */
   get config() {
-    return (this.#config ??= /** @type {any} */ (Object.freeze({ ...this.#native.config(), secrets: this.#secrets })));
+    return (this.#config ??= /** @type {any} */ (Object.freeze({ ...this.#native.config(), ...this.#veiled })));
   }
 
   /** @param {{ graceMs?: number | null } | null} [options] */

@@ -1,6 +1,9 @@
 'use strict';
 
-const { isRegExp } = require('node:util').types;
+const {
+  inspect,
+  types: { isRegExp },
+} = require('node:util');
 
 const { slots, withoutPrototype } = require('./caller-code.js');
 const { ExecutionError, guard } = require('./errors.js');
@@ -52,7 +55,10 @@ const LONGEST_NAME = 128;
 /** The fields that take bytes. */
 const INPUT = /^options(?:\.steps\[\d+\])?\.(?:stdin|input)$/;
 /** The fields that take regular expressions. */
-const PATTERN = /^options(?:\.steps\[\d+\])?\.retry\.onOutput(?:\[\d+\])?$/;
+const PATTERN = {
+  options: /^options(?:\.steps\[\d+\])?\.retry\.onOutput(?:\[\d+\])?$/,
+  config: /^retry\.onOutput(?:\[\d+\])?$/,
+};
 const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
 /** In the place of a value that was taken out of the copy. */
 const OMIT = Symbol('omit');
@@ -200,7 +206,9 @@ function copy(value, path, depth, subject, isOmitted, replacer) {
   }
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
-    if (subject.kind === 'options' && PATTERN.test(path) && isRegExp(value)) return expression(value);
+    if ((subject.kind === 'options' || subject.kind === 'config') && PATTERN[subject.kind].test(path) && isRegExp(value)) {
+      return expression(value);
+    }
     const tag = tagOf(value);
     if (tag === 'URL' && isUrl(value)) {
       const found = pathOfUrl(value, path);
@@ -270,13 +278,12 @@ Plain.prototype = Object.create(null);
  */
 function object(value, path, depth, subject, isOmitted, replacer) {
   const entries = new Plain();
-  const hidden = Object.getOwnPropertySymbols(value);
-  if (hidden.length > 0)
-    throw refusal(
-      subject,
-      path || subject.name,
-      `it has an unknown field (${symbolText(/** @type {symbol} */ (hidden[0]))}): leave it out`,
-    );
+  // Variables of which we hide the values have one that is for those who print them. No `for … of`: see `withoutPrototype`.
+  const hidden = Object.getOwnPropertySymbols(value).find(
+    (symbol) => symbol !== inspect.custom || Object.getOwnPropertyDescriptor(value, symbol)?.enumerable !== false,
+  );
+  if (hidden !== undefined)
+    throw refusal(subject, path || subject.name, `it has an unknown field (${symbolText(hidden)}): leave it out`);
   const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path, MOST_NAMES) : Object.keys(value);
   let count = 0;
   for (const key of names) {

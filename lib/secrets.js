@@ -20,6 +20,24 @@ function veil(secrets) {
   return Object.freeze(list);
 }
 
+/**
+ * The variables of a configuration, in the same way: each value may be secret.
+ *
+ * @param {Readonly<Record<string, string | null | undefined>> | null | undefined} variables
+ * @returns {Readonly<Record<string, string>> | null}
+ */
+function veilVariables(variables) {
+  if (!variables) return null;
+  const present = /** @type {[string, string][]} */ (Object.entries(variables).filter(([, value]) => (value ?? null) !== null));
+  const copy = Object.fromEntries(present);
+  const masked = Object.fromEntries(present.map(([name]) => [name, '***']));
+  // `sanitize` lets it pass, so that the copy can be given again.
+  Object.defineProperty(copy, inspect.custom, { value: () => masked });
+  // A variable may have that name.
+  if (!Object.hasOwn(copy, 'toJSON')) Object.defineProperty(copy, 'toJSON', { value: () => masked });
+  return Object.freeze(copy);
+}
+
 /** More are refused by the engine, so more are not masked in that refusal. */
 const MOST_SECRETS = 100_000;
 const MOST_CHARACTERS = 16 * 2 ** 20;
@@ -127,4 +145,4 @@ function descriptor(value, name) {
   return typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name) : undefined;
 }
 
-module.exports = { secretsOf, veil };
+module.exports = { secretsOf, veil, veilVariables };

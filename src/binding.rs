@@ -87,7 +87,7 @@ impl NativeEngine {
     ) -> Result<Option<String>> {
         let Some(env) = env.map(|packed| packed.into_bytes().into()).or_else(own_environment) else { return Ok(None) };
         let (pull, feeds) = (ways & submit::PULLS != 0, ways & submit::FEEDS != 0);
-        let (request, mut options) = decode(request, options, env, ways)?;
+        let (request, mut options) = decode(&self.engine, request, options, env, ways)?;
         let writer = feeds.then(|| {
             let (writer, stdin) = StdinStream::channel();
             options.stdin = stdin;
@@ -113,7 +113,7 @@ impl NativeEngine {
     ) -> Result<Option<External<HeldResult>>> {
         let variables = variables.map(|packed| packed.into_bytes().into()).or_else(own_environment);
         let Some(variables) = variables else { return Ok(None) };
-        let (request, options) = decode(request, options, variables, ways)?;
+        let (request, options) = decode(&self.engine, request, options, variables, ways)?;
         let result = self.engine.run_sync_to_end(request, options).map_err(raise)?;
         Ok(Some(External::new(HeldResult::new(env, result))))
     }
@@ -437,6 +437,7 @@ fn id_of(id: Unknown<'_>) -> Result<Uuid> {
 
 /// A request and its options, from data of a call.
 fn decode(
+    engine: &ExecutionEngine,
     request: Unknown<'_>,
     options: Unknown<'_>,
     env: Arc<[u8]>,
@@ -446,14 +447,14 @@ fn decode(
         convert::given(request, options, ways & submit::AS_TEXT != 0, ExecutionError::InvalidRequest)?;
     let invalid = |invalid| raise_as_is(ExecutionError::InvalidRequest(invalid));
     let parsed = wire::request(&request, Case::Camel).map_err(invalid)?;
-    Ok((parsed.request, options_of(&options, env, ways)?))
+    Ok((parsed.request, options_of(engine, &options, env, ways)?))
 }
 
 /// The options of a call.
-fn options_of(options: &wire::Value, env: Arc<[u8]>, ways: u8) -> Result<ExecutionOptions> {
+fn options_of(engine: &ExecutionEngine, options: &wire::Value, env: Arc<[u8]>, ways: u8) -> Result<ExecutionOptions> {
     let mut options =
         wire::options(options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
-    options.host_env.get_or_insert_with(|| EnvSnapshot::from_packed(env));
+    options.host_env.get_or_insert_with(|| engine.host_env(|| EnvSnapshot::from_packed(env)));
     if ways & submit::ABORTED != 0 {
         let fired = CancellationToken::new();
         fired.cancel();

@@ -10,13 +10,12 @@ use crate::config::ExecutionConfig;
 use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, ShellArgs, StdinKind};
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
-pub(crate) use self::check::{check, check_size, check_time_left};
+pub(crate) use self::check::{check, check_defaults, check_time_left};
 use self::directory::{Directory, working_dir};
 pub(crate) use self::environment::{EnvPolicy, path_of};
 use self::explain::{exhausted, missing_interpreter};
 pub(crate) use self::explain::{exhaustion_text, explain};
 pub(crate) use self::metadata::check_metadata;
-pub(crate) use self::output_patterns::OutputPatterns;
 use self::script::{interpreter_by_extension, shebang};
 pub(crate) use self::signal::signal;
 
@@ -25,7 +24,6 @@ mod directory;
 mod environment;
 mod explain;
 mod metadata;
-mod output_patterns;
 mod script;
 mod signal;
 
@@ -85,7 +83,7 @@ pub(crate) fn resolve(
     if matches!(request.command, Command::AwsCli { .. }) {
         added.push(("AWS_PAGER", Some("")));
     }
-    if options.terminal.is_some() {
+    if options.terminal_size().is_some() {
         // Programs take these two for the size, whatever the terminal says; they are of the terminal of the host.
         added.extend([("TERM", Some("xterm-256color")), ("COLUMNS", None), ("LINES", None)]);
     }
@@ -139,9 +137,9 @@ pub(crate) fn resolve(
         // A child that opts out stays in its control group, so that the group could not be killed as one.
         control_group: config.control_groups && !allow_detached,
         stdin,
-        terminal: options.terminal,
+        terminal: options.terminal_size(),
         descriptor,
-        limits: options.limits,
+        limits: options.resource_limits(),
         merge_output: options.merge_output.unwrap_or(config.merge_output),
     })
 }

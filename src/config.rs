@@ -8,12 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::redact;
-use crate::types::{Encoding, InheritEnv, Leftovers, LineMode, Secret, StopOrder, StopSignal};
+use crate::types::{
+    Encoding, EnvSnapshot, InheritEnv, Leftovers, LineMode, ResourceLimits, Retry, Secret, StopOrder, StopSignal,
+    TerminalMode,
+};
 pub use crate::types::{OversizedOutputStrategy, TruncateKeep};
 
 pub(crate) use self::field::{Field, Kind};
 pub use self::layer::ConfigLayer;
 
+pub(crate) mod bounds;
 mod field;
 mod layer;
 #[cfg(feature = "schema")]
@@ -135,6 +139,8 @@ settings! {
     /// How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
     /// is listed as it is comes first, then the longest glob. 1 for a group that none matches.
     group_limits: BTreeMap<String, usize> = BTreeMap::new(), Kind::Limits;
+    /// Names of groups of each execution whose options name none, 64 at most, of 1 to 256 bytes each.
+    groups: Vec<String> = Vec::new(), Kind::Names;
     /// The longest wait for a slot and for groups, in ms. Then: status `timeout`, reason `queue_timeout`.
     queue_timeout_ms: Option<u64> = None, Kind::ms(1);
     /// Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once.
@@ -154,6 +160,12 @@ settings! {
     control_groups: bool = true, Kind::Flag;
     /// Ends an execution after so many ms without output.
     idle_timeout_ms: Option<u64> = None, Kind::ms(1);
+    /// When a failed command is run again. None: never.
+    retry: Option<Retry> = None, Kind::Retry;
+    /// What the system limits for the processes of each command (Linux). Without any, what it limits for the host.
+    limits: ResourceLimits = ResourceLimits::default(), Kind::Resources;
+    /// Whether each command runs in a terminal of its own: `true` is 80 × 24.
+    terminal: TerminalMode = TerminalMode::None, Kind::Terminal;
     /// How long an output pipe may be silent after the command has exited, in ms. At most 2 s in all.
     drain_timeout_ms: u64 = 500, Kind::ms(0);
     /// What becomes of background processes that outlive their command: they are left alone, or ended like a cancelled tree.
@@ -198,6 +210,8 @@ settings! {
     env_secret_patterns: Vec<String> = ENV_SECRET_PATTERNS.map(str::to_owned).to_vec(), Kind::Globs;
     /// Whether a guardian process ends what runs when the host dies, however it dies.
     guardian: bool = true, Kind::Flag;
+    /// The variables to inherit from. None: those of the host at the call.
+    host_env: Option<EnvSnapshot> = None, Kind::Variables;
     /// Which of the host's variables a child starts with.
     inherit_env: InheritEnv = InheritEnv::All, Kind::Choice(&["all", "core", "none"]);
     /// Globs of names inherited on top of `inherit_env`.
@@ -230,7 +244,7 @@ impl ExecutionConfig {
     fn check(&self) -> Result<(), Invalid> {
         let values = serde_json::to_value(self).map_err(|error| Invalid::new("config", error.to_string()))?;
         for Field { name, kind, .. } in FIELDS {
-            if !matches!(kind, Kind::Secrets) {
+            if !matches!(kind, Kind::Secrets | Kind::Variables) {
                 kind.check(name, &values[name])?;
             }
         }
@@ -238,7 +252,8 @@ impl ExecutionConfig {
             check_timeouts(self.default_timeout_ms, self.max_timeout_ms)?;
         }
         // They are never shown, not in the table either.
-        redact::check("secrets", &self.secrets)
+        redact::check("secrets", &self.secrets)?;
+        self.host_env.as_ref().map_or(Ok(()), |variables| bounds::variables("host_env", variables))
     }
 
     /// What happens to too much output, whichever of its two settings is set.

@@ -135,6 +135,7 @@ impl ExecutionEngine {
     /// has, an engine can be constructed.
     pub fn new(config: ExecutionConfig) -> Result<Self> {
         config.validate()?;
+        command::check_defaults(&config).map_err(ExecutionError::InvalidConfig)?;
         runtime::prepare().and_then(|()| platform::prepare()).map_err(|error| no_room(&error))?;
         let config = config.normalized();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
@@ -277,15 +278,16 @@ impl ExecutionEngine {
     pub(crate) fn run_sync_to_end(
         &self,
         request: ExecutionRequest,
-        options: ExecutionOptions,
+        mut options: ExecutionOptions,
     ) -> Result<Arc<ExecutionResult>> {
+        self.shared().add_defaults(&mut options);
         let problem = match options.stdin {
             Stdin::Stream(_) => {
                 Some("a stream may need the thread that waits for the command: give it as text or bytes")
             }
             Stdin::Open => Some("no call can write while this thread waits for the command: give it as text or bytes"),
-            Stdin::Empty if options.terminal.is_some() => Some(
-                "a terminal stays open for input, and no call can write while this thread waits: give text or bytes",
+            Stdin::Empty if options.terminal_size().is_some() => Some(
+                "a terminal stays open for input, and no call can write while this thread waits: give text or bytes, or set `terminal` to false",
             ),
             _ => None,
         };

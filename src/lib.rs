@@ -93,6 +93,7 @@ mod globs;
 mod guardian;
 mod metrics;
 mod output;
+mod output_patterns;
 mod plan;
 mod platform;
 mod process;
@@ -137,8 +138,8 @@ pub use types::{
     ExecutionStatus, ExecutionStrategy, ExecutionSummary, FailedAttempt, InheritEnv, Leftovers, LineMode,
     OutputPattern, OversizedOutputStrategy, Percentiles, PlanExecutionResult, PlanOptions, PlanStats, PlanStep, Reason,
     ResourceLimits, Retry, RetryOn, Secret, SkipReason, SkippedStep, Stdin, StdinClosed, StdinStream, StdinWriter,
-    StepInput, StepStatus, StopOrder, StopSignal, Stream, TerminalSize, Text, TruncateKeep, UNSET, Unsuccessful,
-    WaitsFor, When, output_of,
+    StepInput, StepStatus, StopOrder, StopSignal, Stream, TerminalMode, TerminalSize, Text, TruncateKeep, UNSET,
+    Unsuccessful, WaitsFor, When, output_of,
 };
 
 /// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.

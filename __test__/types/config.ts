@@ -1,6 +1,6 @@
 // A configuration may leave out anything; the one in force has everything.
 import { ExecutionEngine } from '../../index.js';
-import type { ExecutionConfig, ResolvedConfig, StopOrder, StopSignal } from '../../index.js';
+import type { ExecutionConfig, ResolvedConfig, ResourceLimits, RetryOptions, StopOrder, StopSignal, TerminalMode } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';
 
@@ -26,6 +26,18 @@ export const all: ExecutionConfig[] = [
   { stopOrder: 'children' },
   // @ts-expect-error a number
   { killGraceMs: '5' },
+  {
+    groups: ['a'],
+    retry: { attempts: 2, onOutput: [/busy/i, { regex: 'a+' }] },
+    limits: { openFiles: 9 },
+    terminal: true,
+    hostEnv: process.env,
+  },
+  { groups: null, retry: null, limits: null, terminal: { rows: 9 }, hostEnv: null },
+  // @ts-expect-error how often
+  { retry: { on: ['exit'] } },
+  // @ts-expect-error one of these
+  { terminal: 'yes' },
 ];
 
 export const engines = [
@@ -48,6 +60,10 @@ assertType<Equal<typeof config.logDir, string | null>>();
 assertType<Equal<typeof config.streamOutput, boolean>>();
 assertType<Equal<typeof config.concurrencyPolicy, 'queue' | 'reject'>>();
 assertType<Equal<typeof config.envAllow, readonly string[]>>();
+assertType<Equal<typeof config.retry, RetryOptions | null>>();
+assertType<Equal<typeof config.limits, ResourceLimits>>();
+assertType<Equal<typeof config.terminal, TerminalMode>>();
+assertType<Equal<typeof config.hostEnv, Readonly<Record<string, string | null | undefined>> | null>>();
 assertType<Equal<keyof ResolvedConfig, keyof ExecutionConfig>>();
 // @ts-expect-error it is read-only
 config.killGraceMs = 5;

@@ -32,7 +32,7 @@ impl NativeEngine {
         let Some(env) = env.map(|packed| packed.into_bytes().into()).or_else(own_environment) else { return Ok(None) };
         let [requests, options] =
             convert::given(requests, options, ways & submit::AS_TEXT != 0, ExecutionError::InvalidRequest)?;
-        let mut many = self.engine.submissions(options_of(&options, env, ways)?);
+        let mut many = self.engine.submissions(options_of(&self.engine, &options, env, ways)?);
         let Value::List(requests) = requests else {
             let problem = format!("it is {}: give an array of requests", requests.describe());
             return Err(raise_as_is(ExecutionError::InvalidRequest(Invalid::new("requests", problem))));

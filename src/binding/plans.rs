@@ -60,7 +60,7 @@ impl NativeEngine {
         let plan = wire::plan(&plan, Case::Camel).map_err(ExecutionError::InvalidPlan).map_err(raise_as_is)?;
         let mut options =
             wire::plan_options(&options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;
-        let env = EnvSnapshot::from_packed(env.into_bytes());
+        let env = self.engine.host_env(|| EnvSnapshot::from_packed(env.into_bytes()));
         options.options.host_env.get_or_insert_with(|| env.clone());
         options.options.signal = aborted.then(fired_signal);
         let signals: HashMap<u32, CancellationToken> =

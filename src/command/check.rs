@@ -3,23 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{ExecutionConfig, LARGEST_WHOLE, MOST_MS, MOST_STRING_BYTES};
+use crate::config::bounds::{self, milliseconds};
+use crate::config::{ExecutionConfig, MOST_STRING_BYTES};
 use crate::error::Invalid;
 use crate::globs;
 use crate::platform::{self, HAS_TERMINALS};
 use crate::redact;
-use crate::types::{
-    Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, ResourceLimits, Retry, RetryOn, Stdin, TerminalSize,
-};
+use crate::types::{Command, ExecutionOptions, ExecutionRequest, NOT_UTF8, ResourceLimits, Stdin, TerminalSize};
 
-use super::{EnvPolicy, OutputPatterns, check_metadata, is_bash};
-
-/// More attempts than that are a loop.
-const MOST_ATTEMPTS: u32 = 1_000;
-
-const MOST_GROUPS: usize = 64;
-/// In bytes.
-const LONGEST_GROUP_NAME: usize = 256;
+use super::{EnvPolicy, check_metadata, is_bash};
 
 /// Checks a request and its options against each other and against the engine's configuration.
 pub(crate) fn check(
@@ -68,107 +60,64 @@ pub(crate) fn check(
         let problem = format!("{bytes} is out of range: give a whole number from 0 to {MOST_STRING_BYTES}");
         return Err(Invalid::new("options.max_output_size_bytes", problem));
     }
-    limits(&options.limits)?;
-    options.retry.as_ref().map_or(Ok(()), retry)?;
+    let limits = options.resource_limits();
+    bounds::limits("options.limits", &limits)?;
+    are_limits_supported("options.limits", &limits)?;
+    options.retry.as_ref().map_or(Ok(()), |retry| bounds::retry("options.retry", retry))?;
     if options.retry.as_ref().is_some_and(|retry| retry.attempts > 1) && matches!(options.stdin, Stdin::Stream(_)) {
         return Err(Invalid::new(
             "options.retry",
-            "another attempt cannot read `stdin` again: give it as text or bytes",
+            "another attempt cannot read `stdin` again: give it as text or bytes, or allow 1 attempt",
         ));
     }
-    if let Some(size) = options.terminal {
+    if let Some(size) = options.terminal_size() {
         terminal(size, options)?;
     }
-    groups(&options.groups)?;
+    bounds::groups("options.groups", options.group_names())?;
     globs::check("options.env_allow", &options.env_allow)?;
     globs::check("options.env_deny", &options.env_deny)
 }
 
 fn terminal(size: TerminalSize, options: &ExecutionOptions) -> Result<(), Invalid> {
-    if !HAS_TERMINALS {
-        return Err(Invalid::new("options.terminal", "commands have no terminals on this system: leave it out"));
-    }
-    check_size("options.terminal", size)?;
+    are_terminals_supported("options.terminal")?;
+    bounds::terminal("options.terminal", size)?;
     if options.merge_output == Some(true) {
-        return Err(Invalid::new("options.merge_output", "a `terminal` has one stream: leave out one of them"));
+        let problem = "a `terminal` has one stream: leave it out, or set `terminal` to false";
+        return Err(Invalid::new("options.merge_output", problem));
     }
     if options.stdin == Stdin::Inherit {
-        let problem = "the input of a command with a `terminal` is that terminal: leave out one of them";
+        let problem =
+            "the input of a command with a `terminal` is that terminal: leave it out, or set `terminal` to false";
         return Err(Invalid::new("options.stdin", problem));
     }
     Ok(())
 }
 
-/// Refuses a terminal without columns or rows. `path` is that of the size.
-pub(crate) fn check_size(path: &str, size: TerminalSize) -> Result<(), Invalid> {
-    for (name, number) in [("columns", size.columns), ("rows", size.rows)] {
-        if number == 0 {
-            let field = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-            return Err(Invalid::new(field, "0 is out of range: give a whole number from 1 to 65535"));
-        }
+/// Refuses defaults for options that this system does not have.
+pub(crate) fn check_defaults(config: &ExecutionConfig) -> Result<(), Invalid> {
+    are_limits_supported("limits", &config.limits)?;
+    config.terminal.size().map_or(Ok(()), |_| are_terminals_supported("terminal"))
+}
+
+fn are_terminals_supported(field: &str) -> Result<(), Invalid> {
+    if HAS_TERMINALS {
+        return Ok(());
     }
-    Ok(())
+    Err(Invalid::new(field, "commands have no terminals on this system: leave it out"))
+}
+
+fn are_limits_supported(field: &str, limits: &ResourceLimits) -> Result<(), Invalid> {
+    match limits.each().into_iter().find(|(_, limit, _)| limit.is_some()) {
+        Some((name, ..)) if !platform::HAS_LIMITS => {
+            Err(Invalid::new(format!("{field}.{name}"), "this system has no such limit for a command: leave it out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks how long an execution may go on.
 pub(crate) fn check_time_left(time: Duration) -> Result<(), Invalid> {
     milliseconds("ms", u64::try_from(time.as_millis()).unwrap_or(u64::MAX), 1)
-}
-
-fn groups(names: &[String]) -> Result<(), Invalid> {
-    const FIELD: &str = "options.groups";
-    if names.len() > MOST_GROUPS {
-        let problem = format!("it has {} names: give {MOST_GROUPS} at most", names.len());
-        return Err(Invalid::new(FIELD, problem));
-    }
-    names.iter().enumerate().try_for_each(|(index, name)| {
-        let field = format!("{FIELD}[{index}]");
-        if name.is_empty() || name.len() > LONGEST_GROUP_NAME {
-            let problem = format!("it has {} bytes: give a name of 1 to {LONGEST_GROUP_NAME} bytes", name.len());
-            return Err(Invalid::new(field, problem));
-        }
-        if name.contains('\0') {
-            return Err(Invalid::new(field, "it is not UTF-8, or holds a NUL character: give a name as text"));
-        }
-        Ok(())
-    })
-}
-
-fn limits(limits: &ResourceLimits) -> Result<(), Invalid> {
-    for (name, limit, least) in limits.each() {
-        let Some(limit) = limit else { continue };
-        let field = format!("options.limits.{name}");
-        if !(least..=LARGEST_WHOLE).contains(&limit) {
-            let problem = format!("{limit} is out of range: give a whole number from {least} to 2^53 - 1");
-            return Err(Invalid::new(field, problem));
-        }
-        if !platform::HAS_LIMITS {
-            return Err(Invalid::new(field, "this system has no such limit for a command: leave it out"));
-        }
-    }
-    Ok(())
-}
-
-fn retry(retry: &Retry) -> Result<(), Invalid> {
-    if !(1..=MOST_ATTEMPTS).contains(&retry.attempts) {
-        let problem = format!("{} is out of range: give a whole number from 1 to {MOST_ATTEMPTS}", retry.attempts);
-        return Err(Invalid::new("options.retry.attempts", problem));
-    }
-    milliseconds("options.retry.backoff_ms", retry.backoff_ms, 0)?;
-    milliseconds("options.retry.max_backoff_ms", retry.max_backoff_ms, 0)?;
-    if retry.on.is_empty() {
-        return Err(Invalid::new(
-            "options.retry.on",
-            "it is empty, so that nothing is retried: give at least one, or leave it out",
-        ));
-    }
-    OutputPatterns::new("options.retry.on_output", &retry.on_output)?;
-    match retry.on.iter().position(|on| *on == RetryOn::Code(0)) {
-        Some(index) => {
-            Err(Invalid::new(format!("options.retry.on[{index}]"), "0 is the exit code of success: leave it out"))
-        }
-        None => Ok(()),
-    }
 }
 
 fn command(command: &Command) -> Result<(), Invalid> {
@@ -249,11 +198,4 @@ fn no_nul(field: &str, value: &str) -> Result<(), Invalid> {
         ));
     }
     Ok(())
-}
-
-fn milliseconds(field: &str, ms: u64, least: u64) -> Result<(), Invalid> {
-    if (least..=MOST_MS).contains(&ms) {
-        return Ok(());
-    }
-    Err(Invalid::new(field, format!("{ms} is out of range: give milliseconds from {least} to {MOST_MS} (365 days)")))
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::MOST_MS;
+use super::{MOST_MS, bounds};
 use crate::error::Invalid;
-use crate::types::Secret;
+use crate::types::{Secret, TerminalMode};
 
 /// One setting of the table.
 #[derive(Debug)]
@@ -36,6 +37,16 @@ pub(crate) enum Kind {
     Secrets,
     /// Whole numbers from 1, by globs of names.
     Limits,
+    /// Names of groups.
+    Names,
+    /// When a command is run again.
+    Retry,
+    /// Limits of the system.
+    Resources,
+    /// Whether there is a terminal, and of which size.
+    Terminal,
+    /// Variables of an environment.
+    Variables,
     /// A file or a folder, by its whole path.
     Path,
 }
@@ -73,6 +84,14 @@ impl Kind {
                 crate::redact::check(field, &items.map(Secret::from).collect::<Vec<_>>())
             }
             Self::Limits => check_limits(field, value),
+            Self::Names => typed(value).map_or(Ok(()), |names: Vec<String>| bounds::groups(field, &names)),
+            Self::Retry => typed(value).map_or(Ok(()), |retry| bounds::retry(field, &retry)),
+            Self::Resources => typed(value).map_or(Ok(()), |limits| bounds::limits(field, &limits)),
+            Self::Terminal => {
+                let size = typed(value).and_then(TerminalMode::size);
+                size.map_or(Ok(()), |size| bounds::terminal(field, size))
+            }
+            Self::Variables => typed(value).map_or(Ok(()), |variables| bounds::variables(field, &variables)),
             Self::Path if value.as_str().is_some_and(|path| !Path::new(path).is_absolute() || path.contains('\0')) => {
                 let problem = "it is not an absolute path: the host's directory may change, so say the whole path";
                 Err(Invalid::new(field, problem))
@@ -80,6 +99,11 @@ impl Kind {
             Self::Flag | Self::Choice(_) | Self::Path => Ok(()),
         }
     }
+}
+
+/// A value as its type; another type is refused elsewhere.
+fn typed<'a, T: Deserialize<'a>>(value: &'a Json) -> Option<T> {
+    T::deserialize(value).ok()
 }
 
 /// The largest limit of a group.

@@ -159,7 +159,7 @@ impl Ready {
 impl Shared {
     /// The state of the host and its policy, as they are at a call with these options.
     pub(super) fn terms_of(&self, mut options: ExecutionOptions) -> Terms {
-        snapshot(&mut options);
+        self.add_defaults(&mut options);
         let (policy, signal) = (self.policy_of(&options), options.signal.take());
         Terms { options: Arc::new(options), policy, host: HostState::capture(), signal, secrets: CommonSecrets::new() }
     }
@@ -180,7 +180,7 @@ impl Shared {
         let Terms { options, policy, host, signal, secrets } = terms;
         command::check(&request, options, &self.config, policy)
             .map_err(|invalid| ExecutionError::InvalidRequest(refused(invalid, &request)))?;
-        let entry = enter(&self.scheduler, options.priority, &options.groups)?;
+        let entry = enter(&self.scheduler, options.priority, options.group_names())?;
         let secrets = self.secrets_of(&request, options, policy, secrets).map_err(ExecutionError::InvalidRequest)?;
         let work = Work {
             request: Arc::new(request),
@@ -195,6 +195,23 @@ impl Shared {
         Ok(admitted.ready(self, entry, None))
     }
 
+    /// Adds what the engine has for options that are absent. The child gets the variables of the moment of the call, however long it waits.
+    pub(super) fn add_defaults(&self, options: &mut ExecutionOptions) {
+        let config = &self.config;
+        options.host_env.get_or_insert_with(|| self.host_env(EnvSnapshot::of_this_process));
+        options.limits.get_or_insert(config.limits);
+        options.terminal.get_or_insert(config.terminal);
+        options.groups.get_or_insert_with(|| config.groups.clone());
+        if options.retry.is_none() {
+            options.retry.clone_from(&config.retry);
+        }
+    }
+
+    /// The variables to inherit from: those of the configuration, or else the host's.
+    pub(super) fn host_env(&self, of_host: impl FnOnce() -> EnvSnapshot) -> EnvSnapshot {
+        self.config.host_env.clone().unwrap_or_else(of_host)
+    }
+
     /// The environment policy under some options.
     pub(super) fn policy_of(&self, options: &ExecutionOptions) -> Arc<EnvPolicy> {
         let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
@@ -204,14 +221,10 @@ impl Shared {
 
 /// What callers can act on while a command runs. The input of a terminal is open unless there is another.
 fn controls_of(options: &ExecutionOptions) -> Controls {
-    let is_open = options.stdin == Stdin::Open || (options.terminal.is_some() && options.stdin == Stdin::Empty);
-    let terminal = options.terminal.map(|size| Arc::new(TerminalControl::new(size)));
+    let size = options.terminal_size();
+    let is_open = options.stdin == Stdin::Open || (size.is_some() && options.stdin == Stdin::Empty);
+    let terminal = size.map(|size| Arc::new(TerminalControl::new(size)));
     Controls { input: is_open.then(Arc::default), terminal }
-}
-
-/// The child gets the variables of the moment of the call, however long it waits.
-pub(super) fn snapshot(options: &mut ExecutionOptions) {
-    options.host_env.get_or_insert_with(EnvSnapshot::of_this_process);
 }
 
 /// Calls `abort` when a signal fires, unless all is over before; one that fired already takes effect at once.

@@ -195,7 +195,7 @@ async fn all_attempts(
         last = Some(failed);
         again.get_or_insert_with(|| job.next_attempt());
         pending = Pending::new();
-        entry = shared.scheduler.claim(job.options.priority, &job.options.groups);
+        entry = shared.scheduler.claim(job.options.priority, job.options.group_names());
     }
 }
 
@@ -293,7 +293,7 @@ async fn attempt(
                 (pending, output) = (back, output_back);
                 drop(permit);
                 let _ = clock::timeout(pause, record.stop().requested()).await;
-                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority, &job.options.groups));
+                entry = Entry::Later(shared.scheduler.enter_again(job.options.priority, job.options.group_names()));
             }
         }
     }

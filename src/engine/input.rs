@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::ExecutionEngine;
-use crate::command;
+use crate::config::bounds;
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::process::{OpenInput, PendingWrite, WriteRefused};
 use crate::types::TerminalSize;
@@ -42,7 +42,7 @@ impl ExecutionEngine {
     /// refuses.
     pub fn resize(&self, id: Uuid, size: TerminalSize) -> Result<()> {
         let record = self.record(id)?;
-        command::check_size("", size).map_err(ExecutionError::InvalidRequest)?;
+        bounds::terminal("", size).map_err(ExecutionError::InvalidRequest)?;
         let none = "that execution has no terminal: start it with the option `terminal`";
         let terminal = record.controls().terminal.as_ref();
         let terminal = terminal.ok_or_else(|| ExecutionError::InvalidRequest(Invalid::new("id", none)))?;

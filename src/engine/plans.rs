@@ -127,7 +127,7 @@ impl ExecutionEngine {
         let graph = check_plan(&strategy, &commands, &inputs, shared).map_err(plan_error)?;
         command::check_metadata(&metadata, &shared.config).map_err(plan_error)?;
         for options in own.values_mut().chain([&mut common]) {
-            admission::snapshot(options);
+            shared.add_defaults(options);
         }
         let work = work_of(shared, commands, common, own.into_iter().collect(), &secrets)?;
 
@@ -215,9 +215,9 @@ fn needs_of(work: &[Work], when: &BTreeMap<usize, When>) -> (Vec<Needs>, Vec<Vec
     let mut groups = Vec::new();
     let mut needs = Vec::with_capacity(work.len());
     for (index, Work { options, .. }) in work.iter().enumerate() {
-        let names = options.groups.iter().map(String::as_str).collect();
+        let names = options.group_names().iter().map(String::as_str).collect();
         let lane = *lanes.entry(names).or_insert_with(|| {
-            groups.push(options.groups.clone());
+            groups.push(options.group_names().to_vec());
             groups.len() - 1
         });
         needs.push(Needs { priority: options.priority, lane, when: when.get(&index).copied().unwrap_or_default() });

@@ -12,6 +12,8 @@ use crate::feedback::{self, ShortName};
 use crate::metrics::{self, Gauges};
 use crate::redact::Allowance;
 use crate::runtime;
+#[cfg(feature = "node")]
+use crate::types::EnvSnapshot;
 use crate::types::{
     ConcurrencyMetrics, ExecutionFilter, ExecutionResult, ExecutionStats, ExecutionStatus, ExecutionSummary,
 };
@@ -188,5 +190,11 @@ impl ExecutionEngine {
     #[must_use]
     pub fn config(&self) -> &ExecutionConfig {
         &self.shared().config
+    }
+
+    /// The variables to inherit from: those of the configuration, or else these, which are the host's.
+    #[cfg(feature = "node")]
+    pub(crate) fn host_env(&self, of_host: impl FnOnce() -> EnvSnapshot) -> EnvSnapshot {
+        self.shared().host_env(of_host)
     }
 }

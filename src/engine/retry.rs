@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::command::OutputPatterns;
 use crate::output::Captures;
+use crate::output_patterns::OutputPatterns;
 use crate::runtime;
 use crate::state::StopRequest;
 use crate::types::{

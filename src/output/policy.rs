@@ -32,13 +32,13 @@ impl OutputPolicy {
             cap: options.max_output_size_bytes.unwrap_or(config.max_output_size_bytes),
             strategy: options.oversized_output_strategy.unwrap_or(config.oversized_output_strategy),
             keep: options.truncate_keep.unwrap_or(config.truncate_keep),
-            is_terminal: options.terminal.is_some(),
+            is_terminal: options.terminal_size().is_some(),
             is_streamed,
             encoding: options.encoding.unwrap_or(config.encoding),
             has_lines: is_streamed || config.log_format == LogFormat::Jsonl,
             keeps_recent: options.retry.as_ref().is_some_and(|retry| !retry.on_output.is_empty())
                 || matches!(options.stdin, Stdin::Stream(_) | Stdin::Open)
-                || options.terminal.is_some(),
+                || options.terminal_size().is_some(),
             lines: options.lines.unwrap_or(config.lines),
             max_line_bytes: config.max_line_bytes,
         }

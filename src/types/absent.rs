@@ -12,6 +12,14 @@ pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// Reads a field whose `null` is a default of its own.
+pub(super) fn or<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+    default: fn() -> T,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(|value| value.unwrap_or_else(default))
+}
+
 /// Reads an id whose `null` is a fresh one.
 pub(super) fn or_fresh<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
     Option::deserialize(deserializer).map(|id| id.unwrap_or_else(Uuid::new_v4))

@@ -9,7 +9,7 @@ use super::builders::milliseconds;
 use super::{
     Encoding, EnvSnapshot, ExecutionFilter, ExecutionMetadata, ExecutionOptions, ExecutionStatus, InheritEnv,
     Leftovers, LineMode, OutputPattern, OversizedOutputStrategy, PlanOptions, ResourceLimits, Retry, RetryOn, Secret,
-    Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep, When,
+    Stdin, StopOrder, StopSignal, TerminalMode, TruncateKeep, When,
 };
 
 /// Writes a setter for each field: it takes the value, or for an `Option` field what it holds.
@@ -47,8 +47,8 @@ impl ExecutionOptions {
     setters! {
         /// Sets what the child reads.
         stdin: impl Into<Stdin> => |options, stdin| options.stdin = stdin.into();
-        /// Runs the command in a terminal of this size.
-        terminal: TerminalSize => |options, size| options.terminal = Some(size);
+        /// Runs the command in a terminal of this size; `true` is 80 × 24, and `false` none, whatever the engine's default is.
+        terminal: impl Into<TerminalMode> => |options, mode| options.terminal = Some(mode.into());
         /// Ends the execution after so long without output. In whole milliseconds; a part of one counts as one.
         idle_timeout: Duration => |options, time| options.idle_timeout_ms = Some(milliseconds(time));
         /// Sets the time between the stop signal and SIGKILL. In whole milliseconds; a part of one counts as one.
@@ -88,20 +88,21 @@ impl ExecutionOptions {
         mask_env_secrets: bool => |options, mask| options.mask_env_secrets = Some(mask);
         /// Sets what becomes of background processes that outlive their command.
         leftovers: Leftovers => |options, leftovers| options.leftovers = Some(leftovers);
-        /// Sets what the system limits for the processes of the command.
-        limits: ResourceLimits => |options, limits| options.limits = limits;
+        /// Sets what the system limits for the processes of the command, in the place of all `limits` of the engine.
+        limits: ResourceLimits => |options, limits| options.limits = Some(limits);
         /// Sets the place in the queue: higher starts first.
         priority: i32 => |options, priority| options.priority = priority;
-        /// Adds groups: at most so many executions of each run at once as the engine's `group_limits` has for it.
+        /// Adds groups: at most so many executions of each run at once as the engine's `group_limits` has for it. They are in the place of
+        /// the engine's `groups`, also if there are none.
         groups: impl IntoIterator<Item = impl Into<String>>
-            => |options, names| options.groups.extend(names.into_iter().map(Into::into));
-        /// Runs the command again when it fails.
+            => |options, names| options.groups.get_or_insert_default().extend(names.into_iter().map(Into::into));
+        /// Runs the command again when it fails; `Retry::new(1)` does not, whatever the engine's default is.
         retry: Retry => |options, retry| options.retry = Some(retry);
         /// Sets as what JavaScript gets the output.
         encoding: Encoding => |options, encoding| options.encoding = Some(encoding);
         /// Ends the execution (reason `aborted`) when this token is cancelled.
         signal: CancellationToken => |options, signal| options.signal = Some(signal);
-        /// Sets the host's variables, in place of this process's own.
+        /// Sets the host's variables, in the place of the engine's `host_env` or this process's own.
         host_env: EnvSnapshot => |options, env| options.host_env = Some(env);
     }
 }

@@ -1,13 +1,11 @@
 //! How the host runs it.
 
-use std::ffi::OsStr;
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
+    EnvSnapshot, LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TerminalMode,
+    TerminalSize, TruncateKeep,
 };
 
 /// Which of the host's variables a child starts with.
@@ -88,8 +86,9 @@ impl Serialize for Secret {
 pub struct ExecutionOptions {
     /// What the child reads. Default: nothing.
     pub stdin: Stdin,
-    /// Runs the command in a terminal of its own, of this size. Its input is open then, unless `stdin` gives one. Default: it has none.
-    pub terminal: Option<TerminalSize>,
+    /// Runs the command in a terminal of its own, of this size. Its input is open then, unless `stdin` gives one. Default: `terminal` of
+    /// the engine, which is none.
+    pub terminal: Option<TerminalMode>,
     /// Ends the execution after so many milliseconds without output. Default: `idle_timeout_ms` of the engine, which is none.
     pub idle_timeout_ms: Option<u64>,
     /// Milliseconds between the stop signal and SIGKILL. Default: `kill_grace_ms` of the engine.
@@ -130,70 +129,33 @@ pub struct ExecutionOptions {
     pub mask_env_secrets: Option<bool>,
     /// What becomes of background processes that outlive their command. Default: `leftovers` of the engine, which leaves them alone.
     pub leftovers: Option<Leftovers>,
-    /// What the system limits for the processes of the command. Default: what it limits for the host.
-    pub limits: ResourceLimits,
+    /// What the system limits for the processes of the command, in the place of all `limits` of the engine. Default: these.
+    pub limits: Option<ResourceLimits>,
     /// Higher starts first among the queued. Default: 0.
     pub priority: i32,
     /// Names of groups, 64 at most, of 1 to 256 bytes each: at most so many executions of a group run at once as `group_limits` of the engine
-    /// has for it. Default: none.
-    pub groups: Vec<String>,
-    /// Runs the command again when it fails. Default: it runs once.
+    /// has for it, in the place of all `groups` of the engine. Default: these.
+    pub groups: Option<Vec<String>>,
+    /// Runs the command again when it fails. `Retry::new(1)` does not. Default: `retry` of the engine, which is none.
     pub retry: Option<Retry>,
     /// As what JavaScript gets the output. Default: `encoding` of the engine.
     pub encoding: Option<Encoding>,
     /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
     pub signal: Option<CancellationToken>,
-    /// The host's variables at the time of the call. Default: this process's own.
+    /// The host's variables at the time of the call. Default: `host_env` of the engine, which is this process's own.
     pub host_env: Option<EnvSnapshot>,
 }
 
-/// The host's variables as they were at one moment: `NAME=value` entries, each ended by a NUL. It can be collected of names and values,
-/// such as those of [`ExecutionEngine::login_shell_env`](crate::ExecutionEngine::login_shell_env). What no environment can hold is left
-/// out: an empty name, `=` in a name, NUL.
-///
-/// ```
-/// # use execution_engine::EnvSnapshot;
-/// let host = EnvSnapshot::from_iter([("LANG", "C"), ("no=name", "")]);
-/// assert!(host.iter().eq([(&b"LANG"[..], &b"C"[..])]));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvSnapshot(Arc<[u8]>);
-
-impl<N: AsRef<OsStr>, V: AsRef<OsStr>> FromIterator<(N, V)> for EnvSnapshot {
-    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        let mut packed = Vec::new();
-        for (name, value) in variables {
-            let (name, value) = (name.as_ref().as_encoded_bytes(), value.as_ref().as_encoded_bytes());
-            let is_possible = memchr::memchr2(b'=', 0, name).is_none() && memchr::memchr(0, value).is_none();
-            if is_possible && !name.is_empty() {
-                packed.extend_from_slice(name);
-                packed.push(b'=');
-                packed.extend_from_slice(value);
-                packed.push(0);
-            }
-        }
-        Self(packed.into())
-    }
-}
-
-impl EnvSnapshot {
-    /// Takes the variables of this process.
-    #[must_use]
-    pub fn of_this_process() -> Self {
-        std::env::vars_os().collect()
+impl ExecutionOptions {
+    pub(crate) fn group_names(&self) -> &[String] {
+        self.groups.as_deref().unwrap_or_default()
     }
 
-    /// Takes entries that are packed already; those of an [`Arc`] are shared, not copied.
-    #[must_use]
-    pub fn from_packed(packed: impl Into<Arc<[u8]>>) -> Self {
-        Self(packed.into())
+    pub(crate) fn resource_limits(&self) -> ResourceLimits {
+        self.limits.unwrap_or_default()
     }
 
-    /// The entries as name and value; what has no name is skipped.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.split(|byte| *byte == 0).filter_map(|entry| {
-            let equals = memchr::memchr(b'=', entry)?;
-            (equals > 0).then(|| (&entry[..equals], &entry[equals + 1..]))
-        })
+    pub(crate) fn terminal_size(&self) -> Option<TerminalSize> {
+        self.terminal.and_then(TerminalMode::size)
     }
 }

@@ -1,12 +1,30 @@
 //! The terminal of a command.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::absent;
+
 /// The size of a terminal, in characters: 1 to 65 535 each. Default: 80 × 24.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
 pub struct TerminalSize {
     /// How many characters a line has.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    #[serde(deserialize_with = "read_columns")]
     pub columns: u16,
     /// How many lines there are.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    #[serde(deserialize_with = "read_rows")]
     pub rows: u16,
+}
+
+fn read_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    absent::or(deserializer, || TerminalSize::default().columns)
+}
+
+fn read_rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    absent::or(deserializer, || TerminalSize::default().rows)
 }
 
 impl TerminalSize {
@@ -20,5 +38,75 @@ impl TerminalSize {
 impl Default for TerminalSize {
     fn default() -> Self {
         Self::new(80, 24)
+    }
+}
+
+/// Whether a command has a terminal of its own. As data it is `false`, `true` (80 × 24), or an object with `columns` and `rows`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TerminalMode {
+    /// It has none.
+    #[default]
+    None,
+    /// It has one of this size.
+    Sized(TerminalSize),
+}
+
+impl TerminalMode {
+    /// The size of the terminal, if there is one.
+    #[must_use]
+    pub const fn size(self) -> Option<TerminalSize> {
+        match self {
+            Self::None => None,
+            Self::Sized(size) => Some(size),
+        }
+    }
+}
+
+impl From<TerminalSize> for TerminalMode {
+    fn from(size: TerminalSize) -> Self {
+        Self::Sized(size)
+    }
+}
+
+/// `true` is a terminal of the usual size.
+impl From<bool> for TerminalMode {
+    fn from(is_wanted: bool) -> Self {
+        if is_wanted { Self::Sized(TerminalSize::default()) } else { Self::None }
+    }
+}
+
+/// What stands for it in data.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+enum Written {
+    IsWanted(bool),
+    Size(TerminalSize),
+}
+
+impl Serialize for TerminalMode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.size().map_or(Written::IsWanted(false), Written::Size).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TerminalMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Written::deserialize(deserializer)? {
+            Written::IsWanted(is_wanted) => is_wanted.into(),
+            Written::Size(size) => size.into(),
+        })
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for TerminalMode {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "TerminalMode".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Written::json_schema(generator)
     }
 }

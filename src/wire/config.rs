@@ -1,10 +1,11 @@
 //! A configuration from data, by the table of `config`.
 
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::fields::{Fields, whole_number};
 use super::json::map_members;
-use super::{Case, Value, camel};
+use super::{Case, Value, camel, options};
 use crate::config::{ConfigLayer, ExecutionConfig, FIELDS, Field, Kind};
 use crate::error::Invalid;
 use crate::redact::mask_refusal;
@@ -40,7 +41,7 @@ pub(super) fn layer(value: &Value, case: Case) -> Result<ConfigLayer, Invalid> {
     let mut given = Map::new();
     for Field { name, kind, .. } in FIELDS {
         if let Some(json) = decode(&fields, name, *kind)? {
-            kind.check(&fields.path(name), &json)?;
+            kind.check(&fields.path(name), &json).map_err(|invalid| named(invalid, *kind, case))?;
             given.insert((*name).to_owned(), json);
         }
     }
@@ -53,8 +54,14 @@ fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, I
         Kind::Flag => fields.flag(name)?.map(Json::from),
         Kind::Whole { .. } => fields.whole(name)?.map(Json::from),
         Kind::Path => fields.text(name)?.map(Json::from),
-        Kind::Globs | Kind::Secrets => fields.texts(name)?.map(Json::from),
+        Kind::Globs | Kind::Names | Kind::Secrets => fields.texts(name)?.map(Json::from),
         Kind::Limits => limits(fields, name)?,
+        Kind::Retry => json(options::retry(fields)?),
+        Kind::Resources => json(options::limits(fields)?),
+        Kind::Terminal => json(options::terminal(fields)?),
+        // Not by its type, which writes no values.
+        Kind::Variables => options::host_env(fields)?
+            .map(|variables| variables.into_iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect()),
         Kind::Choice(words) => {
             let known: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
             let pascal = match fields.get(name) {
@@ -68,6 +75,20 @@ fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, I
             }
         }
     })
+}
+
+fn json(value: Option<impl Serialize>) -> Option<Json> {
+    value.and_then(|value| serde_json::to_value(value).ok())
+}
+
+/// What is wrong inside a setting whose members are ours, as the sender writes them.
+fn named(invalid: Invalid, kind: Kind, case: Case) -> Invalid {
+    match kind {
+        Kind::Retry | Kind::Resources | Kind::Terminal => {
+            Invalid::new(case.name(&invalid.field), case.text(&invalid.problem))
+        }
+        _ => invalid,
+    }
 }
 
 /// Whole numbers by names that are the sender's own.
@@ -95,10 +116,14 @@ fn pascal(snake: &str) -> String {
 
 /// Settings as JavaScript writes them.
 pub(crate) fn camel_settings(settings: Json) -> Json {
-    let is_choice = |name: &str| FIELDS.iter().any(|it| it.name == name && matches!(it.kind, Kind::Choice(_)));
-    map_members(settings, &|name, value| match value {
-        Json::String(word) if is_choice(name) => (camel(name), camel(&word).into()),
-        other => (camel(name), other),
+    let kind_of = |name: &str| FIELDS.iter().find(|field| field.name == name).map(|field| field.kind);
+    map_members(settings, &|name, value| {
+        let value = match (kind_of(name), value) {
+            (Some(Kind::Choice(_)), Json::String(word)) => camel(&word).into(),
+            (Some(Kind::Retry | Kind::Resources), members) => map_members(members, &|name, value| (camel(name), value)),
+            (_, other) => other,
+        };
+        (camel(name), value)
     })
 }
 
@@ -135,12 +160,13 @@ mod tests {
         for Field { name, kind, .. } in FIELDS {
             let default = &defaults[name];
             let fits = match kind {
-                Kind::Flag => default.is_boolean(),
+                Kind::Flag | Kind::Terminal => default.is_boolean(),
                 Kind::Whole { .. } => default.is_u64() || default.is_null(),
                 Kind::Choice(_) => default.is_string(),
-                Kind::Globs | Kind::Secrets => default.is_array(),
-                Kind::Limits => default.is_object(),
+                Kind::Globs | Kind::Names | Kind::Secrets => default.is_array(),
+                Kind::Limits | Kind::Resources => default.is_object(),
                 Kind::Path => default.is_null() || default.is_string(),
+                Kind::Retry | Kind::Variables => default.is_null(),
             };
             assert!(fits, "{name} is {kind:?} and its default is {default}");
         }

@@ -21,7 +21,7 @@ pub(crate) fn config_env(vars: &[(String, String)]) -> Result<ConfigLayer, Inval
     }
     let by_variable = |invalid: Invalid| {
         let name = |field: &str| sources.iter().find(|(name, _)| *name == field).map(|(_, variable)| variable.clone());
-        let base = invalid.field.split('[').next().unwrap_or_default();
+        let base = invalid.field.split(['[', '.']).next().unwrap_or_default();
         let Some(variable) = name(base) else { return invalid };
         Invalid { field: invalid.field.replacen(base, &variable, 1), problem: invalid.problem }
     };
@@ -70,12 +70,13 @@ fn decode(kind: Kind, text: &str) -> Value {
             .ok()
             .filter(|_| text.chars().all(|c| c.is_ascii_digit() || "+-.".contains(c)))
             .map_or_else(|| Value::Text(text.to_owned()), Value::Number),
-        Kind::Globs | Kind::Secrets => {
+        Kind::Globs | Kind::Names | Kind::Secrets => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::List(items.map(|item| Value::Text(item.to_owned())).collect())
         }
-        Kind::Limits => match parse_json(text) {
-            Ok(limits @ Value::Map(_)) => limits,
+        Kind::Terminal if !text.starts_with('{') => decode(Kind::Flag, text),
+        Kind::Limits | Kind::Retry | Kind::Resources | Kind::Terminal | Kind::Variables => match parse_json(text) {
+            Ok(object @ Value::Map(_)) => object,
             _ => Value::Text(text.to_owned()),
         },
         Kind::Choice(_) | Kind::Path => Value::Text(text.to_owned()),
@@ -116,8 +117,12 @@ mod tests {
                 Kind::Flag => "false",
                 Kind::Whole { .. } => "64",
                 Kind::Choice(words) => words[0],
-                Kind::Globs => "A,B",
+                Kind::Globs | Kind::Names => "A,B",
                 Kind::Limits => r#"{"deploy:*": 2}"#,
+                Kind::Retry => r#"{"attempts": 3, "on": ["exit", 7], "on_output": ["a", {"regex": "b+"}]}"#,
+                Kind::Resources => r#"{"open_files": 64}"#,
+                Kind::Terminal => "true",
+                Kind::Variables => r#"{"LANG": "C"}"#,
                 Kind::Secrets => "secret-one,secret-two",
                 Kind::Path => directory.to_str().expect("a path that is text"),
             };

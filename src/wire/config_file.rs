@@ -71,8 +71,9 @@ fn settings(entries: Vec<FileSetting>) -> Result<ConfigLayer, Located> {
     let lines: Vec<_> = entries.iter().map(|entry| (path(&entry.key), entry.line)).collect();
     let given = entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
     layer(&Value::Map(given), Case::Snake).map_err(|invalid| {
-        let is_it =
-            |key: &str| invalid.field.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('['));
+        let is_it = |key: &str| {
+            invalid.field.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
+        };
         let line = lines.iter().find(|(key, _)| is_it(key)).map(|(_, line)| *line);
         (invalid, line)
     })

@@ -5,7 +5,7 @@ use super::{Case, Value, regexp};
 use crate::error::Invalid;
 use crate::types::{
     Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OutputPattern, OversizedOutputStrategy,
-    ResourceLimits, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal, TerminalSize, TruncateKeep,
+    ResourceLimits, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal, TerminalMode, TerminalSize, TruncateKeep,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -108,7 +108,7 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
     };
     Ok(ExecutionOptions {
         stdin,
-        terminal: terminal(fields, base.terminal)?,
+        terminal: terminal(fields)?.or(base.terminal),
         idle_timeout_ms: fields.whole("idle_timeout_ms")?.or(base.idle_timeout_ms),
         kill_grace_ms: fields.whole("kill_grace_ms")?.or(base.kill_grace_ms),
         stop_signal: fields.choice("stop_signal", StopSignal::ALL)?.or(base.stop_signal),
@@ -132,22 +132,24 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         mask_env_secrets: fields.flag("mask_env_secrets")?.or(base.mask_env_secrets),
         leftovers: fields.choice("leftovers", LEFTOVERS)?.or(base.leftovers),
         priority: fields.signed("priority")?.unwrap_or(base.priority),
-        groups: fields.texts("groups")?.unwrap_or(base.groups),
+        groups: fields.texts("groups")?.or(base.groups),
         encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
-        limits: limits(fields)?.unwrap_or(base.limits),
-        host_env: host_env(fields)?.or(base.host_env),
+        limits: limits(fields)?.or(base.limits),
+        host_env: host_env(fields)?.map(EnvSnapshot::from_iter).or(base.host_env),
     })
 }
 
-fn terminal(options: &Fields<'_>, base: Option<TerminalSize>) -> Result<Option<TerminalSize>, Invalid> {
+/// Whether there is a terminal, in options or a configuration.
+pub(super) fn terminal(options: &Fields<'_>) -> Result<Option<TerminalMode>, Invalid> {
     match options.get("terminal") {
-        None => Ok(base),
-        Some(Value::Bool(is_wanted)) => Ok(is_wanted.then(TerminalSize::default)),
+        None => Ok(None),
+        Some(Value::Bool(is_wanted)) => Ok(Some((*is_wanted).into())),
         Some(value @ Value::Map(_)) => {
             let path = options.path("terminal");
-            terminal_size(&Fields::open(value, &path, &path, options.case(), SIZE)?, TerminalSize::default()).map(Some)
+            let fields = Fields::open(value, &path, &path, options.case(), SIZE)?;
+            terminal_size(&fields, TerminalSize::default()).map(|size| Some(size.into()))
         }
         Some(other) => options.wrong("terminal", other, "true, false, or an object with `columns` and `rows`"),
     }
@@ -176,7 +178,8 @@ pub(crate) fn size(value: &Value, case: Case) -> Result<TerminalSize, Invalid> {
     terminal_size(&fields, TerminalSize::default())
 }
 
-fn limits(options: &Fields<'_>) -> Result<Option<ResourceLimits>, Invalid> {
+/// The limits of options or of a configuration.
+pub(super) fn limits(options: &Fields<'_>) -> Result<Option<ResourceLimits>, Invalid> {
     let Some(value) = options.get("limits") else { return Ok(None) };
     let path = options.path("limits");
     let known = ResourceLimits::default().each().map(|(name, ..)| name);
@@ -191,12 +194,12 @@ fn limits(options: &Fields<'_>) -> Result<Option<ResourceLimits>, Invalid> {
     }))
 }
 
-/// The variables to inherit from; those without a value are left out.
-fn host_env(options: &Fields<'_>) -> Result<Option<EnvSnapshot>, Invalid> {
+/// The variables to inherit from, of options or a configuration; those without a value are left out.
+pub(super) fn host_env<'a>(options: &Fields<'a>) -> Result<Option<Vec<(&'a str, &'a str)>>, Invalid> {
     let Some(value) = options.get("host_env") else { return Ok(None) };
     let path = options.path("host_env");
     let variables = Fields::open_any(value, &path, &path, options.case())?;
-    let mut packed = Vec::new();
+    let mut present = Vec::new();
     for (name, value) in variables.entries() {
         if name.is_empty() || name.contains(['=', '\0']) {
             // What follows may be the value, in the wrong place.
@@ -216,14 +219,13 @@ fn host_env(options: &Fields<'_>) -> Result<Option<EnvSnapshot>, Invalid> {
             let problem = "the value holds NUL, which no environment can: encode it, or pass it on stdin";
             return Err(Invalid::new(variables.at(name), problem));
         }
-        for part in [name.as_bytes(), b"=", value.as_bytes(), &[0]] {
-            packed.extend_from_slice(part);
-        }
+        present.push((name.as_str(), value.as_str()));
     }
-    Ok(Some(EnvSnapshot::from_packed(packed)))
+    Ok(Some(present))
 }
 
-fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
+/// When a command is run again, of options or a configuration.
+pub(super) fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
     let Some(value) = options.get("retry") else { return Ok(None) };
     let path = options.path("retry");
     let fields = Fields::open(value, &path, &path, options.case(), RETRY)?;
@@ -268,7 +270,11 @@ fn output_pattern(value: &Value, path: String, case: Case) -> Result<OutputPatte
     match value {
         Value::Text(text) => Ok(OutputPattern::Literal(text.clone())),
         Value::Map(_) => {
-            let fields = Fields::open(value, &path, &path, case, &["source", "flags"])?;
+            let fields = Fields::open(value, &path, &path, case, &["regex", "source", "flags"])?;
+            // In the syntax of this library: what a configuration as data has.
+            if let Some(regex) = fields.text("regex")? {
+                return Ok(OutputPattern::Regex(regex));
+            }
             let (source, flags) = (fields.required_text("source")?, fields.text("flags")?.unwrap_or_default());
             regexp::translate(&source, &flags).map(OutputPattern::Regex).map_err(|why| Invalid::new(path, why))
         }

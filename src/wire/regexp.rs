@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, TOO_LONG};
+use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, NO_UNICODE_CLASS, TOO_LONG};
 
 const FLAGS: &str = "it has a flag other than i, m, s and u: leave it out";
 const ESCAPE: &str = "it has an escape that is no character: correct it";
@@ -20,10 +20,13 @@ pub(super) fn translate(source: &str, flags: &str) -> Result<String, &'static st
     // R: a carriage return ends a line too.
     let mut pattern = format!("(?R{})", flags.replace('u', ""));
     let mut rest = source.chars().peekable();
-    let ignores_case = flags.contains('i');
+    let (ignores_case, is_unicode) = (flags.contains('i'), flags.contains('u'));
     let mut in_class = false;
     while let Some(next) = rest.next() {
         match next {
+            '\\' if is_unicode && rest.peek().is_some_and(|next| matches!(next, 'p' | 'P')) => {
+                return Err(NO_UNICODE_CLASS);
+            }
             '\\' => escape(&mut pattern, &mut rest, in_class)?,
             ']' if in_class => {
                 in_class = false;
@@ -109,7 +112,7 @@ fn escape(pattern: &mut String, rest: &mut Peekable<Chars<'_>>, in_class: bool) 
         'b' if in_class => pattern.push_str(r"\x08"),
         '1'..='9' | 'k' => return Err(NO_LOOK_AROUND),
         '0' => pattern.push_str(r"\x00"),
-        'b' | 'B' | 'n' | 'r' | 't' | 'v' | 'f' | 'p' | 'P' => pattern.extend(['\\', next]),
+        'b' | 'B' | 'n' | 'r' | 't' | 'v' | 'f' => pattern.extend(['\\', next]),
         'c' => {
             let letter = rest.next_if(char::is_ascii_alphabetic).ok_or(ESCAPE)?;
             push_code(pattern, u32::from(letter) % 32)?;
@@ -197,6 +200,9 @@ mod tests {
             ("\u{e9}", "iu", "\u{c9}", true),
             ("\\cJ", "", "\n", true),
             ("\\q", "", "q", true),
+            // Without the flag u it is a letter.
+            ("^\\p{L}$", "", "p{L}", true),
+            ("^[\\P]+$", "", "PP", true),
         ] {
             assert_eq!(finds(source, flags, text), is_found, "/{source}/{flags} in {text:?}");
         }
@@ -206,6 +212,9 @@ mod tests {
     fn what_has_no_equal_is_refused() {
         for source in ["a(?=b)", "a(?!b)", "(?<=a)b", "(?<!a)b", "(a)\\1", "(?<n>a)\\k<n>"] {
             assert_eq!(translate(source, "").unwrap_err(), NO_LOOK_AROUND, "{source}");
+        }
+        for source in ["\\p{Lu}", "a\\P{L}+", "[\\p{Script=Greek}]"] {
+            assert_eq!(translate(source, "u").unwrap_err(), NO_UNICODE_CLASS, "{source}");
         }
         for flags in ["g", "y", "v", "d", "ig"] {
             assert_eq!(translate("a", flags).unwrap_err(), FLAGS);

@@ -68,6 +68,7 @@ mod groups;
 mod limit;
 mod logs;
 mod metrics;
+mod option_defaults;
 mod options_of_one;
 mod records;
 mod results;

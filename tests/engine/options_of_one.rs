@@ -8,8 +8,10 @@ use crate::common::*;
 #[tokio::test]
 async fn limits_hold_in_the_child_and_one_that_is_refused_starts_nothing() {
     let engine = Listened::new();
-    let limited =
-        |open_files| ExecutionOptions { limits: ResourceLimits::new().open_files(open_files), ..Default::default() };
+    let limited = |open_files| ExecutionOptions {
+        limits: Some(ResourceLimits::new().open_files(open_files)),
+        ..Default::default()
+    };
     assert_eq!(engine.run_with(shell("ulimit -n"), limited(33)).await.unwrap().stdout, "33\n");
     assert_field_refused(
         engine.execute_with(brief(), limited(0)).await,
@@ -18,6 +20,19 @@ async fn limits_hold_in_the_child_and_one_that_is_refused_starts_nothing() {
     );
     let refused = soon("the end", engine.run_with(brief(), limited(1 << 50))).await;
     assert_not_spawned(refused, "EPERM", &["open files", "hard limit"]);
+    engine.finish().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_memory_of_a_large_command_is_in_its_result() {
+    const BYTES: u64 = 300_000_000;
+    let engine = Listened::new();
+    let line = format!("head -c {BYTES} /dev/zero | tail -c {BYTES} | wc -c");
+    let result = soon("the end", engine.run_with(shell(&line), ExecutionOptions::new())).await.unwrap();
+    assert_eq!(result.stdout.trim(), BYTES.to_string());
+    let peak = result.peak_memory_bytes.expect("it needs more than this host");
+    assert!((BYTES..3 * BYTES).contains(&peak), "{peak}");
     engine.finish().await;
 }
 

@@ -10,7 +10,7 @@ async fn each_question_is_reported_once_and_answered() {
     let config = ExecutionConfig { waiting_after_ms: 200, ..Default::default() };
     let engine = ExecutionEngine::new(config).unwrap();
     let open = ExecutionOptions { stdin: Stdin::Open, ..Default::default() };
-    let terminal = ExecutionOptions { terminal: Some(TerminalSize::default()), ..Default::default() };
+    let terminal = ExecutionOptions { terminal: Some(TerminalSize::default().into()), ..Default::default() };
     for (options, kind) in [(open, WaitsFor::Stdin), (terminal, WaitsFor::Terminal)] {
         let line = "printf 'Name? '; read -r name; echo; printf 'Sure? '; read -r sure; echo \"$name $sure\"";
         let mut events = engine.stream_with(shell(line), options).unwrap();

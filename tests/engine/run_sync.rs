@@ -13,7 +13,7 @@ fn a_thread_without_a_runtime_waits_for_the_end() {
     assert_timed_out(&engine.run_sync(late, ExecutionOptions::default()).unwrap(), Reason::Timeout);
     for options in [
         ExecutionOptions { stdin: Stdin::Open, ..Default::default() },
-        ExecutionOptions { terminal: Some(TerminalSize::default()), ..Default::default() },
+        ExecutionOptions { terminal: Some(TerminalSize::default().into()), ..Default::default() },
     ] {
         assert_field_refused(engine.run_sync(brief(), options), ErrorCode::InvalidRequest, "options.stdin");
     }

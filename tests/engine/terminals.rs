@@ -6,7 +6,7 @@ use execution_engine::types::{Stdin, TerminalSize};
 use crate::common::*;
 
 fn terminal(size: TerminalSize) -> ExecutionOptions {
-    ExecutionOptions { terminal: Some(size), ..Default::default() }
+    ExecutionOptions { terminal: Some(size.into()), ..Default::default() }
 }
 
 #[tokio::test]

@@ -80,6 +80,22 @@ fn declared_words_are_those_of_rust() {
     }
 }
 
+/// Settings that are options too, in the types of JavaScript.
+const OF_OPTIONS: [(&str, &str); 4] = [
+    ("retry", "RetryOptions"),
+    ("limits", "ResourceLimits"),
+    ("terminal", "TerminalMode"),
+    ("host_env", "Readonly<Record<string, string | null | undefined>>"),
+];
+
+#[test]
+fn settings_of_options_have_the_same_members() {
+    let definitions = &schema_of(&taken::<ExecutionConfig>())["$defs"];
+    for (name, interface) in [("Retry", "RetryOptions"), ("ResourceLimits", "ResourceLimits")] {
+        assert_eq!(names(interface), properties(&definitions[name]), "{interface}");
+    }
+}
+
 #[test]
 fn settings_have_the_same_names_and_types() {
     let schema = schema_of(&taken::<ExecutionConfig>());
@@ -87,7 +103,9 @@ fn settings_have_the_same_names_and_types() {
     let wanted: Vec<_> = schema["properties"].as_object().unwrap().iter().collect();
     for (name, property) in &wanted {
         let reference = property["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let of_option = OF_OPTIONS.iter().find(|(option, _)| option == name);
         let kind = match (reference, &property["type"]) {
+            _ if of_option.is_some() => of_option.unwrap().1.to_owned(),
             (Some(named), _) if DECLARED_WORDS.contains(&named) => named.to_owned(),
             (Some(choice), _) => {
                 let quoted =

@@ -54,6 +54,9 @@ fn range(name: &str, property: &Value, words: &Words) -> String {
     if let (Some(least), Some(most)) = (property["minimum"].as_u64(), property["maximum"].as_u64()) {
         return format!("{least} to {}", amount(name, most));
     }
+    if let Some((_, range)) = OF_OPTIONS.iter().find(|(option, _)| *option == name) {
+        return (*range).to_owned();
+    }
     if let Some(choices) = words.choices(property) {
         return choices.iter().map(|word| format!("`'{}'`", camel(word))).collect::<Vec<_>>().join(", ");
     }
@@ -66,6 +69,15 @@ fn range(name: &str, property: &Value, words: &Words) -> String {
         other => panic!("{name}: what is the range of {other:?}?"),
     }
 }
+
+/// Settings that are options too.
+const OF_OPTIONS: [(&str, &str); 5] = [
+    ("groups", "names"),
+    ("retry", "an object: see [Retry](plans.md#retry)"),
+    ("limits", "an object: see [limits](run.md#limit-what-a-command-may-take)"),
+    ("terminal", "`true`, `false`, or an object: `columns` and `rows`"),
+    ("host_env", "an object of strings"),
+];
 
 fn types(property: &Value) -> &'static [&'static str] {
     match &property["type"] {
@@ -117,7 +129,10 @@ struct Words {
 
 impl Words {
     fn of(schema: &schemars::Schema) -> Self {
-        let choices = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut choices = schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default();
+        // Words inside a setting are written in both languages as they are.
+        let is_of_setting = |name: &str| properties(schema).values().any(|it| it["$ref"] == format!("#/$defs/{name}"));
+        choices.retain(|name, _| is_of_setting(name));
         Self { fields: properties(schema).keys().cloned().collect(), choices }
     }
 

@@ -4,7 +4,7 @@ use memchr::memmem;
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::error::Invalid;
-use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, OutputPattern, TOO_LONG};
+use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, NO_UNICODE_CLASS, OutputPattern, TOO_LONG};
 
 /// More patterns than that are a list of something else.
 const MOST_PATTERNS: usize = 100;
@@ -58,6 +58,8 @@ fn explain(error: &regex_lite::Error) -> &'static str {
     let text = error.to_string();
     if text.contains("look-around") || text.contains("backreference") {
         NO_LOOK_AROUND
+    } else if text.contains("Unicode character classes") {
+        NO_UNICODE_CLASS
     } else if text.contains("size limit") {
         TOO_LARGE
     } else {
@@ -98,6 +100,8 @@ mod tests {
             (OutputPattern::regex("hunter2(?=x)"), "look-around"),
             (OutputPattern::regex("(?<!hunter2)x"), "look-around"),
             (OutputPattern::regex(r"(hunter2)\1"), "back-reference"),
+            (OutputPattern::regex(r"hunter2\p{Lu}"), "list the characters"),
+            (OutputPattern::regex(r"[\P{L}]hunter2"), "list the characters"),
             (OutputPattern::regex("hunter2("), "correct it"),
             (OutputPattern::regex("(hunter2{1000}){1000}"), "256 KiB"),
             ("".into(), "empty"),
