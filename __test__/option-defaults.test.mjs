@@ -181,7 +181,7 @@ test('terminal', onUnix, async (t) => {
   assert.match(sync.message, /or set `terminal` to false/);
 });
 
-test('what is wrong is refused with its path', async (t) => {
+test('what is wrong is refused with its path', () => {
   const refused = (config, field, says = /: (give|leave|correct) /) => {
     const error = failureNow(() => new ExecutionEngine(config), 'INVALID_CONFIG');
     assert.equal(error.field, field, error.message);
