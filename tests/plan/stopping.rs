@@ -126,7 +126,40 @@ async fn a_shutdown_lets_a_plan_go_on_for_its_grace() {
     engine.finish().await;
 }
 
-/// The truth wins a tie: a cancel that comes when all is done changes nothing.
+#[tokio::test]
+async fn a_dropped_future_of_run_plan_ends_the_trees_and_skips_the_rest() {
+    let engine = Listened::new();
+    let plan = plan(graph(&[(1, &[0])]), steps());
+    let id = plan.id;
+    tokio::select! {
+        result = engine.run_plan(plan.clone()) => panic!("it ended by itself: {result:?}"),
+        () = begun(&engine, &plan) => {}
+    }
+    let result = soon("the plan", engine.wait_for_plan(id)).await.unwrap();
+    assert_stopped(&result, SkipReason::Cancelled, Reason::Cancelled);
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn a_dropped_stream_of_a_plan_ends_the_trees_and_skips_the_rest() {
+    let engine = Listened::new();
+    let plan = plan(graph(&[(1, &[0])]), steps());
+    let mut events = engine.stream_plan(plan.clone()).unwrap();
+    let id = events.id();
+    let (mut is_ready, mut has_started) = (false, false);
+    while !(is_ready && has_started) {
+        let event = soon("an event", events.next()).await.expect("the plan runs");
+        is_ready |= event.line() == Some("ready");
+        has_started |=
+            matches!(&event, ExecutionEvent::Started { execution_id, .. } if *execution_id == plan.commands[2].id);
+    }
+    drop(events);
+    let result = soon("the plan", engine.wait_for_plan(id)).await.unwrap();
+    assert_stopped(&result, SkipReason::Cancelled, Reason::Cancelled);
+    engine.finish().await;
+}
+
+/// A cancel that comes when all is done changes nothing.
 #[tokio::test]
 async fn a_plan_that_is_over_stays_as_it_is() {
     let engine = Listened::new();
