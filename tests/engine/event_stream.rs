@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::Poll;
 
 use execution_engine::{EventStream, ExecutionPlan, ExecutionStrategy};
 use futures_core::Stream;
@@ -106,6 +107,35 @@ async fn a_dropped_run_cancels_its_execution() {
         }
         assert_cancelled(&soon("the end", engine.wait_for_completion(id)).await.unwrap());
     }
+    engine.finish().await;
+}
+
+#[tokio::test]
+async fn a_dropped_run_that_waits_for_a_slot_never_starts() {
+    let engine = Listened::with(ExecutionConfig { max_concurrent_executions: 1, ..ExecutionConfig::default() });
+    let first = engine.start(shell("echo ready; sleep 60"), ExecutionOptions::default()).await;
+    let request = shell("echo began");
+    let id = request.id;
+    {
+        let mut run = Box::pin(engine.run(request));
+        assert!(poll_fn(|context| Poll::Ready(run.as_mut().poll(context).is_pending())).await, "it waits");
+        assert_eq!(engine.status(id).unwrap(), ExecutionStatus::Pending);
+    }
+    let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();
+    assert_cancelled(&result);
+    assert_eq!((result.pid, result.stdout_bytes), (None, 0));
+    engine.cancel(first).await.unwrap();
+    engine.finish().await;
+}
+
+/// As of any future in Rust, nothing of it happens before it is polled.
+#[tokio::test]
+async fn a_run_that_is_never_polled_is_not_accepted() {
+    let engine = Listened::new();
+    let request = shell("true");
+    let id = request.id;
+    drop(engine.run(request));
+    assert_refused(engine.status(id), ErrorCode::NotFound);
     engine.finish().await;
 }
 
