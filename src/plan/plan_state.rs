@@ -291,3 +291,43 @@ impl PlanState {
         (Reverse(self.needs[index].priority), Reverse(self.graph.chain(index)), index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ExecutionStrategy;
+
+    /// Independent steps with these priorities, all in one lane.
+    fn independent(priorities: &[i32], most_at_once: usize) -> PlanState {
+        let strategy = ExecutionStrategy::DependencyGraph { dependencies: [].into() };
+        let graph = Graph::new(&strategy, &vec![Vec::new(); priorities.len()]).unwrap();
+        let rules = Rules { most_at_once, on_failure: None, is_serial: false };
+        let needs = priorities.iter().map(|&priority| Needs { priority, lane: 0, when: When::Success });
+        PlanState::new(graph, rules, needs.collect(), Instant::now())
+    }
+
+    fn first(mut plan: PlanState, slots: usize) -> Option<usize> {
+        plan.take(0, slots).map(|(index, _)| index)
+    }
+
+    #[test]
+    fn priority_decides_only_when_there_are_fewer_slots_than_ready_steps() {
+        assert_eq!(first(independent(&[0, 5], 10), 1), Some(1));
+        assert_eq!(first(independent(&[0, 5], 10), 2), Some(0), "each of them has a slot");
+        assert_eq!(first(independent(&[0, 5], 1), 2), Some(1), "the plan may run one at once");
+    }
+
+    #[test]
+    fn a_lane_is_eligible_while_it_has_a_ready_step_and_the_plan_has_room() {
+        let mut plan = independent(&[0, 0], 1);
+        assert!(plan.is_eligible(0));
+        let (step, _) = plan.take(0, 9).unwrap();
+        assert!(!plan.is_eligible(0), "one at once");
+        assert!(plan.take(0, 9).is_none());
+        plan.ended(step, true, Instant::now());
+        assert!(plan.is_eligible(0));
+        let (step, _) = plan.take(0, 9).unwrap();
+        plan.ended(step, true, Instant::now());
+        assert!(!plan.is_eligible(0), "no step is left");
+    }
+}
