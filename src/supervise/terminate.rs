@@ -333,10 +333,51 @@ mod tests {
     use super::*;
     use crate::platform::Launch;
 
+    fn plan(order: StopOrder) -> StopPlan {
+        StopPlan { signal: StopSignal::default(), order, grace: Duration::from_secs(600) }
+    }
+
     fn describing(leader: &Arc<Leader>) -> Termination {
-        let plan =
-            StopPlan { signal: StopSignal::default(), order: StopOrder::default(), grace: Duration::from_secs(600) };
-        Termination::begin(leader, Cause::Stop(Stop::Timeout), plan, None)
+        Termination::begin(leader, Cause::Stop(Stop::Timeout), plan(StopOrder::default()), None)
+    }
+
+    fn stopping(leader: &Arc<Leader>, order: StopOrder) -> Termination {
+        Termination::begin(leader, Cause::Stop(Stop::Cancelled), plan(order), None)
+    }
+
+    #[tokio::test]
+    async fn a_scan_under_way_is_waited_for() {
+        let leader = Launch::sleeper();
+        let mut ending = describing(&leader);
+        let overdue_at = |ending: &Termination| ending.scan.as_ref().unwrap().overdue_at.unwrap();
+        let first = overdue_at(&ending);
+        assert!(!ending.tick(false, ending.next_scan + Duration::from_millis(1)));
+        assert_eq!(overdue_at(&ending), first, "no second scan has begun");
+    }
+
+    #[tokio::test]
+    async fn a_tree_is_not_killed_within_its_grace_period() {
+        let leader = Launch::sleeper();
+        let mut ending = stopping(&leader, StopOrder::default());
+        assert!(!ending.tick(false, Instant::now()));
+        assert!(!ending.is_killing());
+        let TerminationPhase::Stopping { kill_at, .. } = ending.phase else { panic!("it is being stopped") };
+        assert!(!ending.tick(false, kill_at));
+        assert!(ending.is_killing());
+    }
+
+    #[tokio::test]
+    async fn the_leader_is_stopped_alone_in_the_first_half_of_the_grace_period() {
+        let leader = Launch::sleeper();
+        let mut ending = stopping(&leader, StopOrder::Leader);
+        let now = Instant::now();
+        ending.kill_sooner(now + Duration::from_secs(60));
+        let TerminationPhase::Stopping { others_at, .. } = ending.phase else { panic!("it is being stopped") };
+        assert!(others_at <= Instant::now() + Duration::from_secs(30), "half of what is left");
+        assert!(ending.is_leader_first(others_at, false, now));
+        assert!(!ending.is_leader_first(others_at, false, others_at), "then the others");
+        assert!(!ending.is_leader_first(others_at, true, now), "or when it has exited");
+        assert!(!stopping(&leader, StopOrder::Tree).is_leader_first(others_at, false, now));
     }
 
     #[tokio::test]
