@@ -282,8 +282,7 @@ function object(value, path, depth, subject, isOmitted, replacer) {
   const hidden = Object.getOwnPropertySymbols(value).find(
     (symbol) => symbol !== inspect.custom || Object.getOwnPropertyDescriptor(value, symbol)?.enumerable !== false,
   );
-  if (hidden !== undefined)
-    throw refusal(subject, path || subject.name, `it has an unknown field (${symbolText(hidden)}): leave it out`);
+  if (hidden !== undefined) throw refusal(subject, path || subject.name, `it has an unknown field (${symbolText(hidden)}): leave it out`);
   const names = subject.kind === 'request' || subject.kind === 'plan' ? namesOf(value, path, MOST_NAMES) : Object.keys(value);
   let count = 0;
   for (const key of names) {
