@@ -1,5 +1,6 @@
 // What a release consists of: packages that hold what they need, that install in an empty folder, and that run.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
@@ -89,6 +90,19 @@ test('a package without its addon is refused', (t) => {
   );
 });
 
+test('the folder of a platform is packed with its addon only', (t) => {
+  const place = path.join(folder(t), TARGET);
+  cpSync(path.join(root, 'npm', TARGET), place, { recursive: true });
+  const addon = path.basename(ADDON);
+  rmSync(path.join(place, addon), { force: true });
+  const packed = () => spawnSync('npm', ['pack', '--dry-run'], { cwd: place, encoding: 'utf8', shell: process.platform === 'win32' });
+  const without = packed();
+  assert.notEqual(without.status, 0);
+  assert.match(without.stderr, new RegExp(`ENOENT[^\\n]*${addon}`));
+  writeFileSync(path.join(place, addon), 'an addon');
+  assert.equal(packed().status, 0);
+});
+
 test('an addon under the name of another target is refused', (t) => {
   const addons = folder(t);
   const other = targets.find(({ os, cpu }) => os !== process.platform && cpu !== process.arch);
@@ -155,4 +169,19 @@ test('the workflow of a release builds and runs each target', () => {
 test('the folder of the sources is not published', () => {
   const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   assert.equal(scripts.prepublishOnly, 'node scripts/release.mjs refuse');
+});
+
+test('the owner of the code and the address for reports are those of the repository', () => {
+  const text = (...names) => readFileSync(path.join(root, ...names), 'utf8');
+  const { repository, homepage, bugs } = JSON.parse(text('package.json'));
+  const [, address, owner] = /^git\+(https:\/\/github\.com\/([\w-]+)\/[\w-]+)\.git$/.exec(repository.url);
+  assert.deepEqual([homepage, bugs.url], [`${address}#readme`, `${address}/issues`]);
+  assert.ok(text('SECURITY.md').includes(`(${address}/security/advisories/new)`));
+  assert.match(text('Cargo.toml'), new RegExp(`^repository = "${address}"$`, 'm'));
+  const owners = [...text('.github', 'CODEOWNERS').matchAll(/^[^#\s]\S*((?:\s+@\S+)+)$/gm)].flatMap(([, names]) =>
+    names.trim().split(/\s+/),
+  );
+  assert.ok(owners.length > 0);
+  // A person or a team of that account.
+  for (const name of owners) assert.equal(name.split('/')[0], `@${owner}`);
 });

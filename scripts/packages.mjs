@@ -40,6 +40,9 @@ export const addonName = ({ name }) => `execution-engine.${name}.node`;
 /** What is in a platform's package beside its addon. */
 export const FILES = ['package.json', 'README.md', 'LICENSE', 'THIRD-PARTY-NOTICES.md'];
 
+/** Fails where the addon is not beside `package.json`: npm packs without a word what lacks a file. It is not released. */
+const PREPACK = `node -e "require('node:fs').accessSync(require('./package.json').main)"`;
+
 /** The texts of a platform's package, by their names. @param {Target} target */
 export function texts(target) {
   const { name, os, cpu, libc, triple } = target;
@@ -62,6 +65,7 @@ export function texts(target) {
     ...(libc && { libc: [libc] }),
     engines: main.engines,
     publishConfig: main.publishConfig,
+    scripts: { prepack: PREPACK },
   };
   const readme = `# ${packageName(target)}
 

@@ -57,6 +57,7 @@ export function stage(folder, { addons = root, wanted = targets.map(({ name }) =
     const to = path.join(folder, target.name);
     mkdirSync(to, { recursive: true });
     for (const name of FILES) cpSync(path.join(root, 'npm', target.name, name), path.join(to, name));
+    writeManifest(to, JSON.parse(readFileSync(path.join(to, 'package.json'), 'utf8')));
     cpSync(addon, path.join(to, addonName(target)));
     packages.push({ name: packageName(target), folder: to, target });
   }
@@ -65,13 +66,17 @@ export function stage(folder, { addons = root, wanted = targets.map(({ name }) =
     if (!existsSync(path.join(root, name))) throw new Error(`there is no ${name}${name === 'dist' ? ': npm run build' : ''}`);
     cpSync(path.join(root, name), path.join(to, name), { recursive: true, filter: (source) => source !== NOT_PACKED });
   }
-  const manifest = Object.fromEntries(Object.entries(main).filter(([field]) => !OWN_FIELDS.includes(field)));
-  manifest.files = MAIN_FILES;
-  manifest.optionalDependencies = Object.fromEntries(targets.map((target) => [packageName(target), main.version]));
-  writeFileSync(path.join(to, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  const optionalDependencies = Object.fromEntries(targets.map((target) => [packageName(target), main.version]));
+  writeManifest(to, { ...main, files: MAIN_FILES, optionalDependencies });
   for (const page of pagesIn(to)) writeFileSync(page, withLinks(readFileSync(page, 'utf8'), path.relative(to, page), to));
   packages.push({ name: main.name, folder: to });
   return packages;
+}
+
+/** Writes a `package.json` as it is released. */
+function writeManifest(folder, fields) {
+  const manifest = Object.fromEntries(Object.entries(fields).filter(([field]) => !OWN_FIELDS.includes(field)));
+  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
 function pagesIn(folder) {
