@@ -61,6 +61,7 @@ const COMMANDS = new Map([
   ['npm run test:tauri', 'people: compiling Tauri takes minutes, and needs libraries of the system'],
   ['npm run test:stress', 'people: it takes an hour'],
   ['npm run test:types', 'CI, its job package'],
+  ['npm run test:advisories', 'CI, its workflow advisories'],
   ['npm run test:runtimes', 'npm test, its step runtimes, in part'],
   ['npm run cross', 'npm run test:cross, in part'],
   ['npm run test:cross', 'CI, its job cross'],
