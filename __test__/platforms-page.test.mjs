@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { countsIn, skipsIn } from '../scripts/counts.mjs';
 import { CROSS_TARGETS } from '../scripts/cross.mjs';
 import { PAGE, page, results } from '../scripts/platforms-page.mjs';
+import { isPassed, runSuite } from '../scripts/suite.mjs';
 
 test('the page of the platforms is what the recorded results give', () => {
   assert.equal(readFileSync(PAGE, 'utf8'), page(results()), 'write it anew: node scripts/platforms-page.mjs');
@@ -31,4 +32,34 @@ test('tests are counted as both test runners print them', () => {
 
 test('a skipped test is named with its reason', () => {
   assert.deepEqual(skipsIn('  ﹣ runs under bash (0.2ms) # there is no bash\n✔ runs (1ms)\n'), ['runs under bash: there is no bash']);
+});
+
+/** A Node.js whose test files pass or fail as they are named: `once` fails once. */
+function pretended() {
+  const runs = [];
+  const node = (words) => {
+    const file = words.at(-1).replace(/^.*[\\/]/, '');
+    runs.push(file);
+    const fails = file.startsWith('never') || (file.startsWith('once') && runs.filter((one) => one === file).length === 1);
+    return { status: fails ? 1 : 0, signal: null, stderr: '', stdout: fails ? 'ℹ pass 1\nℹ fail 1\n' : 'ℹ pass 2\nℹ fail 0\n' };
+  };
+  return { runs, node };
+}
+
+test('a file that fails has one more run after the others, and the result names it', () => {
+  const { runs, node } = pretended();
+  const files = ['once.test.mjs', 'well.test.mjs'];
+  const outcome = runSuite('pretended', node, { timeoutMs: 1, only: [], files, again: true });
+  assert.deepEqual(runs, ['once.test.mjs', 'well.test.mjs', 'once.test.mjs']);
+  assert.deepEqual([outcome.result, outcome.passed, outcome.failed], ['passed; by a second run: once', 4, 0]);
+  assert.ok(isPassed(outcome));
+});
+
+test('a file that fails twice has failed; in CI one that fails once', () => {
+  const files = ['never.test.mjs', 'once.test.mjs'];
+  const twice = runSuite('pretended', pretended().node, { timeoutMs: 1, only: [], files, again: true });
+  assert.deepEqual([twice.result, twice.passed, twice.failed], ['failed: never; by a second run: once', 3, 1]);
+  const once = runSuite('pretended', pretended().node, { timeoutMs: 1, only: [], files, again: false });
+  assert.equal(once.result, 'failed: never, once');
+  for (const outcome of [twice, once]) assert.ok(!isPassed(outcome));
 });

@@ -45,6 +45,7 @@ What ran on which system, and when. This page is generated: \`npm run test:cross
 ${cells.join('\n')}
 
 A test is skipped where the system lacks what it is about, such as a program that busybox does not have; the run prints each with its reason.
+A file that fails is run once more, after the others: "by a second run" names those that passed then.
 Each release also runs a smoke test of the package of each target, on that system.
 `;
 }

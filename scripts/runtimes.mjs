@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util';
 
 import { canFetchRuntimes, fetchRuntime, versionOf } from './fetched-runtimes.mjs';
 import { record } from './platforms-page.mjs';
-import { runSuite } from './suite.mjs';
+import { isPassed, runSuite } from './suite.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const SMOKE = path.join('scripts', 'runtime-smoke.mjs');
@@ -88,7 +88,7 @@ function main() {
     table[`${runtime.name} (${versionOf(program)})`] = row;
     if (!runtime.hasTests || values.quick) continue;
     const outcome = tests(runtime, program);
-    row['all tests'] = outcome.result === 'passed' ? OK : outcome.result;
+    row['all tests'] = isPassed(outcome) ? OK : outcome.result;
     if (values.record) record([outcome]);
   }
   print(table);
