@@ -3,6 +3,7 @@
 //
 //   npm run test:consumers                         everything; it fetches the tools with npm into target/consumers
 //   npm run test:consumers -- --only webpack       the rows whose name has this word
+//   npm run test:consumers -- --record             writes what ran into docs/platforms.json, and docs/platforms.md anew
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -11,6 +12,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 import { addonName, packageName, targets } from './packages.mjs';
+import { record } from './platforms-page.mjs';
 import { pack, stage } from './release.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -18,7 +20,7 @@ const place = path.join(root, 'target', 'consumers');
 const tools = path.join(place, 'tools');
 const NAME = '@escher/execution-engine';
 const { version: VERSION } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
+const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, record: { type: 'boolean', default: false } } });
 
 /** What is fetched. */
 const TOOLS = [
@@ -66,6 +68,7 @@ const rows = [];
 await main();
 
 async function main() {
+  if (values.record && values.only) throw new Error('a part of the rows is not recorded');
   if (`${process.platform}-${process.arch}` !== 'linux-x64') throw new Error('the runtimes that it fetches are for Linux on x64');
   mkdirSync(tools, { recursive: true });
   writeFileSync(path.join(tools, 'package.json'), '{"private":true}');
@@ -83,7 +86,26 @@ async function main() {
   console.table(rows);
   const failed = rows.filter(({ result }) => result !== 'ok');
   if (rows.length === 0) throw new Error(`there is no row ${values.only}`);
+  if (values.record) record(outcomes());
   process.exitCode = failed.length > 0 ? 1 : 0;
+}
+
+/** The rows of each kind as one result. */
+function outcomes() {
+  const kinds = [...new Set(rows.map(({ kind }) => kind))];
+  return kinds.map((kind) => {
+    const own = rows.filter((one) => one.kind === kind);
+    const failed = own.filter(({ result }) => result !== 'ok').map(({ name }) => name);
+    return {
+      target: target.name,
+      check: `packages, ${kind}`,
+      system: own.map(({ name }) => name).join('; '),
+      passed: own.length - failed.length,
+      failed: failed.length,
+      skipped: 0,
+      result: failed.length === 0 ? 'passed' : `failed: ${failed.join('; ')}`,
+    };
+  });
 }
 
 /** Runs a part in a folder of its own; with `installed`, the package is there. */

@@ -36,8 +36,9 @@ export function page(rows) {
   });
   return `# Platforms
 
-What ran on which system, and when. This page is generated: \`npm run test:cross -- --record\` (other systems) and
-\`npm run test:runtimes -- --record\` (versions of Node.js) run the checks and write their results into \`platforms.json\`, and
+What ran on which system, and when. This page is generated: \`npm run test:cross\` (other systems), \`npm run test:runtimes\` (Node.js, Bun,
+Deno), \`npm run test:consumers\` (what installs, bundles and loads the packages), \`npm run test:types\` (compilers) and
+\`npm run release:check\` run the checks. With \`-- --record\` each writes its results into \`platforms.json\`, and
 \`node scripts/platforms-page.mjs\` makes the page of it.
 
 | Target | Check | Where | Tests | Result | Date | Version |

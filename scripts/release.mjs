@@ -6,6 +6,7 @@
 //   node scripts/release.mjs publish             uploads what `check --all` has packed, the packages of the platforms first
 //
 //   --addons FOLDER     where the addons are; else the folder of the project
+//   --record            with check: writes what ran into docs/platforms.json, and docs/platforms.md anew
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,6 +17,7 @@ import { parseArgs } from 'node:util';
 
 import { inspect, problems } from './addon.mjs';
 import { FILES, addonName, main, packageName, stale, targets } from './packages.mjs';
+import { record } from './platforms-page.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const place = path.join(root, 'target', 'release-packages');
@@ -185,7 +187,14 @@ export function smoke(tarballs) {
   }
 }
 
-function check({ all, addons }) {
+/** A check that went well, for the page of the platforms. */
+function outcome(tarballs, here) {
+  const addons = tarballs.filter(({ target }) => target).map(({ target }) => target.name);
+  const system = `Node.js ${process.versions.node}; the packages of ${addons.join(', ')}`;
+  return { target: here, check: 'packages, packed, installed and run', system, result: 'passed' };
+}
+
+function check({ all, addons, record: toRecord }) {
   const differing = stale();
   if (differing.length > 0)
     throw new Error(`${differing.join(', ')}: not what package.json and Cargo.lock give; run: node scripts/packages.mjs`);
@@ -203,6 +212,7 @@ function check({ all, addons }) {
   if (found.length > 0) throw new Error(found.join('\n'));
   const runnable = tarballs.filter(({ target }) => !target || target.name === here);
   smoke(runnable);
+  if (toRecord) record([outcome(tarballs, here)]);
   console.log(`version ${main.version}: ${tarballs.length} packages packed, installed and run on ${here}`);
   const missing = targets.filter(({ name }) => !wanted.includes(name)).map(({ name }) => name);
   if (missing.length > 0) console.log(`not checked, for want of their addons: ${missing.join(', ')} (check --all asks for them)`);
@@ -271,9 +281,10 @@ function run() {
       all: { type: 'boolean', default: false },
       addons: { type: 'string', default: root },
       'dry-run': { type: 'boolean', default: false },
+      record: { type: 'boolean', default: false },
     },
   });
-  const options = { all: values.all, addons: path.resolve(values.addons), dryRun: values['dry-run'] };
+  const options = { all: values.all, addons: path.resolve(values.addons), dryRun: values['dry-run'], record: values.record };
   const actions = { check, smoke: smokeHere, publish, refuse };
   const action = actions[positionals[0]];
   if (!action) throw new Error(`say what to do: ${Object.keys(actions).join(', ')}`);

@@ -63,6 +63,8 @@ const RUNTIMES = [
     isQuick: true,
   },
 ];
+/** What they are fetched for. */
+const TARGET = 'linux-x64-gnu';
 const OK = 'ok';
 const NONE = '';
 
@@ -85,6 +87,7 @@ function main() {
       continue;
     }
     const row = smoke(runtime, program);
+    if (values.record) record([smokeOutcome(runtime, program, row)]);
     table[`${runtime.name} (${versionOf(program)})`] = row;
     if (!runtime.hasTests || values.quick) continue;
     const outcome = tests(runtime, program);
@@ -109,6 +112,20 @@ function smoke({ name, flags, denied }, program) {
   const whole = checks(name, program, [...flags, SMOKE, ...flags], { SMOKE_SECRET: 'of the parent' });
   const restricted = denied ? checks(name, program, [...denied, SMOKE], { SMOKE_DENIED: '1' }) : { permission: NONE };
   return { ...whole, ...restricted };
+}
+
+/** The smoke part as one result. @returns {import('./suite.mjs').Outcome} */
+function smokeOutcome({ name }, program, row) {
+  const wrong = Object.keys(row).filter((check) => row[check] !== OK && row[check] !== NONE);
+  return {
+    target: TARGET,
+    check: `smoke part, ${name}`,
+    system: `${systemName()}, ${name.replace(/ \d+$/, '')} ${versionOf(program)}`,
+    passed: Object.values(row).filter((result) => result === OK).length,
+    failed: wrong.length,
+    skipped: Object.values(row).filter((result) => result === NONE).length,
+    result: wrong.length === 0 ? 'passed' : `failed: ${wrong.join(', ')}`,
+  };
 }
 
 function checks(name, program, args, env) {
@@ -143,7 +160,7 @@ function tests({ name, alias }, program) {
       maxBuffer: 2 ** 28,
     });
   const { check, ...ran } = runSuite(alias, node, { timeoutMs: TEST_LIMIT_MS, only: values.test });
-  return { target: 'linux-x64-gnu', check: `${check}, ${name}`, system: `${systemName()}, Node.js ${versionOf(program)}`, ...ran };
+  return { target: TARGET, check: `${check}, ${name}`, system: `${systemName()}, Node.js ${versionOf(program)}`, ...ran };
 }
 
 function systemName() {

@@ -1,16 +1,21 @@
 // The declarations, as strict programs see them: with compilers and declarations of Node.js from the oldest to the newest.
 //
-//   npm run test:types      fetches them with npm into target/types, and prints a table
+//   npm run test:types                  fetches them with npm into target/types, and prints a table
+//   npm run test:types -- --record      writes what ran into docs/platforms.json, and docs/platforms.md anew
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+import { record } from './platforms-page.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const place = path.join(root, 'target', 'types');
 
 const COMPILERS = ['5.0', '5.2', '5.4', '5.6', '5.8', '5.9', '6', '7'];
 const NODE_TYPES = ['20.11', '20', '22', '24', '25', '26'];
+/** Declarations of Node.js that a compiler refuses. */
+const NOT_FOR_IT = 'not for this compiler';
 /** What older compilers cannot parse. */
 const NEEDS = { 'using.ts': 5.2 };
 
@@ -101,7 +106,7 @@ function main() {
       const { own, theirs } = compile(path.join(place, 'program'), compiler, modules);
       // Declarations that their own compiler refuses say nothing about ours.
       row[`@types/node ${versionOf(path.join(modules, '@types', 'node'))}`] =
-        theirs.length > 0 ? 'not for this compiler' : own.length === 0 ? 'ok' : `${own.length} errors`;
+        theirs.length > 0 ? NOT_FOR_IT : own.length === 0 ? 'ok' : `${own.length} errors`;
       if (theirs.length > 0 || own.length === 0) continue;
       failures += 1;
       console.error(`TypeScript ${row.TypeScript}, @types/node ${types}:\n${own.slice(0, 20).join('\n')}`);
@@ -111,7 +116,20 @@ function main() {
   console.table(rows);
   const files = readdirSync(path.join(root, '__test__', 'types')).length;
   console.log(failures === 0 ? `index.d.ts and ${files} programs compile` : `${failures} combinations FAILED`);
+  if (process.argv.includes('--record')) record([outcome(rows)]);
   process.exitCode = failures === 0 ? 0 : 1;
+}
+
+function outcome(rows) {
+  const cells = rows.flatMap(({ TypeScript, ...results }) => Object.values(results));
+  const count = (result) => cells.filter((one) => one === result).length;
+  const [passed, skipped] = [count('ok'), count(NOT_FOR_IT)];
+  const failed = cells.length - passed - skipped;
+  const [oldest, newest] = [rows[0], rows.at(-1)].map(({ TypeScript }) => TypeScript);
+  const system = `TypeScript ${oldest} to ${newest}, ${Object.keys(rows[0])[1]} to ${Object.keys(rows[0]).at(-1).split(' ').at(-1)}`;
+  const result = failed === 0 ? 'passed' : `failed: ${failed} combinations`;
+  // The declarations are the same for all targets; this is the one of the machine that compiled them.
+  return { target: `${process.platform}-${process.arch}-gnu`, check: 'declarations', system, passed, failed, skipped, result };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) main();
