@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import { countsIn, skipsIn } from '../scripts/counts.mjs';
 import { CROSS_TARGETS } from '../scripts/cross.mjs';
-import { PAGE, page, results } from '../scripts/platforms-page.mjs';
+import { PAGE, merged, page, results } from '../scripts/platforms-page.mjs';
 import { isPassed, runSuite } from '../scripts/suite.mjs';
 
 test('the page of the platforms is what the recorded results give', () => {
@@ -21,6 +21,24 @@ test('every result names a target that can be built, a date and a version', () =
     assert.match(version, /^\d+\.\d+\.\d+/);
     assert.notEqual(result, '');
   }
+});
+
+test('a new result takes the place of an old one of the same check, and all tests that of some', () => {
+  const row = (target, check, result = 'passed') => ({ target, check, result });
+  const old = [
+    row('linux-arm64-gnu', 'JavaScript tests'),
+    row('linux-x64-gnu', 'JavaScript tests of: a, b, Node.js 22'),
+    row('linux-x64-gnu', 'JavaScript tests of: a, Node.js 24'),
+    row('linux-x64-gnu', 'JavaScript tests, Node.js 22'),
+  ];
+  const names = (ran) => merged(old, ran).map(({ target, check, result }) => `${target} ${check}: ${result}`);
+  assert.deepEqual(names([row('linux-x64-gnu', 'JavaScript tests, Node.js 22', 'failed: c')]), [
+    'linux-arm64-gnu JavaScript tests: passed',
+    'linux-x64-gnu JavaScript tests of: a, Node.js 24: passed',
+    'linux-x64-gnu JavaScript tests, Node.js 22: failed: c',
+  ]);
+  const some = names([row('linux-arm64-gnu', 'JavaScript tests of: a')]);
+  assert.deepEqual(some.slice(0, 2), ['linux-arm64-gnu JavaScript tests: passed', 'linux-arm64-gnu JavaScript tests of: a: passed']);
 });
 
 test('tests are counted as both test runners print them', () => {

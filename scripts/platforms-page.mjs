@@ -51,7 +51,7 @@ Each release also runs a smoke test of the package of each target, on that syste
 `;
 }
 
-/** Puts outcomes into the results, in the place of earlier ones of the same target and check. */
+/** Puts outcomes into the results. */
 export function record(outcomes) {
   const date = new Date().toISOString().slice(0, 10);
   const ran = outcomes
@@ -67,11 +67,22 @@ export function record(outcomes) {
       skipped,
       result,
     }));
-  const isSame = (one, other) => one.target === other.target && one.check === other.check;
-  const rows = [...results().filter((row) => !ran.some((one) => isSame(one, row))), ...ran];
-  rows.sort((one, other) => one.target.localeCompare(other.target) || one.check.localeCompare(other.check));
-  writeFileSync(RESULTS, `${JSON.stringify(rows, undefined, 2)}\n`);
+  writeFileSync(RESULTS, `${JSON.stringify(merged(results(), ran), undefined, 2)}\n`);
   write();
+}
+
+/**
+ * The rows with new ones. A new row takes the place of the one of the same check, and a run of all tests that of runs of some.
+ *
+ * @param {Row[]} rows
+ * @param {Row[]} ran
+ */
+export function merged(rows, ran) {
+  const whole = ({ check }) => check.replace(/ of: .*?(?=(, Node\.js \d+)?$)/, '');
+  const isReplaced = (row) => ran.some(({ target, check }) => target === row.target && [row.check, whole(row)].includes(check));
+  return [...rows.filter((row) => !isReplaced(row)), ...ran].sort(
+    (one, other) => one.target.localeCompare(other.target) || one.check.localeCompare(other.check),
+  );
 }
 
 function write() {
