@@ -20,6 +20,8 @@ const nodeForWindows = path.join(place, 'node.exe');
 /** Wine 8 cannot run a newer one. */
 const NODE_FOR_WINDOWS = '22';
 const ONE_FILE_LIMIT_MS = 300_000;
+/** All unit tests of the crate, which are not optimized. */
+const UNIT_TESTS_LIMIT_MS = 1_800_000;
 
 const parts = { lint, windows: process.platform === 'win32' ? onWindows : underWine };
 const part = parts[process.argv[2]];
@@ -83,7 +85,7 @@ function underWine() {
   const env = wineDisk(wine);
   if (!env) return false;
   env.NAPI_RS_NATIVE_LIBRARY_PATH = dos(addon);
-  const ran = [{ what: 'unit tests of the crate', ...inWine(wine, unitTests, [], env) }];
+  const ran = [{ what: 'unit tests of the crate', ...inWine(wine, unitTests, [], env, UNIT_TESTS_LIMIT_MS) }];
   for (const name of testFiles()) {
     ran.push({ what: name, ...inWine(wine, nodeForWindows, ['--test-reporter=spec', dos(inRoot(TESTS, name))], env) });
   }
@@ -195,7 +197,7 @@ function dos(file) {
 }
 
 /** Runs tests under Wine. Their streams are files: what comes from Wine as a pipe is none to Node.js. */
-function inWine(wine, program, args, env) {
+function inWine(wine, program, args, env, timeout = ONE_FILE_LIMIT_MS) {
   console.log(`$ wine ${[path.basename(program), ...args].join(' ')}`);
   const output = path.join(place, 'output.txt');
   const [input, into] = [openSync('/dev/null', 'r'), openSync(output, 'w')];
@@ -203,7 +205,7 @@ function inWine(wine, program, args, env) {
     cwd: place,
     env,
     stdio: [input, into, into],
-    timeout: ONE_FILE_LIMIT_MS,
+    timeout,
   });
   for (const file of [input, into]) closeSync(file);
   const text = readFileSync(output, 'utf8');
