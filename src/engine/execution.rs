@@ -392,8 +392,11 @@ mod tests {
     async fn queued_executions_are_stopped_before_running_ones() {
         let config = ExecutionConfig { max_concurrent_executions: 2, ..ExecutionConfig::default() };
         let engine = ExecutionEngine::new(config).unwrap();
-        let submit =
-            || engine.submit(shell("exec sleep 600"), ExecutionOptions::default(), Arc::new(SilentSink)).unwrap();
+        let submit = || {
+            engine
+                .submit(shell(crate::platform::LONG_COMMAND), ExecutionOptions::default(), Arc::new(SilentSink))
+                .unwrap()
+        };
         let records: Vec<_> = (0..20).map(|_| submit()).collect();
         let runs = |record: &Record| record.status() == ExecutionStatus::Running;
         while records.iter().filter(|record| runs(record)).count() < 2 {

@@ -358,6 +358,10 @@ mod tests {
     /// An event loop waits for no more than the allowance of a call.
     #[tokio::test]
     async fn much_that_was_kept_is_not_masked_on_the_thread_of_a_caller() {
+        if !crate::platform::HAS_LIMITS {
+            // The lines are for a shell of Unix: that of Windows has no `head`, and takes 8 191 characters.
+            return;
+        }
         let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap();
         let large = prints(&engine, format!("echo {TOKEN}; head -c {} /dev/zero", MUCH - 100)).await;
         for _ in 0..50 {
@@ -388,7 +392,7 @@ mod tests {
         let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap();
         let id = prints(&engine, format!("echo {TOKEN}")).await;
         engine.add_secret(TOKEN).unwrap();
-        assert_eq!(engine.result(id).unwrap().stdout, "***\n");
+        assert_eq!(engine.result(id).unwrap().stdout.trim_end(), "***");
         assert_eq!(engine.list(&ExecutionFilter::default())[0].command, "echo ***");
     }
 
