@@ -82,7 +82,8 @@ function readBatch(batch, shared, consumer) {
           const events = slots(count);
           for (let index = 0; index < count; index++) {
             const packed = next();
-            const flags = packed % LINE.FLAGS;
+            // Of an integer: V8 calls a function for the remainder of a double.
+            const flags = packed < 2 ** 31 ? (packed | 0) % LINE.FLAGS : packed % LINE.FLAGS;
             const length = (packed - flags) / LINE.FLAGS;
             const line = isText ? take(length) : takeBytes(length);
             /** @type {OutputEvent} */
