@@ -1,5 +1,6 @@
 // The package loads both ways, with the same classes.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -32,6 +33,23 @@ test('require and import give the same classes', () => {
 
 test('the package finds itself by its name', () => {
   assert.equal(require('@escher/execution-engine').ExecutionEngine, ExecutionEngine);
+});
+
+test('loading the package loads no streams, workers or performance hooks: each has a dozen modules of Node.js', () => {
+  const code = `
+    const before = new Set(process.moduleLoadList);
+    require(${JSON.stringify(path.join(root, 'index.js'))});
+    console.log(JSON.stringify(process.moduleLoadList.filter((name) => !before.has(name))));`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' });
+  assert.equal(stderr, '');
+  const loaded = JSON.parse(stdout).map((name) => name.replace('NativeModule ', ''));
+  assert.deepEqual(
+    loaded.filter((name) =>
+      /^(stream|perf_hooks|worker_threads|child_process|readline|events)$|streams\/|abort_controller|perf\//.test(name),
+    ),
+    [],
+  );
+  assert.ok(loaded.length < 10, loaded.join(', '));
 });
 
 test('what is loaded is made of lib as it is now', () => {

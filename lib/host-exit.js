@@ -1,7 +1,5 @@
 'use strict';
 
-const { isMainThread } = require('node:worker_threads');
-
 /**
  * @typedef {object} Host
  * @property {string} platform
@@ -10,7 +8,14 @@ const { isMainThread } = require('node:worker_threads');
  */
 
 /** @type {Host} */
-const HERE = { platform: process.platform, isMainThread, once: process.once.bind(process) };
+const HERE = {
+  platform: process.platform,
+  // It brings streams and timers of its own: most hosts need none of them while they load this package.
+  get isMainThread() {
+    return require('node:worker_threads').isMainThread;
+  },
+  once: process.once.bind(process),
+};
 
 /** @type {WeakSet<Host>} */
 const watched = new WeakSet();
