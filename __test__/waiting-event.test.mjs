@@ -285,6 +285,21 @@ test('in a terminal a command that sleeps, works, or reads something else does n
   }
 });
 
+test('a reader that is stopped or in the background does not wait', withPython, async (t) => {
+  const { engine, events } = recordedEngine(t, AFTER);
+  const poll = `'import select, sys; select.select([sys.stdin], [], [], 1)'`;
+  const lines = ['cat & sleep 1.5; kill -9 $!', `python3 -c ${poll} & sleep 1.5`];
+  const stopped = 'cat <&0 & sleep 0.1; kill -STOP $!; sleep 1.5; kill -9 $!';
+  const results = await Promise.all([
+    engine.run(shell(stopped), { stdin: 'open' }),
+    ...lines.map((line) => engine.run(exec('bash', '-c', `set -m; ${line}`), { terminal: true })),
+  ]);
+  for (const { id, status } of results) {
+    assert.equal(status, 'completed');
+    assert.ok(!events.types(id).includes('waiting'), JSON.stringify(events.of(id)));
+  }
+});
+
 test('a reader of another terminal does not wait for this input', withPython, async (t) => {
   const { engine, events } = recordedEngine(t, AFTER);
   const source = `import os, pty, threading

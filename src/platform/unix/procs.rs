@@ -48,6 +48,15 @@ impl Proc {
     pub(super) fn is_dead(&self) -> bool {
         is_dead(self.state)
     }
+
+    /// Whether a signal or a debugger has stopped it.
+    #[cfg_attr(
+        target_vendor = "apple",
+        expect(dead_code, reason = "the system does not show what a process waits for")
+    )]
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.state, b'T' | b't')
+    }
 }
 
 /// Whether this is the state of a process or a thread that has ended.

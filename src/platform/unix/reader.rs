@@ -7,7 +7,9 @@ use crate::types::WaitsFor;
 /// Returns what a process is doing, and whether one of its threads is blocked reading this input.
 #[cfg(target_os = "linux")]
 pub(super) fn look(proc: &Proc, input: InputId) -> Activity {
-    linux::look(proc.pid.as_raw(), input)
+    let activity = linux::look(proc.pid.as_raw(), input);
+    // A stopped process is shown in the call that it will continue: it reads nothing until then.
+    Activity { waits_for: activity.waits_for.filter(|_| !proc.is_stopped()), ..activity }
 }
 
 /// The system does not show it.
@@ -67,6 +69,11 @@ mod linux {
     /// The device number of the controlling terminal of a process.
     fn controlling_terminal(pid: i32) -> Option<u64> {
         stat(pid, 5).first().copied()
+    }
+
+    /// Whether a process may not read its controlling terminal, since another process group is in the foreground: the system stops it then.
+    fn is_in_background(pid: i32, device: u64) -> bool {
+        matches!(stat(pid, 3)[..], [group, _, terminal, foreground, ..] if terminal == device && foreground != group)
     }
 
     /// The numbers of `/proc/PID/stat` after the name and `skipped` further fields.
@@ -156,7 +163,7 @@ mod linux {
                 }
                 let found = fs::metadata(&path).ok()?.rdev();
                 let is_it = found == device || (found == OWN_TERMINAL && controlling_terminal(pid) == Some(device));
-                is_it.then_some(WaitsFor::Terminal)
+                (is_it && !is_in_background(pid, device)).then_some(WaitsFor::Terminal)
             }
         }
     }

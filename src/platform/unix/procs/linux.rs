@@ -203,11 +203,14 @@ pub(in super::super) fn describe(proc: &Proc) -> ProcessInfo {
         command: command(&file("cmdline"), &file("comm")),
         state: char::from(proc.state).to_string(),
         cpu_ms,
-        waits_for: waits_for(
-            &String::from_utf8_lossy(&file("wchan")),
-            &String::from_utf8_lossy(&file("syscall")),
-            |fd| std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|path| is_terminal(&path)),
-        ),
+        // A stopped process is shown in the call that it will continue.
+        waits_for: (!proc.is_stopped())
+            .then(|| {
+                waits_for(&String::from_utf8_lossy(&file("wchan")), &String::from_utf8_lossy(&file("syscall")), |fd| {
+                    std::fs::read_link(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|path| is_terminal(&path))
+                })
+            })
+            .flatten(),
     }
 }
 
