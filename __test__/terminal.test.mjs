@@ -195,6 +195,20 @@ test('keys are written, control characters act, and the end of the input is one'
   assert.match(result.stdout, /interrupted/);
 });
 
+test('the end of the input is the character that the program has set, else Ctrl-D', { skip }, async (t) => {
+  const { engine, events } = recordedEngine(t);
+  for (const [modes, read, wanted] of [
+    ['eof ^G', 'cat; echo end', /ready\r\nend\r\n$/],
+    ['eof undef -echo', 'stty -icanon; head -c 1 | od -An -tu1', /ready\r\n +4\r\n$/],
+    ['raw -echo', 'head -c 1 | od -An -tu1', /ready\n +4\n$/],
+  ]) {
+    const id = await engine.execute(shell(`stty ${modes}; echo ready; ${read}`), TERMINAL);
+    await events.line('ready', id);
+    await engine.endInput(id);
+    assert.match((await engine.waitForCompletion(id)).stdout, wanted);
+  }
+});
+
 test('input that is given as a whole is followed by the end of the input', { skip }, async (t) => {
   const engine = newEngine(t);
   const forms = [{ input: 'a\nb\n' }, { stdin: 'a\nb\n' }, { input: ['a\n', Buffer.from('b\n')] }, { input: new Blob(['a\nb\n']) }];

@@ -74,12 +74,16 @@ pub(crate) fn resize_terminal(terminal: &PipeWriter, size: TerminalSize) -> io::
     Ok(tcsetwinsize(terminal, winsize(size))?)
 }
 
-/// Returns what a terminal takes as the end of its input. `is_line_open`: the last line that was written has no end. Then, where the
-/// terminal gives its program whole lines, the first end-of-file character only hands that line over.
+/// Returns what a terminal takes as the end of its input; where its program has turned that off, what a user would type. `is_line_open`: the
+/// last line that was written has no end. Then, where the terminal gives its program whole lines, the first end-of-file character only hands
+/// that line over.
 pub(crate) fn end_of_file(terminal: &PipeWriter, is_line_open: bool) -> Vec<u8> {
     const USUAL: u8 = 0x04;
+    /// `_POSIX_VDISABLE` of Linux and of macOS.
+    const NONE: [u8; 2] = [0, 0xff];
     let modes = tcgetattr(terminal).ok();
-    let code = modes.as_ref().map_or(USUAL, |modes| modes.special_codes[SpecialCodeIndex::VEOF]);
+    let code = modes.as_ref().map(|modes| modes.special_codes[SpecialCodeIndex::VEOF]);
+    let Some(code) = code.filter(|code| !NONE.contains(code)) else { return vec![USUAL] };
     let has_lines = modes.is_some_and(|modes| modes.local_modes.contains(LocalModes::ICANON));
     vec![code; if has_lines && is_line_open { 2 } else { 1 }]
 }
