@@ -26,10 +26,7 @@ test('each setting has its variable', async (t) => {
 /** A text for a variable, and what it means. */
 function sample({ type, minimum = 0, $ref, default: usual, 'x-variable': variable }) {
   const own = {
-    EXEC_RETRY: [
-      '{"attempts": 2}',
-      { attempts: 2, backoffMs: 1_000, maxBackoffMs: 30_000, on: ['exit', 'signal', 'timeout', 'spawn'], onOutput: [] },
-    ],
+    EXEC_RETRY: ['{"attempts": 2}', { attempts: 2, backoffMs: 1_000, maxBackoffMs: 30_000, on: ['exit', 'signal', 'timeout', 'spawn'] }],
     EXEC_LIMITS: ['{"open_files": 9}', { openFiles: 9 }],
     EXEC_TERMINAL: ['{"columns": 9}', { columns: 9, rows: 24 }],
     EXEC_HOST_ENV: ['{"MY_VAR": "x"}', { MY_VAR: 'x' }],

@@ -151,6 +151,16 @@ test('retry', async (t) => {
   assert.equal((await engine.run(exec('cat'), { stdin: input(), retry: { attempts: 1 } })).stdout, 'text');
 });
 
+test('a retry without onOutput is the same in a configuration that is given again, and in a variable', async (t) => {
+  const retry = { attempts: 2, backoffMs: 0 };
+  const ofVariable = ExecutionEngine.configFromEnv({ EXEC_RETRY: '{"attempts": 2, "backoff_ms": 0}' });
+  for (const config of [{ retry }, newEngine(t, { retry }).config, ofVariable]) {
+    const engine = newEngine(t, config);
+    assert.equal((await engine.run(shell('exit 1'))).attempt, 2);
+    assert.ok(!('onOutput' in engine.config.retry));
+  }
+});
+
 test('terminal', onUnix, async (t) => {
   const { engine, events } = recordedEngine(t, { terminal: { columns: 101 }, mergeOutput: true });
   const size = shell('stty size 2>/dev/null || echo none; exit 0');

@@ -85,7 +85,7 @@ pub struct Retry {
     pub on: Vec<RetryOn>,
     /// Retries only a failure of a command whose output, in the last 64 KiB of either stream, has one of these. Default: empty, which
     /// is any failure. A command that never ran has no output.
-    #[serde(default, deserialize_with = "absent::or_default")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "absent::or_default")]
     pub on_output: Vec<OutputPattern>,
 }
 
