@@ -119,7 +119,7 @@ test('a write after the end, after endInput, or to an input that is not open is 
   const ended = await engine.execute(cat, OPEN);
   await engine.endInput(ended);
   await engine.endInput(ended);
-  assert.match((await failure(() => engine.write(ended, 'x'), CODE)).message, /id: its input was ended/);
+  assert.match((await failure(() => engine.write(ended, 'x'), CODE)).message, /id: its input was ended: write before `endInput`/);
   await engine.waitForCompletion(ended);
   assert.match((await failure(() => engine.write(ended, 'x'), CODE)).message, /id: it has ended/);
   await engine.endInput(ended);

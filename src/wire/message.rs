@@ -5,7 +5,7 @@ use crate::config::FIELDS;
 
 /// Names of ours that stand in messages and are no field of a request, options or configuration.
 const OTHERS: &[&str] =
-    &["tail_bytes", "grace_ms", "deadline_ms", "continue_on_error", "max_concurrency", "stop_on_error"];
+    &["tail_bytes", "grace_ms", "deadline_ms", "continue_on_error", "max_concurrency", "stop_on_error", "end_input"];
 
 impl Case {
     /// A message of ours as the sender writes names. Our names stand between backticks; text of the sender's stays as it is, also where it
