@@ -27,38 +27,97 @@ pub(super) fn translate(source: &str, flags: &str) -> Result<String, &'static st
             '\\' if is_unicode && rest.peek().is_some_and(|next| matches!(next, 'p' | 'P')) => {
                 return Err(NO_UNICODE_CLASS);
             }
-            '\\' => escape(&mut pattern, &mut rest, in_class)?,
+            '\\' => {
+                if let Some(literal) = escape(&mut pattern, &mut rest, in_class)? {
+                    push_literal(&mut pattern, &mut rest, literal, in_class, ignores_case)?;
+                }
+            }
             ']' if in_class => {
                 in_class = false;
                 pattern.push(']');
             }
-            // Operators of sets there, and plain characters here.
-            '[' | '&' | '~' if in_class => pattern.extend(['\\', next]),
-            '-' if in_class && pattern.ends_with('-') => pattern.push_str(r"\-"),
-            _ if in_class => push_either_case(&mut pattern, next, ignores_case, "", "", ""),
+            _ if in_class => push_literal(&mut pattern, &mut rest, next, true, ignores_case)?,
             '[' => in_class = open_class(&mut pattern, &mut rest),
             '(' if is_look_around(&rest) => return Err(NO_LOOK_AROUND),
             '{' if !is_count(&rest) => pattern.push_str(r"\{"),
             ']' => pattern.push_str(r"\]"),
-            _ => push_either_case(&mut pattern, next, ignores_case, "(?:", "|", ")"),
+            _ if next.is_ascii() => pattern.push(next),
+            _ => push_literal(&mut pattern, &mut rest, next, false, ignores_case)?,
         }
     }
     Ok(pattern)
 }
 
-/// Adds a character; if case is ignored, in both cases: `regex-lite` ignores that of ASCII alone.
-fn push_either_case(pattern: &mut String, next: char, ignores_case: bool, open: &str, or: &str, close: &str) {
-    let (lower, upper) = (next.to_lowercase(), next.to_uppercase());
-    // One that becomes several, such as an eszett, stays as it is.
-    if !ignores_case || next.is_ascii() || lower.clone().eq(upper.clone()) || lower.len() + upper.len() > 2 {
-        pattern.push(next);
-        return;
-    }
+/// Adds a character, or in a class the range that it begins; if case is ignored, with those that differ in case alone.
+fn push_literal(
+    pattern: &mut String,
+    rest: &mut Peekable<Chars<'_>>,
+    first: char,
+    in_class: bool,
+    ignores_case: bool,
+) -> Result<(), &'static str> {
+    let last = if in_class { range_end(rest)? } else { None };
+    let others = if ignores_case { other_cases(first, last.unwrap_or(first)) } else { Vec::new() };
+    let (open, close) = if in_class || others.is_empty() { ("", "") } else { ("[", "]") };
     pattern.push_str(open);
-    pattern.extend(lower);
-    pattern.push_str(or);
-    pattern.extend(upper);
+    for (first, last) in std::iter::once((first, last.unwrap_or(first))).chain(others) {
+        push_range(pattern, first, last);
+    }
     pattern.push_str(close);
+    Ok(())
+}
+
+fn push_range(pattern: &mut String, first: char, last: char) {
+    push_code(pattern, first);
+    if first != last {
+        pattern.push('-');
+        push_code(pattern, last);
+    }
+}
+
+/// Takes the dash and the character that end a range, if they follow.
+fn range_end(rest: &mut Peekable<Chars<'_>>) -> Result<Option<char>, &'static str> {
+    let mut ahead = rest.clone();
+    if ahead.next() != Some('-') {
+        return Ok(None);
+    }
+    let last = match ahead.next() {
+        None | Some(']') => None,
+        Some('\\') => escape(&mut String::new(), &mut ahead, true)?,
+        plain => plain,
+    };
+    if last.is_some() {
+        *rest = ahead;
+    }
+    Ok(last)
+}
+
+/// The ranges of characters beyond ASCII that differ in case alone from those of this range: `regex-lite` ignores the case of ASCII alone.
+fn other_cases(first: char, last: char) -> Vec<(char, char)> {
+    /// Of a longer range only so many characters: an expression may have many ranges.
+    const MOST: usize = 2_048;
+    let is_other = |other: &char| !other.is_ascii() && !(first..=last).contains(other);
+    let mut others: Vec<char> = (first..=last)
+        .take(MOST)
+        .flat_map(|one| [single(one.to_lowercase()), single(one.to_uppercase())])
+        .flatten()
+        .filter(is_other)
+        .collect();
+    others.sort_unstable();
+    others.dedup();
+    let mut ranges: Vec<(char, char)> = Vec::new();
+    for other in others {
+        match ranges.last_mut() {
+            Some((_, end)) if u32::from(*end) + 1 == u32::from(other) => *end = other,
+            _ => ranges.push((other, other)),
+        }
+    }
+    ranges
+}
+
+/// One that becomes several, such as an eszett, has no other case.
+fn single(mut letters: impl ExactSizeIterator<Item = char>) -> Option<char> {
+    if letters.len() == 1 { letters.next() } else { None }
 }
 
 /// Opens a class; `false`: it was one of the two that end at once.
@@ -99,40 +158,46 @@ fn is_count(rest: &Peekable<Chars<'_>>) -> bool {
     }
 }
 
-fn escape(pattern: &mut String, rest: &mut Peekable<Chars<'_>>, in_class: bool) -> Result<(), &'static str> {
-    let Some(next) = rest.next() else { return Err(ESCAPE) };
-    match next {
+/// Returns the character that an escape is; adds what is a class or a border.
+fn escape(pattern: &mut String, rest: &mut Peekable<Chars<'_>>, in_class: bool) -> Result<Option<char>, &'static str> {
+    let next = rest.next().ok_or(ESCAPE)?;
+    let code = match next {
         'd' | 'D' | 'w' | 'W' | 's' | 'S' => {
             pattern.extend(['\\', next]);
             // The dash after it is a character, and no range.
             if in_class && rest.next_if_eq(&'-').is_some() {
                 pattern.push_str(r"\-");
             }
+            return Ok(None);
         }
-        'b' if in_class => pattern.push_str(r"\x08"),
+        'b' if in_class => 8,
+        'b' | 'B' => {
+            pattern.extend(['\\', next]);
+            return Ok(None);
+        }
         '1'..='9' | 'k' => return Err(NO_LOOK_AROUND),
-        '0' => pattern.push_str(r"\x00"),
-        'b' | 'B' | 'n' | 'r' | 't' | 'v' | 'f' => pattern.extend(['\\', next]),
-        'c' => {
-            let letter = rest.next_if(char::is_ascii_alphabetic).ok_or(ESCAPE)?;
-            push_code(pattern, u32::from(letter) % 32)?;
-        }
-        'x' => push_code(pattern, hex(rest, 2).ok_or(ESCAPE)?)?,
-        'u' => {
-            let code = code_point(rest).ok_or(ESCAPE)?;
-            push_code(pattern, code)?;
-        }
-        _ if next.is_ascii_punctuation() => pattern.push_str(&regex_lite::escape(next.encode_utf8(&mut [0; 4]))),
-        _ => pattern.push(next),
-    }
-    Ok(())
+        '0' => 0,
+        't' => 9,
+        'n' => 10,
+        'v' => 11,
+        'f' => 12,
+        'r' => 13,
+        'c' => u32::from(rest.next_if(char::is_ascii_alphabetic).ok_or(ESCAPE)?) % 32,
+        'x' => hex(rest, 2).ok_or(ESCAPE)?,
+        'u' => code_point(rest).ok_or(ESCAPE)?,
+        _ => u32::from(next),
+    };
+    char::from_u32(code).map(Some).ok_or(ESCAPE)
 }
 
-fn push_code(pattern: &mut String, code: u32) -> Result<(), &'static str> {
-    char::from_u32(code).ok_or(ESCAPE)?;
-    // Writing to a string cannot fail.
-    let _ = write!(pattern, "\\u{{{code:x}}}");
-    Ok(())
+/// Adds a character that has no meaning of its own.
+fn push_code(pattern: &mut String, literal: char) {
+    if literal.is_ascii_alphanumeric() || literal == '_' || !literal.is_ascii() {
+        pattern.push(literal);
+    } else {
+        // Writing to a string cannot fail.
+        let _ = write!(pattern, "\\u{{{:x}}}", u32::from(literal));
+    }
 }
 
 /// So many hexadecimal digits.
@@ -198,6 +263,18 @@ mod tests {
             ("[\\b]", "", "\u{8}", true),
             ("(?<name>a)(?:b)", "", "ab", true),
             ("\u{e9}", "iu", "\u{c9}", true),
+            ("^\\u00e9[\\xe9]$", "i", "\u{c9}\u{c9}", true),
+            ("^[\u{e9}-\u{fc}]$", "i", "\u{dc}", true),
+            ("^[\u{e9}-\u{fc}]$", "i", "\u{e0}", false),
+            ("^[\\xc0-\\xd6]$", "i", "\u{f6}", true),
+            ("^[\\xc0-\\xd6]$", "i", "\u{df}", false),
+            ("^[\u{ff}-\u{101}]$", "i", "\u{100}", true),
+            ("^[\u{430}-\u{44f}]+$", "i", "\u{41f}\u{440}\u{418}", true),
+            ("^[^\u{e9}]$", "i", "\u{c9}", false),
+            ("^[\\u0000-\\uffff]+$", "i", "a\u{c9}", true),
+            ("^[a-f\\-.^x-]+$", "i", "A-.^F", true),
+            ("^[+--]+$", "i", "+,-", true),
+            ("^[\\w-z]+$", "i", "A-", true),
             ("\\cJ", "", "\n", true),
             ("\\q", "", "q", true),
             // Without the flag u it is a letter.
