@@ -10,7 +10,7 @@ use crate::error::{ExecutionError, Invalid, Result};
 use crate::redact;
 use crate::types::{
     Encoding, EnvSnapshot, InheritEnv, Leftovers, LineMode, ResourceLimits, Retry, Secret, StopOrder, StopSignal,
-    TerminalMode,
+    TerminalMode, Words, words,
 };
 pub use crate::types::{OversizedOutputStrategy, TruncateKeep};
 
@@ -34,30 +34,30 @@ pub(crate) const MOST_MS: u64 = 365 * 24 * 3_600_000;
 /// The largest whole number that JavaScript and JSON keep exactly: 2^53 − 1.
 pub(crate) const LARGEST_WHOLE: u64 = (1 << 53) - 1;
 
-/// What happens at the concurrency limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ConcurrencyPolicy {
-    /// Wait for a slot: higher priority first, then first come, first served.
-    #[default]
-    Queue,
-    /// Refuse with `CONCURRENCY_LIMIT_REACHED`.
-    Reject,
+words! {
+    /// What happens at the concurrency limit.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub enum ConcurrencyPolicy {
+        /// Wait for a slot: higher priority first, then first come, first served.
+        #[default]
+        Queue = "queue",
+        /// Refuse with `CONCURRENCY_LIMIT_REACHED`.
+        Reject = "reject",
+    }
 }
 
-/// What is in a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LogFormat {
-    /// The bytes of both streams in the order in which they came.
-    #[default]
-    Raw,
-    /// A JSON object for each line: time, stream, sequence, text.
-    Jsonl,
+words! {
+    /// What is in a log.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub enum LogFormat {
+        /// The bytes of both streams in the order in which they came.
+        #[default]
+        Raw = "raw",
+        /// A JSON object for each line: time, stream, sequence, text.
+        Jsonl = "jsonl",
+    }
 }
 
 const ENV_SECRET_PATTERNS: [&str; 8] =
@@ -124,16 +124,16 @@ settings! {
     stream_output: bool = true, Kind::Flag;
     /// When a line becomes an event: in pieces, so that an unfinished line is shown after 200 ms of silence; or whole, when it is
     /// complete.
-    lines: LineMode = LineMode::Pieces, Kind::Choice(&["pieces", "whole"]);
+    lines: LineMode = LineMode::Pieces, Kind::Choice(LineMode::WORDS);
     /// Whether standard error goes into standard output's pipe, so that the order between them is exact.
     merge_output: bool = false, Kind::Flag;
     /// As what JavaScript gets output: text, or Buffers with the exact bytes.
-    encoding: Encoding = Encoding::Utf8, Kind::Choice(&["utf8", "buffer"]);
+    encoding: Encoding = Encoding::Utf8, Kind::Choice(Encoding::WORDS);
     /// How many commands run at once.
     max_concurrent_executions: usize = 100, Kind::Whole { least: 1, most: 100_000 };
     /// When so many run: wait (higher priority first, then first come, first served), or be refused with
     /// `CONCURRENCY_LIMIT_REACHED`.
-    concurrency_policy: ConcurrencyPolicy = ConcurrencyPolicy::Queue, Kind::Choice(&["queue", "reject"]);
+    concurrency_policy: ConcurrencyPolicy = ConcurrencyPolicy::Queue, Kind::Choice(ConcurrencyPolicy::WORDS);
     /// How many may wait. One more is `QUEUE_FULL`.
     max_queued_executions: usize = 10_000, Kind::Whole { least: 0, most: 10_000_000 };
     /// How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
@@ -147,10 +147,10 @@ settings! {
     kill_grace_ms: u64 = 5_000, Kind::ms(0);
     /// The signal that asks the processes of an execution to end.
     stop_signal: StopSignal = StopSignal::Term,
-        Kind::Choice(&["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]);
+        Kind::Choice(StopSignal::WORDS);
     /// Which processes get the stop signal first: all of the tree, or the command itself and the others when it has exited or
     /// half of `kill_grace_ms` has passed.
-    stop_order: StopOrder = StopOrder::Tree, Kind::Choice(&["tree", "leader"]);
+    stop_order: StopOrder = StopOrder::Tree, Kind::Choice(StopOrder::WORDS);
     /// Between the stop signal and SIGKILL when the host exits or dies, in ms. None: as `kill_grace_ms` of the execution.
     host_exit_grace_ms: Option<u64> = None, Kind::ms(0);
     /// Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its execution
@@ -169,7 +169,7 @@ settings! {
     /// How long an output pipe may be silent after the command has exited, in ms. At most 2 s in all.
     drain_timeout_ms: u64 = 500, Kind::ms(0);
     /// What becomes of background processes that outlive their command: they are left alone, or ended like a cancelled tree.
-    leftovers: Leftovers = Leftovers::Leave, Kind::Choice(&["leave", "kill"]);
+    leftovers: Leftovers = Leftovers::Leave, Kind::Choice(Leftovers::WORDS);
     /// The longest line in one piece, in bytes. Longer ones come in several.
     max_line_bytes: usize = 64 * 1024, Kind::Whole { least: LEAST_LINE_BYTES, most: MOST_STRING_BYTES as u64 };
     /// How long a command must neither use the processor nor write, in ms, before the event `waiting` says that it waits for input.
@@ -179,11 +179,11 @@ settings! {
     /// What happens to output above `max_output_size_bytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`;
     /// or keep a part of it and all of it in a file that goes with the record.
     oversized_output_strategy: OversizedOutputStrategy = OversizedOutputStrategy::TruncateWithWarning,
-        Kind::Choice(&["truncate_with_warning", "fail_execution", "stream_to_file"]);
+        Kind::Choice(OversizedOutputStrategy::WORDS);
     /// An older word for `oversized_output_strategy`: `false` is `fail_execution`, unless a strategy is named.
     truncate_large_output: bool = true, Kind::Flag;
     /// Which part of too much output is kept; `both` is half from either end.
-    truncate_keep: TruncateKeep = TruncateKeep::Both, Kind::Choice(&["head", "tail", "both"]);
+    truncate_keep: TruncateKeep = TruncateKeep::Both, Kind::Choice(TruncateKeep::WORDS);
     /// Where `stream_to_file` writes. None: a folder of this user under the temp folder.
     overflow_dir: Option<PathBuf> = None, Kind::Path;
     /// The largest such file, in bytes.
@@ -195,7 +195,7 @@ settings! {
     /// Where each execution gets a log, named by its id.
     log_dir: Option<PathBuf> = None, Kind::Path;
     /// What is in logs: the raw bytes as they came, or a JSON object for each line.
-    log_format: LogFormat = LogFormat::Raw, Kind::Choice(&["raw", "jsonl"]);
+    log_format: LogFormat = LogFormat::Raw, Kind::Choice(LogFormat::WORDS);
     /// Whether logs in `log_dir` stay when their record leaves. A file at `output_log_path` always does.
     keep_logs: bool = true, Kind::Flag;
     /// The largest log, in bytes. What is more is counted as lost.
@@ -213,7 +213,7 @@ settings! {
     /// The variables to inherit from. None: those of the host at the call.
     host_env: Option<EnvSnapshot> = None, Kind::Variables;
     /// Which of the host's variables a child starts with.
-    inherit_env: InheritEnv = InheritEnv::All, Kind::Choice(&["all", "core", "none"]);
+    inherit_env: InheritEnv = InheritEnv::All, Kind::Choice(InheritEnv::WORDS);
     /// Globs of names inherited on top of `inherit_env`.
     env_allow: Vec<String> = Vec::new(), Kind::Globs;
     /// Globs of names that no child gets, and that no request may set.

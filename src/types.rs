@@ -6,6 +6,7 @@ pub(crate) use self::builders::NOT_UTF8;
 pub use self::command::Command;
 pub use self::ending::{StopOrder, StopSignal};
 pub use self::enums::{ErrorCode, ErrorInfo, ExecutionStatus, Reason, Stream, WaitsFor};
+pub(crate) use self::enums::{Words, words};
 pub use self::env_snapshot::EnvSnapshot;
 pub(crate) use self::env_snapshot::MASK;
 pub use self::limits::ResourceLimits;

@@ -2,14 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Makes an enum of a list of variants and the word of each, which is the same in Rust, in JSON and in JavaScript.
+/// An enum of which each value has one word.
+pub(crate) trait Words: Copy + 'static {
+    /// Each value with its word.
+    const ALL: &'static [(&'static str, Self)];
+    /// The words alone.
+    const WORDS: &'static [&'static str];
+}
+
+/// Makes an enum of a list of variants and the word of each: the one in Rust data and files. In JavaScript it is written in camel case,
+/// except for names of signals and codes.
 macro_rules! words {
-    ($(#[$attribute:meta])* pub enum $name:ident { $($(#[doc = $help:literal])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$attribute:meta])* pub enum $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$attribute])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum $name {
-            $($(#[doc = $help])* #[serde(rename = $word)] $variant,)+
+            $($(#[$about])* #[serde(rename = $word)] $variant,)+
         }
 
         impl $name {
@@ -21,8 +30,15 @@ macro_rules! words {
                 }
             }
         }
+
+        impl $crate::types::Words for $name {
+            const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$variant),)+];
+            const WORDS: &'static [&'static str] = &[$($word,)+];
+        }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// Where an execution stands. The last four are final.

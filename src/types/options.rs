@@ -5,48 +5,48 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     EnvSnapshot, LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TerminalMode,
-    TerminalSize, TruncateKeep,
+    TerminalSize, TruncateKeep, words,
 };
 
-/// Which of the host's variables a child starts with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum InheritEnv {
-    /// All of them.
-    #[default]
-    All,
-    /// What a program needs to start: `PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR TERM`, and what Windows needs.
-    Core,
-    /// None.
-    None,
+words! {
+    /// Which of the host's variables a child starts with.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub enum InheritEnv {
+        /// All of them.
+        #[default]
+        All = "all",
+        /// What a program needs to start: `PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR TERM`, and what Windows needs.
+        Core = "core",
+        /// None.
+        None = "none",
+    }
 }
 
-/// What becomes of the background processes that a command leaves behind when it exits by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Leftovers {
-    /// They live on: a browser that a command opened is meant to.
-    #[default]
-    Leave,
-    /// They are ended like a cancelled tree, before the execution ends.
-    Kill,
+words! {
+    /// What becomes of the background processes that a command leaves behind when it exits by itself.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub enum Leftovers {
+        /// They live on: a browser that a command opened is meant to.
+        #[default]
+        Leave = "leave",
+        /// They are ended like a cancelled tree, before the execution ends.
+        Kill = "kill",
+    }
 }
 
-/// As what JavaScript gets output. In Rust a [`Text`](super::Text) is both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Encoding {
-    /// Text; bytes that are not UTF-8 are U+FFFD.
-    #[default]
-    Utf8,
-    /// The bytes as they were written.
-    Buffer,
+words! {
+    /// As what JavaScript gets output. In Rust a [`Text`](super::Text) is both.
+    #[derive(Default)]
+    #[non_exhaustive]
+    pub enum Encoding {
+        /// Text; bytes that are not UTF-8 are U+FFFD.
+        #[default]
+        Utf8 = "utf8",
+        /// The bytes as they were written.
+        Buffer = "buffer",
+    }
 }
 
 /// A string to mask. No output of `Debug` shows it.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus, absent};
+use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus, absent, words};
 
 /// In which order the commands of a plan run. The tag on the wire is `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,34 +87,24 @@ impl ExecutionPlan {
     }
 }
 
-/// After which ends of its dependencies a step of a plan runs. In a serial plan these are all steps before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum When {
-    /// When all of them completed, or all the same where the plan goes on after failures.
-    #[default]
-    Success,
-    /// When at least one of them did not complete. Else it is skipped, which does not count as a failure of the plan.
-    Failure,
-    /// However they ended; also after the plan was cancelled, aborted or out of time, and not after a shutdown.
-    Always,
+words! {
+    /// After which ends of its dependencies a step of a plan runs. In a serial plan these are all steps before it.
+    #[derive(Default)]
+    pub enum When {
+        /// When all of them completed, or all the same where the plan goes on after failures.
+        #[default]
+        Success = "success",
+        /// When at least one of them did not complete. Else it is skipped, which does not count as a failure of the plan.
+        Failure = "failure",
+        /// However they ended; also after the plan was cancelled, aborted or out of time, and not after a shutdown.
+        Always = "always",
+    }
 }
 
 impl When {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     const fn is_success(&self) -> bool {
         matches!(self, Self::Success)
-    }
-
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Always => "always",
-        }
     }
 }
 
@@ -133,34 +123,19 @@ pub struct PlanOptions {
     pub when: BTreeMap<usize, When>,
 }
 
-/// How a step of a plan ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    /// Exited with code 0.
-    Completed,
-    /// Exited otherwise, or the engine could not do its part.
-    Failed,
-    /// Ended on request.
-    Cancelled,
-    /// Ended because a time was up.
-    Timeout,
-    /// Never began.
-    Skipped,
-}
-
-impl StepStatus {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Timeout => "timeout",
-            Self::Skipped => "skipped",
-        }
+words! {
+    /// How a step of a plan ended.
+    pub enum StepStatus {
+        /// Exited with code 0.
+        Completed = "completed",
+        /// Exited otherwise, or the engine could not do its part.
+        Failed = "failed",
+        /// Ended on request.
+        Cancelled = "cancelled",
+        /// Ended because a time was up.
+        Timeout = "timeout",
+        /// Never began.
+        Skipped = "skipped",
     }
 }
 
@@ -175,28 +150,27 @@ impl From<ExecutionStatus> for StepStatus {
     }
 }
 
-/// Why a step never began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum SkipReason {
-    /// A step that it depends on did not complete.
-    Dependency,
-    /// A step before it did not complete, and the plan stops on errors.
-    StopOnError,
-    /// All steps that it depends on completed, and it is to run when one did not.
-    NoFailure,
-    /// The plan was cancelled.
-    Cancelled,
-    /// The abort signal of the plan fired.
-    Aborted,
-    /// The deadline of the plan was reached.
-    Deadline,
-    /// The engine was shut down.
-    Shutdown,
-    /// Its id was taken by another execution after the plan was accepted.
-    DuplicateId,
+words! {
+    /// Why a step never began.
+    #[non_exhaustive]
+    pub enum SkipReason {
+        /// A step that it depends on did not complete.
+        Dependency = "dependency",
+        /// A step before it did not complete, and the plan stops on errors.
+        StopOnError = "stop_on_error",
+        /// All steps that it depends on completed, and it is to run when one did not.
+        NoFailure = "no_failure",
+        /// The plan was cancelled.
+        Cancelled = "cancelled",
+        /// The abort signal of the plan fired.
+        Aborted = "aborted",
+        /// The deadline of the plan was reached.
+        Deadline = "deadline",
+        /// The engine was shut down.
+        Shutdown = "shutdown",
+        /// Its id was taken by another execution after the plan was accepted.
+        DuplicateId = "duplicate_id",
+    }
 }
 
 /// A step that never began.

@@ -71,7 +71,7 @@ fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, I
             };
             match pascal {
                 Some(word) => Some(Json::from(*word)),
-                None => fields.choice(name, &known)?.map(Json::from),
+                None => fields.choice_of(name, &known)?.map(Json::from),
             }
         }
     })

@@ -2,6 +2,7 @@
 
 use super::{Case, Value};
 use crate::error::{Invalid, is_plain_name, name_in_path};
+use crate::types::Words;
 
 type Result<T> = std::result::Result<T, Invalid>;
 
@@ -136,7 +137,12 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words; a word is written as the sender's case has it.
-    pub(super) fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+    pub(super) fn choice<T: Words>(&self, name: &str) -> Result<Option<T>> {
+        self.choice_of(name, T::ALL)
+    }
+
+    /// One of these words.
+    pub(super) fn choice_of<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let word = |snake: &str| self.case.name(snake);
         if let Value::Text(text) = value

@@ -9,16 +9,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::config::MOST_MS;
 use crate::error::Invalid;
-use crate::types::{ExecutionFilter, ExecutionStatus, Stream};
-
-const STATUS: &[(&str, ExecutionStatus)] = &[
-    ("pending", ExecutionStatus::Pending),
-    ("running", ExecutionStatus::Running),
-    ("completed", ExecutionStatus::Completed),
-    ("failed", ExecutionStatus::Failed),
-    ("cancelled", ExecutionStatus::Cancelled),
-    ("timeout", ExecutionStatus::Timeout),
-];
+use crate::types::{ExecutionFilter, Stream};
 
 /// Decodes a filter; absent fields filter nothing.
 pub(crate) fn filter(value: &Value, case: Case) -> Result<ExecutionFilter, Invalid> {
@@ -27,7 +18,7 @@ pub(crate) fn filter(value: &Value, case: Case) -> Result<ExecutionFilter, Inval
     }
     let fields = Fields::open(value, "filter", "filter", case, &["status", "label", "source", "since", "limit"])?;
     Ok(ExecutionFilter {
-        status: fields.choice("status", STATUS)?,
+        status: fields.choice("status")?,
         label: fields.text("label")?,
         source: fields.text("source")?,
         since: since(&fields)?,
@@ -41,8 +32,7 @@ pub(crate) fn output_part(value: &Value, case: Case) -> Result<(Stream, Option<u
         return Ok((Stream::Stdout, None));
     }
     let fields = Fields::open(value, "", "options", case, &["stream", "tail_bytes"])?;
-    let streams = [("stdout", Stream::Stdout), ("stderr", Stream::Stderr)];
-    Ok((fields.choice("stream", &streams)?.unwrap_or(Stream::Stdout), fields.whole("tail_bytes")?))
+    Ok((fields.choice("stream")?.unwrap_or(Stream::Stdout), fields.whole("tail_bytes")?))
 }
 
 /// Decodes how the environment of a login shell is read: the shell, and the time for it.

@@ -4,8 +4,8 @@ use super::fields::{Fields, whole_i32};
 use super::{Case, Value, regexp};
 use crate::error::Invalid;
 use crate::types::{
-    Encoding, EnvSnapshot, ExecutionOptions, InheritEnv, Leftovers, LineMode, OutputPattern, OversizedOutputStrategy,
-    ResourceLimits, Retry, RetryOn, Secret, Stdin, StopOrder, StopSignal, TerminalMode, TerminalSize, TruncateKeep,
+    EnvSnapshot, ExecutionOptions, OutputPattern, ResourceLimits, Retry, RetryOn, Secret, Stdin, TerminalMode,
+    TerminalSize,
 };
 
 pub(super) const FIELDS: &[&str] = &[
@@ -47,26 +47,6 @@ const INPUT: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer
 const SIZE: &[&str] = &["columns", "rows"];
 
 const RETRY: &[&str] = &["attempts", "backoff_ms", "max_backoff_ms", "on", "on_output"];
-
-pub(super) const INHERIT_ENV: &[(&str, InheritEnv)] =
-    &[("all", InheritEnv::All), ("core", InheritEnv::Core), ("none", InheritEnv::None)];
-
-pub(super) const ENCODING: &[(&str, Encoding)] = &[("utf8", Encoding::Utf8), ("buffer", Encoding::Buffer)];
-
-pub(super) const STOP_ORDER: &[(&str, StopOrder)] = &[("tree", StopOrder::Tree), ("leader", StopOrder::Leader)];
-
-const OVERSIZED: &[(&str, OversizedOutputStrategy)] = &[
-    ("truncate_with_warning", OversizedOutputStrategy::TruncateWithWarning),
-    ("fail_execution", OversizedOutputStrategy::FailExecution),
-    ("stream_to_file", OversizedOutputStrategy::StreamToFile),
-];
-
-const LINES: &[(&str, LineMode)] = &[("pieces", LineMode::Pieces), ("whole", LineMode::Whole)];
-
-const KEEP: &[(&str, TruncateKeep)] =
-    &[("head", TruncateKeep::Head), ("tail", TruncateKeep::Tail), ("both", TruncateKeep::Both)];
-
-const LEFTOVERS: &[(&str, Leftovers)] = &[("leave", Leftovers::Leave), ("kill", Leftovers::Kill)];
 
 /// Decodes options; absent ones are the engine's.
 pub(crate) fn options(value: &Value, case: Case) -> Result<ExecutionOptions, Invalid> {
@@ -111,29 +91,27 @@ pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result
         terminal: terminal(fields)?.or(base.terminal),
         idle_timeout_ms: fields.whole("idle_timeout_ms")?.or(base.idle_timeout_ms),
         kill_grace_ms: fields.whole("kill_grace_ms")?.or(base.kill_grace_ms),
-        stop_signal: fields.choice("stop_signal", StopSignal::ALL)?.or(base.stop_signal),
-        stop_order: fields.choice("stop_order", STOP_ORDER)?.or(base.stop_order),
+        stop_signal: fields.choice("stop_signal")?.or(base.stop_signal),
+        stop_order: fields.choice("stop_order")?.or(base.stop_order),
         allow_detached: fields.flag("allow_detached")?.or(base.allow_detached),
         merge_output: fields.flag("merge_output")?.or(base.merge_output),
         stream_output: fields.flag("stream_output")?.or(base.stream_output),
-        lines: fields.choice("lines", LINES)?.or(base.lines),
+        lines: fields.choice("lines")?.or(base.lines),
         max_output_size_bytes: fields.size("max_output_size_bytes")?.or(base.max_output_size_bytes),
-        oversized_output_strategy: fields
-            .choice("oversized_output_strategy", OVERSIZED)?
-            .or(base.oversized_output_strategy),
-        truncate_keep: fields.choice("truncate_keep", KEEP)?.or(base.truncate_keep),
+        oversized_output_strategy: fields.choice("oversized_output_strategy")?.or(base.oversized_output_strategy),
+        truncate_keep: fields.choice("truncate_keep")?.or(base.truncate_keep),
         drain_timeout_ms: fields.whole("drain_timeout_ms")?.or(base.drain_timeout_ms),
-        inherit_env: fields.choice("inherit_env", INHERIT_ENV)?.or(base.inherit_env),
+        inherit_env: fields.choice("inherit_env")?.or(base.inherit_env),
         env_allow: fields.texts("env_allow")?.unwrap_or(base.env_allow),
         env_deny: fields.texts("env_deny")?.unwrap_or(base.env_deny),
         secrets: fields
             .texts("secrets")?
             .map_or(base.secrets, |secrets| secrets.into_iter().map(Secret::from).collect()),
         mask_env_secrets: fields.flag("mask_env_secrets")?.or(base.mask_env_secrets),
-        leftovers: fields.choice("leftovers", LEFTOVERS)?.or(base.leftovers),
+        leftovers: fields.choice("leftovers")?.or(base.leftovers),
         priority: fields.signed("priority")?.unwrap_or(base.priority),
         groups: fields.texts("groups")?.or(base.groups),
-        encoding: fields.choice("encoding", ENCODING)?.or(base.encoding),
+        encoding: fields.choice("encoding")?.or(base.encoding),
         retry: retry(fields)?.or(base.retry),
         signal: base.signal,
         limits: limits(fields)?.or(base.limits),

@@ -11,10 +11,8 @@ use super::request::{id, request_of_list};
 use super::{Case, Value, of_length};
 use crate::error::Invalid;
 use crate::types::{
-    ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanOptions, When,
+    ExecutionMetadata, ExecutionOptions, ExecutionPlan, ExecutionRequest, ExecutionStrategy, PlanOptions,
 };
-
-const WHEN: &[(&str, When)] = &[("success", When::Success), ("failure", When::Failure), ("always", When::Always)];
 
 /// Decodes a plan; absent ids are fresh ones.
 pub(crate) fn plan(value: &Value, case: Case) -> Result<ExecutionPlan, Invalid> {
@@ -127,7 +125,7 @@ pub(crate) fn plan_options(value: &Value, case: Case) -> Result<PlanOptions, Inv
             })?;
             let path = format!("{STEPS}[{index}]");
             let fields = Fields::open(step, &path, &path, case, &known_of_step)?;
-            when.extend(fields.choice("when", WHEN)?.map(|when| (index, when)));
+            when.extend(fields.choice("when")?.map(|when| (index, when)));
             steps.insert(index, fields_over(options.clone(), &fields)?);
         }
     }
