@@ -204,6 +204,14 @@ describe('nothing is left out', () => {
     });
   }
 
+  test('an option has the same words as the setting, whose row is generated', () => {
+    const words = ({ Range }) => (Range.includes("'") ? [bare(Range)] : []);
+    const settings = new Map(table(page('docs/configuration.md'), '## ExecutionConfig').map((row) => [bare(row.Field), words(row)]));
+    const options = table(page('docs/configuration.md'), '## ExecutionOptions').filter(({ Field }) => settings.get(bare(Field))?.length);
+    assert.ok(options.length >= 8, `${options.length} options with words`);
+    for (const row of options) assert.deepEqual(words(row), settings.get(bare(row.Field)), row.Field);
+  });
+
   const described = [
     'ExecutionRequest',
     'ExecutionResult',
@@ -256,10 +264,18 @@ describe('nothing is left out', () => {
     for (const reason of union('SkipReason')) says('docs/plans.md', reason);
   });
 
-  test('rooms', () => {
-    const rooms = readdirSync(path.join(root, 'src')).map((name) => name.replace(/\.rs$/, ''));
-    const reported = table(page('docs/architecture.md'), '## Modules').map((row) => bare(row.Module));
-    assert.deepEqual(reported.sort(), [...new Set(rooms)].filter((name) => name !== 'lib').sort());
+  test('files of lib, and the parts of the platform that are named', () => {
+    const { text } = page('docs/architecture.md');
+    const listed = text.slice(text.indexOf('In `lib/` each file'), text.indexOf('`scripts/bundle.mjs`'));
+    const files = readdirSync(path.join(root, 'lib')).filter((name) => name.endsWith('.js'));
+    const names = [...listed.matchAll(/`([\w-]+)`/g)].map(([, name]) => `${name}.js`);
+    assert.deepEqual(names.sort(), files.sort());
+    for (const { Part } of table(page('docs/architecture.md'), '## How a tree is ended')) {
+      for (const part of Part.split(', ').map(bare)) {
+        const found = [`${part}.rs`, part].some((name) => existsSync(path.join(root, 'src', 'platform', 'unix', name)));
+        assert.ok(found, `src/platform/unix has no ${part}`);
+      }
+    }
   });
 
   test('fields of commands and of events', () => {
