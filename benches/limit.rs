@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 limit spawn [--count N] [--parallel P] [--program PATH] [--handed-over]
-limit read [--bytes N] [--program PATH [--arg ARG]...]   default: head -c N /dev/zero";
+limit read [--bytes N] [--program PATH [--arg ARG]...]   default: head -c N /dev/zero
+
+The modules of the crate are measured by `npm run bench:rust`, which is `cargo bench` in benches/core.";
 
 fn main() -> ExitCode {
     // Cargo itself passes `--bench`, and no mode, when it runs all benchmarks.
