@@ -144,14 +144,14 @@ export declare class NativeEngine {
   static parseRequest(wire: unknown): string
 }
 
-/** What came of reading a log: its text, or an error as the facade understands it. */
+/** The outcome of reading a log: its text, or an error as the facade understands it. */
 export interface LogRead {
   text?: string
   code?: string
   message?: string
 }
 
-/** What came of reading output: text or bytes, or an error as the facade understands it. */
+/** The outcome of reading output: text or bytes, or an error as the facade understands it. */
 export interface OutputRead {
   text?: string
   bytes?: Uint8Array

@@ -374,7 +374,7 @@ export interface PlanOptions extends ExecutionOptions {
 export interface ExecutionConfig {
   /** Timeout of a request that names none, in ms. Default: 300 000, or `maxTimeoutMs` if that is less. */
   defaultTimeoutMs?: number | null | undefined;
-  /** The longest timeout a request may ask for, in ms. Default: 3 600 000. */
+  /** The longest timeout that a request may have, in ms. Default: 3 600 000. */
   maxTimeoutMs?: number | null | undefined;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null | undefined;
@@ -460,7 +460,7 @@ export interface ExecutionConfig {
   keepLogs?: boolean | null | undefined;
   /** The largest log, in bytes. What is more is counted as lost (`logLostBytes`). Default: 1 GiB. */
   maxLogFileBytes?: number | null | undefined;
-  /** Bytes in all logs of executions that are remembered. Default: 16 GiB. */
+  /** Bytes in all logs of executions that have a record. Default: 16 GiB. */
   maxLogTotalBytes?: number | null | undefined;
   /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
   secrets?: readonly string[] | null | undefined;
@@ -484,15 +484,15 @@ export interface ExecutionConfig {
   envAllow?: readonly string[] | null | undefined;
   /** Globs of names no child gets. Default: none. */
   envDeny?: readonly string[] | null | undefined;
-  /** Ended executions that are remembered. Default: 1 000. */
+  /** The most records of ended executions. Default: 1 000. */
   maxInMemoryExecutions?: number | null | undefined;
-  /** How long they are remembered, in seconds. Default: 3 600. */
+  /** How long these are kept, in seconds. Default: 3 600. */
   executionRetentionSecs?: number | null | undefined;
   /** Bytes of output, metadata, errors and diagnoses in all of them. Default: 256 MiB. */
   maxRetainedOutputBytes?: number | null | undefined;
   /** The longest metadata of a request or a plan, in bytes of JSON text. More is refused. Default: 65 536 (64 KiB). */
   maxMetadataBytes?: number | null | undefined;
-  /** Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets. Default: true. */
+  /** Whether the engine removes old records without a call. If not, only `cleanup()` removes them. Default: true. */
   enableAutoCleanup?: boolean | null | undefined;
   /** The least time between two searches for records that are too old, in seconds. No search takes place while no record can be. Default: 60. */
   cleanupIntervalSecs?: number | null | undefined;
@@ -861,7 +861,7 @@ export interface RetryEvent<Output extends string | Buffer = string> extends Eve
   readonly result: ExecutionResult<Output>;
 }
 
-/** A plan is farther than before: emitted when a step begins and when a step ends. */
+/** Progress of a plan: emitted when a step begins and when a step ends. */
 export interface ProgressEvent<Output extends string | Buffer = string> extends EventBase {
   /** The name of the event. */
   type: 'progress';
@@ -957,7 +957,7 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   degraded: [DegradedEvent];
   /** An attempt failed, and another one follows after a pause. */
   retry: [RetryEvent<Output>];
-  /** A plan is farther than before: emitted when a step begins and when a step ends. The last one of a plan has its result. */
+  /** Progress of a plan: emitted when a step begins and when a step ends. The last one of a plan has its result. */
   progress: [ProgressEvent<Output>];
   /** A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`. */
   stdout: [OutputEvent<'stdout', Output>];

@@ -24,7 +24,7 @@ const { Outcome } = require('./result.js');
  * @property {(type: EndEvent['type'], execution: E, event: (() => EndEvent), outcome: () => ResultOutcome) => void} end
  * @property {(id: string, result: import('../index.js').ExecutionResult) => import('../index.js').ExecutionResult} exited A result that came with its event, as it may be shown.
  * @property {(position: number) => object} outcome The addon's result at a position of the batch.
- * @property {(execution: E, isWanted: boolean) => void} input The child wants more of its standard input, or none any more.
+ * @property {(execution: E, isWanted: boolean) => void} input The child can take more of its standard input, or takes none any more.
  * @property {(execution: E) => string} id
  * @property {(execution: E, event: ProgressEvent, outcome: (() => PlanResultOutcome) | undefined) => void} progress The last one has an outcome.
  * @property {(position: number) => object} planOutcome The addon's plan result at a position of the batch.

@@ -24,7 +24,7 @@ function snapshot() {
 /** @param {NodeJS.ProcessEnv} env */
 function packed(env) {
   let entries = '';
-  // Not keys(): that asks Node.js for each of them whether it is enumerable, and all of them are.
+  // Not keys(): that checks for each of them whether it is enumerable, and all of them are.
   for (const name of Object.getOwnPropertyNames(env)) {
     const value = env[name];
     // A worker that shares them may have removed it meanwhile.

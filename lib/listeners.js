@@ -10,7 +10,7 @@ const { INTEREST, LIFECYCLE_EVENTS } = require('./protocol.js');
 const { apply } = Reflect;
 
 /**
- * An emitter that knows at once when its listeners change, and that keeps their exceptions apart.
+ * An emitter that reports each change of its listeners at once. An exception in one listener does not affect the others.
  */
 class Listeners extends EventEmitter {
   /** @type {Map<string, Listener[]>} */ #cache = ownMap();

@@ -78,7 +78,7 @@ function ofPackage(target, file) {
         return require('@escher/execution-engine-win32-x64-msvc');
     }
   } catch (error) {
-    // A single executable has a `require` that knows no packages, those beside it neither.
+    // A single executable has a `require` that finds no packages, not even those beside it.
     if (file && /** @type {{ code?: string }} */ (error).code === 'ERR_UNKNOWN_BUILTIN_MODULE') return createRequire(file)(file);
     throw error;
   }
@@ -93,7 +93,7 @@ function override() {
   try {
     return process.env[OVERRIDE] || undefined;
   } catch {
-    // Deno asks for a permission.
+    // Deno prompts for a permission.
     return undefined;
   }
 }

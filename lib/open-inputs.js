@@ -55,7 +55,7 @@ class OpenInputs {
   }
 
   /**
-   * Calls at once, unless a large write is under way.
+   * Calls at once, unless a large write is in progress.
    *
    * @param {unknown} id
    * @param {() => Promise<void> | void} call
@@ -65,7 +65,7 @@ class OpenInputs {
   }
 
   /**
-   * Calls after the large write that is under way.
+   * Calls after the large write that is in progress.
    *
    * @param {unknown} id
    * @param {() => Promise<void> | void} call

@@ -3,7 +3,7 @@
 const { setOwn } = require('./caller-code.js');
 
 /**
- * An execution that has not ended, as this thread knows it.
+ * The state that this thread has of an execution that has not ended.
  *
  * @typedef {object} PendingExecution
  * @property {string} id

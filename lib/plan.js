@@ -96,7 +96,7 @@ class PendingPlan {
       get reason() {
         return ofStep?.fired ? ofStep.reason : ofPlan.reason;
       },
-      // They are forgotten with the plan.
+      // Their records are removed with that of the plan.
       forget() {},
     };
   }

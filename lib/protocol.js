@@ -66,7 +66,7 @@ const GROUP = /** @type {const} */ ({
   COMPLETED_BY_EXIT: 34,
   /** The event `failed`, with the short form of its result. */
   FAILED_BY_EXIT: 35,
-  /** The child wants more of its standard input, or none any more. */
+  /** The child can take more of its standard input, or takes none any more. */
   INPUT: 36,
   /** What a terminal has shown, as bytes. */
   DATA_BYTES: 37,

@@ -278,7 +278,7 @@ Plain.prototype = Object.create(null);
  */
 function object(value, path, depth, subject, isOmitted, replacer) {
   const entries = new Plain();
-  // Variables of which we hide the values have one that is for those who print them. No `for … of`: see `withoutPrototype`.
+  // Variables whose values are hidden have a function of their own for printing. No `for … of`: see `withoutPrototype`.
   const hidden = Object.getOwnPropertySymbols(value).find(
     (symbol) => symbol !== inspect.custom || Object.getOwnPropertyDescriptor(value, symbol)?.enumerable !== false,
   );

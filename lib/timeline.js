@@ -22,7 +22,7 @@
  * @property {string} condition When it runs, if that is not after success.
  * @property {Phase[]} phases None for a step that was skipped.
  * @property {number} end In ms since the plan was accepted.
- * @property {string} note What is to be said of it.
+ * @property {string} note A remark about it.
  * @property {boolean} isCritical Whether the plan would have been over sooner if it had been faster.
  */
 

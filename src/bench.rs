@@ -1,5 +1,5 @@
 //! Access to private modules for the measurements in `benches/core/`. No product has them: only the feature `bench` does, and
-//! the tests, so that they cannot rot.
+//! the tests, so that they are compiled with every change.
 
 use std::pin::pin;
 use std::sync::Arc;

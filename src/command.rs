@@ -59,7 +59,7 @@ impl SpawnFailure {
     }
 }
 
-/// For errors that we found ourselves, before the system was asked.
+/// For errors that the engine finds before it makes a system call.
 fn kind_name(kind: io::ErrorKind) -> Option<&'static str> {
     match kind {
         io::ErrorKind::NotFound => Some("ENOENT"),

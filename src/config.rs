@@ -118,7 +118,7 @@ macro_rules! settings {
 settings! {
     /// Timeout of a request that names none, in ms. Not above `max_timeout_ms`, which lowers it where only that is given.
     default_timeout_ms: u64 = 300_000, Kind::ms(1);
-    /// The longest timeout that a request may ask for, in ms. More is `INVALID_REQUEST`.
+    /// The longest timeout that a request may have, in ms. More is `INVALID_REQUEST`.
     max_timeout_ms: u64 = 3_600_000, Kind::ms(1);
     /// Whether output lines become events.
     stream_output: bool = true, Kind::Flag;
@@ -172,7 +172,7 @@ settings! {
     leftovers: Leftovers = Leftovers::Leave, Kind::Choice(Leftovers::WORDS);
     /// The longest line in one piece, in bytes. Longer ones come in several.
     max_line_bytes: usize = 64 * 1024, Kind::Whole { least: LEAST_LINE_BYTES, most: MOST_STRING_BYTES as u64 };
-    /// How long a command must neither use the processor nor write, in ms, before the event `waiting` says that it waits for input.
+    /// How long a command must neither use the processor nor write, in ms, before the event `waiting` is emitted.
     waiting_after_ms: u64 = 1_000, Kind::ms(1);
     /// Bytes of output kept in memory for each stream.
     max_output_size_bytes: usize = 10 * 1024 * 1024, Kind::Whole { least: 0, most: MOST_STRING_BYTES as u64 };
@@ -200,7 +200,7 @@ settings! {
     keep_logs: bool = true, Kind::Flag;
     /// The largest log, in bytes. What is more is counted as lost.
     max_log_file_bytes: u64 = 1024 * 1024 * 1024, Kind::ANY_WHOLE;
-    /// Bytes in all logs of executions that are remembered.
+    /// Bytes in all logs of executions that have a record.
     max_log_total_bytes: u64 = 16 * 1024 * 1024 * 1024, Kind::ANY_WHOLE;
     /// Strings that are masked in whatever leaves the engine, of at least 6 bytes.
     secrets: Vec<Secret> = Vec::new(), Kind::Secrets;
@@ -218,15 +218,15 @@ settings! {
     env_allow: Vec<String> = Vec::new(), Kind::Globs;
     /// Globs of names that no child gets, and that no request may set.
     env_deny: Vec<String> = Vec::new(), Kind::Globs;
-    /// Ended executions that are remembered; the oldest leave first.
+    /// The most records of ended executions; the oldest are removed first.
     max_in_memory_executions: usize = 1_000, Kind::Whole { least: 0, most: 100_000_000 };
-    /// How long ended executions are remembered, in seconds.
+    /// How long records of ended executions are kept, in seconds.
     execution_retention_secs: u64 = 3_600, Kind::ANY_WHOLE;
-    /// Bytes of output, metadata, errors and diagnoses in all that are remembered; the oldest leave first.
+    /// Bytes of output, metadata, errors and diagnoses in all records; the oldest records are removed first.
     max_retained_output_bytes: u64 = 256 * 1024 * 1024, Kind::ANY_WHOLE;
     /// The longest metadata of a request or a plan, in bytes of JSON text. More is refused.
     max_metadata_bytes: usize = 64 * 1024, Kind::Whole { least: 0, most: MOST_METADATA_BYTES as u64 };
-    /// Whether ended executions are forgotten by themselves. If not, only `cleanup()` forgets.
+    /// Whether the engine removes old records without a call. If not, only `cleanup()` removes them.
     enable_auto_cleanup: bool = true, Kind::Flag;
     /// The least time between two searches for records that are too old, in seconds. No search takes place while no record can be.
     cleanup_interval_secs: u64 = 60, Kind::Whole { least: 1, most: MOST_MS / 1_000 };

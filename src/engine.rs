@@ -99,7 +99,7 @@ struct Shared {
     has_added_secrets: AtomicBool,
     /// Whether the host exits, and the guardian ends the commands that run.
     is_left_to_guardian: AtomicBool,
-    /// How many reasons there are for the pass that masks the records; 0 when there is none under way.
+    /// How many reasons there are for the pass that masks the records; 0 when none is running.
     masking_passes: AtomicU64,
     /// Whether a thread of the engine masks the commands of a listing.
     is_masking_listing: AtomicBool,

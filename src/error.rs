@@ -18,7 +18,7 @@ pub type Result<T, E = ExecutionError> = std::result::Result<T, E>;
 pub struct Invalid {
     /// The path of the field, such as `command.args[2]`.
     pub field: String,
-    /// What is wrong with it, and the mend.
+    /// What is wrong with it, and the remedy.
     pub problem: String,
 }
 
@@ -125,7 +125,7 @@ pub enum ExecutionError {
         /// What is missing.
         why: String,
     },
-    /// Standard input broke off before its end, and the command was ended, lest it take a part for the whole; or the output of a step cannot be
+    /// Standard input broke off before its end, and the command was ended, so that it does not process incomplete input; or the output of a step cannot be
     /// the variable of another one, which was not spawned.
     #[error("{}", failure_text(.0))]
     InputFailed(Arc<ExecutionResult>),

@@ -85,7 +85,7 @@ macro_rules! event_types {
                 /// What happened in this attempt; shared, never copied.
                 result: Arc<ExecutionResult>,
             }
-            /// A plan is farther than before: emitted when a step begins and when a step ends. The last one of a plan has its result.
+            /// Progress of a plan: emitted when a step begins and when a step ends. The last one of a plan has its result.
             Progress = "progress", carrying of plan_id {
                 /// Steps that are over, the skipped ones included.
                 completed: usize,
@@ -101,7 +101,7 @@ macro_rules! event_types {
                 current_when: Option<String>,
                 /// `running`, or how the plan ended.
                 status: ExecutionStatus,
-                /// What came of it, in the last event of the plan; shared, never copied.
+                /// The result of the plan, in the last event of the plan; shared, never copied.
                 result: Option<Arc<PlanExecutionResult>>,
             }
             /// A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`.

@@ -36,7 +36,7 @@
 //! | run several in an order | [`ExecutionPlan`], [`ExecutionStrategy`], [`PlanOptions`] |
 //! | set limits, logs, secrets, retention | [`ExecutionConfig`] |
 //! | follow what happens | [`EventStream`], [`EventHandler`], [`ExecutionEvent`] |
-//! | read what came of it | [`ExecutionResult`], [`ExecutionStatus`], [`Reason`] |
+//! | read the result | [`ExecutionResult`], [`ExecutionStatus`], [`Reason`] |
 //! | handle what went wrong | [`ExecutionError`], [`ErrorCode`] |
 //! | report how executions end | [`FeedbackSink`], [`ExecutionFeedback`] |
 //! | look at the engine | [`ExecutionFilter`], [`ExecutionStats`], [`ConcurrencyMetrics`] |
@@ -68,7 +68,7 @@
 //!
 //! - **Tokio.** Commands run on threads of the engine, so your runtime may be of any kind and as busy as it likes. Await the futures in a
 //!   Tokio runtime with timers: `shutdown` with a grace period and `read_logs` use them.
-//! - **Cancel safety.** A future that only waits can be dropped, and nothing changes. The exceptions are said where they are: the futures of
+//! - **Cancel safety.** A future that only waits can be dropped, and nothing changes. The exceptions are documented there: the futures of
 //!   [`ExecutionEngine::run`] and [`ExecutionEngine::run_plan`], and [`EventStream`], cancel what they belong to.
 //! - **Units** are in the names: `_ms`, `_secs`, `_bytes`.
 //! - **What may grow.** Results, events and most lists are `#[non_exhaustive]`. Requests, plans, options and the configuration can be

@@ -92,7 +92,7 @@ pub(crate) struct Captured {
     pub(crate) stdout: CapturedStream,
     pub(crate) stderr: CapturedStream,
     pub(crate) lines: u64,
-    /// What is still under way to the listener counts for the next attempt too.
+    /// What is still in transit to the listener counts for the next attempt too.
     pub(crate) backpressure: Option<Arc<Backpressure>>,
     pub(crate) log_path: Option<PathBuf>,
     /// Kept as long as the record.

@@ -1,6 +1,6 @@
 //! Several executions as one: in which order they begin, what follows a failure, and what is left at the end.
 //!
-//! `graph` and `plan_state` are pure. `run` drives them and reaches the engine through [`Host`]; `records` remembers.
+//! `graph` and `plan_state` are pure. `run` drives them and reaches the engine through [`Host`]; `records` keeps results.
 
 pub(crate) use self::graph::Graph;
 pub(crate) use self::plan_state::{Needs, PlanState, Rules, StepState};

@@ -219,7 +219,7 @@ struct Unwritten {
     ends_line: Option<bool>,
 }
 
-/// What came of writing a child's input.
+/// The outcome of writing a child's input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fed {
     /// The pipe has taken bytes, and may take more.

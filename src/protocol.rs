@@ -39,7 +39,7 @@ numbers! {
         COMPLETED_BY_EXIT = 34;
         /// The event `failed`, with the short form of its result.
         FAILED_BY_EXIT = 35;
-        /// The child wants more of its standard input, or none any more.
+        /// The child can take more of its standard input, or takes none any more.
         INPUT = 36;
         /// What a terminal has shown, as bytes.
         DATA_BYTES = 37;
@@ -47,7 +47,7 @@ numbers! {
 }
 
 numbers! {
-    /// What is said of a line. Its number in a batch is its length × `FLAGS` and the sum of these.
+    /// The flags of a line. Its number in a batch is its length × `FLAGS` and the sum of these.
     line: u8 {
         /// It was not finished after a while of silence.
         PARTIAL = 1;

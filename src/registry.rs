@@ -184,7 +184,7 @@ impl Record {
         masked.unwrap_or(result)
     }
 
-    /// Masks what was added since, and says of which version that is.
+    /// Masks what was added since, and records which version of the secrets that is.
     fn mask_added(
         &self,
         result: &ExecutionResult,

@@ -58,7 +58,7 @@ impl Stop {
 #[derive(Debug)]
 pub(crate) struct StopRequest {
     reason: SetOnce<Stop>,
-    /// When a caller wants the tree killed at the latest. Held for a comparison.
+    /// The latest time at which the tree is killed, by request of a caller. Held for a comparison.
     kill_at: Mutex<Option<Instant>>,
     /// Wakes the one supervisor when `kill_at` has come nearer.
     sooner: Notify,
@@ -93,7 +93,7 @@ impl StopRequest {
         *self.reason.wait().await
     }
 
-    /// When a caller wants the tree killed at the latest.
+    /// The latest time at which the tree is killed, by request of a caller.
     pub(crate) fn kill_at(&self) -> Option<Instant> {
         *self.lock()
     }

@@ -1,4 +1,4 @@
-//! The nouns: what is asked for, how the host runs it, and what came of it.
+//! The data types: the request, the options with which the host runs it, and the result.
 //!
 //! [`ExecutionRequest`] is data and may come off a wire; [`ExecutionOptions`] is host policy and never does.
 

@@ -7,7 +7,7 @@
 //!   position in the batch,
 //! - lines: their count, then for each its length × 8 + flags,
 //! - an end by an exit and nothing else: the numbers and then the texts of its result, in the order of their declaration,
-//! - input: 1 when the child wants more of its standard input, 0 when it wants none any more.
+//! - input: 1 when the child can take more of its standard input, 0 when it takes none any more.
 //!
 //! −1 stands for what is not there. Lengths are in UTF-16 units, as JavaScript counts; those of lines as bytes are in bytes, which come one
 //! after the other in an array of their own. `lib/protocol.js` is generated of the same declarations.

@@ -9,7 +9,7 @@ use crate::engine::ExecutionEngine;
 use crate::error;
 use crate::runtime;
 
-/// What came of reading a log: its text, or an error as the facade understands it.
+/// The outcome of reading a log: its text, or an error as the facade understands it.
 #[napi(object)]
 pub(super) struct LogRead {
     pub text: Option<String>,

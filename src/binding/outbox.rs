@@ -1,4 +1,4 @@
-//! What waits for JavaScript: batches, at most one of them under way.
+//! The batches that wait for JavaScript. At most one of them is being delivered.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -163,7 +163,7 @@ impl EventSink for JsSink {
 
     fn wants(&self, kind: OnDemand) -> bool {
         match kind {
-            // A stream cannot say that it wants it.
+            // A stream cannot subscribe to it.
             OnDemand::Exited => self.outbox.is_wanted(interest::EXITED),
             OnDemand::Data => self.pull || self.outbox.is_wanted(interest::DATA),
             OnDemand::Waiting => self.pull || self.outbox.is_wanted(interest::WAITING),

@@ -93,7 +93,7 @@ impl NativeEngine {
     pub fn stop_plan(&self, id: Unknown<'_>, aborted: bool) -> Result<()> {
         let why = if aborted { Stop::Aborted } else { Stop::Cancelled };
         let plan = self.engine.plan(plan_id(id)?);
-        // A signal may fire when the plan is over and forgotten, and JavaScript has not been notified yet.
+        // A signal may fire when the plan is over and its record removed, and JavaScript has not been notified yet.
         if aborted && plan.is_err() {
             return Ok(());
         }

@@ -48,7 +48,7 @@ macro_rules! count {
     (@ $form:ident $wanted:ident) => { 0 };
 }
 
-/// Puts a field where its form in the short form of a result says.
+/// Puts a field into the part of the short form that its declaration names.
 macro_rules! shorten {
     (number, $value:expr, $numbers:ident, $texts:ident) => {
         *$numbers.next()? = $value.number()?;

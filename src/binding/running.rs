@@ -11,7 +11,7 @@ use crate::runtime;
 use crate::types::{Encoding, EnvSnapshot};
 use crate::wire::{self, Case};
 
-/// What came of reading output: text or bytes, or an error as the facade understands it.
+/// The outcome of reading output: text or bytes, or an error as the facade understands it.
 #[napi(object)]
 #[derive(Default)]
 pub(super) struct OutputRead {

@@ -430,7 +430,7 @@ mod tests {
         }
     }
 
-    /// However little is kept, nothing is forgotten before its last event was handled.
+    /// However low the retention limits are, no record is removed before its last event was handled.
     #[tokio::test]
     async fn a_shutdown_waits_for_the_last_event_of_what_is_not_kept() {
         let config = ExecutionConfig { max_in_memory_executions: 0, ..ExecutionConfig::default() };

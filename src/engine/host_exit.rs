@@ -40,7 +40,7 @@ pub(super) fn engines() -> Vec<Arc<Shared>> {
 }
 
 impl ExecutionEngine {
-    /// Takes no more work and ends what there is: for an engine that no code can reach any more. When it is because the host exits,
+    /// Refuses new work and ends what runs: for an engine that no code can reach any more. When it is because the host exits,
     /// the guardian goes on with it, or `host_exit` does.
     #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only Node.js announces the end of a thread"))]
     pub(crate) fn close_and_stop(&self) {
@@ -56,7 +56,7 @@ impl ExecutionEngine {
 }
 
 impl Shared {
-    /// Takes no more work and ends what there is, except the commands that are left to the guardian.
+    /// Refuses new work and ends what runs, except the commands that are left to the guardian.
     pub(super) fn close_and_stop(&self) {
         self.close();
         if !self.is_left_to_guardian.load(Relaxed) {

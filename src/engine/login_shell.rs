@@ -14,7 +14,7 @@ use crate::types::{
     Command, EnvSnapshot, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus, TruncateKeep,
 };
 
-/// So long may the start files of a shell take, unless the caller says otherwise.
+/// The default time limit for the start files of a shell.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What start files print before that is dropped.
 const MOST_OUTPUT: usize = 4 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The logs and the output of executions that the engine knows.
+//! The logs and the output of executions that have a record.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What an engine knows: records, totals, how busy it is.
+//! Queries: records, totals, and the load of an engine.
 
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ impl ExecutionEngine {
         count
     }
 
-    /// Nothing: what is too old is forgotten by itself, with `enable_auto_cleanup`.
+    /// Does nothing: with `enable_auto_cleanup` the engine removes old records without a call.
     #[deprecated(since = "0.2.0", note = "the engine forgets old records by itself: remove the call")]
     pub fn start_cleanup_task(&self) {}
 
@@ -174,7 +174,7 @@ impl ExecutionEngine {
         self.get_concurrency_metrics().currently_running
     }
 
-    /// Executions the engine knows, ended ones included.
+    /// Executions that have a record, ended ones included.
     #[must_use]
     pub fn total_count(&self) -> usize {
         self.shared().registry.len()

@@ -32,7 +32,7 @@ pub(crate) struct SecretsOfCall {
     pub(crate) secrets: Vec<String>,
     /// Of the host and of the request.
     pub(crate) variables: EnvSnapshot,
-    /// Whether those of them that look secret are, whatever the engine's configuration says.
+    /// Whether those of them that look secret are, whatever the engine's configuration has.
     pub(crate) masks_variables: bool,
     /// Names that a configuration adds.
     pub(crate) patterns: Vec<String>,

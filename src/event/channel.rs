@@ -22,7 +22,7 @@ pub(crate) fn channel() -> (Arc<dyn EventSink>, EventReceiver) {
 
 struct Sender(mpsc::UnboundedSender<Item>);
 
-// A consumer that is gone wants nothing: what is sent then is dropped.
+// The consumer is gone: what is sent is dropped.
 impl EventSink for Sender {
     fn wants_lines(&self, _stream: Stream) -> bool {
         !self.0.is_closed()

@@ -14,7 +14,7 @@ use crate::types::Stream;
 pub(crate) enum OnDemand {
     /// `exited`.
     Exited,
-    /// `data`; asked at each read of a terminal.
+    /// `data`; checked at each read of a terminal.
     Data,
     /// `waiting`.
     Waiting,
@@ -26,7 +26,7 @@ pub(crate) trait EventSink: Send + Sync {
     fn nested(&self) -> Option<Arc<dyn EventSink>> {
         None
     }
-    /// Whether lines of a stream are of any use now; asked at each read.
+    /// Whether lines of a stream have a listener now; checked at each read.
     fn wants_lines(&self, stream: Stream) -> bool;
     /// Whether an event of this kind is of any use now.
     fn wants(&self, kind: OnDemand) -> bool;

@@ -130,7 +130,7 @@ struct State {
     unreported: u64,
     /// When the oldest of the queue came.
     oldest: Option<Instant>,
-    /// A flush was asked for since the last attempt: the next one is made at once.
+    /// A flush was requested since the last attempt: the next one is made at once.
     hurry: bool,
     /// How many have come in all.
     taken: u64,
@@ -381,7 +381,7 @@ impl Sender {
         let request = request.config().timeout_global(Some(limit.max(Duration::from_millis(1)))).build();
         match request.send(body) {
             Ok(mut response) => {
-                // Read, so that the connection can be used again. What the server says is not looked at.
+                // Read, so that the connection can be used again. The body of the response is ignored.
                 let _ = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec();
                 let code = response.status().as_u16();
                 match code {

@@ -186,7 +186,7 @@ impl Clean {
         }
     }
 
-    /// Whether silence makes an event of what there is.
+    /// Whether an unfinished line becomes an event after a silence.
     fn is_waiting(&self) -> bool {
         let is_waiting = match self.lines {
             LineMode::Pieces => Splitter::is_waiting,

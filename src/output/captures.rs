@@ -72,7 +72,7 @@ impl Captures {
         let recent = recent[stream as usize].lock().unwrap_or_else(PoisonError::into_inner).clone();
         let CapturedStream { mut bytes, truncated, .. } = recent.freeze();
         if truncated {
-            // The line that says how much is missing: it was not written by the command.
+            // The marker with the number of missing bytes: the command did not write it.
             let end = memchr::memchr_iter(b'\n', &bytes).nth(1).map_or(0, |end| end + 1);
             bytes.drain(..end);
         }

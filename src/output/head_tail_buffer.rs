@@ -39,7 +39,7 @@ pub(crate) struct HeadTailBuffer {
 /// A captured stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CapturedStream {
-    /// What was kept. If anything was omitted, a line that says so is where it was; the line counts in none of the
+    /// What was kept. If anything was omitted, a marker line is in its place; the line counts in none of the
     /// numbers and not against the cap.
     pub(crate) bytes: Vec<u8>,
     /// Length of the stream, in bytes.
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// Whether a cut before `input[at]` is inside the character that starts at `start`, or what there is of it.
+    /// Whether a cut before `input[at]` is inside the character that starts at `start`, or in its first bytes, if it is incomplete.
     fn splits(input: &[u8], start: usize, at: usize) -> bool {
         let Some(so_far) = input.get(start..=at) else { return false };
         // A continuation byte fits every place but the second.

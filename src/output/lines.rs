@@ -118,7 +118,7 @@ impl Splitter {
         self.last == Last::Return
     }
 
-    /// Hands out what there is of the unfinished line, flagged [`Flags::PARTIAL`]: for a stream gone silent.
+    /// Emits the unfinished line so far, flagged [`Flags::PARTIAL`]: for a stream gone silent.
     ///
     /// The beginning of a character at the very end (at most 3 bytes) stays until the rest of it comes. A `\r` that
     /// waited for a `\n` counts as a lone one, and the line is over; if the next byte is that `\n` after all, it

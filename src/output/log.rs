@@ -1,4 +1,4 @@
-//! The logs of an execution: in the engine's directory, where the request asks for one, or both.
+//! The logs of an execution: in the engine's directory, at the path in the request, or both.
 
 use std::fs::File;
 use std::io;
@@ -24,11 +24,11 @@ pub(crate) struct LogPaths {
     in_dir: Option<PathBuf>,
     /// That one goes with the record.
     goes: bool,
-    /// Where the request wants one: appended to.
+    /// At the path in the request: appended to.
     requested: Option<PathBuf>,
     /// An attempt before has made it.
     is_made: bool,
-    /// The one to read: what the request asked for, before the engine's own.
+    /// The one to read: the one in the request, else the engine's own.
     main: Option<Arc<MainLog>>,
     bounds: Arc<LogBounds>,
 }

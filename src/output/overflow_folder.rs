@@ -22,7 +22,7 @@ const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// Its marker, locked: another host knows by it that the folder is in use.
+    /// Its marker, locked: the lock shows other hosts that the folder is in use.
     marker: File,
 }
 

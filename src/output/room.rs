@@ -8,7 +8,7 @@ use crate::platform;
 /// What stays free on the disk is looked at once for so many bytes.
 const LOOK_EVERY: u64 = 1024 * 1024;
 
-/// Bytes in all files of one kind that an engine knows.
+/// Bytes in all files of one kind of an engine.
 #[derive(Debug)]
 pub(super) struct Quota {
     most: u64,

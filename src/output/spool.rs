@@ -171,7 +171,7 @@ impl State {
 
     /// The disk hangs. What it has in hand may still get there.
     fn stall(&mut self) {
-        // Otherwise nothing may be under way that would end the stall.
+        // Otherwise no write may be running that would end the stall.
         if !self.is_full() {
             return;
         }

@@ -430,7 +430,7 @@ fn scarce_slots_go_to_the_longest_chain() {
     };
     assert_eq!(perform(&case(6, vec![script; 6])).stage.choices[..3], [0, 1, 2]);
     assert_eq!(perform(&case(1, vec![script; 6])).stage.choices, [2, 1, 4, 0, 3, 5]);
-    // What the host wants first comes before that.
+    // A request of the host is handled before that.
     let mut scripts = vec![script; 6];
     scripts[0].priority = 1;
     assert_eq!(perform(&case(1, scripts)).stage.choices, [0, 2, 1, 4, 3, 5]);

@@ -1,4 +1,4 @@
-//! Where a plan stands: which steps may begin, which run, and how the others ended. Pure: it knows no clock and no process.
+//! Where a plan stands: which steps may begin, which run, and how the others ended. Pure: it uses no clock and no process.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

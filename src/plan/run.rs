@@ -31,11 +31,11 @@ pub(crate) trait Host: Send {
     fn begin(&mut self, index: usize, slot: Slot<Self::Permit>, since: Instant) -> Result<(), SkipReason>;
     /// Asks a running step to end.
     fn stop(&self, index: usize, why: Stop);
-    /// The plan is farther than before.
+    /// The plan has made progress.
     fn report(&mut self, state: &PlanState);
 }
 
-/// What a plan gets when it asks for a permit.
+/// The answer to a request for a permit.
 pub(crate) enum Claim<P, T> {
     Now(P),
     Later(T),

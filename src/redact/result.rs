@@ -28,7 +28,7 @@ impl Secrets {
         Some(masked)
     }
 
-    /// Masks what is no output, and says whether there was a secret in it.
+    /// Masks what is no output, and returns whether there was a secret in it.
     fn mask_rest(self: &Arc<Self>, result: &mut ExecutionResult) -> bool {
         let mut is_masked = false;
         let mut text = |text: &mut String| {

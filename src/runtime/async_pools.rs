@@ -24,7 +24,7 @@ const MOST_THREADS: usize = 4;
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// While work begins, a thread of the runtime wakes at least so often. A timer wakes that thread to be set, unless the thread would
-/// wake before the timer is due; and most timers of commands are farther away and never due.
+/// wake before the timer is due; and most timers of commands are due later, and are cancelled before.
 const BEAT: Duration = Duration::from_secs(10);
 
 /// Exists once [`super::prepare`] has succeeded.

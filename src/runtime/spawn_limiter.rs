@@ -2,7 +2,7 @@
 //!
 //! A spawn keeps a processor busy until the program runs. More spawns at once than there are processors start nothing sooner,
 //! and the threads that do it take the processors from the host's own: its event loop would wait for each of them. But a script,
-//! a program, a directory or a log can be on a file system that never answers, and the thread that has asked for it is then lost
+//! a program, a directory or a log can be on a file system that never answers, and the thread that waits for it is then lost
 //! until the kernel gives up. Such a thread stops counting once it has made no progress for [`Limits::hangs_after`].
 
 use std::collections::VecDeque;
@@ -165,7 +165,7 @@ impl SpawnLimiter {
             self.notified.notify_one();
         }
         for _ in 0..to_create {
-            // Where the system has no room for it, the watch asks again.
+            // If the system has no resources for it, the watch tries again.
             let _ = self.create_thread();
         }
     }

@@ -169,8 +169,7 @@ fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
 /// The error of an execution whose input failed. `reason` begins with the option.
 pub(super) fn input_failed(reason: &str) -> ErrorInfo {
     let message = format!(
-        "invalid request: {reason}, and the command was ended, lest it take a part for the \
-         whole: correct what it is read from"
+        "invalid request: {reason}, and the command was ended, since its input was incomplete: correct the source of the input"
     );
     ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }
 }

@@ -19,7 +19,7 @@ use crate::types::{StopOrder, StopSignal};
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
 
 /// How long a child that is being created when the execution is to end is waited for. Where processors are busy, it may have run for
-/// some time before the thread that has created it continues: such a child is ended as a tree, and its result says that it ran.
+/// some time before the thread that has created it continues: such a child is ended as a tree, and its result has its start time and its process id.
 const LONGEST_CREATION: Duration = Duration::from_millis(500);
 
 /// What an execution does next. It is decided once: by the thread that spawns, or by the end of the execution.
@@ -36,7 +36,7 @@ pub(super) struct Started {
     pub(super) at: Instant,
     /// `None` without a guardian.
     pub(super) guard: Option<Guard>,
-    /// Why there is no guardian although the configuration wants one.
+    /// Why there is no guardian although the configuration enables it.
     pub(super) unguarded: Option<String>,
 }
 

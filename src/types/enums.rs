@@ -167,7 +167,7 @@ words! {
 pub struct ErrorInfo {
     /// Its stable name.
     pub code: ErrorCode,
-    /// What was asked, what happened, and what to do.
+    /// What was requested, what happened, and what to do.
     pub message: String,
     /// The operating system's name for it, such as `ENOENT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

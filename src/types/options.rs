@@ -1,4 +1,4 @@
-//! How the host runs it.
+//! The options with which the host runs a request.
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;

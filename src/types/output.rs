@@ -7,7 +7,7 @@ words! {
     #[derive(Default)]
     #[non_exhaustive]
     pub enum OversizedOutputStrategy {
-        /// Keep a part, with a marker that says how much is missing.
+        /// Keep a part, with a marker that gives the number of missing bytes.
         #[default]
         #[serde(alias = "TruncateWithWarning")]
         TruncateWithWarning = "truncate_with_warning",

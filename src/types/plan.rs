@@ -1,4 +1,4 @@
-//! Several commands as one.
+//! Plans: several commands that are run as one unit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -64,7 +64,7 @@ pub struct ExecutionPlan {
     pub strategy: ExecutionStrategy,
     /// The commands, 1 to 100 000.
     pub commands: Vec<ExecutionRequest>,
-    /// Whatever the caller wants to find again in the result.
+    /// Data of the caller, which the result has too.
     #[serde(default, deserialize_with = "absent::or_default")]
     pub metadata: ExecutionMetadata,
 }
@@ -247,7 +247,7 @@ pub struct PlanStats {
     pub retries: usize,
 }
 
-/// What came of a plan.
+/// The result of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The request for an execution.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ pub struct ExecutionRequest {
     /// is appended to. Links, pipes and devices are refused with `LOG_FAILED`. It stays when the record is removed. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_log_path: Option<PathBuf>,
-    /// Whatever the caller wants to find again in the result.
+    /// Data of the caller, which the result has too.
     #[serde(default, deserialize_with = "absent::or_default")]
     pub metadata: ExecutionMetadata,
 }
@@ -126,7 +126,7 @@ pub(super) fn remove_default_id(schema: &mut schemars::Schema) {
     }
 }
 
-/// What the caller wants to find again in the result. The engine keeps all of it; listings show and filter by `label` and `source`
+/// Data of the caller, which the result has too. The engine keeps all of it; listings show and filter by `label` and `source`
 /// and show `conversation_id`; the steps of a plan are named by their `label`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,4 +1,4 @@
-//! What came of it.
+//! The result of an execution.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -116,7 +116,7 @@ pub struct StdinClosed;
 /// Writes what a child reads. Dropping it is the end of the file.
 #[derive(Debug)]
 pub struct StdinWriter {
-    /// Bounded by what is asked for.
+    /// Bounded by the number of requested chunks.
     chunks: UnboundedSender<Vec<u8>>,
     wanted: StdinDemand,
     failure: Arc<SetOnce<String>>,
@@ -124,7 +124,7 @@ pub struct StdinWriter {
 
 impl StdinWriter {
     /// Waits until the child has taken what was written before into its pipe, and hands over the next bytes. So no more than
-    /// the bytes of one call are under way, besides what the pipe holds. Cancel-safe: cancelled, it has handed over nothing.
+    /// the bytes of one call are in transit, besides what the pipe holds. Cancel-safe: cancelled, it has handed over nothing.
     ///
     /// # Errors
     /// When there is no reader any more. That ends no execution: a command need not read its input.
@@ -152,7 +152,7 @@ impl StdinWriter {
         self.chunks.closed().await;
     }
 
-    /// Hands over bytes that were asked for.
+    /// Hands over bytes that were requested.
     pub(crate) fn hand_over(&self, bytes: Vec<u8>) {
         let _ = self.chunks.send(bytes);
     }
@@ -164,7 +164,7 @@ impl StdinWriter {
     }
 }
 
-/// What the child's side asks for, one chunk at a time.
+/// The child's side, which requests one chunk at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct StdinDemand(Arc<Semaphore>);
 
@@ -191,12 +191,12 @@ pub(crate) struct StdinReader {
     inbox: UnboundedReceiver<Vec<u8>>,
     wanted: Arc<Semaphore>,
     failure: Arc<SetOnce<String>>,
-    /// A chunk is asked for and has not come yet.
+    /// A chunk was requested and has not arrived yet.
     is_requested: bool,
 }
 
 impl StdinReader {
-    /// Asks for a chunk and waits for it. Cancel-safe: it asks once for each.
+    /// Requests a chunk and waits for it. Cancel-safe: it requests each chunk once.
     pub(crate) async fn next(&mut self) -> Chunk {
         if !self.is_requested {
             self.is_requested = true;
@@ -250,7 +250,7 @@ mod tests {
     async fn a_chunk_is_taken_only_when_it_is_asked_for() {
         let (mut writer, mut reader) = pair();
         assert_eq!(once(writer.write("early")).await, None);
-        // However often the wait is given up, it asks for one chunk.
+        // However often the wait is dropped, one chunk is requested.
         for _ in 0..3 {
             assert_eq!(once(reader.next()).await, None);
         }

@@ -9,7 +9,7 @@ use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, NO_UNICODE_CLASS, TOO_LONG};
 const FLAGS: &str = "it has a flag other than i, m, s and u: leave it out";
 const ESCAPE: &str = "it has an escape that is no character: correct it";
 
-/// Translates an expression; an error says why that is not possible.
+/// Translates an expression; an error gives the reason why that is not possible.
 pub(super) fn translate(source: &str, flags: &str) -> Result<String, &'static str> {
     if !flags.chars().all(|flag| "imsu".contains(flag)) {
         return Err(FLAGS);

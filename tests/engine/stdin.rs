@@ -196,7 +196,7 @@ async fn a_writer_learns_that_its_command_never_ran() {
     engine.finish().await;
 }
 
-/// The command would take a part for the whole: it is ended, and does not see an end of the file before that.
+/// The command would process incomplete input: it is ended, and does not see an end of the file before that.
 #[tokio::test]
 async fn an_input_that_fails_ends_its_command() {
     let engine = Listened::new();

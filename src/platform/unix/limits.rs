@@ -56,7 +56,7 @@ pub(super) fn rlimits(limits: &ResourceLimits) -> Vec<Rlimit> {
     ];
     let rlimit = |(name, resource, limit): (_, _, Option<u64>)| {
         let soft = limit?;
-        // At the soft limit the process gets SIGXCPU, and at the hard one SIGKILL: the signal says more.
+        // At the soft limit the process gets SIGXCPU, and at the hard one SIGKILL: SIGXCPU names the cause.
         let has_more = resource == CPU && getrlimit(Resource::Cpu).maximum.is_none_or(|most| most > soft);
         Some(Rlimit { name, resource, values: [soft, soft.saturating_add(u64::from(has_more))] })
     };

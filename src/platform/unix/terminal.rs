@@ -88,7 +88,7 @@ pub(crate) fn end_of_file(terminal: &PipeWriter, is_line_open: bool) -> Vec<u8> 
     vec![code; if has_lines && is_line_open { 2 } else { 1 }]
 }
 
-/// Returns the identity of a terminal. Whether it holds input is not asked: a process that is blocked reading it shows that it does not.
+/// Returns the identity of a terminal. Whether it holds input is not checked: a process that is blocked reading it shows that it does not.
 #[cfg(target_os = "linux")]
 pub(crate) fn terminal_id(terminal: &PipeWriter) -> Option<InputId> {
     /// The major number of all of them.

@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::runtime::spawn_limiter::{Task, Turn};
 
-/// A call of which the type of its result is forgotten.
+/// A call whose result type is erased.
 pub(super) trait Call: Task {
     /// Runs the function, unless no future waits for it any more, and returns the waker of the future that waits.
     #[must_use = "the future that waits has to be woken, or polled"]

@@ -12,7 +12,7 @@ pub(crate) trait WaitSet: Default + Send + 'static {
     /// Blocks until one of its members is ready. Returns `false` if it has none, or none is ready in time.
     fn wait(&mut self, until: Instant) -> bool;
 
-    /// Called after each poll of the future: forgets what was ready and was not polled again, since the future does not wait for it any more.
+    /// Called after each poll of the future: clears the readiness that was not polled again, since the future does not wait for it any more.
     fn end_poll(&mut self) {}
 }
 
