@@ -13,19 +13,29 @@ const LAST_PID = '/proc/sys/kernel/ns_last_pid';
 const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
 const skip = !can('unshare', '-mpf', '--mount-proc', 'sh', '-c', `echo 1000 > ${LAST_PID}`) && 'the next process id cannot be chosen here';
 
-/** A shell with a large id, whose children have small ones: that for which it waits has the smallest. */
-const wrapped = (log) =>
-  `echo 600 > ${LAST_PID}; for i in $(seq 200); do sleep 300 & done; echo 300 > ${LAST_PID}; echo ready; sleep 300; echo "went on" >> "${log}"`;
+/** A shell whose children have small ids: that for which it waits has the smallest. */
+const shellWithSmallChildren = (first) =>
+  `echo ${first + 300} > ${LAST_PID}; for i in $(seq 200); do sleep 300 & done; echo ${first} > ${LAST_PID}; echo ready; sleep 300; echo "went on" >> "$LOG"`;
 
-/** Runs the host's `code` in namespaces of its own, in which process 1 is a shell that ends it by `end`. */
-function run(dir, code, end) {
+/** Commands whose first process gets the id 20001, or one soon after. */
+const TREES = {
+  'ids began again after the command': shellWithSmallChildren(300),
+  'ids began again above that of the command': `echo 30000 > ${LAST_PID}; sh -c '${shellWithSmallChildren(22_000)}; :'; :`,
+};
+
+/** Cancels the command when it is ready. */
+const cancels = (options = '') =>
+  `while (!fs.existsSync(process.argv[1] + '/ready')) await new Promise((resolve) => setTimeout(resolve, 5)); await engine.cancel(id${options}); process.exit();`;
+
+/** Runs the host's `code` with a command in namespaces of its own, in which process 1 is a shell that ends it by `end`. */
+function run(dir, command, code, end) {
   const source = `
     const { ExecutionEngine } = require(${JSON.stringify(PACKAGE)}); const fs = require('node:fs');
     (async () => {
       const engine = new ExecutionEngine({ controlGroups: ${JSON.stringify(code.controlGroups)} });
       engine.once('stdout', () => fs.writeFileSync(process.argv[1] + '/ready', ''));
       fs.writeFileSync(${JSON.stringify(LAST_PID)}, '20000');
-      const id = await engine.execute({ command: { type: 'shell', command: ${JSON.stringify(wrapped(path.join(dir, 'log')))} } }, { killGraceMs: 5000 });
+      const id = await engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command)} }, env: { LOG: process.argv[1] + '/log' } }, { killGraceMs: 5000 });
       ${code.then}
     })();`;
   const shell = `"$1" -e "$2" "$3" & while kill -0 $! && [ ! -e "$3/ready" ]; do sleep 0.01; done; ${end}; wait; while grep -qs '(sleep) [RSDT]' /proc/[0-9]*/stat; do sleep 0.02; done`;
@@ -39,12 +49,21 @@ function run(dir, code, end) {
 
 for (const controlGroups of [true, false]) {
   const where = controlGroups ? 'with control groups' : 'without control groups';
-  test(`a cancel signals parents first, ${where}`, { skip }, (t) => {
-    const then = `while (!fs.existsSync(process.argv[1] + '/ready')) await new Promise((resolve) => setTimeout(resolve, 5)); await engine.cancel(id); process.exit();`;
-    assert.equal(run(folder(t), { controlGroups, then }, ':'), '');
-  });
+  for (const [name, command] of Object.entries(TREES)) {
+    test(`a cancel signals parents first, ${where}: ${name}`, { skip }, (t) => {
+      assert.equal(run(folder(t), command, { controlGroups, then: cancels() }, ':'), '');
+    });
 
-  test(`the guardian signals parents first, ${where}`, { skip }, (t) => {
-    assert.equal(run(folder(t), { controlGroups, then: '' }, 'kill -9 $!'), '');
-  });
+    test(`the guardian signals parents first, ${where}: ${name}`, { skip }, (t) => {
+      assert.equal(run(folder(t), command, { controlGroups, then: '' }, 'kill -9 $!'), '');
+    });
+  }
 }
+
+test('SIGKILL leaves a shell with job control no time to go on when its child is stopped', {
+  skip: skip || (!existsSync('/bin/bash') && 'needs bash'),
+}, (t) => {
+  const command = `exec bash -c 'set -m; ${shellWithSmallChildren(300)}'`;
+  for (let round = 0; round < 5; round++)
+    assert.equal(run(folder(t), command, { controlGroups: false, then: cancels(', { graceMs: 0 }') }, ':'), '');
+});

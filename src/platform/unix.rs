@@ -29,6 +29,7 @@ mod bounded;
 mod census;
 mod cgroup;
 mod chase;
+mod descent;
 mod exec;
 mod files;
 mod guardian_table;

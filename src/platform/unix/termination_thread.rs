@@ -16,6 +16,7 @@ use super::bounded::Bounded;
 use super::census::{Members, Memory};
 use super::cgroup::{self, Group};
 use super::chase::Chase;
+use super::descent::sort_by_descent;
 use super::leader::Leader;
 use super::orphans;
 use super::pid::Pid;
@@ -320,8 +321,7 @@ impl Findings {
             StopTargets::Everything => true,
         };
         let mut chosen: Vec<Proc> = living.iter().filter(is_chosen).copied().collect();
-        // Ids begin again after the largest: those below the leader's came later.
-        chosen.sort_by_key(|proc| (proc.start, proc.pid < leader, proc.pid));
+        sort_by_descent(&mut chosen, living);
         chosen
     }
 
@@ -393,7 +393,9 @@ impl Findings {
                 let _ = leader.signal_member(proc, Signal::KILL);
             }
         }
-        let others: Vec<&Proc> = living.iter().filter(by_signal).collect();
+        let mut others: Vec<Proc> = living.iter().filter(by_signal).copied().collect();
+        // A shell with job control whose child is stopped goes on with its next command.
+        sort_by_descent(&mut others, living);
         self.kill_scans += 1;
         let may_wait = self.kill_scans < LONGEST_CHASE;
         let mut refused = None;
@@ -413,9 +415,9 @@ impl Findings {
         }
         let mut out_of_reach = Vec::new();
         for proc in others {
-            match leader.signal_member(proc, Signal::KILL) {
+            match leader.signal_member(&proc, Signal::KILL) {
                 Ok(()) => {
-                    self.mechanism.killed(tree.leader, proc);
+                    self.mechanism.killed(tree.leader, &proc);
                     if !self.killed.insert(proc.identity()) || !may_wait {
                         out_of_reach.push(proc.pid);
                     }

@@ -88,7 +88,7 @@ pub(crate) fn read(pid: i32) -> Option<Proc> {
         start: info.start_seconds * 1_000_000 + info.start_microseconds,
         is_dead: info.status == ZOMBIE,
         owner: 0,
-        is_detached: false,
+        is_detached: false, is_served: false,
     })
 }
 

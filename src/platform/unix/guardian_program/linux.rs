@@ -75,7 +75,7 @@ fn read_state(pid: i32) -> Option<(Proc, bool)> {
     let start = number(fields.nth(1)?)?;
     let main_has_ended = matches!(state, b'Z' | b'X');
     let is_dead = main_has_ended && threads <= 1;
-    let proc = Proc { pid, parent, group, session, start, is_dead, owner: 0, is_detached: false };
+    let proc = Proc { pid, parent, group, session, start, is_dead, owner: 0, is_detached: false, is_served: false };
     Some((proc, main_has_ended))
 }
 

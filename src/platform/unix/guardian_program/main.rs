@@ -58,6 +58,8 @@ pub(crate) struct Proc {
     pub(crate) owner: u32,
     /// Its tag is the value with which a child opts out.
     pub(crate) is_detached: bool,
+    /// The signals that are due have been sent to it by this scan.
+    pub(crate) is_served: bool,
 }
 
 #[panic_handler]

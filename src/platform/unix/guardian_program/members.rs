@@ -1,15 +1,17 @@
-//! Decides which processes belong to which tree, and signals them. One scan of the process table serves all trees.
+//! Decides which processes belong to which tree. One scan of the process table serves all trees.
 
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Acquire;
 
-use crate::claims::{CHAIN_BYTES, Claims, DEEPEST_DESCENT, StopSender};
+use crate::claims::{CHAIN_BYTES, Claims};
 use crate::outputs::Outputs;
 use crate::sessions::Sessions;
-use crate::sys::{self, Path, SIGCONT, SIGKILL, SIGSTOP};
-use crate::table::{Header, LEADER_FIRST, STOPPED_PLACES, place_of, stopped};
+use crate::sys::{self, Path, SIGSTOP};
+use crate::table::{Header, STOPPED_PLACES, place_of, stopped};
 use crate::tree::Tree;
 use crate::{Proc, group_path, kernel};
+
+mod signals;
 
 /// More processes than any machine has.
 const MOST_PROCESSES: usize = 1 << 17;
@@ -19,8 +21,6 @@ const QUIET_SCANS: u32 = 2;
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
 /// So many scans in which a process was ending do not count as quiet: a child that it has started may not have been in the list yet.
 const MOST_UNSURE_SCANS: u32 = 20;
-/// A tree that starts new members is stopped for at most this many scans before its known members are killed.
-const LONGEST_CHASE: u32 = 400;
 const SENT_BY_THE_HOST: u32 = 1;
 /// Reads of the tag of a process that may have opted out, a millisecond apart, until it has one.
 const LOOKS_AT_AN_EXEC: u32 = 64;
@@ -411,80 +411,6 @@ impl Members {
             if known.is_alive && known.seen_in != scan {
                 known.is_alive = false;
                 trees[known.owner as usize - 1].has_lost(known.pid);
-            }
-        }
-    }
-
-    /// Whether it descends from a living member that has had the stop signal by an earlier scan.
-    fn is_started_by_signalled(&self, proc: &Proc, count: usize) -> bool {
-        let mut child = proc;
-        for _ in 0..DEEPEST_DESCENT {
-            let found = self.procs[..count].binary_search_by_key(&child.parent, |other| other.pid);
-            let Some(parent) = found.ok().map(|at| &self.procs[at]) else { return false };
-            if parent.is_dead || parent.owner == 0 {
-                return false;
-            }
-            let place = self.place(parent);
-            let stopped_in = self.known.get((place as usize).wrapping_sub(1)).map_or(0, |known| known.stopped_in);
-            if stopped_in != 0 {
-                return stopped_in < self.scan;
-            }
-            child = parent;
-        }
-        false
-    }
-
-    /// Sends the signals that are due.
-    fn act(&mut self, trees: &mut [Tree], count: usize, now: u64) {
-        // All processes that are to be killed are stopped first, so that they start no others. Parents come before their children: a shell
-        // whose child has ended would go on with its next command. Ids begin again after the largest: those below the leader's came later.
-        for index in 0..2 * count {
-            let proc = self.procs[index % count];
-            if proc.owner == 0 || proc.is_dead {
-                continue;
-            }
-            if (proc.pid < trees[proc.owner as usize - 1].leader) != (index >= count) {
-                continue;
-            }
-            let place = self.place(&proc);
-            let is_helper = self.is_started_by_signalled(&proc, count);
-            let Some(known) = self.known.get_mut((place as usize).wrapping_sub(1)) else { continue };
-            let tree = &mut trees[proc.owner as usize - 1];
-            if now >= tree.kill_at {
-                if !core::mem::replace(&mut known.is_frozen, true) {
-                    tree.has_fresh = true;
-                    kernel::signal(&proc, SIGSTOP);
-                }
-                continue;
-            }
-            let is_leader_alone = tree.flags & LEADER_FIRST != 0 && tree.leader_lives && now < tree.others_at;
-            if is_leader_alone && proc.pid != tree.leader {
-                continue;
-            }
-            // A process that a member starts after the signal may do its clean-up.
-            if known.stopped_in != 0 || (is_helper && now < tree.others_at) {
-                continue;
-            }
-            match self.claims.sender_for(&self.procs[..count], tree, &proc) {
-                StopSender::ThisGuardian => known.stopped_in = self.scan,
-                StopSender::Another => {
-                    known.stopped_in = SENT_BY_THE_HOST;
-                    continue;
-                }
-                StopSender::InnerGuardian => continue,
-            }
-            kernel::signal(&proc, tree.stop_signal);
-            kernel::signal(&proc, SIGCONT);
-        }
-        for index in 0..count {
-            let proc = self.procs[index];
-            if proc.owner == 0 || proc.is_dead {
-                continue;
-            }
-            let tree = &trees[proc.owner as usize - 1];
-            let has_settled = !tree.has_fresh && !tree.is_moving;
-            if now >= tree.kill_at && (has_settled || tree.kill_scans > LONGEST_CHASE) {
-                kernel::signal(&proc, SIGKILL);
             }
         }
     }
