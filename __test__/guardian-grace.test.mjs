@@ -1,7 +1,7 @@
 // What a tree gets from the guardian when its host is gone: the stop signal, its grace period, and then SIGKILL.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 
@@ -52,6 +52,20 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
     const ms = await gone(mark, graceMs);
     t.diagnostic(`killed ${ms.toFixed()} ms after the host`);
     assert.ok(ms > graceMs - 200, `killed after ${ms} ms`);
+  });
+
+  test('what a command of a pipeline writes while it cleans up reaches the next one, and its other output does not block it', async (t) => {
+    const [mark, dir] = [newMark(), folder(t)];
+    // More than a pipe holds, to both. The second command begins to read when a guardian would have taken much of it.
+    const writes = `trap 'head -c 300000 /dev/zero >&3; head -c 300000 /dev/zero; exit' TERM; echo ready >&3; while :; do sleep 0.02; : ${mark}; done`;
+    const line = `exec 3>&1; (${writes}) | (trap '' TERM; sleep 0.5; cat > "${dir}/taken"; mv "${dir}/taken" "${dir}/copy") 3>&-`;
+    const host = await guarded(t, runs(line), { config: { killGraceMs: 30_000 } });
+    await host.next();
+    host.kill('SIGKILL');
+    await host.exited;
+    await until(() => existsSync(path.join(dir, 'copy')), 'the pipeline has ended', 20_000);
+    assert.equal(statSync(path.join(dir, 'copy')).size, 300_000);
+    await gone(mark);
   });
 
   test('a stop signal is sent once', async (t) => {

@@ -194,7 +194,8 @@ pub(crate) fn signal(proc: &Proc, signal: c_int) {
 }
 
 /// Opens the read end of a pipe that is an output of a process, and has had no reader since the host is gone: SIGPIPE would end a
-/// program that prints during its clean-up. `None` if it is not a pipe, or cannot be opened.
+/// program that prints during its clean-up. `None` if it is not a pipe, has a reader such as the next command of a pipeline, or cannot
+/// be opened.
 pub(crate) fn open_output(pid: i32, number: u32, is_held: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
     let mut opened = open_output_in(Path::new().push(b"/proc/").number(pid as u32), number, is_held);
     if opened.is_none() {
@@ -214,11 +215,26 @@ fn open_output_in(path: &mut Path, number: u32, is_held: &dyn Fn(&[u8]) -> bool)
     unsafe {
         let length = sys::readlink(path.text().as_ptr().cast(), name.as_mut_ptr().cast(), name.len());
         let is_pipe = usize::try_from(length).is_ok_and(|length| length < name.len()) && name.starts_with(b"pipe:[");
-        if !is_pipe || is_held(&name) {
+        if !is_pipe || is_held(&name) || has_reader(path) {
             return None;
         }
         let fd = sys::open(path.text().as_ptr().cast(), sys::O_RDONLY | O_NONBLOCK);
         (fd >= 0).then_some((fd, name))
+    }
+}
+
+/// Whether a process has the read end of a pipe, of which `path` is a write end.
+fn has_reader(path: &Path) -> bool {
+    // SAFETY: the path ends with a NUL; one entry is polled.
+    unsafe {
+        let fd = sys::open(path.text().as_ptr().cast(), sys::O_WRONLY | O_NONBLOCK);
+        let mut polled = sys::PollFd { fd, events: 0, revents: 0 };
+        // The kernel reports an error for a pipe that has no reader.
+        let is_broken = fd >= 0 && sys::poll(&raw mut polled, 1, 0) > 0 && polled.revents & sys::POLLERR != 0;
+        if fd >= 0 {
+            sys::close(fd);
+        }
+        !is_broken
     }
 }
 

@@ -38,6 +38,8 @@ const LIFELINE: c_int = 0;
 const TABLE: c_int = 3;
 const HOST: c_int = 4;
 
+/// The longest wait for the host to close its descriptors, of which the lifeline is one.
+const LONGEST_CLOSING_MS: u64 = 100;
 /// The interval of the check whether the host lives, without a pidfd of it, in ms.
 const LOOK_AGAIN_MS: c_int = 1_000;
 /// After this time of killing, the remaining processes hang in the kernel, or belong to another user.
@@ -129,6 +131,7 @@ fn wait_for_the_end_of_the_host(host: i32) {
             let mut byte = 0_u8;
             // SAFETY: one byte is read into one.
             if unsafe { sys::read(LIFELINE, (&raw mut byte).cast(), 1) } == 0 {
+                wait_for_closed_descriptors(host);
                 return;
             }
         }
@@ -136,6 +139,15 @@ fn wait_for_the_end_of_the_host(host: i32) {
         if ready > 0 && fds[1].revents != 0 && has_descriptor {
             has_descriptor = false;
         }
+    }
+}
+
+/// Waits until the host, whose lifeline has closed, has closed its other descriptors too: then the pipes that it has read have no reader.
+fn wait_for_closed_descriptors(host: i32) {
+    let until = sys::now_ms() + LONGEST_CLOSING_MS;
+    // SAFETY: no memory is involved.
+    while unsafe { sys::getppid() } == host && sys::now_ms() < until {
+        sys::sleep_ms(1);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads and discards the output of members, whose reader was the host.
+//! Reads and discards the output of members whose reader was the host.
 
 use core::ffi::c_int;
 

@@ -25,6 +25,8 @@ pub(crate) struct TimeSpec {
 }
 
 pub(crate) const POLLIN: c_short = 1;
+#[cfg(target_os = "linux")]
+pub(crate) const POLLERR: c_short = 8;
 pub(crate) const PROT_READ: c_int = 1;
 pub(crate) const PROT_WRITE: c_int = 2;
 pub(crate) const MAP_SHARED: c_int = 1;
