@@ -1,6 +1,8 @@
 // What the engine does where the table of processes is not to be seen, and where its host has the process id 1.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { marked, newMark } from './helpers/guardians.mjs';
@@ -39,6 +41,28 @@ for (const [name, words] of [
     assert.match(mechanism, /^SIGTERM to the group; the table of processes \(\/proc\) could not be read/);
     assert.equal(degraded.length, 1);
     assert.match(degraded[0], /\/proc/);
+  });
+}
+
+/** A command that needs its child while it shuts down; both write the signals that they get to `$LOG`. */
+const SUPERVISOR = `exec 2>/dev/null; sh -c 'trap "echo child >> $LOG; exit" TERM; echo ready; while :; do sleep 0.02; done' &
+  trap 'echo command >> $LOG; sleep 0.3; echo done >> $LOG; exit' TERM; while :; do sleep 0.02; done`;
+for (const [way, then] of [
+  ['a cancel', 'await engine.cancel(id); process.exit();'],
+  ['the guardian', "process.kill(process.pid, 'SIGKILL');"],
+]) {
+  test(`without /proc ${way} sends the stop signal to the command alone, with stopOrder leader, until it has exited`, { skip }, (t) => {
+    const log = path.join(folder(t), 'log');
+    const source = `const { ExecutionEngine } = require(${JSON.stringify(PACKAGE)}); (async () => {
+      const engine = new ExecutionEngine({ stopOrder: 'leader', killGraceMs: 20_000, controlGroups: false });
+      const ready = new Promise((resolve) => engine.once('stdout', resolve));
+      const id = await engine.execute({ command: { type: 'shell', command: ${JSON.stringify(SUPERVISOR)} }, env: { LOG: ${JSON.stringify(log)} } });
+      await ready;
+      ${then} })();`;
+    // Process 1 reaps the command, and stays until the child has written its line.
+    const shell = `mount -t tmpfs none /proc; "$@"; for i in $(seq 500); do grep -qs child ${log} && break; sleep 0.02; done`;
+    spawnSync('unshare', ['-mpf', 'sh', '-c', shell, 'sh', process.execPath, '-e', source], { timeout: 60_000 });
+    assert.equal(readFileSync(log, 'utf8'), 'command\ndone\nchild\n');
   });
 }
 

@@ -66,7 +66,7 @@ pub(super) struct Findings {
 }
 
 /// Members that were sent the stop signal without a scan, so that a later scan does not send it again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StoppedUnseen {
     Leader,
     /// The members of the process group that had started by then; in the unit of [`Proc::start`](super::procs::Proc).

@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use self::members::Members;
 use self::sys::Path;
-use self::table::{BASE_BYTES, Header, IN_USE, Row, STOPPED_OFFSET, TABLE_BYTES};
+use self::table::{BASE_BYTES, Header, IN_USE, LEADER_FIRST, LEADER_STOPPED, Row, STOPPED_OFFSET, TABLE_BYTES};
 use self::tree::Tree;
 
 #[cfg_attr(target_os = "linux", path = "linux.rs")]
@@ -205,13 +205,13 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
 /// Ends process groups, where the process table cannot be read and only the ids of the groups are known.
 fn end_groups(trees: &mut [Tree], header: &Header) {
     let mut path = Path::new();
-    for tree in trees.iter().filter(|tree| tree.leader > 1) {
-        if tree.stop_sent_at == 0 {
-            // SAFETY: no memory is involved.
-            unsafe {
-                sys::kill(-tree.leader, tree.stop_signal);
-                sys::kill(-tree.leader, sys::SIGCONT);
-            }
+    for tree in trees.iter_mut().filter(|tree| tree.leader > 1 && tree.stop_sent_at == 0) {
+        // The rest of its group gets the signal when the leader has exited: before, a signal to the group would be a second one for it.
+        tree.leader_lives = tree.flags & LEADER_FIRST != 0;
+        if !tree.leader_lives {
+            stop(-tree.leader, tree.stop_signal);
+        } else if tree.flags & LEADER_STOPPED == 0 {
+            stop(tree.leader, tree.stop_signal);
         }
     }
     loop {
@@ -220,6 +220,11 @@ fn end_groups(trees: &mut [Tree], header: &Header) {
         for tree in trees.iter_mut().filter(|tree| !tree.is_gone) {
             // SAFETY: no memory is involved; signal 0 is not sent.
             tree.is_gone = tree.leader <= 1 || unsafe { sys::kill(-tree.leader, 0) } != 0;
+            // SAFETY: as above.
+            if tree.leader_lives && unsafe { sys::kill(tree.leader, 0) } != 0 {
+                tree.leader_lives = false;
+                stop(-tree.leader, tree.stop_signal);
+            }
             if !tree.is_gone && now >= tree.kill_at {
                 // SAFETY: no memory is involved.
                 unsafe { sys::kill(-tree.leader, sys::SIGKILL) };
@@ -233,6 +238,15 @@ fn end_groups(trees: &mut [Tree], header: &Header) {
             return;
         }
         sys::sleep_ms(FIRST_PAUSE_MS * 5);
+    }
+}
+
+/// Sends the stop signal, and SIGCONT, to a process, or to the process group with the negative of its id.
+fn stop(target: c_int, signal: c_int) {
+    // SAFETY: no memory is involved.
+    unsafe {
+        sys::kill(target, signal);
+        sys::kill(target, sys::SIGCONT);
     }
 }
 
