@@ -36,7 +36,7 @@ function run(dir, command, code, end) {
       engine.once('stdout', () => fs.writeFileSync(process.argv[1] + '/ready', ''));
       fs.writeFileSync(${JSON.stringify(LAST_PID)}, '20000');
       const id = await engine.execute({ command: { type: 'shell', command: ${JSON.stringify(command)} }, env: { LOG: process.argv[1] + '/log' } }, { killGraceMs: 5000 });
-      ${code.then}
+      ${code.next}
     })();`;
   const shell = `"$1" -e "$2" "$3" & while kill -0 $! && [ ! -e "$3/ready" ]; do sleep 0.01; done; ${end}; wait; while grep -qs '(sleep) [RSDT]' /proc/[0-9]*/stat; do sleep 0.02; done`;
   const words = ['-mpf', '--mount-proc', 'sh', '-c', shell, 'sh', process.execPath, source, dir];
@@ -51,11 +51,11 @@ for (const controlGroups of [true, false]) {
   const where = controlGroups ? 'with control groups' : 'without control groups';
   for (const [name, command] of Object.entries(TREES)) {
     test(`a cancel signals parents first, ${where}: ${name}`, { skip }, (t) => {
-      assert.equal(run(folder(t), command, { controlGroups, then: cancels() }, ':'), '');
+      assert.equal(run(folder(t), command, { controlGroups, next: cancels() }, ':'), '');
     });
 
     test(`the guardian signals parents first, ${where}: ${name}`, { skip }, (t) => {
-      assert.equal(run(folder(t), command, { controlGroups, then: '' }, 'kill -9 $!'), '');
+      assert.equal(run(folder(t), command, { controlGroups, next: '' }, 'kill -9 $!'), '');
     });
   }
 }
@@ -65,5 +65,5 @@ test('SIGKILL leaves a shell with job control no time to go on when its child is
 }, (t) => {
   const command = `exec bash -c 'set -m; ${shellWithSmallChildren(300)}'`;
   for (let round = 0; round < 5; round++)
-    assert.equal(run(folder(t), command, { controlGroups: false, then: cancels(', { graceMs: 0 }') }, ':'), '');
+    assert.equal(run(folder(t), command, { controlGroups: false, next: cancels(', { graceMs: 0 }') }, ':'), '');
 });

@@ -207,11 +207,11 @@ mod tests {
     #[test]
     fn a_backspace_takes_back_what_is_held() {
         let text = |text: &str| Step::Text(text.to_owned());
-        let typed = |first, second| shown("abcabd", &[text(first), Step::Backspace, text(second)]);
-        assert_eq!(typed("x abca", "abd"), "x ***");
-        assert_eq!(typed("x abcabd", " y"), "x *** y", "it is masked and handed out already");
-        assert_eq!(typed("abc", "x"), "abx");
-        assert_eq!(typed("abc\n", "d"), "abc\nd", "a line end stays");
+        let typed = |first, second| shown("qrsqrt", &[text(first), Step::Backspace, text(second)]);
+        assert_eq!(typed("x qrsq", "qrt"), "x ***");
+        assert_eq!(typed("x qrsqrt", " y"), "x *** y", "it is masked and handed out already");
+        assert_eq!(typed("qrs", "x"), "qrx");
+        assert_eq!(typed("qrs\n", "t"), "qrs\nt", "a line end stays");
         assert_eq!(typed("x", "y"), "xy", "it was handed out");
     }
 
