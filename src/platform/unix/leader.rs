@@ -331,13 +331,16 @@ fn peak_memory(usage: &libc::rusage) -> Option<u64> {
     if peak <= OWN.load(Relaxed) + COUNTING_ERROR {
         return None;
     }
-    let mut own = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the out-parameter is valid for the call, and zeroed is a valid rusage.
-    let own = unsafe {
-        libc::getrusage(libc::RUSAGE_SELF, own.as_mut_ptr());
-        own.assume_init()
+    let counted = || {
+        let mut own = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+        // SAFETY: the out-parameter is valid for the call, and zeroed is a valid rusage.
+        let own = unsafe {
+            libc::getrusage(libc::RUSAGE_SELF, own.as_mut_ptr());
+            own.assume_init()
+        };
+        bytes(&own)
     };
-    let own = bytes(&own)?;
+    let own = procs::own_peak_memory().or_else(counted)?;
     OWN.fetch_max(own, Relaxed);
     (peak > own + COUNTING_ERROR).then_some(peak)
 }

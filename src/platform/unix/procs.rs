@@ -1,8 +1,8 @@
 //! The process table.
 
 pub(super) use self::kernel::{
-    REFUSES_DEAD_GROUPS, SETTLED, describe, entries, has_environment, is_visible, limit, now, own_tag, read,
-    settled_tag, tag,
+    REFUSES_DEAD_GROUPS, SETTLED, describe, entries, has_environment, is_visible, limit, now, own_peak_memory, own_tag,
+    read, settled_tag, tag,
 };
 
 use super::pid::Pid;

@@ -93,6 +93,11 @@ pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
     tag(Pid::own())
 }
 
+/// Left to `getrusage`: a child does not share the memory of its host here.
+pub(in super::super) fn own_peak_memory() -> Option<u64> {
+    None
+}
+
 /// Whether the process table can be read. It always can.
 pub(in super::super) fn is_visible() -> bool {
     true

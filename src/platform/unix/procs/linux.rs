@@ -114,6 +114,12 @@ fn start_of_environment(pid: Pid) -> Option<String> {
     fields(&stat)?.nth(INDEX).map(str::to_owned)
 }
 
+/// Returns the most memory that this process has had since its exec, in bytes. `getrusage` also counts that of the process which started
+/// it, if they shared their memory until the exec.
+pub(in super::super) fn own_peak_memory() -> Option<u64> {
+    field(&own_status(), "VmHWM")?.strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Whether the system refuses a signal to a group that has only zombies.
 pub(in super::super) const REFUSES_DEAD_GROUPS: bool = false;
 
