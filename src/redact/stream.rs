@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(typed("x qrsqrt", " y"), "x *** y", "it is masked and handed out already");
         assert_eq!(typed("qrs", "x"), "qrx");
         assert_eq!(typed("qrs\n", "t"), "qrs\nt", "a line end stays");
-        assert_eq!(typed("x", "y"), "xy", "it was handed out");
+        assert_eq!(typed("!", "y"), "!y", "it was handed out");
     }
 
     proptest! {
