@@ -18,6 +18,7 @@ const VALUES = [
   `${SECRET}\0`,
   867530912345.5,
   -867530912345,
+  867530912345,
   [SECRET],
   { a: SECRET },
   [[SECRET]],

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::error::Invalid;
+pub(crate) use crate::types::MASK;
 use crate::types::Secret;
 
 pub(crate) use self::allowance::{Allowance, Beyond};
@@ -46,8 +47,6 @@ pub(crate) const MOST_SECRETS: usize = 100_000;
 pub(crate) const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// A secret with more of them is masked as it is alone: it is no password that is given to `echo`.
 const MOST_BACKSLASHES: usize = 16;
-/// What stands for a secret.
-pub(crate) const MASK: &str = "***";
 /// A secret with a longer period is followed from each place where it may begin.
 const LONGEST_PERIOD: usize = 64;
 

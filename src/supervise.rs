@@ -2,6 +2,7 @@
 //!
 //! `start` spawns the command, `supervision` is the loop while it runs, `terminate` ends its tree, and `outcome` makes the result.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::output::Output;
@@ -55,9 +56,9 @@ pub(crate) async fn run(
                 return Run::Exhausted { pending, output, error: failure.into_info() };
             }
             Ok(Err(failure)) => {
-                return Run::Finished(Box::pin(never_spawned(job, pending, output, failure.into_info())).await);
+                return Run::Finished(never_spawned(job, pending, output, failure.into_info()).await);
             }
-            Err(why) => return Run::Finished(Box::pin(never_ran(job, pending, output, why)).await),
+            Err(why) => return Run::Finished(never_ran(job, pending, output, why).await),
         }
     }
     match spawn(job).await {
@@ -74,17 +75,28 @@ pub(crate) async fn run(
             output.suspend_log();
             Run::Exhausted { pending, output, error: failure.into_info() }
         }
-        Ok(Err(failure)) => Run::Finished(Box::pin(never_spawned(job, pending, output, failure.into_info())).await),
-        Err(why) => Run::Finished(Box::pin(never_ran(job, pending, output, why)).await),
+        Ok(Err(failure)) => Run::Finished(never_spawned(job, pending, output, failure.into_info()).await),
+        Err(why) => Run::Finished(never_ran(job, pending, output, why).await),
     }
 }
 
-/// The end of an execution whose command could not be started.
-pub(crate) async fn never_spawned(job: &Job, pending: Pending, output: Box<Output>, error: ErrorInfo) -> Box<Finished> {
-    Outcome::not_spawned(pending, output, error).finish(job).await
+/// The end of an execution whose command could not be started. Boxed, as is what else is rare: a future has room for the largest of those
+/// that it may await, and is copied with it.
+pub(crate) fn never_spawned(
+    job: &Job,
+    pending: Pending,
+    output: Box<Output>,
+    error: ErrorInfo,
+) -> Pin<Box<impl Future<Output = Box<Finished>>>> {
+    Box::pin(Outcome::not_spawned(pending, output, error).finish(job))
 }
 
 /// The end of an execution that was stopped before it was spawned.
-pub(crate) async fn never_ran(job: &Job, pending: Pending, output: Box<Output>, why: Stop) -> Box<Finished> {
-    Outcome::stopped_before_spawn(pending, output, why).finish(job).await
+pub(crate) fn never_ran(
+    job: &Job,
+    pending: Pending,
+    output: Box<Output>,
+    why: Stop,
+) -> Pin<Box<impl Future<Output = Box<Finished>>>> {
+    Box::pin(Outcome::stopped_before_spawn(pending, output, why).finish(job))
 }

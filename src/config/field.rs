@@ -65,15 +65,17 @@ impl Kind {
         match self {
             Self::Whole { least, most } => {
                 let Some(number) = value.as_u64() else { return Ok(()) };
+                if most == MOST_MS {
+                    return bounds::milliseconds(field, number, least);
+                }
                 if (least..=most).contains(&number) {
                     return Ok(());
                 }
                 let give = match most {
-                    MOST_MS => format!("give milliseconds from {least} to {most} (365 days)"),
                     super::LARGEST_WHOLE => format!("give a whole number from {least} to 2^53 - 1"),
                     _ => format!("give a whole number from {least} to {most}"),
                 };
-                Err(Invalid::new(field, format!("{number} is out of range: {give}")))
+                Err(Invalid::new(field, format!("it is out of range: {give}")))
             }
             Self::Globs => {
                 let items = value.as_array().into_iter().flatten().filter_map(Json::as_str);
@@ -124,7 +126,7 @@ fn check_limits(field: &str, value: &Json) -> Result<(), Invalid> {
         }
         crate::globs::check_one(&path, glob)?;
         if limit.as_u64().is_some_and(|limit| !(1..=LARGEST_LIMIT).contains(&limit)) {
-            let problem = format!("{limit} is out of range: give a whole number from 1 to {LARGEST_LIMIT}");
+            let problem = format!("it is out of range: give a whole number from 1 to {LARGEST_LIMIT}");
             return Err(Invalid::new(path, problem));
         }
     }

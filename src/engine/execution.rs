@@ -150,7 +150,7 @@ async fn all_attempts(
         ) {
             (Attempt::Finished(finished, permit), _) => (finished, permit),
             (Attempt::Stopped(why, pending, output), None) => {
-                (Box::pin(supervise::never_ran(job, pending, output, why)).await, None)
+                (supervise::never_ran(job, pending, output, why).await, None)
             }
             // What is known of the last attempt stays.
             (Attempt::Stopped(why, ..), Some(last)) => {
@@ -228,10 +228,7 @@ async fn attempt(
 ) -> Attempt {
     if let Some(refusal) = &accepted.refusal {
         let permit = if let Entry::Now(permit) = entry { Some(permit) } else { None };
-        return Attempt::Finished(
-            Box::pin(supervise::never_spawned(job, pending, output, refusal.clone())).await,
-            permit,
-        );
+        return Attempt::Finished(supervise::never_spawned(job, pending, output, refusal.clone()).await, permit);
     }
     let Accepted { shared, record, command, sink, .. } = accepted;
     if let Entry::Later(ticket) = &entry {
@@ -253,7 +250,7 @@ async fn attempt(
                 // One that has waited in vain for resources of the machine reports which resource is missing.
                 let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
                 let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
-                return Attempt::Finished(Box::pin(supervise::never_spawned(job, pending, output, error)).await, None);
+                return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
             }
         };
         let has_slot = Instant::now();
@@ -287,7 +284,7 @@ async fn attempt(
                 shared.metrics.count_backoff();
                 shared.scheduler.shrink(&error);
                 let Some(pause) = backoff.next() else {
-                    let finished = Box::pin(supervise::never_spawned(job, back, output_back, error)).await;
+                    let finished = supervise::never_spawned(job, back, output_back, error).await;
                     return Attempt::Finished(finished, Some(permit));
                 };
                 (pending, output) = (back, output_back);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::catch_panic::{contain, contain_call};
 use crate::command;
-use crate::config::MOST_MS;
+use crate::config::bounds;
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::plan::{self, Graph, Needs, Pace, PlanRecord, PlanState, Rules};
 use crate::platform::HostState;
@@ -226,9 +226,8 @@ fn needs_of(work: &[Work], when: &BTreeMap<usize, When>) -> (Vec<Needs>, Vec<Vec
 }
 
 fn check_options(deadline_ms: Option<u64>, last_step: Option<&usize>, steps: usize) -> Result<(), Invalid> {
-    if let Some(ms) = deadline_ms.filter(|ms| !(1..=MOST_MS).contains(ms)) {
-        let problem = format!("{ms} is out of range: give milliseconds from 1 to {MOST_MS} (365 days)");
-        return Err(Invalid::new("options.deadline_ms", problem));
+    if let Some(ms) = deadline_ms {
+        bounds::milliseconds("options.deadline_ms", ms, 1)?;
     }
     match last_step.filter(|index| **index >= steps) {
         Some(index) => {
@@ -251,7 +250,7 @@ fn check_plan(
         return Err(Invalid::new("commands", problem));
     }
     if matches!(strategy, ExecutionStrategy::Parallel { max_concurrency: Some(0) }) {
-        return Err(Invalid::new("strategy.max_concurrency", "0 is out of range: give 1 or more, or leave it out"));
+        return Err(Invalid::new("strategy.max_concurrency", "it is out of range: give 1 or more, or leave it out"));
     }
     let mut seen = HashMap::with_capacity(commands.len());
     for (index, request) in commands.iter().enumerate() {

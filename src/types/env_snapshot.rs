@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// In the place of a value when variables are shown.
+/// What stands for a secret, and for the value of a variable.
 pub(crate) const MASK: &str = "***";
 
 /// The host's variables as they were at one moment: `NAME=value` entries, each ended by a NUL. It can be collected of names and values,

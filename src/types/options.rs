@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    EnvSnapshot, LineMode, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal, TerminalMode,
-    TerminalSize, TruncateKeep, words,
+    EnvSnapshot, LineMode, MASK, OversizedOutputStrategy, ResourceLimits, Retry, Stdin, StopOrder, StopSignal,
+    TerminalMode, TerminalSize, TruncateKeep, words,
 };
 
 words! {
@@ -71,13 +71,13 @@ impl<T: Into<String>> From<T> for Secret {
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
+        f.write_str(MASK)
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("***")
+        serializer.serialize_str(MASK)
     }
 }
 

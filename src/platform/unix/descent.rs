@@ -8,6 +8,9 @@ use super::procs::Proc;
 /// Sorts members so that each comes after its ancestors in `living`. Neither ids nor starts show that: ids begin again after the largest,
 /// and processes that start within 10 ms have the same start.
 pub(super) fn sort_by_descent(members: &mut [Proc], living: &[Proc]) {
+    if members.len() < 2 {
+        return;
+    }
     let generations = generations(living);
     members.sort_by_key(|proc| (generations.get(&proc.pid).copied(), proc.start, proc.pid));
 }
