@@ -57,7 +57,7 @@ pub(crate) fn check(
         milliseconds("options.drain_timeout_ms", ms, 0)?;
     }
     if options.max_output_size_bytes.is_some_and(|bytes| bytes > MOST_STRING_BYTES) {
-        let problem = format!("it is out of range: give a whole number from 0 to {MOST_STRING_BYTES}");
+        let problem = format!("it is a number out of range: give a whole number from 0 to {MOST_STRING_BYTES}");
         return Err(Invalid::new("options.max_output_size_bytes", problem));
     }
     let limits = options.resource_limits();

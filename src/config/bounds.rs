@@ -36,7 +36,7 @@ pub(crate) fn limits(field: &str, limits: &ResourceLimits) -> Result<(), Invalid
     for (name, limit, least) in limits.each() {
         let Some(limit) = limit else { continue };
         if !(least..=LARGEST_WHOLE).contains(&limit) {
-            let problem = format!("it is out of range: give a whole number from {least} to 2^53 - 1");
+            let problem = format!("it is a number out of range: give a whole number from {least} to 2^53 - 1");
             return Err(Invalid::new(format!("{field}.{name}"), problem));
         }
     }
@@ -46,7 +46,7 @@ pub(crate) fn limits(field: &str, limits: &ResourceLimits) -> Result<(), Invalid
 /// Checks when a command is run again.
 pub(crate) fn retry(field: &str, retry: &Retry) -> Result<(), Invalid> {
     if !(1..=MOST_ATTEMPTS).contains(&retry.attempts) {
-        let problem = format!("it is out of range: give a whole number from 1 to {MOST_ATTEMPTS}");
+        let problem = format!("it is a number out of range: give a whole number from 1 to {MOST_ATTEMPTS}");
         return Err(Invalid::new(format!("{field}.attempts"), problem));
     }
     milliseconds(&format!("{field}.backoff_ms"), retry.backoff_ms, 0)?;
@@ -69,7 +69,7 @@ pub(crate) fn terminal(field: &str, size: TerminalSize) -> Result<(), Invalid> {
     for (name, number) in [("columns", size.columns), ("rows", size.rows)] {
         if number == 0 {
             let field = if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
-            return Err(Invalid::new(field, "it is out of range: give a whole number from 1 to 65535"));
+            return Err(Invalid::new(field, "it is a number out of range: give a whole number from 1 to 65535"));
         }
     }
     Ok(())
@@ -91,5 +91,5 @@ pub(crate) fn milliseconds(field: &str, ms: u64, least: u64) -> Result<(), Inval
     if (least..=MOST_MS).contains(&ms) {
         return Ok(());
     }
-    Err(Invalid::new(field, format!("it is out of range: give milliseconds from {least} to {MOST_MS} (365 days)")))
+    Err(Invalid::new(field, format!("it is a number out of range: give milliseconds from {least} to {MOST_MS} (365 days)")))
 }

@@ -75,7 +75,7 @@ impl Kind {
                     super::LARGEST_WHOLE => format!("give a whole number from {least} to 2^53 - 1"),
                     _ => format!("give a whole number from {least} to {most}"),
                 };
-                Err(Invalid::new(field, format!("it is out of range: {give}")))
+                Err(Invalid::new(field, format!("it is a number out of range: {give}")))
             }
             Self::Globs => {
                 let items = value.as_array().into_iter().flatten().filter_map(Json::as_str);
@@ -126,7 +126,7 @@ fn check_limits(field: &str, value: &Json) -> Result<(), Invalid> {
         }
         crate::globs::check_one(&path, glob)?;
         if limit.as_u64().is_some_and(|limit| !(1..=LARGEST_LIMIT).contains(&limit)) {
-            let problem = format!("it is out of range: give a whole number from 1 to {LARGEST_LIMIT}");
+            let problem = format!("it is a number out of range: give a whole number from 1 to {LARGEST_LIMIT}");
             return Err(Invalid::new(path, problem));
         }
     }
