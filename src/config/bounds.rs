@@ -91,5 +91,8 @@ pub(crate) fn milliseconds(field: &str, ms: u64, least: u64) -> Result<(), Inval
     if (least..=MOST_MS).contains(&ms) {
         return Ok(());
     }
-    Err(Invalid::new(field, format!("it is a number out of range: give milliseconds from {least} to {MOST_MS} (365 days)")))
+    Err(Invalid::new(
+        field,
+        format!("it is a number out of range: give milliseconds from {least} to {MOST_MS} (365 days)"),
+    ))
 }

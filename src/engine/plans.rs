@@ -250,7 +250,10 @@ fn check_plan(
         return Err(Invalid::new("commands", problem));
     }
     if matches!(strategy, ExecutionStrategy::Parallel { max_concurrency: Some(0) }) {
-        return Err(Invalid::new("strategy.max_concurrency", "it is a number out of range: give 1 or more, or leave it out"));
+        return Err(Invalid::new(
+            "strategy.max_concurrency",
+            "it is a number out of range: give 1 or more, or leave it out",
+        ));
     }
     let mut seen = HashMap::with_capacity(commands.len());
     for (index, request) in commands.iter().enumerate() {
