@@ -108,9 +108,16 @@ impl Launch {
 
     /// A child that does nothing for a long time.
     pub(crate) fn sleeper() -> Arc<Leader> {
+        Self::sleeper_with(|_| {})
+    }
+
+    /// The same with other settings.
+    pub(crate) fn sleeper_with(change: impl FnOnce(&mut Self)) -> Arc<Leader> {
         let shell = default_shell();
         let ShellArgs { args, verbatim, .. } = shell_args(&shell, LONG_COMMAND, false);
-        spawn(&Self { verbatim, ..Self::plain(shell, args) }, &SpawnThread::none()).unwrap().leader
+        let mut launch = Self { verbatim, ..Self::plain(shell, args) };
+        change(&mut launch);
+        spawn(&launch, &SpawnThread::none()).unwrap().leader
     }
 }
 
@@ -283,6 +290,8 @@ pub(crate) struct Sight {
     pub(crate) has_changed: bool,
     /// Enough consecutive scans have found no member, and none that had vanished since the scan before.
     pub(crate) is_gone: bool,
+    /// Only members that are found without a scan were looked for: another scan has to follow soon.
+    pub(crate) is_partial: bool,
 }
 
 /// How a process ended. Code and signal are both `None` when other code of the host has reaped it.

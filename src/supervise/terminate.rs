@@ -17,6 +17,8 @@ const FIRST_SCAN: Duration = Duration::from_millis(1);
 const SLOWEST_SCAN: Duration = Duration::from_millis(50);
 /// The pause between two scans in the grace period while the leader runs: new members need the stop signal too.
 const SCAN_IN_GRACE: Duration = Duration::from_millis(100);
+/// The pause before the scan that follows a partial one. Most trees have ended by then.
+const SCAN_AFTER_PARTIAL: Duration = Duration::from_millis(10);
 /// A scan that takes longer is not waited for: the process group is signalled without it.
 const LONGEST_SCAN: Duration = Duration::from_secs(1);
 /// A tree in which for so long no process has appeared and none has ended is given up: its processes hang in the kernel, or belong to
@@ -224,7 +226,8 @@ impl Termination {
                 }
             }
         }
-        self.next_scan = if leader_exited || self.is_killing() { now + self.pause } else { now + SCAN_IN_GRACE };
+        let in_grace = if sight.is_partial { SCAN_AFTER_PARTIAL } else { SCAN_IN_GRACE };
+        self.next_scan = now + if leader_exited || self.is_killing() { self.pause } else { in_grace };
         if let TerminationPhase::Stopping { others_at, .. } = self.phase
             && now < others_at
         {

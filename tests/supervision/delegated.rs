@@ -67,7 +67,8 @@ fn remove(group: &Path) -> bool {
     std::fs::remove_dir(group).is_ok()
 }
 
-fn mount() -> Option<PathBuf> {
+/// Where the control groups of version 2 are.
+pub(crate) fn mount() -> Option<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
     line.split(' ').nth(4).map(|mount| Path::new(mount).to_owned())

@@ -21,6 +21,7 @@ mod blocked_by_request;
 // Which processes get the stop signal, and when.
 mod allow_detached;
 mod grace_of_a_cancel;
+mod left_control_group;
 mod signal_to_the_command;
 mod stop_every_member;
 mod stop_once;

@@ -55,6 +55,11 @@ impl Memory {
         self.tree_of(proc).is_some_and(|serial| trees.contains(&serial))
     }
 
+    /// Returns the processes that are known to belong to a tree; some may be gone.
+    pub(super) fn members_of(&self, tree: u64) -> impl Iterator<Item = Identity> {
+        self.known.iter().filter(move |(_, serial)| **serial == tree).map(|(identity, _)| *identity)
+    }
+
     #[cfg(test)]
     pub(super) fn remember(&mut self, proc: &Proc, tree: u64) {
         self.known.insert(proc.identity(), tree);

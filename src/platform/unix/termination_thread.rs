@@ -34,6 +34,7 @@ use crate::types::StopSignal;
 
 use self::unseen::act_unseen;
 
+mod grouped;
 mod unseen;
 
 /// The longest wait for descriptions: reading about a process that hangs in the kernel can hang too.
@@ -117,19 +118,23 @@ struct Terminator {
 }
 
 impl Terminator {
-    /// Serves the waiting requests with one scan. Requests for a deadline are served first, and alone if the others can wait; if one
+    /// Serves the waiting requests with one scan, and some without. Requests for a deadline are served first, and alone if the others can wait; if one
     /// arrives meanwhile, the remaining requests are served together with it by the next scan.
     fn serve(&mut self, requests: &mut Requests<'_>) {
         let (deadlines, mut others) = requests.take();
-        if !deadlines.is_empty() && !others.is_empty() && requests.may_wait() {
-            requests.put_back(std::mem::take(&mut others));
-        }
         if !procs::is_visible() {
             for request in deadlines.into_iter().chain(others) {
                 let sight = act_unseen(&request);
                 let _ = request.answer.send(sight);
             }
             return;
+        }
+        let deadlines = self.serve_by_group(deadlines);
+        if deadlines.is_empty() && others.is_empty() {
+            return;
+        }
+        if !deadlines.is_empty() && !others.is_empty() && requests.may_wait() {
+            requests.put_back(std::mem::take(&mut others));
         }
         let started = procs::now();
         let mut chase = Chase::of(deadlines.iter().chain(&others), &self.memory, self.scanned);
@@ -311,6 +316,9 @@ impl Findings {
         let parents: HashMap<Pid, Option<Pid>> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
         // Processes that a member starts after the signal may do its clean-up, and so may their descendants.
         let is_clean_up = |proc: &Proc| {
+            if self.stopping_since.is_none_or(|since| proc.start < since) {
+                return false;
+            }
             let mut ancestors = successors(proc.parent, |pid| parents.get(pid).copied().flatten()).take(living.len());
             ancestors.any(|pid| signalled.contains(&pid))
         };
@@ -350,6 +358,7 @@ impl Findings {
 
     /// Sends the stop signal, and SIGCONT, so that a stopped process can act on it.
     fn stop(&mut self, leader: &Leader, members: &[Proc], signal: StopSignal) {
+        self.stopping_since.get_or_insert_with(procs::now);
         let mut refused = None;
         for proc in members {
             if self.stopped.contains(&proc.identity()) {

@@ -17,6 +17,17 @@ fn ask(give: &ThreadSender<Request>, leader: &Arc<Leader>, count: usize, priorit
     (0..count).map(|_| request()).collect()
 }
 
+/// The answer to a deadline by a new thread, and whether it has scanned the process table.
+fn stopped_at_a_deadline(leader: &Arc<Leader>) -> (Sight, bool) {
+    let (answer, mut sight) = oneshot::channel();
+    let act = Act::Describe { then: Some((StopSignal::default(), StopTargets::Members)) };
+    let priority = ScanPriority::Deadline;
+    let request = Request { leader: Arc::clone(leader), act, leader_exited: false, priority, answer };
+    let mut terminator = Terminator::default();
+    terminator.serve(&mut Requests::only(request));
+    (sight.try_recv().unwrap(), terminator.scanned > 0)
+}
+
 /// How many are answered, each of which counts once.
 fn answered(sights: &mut Sights) -> usize {
     let count = sights.len();
@@ -83,12 +94,8 @@ async fn a_request_that_comes_during_a_rest_is_kept() {
 async fn the_scan_that_describes_a_tree_sends_the_stop_signal_too() {
     for _ in 0..100 {
         let leader = Launch::sleeper();
-        let (answer, mut sight) = oneshot::channel();
-        let act = Act::Describe { then: Some((StopSignal::default(), StopTargets::Members)) };
-        let priority = ScanPriority::Deadline;
-        let request = Request { leader: Arc::clone(&leader), act, leader_exited: false, priority, answer };
-        Terminator::default().serve(&mut Requests::only(request));
-        let sight = sight.try_recv().unwrap();
+        let (sight, has_scanned) = stopped_at_a_deadline(&leader);
+        assert!(has_scanned && !sight.is_partial);
         assert_eq!(sight.processes.len(), 1);
         if sight.stop == StopSent::Yes {
             tokio::time::timeout(Duration::from_secs(20), leader.exited()).await.unwrap();
@@ -99,4 +106,24 @@ async fn the_scan_that_describes_a_tree_sends_the_stop_signal_too() {
         assert!(!leader.has_exited());
     }
     panic!("the machine has been too slow a hundred times");
+}
+
+#[tokio::test]
+async fn a_deadline_needs_no_scan_where_the_kernel_lists_the_members() {
+    let leader = Launch::sleeper_with(|launch| launch.control_group = true);
+    if leader.tree().group.is_none() {
+        eprintln!("SKIPPED deadlines by control group: this process may not create any");
+        return;
+    }
+    let (sight, has_scanned) = stopped_at_a_deadline(&leader);
+    assert!(sight.is_partial && !has_scanned);
+    assert_eq!(sight.processes.len(), 1);
+
+    // A process that has opted out remains in the group.
+    let leader = Launch::sleeper_with(|launch| {
+        launch.control_group = true;
+        launch.mark.allow_detached = true;
+    });
+    let (sight, has_scanned) = stopped_at_a_deadline(&leader);
+    assert!(has_scanned && !sight.is_partial);
 }

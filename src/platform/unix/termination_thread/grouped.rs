@@ -1,0 +1,49 @@
+//! Serves a deadline by the control group of its tree, without a scan: beside thousands of processes a scan takes long.
+
+use std::collections::HashSet;
+
+use super::{Request, Terminator};
+use crate::platform::Act;
+use crate::platform::unix::pid::Pid;
+use crate::platform::unix::procs::{self, Proc};
+
+impl Terminator {
+    /// Describes and stops the members that the kernel lists. Members that have left their control group are found by the scan that
+    /// follows. Returns the requests that only a scan can serve.
+    pub(super) fn serve_by_group(&mut self, deadlines: Vec<Request>) -> Vec<Request> {
+        let mut left = Vec::new();
+        for request in deadlines {
+            match self.group_members(&request) {
+                Some(members) => {
+                    let mut sight = self.act(&request, &members);
+                    sight.is_partial = true;
+                    let Request { leader, answer, .. } = request;
+                    drop(leader);
+                    let _ = answer.send(sight);
+                }
+                None => left.push(request),
+            }
+        }
+        left
+    }
+
+    /// Returns the members of the group, those known from earlier scans, and the leader; `None` if these may be others than those that
+    /// a scan would find.
+    fn group_members(&self, request: &Request) -> Option<Vec<Proc>> {
+        let tree = request.leader.tree();
+        let group = tree.group.as_ref()?;
+        // A process that has opted out remains in the group.
+        if !matches!(request.act, Act::Describe { .. }) || tree.mark.allow_detached {
+            return None;
+        }
+        let listed: HashSet<Pid> = group.members().into_iter().chain([tree.leader]).collect();
+        let read: Vec<Proc> = listed.into_iter().filter_map(procs::read).collect();
+        // Listed again: an id that is still there is that of the process that was read.
+        let still: HashSet<Pid> = group.members().into_iter().chain([tree.leader]).collect();
+        let mut members: Vec<Proc> = read.into_iter().filter(|proc| still.contains(&proc.pid)).collect();
+        let known = self.memory.members_of(tree.serial).filter(|(pid, _)| !still.contains(pid));
+        members.extend(known.filter_map(|identity| procs::read(identity.0).filter(|proc| proc.identity() == identity)));
+        members.retain(|proc| proc.start >= tree.born);
+        members.iter().any(|proc| !proc.is_dead()).then_some(members)
+    }
+}
