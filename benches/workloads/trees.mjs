@@ -6,13 +6,17 @@ import { performance } from 'node:perf_hooks';
 
 /** Some pass while many trees end. */
 const TIMEOUTS_MS = [50, 100, 200, 300];
-const sleeps = { command: { type: 'exec', program: 'sleep', args: ['300'] } };
+/** Prints when it has had the stop signal, in seconds. */
+const notes = { command: { type: 'exec', program: 'bash', args: ['-c', "trap 'echo $EPOCHREALTIME; exit' TERM; sleep 300 & wait"] } };
 /** A shell and a child of it; the line says that both run. */
 const TREE = 'sleep 300 & echo; wait';
 const tree = { command: { type: 'shell', command: TREE } };
 const TREE_SIZE = 2;
 
-/** Microseconds for each of so many trees, from the request until the last is gone; `late` is the latest of some timeouts of another engine, in ms. */
+/**
+ * Microseconds for each of so many trees, from the request until the last is gone. The rest is about timeouts of another engine, before it
+ * (`alone`) and meanwhile (`late`, `over`).
+ */
 export async function endTrees(count) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const [engine, other] = [new ExecutionEngine({ maxConcurrentExecutions: count, maxInMemoryExecutions: count }), new ExecutionEngine()];
@@ -20,29 +24,30 @@ export async function endTrees(count) {
   const all = new Promise((resolve) => engine.on('stdout', () => (running += 1) === count && resolve()));
   const ids = await Promise.all(Array.from({ length: count }, () => engine.execute(tree)));
   await all;
-  const alone = await lateness(other);
+  const { signalled: alone } = await lateness(other);
   const start = performance.now();
   const meanwhile = lateness(other);
   await engine.cancelAll();
   const value = ((performance.now() - start) * 1_000) / count;
-  const late = await meanwhile;
+  const { signalled: late, over } = await meanwhile;
   for (const id of ids) {
     const { status, signal, killed } = engine.getResult(id);
     if (status !== 'cancelled' || signal !== 'SIGTERM' || killed.pids.length !== TREE_SIZE || /unreaped/.test(killed.mechanism))
       throw new Error(`a tree has ended otherwise: ${status}, ${killed?.pids.length} processes, ${killed?.mechanism}`);
   }
   await Promise.all([engine.shutdown(), other.shutdown()]);
-  return { value, columns: { late, alone } };
+  return { value, columns: { late, alone, over } };
 }
 
-/** By how much the latest of an engine's timeouts is late, its own end included. */
+/** By how many ms the latest of an engine's timeouts is late: until the command has its signal, and until its end is known. */
 async function lateness(engine) {
-  const late = TIMEOUTS_MS.map(async (timeoutMs) => {
-    const { status, durationMs } = await engine.run({ ...sleeps, timeoutMs });
+  const each = TIMEOUTS_MS.map(async (timeoutMs) => {
+    const { status, durationMs, startedAt, stdout } = await engine.run({ ...notes, timeoutMs });
     if (status !== 'timeout') throw new Error(`the timeout has ended as ${status}`);
-    return durationMs - timeoutMs;
+    return { signalled: Number(stdout) * 1_000 - startedAt.getTime() - timeoutMs, over: durationMs - timeoutMs };
   });
-  return Math.max(...(await Promise.all(late)));
+  const all = await Promise.all(each);
+  return { signalled: Math.max(...all.map((it) => it.signalled)), over: Math.max(...all.map((it) => it.over)) };
 }
 
 /** The same by hand: a signal to each process group, without looking at what is left of it. */
