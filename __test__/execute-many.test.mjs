@@ -195,9 +195,10 @@ test('each gets the variables of the moment of the call, in a worker too', async
     });
   `;
   const worker = new Worker(source, { eval: true, workerData: fileURLToPath(new URL('../index.js', import.meta.url)) });
+  const exit = once(worker, 'exit');
   const [lines] = await once(worker, 'message');
   assert.deepEqual(lines, ['of the worker\n', 'of the worker\n']);
-  await once(worker, 'exit');
+  await exit;
 });
 
 test('one abort signal ends them all, and only those of its call', async (t) => {
