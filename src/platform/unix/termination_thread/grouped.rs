@@ -27,13 +27,12 @@ impl Terminator {
         left
     }
 
-    /// Returns the members of the group, those known from earlier scans, and the leader; `None` if these may be others than those that
-    /// a scan would find.
+    /// Returns the members of the group, those known from earlier scans, and the leader; `None` if only a scan can find them. An
+    /// execution whose processes may opt out has no group.
     fn group_members(&self, request: &Request) -> Option<Vec<Proc>> {
         let tree = request.leader.tree();
         let group = tree.group.as_ref()?;
-        // A process that has opted out remains in the group.
-        if !matches!(request.act, Act::Describe { .. }) || tree.mark.allow_detached {
+        if !matches!(request.act, Act::Describe { .. }) {
             return None;
         }
         let listed: HashSet<Pid> = group.members().into_iter().chain([tree.leader]).collect();

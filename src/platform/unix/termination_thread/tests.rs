@@ -118,12 +118,4 @@ async fn a_deadline_needs_no_scan_where_the_kernel_lists_the_members() {
     let (sight, has_scanned) = stopped_at_a_deadline(&leader);
     assert!(sight.is_partial && !has_scanned);
     assert_eq!(sight.processes.len(), 1);
-
-    // A process that has opted out remains in the group.
-    let leader = Launch::sleeper_with(|launch| {
-        launch.control_group = true;
-        launch.mark.allow_detached = true;
-    });
-    let (sight, has_scanned) = stopped_at_a_deadline(&leader);
-    assert!(has_scanned && !sight.is_partial);
 }
