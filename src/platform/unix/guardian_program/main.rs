@@ -187,15 +187,19 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
     for tree in trees.iter_mut() {
         tree.begin_grace(now);
     }
-    let give_up_at = trees.iter().map(|tree| tree.kill_at).max().unwrap_or(now) + LONGEST_KILLING_MS;
     let mut pause = FIRST_PAUSE_MS;
     sys::sleep_ms(pause);
     loop {
         let now = sys::now_ms();
-        if !members.scan(trees, header, now) || now >= give_up_at {
+        if !members.scan(trees, header, now) {
             return;
         }
-        let is_killing = trees.iter().any(|tree| !tree.is_gone && now >= tree.kill_at);
+        // Of the others, no process has ended by signals, nor will.
+        let mut left = trees.iter().filter(|tree| !tree.is_gone && now < tree.kill_at + LONGEST_KILLING_MS).peekable();
+        if left.peek().is_none() {
+            return;
+        }
+        let is_killing = left.any(|tree| now >= tree.kill_at);
         pause = if is_killing { FIRST_PAUSE_MS } else { (pause * 2).min(LONGEST_PAUSE_MS) };
         let next_kill = trees.iter().filter(|tree| !tree.is_gone && tree.kill_at > now).map(|tree| tree.kill_at - now);
         sys::sleep_ms(next_kill.fold(pause, u64::min).max(1));

@@ -1,0 +1,59 @@
+// A process that even SIGKILL does not end, as on a disk that has gone, does not keep the guardian.
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { guarded, guardianOf, isAlive } from './helpers/guardians.mjs';
+import { until } from './helpers/programs.mjs';
+
+/** A control group of version 1 that freezes its members, or why there is none. */
+function freezer() {
+  try {
+    const mount = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .find((line) => line.includes(' - cgroup ') && line.split(' ').at(-1).split(',').includes('freezer'));
+    if (!mount) return { skip: 'there is no freezer of version 1' };
+    const group = path.join(mount.split(' ')[4], `escher-test-${process.pid}`);
+    mkdirSync(group);
+    return { group };
+  } catch (error) {
+    return { skip: `no group could be made in the freezer: ${error.code}` };
+  }
+}
+
+const { group, skip } = process.platform === 'linux' ? freezer() : { skip: 'there are no control groups' };
+
+test('a guardian gives up a process that does not end, whatever grace period another tree had', { skip }, async (t) => {
+  const host = await guarded(
+    t,
+    `
+    engine.on('stdout', ({ line }) => say(line.split(' ').map(Number)));
+    const run = (killGraceMs) =>
+      engine.execute({ command: { type: 'shell', command: \`echo \${killGraceMs} $$; exec sleep 1000\` } }, { killGraceMs });
+    await run(600_000);
+    await run(0);
+  `,
+  );
+  const pidOf = new Map([await host.next(), await host.next()]);
+  const [patient, frozen] = [pidOf.get(600_000), pidOf.get(0)];
+  const state = path.join(group, 'freezer.state');
+  t.after(async () => {
+    writeFileSync(state, 'THAWED');
+    await until(() => !isAlive(frozen), 'it ends when it can');
+    await until(() => {
+      try {
+        rmdirSync(group);
+        return true;
+      } catch (error) {
+        if (error.code !== 'EBUSY') throw error;
+      }
+    }, 'the group is removed');
+  });
+  writeFileSync(path.join(group, 'cgroup.procs'), String(frozen));
+  writeFileSync(state, 'FROZEN');
+  await until(() => readFileSync(state, 'utf8').trim() === 'FROZEN', 'it is frozen');
+  const guardian = await guardianOf(host.pid);
+  host.kill('SIGKILL');
+  await until(() => !isAlive(patient), 'the other tree has ended by the stop signal');
+  await until(() => !isAlive(guardian), 'the guardian has ended', 40_000);
+});
