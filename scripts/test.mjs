@@ -200,7 +200,10 @@ function tool(it, name, args) {
 }
 
 async function buildQuickAddon(it) {
-  if (!(await it.cargo('build', '--locked', '--package', 'escher-execution-engine-addon'))) return false;
+  // With what the unit tests link: built together, both use one library. Apart, their crates would have other features, and it would be
+  // compiled twice.
+  const together = ['--package', 'escher-execution-engine', '--lib', '--test', 'house', '--features', 'escher-execution-engine/node'];
+  if (!(await it.cargo('build', '--locked', '--package', 'escher-execution-engine-addon', ...together))) return false;
   const library =
     { darwin: 'libexecution_engine_addon.dylib', win32: 'execution_engine_addon.dll' }[process.platform] ?? 'libexecution_engine_addon.so';
   mkdirSync(path.dirname(quickAddon), { recursive: true });
