@@ -5,7 +5,7 @@
 //   --quick         runs what `npm run check` runs: some of the steps, and a part of the tests
 // Steps that build or read run side by side; those that measure time or count run alone, after the others.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 
 import { LARGEST_BYTES, inspect, problems } from './addon.mjs';
 import { writeBundle } from './bundle.mjs';
+import { jsTestFiles } from './js-tests.mjs';
 import { QUICK_TESTS } from './quick-tests.mjs';
 import { runSteps, step } from './steps.mjs';
 
@@ -27,8 +28,8 @@ const fuzz = ['--manifest-path', 'fuzz/Cargo.toml'];
 const consumer = ['--manifest-path', 'tests/consumer/Cargo.toml'];
 const GENERATED = 'binding.d.ts';
 const JS_TEST_LIMIT_MS = 300_000;
-// Many tests measure time, so a core stays free for the children that they start.
-const JS_TEST_FILES_AT_ONCE = Math.max(1, Math.min(4, os.availableParallelism() - 1));
+/** Files of JavaScript tests that run side by side at most. */
+const MOST_JS_TEST_FILES = 4;
 // Races are run so often, by one of the steps that run them; elsewhere just often enough to show that the tests work.
 const REPEATS = { ESCHER_TEST_REPEATS: process.env.ESCHER_TEST_REPEATS ?? (process.env.CI ? '200' : '20') };
 
@@ -122,7 +123,7 @@ const STEPS = [
   ),
   step('guard', 'no run costs more than it did', (it) => it.node('scripts/guard.mjs'), { alone: true }),
   step('runtimes', 'other runtimes keep the promises too', (it) => it.node('scripts/runtimes.mjs', '--quick'), { alone: true }),
-  step('js', 'JavaScript tests', (it) => it.program(process.execPath, [...jsTestFlags(), ...jsTestFiles()], REPEATS), { alone: true }),
+  step('js', 'JavaScript tests', runJsTests, { alone: true }),
 ];
 
 const quickAddon = inRoot('target', 'quick', 'execution-engine.node');
@@ -219,18 +220,20 @@ function quickJsTests() {
   return ['--test', '--test-reporter=spec', '--test-concurrency=2', ...files];
 }
 
-function jsTestFlags() {
-  const flags = ['--test', '--test-reporter=spec', `--test-concurrency=${JS_TEST_FILES_AT_ONCE}`];
+/** Whatever fails, all of them run. */
+async function runJsTests(it) {
+  const { demanding, others } = jsTestFiles(root);
+  const processors = os.availableParallelism();
+  const run = (files, atOnce) => it.program(process.execPath, [...jsTestFlags(atOnce), ...files], REPEATS);
+  const passed = [await run(others, processors), await run(demanding, processors - 1)];
+  return passed.every(Boolean);
+}
+
+function jsTestFlags(atOnce) {
+  const flags = ['--test', '--test-reporter=spec', `--test-concurrency=${Math.max(1, Math.min(MOST_JS_TEST_FILES, atOnce))}`];
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > 20 || minor >= 11) flags.push(`--test-timeout=${JS_TEST_LIMIT_MS}`);
   return flags;
-}
-
-/** By name: patterns need Node.js 21. */
-function jsTestFiles() {
-  const files = readdirSync(inRoot('__test__')).filter((name) => name.endsWith('.test.mjs'));
-  if (files.length === 0) throw new Error('there is no test in __test__');
-  return files.sort().map((name) => path.join('__test__', name));
 }
 
 /** Asked of one system's addon only: those of others differ by their linkers. Its C library is that of this system. */
