@@ -135,11 +135,8 @@ const quickAddon = inRoot('target', 'quick', 'execution-engine.node');
 const QUICK_ENV = { NAPI_RS_NATIVE_LIBRARY_PATH: quickAddon, ESCHER_TEST_REPEATS: '1' };
 /** What a change is checked with while it is made: steps of `npm test`, and a part of the tests, with an addon that is built in seconds. */
 const QUICK_STEPS = [
-  ...['fmt', 'lint', 'typos', 'unused', 'types'].map((name) => STEPS.find((one) => one.name === name)),
+  // First those that compile, one after the other, into one folder: together they take longest, and all others fit beside them.
   step('quick-addon', 'an addon that is not optimized', buildQuickAddon, DEBUG),
-  step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), {
-    after: ['quick-addon'],
-  }),
   // One pass over the sources and their unit tests. The steps of `npm test` lint the library twice, and the other tests.
   step(
     'clippy-quick',
@@ -149,6 +146,10 @@ const QUICK_STEPS = [
   ),
   // With the features of the quick addon, whose library it uses again.
   step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house', '--features', 'node'), DEBUG),
+  ...['fmt', 'lint', 'typos', 'unused', 'types'].map((name) => STEPS.find((one) => one.name === name)),
+  step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), {
+    after: ['quick-addon'],
+  }),
 ];
 
 const options = readOptions();
