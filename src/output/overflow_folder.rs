@@ -182,4 +182,57 @@ mod tests {
         remove_dead_folders(base.path()).unwrap();
         assert!(!left.exists());
     }
+
+    #[test]
+    fn a_folder_is_removed_with_its_files() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::create(base.path()).unwrap();
+        folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
+        assert!(!folder.is_deleted());
+        let path = folder.path.clone();
+        folder.remove();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_not_ours_stays_with_its_folder() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::create(base.path()).unwrap();
+        let (_, ours) = folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
+        let path = folder.path.clone();
+        let (text, directory) = (path.join("notes.txt"), path.join(file_name(Uuid::new_v4(), 1, Stream::Stderr)));
+        fs::write(&text, "abc").unwrap();
+        fs::create_dir(&directory).unwrap();
+        folder.remove();
+        assert!(!ours.exists());
+        assert!(text.exists() && directory.exists());
+        assert!(path.join(MARKER).exists(), "the folder is still ours");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_without_its_marker_is_deleted() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::create(base.path()).unwrap();
+        let (_, file) = folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
+        fs::remove_file(folder.path.join(MARKER)).unwrap();
+        assert!(folder.is_deleted());
+        folder.remove();
+        assert!(file.exists(), "what has the same name now is another folder");
+    }
+
+    #[test]
+    fn only_a_folder_with_the_text_of_a_marker_is_removed() {
+        let base = tempfile::tempdir().unwrap();
+        let id = Uuid::new_v4();
+        let path = base.path().join(format!("host-{id}"));
+        platform::create_private_dir(&path).unwrap();
+        // As versions before have written it.
+        let text = format!("escher-execution-engine overflow {id}\n");
+        for (marker, stays) in [("", true), (&text[1..], true), (&format!("{text}\n"), true), (&text, false)] {
+            fs::write(path.join(MARKER), marker).unwrap();
+            remove_dead_folders(base.path()).unwrap();
+            assert_eq!(path.exists(), stays, "{marker:?}");
+        }
+    }
 }

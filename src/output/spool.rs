@@ -265,7 +265,9 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::sync::mpsc;
+    use std::task::{Context, Waker};
 
     use crate::runtime::DiskKey;
 
@@ -351,5 +353,62 @@ mod tests {
         spool.push(b"b");
         assert_eq!(spool.finish(Instant::now() + Duration::from_secs(60)).await, 4 + 1);
         assert!(written.lock().unwrap().ends_with(b"a<4>b"));
+    }
+
+    #[tokio::test]
+    async fn what_is_being_written_counts_as_waiting() {
+        let (spool, go, _) = slow("full");
+        spool.push(&vec![b'a'; MOST_WAITING - 1]);
+        assert!(!spool.is_full());
+        spool.push(b"b");
+        assert!(spool.is_full());
+        drop(go);
+        spool.room().await;
+        assert!(!spool.is_full());
+    }
+
+    #[tokio::test]
+    async fn a_file_without_bytes_loses_none_on_a_disk_that_hangs() {
+        let (hung, go, _) = slow("empty");
+        hung.push(b"abc");
+        let (empty, ..) = slow("empty");
+        assert_eq!(empty.finish(Instant::now()).await, 0);
+        assert_eq!(empty.first_loss(), None);
+        drop(go);
+    }
+
+    #[tokio::test]
+    async fn a_loss_is_waited_for() {
+        let (spool, go, _) = slow("loss");
+        spool.push(b"abc");
+        let first_poll = pin!(spool.lost()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(first_poll.is_pending(), "nothing is lost");
+        drop(go);
+        spool.close();
+        spool.lost().await;
+        assert_eq!(spool.first_loss().as_deref(), Some("the last"));
+    }
+
+    /// Reports its end.
+    struct Ends(mpsc::Sender<()>);
+
+    impl Store for Ends {
+        fn write(&mut self, _: &[u8]) -> Loss {
+            Loss::default()
+        }
+        fn skip(&mut self, _: u64) {}
+        fn finish(&mut self) -> Loss {
+            self.0.send(()).unwrap();
+            Loss::default()
+        }
+    }
+
+    #[test]
+    fn a_file_whose_spool_is_dropped_is_finished() {
+        let (report, end) = mpsc::channel();
+        let spool = Spool::new(Box::new(Ends(report)), DiskQueue::of(DiskKey::Directory("dropped".into())));
+        spool.push(b"abc");
+        drop(spool);
+        end.recv_timeout(Duration::from_secs(60)).unwrap();
     }
 }
