@@ -14,7 +14,7 @@ import { OLDEST_GLIBC, inspect, problems } from './addon.mjs';
 import { targets } from './packages.mjs';
 import { inRoot, libnode, onPath, root, rustFor, rustNeeded, zig } from './toolchains.mjs';
 
-export const ADDONS = inRoot('target', 'cross-addons');
+const ADDONS = inRoot('target', 'cross-addons');
 /** Windows as Linux can link for it: with the tools of GNU, where a release has those of Microsoft. It is not released. */
 const WINDOWS_GNU = { name: 'win32-x64-gnu', triple: 'x86_64-pc-windows-gnu', os: 'win32', cpu: 'x64' };
 export const CROSS_TARGETS = [...targets, WINDOWS_GNU];

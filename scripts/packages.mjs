@@ -44,7 +44,7 @@ export const FILES = ['package.json', 'README.md', 'LICENSE', 'THIRD-PARTY-NOTIC
 const PREPACK = `node -e "require('node:fs').accessSync(require('./package.json').main)"`;
 
 /** The texts of a platform's package, by their names. @param {Target} target */
-export function texts(target) {
+function texts(target) {
   const { name, os, cpu, libc, triple } = target;
   const system = `${NAMES[os]}${NAMES[libc] ?? ''}, ${cpu}`;
   const files = [addonName(target), ...FILES.slice(1)];
@@ -82,7 +82,7 @@ Do not install it by itself: \`npm install ${main.name}\` installs it on systems
 }
 
 /** The licences of the crates that are linked into an addon; the texts that several of them share, once. @param {Target} target */
-export function notices(target) {
+function notices(target) {
   const byText = new Map();
   const crates = linkedCrates(target.triple);
   for (const crate of crates) {
@@ -99,7 +99,7 @@ export function notices(target) {
 const fenced = (text) => `\`\`\`\`text\n${text}\n\`\`\`\``;
 
 /** What a target's addon is linked with: dependencies of the features that it has, procedural macros and build scripts apart. */
-export function linkedCrates(triple) {
+function linkedCrates(triple) {
   const args = ['metadata', '--format-version', '1', '--locked', '--features', 'node', '--filter-platform', triple];
   const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 });
   if (status !== 0) throw new Error(`cargo metadata failed: ${stderr}`);

@@ -94,7 +94,7 @@ async function runAlone(one) {
 }
 
 /** The running step: what it prints, and the programs that it starts. */
-export class Output {
+class Output {
   #step;
   #isFollowed;
   #isQuiet;
@@ -252,7 +252,7 @@ function summarize(failed, repeat) {
 }
 
 /** The tests that failed, as the runners of Rust and Node.js print them. */
-export function failedTests(text) {
+function failedTests(text) {
   const ofRust = [...text.matchAll(/^test (.+) \.\.\. FAILED$/gm)].map(([, name]) => name);
   const ofNode = [...text.matchAll(/^test at (\S+)\n✖ (.+?)(?: \([\d.]+ms\))?$/gm)].map(([, at, name]) => `${at}  ${name}`);
   return [...new Set([...ofRust, ...ofNode])];

@@ -31,7 +31,7 @@ async function end(engine) {
 }
 
 /** Every event of an engine, in the order in which a listener got them. */
-export class Recorder {
+class Recorder {
   #byId = new Map();
   #waiting = new Set();
 

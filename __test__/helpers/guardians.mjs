@@ -10,7 +10,7 @@ const PACKAGE = new URL('../../index.js', import.meta.url).href;
 const HELPERS = new URL('./', import.meta.url).href;
 
 /** The grace period of a guarded host's trees, unless a test sets another one. */
-export const GRACE_MS = 200;
+const GRACE_MS = 200;
 
 /** What runs the kinds: bash has job control without a terminal, which busybox's shell leaves off. */
 export const SHELL = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh';

@@ -5,7 +5,7 @@ const LOOK =
   'for file in /proc/[0-9]*/stat; do read -r line <"$file"; done 2>/dev/null; grep -ls no-process-has-this /proc/[0-9]*/environ; :';
 
 /** How long one look at all processes takes now, as an engine or a guardian does it: some 10 ms on an idle machine. */
-export function lookMs() {
+function lookMs() {
   const startedAt = performance.now();
   spawnSync('/bin/sh', ['-c', LOOK]);
   return performance.now() - startedAt;

@@ -91,7 +91,7 @@ function inWords({ title, bars }) {
   return `${title}: ${bars.map(({ name, text }) => `${name} ${text}`).join(', ')}.`;
 }
 
-export function escapeXml(text) {
+function escapeXml(text) {
   const entities = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
   // Control characters have no place in XML, escaped or not.
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g, '\ufffd').replace(/[&<>"']/g, (letter) => entities[letter]);

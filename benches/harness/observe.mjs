@@ -30,7 +30,7 @@ export function peakRssMiB() {
 }
 
 /** Lets the peak begin anew, where the system can. */
-export function resetPeak() {
+function resetPeak() {
   try {
     if (existsSync(CLEAR_REFS)) writeFileSync(CLEAR_REFS, '5');
   } catch {

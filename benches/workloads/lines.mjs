@@ -15,7 +15,7 @@ export const BYTES = LINES * (LINE_LENGTH + 1);
 const PASSES = 3;
 
 /** Lines like those of a server's log, no two the same, all of one length so that the sum of lengths is known. */
-export function writeLines(file, count) {
+function writeLines(file, count) {
   const fd = openSync(file, 'w');
   const batch = 10_000;
   for (let from = 0; from < count; from += batch) {
@@ -43,7 +43,7 @@ export const files = {
   cleanup: ({ folder }) => rmSync(folder, { recursive: true, force: true }),
 };
 
-export const columns = [...loopColumns, { key: 'cpuMs', title: 'CPU ms/M lines', digits: 0 }, growthColumn];
+const columns = [...loopColumns, { key: 'cpuMs', title: 'CPU ms/M lines', digits: 0 }, growthColumn];
 
 /** A row that reads a million lines; `readers` are some of those in readers.mjs. */
 export function linesRow({ readers, ...row }) {
