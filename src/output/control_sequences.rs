@@ -37,14 +37,13 @@ impl ControlSequences {
             bytes = match self.0 {
                 State::Text => self.text(bytes, take),
                 State::String => {
-                    let is_end = |byte: &u8| matches!(byte, 0x07 | 0x1b) || CANCEL.contains(byte);
-                    match bytes.iter().position(is_end) {
-                        Some(at) => {
-                            self.0 = if bytes[at] == ESCAPE { State::Escape } else { State::Text };
-                            &bytes[at + 1..]
-                        }
-                        None => &[],
+                    let is_end = |byte: &u8| matches!(*byte, 0x07 | ESCAPE) || CANCEL.contains(byte);
+                    let end = bytes.iter().position(is_end);
+                    if end.is_some() {
+                        // What ends it is taken there.
+                        self.0 = State::Text;
                     }
+                    &bytes[end.unwrap_or(bytes.len())..]
                 }
                 State::Escape | State::Intermediate | State::Control => {
                     self.step(bytes[0], take);
@@ -125,7 +124,10 @@ mod tests {
         let (mut text, mut sequences) = (Vec::new(), ControlSequences::default());
         for chunk in chunks {
             sequences.feed(chunk, &mut |part| match part {
-                Plain::Text(part) => text.extend_from_slice(part),
+                Plain::Text(part) => {
+                    assert!(!part.is_empty());
+                    text.extend_from_slice(part);
+                }
                 Plain::Backspace => text.push(b'<'),
             });
         }
@@ -144,6 +146,8 @@ mod tests {
             ("a\x07b\x00c\x0e\x0fd\x7fe\x0b\x0c", "abcde"),
             ("a\x08b", "a<b"),
             ("\x1b[3\n1mred", "\nred"),
+            ("\x1b[3\x081mred", "<red"),
+            ("\x1b[1\x1b[31mred", "red"),
             ("\x1b[3\x18lost\x1b]x\x1aend", "lostend"),
             ("\x1b\x1b[31mred", "red"),
             ("\x1b[12é", "é"),
