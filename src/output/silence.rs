@@ -88,4 +88,12 @@ mod tests {
         let looks = (1..9).find(|look| silence.is_long(start + Duration::from_secs(3_600) * *look));
         assert_eq!(looks, Some(4), "a machine that is always late comes to an end too");
     }
+
+    #[test]
+    fn a_look_is_late_from_50_ms_on() {
+        let start = Instant::now();
+        let deadline = start + PARTIAL_AFTER;
+        assert!(Silence::new(start).is_long(deadline + (LATE - Duration::from_nanos(1))));
+        assert!(!Silence::new(start).is_long(deadline + LATE));
+    }
 }
