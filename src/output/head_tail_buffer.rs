@@ -114,9 +114,7 @@ impl HeadTailBuffer {
         if !truncated {
             return CapturedStream { bytes: buffer, written, omitted: 0, truncated };
         }
-        if oldest > 0 {
-            buffer[head + LOOK_AHEAD..].rotate_left(oldest);
-        }
+        buffer[head + LOOK_AHEAD..].rotate_left(oldest);
         let head_end = char_across(&buffer[..=head], head).map_or(head, |char| char.start);
         let tail_start = buffer.len() - tail;
         let tail_start = char_across(&buffer, tail_start).map_or(tail_start, |char| char.end);
