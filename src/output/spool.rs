@@ -368,6 +368,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_during_a_write_is_written_after_it() {
+        let (spool, go, written) = slow("during");
+        spool.push(b"a");
+        let until = Instant::now() + Duration::from_secs(60);
+        while spool.shared.lock().in_hand == 0 {
+            assert!(Instant::now() < until, "the write begins");
+            tokio::task::yield_now().await;
+        }
+        spool.push(b"b");
+        drop(go);
+        let is_written = spool.shared.until(|state| state.waiting.is_empty() && state.in_hand == 0);
+        clock::timeout(Duration::from_secs(60), is_written).await.unwrap();
+        assert_eq!(*written.lock().unwrap(), b"ab");
+    }
+
+    #[tokio::test]
     async fn a_file_without_bytes_loses_none_on_a_disk_that_hangs() {
         let (hung, go, _) = slow("empty");
         hung.push(b"abc");
