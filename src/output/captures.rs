@@ -105,3 +105,42 @@ impl Captures {
         self.result.wait().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ExecutionConfig;
+    use crate::types::ExecutionOptions;
+
+    fn captures(keeps_recent: bool) -> Captures {
+        let policy = OutputPolicy::new(&ExecutionOptions::default(), &ExecutionConfig::default());
+        Captures::new(&OutputPolicy { cap: 4, keeps_recent, encoding: Encoding::Buffer, ..policy })
+    }
+
+    #[test]
+    fn each_stream_is_readable_until_the_result_has_it() {
+        let captures = captures(false);
+        assert!(!captures.push(Stream::Stdout, b"abcd"));
+        assert!(captures.push(Stream::Stderr, b"abcde"), "beyond the cap");
+        assert_eq!(captures.so_far(Stream::Stdout).as_deref(), Some(&b"abcd"[..]));
+        assert_eq!(captures.freeze(Stream::Stdout).bytes, b"abcd");
+        assert_eq!(captures.so_far(Stream::Stdout), None);
+        assert!(!captures.push(Stream::Stdout, b"e"));
+        assert!(captures.freeze(Stream::Stderr).truncated);
+        assert_eq!(captures.encoding(), Encoding::Buffer);
+    }
+
+    #[test]
+    fn the_end_of_a_stream_is_kept_apart_without_a_marker() {
+        let kept = captures(true);
+        let output = [&vec![b'a'; RECENT_BYTES][..], b"\nbc\nd"].concat();
+        for part in output.chunks(1000) {
+            kept.push(Stream::Stderr, part);
+        }
+        assert_eq!(kept.recent(Stream::Stderr), &output[output.len() - RECENT_BYTES..]);
+        assert_eq!(kept.recent(Stream::Stdout), b"");
+        let not_kept = captures(false);
+        not_kept.push(Stream::Stderr, b"abc");
+        assert_eq!(not_kept.recent(Stream::Stderr), b"");
+    }
+}
