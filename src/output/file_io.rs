@@ -40,3 +40,37 @@ pub(super) fn write_all(file: &mut File, bytes: &[u8]) -> Result<(), (usize, io:
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No memory.
+    fn exhaustion() -> io::Error {
+        io::Error::from_raw_os_error(if cfg!(windows) { 8 } else { 12 })
+    }
+
+    #[test]
+    fn only_exhaustion_is_tried_again() {
+        let mut results = vec![Ok(7), Err(exhaustion()), Err(exhaustion()), Err(exhaustion())];
+        assert_eq!(retry_while_exhausted(|| results.pop().unwrap()).unwrap(), 7);
+        let mut attempts = 0;
+        let refused = retry_while_exhausted(|| -> io::Result<()> {
+            attempts += 1;
+            Err(io::ErrorKind::PermissionDenied.into())
+        });
+        assert_eq!((refused.unwrap_err().kind(), attempts), (io::ErrorKind::PermissionDenied, 1));
+    }
+
+    #[test]
+    fn all_is_written_or_the_error_says_how_much() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let mut file = File::create(&path).unwrap();
+        write_all(&mut file, b"abc").unwrap();
+        write_all(&mut file, b"").unwrap();
+        write_all(&mut file, b"de").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"abcde");
+        let (written, _) = write_all(&mut File::open(&path).unwrap(), b"f").unwrap_err();
+        assert_eq!(written, 0);
+    }
+}
