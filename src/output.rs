@@ -37,6 +37,7 @@ pub(crate) use self::policy::OutputPolicy;
 mod capture;
 mod captures;
 mod control_sequences;
+mod disk_space;
 mod file_io;
 #[cfg(any(test, fuzzing))]
 mod fuzz;
@@ -48,7 +49,6 @@ mod log_file;
 mod overflow;
 mod overflow_folder;
 mod policy;
-mod room;
 mod silence;
 mod spool;
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use super::disk_space::{FreeSpace, Quota};
 use super::file_io::{self, write_all};
-use super::room::{FreeSpace, Quota};
 use super::spool::{Loss, Spool, Store};
 use crate::config::{ExecutionConfig, LogFormat, MOST_STRING_BYTES};
 use crate::platform::{self, FileId};

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use uuid::Uuid;
 
+use super::disk_space::{FreeSpace, Quota};
 use super::file_io::write_all;
 use super::log_file::remove_same;
 use super::overflow_folder::{Folder, remove_dead_folders};
-use super::room::{FreeSpace, Quota};
 use super::spool::{Loss, Spool, Store};
 use crate::config::ExecutionConfig;
 use crate::platform::{self, FileId};

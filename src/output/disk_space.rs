@@ -76,3 +76,37 @@ impl FreeSpace {
         (bytes, None)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_gives_what_is_left_of_it() {
+        let quota = Quota::new(10);
+        assert_eq!(quota.most(), 10);
+        assert_eq!([7, 7, 1].map(|bytes| quota.reserve(bytes)), [7, 3, 0]);
+        quota.release(4);
+        assert_eq!(quota.reserve(9), 4);
+    }
+
+    #[test]
+    fn the_disk_is_looked_at_once_for_so_many_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        let mut free = FreeSpace::new(1);
+        assert_eq!(free.admit(dir.path(), 10), (10, None));
+        assert_eq!(free.admit(&missing, LOOK_EVERY - 10), (LOOK_EVERY - 10, None), "without a look");
+        let (admitted, why) = free.admit(&missing, 1);
+        assert_eq!((admitted, why.is_some()), (0, true));
+    }
+
+    #[test]
+    fn a_disk_is_filled_up_to_what_stays_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let (admitted, why) = FreeSpace::new(u64::MAX).admit(dir.path(), 10);
+        assert_eq!(admitted, 0);
+        assert!(why.unwrap().contains("min_free_disk_bytes"));
+        assert_eq!(FreeSpace::new(0).admit(&dir.path().join("missing"), 10), (10, None), "0: not looked at");
+    }
+}
