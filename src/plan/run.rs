@@ -258,3 +258,124 @@ const fn skip_reason(why: Stop) -> SkipReason {
         Stop::Shutdown => SkipReason::Shutdown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+    use super::super::graph::Graph;
+    use super::super::plan_state::{Needs, Rules};
+    use super::*;
+    use crate::types::ExecutionStrategy;
+
+    /// An engine whose steps end when they are stopped, or at once if there is no slot for them.
+    struct Engine {
+        has_slots: bool,
+        ends: UnboundedSender<StepEnd>,
+        stop: Arc<PlanStop>,
+        /// What is requested with the first reports after all steps have begun.
+        requests: Vec<Stop>,
+        begun: Vec<usize>,
+        stopped: Mutex<Vec<(usize, Stop)>>,
+    }
+
+    impl Engine {
+        fn end(&self, index: usize) {
+            self.ends.send(StepEnd { index, completed: false }).unwrap();
+        }
+    }
+
+    impl Host for Engine {
+        type Permit = ();
+        type Ticket = ();
+
+        fn claim(&self, _: usize, _: i32) -> Claim<(), ()> {
+            if self.has_slots { Claim::Now(()) } else { Claim::Later(()) }
+        }
+        fn poll_turn((): &mut (), _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+        fn free(&self) -> usize {
+            usize::from(self.has_slots)
+        }
+        fn begin(&mut self, index: usize, slot: Slot<()>, _: Instant) -> Result<(), SkipReason> {
+            assert_eq!(matches!(slot, Slot::Free(())), self.has_slots);
+            self.begun.push(index);
+            if !self.has_slots {
+                self.end(index);
+            }
+            Ok(())
+        }
+        fn stop(&self, index: usize, why: Stop) {
+            let mut stopped = self.stopped.lock().unwrap();
+            if stopped.iter().all(|(before, _)| *before != index) {
+                self.end(index);
+            }
+            stopped.push((index, why));
+        }
+        fn report(&mut self, _: &PlanState) {
+            if self.begun.len() == STEPS && !self.requests.is_empty() {
+                self.stop.request(self.requests.remove(0));
+            }
+        }
+    }
+
+    const STEPS: usize = 2;
+
+    /// Runs a plan of two steps, each in a lane of its own; the second runs in any case.
+    async fn perform(has_slots: bool, requests: &[Stop], pace: Pace) -> (Option<Stop>, Engine) {
+        let graph = Graph::new(&ExecutionStrategy::DependencyGraph { dependencies: [].into() }, &[vec![], vec![]]);
+        let rules = Rules { most_at_once: 10, on_failure: None, is_serial: false };
+        let needs = [When::Success, When::Always].into_iter().enumerate();
+        let needs = needs.map(|(lane, when)| Needs { priority: 0, lane, when }).collect();
+        let mut state = PlanState::new(graph.unwrap(), rules, needs, Instant::now());
+        let (ends, receiver) = unbounded_channel();
+        let stop = Arc::new(PlanStop::default());
+        let (requests, begun, stopped) = (requests.to_vec(), Vec::new(), Mutex::default());
+        let mut engine = Engine { has_slots, ends, stop: Arc::clone(&stop), requests, begun, stopped };
+        let end = run(&mut engine, &mut state, &stop, receiver, pace);
+        let end = clock::timeout(Duration::from_secs(60), end).await.expect("the plan ends");
+        (end, engine)
+    }
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn each_step_without_a_slot_in_time_begins_without_one() {
+        let pace = Pace { deadline: None, queue_timeout: Some(SOON) };
+        let (end, engine) = perform(false, &[], pace).await;
+        assert_eq!((end, engine.begun), (None, vec![0, 1]));
+    }
+
+    #[tokio::test]
+    async fn a_cancel_stops_all_but_clean_up_steps_and_a_shutdown_stops_those_too() {
+        let pace = Pace { deadline: None, queue_timeout: None };
+        let (end, engine) = perform(true, &[Stop::Cancelled, Stop::Shutdown], pace).await;
+        assert_eq!(end, Some(Stop::Cancelled));
+        let stopped = [(0, Stop::Cancelled), (0, Stop::Shutdown), (1, Stop::Shutdown)];
+        assert_eq!(*engine.stopped.lock().unwrap(), stopped);
+    }
+
+    #[tokio::test]
+    async fn a_plan_is_stopped_at_its_deadline() {
+        let pace = Pace { deadline: Some(Instant::now()), queue_timeout: Some(SOON) };
+        let (end, engine) = perform(false, &[], pace).await;
+        assert_eq!((end, engine.begun), (Some(Stop::Timeout), vec![1]), "the clean-up begins");
+    }
+
+    #[test]
+    fn the_first_reason_to_stop_counts_and_a_shutdown_can_follow() {
+        let stop = PlanStop::default();
+        assert_eq!(stop.get(None), None);
+        stop.request(Stop::Cancelled);
+        stop.request(Stop::Aborted);
+        assert_eq!(stop.get(None), Some(Stop::Cancelled));
+        assert_eq!(stop.get(Some(Stop::Cancelled)), None);
+        stop.request(Stop::Shutdown);
+        assert_eq!(stop.get(None), Some(Stop::Cancelled));
+        assert_eq!(stop.get(Some(Stop::Cancelled)), Some(Stop::Shutdown));
+        assert_eq!(stop.get(Some(Stop::Shutdown)), None);
+    }
+}
