@@ -133,13 +133,13 @@ function measureProcReads(folder) {
 }
 
 function measureInstructions() {
-  const count = (room, amount) => {
+  const count = (module, amount) => {
     const args = [
       '--tool=cachegrind',
       '--cache-sim=no',
       '--cachegrind-out-file=/dev/null',
       path.join(programs, 'instructions'),
-      room,
+      module,
       String(amount),
     ];
     const { status, stderr } = spawnSync('valgrind', args, { cwd: '/', env: { ...env, GLIBC_TUNABLES }, encoding: 'utf8' });
@@ -147,8 +147,8 @@ function measureInstructions() {
     if (status !== 0 || !found) throw new Error(`valgrind did not count: ${stderr}`);
     return Number(found[1].replaceAll(',', ''));
   };
-  const each = (room) => {
-    const [few, many] = bothAmounts((key) => count(room, WORKED[key]));
+  const each = (module) => {
+    const [few, many] = bothAmounts((key) => count(module, WORKED[key]));
     return Math.round((many - few) / (WORKED.many - WORKED.few));
   };
   return {

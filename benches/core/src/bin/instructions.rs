@@ -1,4 +1,4 @@
-//! Does a fixed amount of work in one room, for a tool that counts instructions: `instructions <room> <amount>`.
+//! Does a fixed amount of work in one module, for a tool that counts instructions: `instructions <module> <amount>`.
 //!
 //! The guard runs it with two amounts and takes the difference, so that the program's own instructions do not count.
 
@@ -11,13 +11,13 @@ use execution_engine::bench::{Mask, Slots, capture, split};
 
 fn main() {
     let mut given = args().skip(1);
-    let room = given.next().expect("give a room");
+    let module = given.next().expect("give a module");
     let amount: usize = given.next().and_then(|amount| amount.parse().ok()).expect("give an amount");
     // As large for every amount: making it does not count either.
     let stream = lines(MIB);
     let pieces = reads(&stream);
     let repeat = |work: &dyn Fn()| (0..amount).for_each(|_| work());
-    match room.as_str() {
+    match module.as_str() {
         "splitter" => repeat(&|| {
             black_box(split(64 * 1024, black_box(&pieces)));
         }),

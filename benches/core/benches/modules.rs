@@ -1,4 +1,4 @@
-//! How fast each room is by itself: `npm run bench:rust`.
+//! How fast each module is by itself: `npm run bench:rust`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -115,5 +115,5 @@ fn one_result() -> Arc<ExecutionResult> {
     runtime().block_on(engine.run(nothing())).expect("the command succeeds")
 }
 
-criterion_group!(rooms, splitter, limiter, redactor, registry, scheduler, spawn);
-criterion_main!(rooms);
+criterion_group!(modules, splitter, limiter, redactor, registry, scheduler, spawn);
+criterion_main!(modules);
