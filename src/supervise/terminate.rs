@@ -271,42 +271,43 @@ impl Termination {
     }
 
     fn start_scan(&mut self, leader_exited: bool, now: Instant) {
-        let act = match self.phase {
-            // One scan for both: on a machine with many processes each scan takes long.
-            TerminationPhase::Describing { .. } => {
-                let is_leader_first = self.plan.order == StopOrder::Leader && !leader_exited;
-                let to = if is_leader_first { StopTargets::Leader } else { StopTargets::Members };
-                Act::Describe { then: (!self.plan.grace.is_zero()).then_some((self.plan.signal, to)) }
-            }
-            TerminationPhase::Stopping { others_at, .. } => {
-                let to = if now >= others_at {
-                    StopTargets::Everything
-                } else if self.is_leader_first(others_at, leader_exited, now) {
-                    StopTargets::Leader
-                } else {
-                    StopTargets::Members
-                };
-                Act::Stop { signal: self.plan.signal, to }
-            }
-            TerminationPhase::Killing { .. } => Act::Kill,
-        };
-        // A tree that takes long to end has no precedence over others.
-        let is_urgent = self.cause.is_deadline() && self.pause < SLOWEST_SCAN;
-        let priority = if is_urgent { ScanPriority::Deadline } else { ScanPriority::Normal };
-        let sight = self.leader.scan(act, leader_exited, priority);
+        let sight = self.leader.scan(self.act(leader_exited, now), leader_exited, self.priority());
         self.scan = Some(Scan { sight, overdue_at: Some(now + LONGEST_SCAN) });
     }
 
-    /// Whether the leader is still the only one that gets the stop signal.
-    fn is_leader_first(&self, others_at: Instant, leader_exited: bool, now: Instant) -> bool {
-        self.plan.order == StopOrder::Leader && !leader_exited && now < others_at
+    /// What a scan does now with the members.
+    fn act(&self, leader_exited: bool, now: Instant) -> Act {
+        let signal = self.plan.signal;
+        match self.phase {
+            // One scan for both: on a machine with many processes each scan takes long.
+            TerminationPhase::Describing { .. } => {
+                let then = (signal, self.first_targets(leader_exited));
+                Act::Describe { then: (!self.plan.grace.is_zero()).then_some(then) }
+            }
+            TerminationPhase::Stopping { others_at, .. } => {
+                let to = if now >= others_at { StopTargets::Everything } else { self.first_targets(leader_exited) };
+                Act::Stop { signal, to }
+            }
+            TerminationPhase::Killing { .. } => Act::Kill,
+        }
+    }
+
+    fn priority(&self) -> ScanPriority {
+        // A tree that takes long to end has no precedence over others.
+        let is_urgent = self.cause.is_deadline() && self.pause < SLOWEST_SCAN;
+        if is_urgent { ScanPriority::Deadline } else { ScanPriority::Normal }
+    }
+
+    /// The members that get the stop signal in the first half of the grace period.
+    fn first_targets(&self, leader_exited: bool) -> StopTargets {
+        if self.plan.order == StopOrder::Leader && !leader_exited { StopTargets::Leader } else { StopTargets::Members }
     }
 
     fn signal_without_scan(&self, leader_exited: bool, now: Instant) {
         match self.phase {
             TerminationPhase::Describing { .. } => {}
             TerminationPhase::Stopping { others_at, .. } => {
-                let leader_only = self.is_leader_first(others_at, leader_exited, now);
+                let leader_only = now < others_at && self.first_targets(leader_exited) == StopTargets::Leader;
                 // If it is refused, the scan is refused too, and reports it.
                 let _ = self.leader.stop_unseen(self.plan.signal, leader_only);
             }
@@ -332,83 +333,4 @@ fn to_diagnosis(process: ProcessInfo) -> ProcessDiagnosis {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::platform::Launch;
-
-    fn plan(order: StopOrder) -> StopPlan {
-        StopPlan { signal: StopSignal::default(), order, grace: Duration::from_secs(600) }
-    }
-
-    fn describing(leader: &Arc<Leader>) -> Termination {
-        Termination::begin(leader, Cause::Stop(Stop::Timeout), plan(StopOrder::default()), None)
-    }
-
-    fn stopping(leader: &Arc<Leader>, order: StopOrder) -> Termination {
-        Termination::begin(leader, Cause::Stop(Stop::Cancelled), plan(order), None)
-    }
-
-    #[tokio::test]
-    async fn a_scan_under_way_is_waited_for() {
-        let leader = Launch::sleeper();
-        let mut ending = describing(&leader);
-        let overdue_at = |ending: &Termination| ending.scan.as_ref().unwrap().overdue_at.unwrap();
-        let first = overdue_at(&ending);
-        assert!(!ending.tick(false, ending.next_scan + Duration::from_millis(1)));
-        assert_eq!(overdue_at(&ending), first, "no second scan has begun");
-    }
-
-    #[tokio::test]
-    async fn a_tree_is_not_killed_within_its_grace_period() {
-        let leader = Launch::sleeper();
-        let mut ending = stopping(&leader, StopOrder::default());
-        assert!(!ending.tick(false, Instant::now()));
-        assert!(!ending.is_killing());
-        let TerminationPhase::Stopping { kill_at, .. } = ending.phase else { panic!("it is being stopped") };
-        assert!(!ending.tick(false, kill_at));
-        assert!(ending.is_killing());
-    }
-
-    #[tokio::test]
-    async fn the_leader_is_stopped_alone_in_the_first_half_of_the_grace_period() {
-        let leader = Launch::sleeper();
-        let mut ending = stopping(&leader, StopOrder::Leader);
-        let now = Instant::now();
-        ending.kill_sooner(now + Duration::from_secs(60));
-        let TerminationPhase::Stopping { others_at, .. } = ending.phase else { panic!("it is being stopped") };
-        assert!(others_at <= Instant::now() + Duration::from_secs(30), "half of what is left");
-        assert!(ending.is_leader_first(others_at, false, now));
-        assert!(!ending.is_leader_first(others_at, false, others_at), "then the others");
-        assert!(!ending.is_leader_first(others_at, true, now), "or when it has exited");
-        assert!(!stopping(&leader, StopOrder::Tree).is_leader_first(others_at, false, now));
-    }
-
-    #[tokio::test]
-    async fn a_shorter_grace_period_does_not_wait_for_the_description() {
-        let leader = Launch::sleeper();
-        let mut ending = describing(&leader);
-        ending.kill_sooner(Instant::now() + Duration::from_secs(60));
-        assert!(ending.deadline() <= Instant::now());
-        assert!(!ending.tick(false, Instant::now()));
-        assert!(
-            matches!(ending.phase, TerminationPhase::Stopping { kill_at, .. } if kill_at <= Instant::now() + Duration::from_secs(60))
-        );
-        ending.kill_sooner(Instant::now());
-        assert!(!ending.tick(false, Instant::now()));
-        assert!(ending.is_killing());
-
-        let mut at_once = describing(&leader);
-        at_once.kill_sooner(Instant::now());
-        assert!(!at_once.tick(false, Instant::now()));
-        assert!(at_once.is_killing(), "without a stop signal");
-    }
-
-    #[tokio::test]
-    async fn a_longer_grace_period_leaves_the_description_its_time() {
-        let leader = Launch::sleeper();
-        let mut ending = describing(&leader);
-        ending.kill_sooner(Instant::now() + Duration::from_secs(3_600));
-        assert!(!ending.tick(false, Instant::now()));
-        assert!(matches!(ending.phase, TerminationPhase::Describing { stop_at } if stop_at > Instant::now()));
-    }
-}
+mod tests;
