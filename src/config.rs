@@ -151,7 +151,7 @@ settings! {
     /// Which processes get the stop signal first: all of the tree, or the command itself and the others when it has exited or
     /// half of `kill_grace_ms` has passed.
     stop_order: StopOrder = StopOrder::Tree, Kind::Choice(StopOrder::WORDS);
-    /// Between the stop signal and SIGKILL when the host exits or dies, in ms. None: as `kill_grace_ms` of the execution.
+    /// Between the stop signal and SIGKILL when the host exits or is killed, in ms. None: as `kill_grace_ms` of the execution.
     host_exit_grace_ms: Option<u64> = None, Kind::ms(0);
     /// Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its execution
     /// is ended.
@@ -208,7 +208,7 @@ settings! {
     mask_env_secrets: bool = false, Kind::Flag;
     /// Globs of the names of variables whose values are secret.
     env_secret_patterns: Vec<String> = ENV_SECRET_PATTERNS.map(str::to_owned).to_vec(), Kind::Globs;
-    /// Whether a guardian process ends what runs when the host dies, however it dies.
+    /// Whether a guardian process ends what runs when the host ends, however it ends.
     guardian: bool = true, Kind::Flag;
     /// The variables to inherit from. None: those of the host at the call.
     host_env: Option<EnvSnapshot> = None, Kind::Variables;

@@ -1,7 +1,7 @@
 //! What ends the trees when the host is gone.
 //!
 //! One small process for each host, started with its first execution. Its standard input is a pipe of which only the host has the other
-//! end: the pipe ends when the host dies, however it dies. Then the guardian reads the table of what was running, sends the stop signal
+//! end: the pipe ends when the host ends, however it ends. Then the guardian reads the table of what was running, sends the stop signal
 //! to every member of those trees, waits for their grace periods, kills what is left, and exits.
 //!
 //! Where the system itself ends the trees with their host (Windows, by job objects), there is no guardian.
@@ -23,11 +23,11 @@ use crate::runtime;
 
 /// A guardian that does not start is tried again with an execution that comes this much later.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// A guardian that lives for less than this was not killed from outside: it does not work here.
+/// A guardian that runs for less than this was not killed from outside: it does not work here.
 const TOO_SHORT_A_LIFE: Duration = Duration::from_millis(20);
-/// One that lives for less than this, and so many of them in a row, are reported: between two of them there is none.
+/// One that runs for less than this, and so many of them in a row, are reported: between two of them there is none.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
-const SHORT_LIVES: u32 = 3;
+const SHORT_RUNS: u32 = 3;
 /// The least time between two such reports.
 const REPORT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often the guardian is looked at while something runs: a stopped one cannot do its work.
@@ -67,7 +67,7 @@ struct State {
     /// How many checks in a row have found that the guardian had not read the last beat.
     unanswered: u32,
     /// How many guardians in a row had a short life, and when that was last reported.
-    short_lives: u32,
+    short_runs: u32,
     reported: Option<Instant>,
 }
 
@@ -149,7 +149,7 @@ impl Guard {
         self.guardian.table.set_leader(self.row, leader);
     }
 
-    /// The host will kill the tree after `grace`: if it dies meanwhile, the guardian does so.
+    /// The host will kill the tree after `grace`: if it ends meanwhile, the guardian does so.
     pub(crate) fn kills_after(&self, grace: Duration) {
         self.guardian.table.set_kill_time(self.row, grace);
     }
@@ -224,7 +224,7 @@ impl Guardian {
     }
 
     /// A guardian that cannot do its work is killed, another one takes its place, and the executions that run have a notice. The place
-    /// is free at once: a frozen process dies only when it is thawed.
+    /// is free at once: a frozen process ends only when it is thawed.
     fn replace(self: &Arc<Self>, state: &mut State, fault: &'static str) {
         if let Health::Alive { guardian, .. } = std::mem::take(&mut state.health) {
             guardian.kill_group();
@@ -274,7 +274,7 @@ impl Guardian {
         let end = leader.reap().unwrap_or_default();
         let life = started.elapsed();
         if self.has_lost(&leader, life, &end) {
-            // One that dies at once, again and again, must not keep the machine busy.
+            // One that ends at once, again and again, must not keep the machine busy.
             let pause = if life < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
             self.start_another(pause, format!("has ended ({})", describe(&end))).await;
         }
@@ -311,11 +311,11 @@ impl Guardian {
             return false;
         }
         state.health = Health::NotStarted;
-        state.short_lives = if life < SHORT_LIFE { state.short_lives.saturating_add(1) } else { 0 };
+        state.short_runs = if life < SHORT_LIFE { state.short_runs.saturating_add(1) } else { 0 };
         let is_due = state.reported.is_none_or(|at| at.elapsed() >= REPORT_AGAIN_AFTER);
-        if state.short_lives >= SHORT_LIVES && is_due {
+        if state.short_runs >= SHORT_RUNS && is_due {
             state.reported = Some(Instant::now());
-            let (count, end) = (state.short_lives, describe(end));
+            let (count, end) = (state.short_runs, describe(end));
             self.report(
                 &mut state,
                 format!(

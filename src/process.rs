@@ -25,7 +25,7 @@ thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
-/// A child and our ends of its pipes. Dropped while the child lives, it kills its group.
+/// A child and our ends of its pipes. Dropped while the child runs, it kills its group.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) leader: Arc<Leader>,

@@ -65,7 +65,7 @@ impl LoginShell {
 impl ExecutionEngine {
     /// The environment of the user's login shell, which reads the user's start files: what a program gets that is started in a terminal. It
     /// is an interactive login shell without a terminal; what the start files print is dropped, and background processes that they start
-    /// live on. Values that are not UTF-8 are left out, and so are variables of the shell itself (`_`, `SHLVL`, `PWD`, `OLDPWD`). Dropping
+    /// keep running. Values that are not UTF-8 are left out, and so are variables of the shell itself (`_`, `SHLVL`, `PWD`, `OLDPWD`). Dropping
     /// the future ends the shell.
     ///
     /// # Errors

@@ -98,7 +98,7 @@ pub struct HttpFeedbackTotals {
 ///
 /// Each request is a `POST` of `{"dropped": …, "executions": […]}` as JSON, where an execution has the fields of [`ExecutionFeedback`]
 /// and `dropped` says how many were lost since the last request that arrived. A request that cannot be delivered, or is answered by 408,
-/// 425, 429 or 5xx, is repeated after a growing pause for as long as the engine lives; so a server can get an execution twice, and
+/// 425, 429 or 5xx, is repeated after a growing pause for as long as the engine exists; so a server can get an execution twice, and
 /// recognises it by its id. Redirects are not followed. When the sink is dropped, what waits is still sent, for `drain` at the most.
 ///
 /// ```no_run

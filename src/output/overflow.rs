@@ -1,5 +1,5 @@
 //! Output beyond its cap, in files: all of a stream from its first byte, within bounds on a file, on all of them and on what
-//! stays free on the disk. A file goes with the record of its execution; what a host leaves behind when it dies, the next
+//! stays free on the disk. A file goes with the record of its execution; what a host leaves behind when it ends, the next
 //! one removes.
 
 use std::fs::File;

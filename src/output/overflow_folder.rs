@@ -1,7 +1,7 @@
 //! An engine's own folder for overflow, and the removal of those that dead hosts have left.
 //!
 //! A folder is ours if its name has a UUID and a marker file in it repeats that UUID. The marker is locked for as long as the
-//! engine lives. In such a folder only regular files with names of ours are removed: links, pipes and other files stay, and so
+//! engine exists. In such a folder only regular files with names of ours are removed: links, pipes and other files stay, and so
 //! does the folder then.
 
 use std::fs::{self, File};

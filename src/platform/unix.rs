@@ -103,7 +103,7 @@ pub(crate) fn login_shell() -> Option<PathBuf> {
     if done != 0 || found.is_null() {
         return None;
     }
-    // SAFETY: the call has filled it. Its texts are in the buffer, which lives.
+    // SAFETY: the call has filled it. Its texts are in the buffer, which is valid.
     let shell = unsafe { std::ffi::CStr::from_ptr(user.assume_init().pw_shell) };
     (!shell.is_empty()).then(|| path_from_bytes(shell.to_bytes()))
 }
@@ -225,7 +225,7 @@ pub(crate) fn at_exit(call: fn()) {
         }
     }
     if CALL.set((std::process::id(), call)).is_ok() {
-        // SAFETY: the function belongs to this library, lives as long as it, and does not unwind: `call` catches its panics.
+        // SAFETY: the function belongs to this library, is valid as long as it, and does not unwind: `call` catches its panics.
         unsafe { libc::atexit(run) };
     }
 }

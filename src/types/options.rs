@@ -28,7 +28,7 @@ words! {
     #[derive(Default)]
     #[non_exhaustive]
     pub enum Leftovers {
-        /// They live on: a browser that a command opened is meant to.
+        /// They keep running: a browser that a command opened is meant to.
         #[default]
         Leave = "leave",
         /// They are ended like a cancelled tree, before the execution ends.

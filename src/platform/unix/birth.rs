@@ -25,7 +25,7 @@ pub(super) fn of(directory: RawFd, path: &CStr) -> Option<SystemTime> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
     // SAFETY: the structure is made of numbers, for which zeroes are valid.
     let mut found: Statx = unsafe { std::mem::zeroed() };
-    // SAFETY: the path is a C string, and the structure has the size of the kernel's; both live until the call returns.
+    // SAFETY: the path is a C string, and the structure has the size of the kernel's; both are valid until the call returns.
     let status =
         unsafe { libc::syscall(libc::SYS_statx, directory, path.as_ptr(), flags, STATX_BTIME, &raw mut found) };
     if status != 0 || found.mask & STATX_BTIME == 0 {

@@ -16,7 +16,7 @@ use crate::platform::Act;
 /// The longest delay of other trees by one request.
 const LONGEST_CHASE_AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Stops processes while they are being scanned: in a chain of processes that live for some milliseconds each, every one would be gone
+/// Stops processes while they are being scanned: in a chain of processes that run for some milliseconds each, every one would be gone
 /// by the end of the scan.
 pub(super) struct Chase<'a> {
     trees: HashMap<Pid, &'a Arc<Leader>>,

@@ -102,7 +102,7 @@ impl Table {
     }
 
     fn header(&self) -> &Header {
-        // SAFETY: the mapping begins with it, is aligned to a page, and lives as long as this.
+        // SAFETY: the mapping begins with it, is aligned to a page, and is valid as long as this.
         unsafe { self.start.cast::<Header>().as_ref() }
     }
 

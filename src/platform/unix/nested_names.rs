@@ -4,9 +4,9 @@
 
 /// Bound by the engine or guardian that sends the stop signal to the members of an execution, whose segment follows.
 pub(super) const STOP: &[u8] = b"escher-stop-";
-/// Bound by a host while it lives; its number follows.
+/// Bound by a host while it runs; its number follows.
 pub(super) const HOST: &[u8] = b"escher-host-";
-/// Bound by the guardian of a host while it lives; the number of the host follows.
+/// Bound by the guardian of a host while it runs; the number of the host follows.
 pub(super) const GUARDIAN: &[u8] = b"escher-guardian-";
 
 /// The longest segment: an id of 36 characters, a dot, 16 digits.

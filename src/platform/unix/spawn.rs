@@ -256,7 +256,7 @@ pub(crate) fn is_null_device_missing(error: &io::Error) -> bool {
     matches!(error.get_ref(), Some(inner) if inner.is::<NullDevice>())
 }
 
-/// Returns the descriptor of `/dev/null`, which all children share. It is open as long as the process lives.
+/// Returns the descriptor of `/dev/null`, which all children share. It is open as long as the process runs.
 fn dev_null() -> io::Result<RawFd> {
     static NULL: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(fd) = NULL.get() {

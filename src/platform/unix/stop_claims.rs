@@ -1,7 +1,7 @@
 //! Decides which of several nested engines sends the stop signal to the members of an execution, so that each member gets it once.
 //!
 //! An execution of an engine inside a command is ended by its own engine or guardian, and by those of the outer engines. They share no
-//! memory, and any of them may die at any moment. So the sender of the stop signal first binds a socket to a name that contains the
+//! memory, and any of them may end at any moment. So the sender of the stop signal first binds a socket to a name that contains the
 //! execution's segment, which the others then cannot bind. The kernel frees the name when its holder exits. Linux has such names; on
 //! other systems every engine sends the signal.
 
@@ -57,7 +57,7 @@ impl Drop for StopClaim {
     }
 }
 
-/// A name that is bound while this process lives.
+/// A name that is bound while this process runs.
 #[derive(Debug)]
 pub(super) struct Presence {
     _socket: OwnedFd,
@@ -70,7 +70,7 @@ impl Presence {
     }
 }
 
-/// Whether the host of an inner execution has died, and its guardian lives: only the guardian knows the members that have had the
+/// Whether the host of an inner execution has ended, and its guardian runs: only the guardian knows the members that have had the
 /// signal from the host.
 pub(super) fn is_left_to_guardian(segment: &[u8]) -> bool {
     let Some(number) = nested_names::host_of(segment) else { return false };
@@ -167,7 +167,7 @@ mod tests {
         let guardian = kernel::bind(GUARDIAN, &nested_names::host_digits(number)).unwrap();
         assert!(left());
         let host = Presence::of_host(number).unwrap();
-        assert!(!left(), "the host lives");
+        assert!(!left(), "the host runs");
         drop(host);
         assert!(left());
         drop(guardian);

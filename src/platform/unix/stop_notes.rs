@@ -1,4 +1,4 @@
-//! Notes for the guardian which processes have had the stop signal from this host, so that each gets it once if the host dies while it
+//! Notes for the guardian which processes have had the stop signal from this host, so that each gets it once if the host ends while it
 //! ends a tree.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -62,7 +62,7 @@ impl Drop for ExitWatch {
 }
 
 unsafe extern "system" fn mark_exited(cell: *mut c_void, _timed_out: bool) {
-    // SAFETY: the cell that `new` has passed, which lives as long as the wait.
+    // SAFETY: the cell that `new` has passed, which is valid as long as the wait.
     let cell = unsafe { &*cell.cast::<SetOnce<()>>() };
     // Called once (`WT_EXECUTEONLYONCE`).
     let _ = cell.set(());

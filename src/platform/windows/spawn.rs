@@ -133,7 +133,7 @@ impl Child {
         handles.dedup();
         let jobs = [job.handle()];
         let mut attributes = Attributes::new(2)?;
-        // In the job from the start: a host that dies at this moment leaves no process behind.
+        // In the job from the start: a host that ends at this moment leaves no process behind.
         attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, &jobs)?;
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &handles)?;
         for handle in &handles {
@@ -150,7 +150,7 @@ impl Child {
         let window = if has_console { 0 } else { CREATE_NO_WINDOW };
         let mut made = PROCESS_INFORMATION::default();
         // SAFETY: the texts end with a NUL and the block with two; the command line is ours to be written to; the structs
-        // and what the attributes point to live until the call returns.
+        // and what the attributes point to are valid until the call returns.
         let done = unsafe {
             CreateProcessW(
                 line.program.as_ptr(),

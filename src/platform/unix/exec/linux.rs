@@ -111,7 +111,7 @@ fn clone_here(child: &mut Child<'_>, stack: &Stack) -> io::Result<Pid> {
     let shares_until_exec = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let argument = ptr::from_mut(child).cast::<c_void>();
     // SAFETY: no other code uses the stack: it belongs to this thread, which waits in the kernel until the child's exec or exit
-    // (CLONE_VFORK). `child` and all that it points to live as long. `become_program` does only what is allowed there.
+    // (CLONE_VFORK). `child` and all that it points to are valid as long. `become_program` does only what is allowed there.
     let pid = unsafe { libc::clone(run, stack.top(), shares_until_exec, argument) };
     Pid::from_raw(pid).ok_or_else(io::Error::last_os_error)
 }
@@ -174,7 +174,7 @@ fn become_program(child: &Child<'_>) -> c_int {
         return errno();
     }
     if let Some(cwd) = image.cwd {
-        // SAFETY: a C string that lives.
+        // SAFETY: a valid C string.
         if unsafe { libc::chdir(cwd.as_ptr()) } < 0 {
             let refused = errno();
             if !(image.host.is_some_and(|(_, stays)| stays) && state.is_some_and(|state| state.is_here())) {

@@ -40,7 +40,7 @@ const HOST: c_int = 4;
 
 /// The longest wait for the host to close its descriptors, of which the lifeline is one.
 const LONGEST_CLOSING_MS: u64 = 100;
-/// The interval of the check whether the host lives, without a pidfd of it, in ms.
+/// The interval of the check whether the host runs, without a pidfd of it, in ms.
 const LOOK_AGAIN_MS: c_int = 1_000;
 /// After this time of killing, the remaining processes hang in the kernel, or belong to another user.
 const LONGEST_KILLING_MS: u64 = 10_000;
@@ -121,7 +121,7 @@ fn wait_for_the_end_of_the_host(host: i32) {
     let mut has_descriptor = true;
     loop {
         let timeout = if has_descriptor { -1 } else { LOOK_AGAIN_MS };
-        // SAFETY: the array lives, and has the given length.
+        // SAFETY: the array is valid, and has the given length.
         let ready = unsafe { sys::poll(fds.as_mut_ptr(), if has_descriptor { 2 } else { 1 }, timeout) };
         // SAFETY: no memory is involved.
         if unsafe { sys::getppid() } != host {
@@ -211,8 +211,8 @@ fn end_groups(trees: &mut [Tree], header: &Header) {
     let mut path = Path::new();
     for tree in trees.iter_mut().filter(|tree| tree.leader > 1 && tree.stop_sent_at == 0) {
         // The rest of its group gets the signal when the leader has exited: before, a signal to the group would be a second one for it.
-        tree.leader_lives = tree.flags & LEADER_FIRST != 0;
-        if !tree.leader_lives {
+        tree.leader_runs = tree.flags & LEADER_FIRST != 0;
+        if !tree.leader_runs {
             stop(-tree.leader, tree.stop_signal);
         } else if tree.flags & LEADER_STOPPED == 0 {
             stop(tree.leader, tree.stop_signal);
@@ -225,8 +225,8 @@ fn end_groups(trees: &mut [Tree], header: &Header) {
             // SAFETY: no memory is involved; signal 0 is not sent.
             tree.is_gone = tree.leader <= 1 || unsafe { sys::kill(-tree.leader, 0) } != 0;
             // SAFETY: as above.
-            if tree.leader_lives && unsafe { sys::kill(tree.leader, 0) } != 0 {
-                tree.leader_lives = false;
+            if tree.leader_runs && unsafe { sys::kill(tree.leader, 0) } != 0 {
+                tree.leader_runs = false;
                 stop(-tree.leader, tree.stop_signal);
             }
             if !tree.is_gone && now >= tree.kill_at {

@@ -86,7 +86,7 @@ fn opts_out(pid: i32) -> bool {
 }
 
 impl Members {
-    /// Reserves memory in advance: there may be none when the host has died.
+    /// Reserves memory in advance: there may be none when the host has ended.
     pub(crate) fn reserve(is_nested: bool, stopped: &'static [AtomicU64; STOPPED_PLACES]) -> Option<Self> {
         Some(Self {
             procs: sys::memory(MOST_PROCESSES)?,
@@ -373,7 +373,7 @@ impl Members {
     /// Records the findings of the scan.
     fn count(&mut self, trees: &mut [Tree], count: usize) {
         for tree in trees.iter_mut() {
-            (tree.living, tree.is_moving, tree.has_fresh, tree.leader_lives) = (0, false, false, false);
+            (tree.living, tree.is_moving, tree.has_fresh, tree.leader_runs) = (0, false, false, false);
             tree.scans += 1;
         }
         let scan = self.scan;
@@ -405,7 +405,7 @@ impl Members {
             tree.living += 1;
             tree.is_moving |= is_new;
             tree.grows |= is_new && tree.scans > 1;
-            tree.leader_lives |= proc.pid == tree.leader;
+            tree.leader_runs |= proc.pid == tree.leader;
         }
         for known in self.known[..self.known_count].iter_mut().filter(|known| known.owner != 0) {
             if known.is_alive && known.seen_in != scan {

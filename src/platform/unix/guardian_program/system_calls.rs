@@ -174,14 +174,14 @@ pub(crate) unsafe fn signal(signal: c_int, handler: usize) -> c_int {
     // The handler, flags, a function to return with, and the set of signals that it blocks.
     let action = [handler, 0, 0, 0];
     let arguments = [signal.into(), (&raw const action) as c_long, 0, SIGNAL_SET_BYTES];
-    // SAFETY: the structure is the kernel's, and lives until the call returns.
+    // SAFETY: the structure is the kernel's, and is valid until the call returns.
     unsafe { call(number::RT_SIGACTION, arguments) as c_int }
 }
 
 pub(crate) unsafe fn poll(fds: *mut PollFd, count: u64, timeout_ms: c_int) -> c_int {
     let time = TimeSpec { seconds: (timeout_ms / 1_000).into(), nanoseconds: (timeout_ms % 1_000 * 1_000_000).into() };
     let time = if timeout_ms < 0 { core::ptr::null() } else { &raw const time };
-    // SAFETY: the time lives until the call returns; the array is the caller's.
+    // SAFETY: the time is valid until the call returns; the array is the caller's.
     unsafe { call(number::PPOLL, [fds as c_long, count as c_long, time as c_long, 0, SIGNAL_SET_BYTES]) as c_int }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Tree {
     grace: Option<u64>,
     pub(crate) tag: [u8; TAG_BYTES],
     pub(crate) is_gone: bool,
-    pub(crate) leader_lives: bool,
+    pub(crate) leader_runs: bool,
     /// The id of the leader belongs to another process by now, and so do the session and the group with that id.
     pub(crate) is_reused: bool,
     pub(crate) living: u32,
@@ -52,7 +52,7 @@ impl Tree {
             grace: (planned == 0).then_some(grace),
             tag: row.tag,
             is_gone: false,
-            leader_lives: false,
+            leader_runs: false,
             is_reused: false,
             living: 0,
             is_moving: false,

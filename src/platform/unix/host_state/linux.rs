@@ -197,7 +197,7 @@ impl ApplyState<'_> {
             unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, niceness) };
         }
         if let Some(words) = self.affinity {
-            // SAFETY: the mask has the given length, and lives until the child's exec.
+            // SAFETY: the mask has the given length, and is valid until the child's exec.
             unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(words), words.as_ptr()) };
         }
         let Some(directory) = self.directory else { return 0 };

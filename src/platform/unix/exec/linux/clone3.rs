@@ -47,7 +47,7 @@ pub(super) fn clone(child: &Child<'_>, stack: &Stack, group: Option<RawFd>) -> i
     };
     let child = ptr::from_ref(child).cast_mut().cast::<c_void>();
     // SAFETY: as for `clone` in the parent module: this thread waits in the kernel until the child's exec or exit, and the stack and
-    // all that `child` points to live as long. `run` does not return.
+    // all that `child` points to are valid as long. `run` does not return.
     let done = unsafe { clone3(&arguments, size_of::<Arguments>(), run, child) };
     let done = c_int::try_from(done).map_err(io::Error::other)?;
     Pid::from_raw(done).ok_or_else(|| io::Error::from_raw_os_error(-done))

@@ -87,7 +87,7 @@ impl Members {
             }
             return;
         }
-        let is_leader_alone = tree.flags & LEADER_FIRST != 0 && tree.leader_lives && now < tree.others_at;
+        let is_leader_alone = tree.flags & LEADER_FIRST != 0 && tree.leader_runs && now < tree.others_at;
         if is_leader_alone && proc.pid != tree.leader {
             return;
         }
