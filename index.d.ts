@@ -147,7 +147,7 @@ export type LineMode = 'pieces' | 'whole';
 /** Which part of too much output is kept; `both` is half from either end. */
 export type TruncateKeep = 'head' | 'tail' | 'both';
 
-/** What becomes of background processes that outlive their command: they live on, or are ended like a cancelled tree. */
+/** What becomes of background processes that outlive their command: they keep running, or are ended like a cancelled tree. */
 export type Leftovers = 'leave' | 'kill';
 
 /** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
@@ -408,7 +408,7 @@ export interface ExecutionConfig {
   stopSignal?: StopSignal | null | undefined;
   /** Which processes get the stop signal first. Default: `'tree'`. */
   stopOrder?: StopOrder | null | undefined;
-  /** Between the stop signal and SIGKILL when the host exits or dies, in ms. Default: the `killGraceMs` of each execution. */
+  /** Between the stop signal and SIGKILL when the host exits or is killed, in ms. Default: the `killGraceMs` of each execution. */
   hostExitGraceMs?: number | null | undefined;
   /**
    * Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its execution is
@@ -472,7 +472,7 @@ export interface ExecutionConfig {
    */
   envSecretPatterns?: readonly string[] | null | undefined;
   /**
-   * Whether a guardian process ends what runs when the host dies, however it dies. Default: true. Windows needs none, and
+   * Whether a guardian process ends what runs when the host ends, however it ends. Default: true. Windows needs none, and
    * ends what runs in any case.
    */
   guardian?: boolean | null | undefined;
