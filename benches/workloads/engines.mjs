@@ -9,13 +9,13 @@ import { program } from './short-commands.mjs';
 const PARALLEL = 8;
 const THREADS = '/proc/self/task';
 
-/** Microseconds for each of `count` engines, of which `atOnce` live at a time: each starts, runs a command and is shut down. */
+/** Microseconds for each of `count` engines, of which `atOnce` exist at a time: each starts, runs a command and is shut down. */
 export async function lifeOfEngines({ atOnce, count }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
-  const lives = Math.ceil(count / atOnce);
+  const rounds = Math.ceil(count / atOnce);
   const times = { startMicros: 0, commandMicros: 0, stopMicros: 0 };
   let threads = 0;
-  const live = async () => {
+  const useOnce = async () => {
     let engines;
     times.startMicros += await microsOf(() => {
       engines = Array.from({ length: atOnce }, () => new ExecutionEngine());
@@ -25,10 +25,10 @@ export async function lifeOfEngines({ atOnce, count }) {
     threads = Math.max(threads, existsSync(THREADS) ? readdirSync(THREADS).length : 0);
     times.stopMicros += await microsOf(() => Promise.all(engines.map((engine) => engine.shutdown())));
   };
-  await live();
+  await useOnce();
   for (const key of Object.keys(times)) times[key] = 0;
-  await repeat(lives, 1, live);
-  const each = Object.fromEntries(Object.entries(times).map(([key, micros]) => [key, micros / (lives * atOnce)]));
+  await repeat(rounds, 1, useOnce);
+  const each = Object.fromEntries(Object.entries(times).map(([key, micros]) => [key, micros / (rounds * atOnce)]));
   const value = each.startMicros + each.commandMicros + each.stopMicros;
   return { value, columns: { ...each, threads } };
 }
