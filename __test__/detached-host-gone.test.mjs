@@ -27,7 +27,7 @@ describe('a child that has opted out', { concurrency: 2, skip }, () => {
         [false, []],
       ]) {
         for (const controlGroups of allowDetached ? [true] : [true, false]) {
-          test(`${allowDetached ? 'lives on' : 'is ended as others, without the option'}: ${way}, guardian ${guardian}, controlGroups ${controlGroups}`, async (t) => {
+          test(`${allowDetached ? 'keeps running' : 'is ended as others, without the option'}: ${way}, guardian ${guardian}, controlGroups ${controlGroups}`, async (t) => {
             const members = new Members(t);
             const source = `process.stdin.once('data', () => { ${code} }); engine.execute(${JSON.stringify(members.shell(LINE))}, ${JSON.stringify({ allowDetached })});`;
             const host = await guarded(t, source, { config: { guardian, controlGroups } });

@@ -48,7 +48,7 @@ const ENDS = {
 };
 
 for (const [how, end] of Object.entries(ENDS)) {
-  test(`${how}: what has opted out lives on, with its descendants; others are ended`, tools, async (t) => {
+  test(`${how}: what has opted out keeps running, with its descendants; others are ended`, tools, async (t) => {
     const members = new Members(t);
     const { engine } = recordedEngine(t, { allowDetached: true });
     const started = pidsOf(members, ALL);
@@ -123,7 +123,7 @@ async function restless(members) {
   return until(() => pids().length === 20 && pids(), 'all have started');
 }
 
-/** Ends them; asserts that all of them lived. */
+/** Ends them; asserts that all of them ran. */
 function assertLeftAlone(members, pids) {
   const dead = pids.filter((pid) => !isAlive(pid));
   for (const pid of pids) if (!dead.includes(pid)) process.kill(pid, 'SIGKILL');

@@ -41,7 +41,7 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
     });
   }
 
-  test('a tree that ignores SIGTERM lives for its grace period and is killed within a second after it', async (t) => {
+  test('a tree that ignores SIGTERM keeps running for its grace period and is killed within a second after it', async (t) => {
     const [mark, graceMs] = [newMark(), 1_000];
     const host = await guarded(t, runs(`trap '' TERM; sleep 1000.${mark} & echo ready; while :; do sleep 0.1; : ${mark}; done`), {
       config: { killGraceMs: graceMs },
@@ -81,7 +81,7 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
     assert.equal(readFileSync(log, 'utf8'), 'TERM\n');
   });
 
-  test('a process without the tag in a session of its own is ended while its parent lives', async (t) => {
+  test('a process without the tag in a session of its own is ended while its parent runs', async (t) => {
     const mark = newMark();
     const host = await guarded(t, runs(`env -i setsid sleep 1000.${mark} & echo ready; wait; : ${mark}`));
     await host.next();

@@ -62,7 +62,7 @@ describe('a killed host', { concurrency: 1, ...linux }, () => {
     await host.next();
     let guardian = await guardianOf(host.pid);
     for (let round = 0; round < Math.max(3, REPEATS); round++) {
-      // One that dies sooner than this is taken for one that does not work here, and waited for.
+      // One that ends sooner than this is taken for one that does not work here, and waited for.
       await sleep(25);
       process.kill(guardian, 'SIGKILL');
       const startedAt = performance.now();

@@ -1,4 +1,4 @@
-// A process whose main thread has ended lives on in its other threads, and the guardian ends it as any other.
+// A process whose main thread has ended keeps running in its other threads, and the guardian ends it as any other.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';

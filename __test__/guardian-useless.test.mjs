@@ -1,4 +1,4 @@
-// A guardian that lives and cannot do its work: with limits that keep it from reading, traced, or frozen. It is replaced.
+// A guardian that runs and cannot do its work: with limits that keep it from reading, traced, or frozen. It is replaced.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';

@@ -159,7 +159,7 @@ describe('guardian', { concurrency: 3, ...linux }, () => {
     const guardian = await guardianOf(host.pid);
     host.kill('SIGKILL');
     await until(() => !isAlive(guardian), 'it has gone', 2_000);
-    assert.ok(isAlive(leftover), 'a browser that a command opened lives on');
+    assert.ok(isAlive(leftover), 'a browser that a command opened keeps running');
     process.kill(leftover, 'SIGKILL');
   });
 });

@@ -174,7 +174,7 @@ describe('a member that hides is ended', { concurrency: 2, skip }, () => {
       for (const how of WAYS) {
         const where = `a host of ${user}, controlGroups ${controlGroups}, ${how}`;
         for (const hides of HIDES) {
-          test(`${hides}, in a session of its own, its parent lives: ${where}`, async (t) => {
+          test(`${hides}, in a session of its own, its parent runs: ${where}`, async (t) => {
             const { missing, wrapper } = wrapperOf(t, user, controlGroups);
             if (missing) return t.skip(missing);
             const dir = openFolder(t);

@@ -132,7 +132,7 @@ describe('keep-alive', { concurrency: 4 }, () => {
     );
   });
 
-  test('an unread stream keeps Node.js alive only while its command lives', async () => {
+  test('an unread stream keeps Node.js alive only while its command runs', async () => {
     leftWith(
       await host(`
       const stream = new ExecutionEngine().stream(programs.shell('echo hi'));

@@ -65,7 +65,7 @@ test('start files that are noisy, that alias commands, and that start something'
   const env = await withHome(t, { '.bash_profile': noisy.join('\n') }, { shell: '/bin/bash' });
   assert.equal(env.LAST, '1');
   const pid = Number(spawnSync('cat', [path.join(process.env.HOME, 'pid')]).stdout);
-  assert.ok(isAlive(pid), 'an agent that the start files started lives on');
+  assert.ok(isAlive(pid), 'an agent that the start files started keeps running');
   process.kill(pid);
 });
 

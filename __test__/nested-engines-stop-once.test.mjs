@@ -11,7 +11,10 @@ import { isAlive, nodeProgram, until } from './helpers/programs.mjs';
 const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).status !== 0) && 'names of sockets, and perl, are needed';
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 
-/** Three processes, one of them in a session of its own. Each records every stop signal, and lives on for 2.5 s after the first: that is longer than half of the grace period. */
+/**
+ * Three processes, one of them in a session of its own. Each records every stop signal, and keeps running for 2.5 s after the first: that is
+ * longer than half of the grace period.
+ */
 const COUNTS = `
 use POSIX;
 use Time::HiRes 'time';

@@ -19,7 +19,7 @@ test('a grandchild that holds the pipe does not hold the result', async (t) => {
   const [hi, pid] = result.stdout.split('\n');
   assert.equal(hi, 'hi');
   assert.ok(result.durationMs < 2_000);
-  assert.ok(isAlive(Number(pid)), 'what a command leaves behind lives on');
+  assert.ok(isAlive(Number(pid)), 'what a command leaves behind keeps running');
   process.kill(Number(pid));
 });
 

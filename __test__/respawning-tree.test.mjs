@@ -14,7 +14,7 @@ import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).status !== 0) && 'there is no perl';
 
-/** Each generation leaves a mark, lives for some milliseconds, and ends when the next one lives in a session of its own. */
+/** Each generation leaves a mark, runs for some milliseconds, and ends when the next one runs in a session of its own. */
 const CHAINS = {
   'a script that starts itself anew': (dir) =>
     `sh ${file(dir, 'again.sh', 'sleep 0.02\n[ -e "$STOP" ] || { : > "$DIR/$$"; setsid sh "$0" & }\n')}`,
@@ -82,7 +82,7 @@ for (const controlGroups of [true, false]) {
         await ready;
         while (readdirSync(marks).length < 3) await sleep(2);
         await engine.cancel(id);
-        // A generation leaves its mark as its first deed: one that lives on leaves marks.
+        // A generation leaves its mark as its first deed: one that keeps running leaves marks.
         const left = readdirSync(marks).length;
         await sleep(60);
         assert.equal(readdirSync(marks).length, left, `it goes on after: ${engine.getResult(id).killed.mechanism}`);

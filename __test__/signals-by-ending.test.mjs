@@ -109,7 +109,7 @@ const HERE = {
   },
 };
 
-describe('in a host that lives on', { concurrency: 4, skip }, () => {
+describe('in a host that keeps running', { concurrency: 4, skip }, () => {
   for (const [way, end] of Object.entries(HERE)) {
     test(`${way}: the stop signal to every member once, SIGKILL after killGraceMs`, async (t) => {
       const tree = new Tree(t);

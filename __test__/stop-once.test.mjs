@@ -8,7 +8,7 @@ import { Members } from './helpers/members.mjs';
 import { exec } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
-// Three processes, of which one has left the session. Each records every signal, and lives on for 350 ms after the first: that is
+// Three processes, of which one has left the session. Each records every signal, and keeps running for 350 ms after the first: that is
 // more than three scans.
 const COUNTS = `
 use POSIX;

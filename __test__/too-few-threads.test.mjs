@@ -1,5 +1,5 @@
 // Too few threads, processes or descriptors, at every number: each execution runs exactly or is refused with an error that names the
-// limit, nothing hangs, the host lives, and when there is room again the engine works.
+// limit, nothing hangs, the host runs, and when there is room again the engine works.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';

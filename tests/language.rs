@@ -44,6 +44,13 @@ const WORDS: &[&str] = &[
     "hears",
     "heard",
     "hearing",
+    // Of processes: they run, end and are killed.
+    "lives",
+    "dies",
+    "died",
+    "dying",
+    // Of modules and folders.
+    "rooms",
 ];
 
 /// Documents that are not in the project.

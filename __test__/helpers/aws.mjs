@@ -44,7 +44,7 @@ export async function startServer() {
       START_LIMIT_MS,
     );
     await until(() => over || answers(endpoint), 'moto_server answers', START_LIMIT_MS);
-    assert.ok(!over, 'moto_server lives');
+    assert.ok(!over, 'moto_server runs');
     return { endpoint, stop };
   } catch (error) {
     await stop();

@@ -79,7 +79,7 @@ export async function guardianOf(host, other) {
   return until(found, 'the host has a guardian');
 }
 
-/** Waits until no process with this mark lives, a second after the grace period at most; returns the time, and ends what is left. */
+/** Waits until no process with this mark is left, a second after the grace period at most; returns the time, and ends what is left. */
 export async function gone(mark, graceMs = GRACE_MS) {
   const startedAt = performance.now();
   const isGone = () => marked(mark).length === 0;

@@ -16,13 +16,13 @@ export const nodeProgram = (source, ...args) => exec(process.execPath, '-e', sou
 /** Ends at once, with success. */
 export const nothing = exec('true');
 
-/** Says `ready`, then lives until it is ended. */
+/** Says `ready`, then runs until it is ended. */
 export const forever = shell('echo ready; exec sleep 300');
 
-/** Says `ready`, ignores SIGTERM, and lives until it is killed. */
+/** Says `ready`, ignores SIGTERM, and runs until it is killed. */
 export const stubborn = shell("trap '' TERM; echo ready; while :; do sleep 0.1; done");
 
-/** Says `ready`, then lives until the file is there. */
+/** Says `ready`, then runs until the file is there. */
 export const untilFile = (file, after = ':') =>
   shell('echo ready; while [ ! -e "$FILE" ]; do sleep 0.01; done; ' + after, { env: { FILE: file } });
 
@@ -59,7 +59,7 @@ export async function until(condition, what, limitMs = 10_000) {
 export const untilWritten = (name) =>
   until(() => existsSync(name) && /\n$/.test(readFileSync(name, 'utf8')) && readFileSync(name, 'utf8'), `${name} is written`);
 
-/** Whether a process lives; one that is dead and not yet reaped does not. */
+/** Whether a process runs; one that is dead and not yet reaped does not. */
 export function isAlive(pid) {
   try {
     process.kill(pid, 0);

@@ -80,13 +80,13 @@ function leaves(stdio) {
   return nodeRuns(`const left = ${start}; left.unref(); console.log(left.pid); process.exitCode = 3;`);
 }
 
-test('what a command leaves behind lives on, or is ended when that is asked for', async (t) => {
+test('what a command leaves behind keeps running, or is ended when that is asked for', async (t) => {
   const { engine } = recordedEngine(t);
   const left = await engine.run(leaves('ignore'));
   const pid = Number(left.stdout);
   t.after(() => isAlive(pid) && process.kill(pid));
   assert.equal(left.exitCode, 3);
-  assert.ok(isAlive(pid), 'it lives on');
+  assert.ok(isAlive(pid), 'it keeps running');
   assert.equal(left.killed, undefined);
 
   const ended = await engine.run(leaves('ignore'), { leftovers: 'kill' });
@@ -104,7 +104,7 @@ test('a leftover that holds the pipe does not hold the result', async (t) => {
   t.after(() => isAlive(pid) && process.kill(pid));
   assert.equal(result.exitCode, 3);
   assert.equal(result.leaked, true);
-  assert.ok(isAlive(pid), 'it lives on');
+  assert.ok(isAlive(pid), 'it keeps running');
 });
 
 test('a cancelled execution in the queue never starts', async (t) => {

@@ -34,7 +34,7 @@ for (const [how, code] of Object.entries(GOES)) {
     );
     const gone = new Promise((resolve) => host.once('exit', resolve));
     const pids = await pidsOfTree(folder);
-    assert.deepEqual(pids.filter(isAlive), pids, 'the tree lives');
+    assert.deepEqual(pids.filter(isAlive), pids, 'the tree runs');
     if (how === 'is killed') host.kill('SIGKILL');
     else writeFileSync(go, '');
     await gone;

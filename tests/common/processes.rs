@@ -5,7 +5,7 @@ use std::process;
 
 use super::wait_until;
 
-/// Whether a process lives. One that only waits to be reaped does not: in a container, orphans may never be reaped.
+/// Whether a process runs. One that only waits to be reaped does not: in a container, orphans may never be reaped.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let raw = i32::try_from(pid).expect("pids fit");
     // SAFETY: signal 0 only asks.
@@ -29,7 +29,7 @@ pub(crate) fn pids_in(text: &str) -> Vec<u32> {
     text.lines().filter_map(|line| line.strip_prefix("pid ")?.trim().parse().ok()).collect()
 }
 
-/// None of them lives, now.
+/// None of them runs, now.
 #[track_caller]
 pub(crate) fn assert_gone(pids: &[u32]) {
     assert!(!pids.is_empty(), "there is no process to look for");

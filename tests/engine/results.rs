@@ -39,7 +39,7 @@ async fn a_duration_spans_the_whole_life() {
     for id in ids {
         let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();
         assert_completed(&result);
-        assert!(result.duration_ms >= 100.0, "it slept for 100 ms, and lived for {} ms?", result.duration_ms);
+        assert!(result.duration_ms >= 100.0, "it slept for 100 ms, and ran for {} ms?", result.duration_ms);
     }
     engine.finish().await;
 }

@@ -145,7 +145,7 @@ async fn check(case: Case) {
     assert_eq!(engine.available_permits(), case.slots);
     for event in ids.iter().flat_map(|id| engine.recorder.of(*id)) {
         if let ExecutionEvent::Started { pid, .. } = event {
-            assert!(!is_alive(pid), "{pid} lives");
+            assert!(!is_alive(pid), "{pid} runs");
         }
     }
     engine.finish().await;

@@ -20,7 +20,7 @@ enum How {
     Timeout,
 }
 
-/// Ends such a tree, and returns the names of those that live on.
+/// Ends such a tree, and returns the names of those that keep running.
 async fn survivors(config: bool, option: Option<bool>, how: How) -> Vec<&'static str> {
     let engine = Listened::with(ExecutionConfig { allow_detached: config, ..Default::default() });
     let members = Members::new();
@@ -44,7 +44,7 @@ async fn survivors(config: bool, option: Option<bool>, how: How) -> Vec<&'static
 }
 
 #[tokio::test]
-async fn a_child_that_opts_out_lives_on_with_its_descendants() {
+async fn a_child_that_opts_out_keeps_running_with_its_descendants() {
     for how in [How::Cancel, How::Kill, How::Timeout] {
         assert_eq!(survivors(true, None, how).await, ["kept", "kept_child"], "{how:?}");
     }

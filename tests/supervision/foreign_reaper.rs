@@ -21,7 +21,7 @@ fn a_host_that_reaps_everything_gets_ends_without_a_status() {
             // The thread ends although this one panics.
             let ended = std::panic::catch_unwind(|| block_on(under_a_reaper()));
             stop.store(true, Ordering::Relaxed);
-            // The guardian still lives: a short child wakes the wait for it.
+            // The guardian still runs: a short child wakes the wait for it.
             let _ = std::process::Command::new("true").spawn();
             ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         });

@@ -75,7 +75,7 @@ fn a_fork_bomb_is_ended_and_the_next_command_runs() {
     }
 }
 
-/// The host is under the same limit as the bomb: it cannot make a thread either while the bomb lives.
+/// The host is under the same limit as the bomb: it cannot make a thread either while the bomb runs.
 #[test]
 fn a_fork_bomb_under_the_hosts_own_limit_is_ended() {
     let stranger = Stranger::new(1, 200, ":");

@@ -26,7 +26,7 @@ impl HangingMount {
         let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", server.as_raw_fd());
         let [target, options] =
             [dir.path().as_os_str().as_bytes(), options.as_bytes()].map(|it| CString::new(it).unwrap());
-        // SAFETY: all strings end with a NUL and live for the call.
+        // SAFETY: all strings end with a NUL and are valid for the call.
         let done =
             unsafe { libc::mount(c"hang".as_ptr(), target.as_ptr(), c"fuse".as_ptr(), 0, options.as_ptr().cast()) };
         if done == 0 { Ok(Self { dir, _server: server }) } else { Err(io::Error::last_os_error()) }
@@ -41,7 +41,7 @@ impl Drop for HangingMount {
     fn drop(&mut self) {
         let target = CString::new(self.dir.path().as_os_str().as_bytes()).unwrap();
         // So that the directory can be removed. The mount itself ends with its server, right after this.
-        // SAFETY: a string that lives.
+        // SAFETY: a valid string.
         unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
     }
 }

@@ -81,7 +81,7 @@ impl Drop for Stranger {
 const LONGEST_HOST: &str = "180";
 
 impl Stranger {
-    /// As [`words`](Self::words), with a bound on how long the host lives.
+    /// As [`words`](Self::words), with a bound on how long the host runs.
     pub(crate) fn bounded_words(&self) -> Vec<&str> {
         ["timeout", "--signal=KILL", LONGEST_HOST].into_iter().chain(self.words()).collect()
     }
@@ -123,7 +123,7 @@ pub(crate) fn preload(name: &str, dir: &Path) -> Option<PathBuf> {
     Some(library)
 }
 
-/// Lets system calls of this process fail while it lives.
+/// Lets system calls of this process fail while it runs.
 pub(crate) struct Injection {
     strace: process::Child,
 }

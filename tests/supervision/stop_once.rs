@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use crate::common::*;
 use crate::members::{LONG_GRACE_MS, Members, mechanism};
 
-/// Three processes, of which one has left the session. Each records every signal, and lives on for 350 ms after the first: that
+/// Three processes, of which one has left the session. Each records every signal, and keeps running for 350 ms after the first: that
 /// is more than three scans.
 const COUNTS: &str = "
 use POSIX;

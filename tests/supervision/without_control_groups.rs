@@ -24,6 +24,6 @@ async fn a_daemon_with_its_tag() {
 }
 
 #[tokio::test]
-async fn a_child_with_a_scrubbed_environment_whose_parent_lives() {
+async fn a_child_with_a_scrubbed_environment_whose_parent_runs() {
     is_ended("env -i PATH=\"$PATH\" setsid sh member.sh a >/dev/null 2>&1 & wait").await;
 }
