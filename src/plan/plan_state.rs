@@ -330,4 +330,17 @@ mod tests {
         plan.ended(step, true, Instant::now());
         assert!(!plan.is_eligible(0), "no step is left");
     }
+
+    #[test]
+    fn a_step_that_could_not_begin_is_skipped_and_frees_its_place() {
+        let mut plan = independent(&[0, 0], 1);
+        let (refused, _) = plan.take(0, 9).unwrap();
+        plan.refused(refused, SkipReason::Cancelled, Instant::now());
+        let skipped = SkippedStep { index: refused, reason: SkipReason::Cancelled, because: None };
+        assert_eq!(plan.step(refused), StepState::Skipped(skipped));
+        assert_eq!((plan.tally(), plan.is_over()), ((1, 0, 1), false));
+        let (other, _) = plan.take(0, 9).unwrap();
+        plan.ended(other, false, Instant::now());
+        assert_eq!((plan.tally(), plan.is_over()), ((2, 1, 1), true));
+    }
 }
