@@ -45,14 +45,10 @@ pub(super) fn write_all(file: &mut File, bytes: &[u8]) -> Result<(), (usize, io:
 mod tests {
     use super::*;
 
-    /// No memory.
-    fn exhaustion() -> io::Error {
-        io::Error::from_raw_os_error(if cfg!(windows) { 8 } else { 12 })
-    }
-
     #[test]
     fn only_exhaustion_is_tried_again() {
-        let mut results = vec![Ok(7), Err(exhaustion()), Err(exhaustion()), Err(exhaustion())];
+        let mut results =
+            vec![Ok(7), Err(platform::exhaustion()), Err(platform::exhaustion()), Err(platform::exhaustion())];
         assert_eq!(retry_while_exhausted(|| results.pop().unwrap()).unwrap(), 7);
         let mut attempts = 0;
         let refused = retry_while_exhausted(|| -> io::Result<()> {

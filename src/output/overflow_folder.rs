@@ -209,16 +209,17 @@ mod tests {
         assert!(path.join(MARKER).exists(), "the folder is still ours");
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_folder_without_its_marker_is_deleted() {
         let base = tempfile::tempdir().unwrap();
         let folder = Folder::create(base.path()).unwrap();
         let (_, file) = folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
-        fs::remove_file(folder.path.join(MARKER)).unwrap();
-        assert!(folder.is_deleted());
+        // Some systems keep the name of a file that is open.
+        let _ = fs::remove_file(folder.path.join(MARKER));
+        let is_deleted = !folder.path.join(MARKER).exists();
+        assert_eq!(folder.is_deleted(), is_deleted);
         folder.remove();
-        assert!(file.exists(), "what has the same name now is another folder");
+        assert_eq!(file.exists(), is_deleted, "what has the same name now is another folder");
     }
 
     #[test]

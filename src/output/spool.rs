@@ -427,4 +427,18 @@ mod tests {
         drop(spool);
         end.recv_timeout(Duration::from_secs(60)).unwrap();
     }
+
+    #[tokio::test]
+    async fn nothing_is_queued_after_the_end() {
+        let (spool, go, written) = slow("after the end");
+        drop(go);
+        assert_eq!(spool.finish(Instant::now() + Duration::from_secs(60)).await, 1);
+        spool.push(b"late");
+        let (report, done) = mpsc::channel();
+        spool.shared.queue.push(move || report.send(()).unwrap());
+        done.recv_timeout(Duration::from_secs(60)).unwrap();
+        let state = spool.shared.lock();
+        assert_eq!((state.waiting.as_slice(), state.in_hand), (&b"late"[..], 0), "nothing has taken it");
+        assert_eq!(*written.lock().unwrap(), b"");
+    }
 }
