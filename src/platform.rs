@@ -30,8 +30,6 @@ mod windows_rules;
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 compile_error!("escher-execution-engine runs on Linux, macOS and Windows, and not on this target");
 
-#[cfg(test)]
-pub(crate) use self::system::LONG_COMMAND;
 #[cfg(feature = "node")]
 pub(crate) use self::system::is_first_thread;
 pub(crate) use self::system::{
@@ -45,6 +43,8 @@ pub(crate) use self::system::{
     refused_limit, resize_terminal, same_name, search, shell_args, signal_name, spawn, spawn_guardian, start_clock,
     terminal_id, try_lock, write_some,
 };
+#[cfg(test)]
+pub(crate) use self::system::{LONG_COMMAND, exhaustion};
 
 /// A handle to the spawning thread of an execution, which starts its command and waits for its pipes and its exit at first.
 pub(crate) type SpawnThread = runtime::SpawnThread<system::Waits>;

@@ -184,6 +184,12 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
+/// Returns an error for which [`is_exhaustion`] holds.
+#[cfg(test)]
+pub(crate) fn exhaustion() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOMEM)
+}
+
 /// Returns the tag of this process, if it is a member of an execution of an engine in another process; else nothing. Read once, from
 /// the environment at the start of the process.
 pub(crate) fn own_tag() -> &'static [u8] {

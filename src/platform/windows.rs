@@ -275,6 +275,12 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(errno_name(error), Some("EMFILE" | "ENOMEM" | "EAGAIN"))
 }
 
+/// Returns an error for which [`is_exhaustion`] holds.
+#[cfg(test)]
+pub(crate) fn exhaustion() -> io::Error {
+    io::Error::from_raw_os_error(win32::ERROR_NOT_ENOUGH_MEMORY.cast_signed())
+}
+
 /// Returns the name of a signal, such as `SIGKILL`.
 pub(crate) fn signal_name(signal: i32) -> String {
     match signal {

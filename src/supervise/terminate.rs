@@ -285,8 +285,7 @@ impl Termination {
                 Act::Describe { then: (!self.plan.grace.is_zero()).then_some(then) }
             }
             TerminationPhase::Stopping { others_at, .. } => {
-                let to = if now >= others_at { StopTargets::Everything } else { self.first_targets(leader_exited) };
-                Act::Stop { signal, to }
+                Act::Stop { signal, to: self.stop_targets(others_at, leader_exited, now) }
             }
             TerminationPhase::Killing { .. } => Act::Kill,
         }
@@ -303,11 +302,16 @@ impl Termination {
         if self.plan.order == StopOrder::Leader && !leader_exited { StopTargets::Leader } else { StopTargets::Members }
     }
 
+    /// The members that get the stop signal now.
+    fn stop_targets(&self, others_at: Instant, leader_exited: bool, now: Instant) -> StopTargets {
+        if now >= others_at { StopTargets::Everything } else { self.first_targets(leader_exited) }
+    }
+
     fn signal_without_scan(&self, leader_exited: bool, now: Instant) {
         match self.phase {
             TerminationPhase::Describing { .. } => {}
             TerminationPhase::Stopping { others_at, .. } => {
-                let leader_only = now < others_at && self.first_targets(leader_exited) == StopTargets::Leader;
+                let leader_only = self.stop_targets(others_at, leader_exited, now) == StopTargets::Leader;
                 // If it is refused, the scan is refused too, and reports it.
                 let _ = self.leader.stop_unseen(self.plan.signal, leader_only);
             }
