@@ -60,7 +60,7 @@ impl Memory {
         self.known.iter().filter(move |(_, serial)| **serial == tree).map(|(identity, _)| *identity)
     }
 
-    #[cfg(test)]
+    /// Remembers a member that was found without a scan.
     pub(super) fn remember(&mut self, proc: &Proc, tree: u64) {
         self.known.insert(proc.identity(), tree);
     }

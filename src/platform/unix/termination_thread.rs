@@ -108,6 +108,15 @@ fn run(arriving: &ThreadReceiver<Request>) {
     }
 }
 
+/// How members were looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coverage {
+    /// By a scan of the process table.
+    Complete,
+    /// Without a scan: members that have left their control group are not among them.
+    Partial,
+}
+
 #[derive(Default)]
 struct Terminator {
     memory: Memory,
@@ -149,7 +158,9 @@ impl Terminator {
         self.scanned = started;
         if !deadlines.is_empty() {
             let members = self.members(&mut procs, &deadlines, || false).unwrap_or_default();
-            deadlines.into_iter().zip(members).for_each(|(request, members)| self.answer(request, &members));
+            for (request, members) in deadlines.into_iter().zip(members) {
+                self.answer(request, &members, Coverage::Complete);
+            }
         }
         if !others.is_empty() {
             self.serve_others(requests, others, &mut procs);
@@ -165,7 +176,7 @@ impl Terminator {
         let mut left = others.into_iter().zip(members);
         loop {
             let slice = left.by_ref().take(SERVED_AT_ONCE);
-            slice.for_each(|(request, members)| self.answer(request, &members));
+            slice.for_each(|(request, members)| self.answer(request, &members, Coverage::Complete));
             requests.advanced();
             if left.len() == 0 {
                 return;
@@ -213,15 +224,16 @@ impl Terminator {
         None
     }
 
-    fn answer(&mut self, request: Request, members: &[Proc]) {
-        let sight = self.act(&request, members);
+    fn answer(&mut self, request: Request, members: &[Proc], coverage: Coverage) {
+        let mut sight = self.act(&request, members, coverage);
+        sight.is_partial = coverage == Coverage::Partial;
         let Request { leader, answer, .. } = request;
         // Dropped first: an execution that is over must not have open descriptors.
         drop(leader);
         let _ = answer.send(sight);
     }
 
-    fn act(&mut self, request: &Request, members: &[Proc]) -> Sight {
+    fn act(&mut self, request: &Request, members: &[Proc], coverage: Coverage) -> Sight {
         let tree = request.leader.tree();
         let mut findings = tree.findings();
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
@@ -236,7 +248,7 @@ impl Terminator {
             let waits_for = looked.iter().find_map(|(_, activity)| activity.waits_for.filter(|_| is_idle));
             return Sight { look: Look { used, waits_for }, ..Sight::default() };
         }
-        let is_new = findings.count(tree, &living);
+        let is_new = findings.count(tree, &living, coverage);
         let mut sight = Sight { has_changed: findings.is_moving, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe { then } => {
@@ -285,8 +297,8 @@ fn refusal(signal: &str, pid: Pid, error: &io::Error) -> String {
 }
 
 impl Findings {
-    /// Records the findings of a scan; returns whether some members had not been seen before.
-    fn count(&mut self, tree: &Tree, living: &[Proc]) -> bool {
+    /// Records which members are alive; returns whether some had not been seen before.
+    fn count(&mut self, tree: &Tree, living: &[Proc], coverage: Coverage) -> bool {
         let alive: HashSet<Identity> = living.iter().map(Proc::identity).collect();
         let has_ended = self.alive.iter().any(|identity| !alive.contains(identity));
         // It may have started another process meanwhile, which scans miss if that is as short-lived. A control group would show it.
@@ -294,7 +306,7 @@ impl Findings {
         self.grows |= may_have_moved && tree.group.is_none();
         let is_new = living.iter().any(|proc| !self.known.contains(&proc.identity()));
         self.grows |= is_new && self.scans > 0;
-        self.scans += 1;
+        self.scans += u32::from(coverage == Coverage::Complete);
         self.known.extend(living.iter().map(Proc::identity));
         self.alive = alive;
         self.seen.extend(living.iter().map(|proc| proc.pid));
@@ -313,14 +325,15 @@ impl Findings {
     fn stop_targets(&self, leader: Pid, living: &[Proc], to: StopTargets) -> Vec<Proc> {
         let signalled: HashSet<Pid> =
             living.iter().filter(|proc| self.stopped.contains(&proc.identity())).map(|proc| proc.pid).collect();
-        let parents: HashMap<Pid, Option<Pid>> = living.iter().map(|proc| (proc.pid, proc.parent)).collect();
-        // Processes that a member starts after the signal may do its clean-up, and so may their descendants.
+        let by_pid: HashMap<Pid, &Proc> = living.iter().map(|proc| (proc.pid, proc)).collect();
+        let is_later = |proc: &Proc| self.stopping_since.is_some_and(|since| proc.start >= since);
+        // Processes that a member starts after the signal may do its clean-up, and so may their descendants. Those of a member that has not
+        // had the signal yet do not, even if that one descends from a member that has.
         let is_clean_up = |proc: &Proc| {
-            if self.stopping_since.is_none_or(|since| proc.start < since) {
-                return false;
-            }
-            let mut ancestors = successors(proc.parent, |pid| parents.get(pid).copied().flatten()).take(living.len());
-            ancestors.any(|pid| signalled.contains(&pid))
+            let parent = |proc: &&Proc| proc.parent.and_then(|pid| by_pid.get(&pid)).copied();
+            let mut line = successors(Some(proc), parent).take(living.len());
+            line.find(|proc| !is_later(proc) || signalled.contains(&proc.pid))
+                .is_some_and(|found| signalled.contains(&found.pid))
         };
         let is_chosen = |proc: &&Proc| match to {
             _ if signalled.contains(&proc.pid) => false,

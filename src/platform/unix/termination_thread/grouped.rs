@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Request, Terminator};
+use super::{Coverage, Request, Terminator};
 use crate::platform::Act;
 use crate::platform::unix::pid::Pid;
 use crate::platform::unix::procs::{self, Proc};
@@ -15,11 +15,9 @@ impl Terminator {
         for request in deadlines {
             match self.group_members(&request) {
                 Some(members) => {
-                    let mut sight = self.act(&request, &members);
-                    sight.is_partial = true;
-                    let Request { leader, answer, .. } = request;
-                    drop(leader);
-                    let _ = answer.send(sight);
+                    // By the next scan it may have left the group, and lost what else connects it to the tree.
+                    members.iter().for_each(|proc| self.memory.remember(proc, request.leader.tree().serial));
+                    self.answer(request, &members, Coverage::Partial);
                 }
                 None => left.push(request),
             }
@@ -46,3 +44,6 @@ impl Terminator {
         members.iter().any(|proc| !proc.is_dead()).then_some(members)
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
