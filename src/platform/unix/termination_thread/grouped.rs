@@ -16,7 +16,9 @@ impl Terminator {
             match self.group_members(&request) {
                 Some(members) => {
                     // By the next scan it may have left the group, and lost what else connects it to the tree.
-                    members.iter().for_each(|proc| self.memory.remember(proc, request.leader.tree().serial));
+                    for proc in &members {
+                        self.memory.remember(proc, request.leader.tree().serial);
+                    }
                     self.answer(request, &members, Coverage::Partial);
                 }
                 None => left.push(request),
@@ -25,12 +27,18 @@ impl Terminator {
         left
     }
 
-    /// Returns the members of the group, those known from earlier scans, and the leader; `None` if only a scan can find them. An
-    /// execution whose processes may opt out has no group.
+    /// Returns the members of the group, those known from earlier scans, and the leader, for their description and the first stop signal;
+    /// `None` if only a scan can find them. An execution whose processes may opt out has no group.
     fn group_members(&self, request: &Request) -> Option<Vec<Proc>> {
         let tree = request.leader.tree();
         let group = tree.group.as_ref()?;
-        if !matches!(request.act, Act::Describe { .. }) {
+        let is_first = match request.act {
+            Act::Describe { .. } => true,
+            // The description has taken too long for the signal to follow it.
+            Act::Stop { .. } => tree.findings().stopping_since.is_none(),
+            Act::Look { .. } | Act::Kill => false,
+        };
+        if !is_first {
             return None;
         }
         let listed: HashSet<Pid> = group.members().into_iter().chain([tree.leader]).collect();

@@ -10,7 +10,7 @@ use crate::platform::unix::pid::Pid;
 use crate::platform::unix::procs::{self, Proc};
 use crate::platform::unix::signal::Signal;
 use crate::platform::unix::termination_queue::{Request, Requests};
-use crate::platform::{Act, Launch, ScanPriority, Sight, StopTargets};
+use crate::platform::{Act, Launch, ScanPriority, Sight, StopSent, StopTargets};
 use crate::types::StopSignal;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -81,6 +81,23 @@ async fn a_member_that_leaves_its_control_group_after_the_signal_of_a_deadline_i
     let has_survived = is_alive();
     let _ = leader.signal_member(&orphan, Signal::KILL);
     assert!(sight.is_gone && !has_survived, "{sight:?}");
+}
+
+#[tokio::test]
+async fn the_first_stop_signal_of_a_deadline_needs_no_scan_after_a_description_that_took_long() {
+    let Some((leader, _)) = tree_with_orphan() else {
+        eprintln!("SKIPPED the stop signal by control group: this process may not create any");
+        return;
+    };
+    let mut terminator = Terminator::default();
+    let described = terminator.answer_to(&leader, Act::Describe { then: None });
+    assert!(described.is_partial && described.stop == StopSent::No);
+    let stop = Act::Stop { signal: StopSignal::default(), to: StopTargets::Members };
+    assert!(terminator.answer_to(&leader, stop).is_partial);
+    assert_eq!(terminator.scanned, 0);
+    assert_eq!(leader.tree().findings().stopped.len(), 2, "the leader and the orphan");
+    assert!(!terminator.answer_to(&leader, stop).is_partial, "members that have left the group are found by a scan");
+    assert!(terminator.scanned > 0);
 }
 
 #[tokio::test]
