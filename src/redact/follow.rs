@@ -217,28 +217,32 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a character of Base64 or hexadecimal.
-    fn code(&mut self, mut trace: Trace, at: usize) {
-        let (rest, in_gap) = (&self.buffer[at..], trace.gap > 0);
-        let piece = match trace.way {
-            Way::Hex => code::hex(rest, in_gap, trace.symbols.is_multiple_of(2), self.is_end),
-            _ => code::base64(rest, in_gap, self.is_end),
+    /// Reads a character of Base64 or hexadecimal, and what stands for nothing in front of it.
+    fn code(&mut self, mut trace: Trace, mut at: usize) {
+        let piece = loop {
+            let Some(rest) = self.buffer.get(at..).filter(|rest| !rest.is_empty()) else { return self.wait(trace) };
+            let in_gap = trace.gap > 0;
+            let piece = match trace.way {
+                Way::Hex => code::hex(rest, in_gap, trace.symbols.is_multiple_of(2), self.is_end),
+                _ => code::base64(rest, in_gap, self.is_end),
+            };
+            let CodeChar::Skip(len) = piece else { break piece };
+            // The end of a secret does not wait for another line.
+            let is_over = matches!((trace.goal, trace.way), (Goal::Pattern(pattern), Way::Base64(before))
+                if trace.symbols as usize >= sextets(&self.secrets.patterns[pattern as usize].bytes, before));
+            if is_over || trace.gap == LONGEST_GAP {
+                return;
+            }
+            // In one step: nothing else can be read there, and a long gap behind each place would be a row for each of its bytes.
+            trace.gap += 1;
+            trace.at += len as u64;
+            at += len;
         };
         match (piece, trace.goal) {
-            (CodeChar::Other, _) => {}
+            (CodeChar::Other | CodeChar::Skip(_), _) => {}
             (CodeChar::More, _) => {
                 trace.start.get_or_insert(trace.at);
                 self.wait(trace);
-            }
-            (CodeChar::Skip(len), goal) => {
-                // The end of a secret does not wait for another line.
-                let is_over = matches!((goal, trace.way), (Goal::Pattern(pattern), Way::Base64(before))
-                    if trace.symbols as usize >= sextets(&self.secrets.patterns[pattern as usize].bytes, before));
-                if !is_over && trace.gap < LONGEST_GAP {
-                    trace.gap += 1;
-                    trace.at += len as u64;
-                    self.stack.push(trace);
-                }
             }
             (CodeChar::Char(char, len), Goal::Window(bytes)) => {
                 trace.start.get_or_insert(trace.at);

@@ -417,6 +417,18 @@ fn encode(family: usize, secret: &str, choices: &[u8]) -> String {
     out
 }
 
+/// `n` begins the Base64 of a secret with `g`, and `\n` may stand between its characters: behind each place is a long gap.
+#[test]
+fn a_run_of_escaped_line_ends_is_read_once_for_each_place() {
+    for (secret, run) in [("ghp_0123456789abcdef", "\\n"), ("key-0123456789", "\\r"), ("ghp_0123456789abcdef", "n\n\n")]
+    {
+        for chunk in [1, 7, 5_000] {
+            let steps = steps_for_each_byte(secret, &run.repeat(1_000), chunk);
+            assert!(steps <= 10, "{secret} in {run:?} in pieces of {chunk}: {steps} steps for each byte");
+        }
+    }
+}
+
 /// The worst runs that are known: the work grows with the secret, and not with the text.
 #[test]
 fn more_text_is_no_more_work_for_each_byte() {
