@@ -5,8 +5,10 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::command::{SpawnFailure, explain};
+use crate::platform::clock::Instant;
 use crate::platform::{self, InputId, Launch, Leader, PipeReader, PipeWriter, SpawnThread, Spawned};
 use crate::types::{Chunk, Stdin, StdinReader, Stream, TerminalSize};
 
@@ -19,6 +21,12 @@ mod terminal;
 
 /// How much is read at once.
 const READ_BYTES: usize = 64 * 1024;
+/// The first read of output in which secrets are masked: what that costs depends on the bytes.
+const FIRST_MASKED_BYTES: usize = 4 * 1024;
+/// The least that is read at once.
+const LEAST_BYTES: usize = 64;
+/// A read that takes longer to handle is followed by smaller ones: the thread has other executions to attend to.
+const LONGEST_TURN: Duration = Duration::from_millis(4);
 
 thread_local! {
     /// One read buffer for each thread of the runtime: a waiting child costs none.
@@ -53,7 +61,7 @@ pub(crate) fn spawn(
         platform::spawn(launch, thread).map_err(|error| explain(&error, launch))?;
     Ok(Process {
         leader,
-        outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false },
+        outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false, pace: ReadPace::default() },
         // Only now: a spawn that is tried again finds a stream as it was.
         input: pipe.map_or_else(Input::closed, |pipe| Input::new(pipe, stdin, controls, launch.terminal)),
     })
@@ -66,6 +74,35 @@ pub(crate) struct Outputs {
     stderr: Option<PipeReader>,
     /// The streams take turns, so that a flood on one cannot starve the other.
     stderr_first: bool,
+    pace: ReadPace,
+}
+
+/// How much is read at once, so that handling it takes no thread for long.
+#[derive(Debug)]
+struct ReadPace {
+    most: usize,
+    is_slow: bool,
+}
+
+impl Default for ReadPace {
+    fn default() -> Self {
+        Self { most: READ_BYTES, is_slow: false }
+    }
+}
+
+impl ReadPace {
+    /// Adapts to a read of `count` bytes whose handling took `elapsed`.
+    fn adapt(&mut self, count: usize, elapsed: Duration) {
+        self.is_slow = elapsed > LONGEST_TURN;
+        if self.is_slow {
+            let share = LONGEST_TURN.as_secs_f64() / elapsed.as_secs_f64();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than `count`")]
+            let fits = (count as f64 * share) as usize;
+            self.most = fits.clamp(LEAST_BYTES, READ_BYTES);
+        } else if count == self.most && elapsed < LONGEST_TURN / 2 {
+            self.most = (self.most * 2).min(READ_BYTES);
+        }
+    }
 }
 
 /// What one read gave.
@@ -81,6 +118,21 @@ pub(crate) enum Read {
 impl Outputs {
     pub(crate) fn is_open(&self) -> bool {
         self.stdout.is_some() || self.stderr.is_some()
+    }
+
+    /// The secrets of the output are masked: begins with small reads.
+    pub(crate) fn are_masked(&mut self) {
+        self.pace.most = FIRST_MASKED_BYTES;
+    }
+
+    /// Whether the last read took long to handle: others should have their turn before the next.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.pace.is_slow
+    }
+
+    /// As [`Outputs::is_slow`], once for each read.
+    pub(crate) fn take_slow(&mut self) -> bool {
+        std::mem::take(&mut self.pace.is_slow)
     }
 
     /// The command has exited: a terminal that nothing else has open is at its end.
@@ -135,10 +187,14 @@ impl Outputs {
             Stream::Stderr => &mut self.stderr,
         };
         let Some(open) = pipe.as_mut() else { return Read::End };
-        let got = BUFFER.with_borrow_mut(|buffer| match read(open, buffer) {
+        let pace = &mut self.pace;
+        pace.is_slow = false;
+        let got = BUFFER.with_borrow_mut(|buffer| match read(open, &mut buffer[..pace.most]) {
             Ok(0) => Read::End,
             Ok(count) => {
+                let begun = Instant::now();
                 take(&buffer[..count]);
+                pace.adapt(count, begun.elapsed());
                 Read::Bytes(count)
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {

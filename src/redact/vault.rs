@@ -120,6 +120,11 @@ impl Vault {
         (inner.lines, inner.bytes)
     }
 
+    /// Whether nothing is masked now.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.size().1 == 0 && self.engine.as_ref().is_none_or(|engine| engine.is_empty())
+    }
+
     /// Changes when there are more secrets: the additions here, and above them those of the engine.
     pub(crate) fn version(&self) -> u64 {
         let of_engine = self.engine.as_ref().map_or(0, |engine| engine.version());

@@ -101,10 +101,13 @@ impl Supervision {
     pub(super) fn new(
         job: &Job,
         running: Running,
-        process: Process,
+        mut process: Process,
         guard: Option<Guard>,
         output: Box<Output>,
     ) -> Self {
+        if !job.secrets.is_empty() {
+            process.outputs.are_masked();
+        }
         let after = Duration::from_millis(job.config.waiting_after_ms);
         let watch = process.input.is_open().then(|| InputWatch::new(after, running.since()));
         Self {
@@ -136,10 +139,6 @@ impl Supervision {
         loop {
             let event = self.next(&mut timer).await;
             events = events.wrapping_add(1);
-            if events.is_multiple_of(EVENTS_BEFORE_YIELD) {
-                // A child with constant output must not occupy a thread.
-                tokio::task::yield_now().await;
-            }
             if let Event::Degraded(message) = &event {
                 degraded(&mut self.output, message.to_string());
             }
@@ -150,6 +149,10 @@ impl Supervision {
                 && let Some(grace) = termination.take_announcement()
             {
                 guard.kills_after(grace);
+            }
+            if events.is_multiple_of(EVENTS_BEFORE_YIELD) || self.process.outputs.take_slow() {
+                // A child with constant output, or with output that takes long to mask, must not occupy a thread.
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -297,11 +300,17 @@ impl Supervision {
         }
     }
 
-    /// Reads what the pipes hold, up to [`EXEMPT_AFTER_EXIT`].
-    fn read_rest(&mut self, now: Instant) {
+    /// Reads what the pipes hold, up to [`EXEMPT_AFTER_EXIT`]. Returns whether that was all: after a read that took long to handle, others
+    /// have their turn first.
+    fn read_rest(&mut self, now: Instant) -> bool {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            while self.exempt > 0 && matches!(self.read_unreported(stream, now), Read::Bytes(_)) {}
+            while self.exempt > 0 && matches!(self.read_unreported(stream, now), Read::Bytes(_)) {
+                if self.process.outputs.is_slow() {
+                    return false;
+                }
+            }
         }
+        true
     }
 
     /// Ends a command whose input has failed. One that has exited, or is being ended, needs no input.
@@ -394,8 +403,7 @@ impl Supervision {
         }
         if self.process.outputs.is_open() {
             // The host may have been stopped for longer than the drain: what was written meanwhile is read.
-            self.read_rest(now);
-            if !self.is_drained(now) {
+            if !self.read_rest(now) || !self.is_drained(now) {
                 return false;
             }
         }

@@ -18,6 +18,8 @@ pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 /// other, which takes three times as long.
 #[cfg(target_os = "linux")]
 const WIDE_BYTES: usize = 256 * 1024;
+/// A pipe that fills a read of so many bytes is enlarged.
+const USUAL_BYTES: usize = 64 * 1024;
 /// At most 64 such pipes at once: a user has 64 MiB for the pipes of all programs.
 static WIDE: Semaphore = Semaphore::const_new(64);
 
@@ -71,13 +73,13 @@ impl PipeReader {
         self.fd.poll_readable(context)
     }
 
-    /// Reads without waiting. The pipe is enlarged when a read fills the buffer.
+    /// Reads without waiting. The pipe is enlarged when a read fills a large buffer.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if matches!(self.width, Width::Terminal(_)) {
             return self.fd.read_part(buffer);
         }
         let count = self.fd.read(buffer)?;
-        if count == buffer.len() && matches!(self.width, Width::Usual) {
+        if count == buffer.len() && count >= USUAL_BYTES && matches!(self.width, Width::Usual) {
             let place = WIDE.try_acquire().ok().filter(|_| widen(&self.fd));
             self.width = place.map_or(Width::Fixed, Width::Wide);
         }
