@@ -1,6 +1,7 @@
 // Spawn errors distinguish program, directory and interpreter.
 import assert from 'node:assert/strict';
-import { rmdirSync, mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -67,6 +68,29 @@ test('a file that may not be executed, a folder, neither binary nor script', asy
   await spawnFailure(engine, exec(file(dir, 'plain', 'text')), 'EACCES', 'plain');
   await spawnFailure(engine, exec(dir), 'EACCES', 'directory');
   await spawnFailure(engine, exec(file(dir, 'text', 'no line with #!\n', 0o755)), 'ENOEXEC', 'text');
+});
+
+test('a directory that the host may not enter is named, whether it is that of the command or one on the way to the program', {
+  skip: process.getuid?.() !== 0 ? 'it needs root, which can become another user' : false,
+}, (t) => {
+  const closed = folder(t);
+  chmodSync(closed, 0o700);
+  const program = file(closed, 'program', '#!/bin/sh\n', 0o755);
+  const source = `process.initgroups?.(65534, 65534); process.setgid(65534); process.setuid(65534);
+    const { ExecutionEngine } = require(${JSON.stringify(path.resolve('index.js'))});
+    const engine = new ExecutionEngine();
+    const run = (command, more) => engine.run({ command, ...more }).catch(({ errno, message }) => console.log(errno, message));
+    (async () => {
+      await run({ type: 'exec', program: 'true' }, { workingDir: ${JSON.stringify(closed)} });
+      await run({ type: 'shell', command: 'true' }, { workingDir: ${JSON.stringify(closed)} });
+      await run({ type: 'exec', program: ${JSON.stringify(program)} });
+    })();`;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', cwd: '/' });
+  const [directory, ofShell, onTheWay] = stdout.split('\n');
+  // Where another user cannot read the addon's folder there is no host.
+  assert.match(directory, /^EACCES working directory .* may not be entered/, stderr);
+  assert.match(ofShell, /^EACCES working directory .* may not be entered/);
+  assert.match(onTheWay, /^EACCES program .* cannot be reached: .* search/);
 });
 
 test('arguments that are too large', async (t) => {

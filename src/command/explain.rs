@@ -42,6 +42,14 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
     {
         return failure;
     }
+    let name = platform::errno_name(error);
+    if let Some(cwd) = launch.cwd.as_ref().filter(|cwd| name == Some("EACCES") && !platform::may_enter(cwd)) {
+        let directory = cwd.display();
+        return SpawnFailure::new(
+            error,
+            format!("working directory {directory} may not be entered: permit it (`chmod +x`), or name another"),
+        );
+    }
     let cwd = launch.cwd.clone().or_else(|| launch.host.directory().ok());
     if let Some((cwd, most)) = cwd.and_then(|cwd| platform::is_too_long_a_directory(&cwd).map(|most| (cwd, most))) {
         let directory = cwd.display();
@@ -53,7 +61,6 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
         );
     }
     let (what, program) = (launch.role, launch.program.display());
-    let name = platform::errno_name(error);
     let needs_files = matches!(name, Some("ENOENT" | "EACCES" | "ENOTDIR" | "ELOOP" | "ENAMETOOLONG"));
     if needs_files && let Some(message) = broken_interpreter(&launch.program) {
         return SpawnFailure::new(error, message);
@@ -65,6 +72,11 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
         Some("ENOENT") => format!("{what} {program} does not exist: check the path, or install it"),
         Some("ENOTDIR") => {
             format!("{what} {program} does not exist, since a part of its path is a file: check the path")
+        }
+        Some("EACCES") if is_out_of_reach(&launch.program) => {
+            format!(
+                "{what} {program} cannot be reached: permit this user to search the directories of its path (`chmod +x`)"
+            )
         }
         Some("EACCES") if launch.program.is_dir() => format!("{what} {program} is a directory: name a file in it"),
         Some("EACCES") => special(&launch.program).map_or_else(
@@ -88,6 +100,11 @@ pub(crate) fn explain(error: &io::Error, launch: &Launch) -> SpawnFailure {
         _ => format!("{what} {program} could not be started: {error}"),
     };
     SpawnFailure::new(error, message)
+}
+
+/// Whether a directory of a path may not be searched.
+fn is_out_of_reach(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// A program may be meant to be a script; a shell and an interpreter are not.

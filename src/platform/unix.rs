@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
-    is_deleted, is_executable, names_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
+    is_deleted, is_executable, may_enter, names_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
 };
 pub(crate) use self::host_state::HostState;
 pub(crate) use self::leader::Leader;

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock, statvfs};
 use rustix::process::geteuid;
 
 use super::birth;
@@ -84,6 +84,12 @@ pub(crate) fn file_kind(found: &Metadata) -> FileKind {
 /// Whether any user may execute a file.
 pub(crate) fn is_executable(found: &Metadata) -> bool {
     found.mode() & 0o111 != 0
+}
+
+/// Whether this user may enter a directory, and reach what is in it. `true` where the system does not say.
+pub(crate) fn may_enter(dir: &Path) -> bool {
+    let found = accessat(CWD, dir, Access::EXEC_OK, AtFlags::EACCESS);
+    found != Err(rustix::io::Errno::ACCESS)
 }
 
 /// The most symbolic links in a path, as in the kernel.
