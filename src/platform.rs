@@ -35,7 +35,7 @@ pub(crate) use self::system::is_first_thread;
 pub(crate) use self::system::{
     ENV_IGNORES_CASE, HAS_LIMITS, HAS_LOGIN_SHELLS, HAS_PWD, HAS_TERMINALS, HostState, INTERPRETERS, Leader, Lifeline,
     PipeReader, PipeWriter, SHEBANG_IS_A_PATH, SIGNALS, Spawned, TREES_END_WITH_THE_HOST, Table, append_private,
-    at_exit, check_private_dir, core_env_names, create_private, create_private_dir,
+    at_exit, block_file_size_signal, check_private_dir, core_env_names, create_private, create_private_dir,
     default_path, default_shell, empty_pipe, end_of_file, end_stop_signals, errno_name, executable, file_id,
     file_id_at, file_kind, free_bytes, interpreter_flags, interpreter_problem, is_batch, is_complete, is_deleted,
     is_executable, is_exhaustion, is_null_device_missing, is_terminal_missing, is_too_long_a_directory, limited_sight,

@@ -27,8 +27,9 @@ pub(super) fn retry_while_exhausted<T>(mut attempt: impl FnMut() -> io::Result<T
     }
 }
 
-/// As `Write::write_all`, but returns with an error how much was written before it.
+/// As `Write::write_all`, but returns with an error how much was written before it. Called on the thread of a disk.
 pub(super) fn write_all(file: &mut File, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+    platform::block_file_size_signal();
     let mut written = 0;
     while written < bytes.len() {
         match file.write(&bytes[written..]) {

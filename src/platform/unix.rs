@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use self::file_size_limit::block_file_size_signal;
 pub(crate) use self::files::{
     append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at, file_kind, free_bytes,
     is_deleted, is_executable, may_enter, names_descriptor, open_no_follow, open_regular, private_temp_dir, try_lock,
@@ -31,6 +32,7 @@ mod cgroup;
 mod chase;
 mod descent;
 mod exec;
+mod file_size_limit;
 mod files;
 mod guardian_table;
 mod host_state;

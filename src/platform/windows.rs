@@ -16,7 +16,7 @@ use super::{Interpreter, ShellArgs, windows_rules};
 use crate::runtime::WaitSet;
 
 pub(crate) use self::files::{
-    append_private, check_private_dir, create_private, create_private_dir, file_id, file_id_at,
+    append_private, block_file_size_signal, check_private_dir, create_private, create_private_dir, file_id, file_id_at,
     file_kind, free_bytes, is_deleted, is_executable, may_enter, names_descriptor, open_no_follow, open_regular,
     private_temp_dir, try_lock,
 };

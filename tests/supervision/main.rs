@@ -46,5 +46,6 @@ mod slow_disk;
 
 // A machine without room.
 mod exhaustion;
+mod file_size_limit;
 mod guardian_without_room;
 mod half_spawned;

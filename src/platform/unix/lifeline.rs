@@ -13,6 +13,7 @@ use rustix::fs::ftruncate;
 #[cfg(target_os = "linux")]
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use super::file_size_limit::without_file_size_signal;
 use super::guardian_table::{
     ALLOW_DETACHED, BASE_BYTES, Header, IN_USE, LEADER_FIRST, MOST_ROWS, Row, STOPPED_OFFSET, TABLE_BYTES, TAG_BYTES,
 };
@@ -193,7 +194,8 @@ fn high(fd: &OwnedFd) -> io::Result<OwnedFd> {
 }
 
 fn set_length(file: &OwnedFd) -> io::Result<()> {
-    Ok(ftruncate(file, u64::try_from(TABLE_BYTES).map_err(io::Error::other)?)?)
+    let length = u64::try_from(TABLE_BYTES).map_err(io::Error::other)?;
+    Ok(without_file_size_signal(|| ftruncate(file, length))?)
 }
 
 #[cfg(target_os = "linux")]
@@ -267,7 +269,7 @@ fn from_memory(helper: &Helper<'_>) -> io::Result<Leader> {
     // Before Linux 6.3 the flag is unknown, and every file in memory can be executed.
     let file = memory_file(MemfdFlags::EXEC).or_else(|_| memory_file(MemfdFlags::empty()))?;
     let mut file = std::fs::File::from(file);
-    file.write_all(PROGRAM)?;
+    without_file_size_signal(|| file.write_all(PROGRAM))?;
     let file = OwnedFd::from(file);
     seal(&file, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL);
     spawn_helper(helper, c"/proc/self/fd/5", Some(file.as_raw_fd()))
@@ -283,7 +285,7 @@ fn from_disk(helper: &Helper<'_>) -> io::Result<Leader> {
     use std::os::unix::fs::OpenOptionsExt;
     let path = std::env::temp_dir().join(format!("escher-guardian-{}", uuid::Uuid::new_v4()));
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o700).open(&path)?;
-    let started = file.write_all(PROGRAM).and_then(|()| {
+    let started = without_file_size_signal(|| file.write_all(PROGRAM)).and_then(|()| {
         drop(file);
         let program = CString::new(path.as_os_str().as_bytes()).map_err(io::Error::other)?;
         spawn_helper(helper, &program, None)

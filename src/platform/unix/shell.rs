@@ -10,6 +10,7 @@ use std::path::Path;
 #[cfg(target_os = "linux")]
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
+use super::file_size_limit::without_file_size_signal;
 use super::pipe::above_stderr;
 use crate::platform::ShellArgs;
 
@@ -50,7 +51,7 @@ pub(crate) fn shell_args(shell: &Path, line: &str, strict: bool) -> ShellArgs {
 /// Creates a file without a name that holds the bytes and cannot be changed.
 pub(super) fn sealed_file(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = nameless_file()?;
-    file.write_all(bytes)?;
+    without_file_size_signal(|| file.write_all(bytes))?;
     // Opening a descriptor by its path may share the position.
     file.rewind()?;
     seal(&file);
