@@ -125,3 +125,29 @@ test('an overflow file that is deleted in use is counted, reported, and named no
   assert.match((await events.first((event) => event.type === 'degraded')).message, /deleted/);
   assert.equal((await engine.run(shell('seq 1000'))).overflowLostBytes, 0, 'the next execution makes the folder anew');
 });
+
+test('an overflow file that is moved, replaced or truncated in use is counted, reported, and named no more', { skip: posix }, async (t) => {
+  const changes = {
+    'its folder is moved': (host) => `mv ${host} "$dir/elsewhere"`,
+    'its folder is moved, and a link is in its place': (host) => `d=$(echo ${host}); mv "$d" "$dir/elsewhere"; mkdir "$dir/other"; ln -s "$dir/other" "$d"`,
+    'it is replaced': (host) => `f=$(echo ${host}/*.stdout); cp "$f" "$f.new"; mv "$f.new" "$f"`,
+    'it is a link': (host) => `f=$(echo ${host}/*.stdout); mv "$f" "$dir/moved"; ln -s "$dir/moved" "$f"`,
+    'it is truncated': (host) => `: > ${host}/*.stdout`,
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    const [go, dir] = [path.join(folder(t), 'go'), folder(t)];
+    const { engine, events } = recordedEngine(t, spilling(dir));
+    const host = `${dir}/host-*`;
+    const line = `dir=${dir}; seq 1000; until cat ${host}/*.stdout 2>/dev/null | grep -q 1000; do sleep 0.01; done; ${change(host)}; seq 1000`;
+    const id = await engine.execute(untilFile(go, line));
+    await events.line('ready', id);
+    file(path.dirname(go), 'go');
+    const { status, stderr, stdoutBytes, overflowLostBytes, stdoutOverflowFile } = await engine.waitForCompletion(id);
+    assert.deepEqual([status, stderr, overflowLostBytes, stdoutOverflowFile], ['completed', '', stdoutBytes, undefined], what);
+    assert.match((await events.first((event) => event.type === 'degraded')).message, /deleted|moved or replaced|truncated/, what);
+    const next = await engine.run(shell('seq 1000'));
+    assert.deepEqual([next.overflowLostBytes, statSync(next.stdoutOverflowFile).size], [0, 3_893], `${what}: the next file is whole`);
+    // Whatever is in the place of its folder, nothing is written there.
+    if (existsSync(path.join(dir, 'other'))) assert.deepEqual(readdirSync(path.join(dir, 'other')), []);
+  }
+});

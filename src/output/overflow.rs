@@ -67,7 +67,7 @@ impl Overflow {
         let file = Arc::new(SpillFile {
             overflow: Arc::clone(self),
             made: OnceLock::new(),
-            is_deleted: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
         });
         let number = self.files.fetch_add(1, Relaxed);
@@ -81,7 +81,7 @@ impl Overflow {
     fn create(&self, id: Uuid, number: u64, stream: Stream) -> io::Result<(File, PathBuf)> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
         // Something else may have tidied up.
-        let folder = match folder.take().filter(|folder| !folder.is_deleted()) {
+        let folder = match folder.take().filter(|folder| !folder.is_gone()) {
             Some(found) => folder.insert(found),
             None => folder.insert(self.make_folder()?),
         };
@@ -118,15 +118,15 @@ pub(crate) struct SpillFile {
     overflow: Arc<Overflow>,
     /// Set once it is there.
     made: OnceLock<(PathBuf, FileId)>,
-    /// Something else has removed it.
-    is_deleted: AtomicBool,
+    /// Something else has removed it, or has changed it.
+    is_lost: AtomicBool,
     bytes: AtomicU64,
 }
 
 impl SpillFile {
     pub(crate) fn path(&self) -> Option<&Path> {
         let (path, _) = self.made.get()?;
-        (!self.is_deleted.load(Relaxed)).then_some(path)
+        (!self.is_lost.load(Relaxed)).then_some(path)
     }
 }
 
@@ -187,15 +187,33 @@ impl SpillStore {
 
     /// Everything is lost when something else has removed the file.
     fn look(&mut self) -> Loss {
-        if !self.open.as_ref().is_some_and(platform::is_deleted) {
-            return Loss::default();
+        if self.open.as_ref().is_some_and(platform::is_deleted) {
+            return self.lose_all("the overflow file was deleted while it was written");
         }
+        Loss::default()
+    }
+
+    /// Everything is lost, too, when the path that the result would name has not what was written.
+    fn look_at_path(&mut self) -> Loss {
+        let (Some(file), Some((path, id))) = (&self.open, self.file.made.get()) else { return Loss::default() };
+        let is_elsewhere = match platform::file_id_at(path) {
+            Ok(found) => found != *id,
+            Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        };
+        if is_elsewhere {
+            return self.lose_all("the overflow file was moved or replaced while it was written");
+        }
+        // It is appended to: what is missing is missing for good.
+        if file.metadata().is_ok_and(|found| found.len() < self.written) {
+            return self.lose_all("the overflow file was truncated while it was written");
+        }
+        Loss::default()
+    }
+
+    fn lose_all(&mut self, why: &str) -> Loss {
         (self.open, self.is_full) = (None, true);
-        self.file.is_deleted.store(true, Relaxed);
-        Loss {
-            bytes: std::mem::take(&mut self.written),
-            why: Some("the overflow file was deleted while it was written".into()),
-        }
+        self.file.is_lost.store(true, Relaxed);
+        Loss { bytes: std::mem::take(&mut self.written), why: Some(why.into()) }
     }
 }
 
@@ -221,6 +239,8 @@ impl Store for SpillStore {
     }
 
     fn finish(&mut self) -> Loss {
-        self.look()
+        let mut loss = self.look();
+        loss.add(self.look_at_path());
+        loss
     }
 }

@@ -5,7 +5,7 @@
 //! does the folder then.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -36,7 +36,7 @@ impl Folder {
             file_io::retry_while_exhausted(|| platform::create_private(&path.join(MARKER))).and_then(|mut marker| {
                 // Before there is text in it: a marker with text whose lock is free is that of a dead host.
                 platform::try_lock(&marker)?;
-                marker.write_all(marker_text(id).as_bytes())?;
+                file_io::write_all(&mut marker, marker_text(id).as_bytes()).map_err(|(_, error)| error)?;
                 Ok(marker)
             });
         match made {
@@ -56,15 +56,17 @@ impl Folder {
         Ok((file_io::retry_while_exhausted(|| platform::create_private(&path))?, path))
     }
 
-    /// Whether its marker is gone, and so the folder perhaps too.
-    pub(super) fn is_deleted(&self) -> bool {
-        platform::is_deleted(&self.marker)
+    /// Whether it is not there any more, or something else is in its place.
+    pub(super) fn is_gone(&self) -> bool {
+        let is_directory = fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_dir());
+        let ids = (platform::file_id_at(&self.path.join(MARKER)), platform::file_id(&self.marker));
+        !is_directory || !matches!(ids, (Ok(found), Ok(own)) if found == own)
     }
 
-    /// Removes it, unless something else has come to be in it. Blocks.
+    /// Removes it, unless something else has come to be in it, or in its place. Blocks.
     pub(super) fn remove(self) {
-        let Self { path, marker } = self;
-        if !platform::is_deleted(&marker) {
+        if !self.is_gone() {
+            let Self { path, marker } = self;
             // An open file may keep its name, and so its folder.
             drop(marker);
             empty(&path);
@@ -167,6 +169,22 @@ mod tests {
         }
         assert!(!is_file_name(&format!("{id}-1.txt")));
         assert!(!is_file_name(&format!("{id}.stdout")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn through_a_link_in_its_place_nothing_is_removed() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::create(base.path()).unwrap();
+        assert!(!folder.is_gone());
+        let (_, path) = folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
+        let archive = base.path().join("archive");
+        fs::rename(&folder.path, &archive).unwrap();
+        assert!(folder.is_gone());
+        std::os::unix::fs::symlink(&archive, &folder.path).unwrap();
+        assert!(folder.is_gone());
+        folder.remove();
+        assert!(archive.join(path.file_name().unwrap()).exists());
     }
 
     #[test]
