@@ -202,6 +202,12 @@ test('half of a surrogate pair is refused with its path', async (t) => {
   ])
     assert.equal((await failure(() => engine.run(request), 'INVALID_REQUEST')).field, field);
   assert.equal((await failure(() => engine.run(exec('cat'), { stdin: half }), 'INVALID_REQUEST')).field, 'options.stdin');
+  for (const onOutput of [half, new RegExp(half), [/a/, new RegExp('\udc00')]]) {
+    const retry = { attempts: 2, onOutput };
+    const field = Array.isArray(onOutput) ? 'retry.onOutput[1]' : 'retry.onOutput';
+    assert.equal((await failure(() => engine.run(nothing, { retry }), 'INVALID_REQUEST')).field, `options.${field}`);
+    assert.equal(failureNow(() => new ExecutionEngine({ retry }), 'INVALID_CONFIG').field, field);
+  }
   assert.equal(failureNow(() => engine.listExecutions({ label: half }), 'INVALID_REQUEST').field, 'filter.label');
   assert.equal((await engine.run(exec('echo', '-n', '\u{1f600}'))).stdout, '\u{1f600}');
 });

@@ -207,7 +207,7 @@ function copy(value, path, depth, subject, isOmitted, replacer) {
   try {
     if (Array.isArray(value)) return list(value, path, depth, subject, isOmitted);
     if ((subject.kind === 'options' || subject.kind === 'config') && PATTERN[subject.kind].test(path) && isRegExp(value)) {
-      return expression(value);
+      return expression(value, path, subject);
     }
     const tag = tagOf(value);
     if (tag === 'URL' && isUrl(value)) {
@@ -304,10 +304,16 @@ function object(value, path, depth, subject, isOmitted, replacer) {
 const sourceOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'source')?.get;
 const flagsOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'flags')?.get;
 
-/** What a regular expression is, whatever has been added to it. @param {object} value */
-function expression(value) {
+/**
+ * What a regular expression is, whatever has been added to it.
+ *
+ * @param {object} value
+ * @param {string} path
+ * @param {Subject} subject
+ */
+function expression(value, path, subject) {
   const entries = new Plain();
-  entries.source = Reflect.apply(/** @type {Function} */ (sourceOf), value, []);
+  entries.source = wellFormed(Reflect.apply(/** @type {Function} */ (sourceOf), value, []), path, subject);
   entries.flags = Reflect.apply(/** @type {Function} */ (flagsOf), value, []);
   return entries;
 }
