@@ -95,10 +95,8 @@ impl ReadPace {
     fn adapt(&mut self, count: usize, elapsed: Duration) {
         self.is_slow = elapsed > LONGEST_TURN;
         if self.is_slow {
-            let share = LONGEST_TURN.as_secs_f64() / elapsed.as_secs_f64();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than `count`")]
-            let fits = (count as f64 * share) as usize;
-            self.most = fits.clamp(LEAST_BYTES, READ_BYTES);
+            let fits = count as u128 * LONGEST_TURN.as_micros() / elapsed.as_micros();
+            self.most = usize::try_from(fits).unwrap_or(READ_BYTES).clamp(LEAST_BYTES, READ_BYTES);
         } else if count == self.most && elapsed < LONGEST_TURN / 2 {
             self.most = (self.most * 2).min(READ_BYTES);
         }
