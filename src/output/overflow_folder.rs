@@ -206,7 +206,7 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let folder = Folder::create(base.path()).unwrap();
         folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
-        assert!(!folder.is_deleted());
+        assert!(!folder.is_gone());
         let path = folder.path.clone();
         folder.remove();
         assert!(!path.exists());
@@ -228,16 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_its_marker_is_deleted() {
+    fn a_folder_without_its_marker_is_gone() {
         let base = tempfile::tempdir().unwrap();
         let folder = Folder::create(base.path()).unwrap();
         let (_, file) = folder.create_file(Uuid::new_v4(), 0, Stream::Stdout).unwrap();
         // Some systems keep the name of a file that is open.
         let _ = fs::remove_file(folder.path.join(MARKER));
-        let is_deleted = !folder.path.join(MARKER).exists();
-        assert_eq!(folder.is_deleted(), is_deleted);
+        let is_gone = !folder.path.join(MARKER).exists();
+        assert_eq!(folder.is_gone(), is_gone);
         folder.remove();
-        assert_eq!(file.exists(), is_deleted, "what has the same name now is another folder");
+        assert_eq!(file.exists(), is_gone, "what has the same name now is another folder");
     }
 
     #[test]

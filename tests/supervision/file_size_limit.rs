@@ -29,9 +29,9 @@ async fn with_long_output() {
     });
     let result = soon("the end", engine.run(shell("seq 100000"))).await.unwrap();
     assert_completed(&result);
-    let log = std::fs::metadata(result.log_path.as_ref().unwrap()).unwrap().len();
+    let logged = std::fs::metadata(result.log_path.as_ref().unwrap()).unwrap().len();
     let overflow = std::fs::metadata(result.stdout_overflow_file.as_ref().unwrap()).unwrap().len();
-    assert_eq!((log, overflow), (LIMIT, LIMIT));
+    assert_eq!((logged, overflow), (LIMIT, LIMIT));
     assert_eq!((result.log_lost_bytes, result.overflow_lost_bytes), (588_895 - LIMIT, 588_895 - LIMIT));
 
     // A line that is too long for an argument is put into a file without a name.

@@ -39,8 +39,8 @@ fn kill_from(now: Instant) -> TerminationPhase {
     TerminationPhase::Killing { last_change: now, give_up_at: now + GIVE_UP_ANYWAY_AFTER }
 }
 
-fn sight(stop: StopSent) -> Option<Sight> {
-    Some(Sight { stop, ..Sight::default() })
+fn sight(stop: StopSent) -> Sight {
+    Sight { stop, ..Sight::default() }
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn each_phase_has_its_signal_and_its_targets() {
     let now = Instant::now();
     let act = |order, leader_exited, after| in_phase(&leader, order, stop_from(now)).act(leader_exited, now + after);
     let stop = |to| Act::Stop { signal: SIGNAL, to };
-    let first = GRACE / 2 - MOMENT;
+    let first = (GRACE / 2).saturating_sub(MOMENT);
     for after in [Duration::ZERO, first] {
         assert_eq!(act(StopOrder::Tree, false, after), stop(StopTargets::Members));
         assert_eq!(act(StopOrder::Leader, false, after), stop(StopTargets::Leader));
@@ -141,7 +141,7 @@ async fn the_scans_of_a_deadline_come_first_until_the_tree_takes_long() {
     let mut timeout = in_phase(&leader, StopOrder::Tree, stop_from(now));
     for _ in 0..6 {
         assert_eq!(timeout.priority(), ScanPriority::Deadline);
-        assert!(!timeout.take(sight(StopSent::Yes), false, now));
+        assert!(!timeout.take(Some(sight(StopSent::Yes)), false, now));
     }
     assert_eq!(timeout.pause, SLOWEST_SCAN);
     assert_eq!(timeout.priority(), ScanPriority::Normal);
@@ -167,22 +167,22 @@ async fn the_description_is_followed_by_the_stop_signal() {
     let describing = || in_phase(&leader, StopOrder::Tree, describe_from(now));
 
     let mut sent = describing();
-    assert!(!sent.take(sight(StopSent::Yes), false, now));
+    assert!(!sent.take(Some(sight(StopSent::Yes)), false, now));
     assert!(matches!(sent.phase, TerminationPhase::Stopping { .. }));
     assert!(sent.scan.is_none(), "the scan has sent it");
     assert_eq!(sent.next_scan, now + SCAN_IN_GRACE);
 
     let mut impossible = describing();
-    assert!(!impossible.take(sight(StopSent::Impossible), false, now));
+    assert!(!impossible.take(Some(sight(StopSent::Impossible)), false, now));
     assert!(impossible.is_killing());
 
     let mut at_once = describing();
     at_once.plan.grace = Duration::ZERO;
-    assert!(!at_once.take(sight(StopSent::Yes), false, now));
+    assert!(!at_once.take(Some(sight(StopSent::Yes)), false, now));
     assert!(at_once.is_killing());
 
     let mut not_sent = describing();
-    assert!(!not_sent.take(sight(StopSent::No), false, now));
+    assert!(!not_sent.take(Some(sight(StopSent::No)), false, now));
     assert!(matches!(not_sent.phase, TerminationPhase::Stopping { .. }));
     assert!(not_sent.scan.is_some(), "another scan sends it");
 }
@@ -193,7 +193,7 @@ async fn a_tree_that_cannot_be_stopped_is_killed() {
     let now = Instant::now();
     for (stop, is_killing) in [(StopSent::No, false), (StopSent::Yes, false), (StopSent::Impossible, true)] {
         let mut ending = in_phase(&leader, StopOrder::Tree, stop_from(now));
-        assert!(!ending.take(sight(stop), false, now));
+        assert!(!ending.take(Some(sight(stop)), false, now));
         assert_eq!(ending.is_killing(), is_killing, "{stop:?}");
     }
 }
@@ -231,7 +231,7 @@ async fn the_others_are_stopped_when_half_of_the_grace_period_is_over() {
         assert!(!ending.take(None, false, now + after));
         ending.next_scan
     };
-    assert_eq!(next(GRACE / 2 - SCAN_IN_GRACE / 2), others_at);
+    assert_eq!(next((GRACE / 2).saturating_sub(SCAN_IN_GRACE / 2)), others_at);
     for late in [Duration::ZERO, Duration::from_millis(1)] {
         assert_eq!(next(GRACE / 2 + late), others_at + late + SCAN_IN_GRACE);
     }
@@ -252,13 +252,13 @@ async fn a_tree_that_does_not_change_is_given_up() {
     let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
     let change = now + GIVE_UP_AFTER;
     assert!(!take(&mut ending, true, change));
-    assert!(!take(&mut ending, false, change + (GIVE_UP_AFTER - MOMENT)));
+    assert!(!take(&mut ending, false, change + GIVE_UP_AFTER.saturating_sub(MOMENT)));
     assert!(take(&mut ending, false, change + GIVE_UP_AFTER));
     let (killed, ..) = ending.into_report();
     assert!(killed.mechanism.ends_with("unreaped: still there when given up"), "{}", killed.mechanism);
 
     let mut ending = in_phase(&leader, StopOrder::Tree, kill_from(now));
-    assert!(!take(&mut ending, true, now + (GIVE_UP_ANYWAY_AFTER - MOMENT)));
+    assert!(!take(&mut ending, true, now + GIVE_UP_ANYWAY_AFTER.saturating_sub(MOMENT)));
     assert!(take(&mut ending, true, now + GIVE_UP_ANYWAY_AFTER), "however much it changes");
 }
 
