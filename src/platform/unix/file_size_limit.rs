@@ -11,7 +11,7 @@ thread_local! {
     static BLOCKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Blocks the signal on a thread of the engine, for as long as the thread lives.
+/// Blocks the signal on a thread of the engine, for as long as the thread runs.
 pub(crate) fn block_file_size_signal() {
     if !BLOCKED.replace(true) {
         mask(libc::SIG_BLOCK);
