@@ -33,9 +33,6 @@ const MOST_JS_TEST_FILES = 4;
 // Races are run so often, by one of the steps that run them; elsewhere just often enough to show that the tests work.
 const REPEATS = { ESCHER_TEST_REPEATS: process.env.ESCHER_TEST_REPEATS ?? (process.env.CI ? '200' : '20') };
 
-/** Most Rust tests wait for a child or a deadline: on few processors, more of them run at a time than cargo would run. */
-const RUST_TEST_THREADS = { RUST_TEST_THREADS: process.env.RUST_TEST_THREADS ?? String(Math.max(4, os.availableParallelism())) };
-
 // Each folder of compiled files has one user at a time: cargo locks it. The same profile and features follow each other.
 const DEBUG = { lock: 'target/debug' };
 const RELEASE = { lock: 'target/release' };
@@ -115,13 +112,11 @@ const STEPS = [
     DEBUG,
   ),
   step('guard-build', 'the programs that count build', (it) => it.node('scripts/guard.mjs', '--build'), { after: ['build'] }),
-  step('rust', 'Rust tests', (it) => it.program('cargo', ['test', '--locked', ...goOn], { ...REPEATS, ...RUST_TEST_THREADS }), {
-    alone: true,
-  }),
+  step('rust', 'Rust tests', (it) => it.program('cargo', ['test', '--locked', ...goOn], REPEATS), { alone: true }),
   step(
     'rust-node',
     'Rust tests with the binding, the schemas and feedback by HTTP',
-    (it) => it.program('cargo', ['test', '--locked', '--features', 'node,schema,server-feedback', ...goOn], RUST_TEST_THREADS),
+    (it) => it.cargo('test', '--locked', '--features', 'node,schema,server-feedback', ...goOn),
     {
       alone: true,
     },
