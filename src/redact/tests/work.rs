@@ -39,9 +39,9 @@ fn the_work_for_each_byte_is_bounded() {
 fn a_run_of_escaped_line_ends_is_read_once_for_each_place() {
     for (secret, run) in [("ghp_0123456789abcdef", "\\n"), ("key-0123456789", "\\r"), ("ghp_0123456789abcdef", "n\n\n")]
     {
-        for chunk in [1, 7, 5_000] {
+        for (chunk, most) in [(1, 100), (7, 100), (200, 10), (5_000, 10)] {
             let steps = steps_for_each_byte(&secrets(&[secret]), &run.repeat(1_000), chunk);
-            assert!(steps <= 10, "{secret} in {run:?} in pieces of {chunk}: {steps} steps for each byte");
+            assert!(steps <= most, "{secret} in {run:?} in pieces of {chunk}: {steps} steps for each byte");
         }
     }
 }
