@@ -202,7 +202,7 @@ test('half of a surrogate pair is refused with its path', async (t) => {
   ])
     assert.equal((await failure(() => engine.run(request), 'INVALID_REQUEST')).field, field);
   assert.equal((await failure(() => engine.run(exec('cat'), { stdin: half }), 'INVALID_REQUEST')).field, 'options.stdin');
-  for (const onOutput of [half, new RegExp(half), [/a/, new RegExp('\udc00')]]) {
+  for (const onOutput of [half, new RegExp(half), [/a/, new RegExp(half)]]) {
     const retry = { attempts: 2, onOutput };
     const field = Array.isArray(onOutput) ? 'retry.onOutput[1]' : 'retry.onOutput';
     assert.equal((await failure(() => engine.run(nothing, { retry }), 'INVALID_REQUEST')).field, `options.${field}`);

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { newEngine } from './helpers/engine.mjs';
+import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { exec, folder, until } from './helpers/programs.mjs';
 
 test('output that takes long to mask delays no deadline of others, and no cancel', async (t) => {
@@ -16,8 +16,7 @@ test('output that takes long to mask delays no deadline of others, and no cancel
   const slow = await Promise.all([1, 2, 3, 4].map(() => masking.execute(exec('cat', text), { streamOutput: false })));
   await until(() => slow.every((id) => masking.getStatus(id) === 'running'), 'they run');
   const results = [];
-  for (let round = 0; round < 5; round++)
-    results.push(await other.run({ ...exec('sleep', '60'), timeoutMs: 50 }, { killGraceMs: 0 }));
+  for (let round = 0; round < 5; round++) results.push(await other.run({ ...exec('sleep', '60'), timeoutMs: 50 }, { killGraceMs: 0 }));
   const took = performance.now() - started;
   assert.deepEqual(
     slow.map((id) => masking.getStatus(id)),
@@ -28,4 +27,19 @@ test('output that takes long to mask delays no deadline of others, and no cancel
   assert.ok(took < 5_000, `${took} ms for five timeouts of 50 ms`);
   await Promise.all(slow.map((id) => masking.cancel(id)));
   for (const id of slow) assert.equal((await masking.waitForCompletion(id)).status, 'cancelled');
+});
+
+test('a command that takes long to mask is a mask as a whole, and delays nothing', async (t) => {
+  const { engine, events } = recordedEngine(t, { secrets: ["'".repeat(40)], killGraceMs: 0 });
+  const started = performance.now();
+  const { id, status } = await engine.run({ ...exec('sh', '-c', 'exec sleep 60', "'".repeat(50_000)), timeoutMs: 100 });
+  assert.equal(status, 'timeout');
+  assert.ok(performance.now() - started < 5_000, `${performance.now() - started} ms for a timeout of 100 ms`);
+  assert.equal((await events.first((event) => event.type === 'started')).command, '***');
+  assert.ok(
+    !engine
+      .listExecutions()
+      .find((found) => found.id === id)
+      .command.includes("'".repeat(40)),
+  );
 });

@@ -129,7 +129,8 @@ test('an overflow file that is deleted in use is counted, reported, and named no
 test('an overflow file that is moved, replaced or truncated in use is counted, reported, and named no more', { skip: posix }, async (t) => {
   const changes = {
     'its folder is moved': (host) => `mv ${host} "$dir/elsewhere"`,
-    'its folder is moved, and a link is in its place': (host) => `d=$(echo ${host}); mv "$d" "$dir/elsewhere"; mkdir "$dir/other"; ln -s "$dir/other" "$d"`,
+    'its folder is moved, and a link is in its place': (host) =>
+      `d=$(echo ${host}); mv "$d" "$dir/elsewhere"; mkdir "$dir/other"; ln -s "$dir/other" "$d"`,
     'it is replaced': (host) => `f=$(echo ${host}/*.stdout); cp "$f" "$f.new"; mv "$f.new" "$f"`,
     'it is a link': (host) => `f=$(echo ${host}/*.stdout); mv "$f" "$dir/moved"; ln -s "$dir/moved" "$f"`,
     'it is truncated': (host) => `: > ${host}/*.stdout`,

@@ -152,10 +152,23 @@ impl Secrets {
         }
     }
 
-    /// The beginning of a text with its secrets masked, without an end that may be a part of one.
+    /// As [`Secrets::mask`], of a text that is only shown to people: one that takes too long to look through is a mask as a whole.
+    pub(crate) fn mask_shown<'t>(self: &Arc<Self>, text: &'t str) -> Cow<'t, str> {
+        match Redactor::new(Arc::clone(self)).bounded().whole_or_beyond(text.as_bytes()) {
+            Ok(None) => Cow::Borrowed(text),
+            Ok(Some(masked)) => Cow::Owned(String::from_utf8_lossy(&masked).into_owned()),
+            Err(Beyond) => Cow::Borrowed(MASK),
+        }
+    }
+
+    /// The beginning of a text with its secrets masked, without an end that may be a part of one. As [`Secrets::mask_shown`], it is bounded.
     pub(crate) fn mask_beginning(self: &Arc<Self>, text: &str) -> String {
         let mut masked = Vec::new();
-        Redactor::new(Arc::clone(self)).feed(text.as_bytes(), |certain| masked.extend_from_slice(certain));
+        let mut redactor = Redactor::new(Arc::clone(self)).bounded();
+        redactor.feed(text.as_bytes(), |certain| masked.extend_from_slice(certain));
+        if redactor.is_beyond() {
+            return MASK.to_owned();
+        }
         String::from_utf8_lossy(&masked).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
     }
 

@@ -77,7 +77,8 @@ impl Shown {
             None => vault.current_within(allowance)?,
         } {
             allowance.spend(self.text.len())?;
-            let masked = if self.is_cut { secrets.mask_beginning(&self.text).into() } else { secrets.mask(&self.text) };
+            let masked =
+                if self.is_cut { secrets.mask_beginning(&self.text).into() } else { secrets.mask_shown(&self.text) };
             self.text = masked.into();
         }
         if let Some((end, _)) = self.text.char_indices().nth(LONGEST_COMMAND) {

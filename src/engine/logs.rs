@@ -91,7 +91,7 @@ impl ExecutionEngine {
             |error| missing(record.secrets().mask(&format!("{} cannot be read: {error}", log.path().display())).into());
         let text = log.read(tail_bytes).map_err(unreadable)?;
         // What was written before a secret was added.
-        Ok(if record.secrets().version() > 0 { record.secrets().mask(&text).into_owned() } else { text })
+        Ok(if record.secrets().version() > 0 { record.secrets().mask_output(&text).into_owned() } else { text })
     }
 }
 

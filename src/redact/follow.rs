@@ -18,6 +18,9 @@ impl Reader<'_> {
 
     pub(super) fn follow_all(&mut self) {
         while let Some(trace) = self.stack.pop() {
+            if self.stream.rows.is_beyond() {
+                return self.stack.clear();
+            }
             let at = usize::try_from(trace.at - self.base).expect("it is in the buffer");
             self.steps += 1;
             self.count(1);

@@ -1,6 +1,5 @@
 //! Secrets in the message of a refusal, which is made on the thread of the caller.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::{LEAST_BYTES, Secrets};
@@ -19,8 +18,9 @@ pub(crate) fn mask_texts(texts: &mut [&mut String], mut secrets: Vec<&[u8]>) {
     }
     let Some(secrets) = Secrets::new(secrets) else { return };
     for text in texts {
-        if let Cow::Owned(masked) = secrets.mask(text) {
-            **text = masked;
+        let masked = secrets.mask_shown(text);
+        if *masked != **text {
+            **text = masked.into_owned();
         }
     }
 }

@@ -43,11 +43,19 @@ pub(super) struct TraceRow {
 
 /// All rows of a stream. A run of quotes has twice as many readings with each quote; here they are at most as many as there are
 /// states and gaps times symbols of the secret, and a row whose quotes stand for nothing moves as one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TraceRows {
     rows: BTreeMap<RowKey, TraceRow>,
     /// Counts the steps of traces and readings; a test bounds them.
     pub(super) work: usize,
+    /// After so many steps nothing is followed any more.
+    pub(super) most_work: usize,
+}
+
+impl Default for TraceRows {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), work: 0, most_work: usize::MAX }
+    }
 }
 
 impl RowKey {
@@ -141,8 +149,16 @@ impl TraceRows {
         self.rows.clear();
     }
 
+    #[inline]
+    pub(super) fn is_beyond(&self) -> bool {
+        self.work > self.most_work
+    }
+
     /// Removes the first row whose place is `place` or in front of it.
     pub(super) fn next_until(&mut self, place: u64) -> Option<(RowKey, TraceRow)> {
+        if self.is_beyond() {
+            self.clear();
+        }
         let first = self.rows.first_entry()?;
         (first.key().at <= place).then(|| first.remove_entry())
     }

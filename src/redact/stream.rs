@@ -6,7 +6,10 @@ use super::index::WINDOW;
 use super::rows::TraceRows;
 use super::scan::Reader;
 use super::trace::{LeadingTrace, Trace};
-use super::{MASK, Secrets};
+use super::{Beyond, MASK, Secrets};
+
+/// The most steps for a text that people are shown, such as a command: some 50 ms. Ordinary secrets take a few for each byte.
+const MOST_WORK: usize = 1_000_000;
 
 /// Masks the secrets in one stream. What can still become a secret is held back, and nothing else.
 #[derive(Debug)]
@@ -95,14 +98,33 @@ impl Redactor {
         true
     }
 
+    /// Gives up when there are very many readings.
+    pub(super) fn bounded(mut self) -> Self {
+        self.rows.most_work = MOST_WORK;
+        self
+    }
+
+    /// Whether it has given up.
+    pub(super) fn is_beyond(&self) -> bool {
+        self.rows.is_beyond()
+    }
+
     /// Masks a stream that is all there; `None` when there is no secret in it.
-    pub(super) fn whole(mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn whole(self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.whole_or_beyond(bytes).unwrap_or_else(|Beyond| Some(MASK.into()))
+    }
+
+    /// The same, unless it gives up.
+    pub(super) fn whole_or_beyond(mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Beyond> {
         self.read(bytes, 0, true);
+        if self.is_beyond() {
+            return Err(Beyond);
+        }
         if self.spans.is_empty() {
-            return None;
+            return Ok(None);
         }
         self.hand_out(bytes, |_| {});
-        Some(self.clean)
+        Ok(Some(self.clean))
     }
 
     /// Follows what is undecided through `buffer`, and what begins in it at `from` or later.
@@ -213,6 +235,20 @@ mod tests {
         assert_eq!(typed("qrs", "x"), "qrx");
         assert_eq!(typed("qrs\n", "t"), "qrs\nt", "a line end stays");
         assert_eq!(typed("!", "y"), "!y", "it was handed out");
+    }
+
+    #[test]
+    fn a_text_that_people_are_shown_is_looked_through_in_bounded_time() {
+        let secrets = Secrets::new([&*b"'".repeat(40), b"ordinary-secret"]).unwrap();
+        for text in ["'".repeat(200_000), format!("echo ordinary-secret {}", "'".repeat(20_000))] {
+            let mut redactor = Redactor::new(Arc::clone(&secrets)).bounded();
+            redactor.read(text.as_bytes(), 0, true);
+            assert!(redactor.is_beyond() && redactor.rows.work < MOST_WORK + MOST_WORK / 10, "{}", redactor.rows.work);
+            assert_eq!(secrets.mask_shown(&text), MASK);
+            assert_eq!(secrets.mask_beginning(&text), MASK);
+        }
+        let long = "'it' is an ordinary-secret, \\n\"or\" not ".repeat(10_000);
+        assert_eq!(secrets.mask_shown(&long), long.replace("ordinary-secret", MASK));
     }
 
     proptest! {

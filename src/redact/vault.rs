@@ -252,8 +252,16 @@ impl Vault {
         mask_texts(texts, all);
     }
 
-    /// A whole text with what is secret now masked.
+    /// A text that people are shown with what is secret now masked; a mask as a whole if that takes too long.
     pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.current() {
+            Some(secrets) => Cow::Owned(secrets.mask_shown(text).into_owned()),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    /// A text of any length with what is secret now masked.
+    pub(crate) fn mask_output<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.current() {
             Some(secrets) => Cow::Owned(secrets.mask(text).into_owned()),
             None => Cow::Borrowed(text),

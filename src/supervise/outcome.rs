@@ -88,7 +88,7 @@ impl Outcome {
         let message = error.as_mut().map(|error| (&mut error.message, LONGEST_MESSAGE));
         for (text, longest) in commands.chain(message) {
             if let Some(secrets) = job.secrets.current() {
-                *text = secrets.mask(text).into_owned();
+                *text = secrets.mask_shown(text).into_owned();
             }
             // Cut after masking, so that no part of a secret is left.
             cut_middle(text, longest);

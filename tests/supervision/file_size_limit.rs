@@ -19,14 +19,15 @@ fn a_file_that_meets_the_limit_of_the_host_is_counted_and_does_not_end_the_host(
 
 async fn with_long_output() {
     let dir = scratch();
-    let engine = Listened::with(ExecutionConfig {
+    let engine = ExecutionEngine::new(ExecutionConfig {
         log_dir: Some(dir.path().join("logs")),
         overflow_dir: Some(dir.path().join("overflow")),
         oversized_output_strategy: OversizedOutputStrategy::StreamToFile,
         max_output_size_bytes: 1_000,
         min_free_disk_bytes: 0,
         ..Default::default()
-    });
+    })
+    .unwrap();
     let result = soon("the end", engine.run(shell("seq 100000"))).await.unwrap();
     assert_completed(&result);
     let logged = std::fs::metadata(result.log_path.as_ref().unwrap()).unwrap().len();
@@ -39,5 +40,5 @@ async fn with_long_output() {
     let error = soon("the refusal", engine.run(shell(&long))).await.unwrap_err();
     assert!(error.to_string().contains("File too large"), "{error}");
     assert_completed(&soon("the next one", engine.run(shell("exit 0"))).await.unwrap());
-    engine.finish().await;
+    engine.shutdown(Duration::ZERO).await;
 }
