@@ -1,9 +1,10 @@
 // docs/platforms.md is made of what ran.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { countsIn, skipsIn } from '../scripts/counts.mjs';
+import { countsIn, endOf, skipsIn } from '../scripts/counts.mjs';
 import { CROSS_TARGETS } from '../scripts/cross.mjs';
 import { PAGE, merged, page, results } from '../scripts/platforms-page.mjs';
 import { isPassed, runSuite } from '../scripts/suite.mjs';
@@ -46,6 +47,23 @@ test('tests are counted as both test runners print them', () => {
   assert.deepEqual(countsIn(`running 154 tests\n${ofCargo}\n`), { passed: 151, failed: 2, skipped: 1 });
   assert.deepEqual(countsIn('ℹ tests 3\nℹ pass 1\nℹ fail 0\nℹ skipped 2\n'), { passed: 1, failed: 0, skipped: 2 });
   assert.deepEqual(countsIn('Segmentation fault'), { passed: 0, failed: 0, skipped: 0 });
+});
+
+test('what was stopped at its time limit is no test that failed: the result names the limit', () => {
+  const ran = (source, timeout) => spawnSync(process.execPath, ['-e', source], { timeout });
+  assert.equal(endOf(ran('setInterval(() => {}, 1000)', 300)), 'stopped at its time limit');
+  assert.equal(endOf(ran('process.exit(3)', 60_000)), 'exit code 3');
+  assert.equal(endOf(ran('process.kill(process.pid, "SIGKILL")', 60_000)), 'SIGKILL');
+  assert.equal(endOf(ran('', 60_000)), '');
+  const error = Object.assign(new Error('spawnSync node ETIMEDOUT'), { code: 'ETIMEDOUT' });
+  const node = () => ({ status: null, signal: 'SIGTERM', error, stdout: '✔ one (1ms)\n', stderr: '' });
+  const outcome = runSuite('pretended', node, { timeoutMs: 1_000, only: [], files: ['slow.test.mjs'], again: false });
+  assert.deepEqual([outcome.result, outcome.failed], ['failed: slow (stopped at its time limit)', 0]);
+  const empty = () => ({ status: 0, signal: null, stdout: '', stderr: '' });
+  assert.equal(
+    runSuite('pretended', empty, { timeoutMs: 1, only: [], files: ['a.test.mjs'], again: false }).result,
+    'failed: a (no test ran)',
+  );
 });
 
 test('a skipped test is named with its reason', () => {

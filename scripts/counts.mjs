@@ -16,3 +16,14 @@ export function countsIn(text) {
 export function skipsIn(text) {
   return [...new Set([...text.matchAll(/^\s*﹣ (.+?)(?: \([\d.]+ms\))? # (.+)$/gm)].map(([, name, why]) => `${name}: ${why}`))];
 }
+
+/**
+ * How a process that `spawnSync` ran has ended, in words. Empty: with exit code 0.
+ *
+ * @param {Pick<import('node:child_process').SpawnSyncReturns<unknown>, 'status' | 'signal' | 'error'>} ended
+ */
+export function endOf({ status, signal, error }) {
+  if (/** @type {NodeJS.ErrnoException} */ (error)?.code === 'ETIMEDOUT') return 'stopped at its time limit';
+  if (error) return error.message;
+  return status === 0 ? '' : (signal ?? `exit code ${status}`);
+}

@@ -93,7 +93,7 @@ function windows() {
       ? 'passed'
       : `failed: ${rows
           .filter(({ ended }) => ended !== 'passed')
-          .map(({ what }) => what)
+          .map(({ what, ended }) => `${what} (${ended})`)
           .join(', ')}`,
   });
   const [unit, ...files] = ran;

@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { countsIn } from './counts.mjs';
+import { countsIn, endOf } from './counts.mjs';
 import { inRoot, libnode, npm, onPath, root, rustFor, rustNeeded } from './toolchains.mjs';
 
 const WINDOWS = 'x86_64-pc-windows-gnu';
@@ -197,22 +197,22 @@ function dos(file) {
 }
 
 /** Runs tests under Wine. Their streams are files: what comes from Wine as a pipe is none to Node.js. */
-function inWine(wine, program, args, env, timeout = ONE_FILE_LIMIT_MS) {
+function inWine(wine, program, args, env, timeoutMs = ONE_FILE_LIMIT_MS) {
   console.log(`$ wine ${[path.basename(program), ...args].join(' ')}`);
   const output = path.join(place, 'output.txt');
   const [input, into] = [openSync('/dev/null', 'r'), openSync(output, 'w')];
-  const { status, signal } = spawnSync(wine, [program, ...args], {
+  const result = spawnSync(wine, [program, ...args], {
     cwd: place,
     env,
     stdio: [input, into, into],
-    timeout,
+    timeout: timeoutMs,
   });
   for (const file of [input, into]) closeSync(file);
   const text = readFileSync(output, 'utf8');
   console.log(text);
   const counts = countsIn(text);
-  if (status === 0 && counts.passed > 0) return { ...counts, ended: 'passed' };
-  const ended = signal ?? `exit code ${status}`;
+  const ended = endOf(result) || (counts.passed > 0 ? 'passed' : 'no test ran');
+  if (ended === 'passed') return { ...counts, ended };
   console.error(`${path.basename(program)} ${args.join(' ')} ended with ${ended}`);
   return { ...counts, ended };
 }

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { countsIn, skipsIn } from './counts.mjs';
+import { countsIn, endOf, skipsIn } from './counts.mjs';
 import { inRoot } from './toolchains.mjs';
 
 const LOGS = inRoot('target', 'suite-logs');
@@ -20,6 +20,12 @@ const LOGS = inRoot('target', 'suite-logs');
  */
 
 /**
+ * @typedef {object} Ran
+ * @property {string} ended What was wrong with the end. Empty: nothing.
+ * @property {Record<string, number>} counts
+ */
+
+/**
  * Runs the files, and those that fail once more after the others: a test that measures time may fail on a machine that does other work.
  * The result names them. Where `CI` is set, each file has one run.
  *
@@ -32,45 +38,49 @@ const LOGS = inRoot('target', 'suite-logs');
 export function runSuite(name, node, { timeoutMs, only, files = testFiles(), again = !process.env.CI }) {
   mkdirSync(LOGS, { recursive: true });
   const wanted = files.filter((file) => only.length === 0 || only.some((word) => file.includes(word)));
-  /** @type {Map<string, { isWell: boolean, counts: Record<string, number> }>} */
+  /** @type {Map<string, Ran>} */
   const ran = new Map();
   for (const file of wanted) ran.set(file, runFile(name, node, file, timeoutMs));
-  const failed = () => wanted.filter((file) => !ran.get(file)?.isWell);
+  const failed = () => wanted.filter((file) => ran.get(file)?.ended);
   const repeated = again ? failed() : [];
   for (const file of repeated) ran.set(file, runFile(name, node, file, timeoutMs));
   const sum = (key) => [...ran.values()].reduce((total, { counts }) => total + counts[key], 0);
   const check = only.length > 0 ? `JavaScript tests of: ${only.join(', ')}` : 'JavaScript tests';
-  return { check, passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), result: verdict(failed(), repeated) };
+  return { check, passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), result: verdict(ran, repeated) };
 }
 
-/** What runs come to. @param {string[]} failed @param {string[]} repeated */
-function verdict(failed, repeated) {
-  const names = (files) => files.map((file) => file.replace('.test.mjs', '')).join(', ');
-  const second = repeated.filter((file) => !failed.includes(file));
-  const first = failed.length > 0 ? `failed: ${names(failed)}` : 'passed';
-  return second.length > 0 ? `${first}; by a second run: ${names(second)}` : first;
+/** What runs come to. @param {Map<string, Ran>} ran @param {string[]} repeated */
+function verdict(ran, repeated) {
+  const name = (file) => file.replace('.test.mjs', '');
+  const failed = [...ran].filter(([, { ended }]) => ended);
+  // A file that did not end by itself has no number of failed tests: how it ended is the reason.
+  const reasons = failed.map(([file, { ended, counts }]) => (counts.failed > 0 ? name(file) : `${name(file)} (${ended})`));
+  const second = repeated.filter((file) => !ran.get(file)?.ended).map(name);
+  const first = reasons.length > 0 ? `failed: ${reasons.join(', ')}` : 'passed';
+  return second.length > 0 ? `${first}; by a second run: ${second.join(', ')}` : first;
 }
 
 /** Whether no file has failed in its last run. @param {{ result: string }} outcome */
 export const isPassed = ({ result }) => result.split(';')[0] === 'passed';
 
+/** @returns {Ran} */
 function runFile(name, node, file, timeoutMs) {
   const startedAt = performance.now();
-  const { status, signal, stdout, stderr } = node(['--test', '--test-reporter=spec', path.join('__test__', file)], { timeoutMs });
-  const text = `${stdout}${stderr}`;
+  const result = node(['--test', '--test-reporter=spec', path.join('__test__', file)], { timeoutMs });
+  const text = `${result.stdout}${result.stderr}`;
   const log = path.join(LOGS, `${name}-${file}.log`);
   writeFileSync(log, text);
   const [counts, skips] = [countsIn(text), skipsIn(text)];
   // The runner does not count a suite that is skipped as a whole.
   counts.skipped = Math.max(counts.skipped, skips.length);
-  const isWell = status === 0 && counts.passed + counts.skipped > 0;
+  const ended = endOf(result) || (counts.passed + counts.skipped > 0 ? '' : 'no test ran');
   const seconds = Math.round((performance.now() - startedAt) / 1000);
-  const ended = isWell ? '' : `, ${signal ?? `exit code ${status}`}, see ${path.relative(inRoot(), log)}`;
+  const end = ended && `, ${ended}, see ${path.relative(inRoot(), log)}`;
   console.log(
-    `${isWell ? '✔' : '✖'} ${name} ${file}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${seconds} s${ended}`,
+    `${ended ? '✖' : '✔'} ${name} ${file}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ${seconds} s${end}`,
   );
   for (const skip of skips) console.log(`  skipped: ${skip}`);
-  return { isWell, counts };
+  return { ended, counts };
 }
 
 /** The files with tests, by their names. */
