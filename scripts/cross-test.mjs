@@ -58,13 +58,14 @@ function main(names) {
 
 /** @returns {import('./suite.mjs').Outcome[]} */
 function inRootOf(name, target, makeSystem) {
-  const built = values.built ? { addon: addonOf(target), ended: 'built' } : build(CROSS_TARGETS.find((one) => one.name === target));
-  const builds = { target, check: 'builds', result: built.ended === 'built' ? 'passed' : built.ended, missing: built.missing };
-  if (!built.addon) return [builds];
+  const built = values.built ? { addon: addonOf(target) } : build(CROSS_TARGETS.find((one) => one.name === target));
+  const builds =
+    'ended' in built ? [{ target, check: 'builds', result: built.ended.replace(/^built$/, 'passed'), missing: built.missing }] : [];
+  if (!built.addon) return builds;
   const system = makeSystem(built.addon);
-  if ('missing' in system) return [builds, { target, check: 'JavaScript tests', result: 'skipped', missing: system.missing }];
+  if ('missing' in system) return [...builds, { target, check: 'JavaScript tests', result: 'skipped', missing: system.missing }];
   const ran = runSuite(target, system.node, { timeoutMs: FILE_LIMIT_MS[name], only: values.only });
-  return [builds, { target, system: system.description, ...ran }];
+  return [...builds, { target, system: system.description, ...ran }];
 }
 
 /** @returns {import('./suite.mjs').Outcome[]} */
