@@ -124,10 +124,10 @@ export function arm64System(addon) {
   copyProject(project, addon, 'execution-engine.linux-arm64-gnu.node');
   const program = path.join(node, 'bin', 'node');
   chmodSync(program, 0o755);
-  // `F`: the kernel opens qemu now, so that it is there in other roots too.
+  // `P`: a program keeps the name that it was started with. `F`: the kernel opens qemu now, so that it is there in other roots too.
   const mounts = `
     mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc &&
-    printf '%s' '${ARM64_PROGRAMS}${path.join(qemu, 'usr', 'bin', 'qemu-aarch64-static')}:OF' > /proc/sys/fs/binfmt_misc/register &&
+    printf '%s' '${ARM64_PROGRAMS}${path.join(qemu, 'usr', 'bin', 'qemu-aarch64-static')}:POF' > /proc/sys/fs/binfmt_misc/register &&
     mount -t overlay overlay -o 'lowerdir=${place}/lib:/usr/lib' /usr/lib &&
     mount --bind ${inRoot('node_modules')} ${project}/node_modules && cd ${project} && exec "$@"`;
   const env = { PATH: `${path.dirname(program)}:${process.env.PATH}`, HOME: process.env.HOME, ESCHER_TEST_REPEATS: '1' };
