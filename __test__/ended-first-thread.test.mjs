@@ -8,7 +8,6 @@ import { describe, test } from 'node:test';
 import { newEngine } from './helpers/engine.mjs';
 import { file, folder, shell, until, untilWritten } from './helpers/programs.mjs';
 
-const EXIT_OF_A_THREAD = { x64: 60, arm64: 93 }[process.arch];
 /** Ends its first thread alone. Its words: where it writes its pid, and whether it ignores SIGTERM. */
 const PROGRAM = `
 import ctypes, os, signal, sys, threading, time
@@ -20,9 +19,10 @@ def second():
     os.rename(sys.argv[1] + '.part', sys.argv[1])
     while True: time.sleep(60)
 threading.Thread(target=second).start()
-ctypes.CDLL(None).syscall(${EXIT_OF_A_THREAD}, 0)
+ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)
 `;
-const hasPython = process.platform === 'linux' && EXIT_OF_A_THREAD && spawnSync('python3', ['-c', 'import ctypes']).status === 0;
+const hasPython =
+  process.platform === 'linux' && ['x64', 'arm64'].includes(process.arch) && spawnSync('python3', ['-c', 'import ctypes']).status === 0;
 const skip = !hasPython && 'there is no python3';
 
 const hasThreads = (pid) => {

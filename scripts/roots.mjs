@@ -10,6 +10,8 @@ import { debian, inRoot, npm, onPath, root, wheel } from './toolchains.mjs';
 /** The musl wheel of this version has Node.js as it was built for musl. */
 const MUSL_NODE = '20.18.0';
 const ARM64_NODE = '20';
+/** A host takes a second to start where qemu runs it, and some where several do at once. */
+const QEMU_SLOWNESS = '6';
 /** What of the project the tests read. */
 const PROJECT = [
   ...['package.json', 'index.js', 'index.d.ts', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'SECURITY.md', 'Cargo.toml'],
@@ -130,7 +132,12 @@ export function arm64System(addon) {
     printf '%s' '${ARM64_PROGRAMS}${path.join(qemu, 'usr', 'bin', 'qemu-aarch64-static')}:POF' > /proc/sys/fs/binfmt_misc/register &&
     mount -t overlay overlay -o 'lowerdir=${place}/lib:/usr/lib' /usr/lib &&
     mount --bind ${inRoot('node_modules')} ${project}/node_modules && cd ${project} && exec "$@"`;
-  const env = { PATH: `${path.dirname(program)}:${process.env.PATH}`, HOME: process.env.HOME, ESCHER_TEST_REPEATS: '1' };
+  const env = {
+    PATH: `${path.dirname(program)}:${process.env.PATH}`,
+    HOME: process.env.HOME,
+    ESCHER_TEST_REPEATS: '1',
+    ESCHER_TEST_SLOWNESS: QEMU_SLOWNESS,
+  };
   return {
     name: 'linux-arm64-gnu',
     description: `qemu, Node.js ${ARM64_NODE}`,

@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
+import { SLOWNESS } from './pace.mjs';
+
 const PACKAGE = new URL('../../index.js', import.meta.url).href;
 const PROGRAMS = new URL('./programs.mjs', import.meta.url).href;
 
@@ -31,7 +33,7 @@ export function host(source, { flags = [], env = {}, limitMs = 20_000, stdin = '
       stream.on('data', (chunk) => chunks.push(chunk));
       return () => Buffer.concat(chunks).toString();
     });
-    const limit = setTimeout(() => child.kill('SIGKILL'), limitMs);
+    const limit = setTimeout(() => child.kill('SIGKILL'), SLOWNESS * limitMs);
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(limit);

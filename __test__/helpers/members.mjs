@@ -56,4 +56,7 @@ export class Members {
 
 /** A `killed.mechanism` without how the kill was done: that depends on the host, and on whether a shell started another `sleep` meanwhile. */
 export const withoutMeans = (mechanism) =>
-  mechanism.replace(', then SIGSTOP to the members, as new ones appeared', '').replace(/, by cgroup\.kill$/, '');
+  mechanism
+    .replace(/(^|, then )SIGSTOP to the members, as new ones appeared/, '')
+    .replace(/^, then /, '')
+    .replace(/, by cgroup\.kill$/, '');

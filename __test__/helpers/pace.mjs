@@ -4,6 +4,10 @@ import { spawnSync } from 'node:child_process';
 const LOOK =
   'for file in /proc/[0-9]*/stat; do read -r line <"$file"; done 2>/dev/null; grep -ls no-process-has-this /proc/[0-9]*/environ; :';
 
+/** How much longer things take here than on a machine that is not emulated: the number in `ESCHER_TEST_SLOWNESS`. */
+export const SLOWNESS = Number(process.env.ESCHER_TEST_SLOWNESS ?? 1);
+if (!(SLOWNESS >= 1)) throw new Error(`ESCHER_TEST_SLOWNESS is no number from 1: ${process.env.ESCHER_TEST_SLOWNESS}`);
+
 /** How long one look at all processes takes now, as an engine or a guardian does it: some 10 ms on an idle machine. */
 function lookMs() {
   const startedAt = performance.now();
@@ -12,4 +16,4 @@ function lookMs() {
 }
 
 /** A bound for an idle machine, and five looks more. */
-export const allowed = (ms) => ms + 5 * lookMs();
+export const allowed = (ms) => SLOWNESS * (ms + 5 * lookMs());

@@ -4,6 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { SLOWNESS } from './pace.mjs';
+
 /** A request for a shell line. */
 export const shell = (command, more) => ({ command: { type: 'shell', command }, ...more });
 
@@ -44,13 +46,13 @@ export function file(dir, name, text = '', mode = 0o644) {
   return full;
 }
 
-/** Waits for a marker: looks again until `condition` gives something. */
+/** Waits for a marker: looks again until `condition` gives something, for so long on a machine that is not emulated. */
 export async function until(condition, what, limitMs = 10_000) {
-  const end = performance.now() + limitMs;
+  const end = performance.now() + SLOWNESS * limitMs;
   for (;;) {
     const found = await condition();
     if (found) return found;
-    if (performance.now() > end) throw new Error(`waited ${limitMs} ms in vain: ${what}`);
+    if (performance.now() > end) throw new Error(`waited ${SLOWNESS * limitMs} ms in vain: ${what}`);
     await sleep(5);
   }
 }
