@@ -36,8 +36,8 @@ async fn with_long_output() {
     assert_eq!((result.log_lost_bytes, result.overflow_lost_bytes), (588_895 - LIMIT, 588_895 - LIMIT));
 
     // A line that is too long for an argument is put into a file without a name.
-    let long = format!(": {}; echo never", "x".repeat(200_000));
-    let error = soon("the refusal", engine.run(shell(&long))).await.unwrap_err();
+    let line = format!(": {}; echo never", "x".repeat(200_000));
+    let error = soon("the refusal", engine.run(shell(&line))).await.unwrap_err();
     assert!(error.to_string().contains("File too large"), "{error}");
     assert_completed(&soon("the next one", engine.run(shell("exit 0"))).await.unwrap());
     engine.shutdown(Duration::ZERO).await;

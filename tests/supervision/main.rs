@@ -42,6 +42,7 @@ mod without_pidfd;
 
 // What is reported about it.
 mod diagnosis;
+mod replaced_overflow_folder;
 mod slow_disk;
 
 // A machine without room.
