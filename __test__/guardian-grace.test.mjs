@@ -100,8 +100,7 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
       const skip = name.includes('fork') && spawnSync('perl', ['-e', '1']).status !== 0 && 'there is no perl';
       test(`${name}, each in a session of its own, does not survive, controlGroups ${controlGroups}`, { skip }, async (t) => {
         const dir = folder(t);
-        // Most of a repetition is waiting for its own host.
-        await repeatedly(Math.ceil(REPEATS / 10), 2, async () => {
+        await repeatedly(Math.ceil(REPEATS / 10), 1, async () => {
           const mark = newMark();
           const line = `${chain(dir, mark)} & sleep 1000.${mark} & echo ready; wait`;
           const host = await guarded(t, runs(line), { config: { controlGroups } });

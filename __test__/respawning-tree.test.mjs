@@ -72,10 +72,9 @@ for (const controlGroups of [true, false]) {
         await sleep(100);
         rmSync(scripts, { recursive: true, force: true });
       });
+      const engine = newEngine(t, { killGraceMs: 100, controlGroups });
       const program = line(scripts);
-      // Most of a repetition is waiting, so two run side by side, each with an engine and a folder of its own.
-      await repeatedly(Math.ceil(REPEATS / 10), 2, async () => {
-        const engine = newEngine(t, { killGraceMs: 100, controlGroups });
+      await repeatedly(Math.ceil(REPEATS / 10), 1, async () => {
         const marks = folder(t);
         const ready = once(engine, 'stdout');
         const id = await engine.execute(shell(`${program} & echo ready; exec sleep 300`, { env: { DIR: marks, STOP: stop } }));
