@@ -99,3 +99,9 @@ test('a file that fails twice has failed; in CI one that fails once', () => {
   assert.equal(once.result, 'failed: never, once');
   for (const outcome of [twice, once]) assert.ok(!isPassed(outcome));
 });
+
+test('words that no file has in its name run nothing, and are no result', () => {
+  const node = () => assert.fail('nothing is run');
+  const options = { timeoutMs: 1, only: ['pipes,stdin'], files: ['pipes.test.mjs', 'stdin.test.mjs'] };
+  assert.throws(() => runSuite('pretended', node, options), /no test file has one of these words in its name: pipes,stdin/);
+});

@@ -38,6 +38,7 @@ const LOGS = inRoot('target', 'suite-logs');
 export function runSuite(name, node, { timeoutMs, only, files = testFiles(), again = !process.env.CI }) {
   mkdirSync(LOGS, { recursive: true });
   const wanted = files.filter((file) => only.length === 0 || only.some((word) => file.includes(word)));
+  if (wanted.length === 0) throw new Error(`no test file has one of these words in its name: ${only.join(', ')}`);
   /** @type {Map<string, Ran>} */
   const ran = new Map();
   for (const file of wanted) ran.set(file, runFile(name, node, file, timeoutMs));
