@@ -1,8 +1,9 @@
 'use strict';
 
-const { ExecutionError } = require('./errors.js');
+const { withoutPrototype } = require('./caller-code.js');
+const { ExecutionError, guard } = require('./errors.js');
 const { isUrl, pathOfUrl } = require('./foreign.js');
-const { sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
+const { join, sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 
 /** @typedef {import('../index.js').ExecutionConfig} ExecutionConfig */
 /** @typedef {import('../index.js').ExecutionFilter} ExecutionFilter */
@@ -94,4 +95,36 @@ function serial(config) {
   return typeof (given ?? {}) === 'object' ? { ...given, ...SERIAL } : given;
 }
 
-module.exports = { asId, pathOf, sanitizeFilter, sanitizeWire, serial };
+/**
+ * The one number that the options of a call may hold.
+ *
+ * @param {Function} method
+ * @param {string} field
+ * @param {string} unit
+ * @param {object | null | undefined} options
+ * @returns {number | undefined}
+ */
+function numberOf(method, field, unit, options) {
+  return guard(method, () => {
+    const number = onlyOption(field, options);
+    if (number === undefined || (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0)) return number;
+    throw refusal(SUBJECTS.call, field, `it is ${show(number)}: give ${unit}, 0 or more`);
+  });
+}
+
+/**
+ * The one option that a call may have.
+ *
+ * @param {string} field
+ * @param {unknown} options
+ */
+function onlyOption(field, options) {
+  const given = sanitize('call', options) ?? withoutPrototype({});
+  if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
+  for (const key of Object.keys(given)) {
+    if (key !== field) throw refusal(SUBJECTS.call, join('', key), `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
+  }
+  return given[field] ?? undefined;
+}
+
+module.exports = { asId, numberOf, onlyOption, pathOf, sanitizeFilter, sanitizeWire, serial };

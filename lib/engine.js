@@ -1,7 +1,7 @@
 'use strict';
 
 const { AbortReasons } = require('./abort-signal.js');
-const { asId, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
+const { asId, numberOf, onlyOption, pathOf, sanitizeFilter, sanitizeWire, serial } = require('./arguments.js');
 const { Delivery } = require('./delivery.js');
 const { snapshot } = require('./environment.js');
 const { fresh, fromNative, guard } = require('./errors.js');
@@ -15,7 +15,7 @@ const { settled, unlessOver } = require('./pending.js');
 const { requireChildProcesses, requireRead } = require('./permission.js');
 const { Plans } = require('./plans.js');
 const { Outcome } = require('./result.js');
-const { OMIT, numberOf, onlyOption, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
+const { OMIT, sanitize, refusal, show, wellFormed, SUBJECTS } = require('./sanitize.js');
 const { secretsOf, veil, veilVariables } = require('./secrets.js');
 const { NO_GRACE, submit, submitSync } = require('./submit.js');
 

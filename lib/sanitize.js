@@ -5,8 +5,8 @@ const {
   types: { isRegExp },
 } = require('node:util');
 
-const { slots, withoutPrototype } = require('./caller-code.js');
-const { ExecutionError, guard } = require('./errors.js');
+const { slots } = require('./caller-code.js');
+const { ExecutionError } = require('./errors.js');
 const { bytesOf, isBroken, isMemory, isUrl, namesOf, pathOfUrl } = require('./foreign.js');
 
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
@@ -453,38 +453,6 @@ function causeText(cause) {
   }
 }
 
-/**
- * The one number that the options of a call may hold.
- *
- * @param {Function} method
- * @param {string} field
- * @param {string} unit
- * @param {object | null | undefined} options
- * @returns {number | undefined}
- */
-function numberOf(method, field, unit, options) {
-  return guard(method, () => {
-    const number = onlyOption(field, options);
-    if (number === undefined || (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0)) return number;
-    throw refusal(SUBJECTS.call, field, `it is ${show(number)}: give ${unit}, 0 or more`);
-  });
-}
-
-/**
- * The one option that a call may have.
- *
- * @param {string} field
- * @param {unknown} options
- */
-function onlyOption(field, options) {
-  const given = sanitize('call', options) ?? withoutPrototype({});
-  if (typeof given !== 'object') throw refusal(SUBJECTS.call, 'options', `it is ${show(given)}: give an object`);
-  for (const key of Object.keys(given)) {
-    if (key !== field) throw refusal(SUBJECTS.call, join('', key), `unknown field (${show(given[key])}): did you mean \`${field}\`?`);
-  }
-  return given[field] ?? undefined;
-}
-
 module.exports = {
   Budget,
   MOST_CHARACTERS,
@@ -493,9 +461,8 @@ module.exports = {
   SUBJECTS,
   causeText,
   copyWhole,
+  join,
   kindOf,
-  numberOf,
-  onlyOption,
   read,
   refusal,
   sanitize,

@@ -127,8 +127,8 @@ struct Terminator {
 }
 
 impl Terminator {
-    /// Serves the waiting requests with one scan, and some without. Requests for a deadline are served first, and alone if the others can wait; if one
-    /// arrives meanwhile, the remaining requests are served together with it by the next scan.
+    /// Serves the waiting requests with one scan, and some without. Requests for a deadline are served first, and alone if the others can
+    /// wait; if one arrives meanwhile, the remaining requests are served together with it by the next scan.
     fn serve(&mut self, requests: &mut Requests<'_>) {
         let (deadlines, mut others) = requests.take();
         if !procs::is_visible() {

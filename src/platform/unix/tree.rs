@@ -46,10 +46,10 @@ pub(super) struct Findings {
     pub(super) is_moving: bool,
     /// Members that were sent the stop signal.
     pub(super) stopped: HashSet<Identity>,
+    /// When the first of them was sent it, in the unit of [`Proc::start`].
+    pub(super) stopping_since: Option<u64>,
     /// The executions whose members get the stop signal from this engine, by segment: this one, and those of inner engines.
     pub(super) claims: HashMap<Vec<u8>, StopClaim>,
-    /// When the first of them was, in the unit of [`Proc::start`].
-    pub(super) stopping_since: Option<u64>,
     /// The members that were sent the stop signal without a scan.
     pub(super) stopped_unseen: Option<StoppedUnseen>,
     /// Members that were sent SIGSTOP, so that they start no others before they are killed.
