@@ -12,7 +12,6 @@ pub(crate) const GUARDIAN_PROGRAM: &str = "platform/unix/guardian_program";
 pub(crate) struct SourceFile {
     /// Below `src`.
     pub(crate) path: PathBuf,
-    pub(crate) lines: usize,
     pub(crate) tokens: Vec<TokenTree>,
 }
 
@@ -20,7 +19,7 @@ impl SourceFile {
     pub(crate) fn new(path: impl Into<PathBuf>, text: &str) -> Self {
         let path = path.into();
         let tokens = TokenStream::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self { path, lines: text.lines().count(), tokens: tokens.into_iter().collect() }
+        Self { path, tokens: tokens.into_iter().collect() }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -44,24 +43,32 @@ impl SourceFile {
     }
 }
 
-/// Every Rust file below `src`.
-pub(crate) fn source_files() -> Vec<SourceFile> {
-    fn walk(dir: &Path, root: &Path, files: &mut Vec<SourceFile>) {
+/// The files with code below a directory of the project, by path, except those that a build or an installation has put there.
+pub(crate) fn code_files(area: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
+    fn walk(dir: &Path, extensions: &[&str], files: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, root, files);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                if !path.ends_with("target") && !path.ends_with("node_modules") {
+                    walk(&path, extensions, files);
+                }
+            } else if path.extension().is_some_and(|found| extensions.iter().any(|extension| found == *extension)) {
                 let text = fs::read_to_string(&path).unwrap();
-                files.push(SourceFile::new(path.strip_prefix(root).unwrap(), &text));
+                files.push((path, text));
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
-    walk(&root, &root, &mut files);
-    assert!(files.len() > 10, "src has files");
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(area), extensions, &mut files);
+    assert!(!files.is_empty(), "{area} has code");
     files
+}
+
+/// Every Rust file below `src`.
+pub(crate) fn source_files() -> Vec<SourceFile> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = code_files("src", &["rs"]).into_iter();
+    files.map(|(path, text)| SourceFile::new(path.strip_prefix(&root).unwrap(), &text)).collect()
 }
 
 pub(crate) fn ident(token: Option<&TokenTree>) -> Option<&Ident> {
