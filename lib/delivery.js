@@ -23,7 +23,7 @@ const now = () => uptime() * 1_000;
 const TURN_MS = 4;
 const ALL = 2 ** 32 - 1;
 /** A batch with fewer numbers than this needs no array of its own. */
-const SHORT_BATCH = 512;
+const SHORT_BATCH = 2048;
 
 /**
  * Takes the events of an engine from the addon and gives them to listeners, streams and waiters, in the asynchronous context of the
@@ -42,6 +42,11 @@ class Delivery {
    * reader that makes room for more is called back for it at once, and other work would wait until all has been read.
    */
   #turn = 0;
+  /**
+   * Whether a stream that is read by arrays has its next one. Other work has its turn then: if one array had all that is ready, each
+   * garbage collection during the turn would copy it.
+   */
+  #isReaderServed = false;
   #goOn = () => {
     this.#turn = 0;
   };
@@ -97,7 +102,9 @@ class Delivery {
         this.#secretsBefore = secrets;
         return;
       }
+      if (this.#isReaderServed) break;
     }
+    this.#isReaderServed = false;
     setImmediate(() => this.drain());
   }
 
@@ -129,7 +136,7 @@ class Delivery {
     if (pending.planId !== undefined)
       for (let index = 0; index < events.length; index++) mark(pending, /** @type {object} */ (events[index]));
     if (this.#listeners._hasListeners(type)) pending.context.runInAsyncScope(this.#listeners._dispatch, this.#listeners, type, events);
-    pending.queue?.push(/** @type {ExecutionEvent[]} */ (events), pending.handle);
+    if (pending.queue?.push(/** @type {ExecutionEvent[]} */ (events), pending.handle)) this.#isReaderServed = true;
   }
 
   /** Whatever breaks one of its parts, the others follow. @type {import('./batch-decoder.js').Consumer<PendingExecution>['end']} */

@@ -55,18 +55,20 @@ class EventQueue {
    *
    * @param {ExecutionEvent[]} events
    * @param {number} [handle] That of the child, for the events of a read.
+   * @returns {boolean} Whether a reader gets them, in an array, at the end of this turn of the event loop.
    */
   push(events, handle) {
     /** @type {Group} */
     const group = { events, handle, next: undefined };
     if (this.#closed) {
       this.#done(group);
-      return;
+      return false;
     }
     if (this.#last) this.#last.next = group;
     else this.#first = group;
     this.#last = group;
     this.#notify();
+    return this.#isGathering;
   }
 
   /** Nothing comes any more. */

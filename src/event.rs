@@ -18,7 +18,7 @@ pub(crate) use self::fields::FieldReader;
 use self::fields::Give as _;
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;
-pub(crate) use self::line_batch::{LineBatch, LineMark};
+pub(crate) use self::line_batch::{FULL_LINES, FULL_TEXT, LineBatch, LineMark};
 pub(crate) use self::sink::{EventSink, OnDemand, SilentSink};
 
 mod backpressure;

@@ -19,8 +19,8 @@ pub(crate) use self::terminal::TerminalControl;
 mod open_input;
 mod terminal;
 
-/// How much is read at once.
-const READ_BYTES: usize = 64 * 1024;
+/// How much is read at once: what the pipe of a child with much output holds.
+const READ_BYTES: usize = 256 * 1024;
 /// The first read of output in which secrets are masked: what that costs depends on the bytes.
 const FIRST_MASKED_BYTES: usize = 4 * 1024;
 /// The least that is read at once.

@@ -19,14 +19,9 @@ use napi::{JsValue, Property};
 
 use super::convert::milliseconds;
 use super::result::Exited;
-use crate::event::{Credit, EventType, ExecutionEvent, FieldReader, LineBatch, LineMark};
+use crate::event::{Credit, EventType, ExecutionEvent, FULL_LINES, FULL_TEXT, FieldReader, LineBatch, LineMark};
 use crate::protocol::{ABSENT, group, line};
 use crate::types::{Encoding, ExecutionResult, PlanExecutionResult, Stream};
-
-/// A batch is closed at this size: JavaScript works through it in less than a millisecond, and its string stays out of the
-/// engine's space for large objects, where each one would be fresh memory.
-const FULL_TEXT: usize = 60 * 1024;
-const FULL_NUMBERS: usize = 8 * 1024;
 
 #[derive(Default)]
 pub(super) struct Batch {
@@ -53,7 +48,7 @@ impl Batch {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.text.len() + self.bytes.len() >= FULL_TEXT || self.numbers.len() >= FULL_NUMBERS
+        self.text.len() + self.bytes.len() >= FULL_TEXT || self.numbers.len() >= FULL_LINES
     }
 
     /// `credit` is `None` when the consumer returns it by itself.
@@ -70,12 +65,15 @@ impl Batch {
             self.bytes.extend_from_slice(batch.text);
         }
         self.head(kind, handle, milliseconds(batch.timestamp), batch.first_sequence);
+        self.numbers.reserve(1 + batch.marks.len());
         self.numbers.push(number(batch.marks.len()));
+        // Of ASCII, the length of a line is the same in all units.
+        let are_bytes = match batch.encoding {
+            Encoding::Buffer => true,
+            Encoding::Utf8 => self.push_ascii(batch.text),
+        };
         for (text, mark) in batch.lines() {
-            let length = match batch.encoding {
-                Encoding::Utf8 => self.push_bytes(text),
-                Encoding::Buffer => text.len(),
-            };
+            let length = if are_bytes { text.len() } else { self.push_bytes(text) };
             self.numbers.push(number(length) * f64::from(line::FLAGS) + f64::from(flags(mark)));
         }
         self.credits.extend(credit);
@@ -126,6 +124,13 @@ impl Batch {
     fn head(&mut self, kind: u8, handle: u32, at: f64, sequence: u64) {
         #[expect(clippy::cast_precision_loss, reason = "no execution has 2^53 events")]
         self.numbers.extend([f64::from(kind), f64::from(handle), at, sequence as f64]);
+    }
+
+    /// Adds bytes if they are all ASCII, and returns whether they were.
+    fn push_ascii(&mut self, bytes: &[u8]) -> bool {
+        let text = bytes.is_ascii().then(|| str::from_utf8(bytes).ok()).flatten();
+        self.text.push_str(text.unwrap_or_default());
+        text.is_some()
     }
 
     fn push_bytes(&mut self, bytes: &[u8]) -> usize {

@@ -9,6 +9,8 @@ use super::line_batch::LineBatch;
 
 /// Above so many bytes in flight a child is not read: its own writes block then.
 const MOST_OF_ONE: usize = 1024 * 1024;
+/// Such a child is read again when no more are in flight than this: to wake a thread for each batch takes longer than to read one.
+const RESUMED_AT: usize = MOST_OF_ONE / 2;
 /// Above so many bytes in flight in the whole process, a child that has any of them is not read.
 const MOST_OF_ALL: usize = 64 * 1024 * 1024;
 /// What an event costs besides its text, so that empty lines are bounded too.
@@ -118,8 +120,9 @@ impl Drop for Credit {
     fn drop(&mut self) {
         let Self { backpressure, bytes } = self;
         let before = backpressure.in_flight.fetch_sub(*bytes, Ordering::AcqRel);
-        // Below its own bound, or with nothing in flight, which the pool does not hold up.
-        if before >= MOST_OF_ONE || before == *bytes {
+        let left = before - *bytes;
+        // With nothing in flight, the pool does not hold it up.
+        if (before > RESUMED_AT && left <= RESUMED_AT) || left == 0 {
             backpressure.released.notify_waiters();
         }
         backpressure.pool.remove(*bytes);
@@ -160,6 +163,22 @@ mod tests {
         assert!(!backpressure.is_full() && has_room(&backpressure).await);
         drop(nearly);
         assert_eq!(pool.in_flight.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn one_that_was_full_is_resumed_when_half_is_handled() {
+        let backpressure = Arc::new(Backpressure::of(pool(MOST_OF_ALL)));
+        let mut credits: Vec<_> = (0..8).map(|_| backpressure.lend_bytes(MOST_OF_ONE / 8)).collect();
+        let waiting = Arc::clone(&backpressure);
+        let waiter = tokio::spawn(async move { waiting.room().await });
+        tokio::task::yield_now().await;
+        for left in (5..8).rev() {
+            credits.truncate(left);
+            tokio::task::yield_now().await;
+            assert!(!waiter.is_finished(), "{left} eighths are left");
+        }
+        credits.truncate(4);
+        timeout(LOST, waiter).await.expect("the waiter is woken").unwrap();
     }
 
     #[tokio::test]

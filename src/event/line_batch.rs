@@ -6,6 +6,12 @@ use uuid::Uuid;
 use super::ExecutionEvent;
 use crate::types::{Encoding, Stream, Text};
 
+/// A batch is closed at so many bytes of text: JavaScript works through it in less than a millisecond, and its string stays out of the
+/// space for large objects, where each one would be fresh memory.
+pub(crate) const FULL_TEXT: usize = 60 * 1024;
+/// A batch is closed at so many lines.
+pub(crate) const FULL_LINES: usize = 8 * 1024;
+
 /// Where one line ends in a batch's text, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LineMark {

@@ -168,17 +168,20 @@ impl Clean {
         self.screen = Some(screen);
     }
 
-    /// Takes the splitter a step further and sends its lines as one batch.
+    /// Takes the splitter a step further and sends its lines in batches.
     fn split(&mut self, outlets: &mut Outlets, next: Next<'_>) {
         let Some(splitter) = &mut self.splitter else { return };
         let Outlets { lines, log } = outlets;
         let has_listener = lines.has_listener(self.stream);
-        let log = log.as_mut().filter(|log| log.wants_lines());
+        let mut log = log.as_mut().filter(|log| log.wants_lines());
         if has_listener || log.is_some() {
             let secrets = self.secrets.as_ref().and_then(|secrets| secrets.current());
             next.advance(splitter, &mut |piece, flags| {
                 let masked = secrets.as_ref().and_then(|secrets| secrets.mask_bytes(piece));
                 lines.add(masked.as_deref().unwrap_or(piece), flags);
+                if lines.is_full() {
+                    lines.send(self.stream, has_listener, log.as_deref_mut());
+                }
             });
             lines.send(self.stream, has_listener, log);
         } else {
@@ -282,4 +285,76 @@ impl Next<'_> {
 pub(super) struct Outlets {
     pub(super) lines: LineWriter,
     pub(super) log: Option<Log>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicU64;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::config::ExecutionConfig;
+    use crate::event::{Credit, EventSink, ExecutionEvent, FULL_LINES, FULL_TEXT, LineBatch, OnDemand};
+    use crate::types::ExecutionOptions;
+
+    /// The lines of each batch, and its first sequence.
+    #[derive(Default)]
+    struct Batches(Mutex<Vec<(u64, Vec<Vec<u8>>)>>);
+
+    impl EventSink for Batches {
+        fn wants_lines(&self, _stream: Stream) -> bool {
+            true
+        }
+        fn wants(&self, _kind: OnDemand) -> bool {
+            false
+        }
+        fn lines(&self, batch: LineBatch<'_>, _credit: Credit) {
+            let lines = batch.lines().map(|(line, _)| line.to_vec()).collect();
+            self.0.lock().unwrap().push((batch.first_sequence, lines));
+        }
+        fn event(&self, _event: ExecutionEvent) {}
+    }
+
+    /// The batches of one read.
+    fn batches(read: &[u8]) -> Vec<(u64, Vec<Vec<u8>>)> {
+        let policy = OutputPolicy::new(&ExecutionOptions::default(), &ExecutionConfig::default());
+        let sink = Arc::new(Batches::default());
+        let (id, sequence) = (Uuid::new_v4(), Arc::new(AtomicU64::new(0)));
+        let lines = LineWriter::new(id, policy.encoding, true, Arc::clone(&sink) as Arc<dyn EventSink>, sequence);
+        let mut outlets = Outlets { lines, log: None };
+        let kept = Arc::new(Captures::new(&policy));
+        Capture::new(Stream::Stdout, &policy, kept, Arc::default()).feed(read, &mut outlets, None);
+        drop(outlets);
+        Arc::into_inner(sink).unwrap().0.into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_long_read_is_sent_in_batches_of_bounded_size() {
+        let lines: Vec<_> = (0..4_000).map(|number| format!("{number:070}").into_bytes()).collect();
+        let batches = batches(&[lines.join(&b'\n'), b"\n".to_vec()].concat());
+        assert!(batches.len() > 4, "{} batches", batches.len());
+        for (_, lines) in &batches {
+            let bytes: usize = lines.iter().map(Vec::len).sum();
+            assert!(bytes < FULL_TEXT + 70, "{bytes} bytes");
+        }
+        let mut next = 0;
+        for (first, lines) in &batches {
+            assert_eq!(*first, next);
+            next += lines.len() as u64;
+        }
+        assert_eq!(batches.into_iter().flat_map(|(_, lines)| lines).collect::<Vec<_>>(), lines);
+    }
+
+    #[test]
+    fn empty_lines_are_sent_in_batches_of_bounded_size() {
+        let counts: Vec<_> = batches(&vec![b'\n'; 20_000]).into_iter().map(|(_, lines)| lines.len()).collect();
+        assert_eq!(counts, [FULL_LINES, FULL_LINES, 20_000 - 2 * FULL_LINES]);
+    }
+
+    #[test]
+    fn a_short_read_is_one_batch() {
+        assert_eq!(batches(b"a\nb\nc"), [(0, vec![b"a".to_vec(), b"b".to_vec()])]);
+    }
 }

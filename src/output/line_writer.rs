@@ -1,4 +1,4 @@
-//! The lines of one read, as one batch for the listener and the log.
+//! The lines of one read, as batches for the listener and the log.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::lines::Flags;
 use super::log::Log;
-use crate::event::{Backpressure, EventSink, LineBatch, LineMark, OnDemand};
+use crate::event::{Backpressure, EventSink, FULL_LINES, FULL_TEXT, LineBatch, LineMark, OnDemand};
 use crate::types::{Encoding, Stream};
 
 /// Gathers the lines of one read.
@@ -78,6 +78,11 @@ impl LineWriter {
             continued: flags.contains(Flags::CONTINUED),
             carriage_return: flags.contains(Flags::CARRIAGE_RETURN),
         });
+    }
+
+    /// Whether the batch is to be sent before the read is split to its end: the listener works on it meanwhile.
+    pub(super) fn is_full(&self) -> bool {
+        self.text.len() >= FULL_TEXT || self.marks.len() >= FULL_LINES
     }
 
     /// Sends bytes of a terminal to the listener, if there is one.

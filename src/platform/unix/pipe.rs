@@ -18,7 +18,7 @@ pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 /// other, which takes three times as long.
 #[cfg(target_os = "linux")]
 const WIDE_BYTES: usize = 256 * 1024;
-/// A pipe that fills a read of so many bytes is enlarged.
+/// A pipe that held so many bytes for one read is enlarged: it was full.
 const USUAL_BYTES: usize = 64 * 1024;
 /// At most 64 such pipes at once: a user has 64 MiB for the pipes of all programs.
 static WIDE: Semaphore = Semaphore::const_new(64);
@@ -73,13 +73,13 @@ impl PipeReader {
         self.fd.poll_readable(context)
     }
 
-    /// Reads without waiting. The pipe is enlarged when a read fills a large buffer.
+    /// Reads without waiting. The pipe is enlarged when a read shows that it was full.
     pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if matches!(self.width, Width::Terminal(_)) {
             return self.fd.read_part(buffer);
         }
         let count = self.fd.read(buffer)?;
-        if count == buffer.len() && count >= USUAL_BYTES && matches!(self.width, Width::Usual) {
+        if count >= USUAL_BYTES && matches!(self.width, Width::Usual) {
             let place = WIDE.try_acquire().ok().filter(|_| widen(&self.fd));
             self.width = place.map_or(Width::Fixed, Width::Wide);
         }
@@ -172,17 +172,18 @@ mod tests {
     /// A single test, since the permits are shared in the process.
     #[test]
     fn a_pipe_whose_reader_cannot_follow_is_wider_as_long_as_there_is_room_for_such() {
-        let mut buffer = vec![0; 64 * 1024];
+        let mut buffer = vec![0; WIDE_BYTES];
+        let full = vec![0; USUAL_BYTES];
         let mut pipes = Vec::new();
         let usual = width(&pipe().unwrap().0);
         loop {
             let (mut reader, write) = PipeReader::new(&SpawnThread::none()).unwrap();
             let mut write = std::fs::File::from(write);
-            write.write_all(&buffer[1..]).unwrap();
-            assert_eq!(reader.try_read(&mut buffer).unwrap(), buffer.len() - 1);
-            assert_eq!(width(&reader.fd), usual, "it did not fill the buffer");
-            write.write_all(&buffer).unwrap();
-            assert_eq!(reader.try_read(&mut buffer).unwrap(), buffer.len());
+            write.write_all(&full[1..]).unwrap();
+            assert_eq!(reader.try_read(&mut buffer).unwrap(), full.len() - 1);
+            assert_eq!(width(&reader.fd), usual, "it was not full");
+            write.write_all(&full).unwrap();
+            assert_eq!(reader.try_read(&mut buffer).unwrap(), full.len());
             let is_wide = width(&reader.fd) == WIDE_BYTES;
             assert_eq!(is_wide, matches!(reader.width, Width::Wide(_)));
             pipes.push((reader, write));
