@@ -11,7 +11,7 @@ use crate::platform::{self, DescriptorOwner, FileKind, HostState, Launch, Mark, 
 use crate::types::{Command, ErrorCode, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
 pub(crate) use self::check::{check, check_defaults, check_time_left};
-use self::directory::{Directory, working_dir};
+use self::directory::{WorkingDirectory, working_dir};
 pub(crate) use self::environment::{EnvPolicy, path_of};
 use self::explain::{exhausted, missing_interpreter};
 pub(crate) use self::explain::{exhaustion_text, explain};
@@ -89,7 +89,7 @@ pub(crate) fn resolve(
     }
     let segment = environment::segment(request.id);
     let cwd = request.working_dir.as_deref().map(|dir| working_dir(dir, host)).transpose()?;
-    let directory = Directory { own: cwd.as_deref(), host };
+    let directory = WorkingDirectory { own: cwd.as_deref(), host };
     let env = policy.build(request, options.host_env.as_ref(), &added, &directory, &segment);
     let look_up = LookUp {
         directory,
@@ -190,7 +190,7 @@ fn quote(word: &str) -> Cow<'_, str> {
 
 /// Where names are looked up: as the child would.
 struct LookUp<'a> {
-    directory: Directory<'a>,
+    directory: WorkingDirectory<'a>,
     path: Option<PathBuf>,
     /// The extensions of programs, where programs have them.
     path_ext: Option<&'a [u8]>,

@@ -84,13 +84,13 @@ pub struct ExecutionEngine {
     sink: Arc<dyn EventSink>,
 }
 
-/// What all handles share; the executions hold only [`Shared`], so that the last handle's drop is seen.
+/// What all handles share; the executions hold only [`EngineCore`], so that the last handle's drop is seen.
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<EngineCore>,
 }
 
 /// What the running executions need.
-struct Shared {
+struct EngineCore {
     config: Arc<ExecutionConfig>,
     policy: Arc<EnvPolicy>,
     /// The engine's own secrets.
@@ -139,7 +139,7 @@ impl ExecutionEngine {
         runtime::prepare().and_then(|()| platform::prepare()).map_err(|error| no_room(&error))?;
         let config = config.normalized();
         let policy = EnvPolicy::new(&config, &ExecutionOptions::default());
-        let shared = Shared {
+        let shared = EngineCore {
             registry: Registry::new(&config),
             retention: RetentionTask::new(Duration::from_secs(config.cleanup_interval_secs)),
             plans: Plans::new(&config),
@@ -427,12 +427,12 @@ impl ExecutionEngine {
         self.shared().registry.get(id).ok_or(ExecutionError::NotFound(id))
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Arc<EngineCore> {
         &self.handle.shared
     }
 }
 
-impl Shared {
+impl EngineCore {
     /// Where output beyond its cap goes. `None` when it goes nowhere.
     fn overflow_of(&self, policy: &OutputPolicy) -> Option<Arc<Overflow>> {
         let goes_to_file = policy.strategy == OversizedOutputStrategy::StreamToFile;

@@ -44,13 +44,13 @@ struct Guardian {
     lifeline: Lifeline,
     table: Table,
     /// Held for a few moves of numbers, or while a guardian is started.
-    state: Mutex<State>,
+    state: Mutex<GuardianState>,
     /// Wakes the executions that are running when there is a notice for them.
     noticed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GuardianState {
     /// Rows that were used and are free again.
     free: Vec<usize>,
     /// Rows from here on were never used.
@@ -208,7 +208,7 @@ impl Guardian {
         self.start(&mut state)
     }
 
-    fn start(self: &Arc<Self>, state: &mut State) -> Result<(), Unguarded> {
+    fn start(self: &Arc<Self>, state: &mut GuardianState) -> Result<(), Unguarded> {
         let leader = platform::spawn_guardian(&self.lifeline, &self.table).map_err(|error| {
             let is_passing = platform::is_exhaustion(&error);
             let why = Unguarded::because("the guardian cannot be started")(error);
@@ -225,7 +225,7 @@ impl Guardian {
 
     /// A guardian that cannot do its work is killed, another one takes its place, and the executions that run have a notice. The place
     /// is free at once: a frozen process ends only when it is thawed.
-    fn replace(self: &Arc<Self>, state: &mut State, fault: &'static str) {
+    fn replace(self: &Arc<Self>, state: &mut GuardianState, fault: &'static str) {
         if let Health::Alive { guardian, .. } = std::mem::take(&mut state.health) {
             guardian.kill_group();
         }
@@ -241,7 +241,7 @@ impl Guardian {
     }
 
     /// Gives the executions that run a notice.
-    fn report(&self, state: &mut State, text: String) {
+    fn report(&self, state: &mut GuardianState, text: String) {
         state.notice = (state.notice.0 + 1, text.into());
         self.noticed.notify_waiters();
     }
@@ -326,7 +326,7 @@ impl Guardian {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GuardianState> {
         // Every change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

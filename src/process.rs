@@ -212,7 +212,7 @@ impl Outputs {
 pub(crate) struct Input {
     rest: Option<Unwritten>,
     /// The pipe of an input that broke off. It stays open: its end would mean to the child that the input is complete.
-    broken: Option<Way>,
+    broken: Option<InputWriter>,
     /// A terminal is open as long as the command runs.
     _terminal: Option<Arc<PipeWriter>>,
 }
@@ -246,12 +246,12 @@ impl Source {
 
 /// The way to the child.
 #[derive(Debug)]
-enum Way {
+enum InputWriter {
     Pipe(PipeWriter),
     Terminal(Arc<PipeWriter>),
 }
 
-impl Way {
+impl InputWriter {
     fn writer(&self) -> &PipeWriter {
         match self {
             Self::Pipe(pipe) => pipe,
@@ -262,7 +262,7 @@ impl Way {
 
 #[derive(Debug)]
 struct Unwritten {
-    pipe: Way,
+    pipe: InputWriter,
     bytes: Vec<u8>,
     written: usize,
     /// Bytes in all that the pipe has taken.
@@ -297,9 +297,9 @@ impl Input {
             Some(control) => {
                 let shared = Arc::new(pipe);
                 control.opened(&shared, terminal);
-                (Way::Terminal(Arc::clone(&shared)), Some(shared))
+                (InputWriter::Terminal(Arc::clone(&shared)), Some(shared))
             }
-            None => (Way::Pipe(pipe), None),
+            None => (InputWriter::Pipe(pipe), None),
         };
         let ends_line = kept.is_some().then_some(true);
         Self {
@@ -321,8 +321,8 @@ impl Input {
     pub(crate) fn is_read_up(&self) -> Option<InputId> {
         let rest = self.rest.as_ref().filter(|rest| rest.written == rest.bytes.len())?;
         match &rest.pipe {
-            Way::Pipe(pipe) => platform::empty_pipe(pipe),
-            Way::Terminal(terminal) => platform::terminal_id(terminal),
+            InputWriter::Pipe(pipe) => platform::empty_pipe(pipe),
+            InputWriter::Terminal(terminal) => platform::terminal_id(terminal),
         }
     }
 

@@ -98,7 +98,7 @@ pub const ABSENT: i8 = -1;
 /// A field, as Rust declares it.
 #[cfg(feature = "schema")]
 #[derive(Debug, Clone)]
-pub struct Field {
+pub struct DeclaredField {
     /// As in Rust.
     pub name: &'static str,
     /// Its type, as in Rust, without blanks.
@@ -112,7 +112,7 @@ pub struct Field {
 #[derive(Debug, Clone)]
 pub struct ResultField {
     /// As it is declared.
-    pub field: Field,
+    pub field: DeclaredField,
     /// `always`, `nullable` or `optional`.
     pub presence: &'static str,
     /// What it is in the short form of a result.
@@ -124,7 +124,7 @@ pub struct ResultField {
 /// A type of event.
 #[cfg(feature = "schema")]
 #[derive(Debug, Clone)]
-pub struct Event {
+pub struct DeclaredEvent {
     /// On the wire.
     pub name: &'static str,
     /// What happened.
@@ -134,7 +134,7 @@ pub struct Event {
     /// What the id in it is called.
     pub id: &'static str,
     /// The fields besides those that all have, in their order.
-    pub fields: Vec<Field>,
+    pub fields: Vec<DeclaredField>,
 }
 
 /// The fields of a result, in their order.
@@ -146,7 +146,7 @@ pub fn result() -> Vec<ResultField> {
             $(#[doc = $help:literal])+ $name:ident: $type:ty = $blank:expr, $presence:ident $form:ident $(($usual:expr))?;
         )+) => {
             vec![$(ResultField {
-                field: Field { name: stringify!($name), kind: tight(stringify!($type)), help: concat!($($help),+) },
+                field: DeclaredField { name: stringify!($name), kind: tight(stringify!($type)), help: concat!($($help),+) },
                 presence: stringify!($presence),
                 form: stringify!($form),
                 usual: None $(.or_else(|| {
@@ -163,19 +163,19 @@ pub fn result() -> Vec<ResultField> {
 /// The types of events; the number of each is its place.
 #[cfg(feature = "schema")]
 #[must_use]
-pub fn events() -> Vec<Event> {
+pub fn events() -> Vec<DeclaredEvent> {
     macro_rules! describe {
         ($(
             $(#[doc = $help:literal])+ $name:ident = $word:literal, $kind:ident of $id:ident {
                 $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
             }
         )+) => {
-            vec![$(Event {
+            vec![$(DeclaredEvent {
                 name: $word,
                 help: concat!($($help),+),
                 kind: stringify!($kind),
                 id: stringify!($id),
-                fields: vec![$(Field {
+                fields: vec![$(DeclaredField {
                     name: stringify!($field),
                     kind: in_javascript(stringify!($kind), stringify!($type)),
                     help: concat!($($field_help),+),

@@ -98,11 +98,11 @@ struct Retention {
 pub(crate) struct RetainedStore<T> {
     retention: Retention,
     /// Held for a look-up or a few moves of pointers, never across an await or a call to a listener.
-    inner: Mutex<Inner<T>>,
+    inner: Mutex<StoreState<T>>,
 }
 
 #[derive(Debug)]
-struct Inner<T> {
+struct StoreState<T> {
     /// Nothing more is accepted. Here, so that closing sees all that was accepted.
     closed: bool,
     /// Later records have greater numbers, whatever the wall clock does.
@@ -136,7 +136,7 @@ impl<T: Retained> RetainedStore<T> {
             bytes: config.max_retained_output_bytes,
             is_automatic: config.enable_auto_cleanup,
         };
-        let inner = Inner {
+        let inner = StoreState {
             closed: false,
             next_number: 0,
             records: BTreeMap::new(),
@@ -277,13 +277,13 @@ impl<T: Retained> RetainedStore<T> {
         self.lock().records.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+    fn lock(&self) -> MutexGuard<'_, StoreState<T>> {
         // Every change below is complete before anything that could panic.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T: Retained> Inner<T> {
+impl<T: Retained> StoreState<T> {
     fn get(&self, id: Uuid) -> Option<Arc<T>> {
         self.records.get(self.numbers.get(&id)?).cloned()
     }

@@ -14,7 +14,7 @@ use crate::config::{ConcurrencyPolicy, ExecutionConfig};
 use crate::error::ExecutionError;
 use crate::types::ErrorInfo;
 
-use self::groups::{Groups, Key, Limits, Membership};
+use self::groups::{GroupLimits, Groups, Key, Membership};
 
 mod groups;
 #[cfg(test)]
@@ -25,13 +25,13 @@ pub(crate) struct Scheduler {
     slots: usize,
     queue_bound: usize,
     policy: ConcurrencyPolicy,
-    limits: Limits,
+    limits: GroupLimits,
     /// Held for a few moves of pointers, never across an await.
-    state: Mutex<State>,
+    state: Mutex<SchedulerState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct SchedulerState {
     in_use: usize,
     /// Slots that may be used now: fewer than there are while the machine is short of something.
     usable: usize,
@@ -72,7 +72,7 @@ pub(crate) struct Ticket {
     turn: oneshot::Receiver<Permit>,
 }
 
-impl State {
+impl SchedulerState {
     /// The place after all others of this priority.
     fn last_place(&mut self, priority: i32) -> Key {
         let place = self.last;
@@ -115,8 +115,8 @@ impl Scheduler {
             slots,
             queue_bound: config.max_queued_executions,
             policy: config.concurrency_policy,
-            limits: Limits::new(&config.group_limits),
-            state: Mutex::new(State {
+            limits: GroupLimits::new(&config.group_limits),
+            state: Mutex::new(SchedulerState {
                 in_use: 0,
                 usable: slots,
                 shortage: None,
@@ -159,7 +159,13 @@ impl Scheduler {
 
     /// What an execution is refused with that cannot start now and must not wait: with a free slot, the first of its groups without a
     /// place.
-    fn refusal(&self, state: &State, key: &Key, membership: Option<&Membership>, groups: &[String]) -> ExecutionError {
+    fn refusal(
+        &self,
+        state: &SchedulerState,
+        key: &Key,
+        membership: Option<&Membership>,
+        groups: &[String],
+    ) -> ExecutionError {
         let has_slot = state.in_use < state.usable;
         let full = membership.filter(|_| has_slot).and_then(|groups| state.groups.obstacle(key, groups));
         full.map_or(ExecutionError::ConcurrencyLimitReached(self.slots), |full| {
@@ -193,7 +199,7 @@ impl Scheduler {
         ticket
     }
 
-    fn queue(self: &Arc<Self>, state: &mut State, key: Key, groups: Option<Membership>) -> Ticket {
+    fn queue(self: &Arc<Self>, state: &mut SchedulerState, key: Key, groups: Option<Membership>) -> Ticket {
         let (give_turn, turn) = oneshot::channel();
         let has_groups = groups.is_some();
         let obstacle = groups.as_ref().and_then(|groups| state.groups.obstacle(&key, groups)).map(Box::from);
@@ -260,7 +266,7 @@ impl Scheduler {
         self.lock().held_back.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SchedulerState> {
         // Every change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -38,7 +38,7 @@ impl NativeEngine {
             return Err(raise_as_is(ExecutionError::InvalidRequest(Invalid::new("requests", problem))));
         };
         let mut handle = handle;
-        let mut submit = |(index, request): (usize, &Value)| -> Outcome {
+        let mut submit = |(index, request): (usize, &Value)| -> Submission {
             let sink = JsSink::new(Arc::clone(&self.outbox), handle, false);
             handle = handle.wrapping_add(1);
             let request = wire::request_of_list(request, Case::Camel, &request_path(index))
@@ -47,7 +47,7 @@ impl NativeEngine {
         };
         let mut outcomes: Vec<_> = requests.iter().enumerate().map(&mut submit).collect();
         many.mask(outcomes.iter_mut().filter_map(|outcome| outcome.as_mut().err()).map(|(error, _)| error));
-        let entry = |outcome: Outcome| match outcome {
+        let entry = |outcome: Submission| match outcome {
             Ok(id) => Json::String(id.to_string()),
             Err((error, raise)) => refusal(raise(error)),
         };
@@ -59,7 +59,7 @@ impl NativeEngine {
 type Raise = fn(ExecutionError) -> Thrown;
 
 /// The id of an accepted request, or why it was refused.
-type Outcome = std::result::Result<Uuid, (ExecutionError, Raise)>;
+type Submission = std::result::Result<Uuid, (ExecutionError, Raise)>;
 
 /// A refusal that is not thrown.
 fn refusal(thrown: Thrown) -> Json {

@@ -23,11 +23,11 @@ const MOST_SPARE: usize = 4;
 pub(super) struct Outbox {
     interest: AtomicU8,
     /// Held for a copy of at most one read, never while JavaScript runs.
-    inner: Mutex<Inner>,
+    inner: Mutex<OutboxState>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct OutboxState {
     /// Absent when JavaScript is gone, or expects nothing more: nothing is kept for it.
     wake: Option<Arc<Wake>>,
     ready: VecDeque<Batch>,
@@ -44,7 +44,7 @@ impl Outbox {
     pub(super) fn new(wake: &Function<'_, (), ()>) -> napi::Result<Self> {
         let wake =
             wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build_callback(|_| Ok(()))?;
-        let inner = Inner { wake: Some(Arc::new(wake)), ..Inner::default() };
+        let inner = OutboxState { wake: Some(Arc::new(wake)), ..OutboxState::default() };
         Ok(Self { interest: AtomicU8::new(0), inner: Mutex::new(inner) })
     }
 
@@ -59,7 +59,7 @@ impl Outbox {
     /// Adds to the last batch, and wakes JavaScript if it is not awake.
     fn put(&self, add: impl FnOnce(&mut Batch, &mut HashMap<u32, VecDeque<Credit>>)) {
         let mut inner = self.lock();
-        let Inner { wake: Some(wake), ready, pulled, spare, is_awake, .. } = &mut *inner else { return };
+        let OutboxState { wake: Some(wake), ready, pulled, spare, is_awake, .. } = &mut *inner else { return };
         if ready.back().is_none_or(Batch::is_full) {
             ready.push_back(Batch::reusing(spare.pop().unwrap_or_default()));
         }
@@ -127,7 +127,7 @@ impl Outbox {
         self.lock().under_way.as_ref()?.plans.get(position).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, OutboxState> {
         // Every change is complete before anything that could panic.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,14 +9,14 @@ use crate::platform::{self, HostState};
 
 /// The directory of a command.
 #[derive(Clone, Copy)]
-pub(super) struct Directory<'a> {
+pub(super) struct WorkingDirectory<'a> {
     /// That of the request, absolute.
     pub(super) own: Option<&'a Path>,
     /// Without one of its own it is that of the host.
     pub(super) host: &'a HostState,
 }
 
-impl Directory<'_> {
+impl WorkingDirectory<'_> {
     fn path(&self) -> io::Result<Cow<'_, Path>> {
         self.own.map_or_else(|| self.host.directory().map(Cow::Owned), |own| Ok(Cow::Borrowed(own)))
     }
@@ -62,7 +62,7 @@ pub(super) fn working_dir(dir: &Path, host: &HostState) -> Result<PathBuf, Spawn
     let explain = |error: &io::Error, what: &str| {
         SpawnFailure::new(error, format!("working directory {} {what}: create it, or name another", dir.display()))
     };
-    let absolute = Directory { own: None, host }.absolute(dir)?;
+    let absolute = WorkingDirectory { own: None, host }.absolute(dir)?;
     match std::fs::metadata(&absolute) {
         Ok(found) if found.is_dir() => Ok(absolute),
         Ok(_) => Err(explain(&io::Error::from(io::ErrorKind::NotADirectory), "is not a directory")),

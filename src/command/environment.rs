@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use uuid::Uuid;
 
-use super::Directory;
+use super::WorkingDirectory;
 use crate::config::ExecutionConfig;
 use crate::error::{Invalid, is_plain_name, name_in_path};
 use crate::globs::Globs;
@@ -110,7 +110,7 @@ impl EnvPolicy {
         request: &ExecutionRequest,
         host: Option<&EnvSnapshot>,
         added: &[(&str, Option<&str>)],
-        directory: &Directory<'_>,
+        directory: &WorkingDirectory<'_>,
         segment: &str,
     ) -> Vec<u8> {
         let own;

@@ -18,13 +18,13 @@ use crate::state::{Pending, Stop};
 use crate::supervise::Job;
 use crate::types::{EnvSnapshot, ErrorInfo, ExecutionOptions, ExecutionRequest, Stdin};
 
-use super::Shared;
+use super::EngineCore;
 use super::execution::{Accepted, OnSettled, execute};
 use super::secrets::CommonSecrets;
 
 /// A request that was checked, with the policies it runs under.
 #[derive(Clone)]
-pub(super) struct Work {
+pub(super) struct CheckedRequest {
     pub(super) request: Arc<ExecutionRequest>,
     pub(super) options: Arc<ExecutionOptions>,
     pub(super) policy: Arc<EnvPolicy>,
@@ -33,7 +33,7 @@ pub(super) struct Work {
     pub(super) signal: Option<CancellationToken>,
 }
 
-impl Work {
+impl CheckedRequest {
     /// The command as a person would type it, without secrets.
     pub(super) fn command(&self) -> String {
         self.secrets.mask(&command::display(&self.request.command)).into_owned()
@@ -54,7 +54,7 @@ pub(super) struct Admitted {
     pub(super) record: Arc<Record>,
     /// It fails with this, and is not spawned.
     pub(super) refusal: Option<ErrorInfo>,
-    work: Work,
+    work: CheckedRequest,
     log: LogPaths,
     command: String,
     pending: Pending,
@@ -62,7 +62,7 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    pub(super) fn new(work: Work, shared: &Shared, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
+    pub(super) fn new(work: CheckedRequest, shared: &EngineCore, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
         let request = &work.request;
         // It is masked where it is shown: the secrets are not made ready on the caller's thread.
         let command = command::display(&request.command);
@@ -80,18 +80,18 @@ impl Admitted {
     }
 
     /// Runs it in the background; its record is in the registry by now.
-    pub(super) fn start(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Arc<Record> {
+    pub(super) fn start(self, shared: &Arc<EngineCore>, entry: Entry, on_settled: Option<OnSettled>) -> Arc<Record> {
         let record = Arc::clone(&self.record);
         self.ready(shared, entry, on_settled).start();
         record
     }
 
     /// Counts it as accepted. It has to be started.
-    fn ready(self, shared: &Arc<Shared>, entry: Entry, on_settled: Option<OnSettled>) -> Ready {
+    fn ready(self, shared: &Arc<EngineCore>, entry: Entry, on_settled: Option<OnSettled>) -> Ready {
         let Self {
             record,
             refusal,
-            work: Work { request, options, policy, host, secrets, signal },
+            work: CheckedRequest { request, options, policy, host, secrets, signal },
             log,
             command,
             pending,
@@ -156,7 +156,7 @@ impl Ready {
     }
 }
 
-impl Shared {
+impl EngineCore {
     /// The state of the host and its policy, as they are at a call with these options.
     pub(super) fn terms_of(&self, mut options: ExecutionOptions) -> Terms {
         self.add_defaults(&mut options);
@@ -182,7 +182,7 @@ impl Shared {
             .map_err(|invalid| ExecutionError::InvalidRequest(refused(invalid, &request)))?;
         let entry = enter(&self.scheduler, options.priority, options.group_names())?;
         let secrets = self.secrets_of(&request, options, policy, secrets).map_err(ExecutionError::InvalidRequest)?;
-        let work = Work {
+        let work = CheckedRequest {
             request: Arc::new(request),
             options: Arc::clone(options),
             policy: Arc::clone(policy),

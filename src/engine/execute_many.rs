@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::admission::{Ready, Terms};
-use super::{ExecutionEngine, Shared};
+use super::{EngineCore, ExecutionEngine};
 use crate::error::{ExecutionError, Invalid, Result};
 use crate::event::EventSink;
 use crate::runtime;
@@ -65,7 +65,7 @@ const STARTED_AT_ONCE: usize = 256;
 
 /// The requests of one call.
 pub(crate) struct Submissions<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Arc<EngineCore>,
     terms: Terms,
     /// Accepted, and not started yet.
     waiting: Vec<Ready>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
-use super::Shared;
+use super::EngineCore;
 use super::retention_task::RetentionTask;
 use super::retry::Attempts;
 use crate::catch_panic::{contain, contain_call};
@@ -29,7 +29,7 @@ pub(super) type OnSettled = Box<dyn FnOnce(bool) + Send>;
 
 /// An accepted execution.
 pub(super) struct Accepted {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<EngineCore>,
     pub(super) record: Arc<Record>,
     /// It fails with this, and is not spawned.
     pub(super) refusal: Option<ErrorInfo>,
@@ -54,7 +54,7 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
     if let Some(input) = &record.controls().input {
         input.close();
     }
-    let LastAttempt { result, sequence, written: Written { stdout, stderr, lines }, files } = ended;
+    let LastAttempt { result, sequence, written: OutputTotals { stdout, stderr, lines }, files } = ended;
     let result = Arc::new(record.mask_ending(result));
     record.keep(files);
     shared.metrics.ended(&result, stdout, stderr, lines);
@@ -86,13 +86,13 @@ pub(super) async fn execute(accepted: Accepted, pending: Pending, entry: Entry, 
 struct LastAttempt {
     result: ExecutionResult,
     sequence: u64,
-    written: Written,
+    written: OutputTotals,
     files: Vec<Keepsake>,
 }
 
 impl LastAttempt {
     fn of(finished: Finished) -> Self {
-        let mut written = Written::default();
+        let mut written = OutputTotals::default();
         written.add(&finished);
         Self { result: finished.result, sequence: finished.sequence, written, files: finished.files }
     }
@@ -100,13 +100,13 @@ impl LastAttempt {
 
 /// What all attempts have written.
 #[derive(Debug, Clone, Copy, Default)]
-struct Written {
+struct OutputTotals {
     stdout: u64,
     stderr: u64,
     lines: u64,
 }
 
-impl Written {
+impl OutputTotals {
     fn add(&mut self, Finished { result, lines, .. }: &Finished) {
         self.stdout += result.stdout_bytes;
         self.stderr += result.stderr_bytes;
@@ -125,7 +125,7 @@ async fn all_attempts(
     let policy = job.output_policy();
     let overflow = shared.overflow_of(&policy);
     let mut attempts = Attempts::new(job.options.retry.as_ref());
-    let mut written = Written::default();
+    let mut written = OutputTotals::default();
     let mut backpressure = None;
     let mut last: Option<Arc<ExecutionResult>> = None;
     // Those of all attempts: the events of the retries name them.
@@ -204,7 +204,7 @@ fn stopped_before_retry(
     last: Arc<ExecutionResult>,
     why: Stop,
     sequence: &AtomicU64,
-    written: Written,
+    written: OutputTotals,
     files: Vec<Keepsake>,
 ) -> LastAttempt {
     let result = supervise::stopped_before_retry(Arc::unwrap_or_clone(last), why);

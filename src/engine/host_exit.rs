@@ -10,7 +10,7 @@ use crate::platform;
 use crate::platform::clock::Instant;
 use crate::state::Stop;
 
-use super::{ExecutionEngine, Shared};
+use super::{EngineCore, ExecutionEngine};
 
 /// The exit is held up for no longer than this.
 const LONGEST_EXIT: Duration = Duration::from_millis(500);
@@ -18,10 +18,10 @@ const LONGEST_EXIT: Duration = Duration::from_millis(500);
 const KILLING: Duration = Duration::from_millis(150);
 
 /// Every engine that has not been dropped, or still has work. Held for moves of pointers.
-static ENGINES: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+static ENGINES: Mutex<Vec<Weak<EngineCore>>> = Mutex::new(Vec::new());
 
 /// Has an engine's work ended when the host exits.
-pub(super) fn watch(engine: &Arc<Shared>) {
+pub(super) fn watch(engine: &Arc<EngineCore>) {
     static REGISTERED: Once = Once::new();
     let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);
     engines.retain(|engine| engine.strong_count() > 0);
@@ -34,7 +34,7 @@ pub(super) fn watch(engine: &Arc<Shared>) {
 
 /// Every engine of this process.
 #[cfg(feature = "node")]
-pub(super) fn engines() -> Vec<Arc<Shared>> {
+pub(super) fn engines() -> Vec<Arc<EngineCore>> {
     let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     engines.iter().filter_map(Weak::upgrade).collect()
 }
@@ -55,7 +55,7 @@ impl ExecutionEngine {
     }
 }
 
-impl Shared {
+impl EngineCore {
     /// Refuses new work and ends what runs, except the commands that are left to the guardian.
     pub(super) fn close_and_stop(&self) {
         self.close();

@@ -19,8 +19,8 @@ use crate::types::{
     PlanStats, PlanStep, SkipReason, SkippedStep, StepInput, StepStatus,
 };
 
-use super::Shared;
-use super::admission::{Admitted, Work};
+use super::EngineCore;
+use super::admission::{Admitted, CheckedRequest};
 use super::secrets::CommonSecrets;
 use super::step_inputs;
 
@@ -32,9 +32,9 @@ pub(crate) type Sinks = Box<dyn Fn(Option<usize>) -> Arc<dyn EventSink> + Send +
 
 /// The steps of one plan on their way through the engine.
 pub(super) struct Steps {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<EngineCore>,
     pub(super) plan_id: Uuid,
-    pub(super) work: Vec<Work>,
+    pub(super) work: Vec<CheckedRequest>,
     /// The variables of each step that are outputs of others.
     pub(super) inputs: Vec<Vec<StepInput>>,
     /// The groups of the steps in each lane.
@@ -110,7 +110,7 @@ impl Host for Steps {
 
 impl Steps {
     /// A step with its variables, or the reason for which it fails without being spawned.
-    fn with_inputs(&self, index: usize) -> (Work, Option<ErrorInfo>) {
+    fn with_inputs(&self, index: usize) -> (CheckedRequest, Option<ErrorInfo>) {
         let work = self.work[index].clone();
         if self.inputs[index].is_empty() {
             return (work, None);
@@ -124,7 +124,7 @@ impl Steps {
         }
         // One of these variables may be secret by its name.
         match self.shared.secrets_of(&request, &work.options, &work.policy, &CommonSecrets::new()) {
-            Ok(secrets) => (Work { request: Arc::new(request), secrets, ..work }, None),
+            Ok(secrets) => (CheckedRequest { request: Arc::new(request), secrets, ..work }, None),
             Err(invalid) => {
                 let message = format!("invalid request: {invalid}");
                 (work, Some(ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }))

@@ -22,14 +22,14 @@ use crate::types::{
     SkipReason, StepInput, When,
 };
 
-use super::admission::{self, Work};
+use super::admission::{self, CheckedRequest};
 use super::execution::LONGEST_FLUSH;
 use super::plan_host::{About, Sinks, Steps};
 use super::retention_task::RetentionTask;
 use super::secrets::CommonSecrets;
 use super::step_inputs;
 use super::stream::StopOnDrop;
-use super::{ExecutionEngine, Shared};
+use super::{EngineCore, ExecutionEngine};
 
 /// More steps than that are no small set of commands.
 const MOST_STEPS: usize = 100_000;
@@ -210,11 +210,11 @@ fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {
 }
 
 /// What each step needs to begin, and the groups of each lane.
-fn needs_of(work: &[Work], when: &BTreeMap<usize, When>) -> (Vec<Needs>, Vec<Vec<String>>) {
+fn needs_of(work: &[CheckedRequest], when: &BTreeMap<usize, When>) -> (Vec<Needs>, Vec<Vec<String>>) {
     let mut lanes: HashMap<BTreeSet<&str>, usize> = HashMap::new();
     let mut groups = Vec::new();
     let mut needs = Vec::with_capacity(work.len());
-    for (index, Work { options, .. }) in work.iter().enumerate() {
+    for (index, CheckedRequest { options, .. }) in work.iter().enumerate() {
         let names = options.group_names().iter().map(String::as_str).collect();
         let lane = *lanes.entry(names).or_insert_with(|| {
             groups.push(options.group_names().to_vec());
@@ -243,7 +243,7 @@ fn check_plan(
     strategy: &ExecutionStrategy,
     commands: &[ExecutionRequest],
     inputs: &[Vec<StepInput>],
-    shared: &Shared,
+    shared: &EngineCore,
 ) -> Result<Graph, Invalid> {
     if commands.is_empty() || commands.len() > MOST_STEPS {
         let problem = format!("it has {} commands: give 1 to {MOST_STEPS}", commands.len());
@@ -282,12 +282,12 @@ fn check_plan(
 
 /// Checks each request with the options that it runs under.
 fn work_of(
-    shared: &Shared,
+    shared: &EngineCore,
     commands: Vec<ExecutionRequest>,
     common: ExecutionOptions,
     mut own: HashMap<usize, ExecutionOptions>,
     secrets: &[Secret],
-) -> Result<Vec<Work>> {
+) -> Result<Vec<CheckedRequest>> {
     let common = Arc::new(common);
     let common_policy = shared.policy_of(&common);
     let common_secrets = CommonSecrets::new();
@@ -312,7 +312,7 @@ fn work_of(
         let secrets = shared
             .secrets_of(&request, &options, &policy, secrets)
             .map_err(|invalid| step_error(invalid, index, has_own))?;
-        Ok(Work { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })
+        Ok(CheckedRequest { request: Arc::new(request), options, policy, host: Arc::clone(&host), secrets, signal })
     };
     commands.into_iter().enumerate().map(work).collect()
 }

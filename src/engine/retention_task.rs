@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::Shared;
+use super::EngineCore;
 use crate::platform::clock::{self, Instant};
 use crate::runtime;
 
@@ -17,11 +17,11 @@ pub(super) struct RetentionTask {
     /// Between two looks.
     interval: Duration,
     is_there: AtomicBool,
-    task: Mutex<Inner>,
+    task: Mutex<RetentionState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct RetentionState {
     handle: Option<AbortHandle>,
     last_look: Option<Instant>,
 }
@@ -32,7 +32,7 @@ impl RetentionTask {
     }
 
     /// There is a record that will be too old some day.
-    pub(super) fn watch(&self, shared: &Arc<Shared>) {
+    pub(super) fn watch(&self, shared: &Arc<EngineCore>) {
         // What ends later is too old later: the task that waits already wakes in time.
         if self.is_there.load(SeqCst) {
             return;
@@ -47,7 +47,7 @@ impl RetentionTask {
     }
 
     /// Lets go of what retention allows, in the background.
-    pub(super) fn clean_up(shared: &Arc<Shared>) {
+    pub(super) fn clean_up(shared: &Arc<EngineCore>) {
         let shared = Arc::clone(shared);
         runtime::start_blocking(move || shared.remove_expired());
     }
@@ -56,7 +56,7 @@ impl RetentionTask {
         last.map_or(due, |last| due.max(last + self.interval))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, RetentionState> {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,7 +69,7 @@ impl Drop for RetentionTask {
     }
 }
 
-async fn keep(engine: Weak<Shared>, mut due: Instant) {
+async fn keep(engine: Weak<EngineCore>, mut due: Instant) {
     loop {
         clock::sleep_until(due).await;
         let Some(shared) = engine.upgrade() else { return };

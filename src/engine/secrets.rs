@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 #[cfg(feature = "node")]
 use super::host_exit;
-use super::{ExecutionEngine, Shared};
+use super::{EngineCore, ExecutionEngine};
 use crate::command::EnvPolicy;
 #[cfg(feature = "node")]
 use crate::config::ExecutionConfig;
@@ -172,7 +172,7 @@ fn of_all(texts: &mut [String]) -> Vec<&mut String> {
     texts.iter_mut().collect()
 }
 
-impl Shared {
+impl EngineCore {
     /// Masks what the records keep, in the background.
     pub(super) fn mask_records(self: &Arc<Self>) {
         // One pass at a time, and another one if there is a reason for it meanwhile.

@@ -17,18 +17,18 @@ const MOST_OF_ALL: usize = 64 * 1024 * 1024;
 const LINE_OVERHEAD: usize = 16;
 
 /// What all engines of the process have in flight.
-static ALL: Pool = Pool::new(MOST_OF_ALL);
+static ALL: CreditPool = CreditPool::new(MOST_OF_ALL);
 
 /// The bytes in flight of many executions.
 #[derive(Debug)]
-struct Pool {
+struct CreditPool {
     in_flight: AtomicUsize,
     most: usize,
     /// Notified when the pool was full and is not any more.
     released: Notify,
 }
 
-impl Pool {
+impl CreditPool {
     const fn new(most: usize) -> Self {
         Self { in_flight: AtomicUsize::new(0), most, released: Notify::const_new() }
     }
@@ -59,7 +59,7 @@ pub(crate) struct Backpressure {
     in_flight: AtomicUsize,
     /// Notified whenever the answer of [`Backpressure::is_full`] may have changed by what became of its own bytes.
     released: Notify,
-    pool: &'static Pool,
+    pool: &'static CreditPool,
 }
 
 impl Default for Backpressure {
@@ -69,7 +69,7 @@ impl Default for Backpressure {
 }
 
 impl Backpressure {
-    fn of(pool: &'static Pool) -> Self {
+    fn of(pool: &'static CreditPool) -> Self {
         Self { in_flight: AtomicUsize::new(0), released: Notify::new(), pool }
     }
 
@@ -142,8 +142,8 @@ mod tests {
     /// Longer than any of this takes: beyond it, a wake-up was lost.
     const LOST: Duration = Duration::from_secs(30);
 
-    fn pool(most: usize) -> &'static Pool {
-        Box::leak(Box::new(Pool::new(most)))
+    fn pool(most: usize) -> &'static CreditPool {
+        Box::leak(Box::new(CreditPool::new(most)))
     }
 
     async fn has_room(backpressure: &Backpressure) -> bool {

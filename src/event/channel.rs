@@ -17,13 +17,13 @@ enum Item {
 /// The sink of a new channel, and its consumer. What is in it is bounded by the credits of the executions.
 pub(crate) fn channel() -> (Arc<dyn EventSink>, EventReceiver) {
     let (messages, queue) = mpsc::unbounded_channel();
-    (Arc::new(Sender(messages)), EventReceiver { queue, lines: VecDeque::new(), credit: None })
+    (Arc::new(ChannelSender(messages)), EventReceiver { queue, lines: VecDeque::new(), credit: None })
 }
 
-struct Sender(mpsc::UnboundedSender<Item>);
+struct ChannelSender(mpsc::UnboundedSender<Item>);
 
 // The consumer is gone: what is sent is dropped.
-impl EventSink for Sender {
+impl EventSink for ChannelSender {
     fn wants_lines(&self, _stream: Stream) -> bool {
         !self.0.is_closed()
     }

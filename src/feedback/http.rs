@@ -111,18 +111,18 @@ pub struct HttpFeedbackTotals {
 /// # Ok(()) }
 /// ```
 pub struct HttpFeedback {
-    shared: Arc<Shared>,
+    shared: Arc<SharedQueue>,
 }
 
-struct Shared {
+struct SharedQueue {
     options: HttpFeedbackOptions,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Signalled when the thread that sends has to look at the state again.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     queue: VecDeque<ExecutionFeedback>,
     /// How many of the batch on its way.
     in_flight: usize,
@@ -169,8 +169,8 @@ impl HttpFeedback {
             .max_redirects(0)
             .user_agent(concat!("escher-execution-engine/", env!("CARGO_PKG_VERSION")));
         let agent = config.build().new_agent();
-        let shared = Arc::new(Shared { options, state: Mutex::default(), changed: Condvar::new() });
-        let sender = Sender { shared: Arc::clone(&shared), agent, headers };
+        let shared = Arc::new(SharedQueue { options, state: Mutex::default(), changed: Condvar::new() });
+        let sender = FeedbackSender { shared: Arc::clone(&shared), agent, headers };
         std::thread::Builder::new().name("escher-feedback".into()).spawn(move || sender.run()).map_err(|error| {
             ExecutionError::NotStarted {
                 what: format!("the thread that sends feedback cannot be started: {error}"),
@@ -234,19 +234,19 @@ impl Drop for HttpFeedback {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, until: Option<Instant>) -> MutexGuard<'a, State> {
+    fn wait<'a>(&self, state: MutexGuard<'a, QueueState>, until: Option<Instant>) -> MutexGuard<'a, QueueState> {
         let Some(until) = until else { return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner) };
         let limit = until.saturating_duration_since(Instant::now());
         self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-impl State {
+impl QueueState {
     fn lose(&mut self, count: u64) {
         self.unreported += count;
         self.totals.dropped += count;
@@ -275,13 +275,13 @@ impl State {
 }
 
 /// The thread that sends.
-struct Sender {
-    shared: Arc<Shared>,
+struct FeedbackSender {
+    shared: Arc<SharedQueue>,
     agent: ureq::Agent,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Sender {
+impl FeedbackSender {
     fn run(self) {
         while let Some((batch, dropped)) = self.next_batch() {
             self.deliver(&batch, dropped);

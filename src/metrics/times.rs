@@ -16,11 +16,11 @@ const LARGEST: u64 = 2 * 365 * 24 * 3_600 * 1_000_000;
 #[derive(Debug)]
 pub(super) struct DurationHistogram {
     /// Held while one number is counted or a few are read.
-    inner: Mutex<Inner>,
+    inner: Mutex<Recorded>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct Recorded {
     /// In microseconds.
     histogram: Histogram<u32>,
     sum: Duration,
@@ -29,7 +29,7 @@ struct Inner {
 impl Default for DurationHistogram {
     fn default() -> Self {
         let histogram = Histogram::new(DIGITS).expect("so many digits are allowed");
-        Self { inner: Mutex::new(Inner { histogram, sum: Duration::ZERO }) }
+        Self { inner: Mutex::new(Recorded { histogram, sum: Duration::ZERO }) }
     }
 }
 
@@ -69,7 +69,7 @@ impl DurationHistogram {
         (counts, inner.histogram.len(), inner.sum.as_secs_f64())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
         // Statistics: a half-counted number does no harm.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -57,7 +57,7 @@ impl Capture {
         let Self { mask, clean } = self;
         mask.finish(|bytes| clean.take(bytes, outlets, overflow));
         clean.finish_screen(outlets);
-        clean.split(outlets, Next::End);
+        clean.split(outlets, StreamPart::End);
     }
 
     pub(super) fn is_terminal(&self) -> bool {
@@ -72,7 +72,7 @@ impl Capture {
     /// Shows a line that has been unfinished for long.
     pub(super) fn tick(&mut self, outlets: &mut Outlets, now: Instant) {
         if self.clean.is_waiting() && self.clean.silence.is_long(now) {
-            self.clean.split(outlets, Next::Silence);
+            self.clean.split(outlets, StreamPart::Silence);
         }
     }
 
@@ -136,7 +136,7 @@ impl Clean {
             }
         }
         self.is_beyond_cap = self.kept.push(self.stream, bytes);
-        let Some(screen) = &mut self.screen else { return self.split(outlets, Next::Bytes(bytes)) };
+        let Some(screen) = &mut self.screen else { return self.split(outlets, StreamPart::Bytes(bytes)) };
         screen.show(bytes, &mut outlets.lines);
         let mut screen = std::mem::take(&mut self.screen);
         if let (Some(screen), Some(_)) = (&mut screen, &self.splitter) {
@@ -144,14 +144,14 @@ impl Clean {
             sequences.feed(bytes, &mut |part| match part {
                 Plain::Text(text) => add_plain(plain, text, has_returned),
                 Plain::Backspace => {
-                    mask.feed(plain, |plain| self.split(outlets, Next::Bytes(plain)));
+                    mask.feed(plain, |plain| self.split(outlets, StreamPart::Bytes(plain)));
                     plain.clear();
                     if let Some(splitter) = self.splitter.as_mut().filter(|_| !mask.backspace()) {
                         splitter.backspace();
                     }
                 }
             });
-            mask.feed(plain, |plain| self.split(outlets, Next::Bytes(plain)));
+            mask.feed(plain, |plain| self.split(outlets, StreamPart::Bytes(plain)));
             plain.clear();
         }
         self.screen = screen;
@@ -164,12 +164,12 @@ impl Clean {
             outlets.lines.data(&screen.held);
             screen.held.clear();
         }
-        screen.mask.finish(|plain| self.split(outlets, Next::Bytes(plain)));
+        screen.mask.finish(|plain| self.split(outlets, StreamPart::Bytes(plain)));
         self.screen = Some(screen);
     }
 
     /// Takes the splitter a step further and sends its lines in batches.
-    fn split(&mut self, outlets: &mut Outlets, next: Next<'_>) {
+    fn split(&mut self, outlets: &mut Outlets, next: StreamPart<'_>) {
         let Some(splitter) = &mut self.splitter else { return };
         let Outlets { lines, log } = outlets;
         let has_listener = lines.has_listener(self.stream);
@@ -255,14 +255,14 @@ impl Screen {
 
 /// What comes next of a stream.
 #[derive(Clone, Copy)]
-enum Next<'a> {
+enum StreamPart<'a> {
     Bytes(&'a [u8]),
     /// Nothing has come for some time.
     Silence,
     End,
 }
 
-impl Next<'_> {
+impl StreamPart<'_> {
     fn advance(self, splitter: &mut Splitter, emit: &mut impl FnMut(&[u8], Flags)) {
         match self {
             Self::Bytes(bytes) => splitter.feed(bytes, emit),

@@ -10,7 +10,7 @@ pub(super) enum Plain<'a> {
 
 /// Where in a control sequence the stream is. The forms are those of ECMA-48 and xterm; a sequence may be cut at any byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum State {
+enum SequenceState {
     #[default]
     Text,
     /// After ESC.
@@ -28,24 +28,24 @@ const CANCEL: [u8; 2] = [0x18, 0x1a];
 
 /// Removes control sequences and control characters, whatever the chunks in which they come. Line ends and tabs stay.
 #[derive(Debug, Default)]
-pub(super) struct ControlSequences(State);
+pub(super) struct ControlSequences(SequenceState);
 
 impl ControlSequences {
     /// Takes the next bytes and hands out what is left of them.
     pub(super) fn feed(&mut self, mut bytes: &[u8], take: &mut impl FnMut(Plain<'_>)) {
         while !bytes.is_empty() {
             bytes = match self.0 {
-                State::Text => self.text(bytes, take),
-                State::String => {
+                SequenceState::Text => self.text(bytes, take),
+                SequenceState::String => {
                     let is_end = |byte: &u8| matches!(*byte, 0x07 | ESCAPE) || CANCEL.contains(byte);
                     let end = bytes.iter().position(is_end);
                     if end.is_some() {
                         // What ends it is taken there.
-                        self.0 = State::Text;
+                        self.0 = SequenceState::Text;
                     }
                     &bytes[end.unwrap_or(bytes.len())..]
                 }
-                State::Escape | State::Intermediate | State::Control => {
+                SequenceState::Escape | SequenceState::Intermediate | SequenceState::Control => {
                     self.step(bytes[0], take);
                     &bytes[1..]
                 }
@@ -62,7 +62,7 @@ impl ControlSequences {
         }
         let Some(control) = bytes.get(end) else { return &[] };
         match *control {
-            ESCAPE => self.0 = State::Escape,
+            ESCAPE => self.0 = SequenceState::Escape,
             0x08 => take(Plain::Backspace),
             _ => {}
         }
@@ -72,22 +72,22 @@ impl ControlSequences {
     /// Takes one byte of a sequence.
     fn step(&mut self, byte: u8, take: &mut impl FnMut(Plain<'_>)) {
         match (self.0, byte) {
-            (_, ESCAPE) => self.0 = State::Escape,
-            (_, byte) if CANCEL.contains(&byte) => self.0 = State::Text,
+            (_, ESCAPE) => self.0 = SequenceState::Escape,
+            (_, byte) if CANCEL.contains(&byte) => self.0 = SequenceState::Text,
             // A terminal obeys control characters within a sequence.
             (_, b'\n' | b'\r' | b'\t') => take(Plain::Text(&[byte])),
             (_, 0x08) => take(Plain::Backspace),
-            (_, 0x00..0x20 | 0x7f) | (State::Control, 0x20..=0x3f) => {}
-            (State::Escape, b'[') => self.0 = State::Control,
-            (State::Escape, b']' | b'P' | b'X' | b'^' | b'_') => self.0 = State::String,
-            (State::Escape | State::Intermediate, 0x20..=0x2f) => self.0 = State::Intermediate,
+            (_, 0x00..0x20 | 0x7f) | (SequenceState::Control, 0x20..=0x3f) => {}
+            (SequenceState::Escape, b'[') => self.0 = SequenceState::Control,
+            (SequenceState::Escape, b']' | b'P' | b'X' | b'^' | b'_') => self.0 = SequenceState::String,
+            (SequenceState::Escape | SequenceState::Intermediate, 0x20..=0x2f) => self.0 = SequenceState::Intermediate,
             // A character of another alphabet belongs into no sequence: it is text that follows a broken one.
             (_, 0x80..) => {
-                self.0 = State::Text;
+                self.0 = SequenceState::Text;
                 take(Plain::Text(&[byte]));
             }
             // The final byte.
-            _ => self.0 = State::Text,
+            _ => self.0 = SequenceState::Text,
         }
     }
 }

@@ -42,18 +42,18 @@ impl Loss {
 
 /// One file that is being written. Dropped, it is finished with what it has.
 pub(super) struct Spool {
-    shared: Arc<Shared>,
+    shared: Arc<SharedSpool>,
 }
 
-struct Shared {
+struct SharedSpool {
     queue: Arc<DiskQueue>,
     /// Held to move a buffer, never while something is written.
-    state: Mutex<State>,
+    state: Mutex<SpoolState>,
     /// There is room again, or it is finished.
     changed: Notify,
 }
 
-struct State {
+struct SpoolState {
     waiting: Vec<u8>,
     /// With the writing thread, unless it is here.
     store: Option<Box<dyn Store>>,
@@ -81,7 +81,7 @@ enum SpoolPhase {
 impl Spool {
     /// Writes to `store` on the thread of `queue`.
     pub(super) fn new(store: Box<dyn Store>, queue: Arc<DiskQueue>) -> Self {
-        let state = State {
+        let state = SpoolState {
             waiting: Vec::new(),
             store: Some(store),
             is_queued: false,
@@ -91,7 +91,7 @@ impl Spool {
             is_stalled: false,
             skipped: 0,
         };
-        Self { shared: Arc::new(Shared { queue, state: Mutex::new(state), changed: Notify::new() }) }
+        Self { shared: Arc::new(SharedSpool { queue, state: Mutex::new(state), changed: Notify::new() }) }
     }
 
     /// Takes bytes. Never blocks; the caller checks [`Spool::is_full`] to bound what waits.
@@ -164,7 +164,7 @@ impl Drop for Spool {
     }
 }
 
-impl State {
+impl SpoolState {
     fn is_full(&self) -> bool {
         !self.is_stalled && self.waiting.len() + self.in_hand >= MOST_WAITING
     }
@@ -192,13 +192,13 @@ impl State {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedSpool {
+    fn lock(&self) -> MutexGuard<'_, SpoolState> {
         // Every change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn until(&self, condition: impl Fn(&State) -> bool) {
+    async fn until(&self, condition: impl Fn(&SpoolState) -> bool) {
         loop {
             let changed = self.changed.notified();
             if condition(&self.lock()) {
@@ -209,7 +209,7 @@ impl Shared {
     }
 
     /// Sees to it that what is new is written.
-    fn queue(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    fn queue(self: &Arc<Self>, mut state: MutexGuard<'_, SpoolState>) {
         let was_queued = std::mem::replace(&mut state.is_queued, true);
         drop(state);
         if !was_queued {

@@ -99,7 +99,7 @@ impl PlanStop {
 }
 
 /// What happened; [`Drive::decide`] decides what follows.
-enum Event<P> {
+enum PlanWakeup<P> {
     Stop(Stop),
     Deadline,
     Ended(StepEnd),
@@ -185,7 +185,7 @@ impl<H: Host> Drive<'_, H> {
         self.host.report(self.state);
     }
 
-    async fn next(&mut self) -> Event<H::Permit> {
+    async fn next(&mut self) -> PlanWakeup<H::Permit> {
         let far = Instant::now() + FAR_FUTURE;
         let goes_on = self.stopped.is_none();
         let deadline = self.pace.deadline.unwrap_or(far);
@@ -202,11 +202,11 @@ impl<H: Host> Drive<'_, H> {
         });
         tokio::select! {
             biased;
-            why = self.stop.wait(self.obeyed) => Event::Stop(why),
-            () = clock::sleep_until(deadline), if goes_on => Event::Deadline,
-            end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), Event::Ended),
-            (lane, permit) = turn => Event::Turn(lane, permit),
-            () = clock::sleep_until(queue_deadline) => Event::TooLate,
+            why = self.stop.wait(self.obeyed) => PlanWakeup::Stop(why),
+            () = clock::sleep_until(deadline), if goes_on => PlanWakeup::Deadline,
+            end = ends.recv() => end.map_or_else(|| unreachable!("the host holds a sender"), PlanWakeup::Ended),
+            (lane, permit) = turn => PlanWakeup::Turn(lane, permit),
+            () = clock::sleep_until(queue_deadline) => PlanWakeup::TooLate,
         }
     }
 
@@ -215,20 +215,20 @@ impl<H: Host> Drive<'_, H> {
         self.tickets.iter().map(|(lane, waiting)| (*lane, waiting.since)).min_by_key(|(_, since)| *since)
     }
 
-    fn decide(&mut self, event: Event<H::Permit>) {
+    fn decide(&mut self, event: PlanWakeup<H::Permit>) {
         match event {
-            Event::Stop(why) => self.end(why),
-            Event::Deadline => self.end(Stop::Timeout),
-            Event::Ended(StepEnd { index, completed }) => {
+            PlanWakeup::Stop(why) => self.end(why),
+            PlanWakeup::Deadline => self.end(Stop::Timeout),
+            PlanWakeup::Ended(StepEnd { index, completed }) => {
                 self.state.ended(index, completed, Instant::now());
                 self.host.report(self.state);
             }
-            Event::Turn(lane, permit) => {
+            PlanWakeup::Turn(lane, permit) => {
                 self.tickets.remove(&lane);
                 // There was a queue, so that slots are scarce.
                 self.begin(lane, Slot::Free(permit), 1);
             }
-            Event::TooLate => {
+            PlanWakeup::TooLate => {
                 let Some((lane, _)) = self.longest_wait() else { return };
                 self.tickets.remove(&lane);
                 self.begin(lane, Slot::None, 1);

@@ -18,20 +18,20 @@ use tokio::sync::{Notify, oneshot};
 #[derive(Debug, Default)]
 pub(crate) struct OpenInput {
     /// Locked for moves of pointers only.
-    state: Mutex<State>,
+    state: Mutex<InputState>,
     /// There is a write or an end. One reader waits.
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    phase: Phase,
+struct InputState {
+    phase: InputPhase,
     writes: VecDeque<Write>,
     is_ended: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum InputPhase {
     #[default]
     Waiting,
     Read,
@@ -95,35 +95,35 @@ impl OpenInput {
     /// The command has started: its side of the input. There is one at a time.
     pub(super) fn reader(self: &Arc<Self>) -> OpenReader {
         let mut state = self.lock();
-        if state.phase != Phase::Over {
-            state.phase = Phase::Read;
+        if state.phase != InputPhase::Over {
+            state.phase = InputPhase::Read;
         }
         OpenReader { input: Arc::clone(self), current: None }
     }
 
     /// Begins another attempt, with nothing of the attempt before.
     pub(crate) fn reopen(&self) {
-        *self.lock() = State::default();
+        *self.lock() = InputState::default();
     }
 
     /// The execution is over: refuses every write.
     pub(crate) fn close(&self) {
-        *self.lock() = State { phase: Phase::Over, ..State::default() };
+        *self.lock() = InputState { phase: InputPhase::Over, ..InputState::default() };
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InputState> {
         // A panic under the lock leaves a valid value.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl InputState {
     fn refusal(&self) -> Option<WriteRefused> {
         match self.phase {
-            Phase::Over => Some(WriteRefused::Over),
+            InputPhase::Over => Some(WriteRefused::Over),
             _ if self.is_ended => Some(WriteRefused::Ended),
-            Phase::Waiting | Phase::Read => None,
-            Phase::Unread => Some(WriteRefused::Unread),
+            InputPhase::Waiting | InputPhase::Read => None,
+            InputPhase::Unread => Some(WriteRefused::Unread),
         }
     }
 }
@@ -165,8 +165,8 @@ impl OpenReader {
 impl Drop for OpenReader {
     fn drop(&mut self) {
         let mut state = self.input.lock();
-        if state.phase == Phase::Read {
-            state.phase = Phase::Unread;
+        if state.phase == InputPhase::Read {
+            state.phase = InputPhase::Unread;
             state.writes.clear();
         }
     }

@@ -10,11 +10,11 @@ use crate::types::TerminalSize;
 #[derive(Debug)]
 pub(crate) struct TerminalControl {
     /// Locked for one system call at most.
-    state: Mutex<State>,
+    state: Mutex<TerminalState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct TerminalState {
     size: TerminalSize,
     /// The terminal that is open now.
     open: Weak<PipeWriter>,
@@ -22,7 +22,7 @@ struct State {
 
 impl TerminalControl {
     pub(crate) fn new(size: TerminalSize) -> Self {
-        Self { state: Mutex::new(State { size, open: Weak::new() }) }
+        Self { state: Mutex::new(TerminalState { size, open: Weak::new() }) }
     }
 
     /// Changes the size: at once if it is open, else for the next attempt.
@@ -46,7 +46,7 @@ impl TerminalControl {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TerminalState> {
         // A panic under the lock leaves a valid value.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,7 +5,7 @@ use super::decode::{self, Quoting, Token};
 use super::glance::is_special;
 use super::index::{Candidate, Notation, WINDOW, nibble, sextet, sextets};
 use super::scan::Reader;
-use super::trace::{Goal, LONGEST_GAP, Tokens, Trace, Way};
+use super::trace::{Decoding, Goal, LONGEST_GAP, Tokens, Trace};
 
 /// So many traces are followed from one place, each to its end, before they are read place by place.
 const FREE_STEPS: u32 = 64;
@@ -39,8 +39,8 @@ impl Reader<'_> {
             return self.wait(trace);
         }
         match (trace.way, trace.goal) {
-            (Way::Text(quoting), Goal::Window(_)) => self.open_text(trace, quoting, at),
-            (Way::Text(quoting), Goal::Pattern(pattern)) => self.text(trace, quoting, pattern, at),
+            (Decoding::Text(quoting), Goal::Window(_)) => self.open_text(trace, quoting, at),
+            (Decoding::Text(quoting), Goal::Pattern(pattern)) => self.text(trace, quoting, pattern, at),
             _ => self.code(trace, at),
         }
     }
@@ -48,7 +48,7 @@ impl Reader<'_> {
     /// Whether the next byte may have more than one meaning, or is not known yet.
     fn may_branch(&self, trace: &Trace, at: usize) -> bool {
         match (trace.way, trace.goal) {
-            (Way::Text(quoting), Goal::Pattern(_)) if quoting != Quoting::Gap => {
+            (Decoding::Text(quoting), Goal::Pattern(_)) if quoting != Quoting::Gap => {
                 self.buffer.get(at).is_none_or(|byte| is_special(*byte))
             }
             _ => true,
@@ -73,7 +73,7 @@ impl Reader<'_> {
             && let Goal::Window(bytes) = trace.goal
             && self.secrets.index.code.has_beginning(bytes, trace.symbols)
         {
-            self.stack.push(Trace { way: Way::Base64(0), ..trace });
+            self.stack.push(Trace { way: Decoding::Base64(0), ..trace });
         }
     }
 
@@ -119,7 +119,7 @@ impl Reader<'_> {
     /// Goes on with what a text can mean at a place.
     pub(super) fn advance(&mut self, trace: Trace, tokens: &Tokens) {
         for &(token, quoting) in tokens.all() {
-            let way = Way::Text(quoting);
+            let way = Decoding::Text(quoting);
             match (token, trace.goal) {
                 (Token::More, _) => {
                     if trace.symbols > 0 || self.may_be_first(trace.at) {
@@ -178,8 +178,8 @@ impl Reader<'_> {
         trace.goal = Goal::Window(bytes);
         let index = &self.secrets.index;
         let windows = match trace.way {
-            Way::Text(Quoting::Unknown) => &index.raw,
-            Way::Text(_) => &index.text,
+            Decoding::Text(Quoting::Unknown) => &index.raw,
+            Decoding::Text(_) => &index.text,
             _ => &index.code,
         };
         // Nearly all end here.
@@ -194,7 +194,7 @@ impl Reader<'_> {
         for Candidate { pattern, notation, symbols } in windows.candidates(window) {
             let found = Trace { goal: Goal::Pattern(pattern), ..trace };
             match (notation, trace.way) {
-                (Notation::Text, Way::Text(_)) => {
+                (Notation::Text, Decoding::Text(_)) => {
                     let rest = &self.secrets.patterns[pattern as usize].bytes[WINDOW as usize..];
                     let read = &bytes.to_be_bytes()[8 - more as usize..];
                     if rest == read {
@@ -205,15 +205,15 @@ impl Reader<'_> {
                         self.stack.push(found);
                     }
                 }
-                (Notation::Base64(before), Way::Base64(_) | Way::Text(Quoting::Unknown))
+                (Notation::Base64(before), Decoding::Base64(_) | Decoding::Text(Quoting::Unknown))
                     if self.has_first_bits(trace.start, pattern, before) =>
                 {
-                    self.stack.push(Trace { way: Way::Base64(before), symbols: symbols.into(), ..found });
+                    self.stack.push(Trace { way: Decoding::Base64(before), symbols: symbols.into(), ..found });
                 }
-                (Notation::Hex, Way::Hex | Way::Text(Quoting::Unknown)) => {
+                (Notation::Hex, Decoding::Hex | Decoding::Text(Quoting::Unknown)) => {
                     // What is between two bytes is read again.
                     let at = trace.start.filter(|_| symbols == 2).map_or(trace.at, |start| start + 2);
-                    self.stack.push(Trace { way: Way::Hex, at, symbols: symbols.into(), ..found });
+                    self.stack.push(Trace { way: Decoding::Hex, at, symbols: symbols.into(), ..found });
                 }
                 _ => {}
             }
@@ -226,12 +226,12 @@ impl Reader<'_> {
             let Some(rest) = self.buffer.get(at..).filter(|rest| !rest.is_empty()) else { return self.wait(trace) };
             let in_gap = trace.gap > 0;
             let piece = match trace.way {
-                Way::Hex => code::hex(rest, in_gap, trace.symbols.is_multiple_of(2), self.is_end),
+                Decoding::Hex => code::hex(rest, in_gap, trace.symbols.is_multiple_of(2), self.is_end),
                 _ => code::base64(rest, in_gap, self.is_end),
             };
             let CodeChar::Skip(len) = piece else { break piece };
             // The end of a secret does not wait for another line.
-            let is_over = matches!((trace.goal, trace.way), (Goal::Pattern(pattern), Way::Base64(before))
+            let is_over = matches!((trace.goal, trace.way), (Goal::Pattern(pattern), Decoding::Base64(before))
                 if trace.symbols as usize >= sextets(&self.secrets.patterns[pattern as usize].bytes, before));
             if is_over || trace.gap == LONGEST_GAP {
                 return;
@@ -266,7 +266,7 @@ impl Reader<'_> {
         let bytes = &*self.secrets.patterns[pattern as usize].bytes;
         let at = trace.symbols as usize;
         trace.symbols += 1;
-        let (is_expected, is_whole, goes_on) = if let Way::Base64(before) = trace.way {
+        let (is_expected, is_whole, goes_on) = if let Decoding::Base64(before) = trace.way {
             let chars = sextets(bytes, before);
             let padding = (3 - (usize::from(before) + bytes.len()) % 3) % 3;
             let is_expected = if at >= chars {
@@ -307,7 +307,7 @@ impl Reader<'_> {
     /// A trace became nothing.
     pub(super) fn ended(&mut self, trace: &Trace) {
         if trace.leads
-            && trace.way == Way::Text(Quoting::Unknown)
+            && trace.way == Decoding::Text(Quoting::Unknown)
             && let (Goal::Pattern(pattern), Some(start)) = (trace.goal, trace.start)
             && let Some(period) = self.secrets.patterns[pattern as usize].period
         {

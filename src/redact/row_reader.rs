@@ -5,7 +5,7 @@ use super::follow::is_line_start;
 use super::glance::is_special;
 use super::rows::{RowEntry, RowKey, TraceRow};
 use super::scan::Reader;
-use super::trace::{Goal, LONGEST_GAP, Tokens, Way};
+use super::trace::{Decoding, Goal, LONGEST_GAP, Tokens};
 
 impl Reader<'_> {
     /// Reads the rows on up to a place, so that all readings that reach it are merged.
@@ -15,8 +15,8 @@ impl Reader<'_> {
             self.steps = 0;
             match (key.way, key.goal) {
                 _ if at >= self.buffer.len() => self.wait_for_more(key, row),
-                (Way::Text(quoting), Goal::Pattern(pattern)) => self.pattern_row(key, row, quoting, pattern, at),
-                (Way::Text(quoting), Goal::Window(bytes)) if quoting != Quoting::Unknown => {
+                (Decoding::Text(quoting), Goal::Pattern(pattern)) => self.pattern_row(key, row, quoting, pattern, at),
+                (Decoding::Text(quoting), Goal::Window(bytes)) if quoting != Quoting::Unknown => {
                     self.window_row(key, row, quoting, bytes, at);
                 }
                 _ => self.each(&row, |reader, reading, gap| reader.step(key.trace(reading, gap), at)),
@@ -118,7 +118,7 @@ impl Reader<'_> {
 impl RowKey {
     /// The state a few bytes further.
     fn behind(self, len: usize, quoting: Quoting) -> Self {
-        Self { at: self.at + len as u64, way: Way::Text(quoting), ..self }
+        Self { at: self.at + len as u64, way: Decoding::Text(quoting), ..self }
     }
 }
 

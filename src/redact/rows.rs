@@ -4,7 +4,7 @@ use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::vec_deque::VecDeque;
 
 use super::decode::Quoting;
-use super::trace::{Goal, LONGEST_GAP, Trace, Way};
+use super::trace::{Decoding, Goal, LONGEST_GAP, Trace};
 
 /// The state that readings have in common. Those with as many symbols and as long a gap end alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +12,7 @@ pub(super) struct RowKey {
     /// The first field: rows are read in the order of their places.
     pub(super) at: u64,
     pub(super) goal: Goal,
-    pub(super) way: Way,
+    pub(super) way: Decoding,
     pub(super) leads: bool,
     pub(super) window: Window,
 }
@@ -62,7 +62,9 @@ impl RowKey {
     fn of(trace: &Trace) -> Self {
         let window = match (trace.goal, trace.way) {
             (Goal::Pattern(_), _) => Window::default(),
-            (_, Way::Text(quoting)) if quoting != Quoting::Unknown => Window { symbols: trace.symbols, start: None },
+            (_, Decoding::Text(quoting)) if quoting != Quoting::Unknown => {
+                Window { symbols: trace.symbols, start: None }
+            }
             _ => Window { symbols: trace.symbols, start: trace.start },
         };
         Self { at: trace.at, goal: trace.goal, way: trace.way, leads: trace.leads, window }

@@ -7,7 +7,7 @@ use super::glance::{Glance, glance, glance_behind, is_special};
 use super::index::{Candidate, Notation, WINDOW, window};
 use super::rows::{RowKey, TraceRow};
 use super::stream::Redactor;
-use super::trace::{Goal, LeadingTrace, MOST_BEFORE, Tokens, Trace, Way};
+use super::trace::{Decoding, Goal, LeadingTrace, MOST_BEFORE, Tokens, Trace};
 
 /// One pass over a buffer.
 pub(super) struct Reader<'a> {
@@ -74,7 +74,7 @@ impl Reader<'_> {
                 self.stream.traces.push(Trace {
                     start: Some(self.base + at as u64),
                     at: self.base + buffer.len() as u64,
-                    way: Way::Text(Quoting::Unknown),
+                    way: Decoding::Text(Quoting::Unknown),
                     goal: Goal::Window(bytes),
                     symbols,
                     gap: 0,
@@ -90,9 +90,9 @@ impl Reader<'_> {
         self.steps = 0;
         for Candidate { pattern, notation, symbols } in self.secrets.index.raw.candidates(window) {
             let way = match notation {
-                Notation::Text => Way::Text(Quoting::Unknown),
-                Notation::Base64(before) => Way::Base64(before),
-                Notation::Hex => Way::Hex,
+                Notation::Text => Decoding::Text(Quoting::Unknown),
+                Notation::Base64(before) => Decoding::Base64(before),
+                Notation::Hex => Decoding::Hex,
             };
             let trace = Trace {
                 start: Some(self.base + at as u64),
@@ -120,7 +120,7 @@ impl Reader<'_> {
         let (Some(period), Some(start)) = (self.secrets.patterns[pattern as usize].period, trace.start) else {
             return Some(trace);
         };
-        if trace.way != Way::Text(Quoting::Unknown) {
+        if trace.way != Decoding::Text(Quoting::Unknown) {
             return Some(trace);
         }
         let leaders = &mut self.stream.leaders;
@@ -210,7 +210,7 @@ impl Reader<'_> {
             let trace = Trace {
                 start: Some(self.base + start as u64),
                 at: self.base + at as u64,
-                way: Way::Text(Quoting::Unknown),
+                way: Decoding::Text(Quoting::Unknown),
                 goal: Goal::Window(bytes),
                 symbols,
                 gap: 0,
@@ -225,7 +225,7 @@ impl Reader<'_> {
                 _ => symbols > 0 && index.code.has_beginning(bytes, symbols),
             };
             if may_be_code {
-                self.stack.push(Trace { way: Way::Base64(0), ..trace });
+                self.stack.push(Trace { way: Decoding::Base64(0), ..trace });
             }
             self.follow_all();
         }
@@ -248,7 +248,7 @@ impl Reader<'_> {
             if !may_be {
                 continue;
             }
-            for way in [Way::Base64(0), Way::Hex] {
+            for way in [Decoding::Base64(0), Decoding::Hex] {
                 let at = self.base + at as u64;
                 self.follow(Trace { start: None, at, way, goal: Goal::Window(bytes), symbols, gap: 0, leads: false });
             }

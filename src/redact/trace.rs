@@ -11,7 +11,7 @@ pub(super) const MOST_BEFORE: usize = WINDOW as usize - 1;
 
 /// How a trace reads on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Way {
+pub(super) enum Decoding {
     Text(Quoting),
     Base64(u8),
     Hex,
@@ -24,7 +24,7 @@ pub(super) struct Trace {
     pub(super) start: Option<u64>,
     /// What is read next.
     pub(super) at: u64,
-    pub(super) way: Way,
+    pub(super) way: Decoding,
     /// The pattern that it can only be; before that, the first symbols.
     pub(super) goal: Goal,
     /// How many symbols were read.

@@ -24,7 +24,7 @@ pub(crate) struct Vault {
     /// Held while a set is made ready, which takes its time and happens on threads of the engine.
     preparing: Mutex<()>,
     /// Held for moves of pointers.
-    inner: Mutex<Inner>,
+    inner: Mutex<VaultState>,
 }
 
 type Values = Arc<[Box<[u8]>]>;
@@ -33,7 +33,7 @@ type Values = Arc<[Box<[u8]>]>;
 type Added = (usize, usize, Option<Arc<Secrets>>);
 
 #[derive(Default)]
-struct Inner {
+struct VaultState {
     given: Values,
     added: Vec<Box<[u8]>>,
     lines: usize,
@@ -85,17 +85,17 @@ impl Vault {
 
     /// The secrets of another execution that was given the same ones.
     pub(crate) fn of_next_execution(&self) -> Arc<Self> {
-        let Inner { given, lines, bytes, .. } = &*self.lock();
-        let inner = Inner { given: Arc::clone(given), lines: *lines, bytes: *bytes, ..Inner::default() };
+        let VaultState { given, lines, bytes, .. } = &*self.lock();
+        let inner = VaultState { given: Arc::clone(given), lines: *lines, bytes: *bytes, ..VaultState::default() };
         Arc::new(Self::from_inner(self.engine.clone(), inner))
     }
 
     fn with(engine: Option<Arc<Self>>, given: Values) -> Self {
         let (lines, bytes) = (lines_of(given.iter()), given.iter().map(|secret| secret.len()).sum());
-        Self::from_inner(engine, Inner { given, lines, bytes, ..Inner::default() })
+        Self::from_inner(engine, VaultState { given, lines, bytes, ..VaultState::default() })
     }
 
-    fn from_inner(engine: Option<Arc<Self>>, inner: Inner) -> Self {
+    fn from_inner(engine: Option<Arc<Self>>, inner: VaultState) -> Self {
         Self { engine, additions: AtomicU64::new(0), preparing: Mutex::new(()), inner: Mutex::new(inner) }
     }
 
@@ -268,7 +268,7 @@ impl Vault {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, VaultState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::async_pools::processors;
-use super::spawn_limiter::{Limits, SpawnLimiter, Task, Turn};
+use super::spawn_limiter::{SpawnLimiter, Task, ThreadLimits, Turn};
 
 /// Threads for the engine's own blocking work, that of ending trees above all. They are there from the start.
 const BLOCKING_THREADS: usize = 2;
@@ -29,7 +29,7 @@ pub(super) fn spawn_limiter() -> &'static SpawnLimiter {
     static LIMITER: OnceLock<SpawnLimiter> = OnceLock::new();
     LIMITER.get_or_init(|| {
         let at_once = (processors() + BEYOND_PROCESSORS).min(MOST_AT_ONCE);
-        SpawnLimiter::new(Limits {
+        SpawnLimiter::new(ThreadLimits {
             thread_name: "escher-spawn",
             at_once,
             most_idle: at_once + MOST_ATTENDANTS,
@@ -43,7 +43,7 @@ pub(super) fn spawn_limiter() -> &'static SpawnLimiter {
 pub(super) fn workers() -> &'static SpawnLimiter {
     static WORKERS: OnceLock<SpawnLimiter> = OnceLock::new();
     WORKERS.get_or_init(|| {
-        SpawnLimiter::new(Limits {
+        SpawnLimiter::new(ThreadLimits {
             thread_name: "escher-work",
             at_once: BLOCKING_THREADS,
             most_idle: BLOCKING_THREADS,
@@ -56,7 +56,7 @@ pub(super) fn workers() -> &'static SpawnLimiter {
 /// Runs a blocking function of the engine's own in the background. Nothing that a request names may block it: the threads are few,
 /// and those that end trees wait for them.
 pub(crate) fn start_blocking(work: impl FnOnce() + Send + 'static) {
-    workers().take(Arc::new(Work(Mutex::new(Some(work)))));
+    workers().take(Arc::new(DetachedCall(Mutex::new(Some(work)))));
 }
 
 /// [`start_blocking`], and waits for it; `None` if it has panicked.
@@ -67,9 +67,9 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 }
 
 /// A function that nothing waits for, or only with a deadline of its own.
-struct Work<F>(Mutex<Option<F>>);
+struct DetachedCall<F>(Mutex<Option<F>>);
 
-impl<F: FnOnce() + Send> Task for Work<F> {
+impl<F: FnOnce() + Send> Task for DetachedCall<F> {
     fn run(self: Arc<Self>, _turn: &Turn) {
         let work = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(work) = work {

@@ -44,18 +44,18 @@ pub(crate) enum DiskKey {
     Directory(PathBuf),
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type DiskWork = Box<dyn FnOnce() + Send>;
 
 /// Work in order.
 #[derive(Debug)]
 pub(crate) struct DiskQueue {
     /// Held for moves of pointers.
-    state: Mutex<State>,
+    state: Mutex<DiskState>,
     has_work: Condvar,
 }
 
-struct State {
-    waiting: VecDeque<Work>,
+struct DiskState {
+    waiting: VecDeque<DiskWork>,
     is_busy: bool,
     /// When something was last completed, or the first of what waits was added.
     progress_at: Instant,
@@ -63,9 +63,9 @@ struct State {
     has_thread: bool,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for DiskState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("waiting", &self.waiting.len()).finish_non_exhaustive()
+        f.debug_struct("DiskState").field("waiting", &self.waiting.len()).finish_non_exhaustive()
     }
 }
 
@@ -77,7 +77,8 @@ impl DiskQueue {
             return queue;
         }
         queues.retain(|_, queue| queue.strong_count() > 0);
-        let state = State { waiting: VecDeque::new(), is_busy: false, progress_at: Instant::now(), has_thread: false };
+        let state =
+            DiskState { waiting: VecDeque::new(), is_busy: false, progress_at: Instant::now(), has_thread: false };
         let queue = Arc::new(Self { state: Mutex::new(state), has_work: Condvar::new() });
         queues.insert(key, Arc::downgrade(&queue));
         queue
@@ -149,7 +150,7 @@ impl DiskQueue {
     }
 
     /// The next work; `None` once there has been none for a while.
-    fn next(&self) -> Option<Work> {
+    fn next(&self) -> Option<DiskWork> {
         let mut state = self.lock();
         if state.is_busy {
             state.progress_at = Instant::now();
@@ -169,7 +170,7 @@ impl DiskQueue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DiskState> {
         // Every change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -215,7 +215,7 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
-    use crate::runtime::spawn_limiter::{Limits, SpawnLimiter};
+    use crate::runtime::spawn_limiter::{SpawnLimiter, ThreadLimits};
 
     const LOST: Duration = Duration::from_secs(20);
     const HANGS_AFTER: Duration = Duration::from_millis(20);
@@ -242,7 +242,7 @@ mod tests {
         future: impl Future<Output = ()> + Send + 'static,
     ) {
         static ATTENDANTS: Semaphore = Semaphore::const_new(8);
-        let limits = Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, hangs_after };
+        let limits = ThreadLimits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 8, hangs_after };
         let limiter = Box::leak(Box::new(SpawnLimiter::new(limits)));
         limiter.take(Arc::new(InlineStart::new(thread, future, &ATTENDANTS)));
     }

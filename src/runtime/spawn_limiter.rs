@@ -3,7 +3,7 @@
 //! A spawn keeps a processor busy until the program runs. More spawns at once than there are processors start nothing sooner,
 //! and the threads that do it take the processors from the host's own: its event loop would wait for each of them. But a script,
 //! a program, a directory or a log can be on a file system that never answers, and the thread that waits for it is then lost
-//! until the kernel gives up. Such a thread stops counting once it has made no progress for [`Limits::hangs_after`].
+//! until the kernel gives up. Such a thread stops counting once it has made no progress for [`ThreadLimits::hangs_after`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -32,7 +32,7 @@ pub(super) trait Task: Send + Sync {
 }
 
 /// How many threads there are.
-pub(super) struct Limits {
+pub(super) struct ThreadLimits {
     pub(super) thread_name: &'static str,
     /// So many work at once as long as they make progress.
     pub(super) at_once: usize,
@@ -45,13 +45,13 @@ pub(super) struct Limits {
 }
 
 pub(super) struct SpawnLimiter {
-    limits: Limits,
+    limits: ThreadLimits,
     /// Held for moves of pointers.
-    state: Mutex<State>,
+    state: Mutex<LimiterState>,
     notified: Condvar,
 }
 
-struct State {
+struct LimiterState {
     waiting: VecDeque<WaitingTask>,
     /// What works and does not hang.
     running: Vec<RunningTask>,
@@ -100,8 +100,8 @@ impl Turn {
 }
 
 impl SpawnLimiter {
-    pub(super) fn new(limits: Limits) -> Self {
-        let state = State {
+    pub(super) fn new(limits: ThreadLimits) -> Self {
+        let state = LimiterState {
             waiting: VecDeque::new(),
             running: Vec::new(),
             at_once: limits.at_once,
@@ -144,7 +144,7 @@ impl SpawnLimiter {
     }
 
     /// Notifies or creates as many threads as there is work for.
-    fn call_threads(&'static self, mut state: MutexGuard<'_, State>) {
+    fn call_threads(&'static self, mut state: MutexGuard<'_, LimiterState>) {
         let (mut to_notify, mut to_create) = (0, 0);
         while state.waiting.len() > state.coming && state.running.len() + state.coming < state.at_once {
             if state.idle > 0 {
@@ -232,13 +232,13 @@ impl SpawnLimiter {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LimiterState> {
         // Every change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl LimiterState {
     /// The next task that may run.
     fn begin(&mut self) -> Option<(u64, Arc<dyn Task>)> {
         if self.running.len() >= self.at_once {
@@ -252,7 +252,7 @@ impl State {
     }
 
     /// Stops counting what hangs, and returns what is overdue. While everything that was begun hangs, twice as much may be begun.
-    fn look(&mut self, limits: &Limits) -> Vec<Arc<dyn Task>> {
+    fn look(&mut self, limits: &ThreadLimits) -> Vec<Arc<dyn Task>> {
         let now = Instant::now();
         // A little less than a period: what was begun just after the last look hangs too.
         let longest_run = limits.hangs_after * 3 / 4;

@@ -8,24 +8,24 @@ use std::time::{Duration, Instant};
 
 /// A channel with one sender and one receiver, in which any number of messages may wait.
 pub(crate) fn thread_channel<T>() -> (ThreadSender<T>, ThreadReceiver<T>) {
-    let state = State { messages: VecDeque::new(), is_closed: false };
+    let state = ChannelState { messages: VecDeque::new(), is_closed: false };
     let channel = Arc::new(Channel { state: Mutex::new(state), changed: Condvar::new() });
     (ThreadSender(Arc::clone(&channel)), ThreadReceiver(channel))
 }
 
 struct Channel<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<ChannelState<T>>,
     changed: Condvar,
 }
 
-struct State<T> {
+struct ChannelState<T> {
     messages: VecDeque<T>,
     /// One of the two ends was dropped.
     is_closed: bool,
 }
 
 impl<T> Channel<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, ChannelState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

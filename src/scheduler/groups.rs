@@ -21,13 +21,13 @@ const DEFAULT_LIMIT: usize = 1;
 
 /// How many members of a group may run at once, by its name.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(super) struct GroupLimits {
     by_name: BTreeMap<String, usize>,
     /// The longest first; of equally long ones, the one with the smallest limit.
     by_glob: Vec<(Globs, usize)>,
 }
 
-impl Limits {
+impl GroupLimits {
     pub(super) fn new(limits: &BTreeMap<String, usize>) -> Self {
         let mut globs: Vec<_> = limits.iter().collect();
         globs.sort_by_key(|(glob, limit)| (Reverse(glob.len()), **limit));
@@ -54,12 +54,12 @@ impl Limits {
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     by_name: HashMap<Box<str>, Group>,
-    waiting: BTreeMap<Key, Member>,
+    waiting: BTreeMap<Key, WaitingMember>,
 }
 
 /// A member that waits.
 #[derive(Debug)]
-struct Member {
+struct WaitingMember {
     groups: Membership,
     /// In so many of them it is not next.
     behind_in: usize,
@@ -140,7 +140,7 @@ impl Groups {
                 }
             }
         }
-        self.waiting.insert(key, Member { groups, behind_in });
+        self.waiting.insert(key, WaitingMember { groups, behind_in });
         held_back
     }
 
@@ -151,7 +151,7 @@ impl Groups {
 
     /// Removes a member that waits no longer. Returns those that may start for that.
     pub(super) fn leave(&mut self, key: &Key) -> Vec<Key> {
-        let Some(Member { groups, .. }) = self.waiting.remove(key) else { return Vec::new() };
+        let Some(WaitingMember { groups, .. }) = self.waiting.remove(key) else { return Vec::new() };
         self.free(&groups, |group| {
             group.next.remove(key);
             group.behind.remove(key);
@@ -160,7 +160,7 @@ impl Groups {
 
     /// A member that may start does so. Returns its groups; `None` for an execution that has none.
     pub(super) fn start(&mut self, key: &Key) -> Option<Membership> {
-        let Member { groups, .. } = self.waiting.remove(key)?;
+        let WaitingMember { groups, .. } = self.waiting.remove(key)?;
         for (name, _) in groups.iter() {
             if let Some(group) = self.by_name.get_mut(name) {
                 group.next.remove(key);
@@ -207,20 +207,20 @@ mod tests {
     #[test]
     fn the_longest_glob_sets_the_limit_and_the_name_itself_goes_before() {
         let table = [("*", 9), ("terraform:*", 3), ("terraform:p*", 4), ("{a,b}", 5), ("a?", 6), ("db*", 7), ("db", 2)];
-        let limits = Limits::new(&table.map(|(glob, limit)| (glob.to_owned(), limit)).into());
+        let limits = GroupLimits::new(&table.map(|(glob, limit)| (glob.to_owned(), limit)).into());
         let of = |names: &[&str]| names.iter().map(|name| limits.of(name)).collect::<Vec<_>>();
         assert_eq!(
             of(&["terraform:prod", "terraform:test", "terraform", "b", "ab", "db", "dbs"]),
             [4, 3, 9, 5, 6, 2, 7]
         );
-        assert_eq!(Limits::new(&BTreeMap::new()).of("any"), 1);
+        assert_eq!(GroupLimits::new(&BTreeMap::new()).of("any"), 1);
         let equal = [("a*", 5), ("*a", 3)].map(|(glob, limit)| (glob.to_owned(), limit));
-        assert_eq!(Limits::new(&equal.into()).of("a-a"), 3, "of equally long ones the smaller limit");
+        assert_eq!(GroupLimits::new(&equal.into()).of("a-a"), 3, "of equally long ones the smaller limit");
     }
 
     #[test]
     fn a_name_that_is_given_twice_is_one_group() {
-        let limits = Limits::new(&BTreeMap::new());
+        let limits = GroupLimits::new(&BTreeMap::new());
         let names = ["b", "a", "b"].map(str::to_owned);
         assert_eq!(*limits.membership(&names).unwrap(), [("a".into(), 1), ("b".into(), 1)]);
         assert!(limits.membership(&[]).is_none());

@@ -11,7 +11,7 @@ use crate::platform::clock::{self, Instant};
 #[derive(Debug)]
 pub(crate) struct Deadline {
     /// Held for a few comparisons.
-    phase: Mutex<Phase>,
+    phase: Mutex<DeadlinePhase>,
     /// Wakes the one task that waits for the deadline when it was moved.
     moved: Notify,
 }
@@ -22,7 +22,7 @@ pub(crate) struct Deadline {
 /// | `Runs` | `Over` | the command has exited, or is being ended |
 /// | `Over` | `Ahead` | another attempt follows |
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum DeadlinePhase {
     /// No attempt has begun. A caller may have chosen a deadline.
     Ahead(Option<Instant>),
     Runs {
@@ -35,38 +35,38 @@ enum Phase {
 
 impl Deadline {
     pub(crate) fn new() -> Self {
-        Self { phase: Mutex::new(Phase::Ahead(None)), moved: Notify::new() }
+        Self { phase: Mutex::new(DeadlinePhase::Ahead(None)), moved: Notify::new() }
     }
 
     /// An attempt to spawn begins, with its timeout unless a caller has chosen a deadline.
     pub(crate) fn begin(&self, attempted: Instant, timeout: Duration) {
         let mut phase = self.lock();
         let chosen = match *phase {
-            Phase::Ahead(chosen) => chosen,
+            DeadlinePhase::Ahead(chosen) => chosen,
             // The machine had no room for the process, and it is tried again.
-            Phase::Runs { at, chosen, .. } => chosen.then_some(at),
-            Phase::Over => None,
+            DeadlinePhase::Runs { at, chosen, .. } => chosen.then_some(at),
+            DeadlinePhase::Over => None,
         };
         let at = chosen.unwrap_or(attempted + timeout);
-        *phase = Phase::Runs { attempted, at, chosen: chosen.is_some() };
+        *phase = DeadlinePhase::Runs { attempted, at, chosen: chosen.is_some() };
     }
 
     /// The deadline of the attempt that runs; `None` if it is over.
     pub(crate) fn at(&self) -> Option<Instant> {
         match *self.lock() {
-            Phase::Runs { at, .. } => Some(at),
-            Phase::Ahead(_) | Phase::Over => None,
+            DeadlinePhase::Runs { at, .. } => Some(at),
+            DeadlinePhase::Ahead(_) | DeadlinePhase::Over => None,
         }
     }
 
     /// The command has exited, or is being ended: its time is over.
     pub(crate) fn close(&self) {
-        *self.lock() = Phase::Over;
+        *self.lock() = DeadlinePhase::Over;
     }
 
     /// Another attempt follows.
     pub(crate) fn reopen(&self) {
-        *self.lock() = Phase::Ahead(None);
+        *self.lock() = DeadlinePhase::Ahead(None);
     }
 
     /// Moves the deadline to `time` from now, but not beyond `most` from the attempt to spawn. Returns the new deadline; `None` if the
@@ -76,15 +76,15 @@ impl Deadline {
         let at = {
             let mut phase = self.lock();
             let (next, at) = match *phase {
-                Phase::Ahead(_) => {
+                DeadlinePhase::Ahead(_) => {
                     let at = now + time.min(most);
-                    (Phase::Ahead(Some(at)), at)
+                    (DeadlinePhase::Ahead(Some(at)), at)
                 }
-                Phase::Runs { attempted, .. } => {
+                DeadlinePhase::Runs { attempted, .. } => {
                     let at = (now + time).min(attempted + most);
-                    (Phase::Runs { attempted, at, chosen: true }, at)
+                    (DeadlinePhase::Runs { attempted, at, chosen: true }, at)
                 }
-                Phase::Over => return None,
+                DeadlinePhase::Over => return None,
             };
             *phase = next;
             at
@@ -109,7 +109,7 @@ impl Deadline {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Phase> {
+    fn lock(&self) -> MutexGuard<'_, DeadlinePhase> {
         // Every change is one assignment.
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }

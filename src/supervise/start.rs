@@ -24,7 +24,7 @@ const LONGEST_CREATION: Duration = Duration::from_millis(500);
 
 /// What an execution does next. It is decided once: by the thread that spawns, or by the end of the execution.
 #[derive(Debug, Clone, Copy)]
-enum Next {
+enum SpawnDecision {
     CreateChild,
     GiveUp,
 }
@@ -112,7 +112,7 @@ pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, St
         let decided = Arc::clone(&decided);
         async move {
             let why = end_before_spawn(job).await;
-            if decided.set(Next::GiveUp).is_err() {
+            if decided.set(SpawnDecision::GiveUp).is_err() {
                 clock::sleep_until(Instant::now() + LONGEST_CREATION).await;
             }
             why
@@ -137,7 +137,7 @@ pub(super) async fn spawn(job: &Job) -> Result<Result<Started, SpawnFailure>, St
             }
             Err(why) => (None, Some(why.to_string())),
         };
-        if decided.set(Next::CreateChild).is_err() {
+        if decided.set(SpawnDecision::CreateChild).is_err() {
             return Ok(Created(None));
         }
         let at = Instant::now();

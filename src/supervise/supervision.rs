@@ -31,7 +31,7 @@ const EVENTS_BEFORE_YIELD: u32 = 32;
 pub(crate) type Degraded<'a> = dyn Fn(&mut Output, String) + Send + Sync + 'a;
 
 /// What happened; [`Supervision::decide`] decides what follows.
-enum Event {
+enum Wakeup {
     Exited,
     Stop(Stop),
     Readable(Stream),
@@ -61,7 +61,7 @@ enum Event {
 /// | `Alive`, `Draining` | `Ending` | it is stopped, a deadline has passed, or leftovers are ended |
 /// | `Ending` | `Draining` | the tree is gone |
 /// | `Draining` | over | the pipes have ended, were silent for the drain timeout, or the longest drain is over |
-enum Phase {
+enum SupervisionPhase {
     Alive,
     Ending(Termination),
     Draining { since: Instant, ended: Option<Termination> },
@@ -76,7 +76,7 @@ pub(super) struct Supervision {
     process: Process,
     guard: Option<Guard>,
     output: Box<Output>,
-    phase: Phase,
+    phase: SupervisionPhase,
     exited: bool,
     /// When the child started, or wrote last.
     last_output: Instant,
@@ -119,7 +119,7 @@ impl Supervision {
             process,
             guard,
             output,
-            phase: Phase::Alive,
+            phase: SupervisionPhase::Alive,
             exited: false,
             exempt: EXEMPT_AFTER_EXIT,
             held_up: None,
@@ -139,13 +139,13 @@ impl Supervision {
         loop {
             let event = self.next(&mut timer).await;
             events = events.wrapping_add(1);
-            if let Event::Degraded(message) = &event {
+            if let Wakeup::Degraded(message) = &event {
                 degraded(&mut self.output, message.to_string());
             }
             if self.decide(event) {
                 return self.over();
             }
-            if let (Phase::Ending(termination), Some(guard)) = (&mut self.phase, &self.guard)
+            if let (SupervisionPhase::Ending(termination), Some(guard)) = (&mut self.phase, &self.guard)
                 && let Some(grace) = termination.take_announcement()
             {
                 guard.kills_after(grace);
@@ -158,7 +158,7 @@ impl Supervision {
     }
 
     /// Waits for the next event. If an exit and a request to stop are both ready, the exit takes precedence.
-    async fn next(&mut self, timer: &mut Timer) -> Event {
+    async fn next(&mut self, timer: &mut Timer) -> Wakeup {
         self.note_hold_up();
         let deadline = self.deadline();
         let is_due = deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -168,36 +168,36 @@ impl Supervision {
         let output = &self.output;
         let may_lose = output.may_lose();
         let ending = match &mut self.phase {
-            Phase::Ending(termination) => Some(termination),
-            Phase::Alive | Phase::Draining { .. } => None,
+            SupervisionPhase::Ending(termination) => Some(termination),
+            SupervisionPhase::Alive | SupervisionPhase::Draining { .. } => None,
         };
         let is_ending = ending.is_some();
         let is_alive = !self.exited && !is_ending;
         let has_watch = is_alive && self.watch.is_some();
         tokio::select! {
             biased;
-            () = self.process.leader.exited(), if !self.exited => Event::Exited,
-            why = self.stop.requested(), if may_be_ended => Event::Stop(why),
-            () = self.deadline.moved(), if is_alive => Event::Moved,
-            () = self.stop.kills_sooner(), if is_ending => Event::KillSooner,
+            () = self.process.leader.exited(), if !self.exited => Wakeup::Exited,
+            why = self.stop.requested(), if may_be_ended => Wakeup::Stop(why),
+            () = self.deadline.moved(), if is_alive => Wakeup::Moved,
+            () = self.stop.kills_sooner(), if is_ending => Wakeup::KillSooner,
             sight = async { match ending { Some(termination) => termination.scanned().await, None => pending().await } },
-                if is_ending => Event::Scanned(sight),
-            () = ready(()), if is_due => Event::Tick,
-            stream = self.process.outputs.readable(), if may_read => Event::Readable(stream),
-            () = output.room(), if !may_read && is_open => Event::Room,
-            fed = self.process.input.drive(), if self.process.input.is_open() => Event::Fed(fed),
-            () = output.lost(), if may_lose => Event::Lost,
+                if is_ending => Wakeup::Scanned(sight),
+            () = ready(()), if is_due => Wakeup::Tick,
+            stream = self.process.outputs.readable(), if may_read => Wakeup::Readable(stream),
+            () = output.room(), if !may_read && is_open => Wakeup::Room,
+            fed = self.process.input.drive(), if self.process.input.is_open() => Wakeup::Fed(fed),
+            () = output.lost(), if may_lose => Wakeup::Lost,
             look = async { match &mut self.watch { Some(watch) => watch.looked().await, None => pending().await } },
-                if has_watch => Event::Looked(look),
-            message = guard_failure(&mut self.guard) => Event::Degraded(message),
+                if has_watch => Wakeup::Looked(look),
+            message = guard_failure(&mut self.guard) => Wakeup::Degraded(message),
             // Last: most waits are over before a timer is needed, and to set one may wake a thread.
-            () = timer.reaches(deadline) => Event::Tick,
+            () = timer.reaches(deadline) => Wakeup::Tick,
         }
     }
 
     /// Whether its end has not begun.
     fn may_be_ended(&self) -> bool {
-        matches!(self.phase, Phase::Alive | Phase::Draining { ended: None, .. })
+        matches!(self.phase, SupervisionPhase::Alive | SupervisionPhase::Draining { ended: None, .. })
     }
 
     /// Notes from when to when the output is not read: that is no silence of the command.
@@ -216,39 +216,39 @@ impl Supervision {
     }
 
     /// Decides what follows an event; the only place that does. `true`: the execution is over.
-    fn decide(&mut self, event: Event) -> bool {
+    fn decide(&mut self, event: Wakeup) -> bool {
         let now = Instant::now();
         match event {
-            Event::Exited => self.exited(now),
+            Wakeup::Exited => self.exited(now),
             // A command that has exited has its outcome; a stop request ends what it left running.
-            Event::Stop(why) => {
+            Wakeup::Stop(why) => {
                 self.check_exit(now);
                 self.end(if self.exited { Cause::Leftovers } else { Cause::Stop(why) }, now);
             }
             // Other executions may have used the room meanwhile.
-            Event::Readable(stream) if self.may_read() => {
+            Wakeup::Readable(stream) if self.may_read() => {
                 let output = &mut self.output;
                 let read = self.process.outputs.read(stream, |bytes| output.feed(stream, bytes));
                 self.take(stream, read, now);
             }
-            Event::KillSooner => {
-                if let (Phase::Ending(termination), Some(at)) = (&mut self.phase, self.stop.kill_at()) {
+            Wakeup::KillSooner => {
+                if let (SupervisionPhase::Ending(termination), Some(at)) = (&mut self.phase, self.stop.kill_at()) {
                     termination.kill_sooner(at);
                 }
             }
-            Event::Scanned(sight) => {
-                if let Phase::Ending(termination) = &mut self.phase
+            Wakeup::Scanned(sight) => {
+                if let SupervisionPhase::Ending(termination) = &mut self.phase
                     && termination.take(sight, self.exited, now)
                 {
                     self.tree_is_gone(now);
                 }
             }
-            Event::Fed(Fed::Done) => self.watch = None,
-            Event::Moved | Event::Room | Event::Readable(_) | Event::Degraded(_) | Event::Fed(Fed::Part) => {}
-            Event::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
-            Event::Looked(look) => self.looked(look, now),
-            Event::Lost => self.output.report_loss(),
-            Event::Tick => self.tick(now),
+            Wakeup::Fed(Fed::Done) => self.watch = None,
+            Wakeup::Moved | Wakeup::Room | Wakeup::Readable(_) | Wakeup::Degraded(_) | Wakeup::Fed(Fed::Part) => {}
+            Wakeup::Fed(Fed::Failed(reason)) => self.fail_input(&reason, now),
+            Wakeup::Looked(look) => self.looked(look, now),
+            Wakeup::Lost => self.output.report_loss(),
+            Wakeup::Tick => self.tick(now),
         }
         self.is_over(now)
     }
@@ -315,7 +315,7 @@ impl Supervision {
 
     /// Ends a command whose input has failed. One that has exited, or is being ended, needs no input.
     fn fail_input(&mut self, reason: &str, now: Instant) {
-        if matches!(self.phase, Phase::Alive) {
+        if matches!(self.phase, SupervisionPhase::Alive) {
             self.input_error = Some(outcome::input_failed(reason));
             self.end(Cause::Stop(Stop::Aborted), now);
         }
@@ -325,23 +325,23 @@ impl Supervision {
         self.show_unfinished(now);
         self.watch_input(now);
         match &mut self.phase {
-            Phase::Alive => {
+            SupervisionPhase::Alive => {
                 if self.overdue(now).is_none() {
                     return;
                 }
                 // The host may have been stopped: what the command has done meanwhile takes precedence.
                 self.read_once(now);
                 self.check_exit(now);
-                if let (Phase::Alive, Some(why)) = (&self.phase, self.overdue(now)) {
+                if let (SupervisionPhase::Alive, Some(why)) = (&self.phase, self.overdue(now)) {
                     self.end(Cause::Stop(why), now);
                 }
             }
-            Phase::Ending(termination) => {
+            SupervisionPhase::Ending(termination) => {
                 if termination.tick(self.exited, now) {
                     self.tree_is_gone(now);
                 }
             }
-            Phase::Draining { .. } => {}
+            SupervisionPhase::Draining { .. } => {}
         }
     }
 
@@ -366,9 +366,9 @@ impl Supervision {
         self.deadline.close();
         self.report_exit();
         match &mut self.phase {
-            Phase::Alive => self.phase = Phase::Draining { since: now, ended: None },
-            Phase::Ending(termination) => termination.leader_exited(now),
-            Phase::Draining { .. } => {}
+            SupervisionPhase::Alive => self.phase = SupervisionPhase::Draining { since: now, ended: None },
+            SupervisionPhase::Ending(termination) => termination.leader_exited(now),
+            SupervisionPhase::Draining { .. } => {}
         }
     }
 
@@ -376,13 +376,14 @@ impl Supervision {
         self.silent = now - self.last_output;
         self.deadline.close();
         let plan = self.times.stop_plan;
-        self.phase = Phase::Ending(Termination::begin(&self.process.leader, cause, plan, self.stop.kill_at()));
+        self.phase =
+            SupervisionPhase::Ending(Termination::begin(&self.process.leader, cause, plan, self.stop.kill_at()));
     }
 
     fn tree_is_gone(&mut self, now: Instant) {
-        let before = std::mem::replace(&mut self.phase, Phase::Alive);
-        if let Phase::Ending(ended) = before {
-            self.phase = Phase::Draining { since: now, ended: Some(ended) };
+        let before = std::mem::replace(&mut self.phase, SupervisionPhase::Alive);
+        if let SupervisionPhase::Ending(ended) = before {
+            self.phase = SupervisionPhase::Draining { since: now, ended: Some(ended) };
         }
     }
 
@@ -408,7 +409,7 @@ impl Supervision {
             }
         }
         self.leaked |= self.process.outputs.is_open();
-        let is_ended = !matches!(self.phase, Phase::Draining { ended: None, .. });
+        let is_ended = !matches!(self.phase, SupervisionPhase::Draining { ended: None, .. });
         if !is_ended && self.leftovers == Leftovers::Kill {
             self.end(Cause::Leftovers, now);
             return false;
@@ -417,18 +418,18 @@ impl Supervision {
     }
 
     fn is_drained(&self, now: Instant) -> bool {
-        let Phase::Draining { since, .. } = self.phase else { return false };
+        let SupervisionPhase::Draining { since, .. } = self.phase else { return false };
         !self.process.outputs.is_open() || now >= self.drain_deadline(since)
     }
 
     fn deadline(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Alive => {
+            SupervisionPhase::Alive => {
                 let watch = self.watch.as_ref().and_then(InputWatch::deadline);
                 self.deadline.at().into_iter().chain(self.idle_deadline()).chain(watch).min()
             }
-            Phase::Ending(termination) => Some(termination.deadline()),
-            Phase::Draining { since, .. } => Some(self.drain_deadline(*since)),
+            SupervisionPhase::Ending(termination) => Some(termination.deadline()),
+            SupervisionPhase::Draining { since, .. } => Some(self.drain_deadline(*since)),
         };
         phase.into_iter().chain(self.output.deadline().filter(|_| self.may_read())).min()
     }
@@ -444,8 +445,8 @@ impl Supervision {
         let exit = self.process.leader.reap();
         let pid = Some(self.process.leader.id());
         let ended = match self.phase {
-            Phase::Draining { ended, .. } => ended,
-            Phase::Alive | Phase::Ending(_) => None,
+            SupervisionPhase::Draining { ended, .. } => ended,
+            SupervisionPhase::Alive | SupervisionPhase::Ending(_) => None,
         };
         let (mut killed, mut diagnosis) = (None, None);
         let ending = match ended.map(|termination| (termination.cause, termination.into_report())) {

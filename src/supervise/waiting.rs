@@ -23,14 +23,14 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 /// | any | `Rests` | the command has written, or has got input |
 pub(super) struct InputWatch {
     after: Duration,
-    state: State,
+    state: WaitingState,
     /// What the last look has found.
     before: Option<Look>,
     /// The bytes of input that the command had been given when it was reported.
     given: u64,
 }
 
-enum State {
+enum WaitingState {
     Rests {
         until: Instant,
     },
@@ -43,14 +43,14 @@ enum State {
 
 impl InputWatch {
     pub(super) fn new(after: Duration, now: Instant) -> Self {
-        let mut watch = Self { after, state: State::Rests { until: now }, before: None, given: 0 };
+        let mut watch = Self { after, state: WaitingState::Rests { until: now }, before: None, given: 0 };
         watch.restart(now);
         watch
     }
 
     fn restart(&mut self, now: Instant) {
         self.before = None;
-        self.state = State::Rests { until: now + FIRST_LOOK.min(self.after / 4) };
+        self.state = WaitingState::Rests { until: now + FIRST_LOOK.min(self.after / 4) };
     }
 
     /// The command has written.
@@ -61,8 +61,8 @@ impl InputWatch {
     /// When [`InputWatch::tick`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Rests { until } | State::Reported { until } => Some(until),
-            State::Looks(_) => None,
+            WaitingState::Rests { until } | WaitingState::Reported { until } => Some(until),
+            WaitingState::Looks(_) => None,
         }
     }
 
@@ -71,15 +71,15 @@ impl InputWatch {
         if self.deadline().is_none_or(|until| now < until) {
             return;
         }
-        if let State::Reported { until } = &mut self.state {
+        if let WaitingState::Reported { until } = &mut self.state {
             *until = now + self.after;
             return;
         }
         if let Some(input) = input {
-            self.state = State::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal));
+            self.state = WaitingState::Looks(leader.scan(Act::Look { input }, false, ScanPriority::Normal));
         } else {
             self.before = None;
-            self.state = State::Rests { until: now + self.after };
+            self.state = WaitingState::Rests { until: now + self.after };
         }
     }
 
@@ -94,21 +94,21 @@ impl InputWatch {
     /// Waits for the end of a look. Pends for ever without one. Cancel-safe.
     pub(super) async fn looked(&mut self) -> Option<Look> {
         match &mut self.state {
-            State::Looks(answer) => answer.await.ok().map(|sight| sight.look),
-            State::Rests { .. } | State::Reported { .. } => std::future::pending().await,
+            WaitingState::Looks(answer) => answer.await.ok().map(|sight| sight.look),
+            WaitingState::Rests { .. } | WaitingState::Reported { .. } => std::future::pending().await,
         }
     }
 
     /// Takes what a look has found. Returns what the command waits for, if it has not used the processor since the look before.
     pub(super) fn take(&mut self, look: Option<Look>, now: Instant) -> Option<WaitsFor> {
-        self.state = State::Rests { until: now + self.after };
+        self.state = WaitingState::Rests { until: now + self.after };
         let before = std::mem::replace(&mut self.before, look);
         let now_seen = self.before.as_ref()?;
         if now_seen.used.is_empty() || before?.used != now_seen.used {
             return None;
         }
         let waits_for = now_seen.waits_for?;
-        self.state = State::Reported { until: now + self.after };
+        self.state = WaitingState::Reported { until: now + self.after };
         Some(waits_for)
     }
 }
@@ -133,9 +133,9 @@ mod tests {
         assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), Some(WaitsFor::Stdin));
         assert_eq!(watch.deadline(), Some(now + Duration::from_secs(1)), "whether input was given is checked");
         watch.was_given(0, now);
-        assert!(matches!(watch.state, State::Reported { .. }), "nothing was given");
+        assert!(matches!(watch.state, WaitingState::Reported { .. }), "nothing was given");
         watch.was_given(3, now);
-        assert!(matches!(watch.state, State::Rests { .. }));
+        assert!(matches!(watch.state, WaitingState::Rests { .. }));
         assert_eq!(watch.take(Some(look(6, Some(WaitsFor::Stdin))), now), None, "counted anew");
     }
 

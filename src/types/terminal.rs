@@ -80,22 +80,22 @@ impl From<bool> for TerminalMode {
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
-enum Written {
+enum TerminalForm {
     IsWanted(bool),
     Size(TerminalSize),
 }
 
 impl Serialize for TerminalMode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.size().map_or(Written::IsWanted(false), Written::Size).serialize(serializer)
+        self.size().map_or(TerminalForm::IsWanted(false), TerminalForm::Size).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for TerminalMode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Written::deserialize(deserializer)? {
-            Written::IsWanted(is_wanted) => is_wanted.into(),
-            Written::Size(size) => size.into(),
+        Ok(match TerminalForm::deserialize(deserializer)? {
+            TerminalForm::IsWanted(is_wanted) => is_wanted.into(),
+            TerminalForm::Size(size) => size.into(),
         })
     }
 }
@@ -107,6 +107,6 @@ impl schemars::JsonSchema for TerminalMode {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Written::json_schema(generator)
+        TerminalForm::json_schema(generator)
     }
 }

@@ -143,9 +143,9 @@ fn json_entries(text: &str) -> Result<Vec<FileSetting>, Located> {
     json_values(json_members(ours.get(), text)?)
 }
 
-type Member<'a> = (String, usize, &'a RawValue);
+type JsonMember<'a> = (String, usize, &'a RawValue);
 
-fn json_values(members: Vec<Member<'_>>) -> Result<Vec<FileSetting>, Located> {
+fn json_values(members: Vec<JsonMember<'_>>) -> Result<Vec<FileSetting>, Located> {
     let mut entries: Vec<FileSetting> = Vec::new();
     for (key, line, raw) in members {
         if entries.iter().any(|entry| entry.key == key) {
@@ -165,7 +165,7 @@ fn not_json(error: &serde_json::Error, line: Option<usize>) -> Located {
 }
 
 /// The members of an object that is a part of `whole`, each with the line on which its value begins.
-fn json_members<'a>(object: &'a str, whole: &str) -> Result<Vec<Member<'a>>, Located> {
+fn json_members<'a>(object: &'a str, whole: &str) -> Result<Vec<JsonMember<'a>>, Located> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
         type Value = Vec<(String, &'de RawValue)>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use execution_engine::protocol::{self, Event, Field, ResultField};
+use execution_engine::protocol::{self, DeclaredEvent, DeclaredField, ResultField};
 use execution_engine::{ErrorCode, ExecutionStatus, Reason};
 
 use super::schemas::given;
@@ -103,8 +103,8 @@ fn member(field: &ResultField) -> String {
     )
 }
 
-fn interface(event: &Event) -> String {
-    let members = event.fields.iter().map(|Field { name, kind, help }| {
+fn interface(event: &DeclaredEvent) -> String {
+    let members = event.fields.iter().map(|DeclaredField { name, kind, help }| {
         let null = if kind.starts_with("Option<") { " | null" } else { "" };
         format!("{}  {}: {}{null};\n", comment(help.trim(), "  "), camel(name), type_in_typescript(kind))
     });
@@ -122,7 +122,7 @@ pub(crate) fn interface_of(event: &str) -> String {
     format!("{}Event", camel(&format!("_{event}")))
 }
 
-fn type_of(event: &Event) -> String {
+fn type_of(event: &DeclaredEvent) -> String {
     match event.kind {
         "plain" => interface_of(event.name),
         "line" => format!("OutputEvent<'{}', Output>", event.name),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use execution_engine::ExecutionStatus;
-use execution_engine::protocol::{self, Event, Field, ResultField};
+use execution_engine::protocol::{self, DeclaredEvent, DeclaredField, ResultField};
 use serde_json::Value;
 
 use super::schemas::given;
@@ -23,7 +23,7 @@ fn what_javascript_knows_of_the_protocol_is_what_rust_declares() {
 fn file() -> String {
     let events = protocol::events();
     let types: Vec<_> = events.iter().map(|event| event.name.to_owned()).collect();
-    let is_lifecycle = |event: &&Event| matches!(event.kind, "plain" | "carrying");
+    let is_lifecycle = |event: &&DeclaredEvent| matches!(event.kind, "plain" | "carrying");
     let lifecycle: Vec<_> = events.iter().filter(is_lifecycle).map(|event| event.name.to_owned()).collect();
     let statuses = words(&serde_json::to_value(given::<ExecutionStatus>()).unwrap());
     let groups = events.iter().enumerate().map(|(number, event)| {
@@ -97,7 +97,7 @@ fn list(name: &str, help: &str, all: &[String]) -> String {
     format!("/** {help} */\n{text}\n")
 }
 
-fn read_event(events: &[Event]) -> String {
+fn read_event(events: &[DeclaredEvent]) -> String {
     let cases = events.iter().filter(|event| matches!(event.kind, "plain" | "carrying"));
     format!(
         "/**
@@ -123,7 +123,7 @@ function readEvent(group, executionId, timestamp, sequence, next, take) {{
     )
 }
 
-fn event_case(event: &Event) -> String {
+fn event_case(event: &DeclaredEvent) -> String {
     let fields: Vec<_> = event.fields.iter().filter(|field| !field.kind.contains("Result>")).collect();
     let mut text = format!("    case GROUP.{}: {{\n", event.name.to_uppercase());
     for field in &fields {
@@ -155,14 +155,14 @@ fn broken_object(line: &str) -> String {
 }
 
 /// The name of a field, and that of a variable with its value.
-fn variable(field: &Field) -> (String, String) {
+fn variable(field: &DeclaredField) -> (String, String) {
     let name = camel(field.name);
     // A keyword of JavaScript.
     let variable = if name == "for" { "what".to_owned() } else { name.clone() };
     (name, variable)
 }
 
-fn read_field(field: &Field) -> String {
+fn read_field(field: &DeclaredField) -> String {
     let (_, name) = variable(field);
     match field.kind.as_str() {
         "String" => format!("      const {name} = take(next());\n"),

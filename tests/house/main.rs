@@ -4,6 +4,7 @@
 //! only itself and modules above it in that table. Within a module, files import each other in no circle; only the file around a
 //! part, which composes it, may define what its parts share.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::sync::LazyLock;
 use proc_macro2::{Delimiter, TokenTree};
 
 use self::imports::{Imports, references};
-use self::source::{SourceFile, code_files, each_list, group, source_files};
+use self::source::{SourceFile, code_files, each_list, group, ident, source_files};
 
 mod imports;
 mod source;
@@ -25,6 +26,9 @@ const LONGEST_FILE: usize = 500;
 /// Imports that close a circle by design, and the reason.
 const CLOSE_A_CIRCLE: &[(&str, &str, &str)] =
     &[("redact/scan.rs", "redact/stream.rs", "a pass over a buffer changes what its stream has found")];
+
+/// `Result` of an error of the module, and the `SpawnThread` of `runtime` with what `platform` waits for.
+const ALIASES: &[&str] = &["Result", "SpawnThread"];
 
 /// What Node.js has only unsafe forms of.
 const NODE_WITHOUT_SAFETY: &str = "platform/node.rs";
@@ -113,6 +117,27 @@ fn unsafe_code_napi_and_the_operating_system_stay_in_their_modules() {
     assert!(problems.is_empty(), "{problems}");
 }
 
+/// A reader who searches for a type finds one. Files for different systems define the same types; tests may define what they like.
+#[test]
+fn no_two_types_have_the_same_name() {
+    let files = source_files();
+    let files = files.iter().filter(|file| !file.is_own_crate() && !file.is_test());
+    let mut problems = String::new();
+    let mut defined: HashMap<String, Vec<&SourceFile>> = HashMap::new();
+    for file in files {
+        for name in defined_types(&file.tokens) {
+            let others = defined.entry(name.clone()).or_default();
+            for other in others.iter().filter(|other| !are_for_different_systems(&other.path, &file.path)) {
+                if !ALIASES.contains(&name.as_str()) {
+                    writeln!(problems, "{} and {} define `{name}`", other.name(), file.name()).unwrap();
+                }
+            }
+            others.push(file);
+        }
+    }
+    assert!(problems.is_empty(), "name each type for what only it is:\n{problems}");
+}
+
 #[test]
 fn no_file_is_too_long() {
     for area in ["src", "addon", "lib", "tests", "__test__", "scripts", "benches", "examples", "fuzz"] {
@@ -137,6 +162,27 @@ fn the_crate_is_an_rlib_alone() {
     };
     assert_eq!(kinds("Cargo.toml"), None);
     assert_eq!(kinds("addon/Cargo.toml"), Some(vec!["cdylib"].into()));
+}
+
+/// The types that a file defines outside functions, `impl` blocks and modules.
+fn defined_types(tokens: &[TokenTree]) -> Vec<String> {
+    let names = tokens.windows(2).filter_map(|pair| {
+        let keyword = ident(pair.first())?.to_string();
+        let is_definition = ["struct", "enum", "union", "trait", "type"].contains(&keyword.as_str());
+        is_definition.then(|| ident(pair.get(1)).map(ToString::to_string))?
+    });
+    names.collect()
+}
+
+/// Whether no build has both files, by their paths in `platform`.
+fn are_for_different_systems(one: &Path, other: &Path) -> bool {
+    let families = ["unix", "windows"];
+    let is_of = |path: &Path, family: &str| path.starts_with(Path::new("platform").join(family));
+    let families_differ = families.iter().any(|family| is_of(one, family) != is_of(other, family));
+    let stem = |path: &Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+    let is_linux = |path: &Path| stem(path) == "linux" || path.iter().any(|part| part == "linux");
+    let in_platform = one.starts_with("platform") && other.starts_with("platform");
+    in_platform && (families_differ || is_linux(one) != is_linux(other) && one.parent() == other.parent())
 }
 
 /// The first column of the table, from top to bottom.
@@ -237,6 +283,20 @@ fn circles_are_found_through_names_that_are_passed_on() {
         found,
         ["src/a/x.rs:1 imports src/a/y.rs, src/a/y.rs:2 imports src/a/z.rs, src/a/z.rs:1 imports src/a/x.rs"]
     );
+}
+
+#[test]
+fn types_are_found_by_their_definitions() {
+    let types = |text: &str| defined_types(&SourceFile::new("a.rs", text).tokens);
+    let text =
+        "pub(crate) struct A { b: B } enum C<T> { D(T) } impl E { type F = G; } mod tests { struct H; } trait I {}";
+    assert_eq!(types(text), ["A", "C", "I"]);
+    let differ = |one: &str, other: &str| are_for_different_systems(Path::new(one), Path::new(other));
+    assert!(
+        differ("platform/unix/a.rs", "platform/windows/b.rs")
+            && differ("platform/unix/a/linux.rs", "platform/unix/a/other.rs")
+    );
+    assert!(!differ("platform/unix/a.rs", "platform/unix/b.rs") && !differ("output.rs", "platform/windows/b.rs"));
 }
 
 #[test]

@@ -41,6 +41,12 @@ impl SourceFile {
     pub(crate) fn is_own_crate(&self) -> bool {
         self.path.starts_with(GUARDIAN_PROGRAM)
     }
+
+    /// Whether it is compiled for tests alone, by its name.
+    pub(crate) fn is_test(&self) -> bool {
+        let names = ["tests.rs", "model_tests.rs"];
+        names.iter().any(|name| self.path.ends_with(name)) || self.path.iter().any(|part| part == "tests")
+    }
 }
 
 /// The files with code below a directory of the project, by path, except those that a build or an installation has put there.

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use super::procs::Proc;
 use crate::runtime::thread_channel::{ThreadSender, thread_channel};
 
-type Work = Box<dyn FnOnce() + Send>;
+type BoundedRead = Box<dyn FnOnce() + Send>;
 
 /// A thread that reads. It is replaced when it hangs.
 #[derive(Debug, Default)]
 pub(super) struct Bounded {
-    reader: Option<ThreadSender<Work>>,
+    reader: Option<ThreadSender<BoundedRead>>,
 }
 
 impl Bounded {
@@ -61,7 +61,7 @@ impl Bounded {
     }
 
     /// Returns `false` if the system has no room for a thread.
-    fn start(&mut self, work: Work) -> bool {
+    fn start(&mut self, work: BoundedRead) -> bool {
         let work = match &self.reader {
             None => work,
             Some(reader) => match reader.send(work) {
@@ -69,7 +69,7 @@ impl Bounded {
                 Err(work) => work,
             },
         };
-        let (give, given) = thread_channel::<Work>();
+        let (give, given) = thread_channel::<BoundedRead>();
         let run = move || {
             while let Ok(work) = given.recv(Duration::MAX) {
                 work();

@@ -5,10 +5,10 @@
 //! enabled for groups below the host's own only where that one has no process, and the host is in it.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use self::none::{Group, base, is_populated, kill_apart, number_of, take};
+pub(super) use self::none::{ControlGroup, base, is_populated, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
-pub(super) use self::linux::{Group, base, is_populated, kill_apart, number_of, take};
+pub(super) use self::linux::{ControlGroup, base, is_populated, kill_apart, number_of, take};
 
 #[cfg(target_os = "linux")]
 #[path = "cgroup/linux.rs"]
@@ -23,9 +23,9 @@ mod none {
     use super::super::pid::Pid;
 
     #[derive(Debug)]
-    pub(in super::super) enum Group {}
+    pub(in super::super) enum ControlGroup {}
 
-    impl Group {
+    impl ControlGroup {
         pub(in super::super) fn number(&self) -> NonZeroU32 {
             match *self {}
         }
@@ -55,7 +55,7 @@ mod none {
         }
     }
 
-    pub(in super::super) fn take() -> Option<Group> {
+    pub(in super::super) fn take() -> Option<ControlGroup> {
         None
     }
 

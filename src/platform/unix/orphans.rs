@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::cgroup::Group;
+use super::cgroup::ControlGroup;
 use super::pid::Pid;
 use super::procs::{self, Proc};
 use super::tree::Tree;
@@ -80,7 +80,7 @@ pub(super) fn watch(tree: &Tree) {
     if !*IS_REAPER.get_or_init(signal::is_reaper) {
         return;
     }
-    let group = tree.group.as_ref().map(Group::keep_number);
+    let group = tree.group.as_ref().map(ControlGroup::keep_number);
     let mut ended = lock();
     ended.trees.push(EndedTree { leader: tree.leader, born: tree.born, group, scans: 0 });
     if !ended.is_watched {

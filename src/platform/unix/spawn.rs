@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use libc::c_char;
 
-use super::cgroup::{self, Group};
+use super::cgroup::{self, ControlGroup};
 use super::exec::{Image, start};
 use super::is_exhaustion;
 use super::leader::Leader;
@@ -82,7 +82,7 @@ pub(crate) fn spawn(launch: &Launch, thread: &SpawnThread) -> io::Result<Spawned
 
 /// The streams of a child: our ends, and its.
 struct Streams {
-    stdin: Input,
+    stdin: ChildInput,
     stdout: PipeReader,
     child_stdout: OwnedFd,
     stderr: Option<PipeReader>,
@@ -95,10 +95,10 @@ impl Streams {
     fn of(launch: &Launch, thread: &SpawnThread) -> io::Result<Self> {
         if let Some(size) = launch.terminal {
             let Terminal { reader: stdout, writer: ours, child: child_stdout, path } = Terminal::open(size, thread)?;
-            let stdin = Input::Terminal { ours, child: child_stdout.as_raw_fd() };
+            let stdin = ChildInput::Terminal { ours, child: child_stdout.as_raw_fd() };
             return Ok(Self { stdin, stdout, child_stdout, stderr: None, child_stderr: None, terminal: Some(path) });
         }
-        let stdin = Input::new(launch.stdin)?;
+        let stdin = ChildInput::new(launch.stdin)?;
         let (stdout, child_stdout) = PipeReader::new(thread)?;
         let (stderr, child_stderr) = if launch.merge_output {
             (None, None)
@@ -110,7 +110,7 @@ impl Streams {
 }
 
 /// Starts a program in a control group, or in the host's if there is none.
-fn start_in_group(image: &Image<'_>, group: Option<Group>) -> io::Result<(Pid, Option<Group>)> {
+fn start_in_group(image: &Image<'_>, group: Option<ControlGroup>) -> io::Result<(Pid, Option<ControlGroup>)> {
     let Some(group) = group else { return start_patiently(image).map(|pid| (pid, None)) };
     match start_patiently(&Image { cgroup: Some(group.fd()), ..*image }) {
         Ok(pid) => Ok((pid, Some(group))),
@@ -202,14 +202,14 @@ fn pointers(strings: impl Iterator<Item = *const c_char>) -> Vec<*mut c_char> {
 }
 
 /// The standard input of the child.
-enum Input {
+enum ChildInput {
     Null(RawFd),
     Pipe { ours: PipeWriter, child: OwnedFd },
     Terminal { ours: PipeWriter, child: RawFd },
     Inherit,
 }
 
-impl Input {
+impl ChildInput {
     fn new(kind: StdinKind) -> io::Result<Self> {
         match kind {
             StdinKind::Empty => dev_null().map(Self::Null),

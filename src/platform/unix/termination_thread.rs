@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::bounded::Bounded;
 use super::census::{Members, Memory};
-use super::cgroup::{self, Group};
+use super::cgroup::{self, ControlGroup};
 use super::chase::Chase;
 use super::descent::sort_by_descent;
 use super::leader::Leader;
@@ -207,7 +207,7 @@ impl Terminator {
                 if is_interrupted() {
                     return None;
                 }
-                let members = leader.tree().group.as_ref().map(Group::members);
+                let members = leader.tree().group.as_ref().map(ControlGroup::members);
                 in_groups.extend(members.into_iter().flatten().map(|pid| (pid, index)));
             }
             let scanned: HashSet<Pid> = procs.iter().map(|proc| proc.pid).collect();
@@ -311,7 +311,7 @@ impl Findings {
         self.alive = alive;
         self.seen.extend(living.iter().map(|proc| proc.pid));
         self.is_moving = is_new || has_ended;
-        let is_quiet = living.is_empty() && !has_ended && tree.group.as_ref().is_none_or(Group::is_empty);
+        let is_quiet = living.is_empty() && !has_ended && tree.group.as_ref().is_none_or(ControlGroup::is_empty);
         self.quiet_scans = if is_quiet { self.quiet_scans + 1 } else { 0 };
         is_new
     }
@@ -402,8 +402,8 @@ impl Findings {
         let tree = leader.tree();
         // Even if the scan has found no member: short-lived ones may escape every scan.
         let group = tree.group.as_ref().filter(|group| !group.is_empty());
-        let in_group: HashSet<Pid> = group.map(Group::members).into_iter().flatten().collect();
-        let is_group_killed = group.is_some_and(Group::kill);
+        let in_group: HashSet<Pid> = group.map(ControlGroup::members).into_iter().flatten().collect();
+        let is_group_killed = group.is_some_and(ControlGroup::kill);
         if is_group_killed {
             self.mechanism.control_group_killed();
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::cgroup::Group;
+use super::cgroup::ControlGroup;
 use super::mechanism::Mechanism;
 use super::pid::Pid;
 use super::procs::{Identity, Proc};
@@ -24,7 +24,7 @@ pub(super) struct Tree {
     /// No process that started before is a member; in the unit of [`Proc::start`](super::procs::Proc).
     pub(super) born: u64,
     /// Its control group, where the host may create control groups.
-    pub(super) group: Option<Group>,
+    pub(super) group: Option<ControlGroup>,
     /// Whether it has a terminal: then SIGHUP follows the stop signal.
     pub(super) has_terminal: bool,
     /// Notes for the guardian; unset without one.
@@ -118,7 +118,7 @@ impl Findings {
 }
 
 impl Tree {
-    pub(super) fn new(leader: Pid, mark: Mark, born: u64, group: Option<Group>) -> Self {
+    pub(super) fn new(leader: Pid, mark: Mark, born: u64, group: Option<ControlGroup>) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let serial = LAST.fetch_add(1, Ordering::Relaxed);
         Self {

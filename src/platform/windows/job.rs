@@ -17,9 +17,9 @@ use windows_sys::Win32::System::JobObjects::{
 use super::{process, size};
 
 #[derive(Debug)]
-pub(super) struct Job(OwnedHandle);
+pub(super) struct JobObject(OwnedHandle);
 
-impl Job {
+impl JobObject {
     /// Creates a job that ends with its last handle, which is this one and is not inherited. No process may break away from it.
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: without attributes and a name; the result is checked.

@@ -11,7 +11,7 @@ use windows_sys::Win32::Foundation::STATUS_CONTROL_C_EXIT;
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
 
 use super::exit_watch::ExitWatch;
-use super::job::Job;
+use super::job::JobObject;
 use super::{SIGBREAK, SIGKILL, process};
 use crate::platform::{Act, Exit, ScanPriority, Sight, StopSent};
 use crate::runtime;
@@ -29,7 +29,7 @@ pub(crate) struct Leader {
     // Before the handle that it waits on: fields are dropped in this order.
     watch: ExitWatch,
     process: OwnedHandle,
-    job: Job,
+    job: JobObject,
     /// Whether it shares the host's console, through which Ctrl-Break can be sent.
     has_our_console: bool,
     /// Held while the job is terminated and while it is released: after the release, the remaining processes are not ended any more.
@@ -40,7 +40,7 @@ pub(crate) struct Leader {
 
 impl Leader {
     /// Takes a suspended process that was created in `job`.
-    pub(super) fn new(pid: u32, process: OwnedHandle, job: Job, has_our_console: bool) -> io::Result<Self> {
+    pub(super) fn new(pid: u32, process: OwnedHandle, job: JobObject, has_our_console: bool) -> io::Result<Self> {
         let watch = ExitWatch::new(process.as_handle())?;
         Ok(Self { pid, watch, process, job, has_our_console, reaped: Mutex::new(None), findings: Mutex::default() })
     }

@@ -24,7 +24,7 @@ use windows_sys::Win32::System::Threading::{
 
 use super::command_line::{CommandLine, wide_z};
 use super::environment;
-use super::job::Job;
+use super::job::JobObject;
 use super::leader::Leader;
 use super::pipe::{self, PipeReader, PipeWriter};
 use crate::platform::{Launch, SpawnThread, StdinKind};
@@ -54,7 +54,7 @@ pub(crate) fn spawn(launch: &Launch, _: &SpawnThread) -> io::Result<Spawned> {
         return Err(io::Error::from_raw_os_error(ERROR_FILENAME_EXCED_RANGE.cast_signed()));
     }
     let cwd = cwd.map(|cwd| wide_z(cwd.as_os_str())).transpose()?;
-    let job = Job::new()?;
+    let job = JobObject::new()?;
     let (stdin, child_stdin) = match launch.stdin {
         StdinKind::Empty => (None, nul()?.into()),
         StdinKind::Pipe => pipe::input().map(|(ours, child)| (Some(ours), OwnedHandle::from(child)))?,
@@ -125,7 +125,7 @@ impl Child {
         mut line: CommandLine,
         env: &[u16],
         cwd: Option<&[u16]>,
-        job: &Job,
+        job: &JobObject,
         has_console: bool,
     ) -> io::Result<Made> {
         let mut handles = vec![self.stdin, self.stdout, self.stderr];

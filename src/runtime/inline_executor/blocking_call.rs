@@ -42,10 +42,10 @@ pub(super) async fn call<T: Send + 'static, L>(
 
 struct BlockingCall<F, T> {
     /// Held for moves, never while the function runs.
-    state: Mutex<State<F, T>>,
+    state: Mutex<CallState<F, T>>,
 }
 
-struct State<F, T> {
+struct CallState<F, T> {
     work: Option<F>,
     result: Option<thread::Result<T>>,
     /// Of the future that waits.
@@ -56,7 +56,7 @@ struct State<F, T> {
 
 impl<F: FnOnce() -> T + Send + 'static, T: Send + 'static> BlockingCall<F, T> {
     fn new(work: F) -> Self {
-        let state = State { work: Some(work), result: None, waker: None, is_overdue: false, is_abandoned: false };
+        let state = CallState { work: Some(work), result: None, waker: None, is_overdue: false, is_abandoned: false };
         Self { state: Mutex::new(state) }
     }
 
@@ -69,7 +69,7 @@ impl<F: FnOnce() -> T + Send + 'static, T: Send + 'static> BlockingCall<F, T> {
         Poll::Pending
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<F, T>> {
+    fn lock(&self) -> MutexGuard<'_, CallState<F, T>> {
         // Every change is complete before anything that could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,9 +20,9 @@ pub(crate) trait WaitSet: Default + Send + 'static {
 /// and what they wait for.
 ///
 /// It has an effect only while that thread polls the future. When the future has become a task, everything is done elsewhere.
-pub(crate) struct SpawnThread<W>(Option<Arc<Mutex<State<W>>>>);
+pub(crate) struct SpawnThread<W>(Option<Arc<Mutex<SpawnThreadState<W>>>>);
 
-struct State<W> {
+struct SpawnThreadState<W> {
     /// Whether the thread polls the future now.
     is_polled: bool,
     offer: Offer,
@@ -63,7 +63,7 @@ impl<W: WaitSet> SpawnThread<W> {
     }
 
     pub(super) fn with(waits: W) -> Self {
-        Self(Some(Arc::new(Mutex::new(State { is_polled: false, offer: Offer::None, waits }))))
+        Self(Some(Arc::new(Mutex::new(SpawnThreadState { is_polled: false, offer: Offer::None, waits }))))
     }
 
     /// Runs a function that can block for ever, because of what a request names: on the spawning thread after the current poll, else as
@@ -142,7 +142,7 @@ impl<W: WaitSet> SpawnThread<W> {
         }
     }
 
-    fn lock(&self) -> Option<MutexGuard<'_, State<W>>> {
+    fn lock(&self) -> Option<MutexGuard<'_, SpawnThreadState<W>>> {
         // Held for moves of pointers.
         self.0.as_deref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -7,10 +7,10 @@ const LOST: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_millis(20);
 
 fn limiter(at_once: usize, hangs_after: Duration) -> &'static SpawnLimiter {
-    limiter_of(Limits { thread_name: "test-spawn", at_once, most_idle: at_once + 2, most: 1_024, hangs_after })
+    limiter_of(ThreadLimits { thread_name: "test-spawn", at_once, most_idle: at_once + 2, most: 1_024, hangs_after })
 }
 
-fn limiter_of(limits: Limits) -> &'static SpawnLimiter {
+fn limiter_of(limits: ThreadLimits) -> &'static SpawnLimiter {
     Box::leak(Box::new(SpawnLimiter::new(limits)))
 }
 
@@ -166,8 +166,13 @@ fn a_panic_costs_no_turn() {
 
 #[test]
 fn work_without_a_thread_waits_and_is_reported_as_overdue() {
-    let limiter =
-        limiter_of(Limits { thread_name: "test-spawn", at_once: 1, most_idle: 1, most: 1, hangs_after: PATIENCE });
+    let limiter = limiter_of(ThreadLimits {
+        thread_name: "test-spawn",
+        at_once: 1,
+        most_idle: 1,
+        most: 1,
+        hangs_after: PATIENCE,
+    });
     let (begun, order) = mpsc::channel();
     let (hung, release) = held(&begun, 0);
     limiter.take(hung);

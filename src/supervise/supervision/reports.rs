@@ -1,6 +1,6 @@
 //! Events about a running command besides its lines: `waiting` and `exited`.
 
-use super::{Phase, Supervision};
+use super::{Supervision, SupervisionPhase};
 use crate::event::{ExecutionEvent, OnDemand};
 use crate::platform::clock::Instant;
 use crate::platform::{Look, signal_name};
@@ -10,7 +10,7 @@ impl Supervision {
     pub(super) fn watch_input(&mut self, now: Instant) {
         let Some(watch) = &mut self.watch else { return };
         let input = &self.process.input;
-        if !matches!(self.phase, Phase::Alive) || !input.is_open() {
+        if !matches!(self.phase, SupervisionPhase::Alive) || !input.is_open() {
             self.watch = None;
             return;
         }

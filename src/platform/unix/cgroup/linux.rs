@@ -21,16 +21,17 @@ const OPEN: RangeInclusive<usize> = 1..=8;
 /// The most groups with processes of earlier executions that the end of an execution tries to remove.
 const REMOVED_AT_ONCE: usize = 2;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { in_use: 0, open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
+static POOL: Mutex<DirectoryPool> =
+    Mutex::new(DirectoryPool { in_use: 0, open: Vec::new(), idle: Vec::new(), occupied: Vec::new() });
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 /// The directory of this process's groups, made for the first of them; `None` where it may not create any.
 static BASE: OnceLock<Option<PathBuf>> = OnceLock::new();
 
 /// Locked only while a few words are moved.
-struct Pool {
+struct DirectoryPool {
     in_use: usize,
     /// Empty groups, with their descriptors, and without.
-    open: Vec<Arc<Directory>>,
+    open: Vec<Arc<GroupDirectory>>,
     idle: Vec<NonZeroU32>,
     /// Groups whose execution is over, but which may still have background processes.
     occupied: Vec<NonZeroU32>,
@@ -38,8 +39,8 @@ struct Pool {
 
 /// The control group of one execution. After it is dropped, another execution may get it as soon as it is empty.
 #[derive(Debug)]
-pub(in super::super) struct Group {
-    directory: Arc<Directory>,
+pub(in super::super) struct ControlGroup {
+    directory: Arc<GroupDirectory>,
     /// The group is not reused: it was killed, and kernels since 6.14 kill every process that is then started in it from outside; or
     /// the kernel has refused to start a process in it; or its number identifies what its execution has left.
     is_spent: AtomicBool,
@@ -47,7 +48,7 @@ pub(in super::super) struct Group {
 
 /// The directory of a group.
 #[derive(Debug)]
-struct Directory {
+struct GroupDirectory {
     number: NonZeroU32,
     path: PathBuf,
     fd: OwnedFd,
@@ -55,7 +56,7 @@ struct Directory {
     events: OnceLock<File>,
 }
 
-impl Directory {
+impl GroupDirectory {
     fn open(base: &Path, number: NonZeroU32) -> io::Result<Arc<Self>> {
         let path = base.join(number.to_string());
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path)?;
@@ -80,7 +81,7 @@ impl Directory {
 }
 
 /// Returns a group for an execution; `None` where the host may not create any.
-pub(in super::super) fn take() -> Option<Group> {
+pub(in super::super) fn take() -> Option<ControlGroup> {
     if IS_REFUSED.load(Ordering::Relaxed) {
         return None;
     }
@@ -95,17 +96,17 @@ pub(in super::super) fn take() -> Option<Group> {
         directory
     } else {
         let number = idle.or_else(|| make(base).ok())?;
-        let Ok(directory) = Directory::open(base, number) else {
+        let Ok(directory) = GroupDirectory::open(base, number) else {
             pool().occupied.push(number);
             return None;
         };
         directory
     };
     pool().in_use += 1;
-    Some(Group { directory, is_spent: AtomicBool::new(false) })
+    Some(ControlGroup { directory, is_spent: AtomicBool::new(false) })
 }
 
-impl Group {
+impl ControlGroup {
     /// Returns the name of its directory below [`base`].
     pub(in super::super) fn number(&self) -> NonZeroU32 {
         self.directory.number
@@ -150,7 +151,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ControlGroup {
     fn drop(&mut self) {
         let Some(base) = base() else { return };
         let (is_empty, number) = (self.directory.is_empty(), self.directory.number);
@@ -195,7 +196,7 @@ fn make(base: &Path) -> io::Result<NonZeroU32> {
     Ok(number)
 }
 
-fn pool() -> MutexGuard<'static, Pool> {
+fn pool() -> MutexGuard<'static, DirectoryPool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -285,7 +286,7 @@ fn remove_abandoned(home: &Path, prefix: &str) {
 
 /// Whether a group of ours has a living process.
 pub(in super::super) fn is_populated(number: NonZeroU32) -> bool {
-    base().and_then(|base| Directory::open(base, number).ok()).is_some_and(|directory| !directory.is_empty())
+    base().and_then(|base| GroupDirectory::open(base, number).ok()).is_some_and(|directory| !directory.is_empty())
 }
 
 /// Returns the number of the group of ours that a process is in, or was in when it ended.

@@ -29,7 +29,7 @@ static CACHE: Mutex<Cache> = Mutex::new(Cache { status: None, last: None });
 /// The state of the host at one moment.
 #[derive(Debug)]
 pub(crate) struct HostState {
-    directory: Arc<Directory>,
+    directory: Arc<HostDirectory>,
     umask: Option<mode_t>,
     niceness: Option<c_int>,
     affinity: Affinity,
@@ -40,7 +40,7 @@ pub(crate) struct HostState {
 }
 
 #[derive(Debug)]
-struct Directory {
+struct HostDirectory {
     id: Option<DirectoryId>,
     /// Keeps it reachable when it is renamed; `None` when it could not be opened.
     handle: Option<OwnedFd>,
@@ -95,7 +95,7 @@ impl HostState {
             last.captured.store(now, Relaxed);
             return Arc::clone(last);
         }
-        let directory = known.map_or_else(|| Arc::new(Directory::open(id)), |last| Arc::clone(&last.directory));
+        let directory = known.map_or_else(|| Arc::new(HostDirectory::open(id)), |last| Arc::clone(&last.directory));
         let affinity = Affinity { text: affinity.to_vec(), words: parse_mask(affinity).unwrap_or_default() };
         Arc::clone(cache.last.insert(Arc::new(Self {
             directory,
@@ -112,7 +112,7 @@ impl HostState {
     /// # Errors
     /// `NotFound` when the directory has been deleted.
     pub(crate) fn directory(&self) -> io::Result<PathBuf> {
-        let Directory { handle, path, .. } = &*self.directory;
+        let HostDirectory { handle, path, .. } = &*self.directory;
         if let Some(path) = path.as_deref().filter(|path| handle.is_none() || self.is_directory(path)) {
             return Ok(path.to_owned());
         }
@@ -123,7 +123,7 @@ impl HostState {
 
     /// Returns the directory that a child has to change to by path; `None` if it uses the descriptor.
     pub(in super::super) fn change_to(&self) -> Option<&Path> {
-        let Directory { handle, path, .. } = &*self.directory;
+        let HostDirectory { handle, path, .. } = &*self.directory;
         if handle.is_some() { None } else { path.as_deref() }
     }
 
@@ -262,7 +262,7 @@ impl Cache {
     }
 }
 
-impl Directory {
+impl HostDirectory {
     fn open(id: Option<DirectoryId>) -> Self {
         Self { id, handle: open_here(id), path: std::env::current_dir().ok(), looked_at: Mutex::new(None) }
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rustix::process::getpgid;
 
 use super::refusal;
-use crate::platform::unix::cgroup::Group;
+use crate::platform::unix::cgroup::ControlGroup;
 use crate::platform::unix::pid::Pid;
 use crate::platform::unix::signal::Signal;
 use crate::platform::unix::stop_notes;
@@ -35,15 +35,15 @@ pub(super) fn act_unseen(request: &Request) -> Sight {
         }
         Act::Kill => {
             findings.mechanism.group_killed();
-            findings.seen.extend(tree.group.iter().flat_map(Group::members));
+            findings.seen.extend(tree.group.iter().flat_map(ControlGroup::members));
             let sent = leader.signal_group(Signal::KILL);
             findings.mechanism.refused(sent.err().map(|error| refusal("SIGKILL", tree.leader, &error)));
-            if tree.group.as_ref().is_some_and(Group::kill) {
+            if tree.group.as_ref().is_some_and(ControlGroup::kill) {
                 findings.mechanism.control_group_killed();
             }
         }
     }
-    let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(Group::is_empty);
+    let is_quiet = request.leader_exited && tree.group.as_ref().is_none_or(ControlGroup::is_empty);
     findings.quiet_scans = if is_quiet { findings.quiet_scans + 1 } else { 0 };
     Sight { is_gone: findings.is_gone(), ..Sight::default() }
 }

@@ -41,7 +41,7 @@ fn tree_with_orphan() -> Option<(Arc<Leader>, Proc)> {
     };
     let since = Instant::now();
     loop {
-        let members = leader.tree().group.iter().flat_map(cgroup::Group::members);
+        let members = leader.tree().group.iter().flat_map(cgroup::ControlGroup::members);
         if let Some(orphan) = members.filter_map(procs::read).find(|proc| is_orphan(proc) && has_exec_ended(proc)) {
             return Some((leader, orphan));
         }
