@@ -95,7 +95,7 @@ export declare class NativeEngine {
   stopAll(shutdown: boolean, graceMs: number): number
   /** Milliseconds on the clock of all deadlines, which stands still while the machine sleeps. */
   static clockMs(): number
-  /** Which events have listeners: a sum of `protocol::interest`. */
+  /** The types of events that have listeners: a bit for each, by its number. */
   listen(interest: number): void
   /**
    * The next batch; `null` when there is none, and then `wake` is called for the next. The batch before it is done. A short

@@ -3,7 +3,7 @@
 const { EventEmitter } = require('node:events');
 
 const { ownMap, report } = require('./caller-code.js');
-const { INTEREST, LIFECYCLE_EVENTS } = require('./protocol.js');
+const { EVENT_TYPES } = require('./protocol.js');
 
 /** @typedef {(...args: any[]) => void} Listener */
 
@@ -18,7 +18,7 @@ class Listeners extends EventEmitter {
   /** Changes whenever the listeners do. */
   #version = 0;
 
-  /** Called with what is listened to now. @type {(interest: number) => void} */
+  /** Called with the types of events that have listeners: a bit for each, by its number. @type {(interest: number) => void} */
   #onInterest = () => {};
 
   constructor() {
@@ -37,13 +37,11 @@ class Listeners extends EventEmitter {
     this.#version++;
     const all = this.listenerCount('event') > 0;
     let interest = 0;
-    if (all || this.listenerCount('stdout') > 0) interest |= INTEREST.STDOUT;
-    if (all || this.listenerCount('stderr') > 0) interest |= INTEREST.STDERR;
-    if (all || this.listenerCount('data') > 0) interest |= INTEREST.DATA;
-    if (all || LIFECYCLE_EVENTS.some((type) => this.listenerCount(type) > 0)) interest |= INTEREST.LIFECYCLE;
-    // Each command would have one more event: it is made only for a listener that names it.
-    if (this.listenerCount('exited') > 0) interest |= INTEREST.EXITED;
-    if (all || this.listenerCount('waiting') > 0) interest |= INTEREST.WAITING;
+    for (let number = 0; number < EVENT_TYPES.length; number++) {
+      const type = /** @type {string} */ (EVENT_TYPES[number]);
+      // Each command would have one more event: `exited` is made only for a listener that names it.
+      if (this.listenerCount(type) > 0 || (all && type !== 'exited')) interest |= 1 << number;
+    }
     this.#onInterest(interest);
     return this;
   }

@@ -22,9 +22,6 @@ const EVENT_TYPES = /** @type {const} */ ([
   'timeout',
 ]);
 
-/** The types that are neither a line nor the end of an execution. */
-const LIFECYCLE_EVENTS = /** @type {const} */ (['queued', 'started', 'waiting', 'exited', 'degraded', 'retry', 'progress']);
-
 /** Where an execution stands; the number of a status in a batch is its place. */
 const STATUSES = /** @type {const} */ (['pending', 'running', 'completed', 'failed', 'cancelled', 'timeout']);
 
@@ -82,22 +79,6 @@ const LINE = /** @type {const} */ ({
   CARRIAGE_RETURN: 4,
   /** How many sums of the others there are. */
   FLAGS: 8,
-});
-
-/** Which events have listeners, as a sum. */
-const INTEREST = /** @type {const} */ ({
-  /** Lines of standard output. */
-  STDOUT: 1,
-  /** Lines of standard error. */
-  STDERR: 2,
-  /** What is neither a line, nor the end of an execution, nor has a number of its own. */
-  LIFECYCLE: 4,
-  /** `exited`. */
-  EXITED: 8,
-  /** What terminals show. */
-  DATA: 16,
-  /** `waiting`. */
-  WAITING: 32,
 });
 
 /** How an execution is submitted, as a sum. */
@@ -260,8 +241,6 @@ module.exports = {
   ABSENT,
   EVENT_TYPES,
   GROUP,
-  INTEREST,
-  LIFECYCLE_EVENTS,
   LINE,
   STATUSES,
   SUBMIT,

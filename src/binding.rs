@@ -248,9 +248,9 @@ impl NativeEngine {
         Instant::now().uptime().as_secs_f64() * 1_000.0
     }
 
-    /// Which events have listeners: a sum of `protocol::interest`.
+    /// The types of events that have listeners: a bit for each, by its number.
     #[napi(catch_unwind)]
-    pub fn listen(&self, interest: u8) {
+    pub fn listen(&self, interest: u32) {
         self.outbox.listen(interest);
     }
 

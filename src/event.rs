@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Text, WaitsFor};
+use crate::types::{ErrorInfo, ExecutionResult, ExecutionStatus, PlanExecutionResult, Stream, Text, WaitsFor};
 
 pub(crate) use self::backpressure::{Backpressure, Credit};
 pub(crate) use self::channel::{EventReceiver, channel};
@@ -19,7 +19,7 @@ use self::fields::Give as _;
 pub use self::handler::{EventHandler, LoggingEventHandler, MultiEventHandler, NoopEventHandler};
 pub(crate) use self::handler_queue::HandlerQueue;
 pub(crate) use self::line_batch::{FULL_LINES, FULL_TEXT, LineBatch, LineMark};
-pub(crate) use self::sink::{EventSink, OnDemand, SilentSink};
+pub(crate) use self::sink::{EventSink, SilentSink};
 
 mod backpressure;
 mod channel;
@@ -220,8 +220,8 @@ macro_rules! declare {
         }
 
         /// The type of an event, in the order of the list.
-        #[cfg(feature = "node")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding names all types"))]
         pub(crate) enum EventType {
             $($name,)+
         }
@@ -273,6 +273,16 @@ macro_rules! declare {
 pub(crate) use event_types;
 
 event_types!(declare);
+
+impl EventType {
+    /// The type of the lines of a stream.
+    pub(crate) const fn of_lines(stream: Stream) -> Self {
+        match stream {
+            Stream::Stdout => Self::Stdout,
+            Stream::Stderr => Self::Stderr,
+        }
+    }
+}
 
 impl ExecutionEvent {
     /// The terminal event of a result.

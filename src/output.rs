@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::event::{Backpressure, EventSink, ExecutionEvent, OnDemand};
+use crate::event::{Backpressure, EventSink, EventType, ExecutionEvent};
 use crate::platform::clock::Instant;
 use crate::redact::Vault;
 use crate::types::{OversizedOutputStrategy, Stream};
@@ -153,9 +153,9 @@ impl Output {
         self.outlets.lines.take_sequence()
     }
 
-    /// Whether an event of this kind has a listener now.
-    pub(crate) fn wants(&self, kind: OnDemand) -> bool {
-        self.outlets.lines.sink.wants(kind)
+    /// Whether events of this type have a listener now.
+    pub(crate) fn wants(&self, event_type: EventType) -> bool {
+        self.outlets.lines.sink.wants(event_type)
     }
 
     /// Emits an event of the execution: `make` gets the id, the time and the number of it.

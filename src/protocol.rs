@@ -61,24 +61,6 @@ numbers! {
 }
 
 numbers! {
-    /// Which events have listeners.
-    interest: u8 {
-        /// Lines of standard output.
-        STDOUT = 1;
-        /// Lines of standard error.
-        STDERR = 2;
-        /// What is neither a line, nor the end of an execution, nor has a number of its own.
-        LIFECYCLE = 4;
-        /// `exited`.
-        EXITED = 8;
-        /// What terminals show.
-        DATA = 16;
-        /// `waiting`.
-        WAITING = 32;
-    }
-}
-
-numbers! {
     /// How an execution is submitted.
     submit: u8 {
         /// All its events come, and lines only as they are released.

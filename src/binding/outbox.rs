@@ -1,7 +1,7 @@
 //! The batches that wait for JavaScript. At most one of them is being delivered.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::Status;
@@ -9,9 +9,8 @@ use napi::bindgen_prelude::{Env, Function, Unknown};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 
 use super::batch::Batch;
-use crate::event::{Credit, EventSink, ExecutionEvent, LineBatch, OnDemand};
-use crate::protocol::interest;
-use crate::types::{ExecutionResult, PlanExecutionResult, Stream};
+use crate::event::{Credit, EventSink, EventType, ExecutionEvent, LineBatch};
+use crate::types::{ExecutionResult, PlanExecutionResult};
 
 /// Weak: it does not keep Node alive. It carries no data: it only reports that there is something to take.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -21,7 +20,8 @@ const MOST_SPARE: usize = 4;
 
 /// The events of one engine on their way to JavaScript.
 pub(super) struct Outbox {
-    interest: AtomicU8,
+    /// The types of events that have listeners: a bit for each, by its number.
+    interest: AtomicU32,
     /// Held for a copy of at most one read, never while JavaScript runs.
     inner: Mutex<OutboxState>,
 }
@@ -45,15 +45,15 @@ impl Outbox {
         let wake =
             wake.build_threadsafe_function().callee_handled::<false>().weak::<true>().build_callback(|_| Ok(()))?;
         let inner = OutboxState { wake: Some(Arc::new(wake)), ..OutboxState::default() };
-        Ok(Self { interest: AtomicU8::new(0), inner: Mutex::new(inner) })
+        Ok(Self { interest: AtomicU32::new(0), inner: Mutex::new(inner) })
     }
 
-    pub(super) fn listen(&self, interest: u8) {
+    pub(super) fn listen(&self, interest: u32) {
         self.interest.store(interest, Ordering::Release);
     }
 
-    fn is_wanted(&self, interest: u8) -> bool {
-        self.interest.load(Ordering::Acquire) & interest != 0
+    fn has_listener(&self, event_type: EventType) -> bool {
+        self.interest.load(Ordering::Acquire) & 1 << event_type as u32 != 0
     }
 
     /// Adds to the last batch, and wakes JavaScript if it is not awake.
@@ -153,21 +153,9 @@ impl JsSink {
 }
 
 impl EventSink for JsSink {
-    fn wants_lines(&self, stream: Stream) -> bool {
-        let lines = match stream {
-            Stream::Stdout => interest::STDOUT,
-            Stream::Stderr => interest::STDERR,
-        };
-        self.pull || self.outbox.is_wanted(lines)
-    }
-
-    fn wants(&self, kind: OnDemand) -> bool {
-        match kind {
-            // A stream cannot subscribe to it.
-            OnDemand::Exited => self.outbox.is_wanted(interest::EXITED),
-            OnDemand::Data => self.pull || self.outbox.is_wanted(interest::DATA),
-            OnDemand::Waiting => self.pull || self.outbox.is_wanted(interest::WAITING),
-        }
+    fn wants(&self, event_type: EventType) -> bool {
+        // A stream cannot subscribe to `exited`.
+        (self.pull && event_type != EventType::Exited) || self.outbox.has_listener(event_type)
     }
 
     fn lines(&self, lines: LineBatch<'_>, credit: Credit) {
@@ -183,12 +171,7 @@ impl EventSink for JsSink {
     }
 
     fn event(&self, event: ExecutionEvent) {
-        let interest = match event {
-            ExecutionEvent::Exited { .. } => interest::EXITED,
-            ExecutionEvent::Waiting { .. } => interest::WAITING,
-            _ => interest::LIFECYCLE,
-        };
-        if event.is_terminal() || self.pull || self.outbox.is_wanted(interest) {
+        if event.is_terminal() || self.pull || self.outbox.has_listener(event.event_type()) {
             self.outbox.put(|batch, _| batch.event(self.handle, event));
         }
     }

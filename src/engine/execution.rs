@@ -352,8 +352,8 @@ mod tests {
 
     use crate::config::ExecutionConfig;
     use crate::engine::ExecutionEngine;
-    use crate::event::{Credit, LineBatch, OnDemand, SilentSink};
-    use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus, Stream};
+    use crate::event::{Credit, EventType, LineBatch, SilentSink};
+    use crate::types::{Command, ErrorCode, ExecutionOptions, ExecutionRequest, ExecutionStatus};
 
     use super::*;
 
@@ -364,10 +364,7 @@ mod tests {
     }
 
     impl EventSink for Defect {
-        fn wants_lines(&self, _stream: Stream) -> bool {
-            true
-        }
-        fn wants(&self, _kind: OnDemand) -> bool {
+        fn wants(&self, _event_type: EventType) -> bool {
             true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {
@@ -413,10 +410,7 @@ mod tests {
     struct Slow(Arc<tokio::sync::Notify>);
 
     impl EventSink for Slow {
-        fn wants_lines(&self, _stream: Stream) -> bool {
-            false
-        }
-        fn wants(&self, _kind: OnDemand) -> bool {
+        fn wants(&self, _event_type: EventType) -> bool {
             true
         }
         fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}

@@ -6,8 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
 
-use super::{Credit, EventSink, ExecutionEvent, LineBatch, OnDemand};
-use crate::types::Stream;
+use super::{Credit, EventSink, EventType, ExecutionEvent, LineBatch};
 
 enum Item {
     Event(ExecutionEvent),
@@ -24,11 +23,7 @@ struct ChannelSender(mpsc::UnboundedSender<Item>);
 
 // The consumer is gone: what is sent is dropped.
 impl EventSink for ChannelSender {
-    fn wants_lines(&self, _stream: Stream) -> bool {
-        !self.0.is_closed()
-    }
-
-    fn wants(&self, _kind: OnDemand) -> bool {
+    fn wants(&self, _event_type: EventType) -> bool {
         !self.0.is_closed()
     }
 

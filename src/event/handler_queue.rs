@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Credit, EventHandler, EventSink, ExecutionEvent, LineBatch, OnDemand};
+use super::{Credit, EventHandler, EventSink, EventType, ExecutionEvent, LineBatch};
 use crate::catch_panic::contain;
 use crate::runtime;
-use crate::types::Stream;
 
 enum HandlerCall {
     Event(ExecutionEvent),
@@ -75,11 +74,7 @@ impl EventSink for HandlerQueue {
         is_handling.then(|| Arc::new(Self::start(Arc::clone(&self.handler))) as Arc<dyn EventSink>)
     }
 
-    fn wants_lines(&self, _stream: Stream) -> bool {
-        true
-    }
-
-    fn wants(&self, _kind: OnDemand) -> bool {
+    fn wants(&self, _event_type: EventType) -> bool {
         true
     }
 

@@ -4,21 +4,9 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::ExecutionEvent;
 use super::backpressure::Credit;
 use super::line_batch::LineBatch;
-use crate::types::Stream;
-
-/// Events that are made only for a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnDemand {
-    /// `exited`.
-    Exited,
-    /// `data`; checked at each read of a terminal.
-    Data,
-    /// `waiting`.
-    Waiting,
-}
+use super::{EventType, ExecutionEvent};
 
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.
 pub(crate) trait EventSink: Send + Sync {
@@ -26,10 +14,9 @@ pub(crate) trait EventSink: Send + Sync {
     fn nested(&self) -> Option<Arc<dyn EventSink>> {
         None
     }
-    /// Whether lines of a stream have a listener now; checked at each read.
-    fn wants_lines(&self, stream: Stream) -> bool;
-    /// Whether an event of this kind is of any use now.
-    fn wants(&self, kind: OnDemand) -> bool;
+    /// Whether events of this type have a listener now. It is checked before an event that is made only for a listener, and at each read
+    /// for lines and data.
+    fn wants(&self, event_type: EventType) -> bool;
     /// Takes lines, or the bytes of a terminal. The child may be read further while the credits of its execution are below the bound.
     fn lines(&self, batch: LineBatch<'_>, credit: Credit);
     /// Takes any other event.
@@ -45,10 +32,7 @@ pub(crate) trait EventSink: Send + Sync {
 pub(crate) struct SilentSink;
 
 impl EventSink for SilentSink {
-    fn wants_lines(&self, _stream: Stream) -> bool {
-        false
-    }
-    fn wants(&self, _kind: OnDemand) -> bool {
+    fn wants(&self, _event_type: EventType) -> bool {
         false
     }
     fn lines(&self, _batch: LineBatch<'_>, _credit: Credit) {}

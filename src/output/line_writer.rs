@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::lines::Flags;
 use super::log::Log;
-use crate::event::{Backpressure, EventSink, FULL_LINES, FULL_TEXT, LineBatch, LineMark, OnDemand};
+use crate::event::{Backpressure, EventSink, EventType, FULL_LINES, FULL_TEXT, LineBatch, LineMark};
 use crate::types::{Encoding, Stream};
 
 /// Gathers the lines of one read.
@@ -55,7 +55,7 @@ impl LineWriter {
 
     /// Whether the lines of a stream go to a listener.
     pub(super) fn has_listener(&self, stream: Stream) -> bool {
-        self.is_streamed && self.sink.wants_lines(stream)
+        self.is_streamed && self.sink.wants(EventType::of_lines(stream))
     }
 
     /// Whether its listeners get text.
@@ -88,7 +88,7 @@ impl LineWriter {
     /// Sends bytes of a terminal to the listener, if there is one.
     pub(super) fn data(&mut self, bytes: &[u8]) {
         let first_sequence = self.take_sequence();
-        if !(self.is_streamed && self.sink.wants(OnDemand::Data)) {
+        if !(self.is_streamed && self.sink.wants(EventType::Data)) {
             return;
         }
         let len = u32::try_from(bytes.len()).expect("a read is bounded");

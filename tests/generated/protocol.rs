@@ -23,8 +23,6 @@ fn what_javascript_knows_of_the_protocol_is_what_rust_declares() {
 fn file() -> String {
     let events = protocol::events();
     let types: Vec<_> = events.iter().map(|event| event.name.to_owned()).collect();
-    let is_lifecycle = |event: &&DeclaredEvent| matches!(event.kind, "plain" | "carrying");
-    let lifecycle: Vec<_> = events.iter().filter(is_lifecycle).map(|event| event.name.to_owned()).collect();
     let statuses = words(&serde_json::to_value(given::<ExecutionStatus>()).unwrap());
     let groups = events.iter().enumerate().map(|(number, event)| {
         (event.name.to_uppercase(), u32::try_from(number).unwrap(), format!("The event `{}`.", event.name))
@@ -32,7 +30,6 @@ fn file() -> String {
     let groups = groups.chain(protocol::group::ALL.iter().map(constant));
     let mut text = String::from(HEAD);
     text += &list("EVENT_TYPES", "The types of events; the number of one in a batch is its place.", &types);
-    text += &list("LIFECYCLE_EVENTS", "The types that are neither a line nor the end of an execution.", &lifecycle);
     text += &list("STATUSES", "Where an execution stands; the number of a status in a batch is its place.", &statuses);
     text += &constants("GROUP", "What a group of numbers in a batch is.", groups);
     text += &constants(
@@ -40,8 +37,6 @@ fn file() -> String {
         "What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum.",
         protocol::line::ALL.iter().map(constant),
     );
-    text +=
-        &constants("INTEREST", "Which events have listeners, as a sum.", protocol::interest::ALL.iter().map(constant));
     text +=
         &constants("SUBMIT", "How an execution is submitted, as a sum.", protocol::submit::ALL.iter().map(constant));
     let absent = protocol::ABSENT;
@@ -66,8 +61,6 @@ const TAIL: &str = "module.exports = {
   ABSENT,
   EVENT_TYPES,
   GROUP,
-  INTEREST,
-  LIFECYCLE_EVENTS,
   LINE,
   STATUSES,
   SUBMIT,

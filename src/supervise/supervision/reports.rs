@@ -1,7 +1,7 @@
 //! Events about a running command besides its lines: `waiting` and `exited`.
 
 use super::{Supervision, SupervisionPhase};
-use crate::event::{ExecutionEvent, OnDemand};
+use crate::event::{EventType, ExecutionEvent};
 use crate::platform::clock::Instant;
 use crate::platform::{Look, signal_name};
 
@@ -15,7 +15,7 @@ impl Supervision {
             return;
         }
         watch.was_given(input.given(), now);
-        let empty = if self.output.wants(OnDemand::Waiting) { input.is_read_up() } else { None };
+        let empty = if self.output.wants(EventType::Waiting) { input.is_read_up() } else { None };
         watch.tick(&self.process.leader, empty, now);
     }
 
@@ -40,7 +40,7 @@ impl Supervision {
 
     /// Emits `exited`, if there is a listener.
     pub(super) fn report_exit(&mut self) {
-        if self.output.wants(OnDemand::Exited) {
+        if self.output.wants(EventType::Exited) {
             let exit = self.process.leader.seen_exit().unwrap_or_default();
             self.output.emit(|execution_id, timestamp, sequence| ExecutionEvent::Exited {
                 execution_id,
