@@ -869,9 +869,9 @@ export interface ProgressEvent<Output extends string | Buffer = string> extends 
   planId: string;
   /** Steps that are over, the skipped ones included: at the end it is `total`. */
   completed: number;
-  /** Those of them that began and did not complete. */
+  /** Steps that began and did not complete. */
   failed: number;
-  /** Those of them that never began. */
+  /** Steps that never began, and will not begin. */
   skipped: number;
   /** All steps of the plan. */
   total: number;

@@ -17,11 +17,11 @@ function signalOf(options, field = 'options.signal') {
   /** @type {AbortSignal | null | undefined} */
   let signal;
   try {
-    // Not one of a changed `Object.prototype`: it is none of this call's options.
+    // A `signal` that a changed `Object.prototype` has is no option of this call.
     if ('signal' in Object.prototype && !Object.hasOwn(options, 'signal')) return { signal: undefined, aborted: false };
     signal = /** @type {{ signal?: AbortSignal | null }} */ (options).signal;
     if (signal === undefined || signal === null) return { signal: undefined, aborted: false };
-    // By what it can do, not by its class: a signal may come from another realm.
+    // Its methods decide, not its class: a signal may come from another realm.
     const { aborted } = signal;
     if (typeof aborted === 'boolean' && typeof signal.addEventListener === 'function') return { signal, aborted };
   } catch (error) {
@@ -187,7 +187,7 @@ class Abort {
   }
 }
 
-/** For so many executions the reason of the abort is kept; records are not kept for ever either. */
+/** The number of executions whose abort reason is kept; their records are not kept forever either. */
 const MOST_REASONS = 1_000;
 
 /** Why executions were aborted, kept past their end. */

@@ -82,7 +82,7 @@ function readBatch(batch, shared, consumer) {
           const events = slots(count);
           for (let index = 0; index < count; index++) {
             const packed = next();
-            // Of an integer: V8 calls a function for the remainder of a double.
+            // The operand is an integer: for the remainder of a double V8 calls a function.
             const flags = packed < 2 ** 31 ? (packed | 0) % LINE.FLAGS : packed % LINE.FLAGS;
             const length = (packed - flags) / LINE.FLAGS;
             const line = isText ? take(length) : takeBytes(length);

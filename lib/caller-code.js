@@ -1,6 +1,6 @@
 'use strict';
 
-// As they were when this file was loaded: a test may have put others in their place since.
+// The functions as they were when this file was loaded: a test may have replaced them since.
 const { setImmediate } = require('node:timers');
 const { queueMicrotask } = globalThis;
 

@@ -208,7 +208,7 @@ function readable(stream, taker) {
 
   stream.pause();
   for (const { name, listener } of listeners) stream.on(name, listener);
-  // It may report an error also after the last read.
+  // A stream may report an error after the last read too.
   stream.on('error', () => {});
   return {
     pull() {

@@ -96,7 +96,7 @@ class PendingPlan {
       get reason() {
         return ofStep?.fired ? ofStep.reason : ofPlan.reason;
       },
-      // Their records are removed with that of the plan.
+      // The records of the steps are removed with that of the plan.
       forget() {},
     };
   }

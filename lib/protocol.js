@@ -71,9 +71,9 @@ const GROUP = /** @type {const} */ ({
 
 /** What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum. */
 const LINE = /** @type {const} */ ({
-  /** It was not finished after a while of silence. */
+  /** The line was not finished after a while of silence. */
   PARTIAL: 1,
-  /** It is longer than a line may be in one piece. */
+  /** The line is longer than a piece of a line may be. */
   CONTINUED: 2,
   /** A lone carriage return ended it. */
   CARRIAGE_RETURN: 4,
@@ -83,11 +83,11 @@ const LINE = /** @type {const} */ ({
 
 /** How an execution is submitted, as a sum. */
 const SUBMIT = /** @type {const} */ ({
-  /** All its events come, and lines only as they are released. */
+  /** JavaScript gets all events of the execution, and lines only as it releases them. */
   PULLS: 1,
-  /** Its abort signal has fired already. */
+  /** The abort signal of the execution has fired already. */
   ABORTED: 2,
-  /** Its input comes in pieces. */
+  /** The input of the execution comes in pieces. */
   FEEDS: 4,
   /** The request is the JSON text of a list of the request and the options. */
   AS_TEXT: 8,

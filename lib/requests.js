@@ -34,7 +34,7 @@ function sanitizeRequests(requests) {
       const typed = /** @type {Refusal} */ (error);
       refusals.set(index, isRead ? below(at, typed) : typed);
       copies[index] = null;
-      // It is not given to the addon.
+      // The addon does not get this request.
       subject.values = values;
       subject.characters = characters;
       subject.metadata = undefined;

@@ -60,7 +60,7 @@ const PATTERN = {
   config: /^retry\.onOutput(?:\[\d+\])?$/,
 };
 const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or give the bytes';
-/** In the place of a value that was taken out of the copy. */
+/** Replaces a value that was removed from the copy. */
 const OMIT = Symbol('omit');
 
 /** What is being copied, with how many values and characters are left. Not a spread of the subject: that takes 4 µs. */

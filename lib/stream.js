@@ -4,7 +4,7 @@ const { setImmediate, slots } = require('./caller-code.js');
 const { settled } = require('./pending.js');
 const { SUBJECTS, refusal } = require('./sanitize.js');
 
-// As it was when this file was loaded.
+// The function as it was when this file was loaded.
 const { concat } = Array.prototype;
 const { apply } = Reflect;
 

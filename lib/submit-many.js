@@ -89,7 +89,7 @@ function settle(engine, { answer, refusals, handle, abort, isAborted, signal }) 
   for (let index = 0; index < length; index++) {
     const entry = /** @type {string | [string, string]} */ (entries[index]);
     if (typeof entry === 'string') {
-      // One for each, on the one listener that they share; it may fire while they are made.
+      // Creates one subscription for each execution; all share one listener, which may fire meanwhile.
       const own = abort && new Abort({ signal, aborted: abort.fired });
       const pending = add(engine, entry, handle + index, own);
       own?.accepted(isAborted, () => stopAborted(engine, pending));

@@ -68,7 +68,7 @@ impl Mask {
 pub struct Records(Registry);
 
 impl Records {
-    /// None yet.
+    /// Creates a registry without records.
     #[must_use]
     pub fn new(config: &ExecutionConfig) -> Self {
         Self(Registry::new(config))
@@ -113,7 +113,7 @@ impl Records {
 pub struct Slots(Arc<Scheduler>);
 
 impl Slots {
-    /// All of them free.
+    /// Creates a scheduler whose slots are all free.
     #[must_use]
     pub fn new(config: &ExecutionConfig) -> Self {
         Self(Scheduler::new(config))

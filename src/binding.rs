@@ -124,7 +124,7 @@ impl NativeEngine {
         self.engine.mask_texts(texts, &call.into())
     }
 
-    /// The same without an engine.
+    /// Does the same without an engine.
     #[napi(catch_unwind)]
     pub fn mask_with(texts: Vec<String>, call: masked::RefusedCall) -> Vec<String> {
         ExecutionEngine::mask_texts_with(texts, &call.into())

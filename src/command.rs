@@ -1,4 +1,4 @@
-//! From a request and the host's policy to what is started: program, arguments, environment, directory.
+//! Turns a request and the host's policy into what is started: program, arguments, environment, directory.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -293,7 +293,7 @@ fn script_file(
         .map_err(|error| SpawnFailure::new(&error, format!("script {} cannot be read: {error}", script.display())))?
     {
         if platform::SHEBANG_IS_A_PATH {
-            // As for the kernel: a relative one starts at the child's directory.
+            // A relative path starts at the child's directory, as in the kernel.
             let program = look_up.absolute(Path::new(&line.interpreter))?;
             if !program.exists() {
                 let error = io::Error::from(io::ErrorKind::NotFound);
@@ -304,7 +304,7 @@ fn script_file(
             let (name, flags) = line.by_name();
             match look_up.find(name, "interpreter") {
                 Ok(program) => (program, flags),
-                // It names a program of other systems; the extension may know one of this.
+                // The `#!` line names a program of other systems; the extension may select one of this system.
                 Err(missing) => {
                     interpreter_by_extension(&script, |name| look_up.find(name, "interpreter")).map_err(|_| missing)?
                 }

@@ -127,14 +127,14 @@ settings! {
     lines: LineMode = LineMode::Pieces, Kind::Choice(LineMode::WORDS);
     /// Whether standard error goes into standard output's pipe, so that the order between them is exact.
     merge_output: bool = false, Kind::Flag;
-    /// As what JavaScript gets output: text, or Buffers with the exact bytes.
+    /// The type in which JavaScript gets output: text, or Buffers with the exact bytes.
     encoding: Encoding = Encoding::Utf8, Kind::Choice(Encoding::WORDS);
     /// How many commands run at once.
     max_concurrent_executions: usize = 100, Kind::Whole { least: 1, most: 100_000 };
     /// When so many run: wait (higher priority first, then first come, first served), or be refused with
     /// `CONCURRENCY_LIMIT_REACHED`.
     concurrency_policy: ConcurrencyPolicy = ConcurrencyPolicy::Queue, Kind::Choice(ConcurrencyPolicy::WORDS);
-    /// How many may wait. One more is `QUEUE_FULL`.
+    /// The most executions that may wait. A further one is refused with `QUEUE_FULL`.
     max_queued_executions: usize = 10_000, Kind::Whole { least: 0, most: 10_000_000 };
     /// How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
     /// is listed as it is comes first, then the longest glob. 1 for a group that none matches.
@@ -251,7 +251,7 @@ impl ExecutionConfig {
         if self.default_timeout_ms != Self::default().default_timeout_ms {
             check_timeouts(self.default_timeout_ms, self.max_timeout_ms)?;
         }
-        // They are never shown, not in the table either.
+        // Secrets are never shown, not even in the table.
         redact::check("secrets", &self.secrets)?;
         self.host_env.as_ref().map_or(Ok(()), |variables| bounds::variables("host_env", variables))
     }

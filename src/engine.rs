@@ -164,7 +164,7 @@ impl ExecutionEngine {
         Ok(Self { handle: Arc::new(Handle { shared }), sink: Arc::new(SilentSink) })
     }
 
-    /// The same engine with a listener for what is executed through the returned handle and its clones.
+    /// Returns a handle to the same engine, with a listener for what is executed through this handle and its clones.
     #[must_use]
     pub fn with_event_handler(self, handler: Arc<dyn EventHandler>) -> Self {
         Self { handle: self.handle, sink: Arc::new(HandlerQueue::start(handler)) }
@@ -211,7 +211,7 @@ impl ExecutionEngine {
         self.submit_by(Scheduler::enter, request, options, sink)
     }
 
-    /// As [`ExecutionEngine::submit`]; `enter` takes the slot, or a place in the queue.
+    /// Does what [`ExecutionEngine::submit`] does; `enter` takes the slot, or a place in the queue.
     fn submit_by(
         &self,
         enter: impl FnOnce(&Arc<Scheduler>, i32, &[String]) -> Result<Entry>,

@@ -83,7 +83,7 @@ pub enum ExecutionError {
     /// The execution has a result, in which a thread of the engine masks a secret that was added after it ended.
     #[error("the output of execution {0} is being masked, since a secret was added: wait for its completion")]
     BeingMasked(Uuid),
-    /// All slots are taken and the policy is to refuse.
+    /// All slots are taken, and the policy is to refuse.
     #[error("all {0} slots are taken: retry later, raise `max_concurrent_executions`, or use the policy \"queue\"")]
     ConcurrencyLimitReached(usize),
     /// A group of the execution has as many running members as it may have, and the policy is to refuse.
@@ -142,7 +142,7 @@ pub enum ExecutionError {
     #[error("internal error: {message}")]
     #[non_exhaustive]
     Internal {
-        /// What is known of it.
+        /// What is known of the defect.
         message: String,
         /// What is known of the execution.
         result: Option<Arc<ExecutionResult>>,

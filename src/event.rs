@@ -89,9 +89,9 @@ macro_rules! event_types {
             Progress = "progress", carrying of plan_id {
                 /// Steps that are over, the skipped ones included.
                 completed: usize,
-                /// Those of them that did not complete, the skipped ones not included.
+                /// Steps that began and did not complete.
                 failed: usize,
-                /// Those of them that never began.
+                /// Steps that never began, and will not begin.
                 skipped: usize,
                 /// Steps in all.
                 total: usize,

@@ -9,9 +9,9 @@ use crate::error::Invalid;
 
 /// `{a,b}{a,b}…` doubles with each pair.
 const MOST_ALTERNATIVES: usize = 1_000;
-/// In bytes: a name, or a list of many names.
+/// The longest pattern, in bytes: a name, or a list of many names.
 const LONGEST: usize = 4_096;
-/// Of all alternatives together: a pattern is configuration, and must not fill the memory.
+/// The longest text of all alternatives together: a pattern is configuration, and must not fill the memory.
 const MOST_STEPS: usize = 2_000_000;
 
 /// Checks each pattern; `field[index]` is named.

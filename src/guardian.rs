@@ -25,7 +25,7 @@ use crate::runtime;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A guardian that runs for less than this was not killed from outside: it does not work here.
 const TOO_SHORT_A_LIFE: Duration = Duration::from_millis(20);
-/// One that runs for less than this, and so many of them in a row, are reported: between two of them there is none.
+/// A guardian that runs for less than this is short-lived. So many of these in a row are reported: between two of them there is no guardian.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 const SHORT_RUNS: u32 = 3;
 /// The least time between two such reports.
@@ -274,7 +274,7 @@ impl Guardian {
         let end = leader.reap().unwrap_or_default();
         let life = started.elapsed();
         if self.has_lost(&leader, life, &end) {
-            // One that ends at once, again and again, must not keep the machine busy.
+            // A guardian that ends at once, again and again, must not keep the machine busy.
             let pause = if life < TOO_SHORT_A_LIFE { RETRY_AFTER } else { Duration::ZERO };
             self.start_another(pause, format!("has ended ({})", describe(&end))).await;
         }

@@ -282,7 +282,7 @@ impl Output {
 
     /// Ends both streams and their files.
     pub(crate) async fn freeze(mut self: Box<Self>) -> Captured {
-        // All at once: a disk that hangs must not use up the time of another.
+        // All files are closed at once: a disk that hangs must not use up the time of another.
         self.spools().for_each(Spool::close);
         let deadline = Instant::now() + LONGEST_WRITE;
         let mut log_lost_bytes = 0;

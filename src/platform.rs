@@ -56,7 +56,7 @@ pub(crate) struct Launch {
     pub(crate) role: &'static str,
     /// The absolute path of the program.
     pub(crate) program: PathBuf,
-    /// Its arguments, without its own name.
+    /// The arguments, without the name of the program.
     pub(crate) args: Vec<OsString>,
     /// The arguments are passed on unquoted, as the rest of the command line: for a shell with its own rules.
     #[cfg_attr(unix, expect(dead_code, reason = "only Windows has command lines"))]
@@ -111,7 +111,7 @@ impl Launch {
         Self::sleeper_with(|_| {})
     }
 
-    /// The same with other settings.
+    /// Returns the same launch with other settings.
     pub(crate) fn sleeper_with(change: impl FnOnce(&mut Self)) -> Arc<Leader> {
         let shell = default_shell();
         let ShellArgs { args, verbatim, .. } = shell_args(&shell, LONG_COMMAND, false);
@@ -166,7 +166,7 @@ pub(crate) struct ProcessInfo {
     pub(crate) pid: i32,
     pub(crate) parent: i32,
     pub(crate) command: String,
-    /// As in `ps`.
+    /// The state letter that `ps` shows.
     pub(crate) state: String,
     pub(crate) cpu_ms: f64,
     /// `stdin` or `terminal`, when it is blocked reading from that.

@@ -44,9 +44,9 @@ pub(crate) struct Process {
 /// What callers act on while a command runs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Controls {
-    /// Its input, if that stays open for writes.
+    /// The input, if it stays open for writes.
     pub(crate) input: Option<Arc<OpenInput>>,
-    /// Its terminal, if it has one.
+    /// The terminal, if the command has one.
     pub(crate) terminal: Option<Arc<TerminalControl>>,
 }
 
@@ -128,7 +128,7 @@ impl Outputs {
         self.pace.is_slow
     }
 
-    /// As [`Outputs::is_slow`], once for each read.
+    /// Does what [`Outputs::is_slow`] does, once for each read.
     pub(crate) fn take_slow(&mut self) -> bool {
         std::mem::take(&mut self.pace.is_slow)
     }
@@ -278,7 +278,7 @@ struct Unwritten {
 pub(crate) enum Fed {
     /// The pipe has taken bytes, and may take more.
     Part,
-    /// It has read all, or does not want the rest.
+    /// The child has read everything, or has closed its input.
     Done,
     /// The rest cannot be had, for this reason.
     Failed(String),

@@ -21,7 +21,7 @@ macro_rules! numbers {
         pub mod $module {
             $($(#[doc = $help])+ pub const $name: $type = $number;)+
 
-            /// Each with its name and what it means.
+            /// Each number with its name and its meaning.
             #[cfg(feature = "schema")]
             pub const ALL: &[(&str, u32, &str)] = &[$((stringify!($name), $name as u32, concat!($($help),+)),)+];
         }
@@ -49,9 +49,9 @@ numbers! {
 numbers! {
     /// The flags of a line. Its number in a batch is its length × `FLAGS` and the sum of these.
     line: u8 {
-        /// It was not finished after a while of silence.
+        /// The line was not finished after a while of silence.
         PARTIAL = 1;
-        /// It is longer than a line may be in one piece.
+        /// The line is longer than a piece of a line may be.
         CONTINUED = 2;
         /// A lone carriage return ended it.
         CARRIAGE_RETURN = 4;
@@ -63,27 +63,27 @@ numbers! {
 numbers! {
     /// How an execution is submitted.
     submit: u8 {
-        /// All its events come, and lines only as they are released.
+        /// JavaScript gets all events of the execution, and lines only as it releases them.
         PULLS = 1;
-        /// Its abort signal has fired already.
+        /// The abort signal of the execution has fired already.
         ABORTED = 2;
-        /// Its input comes in pieces.
+        /// The input of the execution comes in pieces.
         FEEDS = 4;
         /// The request is the JSON text of a list of the request and the options.
         AS_TEXT = 8;
     }
 }
 
-/// What is not there, in the place of a length or a position.
+/// Stands for an absent length or position.
 pub const ABSENT: i8 = -1;
 
 /// A field, as Rust declares it.
 #[cfg(feature = "schema")]
 #[derive(Debug, Clone)]
 pub struct DeclaredField {
-    /// As in Rust.
+    /// The name in Rust.
     pub name: &'static str,
-    /// Its type, as in Rust, without blanks.
+    /// The type in Rust, without blanks.
     pub kind: String,
     /// What it is.
     pub help: &'static str,
@@ -93,7 +93,7 @@ pub struct DeclaredField {
 #[cfg(feature = "schema")]
 #[derive(Debug, Clone)]
 pub struct ResultField {
-    /// As it is declared.
+    /// The field as it is declared.
     pub field: DeclaredField,
     /// `always`, `nullable` or `optional`.
     pub presence: &'static str,

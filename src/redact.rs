@@ -126,7 +126,7 @@ impl Secrets {
         for secret in secrets.into_iter().filter(|secret| secret.len() >= LEAST_BYTES) {
             let trimmed = without_line_ends(secret);
             patterns.push(if trimmed.len() < LEAST_BYTES { secret } else { trimmed }.into());
-            // As a whole: its lines are no lines of the secret.
+            // The text as a whole: its lines are no lines of the secret.
             patterns.extend(echoed(trimmed).map(Vec::into_boxed_slice));
             if memchr::memchr(b'\n', trimmed).is_some() {
                 let lines = trimmed.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);

@@ -21,13 +21,13 @@ const LONGEST_COMMAND: usize = 200;
 /// What is kept of a command until it is masked, in characters.
 const KEPT_OF_COMMAND: usize = 1_024;
 
-/// One execution, from its acceptance to its removal.
+/// The record of an execution, from its acceptance to its removal.
 #[derive(Debug)]
 pub(crate) struct Record {
     id: Uuid,
     command: Mutex<Shown>,
     secrets: Arc<Vault>,
-    /// Of the secrets that its result was masked with, at least.
+    /// The least version of the secrets that its result was masked with.
     masked_with: AtomicU64,
     /// Held while its result is masked again, which takes long for much output.
     masking: Mutex<()>,
@@ -37,7 +37,7 @@ pub(crate) struct Record {
     created_at: DateTime<Utc>,
     /// Set once it runs; each attempt has its own. Held for a move of a pointer.
     leader: Mutex<Option<Weak<Leader>>>,
-    /// Its log, if it has one or is to have one.
+    /// The log, if the execution has one or is to have one.
     log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
@@ -149,7 +149,7 @@ impl Record {
         let version = self.secrets.version();
         let mut shown = self.command.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.masked_with.is_some() {
-            // Without a limit there is nothing that it could not mask.
+            // Masking without a limit cannot fail.
             let _ = shown.mask(&self.secrets, version, &mut Allowance::unlimited());
         }
     }

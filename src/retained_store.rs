@@ -93,7 +93,7 @@ struct Retention {
     is_automatic: bool,
 }
 
-/// All records of one kind that an engine has.
+/// The records of one kind that an engine has.
 #[derive(Debug)]
 pub(crate) struct RetainedStore<T> {
     retention: Retention,
@@ -107,10 +107,10 @@ struct StoreState<T> {
     closed: bool,
     /// Later records have greater numbers, whatever the wall clock does.
     next_number: u64,
-    /// By their numbers, so that a listing begins with the newest.
+    /// Records by their numbers, so that a listing begins with the newest.
     records: BTreeMap<u64, Arc<T>>,
     numbers: HashMap<Uuid, u64>,
-    /// They have ended, and their last event is on its way; they may have left `records` already.
+    /// Work that has ended and whose last event is on its way. It may have left `records` already.
     emitting: Vec<Arc<T>>,
     /// The ended ones, oldest first; may hold places of records that were removed by hand.
     ended: VecDeque<RetainedRecord>,
@@ -297,9 +297,9 @@ impl<T: Retained> StoreState<T> {
         true
     }
 
-    /// A record may leave from now on.
+    /// The record may be removed from now on.
     fn end(&mut self, record: &Arc<T>) {
-        // One that has not ended before is there.
+        // A record that had not ended before is in the list.
         if let Some(number) = self.numbers.get(&record.id()) {
             let (id, bytes) = (record.id(), record.retained_bytes());
             record.completion().bytes.store(bytes, Relaxed);
@@ -323,7 +323,7 @@ impl<T: Retained> StoreState<T> {
                 break;
             }
             let RetainedRecord { number, id, bytes, .. } = self.ended.pop_front().expect("there is a front");
-            // One that was removed by hand has left nothing but its place; its id may be another record's by now.
+            // A record that a caller removed has left only its place in the order; its id may belong to another record by now.
             if let Some(record) = self.records.remove(&number) {
                 self.numbers.remove(&id);
                 self.ended_records -= 1;

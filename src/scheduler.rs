@@ -37,9 +37,9 @@ struct SchedulerState {
     usable: usize,
     /// What it was short of last.
     shortage: Option<ErrorInfo>,
-    /// Those that lack nothing but a slot: with a free slot there are none.
+    /// Work that waits only for a slot. It is empty while a slot is free.
     waiting: BTreeMap<Key, oneshot::Sender<Permit>>,
-    /// Those that wait for a group.
+    /// Work that waits for a group.
     held_back: BTreeMap<Key, oneshot::Sender<Permit>>,
     groups: Groups,
     /// The next place at the end of the queue, and the next one at its head.
@@ -186,7 +186,7 @@ impl Scheduler {
         Entry::Later(self.queue(&mut state, key, groups))
     }
 
-    /// A place at the head of its priority, for one that was accepted before: no bound refuses it.
+    /// Queues work that was accepted before, at the head of its priority. No bound refuses it.
     pub(crate) fn enter_again(self: &Arc<Self>, priority: i32, groups: &[String]) -> Ticket {
         let groups = self.limits.membership(groups);
         let ticket = {
@@ -225,7 +225,7 @@ impl Scheduler {
         state.shortage.clone().filter(|_| state.usable < self.slots)
     }
 
-    /// One has been started: the machine may have room for one more.
+    /// A process has been started: the machine may have room for one more.
     pub(crate) fn grow(self: &Arc<Self>) {
         {
             let mut state = self.lock();

@@ -45,9 +45,9 @@ pub(crate) enum Value {
 /// How the names of fields are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Case {
-    /// As in JavaScript: `workingDir`.
+    /// The names of JavaScript: `workingDir`.
     Camel,
-    /// As on the wire and in Rust: `working_dir`.
+    /// The names on the wire and in Rust: `working_dir`.
     Snake,
 }
 

@@ -48,7 +48,7 @@ pub(super) fn result<'env>(env: &'env Env, engine: &ExecutionEngine, id: Uuid) -
     Ok(Some(promise))
 }
 
-/// The same of a plan.
+/// Masks the result of a plan.
 pub(super) fn plan<'env>(env: &'env Env, engine: &ExecutionEngine, id: Uuid) -> Result<Option<Object<'env>>> {
     let record = engine.plan(id).map_err(raise)?;
     let Err(Beyond) = engine.plan_result(&record, &mut Allowance::of_caller()) else { return Ok(None) };

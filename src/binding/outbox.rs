@@ -133,7 +133,7 @@ impl Outbox {
     }
 }
 
-/// One execution's way into the outbox.
+/// Puts the events of one execution into the outbox.
 #[derive(Clone)]
 pub(super) struct JsSink {
     outbox: Arc<Outbox>,

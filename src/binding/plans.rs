@@ -20,7 +20,7 @@ use crate::wire::{self, Case};
 
 /// An accepted plan.
 pub struct AcceptedPlan {
-    /// Its id, and those of its steps by index.
+    /// The id of the plan, and those of its steps by index.
     ids: Vec<Uuid>,
     /// The abort signals of the steps that have one, by index.
     signals: HashMap<u32, CancellationToken>,
@@ -41,7 +41,7 @@ pub struct PlanCall {
     pub aborted: bool,
     /// The steps that have an abort signal.
     pub signals: Vec<u32>,
-    /// Those of them whose signal has fired.
+    /// The steps whose signal has fired.
     pub fired: Vec<u32>,
 }
 

@@ -160,7 +160,7 @@ fn text(field: &str, value: &str) -> Result<(), Invalid> {
     filled(field, value, "say what to run")
 }
 
-/// Not blank, no NUL; `remedy` is what to write instead.
+/// Refuses a blank text and a NUL; `remedy` is what to write instead.
 fn filled(field: &str, value: &str, remedy: &str) -> Result<(), Invalid> {
     if value.trim().is_empty() {
         return Err(Invalid::new(field, format!("it is empty: {remedy}")));

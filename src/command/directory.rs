@@ -10,9 +10,9 @@ use crate::platform::{self, HostState};
 /// The directory of a command.
 #[derive(Clone, Copy)]
 pub(super) struct WorkingDirectory<'a> {
-    /// That of the request, absolute.
+    /// The directory of the request, as an absolute path.
     pub(super) own: Option<&'a Path>,
-    /// Without one of its own it is that of the host.
+    /// The state of the host, whose directory is used if the request has none.
     pub(super) host: &'a HostState,
 }
 

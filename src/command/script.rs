@@ -51,7 +51,7 @@ fn parse(head: &[u8]) -> Option<Shebang> {
     Some(Shebang { interpreter: interpreter.to_owned(), argument: (!argument.is_empty()).then(|| argument.to_owned()) })
 }
 
-/// For each extension the programs that read it, best first.
+/// The programs that read files of each extension, best first.
 const BY_EXTENSION: &[(&str, &[Interpreter])] = &[
     ("sh", &[("bash", &[]), ("sh", &[])]),
     ("bash", &[("bash", &[])]),

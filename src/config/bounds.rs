@@ -9,7 +9,7 @@ use crate::types::{EnvSnapshot, MASK, ResourceLimits, Retry, RetryOn, TerminalSi
 const MOST_ATTEMPTS: u32 = 1_000;
 
 const MOST_GROUPS: usize = 64;
-/// In bytes.
+/// The limit in bytes.
 const LONGEST_GROUP_NAME: usize = 256;
 
 /// Checks the names of groups.

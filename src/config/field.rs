@@ -12,7 +12,7 @@ use crate::types::{Secret, TerminalMode};
 /// One setting of the table.
 #[derive(Debug)]
 pub(crate) struct Field {
-    /// As in Rust and in files.
+    /// The name in Rust and in files.
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     /// What it is for.
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
         least: u64,
         most: u64,
     },
-    /// One of a few words, as files write them.
+    /// One of these words, as files write them.
     Choice(&'static [&'static str]),
     /// Globs of names.
     Globs,

@@ -25,7 +25,7 @@ pub struct ConfigLayer {
     given: Map<String, Json>,
 }
 
-/// Its names alone: secrets are never shown.
+/// Shows the names of the settings only: secrets are never shown.
 impl std::fmt::Debug for ConfigLayer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.given.keys()).finish()

@@ -1,4 +1,4 @@
-//! From a checked request to an execution.
+//! Turns a checked request into an execution.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub(super) struct Terms {
 /// An execution that has its record and has not begun.
 pub(super) struct Admitted {
     pub(super) record: Arc<Record>,
-    /// It fails with this, and is not spawned.
+    /// The error with which the execution fails without being spawned.
     pub(super) refusal: Option<ErrorInfo>,
     work: CheckedRequest,
     log: LogPaths,
@@ -150,7 +150,7 @@ impl Ready {
         if waits {
             runtime::spawn(driven);
         } else {
-            // It spawns next.
+            // The execution spawns next.
             runtime::spawn_blocking_first(spawn_thread, driven);
         }
     }

@@ -31,7 +31,7 @@ pub(super) type OnSettled = Box<dyn FnOnce(bool) + Send>;
 pub(super) struct Accepted {
     pub(super) shared: Arc<EngineCore>,
     pub(super) record: Arc<Record>,
-    /// It fails with this, and is not spawned.
+    /// The error with which the execution fails without being spawned.
     pub(super) refusal: Option<ErrorInfo>,
     pub(super) job: Job,
     /// The command as a person would type it, with its secrets.
@@ -128,7 +128,7 @@ async fn all_attempts(
     let mut written = OutputTotals::default();
     let mut backpressure = None;
     let mut last: Option<Arc<ExecutionResult>> = None;
-    // Those of all attempts: the events of the retries name them.
+    // The counts of all attempts: the events of the retries report them.
     let mut files = Vec::new();
     let mut again = None;
     loop {
@@ -214,7 +214,7 @@ fn stopped_before_retry(
 /// What became of one attempt.
 enum Attempt {
     Finished(Box<Finished>, Option<Permit>),
-    /// It never ran.
+    /// The execution never ran.
     Stopped(Stop, Pending, Box<Output>),
 }
 
@@ -320,7 +320,7 @@ struct Backoff {
 impl Backoff {
     const FIRST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(500);
-    /// Without a queue timeout.
+    /// The longest wait of an execution without a queue timeout.
     const GIVE_UP_AFTER: Duration = Duration::from_secs(30);
 
     fn new(queue_timeout: Option<Duration>) -> Self {

@@ -64,7 +64,7 @@ impl ExecutionEngine {
             if let Some(text) = runtime::blocking(so_far).await.flatten() {
                 return Ok(text);
             }
-            // It ends at this moment.
+            // The execution ends at this moment.
             tokio::select! {
                 result = captures.result() => Some(Arc::clone(result)),
                 result = record.settled() => Some(result),

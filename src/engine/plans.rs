@@ -200,7 +200,7 @@ fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {
     let (most_at_once, on_failure) = match strategy {
         ExecutionStrategy::Serial { stop_on_error } => (1, stop_on_error.then_some(SkipReason::StopOnError)),
         ExecutionStrategy::Parallel { max_concurrency } => {
-            // Only what takes the output of a step depends on it.
+            // A step depends on another one only if it takes that one's output.
             (max_concurrency.unwrap_or(usize::MAX), Some(SkipReason::Dependency))
         }
         ExecutionStrategy::DependencyGraph { .. } => (usize::MAX, Some(SkipReason::Dependency)),

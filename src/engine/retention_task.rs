@@ -31,7 +31,7 @@ impl RetentionTask {
         Self { interval, is_there: AtomicBool::new(false), task: Mutex::default() }
     }
 
-    /// There is a record that will be too old some day.
+    /// Called when there is a record that will become too old.
     pub(super) fn watch(&self, shared: &Arc<EngineCore>) {
         // What ends later is too old later: the task that waits already wakes in time.
         if self.is_there.load(SeqCst) {
@@ -85,7 +85,7 @@ async fn keep(engine: Weak<EngineCore>, mut due: Instant) {
             continue;
         }
         retention.is_there.store(false, SeqCst);
-        // One that ended since saw that the task waits.
+        // An execution that has ended since then saw that the task waits.
         retention.watch(&shared);
         return;
     }

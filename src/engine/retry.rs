@@ -92,7 +92,7 @@ fn is_retryable(result: &ExecutionResult, on: &[RetryOn]) -> bool {
 async fn has_output(output: &Arc<Captures>, patterns: &[OutputPattern], stop: &StopRequest) -> bool {
     let (output, patterns) = (Arc::clone(output), patterns.to_vec());
     let search = move || {
-        // They were checked when the execution was accepted.
+        // The patterns were checked when the execution was accepted.
         let Ok(compiled) = OutputPatterns::new("on_output", &patterns) else { return false };
         [Stream::Stdout, Stream::Stderr].iter().any(|stream| compiled.are_in(&output.recent(*stream)))
     };
@@ -106,7 +106,7 @@ fn pause(retry: &Retry, attempt: u32, random: f64) -> Duration {
     Duration::from_millis(longest).mul_f64(0.5 + random / 2.0)
 }
 
-/// From 0 to 1. It need not be unpredictable.
+/// Returns a number from 0 to 1, which need not be unpredictable.
 fn random() -> f64 {
     let (_, bits) = Uuid::new_v4().as_u64_pair();
     #[expect(clippy::cast_possible_truncation, reason = "the low half is random in a version 4 UUID")]

@@ -30,7 +30,7 @@ use crate::types::{
 #[cfg(feature = "node")]
 pub(crate) struct SecretsOfCall {
     pub(crate) secrets: Vec<String>,
-    /// Of the host and of the request.
+    /// The variables of the host and of the request.
     pub(crate) variables: EnvSnapshot,
     /// Whether those of them that look secret are, whatever the engine's configuration has.
     pub(crate) masks_variables: bool,
@@ -130,7 +130,7 @@ impl ExecutionEngine {
         shown.ok().flatten().filter(|shown| shown.attempt == result.attempt).unwrap_or(result)
     }
 
-    /// The same of a plan.
+    /// Masks the result of a plan.
     #[cfg(feature = "node")]
     pub(crate) fn delivered_plan(&self, result: Arc<PlanExecutionResult>) -> Arc<PlanExecutionResult> {
         let record = self.plan(result.plan_id).ok();
@@ -138,7 +138,7 @@ impl ExecutionEngine {
         shown.flatten().unwrap_or(result)
     }
 
-    /// The same of an output that came with its event.
+    /// Masks an output that came with its event.
     #[cfg(feature = "node")]
     pub(crate) fn mask_output(&self, id: Uuid, text: String) -> [String; 1] {
         let record = self.record(id).ok();
@@ -232,7 +232,7 @@ impl EngineCore {
         let added = self.secrets.added_since(*masked_with, allowance)?;
         let shown = |step: &Arc<ExecutionResult>, allowance: &mut Allowance| match (self.registry.get(step.id), &added)
         {
-            // It has the secrets of its own too.
+            // The execution has secrets of its own too.
             (Some(record), _) => Ok(record.shown_result(allowance)?.unwrap_or_else(|| Arc::clone(step))),
             (None, Some(added)) => {
                 allowance.spend(redact::shown_bytes(step))?;

@@ -39,7 +39,7 @@ async fn night(engine: &ExecutionEngine, id: Uuid) {
     assert!(!engine.get_status(id).await.unwrap().is_terminal(), "it ended while the machine slept");
 }
 
-/// Its duration is without the night, the times of day are with it.
+/// The duration excludes the time of the sleep; the times of day include it.
 #[track_caller]
 fn assert_slept(result: &ExecutionResult, reason: Reason) {
     assert_eq!(result.reason, Some(reason));

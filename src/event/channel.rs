@@ -1,4 +1,4 @@
-//! From the core to one consumer that takes events as they come.
+//! Carries events from the core to one consumer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

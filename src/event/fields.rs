@@ -79,7 +79,7 @@ impl Give for Option<String> {
     }
 }
 
-/// By its place among the statuses.
+/// Passes on the number of the status, which is its place in the list.
 impl Give for ExecutionStatus {
     fn give(&self, to: &mut impl FieldReader) {
         to.number(f64::from(*self as u8));

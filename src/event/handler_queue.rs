@@ -60,7 +60,7 @@ impl HandlerQueue {
     }
 }
 
-/// One event to one handler; a panic stays here.
+/// Calls one handler with one event, and catches its panic.
 async fn deliver(handler: &dyn EventHandler, event: ExecutionEvent) {
     let id = event.execution_id();
     if contain(IS_HANDLING.scope((), async { handler.handle_event(event).await })).await.is_err() {

@@ -28,7 +28,7 @@ pub(crate) struct LineBatch<'a> {
     pub(crate) stream: Stream,
     /// Instead of lines, it is the bytes of a terminal, all under one mark.
     pub(crate) is_data: bool,
-    /// As what its lines are handed out.
+    /// Whether its lines are handed out as text or as bytes.
     pub(crate) encoding: Encoding,
     pub(crate) timestamp: DateTime<Utc>,
     /// The sequence of the first line; the others follow without a gap.
@@ -39,7 +39,7 @@ pub(crate) struct LineBatch<'a> {
 }
 
 impl<'a> LineBatch<'a> {
-    /// Each line with its mark.
+    /// Iterates over the lines, each with its mark.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&'a [u8], LineMark)> + use<'a> {
         let mut rest = self.text;
         self.marks.iter().map(move |mark| {
@@ -49,7 +49,7 @@ impl<'a> LineBatch<'a> {
         })
     }
 
-    /// Each line as an event.
+    /// Makes an event of each line.
     pub(crate) fn events(&self) -> impl Iterator<Item = ExecutionEvent> {
         self.lines().zip(self.first_sequence..).map(|((bytes, mark), sequence)| {
             let (execution_id, timestamp) = (self.execution_id, self.timestamp);

@@ -1,4 +1,4 @@
-//! From the core to listeners: one sink for each execution, bounded by credit.
+//! Carries events from the core to listeners: one sink for each execution, bounded by credit.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -27,7 +27,7 @@ pub(crate) trait EventSink: Send + Sync {
     }
 }
 
-/// There is no listener.
+/// The sink of an execution without a listener.
 #[derive(Debug)]
 pub(crate) struct SilentSink;
 

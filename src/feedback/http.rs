@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{ExecutionFeedback, FeedbackSink};
 use crate::error::{ExecutionError, Invalid, Result};
 
-/// Of an answer no more is read.
+/// No more of an answer is read, in bytes.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// A longer time is none: the clock could not represent its end.
@@ -399,7 +399,7 @@ impl FeedbackSender {
     }
 }
 
-/// From 0 to 1.
+/// Returns a number from 0 to 1.
 fn random() -> f64 {
     let (bits, _) = Uuid::new_v4().as_u64_pair();
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)

@@ -21,7 +21,7 @@ pub(super) struct DurationHistogram {
 
 #[derive(Debug)]
 struct Recorded {
-    /// In microseconds.
+    /// The times, in microseconds.
     histogram: Histogram<u32>,
     sum: Duration,
 }
@@ -37,12 +37,12 @@ impl DurationHistogram {
     pub(super) fn record(&self, time: Duration) {
         let mut inner = self.lock();
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).min(LARGEST);
-        // It grows with its values, so that this does not fail.
+        // The histogram grows with its values, so this does not fail.
         let _ = inner.histogram.record(micros);
         inner.sum = inner.sum.saturating_add(time);
     }
 
-    /// In milliseconds.
+    /// Returns a percentile in milliseconds.
     pub(super) fn percentiles(&self) -> Percentiles {
         let inner = self.lock();
         let count = inner.histogram.len();

@@ -15,7 +15,7 @@ use crate::platform::clock::Instant;
 use crate::redact::{StreamMask, Vault};
 use crate::types::{LineMode, Stream};
 
-/// One stream: masks its bytes, and sends them on.
+/// Masks the bytes of one stream, and sends them on.
 pub(super) struct Capture {
     pub(super) mask: StreamMask,
     clean: Clean,

@@ -8,7 +8,7 @@ use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
 use super::policy::OutputPolicy;
 use crate::types::{Encoding, ExecutionResult, Stream, TruncateKeep};
 
-/// So many bytes of a stream are searched for the patterns of a retry.
+/// How many bytes of a stream are searched for the patterns of a retry.
 const RECENT_BYTES: usize = 64 * 1024;
 
 /// The kept output of one attempt. The supervision fills it, and callers may copy it.

@@ -20,11 +20,11 @@ use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, Stream};
 /// Where the logs of an execution are.
 #[derive(Debug, Clone)]
 pub(crate) struct LogPaths {
-    /// In the engine's directory: made for this execution.
+    /// A log in the engine's directory, created for this execution.
     in_dir: Option<PathBuf>,
     /// That one goes with the record.
     goes: bool,
-    /// At the path in the request: appended to.
+    /// A log at the path in the request, to which the engine appends.
     requested: Option<PathBuf>,
     /// An attempt before has made it.
     is_made: bool,
@@ -35,7 +35,7 @@ pub(crate) struct LogPaths {
 
 impl LogPaths {
     pub(crate) fn of(request: &ExecutionRequest, config: &ExecutionConfig, bounds: &Arc<LogBounds>) -> Self {
-        // From the id alone: no part of a request names a file in there.
+        // The name is made of the id alone: no part of a request names a file in that directory.
         let in_dir = config.log_dir.as_ref().map(|dir| dir.join(file_name(request.id)));
         let requested = request.output_log_path.clone();
         let main = requested.as_ref().or(in_dir.as_ref()).map(|path| Arc::new(MainLog::new(path.clone())));

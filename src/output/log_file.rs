@@ -1,4 +1,4 @@
-//! One log on disk: bounded, and whole after a disk that was full has room again.
+//! Writes one log: bounded, and complete again when a full disk has room again.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -23,7 +23,7 @@ const DELETED: &str = "the file was deleted while it was written";
 pub(crate) struct LogBounds {
     file_bytes: u64,
     min_free_bytes: u64,
-    /// Of the logs of all executions that have a record.
+    /// The size of the logs of all executions that have a record.
     quota: Quota,
 }
 
@@ -158,9 +158,9 @@ struct LogStore {
     shared: Arc<LogFile>,
     format: LogFormat,
     free: FreeSpace,
-    /// Of the file when it was last looked at.
+    /// The size of the file when it was last looked at.
     length: u64,
-    /// Of this execution.
+    /// What this execution has written.
     written: u64,
     /// Since the last bytes that got there, with why.
     missing: Loss,

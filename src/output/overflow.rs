@@ -28,7 +28,7 @@ pub(crate) struct Overflow {
     is_named: bool,
     file_bytes: u64,
     min_free_bytes: u64,
-    /// Of the files that are still there.
+    /// The size of the files that still exist.
     quota: Quota,
     /// Counts files, so that no two have one name.
     files: AtomicU64,
@@ -148,7 +148,7 @@ struct SpillStore {
     stream: Stream,
     free: FreeSpace,
     written: u64,
-    /// It has met a bound or an error: what is there is the beginning of the stream, and stays that.
+    /// The file has met a bound or an error: it stays the beginning of the stream.
     is_full: bool,
 }
 
@@ -203,7 +203,7 @@ impl SpillStore {
         if is_elsewhere {
             return self.lose_all("the overflow file was moved or replaced while it was written");
         }
-        // It is appended to: what is missing is missing for good.
+        // The file is only appended to: missing bytes stay missing.
         if file.metadata().is_ok_and(|found| found.len() < self.written) {
             return self.lose_all("the overflow file was truncated while it was written");
         }

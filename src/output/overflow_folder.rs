@@ -22,7 +22,7 @@ const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// Its marker, locked: the lock shows other hosts that the folder is in use.
+    /// The locked marker: the lock shows other hosts that the folder is in use.
     marker: File,
 }
 
@@ -248,7 +248,7 @@ mod tests {
         let id = Uuid::new_v4();
         let path = base.path().join(format!("host-{id}"));
         platform::create_private_dir(&path).unwrap();
-        // As versions before have written it.
+        // The marker as earlier versions have written it.
         let text = format!("escher-execution-engine overflow {id}\n");
         for (marker, stays) in [("", true), (&text[1..], true), (&format!("{text}\n"), true), (&text, false)] {
             fs::write(path.join(MARKER), marker).unwrap();

@@ -20,7 +20,7 @@ pub(super) trait Store: Send {
     fn write(&mut self, bytes: &[u8]) -> Loss;
     /// Between the last bytes and the next ones, so many were given up: the disk did not take them in time.
     fn skip(&mut self, bytes: u64);
-    /// There are no more.
+    /// Ends the file: no more bytes follow.
     fn finish(&mut self) -> Loss;
 }
 
@@ -40,7 +40,7 @@ impl Loss {
     }
 }
 
-/// One file that is being written. Dropped, it is finished with what it has.
+/// A file that is being written. If it is dropped, the queued bytes are written, and the file is closed.
 pub(super) struct Spool {
     shared: Arc<SharedSpool>,
 }
@@ -231,7 +231,7 @@ impl SharedSpool {
     fn write(&self) -> bool {
         let (bytes, store, phase, skipped) = {
             let mut state = self.lock();
-            // By now the disk has completed something.
+            // The disk has completed a write by now.
             state.is_stalled = false;
             let bytes = std::mem::take(&mut state.waiting);
             state.in_hand = bytes.len();

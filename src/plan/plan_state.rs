@@ -20,9 +20,9 @@ use super::graph::Graph;
 /// | `Running` | `Skipped` | [`PlanState::refused`]: it could not begin after all |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StepState {
-    /// Not all that it waits for is over.
+    /// Not every step that it waits for is over.
     Waiting,
-    /// All that it waits for is done, since then.
+    /// Every step that it waits for is over, since that moment.
     Ready(Instant),
     Running,
     Ended,
@@ -32,7 +32,7 @@ pub(crate) enum StepState {
 /// Bounds and policies of a plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// At most so many steps at once.
+    /// The most steps that run at once.
     pub(crate) most_at_once: usize,
     /// What becomes of the steps that wait for one that did not complete. `None`: they run all the same.
     pub(crate) on_failure: Option<SkipReason>,
@@ -49,7 +49,7 @@ pub(crate) struct Needs {
     pub(crate) when: When,
 }
 
-/// By priority, then by the length of the chain that waits for a step, then by its index.
+/// The order of ready steps: by priority, then by the length of the chain that waits for a step, then by index.
 type Urgency = (Reverse<i32>, Reverse<usize>, usize);
 
 /// The steps of a lane that are ready, in two orders.

@@ -11,7 +11,7 @@ use crate::types::PlanExecutionResult;
 
 use super::run::PlanStop;
 
-/// One plan, from its acceptance to its removal.
+/// The record of a plan, from its acceptance to its removal.
 #[derive(Debug)]
 pub(crate) struct PlanRecord {
     id: Uuid,

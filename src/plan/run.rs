@@ -44,7 +44,7 @@ pub(crate) enum Claim<P, T> {
 /// What a step begins with.
 pub(crate) enum Slot<P> {
     Free(P),
-    /// There was none in time: the step ends with `queue_timeout`.
+    /// No slot was free in time: the step ends with `queue_timeout`.
     None,
 }
 

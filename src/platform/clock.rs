@@ -64,7 +64,7 @@ impl AddAssign<Duration> for Instant {
 impl Sub for Instant {
     type Output = Duration;
 
-    /// As [`Instant::saturating_duration_since`].
+    /// Does what [`Instant::saturating_duration_since`] does.
     fn sub(self, earlier: Self) -> Duration {
         self.saturating_duration_since(earlier)
     }

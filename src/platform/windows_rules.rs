@@ -4,7 +4,7 @@
 /// Characters that `cmd.exe` interprets when a batch file receives or uses them: also in `%~1`, which has lost its quotes, in a block
 /// that `)` ends.
 const SPECIAL_IN_ARGUMENT: &str = "\"%!^&|<>()";
-/// The same for the path of the batch file, which may contain `Program Files (x86)`.
+/// These are refused in the path of a batch file, which may contain `Program Files (x86)`.
 const SPECIAL_IN_PATH: &str = "\"%!^&|<>";
 
 /// The default of `%PATHEXT%`.

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) struct OpenInput {
     /// Locked for moves of pointers only.
     state: Mutex<InputState>,
-    /// There is a write or an end. One reader waits.
+    /// Notified when there is a write or the end. At most one reader waits.
     changed: Notify,
 }
 

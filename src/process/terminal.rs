@@ -41,7 +41,7 @@ impl TerminalControl {
         let mut state = self.lock();
         state.open = Arc::downgrade(terminal);
         if of != Some(state.size) {
-            // It exists, so that it takes any size.
+            // The terminal exists, so it accepts any size.
             let _ = platform::resize_terminal(terminal, state.size);
         }
     }

@@ -2,7 +2,7 @@
 
 /// What is masked at most on the thread of a caller: in about a millisecond.
 const BYTES_OF_CALLER: usize = 64 * 1024;
-/// The same for a listing, whose commands are masked once: those of some ten thousand executions.
+/// The allowance of a listing, whose commands are masked once: those of some ten thousand executions.
 const BYTES_OF_LISTING: usize = 2 * 1024 * 1024;
 /// Making a line of a secret ready costs as much as masking so many bytes.
 const BYTES_FOR_LINE: usize = 512;
@@ -19,17 +19,17 @@ pub(crate) struct Allowance {
 pub(crate) struct Beyond;
 
 impl Allowance {
-    /// For a thread of a caller, such as that of JavaScript.
+    /// Returns the allowance of a caller's thread, such as that of JavaScript.
     pub(crate) fn of_caller() -> Self {
         Self { left: Some(BYTES_OF_CALLER), is_exceeded: false }
     }
 
-    /// For a listing on such a thread.
+    /// Returns the allowance of a listing on such a thread.
     pub(crate) fn of_listing() -> Self {
         Self { left: Some(BYTES_OF_LISTING), is_exceeded: false }
     }
 
-    /// For a thread of the engine.
+    /// Returns the allowance of a thread of the engine.
     pub(crate) fn unlimited() -> Self {
         Self { left: None, is_exceeded: false }
     }

@@ -5,7 +5,7 @@
 pub(super) enum CodeChar {
     /// A character, and how many bytes of the stream stand for it.
     Char(u8, usize),
-    /// So many bytes stand for nothing.
+    /// The number of bytes that stand for nothing.
     Skip(usize),
     /// What follows decides.
     More,

@@ -44,7 +44,7 @@ pub(super) enum Token {
     More,
 }
 
-/// At most one character.
+/// Holds one character at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Symbol {
     bytes: [u8; 4],

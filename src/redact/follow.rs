@@ -7,7 +7,7 @@ use super::index::{Candidate, Notation, WINDOW, nibble, sextet, sextets};
 use super::scan::Reader;
 use super::trace::{Decoding, Goal, LONGEST_GAP, Tokens, Trace};
 
-/// So many traces are followed from one place, each to its end, before they are read place by place.
+/// How many traces are followed from one place, each to its end. More of them are read place by place.
 const FREE_STEPS: u32 = 64;
 
 impl Reader<'_> {

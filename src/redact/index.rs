@@ -137,14 +137,14 @@ impl Windows {
     }
 }
 
-/// All windows of a set of patterns.
+/// The windows of all patterns.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// As they are in a stream, without escapes and line breaks between.
+    /// The windows of bytes as they are in a stream, without escapes and line breaks between them.
     pub(super) raw: Windows,
-    /// Of text that was decoded.
+    /// The windows of decoded text.
     pub(super) text: Windows,
-    /// Of Base64 and hexadecimal without what is between.
+    /// The windows of Base64 and hexadecimal, without the gaps between the digits.
     pub(super) code: Windows,
     /// A bit for each pair of bytes with which a secret may begin, or an escape for one of its first symbols.
     first_pairs: Box<[u64]>,

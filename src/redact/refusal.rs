@@ -67,7 +67,7 @@ fn found_in<'w>(texts: &[&[u8]], mut words: Vec<&'w [u8]>) -> HashSet<&'w [u8]> 
     let mut found = HashSet::new();
     for text in texts {
         for begin in 0..text.len() {
-            // Those that begin as the text does here.
+            // The words that begin as the text does here.
             let mut alike = &words[..];
             for (depth, byte) in text[begin..].iter().enumerate() {
                 let from = alike.partition_point(|word| word.get(depth) < Some(byte));

@@ -46,7 +46,7 @@ impl Reader<'_> {
         tokens
     }
 
-    /// As [`Reader::text`], one symbol further.
+    /// Does what [`Reader::text`] does, for one symbol.
     fn pattern_row(&mut self, key: RowKey, row: TraceRow, quoting: Quoting, pattern: u32, at: usize) {
         let (bytes, tokens) = (&*self.secrets.patterns[pattern as usize].bytes, self.tokens(quoting, at));
         for (symbol, len, quoting) in tokens.symbols() {
@@ -87,7 +87,7 @@ impl Reader<'_> {
         self.move_row(key, row, &tokens);
     }
 
-    /// As [`Reader::open_text`] of a quoting that is known.
+    /// Does what [`Reader::open_text`] does, for a known quoting.
     fn window_row(&mut self, key: RowKey, row: TraceRow, quoting: Quoting, bytes: u64, at: usize) {
         let tokens = self.tokens(quoting, at);
         for (symbol, len, quoting) in tokens.symbols() {

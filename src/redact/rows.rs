@@ -84,7 +84,7 @@ impl RowKey {
 }
 
 impl TraceRow {
-    /// Each gap with its readings.
+    /// Iterates over the gaps, each with its readings.
     pub(super) fn parts(&self) -> impl Iterator<Item = (u8, &[RowEntry])> {
         self.parts.iter().map(|(began, readings)| (self.gap(*began), &**readings))
     }

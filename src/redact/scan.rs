@@ -1,4 +1,4 @@
-//! One pass over a part of a stream: finds the places where a secret may begin.
+//! Finds the places in a part of a stream where a secret may begin.
 
 use super::Secrets;
 use super::code::{self, CodeChar};
@@ -9,7 +9,7 @@ use super::rows::{RowKey, TraceRow};
 use super::stream::Redactor;
 use super::trace::{Decoding, Goal, LeadingTrace, MOST_BEFORE, Tokens, Trace};
 
-/// One pass over a buffer.
+/// A pass over a buffer.
 pub(super) struct Reader<'a> {
     pub(super) secrets: &'a Secrets,
     pub(super) buffer: &'a [u8],

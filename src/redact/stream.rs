@@ -91,7 +91,7 @@ impl Redactor {
             let is_start = |byte: &u8| byte & 0xc0 != 0x80;
             self.held.truncate(self.held.iter().rposition(is_start).unwrap_or(0));
             self.masked = self.masked.min(self.base + self.held.len() as u64);
-            // They are found again.
+            // The places are found again.
             self.spans.clear();
             self.replace(Arc::clone(&self.secrets));
         }

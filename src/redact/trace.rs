@@ -6,7 +6,7 @@ use super::index::WINDOW;
 /// The longest run of bytes between two symbols that stands for nothing: without a bound, a stream of line ends would be held
 /// back for ever.
 pub(super) const LONGEST_GAP: u8 = 64;
-/// So many characters of Base64 can be on the line before the one that is looked at.
+/// The most characters of Base64 on a line before the current one.
 pub(super) const MOST_BEFORE: usize = WINDOW as usize - 1;
 
 /// How a trace reads on.
@@ -31,7 +31,7 @@ pub(super) struct Trace {
     pub(super) symbols: u32,
     /// How many bytes have stood for nothing since the last symbol.
     pub(super) gap: u8,
-    /// There is a [`LeadingTrace`] of it.
+    /// Whether there is a [`LeadingTrace`] of this trace.
     pub(super) leads: bool,
 }
 

@@ -40,11 +40,11 @@ struct VaultState {
     bytes: usize,
     /// Made of the secrets of this version.
     ready: Option<(u64, Option<Arc<Secrets>>)>,
-    /// Of an engine: what its last executions were given, which many of them may share.
+    /// For an engine: the secrets that its last executions were given, which many of them may share.
     last_given: Vec<Weak<[Box<[u8]>]>>,
-    /// Of an engine: the last sets that its executions had, with the engine's version.
+    /// For an engine: the last sets that its executions had, with the version of the engine.
     sets: Vec<(Values, u64, Option<Arc<Secrets>>)>,
-    /// Of an engine: what was looked for last in records that are masked again.
+    /// For an engine: what was searched for last in records that are masked again.
     added_ready: Option<Added>,
 }
 
@@ -242,7 +242,7 @@ impl Vault {
         texts
     }
 
-    /// The same of any number of texts.
+    /// Masks any number of texts.
     pub(crate) fn mask_texts<'s>(&self, texts: &mut [&mut String], more: impl IntoIterator<Item = &'s [u8]>) {
         let (own, of_engine) = (self.own(), self.engine.as_ref().map(|engine| engine.own()));
         let mut all: Vec<&[u8]> = own.values().chain(of_engine.iter().flat_map(Own::values)).collect();
@@ -304,7 +304,7 @@ impl StreamMask {
         Self { vault, version: None, redactor: None }
     }
 
-    /// As [`Redactor::feed`].
+    /// Does what [`Redactor::feed`] does.
     pub(crate) fn feed(&mut self, bytes: &[u8], take: impl FnOnce(&[u8])) {
         let version = self.vault.version();
         if self.version != Some(version) {
@@ -322,14 +322,14 @@ impl StreamMask {
         }
     }
 
-    /// As [`Redactor::finish`].
+    /// Does what [`Redactor::finish`] does.
     pub(crate) fn finish(&mut self, take: impl FnOnce(&[u8])) {
         if let Some(redactor) = &mut self.redactor {
             redactor.finish(take);
         }
     }
 
-    /// As [`Redactor::backspace`].
+    /// Does what [`Redactor::backspace`] does.
     pub(crate) fn backspace(&mut self) -> bool {
         self.redactor.as_mut().is_some_and(|redactor| redactor.backspace())
     }

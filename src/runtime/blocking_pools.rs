@@ -21,7 +21,7 @@ const MOST_AT_ONCE: usize = 8;
 const MOST_SPAWN_THREADS: usize = 1_024;
 /// What has run for longer makes no progress: a program can be on a disk that does not answer.
 const SPAWN_HANGS_AFTER: Duration = Duration::from_millis(20);
-/// So many threads attend to executions at a time. The others are free for what has to block.
+/// How many threads attend to executions at a time. The others are free for calls that block.
 pub(super) const MOST_ATTENDANTS: usize = 8;
 
 /// The threads for what a request can block: what it does not name never runs on them.

@@ -59,7 +59,7 @@ struct DiskState {
     is_busy: bool,
     /// When something was last completed, or the first of what waits was added.
     progress_at: Instant,
-    /// There is a thread, or there will be.
+    /// Whether there is a thread, or one is being started.
     has_thread: bool,
 }
 

@@ -60,7 +60,7 @@ struct InlineStart<W> {
 /// Where the future is.
 enum FutureState {
     Here(Pin<Box<dyn Future<Output = ()> + Send>>),
-    /// It is being polled here.
+    /// The future is being polled here.
     Polled,
     /// Woken while it was polled here.
     Woken,
@@ -98,7 +98,7 @@ impl<W: WaitSet> InlineStart<W> {
             let waker = call.execute();
             self.set_current(None);
             if !self.is_here() {
-                // It has become a task, which may have looked for the result before it was there.
+                // The future has become a task, which may have looked for the result too early.
                 if let Some(waker) = waker {
                     waker.wake();
                 }

@@ -34,11 +34,11 @@ pub(super) trait Task: Send + Sync {
 /// How many threads there are.
 pub(super) struct ThreadLimits {
     pub(super) thread_name: &'static str,
-    /// So many work at once as long as they make progress.
+    /// How many threads work at once as long as they make progress.
     pub(super) at_once: usize,
-    /// So many idle threads stay; further ones exit.
+    /// How many idle threads stay; further ones exit.
     pub(super) most_idle: usize,
-    /// There are never more, those that hang included.
+    /// The most threads, those that hang included.
     pub(super) most: usize,
     /// What has run for longer hangs. It is looked at once in this time, so that up to twice as much can pass.
     pub(super) hangs_after: Duration,
@@ -57,7 +57,7 @@ struct LimiterState {
     running: Vec<RunningTask>,
     /// How many may be in `running`: the usual number, or more while all hang.
     at_once: usize,
-    /// Of the next one that runs.
+    /// The number of the next thread.
     next_id: u64,
     threads: usize,
     idle: usize,

@@ -20,7 +20,7 @@ struct Channel<T> {
 
 struct ChannelState<T> {
     messages: VecDeque<T>,
-    /// One of the two ends was dropped.
+    /// Whether one of the two ends was dropped.
     is_closed: bool,
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Groups {
 #[derive(Debug)]
 struct WaitingMember {
     groups: Membership,
-    /// In so many of them it is not next.
+    /// The number of its groups in which other members come first.
     behind_in: usize,
 }
 
@@ -71,7 +71,7 @@ struct Group {
     running: usize,
     /// The first in the line, one for each free place.
     next: BTreeSet<Key>,
-    /// Those behind them; with a place for another one there are none.
+    /// The members behind these. It is empty while the group has a place.
     behind: BTreeSet<Key>,
 }
 

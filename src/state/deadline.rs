@@ -23,7 +23,7 @@ pub(crate) struct Deadline {
 /// | `Over` | `Ahead` | another attempt follows |
 #[derive(Debug, Clone, Copy)]
 enum DeadlinePhase {
-    /// No attempt has begun. A caller may have chosen a deadline.
+    /// No attempt has begun. The caller may have chosen a deadline.
     Ahead(Option<Instant>),
     Runs {
         attempted: Instant,

@@ -49,14 +49,14 @@ impl Job {
 /// The times of one execution. The request has precedence, then the options, then the configuration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
-    /// From the attempt to spawn.
+    /// The time limit, from the attempt to spawn.
     pub(super) timeout: Duration,
-    /// Without output.
+    /// The longest time without output.
     pub(super) idle: Option<Duration>,
     pub(super) stop_plan: StopPlan,
     /// The grace period when the host is gone.
     pub(super) host_exit_grace: Duration,
-    /// Without output, after the exit of the command.
+    /// The longest time without output after the exit of the command.
     pub(super) drain: Duration,
 }
 

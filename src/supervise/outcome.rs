@@ -41,7 +41,7 @@ pub(super) enum Ending {
     Stopped(Stop, Option<Exit>),
     /// The engine ended it because its input failed.
     InputFailed(ErrorInfo, Option<Exit>),
-    /// It ended by itself.
+    /// The command ended by itself.
     Exited(Exit),
 }
 
@@ -221,7 +221,7 @@ fn classify(ending: &Ending) -> (ExecutionStatus, Option<Reason>) {
             (ExecutionStatus::Failed, reason)
         }
         Ending::Stopped(why, _) => (why.status(), Some(why.reason())),
-        // As by an abort signal: the failure is in the caller's part.
+        // The reason is that of an abort signal: the caller's part has failed.
         Ending::InputFailed(..) => (ExecutionStatus::Cancelled, Some(Reason::Aborted)),
         Ending::Exited(exit) => match (exit.code, exit.signal) {
             (Some(0), _) => (ExecutionStatus::Completed, Some(Reason::Exit)),

@@ -24,7 +24,7 @@ const LONGEST_DRAIN: Duration = Duration::from_secs(2);
 /// So many bytes are read after the exit of the command although the listener takes nothing: its last output must not be lost.
 /// A pipe holds no more.
 const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
-/// So many events are handled before the task yields to others.
+/// How many events are handled before the task yields to others.
 const EVENTS_BEFORE_YIELD: u32 = 32;
 
 /// Reports what an execution has to do without.
@@ -67,7 +67,7 @@ enum SupervisionPhase {
     Draining { since: Instant, ended: Option<Termination> },
 }
 
-/// One execution while its command runs, and until its tree and its pipes are done.
+/// An execution while its command runs, until its tree has ended and its pipes are read.
 pub(super) struct Supervision {
     times: Times,
     stop: Arc<StopRequest>,
@@ -80,7 +80,7 @@ pub(super) struct Supervision {
     exited: bool,
     /// When the child started, or wrote last.
     last_output: Instant,
-    /// So many bytes may still be read after the exit although the listener takes nothing.
+    /// How many bytes may still be read after the exit although the listener takes nothing.
     exempt: usize,
     /// Since when the output is not read, because the listener or the disk has no room.
     held_up: Option<Instant>,

@@ -279,7 +279,7 @@ impl Termination {
     fn act(&self, leader_exited: bool, now: Instant) -> Act {
         let signal = self.plan.signal;
         match self.phase {
-            // One scan for both: on a machine with many processes each scan takes long.
+            // One scan serves both: on a machine with many processes each scan takes long.
             TerminationPhase::Describing { .. } => {
                 let then = (signal, self.first_targets(leader_exited));
                 Act::Describe { then: (!self.plan.grace.is_zero()).then_some(then) }

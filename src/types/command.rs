@@ -52,9 +52,9 @@ pub enum Command {
     },
     /// The AWS command line, its pager off and its output untouched.
     AwsCli {
-        /// As in `aws <service>`: `s3`, `sts`, `ec2`.
+        /// The service, as in `aws <service>`: `s3`, `sts`, `ec2`.
         service: String,
-        /// As in `aws s3 <command>`: `ls`, `describe-instances`.
+        /// The operation, as in `aws s3 <command>`: `ls`, `describe-instances`.
         command: String,
         /// Arguments after the command.
         #[serde(default, deserialize_with = "absent::or_default")]

@@ -28,7 +28,7 @@ words! {
     #[derive(Default)]
     #[non_exhaustive]
     pub enum StopOrder {
-        /// All members at once.
+        /// All members get the signal at once.
         #[default]
         Tree = "tree",
         /// The command itself; the other members when it has exited, or when half of the grace period has passed. For commands

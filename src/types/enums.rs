@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An enum of which each value has one word.
 pub(crate) trait Words: Copy + 'static {
-    /// Each value with its word.
+    /// The values, each with its word.
     const ALL: &'static [(&'static str, Self)];
     /// The words alone.
     const WORDS: &'static [&'static str];
@@ -104,9 +104,9 @@ words! {
 words! {
     /// What a command waits for.
     pub enum WaitsFor {
-        /// Its standard input.
+        /// The standard input of the command.
         Stdin = "stdin",
-        /// Its terminal.
+        /// The terminal of the command.
         Terminal = "terminal",
     }
 }
@@ -133,13 +133,13 @@ words! {
         InvalidPlan = "INVALID_PLAN",
         /// The id of an execution or a plan is in use.
         DuplicateId = "DUPLICATE_ID",
-        /// No such execution or plan, or its record has left.
+        /// There is no such execution or plan, or its record was removed.
         NotFound = "NOT_FOUND",
         /// The execution or plan has no result yet.
         NotCompleted = "NOT_COMPLETED",
         /// All slots are taken, and the policy is to refuse.
         ConcurrencyLimitReached = "CONCURRENCY_LIMIT_REACHED",
-        /// As many wait as may.
+        /// As many executions wait as may wait.
         QueueFull = "QUEUE_FULL",
         /// The command, or the engine, could not be started.
         SpawnFailed = "SPAWN_FAILED",
@@ -165,7 +165,7 @@ words! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ErrorInfo {
-    /// Its stable name.
+    /// The stable name of the error.
     pub code: ErrorCode,
     /// What was requested, what happened, and what to do.
     pub message: String,

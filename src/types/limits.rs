@@ -26,13 +26,13 @@ pub struct ResourceLimits {
 }
 
 impl ResourceLimits {
-    /// No limits but those of the host.
+    /// Only the limits of the host apply.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Each limit with its name, and the least it may be.
+    /// The limits, each with its name and the least value that is allowed.
     pub(crate) fn each(&self) -> [(&'static str, Option<u64>, u64); 5] {
         [
             ("open_files", self.open_files, 1),

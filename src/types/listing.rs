@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::ExecutionStatus;
 
-/// One row of a listing.
+/// A row of a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -29,7 +29,7 @@ pub struct ExecutionSummary {
     pub created_at: DateTime<Utc>,
     /// When it ended.
     pub completed_at: Option<DateTime<Utc>>,
-    /// Its exit code; `None` before its end, and when a signal ended it or it never ran.
+    /// The exit code; `None` before the end, and when a signal ended the command or it never ran.
     pub exit_code: Option<i32>,
     /// Milliseconds from spawn to the end; `None` before.
     pub duration_ms: Option<f64>,
@@ -39,15 +39,15 @@ pub struct ExecutionSummary {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ExecutionFilter {
-    /// Only those that stand here.
+    /// Only executions with this status.
     pub status: Option<ExecutionStatus>,
-    /// Only those with this label.
+    /// Only executions with this label.
     pub label: Option<String>,
-    /// Only those with this source.
+    /// Only executions with this source.
     pub source: Option<String>,
-    /// Only those accepted at that moment or later.
+    /// Only executions that were accepted at that moment or later.
     pub since: Option<DateTime<Utc>>,
-    /// At most so many, the newest.
+    /// The most executions; the newest are listed.
     pub limit: Option<usize>,
 }
 

@@ -175,15 +175,15 @@ impl ExecutionFilter {
     }
 
     setters! {
-        /// Only those with this status.
+        /// Lists only executions with this status.
         status: ExecutionStatus => |filter, status| filter.status = Some(status);
-        /// Only those with this label.
+        /// Lists only executions with this label.
         label: impl Into<String> => |filter, label| filter.label = Some(label.into());
-        /// Only those with this source.
+        /// Lists only executions with this source.
         source: impl Into<String> => |filter, source| filter.source = Some(source.into());
-        /// Only those accepted at that moment or later.
+        /// Lists only executions that were accepted at that moment or later.
         since: DateTime<Utc> => |filter, since| filter.since = Some(since);
-        /// At most so many, the newest.
+        /// Lists at most so many executions, the newest.
         limit: usize => |filter, limit| filter.limit = Some(limit);
     }
 }

@@ -13,7 +13,7 @@ words! {
     #[derive(Default)]
     #[non_exhaustive]
     pub enum InheritEnv {
-        /// All of them.
+        /// The command gets all variables.
         #[default]
         All = "all",
         /// What a program needs to start: `PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR TERM`, and what Windows needs.
@@ -28,16 +28,16 @@ words! {
     #[derive(Default)]
     #[non_exhaustive]
     pub enum Leftovers {
-        /// They keep running: a browser that a command opened is meant to.
+        /// Leftover processes keep running, such as a browser that a command has opened.
         #[default]
         Leave = "leave",
-        /// They are ended like a cancelled tree, before the execution ends.
+        /// Leftover processes are ended like a cancelled tree, before the execution ends.
         Kill = "kill",
     }
 }
 
 words! {
-    /// As what JavaScript gets output. In Rust a [`Text`](super::Text) is both.
+    /// The type in which JavaScript gets output. In Rust a [`Text`](super::Text) is both.
     #[derive(Default)]
     #[non_exhaustive]
     pub enum Encoding {
@@ -138,7 +138,7 @@ pub struct ExecutionOptions {
     pub groups: Option<Vec<String>>,
     /// Runs the command again when it fails. `Retry::new(1)` does not. Default: `retry` of the engine, which is none.
     pub retry: Option<Retry>,
-    /// As what JavaScript gets the output. Default: `encoding` of the engine.
+    /// The type in which JavaScript gets the output. Default: `encoding` of the engine.
     pub encoding: Option<Encoding>,
     /// Ends the execution when it is cancelled (reason `aborted`). Default: nothing does.
     pub signal: Option<CancellationToken>,

@@ -9,27 +9,27 @@ use uuid::Uuid;
 
 use super::{ExecutionMetadata, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionStatus, absent, words};
 
-/// In which order the commands of a plan run. The tag on the wire is `type`.
+/// The order in which the commands of a plan run. The tag on the wire is `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum ExecutionStrategy {
-    /// One after the other.
+    /// The commands run one after the other.
     Serial {
         /// Whether a step that does not complete is the last one. Default on the wire: true.
         #[serde(default = "enabled", deserialize_with = "absent::or_true")]
         stop_on_error: bool,
     },
-    /// All at once.
+    /// All commands run at the same time.
     Parallel {
-        /// At most so many of this plan at once, 1 or more. Default: as many as the engine has slots.
+        /// The most commands of this plan that run at once, 1 or more. Default: as many as the engine has slots.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_concurrency: Option<usize>,
     },
-    /// Each as soon as those that it depends on have completed.
+    /// Each command runs as soon as those that it depends on have completed.
     DependencyGraph {
-        /// For the index of a step the indexes of the steps that must complete before it.
+        /// The indexes of the steps that must complete before a step, by the index of that step.
         #[serde(default, deserialize_with = "indexes")]
         dependencies: HashMap<usize, Vec<usize>>,
     },
@@ -60,7 +60,7 @@ pub struct ExecutionPlan {
     pub id: Uuid,
     /// What it is for, in the words of people.
     pub description: String,
-    /// In which order the commands run.
+    /// The order in which the commands run.
     pub strategy: ExecutionStrategy,
     /// The commands, 1 to 100 000.
     pub commands: Vec<ExecutionRequest>,
@@ -186,12 +186,12 @@ pub struct SkippedStep {
     pub because: Option<usize>,
 }
 
-/// One step of a plan that is over.
+/// A step of a plan that is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PlanStep {
-    /// Its place in the plan.
+    /// The place of the step in the plan.
     pub index: usize,
     /// The id of its execution, which has a record unless the step was skipped.
     pub id: Uuid,
@@ -258,7 +258,7 @@ pub struct PlanExecutionResult {
     pub status: ExecutionStatus,
     /// Whether the status is `completed`.
     pub success: bool,
-    /// As in the plan.
+    /// The value in the plan.
     pub description: String,
     /// The results of the steps that began, in the order of their indexes.
     pub results: Vec<Arc<ExecutionResult>>,
@@ -274,12 +274,12 @@ pub struct PlanExecutionResult {
     pub started_at: DateTime<Utc>,
     /// When it was over.
     pub completed_at: DateTime<Utc>,
-    /// As in the plan.
+    /// The value in the plan.
     pub metadata: ExecutionMetadata,
 }
 
 impl PlanExecutionResult {
-    /// The same with [`ExecutionResult::without_output`] of each step. No output is copied for it.
+    /// Returns the result with [`ExecutionResult::without_output`] of each step. No output is copied.
     #[must_use]
     pub fn without_output(&self) -> Self {
         Self {

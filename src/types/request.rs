@@ -134,7 +134,7 @@ pub struct ExecutionMetadata {
     /// The origin of the request: a playbook, a person, a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The conversation it belongs to.
+    /// The conversation to which the request belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_id: Option<String>,
     /// A short name for people.

@@ -90,7 +90,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// So many runs in all; the rest as by default.
+    /// Allows so many runs in all; the other values are the defaults.
     #[must_use]
     pub fn new(attempts: u32) -> Self {
         Self {

@@ -141,7 +141,7 @@ impl StdinWriter {
         self.fail_as("options.stdin", &message.into());
     }
 
-    /// As [`StdinWriter::fail`], for an input that was given as another option.
+    /// Does what [`StdinWriter::fail`] does, for an input that was given as another option.
     pub(crate) fn fail_as(self, field: &str, message: &str) {
         // Consumes the writer, so that there is no message yet.
         let _ = self.failure.set(format!("{field}: it broke off ({message})"));
@@ -181,7 +181,7 @@ impl StdinDemand {
 pub(crate) enum Chunk {
     Bytes(Vec<u8>),
     End,
-    /// It broke off, for this reason.
+    /// The input broke off, for this reason.
     Failed(String),
 }
 

@@ -45,10 +45,10 @@ impl Default for TerminalSize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TerminalMode {
-    /// It has none.
+    /// The command has no terminal.
     #[default]
     None,
-    /// It has one of this size.
+    /// The command has a terminal of this size.
     Sized(TerminalSize),
 }
 

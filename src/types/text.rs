@@ -13,7 +13,7 @@ use super::Encoding;
 pub struct Text {
     bytes: Vec<u8>,
     encoding: Encoding,
-    /// Only for bytes that are not UTF-8: their readable form, made when first read.
+    /// The readable form of bytes that are not UTF-8, made when it is first read.
     lossy: OnceLock<String>,
 }
 
@@ -28,7 +28,7 @@ impl Text {
         Self { bytes, encoding, lossy: OnceLock::new() }
     }
 
-    /// As what JavaScript gets it. Here both ways to read it are open.
+    /// The type in which JavaScript gets the text. In Rust it can be read as both.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         self.encoding
@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// It crosses as a string.
+/// The text crosses as a string.
 #[cfg(feature = "schema")]
 impl schemars::JsonSchema for Text {
     fn inline_schema() -> bool {

@@ -59,13 +59,13 @@ fn decode(fields: &Fields<'_>, name: &str, kind: Kind) -> Result<Option<Json>, I
         Kind::Retry => json(options::retry(fields)?),
         Kind::Resources => json(options::limits(fields)?),
         Kind::Terminal => json(options::terminal(fields)?),
-        // Not by its type, which writes no values.
+        // The type does not write values, so it is not used here.
         Kind::Variables => options::host_env(fields)?
             .map(|variables| variables.into_iter().map(|(name, value)| (name.to_owned(), Json::from(value))).collect()),
         Kind::Choice(words) => {
             let known: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
             let pascal = match fields.get(name) {
-                // As serde writes an enum without `rename`: older files have it so.
+                // The name that serde gives an enum without `rename`: older files have it.
                 Some(Value::Text(text)) if fields.case() == Case::Snake => words.iter().find(|it| pascal(it) == *text),
                 _ => None,
             };

@@ -136,12 +136,12 @@ impl<'a> Fields<'a> {
         items.iter().enumerate().map(text).collect::<Result<_>>().map(Some)
     }
 
-    /// One of a few words; a word is written as the sender's case has it.
+    /// Reads one of these words, which is written in the sender's case.
     pub(super) fn choice<T: Words>(&self, name: &str) -> Result<Option<T>> {
         self.choice_of(name, T::ALL)
     }
 
-    /// One of these words.
+    /// Reads one of these words.
     pub(super) fn choice_of<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let word = |snake: &str| self.case.name(snake);

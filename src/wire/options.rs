@@ -249,7 +249,7 @@ fn output_pattern(value: &Value, path: String, case: Case) -> Result<OutputPatte
         Value::Text(text) => Ok(OutputPattern::Literal(text.clone())),
         Value::Map(_) => {
             let fields = Fields::open(value, &path, &path, case, &["regex", "source", "flags"])?;
-            // In the syntax of this library: what a configuration as data has.
+            // The expression in the syntax of this library, as in a configuration that is data.
             if let Some(regex) = fields.text("regex")? {
                 return Ok(OutputPattern::Regex(regex));
             }

@@ -94,7 +94,7 @@ fn range_end(rest: &mut Peekable<Chars<'_>>) -> Result<Option<char>, &'static st
 
 /// The ranges of characters beyond ASCII that differ in case alone from those of this range: `regex-lite` ignores the case of ASCII alone.
 fn other_cases(first: char, last: char) -> Vec<(char, char)> {
-    /// Of a longer range only so many characters: an expression may have many ranges.
+    /// The most characters of a range: an expression may have many ranges.
     const MOST: usize = 2_048;
     let is_other = |other: &char| !other.is_ascii() && !(first..=last).contains(other);
     let mut others: Vec<char> = (first..=last)
@@ -200,7 +200,7 @@ fn push_code(pattern: &mut String, literal: char) {
     }
 }
 
-/// So many hexadecimal digits.
+/// Reads so many hexadecimal digits.
 fn hex(rest: &mut Peekable<Chars<'_>>, digits: u32) -> Option<u32> {
     (0..digits).try_fold(0, |code, _| Some(code * 16 + rest.next()?.to_digit(16)?))
 }

@@ -14,7 +14,7 @@ pub(crate) fn own_environment() -> Option<Arc<[u8]>> {
     None
 }
 
-/// The same on the main thread of the process, and `None` on others: workers of Node.js have their own variables.
+/// Returns the variables on the main thread of the process, and `None` on others: workers of Node.js have their own variables.
 #[cfg(target_os = "linux")]
 pub(crate) fn environment_of_main_thread() -> Option<Arc<[u8]>> {
     linux::is_main_thread().then(linux::current).flatten()

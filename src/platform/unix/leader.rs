@@ -68,7 +68,7 @@ impl Leader {
         Self { pid, watch, tree, reaped: Mutex::new(None) }
     }
 
-    /// As [`Leader::new`], for the leader of an execution: scans for other trees record its members too.
+    /// Does what [`Leader::new`] does, for the leader of an execution: scans for other trees record its members too.
     pub(super) fn of_execution(tree: Tree, thread: &SpawnThread) -> Arc<Self> {
         let leader = Arc::new(Self::new(tree, thread));
         living().insert(leader.pid, Arc::downgrade(&leader));
@@ -350,7 +350,7 @@ const COUNTING_ERROR: u64 = 2 * 1024 * 1024;
 /// Bytes in the unit in which the system reports memory.
 const MAXRSS_UNIT: u64 = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
 
-/// As [`wait4`], without the processor time of the child.
+/// Does what [`wait4`] does, without the processor time of the child.
 fn reap_without_usage(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
     loop {
         match wait_for_exit(pid, options) {
@@ -389,7 +389,7 @@ fn wait_on_a_thread(pid: Pid) -> Arc<SetOnce<Waited>> {
     // Not on the runtime's pool: its threads would all wait, and none could spawn.
     let started = std::thread::Builder::new().name("escher-wait".into()).stack_size(64 * 1024).spawn(wait);
     if started.is_err() {
-        // As without the system call, the exit is polled.
+        // The exit is polled, as on systems without this call.
         let _ = waited.set(Waited::Denied);
     }
     waited
@@ -398,9 +398,9 @@ fn wait_on_a_thread(pid: Pid) -> Arc<SetOnce<Waited>> {
 /// Whether a child has exited.
 enum ExitState {
     Runs,
-    /// Or other code has reaped it.
+    /// Other code has reaped the child.
     Exited,
-    /// Not known: a sandbox denies the system call.
+    /// The exit is not known: a sandbox denies the system call.
     Denied,
 }
 

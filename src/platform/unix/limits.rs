@@ -10,10 +10,10 @@ use crate::types::ResourceLimits;
 /// A limit of the system for a process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rlimit {
-    /// Its name among the options.
+    /// The name among the options.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
     pub(super) name: &'static str,
-    /// Its number.
+    /// The number of the resource.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
     pub(super) resource: u32,
     /// The soft limit, then the hard one.

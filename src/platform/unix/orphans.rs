@@ -86,7 +86,7 @@ pub(super) fn watch(tree: &Tree) {
     if !ended.is_watched {
         let started =
             std::thread::Builder::new().name("escher-orphans".into()).stack_size(128 * 1024).spawn(scan_while_any);
-        // Without room for a thread now, there may be with the next end.
+        // The system has no room for a thread now; it may have when the next tree ends.
         ended.is_watched = started.is_ok();
     }
 }

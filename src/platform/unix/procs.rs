@@ -14,9 +14,9 @@ mod kernel;
 /// The tag of a process, as one read shows it.
 pub(super) enum TagRead {
     Found(Vec<u8>),
-    /// It has none.
+    /// The process has no tag.
     Absent,
-    /// It was in an exec during the read.
+    /// The process was in an exec during the read.
     #[cfg_attr(target_vendor = "apple", expect(dead_code, reason = "the system does not show it"))]
     Unsettled,
 }
@@ -24,7 +24,7 @@ pub(super) enum TagRead {
 /// Identifies a process: an id may be reused, with another start.
 pub(super) type Identity = (Pid, u64);
 
-/// One process as the kernel shows it.
+/// A process as the kernel shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Proc {
     pub(super) pid: Pid,

@@ -21,7 +21,7 @@ pub(super) fn look(_proc: &Proc, _input: InputId) -> Activity {
 /// What a process is doing.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Activity {
-    /// Its processor time, in units of the system.
+    /// The processor time, in units of the system.
     pub(super) used: u64,
     /// What one of its threads is blocked reading.
     pub(super) waits_for: Option<WaitsFor>,

@@ -143,13 +143,13 @@ fn is_refused_group(error: &io::Error) -> bool {
 
 /// A program that helps the host.
 pub(super) struct Helper<'a> {
-    /// Its name in process listings, and its only argument.
+    /// The name in process listings, and the only argument.
     pub(super) name: &'a CStr,
-    /// Its standard input.
+    /// The standard input.
     pub(super) input: RawFd,
-    /// Its descriptor 3.
+    /// The descriptor 3.
     pub(super) table: RawFd,
-    /// Its descriptor 4: a pidfd of the host, where the system has pidfds.
+    /// The descriptor 4: a pidfd of the host, where the system has pidfds.
     pub(super) host: Option<RawFd>,
 }
 

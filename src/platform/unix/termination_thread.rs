@@ -111,9 +111,9 @@ fn run(arriving: &ThreadReceiver<Request>) {
 /// How members were looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coverage {
-    /// By a scan of the process table.
+    /// Members were found by a scan of the process table.
     Complete,
-    /// Without a scan: members that have left their control group are not among them.
+    /// Members were found without a scan: those that have left their control group are not among them.
     Partial,
 }
 

@@ -130,7 +130,7 @@ pub(super) fn wide(text: &OsStr) -> io::Result<Vec<u16>> {
     Ok(units)
 }
 
-/// As [`wide`], ended by a NUL.
+/// Does what [`wide`] does, and appends a NUL.
 pub(super) fn wide_z(text: &OsStr) -> io::Result<Vec<u16>> {
     let mut units = wide(text)?;
     units.push(0);
@@ -155,7 +155,7 @@ mod tests {
         String::from_utf16(line.strip_suffix(&[0]).expect("its end")).expect("UTF-16")
     }
 
-    /// As the system itself takes a command line apart.
+    /// Splits a command line with the function of the system.
     fn taken_apart(line: &[u16]) -> Vec<OsString> {
         let mut count = 0;
         // SAFETY: the line ends with a NUL; the answer holds `count` texts, each ended by one. It is left to the process.

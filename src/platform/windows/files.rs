@@ -78,7 +78,7 @@ pub(crate) fn file_id(file: &File) -> io::Result<FileId> {
 
 /// Returns which file has a name; of a link, the link.
 pub(crate) fn file_id_at(path: &Path) -> io::Result<FileId> {
-    // Without access to its data.
+    // Opens the file without access to its data.
     let file = OpenOptions::new()
         .access_mode(0)
         .security_qos_flags(SECURITY_IDENTIFICATION)

@@ -29,7 +29,7 @@ fn duration(time: FILETIME) -> Duration {
     ticks((i64::from(time.dwHighDateTime) << 32) | i64::from(time.dwLowDateTime))
 }
 
-/// From the system's unit, 100 ns.
+/// Converts from the unit of the system, 100 ns.
 pub(super) fn ticks(ticks: i64) -> Duration {
     Duration::from_nanos(u64::try_from(ticks).unwrap_or(0).saturating_mul(100))
 }

@@ -48,7 +48,7 @@ struct BlockingCall<F, T> {
 struct CallState<F, T> {
     work: Option<F>,
     result: Option<thread::Result<T>>,
-    /// Of the future that waits.
+    /// The waker of the future that waits.
     waker: Option<Waker>,
     is_overdue: bool,
     is_abandoned: bool,

@@ -104,7 +104,7 @@ impl<W: WaitSet> SpawnThread<W> {
         polled
     }
 
-    /// As [`polling`](Self::polling); also returns the blocking call that the thread is to execute now.
+    /// Does what [`polling`](Self::polling) does, and returns the blocking call that the thread is to execute now.
     pub(super) fn polling_with_call<R>(&self, poll: impl FnOnce() -> R) -> (R, Option<Arc<dyn Call>>) {
         if let Some(mut state) = self.lock() {
             state.offer = Offer::Open;

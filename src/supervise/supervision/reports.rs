@@ -23,7 +23,7 @@ impl Supervision {
     pub(super) fn looked(&mut self, look: Option<Look>, now: Instant) {
         let Some(watch) = &mut self.watch else { return };
         let Some(waits_for) = watch.take(look, now) else { return };
-        // It may have got input since the look began.
+        // The command may have got input since the look began.
         if self.process.input.is_read_up().is_none() {
             watch.has_written(now);
             return;

@@ -44,7 +44,7 @@ struct HostDirectory {
     id: Option<DirectoryId>,
     /// Keeps it reachable when it is renamed; `None` when it could not be opened.
     handle: Option<OwnedFd>,
-    /// Its path when it was opened; `None` when it had none.
+    /// The path of the directory when it was opened; `None` when it had no path.
     path: Option<PathBuf>,
     /// Another path that was checked, such as one with links, and whether it names the directory.
     looked_at: Mutex<Option<(PathBuf, bool)>>,
@@ -83,7 +83,7 @@ impl HostState {
         let affinity = status.and_then(|text| field(text, b"\nCpus_allowed:")).unwrap_or_default();
         let ignored = status.and_then(|text| field(text, b"\nSigIgn:")).and_then(parse_hexadecimal);
         let now = uptime_ms();
-        // Without an open descriptor, the number may belong to another directory by now.
+        // The number may belong to another directory by now if no descriptor is open.
         let in_same_place = |last: &&Arc<Self>| last.directory.id == id && last.directory.handle.is_some();
         let known = cache.last.as_ref().filter(in_same_place);
         if let Some(last) = known

@@ -1,4 +1,4 @@
-//! In which order requests are served, and by how many scans.
+//! Tests in which order requests are served, and by how many scans.
 
 use super::super::termination_queue::MOST_INTERRUPTIONS;
 use super::*;
