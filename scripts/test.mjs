@@ -140,7 +140,7 @@ const QUICK_STEPS = [
     DEBUG,
   ),
   // With the features of the quick addon, whose library it uses again.
-  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'house', '--features', 'node'), DEBUG),
+  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'structure', '--features', 'node'), DEBUG),
   ...['fmt', 'lint', 'typos', 'unused', 'types'].map((name) => STEPS.find((one) => one.name === name)),
   step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), {
     after: ['quick-addon'],
@@ -204,7 +204,7 @@ function tool(it, name, args) {
 async function buildQuickAddon(it) {
   // With what the unit tests link: built together, both use one library. Apart, their crates would have other features, and it would be
   // compiled twice.
-  const together = ['--package', 'escher-execution-engine', '--lib', '--test', 'house', '--features', 'escher-execution-engine/node'];
+  const together = ['--package', 'escher-execution-engine', '--lib', '--test', 'structure', '--features', 'escher-execution-engine/node'];
   if (!(await it.cargo('build', '--locked', '--package', 'escher-execution-engine-addon', ...together))) return false;
   const library =
     { darwin: 'libexecution_engine_addon.dylib', win32: 'execution_engine_addon.dll' }[process.platform] ?? 'libexecution_engine_addon.so';

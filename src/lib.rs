@@ -77,7 +77,7 @@
 //!
 //! It runs on Linux, macOS and Windows.
 
-// `docs/architecture.md` lists the modules, the private ones too. A module uses only modules above it in that table; `tests/house`
+// `docs/architecture.md` lists the modules, the private ones too. A module uses only modules above it in that table; `tests/structure`
 // checks this.
 
 pub mod config;

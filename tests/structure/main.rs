@@ -117,7 +117,7 @@ fn unsafe_code_napi_and_the_operating_system_stay_in_their_modules() {
     assert!(problems.is_empty(), "{problems}");
 }
 
-/// A reader who searches for a type finds one. Files for different systems define the same types; tests may define what they like.
+/// A search for a type finds one definition. Files for different systems define the same types; tests may define what they like.
 #[test]
 fn no_two_types_have_the_same_name() {
     let files = source_files();
