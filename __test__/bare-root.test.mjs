@@ -9,14 +9,13 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { gone, marked, newMark } from './helpers/guardians.mjs';
-import { until } from './helpers/programs.mjs';
+import { runsOnLinux, until } from './helpers/programs.mjs';
 
 const { interpreter } = createRequire(import.meta.url)('../lib/elf.js');
 const PROJECT = fileURLToPath(new URL('..', import.meta.url));
-const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
-const skip = !can('unshare', '-m', 'chroot', '/', 'true')
+const skip = !runsOnLinux('unshare', '-m', 'chroot', '/', 'true')
   ? 'no root can be made here: that takes unshare -m and chroot'
-  : !can('ldd', process.execPath) && 'ldd does not say what Node.js needs';
+  : !runsOnLinux('ldd', process.execPath) && 'ldd does not say what Node.js needs';
 
 /** Where NixOS has everything: no dynamic loader and no library is where others look for it. */
 const STORE = '/store/lib';

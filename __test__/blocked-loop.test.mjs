@@ -3,9 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { forever, isAlive, nothing, shell } from './helpers/programs.mjs';
-
-const block = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+import { blockThread, forever, isAlive, nothing, shell } from './helpers/programs.mjs';
 
 test('timeouts, idle times and ends are on time although the event loop is blocked', async (t) => {
   const { engine, events } = recordedEngine(t);
@@ -16,7 +14,7 @@ test('timeouts, idle times and ends are on time although the event loop is block
   ]);
   const started = await Promise.all(ids.map((id) => events.first((event) => event.executionId === id && event.type === 'started')));
   const pids = started.map((event) => event.pid);
-  block(10_000);
+  blockThread(10_000);
   assert.deepEqual(pids.filter(isAlive), [], 'they were gone before JavaScript ran again');
   const [timeout, idle, done] = await Promise.all(ids.map((id) => engine.waitForCompletion(id)));
   assert.deepEqual([timeout.reason, idle.reason, done.reason], ['timeout', 'idle_timeout', 'exit']);
@@ -32,7 +30,7 @@ test('timeouts, idle times and ends are on time although the event loop is block
 test('what waits for a slot starts although the event loop is blocked', async (t) => {
   const { engine } = recordedEngine(t, { maxConcurrentExecutions: 1 });
   const ids = await Promise.all([1, 2, 3, 4].map(() => engine.execute(nothing)));
-  block(1_000);
+  blockThread(1_000);
   const results = await Promise.all(ids.map((id) => engine.waitForCompletion(id)));
   assert.ok(
     results.every((result) => result.success && result.queuedMs < 900),

@@ -1,13 +1,12 @@
 // With `allowDetached` a child that opts out outlives its host too; without it, it does not.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 
 import { guarded, guardiansOf } from './helpers/guardians.mjs';
 import { Members } from './helpers/members.mjs';
-import { isAlive, until } from './helpers/programs.mjs';
+import { isAlive, runsOnLinux, until } from './helpers/programs.mjs';
 
-const skip = (process.platform !== 'linux' || spawnSync('setsid', ['true']).status !== 0) && 'there is no setsid';
+const skip = !runsOnLinux('setsid', 'true') && 'there is no setsid';
 
 /** One child opts out, with a child of its own; one has the word for it, and no session of its own. */
 const LINE = `

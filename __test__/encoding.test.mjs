@@ -5,19 +5,9 @@ import { test } from 'node:test';
 
 import { checkEvents, newEngine, recordedEngine, wholeLines } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
-import { exec, file, folder, forever, nodeProgram, shell } from './helpers/programs.mjs';
+import { exec, file, folder, forever, hexWrites, shell } from './helpers/programs.mjs';
 
 const buffer = { encoding: 'buffer' };
-
-/** Writes each argument, given in hexadecimal, with one write of its own. */
-const bytes = (...writes) =>
-  nodeProgram(
-    `
-  const fs = require('node:fs');
-  for (const hex of process.argv.slice(1)) fs.writeSync(1, Buffer.from(hex, 'hex'));
-`,
-    ...writes,
-  );
 
 /** The lines of one stream of a stream(), each as hexadecimal with its flags. */
 async function piecesOf(stream, type = 'stdout') {
@@ -32,7 +22,7 @@ async function piecesOf(stream, type = 'stdout') {
 
 test('bytes that are no text stay as they are', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const result = await engine.run(bytes('61ff62', '0a', 'c3280a', 'eda0800a', 'ff'), buffer);
+  const result = await engine.run(hexWrites('61ff62', '0a', 'c3280a', 'eda0800a', 'ff'), buffer);
   assert.ok(Buffer.isBuffer(result.stdout));
   assert.equal(result.stdout.toString('hex'), '61ff620ac3280aeda0800aff');
   assert.deepEqual(result.stderr, Buffer.alloc(0));
@@ -70,7 +60,7 @@ test('NUL and every other byte stay as they are', async (t) => {
 test('lines with their flags, empty ones, and both streams', async (t) => {
   const engine = newEngine(t, { maxLineBytes: 64 });
   const hex = ['31250d', '0a', '0a0a', '7a'.repeat(70), '0a', '78'];
-  assert.deepEqual(await piecesOf(engine.stream(bytes(...hex.slice(0, 3), '32250d33', '0a', ...hex.slice(3)), buffer)), [
+  assert.deepEqual(await piecesOf(engine.stream(hexWrites(...hex.slice(0, 3), '32250d33', '0a', ...hex.slice(3)), buffer)), [
     ['3125'],
     [''],
     [''],
@@ -126,7 +116,7 @@ test('what never ran, and what was ended, has Buffers too', async (t) => {
 
 test('what is above the cap is cut by bytes and keeps its marker', async (t) => {
   const { engine } = recordedEngine(t, { maxOutputSizeBytes: 8 });
-  const { stdout, stdoutTruncated } = await engine.run(bytes('ff'.repeat(16)), buffer);
+  const { stdout, stdoutTruncated } = await engine.run(hexWrites('ff'.repeat(16)), buffer);
   const [head, tail] = [stdout.subarray(0, 4), stdout.subarray(-4)];
   assert.deepEqual([head.toString('hex'), tail.toString('hex'), stdoutTruncated], ['ffffffff', 'ffffffff', true]);
   assert.equal(stdout.subarray(4, -4).toString(), '\n[... output truncated: 8 of 16 bytes omitted ...]\n');

@@ -3,11 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { flood, shell } from './helpers/programs.mjs';
+import { blockThread, flood, shell } from './helpers/programs.mjs';
 
 const MIB = 1024 * 1024;
-const block = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
-
 test('a blocked event loop slows the child and loses nothing', async (t) => {
   const { engine, events } = recordedEngine(t);
   const count = 300_000;
@@ -16,7 +14,7 @@ test('a blocked event loop slows the child and loses nothing', async (t) => {
   await events.line('ready', id);
   globalThis.gc?.();
   const before = process.memoryUsage.rss();
-  block(2_000);
+  blockThread(2_000);
   const growth = process.memoryUsage.rss() - before;
   assert.ok(growth < 32 * MIB, `memory grew by ${Math.round(growth / MIB)} MiB`);
   assert.equal(engine.getStatus(id), 'running', 'the child is held up: its lines have not been taken');
@@ -34,7 +32,7 @@ test('a flood without end ends at its timeout, in bounded memory', async (t) => 
   const ids = await Promise.all([1, 2, 3].map(() => engine.execute({ ...flood, timeoutMs: 1_000 })));
   await Promise.all(ids.map((id) => events.first((event) => event.executionId === id && event.type === 'started')));
   const before = process.memoryUsage.rss();
-  block(2_000);
+  blockThread(2_000);
   const growth = process.memoryUsage.rss() - before;
   assert.ok(growth < 48 * MIB, `memory grew by ${Math.round(growth / MIB)} MiB`);
   for (const result of await Promise.all(ids.map((id) => engine.waitForCompletion(id)))) {

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
+import { runsOnLinux } from './helpers/programs.mjs';
+
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
-const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
 
 /** Neither from memory, since there is no /proc to start it by, nor from a file, since there is no folder for one. */
 const WITHOUT = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && export TMPDIR=/nowhere && exec "$@"', 'sh'];
@@ -40,7 +41,7 @@ for (const [name, words] of [
   ['a folder whose files cannot be executed', NOT_EXECUTABLE],
 ]) {
   test(`an engine is degraded once, by its first execution, and all complete: ${name}`, {
-    skip: !can(...words, 'true') && 'no namespace can be made here',
+    skip: !runsOnLinux(...words, 'true') && 'no namespace can be made here',
   }, () => {
     const { stdout, stderr } = spawnSync(words[0], [...words.slice(1), process.execPath, '-e', HOST], {
       encoding: 'utf8',

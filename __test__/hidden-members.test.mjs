@@ -1,6 +1,5 @@
 // Members that hide: their title and environment are overwritten, their memory cannot be read, their parent is gone.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import {
   accessSync,
   chmodSync,
@@ -18,10 +17,9 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 
 import { guarded, statOf } from './helpers/guardians.mjs';
-import { file, isAlive, until } from './helpers/programs.mjs';
+import { file, isAlive, runsOnLinux, until } from './helpers/programs.mjs';
 
-const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
-const skip = (!can('perl', '-e', '1') || !can('setsid', 'true')) && 'there is no perl, or no setsid';
+const skip = (!runsOnLinux('perl', '-e', '1') || !runsOnLinux('setsid', 'true')) && 'there is no perl, or no setsid';
 const UNPRIVILEGED = 65_534;
 const asUnprivileged = ['setpriv', `--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups'];
 
@@ -154,7 +152,7 @@ function wrapperOf(t, user, controlGroups) {
   if (user === 'root') return { wrapper: [] };
   if (process.getuid?.() !== 0) return { missing: 'only root can start a host of another user' };
   if (
-    !can(
+    !runsOnLinux(
       ...asUnprivileged,
       process.execPath,
       '--input-type=module',

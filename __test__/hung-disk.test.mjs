@@ -6,11 +6,10 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { newEngine } from './helpers/engine.mjs';
+import { newEngine, spilling } from './helpers/engine.mjs';
 import { noDeadServer, noFreezableDisk, withDeadServer, withFreezableDisk } from './helpers/mounts.mjs';
 import { folder, shell } from './helpers/programs.mjs';
 
-const spilling = (overflowDir) => ({ oversizedOutputStrategy: 'streamToFile', overflowDir, minFreeDiskBytes: 0, maxOutputSizeBytes: 10 });
 const posix = process.platform === 'win32' && 'needs FIFOs';
 
 test('a FIFO where a lock may be delays and loses nothing', { skip: posix }, async (t) => {

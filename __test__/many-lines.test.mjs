@@ -3,9 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { shell } from './helpers/programs.mjs';
-
-const numbers = (count) => Array.from({ length: count }, (_, index) => String(index + 1));
+import { numbers, shell } from './helpers/programs.mjs';
 
 test('a hundred thousand numbered lines', async (t) => {
   const { engine, events } = recordedEngine(t);

@@ -1,14 +1,13 @@
 // An engine inside a command of an engine: each process of the inner execution gets one stop signal, by whatever path it is ended.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 
 import { newEngine } from './helpers/engine.mjs';
 import { startHost } from './helpers/hosts.mjs';
 import { Members } from './helpers/members.mjs';
-import { isAlive, nodeProgram, until } from './helpers/programs.mjs';
+import { isAlive, nodeProgram, runsOnLinux, until } from './helpers/programs.mjs';
 
-const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).status !== 0) && 'names of sockets, and perl, are needed';
+const skip = !runsOnLinux('perl', '-e', '1') && 'names of sockets, and perl, are needed';
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 
 /**

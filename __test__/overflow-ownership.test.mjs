@@ -16,12 +16,11 @@ import {
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { newEngine, recordedEngine } from './helpers/engine.mjs';
+import { newEngine, recordedEngine, spilling } from './helpers/engine.mjs';
 import { file, folder, shell, until, untilFile } from './helpers/programs.mjs';
 
 const ID = '00000000-0000-4000-8000-00000000000';
 const OWN_FILE = `${ID}9-0.stdout`;
-const spilling = (overflowDir) => ({ oversizedOutputStrategy: 'streamToFile', overflowDir, minFreeDiskBytes: 0, maxOutputSizeBytes: 10 });
 const marker = (id) => `escher-execution-engine overflow ${id}\n`;
 const posix = process.platform === 'win32' ? 'needs links and FIFOs' : false;
 

@@ -5,10 +5,8 @@ import { test } from 'node:test';
 
 import { toSvg, toTrace } from '../index.js';
 import { newEngine } from './helpers/engine.mjs';
-import { flaky, graph, serial } from './helpers/plans.mjs';
+import { flaky, graph, labelled, serial } from './helpers/plans.mjs';
 import { folder, nothing, shell, untilFile } from './helpers/programs.mjs';
-
-const labelled = (label, request) => ({ ...request, metadata: { label } });
 
 /** A diamond whose one side is slow and whose other side is retried, and a branch that fails. */
 async function performed(t) {

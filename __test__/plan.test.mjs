@@ -8,11 +8,9 @@ import { test } from 'node:test';
 
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
-import { graph, parallel, serial, statuses } from './helpers/plans.mjs';
+import { graph, labelled, parallel, serial, statuses } from './helpers/plans.mjs';
 import { exec, folder, forever, isAlive, nothing, shell, until, untilFile } from './helpers/programs.mjs';
 import { root } from './helpers/snippets.mjs';
-
-const labelled = (label, request) => ({ ...request, metadata: { label } });
 
 test('a plan gives the result of each step, and what it says of itself', async (t) => {
   const { engine } = recordedEngine(t);

@@ -6,11 +6,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { marked, newMark } from './helpers/guardians.mjs';
-import { folder } from './helpers/programs.mjs';
+import { folder, runsOnLinux } from './helpers/programs.mjs';
 
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
-const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
-const skip = !can('unshare', '-mpf', '--mount-proc', 'true') && 'no namespace can be made here';
+const skip = !runsOnLinux('unshare', '-mpf', '--mount-proc', 'true') && 'no namespace can be made here';
 
 /** What a host says that runs `code`, in namespaces of its own. */
 function host(words, code) {

@@ -9,10 +9,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { newEngine } from './helpers/engine.mjs';
-import { file, folder, shell } from './helpers/programs.mjs';
+import { file, folder, runsOnLinux, shell } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
-const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).status !== 0) && 'there is no perl';
+const skip = !runsOnLinux('perl', '-e', '1') && 'there is no perl';
 
 /** Each generation leaves a mark, runs for some milliseconds, and ends when the next one runs in a session of its own. */
 const CHAINS = {

@@ -7,11 +7,10 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 
 import { gone, marked, newMark } from './helpers/guardians.mjs';
-import { until } from './helpers/programs.mjs';
+import { runsOnLinux, until } from './helpers/programs.mjs';
 
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 const SOURCES = new URL('./helpers/restricted/', import.meta.url).pathname;
-const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
 const NUMBERS = { x64: { waitid: 247, wait4: 61 }, arm64: { waitid: 95, wait4: 260 } }[process.arch] ?? {};
 /** These have the same number on every machine. */
 const CALLS = { ...NUMBERS, pidfd_send_signal: 424, pidfd_open: 434, close_range: 436 };
@@ -37,7 +36,7 @@ const linux = process.platform === 'linux' && NUMBERS.waitid;
 const deny = linux ? compiled('deny') : undefined;
 const separateMemory = linux ? compiled('separate_memory', '-shared', '-fPIC') : undefined;
 const skip = !linux ? 'system calls of Linux on x64 and arm64' : !(deny && separateMemory) && 'there is no C compiler (cc)';
-const noNamespace = skip || (!can('unshare', '-mpf', '--mount-proc', 'true') && 'no namespace can be made here (unshare -mpf)');
+const noNamespace = skip || (!runsOnLinux('unshare', '-mpf', '--mount-proc', 'true') && 'no namespace can be made here (unshare -mpf)');
 
 const denying = (error, ...calls) => [deny, String(ERRORS[error]), ...calls.map((call) => String(CALLS[call])), '--'];
 
@@ -211,7 +210,7 @@ test('a /proc of an outer namespace is not taken for ours where our process id i
 });
 
 test('root in a container without the right to trace says what hidepid hides', {
-  skip: noNamespace || (!can('setpriv', '--version') && 'there is no setpriv'),
+  skip: noNamespace || (!runsOnLinux('setpriv', '--version') && 'there is no setpriv'),
 }, () => {
   const hidden = ['unshare', '-mpf', '--mount-proc', 'sh', '-c', 'mount -o remount,hidepid=2 /proc && exec "$@"', 'sh'];
   const run = `await engine.run(shell('exit 0')); say(degraded);`;

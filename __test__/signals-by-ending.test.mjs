@@ -1,15 +1,14 @@
 // Which process gets which signal, and when, for every way in which a tree ends: the table of docs/supervision.md.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 
 import { newEngine } from './helpers/engine.mjs';
 import { guarded, guardianOf } from './helpers/guardians.mjs';
 import { Members } from './helpers/members.mjs';
 import { allowed } from './helpers/pace.mjs';
-import { file, forever, isAlive, until } from './helpers/programs.mjs';
+import { file, forever, isAlive, runsOnLinux, until } from './helpers/programs.mjs';
 
-const skip = (process.platform !== 'linux' || spawnSync('setsid', ['true']).status !== 0) && 'needs setsid and the signals of Linux';
+const skip = !runsOnLinux('setsid', 'true') && 'needs setsid and the signals of Linux';
 
 const GRACE_MS = 500;
 /** Records the signals that it gets, and goes on. */

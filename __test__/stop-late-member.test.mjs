@@ -1,11 +1,10 @@
 // A process that appears during the grace period gets the stop signal too. One that a signalled process has started may be its
 // clean-up, so it gets the signal when half of the grace period has passed.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { exec } from './helpers/programs.mjs';
+import { exec, runsOnLinux } from './helpers/programs.mjs';
 import { Members } from './helpers/members.mjs';
 
 // The handler is there before the fork, so the child has it from its first instruction.
@@ -30,7 +29,7 @@ waitpid($child, 0);
 exit 7;
 `;
 
-const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).status !== 0) && 'there is no perl';
+const skip = !runsOnLinux('perl', '-e', '1') && 'there is no perl';
 
 for (const place of ['here', 'group', 'session']) {
   for (const stopOrder of ['tree', 'leader']) {

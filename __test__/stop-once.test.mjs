@@ -1,11 +1,10 @@
 // Each process of a tree gets one stop signal, however many calls end it.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
 import { ExecutionEngine } from '../index.js';
 import { Members } from './helpers/members.mjs';
-import { exec } from './helpers/programs.mjs';
+import { exec, runsOnLinux } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 // Three processes, of which one has left the session. Each records every signal, and keeps running for 350 ms after the first: that is
@@ -27,7 +26,7 @@ syswrite(STDOUT, "ready $name\\n");
 select(undef, undef, undef, 0.01) while time < $end;
 `;
 
-const skip = (process.platform !== 'linux' || spawnSync('perl', ['-e', '1']).status !== 0) && 'there is no perl';
+const skip = !runsOnLinux('perl', '-e', '1') && 'there is no perl';
 
 /** Runs the program that counts, and calls `end` when its three processes are there. */
 async function counted(members, index, options, end) {

@@ -6,12 +6,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { folder } from './helpers/programs.mjs';
+import { folder, runsOnLinux } from './helpers/programs.mjs';
 
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 const LAST_PID = '/proc/sys/kernel/ns_last_pid';
-const can = (...words) => process.platform === 'linux' && spawnSync(words[0], words.slice(1)).status === 0;
-const skip = !can('unshare', '-mpf', '--mount-proc', 'sh', '-c', `echo 1000 > ${LAST_PID}`) && 'the next process id cannot be chosen here';
+const skip =
+  !runsOnLinux('unshare', '-mpf', '--mount-proc', 'sh', '-c', `echo 1000 > ${LAST_PID}`) && 'the next process id cannot be chosen here';
 
 /** A shell whose children have small ids: that for which it waits has the smallest. */
 const shellWithSmallChildren = (first) =>

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkEvents, newEngine, recordedEngine } from './helpers/engine.mjs';
 import { lineWriter } from './helpers/line-writer.mjs';
 import { failure } from './helpers/outcomes.mjs';
-import { exec, forever, isAlive, nothing, shell, until } from './helpers/programs.mjs';
+import { exec, forever, isAlive, nothing, numbers, shell, until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const all = async (stream) => {
@@ -16,7 +16,6 @@ const all = async (stream) => {
   return batches;
 };
 const linesOf = (events) => events.filter((event) => event.type === 'stdout').map((event) => event.line);
-const numbers = (count) => Array.from({ length: count }, (_, index) => String(index + 1));
 const OTHER_WAY = /^invalid request: stream: it is read (?:event by event|by batches\(\)) already: /;
 
 test('every event comes once and in order, in arrays that are never empty, to the terminal event', async (t) => {

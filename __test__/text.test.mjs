@@ -4,21 +4,11 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { recordedEngine } from './helpers/engine.mjs';
-import { file, folder, nodeProgram, shell } from './helpers/programs.mjs';
-
-/** Writes each argument, given in hexadecimal, with one write of its own. */
-const bytes = (...writes) =>
-  nodeProgram(
-    `
-  const fs = require('node:fs');
-  for (const hex of process.argv.slice(1)) fs.writeSync(1, Buffer.from(hex, 'hex'));
-`,
-    ...writes,
-  );
+import { file, folder, hexWrites, shell } from './helpers/programs.mjs';
 
 test('invalid UTF-8 is U+FFFD, the rest is untouched', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const { id, stdout, stdoutBytes } = await engine.run(bytes('61ff62', '0a', 'c3280a', 'eda0800a'));
+  const { id, stdout, stdoutBytes } = await engine.run(hexWrites('61ff62', '0a', 'c3280a', 'eda0800a'));
   const wanted = Buffer.from('61ff620ac3280aeda0800a', 'hex').toString('utf8');
   assert.equal(stdout, wanted);
   assert.equal(stdoutBytes, 11);
@@ -41,7 +31,7 @@ test('a character split across reads is one character', async (t) => {
 test('every character survives one write a byte, in lines and in the result', async (t) => {
   const { engine, events } = recordedEngine(t);
   const text = 'é€😀\u{10FFFF}߿ \uFEFFZ\n'.repeat(20);
-  const { id, stdout } = await engine.run(bytes(...[...Buffer.from(text)].map((byte) => byte.toString(16).padStart(2, '0'))));
+  const { id, stdout } = await engine.run(hexWrites(...[...Buffer.from(text)].map((byte) => byte.toString(16).padStart(2, '0'))));
   assert.equal(stdout, text);
   assert.deepEqual(events.lines(id), text.split('\n').slice(0, -1));
 });
@@ -49,14 +39,14 @@ test('every character survives one write a byte, in lines and in the result', as
 test('a character is not split where a long line is cut', async (t) => {
   const { engine, events } = recordedEngine(t, { maxLineBytes: 64 });
   const text = 'a' + '😀'.repeat(100);
-  const { id } = await engine.run(bytes(Buffer.from(`${text}\n`).toString('hex')));
+  const { id } = await engine.run(hexWrites(Buffer.from(`${text}\n`).toString('hex')));
   assert.ok(events.of(id).every((event) => !event.line?.includes('\uFFFD')));
   assert.deepEqual(events.lines(id), [text]);
 });
 
 test('NUL is a character like any other', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const { id, stdout } = await engine.run(bytes('610062', '0a00', '0a'));
+  const { id, stdout } = await engine.run(hexWrites('610062', '0a00', '0a'));
   assert.equal(stdout, 'a\0b\n\0\n');
   assert.deepEqual(events.lines(id), ['a\0b', '\0']);
 });
@@ -64,14 +54,14 @@ test('NUL is a character like any other', async (t) => {
 test('Latin-1, ASCII and wide text in one stream', async (t) => {
   const { engine, events } = recordedEngine(t);
   const lines = ['plain', 'caf\u00e9', '\u0080\u00ff', '日本語', '', '🎉 mixed é', 'plain again'];
-  const { id, stdout } = await engine.run(bytes(Buffer.from(lines.join('\n')).toString('hex')));
+  const { id, stdout } = await engine.run(hexWrites(Buffer.from(lines.join('\n')).toString('hex')));
   assert.equal(stdout, lines.join('\n'));
   assert.deepEqual(events.lines(id), lines);
 });
 
 test('the byte order mark stays', async (t) => {
   const { engine, events } = recordedEngine(t);
-  const { id, stdout } = await engine.run(bytes('efbbbf610a'));
+  const { id, stdout } = await engine.run(hexWrites('efbbbf610a'));
   assert.equal(stdout, '\uFEFFa\n');
   assert.deepEqual(events.lines(id), ['\uFEFFa']);
 });

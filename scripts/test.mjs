@@ -140,7 +140,12 @@ const QUICK_STEPS = [
     DEBUG,
   ),
   // With the features of the quick addon, whose library it uses again.
-  step('unit-rust', 'unit tests of Rust', (it) => it.cargo('test', '--locked', '--lib', '--test', 'structure', '--features', 'node'), DEBUG),
+  step(
+    'unit-rust',
+    'unit tests of Rust',
+    (it) => it.cargo('test', '--locked', '--lib', '--test', 'structure', '--features', 'node'),
+    DEBUG,
+  ),
   ...['fmt', 'lint', 'typos', 'unused', 'types'].map((name) => STEPS.find((one) => one.name === name)),
   step('unit-js', 'JavaScript tests that are quick', (it) => it.program(process.execPath, quickJsTests(), QUICK_ENV), {
     after: ['quick-addon'],

@@ -113,3 +113,11 @@ export function wholeLines(events) {
   assert.equal(open, '', 'the last line has an end');
   return lines;
 }
+
+/** The configuration of an engine that writes what is above 10 bytes into files. */
+export const spilling = (overflowDir) => ({
+  oversizedOutputStrategy: 'streamToFile',
+  overflowDir,
+  minFreeDiskBytes: 0,
+  maxOutputSizeBytes: 10,
+});

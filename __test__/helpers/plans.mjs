@@ -22,3 +22,6 @@ export const runs = (counter) => (existsSync(counter) ? readFileSync(counter, 'u
 
 /** The ways in which the steps of a plan ended. */
 export const statuses = (result) => result.steps.map(({ status }) => status);
+
+/** A request with a label. */
+export const labelled = (label, request) => ({ ...request, metadata: { label } });

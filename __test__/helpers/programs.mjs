@@ -1,4 +1,5 @@
 // Child programs, by what they do.
+import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -15,6 +16,10 @@ export const exec = (program, ...args) => ({ command: { type: 'exec', program, a
 /** A request for a Node.js program. */
 export const nodeProgram = (source, ...args) => exec(process.execPath, '-e', source, ...args);
 
+/** Writes each argument, given in hexadecimal, with one write of its own. */
+export const hexWrites = (...writes) =>
+  nodeProgram("for (const hex of process.argv.slice(1)) require('node:fs').writeSync(1, Buffer.from(hex, 'hex'))", ...writes);
+
 /** Ends at once, with success. */
 export const nothing = exec('true');
 
@@ -30,6 +35,15 @@ export const untilFile = (file, after = ':') =>
 
 /** Writes numbered lines to standard output as fast as they are taken, without end. */
 export const flood = shell('exec yes "0123456789 0123456789 0123456789 0123456789 0123456789"');
+
+/** The lines that `seq` prints. */
+export const numbers = (count) => Array.from({ length: count }, (_, index) => String(index + 1));
+
+/** Whether this is Linux, and a program with these arguments succeeds: a test that needs it is skipped elsewhere. */
+export const runsOnLinux = (program, ...args) => process.platform === 'linux' && spawnSync(program, args).status === 0;
+
+/** Blocks this thread. */
+export const blockThread = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 /** An empty folder for one test. */
 export function folder(t) {
