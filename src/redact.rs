@@ -24,7 +24,7 @@ mod code;
 mod decode;
 mod follow;
 #[cfg(any(test, fuzzing))]
-mod fuzz;
+pub(crate) mod fuzz;
 mod glance;
 mod index;
 mod refusal;

@@ -24,7 +24,10 @@ fn every_page_with_rust_is_a_doc_test() {
     let crate_root = read("src/lib.rs");
     for page in pages().iter().filter(|page| read(page).contains("\n```rust\n")) {
         let include = format!("include_str!(\"../{page}\")");
-        assert!(crate_root.contains(&include), "src/lib.rs needs `#[doc = {include}]`, so that the examples of {page} run");
+        assert!(
+            crate_root.contains(&include),
+            "src/lib.rs needs `#[doc = {include}]`, so that the examples of {page} run"
+        );
     }
 }
 

@@ -1,10 +1,9 @@
 //! What must hold for any bytes in any pieces: the check that the fuzzer and a test run.
 
-use std::sync::Arc;
-
 use super::head_tail_buffer::{HeadTailBuffer, Keep};
 use super::lines::{Flags, Splitter};
-use crate::redact::{Redactor, Secrets};
+use crate::redact::Secrets;
+use crate::redact::fuzz::{mask, pieces_of};
 
 /// Overlapping, nested, of several lines, and with characters of several bytes.
 const SECRETS: [&str; 6] = ["abcabc", "bcabcab", "aaaaaaaa", "ab\r\nabcab", "a€uro€a", "abcabcabcabc"];
@@ -15,13 +14,13 @@ pub fn check(data: &[u8]) {
     let Some((settings, rest)) = data.split_first_chunk::<4>() else { return };
     let [max, cap, keep, chosen] = settings.map(usize::from);
     let (lengths, stream) = rest.split_at(rest.len().min(cap % 32));
-    let pieces = cut(stream, lengths);
+    let pieces = pieces_of(stream, lengths);
 
     let is_chosen = |at: usize| chosen >> at & 1 == 1;
     let chosen: Vec<_> = (0..SECRETS.len()).filter(|at| is_chosen(*at)).map(|at| SECRETS[at].as_bytes()).collect();
     if let Some(secrets) = Secrets::new(chosen.iter().copied()) {
-        let masked = redact(&secrets, &[stream]);
-        assert_eq!(redact(&secrets, &pieces), masked, "the pieces change what is masked");
+        let masked = mask(&secrets, [stream]);
+        assert_eq!(mask(&secrets, pieces.iter().copied()), masked, "the pieces change what is masked");
         let is_left = chosen.iter().any(|secret| masked.windows(secret.len()).any(|part| part == *secret));
         assert!(!is_left, "a secret is left");
     }
@@ -42,27 +41,6 @@ pub fn check(data: &[u8]) {
     assert_eq!((kept.bytes.len() - marker) as u64 + kept.omitted, kept.written, "kept and omitted are not all");
 }
 
-fn cut<'s>(mut stream: &'s [u8], lengths: &[u8]) -> Vec<&'s [u8]> {
-    let mut pieces = Vec::new();
-    for length in lengths {
-        let (piece, rest) = stream.split_at(stream.len().min(usize::from(*length)));
-        pieces.push(piece);
-        stream = rest;
-    }
-    pieces.push(stream);
-    pieces
-}
-
-fn redact(secrets: &Arc<Secrets>, pieces: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut redactor = Redactor::new(Arc::clone(secrets));
-    for piece in pieces {
-        redactor.feed(piece, |clean| out.extend_from_slice(clean));
-    }
-    redactor.finish(|clean| out.extend_from_slice(clean));
-    out
-}
-
 fn split(max: usize, pieces: &[&[u8]]) -> Vec<(Vec<u8>, Flags)> {
     let mut lines = Vec::new();
     let mut splitter = Splitter::new(max);
@@ -76,18 +54,8 @@ fn split(max: usize, pieces: &[&[u8]]) -> Vec<(Vec<u8>, Flags)> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    /// The inputs that the fuzzer starts from, and those that it once found something with.
     #[test]
     fn the_corpus_holds() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/output");
-        let files: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(files.len() >= 5, "the corpus is there");
-        for file in files {
-            check(&std::fs::read(file).unwrap());
-        }
+        crate::redact::fuzz::check_corpus("output", super::check);
     }
 }

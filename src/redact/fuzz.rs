@@ -21,7 +21,7 @@ pub fn check(data: &[u8]) {
     // Whatever the stream is, its pieces make no difference.
     let is_same = |stream: &[u8]| {
         let whole = mask(&secrets, [stream]);
-        assert_eq!(mask(&secrets, pieces(stream, lengths)), whole, "the pieces change what is masked");
+        assert_eq!(mask(&secrets, pieces_of(stream, lengths)), whole, "the pieces change what is masked");
         whole
     };
     is_same(around);
@@ -39,7 +39,8 @@ pub fn check(data: &[u8]) {
     assert!(!is_alone || !masked.contains(&written), "{written:?} is left of {text:?}");
 }
 
-fn pieces<'s>(mut stream: &'s [u8], lengths: &[u8]) -> Vec<&'s [u8]> {
+/// Cuts a stream into pieces of these lengths, and the rest.
+pub(crate) fn pieces_of<'s>(mut stream: &'s [u8], lengths: &[u8]) -> Vec<&'s [u8]> {
     let mut pieces = Vec::new();
     for length in lengths {
         let (piece, rest) = stream.split_at(stream.len().min(usize::from(*length)));
@@ -50,7 +51,8 @@ fn pieces<'s>(mut stream: &'s [u8], lengths: &[u8]) -> Vec<&'s [u8]> {
     pieces
 }
 
-fn mask<'s>(secrets: &Arc<Secrets>, pieces: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
+/// Masks the secrets in a stream that comes in pieces.
+pub(crate) fn mask<'s>(secrets: &Arc<Secrets>, pieces: impl IntoIterator<Item = &'s [u8]>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut redactor = Redactor::new(Arc::clone(secrets));
     for piece in pieces {
@@ -132,23 +134,26 @@ fn base64(text: &str) -> String {
     out
 }
 
+/// Checks the inputs that a fuzzer starts from, and those that it once found something with.
+#[cfg(test)]
+pub(crate) fn check_corpus(name: &str, check: fn(&[u8])) {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+    let files: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 5, "the corpus is there");
+    for file in files {
+        check(&std::fs::read(file).unwrap());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use proptest::prelude::*;
 
     use super::*;
 
-    /// The inputs that the fuzzer starts from, and those that it once found something with.
     #[test]
     fn the_corpus_holds() {
-        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/redact");
-        let files: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(files.len() >= 5, "the corpus is there");
-        for file in files {
-            check(&std::fs::read(file).unwrap());
-        }
+        check_corpus("redact", check);
     }
 
     proptest! {

@@ -226,6 +226,8 @@ impl Drop for StdinReader {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
 
     fn pair() -> (StdinWriter, StdinReader) {
@@ -237,44 +239,43 @@ mod tests {
     }
 
     /// Polls a future once, and drops it.
-    async fn once<T>(future: impl Future<Output = T>) -> Option<T> {
-        let mut future = std::pin::pin!(future);
-        std::future::poll_fn(|context| match future.as_mut().poll(context) {
-            std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
-            std::task::Poll::Pending => std::task::Poll::Ready(None),
-        })
-        .await
+    fn once<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut context = Context::from_waker(Waker::noop());
+        match std::pin::pin!(future).poll(&mut context) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
     }
 
     #[tokio::test]
     async fn a_chunk_is_taken_only_when_it_is_asked_for() {
         let (mut writer, mut reader) = pair();
-        assert_eq!(once(writer.write("early")).await, None);
+        assert_eq!(once(writer.write("early")), None);
         // However often the wait is dropped, one chunk is requested.
         for _ in 0..3 {
-            assert_eq!(once(reader.next()).await, None);
+            assert_eq!(once(reader.next()), None);
         }
-        assert_eq!(once(writer.write("one")).await, Some(Ok(())));
-        assert_eq!(once(writer.write("two")).await, None);
-        assert_eq!(once(reader.next()).await, Some(Chunk::Bytes(b"one".to_vec())));
-        assert_eq!(once(writer.write("two")).await, None, "it has not requested another");
-        assert_eq!(once(reader.next()).await, None);
-        assert_eq!(once(writer.write("two")).await, Some(Ok(())));
+        assert_eq!(once(writer.write("one")), Some(Ok(())));
+        assert_eq!(once(writer.write("two")), None);
+        assert_eq!(once(reader.next()), Some(Chunk::Bytes(b"one".to_vec())));
+        assert_eq!(once(writer.write("two")), None, "it has not requested another");
+        assert_eq!(once(reader.next()), None);
+        assert_eq!(once(writer.write("two")), Some(Ok(())));
         drop(writer);
-        assert_eq!(once(reader.next()).await, Some(Chunk::Bytes(b"two".to_vec())));
-        assert_eq!(once(reader.next()).await, Some(Chunk::End));
+        assert_eq!(once(reader.next()), Some(Chunk::Bytes(b"two".to_vec())));
+        assert_eq!(once(reader.next()), Some(Chunk::End));
     }
 
     #[tokio::test]
     async fn a_writer_learns_that_nothing_reads() {
         let (mut writer, reader) = pair();
-        assert_eq!(once(writer.closed()).await, None);
+        assert_eq!(once(writer.closed()), None);
         drop(reader);
-        assert_eq!(once(writer.closed()).await, Some(()));
-        assert_eq!(once(writer.write("late")).await, Some(Err(StdinClosed)));
+        assert_eq!(once(writer.closed()), Some(()));
+        assert_eq!(once(writer.write("late")), Some(Err(StdinClosed)));
         let (mut writer, never_run) = StdinStream::channel();
         drop(never_run);
-        assert_eq!(once(writer.write("late")).await, Some(Err(StdinClosed)));
+        assert_eq!(once(writer.write("late")), Some(Err(StdinClosed)));
     }
 
     #[tokio::test]
@@ -282,7 +283,7 @@ mod tests {
         let (writer, mut reader) = pair();
         writer.fail("the disk is gone");
         let message = "options.stdin: it broke off (the disk is gone)";
-        assert_eq!(once(reader.failed()).await.as_deref(), Some(message));
-        assert_eq!(once(reader.next()).await, Some(Chunk::Failed(message.to_owned())));
+        assert_eq!(once(reader.failed()).as_deref(), Some(message));
+        assert_eq!(once(reader.next()), Some(Chunk::Failed(message.to_owned())));
     }
 }
