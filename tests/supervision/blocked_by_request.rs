@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::common::*;
 use crate::hanging_mount::{HangingMount, OWN_MOUNTS};
-use crate::hosts::{Injection, alone_under, can, with_words};
+use crate::hosts::{Injection, alone_under, with_words};
 
 const TIMEOUT_MS: u64 = 300;
 /// Far beyond the test.
@@ -13,13 +13,12 @@ const LONG_TIMEOUT_MS: u64 = 600_000;
 /// What 40 requests that hang may delay another command by, on an idle machine and in a build without optimizations.
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
-/// Runs the body with a mount that hangs, in a process of its own; skips loudly where that is not possible.
-fn with_hanging_mount<F: FnOnce(HangingMount)>(name: &str, body: F) {
-    let body = || match HangingMount::new() {
+/// Runs the body with a mount that hangs; reports a skipped test where that is not possible.
+fn with_hanging_mount(name: &str, body: impl FnOnce(HangingMount)) {
+    match HangingMount::new() {
         Ok(mount) => body(mount),
         Err(error) => eprintln!("SKIPPED {name}: no mount can be made that hangs ({error})"),
-    };
-    body();
+    }
 }
 
 fn timed(request: ExecutionRequest, timeout_ms: u64) -> ExecutionRequest {
@@ -58,7 +57,7 @@ fn kept_threads() -> usize {
 
 #[test]
 fn each_path_of_a_request_that_hangs_ends_by_the_timeout() {
-    let body = || {
+    alone_under(OWN_MOUNTS, || {
         with_hanging_mount("timeout", |mount| {
             block_on(async {
                 let engine = Listened::new();
@@ -84,15 +83,12 @@ fn each_path_of_a_request_that_hangs_ends_by_the_timeout() {
                 engine.finish().await;
             });
         });
-    };
-    if can(&body, OWN_MOUNTS) {
-        alone_under(OWN_MOUNTS, body);
-    }
+    });
 }
 
 #[test]
 fn cancel_ends_an_execution_whose_spawn_hangs() {
-    let body = || {
+    alone_under(OWN_MOUNTS, || {
         with_hanging_mount("cancel", |mount| {
             block_on(async {
                 let engine = Listened::new();
@@ -114,15 +110,12 @@ fn cancel_ends_an_execution_whose_spawn_hangs() {
                 engine.finish().await;
             });
         });
-    };
-    if can(&body, OWN_MOUNTS) {
-        alone_under(OWN_MOUNTS, body);
-    }
+    });
 }
 
 #[test]
 fn forty_that_hang_delay_neither_twenty_others_nor_the_shutdown() {
-    let body = || {
+    alone_under(OWN_MOUNTS, || {
         with_hanging_mount("forty", |mount| {
             block_on(async {
                 let engine = Listened::with_slots(100);
@@ -152,15 +145,12 @@ fn forty_that_hang_delay_neither_twenty_others_nor_the_shutdown() {
                 engine.finish().await;
             });
         });
-    };
-    if can(&body, OWN_MOUNTS) {
-        alone_under(OWN_MOUNTS, body);
-    }
+    });
 }
 
 #[test]
 fn queued_execution_whose_spawn_hangs_ends_by_the_timeout() {
-    let body = || {
+    alone_under(OWN_MOUNTS, || {
         with_hanging_mount("queued", |mount| {
             block_on(async {
                 let engine = Listened::with_slots(1);
@@ -176,10 +166,7 @@ fn queued_execution_whose_spawn_hangs_ends_by_the_timeout() {
                 engine.finish().await;
             });
         });
-    };
-    if can(&body, OWN_MOUNTS) {
-        alone_under(OWN_MOUNTS, body);
-    }
+    });
 }
 
 /// A child that would leave a file, long after it has begun.

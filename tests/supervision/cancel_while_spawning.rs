@@ -1,7 +1,7 @@
 //! A cancel that comes while the process is being made.
 
 use crate::common::*;
-use crate::hosts::{alone_under, can, with_words};
+use crate::hosts::{alone_under, with_words};
 
 /// Every birth of a process or thread takes 100 ms more.
 const SLOW_BIRTH: &[&str] = &[
@@ -21,7 +21,7 @@ const AT_ONCE: u64 = 16;
 
 #[test]
 fn a_cancel_during_the_spawn_kills_the_child_before_it_runs() {
-    let body = || {
+    alone_under(SLOW_BIRTH, || {
         block_on(async {
             let engine = Listened::new();
             // The guardian and the threads are there.
@@ -43,10 +43,7 @@ fn a_cancel_during_the_spawn_kills_the_child_before_it_runs() {
             assert_eq!(zombies(), [0_u32; 0]);
             engine.finish().await;
         });
-    };
-    if can(&body, SLOW_BIRTH) {
-        alone_under(SLOW_BIRTH, body);
-    }
+    });
 }
 
 async fn cancel_after(engine: ExecutionEngine, request: ExecutionRequest, wait: Duration) {

@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use crate::common::*;
-use crate::hosts::{Injection, Stranger, alone_under, can};
+use crate::hosts::{Injection, Stranger, alone_under};
 
 const FEW_DESCRIPTORS: &[&str] = &["/bin/sh", "-c", "ulimit -n 60; exec \"$@\"", "sh"];
 
@@ -36,19 +36,13 @@ async fn all_complete() {
 
 #[test]
 fn fifty_commands_complete_with_descriptors_for_a_few() {
-    let body = || block_on(all_complete());
-    if can(&body, FEW_DESCRIPTORS) {
-        alone_under(FEW_DESCRIPTORS, body);
-    }
+    alone_under(FEW_DESCRIPTORS, || block_on(all_complete()));
 }
 
 #[test]
 fn fifty_commands_complete_with_processes_for_a_few() {
     let stranger = Stranger::new(3, 40, ":");
-    let body = || block_on(all_complete());
-    if can(&body, &stranger.words()) {
-        alone_under(&stranger.words(), body);
-    }
+    alone_under(&stranger.words(), || block_on(all_complete()));
 }
 
 #[test]
@@ -83,7 +77,7 @@ fn take_all() -> Vec<File> {
 
 #[test]
 fn an_execution_that_never_gets_descriptors_ends_with_the_reason() {
-    let body = || {
+    alone_under(FEW_DESCRIPTORS, || {
         block_on(async {
             let engine = Listened::with(ExecutionConfig {
                 queue_timeout_ms: Some(300),
@@ -114,15 +108,12 @@ fn an_execution_that_never_gets_descriptors_ends_with_the_reason() {
             wait_until("the descriptors are back", || open_descriptors() <= base).await;
             engine.finish().await;
         });
-    };
-    if can(&body, FEW_DESCRIPTORS) {
-        alone_under(FEW_DESCRIPTORS, body);
-    }
+    });
 }
 
 #[test]
 fn an_execution_that_waits_for_descriptors_can_be_cancelled() {
-    let body = || {
+    alone_under(FEW_DESCRIPTORS, || {
         block_on(async {
             let engine = Listened::with_slots(4);
             assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
@@ -141,8 +132,5 @@ fn an_execution_that_waits_for_descriptors_can_be_cancelled() {
             assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
             engine.finish().await;
         });
-    };
-    if can(&body, FEW_DESCRIPTORS) {
-        alone_under(FEW_DESCRIPTORS, body);
-    }
+    });
 }

@@ -2,7 +2,7 @@
 //! itself.
 
 use crate::common::*;
-use crate::hosts::{Stranger, alone_under, can};
+use crate::hosts::{Stranger, alone_under};
 
 /// Forks until there is no room, again and again. It never ends by itself.
 const BOMB: &str = "while (1) { fork; select(undef, undef, undef, 0.001) }";
@@ -64,37 +64,30 @@ fn processes_of(uid: u32) -> Vec<u32> {
     .collect()
 }
 
+/// Runs one bomb at a time: no test is to show what the other bombs do to the machine.
+fn alone_in_turn<F: FnOnce()>(stranger: &Stranger, body: F) {
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    alone_under(&stranger.bounded_words(), body);
+}
+
 #[test]
 fn a_fork_bomb_is_ended_and_the_next_command_runs() {
     let stranger = Stranger::new(0, 1_000, ":");
-    let body = || block_on(bomb_and_go_on(exec("prlimit", &["--nproc=120", "perl", "-e", BOMB])));
-    if can(&body, &stranger.bounded_words()) {
-        // One at a time: none of them is to show what the others do to the machine.
-        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        alone_under(&stranger.bounded_words(), body);
-    }
+    alone_in_turn(&stranger, || block_on(bomb_and_go_on(exec("prlimit", &["--nproc=120", "perl", "-e", BOMB]))));
 }
 
 /// The host is under the same limit as the bomb: it cannot make a thread either while the bomb runs.
 #[test]
 fn a_fork_bomb_under_the_hosts_own_limit_is_ended() {
     let stranger = Stranger::new(1, 200, ":");
-    let body = || block_on(bomb_and_go_on(exec("perl", &["-e", BOMB])));
-    if can(&body, &stranger.bounded_words()) {
-        // One at a time: none of them is to show what the others do to the machine.
-        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        alone_under(&stranger.bounded_words(), body);
-    }
+    alone_in_turn(&stranger, || block_on(bomb_and_go_on(exec("perl", &["-e", BOMB]))));
 }
 
 /// A killed process makes room for the next one, so all have to be stopped first.
 #[test]
 fn a_fork_bomb_that_scatters_is_ended() {
     let stranger = Stranger::new(5, 1_000, ":");
-    let body = || block_on(bomb_and_go_on(exec("prlimit", &["--nproc=150", "perl", "-e", SCATTERING_BOMB])));
-    if can(&body, &stranger.bounded_words()) {
-        // One at a time: none of them is to show what the others do to the machine.
-        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        alone_under(&stranger.bounded_words(), body);
-    }
+    alone_in_turn(&stranger, || {
+        block_on(bomb_and_go_on(exec("prlimit", &["--nproc=150", "perl", "-e", SCATTERING_BOMB])));
+    });
 }

@@ -3,14 +3,14 @@
 use std::fs::File;
 
 use crate::common::*;
-use crate::hosts::{alone_under, can};
+use crate::hosts::alone_under;
 
 const FEW_DESCRIPTORS: &[&str] = &["/bin/sh", "-c", "ulimit -n 60; exec \"$@\"", "sh"];
 
 /// The first execution meets a process without descriptors; later ones are guarded all the same.
 #[test]
 fn a_lack_of_descriptors_at_the_first_execution_does_not_cost_the_guardian() {
-    let body = || {
+    alone_under(FEW_DESCRIPTORS, || {
         block_on(async {
             let engine = Listened::with(ExecutionConfig { queue_timeout_ms: Some(100), ..Default::default() });
             let mut taken = Vec::new();
@@ -28,8 +28,5 @@ fn a_lack_of_descriptors_at_the_first_execution_does_not_cost_the_guardian() {
             assert!(degraded.is_none(), "there is room now, and still no guardian: {degraded:?}");
             engine.finish().await;
         });
-    };
-    if can(&body, FEW_DESCRIPTORS) {
-        alone_under(FEW_DESCRIPTORS, body);
-    }
+    });
 }

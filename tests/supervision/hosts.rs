@@ -11,6 +11,9 @@ pub(crate) fn alone_under<F: FnOnce()>(wrapper: &[&str], body: F) {
     if is_alone() {
         return body();
     }
+    if !can(&body, wrapper) {
+        return;
+    }
     let test = own_name::<F>();
     let mut again = process::Command::new(wrapper[0]);
     again.args(&wrapper[1..]).arg(std::env::current_exe().expect("the test binary"));
@@ -24,7 +27,7 @@ pub(crate) fn own_name_of<F>(_of: &F) -> String {
 }
 
 /// Whether the test can be run here; says so if not. In the inner process it can.
-pub(crate) fn can<F>(_of: &F, wrapper: &[&str]) -> bool {
+fn can<F>(_of: &F, wrapper: &[&str]) -> bool {
     if is_alone() {
         return true;
     }

@@ -6,7 +6,7 @@ use std::process::{Child, Command as Program};
 use execution_engine::types::Leftovers;
 
 use crate::common::*;
-use crate::hosts::{alone_under, can};
+use crate::hosts::alone_under;
 
 /// The shell is process 1 of the namespace, so that the host is an ordinary process in it.
 const OWN_PIDS: &[&str] = &[
@@ -43,7 +43,7 @@ fn stand_in(pid: u32) -> Child {
 
 #[test]
 fn a_pid_is_not_signalled_after_it_was_reaped() {
-    let body = || {
+    alone_under(OWN_PIDS, || {
         block_on(async {
             for (case, line) in
                 [("exit", "exit 0"), ("timeout", "exec sleep 999"), ("leftovers", "sleep 998 >/dev/null 2>&1 & exit 0")]
@@ -69,16 +69,13 @@ fn a_pid_is_not_signalled_after_it_was_reaped() {
                 other.wait().unwrap();
             }
         });
-    };
-    if can(&body, OWN_PIDS) {
-        alone_under(OWN_PIDS, body);
-    }
+    });
 }
 
 /// Number after number comes back while executions with that number end.
 #[test]
 fn cancels_signal_no_process_whose_pid_was_reused_at_once() {
-    let body = || {
+    alone_under(OWN_PIDS, || {
         block_on(async {
             let engine = Listened::new();
             for round in 0..repeats() {
@@ -97,8 +94,5 @@ fn cancels_signal_no_process_whose_pid_was_reused_at_once() {
             }
             engine.finish().await;
         });
-    };
-    if can(&body, OWN_PIDS) {
-        alone_under(OWN_PIDS, body);
-    }
+    });
 }

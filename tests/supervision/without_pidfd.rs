@@ -1,7 +1,7 @@
 //! A kernel without process descriptors: everything works as with them.
 
 use crate::common::*;
-use crate::hosts::{alone_under, can, printed_pids};
+use crate::hosts::{alone_under, printed_pids};
 
 const NO_PIDFD: &[&str] = &[
     "strace",
@@ -18,7 +18,7 @@ const NO_PIDFD: &[&str] = &[
 
 #[test]
 fn exits_cancels_and_timeouts_work_without_pidfd() {
-    let body = || {
+    alone_under(NO_PIDFD, || {
         // SAFETY: no memory is involved.
         let opened = unsafe { libc::syscall(libc::SYS_pidfd_open, std::process::id(), 0) };
         assert!(opened < 0, "there are descriptors: this test is none");
@@ -46,15 +46,12 @@ fn exits_cancels_and_timeouts_work_without_pidfd() {
             assert_eq!(zombies(), [0_u32; 0]);
             engine.finish().await;
         });
-    };
-    if can(&body, NO_PIDFD) {
-        alone_under(NO_PIDFD, body);
-    }
+    });
 }
 
 #[test]
 fn a_cancel_that_races_the_exit_leaves_one_end_without_pidfd() {
-    let body = || {
+    alone_under(NO_PIDFD, || {
         block_on(async {
             let engine = Listened::with_slots(8);
             for round in 0..repeats() {
@@ -69,8 +66,5 @@ fn a_cancel_that_races_the_exit_leaves_one_end_without_pidfd() {
             assert_eq!(zombies(), [0_u32; 0]);
             engine.finish().await;
         });
-    };
-    if can(&body, NO_PIDFD) {
-        alone_under(NO_PIDFD, body);
-    }
+    });
 }
