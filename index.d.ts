@@ -839,7 +839,7 @@ export interface ExitedEvent extends EventBase {
   signal: string | null;
 }
 
-/** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
+/** The execution continues without something that the engine guarantees. What all executions lack is reported once by each engine. */
 export interface DegradedEvent extends EventBase {
   /** The name of the event. */
   type: 'degraded';
@@ -953,7 +953,7 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
    * it is made only while the engine has a listener for `exited`; then `event` and streams get it too.
    */
   exited: [ExitedEvent];
-  /** The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine. */
+  /** The execution continues without something that the engine guarantees. What all executions lack is reported once by each engine. */
   degraded: [DegradedEvent];
   /** An attempt failed, and another one follows after a pause. */
   retry: [RetryEvent<Output>];

@@ -69,7 +69,7 @@ macro_rules! event_types {
                 /// The name of the signal that ended it.
                 signal: Option<String>,
             }
-            /// The execution goes on, with less than was promised. What all executions have to do without is reported once by each engine.
+            /// The execution continues without something that the engine guarantees. What all executions lack is reported once by each engine.
             Degraded = "degraded", plain of execution_id {
                 /// What is missing, and why.
                 message: String,
