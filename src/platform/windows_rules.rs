@@ -7,6 +7,9 @@ const SPECIAL_IN_ARGUMENT: &str = "\"%!^&|<>()";
 /// These are refused in the path of a batch file, which may contain `Program Files (x86)`.
 const SPECIAL_IN_PATH: &str = "\"%!^&|<>";
 
+/// What separates the parts of a path.
+const SEPARATORS: [char; 2] = ['\\', '/'];
+
 /// The default of `%PATHEXT%`.
 const DEFAULT_PATH_EXT: &str = ".COM;.EXE;.BAT;.CMD";
 
@@ -32,10 +35,12 @@ fn special(text: &str, these: &str) -> Option<char> {
 }
 
 /// Whether a file is a batch file, by its name. The system ignores blanks and dots at the end of a name, so `x.bat .` is one too
-/// (CVE-2024-43402).
+/// (CVE-2024-43402). So is `x.bat:` and what else names a stream of it.
 pub(super) fn is_batch(path: &str) -> bool {
-    let name = file_name(path).trim_end_matches([' ', '.']);
-    name.rsplit_once('.').is_some_and(|(_, it)| it.eq_ignore_ascii_case("bat") || it.eq_ignore_ascii_case("cmd"))
+    file_name(path).split(':').any(|name| {
+        let name = name.trim_end_matches([' ', '.']);
+        name.rsplit_once('.').is_some_and(|(_, it)| it.eq_ignore_ascii_case("bat") || it.eq_ignore_ascii_case("cmd"))
+    })
 }
 
 /// Whether a program is the command processor, by its name.
@@ -78,10 +83,17 @@ pub(super) fn program_names(name: &str, extensions: &[&str]) -> Vec<String> {
     extensions.iter().map(|extension| format!("{name}{extension}")).chain([name.to_owned()]).collect()
 }
 
-/// Returns why a path is not the path of a regular file, with the remedy: a part of it is a device, or the stream of another file.
+/// Returns why a path is not the path of a regular file, with the remedy: it or a part of it is a device, or the stream of another
+/// file.
 pub(super) fn file_path_problem(path: &str) -> Option<&'static str> {
-    let path = path.strip_prefix(r"\\?\").or_else(|| path.strip_prefix(r"\\.\")).unwrap_or(path);
-    let mut parts = path.split(['\\', '/']);
+    let in_namespace = after_device_prefix(path);
+    let path = in_namespace.unwrap_or(path);
+    if in_namespace.is_some_and(|rest| !is_below_a_disk(rest)) || is_on_share_of_pipes(path, in_namespace.is_some()) {
+        return Some(
+            r"it is the path of a device, a pipe or a mailslot, such as \\.\COM10: name a file on a drive or a share",
+        );
+    }
+    let mut parts = path.split(SEPARATORS);
     let first = parts.next().unwrap_or_default();
     let first = match first.as_bytes() {
         // A path after a drive without a separator is relative to a directory of that drive.
@@ -99,6 +111,37 @@ pub(super) fn file_path_problem(path: &str) -> Option<&'static str> {
     })
 }
 
+/// Returns what follows `\\\\.\\`, `\\\\?\\` or `\\??\\`, with either separator. It names any object of the system, not only files.
+fn after_device_prefix(path: &str) -> Option<&str> {
+    let (prefix, rest) = path.split_at_checked(4)?;
+    let prefix = prefix.replace('/', r"\");
+    [r"\\.\", r"\\?\", r"\??\"].contains(&&*prefix).then_some(rest)
+}
+
+/// Whether a path after such a prefix leads into a drive, a volume or a share. The system resolves `..` in some of these paths, which
+/// then leads out of it.
+fn is_below_a_disk(rest: &str) -> bool {
+    let mut parts = rest.split(SEPARATORS);
+    let first = parts.next().unwrap_or_default();
+    let is_drive = matches!(first.as_bytes(), [drive, b':'] if drive.is_ascii_alphabetic());
+    let is_volume = first.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("Volume{"));
+    let is_share = first.eq_ignore_ascii_case("UNC");
+    let mut below = parts.peekable();
+    (is_drive || is_volume || is_share) && below.peek().is_some() && below.all(|part| part.trim_end() != "..")
+}
+
+/// Whether a path is `\\\\server\\pipe\\…` or `\\\\server\\mailslot\\…`: these names are not of shares.
+fn is_on_share_of_pipes(path: &str, in_namespace: bool) -> bool {
+    let parts: Vec<&str> = path.split(SEPARATORS).collect();
+    let share = match parts[..] {
+        [unc, _, share, ..] if in_namespace && unc.eq_ignore_ascii_case("UNC") => share,
+        ["", "", _, share, ..] if !in_namespace => share,
+        _ => return false,
+    };
+    let share = share.trim_end_matches([' ', '.']);
+    share.eq_ignore_ascii_case("pipe") || share.eq_ignore_ascii_case("mailslot")
+}
+
 fn is_device(part: &str) -> bool {
     // The system ignores everything from the first dot or colon on, and blanks before it.
     let name = part.split(['.', ':']).next().unwrap_or_default().trim_matches(' ');
@@ -111,8 +154,17 @@ fn is_device(part: &str) -> bool {
     DEVICES.iter().any(|device| name.eq_ignore_ascii_case(device)) || PORTS.iter().any(is_port)
 }
 
+/// Returns the name of the file that a path leads to, as the system resolves it: `x.bat\\y\\..` and `x.bat\\.` are `x.bat`.
 fn file_name(path: &str) -> &str {
-    path.rsplit(['\\', '/']).next().unwrap_or_default()
+    let mut parts = Vec::new();
+    for part in path.split(SEPARATORS) {
+        if part.trim_end_matches(' ') == ".." {
+            parts.pop();
+        } else if !part.trim_end_matches([' ', '.']).is_empty() {
+            parts.push(part);
+        }
+    }
+    parts.pop().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -159,7 +211,22 @@ mod tests {
         for name in [r"C:\x.bat", r"C:\x.CMD", r"C:\x.bat .", r"C:\x.cmd..", "x.y.bat", "d/x.BaT"] {
             assert!(is_batch(name), "{name}");
         }
-        for name in [r"C:\x.bat\y.exe", r"C:\x.bat\y", "bat", "x.batch", ""] {
+        // The system resolves these before it looks at the extension.
+        for name in [
+            r"C:\x.bat\.",
+            r"C:\x.bat\y\..",
+            "C:/x.cmd/./y/z/../..",
+            r"C:\x.bat\y\.. ",
+            r"C:\x.bat\. .",
+            r"C:\x.bat\\.",
+            r"x.bat\..\x.bat",
+        ] {
+            assert!(is_batch(name), "{name}");
+        }
+        for name in [r"C:\x.bat:", r"C:\x.bat::$DATA", r"C:\x.exe:y.cmd", "C:x.bat"] {
+            assert!(is_batch(name), "{name}");
+        }
+        for name in [r"C:\x.bat\y.exe", r"C:\x.bat\y", r"C:\x.bat\..", r"C:\x.bat\..\y", "bat", "x.batch", "..", ""] {
             assert!(!is_batch(name), "{name}");
         }
     }
@@ -215,6 +282,22 @@ mod tests {
             r"C:NUL",
             r"\\?\C:\logs\NUL",
             r"C:\a\nul:x",
+            r"\\.\PhysicalDrive0",
+            r"\\.\COM10",
+            r"\\.\C:",
+            r"\\?\C:",
+            r"\\.\pipe\name",
+            "//./pipe/name",
+            r"\\?\pipe\name",
+            r"\??\pipe\name",
+            r"\\?\GLOBALROOT\Device\Null",
+            r"\\?\Volume{3f2504e0}",
+            r"\\.\C:\..\PhysicalDrive0",
+            r"\\.\C:\x\.. \..\pipe\name",
+            r"\\server\pipe\name",
+            "//server/PIPE/name",
+            r"\\server\mailslot\name",
+            r"\\?\UNC\server\pipe\name",
         ] {
             assert!(file_path_problem(device).is_some_and(|it| it.contains("device")), "{device}");
         }
@@ -236,6 +319,12 @@ mod tests {
             r"C:\logs\a.nul",
             r"\\?\C:\logs\a.log",
             r"\\server\share\a.log",
+            r"\\server\share\pipe\a.log",
+            r"\\?\UNC\server\share\a.log",
+            r"\\?\Volume{3f2504e0}\a.log",
+            r"\\.\C:\logs\a.log",
+            r"C:\logs\..\a.log",
+            r"C:\pipe\a.log",
             "C:/a b/c",
             r"C:\",
             "",

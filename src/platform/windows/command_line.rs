@@ -16,6 +16,8 @@ use crate::platform::{Launch, windows_rules};
 pub(super) const TOO_LONG: u32 = ERROR_BAD_LENGTH;
 /// The longest command line in UTF-16 units, its final NUL included.
 const MOST_UNITS: usize = 32_767;
+/// The longest that `cmd.exe` takes. Of a longer one it runs nothing, and only prints that it is too long.
+const MOST_UNITS_OF_CMD: usize = 8_192;
 
 /// A program that the system can start, and its command line, ended by a NUL.
 #[derive(Debug)]
@@ -27,15 +29,17 @@ pub(super) struct CommandLine {
 impl CommandLine {
     pub(super) fn new(launch: &Launch) -> io::Result<Self> {
         let program = &*launch.program;
+        let is_batch = super::is_batch(program);
+        let most = if is_batch || is_cmd(program) { MOST_UNITS_OF_CMD } else { MOST_UNITS };
         let line = match launch.args.split_first() {
-            _ if super::is_batch(program) => for_batch(&super::default_shell(), program, &launch.args)?,
+            _ if is_batch => for_batch(&super::default_shell(), program, &launch.args)?,
             // With the path of a file alone, `cmd.exe` would start an interactive session.
             Some((file, args)) if !launch.verbatim && is_cmd(program) && super::is_batch(Path::new(file)) => {
                 for_batch(program, Path::new(file), args)?
             }
             _ => for_program(launch)?,
         };
-        if line.text.len() > MOST_UNITS {
+        if line.text.len() > most {
             return Err(io::Error::from_raw_os_error(TOO_LONG.cast_signed()));
         }
         Ok(line)
@@ -207,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_batch_file_gets_quoted_arguments_or_none() {
-        for name in [r"C:\x.bat", r"C:\x.CMD", r"C:\x.bat .", r"C:\x.cmd.."] {
+        for name in [r"C:\x.bat", r"C:\x.CMD", r"C:\x.bat .", r"C:\x.cmd..", r"C:\x.bat\y\..", r"C:\x.bat\."] {
             for bad in ["\"", "%PATH%", "a&calc", "a|b", "<", ">", "^", "!x!", "a\nb", "\r", "x) else (echo PWNED"] {
                 let error = CommandLine::new(&launch(name, &["fine".into(), bad.into()])).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bad:?}");
@@ -232,5 +236,13 @@ mod tests {
     fn a_command_line_above_the_system_limit_is_too_long() {
         let error = CommandLine::new(&launch(r"C:\x.exe", &["a".repeat(40_000).into()])).unwrap_err();
         assert_eq!(super::super::errno_name(&error), Some("E2BIG"));
+        // What other programs take is too long for `cmd.exe`, with a line or with a batch file.
+        let long = launch(r"C:\x.exe", &["a".repeat(9_000).into()]);
+        assert!(CommandLine::new(&long).is_ok());
+        for program in [r"C:\x.bat", r"C:\Windows\System32\cmd.exe"] {
+            let error = CommandLine::new(&launch(program, &["a".repeat(9_000).into()])).unwrap_err();
+            assert_eq!(super::super::errno_name(&error), Some("E2BIG"), "{program}");
+            assert!(CommandLine::new(&launch(program, &["a".repeat(8_000).into()])).is_ok(), "{program}");
+        }
     }
 }
