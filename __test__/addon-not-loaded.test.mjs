@@ -1,7 +1,8 @@
 // An addon that is not loaded: the error names the first cause, what to do, and what this system needs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,7 @@ import { buildSync } from 'esbuild';
 import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION, install, load } from './helpers/installations.mjs';
 import { folder } from './helpers/programs.mjs';
 
+const { flaw } = createRequire(import.meta.url)('../lib/addon-file.js');
 const onLinux = { skip: process.platform !== 'linux' && 'it reads ELF files' };
 const [major, minor] = process.versions.node.split('.').map(Number);
 
@@ -85,6 +87,32 @@ describe('a package that is missing', () => {
     failedHere(load(), new RegExp(`^the package ${PLATFORM_PACKAGE} has no addon in it`), /install again/);
   });
 
+  const manifests = {
+    'is missing': { put: rmSync, problem: /package\.json is missing: delete node_modules/ },
+    'is cut short': { put: (file) => truncateSync(file, 10), problem: /package\.json is damaged: delete node_modules/ },
+  };
+  for (const [how, { put, problem }] of Object.entries(manifests)) {
+    test(`has a package.json that ${how}`, (t) => {
+      const { at, load } = install(t);
+      put(at(`execution-engine-${TARGET}`, 'package.json'));
+      failedHere(load(), new RegExp(`^the package ${PLATFORM_PACKAGE} is damaged: `), problem);
+    });
+  }
+
+  test('is a link that leads nowhere', { skip: process.platform === 'win32' && 'links need rights there' }, (t) => {
+    const { at, load } = install(t, { targets: [] });
+    symlinkSync('/nowhere/at/all', at(`execution-engine-${TARGET}`));
+    failedHere(load(), new RegExp(`^the package ${PLATFORM_PACKAGE} is damaged: `), /delete node_modules/);
+  });
+
+  test('may not be read', { skip: (process.platform === 'win32' || process.getuid() === 0) && 'root may read everything' }, (t) => {
+    const { at, load } = install(t);
+    chmodSync(at(`execution-engine-${TARGET}`), 0);
+    const outcome = load();
+    chmodSync(at(`execution-engine-${TARGET}`), 0o700);
+    failedHere(outcome, new RegExp(`^the package ${PLATFORM_PACKAGE} may not be read`), /permission/);
+  });
+
   test('in a folder of sources', (t) => {
     const { at, load } = install(t, { targets: [] });
     writeFileSync(at('execution-engine', 'Cargo.toml'), '');
@@ -129,6 +157,31 @@ describe('a file', () => {
       const { addon, load } = install(t);
       writeFileSync(addon, content(readFileSync(addon)));
       failedHere(load(), /^the addon .*\.node is damaged: it /, /delete node_modules and install again/);
+    });
+  }
+
+  test('that is a pipe', { skip: process.platform === 'win32' && 'a pipe is no file there' }, (t) => {
+    const { addon, load } = install(t);
+    rmSync(addon);
+    assert.equal(spawnSync('mkfifo', [addon]).status, 0);
+    failedHere(load(), /^the addon .*\.node is damaged: it is not a regular file/, /install again/);
+  });
+
+  for (const [system, whole] of Object.entries({ darwin: machO, win32: pe })) {
+    test(`for ${system}, by its header`, (t) => {
+      const file = path.join(folder(t), 'x.node');
+      const found = (bytes) => {
+        writeFileSync(file, bytes);
+        return flaw(file, system);
+      };
+      const bytes = whole(process.arch);
+      assert.equal(found(bytes), undefined);
+      assert.deepEqual(found(bytes.subarray(0, -1)), { kind: 'damaged', how: `it has ${bytes.length - 1} of ${bytes.length} bytes` });
+      const other = process.arch === 'x64' ? 'arm64' : 'x64';
+      assert.deepEqual(found(whole(other)), { kind: 'machine', machine: other });
+      for (const junk of [Buffer.from('<html>404</html>'), bytes.subarray(0, 20), Buffer.alloc(500)])
+        assert.match(found(junk).how, /it is not a .* library/);
+      assert.equal(found(Buffer.alloc(0)).how, 'it is empty');
     });
   }
 
@@ -212,6 +265,9 @@ describe('a flag', () => {
 test('a Node.js that is too old', (t) => {
   const before = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } });`;
   failedHere(install(t).load({ before }), /^Node\.js 18\.20\.8 is too old/, /20 or newer/);
+  // What Node.js 14 lacks beyond that.
+  failedHere(install(t).load({ before: `delete Object.hasOwn; ${before}` }), /^Node\.js 18\.20\.8 is too old/, /20 or newer/);
+  assert.doesNotMatch(readFileSync(new URL('../dist/engine.js', import.meta.url), 'utf8'), /(\?\?|\|\||&&)= /, 'it cannot parse these');
 });
 
 describe('a system', () => {
@@ -320,6 +376,33 @@ describe('NAPI_RS_NATIVE_LIBRARY_PATH', () => {
     assert.deepEqual(load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: ADDON } }), { loaded: VERSION });
   });
 
+  test('names a file by a path from the current directory', (t) => {
+    const { app, load } = install(t, { targets: [] });
+    copyFileSync(ADDON, path.join(app, 'own.node'));
+    for (const name of ['own.node', './own.node'])
+      assert.deepEqual(load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: name } }), { loaded: VERSION });
+  });
+
+  test('names a folder', (t) => {
+    const { app, load } = install(t);
+    mkdirSync(path.join(app, 'x.node'));
+    failedHere(
+      load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: 'x.node' } }),
+      /^the addon .*x\.node is damaged: it is not a regular file/,
+      /correct/,
+    );
+  });
+
+  test('names an addon with another ending', (t) => {
+    const { app, load } = install(t);
+    copyFileSync(ADDON, path.join(app, 'own.so'));
+    failedHere(
+      load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: 'own.so' } }),
+      /^NAPI_RS_NATIVE_LIBRARY_PATH names .*own\.so, whose name does not end in \.node/,
+      /rename/,
+    );
+  });
+
   test('names nothing', (t) => {
     failedHere(
       install(t).load({ env: { NAPI_RS_NATIVE_LIBRARY_PATH: '/nowhere/x.node' } }),
@@ -351,5 +434,35 @@ function elf(loader) {
   bytes.writeBigUInt64LE(120n, 64 + 8);
   bytes.writeBigUInt64LE(BigInt(loader.length + 1), 64 + 32);
   bytes.write(loader, 120, 'latin1');
+  return bytes;
+}
+
+/** The beginning of a library of macOS with one segment that is 8 KiB long, and the rest of it. */
+function machO(arch) {
+  const bytes = Buffer.alloc(8192);
+  bytes.writeUInt32LE(0xfeedfacf, 0);
+  bytes.writeUInt32LE({ x64: 0x01000007, arm64: 0x0100000c }[arch], 4);
+  bytes.writeUInt32LE(2, 16);
+  // A command of another kind comes first.
+  bytes.writeUInt32LE(0x1b, 32);
+  bytes.writeUInt32LE(24, 36);
+  bytes.writeUInt32LE(0x19, 56);
+  bytes.writeUInt32LE(72, 60);
+  bytes.writeBigUInt64LE(4096n, 56 + 40);
+  bytes.writeBigUInt64LE(4096n, 56 + 48);
+  return bytes;
+}
+
+/** The beginning of a library of Windows with one section, and the rest of it. */
+function pe(arch) {
+  const bytes = Buffer.alloc(8192);
+  bytes.write('MZ', 0);
+  bytes.writeUInt32LE(128, 60);
+  bytes.write('PE', 128);
+  bytes.writeUInt16LE({ x64: 0x8664, arm64: 0xaa64 }[arch], 132);
+  bytes.writeUInt16LE(1, 134);
+  bytes.writeUInt16LE(240, 148);
+  bytes.writeUInt32LE(4096, 152 + 240 + 16);
+  bytes.writeUInt32LE(4096, 152 + 240 + 20);
   return bytes;
 }

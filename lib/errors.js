@@ -10,6 +10,8 @@ const { setOwn, withoutPrototype } = require('./caller-code.js');
 
 /** Marks the errors of every copy of this package: several can be in one process, in several versions. */
 const BRAND = Symbol.for('@escher/execution-engine/ExecutionError');
+/** Node.js 14 and 16 lack the first: they get the error that says so. */
+const hasOwn = Object.hasOwn ?? Function.prototype.call.bind(Object.prototype.hasOwnProperty);
 const isInstance = Function.prototype[Symbol.hasInstance];
 
 class ExecutionError extends Error {
@@ -20,7 +22,7 @@ class ExecutionError extends Error {
    */
   constructor(code, message, details = {}) {
     const { executionId, field, errno, result } = /** @type {Details} */ (withoutPrototype({ ...details }));
-    super(message, Object.hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
+    super(message, hasOwn(details, 'cause') ? { cause: details.cause } : undefined);
     setOwn(this, 'code', code);
     // Absent details leave no key behind.
     if (executionId !== undefined) setOwn(this, 'executionId', executionId);

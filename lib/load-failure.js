@@ -1,6 +1,6 @@
 'use strict';
 
-const { existsSync, readFileSync } = require('node:fs');
+const { existsSync, lstatSync, readFileSync, readdirSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
 
@@ -20,7 +20,7 @@ const { TARGETS, libc, packageOf } = require('./targets.js');
  * @property {boolean} [isSnapshot] Whether a snapshot is being built.
  * @property {string} [file] Where the addon is.
  * @property {boolean} [isInstalled] Whether it is in the package of its platform.
- * @property {import('./elf.js').Flaw} [flaw] What is wrong with that file.
+ * @property {import('./addon-file.js').Flaw} [flaw] What is wrong with that file.
  * @property {string} [found] The version that it has, or its package.
  * @property {unknown} [error] What loading it threw.
  */
@@ -73,7 +73,8 @@ function otherVersion(attempt, found) {
 
 /** Addons that the flags of this process do not allow. @param {Attempt} attempt @returns {Cause | undefined} */
 function forbidden({ error, file }) {
-  const { code, name, permission } = /** @type {{ code?: string, name?: string, permission?: string }} */ (error ?? {});
+  /** @type {{ code?: string, name?: string, permission?: string, resource?: string }} */
+  const { code, name, permission, resource } = error ?? {};
   const message = messageOf(error);
   if (code === 'ERR_DLOPEN_DISABLED') {
     if (isRestricted() && !hasFlag('--no-addons'))
@@ -82,7 +83,7 @@ function forbidden({ error, file }) {
   }
   if (code === 'ERR_ACCESS_DENIED')
     return [
-      `the permission model does not allow ${permission ?? 'reading'} ${file ?? 'the addon'}`,
+      `the permission model does not allow ${permission && permission !== 'FileSystemRead' ? permission : 'reading'} ${file ?? (resource || 'the addon')}`,
       'start Node.js with --allow-fs-read for that file, and with --allow-addons',
     ];
   if (process.versions.deno && (name === 'NotCapable' || name === 'PermissionDenied' || /--allow-\w+/.test(message))) {
@@ -111,6 +112,11 @@ function missing(attempt) {
   const name = packageOf(/** @type {Target} */ (target));
   if (isSingleExecutable())
     return ['a single executable application contains no addon', `put the .node file of ${name} beside the executable`];
+  if (denoHides(__dirname))
+    return [
+      `the package ${name} was not found, as far as Deno lets this process read`,
+      'start Deno with --allow-read for node_modules, and with --allow-ffi',
+    ];
   const folder = ownFolder();
   if (folder === undefined)
     return [
@@ -119,6 +125,8 @@ function missing(attempt) {
     ];
   if (existsSync(path.join(folder, 'Cargo.toml'))) return ['the addon was not built', 'run npm run build in the folder of the package'];
   if (resolve(`${name}/package.json`)) return [`the package ${name} has no addon in it`, reinstall(attempt)];
+  const partial = partly(name, attempt);
+  if (partial) return partial;
   const others = TARGETS.filter((other) => resolve(`${packageOf(other)}/package.json`));
   if (others.length > 0)
     return [
@@ -142,6 +150,42 @@ function missing(attempt) {
   ];
 }
 
+/** A package that is installed, but not as npm installs it. @param {string} name @param {Attempt} attempt @returns {Cause | undefined} */
+function partly(name, attempt) {
+  const folder = foldersOf(name).find(isThere);
+  if (folder === undefined) return undefined;
+  const manifest = path.join(folder, 'package.json');
+  try {
+    JSON.parse(readFileSync(manifest, 'utf8'));
+    return undefined;
+  } catch (error) {
+    const { code } = /** @type {{ code?: string }} */ (error);
+    if (code === 'EACCES' || code === 'EPERM')
+      return [`the package ${name} may not be read (${folder})`, 'give this user the permission to read it'];
+    const how = code === undefined || code === 'EISDIR' ? 'is damaged' : 'is missing';
+    return [`the package ${name} is damaged: ${manifest} ${how}`, reinstall(attempt)];
+  }
+}
+
+/** @param {string} name */
+function foldersOf(name) {
+  try {
+    return (createRequire(__filename).resolve.paths(name) ?? []).map((folder) => path.join(folder, name));
+  } catch {
+    return [];
+  }
+}
+
+/** Whether a folder is there, or a link that should lead to it. @param {string} folder */
+function isThere(folder) {
+  try {
+    lstatSync(folder);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The system's texts, for the causes that can be distinguished. @type {[RegExp, string, string][]} */
 const SYSTEM_SAYS = [
   [/GLIBC_[\d.]+' not found/, 'the C library of this system is too old for the addon', 'use a system with glibc 2.28 or newer'],
@@ -159,6 +203,9 @@ const SYSTEM_SAYS = [
 
 /** @param {Attempt} attempt @param {string} message @returns {Cause} */
 function refusedBySystem(attempt, message) {
+  // Without it Node.js takes the file for JavaScript.
+  if (attempt.override && !attempt.override.endsWith('.node'))
+    return [`NAPI_RS_NATIVE_LIBRARY_PATH names ${attempt.override}, whose name does not end in .node`, 'rename the file'];
   const where = attempt.file ? ` (${attempt.file})` : '';
   const known = SYSTEM_SAYS.find(([pattern]) => pattern.test(message));
   if (known) return [`${known[1]}${where}`, `${known[2] || repair(attempt)}; the system said: ${message}`];
@@ -190,6 +237,17 @@ const hasFlag = (flag) => process.execArgv.includes(flag) || ` ${process.env.NOD
 const isRestricted = () => /** @type {any} */ (process).permission !== undefined;
 
 const canReadAll = () => /** @type {any} */ (process).permission.has('fs.read');
+
+/** Whether Deno does not let this process read a folder. @param {string} folder */
+function denoHides(folder) {
+  if (!process.versions.deno) return false;
+  try {
+    readdirSync(folder);
+    return false;
+  } catch (error) {
+    return /NotCapable|PermissionDenied/.test(/** @type {Error} */ (error).name);
+  }
+}
 
 function isSingleExecutable() {
   try {

@@ -4,7 +4,7 @@ const { existsSync, readFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
 
-const { flaw } = require('./elf.js');
+const { flaw } = require('./addon-file.js');
 const { fileOf, packageOf, targetHere } = require('./targets.js');
 const version = require('./version.js');
 
@@ -34,7 +34,7 @@ function accepted(attempt) {
   attempt.file = local ?? installed(attempt.target);
   attempt.isInstalled = local === undefined;
   if (attempt.file) {
-    if (process.platform === 'linux') attempt.flaw = flaw(attempt.file);
+    attempt.flaw = flaw(attempt.file);
     if (attempt.isInstalled) attempt.found = versionBeside(attempt.file);
     if (attempt.flaw || (attempt.found ?? version) !== version) throw failure(attempt);
   }
@@ -91,9 +91,10 @@ function failure(attempt) {
 
 function override() {
   try {
-    return process.env[OVERRIDE] || undefined;
+    const named = process.env[OVERRIDE];
+    return named ? path.resolve(named) : undefined;
   } catch {
-    // Deno prompts for a permission.
+    // Deno asks for permissions.
     return undefined;
   }
 }
@@ -105,7 +106,12 @@ function override() {
  */
 function builtHere(target) {
   if (typeof __dirname !== 'string' || !target) return undefined;
-  return [path.join(__dirname, '..', fileOf(target)), path.join(__dirname, fileOf(target))].find((file) => existsSync(file));
+  try {
+    return [path.join(__dirname, '..', fileOf(target)), path.join(__dirname, fileOf(target))].find((file) => existsSync(file));
+  } catch {
+    // Deno lets this process read nothing there: loading the package shows whether that is the cause of a failure.
+    return undefined;
+  }
 }
 
 /** Where the addon of the installed package is; a bundle may not know. @param {Target | undefined} target */

@@ -25,6 +25,8 @@ export function bundle() {
     format: 'cjs',
     platform: 'node',
     target: 'node20',
+    // Node.js 14 knows the rest, and can so say that it is too old.
+    supported: { 'logical-assignment': false },
     // It would name each closure anew whenever it is made, some of them for every command.
     keepNames: false,
     // A debugger needs names and lines; without blanks it would be loaded no faster.
