@@ -7,7 +7,7 @@ import { before, describe, test } from 'node:test';
 
 import { inspect, problems } from '../scripts/addon.mjs';
 import { packageName, targets } from '../scripts/packages.mjs';
-import { defects, pack, smoke, stage } from '../scripts/release.mjs';
+import { defects, pack, smoke, stage, versionProblems } from '../scripts/release.mjs';
 import { ADDON, PLATFORM_PACKAGE, TARGET, VERSION } from './helpers/installations.mjs';
 import { folder } from './helpers/programs.mjs';
 import { root } from './helpers/snippets.mjs';
@@ -164,6 +164,84 @@ test('the workflow of a release builds and runs each target', () => {
     const named = [...job.matchAll(/\{ target: ([\w-]+), host:/g)].map(([, triple]) => triple);
     assert.deepEqual(named.sort(), triples);
   }
+});
+
+describe('the workflow of a release', () => {
+  const text = (name) => readFileSync(path.join(root, '.github', 'workflows', name), 'utf8');
+  const workflow = text('release.yml');
+  const jobs = Object.fromEntries(
+    workflow
+      .slice(workflow.indexOf('\njobs:\n'))
+      .split(/\n {2}(?=[a-z]+:\n)/)
+      .slice(1)
+      .map((job) => [/^[a-z]+/.exec(job)[0], job]),
+  );
+
+  test('publishes nothing that has not been built, run and tested', () => {
+    const needs = (name) => {
+      const found = /^ {4}needs: \[?([^\]\n]*)/m.exec(jobs[name])?.[1].split(', ') ?? [];
+      return [...found, ...found.flatMap(needs)];
+    };
+    const others = Object.keys(jobs).filter((name) => name !== 'publish');
+    assert.deepEqual([...new Set(needs('publish'))].sort(), others.sort());
+    assert.match(jobs.tests, /uses: \.\/\.github\/workflows\/ci\.yml/);
+  });
+
+  test('gives its rights to the job that publishes, which runs only scripts of this project', () => {
+    for (const [name, job] of Object.entries(jobs)) {
+      assert.equal(/secrets\.|: write\n/.test(job), name === 'publish', name);
+      if (name === 'publish') assert.doesNotMatch(job, /cargo |npm (ci|install)|pip /);
+    }
+  });
+
+  test('does not wait for itself where it calls another', () => {
+    // A called workflow sees the name of its caller. GitHub does not distinguish the case of letters in these names.
+    const group = (name) => /^ {2}group: (.*)$/m.exec(text(name))?.[1].replace('${{ github.workflow }}', 'Release').toLowerCase();
+    const called = [...workflow.matchAll(/uses: \.\/\.github\/workflows\/(.*)/g)].map(([, name]) => name);
+    assert.deepEqual(called.sort(), ['advisories.yml', 'ci.yml']);
+    for (const name of called) {
+      assert.match(text(name), /^ {2}workflow_call:$/m, name);
+      assert.notEqual(group(name), group('release.yml'), name);
+    }
+  });
+
+  test('fetches tools in one version', () => {
+    assert.match(jobs.build, /pip.* install .*--requirement \.ci\/cross\.txt/);
+    for (const [, tool] of workflow.matchAll(/cargo install .*?(\S+)$/gm)) assert.match(tool, /@\d+\.\d+\.\d+$/);
+  });
+});
+
+describe('a version', () => {
+  const files = {
+    'package.json': '{ "version": "1.2.3" }',
+    'package-lock.json': '{ "version": "1.2.3" }',
+    'Cargo.toml': '[workspace]\nmembers = []\n\n[package]\nname = "escher-execution-engine"\nversion = "1.2.3"\n',
+    'Cargo.lock': '[[package]]\nname = "escher-execution-engine"\nversion = "1.2.3"\n',
+    'CHANGELOG.md': '## [Unreleased]\n\n## [1.2.3] - 2026-01-31\n',
+  };
+  const problemsOf = (changed, tag) => versionProblems((name) => ({ ...files, ...changed })[name], tag);
+
+  test('is the same in each file of this project', () => {
+    assert.deepEqual(
+      versionProblems((name) => readFileSync(path.join(root, name), 'utf8')),
+      [],
+    );
+  });
+
+  test('that differs in a file is refused', () => {
+    assert.deepEqual(problemsOf({}), []);
+    for (const name of ['package-lock.json', 'Cargo.toml', 'Cargo.lock']) {
+      const changed = { [name]: files[name].replace('1.2.3', '1.2.2') };
+      assert.deepEqual(problemsOf(changed), [`${name} has version 1.2.2, and package.json has 1.2.3`]);
+    }
+  });
+
+  test('is that of the tag, and has a dated entry in the changelog', () => {
+    assert.deepEqual(problemsOf({}, 'v1.2.3'), []);
+    for (const tag of ['v1.2.4', '1.2.3', 'v1.2.3-rc.1']) assert.match(problemsOf({}, tag)[0], /the tag must be v1\.2\.3/);
+    for (const text of ['## [Unreleased]\n', '## [1.2.3]\n', '## [1.2.30] - 2026-01-31\n', '## [1.2.3] - soon\n'])
+      assert.match(problemsOf({ 'CHANGELOG.md': text }, 'v1.2.3')[0], /CHANGELOG\.md has no entry/);
+  });
 });
 
 test('the folder of the sources is not published', () => {

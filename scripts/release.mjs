@@ -4,6 +4,7 @@
 //   node scripts/release.mjs check --all         the same, with the addons of all targets; another system's is packed, and not run
 //   node scripts/release.mjs smoke               packs, installs and runs what is for this system, and needs neither Rust nor npm packages
 //   node scripts/release.mjs publish             uploads what `check --all` has packed, the packages of the platforms first
+//   node scripts/release.mjs version [--tag v…]  fails where the version differs between files, or from the tag, or is not in the changelog
 //
 //   --addons FOLDER     where the addons are; else the folder of the project
 //   --record            with check: writes what ran into docs/platforms.json, and docs/platforms.md anew
@@ -198,6 +199,7 @@ function check({ all, addons, record: toRecord }) {
   const differing = stale();
   if (differing.length > 0)
     throw new Error(`${differing.join(', ')}: not what package.json and Cargo.lock give; run: node scripts/packages.mjs`);
+  checkVersion({});
   const here = nameHere();
   const wanted = all ? targets.map(({ name }) => name) : [here];
   const tarballs = pack(stage(path.join(place, 'staged'), { addons, wanted }), path.join(place, 'tarballs'));
@@ -227,6 +229,35 @@ function smokeHere({ addons }) {
 function nameHere() {
   const { targetHere } = createRequire(import.meta.url)('../lib/targets.js');
   return targetHere();
+}
+
+/**
+ * What differs from the version of `package.json`.
+ *
+ * @param {(name: string) => string} read Gives a file of the project.
+ * @param {string} [tag] Of a release, which also needs an entry in the changelog.
+ * @returns {string[]}
+ */
+export function versionProblems(read, tag) {
+  const { version } = JSON.parse(read('package.json'));
+  const lock = JSON.parse(read('package-lock.json'));
+  const crate = /^\[package\]\n(?:[^[].*\n)*?version = "(.*)"$/m.exec(read('Cargo.toml'))?.[1];
+  const locked = /^name = "escher-execution-engine"\nversion = "(.*)"$/m.exec(read('Cargo.lock'))?.[1];
+  const found = Object.entries({ 'Cargo.toml': crate, 'Cargo.lock': locked, 'package-lock.json': lock.version })
+    .filter(([, other]) => other !== version)
+    .map(([file, other]) => `${file} has version ${other}, and package.json has ${version}`);
+  if (tag === undefined) return found;
+  if (tag !== `v${version}`) found.push(`the tag is ${tag}, and the version is ${version}: the tag must be v${version}`);
+  const entry = read('CHANGELOG.md').match(/^## \[.*$/gm) ?? [];
+  if (!entry.some((line) => line.startsWith(`## [${version}] - `) && /\d{4}-\d\d-\d\d$/.test(line)))
+    found.push(`CHANGELOG.md has no entry "## [${version}] - " with a date`);
+  return found;
+}
+
+function checkVersion({ tag }) {
+  const found = versionProblems((name) => readFileSync(path.join(root, name), 'utf8'), tag);
+  if (found.length > 0) throw new Error(found.join('\n'));
+  console.log(`version ${main.version}`);
 }
 
 function publish({ dryRun }) {
@@ -282,10 +313,12 @@ function run() {
       addons: { type: 'string', default: root },
       'dry-run': { type: 'boolean', default: false },
       record: { type: 'boolean', default: false },
+      tag: { type: 'string' },
     },
   });
-  const options = { all: values.all, addons: path.resolve(values.addons), dryRun: values['dry-run'], record: values.record };
-  const actions = { check, smoke: smokeHere, publish, refuse };
+  const { all, record: toRecord, tag } = values;
+  const options = { all, addons: path.resolve(values.addons), dryRun: values['dry-run'], record: toRecord, tag };
+  const actions = { check, smoke: smokeHere, version: checkVersion, publish, refuse };
   const action = actions[positionals[0]];
   if (!action) throw new Error(`say what to do: ${Object.keys(actions).join(', ')}`);
   action(options);
