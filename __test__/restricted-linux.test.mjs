@@ -11,7 +11,7 @@ import { runsOnLinux, until } from './helpers/programs.mjs';
 
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 const SOURCES = new URL('./helpers/restricted/', import.meta.url).pathname;
-const NUMBERS = { x64: { waitid: 247, wait4: 61 }, arm64: { waitid: 95, wait4: 260 } }[process.arch] ?? {};
+const NUMBERS = { x64: { waitid: 247, wait4: 61, getdents64: 217 }, arm64: { waitid: 95, wait4: 260, getdents64: 61 } }[process.arch] ?? {};
 /** These have the same number on every machine. */
 const CALLS = { ...NUMBERS, pidfd_send_signal: 424, pidfd_open: 434, close_range: 436 };
 const ERRORS = { EPERM: 1, EACCES: 13, ENOSYS: 38 };
@@ -97,6 +97,29 @@ describe('a sandbox that denies system calls', { concurrency: 2, skip }, () => {
       });
     }
   }
+
+  // AppArmor and Landlock can allow to read the files of each process, and not the list of them.
+  for (const error of Object.keys(ERRORS)) {
+    test(`commands are ended, and it is reported, where processes cannot be listed: ${error}`, () => {
+      assert.deepEqual(host(denying(error, 'getdents64'), EXITS), EXITED);
+      const [message, ...more] = host(denying(error, 'getdents64'), `await engine.run(shell('exit 0')); say(degraded);`);
+      assert.match(message, /\/proc.* cannot be read/);
+      assert.deepEqual(more, []);
+    });
+  }
+
+  test('the guardian ends process groups where processes cannot be listed', async (t) => {
+    const mark = newMark();
+    const line = `sleep 1000.${mark} & echo started; sleep 1000.${mark}; : ${mark}`;
+    const code = `engine.on('stdout', () => say('started')); await engine.execute(shell(${JSON.stringify(line)})); setInterval(() => {}, 1000);`;
+    const [program, ...args] = [...denying('EACCES', 'getdents64'), process.execPath, '-e', source(code)];
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => child.kill('SIGKILL'));
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    await until(() => marked(mark).length >= 3, 'the tree has grown');
+    child.kill('SIGKILL');
+    await gone(mark, 1_200);
+  });
 
   test('exits are seen as they are without waitid, process descriptors and /proc', { skip: noNamespace }, () => {
     assert.deepEqual(host([...WITHOUT_PROC, ...denying('EPERM', 'waitid', 'pidfd_open', 'close_range')], EXITS), EXITED);

@@ -35,7 +35,14 @@ pub(crate) fn is_visible() -> bool {
     let own = Some(unsafe { sys::getpid() } as u64);
     // In the table of an outer namespace this process has several ids, of which the first may be equal to ours by chance.
     let is_outer = field(b"NSpid:\t").is_some_and(|numbers| numbers.contains(&b'\t'));
-    field(b"Pid:\t").and_then(number) == own && !is_outer
+    field(b"Pid:\t").and_then(number) == own && !is_outer && is_listed()
+}
+
+/// Whether processes can be listed. A sandbox may allow to read the files of a process, and not the list (AppArmor, Landlock).
+fn is_listed() -> bool {
+    let mut found = false;
+    each_entry(b"/proc\0", &mut |_, _| found = true);
+    found
 }
 
 /// Calls `visit` with each process, in ascending order of ids.

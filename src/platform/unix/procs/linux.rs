@@ -2,9 +2,12 @@
 
 use std::fs::{DirEntry, File};
 use std::io::Read as _;
+use std::mem::MaybeUninit;
 use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 use std::str::SplitAsciiWhitespace;
+
+use rustix::fs::{Mode, OFlags, RawDir};
 
 use super::{Proc, ProcEntry, TagRead, is_dead};
 use crate::platform::ProcessInfo;
@@ -125,7 +128,16 @@ pub(in super::super) const REFUSES_DEAD_GROUPS: bool = false;
 
 /// Whether the process table can be read, and is that of this process id namespace.
 pub(in super::super) fn is_visible() -> bool {
-    is_own(&own_status(), std::process::id())
+    is_own(&own_status(), std::process::id()) && is_listed()
+}
+
+/// Whether processes can be listed. A sandbox may allow to read the files of a process, and not the list (AppArmor, Landlock).
+fn is_listed() -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Room for some entries: the rest is not needed.
+    let mut entries = [MaybeUninit::uninit(); 512];
+    rustix::fs::open("/proc", flags, Mode::empty())
+        .is_ok_and(|folder| RawDir::new(folder, &mut entries).next().is_some_and(|entry| entry.is_ok()))
 }
 
 /// Whether `status`, of this process, shows this id: then the table belongs to this process id namespace.
