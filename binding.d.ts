@@ -50,7 +50,7 @@ export declare class NativeEngine {
   runSync(request: unknown, options: unknown, variables: string | undefined | null, ways: number): ExternalObject<HeldResult> | null
   /** The texts of refusals, such as a message and a field, with the secrets of the engine, and those of a call, masked. */
   mask(texts: Array<string>, call: RefusedCall): Array<string>
-  /** The same without an engine. */
+  /** Does the same without an engine. */
   static maskWith(texts: Array<string>, call: RefusedCall): Array<string>
   /** Masks one more secret from now on: everywhere, or in one execution. */
   addSecret(value: unknown, id: unknown): void
@@ -173,7 +173,7 @@ export interface PlanCall {
   aborted: boolean
   /** The steps that have an abort signal. */
   signals: Array<number>
-  /** Those of them whose signal has fired. */
+  /** The steps whose signal has fired. */
   fired: Array<number>
 }
 

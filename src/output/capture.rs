@@ -296,7 +296,7 @@ mod tests {
 
     use super::*;
     use crate::config::ExecutionConfig;
-    use crate::event::{Credit, EventSink, ExecutionEvent, FULL_LINES, FULL_TEXT, LineBatch, OnDemand};
+    use crate::event::{Credit, EventSink, EventType, ExecutionEvent, FULL_LINES, FULL_TEXT, LineBatch};
     use crate::types::ExecutionOptions;
 
     /// The lines of each batch, and its first sequence.
@@ -304,11 +304,8 @@ mod tests {
     struct Batches(Mutex<Vec<(u64, Vec<Vec<u8>>)>>);
 
     impl EventSink for Batches {
-        fn wants_lines(&self, _stream: Stream) -> bool {
+        fn wants(&self, _event_type: EventType) -> bool {
             true
-        }
-        fn wants(&self, _kind: OnDemand) -> bool {
-            false
         }
         fn lines(&self, batch: LineBatch<'_>, _credit: Credit) {
             let lines = batch.lines().map(|(line, _)| line.to_vec()).collect();

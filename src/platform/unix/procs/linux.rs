@@ -131,7 +131,7 @@ pub(in super::super) fn is_visible() -> bool {
     is_own(&own_status(), std::process::id()) && is_listed()
 }
 
-/// Whether processes can be listed. A sandbox may allow to read the files of a process, and not the list (AppArmor, Landlock).
+/// Whether processes can be listed. A sandbox may allow to read the files of a process, and not the list: `AppArmor` and Landlock can.
 fn is_listed() -> bool {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     // Room for some entries: the rest is not needed.
