@@ -53,7 +53,7 @@ const FORMATS = /** @type {Record<string, { name: string, header: (start: Buffer
  * @returns {Flaw | undefined}
  */
 function flaw(file, system = process.platform) {
-  // A pipe would block whoever opens it.
+  // To open a pipe would block until something writes to it.
   if (isOfAnotherKind(file)) return { kind: 'damaged', how: 'it is not a regular file' };
   const format = FORMATS[system];
   return (
