@@ -3,13 +3,19 @@
 //   npm run test:cross                          builds what it needs, runs all tests of each; it takes some hours
 //   npm run test:cross -- musl arm64            of the systems that are named: musl, arm64, windows
 //   npm run test:cross -- --only guardian       the files whose name has this word; may be given more than once
+//   npm run test:cross -- arm64 --counts     instead of tests, how often native code calls into JavaScript on arm64
 //   npm run test:cross -- --built               with the addons that `npm run cross` has built, as they are
 //   npm run test:cross -- --record              writes what ran into docs/platforms.json, and docs/platforms.md anew
 //
 // What cannot run here is skipped, with the names of what is missing; where `CI` is set, that fails.
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { compare, isFine } from '../benches/guard/compare.mjs';
+import { BATCH_COUNTS, measureBatches } from '../benches/guard/counts.mjs';
 import { CROSS_TARGETS, addonOf, build } from './cross.mjs';
 import { record } from './platforms-page.mjs';
 import { arm64System, muslSystem } from './roots.mjs';
@@ -25,12 +31,13 @@ const { values, positionals } = parseArgs({
     only: { type: 'string', multiple: true, default: [] },
     record: { type: 'boolean', default: false },
     built: { type: 'boolean', default: false },
+    counts: { type: 'boolean', default: false },
   },
 });
 
 const SYSTEMS = {
   musl: () => inRootOf('musl', 'linux-x64-musl', muslSystem),
-  arm64: () => inRootOf('arm64', 'linux-arm64-gnu', arm64System),
+  arm64: () => inRootOf('arm64', 'linux-arm64-gnu', arm64System, values.counts ? countBatches : undefined),
   windows,
 };
 const unknown = positionals.find((name) => !Object.hasOwn(SYSTEMS, name));
@@ -56,16 +63,42 @@ function main(names) {
   return outcomes.every((outcome) => (outcome.missing ? !process.env.CI : isPassed(outcome)));
 }
 
-/** @returns {import('./suite.mjs').Outcome[]} */
-function inRootOf(name, target, makeSystem) {
+/**
+ * @param {string} name
+ * @param {string} target
+ * @param {typeof muslSystem} makeSystem
+ * @param {(system: import('./roots.mjs').System) => Omit<import('./suite.mjs').Outcome, 'target'>} [check] Instead of the tests.
+ * @returns {import('./suite.mjs').Outcome[]}
+ */
+function inRootOf(name, target, makeSystem, check) {
   const built = values.built ? { addon: addonOf(target) } : build(CROSS_TARGETS.find((one) => one.name === target));
   const builds =
     'ended' in built ? [{ target, check: 'builds', result: built.ended.replace(/^built$/, 'passed'), missing: built.missing }] : [];
   if (!built.addon) return builds;
   const system = makeSystem(built.addon);
   if ('missing' in system) return [...builds, { target, check: 'JavaScript tests', result: 'skipped', missing: system.missing }];
-  const ran = runSuite(target, system.node, { timeoutMs: FILE_LIMIT_MS[name], only: values.only });
+  const ran = check ? check(system) : runSuite(target, system.node, { timeoutMs: FILE_LIMIT_MS[name], only: values.only });
   return [...builds, { target, system: system.description, ...ran }];
+}
+
+/** Compares the counts that need no tool with those of this machine. Times under qemu show nothing; counts do. */
+function countBatches(system) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'counts-'));
+  const ask = (what, given) => {
+    const { status, stdout, stderr } = system.node(['benches/guard/host.mjs', what, String(given)], { timeoutMs: FILE_LIMIT_MS.arm64 });
+    if (status !== 0) throw new Error(`benches/guard/host.mjs ended with exit code ${status}: ${stderr}`);
+    return JSON.parse(stdout);
+  };
+  try {
+    const baseline = JSON.parse(readFileSync(inRoot('benches', 'guard.json'), 'utf8')).counts;
+    const known = Object.fromEntries(BATCH_COUNTS.map(({ name }) => [name, baseline[name]]));
+    const measured = measureBatches(folder, ask);
+    const rows = compare(BATCH_COUNTS, known, measured);
+    const text = rows.map(({ name, is, was }) => `${name} ${is?.toFixed(2)} (x64: ${was})`).join(', ');
+    return { check: 'calls into JavaScript', result: `${isFine(rows) ? 'passed' : 'failed'}; ${text}` };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** @returns {import('./suite.mjs').Outcome[]} */
