@@ -1001,8 +1001,9 @@ export interface ExecutionStream<Output extends string | Buffer = string> extend
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
   /**
-   * The same events in arrays: one for each turn of the event loop in which some came, with all that have arrived since the last one, in their
-   * order; none is empty. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
+   * The same events in arrays, in their order: one for each turn of the event loop in which some came, with what had arrived by then; none is
+   * empty. While there is more, a turn brings about 64 KiB of output, so that other work of the loop is not delayed. A reader that comes late
+   * gets all that waits, in one array. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
    * slows the child, and `break` ends the execution.
    *
    * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
@@ -1022,8 +1023,9 @@ export interface PlanStream extends AsyncIterable<ExecutionEvent> {
   /** Gives the events, once: a second iterator gets those that the first has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
   /**
-   * The same events in arrays: one for each turn of the event loop in which some came, with all that have arrived since the last one, in their
-   * order; none is empty. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
+   * The same events in arrays, in their order: one for each turn of the event loop in which some came, with what had arrived by then; none is
+   * empty. While there is more, a turn brings about 64 KiB of output, so that other work of the loop is not delayed. A reader that comes late
+   * gets all that waits, in one array. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
    * slows the children, and `break` ends the plan.
    *
    * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
