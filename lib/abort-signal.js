@@ -6,7 +6,7 @@ const { sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.js');
 /** @typedef {{ signal?: AbortSignal, aborted: boolean }} Aborting */
 
 /**
- * The abort signal among options. It is this thread's: it does not go to the addon.
+ * Returns the abort signal among options. It stays on this thread and does not go to the addon.
  *
  * @param {unknown} options
  * @param {string} [field] The path of the signal.
@@ -36,7 +36,7 @@ function signalOf(options, field = 'options.signal') {
 const isPlanSignal = (at) => /^options(?:\.steps\[\d+\])?\.signal$/.test(at);
 
 /**
- * The abort signals of single steps of a plan, by index.
+ * Returns the abort signals of single steps of a plan, by index.
  *
  * @param {any} options As they came.
  * @param {any} copied Their plain copy: what is in it has been read without harm.
@@ -81,7 +81,7 @@ class Shared {
   remove(callback) {
     if (!this.#callbacks.delete(callback) || this.#callbacks.size > 0) return;
     try {
-      // Without such a method the listener stays, and serves the next execution on the signal.
+      // If the signal has no such method, the listener stays and serves the next execution on the signal.
       if (typeof this.#signal.removeEventListener !== 'function') return;
       this.#signal.removeEventListener('abort', this.#fire);
     } catch (error) {
@@ -127,7 +127,7 @@ class Abort {
   /** @type {AbortSignal | undefined} */ #signal;
   /** @type {string} */ #field;
   #forget = () => {};
-  /** Called when it fires, once the execution was accepted. @type {(() => void) | undefined} */ #stop;
+  /** Called when the signal fires after the execution was accepted. @type {(() => void) | undefined} */ #stop;
 
   /**
    * @param {Aborting} aborting
@@ -160,7 +160,7 @@ class Abort {
   }
 
   /**
-   * The execution was accepted.
+   * Records that the execution was accepted.
    *
    * @param {boolean} isKnown Whether the addon knows that the signal has fired.
    * @param {() => void} stop
@@ -175,7 +175,7 @@ class Abort {
     return this.fired && this.#signal ? contain(() => /** @type {AbortSignal} */ (this.#signal).reason) : undefined;
   }
 
-  /** The execution is over, or was refused. */
+  /** Forgets the execution, which is over or was refused. */
   forget() {
     this.#stop = undefined;
     this.#forget();

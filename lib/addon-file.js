@@ -30,14 +30,14 @@ const MACH_O = 0xfeedfacf;
 const MACH_O_HEADER_BYTES = 32;
 const SEGMENT = 0x19;
 const SEGMENT_BYTES = 72;
-/** Of several processors: macOS chooses the part. */
+/** The magic numbers of files for several processors, of which macOS chooses the part. */
 const UNIVERSAL = [0xcafebabe, 0xcafebabf];
 const MZ = 0x4d5a;
 const PE = 0x50450000;
 const PE_HEADER_BYTES = 24;
 const PE_SECTION_BYTES = 40;
 
-/** How libraries are built, by the system that loads them. */
+/** The formats of libraries, by the system that loads them. */
 const FORMATS = /** @type {Record<string, { name: string, header: (start: Buffer) => Header | undefined }>} */ ({
   linux: { name: 'a 64-bit ELF', header: elf },
   darwin: { name: 'a 64-bit Mach-O', header: machO },
@@ -45,8 +45,8 @@ const FORMATS = /** @type {Record<string, { name: string, header: (start: Buffer
 });
 
 /**
- * What is wrong with the file of an addon, as far as its header shows; `undefined` when nothing is. The loaders of systems do not look
- * at the length of a file: one that is cut short would end the process.
+ * Returns what is wrong with the file of an addon, as far as its header shows; `undefined` when nothing is wrong. The loaders of systems do
+ * not look at the length of a file: one that is cut short would end the process.
  *
  * @param {string} file
  * @param {string} [system] As `process.platform`.

@@ -12,7 +12,7 @@ const { join, sanitize, refusal, show, threw, SUBJECTS } = require('./sanitize.j
 const LONGEST_ID = 1024;
 
 /**
- * An id as it came, unless reading it could run code of the caller's; the addon checks the rest.
+ * Returns an id as it was given, unless reading it could run code of the caller; the addon checks the rest.
  *
  * @param {unknown} id
  */
@@ -26,7 +26,7 @@ function asId(id) {
 }
 
 /**
- * A filter's moment is the only Date of the interface: it crosses as its milliseconds.
+ * Copies a filter. Its moment is the only Date of the interface, and crosses as milliseconds.
  *
  * @param {ExecutionFilter | null | undefined} filter
  */
@@ -54,7 +54,7 @@ function pathOf(path) {
 }
 
 /**
- * A request in wire form. Text with an escaped half of a surrogate pair is read here too, so that the refusal names its field.
+ * Copies a request in wire form. Text with an escaped half of a surrogate pair is read here too, so that the refusal names its field.
  *
  * @param {unknown} wire
  */
@@ -73,11 +73,11 @@ function sanitizeWire(wire) {
   return given;
 }
 
-/** What the global engine does not leave to its configuration. */
+/** The settings that the global engine does not take from its configuration. */
 const SERIAL = /** @type {const} */ ({ maxConcurrentExecutions: 1, concurrencyPolicy: 'queue' });
 
 /**
- * The configuration of the global engine, which runs one command at a time.
+ * Returns the configuration of the global engine, which runs one command at a time.
  *
  * @param {ExecutionConfig | null | undefined} config
  * @returns {ExecutionConfig}
@@ -96,7 +96,7 @@ function serial(config) {
 }
 
 /**
- * The one number that the options of a call may hold.
+ * Returns the one number that the options of a call may hold.
  *
  * @param {Function} method
  * @param {string} field
@@ -113,7 +113,7 @@ function numberOf(method, field, unit, options) {
 }
 
 /**
- * The one option that a call may have.
+ * Returns the one option that a call may have.
  *
  * @param {string} field
  * @param {unknown} options

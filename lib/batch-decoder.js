@@ -53,7 +53,7 @@ function readBatch(batch, shared, consumer) {
   const next = () => /** @type {number} */ (numbers[at++]);
   /** @param {number} length */
   const take = (length) => text.slice(offset, (offset += length));
-  /** One that is kept for long must not hold the text of a whole batch. @param {number} length */
+  /** A short text that is kept for long must not hold the text of a whole batch. @param {number} length */
   const takeCopy = (length) => (text.length <= SMALL_TEXT || length < 13 ? take(length) : Buffer.from(take(length)).toString());
   /** A part of the batch's own memory, which nothing else is in. @param {number} length */
   const takeBytes = (length) => {
@@ -68,7 +68,7 @@ function readBatch(batch, shared, consumer) {
     const timestamp = new Date(next());
     const sequence = next();
     const executionId = execution === undefined ? '' : consumer.id(execution);
-    // Each group is read to its end before its consumer is called, so whatever breaks one leaves the others as they are.
+    // Each group is read to its end before its consumer is called, so an error in one does not affect the others.
     try {
       switch (group) {
         case GROUP.STDOUT:
@@ -96,7 +96,7 @@ function readBatch(batch, shared, consumer) {
         }
         case GROUP.DATA:
         case GROUP.DATA_BYTES: {
-          // It comes as one line.
+          // The output comes as one line.
           next();
           const length = next() / LINE.FLAGS;
           const data = group === GROUP.DATA ? take(length) : takeBytes(length);
@@ -186,7 +186,7 @@ function endEvent(type, executionId, timestamp, sequence, outcome) {
 }
 
 /**
- * The output is copied only when it is read.
+ * Adds the result to an event. The output is copied only when it is read.
  *
  * @template {object} T
  * @param {T} event

@@ -45,7 +45,7 @@ function setOwn(object, key, value) {
 }
 
 /**
- * A property descriptor, or other options, that inherits nothing: `Object.prototype` may have a `get` or a `value`.
+ * Returns a property descriptor, or other options, without a prototype: `Object.prototype` may have a `get` or a `value`.
  *
  * @template {object} T
  * @param {T} options
@@ -55,7 +55,7 @@ function withoutPrototype(options) {
   return Object.setPrototypeOf(options, null);
 }
 
-/** What arrays of places are copied from. @type {undefined[]} */
+/** The array from which arrays of empty places are copied. @type {undefined[]} */
 const places = Array.from({ length: 4096 });
 
 /*
@@ -64,7 +64,7 @@ const places = Array.from({ length: 4096 });
  */
 
 /**
- * An array of so many places of its own: where there are none, an assignment could end in a setter of `Array.prototype`.
+ * Returns an array of so many places of its own: without own places, an assignment could call a setter of `Array.prototype`.
  *
  * @param {number} count
  * @returns {any[]}
@@ -78,7 +78,7 @@ const { forEach } = Set.prototype;
 const { apply } = Reflect;
 
 /**
- * A map with methods of its own: the end of an execution must arrive also while those of `Map.prototype` are replaced.
+ * Returns a map with methods of its own: the end of an execution must arrive also while those of `Map.prototype` are replaced.
  *
  * @template K, V
  * @returns {Map<K, V>}

@@ -15,8 +15,8 @@ const { mark } = require('./pending.js');
 /** @typedef {import('./pending.js').PendingExecution} PendingExecution */
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
 
-// As it was when this file was loaded: a test may stop the clock.
-// Not `performance`, whose first use loads a dozen modules of Node.js.
+// The function as it was when this file was loaded: a test may stop the clock. `performance` is not used: its first use loads a dozen
+// modules of Node.js.
 const uptime = process.uptime.bind(process);
 const now = () => uptime() * 1_000;
 /** JavaScript works through batches for so long before other work of the event loop has its turn, in ms. */
@@ -38,8 +38,8 @@ class Delivery {
   /** Those of the batch that was taken last, if it was short. */
   #numbers = new Float64Array(SHORT_BATCH);
   /**
-   * When lines began to come in this turn of the event loop; 0 when it has gone on. The addon may call several times in one turn: a
-   * reader that makes room for more is called back for it at once, and other work would wait until all has been read.
+   * The time at which the first lines of this turn of the event loop arrived; 0 after the turn. The addon may call several times in one
+   * turn: a reader that makes room for more is called back for it at once, and other work would wait until all has been read.
    */
   #turn = 0;
   /**
@@ -50,7 +50,9 @@ class Delivery {
   #goOn = () => {
     this.#turn = 0;
   };
-  /** How many secrets were added, and how many of them before the last batch: results that were sent before may show others. */
+  /**
+   * The number of secrets that were added, and the number of those before the last batch: results that were sent before may show others.
+   */
   #secrets = 0;
   #secretsBefore = 0;
   /** @type {import('./batch-decoder.js').Consumer<PendingExecution | Plan>} */ #consumer;
@@ -108,7 +110,7 @@ class Delivery {
     setImmediate(() => this.drain());
   }
 
-  /** A secret was added: what was sent before that may show it. */
+  /** Records that a secret was added: results that were sent before may show it. */
   secretAdded() {
     this.#secrets += 1;
   }
@@ -139,7 +141,7 @@ class Delivery {
     if (pending.queue?.push(/** @type {ExecutionEvent[]} */ (events), pending.handle)) this.#isReaderServed = true;
   }
 
-  /** Whatever breaks one of its parts, the others follow. @type {import('./batch-decoder.js').Consumer<PendingExecution>['end']} */
+  /** An error in one of the parts does not prevent the others. @type {import('./batch-decoder.js').Consumer<PendingExecution>['end']} */
   #end(type, pending, makeEvent, outcome) {
     const { id, abort, input, queue, trace } = pending;
     this.#inFlight.remove(pending);
@@ -155,7 +157,7 @@ class Delivery {
     }
     if (input) contain(() => input.close());
     const feedback = this.#feedback;
-    // Before a listener sees the result, which it may change.
+    // Called before a listener gets the result, which the listener may change.
     if (feedback) contain(() => feedback(require('./feedback.js').statusOf(this.#native, outcome().facts)));
     contain(() => {
       if (queue || this.#listeners._hasListeners(type)) this.#dispatchEnd(type, pending, makeEvent);
@@ -175,7 +177,7 @@ class Delivery {
   }
 
   /**
-   * An execution without events has ended, for which this thread has waited.
+   * Ends an execution without events for which this thread has waited.
    *
    * @param {InstanceType<typeof import('./result.js').Outcome>} outcome
    */

@@ -16,7 +16,7 @@ function isWatched() {
 }
 
 /**
- * An execution was accepted. The same object comes again when it ends.
+ * Publishes that an execution was accepted. The same object is published again when it ends.
  *
  * @param {string} executionId
  * @param {string} command
@@ -37,7 +37,7 @@ function begin(executionId, command, metadata) {
  */
 function finish(trace, status, outcome) {
   trace.status = status;
-  // Made when first read: a result may be megabytes.
+  // The result is made when first read: it may be megabytes.
   Object.defineProperty(trace, 'result', withoutPrototype({ get: () => outcome.result, enumerable: true, configurable: true }));
   const failure = outcome.error;
   if (failure) {

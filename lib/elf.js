@@ -9,7 +9,7 @@ const PROGRAM_HEADER_BYTES = 56;
 const INTERPRETER = 3;
 
 /**
- * The dynamic loader that a Linux program names, such as `/lib64/ld-linux-x86-64.so.2`; `undefined` where it names none.
+ * Returns the dynamic loader that a Linux program names, such as `/lib64/ld-linux-x86-64.so.2`; `undefined` where it names none.
  *
  * @param {string} file
  */

@@ -4,7 +4,7 @@
 const LONGEST = 16 * 1024;
 
 /**
- * What a call gives as JSON text, which crosses at a fraction of the cost of objects; `undefined` when JSON has no words for
+ * Returns the arguments of a call as JSON text, which costs a fraction of what objects cost to cross; `undefined` when JSON cannot express
  * all of it: the addon takes the objects too, and reports what is wrong with them.
  *
  * @param {unknown} first Plain data of ours: no code of the caller's runs here.

@@ -34,7 +34,7 @@ const { NO_GRACE, submit, submitSync } = require('./submit.js');
  * @returns {import('./errors.js').Mask}
  */
 const maskWith = (call) => (texts) => native.NativeEngine.maskWith(texts, call());
-/** Without options that say what is secret, all variables are that look so. @param {unknown} [what] */
+/** If no options say what is secret, all variables count whose names look secret. @param {unknown} [what] */
 const everything = (what) => secretsOf(undefined, what, true);
 
 /** A name of its own inside, which the one file that is made of this folder keeps. */
@@ -78,7 +78,7 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   /**
-   * What the addon calls. It is made where no engine is in scope: what the addon holds must not keep an unused one.
+   * Returns the function that the addon calls. It is made where no engine is in scope: the addon must not keep an unused engine.
    *
    * @param {WeakRef<ExecutionEngine>} self
    */
@@ -327,7 +327,7 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   /**
-   * The outcome of an execution that is over.
+   * Returns the outcome of an execution that is over.
    *
    * @param {Function} method
    * @param {string} id
@@ -340,7 +340,7 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   /**
-   * The same when secrets that were added later may have to be masked in much output, which is not the work of this thread.
+   * Does what `#outcomeOf` does, when secrets that were added later may have to be masked in much output, which is not done on this thread.
    *
    * @param {Function} method
    * @param {string} id
@@ -453,7 +453,7 @@ const Engine = class ExecutionEngine extends Listeners {
   }
 
   /**
-   * As `guard`, with the secrets of the engine masked in the error.
+   * Does what `guard` does, with the secrets of the engine masked in the error.
    *
    * @template T
    * @param {Function} method

@@ -3,12 +3,12 @@
 const native = require('./native.js');
 const { SUBJECTS, threw } = require('./sanitize.js');
 
-/** What `process.env` was when it was looked at; a program may put another object there. @type {unknown} */
+/** The `process.env` of the last snapshot; a program may replace the object. @type {unknown} */
 let seen;
 let isProcess = false;
 
 /**
- * The variables of this thread as they are now, packed for the addon: `NAME=value` entries, each ended by a NUL.
+ * Returns the variables of this thread as they are now, packed for the addon: `NAME=value` entries, each ended by a NUL.
  *
  * A worker has a copy of its own, and native code must not simply read what JavaScript may change.
  */
@@ -24,7 +24,7 @@ function snapshot() {
 /** @param {NodeJS.ProcessEnv} env */
 function packed(env) {
   let entries = '';
-  // Not keys(): that checks for each of them whether it is enumerable, and all of them are.
+  // `keys()` is slower: it checks for each name whether it is enumerable, and all of them are.
   for (const name of Object.getOwnPropertyNames(env)) {
     const value = env[name];
     // A worker that shares them may have removed it meanwhile.

@@ -28,7 +28,7 @@ class ExecutionError extends Error {
     if (executionId !== undefined) setOwn(this, 'executionId', executionId);
     if (field !== undefined) setOwn(this, 'field', field);
     if (errno !== undefined) setOwn(this, 'errno', errno);
-    // Not enumerable: a logged error must not print megabytes of output.
+    // The property is not enumerable: a logged error must not print megabytes of output.
     if (result !== undefined)
       Object.defineProperty(this, 'result', withoutPrototype({ value: result, configurable: true, writable: true }));
   }
@@ -97,7 +97,7 @@ function maskSecrets(errors, mask) {
 }
 
 /**
- * The message and the field. An error that code of the caller threw may have something else there.
+ * Returns the message and the field. An error that code of the caller threw may have other types there.
  *
  * @param {{ message?: unknown, field?: unknown }} error
  */
@@ -111,7 +111,7 @@ function textsOf(error) {
 }
 
 /**
- * The addon's own errors carry their details as JSON in the message.
+ * Makes an error of one of the addon, which carries its details as JSON in the message.
  *
  * @param {unknown} error
  * @returns {ExecutionError}
@@ -128,7 +128,7 @@ function fromNative(error) {
 }
 
 /**
- * An error whose stack starts at the caller of `method`.
+ * Returns an error whose stack starts at the caller of `method`.
  *
  * @param {Function} method
  * @param {import('../index.js').ErrorCode} code

@@ -6,7 +6,7 @@ const { SUBJECTS, refusal, show } = require('./sanitize.js');
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
 
 /**
- * What a configuration has as `feedback`: a function, or nothing.
+ * Returns the `feedback` of a configuration: a function, or nothing.
  *
  * @param {unknown} value
  * @returns {((status: ExecutionFeedback) => void) | undefined}
@@ -18,7 +18,7 @@ function feedbackOf(value) {
 }
 
 /**
- * How an execution ended. Each field is named here: nothing else of a result can get into it.
+ * Returns how an execution ended. Each field is named here, so that nothing else of a result gets into the status.
  *
  * @param {NativeEngine} native
  * @param {any} facts

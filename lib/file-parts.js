@@ -2,7 +2,7 @@
 
 const { closeSync, openSync, readSync } = require('node:fs');
 
-/** Enough for the headers of a program or a library, and for the path of an interpreter in nearly all of them. */
+/** The bytes that suffice for the headers of a program or a library, and for the path of an interpreter in nearly all of them. */
 const FIRST_BYTES = 4096;
 
 /**

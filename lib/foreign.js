@@ -19,7 +19,7 @@ function isUrl(value) {
 }
 
 /**
- * The path that a file URL names in a field that takes one.
+ * Returns the path that a file URL names in a field that takes a path.
  *
  * @param {URL} url
  * @param {string} field
@@ -39,8 +39,8 @@ function pathOfUrl(url, field) {
 }
 
 /**
- * The names under which an object has values. Those of variables may be inherited, as for `child_process`; what `Object.prototype` has
- * been given is no variable.
+ * Returns the names under which an object has values. Names of variables may be inherited, as for `child_process`; names that were added to
+ * `Object.prototype` are no variables.
  *
  * @param {object} value
  * @param {string} field
@@ -73,7 +73,7 @@ function isMemory(value) {
 }
 
 /**
- * The bytes of a buffer or of a view of one, of whatever realm; `undefined` for anything else.
+ * Returns the bytes of a buffer or of a view of one, of whatever realm; `undefined` for anything else.
  *
  * @param {unknown} value
  * @returns {Uint8Array | undefined}
@@ -85,7 +85,7 @@ function bytesOf(value) {
   try {
     bytes = isView ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength) : new Uint8Array(value);
   } catch {
-    // Its memory was transferred, or resized so that it ends before the view.
+    // The memory was transferred, or resized so that it ends before the view.
     return undefined;
   }
   // Memory that another thread may write to is not handed to native code.

@@ -1,4 +1,4 @@
-/** What `scripts/bundle.mjs` puts in its place: the version of the package. */
+/** The version of the package, which `scripts/bundle.mjs` puts in the place of this name. */
 declare const ESCHER_VERSION: string | undefined;
 
 /** The packages of the platforms. Each is an addon. */

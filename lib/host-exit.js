@@ -10,7 +10,7 @@
 /** @type {Host} */
 const HERE = {
   platform: process.platform,
-  // It brings streams and timers of its own: most hosts need none of them while they load this package.
+  // The module of workers brings streams and timers of its own: most hosts need none of them while they load this package.
   get isMainThread() {
     return require('node:worker_threads').isMainThread;
   },
@@ -21,8 +21,8 @@ const HERE = {
 const watched = new WeakSet();
 
 /**
- * Has `end` called when the host exits, once. On Windows alone: when the system calls an addon there, its threads have ended already.
- * The end of a worker is not the host's.
+ * Calls `end` once when the host exits; the end of a worker is not the host's. It does so on Windows only: when the system calls an addon
+ * there, its threads have ended already.
  *
  * @param {() => void} end Ends what runs; returns within half a second.
  * @param {Host} [host]

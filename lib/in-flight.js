@@ -9,7 +9,7 @@ const { KeepAlive } = require('./keep-alive.js');
 
 const MOST = 2 ** 32 - 1;
 
-/** What an engine runs now, as this thread knows it: executions, steps of plans among them, and plans. */
+/** The executions (steps of plans among them) and plans that an engine runs now, as far as this thread knows. */
 class InFlight {
   /** @type {Map<number, PendingExecution>} */ #byHandle = ownMap();
   /** @type {Map<string, PendingExecution>} */ #byId = ownMap();
@@ -25,7 +25,7 @@ class InFlight {
     this.#engine = engine;
   }
 
-  /** The first of so many handles in a row. @param {number} count */
+  /** Returns the first of so many handles in a row. @param {number} count */
   handles(count) {
     if (this.#lastHandle + count >= MOST) this.#lastHandle = 0;
     const first = this.#lastHandle + 1;
@@ -73,7 +73,7 @@ class InFlight {
     if (this.#byHandle.size === 0) this.#update();
   }
 
-  /** With its steps: each has the plan's events. @param {Plan} plan */
+  /** Adds a plan and its steps, each of which has the events of the plan. @param {Plan} plan */
   addPlan(plan) {
     plan.steps.forEach((id, step) => {
       const handle = plan.handle + 1 + step;
@@ -86,7 +86,7 @@ class InFlight {
     this.#update();
   }
 
-  /** With the steps that are left: they never began. @param {Plan} plan */
+  /** Removes a plan and its remaining steps, which never began. @param {Plan} plan */
   removePlan(plan) {
     this.#plans.delete(plan.handle);
     this.#planById.delete(plan.id);

@@ -3,7 +3,7 @@
 exports.ExecutionEngine = require('./engine.js').ExecutionEngine;
 exports.ExecutionError = require('./errors.js').ExecutionError;
 exports.version = require('./version.js');
-// What draws is loaded when something is drawn.
+// The module that draws is loaded when a picture is drawn.
 /** @param {import('../index.js').PlanExecutionResult} plan */
 exports.toSvg = function toSvg(plan) {
   return require('./svg.js').toSvg(plan);

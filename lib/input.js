@@ -16,7 +16,7 @@ const { kindOf, causeText } = require('./sanitize.js');
  */
 
 /**
- * Something that gives one chunk for each `pull`, and nothing after `leave`.
+ * A source that gives one chunk for each `pull`, and nothing after `leave`.
  *
  * @typedef {object} Source
  * @property {() => void} pull
@@ -45,7 +45,7 @@ class Input {
   /** The first half of a surrogate pair, whose other half the next chunk may begin with. */
   #half = '';
 
-  /** What broke it off. @type {{ error: unknown } | undefined} */
+  /** The error that interrupted the input. @type {{ error: unknown } | undefined} */
   failure;
 
   /**
@@ -69,7 +69,7 @@ class Input {
     }
   }
 
-  /** The child wants a chunk. */
+  /** Requests the next chunk, which the child wants. */
   wanted() {
     if (this.#isOver) return;
     try {
@@ -79,7 +79,7 @@ class Input {
     }
   }
 
-  /** The child does not read any more. */
+  /** Ends the input: the child does not read any more. */
   close() {
     if (this.#isOver) return;
     this.#finish();
@@ -104,7 +104,7 @@ class Input {
     this.#leave();
   }
 
-  /** The bytes of a text, except half of a pair at its end; `undefined` if there is another half in it. @param {string} chunk */
+  /** Returns the bytes of a text, except half of a pair at its end; `undefined` if there is another half in it. @param {string} chunk */
   #encode(chunk) {
     const text = this.#half + chunk;
     this.#half = /[\ud800-\udbff]$/.exec(text)?.[0] ?? '';
@@ -168,14 +168,14 @@ function iterable(open, taker) {
       try {
         await iterator?.return?.();
       } catch {
-        // As with `for await`, which an earlier end of the loop leaves too: nothing depends on the iterable any more.
+        // The iterator is left as `for await` leaves it at an earlier end of the loop: nothing depends on the iterable any more.
       }
     },
   };
 }
 
 /**
- * Not through its iterator: that reports no error between two chunks, and cannot be left while it waits for one.
+ * Reads a stream by its events. Its iterator reports no error between two chunks, and cannot be left while it waits for one.
  *
  * @param {Readable} stream
  * @param {Taker} taker

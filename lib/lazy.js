@@ -1,6 +1,6 @@
 'use strict';
 
-/** What only some hosts use is loaded when it is used: every file costs each host a part of a millisecond. */
+/** Modules that only some hosts use are loaded when they are used: every file costs each host a part of a millisecond. */
 module.exports = {
   get feedback() {
     return require('./feedback.js');

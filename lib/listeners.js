@@ -18,7 +18,11 @@ class Listeners extends EventEmitter {
   /** Changes whenever the listeners do. */
   #version = 0;
 
-  /** Called with the types of events that have listeners: a bit for each, by its number. @type {(interest: number) => void} */
+  /**
+   * Called with a bit mask of the types of events that have listeners: one bit for each type, at its number.
+   *
+   * @type {(interest: number) => void}
+   */
   #onInterest = () => {};
 
   constructor() {
@@ -39,7 +43,7 @@ class Listeners extends EventEmitter {
     let interest = 0;
     for (let number = 0; number < EVENT_TYPES.length; number++) {
       const type = /** @type {string} */ (EVENT_TYPES[number]);
-      // Each command would have one more event: `exited` is made only for a listener that names it.
+      // Without the listener each command would have one more event: `exited` is made only for a listener that names it.
       if (this.listenerCount(type) > 0 || (all && type !== 'exited')) interest |= 1 << number;
     }
     this.#onInterest(interest);
@@ -47,7 +51,7 @@ class Listeners extends EventEmitter {
   }
 
   /**
-   * The listeners to a type and those to all events.
+   * Returns the listeners to a type and those to all events.
    *
    * @param {string} type
    * @returns {Listener[]}
@@ -76,7 +80,7 @@ class Listeners extends EventEmitter {
   _dispatch(type, events) {
     let listeners = this.#of(type);
     let version = this.#version;
-    // By index: the iterator of arrays may be replaced, and what comes then must arrive too.
+    // The loop uses an index: the iterator of arrays may be replaced, and later events must arrive too.
     for (let at = 0; at < events.length; at++) {
       const event = events[at];
       // A listener may come or go while it is called.

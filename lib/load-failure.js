@@ -10,7 +10,7 @@ const { TARGETS, libc, packageOf } = require('./targets.js');
 /** @typedef {import('./targets.js').Target} Target */
 
 /**
- * What was tried, and what is known of it.
+ * An attempt to load the addon, and what is known of it.
  *
  * @typedef {object} Attempt
  * @property {Target | undefined} target The one of this process, if it has one.
@@ -25,13 +25,13 @@ const { TARGETS, libc, packageOf } = require('./targets.js');
  * @property {unknown} [error] What loading it threw.
  */
 
-/** What a cause of a failure is, and what to do about it. @typedef {[cause: string, remedy: string]} Cause */
+/** The description of one cause of a failure, and its remedy. @typedef {[cause: string, remedy: string]} Cause */
 
 const OWN_NAME = '@escher/execution-engine';
 const LOCK_FILES = ['package-lock.json', 'npm-shrinkwrap.json', 'yarn.lock', 'pnpm-lock.yaml', 'bun.lock'];
 
 /**
- * The error for an addon that was not loaded. Its message begins with the first cause, and ends with what this process needs.
+ * Returns the error for an addon that was not loaded. Its message begins with the first cause, and ends with what this process needs.
  *
  * @param {Attempt} attempt
  */
@@ -150,7 +150,11 @@ function missing(attempt) {
   ];
 }
 
-/** A package that is installed, but not as npm installs it. @param {string} name @param {Attempt} attempt @returns {Cause | undefined} */
+/**
+ * Describes a package that is installed, but not as npm installs it.
+ *
+ * @param {string} name @param {Attempt} attempt @returns {Cause | undefined}
+ */
 function partly(name, attempt) {
   const folder = foldersOf(name).find(isThere);
   if (folder === undefined) return undefined;
@@ -203,7 +207,7 @@ const SYSTEM_SAYS = [
 
 /** @param {Attempt} attempt @param {string} message @returns {Cause} */
 function refusedBySystem(attempt, message) {
-  // Without it Node.js takes the file for JavaScript.
+  // Without this extension Node.js loads the file as JavaScript.
   if (attempt.override && !attempt.override.endsWith('.node'))
     return [`NAPI_RS_NATIVE_LIBRARY_PATH names ${attempt.override}, whose name does not end in .node`, 'rename the file'];
   const where = attempt.file ? ` (${attempt.file})` : '';
@@ -258,7 +262,7 @@ function isSingleExecutable() {
   }
 }
 
-/** The folder of this package; `undefined` where this is part of another file, such as a bundle. */
+/** Returns the folder of this package; `undefined` where this is part of another file, such as a bundle. */
 function ownFolder() {
   try {
     const folder = path.join(__dirname, '..');
@@ -278,8 +282,7 @@ function resolve(name) {
 }
 
 /**
- * The nearest lock file, if it has this package and not that of the platform. npm writes only those of its own system when it makes
- * a lock file from a folder that is installed already.
+ * Returns the nearest lock file, if it has this package and not that of the platform.
  *
  * @param {string} name
  * @param {string} folder

@@ -28,7 +28,7 @@ function load() {
   return accepted(attempt);
 }
 
-/** The addon, if it is of this version. @param {Attempt} attempt */
+/** Returns the addon, if it is of this version. @param {Attempt} attempt */
 function accepted(attempt) {
   const local = attempt.override ?? builtHere(attempt.target);
   attempt.file = local ?? installed(attempt.target);
@@ -51,7 +51,7 @@ function accepted(attempt) {
 }
 
 /**
- * The addon from the package of a target. Each name is written out for bundlers, which follow no other, and within `try`, where a
+ * Returns the addon from the package of a target. Each name is written out for bundlers, which follow no other, and within `try`, where a
  * missing package is no error to them.
  *
  * @param {Target | undefined} target
@@ -100,7 +100,7 @@ function override() {
 }
 
 /**
- * The addon that was built in the project's folder; or the one beside this file, where a bundle or a single executable has it.
+ * Returns the addon that was built in the project's folder; or the one beside this file, where a bundle or a single executable has it.
  *
  * @param {Target | undefined} target
  */
@@ -114,7 +114,7 @@ function builtHere(target) {
   }
 }
 
-/** Where the addon of the installed package is; a bundle may not know. @param {Target | undefined} target */
+/** Returns the path of the addon in the installed package; a bundle may not know it. @param {Target | undefined} target */
 function installed(target) {
   try {
     return target && createRequire(__filename).resolve(packageOf(target));
@@ -123,7 +123,7 @@ function installed(target) {
   }
 }
 
-/** The version of the package that an addon is in. @param {string} file @returns {string | undefined} */
+/** Returns the version of the package that contains an addon. @param {string} file @returns {string | undefined} */
 function versionBeside(file) {
   try {
     return JSON.parse(readFileSync(path.join(path.dirname(file), 'package.json'), 'utf8')).version;

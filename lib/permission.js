@@ -57,7 +57,7 @@ function requireRead(method, path) {
   }
 }
 
-/** The permission model of Node.js, where one is in force. */
+/** Returns the permission model of Node.js, if one is in force. */
 function nodeModel() {
   return /** @type {{ permission?: { has(scope: string, reference?: string): boolean } }} */ (process).permission;
 }

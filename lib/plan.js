@@ -84,7 +84,7 @@ class PendingPlan {
     steps.forEach((step, index) => step.accepted(fired.includes(index), () => native.NativeEngine.abortStep(accepted, index)));
   }
 
-  /** The abort signals that can end a step: its own, and that of the plan. @param {number} step */
+  /** Returns the abort signals that can end a step: its own, and that of the plan. @param {number} step */
   abortOf(step) {
     const ofStep = this.#steps.get(step);
     const ofPlan = this.#abort;

@@ -84,7 +84,7 @@ class Plans {
   }
 
   /**
-   * The outcome of a plan that is over.
+   * Returns the outcome of a plan that is over.
    *
    * @param {Function} method
    * @param {string} id
@@ -96,7 +96,7 @@ class Plans {
   }
 
   /**
-   * As `guard`, with the secrets of the engine masked in the error.
+   * Does what `guard` does, with the secrets of the engine masked in the error.
    *
    * @template T
    * @param {Function} method

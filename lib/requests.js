@@ -44,7 +44,7 @@ function sanitizeRequests(requests) {
 }
 
 /**
- * How many requests there are.
+ * Returns the number of requests.
  *
  * @param {any} requests
  * @returns {number}
@@ -65,7 +65,7 @@ const tooMuch = () =>
   refusal(SUBJECTS.request, LIST, `they have more than ${MOST_VALUES} values or ${MOST_CHARACTERS} characters: give fewer in one call`);
 
 /**
- * The refusal of a request, as seen from the call.
+ * Returns the refusal of a request, as seen from the call.
  *
  * @param {string} at The path of the request.
  * @param {Refusal & { field?: string, cause?: unknown }} error

@@ -15,7 +15,7 @@ class Outcome {
   /** @type {ExecutionResult | undefined} */ #result;
   /** @type {ErrorInfo | undefined} */ #error;
 
-  /** What a failure was caused by, if that was this thread's. @type {{ error: unknown } | undefined} */
+  /** The cause of a failure, if it arose on this thread. @type {{ error: unknown } | undefined} */
   cause;
 
   /** Why the abort signal that ended it fired. @type {{ reason: unknown } | undefined} */
@@ -36,7 +36,7 @@ class Outcome {
       const held = /** @type {any} */ (this.#native);
       this.#error = this.error;
       this.#result = toResult(held);
-      // What it takes is the engine's and the result's own from here on.
+      // From here on the memory that it takes belongs to the engine and the result.
       native.NativeEngine.releaseResult(held);
       this.#native = undefined;
       if (this.aborted && this.#result.reason === 'aborted') setOwn(this.#result, 'abortReason', this.aborted.reason);
@@ -49,7 +49,7 @@ class Outcome {
     return this.#native === undefined ? this.#result : JSON.parse(native.NativeEngine.resultText(/** @type {any} */ (this.#native)));
   }
 
-  /** What kept the engine from doing its part. @returns {ErrorInfo | undefined} */
+  /** The error that kept the engine from doing its part. @returns {ErrorInfo | undefined} */
   get error() {
     if (this.#native === undefined) return this.#error;
     const text = native.NativeEngine.resultError(/** @type {any} */ (this.#native));
@@ -57,7 +57,7 @@ class Outcome {
   }
 
   /**
-   * What a waiter gets.
+   * Returns the result that a waiter gets.
    *
    * @returns {ExecutionResult}
    * @throws {ExecutionError} When the engine could not do its part.
@@ -78,7 +78,7 @@ class Outcome {
   }
 }
 
-// It inherits nothing, so that a promise can be resolved with it where `Object.prototype` has a `then`.
+// The class inherits nothing, so that a promise can be resolved with it where `Object.prototype` has a `then`.
 Object.setPrototypeOf(Outcome.prototype, null);
 
 /**

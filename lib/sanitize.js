@@ -12,7 +12,7 @@ const { bytesOf, isBroken, isMemory, isUrl, namesOf, pathOfUrl } = require('./fo
 /** @typedef {import('../index.js').ErrorCode} ErrorCode */
 
 /**
- * What is being copied: its name in errors, whether paths start with that name, and the code of a refusal.
+ * The value that is being copied: its name in errors, whether paths start with that name, and the code of a refusal.
  *
  * @typedef {{ name: string, prefix: string, code: ErrorCode, says: string }} Subject
  */
@@ -32,23 +32,23 @@ const SUBJECTS = {
 };
 
 /**
- * What is copied in the place of the value of a field; `OMIT` when the field has been taken, and stays out of the copy.
+ * Returns what is copied in the place of the value of a field; `OMIT` when the field has been taken, and stays out of the copy.
  *
  * @typedef {(key: string, value: unknown, path: string) => unknown} Replacer
  */
 
 /** Deeper data is refused: it is an accident, or it holds itself. */
 const DEEPEST = 100;
-/** What one call may give: an object that is in many places is copied into each of them. */
+/** The most values that one call may have: an object that is in many places is copied into each of them. */
 const MOST_VALUES = 1_000_000;
 const MOST_CHARACTERS = 64 * 1024 * 1024;
-/** What metadata may have of that; how many bytes it may be as JSON is the engine's configuration. */
+/** The most values that metadata may have; its most bytes as JSON are in the engine's configuration. */
 const MOST_METADATA_VALUES = 100_000;
 /** Objects whose keys are indexes. */
 const INDEXED = ['options.steps', 'strategy.dependencies'];
 /** Longer lists are refused: no command line holds so many arguments. */
 const LONGEST = 1_000_000;
-/** More names of one object are refused, in metadata excepted: no environment, and no plan, has so many. */
+/** The most names of one object, except in metadata: no environment, and no plan, has so many. */
 const MOST_NAMES = 100_000;
 /** A longer name is not shown: a message must stay readable, and a part of a secret would not be masked. */
 const LONGEST_NAME = 128;
@@ -63,7 +63,7 @@ const HALF = 'holds half of a surrogate pair, which UTF-8 cannot: remove it, or 
 /** Replaces a value that was removed from the copy. */
 const OMIT = Symbol('omit');
 
-/** What is being copied, with how many values and characters are left. Not a spread of the subject: that takes 4 µs. */
+/** The subject of a copy, with the number of values and characters that are left. It is no spread of the subject: that takes 4 µs. */
 class Budget {
   /** @type {string | undefined} The path of the metadata that is copied now. */
   metadata = undefined;
@@ -151,7 +151,7 @@ function copyMetadata(value, path, depth, subject) {
 }
 
 /**
- * The field of the caller's that a path is in, not the depth at which we stopped.
+ * Returns the field of the caller that a path is in, instead of the depth at which the copy stopped.
  *
  * @param {string} path
  * @param {Budget} subject
@@ -227,7 +227,11 @@ function copy(value, path, depth, subject, isOmitted, replacer) {
 
 const { toString: describe } = Object.prototype;
 
-/** What an object is: `Object` if it is plain, also where `Object.prototype` has been given another name. @param {object} value */
+/**
+ * Returns the tag of an object: `Object` if it is plain, also where `Object.prototype` has been given another name.
+ *
+ * @param {object} value
+ */
 function tagOf(value) {
   if (Symbol.toStringTag in Object.prototype && !Object.hasOwn(value, Symbol.toStringTag)) {
     const prototype = Object.getPrototypeOf(value);
@@ -260,7 +264,7 @@ function list(value, path, depth, subject, isOmitted) {
 }
 
 /**
- * What is copied. Nothing is inherited, so that `__proto__` is a name like any other; yet V8 gives it a shape, which it does not give
+ * The class of copies. Nothing is inherited, so that `__proto__` is a name like any other; yet V8 gives it a shape, which it does not give
  * to what `Object.create(null)` makes.
  *
  * @type {new () => Record<string, any>}
@@ -305,7 +309,7 @@ const sourceOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'source')?.ge
 const flagsOf = Object.getOwnPropertyDescriptor(RegExp.prototype, 'flags')?.get;
 
 /**
- * What a regular expression is, whatever has been added to it.
+ * Copies a regular expression, whatever has been added to it.
  *
  * @param {object} value
  * @param {string} path
@@ -319,7 +323,7 @@ function expression(value, path, subject) {
 }
 
 /**
- * Input that is there as a whole.
+ * Copies input that is complete.
  *
  * @param {object} value
  * @param {string} path
@@ -362,7 +366,7 @@ function joined(chunks, path) {
   return Buffer.concat(parts);
 }
 
-/** What a value is that is no input, without the value. @param {unknown} value */
+/** Returns the kind of a value that is no input, without the value. @param {unknown} value */
 function kindOf(value) {
   if (isMemory(value)) return 'bytes whose memory was transferred or cut off';
   if (value === null || value === undefined) return String(value);
@@ -423,11 +427,11 @@ function refusal({ code, says }, field, problem, details) {
  * @param {unknown} cause
  */
 function threw(subject, field, cause) {
-  // What it threw is the caller's, and may hold a secret: it is the cause.
+  // The thrown value is the caller's, and may hold a secret: it becomes the cause.
   return refusal(subject, field, 'reading it threw: give plain data', { cause });
 }
 
-/** What a value is, for people. It is not shown: it may be a secret in the wrong place. @param {unknown} value */
+/** Describes a value for people, without showing it: it may be a secret in the wrong place. @param {unknown} value */
 function show(value) {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'object') return 'an object';
@@ -440,7 +444,7 @@ function show(value) {
 }
 
 /**
- * What was thrown, in words.
+ * Describes a thrown value in words.
  *
  * @param {unknown} cause
  */
@@ -448,7 +452,7 @@ function causeText(cause) {
   try {
     return String(cause instanceof Error ? cause.message : cause);
   } catch {
-    // What is thrown may itself throw.
+    // The thrown value may itself throw.
     return 'something that cannot be shown';
   }
 }

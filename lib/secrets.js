@@ -6,7 +6,7 @@ const { withoutPrototype } = require('./caller-code.js');
 const { snapshot } = require('./environment.js');
 
 /**
- * The secrets of a configuration: the list as it was given, which shows itself neither in a log nor as JSON, so that a
+ * Returns the secrets of a configuration: the list as it was given, which shows its content neither in a log nor as JSON, so that a
  * configuration can be printed and can be used again.
  *
  * @param {readonly string[]} secrets
@@ -21,7 +21,7 @@ function veil(secrets) {
 }
 
 /**
- * The variables of a configuration, in the same way: each value may be secret.
+ * Returns the variables of a configuration in the same way: each value may be secret.
  *
  * @param {Readonly<Record<string, string | null | undefined>> | null | undefined} variables
  * @returns {Readonly<Record<string, string>> | null}
@@ -38,14 +38,14 @@ function veilVariables(variables) {
   return Object.freeze(copy);
 }
 
-/** More are refused by the engine, so more are not masked in that refusal. */
+/** The most secrets that are masked in a refusal; the engine refuses longer lists. */
 const MOST_SECRETS = 100_000;
 const MOST_CHARACTERS = 16 * 2 ** 20;
 const MOST_STEPS = 10_000;
 const MOST_NAMES = 100_000;
 
 /**
- * What may be secret in a call that is refused, for the addon to mask in the refusal. No code of the caller runs.
+ * Returns what may be secret in a call that is refused, for the addon to mask in the refusal. No code of the caller runs.
  *
  * @param {unknown} options Those of the call, or a configuration.
  * @param {unknown} [what] Its request, or plan.
@@ -62,7 +62,7 @@ function secretsOf(options, what, masksVariables = false) {
 }
 
 /**
- * The secrets of a configuration or of options that may be wrong otherwise, and of the steps of a plan. No code of the caller runs.
+ * Returns the secrets of a configuration or of options that may be wrong otherwise, and of the steps of a plan. No code of the caller runs.
  *
  * @param {unknown} options
  * @returns {string[]}
@@ -78,7 +78,7 @@ function secretsIn(options) {
 }
 
 /**
- * The variables of a request, of the steps of a plan, or of a request in wire form, packed as the addon takes them.
+ * Returns the variables of a request, of the steps of a plan, or of a request in wire form, packed as the addon takes them.
  *
  * @param {unknown} what
  */
@@ -98,7 +98,7 @@ function variablesIn(what) {
   });
 }
 
-/** A getter was not called: it may say so. @param {unknown} options */
+/** Returns whether options set `maskEnvSecrets`; a getter is not called, and counts as set. @param {unknown} options */
 function masksVariablesOf(options) {
   const given = descriptor(options, 'maskEnvSecrets');
   return given !== undefined && (given.value === true || given.get !== undefined);
@@ -115,7 +115,7 @@ function textsIn(list) {
 }
 
 /**
- * A proxy of the caller may have traps that throw; text in wire form may be no JSON.
+ * Calls `read`, and returns `otherwise` if it throws: a proxy of the caller may have traps that throw; text in wire form may be no JSON.
  *
  * @template T
  * @param {T} otherwise

@@ -17,7 +17,7 @@ const MOST_ARGUMENTS = 1024;
 /** How a stream is read. @typedef {'events' | 'batches'} Way */
 
 /**
- * What a stream needs of its execution.
+ * The parts of an execution that a stream needs.
  *
  * @typedef {object} Source
  * @property {(groups: number, handle: number) => void} release Lets a child be read further, by so many reads.
@@ -71,18 +71,18 @@ class EventQueue {
     return this.#isGathering;
   }
 
-  /** Nothing comes any more. */
+  /** Ends the stream: no more events come. */
   end() {
     this.#ended = true;
     this.#notify();
   }
 
-  /** The next event. @returns {Promise<Step>} */
+  /** Returns the next event. @returns {Promise<Step>} */
   next() {
     return this.#read('events');
   }
 
-  /** All events that have arrived; at least one. @returns {Promise<BatchStep>} */
+  /** Returns all events that have arrived; at least one. @returns {Promise<BatchStep>} */
   nextBatch() {
     return this.#read('batches');
   }
@@ -122,7 +122,11 @@ class EventQueue {
     return this.#way === 'batches' ? this.#takeAll(first) : this.#shift(first);
   }
 
-  /** The reader is gone: what is left is dropped and the execution is ended. @returns {Promise<IteratorReturnResult<undefined>>} */
+  /**
+   * Drops the remaining events and ends the execution, since there is no reader any more.
+   *
+   * @returns {Promise<IteratorReturnResult<undefined>>}
+   */
   async return() {
     await (this.#closed ??= this.#close());
     return { done: true, value: undefined };
@@ -159,7 +163,7 @@ class EventQueue {
       this.#done(group, inARow);
       inARow = 0;
     }
-    // Nothing else uses the array of a group.
+    // No other code uses the array of a group.
     let events = first.events;
     const rest = slots(count - 1);
     let at = 0;
@@ -175,7 +179,7 @@ class EventQueue {
 }
 
 /**
- * The refusal of a read of a stream that is read in the other way.
+ * Returns the refusal of a read of a stream that is read in the other way.
  *
  * @param {Way} way
  */
@@ -233,7 +237,7 @@ class ExecutionStream {
 }
 
 /**
- * The stream of what `submit` has accepted, or of its refusal.
+ * Returns the stream of the execution that `submit` has accepted, or of its refusal.
  *
  * @template O, R
  * @param {() => { id: string, queue: EventQueue | undefined, waiters: Set<(outcome: O) => void> }} submit

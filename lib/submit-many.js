@@ -35,7 +35,7 @@ function submitMany(method, requests, options, engine) {
   const read = { options, requests };
   const mask = (/** @type {string[]} */ texts) => native.mask(texts, secretsOf(read.options, { commands: read.requests }));
   const accepted = guard(method, () => accept(engine, requests, options, read), mask);
-  // What was accepted has no other owner, so nothing below may throw.
+  // The accepted executions have no other owner, so nothing below may throw.
   const outcomes = settle(engine, accepted);
   accepted.abort?.forget();
   const refusals = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
@@ -75,7 +75,7 @@ function accept({ native, inFlight }, requests, options, read) {
 }
 
 /**
- * The outcome for each request.
+ * Returns the outcome for each request.
  *
  * @param {EngineParts} engine
  * @param {ReturnType<typeof accept>} accepted

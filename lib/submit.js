@@ -20,7 +20,7 @@ const { secretsOf } = require('./secrets.js');
 /** @typedef {import('../binding.js').NativeEngine} NativeEngine */
 
 /**
- * What a submission takes of its engine.
+ * The parts of an engine that a submission needs.
  *
  * @typedef {object} EngineParts
  * @property {NativeEngine} native
@@ -55,7 +55,7 @@ function submit(method, request, options, pull, engine) {
     () => accept(native, handle, request, options, pull, read),
     (texts) => native.mask(texts, secretsOf(read.options, read.request)),
   );
-  // It is accepted, so nothing below may throw: it would have no owner.
+  // The execution is accepted, so nothing below may throw: it would have no owner.
   const pending = add(engine, id, handle, abort);
   if (pull) pending.queue = new lazy.stream.EventQueue({ release: (groups) => native.release(handle, groups), cancel: () => cancel(id) });
   if (source) pending.input = inputOf(native, handle, source);
@@ -80,7 +80,7 @@ function add({ inFlight }, id, handle, abort) {
   return pending;
 }
 
-/** Its abort signal has fired. @param {EngineParts} engine @param {PendingExecution} pending */
+/** Stops an execution whose abort signal has fired. @param {EngineParts} engine @param {PendingExecution} pending */
 function stopAborted({ native, inFlight }, { id, handle }) {
   if (inFlight.has(handle)) native.stop(id, true, NO_GRACE);
 }

@@ -30,7 +30,7 @@ const FAINT = '#6b7280';
 const CRITICAL = '#1f4fd8';
 
 /**
- * A plan as a picture: one bar for each step.
+ * Draws a plan as a picture: one bar for each step.
  *
  * @param {PlanExecutionResult} plan
  * @returns {string} SVG text.
@@ -82,7 +82,7 @@ function axis(end, x, top, bottom) {
   return lines;
 }
 
-/** A step of 1, 2 or 5 that gives eight of them at most. @param {number} end */
+/** Returns a distance of 1, 2 or 5 (times a power of ten) that divides the axis into eight parts at most. @param {number} end */
 function niceStep(end) {
   const rough = end / 8;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -90,7 +90,7 @@ function niceStep(end) {
 }
 
 /**
- * From the end of each dependency to the beginning of what waited for it.
+ * Draws lines from the end of each dependency to the beginning of the step that waited for it.
  *
  * @param {Row[]} rows
  * @param {(ms: number) => number} x
@@ -119,7 +119,7 @@ function links(rows, x, y) {
   return [...faint, ...marked];
 }
 
-/** The row that ended last. @param {(Row | undefined)[]} rows */
+/** Returns the row that ended last. @param {(Row | undefined)[]} rows */
 function lastOf(rows) {
   return rows.reduce((last, row) => (row && row.phases.length > 0 && (!last || row.end > last.end) ? row : last), undefined);
 }

@@ -16,14 +16,14 @@ const TARGETS = /** @type {const} */ ([
 
 /** @typedef {typeof TARGETS[number]} Target */
 
-/** The C library of this process, `undefined` where only one is in use. */
+/** Returns the C library of this process; `undefined` where only one is in use. */
 function libc() {
   return process.platform === 'linux' ? (isMusl() ? 'musl' : 'glibc') : undefined;
 }
 
 /** Whether the program of this process was linked with musl. It is read, not run: a small system has no `ldd`. */
 function isMusl() {
-  // Started by its loader (`ld-musl-x86_64.so.1 node`), the program appears to be the loader.
+  // If the program was started by its loader (`ld-musl-x86_64.so.1 node`), it appears to be the loader.
   const loader = `${process.execPath} ${interpreter(process.execPath)}`;
   if (loader.includes('ld-musl-')) return true;
   if (loader.includes('ld-linux-')) return false;
@@ -35,7 +35,7 @@ function isMusl() {
 /** @returns {{ header?: { glibcVersionRuntime?: string }, sharedObjects?: string[] }} */
 function report() {
   try {
-    // Without it, the names of all connected hosts would be looked up.
+    // Without this setting, the names of all connected hosts would be looked up.
     /** @type {any} */ (process.report).excludeNetwork = true;
     return /** @type {any} */ (process.report?.getReport() ?? {});
   } catch {
@@ -43,7 +43,7 @@ function report() {
   }
 }
 
-/** The target of this process, `undefined` where there is none. */
+/** Returns the target of this process; `undefined` where there is none. */
 function targetHere() {
   /** @type {string[]} */
   const parts = [process.platform, process.arch];

@@ -26,11 +26,11 @@
  * @property {boolean} isCritical Whether the plan would have been over sooner if it had been faster.
  */
 
-/** When a step runs, if that is not after success. */
+/** The condition of a step that does not run after success only. */
 const CONDITIONS = { failure: ' (after a failure)', always: ' (in any case)' };
 
 /**
- * What happened when.
+ * Returns the time of each step and attempt.
  *
  * @param {PlanExecutionResult} plan
  * @returns {Row[]}
@@ -53,7 +53,7 @@ function timeline(plan) {
 }
 
 /**
- * The steps that the end of the plan waited for, the last one first.
+ * Returns the steps that the end of the plan waited for, the last one first.
  *
  * @param {Row[]} rows
  */
@@ -86,7 +86,7 @@ function phasesOf(result, origin) {
 }
 
 /**
- * How an attempt ended, for people.
+ * Describes how an attempt ended, for people.
  *
  * @param {Pick<ExecutionResult, 'status' | 'exitCode' | 'signal' | 'error' | 'reason'>} ended
  */

@@ -5,7 +5,7 @@ const { timeline } = require('./timeline.js');
 /** @typedef {import('../index.js').PlanExecutionResult} PlanExecutionResult */
 
 /**
- * A plan in the trace event format of Chrome, which Perfetto reads too: one thread for each step. Times are in microseconds.
+ * Returns a plan in the trace event format of Chrome, which Perfetto reads too: one thread for each step. Times are in microseconds.
  *
  * @param {PlanExecutionResult} plan
  * @returns {string} JSON text.
