@@ -6,7 +6,7 @@ const { isElf64 } = require('./elf.js');
 const { withFile } = require('./file-parts.js');
 
 /** @typedef {{ kind: 'damaged', how: string } | { kind: 'machine', machine: string }} Flaw */
-/** What the header of a library says: its processor, and where the last of its parts ends. @typedef {{ machine: string, end: number }} Header */
+/** The header of a library: its processor, and the end of the last of its parts. @typedef {{ machine: string, end: number }} Header */
 
 const OTHER = 'another processor';
 /** The processors of libraries, by the names that Node.js has for them. @typedef {Record<number, string>} Machines */

@@ -35,7 +35,7 @@ class Delivery {
   /** @type {Listeners} */ #listeners;
   /** @type {AbortReasons} */ #reasons;
   /** @type {((status: import('../index.js').ExecutionFeedback) => void) | undefined} */ #feedback;
-  /** Those of the batch that was taken last, if it was short. */
+  /** The numbers of the batch that was taken last, if it was short. */
   #numbers = new Float64Array(SHORT_BATCH);
   /**
    * The time at which the first lines of this turn of the event loop arrived; 0 after the turn. The addon may call several times in one

@@ -45,9 +45,13 @@ const Engine = class ExecutionEngine extends Listeners {
   #inFlight = new InFlight(this);
   /** @type {InstanceType<typeof Delivery>} */ #delivery;
   /** @type {InstanceType<typeof Plans>} */ #plans;
-  /** What a submission takes of it. @type {import('./submit.js').EngineParts} */ #parts;
+  /** The parts of the engine that a submission takes. @type {import('./submit.js').EngineParts} */ #parts;
   /** @type {import('../index.js').ResolvedConfig | undefined} */ #config;
-  /** What of the configuration is not shown. @type {{ secrets: readonly string[], hostEnv: Readonly<Record<string, string>> | null }} */
+  /**
+   * The parts of the configuration that are not shown.
+   *
+   * @type {{ secrets: readonly string[], hostEnv: Readonly<Record<string, string>> | null }}
+   */
   #veiled;
   #reasons = new AbortReasons();
   /** @type {InstanceType<typeof import('./open-inputs.js').OpenInputs> | undefined} */ #openInputs;

@@ -13,7 +13,7 @@ const { setOwn } = require('./caller-code.js');
  * @property {InstanceType<typeof import('./input.js').Input> | undefined} input
  * @property {{ readonly fired: boolean, readonly reason: unknown, forget: () => void } | undefined} abort Its abort signal.
  * @property {import('../index.js').ExecutionTrace | undefined} trace
- * @property {import('node:async_hooks').AsyncResource} context In which code of the caller runs.
+ * @property {import('node:async_hooks').AsyncResource} context The resource in whose context code of the caller runs.
  * @property {string} [planId]
  * @property {number} [step]
  */

@@ -23,11 +23,11 @@ class PendingPlan {
   /** @type {Set<(outcome: PlanOutcome) => void>} */ waiters = new Set();
   /** @type {Queue | undefined} */ queue;
   /** @type {string} */ id;
-  /** Those of its steps follow it. @type {number} */ handle;
+  /** The handle of the plan; those of its steps follow it. @type {number} */ handle;
   /** The ids of its steps. @type {string[]} */ steps;
-  /** In which code of the caller runs. @type {AsyncResource} */ context;
+  /** The resource in whose context code of the caller runs. @type {AsyncResource} */ context;
   /** @type {AbortOf} */ #abort;
-  /** Those of the steps that have one, by index. @type {Map<number, AbortOf>} */ #steps;
+  /** The abort signals of the steps that have one, by index. @type {Map<number, AbortOf>} */ #steps;
 
   /**
    * Gives a plan to the addon.

@@ -14,7 +14,7 @@ const MOST_ARGUMENTS = 1024;
 /** @typedef {import('../index.js').ExecutionEvent} ExecutionEvent */
 /** @typedef {IteratorResult<ExecutionEvent, undefined>} Step */
 /** @typedef {IteratorResult<ExecutionEvent[], undefined>} BatchStep */
-/** How a stream is read. @typedef {'events' | 'batches'} Way */
+/** The way in which a stream is read. @typedef {'events' | 'batches'} Way */
 
 /**
  * The parts of an execution that a stream needs.
@@ -40,7 +40,7 @@ class EventQueue {
   #ended = false;
   /** @type {Promise<unknown> | undefined} */ #closed;
   /** The reads that wait, oldest first. @type {Set<(step: any) => void>} */ #readers = new Set();
-  /** How it is read, from the first read on. @type {Way | undefined} */ #way;
+  /** The way in which it is read, from the first read on. @type {Way | undefined} */ #way;
   /** Whether what comes in this turn of the event loop is on its way to a reader, as one batch. */
   #isGathering = false;
   /** @type {Source} */ #source;

@@ -74,7 +74,7 @@ impl Records {
         Self(Registry::new(config))
     }
 
-    /// The whole life of a record: it comes, gets its result, and is settled. The oldest leave as retention has it.
+    /// Inserts a record, gives it its result, and settles it. The oldest records leave as retention requires.
     pub fn live(&self, result: &Arc<ExecutionResult>) -> Uuid {
         let record = Arc::new(Record::new(
             Uuid::new_v4(),
@@ -87,7 +87,7 @@ impl Records {
         ));
         let id = record.id();
         self.0.insert(Arc::clone(&record)).expect("a new id is not known yet");
-        // What is left over leaves with the next: nothing here ends in one go with hundreds of others.
+        // The remaining record leaves with the next one, so that no call here ends hundreds of others at once.
         let _ = self.0.complete(&record, Arc::clone(result));
         self.0.settle(&record);
         id
@@ -99,7 +99,7 @@ impl Records {
         self.0.get(id).is_some()
     }
 
-    /// How many the newest `limit` are.
+    /// Returns how many records the newest `limit` are.
     #[must_use]
     pub fn list(&self, limit: usize) -> usize {
         self.0

@@ -354,7 +354,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn command(&self, id: Unknown<'_>) -> Result<Option<String>> {
         let id = id_of(id)?;
-        // It may have ended, and left, since it was accepted.
+        // The execution may have ended, and its record may have been removed, since it was accepted.
         Ok(self.engine.record(id).ok().map(|record| record.command(&mut Allowance::of_caller())))
     }
 
@@ -421,12 +421,12 @@ impl NativeEngine {
     }
 }
 
-/// A grace period from JavaScript; a negative number is none.
+/// Converts a grace period from JavaScript; a negative number is none.
 fn grace_of(grace_ms: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(grace_ms / 1_000.0).ok()
 }
 
-/// An id from JavaScript.
+/// Converts an id from JavaScript.
 fn id_of(id: Unknown<'_>) -> Result<Uuid> {
     let value = convert::read(id)?;
     match &value {
@@ -435,7 +435,7 @@ fn id_of(id: Unknown<'_>) -> Result<Uuid> {
     }
 }
 
-/// A request and its options, from data of a call.
+/// Decodes a request and its options from the data of a call.
 fn decode(
     engine: &ExecutionEngine,
     request: Unknown<'_>,
@@ -450,7 +450,7 @@ fn decode(
     Ok((parsed.request, options_of(engine, &options, env, ways)?))
 }
 
-/// The options of a call.
+/// Decodes the options of a call.
 fn options_of(engine: &ExecutionEngine, options: &wire::Value, env: Arc<[u8]>, ways: u8) -> Result<ExecutionOptions> {
     let mut options =
         wire::options(options, Case::Camel).map_err(ExecutionError::InvalidRequest).map_err(raise_as_is)?;

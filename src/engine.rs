@@ -80,16 +80,17 @@ const LONGEST_FEEDBACK_FLUSH: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct ExecutionEngine {
     handle: Arc<Handle>,
-    /// Where the events of what is executed through this handle go.
+    /// The sink for the events of executions that are started through this handle.
     sink: Arc<dyn EventSink>,
 }
 
-/// What all handles share; the executions hold only [`EngineCore`], so that the last handle's drop is seen.
+/// The state that all handles share; the executions hold only [`EngineCore`], so that the drop of the last handle is
+/// seen.
 struct Handle {
     shared: Arc<EngineCore>,
 }
 
-/// What the running executions need.
+/// The state that the running executions need.
 struct EngineCore {
     config: Arc<ExecutionConfig>,
     policy: Arc<EnvPolicy>,
@@ -99,11 +100,11 @@ struct EngineCore {
     has_added_secrets: AtomicBool,
     /// Whether the host exits, and the guardian ends the commands that run.
     is_left_to_guardian: AtomicBool,
-    /// How many reasons there are for the pass that masks the records; 0 when none is running.
+    /// The number of reasons for the pass that masks the records; 0 when none is running.
     masking_passes: AtomicU64,
     /// Whether a thread of the engine masks the commands of a listing.
     is_masking_listing: AtomicBool,
-    /// Made for the first execution that may need it, or with the engine if each may.
+    /// The overflow store, made for the first execution that may need it, or with the engine if each may.
     overflow: OnceLock<Arc<Overflow>>,
     log_bounds: Arc<LogBounds>,
     registry: Registry,
@@ -128,7 +129,7 @@ fn no_room(error: &std::io::Error) -> ExecutionError {
 }
 
 impl ExecutionEngine {
-    /// An engine without listeners.
+    /// Returns an engine without listeners.
     ///
     /// # Errors
     /// `INVALID_CONFIG` with the field. `SPAWN_FAILED` with the errno when the machine has no room for the engine's threads: once it
@@ -157,7 +158,7 @@ impl ExecutionEngine {
             degradations: Degradations::default(),
             feedback: Feedback::default(),
         };
-        // What dead hosts have left is removed although nothing may overflow here.
+        // Files that dead hosts have left are removed although nothing may overflow here.
         shared.overflow_of(&OutputPolicy::new(&ExecutionOptions::default(), &shared.config));
         let shared = Arc::new(shared);
         host_exit::watch(&shared);
@@ -170,8 +171,8 @@ impl ExecutionEngine {
         Self { handle: self.handle, sink: Arc::new(HandlerQueue::start(handler)) }
     }
 
-    /// The same engine with a sink for the status of everything that ends in it from now on, whichever handle started it. It is in
-    /// addition to the sinks that there are.
+    /// Returns a handle to the same engine, with a sink for the status of every execution that ends from now on,
+    /// whichever handle started it. The sink is in addition to the existing ones.
     #[must_use]
     pub fn with_feedback_sink(self, sink: Arc<dyn FeedbackSink>) -> Self {
         self.shared().feedback.add(sink);
@@ -196,7 +197,7 @@ impl ExecutionEngine {
         self.submit(request, options, self.sink()).map(|record| record.id())
     }
 
-    /// Where the events of what is executed now go.
+    /// Returns the sink for the events of a new execution.
     fn sink(&self) -> Arc<dyn EventSink> {
         self.sink.nested().unwrap_or_else(|| Arc::clone(&self.sink))
     }
@@ -243,8 +244,8 @@ impl ExecutionEngine {
         ExecutionError::of_result(&result).map_or(Ok(result), Err)
     }
 
-    /// [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`]. Dropping the future cancels the execution; what
-    /// [`ExecutionEngine::execute`] has accepted goes on.
+    /// Calls [`ExecutionEngine::execute`] and [`ExecutionEngine::wait_for_completion`]. Dropping the future cancels the
+    /// execution; what [`ExecutionEngine::execute`] has accepted goes on.
     ///
     /// # Errors
     /// As both.
@@ -252,7 +253,7 @@ impl ExecutionEngine {
         self.run_with(request, ExecutionOptions::default()).await
     }
 
-    /// [`ExecutionEngine::run`] with host policy for this one execution.
+    /// Does what [`ExecutionEngine::run`] does, with host policy for this one execution.
     ///
     /// # Errors
     /// As [`ExecutionEngine::run`].
@@ -274,7 +275,7 @@ impl ExecutionEngine {
         ExecutionError::of_result(&result).map_or(Ok(result), Err)
     }
 
-    /// [`ExecutionEngine::run_sync`], where the engine's failures are results too.
+    /// Does what [`ExecutionEngine::run_sync`] does, but failures of the engine are results too.
     pub(crate) fn run_sync_to_end(
         &self,
         request: ExecutionRequest,
@@ -307,8 +308,8 @@ impl ExecutionEngine {
         self.cancel_with(id, None).await
     }
 
-    /// [`ExecutionEngine::cancel`] with a grace period of its own. An execution that is being ended already, for whatever
-    /// reason, is killed after `grace` from now if that is sooner.
+    /// Does what [`ExecutionEngine::cancel`] does, with a grace period of its own. An execution that is being ended
+    /// already, for whatever reason, is killed after `grace` from now if that is sooner.
     ///
     /// # Errors
     /// `NOT_FOUND`.
@@ -349,7 +350,7 @@ impl ExecutionEngine {
         let record = self.record(id)?;
         command::check_time_left(timeout).map_err(ExecutionError::InvalidRequest)?;
         let most = Duration::from_millis(self.shared().config.max_timeout_ms);
-        // What is to end has no time left, although the loop of its execution may not have noticed that.
+        // An execution that is to end has no time left, although its loop may not have noticed that.
         let is_over = record.result().is_some() || record.stop().reason().is_some();
         let moved = if is_over { None } else { record.deadline().extend(timeout, most) };
         let over = "its command has exited or is being ended, so that no timeout is left: start it again for more time";
@@ -363,7 +364,7 @@ impl ExecutionEngine {
         self.cancel_all_with(None).await
     }
 
-    /// [`ExecutionEngine::cancel_all`] with a grace period, as [`ExecutionEngine::cancel_with`].
+    /// Does what [`ExecutionEngine::cancel_all`] does, with a grace period as in [`ExecutionEngine::cancel_with`].
     pub async fn cancel_all_with(&self, grace: Option<Duration>) -> usize {
         let plans = self.shared().plans.unsettled();
         let live = self.request_stop_of_all(Stop::Cancelled, grace);
@@ -433,7 +434,7 @@ impl ExecutionEngine {
 }
 
 impl EngineCore {
-    /// Where output beyond its cap goes. `None` when it goes nowhere.
+    /// Returns the store for output beyond its cap. `None` when such output is dropped.
     fn overflow_of(&self, policy: &OutputPolicy) -> Option<Arc<Overflow>> {
         let goes_to_file = policy.strategy == OversizedOutputStrategy::StreamToFile;
         goes_to_file.then(|| Arc::clone(self.overflow.get_or_init(|| Overflow::new(&self.config))))
@@ -446,7 +447,7 @@ impl EngineCore {
             plan.request_stop(why);
         }
         let mut live = self.registry.unfinished();
-        // Each is looked at once: one that starts meanwhile must not confuse the sorting.
+        // Each record is checked once: one that starts meanwhile must not confuse the sorting.
         live.sort_by_cached_key(|record| record.has_process());
         for record in &live {
             record.stop().request(why, grace);
@@ -454,7 +455,7 @@ impl EngineCore {
         live
     }
 
-    /// When the oldest record of an execution or a plan will be too old.
+    /// Returns the time when the oldest record of an execution or a plan will be too old.
     fn next_expiry(&self) -> Option<Instant> {
         self.registry.next_expiry().into_iter().chain(self.plans.next_expiry()).min()
     }

@@ -234,7 +234,7 @@ macro_rules! declare {
                 }
             }
 
-            /// Whose event it is, when it happened, and its number.
+            /// Returns the id of the event's execution, its time, and its number.
             fn head(&self) -> (Uuid, DateTime<Utc>, u64) {
                 match self {
                     $(Self::$name { $id, timestamp, sequence, .. } => (*$id, *timestamp, *sequence),)+
@@ -275,7 +275,7 @@ pub(crate) use event_types;
 event_types!(declare);
 
 impl EventType {
-    /// The type of the lines of a stream.
+    /// Returns the type of the lines of a stream.
     pub(crate) const fn of_lines(stream: Stream) -> Self {
         match stream {
             Stream::Stdout => Self::Stdout,

@@ -1,4 +1,4 @@
-//! Many events as one string and one array of numbers.
+//! Packs many events into one string and one array of numbers.
 //!
 //! The string holds all text one after the other. Each group of numbers starts with what it is (the number of an event's type, or one
 //! of `protocol::group`), a handle, a time in ms and a sequence. Then come, of
@@ -29,20 +29,20 @@ pub(super) struct Batch {
     ascii: bool,
     numbers: Vec<f64>,
     bytes: Vec<u8>,
-    /// What the listeners of this batch hold up; free when the next batch is taken.
+    /// The credits that the listeners of this batch hold; returned when the next batch is taken.
     credits: Vec<Credit>,
     pub(super) results: Vec<Arc<ExecutionResult>>,
     pub(super) plans: Vec<Arc<PlanExecutionResult>>,
 }
 
 impl Batch {
-    /// An empty batch that fills memory which was used before.
+    /// Returns an empty batch that fills memory which was used before.
     pub(super) fn reusing(mut text: String) -> Self {
         text.clear();
         Self { ascii: true, text, ..Self::default() }
     }
 
-    /// The memory of a batch that is done; its credits are free.
+    /// Returns the memory of a batch that is done; its credits are returned.
     pub(super) fn into_memory(self) -> String {
         self.text
     }
@@ -51,7 +51,7 @@ impl Batch {
         self.text.len() + self.bytes.len() >= FULL_TEXT || self.numbers.len() >= FULL_LINES
     }
 
-    /// `credit` is `None` when the consumer returns it by itself.
+    /// Adds lines. `credit` is `None` when the consumer returns it by itself.
     pub(super) fn lines(&mut self, handle: u32, batch: &LineBatch<'_>, credit: Option<Credit>) {
         let kind = match (batch.encoding, batch.stream) {
             (Encoding::Utf8, _) if batch.is_data => EventType::Data as u8,
@@ -67,7 +67,7 @@ impl Batch {
         self.head(kind, handle, milliseconds(batch.timestamp), batch.first_sequence);
         self.numbers.reserve(1 + batch.marks.len());
         self.numbers.push(number(batch.marks.len()));
-        // Of ASCII, the length of a line is the same in all units.
+        // The length of an ASCII line is the same in all units.
         let are_bytes = match batch.encoding {
             Encoding::Buffer => true,
             Encoding::Utf8 => self.push_ascii(batch.text),

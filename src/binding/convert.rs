@@ -1,4 +1,4 @@
-//! Between JavaScript values and ours.
+//! Converts between JavaScript values and Rust types.
 
 use napi::bindgen_prelude::{Array, FromNapiValue, JsObjectValue, Object, Uint8Array, Unknown};
 use napi::{JsValue, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
@@ -19,7 +19,7 @@ pub(super) fn read(value: Unknown<'_>) -> Result<Value> {
     read_at(value, 0)
 }
 
-/// The two arguments of a call: plain data, or, with `as_text`, the JSON text of both in the place of the first.
+/// Reads the two arguments of a call: plain data, or, with `as_text`, the JSON text of both in the place of the first.
 pub(super) fn given(
     first: Unknown<'_>,
     second: Unknown<'_>,
@@ -89,7 +89,7 @@ pub(super) fn from<T: FromNapiValue>(value: Unknown<'_>) -> Result<T> {
     T::from_unknown(value).map_err(of_napi)
 }
 
-/// Plain data with its keys as JavaScript writes them.
+/// Returns plain data with its keys as JavaScript writes them.
 pub(super) fn camel_json(data: &impl Serialize) -> Json {
     fn rename(json: Json) -> Json {
         match json {
@@ -105,12 +105,12 @@ pub(super) fn settings(data: &impl Serialize) -> Json {
     camel_settings(serde_json::to_value(data).unwrap_or_default())
 }
 
-/// An object of strings as pairs; what is absent is left out.
+/// Returns an object of strings as pairs, without absent values.
 pub(super) fn texts(value: &Value) -> Result<Vec<(String, String)>> {
     wire::texts(value).map_err(ExecutionError::InvalidConfig).map_err(raise_as_is)
 }
 
-/// A plan's result as JSON text, apart from the results of its steps; its dates are text.
+/// Returns a plan's result as JSON text, apart from the results of its steps; its dates are text.
 pub(super) fn plan(plan: &PlanExecutionResult) -> String {
     let mut json = serde_json::json!({
         "planId": plan.plan_id,
@@ -128,13 +128,14 @@ pub(super) fn plan(plan: &PlanExecutionResult) -> String {
     json.to_string()
 }
 
-/// An error as JSON text.
+/// Returns an error as JSON text.
 pub(super) fn error_info(error: &ErrorInfo) -> String {
     let shown = ErrorInfo { message: super::error::camel_text(&error.message), ..error.clone() };
     camel_json(&shown).to_string()
 }
 
-/// The rows of a listing as JSON text: what is absent has no key, apart from the exit code of an execution that has ended.
+/// Returns the rows of a listing as JSON text: absent values have no key, apart from the exit code of an execution that
+/// has ended.
 pub(super) fn summaries(rows: &[ExecutionSummary]) -> String {
     let row = |row: &ExecutionSummary| {
         let mut json = camel_json(row);
@@ -146,7 +147,7 @@ pub(super) fn summaries(rows: &[ExecutionSummary]) -> String {
     Json::Array(rows.iter().map(row).collect()).to_string()
 }
 
-/// A request as JavaScript writes it; an id that did not come with it stays away.
+/// Returns a request as JavaScript writes it, without an id that did not come with it.
 pub(super) fn request(parsed: &ParsedRequest) -> Json {
     let mut json = serde_json::to_value(&parsed.request).unwrap_or_default();
     let Json::Object(entries) = &mut json else { return json };
@@ -154,7 +155,7 @@ pub(super) fn request(parsed: &ParsedRequest) -> Json {
         entries.remove("id");
     }
     entries.insert("metadata".to_owned(), metadata(&parsed.request.metadata));
-    // Only the names of the outermost fields are ours; a command's have one word each.
+    // Only the names of the outermost fields are fields of the engine; a command's have one word each.
     map_members(json, &|name, value| (camel(name), value))
 }
 

@@ -1,4 +1,4 @@
-//! How the value of a field gets to JavaScript: as JSON, as a number of a batch, or as a text of a batch.
+//! Converts the value of a field for JavaScript: to JSON, to a number of a batch, or to a text of a batch.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) trait Cross {
         None
     }
 
-    /// A text that is short enough for a batch.
+    /// Returns a text that is short enough for a batch.
     fn text(&self) -> Option<Cow<'_, str>> {
         None
     }
@@ -143,7 +143,7 @@ impl Cross for Text {
     }
 }
 
-/// With its message as JavaScript words it.
+/// Has its message as JavaScript words it.
 impl Cross for ErrorInfo {
     fn json(&self) -> impl Serialize {
         Self { message: camel_text(&self.message), ..self.clone() }
@@ -162,7 +162,7 @@ impl Cross for Diagnosis {
     }
 }
 
-/// Its date is text.
+/// Has its date as text.
 impl Cross for FailedAttempt {
     fn json(&self) -> impl Serialize {
         let mut json = camel_json(self);
@@ -173,7 +173,7 @@ impl Cross for FailedAttempt {
     }
 }
 
-/// As text it is JSON; empty if there is none.
+/// Has a JSON text, which is empty if there is no metadata.
 impl Cross for ExecutionMetadata {
     fn json(&self) -> impl Serialize {
         metadata(self)

@@ -8,7 +8,7 @@ use crate::error::ExecutionError;
 use crate::types::ErrorCode;
 use crate::wire::{Case, Value, of_length};
 
-/// What a method throws.
+/// The error that a method throws.
 pub(super) type Thrown = napi::Error<String>;
 
 /// An error of the core, its fields named as JavaScript names them.
@@ -45,7 +45,7 @@ fn thrown(error: &ExecutionError, path: fn(&str) -> String, text: fn(&str) -> St
     )
 }
 
-/// The code and the message of an error that is not thrown but handed over.
+/// Returns the code and the message of an error that is not thrown but handed over.
 pub(super) fn code_and_message(error: &ExecutionError) -> (&'static str, String) {
     let thrown = thrown(error, camel_path, camel_text);
     (error.code().as_str(), thrown.reason)
@@ -82,13 +82,14 @@ pub(super) fn not_a_plan_id(value: &Value) -> Thrown {
     make(ErrorCode::InvalidRequest, &message, Some("id"), None, None)
 }
 
-/// What is nested too deeply, or holds itself.
+/// Returns the error for a value that is nested too deeply, or contains itself.
 pub(super) fn too_deep() -> Thrown {
     let message = "invalid request: metadata: it is nested too deeply, or holds itself: give plain JSON";
     make(ErrorCode::InvalidRequest, message, Some("metadata"), None, None)
 }
 
-/// Our names in a path are written as JavaScript writes them; below `env` and `metadata` the names are the caller's.
+/// Returns a path with the names of the engine as JavaScript writes them; below `env` and `metadata` the names are the
+/// caller's.
 fn camel_path(path: &str) -> String {
     let starts = |(at, name): (usize, &str)| {
         let begins = at == 0 || path[..at].ends_with('.');
@@ -99,7 +100,7 @@ fn camel_path(path: &str) -> String {
     format!("{}{theirs}", Case::Camel.name(ours))
 }
 
-/// Our names in a message, as JavaScript writes them.
+/// Returns a message with the names of the engine as JavaScript writes them.
 pub(super) fn camel_text(text: &str) -> String {
     Case::Camel.text(text)
 }

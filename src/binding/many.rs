@@ -1,4 +1,4 @@
-//! Many requests by one call from Node.js.
+//! Submits many requests by one call from Node.js.
 
 use std::sync::Arc;
 
@@ -55,13 +55,13 @@ impl NativeEngine {
     }
 }
 
-/// How an error becomes one of JavaScript.
+/// The conversion of an error into one of JavaScript.
 type Raise = fn(ExecutionError) -> Thrown;
 
 /// The id of an accepted request, or why it was refused.
 type Submission = std::result::Result<Uuid, (ExecutionError, Raise)>;
 
-/// A refusal that is not thrown.
+/// Returns a refusal that is not thrown.
 fn refusal(thrown: Thrown) -> Json {
     Json::Array(vec![Json::String(thrown.status), Json::String(thrown.reason)])
 }

@@ -35,7 +35,7 @@ impl From<RefusedCall> for SecretsOfCall {
     }
 }
 
-/// A promise of a result, if it is not to be masked here.
+/// Returns a promise of a result, if it is not to be masked here.
 pub(super) fn result<'env>(env: &'env Env, engine: &ExecutionEngine, id: Uuid) -> Result<Option<Object<'env>>> {
     let record = engine.record(id).map_err(raise)?;
     let Err(Beyond) = record.shown_result(&mut Allowance::of_caller()) else { return Ok(None) };

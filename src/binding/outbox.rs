@@ -18,11 +18,11 @@ type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 /// Batches whose memory is kept for the next ones.
 const MOST_SPARE: usize = 4;
 
-/// The events of one engine on their way to JavaScript.
+/// The queue of the events of one engine for JavaScript.
 pub(super) struct Outbox {
     /// The types of events that have listeners: a bit for each, by its number.
     interest: AtomicU32,
-    /// Held for a copy of at most one read, never while JavaScript runs.
+    /// The lock is held for a copy of at most one read, never while JavaScript runs.
     inner: Mutex<OutboxState>,
 }
 
@@ -75,8 +75,8 @@ impl Outbox {
         }
     }
 
-    /// The environment is being torn down: what waits is dropped, and with it every credit, so that no child waits for
-    /// a listener that is gone.
+    /// Drops the waiting events, and with them every credit, so that no child waits for a listener that is gone: the
+    /// environment is being torn down.
     ///
     /// Also after a shutdown: what the wake-up holds open is closed.
     pub(super) fn abandon(&self) {

@@ -111,7 +111,7 @@ impl NativeEngine {
     #[napi(catch_unwind)]
     pub fn plan_result(&self, id: Unknown<'_>) -> Result<Option<External<Arc<PlanExecutionResult>>>> {
         let record = self.engine.plan(plan_id(id)?).map_err(raise)?;
-        // What is large is masked by `masked_plan`.
+        // A large result is masked by `masked_plan`.
         let shown = self.engine.plan_result(&record, &mut Allowance::unlimited()).ok().flatten();
         Ok(shown.map(External::new))
     }
@@ -147,7 +147,7 @@ fn fired_signal() -> CancellationToken {
     signal
 }
 
-/// The id of a plan from JavaScript.
+/// Converts the id of a plan from JavaScript.
 fn plan_id(id: Unknown<'_>) -> Result<Uuid> {
     let value = convert::read(id)?;
     match &value {

@@ -24,19 +24,19 @@ impl HeldResult {
         Self(Some((result, memory)))
     }
 
-    /// The result, unless it was let go.
+    /// Returns the result, unless it was released.
     pub(super) fn get(&self) -> napi::Result<&Arc<ExecutionResult>> {
         let gone = || napi::Error::from_reason("the result was released");
         self.0.as_ref().map(|(result, _)| result).ok_or_else(gone)
     }
 
-    /// JavaScript has read it: a string that shares its memory keeps what it needs.
+    /// Releases the result, which JavaScript has read: a string that shares its memory keeps what it needs.
     pub(super) fn release(&mut self) {
         self.0 = None;
     }
 }
 
-/// How many fields of a form there are.
+/// Counts the fields of a form.
 macro_rules! count {
     ($($form:ident)+, $wanted:ident) => {
         0 $(+ count!(@ $form $wanted))+
@@ -92,8 +92,8 @@ macro_rules! crossing {
         const NUMBERS: usize = count!($($form)+, numbers);
         const TEXTS: usize = count!($($form)+, texts);
 
-        /// A result that contains an exit and nothing else, as most do: JavaScript makes it of these at a third of what JSON costs.
-        /// They are in the order of the fields of a result.
+        /// A result that contains an exit and nothing else, as most do: JavaScript makes the object of these fields at
+        /// a third of the cost of JSON. They are in the order of the fields of a result.
         pub(super) struct Exited<'a> {
             pub(super) numbers: [f64; NUMBERS],
             pub(super) texts: [Cow<'a, str>; TEXTS],
@@ -119,12 +119,12 @@ struct AsJson<'a>(&'a ExecutionResult);
 
 result_fields!(crossing);
 
-/// A result as JSON text.
+/// Returns a result as JSON text.
 pub(super) fn result(result: &ExecutionResult) -> String {
     serde_json::to_string(&AsJson(result)).unwrap_or_default()
 }
 
-/// A Buffer of its own, or a string; long ASCII is in memory once, for JavaScript and for the record.
+/// Returns a Buffer of its own, or a string; long ASCII is in memory once, for JavaScript and for the record.
 pub(super) fn output<'env>(env: &'env Env, result: &Arc<ExecutionResult>, stderr: bool) -> napi::Result<Unknown<'env>> {
     let of: fn(&ExecutionResult) -> &Text = if stderr { |result| &result.stderr } else { |result| &result.stdout };
     let text = of(result);

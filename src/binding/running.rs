@@ -1,4 +1,4 @@
-//! What a caller does with an execution that runs.
+//! The methods of a caller for an execution that runs.
 
 use napi::bindgen_prelude::{Env, Object, Uint8Array, Unknown};
 use napi_derive::napi;

@@ -17,7 +17,7 @@ thread_local! {
 /// Lets an engine go when the environment of this thread ends.
 pub(super) fn watch(env: Env, engine: &Arc<ExecutionEngine>) {
     if !IS_WATCHED.replace(true) {
-        // Without the hook an engine is let go as one that was collected.
+        // Without the hook an engine is released like one that was collected.
         let _ = env.add_env_cleanup_hook((), |()| end_all());
     }
     ENGINES.with_borrow_mut(|engines| {

@@ -34,13 +34,13 @@ pub(super) struct CheckedRequest {
 }
 
 impl CheckedRequest {
-    /// The command as a person would type it, without secrets.
+    /// Returns the command as a person would type it, without secrets.
     pub(super) fn command(&self) -> String {
         self.secrets.mask(&command::display(&self.request.command)).into_owned()
     }
 }
 
-/// What the requests of one call have in common.
+/// The parameters that the requests of one call have in common.
 pub(super) struct Terms {
     pub(super) options: Arc<ExecutionOptions>,
     pub(super) policy: Arc<EnvPolicy>,
@@ -64,7 +64,7 @@ pub(super) struct Admitted {
 impl Admitted {
     pub(super) fn new(work: CheckedRequest, shared: &EngineCore, pending: Pending, sink: Arc<dyn EventSink>) -> Self {
         let request = &work.request;
-        // It is masked where it is shown: the secrets are not made ready on the caller's thread.
+        // The command is masked where it is shown: the secrets are not made ready on the caller's thread.
         let command = command::display(&request.command);
         let log = LogPaths::of(request, &shared.config, &shared.log_bounds);
         let record = Arc::new(Record::new(
@@ -157,7 +157,7 @@ impl Ready {
 }
 
 impl EngineCore {
-    /// The state of the host and its policy, as they are at a call with these options.
+    /// Returns the state of the host and its policy, as they are at a call with these options.
     pub(super) fn terms_of(&self, mut options: ExecutionOptions) -> Terms {
         self.add_defaults(&mut options);
         let (policy, signal) = (self.policy_of(&options), options.signal.take());
@@ -207,19 +207,19 @@ impl EngineCore {
         }
     }
 
-    /// The variables to inherit from: those of the configuration, or else the host's.
+    /// Returns the variables to inherit: those of the configuration, or else the host's.
     pub(super) fn host_env(&self, of_host: impl FnOnce() -> EnvSnapshot) -> EnvSnapshot {
         self.config.host_env.clone().unwrap_or_else(of_host)
     }
 
-    /// The environment policy under some options.
+    /// Returns the environment policy under some options.
     pub(super) fn policy_of(&self, options: &ExecutionOptions) -> Arc<EnvPolicy> {
         let own_policy = options.inherit_env.is_some() || !options.env_allow.is_empty() || !options.env_deny.is_empty();
         if own_policy { Arc::new(EnvPolicy::new(&self.config, options)) } else { Arc::clone(&self.policy) }
     }
 }
 
-/// What callers can act on while a command runs. The input of a terminal is open unless there is another.
+/// Returns the controls of a running command for its callers. The input of a terminal is open unless there is another.
 fn controls_of(options: &ExecutionOptions) -> Controls {
     let size = options.terminal_size();
     let is_open = options.stdin == Stdin::Open || (size.is_some() && options.stdin == Stdin::Empty);

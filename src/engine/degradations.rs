@@ -1,4 +1,4 @@
-//! What an engine's executions have to do without: each reason is reported once.
+//! The degradations of an engine's executions: each reason is reported once.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ const MOST_REASONS: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Degradations {
-    /// Held for a look-up.
+    /// The reported reasons. The lock is held for a look-up.
     reported: Mutex<HashSet<String>>,
 }
 

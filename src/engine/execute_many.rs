@@ -1,4 +1,4 @@
-//! Many requests by one call, each of them accepted or refused by itself.
+//! Submits many requests by one call, each of them accepted or refused by itself.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -60,7 +60,8 @@ impl ExecutionEngine {
     }
 }
 
-/// So many executions that wait are started by one task: to hand over each by itself would wake a thread of the runtime for each.
+/// The number of waiting executions that one task starts: to hand over each by itself would wake a thread of the
+/// runtime for each.
 const STARTED_AT_ONCE: usize = 256;
 
 /// The requests of one call.
@@ -134,7 +135,7 @@ impl Drop for Submissions<'_> {
     }
 }
 
-/// The path of a request of the call.
+/// Returns the path of a request of the call.
 pub(crate) fn request_path(index: usize) -> String {
     format!("requests[{index}]")
 }

@@ -1,4 +1,4 @@
-//! One execution, from its acceptance to its last event.
+//! Runs one execution, from its acceptance to its last event.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -24,7 +24,7 @@ use crate::types::{ErrorInfo, ExecutionResult};
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
-/// Called with whether it completed when the end of an execution was emitted, before its slot is free.
+/// Called when the end of an execution was emitted, before its slot is free; the argument is whether it completed.
 pub(super) type OnSettled = Box<dyn FnOnce(bool) + Send>;
 
 /// An accepted execution.
@@ -98,7 +98,7 @@ impl LastAttempt {
     }
 }
 
-/// What all attempts have written.
+/// The counts of the output of all attempts.
 #[derive(Debug, Clone, Copy, Default)]
 struct OutputTotals {
     stdout: u64,
@@ -114,7 +114,7 @@ impl OutputTotals {
     }
 }
 
-/// Attempt after attempt, until one needs no other.
+/// Runs attempt after attempt, until one needs no other.
 async fn all_attempts(
     accepted: &Accepted,
     mut pending: Pending,
@@ -152,7 +152,7 @@ async fn all_attempts(
             (Attempt::Stopped(why, pending, output), None) => {
                 (supervise::never_ran(job, pending, output, why).await, None)
             }
-            // What is known of the last attempt stays.
+            // The result of the last attempt stays.
             (Attempt::Stopped(why, ..), Some(last)) => {
                 return (stopped_before_retry(last, why, sequence, written, files), None);
             }
@@ -172,7 +172,7 @@ async fn all_attempts(
         }
         backpressure = finished.backpressure;
         let failed = Arc::new(record.mask_ending(finished.result));
-        // Before the event: a listener may write to the next attempt.
+        // This is before the event: a listener may write to the next attempt.
         if let Some(input) = &record.controls().input {
             input.reopen();
         }
@@ -199,7 +199,7 @@ async fn all_attempts(
     }
 }
 
-/// The end of an execution that was to be tried again and may not be.
+/// Ends an execution that was to be tried again and may not be.
 fn stopped_before_retry(
     last: Arc<ExecutionResult>,
     why: Stop,
@@ -211,14 +211,15 @@ fn stopped_before_retry(
     LastAttempt { result, sequence: sequence.fetch_add(1, Relaxed), written, files }
 }
 
-/// What became of one attempt.
+/// The outcome of one attempt.
 enum Attempt {
     Finished(Box<Finished>, Option<Permit>),
     /// The execution never ran.
     Stopped(Stop, Pending, Box<Output>),
 }
 
-/// Queue, then supervision, and again if the machine had no room. The permit outlives the tree.
+/// Waits in the queue, supervises the command, and repeats both if the machine had no room. The permit outlives the
+/// tree.
 async fn attempt(
     accepted: &Accepted,
     job: &Job,
@@ -247,7 +248,7 @@ async fn attempt(
         let permit = match turn(record, entry, queue_deadline).await {
             Ok(permit) => permit,
             Err(why) => {
-                // One that has waited in vain for resources of the machine reports which resource is missing.
+                // An execution that has waited in vain for resources of the machine reports which resource is missing.
                 let shortage = shared.scheduler.shortage().filter(|_| why == Stop::QueueTimeout);
                 let Some(error) = shortage else { return Attempt::Stopped(why, pending, output) };
                 return Attempt::Finished(supervise::never_spawned(job, pending, output, error).await, None);
@@ -310,7 +311,7 @@ async fn turn(record: &Record, entry: Entry, deadline: Option<Instant>) -> Resul
     record.stop().reason().map_or(Ok(permit), Err)
 }
 
-/// How long to wait before the next attempt on a machine without room: ever longer, and not for ever.
+/// The growing pauses between attempts on a machine without room, up to a total time.
 struct Backoff {
     give_up_after: Duration,
     first_failure: Option<Instant>,
@@ -405,7 +406,7 @@ mod tests {
         assert!(records[2..].iter().all(|record| record.result().unwrap().pid.is_none()), "none of them spawned");
     }
 
-    /// Its last event is handled when the test notifies it.
+    /// A handler whose last event is handled when the test notifies it.
     #[derive(Default)]
     struct Slow(Arc<tokio::sync::Notify>);
 

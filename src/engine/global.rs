@@ -18,7 +18,7 @@ impl ExecutionEngine {
         Self::set_global(config, |engine| engine)
     }
 
-    /// [`ExecutionEngine::init_global`] with a listener.
+    /// Does what [`ExecutionEngine::init_global`] does, with a listener.
     ///
     /// # Errors
     /// `ALREADY_INITIALIZED`, or `INVALID_CONFIG` with the field.
@@ -42,7 +42,7 @@ impl ExecutionEngine {
         GLOBAL.get().expect("there is no global engine: call ExecutionEngine::init_global first")
     }
 
-    /// The global engine.
+    /// Returns the global engine.
     ///
     /// # Errors
     /// `NOT_INITIALIZED` before [`ExecutionEngine::init_global`].

@@ -1,4 +1,4 @@
-//! What the engines of a host do when it exits: they leave their work to the guardian, or end it where there is none.
+//! The end of a host with engines: they leave their work to the guardian, or end it where there is none.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
@@ -20,7 +20,7 @@ const KILLING: Duration = Duration::from_millis(150);
 /// Every engine that has not been dropped, or still has work. Held for moves of pointers.
 static ENGINES: Mutex<Vec<Weak<EngineCore>>> = Mutex::new(Vec::new());
 
-/// Has an engine's work ended when the host exits.
+/// Ends an engine's work when the host exits.
 pub(super) fn watch(engine: &Arc<EngineCore>) {
     static REGISTERED: Once = Once::new();
     let mut engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner);

@@ -64,7 +64,7 @@ impl ExecutionEngine {
     }
 }
 
-/// The error of a write that is refused.
+/// Returns the error of a write that is refused.
 pub(crate) fn refusal(refused: WriteRefused) -> ExecutionError {
     ExecutionError::InvalidRequest(Invalid::new("id", refused.to_string()))
 }

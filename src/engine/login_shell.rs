@@ -16,12 +16,12 @@ use crate::types::{
 
 /// The default time limit for the start files of a shell.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What start files print before that is dropped.
+/// The most bytes that are read: what start files print before the variables is dropped.
 const MOST_OUTPUT: usize = 4 * 1024 * 1024;
 /// Variables of the shell process itself.
 const OWN: [&str; 5] = ["_", "SHLVL", "PWD", "OLDPWD", "ESCHER_EXECUTION_ID"];
 
-/// How the environment of a login shell is read.
+/// The way in which the environment of a login shell is read.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LoginShell {
@@ -81,7 +81,8 @@ impl ExecutionEngine {
         let host_env = host_env.unwrap_or_else(EnvSnapshot::of_this_process);
         let shell = shell.unwrap_or_else(|| login_shell(&host_env));
         let mark = format!("escher-{}", Uuid::new_v4().simple());
-        // In words that bash, zsh, fish and dash share. `command` leaves functions of the user out, and the quotes aliases.
+        // The line uses words that bash, zsh, fish and dash share. `command` leaves functions of the user out, and the
+        // quotes aliases.
         let line = format!("'command' 'printf' '%s' '{mark}'; 'command' 'env' '-0'; 'command' 'printf' '%s' '{mark}'");
         let program = shell.to_string_lossy().into_owned();
         let command = Command::Exec { program, args: ["-i", "-l", "-c", &line].map(str::to_owned).to_vec() };
@@ -102,7 +103,7 @@ impl ExecutionEngine {
     }
 }
 
-/// An error that names the fields of [`LoginShell`].
+/// Returns an error that names the fields of [`LoginShell`].
 fn about_the_shell(error: ExecutionError) -> ExecutionError {
     match error {
         ExecutionError::InvalidRequest(Invalid { field, problem }) => {
@@ -119,7 +120,7 @@ fn login_shell(env: &EnvSnapshot) -> PathBuf {
     named.or_else(platform::login_shell).unwrap_or_else(platform::default_shell)
 }
 
-/// The variables between the two marks.
+/// Returns the variables between the two marks.
 fn environment_in(result: &ExecutionResult, mark: &str) -> Option<HashMap<String, String>> {
     let output = result.stdout.raw();
     let end = memchr::memmem::rfind(output, mark.as_bytes())?;

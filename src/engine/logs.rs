@@ -17,7 +17,8 @@ use crate::types::{Encoding, ExecutionResult, Stream, Text};
 const LONGEST_READ: Duration = Duration::from_secs(60);
 
 impl ExecutionEngine {
-    /// Where the log of an execution is or will be: at its `output_log_path`, else in `log_dir`; `None` when it has none.
+    /// Returns the path at which the log of an execution is or will be: its `output_log_path`, else a path in
+    /// `log_dir`; `None` when it has none.
     ///
     /// # Errors
     /// `NOT_FOUND`.
@@ -25,8 +26,8 @@ impl ExecutionEngine {
         Ok(self.record(id)?.log().map(|log| log.path().to_owned()))
     }
 
-    /// The log of an execution as text; while it runs, what is there so far. Bytes that are not UTF-8 are U+FFFD. Cancel safe. It needs
-    /// the timers of a Tokio runtime.
+    /// Returns the log of an execution as text; while the execution runs, the part that exists so far. Bytes that are
+    /// not UTF-8 are U+FFFD. Cancel safe. It needs the timers of a Tokio runtime.
     ///
     /// # Errors
     /// `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read within 60 s.
@@ -34,7 +35,7 @@ impl ExecutionEngine {
         self.read_part_of_log(id, None).await
     }
 
-    /// The last bytes of the log of an execution, as text.
+    /// Returns the last bytes of the log of an execution, as text.
     ///
     /// # Errors
     /// As [`ExecutionEngine::read_logs`].
@@ -49,15 +50,15 @@ impl ExecutionEngine {
         read.await.unwrap_or_else(|()| Err(ExecutionError::LogNotFound { id, why: "its disk does not answer".into() }))
     }
 
-    /// What the command has written to a stream so far, or in all when it has ended: what its result has or would have if it ended
-    /// now, with secrets masked. With `tail_bytes`, the last bytes of that. Empty before it is spawned. With retries it is the output
-    /// of the last attempt. Cancel safe.
+    /// Returns the output of a command on a stream so far, or all of it when the execution has ended: what its result
+    /// has or would have if it ended now, with secrets masked. With `tail_bytes`, the last bytes of that. Empty before
+    /// it is spawned. With retries it is the output of the last attempt. Cancel safe.
     ///
     /// # Errors
     /// `NOT_FOUND`.
     pub async fn read_output(&self, id: Uuid, stream: Stream, tail_bytes: Option<u64>) -> Result<Text> {
         let record = self.record(id)?;
-        // What is copied and masked may be much: the threads of the engine drive executions meanwhile.
+        // Much output may be copied and masked: the threads of the engine drive executions meanwhile.
         let result = if let Some(captures) = record.captures() {
             let (shown_of, from) = (Arc::clone(&record), Arc::clone(&captures));
             let so_far = move || Some(shown(&shown_of, from.so_far(stream)?, from.encoding(), tail_bytes));
@@ -90,12 +91,12 @@ impl ExecutionEngine {
         let unreadable =
             |error| missing(record.secrets().mask(&format!("{} cannot be read: {error}", log.path().display())).into());
         let text = log.read(tail_bytes).map_err(unreadable)?;
-        // What was written before a secret was added.
+        // This output was written before a secret was added.
         Ok(if record.secrets().version() > 0 { record.secrets().mask_output(&text).into_owned() } else { text })
     }
 }
 
-/// Output, or the end of it, in which a secret that was added after it came is masked too.
+/// Returns output, or the end of it, in which a secret that was added after it came is masked too.
 fn shown(record: &Record, bytes: Vec<u8>, encoding: Encoding, tail_bytes: Option<u64>) -> Text {
     let secrets = record.secrets().current().filter(|_| record.secrets().version() > 0);
     let masked = secrets.and_then(|secrets| secrets.mask_bytes(&bytes)).unwrap_or(bytes);
@@ -110,7 +111,7 @@ fn output_of(result: &ExecutionResult, stream: Stream) -> (Vec<u8>, Encoding) {
     (text.raw().to_vec(), text.encoding())
 }
 
-/// The last bytes, without the rest of a character whose beginning is cut off.
+/// Returns the last bytes, without the rest of a character whose beginning is cut off.
 fn tail_of(mut bytes: Vec<u8>, most: Option<u64>) -> Vec<u8> {
     let from = most.map_or(0, |most| bytes.len().saturating_sub(usize::try_from(most).unwrap_or(usize::MAX)));
     if from > 0 {

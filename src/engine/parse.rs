@@ -1,4 +1,4 @@
-//! What comes from outside before there is an engine: requests on a wire, settings in files and variables.
+//! Parses what comes from outside before there is an engine: requests on a wire, settings in files and variables.
 
 use std::path::Path;
 
@@ -33,14 +33,14 @@ impl ExecutionEngine {
         Ok(parsed)
     }
 
-    /// What the `EXEC_*` variables of this process say: `EXEC_MAX_TIMEOUT_MS` for `max_timeout_ms`, and so on.
+    /// Reads the `EXEC_*` variables of this process: `EXEC_MAX_TIMEOUT_MS` for `max_timeout_ms`, and so on.
     ///
     /// # Errors
     /// `INVALID_CONFIG` with the variable.
     pub fn config_from_env() -> Result<ConfigLayer> {
         let mut vars = Vec::new();
         for (name, value) in std::env::vars_os() {
-            // What has no text as its name is none of ours.
+            // A variable whose name is no text is no setting.
             let Ok(name) = name.into_string() else { continue };
             if !name.starts_with("EXEC_") {
                 continue;
@@ -54,7 +54,7 @@ impl ExecutionEngine {
         wire::config_env(&vars).map_err(ExecutionError::InvalidConfig)
     }
 
-    /// As [`ExecutionEngine::config_from_env`], of variables that are given.
+    /// Does what [`ExecutionEngine::config_from_env`] does, for variables that are given.
     ///
     /// # Errors
     /// `INVALID_CONFIG` with the variable.
@@ -65,7 +65,8 @@ impl ExecutionEngine {
         wire::config_env(&vars).map_err(ExecutionError::InvalidConfig)
     }
 
-    /// The settings of a `.toml` or `.json` file. The settings may stand in a table `execution`; the other tables are others' then.
+    /// Reads the settings of a `.toml` or `.json` file. They may be in a table `execution`; other tables are ignored
+    /// then.
     ///
     /// # Errors
     /// `INVALID_CONFIG` with the key; the message has the file and the line.

@@ -27,10 +27,10 @@ use super::step_inputs;
 /// The longest name of a step, in characters.
 const LONGEST_NAME: usize = 200;
 
-/// Where the events of a plan (`None`) and of its steps go.
+/// Returns the sink for the events of a plan (`None`) or of one of its steps.
 pub(crate) type Sinks = Box<dyn Fn(Option<usize>) -> Arc<dyn EventSink> + Send + Sync>;
 
-/// The steps of one plan on their way through the engine.
+/// The steps of one plan and their executions.
 pub(super) struct Steps {
     pub(super) shared: Arc<EngineCore>,
     pub(super) plan_id: Uuid,
@@ -109,7 +109,7 @@ impl Host for Steps {
 }
 
 impl Steps {
-    /// A step with its variables, or the reason for which it fails without being spawned.
+    /// Returns a step with its variables, or the reason for which it fails without being spawned.
     fn with_inputs(&self, index: usize) -> (CheckedRequest, Option<ErrorInfo>) {
         let work = self.work[index].clone();
         if self.inputs[index].is_empty() {
@@ -122,7 +122,7 @@ impl Steps {
                 Err(refusal) => return (work, Some(refusal)),
             };
         }
-        // One of these variables may be secret by its name.
+        // By its name, one of these variables may be secret.
         match self.shared.secrets_of(&request, &work.options, &work.policy, &CommonSecrets::new()) {
             Ok(secrets) => (CheckedRequest { request: Arc::new(request), secrets, ..work }, None),
             Err(invalid) => {
@@ -186,7 +186,7 @@ impl Steps {
         self.work[index].command()
     }
 
-    /// What is left of a plan that is over.
+    /// Returns the result of a plan that is over.
     pub(super) fn freeze(&self, state: &PlanState, stopped: Option<Stop>, about: About) -> PlanExecutionResult {
         let mut counts = PlanStats { total: self.work.len(), ..PlanStats::default() };
         let mut steps = Vec::with_capacity(self.work.len());
@@ -245,7 +245,7 @@ impl Steps {
     }
 }
 
-/// What the progress and the result of a plan contain of the plan itself.
+/// The parts of a plan that its progress and its result contain.
 pub(super) struct About {
     pub(super) description: String,
     pub(super) metadata: ExecutionMetadata,
@@ -253,7 +253,8 @@ pub(super) struct About {
     pub(super) accepted_at: DateTime<Utc>,
 }
 
-/// A plan whose end was requested has that status only if it made a difference: the truth wins a tie.
+/// Returns the status of a plan. A requested end determines the status only if it had an effect: if every step
+/// completed or was not needed, the plan has completed.
 fn status(
     stats: &PlanStats,
     stopped: Option<Stop>,

@@ -31,7 +31,7 @@ use super::step_inputs;
 use super::stream::StopOnDrop;
 use super::{EngineCore, ExecutionEngine};
 
-/// More steps than that are no small set of commands.
+/// The most steps of a plan.
 const MOST_STEPS: usize = 100_000;
 
 impl ExecutionEngine {
@@ -65,7 +65,8 @@ impl ExecutionEngine {
         self.shown_plan(&record).await
     }
 
-    /// [`ExecutionEngine::execute_plan`] and [`ExecutionEngine::wait_for_plan`]. Dropping the future cancels the plan.
+    /// Calls [`ExecutionEngine::execute_plan`] and [`ExecutionEngine::wait_for_plan`]. Dropping the future cancels the
+    /// plan.
     ///
     /// # Errors
     /// As both.
@@ -73,7 +74,7 @@ impl ExecutionEngine {
         self.run_plan_with(plan, PlanOptions::default()).await
     }
 
-    /// [`ExecutionEngine::run_plan`] with host policy for this one plan.
+    /// Does what [`ExecutionEngine::run_plan`] does, with host policy for this one plan.
     ///
     /// # Errors
     /// As [`ExecutionEngine::execute_plan_with`].
@@ -209,7 +210,7 @@ fn rules_of(strategy: &ExecutionStrategy, continue_on_error: bool) -> Rules {
     Rules { most_at_once, on_failure: on_failure.filter(|_| !continue_on_error), is_serial }
 }
 
-/// What each step needs to begin, and the groups of each lane.
+/// Returns what each step needs to begin, and the groups of each lane.
 fn needs_of(work: &[CheckedRequest], when: &BTreeMap<usize, When>) -> (Vec<Needs>, Vec<Vec<String>>) {
     let mut lanes: HashMap<BTreeSet<&str>, usize> = HashMap::new();
     let mut groups = Vec::new();
@@ -317,7 +318,7 @@ fn work_of(
     commands.into_iter().enumerate().map(work).collect()
 }
 
-/// What is wrong with a step, as seen from the plan.
+/// Returns the error of a step, as seen from the plan.
 fn step_error(invalid: Invalid, index: usize, has_own_options: bool) -> ExecutionError {
     match invalid.field.strip_prefix("options.") {
         Some(option) if has_own_options => {

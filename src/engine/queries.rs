@@ -19,7 +19,7 @@ use crate::types::{
 };
 
 impl ExecutionEngine {
-    /// Where an execution stands.
+    /// Returns the status of an execution.
     ///
     /// # Errors
     /// `NOT_FOUND`.
@@ -28,7 +28,7 @@ impl ExecutionEngine {
         self.status(id)
     }
 
-    /// [`ExecutionEngine::get_status`] without a future: it never waits.
+    /// Does what [`ExecutionEngine::get_status`] does, without a future: it never waits.
     ///
     /// # Errors
     /// `NOT_FOUND`.
@@ -36,7 +36,7 @@ impl ExecutionEngine {
         self.record(id).map(|record| record.status())
     }
 
-    /// The result of an ended execution, whatever its outcome.
+    /// Returns the result of an ended execution, whatever its outcome.
     ///
     /// # Errors
     /// `NOT_FOUND`, `NOT_COMPLETED`.
@@ -44,7 +44,7 @@ impl ExecutionEngine {
         self.shown(&self.record(id)?).await
     }
 
-    /// [`ExecutionEngine::get_result`] without a future: it never waits.
+    /// Does what [`ExecutionEngine::get_result`] does, without a future: it never waits.
     ///
     /// # Errors
     /// `NOT_FOUND`, `NOT_COMPLETED`; `NOT_COMPLETED` too while a thread of the engine masks much output, after
@@ -96,7 +96,7 @@ impl ExecutionEngine {
     pub(crate) fn clean_up(&self) -> usize {
         let (mut executions, mut plans) = (Vec::new(), Vec::new());
         let count = self.shared().registry.cleanup(|leaving| executions.push(leaving));
-        // What they kept is freed elsewhere: this thread may be the one that serves requests.
+        // The output of the records is freed elsewhere: this thread may be the one that serves requests.
         if self.shared().plans.cleanup(|leaving| plans.push(leaving)) + count > 0 {
             runtime::start_blocking(move || drop((executions, plans)));
         }
@@ -134,7 +134,7 @@ impl ExecutionEngine {
         feedback::label_of(label, record.as_ref().map_or(&self.shared().secrets, |record| record.secrets()))
     }
 
-    /// How many statuses were dropped because a feedback sink was too slow.
+    /// Returns how many statuses were dropped because a feedback sink was too slow.
     #[must_use]
     pub fn feedback_dropped(&self) -> u64 {
         self.shared().feedback.dropped()
@@ -156,7 +156,7 @@ impl ExecutionEngine {
         metrics::text(&self.shared().metrics, gauges)
     }
 
-    /// How busy the engine is now.
+    /// Returns the current load of the engine.
     #[must_use]
     pub fn get_concurrency_metrics(&self) -> ConcurrencyMetrics {
         let (in_use, free, waiting) = self.shared().scheduler.load();

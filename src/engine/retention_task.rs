@@ -11,10 +11,11 @@ use super::EngineCore;
 use crate::platform::clock::{self, Instant};
 use crate::runtime;
 
-/// At most one task, which sleeps until the oldest record is too old. With no record that ever will be, there is none.
+/// Removes old records with at most one task, which sleeps until the oldest record is too old. There is no task while
+/// no record will become too old.
 #[derive(Debug)]
 pub(super) struct RetentionTask {
-    /// Between two looks.
+    /// The time between two checks.
     interval: Duration,
     is_there: AtomicBool,
     task: Mutex<RetentionState>,
@@ -31,9 +32,9 @@ impl RetentionTask {
         Self { interval, is_there: AtomicBool::new(false), task: Mutex::default() }
     }
 
-    /// Called when there is a record that will become too old.
+    /// Starts the task if it does not run; called when there is a record that will become too old.
     pub(super) fn watch(&self, shared: &Arc<EngineCore>) {
-        // What ends later is too old later: the task that waits already wakes in time.
+        // A record that ends later becomes too old later: the task that waits already wakes in time.
         if self.is_there.load(SeqCst) {
             return;
         }

@@ -24,7 +24,7 @@ impl<'a> Attempts<'a> {
         Self { retry, failed: Vec::new() }
     }
 
-    /// The pause before another attempt, if there is to be one after this result.
+    /// Returns the pause before another attempt; `None` if no attempt follows this result.
     pub(super) async fn next(
         &mut self,
         result: &ExecutionResult,
@@ -55,7 +55,7 @@ impl<'a> Attempts<'a> {
         Some(pause)
     }
 
-    /// The number of the attempt that runs now, and the most there will be.
+    /// Returns the number of the current attempt, and the most attempts.
     pub(super) fn attempt(&self) -> u32 {
         u32::try_from(self.failed.len()).map_or(u32::MAX, |failed| failed.saturating_add(1))
     }
@@ -77,7 +77,7 @@ fn is_retryable(result: &ExecutionResult, on: &[RetryOn]) -> bool {
             on.contains(&RetryOn::Exit) || result.exit_code.is_some_and(|code| on.contains(&RetryOn::Code(code)))
         }
         (ExecutionStatus::Failed, Some(Reason::Signal)) => on.contains(&RetryOn::Signal),
-        // What is invalid stays so.
+        // An invalid request stays invalid.
         (ExecutionStatus::Failed, Some(Reason::SpawnFailed)) => {
             let is_invalid = result.error.as_ref().is_some_and(|error| error.code == ErrorCode::InvalidRequest);
             on.contains(&RetryOn::Spawn) && !is_invalid
@@ -99,7 +99,7 @@ async fn has_output(output: &Arc<Captures>, patterns: &[OutputPattern], stop: &S
     runtime::call_blocking(search, stop.requested()).await.unwrap_or(true)
 }
 
-/// The pause after an attempt; `random` is from 0 to 1.
+/// Returns the pause after an attempt; `random` is from 0 to 1.
 fn pause(retry: &Retry, attempt: u32, random: f64) -> Duration {
     let doublings = 2_u64.saturating_pow(attempt - 1);
     let longest = retry.backoff_ms.saturating_mul(doublings).min(retry.max_backoff_ms);

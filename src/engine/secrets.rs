@@ -26,7 +26,7 @@ use crate::types::{
     ExecutionFilter, ExecutionOptions, ExecutionRequest, ExecutionResult, ExecutionSummary, PlanExecutionResult, Secret,
 };
 
-/// What may be secret in the refusal of a call from JavaScript.
+/// The values that may be secret in the refusal of a call from JavaScript.
 #[cfg(feature = "node")]
 pub(crate) struct SecretsOfCall {
     pub(crate) secrets: Vec<String>,
@@ -56,7 +56,7 @@ impl ExecutionEngine {
         texts
     }
 
-    /// The same for a call without an engine: the secrets of all engines of the process are masked.
+    /// Does the same for a call without an engine: the secrets of all engines of the process are masked.
     #[cfg(feature = "node")]
     pub(crate) fn mask_texts_with(mut texts: Vec<String>, call: &SecretsOfCall) -> Vec<String> {
         for engine in host_exit::engines() {
@@ -82,7 +82,7 @@ impl ExecutionEngine {
         self.add_to(&self.shared().secrets, &value.into())
     }
 
-    /// [`ExecutionEngine::add_secret`] for one execution and no other.
+    /// Does what [`ExecutionEngine::add_secret`] does, for one execution only.
     ///
     /// # Errors
     /// As [`ExecutionEngine::add_secret`]; `NOT_FOUND`.
@@ -99,7 +99,8 @@ impl ExecutionEngine {
         Ok(())
     }
 
-    /// The result of a record that has ended, as it may be shown now. What is large is masked on a thread of the engine.
+    /// Returns the result of a record that has ended, as it may be shown now. A large one is masked on a thread of the
+    /// engine.
     pub(crate) async fn shown(&self, record: &Arc<Record>) -> Result<Arc<ExecutionResult>> {
         let shown = if let Ok(shown) = record.shown_result(&mut Allowance::of_caller()) {
             shown
@@ -126,7 +127,7 @@ impl ExecutionEngine {
                 .added_since(0, &mut Allowance::unlimited())
                 .map(|added| added.and_then(|added| added.mask_result(&result)).map(Arc::new)),
         };
-        // That of an attempt that is repeated is not the record's.
+        // The result of an attempt that is repeated is not the record's.
         shown.ok().flatten().filter(|shown| shown.attempt == result.attempt).unwrap_or(result)
     }
 
@@ -154,7 +155,7 @@ impl ExecutionEngine {
         self.shared().shown_plan(record, allowance)
     }
 
-    /// The result of a plan that is over, as it may be shown now.
+    /// Returns the result of a plan that is over, as it may be shown now.
     pub(crate) async fn shown_plan(&self, record: &Arc<PlanRecord>) -> Result<Arc<PlanExecutionResult>> {
         let shown = if let Ok(shown) = self.shared().shown_plan(record, &mut Allowance::of_caller()) {
             shown
@@ -175,7 +176,7 @@ fn of_all(texts: &mut [String]) -> Vec<&mut String> {
 impl EngineCore {
     /// Masks what the records keep, in the background.
     pub(super) fn mask_records(self: &Arc<Self>) {
-        // One pass at a time, and another one if there is a reason for it meanwhile.
+        // Only one pass runs at a time, followed by another one if there is a new reason for it.
         if self.masking_passes.fetch_add(1, AcqRel) > 0 {
             return;
         }
@@ -195,7 +196,7 @@ impl EngineCore {
         });
     }
 
-    /// A listing on the thread of a caller. What is beyond its allowance is masked for the next one.
+    /// Lists records on the thread of a caller. Commands beyond its allowance are masked for the next listing.
     pub(super) fn list(self: &Arc<Self>, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
         let mut allowance = Allowance::of_listing();
         let listed = self.registry.list(filter, &mut allowance);
@@ -209,7 +210,7 @@ impl EngineCore {
         listed
     }
 
-    /// The result of a plan with all masked that is secret now; `None` while it is not over.
+    /// Returns the result of a plan with all current secrets masked; `None` while the plan is not over.
     pub(super) fn shown_plan(
         &self,
         record: &PlanRecord,
@@ -267,13 +268,13 @@ impl EngineCore {
         self.secrets.mask_texts(&mut texts.collect::<Vec<_>>(), more);
     }
 
-    /// A refusal in which the secrets of the engine and some more are masked.
+    /// Returns a refusal in which the secrets of the engine and some more are masked.
     pub(super) fn masked<'s>(&self, invalid: Invalid, more: impl IntoIterator<Item = &'s [u8]>) -> Invalid {
         let [field, problem] = self.secrets.mask_short([invalid.field, invalid.problem], more);
         Invalid { field, problem }
     }
 
-    /// What one execution has to mask besides the secrets of the engine.
+    /// Returns the secrets of one execution besides those of the engine.
     pub(super) fn own_secrets<'a>(
         &self,
         request: &'a ExecutionRequest,
@@ -283,7 +284,7 @@ impl EngineCore {
         self.common_secrets(options, policy).chain(self.secret_variables(request, options, policy))
     }
 
-    /// What all executions with these options have to mask.
+    /// Returns the secrets of all executions with these options.
     pub(super) fn common_secrets<'a>(
         &self,
         options: &'a ExecutionOptions,
@@ -294,7 +295,7 @@ impl EngineCore {
         options.secrets.iter().map(|secret| secret.reveal().as_bytes()).chain(variables.into_iter().flatten())
     }
 
-    /// The variables of a request that are to be masked.
+    /// Returns the variables of a request that are to be masked.
     pub(super) fn secret_variables<'a>(
         &self,
         request: &'a ExecutionRequest,
@@ -309,7 +310,8 @@ impl EngineCore {
         options.mask_env_secrets.unwrap_or(self.config.mask_env_secrets)
     }
 
-    /// What is to be masked for one execution. `common` is of the executions with these options, and is set by the first of them.
+    /// Returns the secrets of one execution. `common` is of the executions with these options, and is set by the first
+    /// of them.
     pub(super) fn secrets_of(
         &self,
         request: &ExecutionRequest,
@@ -334,7 +336,7 @@ impl EngineCore {
     }
 }
 
-/// What the executions of one call have to mask in common, once it is known.
+/// The secrets that the executions of one call have in common, once they are known.
 pub(super) type CommonSecrets = OnceLock<Arc<Vault>>;
 
 fn is_long_enough(value: &[u8]) -> bool {
@@ -396,7 +398,7 @@ mod tests {
         assert_eq!(engine.list(&ExecutionFilter::default())[0].command, "echo ***");
     }
 
-    /// With 20 000 secrets the commands of executions that wait are masked in the background.
+    /// With 20 000 secrets the commands of waiting executions are masked in the background.
     #[tokio::test]
     async fn a_listing_does_not_make_many_secrets_ready() {
         let secrets = (0..20_000).map(|number| Secret::from(format!("a-s3cret-of-many-{number}"))).collect();

@@ -47,7 +47,7 @@ pub(super) fn take(commands: &mut [ExecutionRequest]) -> Result<Vec<Vec<StepInpu
     Ok(all)
 }
 
-/// The value of a variable: what its step wrote, trimmed.
+/// Returns the value of a variable: the output of its step, trimmed.
 pub(super) fn value(input: &StepInput, record: Option<&Record>) -> Result<String, ErrorInfo> {
     let StepInput { name, from, .. } = input;
     let refused = |what: &str| {

@@ -57,7 +57,7 @@ impl EventStream {
         self.id
     }
 
-    /// The next event; `None` after the last one. Cancel safe: a future that is dropped takes no event.
+    /// Returns the next event; `None` after the last one. Cancel safe: a future that is dropped takes no event.
     pub async fn next(&mut self) -> Option<ExecutionEvent> {
         poll_fn(|context| self.poll(context)).await
     }
@@ -102,7 +102,7 @@ impl ExecutionEngine {
         self.stream_with(request, ExecutionOptions::default())
     }
 
-    /// [`ExecutionEngine::stream`] with host policy for this one execution.
+    /// Does what [`ExecutionEngine::stream`] does, with host policy for this one execution.
     ///
     /// # Errors
     /// As [`ExecutionEngine::execute_with`].
@@ -120,7 +120,7 @@ impl ExecutionEngine {
         self.stream_plan_with(plan, PlanOptions::default())
     }
 
-    /// [`ExecutionEngine::stream_plan`] with host policy for this one plan.
+    /// Does what [`ExecutionEngine::stream_plan`] does, with host policy for this one plan.
     ///
     /// # Errors
     /// As [`ExecutionEngine::execute_plan_with`].

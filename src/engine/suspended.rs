@@ -1,4 +1,4 @@
-//! No time of an execution counts while the machine sleeps.
+//! Excludes the time in which the machine sleeps from the times of an execution.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn a_timeout_and_an_idle_timeout_last_through_a_night() {
 #[test]
 fn a_grace_period_lasts_through_a_night() {
     if !platform::SIGNALS.iter().any(|(name, _)| *name == "SIGTERM") {
-        // No script can ignore the stop signal of this system.
+        // On this system no script can ignore the stop signal.
         return;
     }
     asleep::alone("engine::suspended::a_grace_period_lasts_through_a_night", async {

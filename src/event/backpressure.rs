@@ -7,11 +7,12 @@ use tokio::sync::Notify;
 
 use super::line_batch::LineBatch;
 
-/// Above so many bytes in flight a child is not read: its own writes block then.
+/// The bytes in flight above which a child is not read: its own writes block then.
 const MOST_OF_ONE: usize = 1024 * 1024;
-/// Such a child is read again when no more are in flight than this: to wake a thread for each batch takes longer than to read one.
+/// The bytes in flight at which such a child is read again: to wake a thread for each batch takes longer than to read
+/// one.
 const RESUMED_AT: usize = MOST_OF_ONE / 2;
-/// Above so many bytes in flight in the whole process, a child that has any of them is not read.
+/// The bytes in flight in the whole process above which a child that has any of them is not read.
 const MOST_OF_ALL: usize = 64 * 1024 * 1024;
 /// What an event costs besides its text, so that empty lines are bounded too.
 const LINE_OVERHEAD: usize = 16;
@@ -94,7 +95,7 @@ impl Backpressure {
     /// Waits until there is room. Cancel-safe.
     pub(crate) async fn room(&self) {
         loop {
-            // Both are made before the look: whatever makes room after it is not missed.
+            // Both futures are created before the check, so that no release after it is missed.
             let own = self.released.notified();
             let all = self.pool.released.notified();
             if !self.is_full() {
@@ -121,7 +122,7 @@ impl Drop for Credit {
         let Self { backpressure, bytes } = self;
         let before = backpressure.in_flight.fetch_sub(*bytes, Ordering::AcqRel);
         let left = before - *bytes;
-        // With nothing in flight, the pool does not hold it up.
+        // A child with nothing in flight is not held up by the pool.
         if (before > RESUMED_AT && left <= RESUMED_AT) || left == 0 {
             backpressure.released.notify_waiters();
         }
@@ -220,8 +221,8 @@ mod tests {
         }
     }
 
-    /// Many executions, one slow consumer that frees in any order, on several threads: each reads all it has, and what is
-    /// in flight stays within the bound and one read of each.
+    /// Many executions have one slow consumer that returns credit in any order, on several threads: each reads all its
+    /// output, and the bytes in flight stay within the bound and one read of each.
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn no_wake_up_is_lost_and_the_bound_holds() {
         const EXECUTIONS: usize = 64;

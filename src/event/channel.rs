@@ -13,7 +13,7 @@ enum Item {
     Lines(VecDeque<ExecutionEvent>, Credit),
 }
 
-/// The sink of a new channel, and its consumer. What is in it is bounded by the credits of the executions.
+/// Returns the sink of a new channel, and its consumer. The credits of the executions bound its content.
 pub(crate) fn channel() -> (Arc<dyn EventSink>, EventReceiver) {
     let (messages, queue) = mpsc::unbounded_channel();
     (Arc::new(ChannelSender(messages)), EventReceiver { queue, lines: VecDeque::new(), credit: None })
@@ -41,12 +41,12 @@ pub(crate) struct EventReceiver {
     queue: mpsc::UnboundedReceiver<Item>,
     /// The lines of one read that have not been taken.
     lines: VecDeque<ExecutionEvent>,
-    /// Given back when they have.
+    /// The credit of these lines, returned when all of them have been taken.
     credit: Option<Credit>,
 }
 
 impl EventReceiver {
-    /// The next event; `None` when there is no more.
+    /// Returns the next event; `None` when there is no more.
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<ExecutionEvent>> {
         loop {
             if let Some(line) = self.lines.pop_front() {

@@ -1,4 +1,4 @@
-//! Between the core, which never waits for a listener, and an [`EventHandler`], which may take its time.
+//! A queue between the core, which never waits for a listener, and an [`EventHandler`], which may be slow.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ enum HandlerCall {
 }
 
 tokio::task_local! {
-    /// Set while an event is handled.
+    /// The marker of a task that handles an event.
     static IS_HANDLING: ();
 }
 

@@ -12,7 +12,7 @@ pub(crate) const FULL_TEXT: usize = 60 * 1024;
 /// A batch is closed at so many lines.
 pub(crate) const FULL_LINES: usize = 8 * 1024;
 
-/// Where one line ends in a batch's text, and how.
+/// The length of one line in a batch's text, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LineMark {
     pub(crate) len: u32,
@@ -26,7 +26,7 @@ pub(crate) struct LineMark {
 pub(crate) struct LineBatch<'a> {
     pub(crate) execution_id: Uuid,
     pub(crate) stream: Stream,
-    /// Instead of lines, it is the bytes of a terminal, all under one mark.
+    /// Whether the batch has the bytes of a terminal, all under one mark, instead of lines.
     pub(crate) is_data: bool,
     /// Whether its lines are handed out as text or as bytes.
     pub(crate) encoding: Encoding,

@@ -10,7 +10,7 @@ use super::{EventType, ExecutionEvent};
 
 /// Takes the events of one execution. No method may block: each is called by the task that supervises the child.
 pub(crate) trait EventSink: Send + Sync {
-    /// What takes the events of a new execution instead, if this sink is handling an event for the caller.
+    /// Returns the sink for the events of a new execution, if the caller is handling an event of this sink.
     fn nested(&self) -> Option<Arc<dyn EventSink>> {
         None
     }
