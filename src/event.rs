@@ -345,8 +345,8 @@ impl ExecutionEvent {
         self.result().is_some() || matches!(self, Self::Progress { result: Some(_), .. })
     }
 
-    /// The same event, where the results in it have no output: for a front end that has had the lines. Their counts, such as
-    /// `stdout_bytes`, stay as they are. Nothing of the output is copied.
+    /// Returns the same event without the output in its results: for a front end that already has the lines. Their
+    /// counts, such as `stdout_bytes`, stay as they are. Nothing of the output is copied.
     #[must_use]
     pub fn without_output(mut self) -> Self {
         match &mut self {

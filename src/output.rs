@@ -1,4 +1,4 @@
-//! From the bytes of two pipes to lines for listeners, to logs, and to what the result keeps.
+//! Passes the bytes of two pipes to listeners as lines, to logs, and to the part that the result keeps.
 //!
 //! `capture` has the way of one stream, and `line_writer` sends its lines.
 
@@ -57,7 +57,7 @@ const LONGEST_PROMPT: usize = 4096;
 /// A disk that takes nothing holds up the end of an execution no longer than this.
 const LONGEST_WRITE: Duration = Duration::from_secs(2);
 
-/// What an execution's output goes through, settled when it was accepted.
+/// The channels of an execution's output, fixed when it is accepted.
 pub(crate) struct Channels {
     pub(crate) id: Uuid,
     pub(crate) policy: OutputPolicy,
@@ -65,13 +65,13 @@ pub(crate) struct Channels {
     /// Shared with the code that reports the end, should a panic drop the output.
     pub(crate) sequence: Arc<AtomicU64>,
     pub(crate) secrets: Arc<Vault>,
-    /// What is kept of both streams.
+    /// The kept output of both streams.
     pub(crate) captures: Arc<Captures>,
-    /// Where a stream goes that is longer than its cap.
+    /// The store for the part of a stream beyond its cap.
     pub(crate) overflow: Option<Arc<Overflow>>,
 }
 
-/// What both streams of one execution have given so far.
+/// The output of both streams of one execution so far.
 pub(crate) struct Output {
     stdout: Capture,
     stderr: Capture,
@@ -82,20 +82,21 @@ pub(crate) struct Output {
     captures: Arc<Captures>,
 }
 
-/// Something that is undone when its last owner drops it.
+/// A value that undoes something when its last owner drops it.
 pub(crate) type Keepsake = Arc<dyn std::any::Any + Send + Sync>;
 
-/// What is left of both streams at the end.
+/// The output of both streams at the end.
 pub(crate) struct Captured {
     /// The number of the terminal event.
     pub(crate) sequence: u64,
     pub(crate) stdout: CapturedStream,
     pub(crate) stderr: CapturedStream,
     pub(crate) lines: u64,
-    /// What is still in transit to the listener counts for the next attempt too.
+    /// The back-pressure of this attempt, for the next one: output that is still in transit to the listener counts
+    /// there too.
     pub(crate) backpressure: Option<Arc<Backpressure>>,
     pub(crate) log_path: Option<PathBuf>,
-    /// Kept as long as the record.
+    /// The log files, which the record keeps as long as it exists.
     pub(crate) log_files: Vec<Keepsake>,
     pub(crate) log_lost_bytes: u64,
     pub(crate) stdout_file: Option<Arc<SpillFile>>,
@@ -124,7 +125,7 @@ impl Output {
         self
     }
 
-    /// What comes from now on is logged.
+    /// Sets the log for the output from now on.
     pub(crate) fn set_log(&mut self, mut log: Log) {
         if let Some(suspended) = self.outlets.log.take() {
             log.resume(suspended);
@@ -148,7 +149,7 @@ impl Output {
         }
     }
 
-    /// The number of the next event; the caller emits that event.
+    /// Takes the number of the next event; the caller emits that event.
     pub(crate) fn take_sequence(&mut self) -> u64 {
         self.outlets.lines.take_sequence()
     }
@@ -165,7 +166,7 @@ impl Output {
         lines.sink.event(make(lines.id, Utc::now(), sequence));
     }
 
-    /// What a stream has after its last line end, up to 4 KiB; of a terminal without control sequences.
+    /// Returns the text after the last line end of a stream, up to 4 KiB; of a terminal without control sequences.
     pub(crate) fn unfinished_line(&self, stream: Stream) -> String {
         let mut recent = self.captures.recent(stream);
         if self.stdout.is_terminal() {
@@ -188,7 +189,7 @@ impl Output {
         self.report_loss();
     }
 
-    /// The stream has ended: what is unfinished is a line now.
+    /// Ends a stream: its unfinished text is a line now.
     pub(crate) fn finish(&mut self, stream: Stream) {
         let Self { stdout, stderr, outlets, overflow, .. } = self;
         let capture = match stream {
@@ -198,7 +199,7 @@ impl Output {
         capture.finish(outlets, overflow.as_ref());
     }
 
-    /// When [`Output::tick`] has something to do next, unless the streams are not read.
+    /// Returns the time of the next work for [`Output::tick`], unless the streams are not read.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.captures().filter_map(Capture::deadline).min()
     }
@@ -211,7 +212,7 @@ impl Output {
         }
     }
 
-    /// The streams were not read from `since` to `now`: that they gave nothing was no silence of the command.
+    /// Records that the streams were not read from `since` to `now`: this time is no silence of the command.
     pub(crate) fn was_held_up(&mut self, since: Instant, now: Instant) {
         for capture in [&mut self.stdout, &mut self.stderr] {
             capture.was_held_up(since, now);

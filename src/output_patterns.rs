@@ -1,4 +1,4 @@
-//! What the output of a failed command is searched for.
+//! The patterns for which the output of a failed command is searched.
 
 use memchr::memmem;
 use regex_lite::{Regex, RegexBuilder};
@@ -6,7 +6,7 @@ use regex_lite::{Regex, RegexBuilder};
 use crate::error::Invalid;
 use crate::types::{LONGEST_REGEX, NO_LOOK_AROUND, NO_UNICODE_CLASS, OutputPattern, TOO_LONG};
 
-/// More patterns than that are a list of something else.
+/// The most patterns: a longer list is meant for something else.
 const MOST_PATTERNS: usize = 100;
 /// The memory that one compiled expression may take, in bytes.
 const MOST_BYTES: usize = 256 * 1024;
@@ -53,7 +53,7 @@ fn compile(pattern: &OutputPattern) -> Result<Compiled, &'static str> {
     }
 }
 
-/// The message of the error would have the expression in it.
+/// Returns a message without the expression, which the message of the error would contain.
 fn explain(error: &regex_lite::Error) -> &'static str {
     let text = error.to_string();
     if text.contains("look-around") || text.contains("backreference") {

@@ -19,7 +19,7 @@ pub(crate) use self::terminal::TerminalControl;
 mod open_input;
 mod terminal;
 
-/// How much is read at once: what the pipe of a child with much output holds.
+/// The bytes read at once: as many as the pipe of a child with much output holds.
 const READ_BYTES: usize = 256 * 1024;
 /// The first read of output in which secrets are masked: what that costs depends on the bytes.
 const FIRST_MASKED_BYTES: usize = 4 * 1024;
@@ -29,7 +29,7 @@ const LEAST_BYTES: usize = 64;
 const LONGEST_TURN: Duration = Duration::from_millis(4);
 
 thread_local! {
-    /// One read buffer for each thread of the runtime: a waiting child costs none.
+    /// The read buffer of each thread of the runtime: a waiting child costs none.
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Process {
     pub(crate) input: Input,
 }
 
-/// What callers act on while a command runs.
+/// The controls of a running command for its callers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Controls {
     /// The input, if it stays open for writes.
@@ -62,7 +62,7 @@ pub(crate) fn spawn(
     Ok(Process {
         leader,
         outputs: Outputs { stdout: Some(stdout), stderr, stderr_first: false, pace: ReadPace::default() },
-        // Only now: a spawn that is tried again finds a stream as it was.
+        // The pipe is used only now: a spawn that is tried again finds a stream as it was.
         input: pipe.map_or_else(Input::closed, |pipe| Input::new(pipe, stdin, controls, launch.terminal)),
     })
 }
@@ -77,7 +77,7 @@ pub(crate) struct Outputs {
     pace: ReadPace,
 }
 
-/// How much is read at once, so that handling it takes no thread for long.
+/// The bytes read at once, so that handling them takes no thread for long.
 #[derive(Debug)]
 struct ReadPace {
     most: usize,
@@ -103,11 +103,11 @@ impl ReadPace {
     }
 }
 
-/// What one read gave.
+/// The result of one read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
     Bytes(usize),
-    /// Nothing to read now.
+    /// There is nothing to read now.
     Nothing,
     /// The other end is closed.
     End,
@@ -118,7 +118,7 @@ impl Outputs {
         self.stdout.is_some() || self.stderr.is_some()
     }
 
-    /// The secrets of the output are masked: begins with small reads.
+    /// Begins with small reads, because the secrets of the output are masked.
     pub(crate) fn are_masked(&mut self) {
         self.pace.most = FIRST_MASKED_BYTES;
     }
@@ -133,7 +133,7 @@ impl Outputs {
         std::mem::take(&mut self.pace.is_slow)
     }
 
-    /// The command has exited: a terminal that nothing else has open is at its end.
+    /// Records that the command has exited: a terminal that nothing else has open is at its end.
     pub(crate) fn command_exited(&mut self) {
         if let Some(stdout) = &mut self.stdout {
             stdout.command_exited();
@@ -169,7 +169,8 @@ impl Outputs {
         self.read_by(PipeReader::try_read, stream, take)
     }
 
-    /// As [`Outputs::read`], whatever has been reported: the pipe may have bytes of which nothing is known yet.
+    /// Does what [`Outputs::read`] does, even if the pipe was not reported as readable: it may have bytes that are not
+    /// reported yet.
     pub(crate) fn read_unreported(&mut self, stream: Stream, take: impl FnOnce(&[u8])) -> Read {
         self.read_by(PipeReader::read_unreported, stream, take)
     }
@@ -207,7 +208,7 @@ impl Outputs {
     }
 }
 
-/// What the child has still to read.
+/// The input that the child has not read yet.
 #[derive(Debug)]
 pub(crate) struct Input {
     rest: Option<Unwritten>,
@@ -217,7 +218,7 @@ pub(crate) struct Input {
     _terminal: Option<Arc<PipeWriter>>,
 }
 
-/// Where more input comes from.
+/// The source of more input.
 #[derive(Debug)]
 enum Source {
     None,
@@ -267,9 +268,10 @@ struct Unwritten {
     written: usize,
     /// Bytes in all that the pipe has taken.
     given: u64,
-    /// Where more comes from when these are written.
+    /// The source of more input when these bytes are written.
     more: Source,
-    /// Of a terminal: whether the last byte that was written ends a line. `None` once its end-of-file character is on the way.
+    /// For a terminal: whether the last byte that was written ends a line. `None` once its end-of-file character is on
+    /// the way.
     ends_line: Option<bool>,
 }
 
@@ -317,7 +319,7 @@ impl Input {
         self.rest.is_some()
     }
 
-    /// The pipe or terminal, if nothing shows that the child has still to read.
+    /// Returns the pipe or terminal, if nothing shows that the child has still to read.
     pub(crate) fn is_read_up(&self) -> Option<InputId> {
         let rest = self.rest.as_ref().filter(|rest| rest.written == rest.bytes.len())?;
         match &rest.pipe {
@@ -326,7 +328,7 @@ impl Input {
         }
     }
 
-    /// How many bytes the pipe has taken.
+    /// Returns how many bytes the pipe has taken.
     pub(crate) fn given(&self) -> u64 {
         self.rest.as_ref().map_or(0, |rest| rest.given)
     }
@@ -379,7 +381,7 @@ impl Unwritten {
             }
             let written = tokio::select! {
                 biased;
-                // What fails while the child reads nothing has failed all the same.
+                // A failure counts even if the child reads nothing.
                 reason = self.more.failed() => return Fed::Failed(reason),
                 written = platform::write_some(self.pipe.writer(), &self.bytes[self.written..]) => written,
             };

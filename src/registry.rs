@@ -18,7 +18,7 @@ use crate::types::{ExecutionFilter, ExecutionMetadata, ExecutionResult, Executio
 
 /// The longest command in a listing, in characters.
 const LONGEST_COMMAND: usize = 200;
-/// What is kept of a command until it is masked, in characters.
+/// The characters of a command that are kept until it is masked.
 const KEPT_OF_COMMAND: usize = 1_024;
 
 /// The record of an execution, from its acceptance to its removal.
@@ -29,25 +29,25 @@ pub(crate) struct Record {
     secrets: Arc<Vault>,
     /// The least version of the secrets that its result was masked with.
     masked_with: AtomicU64,
-    /// Held while its result is masked again, which takes long for much output.
+    /// The lock is held while the result is masked again, which takes long for much output.
     masking: Mutex<()>,
     label: Option<Box<str>>,
     source: Option<Box<str>>,
     conversation_id: Option<Box<str>>,
     created_at: DateTime<Utc>,
-    /// Set once it runs; each attempt has its own. Held for a move of a pointer.
+    /// The leader of the current attempt, set once it runs. The lock is held for a move of a pointer.
     leader: Mutex<Option<Weak<Leader>>>,
     /// The log, if the execution has one or is to have one.
     log: Option<Arc<MainLog>>,
     /// Go with the record.
     files: OnceLock<Vec<Keepsake>>,
-    /// What callers act on while it runs.
+    /// The controls of the execution while it runs.
     controls: Controls,
-    /// Set by every request to end the execution.
+    /// The stop request, set by every request to end the execution.
     stop: Arc<StopRequest>,
-    /// When it is out of time.
+    /// The time when the execution is out of time.
     deadline: Arc<Deadline>,
-    /// What is kept of the output of the last attempt, until there is a result. Held for a move of a pointer.
+    /// The kept output of the last attempt, until there is a result. The lock is held for a move of a pointer.
     captures: Mutex<Option<Arc<Captures>>>,
     completion: Completion<ExecutionResult>,
 }
@@ -124,7 +124,8 @@ impl Record {
         self.id
     }
 
-    /// The command as a person would type it, cut short. As long as a secret might be in it, it is masked as a whole.
+    /// Returns the command as a person would type it, cut short. As long as a secret might be in it, it is masked as a
+    /// whole.
     pub(crate) fn command(&self, allowance: &mut Allowance) -> String {
         let version = self.secrets.version();
         let mut shown = self.command.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +135,7 @@ impl Record {
         }
     }
 
-    /// What is masked of it.
+    /// Returns the secrets that are masked in the record.
     pub(crate) fn secrets(&self) -> &Arc<Vault> {
         &self.secrets
     }
@@ -154,7 +155,7 @@ impl Record {
         }
     }
 
-    /// The result with all masked that is secret now; `None` while it has not ended.
+    /// Returns the result with all current secrets masked; `None` while the execution has not ended.
     pub(crate) fn shown_result(&self, allowance: &mut Allowance) -> Result<Option<Arc<ExecutionResult>>, Beyond> {
         // Looked at first: the result that was masked with this version, or a later one, is there by then.
         if !self.has_new_secrets() {
@@ -226,7 +227,7 @@ impl Record {
         &self.stop
     }
 
-    /// What callers act on while it runs.
+    /// Returns the controls of the execution while it runs.
     pub(crate) fn controls(&self) -> &Controls {
         &self.controls
     }
@@ -257,7 +258,7 @@ impl Record {
         self.leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The process that runs now.
+    /// Returns the process id of the current attempt.
     fn pid(&self) -> Option<u32> {
         self.leader().as_ref().and_then(Weak::upgrade).map(|leader| leader.id())
     }
@@ -334,7 +335,7 @@ impl Retained for Record {
 }
 
 impl RetainedStore<Record> {
-    /// Newest first.
+    /// Returns the executions that match, the newest first.
     pub(crate) fn list(&self, filter: &ExecutionFilter, allowance: &mut Allowance) -> Vec<ExecutionSummary> {
         let found = self.newest_first().filter(|record| record.matches(filter));
         found.take(filter.limit.unwrap_or(usize::MAX)).map(|record| record.summary(allowance)).collect()

@@ -19,7 +19,8 @@ use crate::platform::clock::Instant;
 #[cfg(test)]
 mod tests;
 
-/// How many records leave, or are listed, in one go: the lock is held for no longer than a fraction of a millisecond.
+/// The most records that are removed or listed in one step: the lock is held for no longer than a fraction of a
+/// millisecond.
 const SLICE: usize = 256;
 
 /// A record of a [`RetainedStore`].
@@ -28,20 +29,21 @@ pub(crate) trait Retained {
 
     fn id(&self) -> Uuid;
     fn completion(&self) -> &Completion<Self::Result>;
-    /// The bytes that it takes once it has ended, apart from what every record takes.
+    /// Returns the bytes that the record takes once it has ended, apart from those that every record takes.
     fn retained_bytes(&self) -> u64;
-    /// The refusal of a record whose id is known already.
+    /// Returns the refusal of a record whose id is known already.
     fn duplicate(id: Uuid) -> ExecutionError;
 }
 
-/// How far the end of a record has come: first there is a result, then its last event is handled. Only the store changes it.
+/// The progress of the end of a record: first there is a result, then its last event is handled. Only the store changes
+/// it.
 #[derive(Debug)]
 pub(crate) struct Completion<R> {
-    /// Held for a move of a pointer.
+    /// The result. The lock is held for a move of a pointer.
     result: Mutex<Option<Arc<R>>>,
-    /// What the record took when it ended.
+    /// The bytes that the record took when it ended.
     bytes: AtomicU64,
-    /// Set when the last event was handled: nothing of this record comes after it.
+    /// Set when the last event was handled: no event of this record comes after it.
     settled: SetOnce<()>,
 }
 
@@ -63,7 +65,7 @@ impl<R> Completion<R> {
         result
     }
 
-    /// `false`: there is one already.
+    /// Sets the result; returns `false` if there is one already.
     fn set(&self, result: Arc<R>) -> bool {
         let mut inner = self.lock();
         let is_first = inner.is_none();
@@ -84,7 +86,7 @@ impl<R> Completion<R> {
     }
 }
 
-/// How much of the past is kept.
+/// The bounds for the retention of ended records.
 #[derive(Debug, Clone, Copy)]
 struct Retention {
     age: Duration,
@@ -97,13 +99,14 @@ struct Retention {
 #[derive(Debug)]
 pub(crate) struct RetainedStore<T> {
     retention: Retention,
-    /// Held for a look-up or a few moves of pointers, never across an await or a call to a listener.
+    /// The state. The lock is held for a look-up or a few moves of pointers, never across an await or a call to a
+    /// listener.
     inner: Mutex<StoreState<T>>,
 }
 
 #[derive(Debug)]
 struct StoreState<T> {
-    /// Nothing more is accepted. Here, so that closing sees all that was accepted.
+    /// Whether no more records are accepted. It is behind the lock, so that closing sees every accepted record.
     closed: bool,
     /// Later records have greater numbers, whatever the wall clock does.
     next_number: u64,
@@ -114,14 +117,14 @@ struct StoreState<T> {
     emitting: Vec<Arc<T>>,
     /// The ended ones, oldest first; may hold places of records that were removed by hand.
     ended: VecDeque<RetainedRecord>,
-    /// How many of `ended` are still there, and what their output takes.
+    /// The number of records of `ended` that still exist, and the bytes of their output.
     ended_records: usize,
     ended_bytes: u64,
 }
 
 #[derive(Debug)]
 struct RetainedRecord {
-    /// All that is needed to remove it, so that 100 000 of them are removed without a look at each.
+    /// The data needed to remove a record, so that 100 000 of them are removed without a look at each.
     number: u64,
     id: Uuid,
     at: Instant,
@@ -183,21 +186,21 @@ impl<T: Retained> RetainedStore<T> {
     pub(crate) fn complete(&self, record: &Arc<T>, result: Arc<T::Result>) -> bool {
         let leaving = {
             let mut inner = self.lock();
-            // Under the lock: a record with its result is counted when it is removed.
+            // The result is set under the lock: a record with its result is counted when it is removed.
             if !record.completion().set(result) {
                 return false;
             }
             inner.end(record);
             if self.retention.is_automatic { inner.evict(&self.retention, None) } else { Vec::new() }
         };
-        // What they kept is freed here, outside of the lock.
+        // The memory of the records is freed here, outside of the lock.
         leaving.len() == SLICE
     }
 
-    /// The last event of a record was handled: its waiters go on.
+    /// Marks a record whose last event was handled: its waiters go on.
     pub(crate) fn settle(&self, record: &Arc<T>) {
         self.lock().emitting.retain(|emitting| !Arc::ptr_eq(emitting, record));
-        // Set once: a record has one last event.
+        // This is set once: a record has one last event.
         let _ = record.completion().settled.set(());
     }
 
@@ -217,7 +220,7 @@ impl<T: Retained> RetainedStore<T> {
         }
     }
 
-    /// When the oldest record will be too old; `None` when there is none, or never.
+    /// Returns when the oldest record will be too old; `None` when there is none, or never.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         if !self.retention.is_automatic {
             return None;
@@ -225,13 +228,13 @@ impl<T: Retained> RetainedStore<T> {
         self.lock().oldest_end()?.checked_add(self.retention.age)
     }
 
-    /// How many records there are, and what the output of the ended ones takes.
+    /// Returns the number of records, and the bytes of the output of the ended ones.
     pub(crate) fn usage(&self) -> (usize, u64) {
         let inner = self.lock();
         (inner.records.len(), inner.ended_bytes)
     }
 
-    /// `None`: unknown. `Some(false)`: it has not ended.
+    /// Removes a record. `None`: the id is unknown. `Some(false)`: the record has not ended.
     pub(crate) fn remove(&self, id: Uuid) -> Option<bool> {
         let mut inner = self.lock();
         let record = inner.get(id)?;
@@ -248,20 +251,20 @@ impl<T: Retained> RetainedStore<T> {
         Some(true)
     }
 
-    /// The records whose last event was not handled yet.
+    /// Returns the records whose last event was not handled yet.
     pub(crate) fn unsettled(&self) -> Vec<Arc<T>> {
         let inner = self.lock();
-        // One that has just got its result may be in both, which does no harm.
+        // A record that has just got its result may be in both, which does no harm.
         let unsettled = inner.records.values().filter(|record| record.completion().settled.get().is_none());
         unsettled.chain(&inner.emitting).cloned().collect()
     }
 
-    /// The records that have not ended.
+    /// Returns the records that have not ended.
     pub(crate) fn unfinished(&self) -> Vec<Arc<T>> {
         self.lock().records.values().filter(|record| record.completion().result().is_none()).cloned().collect()
     }
 
-    /// All records, the newest first. The lock is given up between slices: a long listing delays no other call.
+    /// Returns all records, the newest first. The lock is given up between slices: a long listing delays no other call.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = Arc<T>> + '_ {
         let mut below = u64::MAX;
         let slices = std::iter::from_fn(move || {
@@ -288,7 +291,7 @@ impl<T: Retained> StoreState<T> {
         self.records.get(self.numbers.get(&id)?).cloned()
     }
 
-    /// `false`: the id is known already.
+    /// Inserts a record; returns `false` if its id is known already.
     fn insert(&mut self, record: Arc<T>) -> bool {
         let Entry::Vacant(slot) = self.numbers.entry(record.id()) else { return false };
         slot.insert(self.next_number);
@@ -297,7 +300,7 @@ impl<T: Retained> StoreState<T> {
         true
     }
 
-    /// The record may be removed from now on.
+    /// Ends a record, which may be removed from now on.
     fn end(&mut self, record: &Arc<T>) {
         // A record that had not ended before is in the list.
         if let Some(number) = self.numbers.get(&record.id()) {
@@ -334,7 +337,7 @@ impl<T: Retained> StoreState<T> {
         leaving
     }
 
-    /// When the oldest of those that may leave ended.
+    /// Returns when the oldest of the removable records ended.
     fn oldest_end(&mut self) -> Option<Instant> {
         while let Some(oldest) = self.ended.front() {
             if self.records.contains_key(&oldest.number) {

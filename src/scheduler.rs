@@ -26,7 +26,7 @@ pub(crate) struct Scheduler {
     queue_bound: usize,
     policy: ConcurrencyPolicy,
     limits: GroupLimits,
-    /// Held for a few moves of pointers, never across an await.
+    /// The state. The lock is held for a few moves of pointers, never across an await.
     state: Mutex<SchedulerState>,
 }
 
@@ -35,7 +35,7 @@ struct SchedulerState {
     in_use: usize,
     /// Slots that may be used now: fewer than there are while the machine is short of something.
     usable: usize,
-    /// What it was short of last.
+    /// The resource that the machine lacked last.
     shortage: Option<ErrorInfo>,
     /// Work that waits only for a slot. It is empty while a slot is free.
     waiting: BTreeMap<Key, oneshot::Sender<Permit>>,
@@ -47,7 +47,7 @@ struct SchedulerState {
     first: i64,
 }
 
-/// What an execution gets when it comes.
+/// The answer to an execution that enters.
 #[derive(Debug)]
 pub(crate) enum Entry {
     Now(Permit),
@@ -73,7 +73,7 @@ pub(crate) struct Ticket {
 }
 
 impl SchedulerState {
-    /// The place after all others of this priority.
+    /// Returns the place after all others of this priority.
     fn last_place(&mut self, priority: i32) -> Key {
         let place = self.last;
         self.last += 1;
@@ -100,7 +100,7 @@ impl SchedulerState {
         }
     }
 
-    /// These need not wait for a group any more.
+    /// Moves work that need not wait for a group any more to the queue for slots.
     fn let_wait_for_slots(&mut self, keys: Vec<Key>) {
         for key in keys {
             self.waiting.extend(self.held_back.remove_entry(&key));
@@ -157,8 +157,8 @@ impl Scheduler {
         Err(self.refusal(&state, &key, membership.as_ref(), groups))
     }
 
-    /// What an execution is refused with that cannot start now and must not wait: with a free slot, the first of its groups without a
-    /// place.
+    /// Returns the refusal of an execution that cannot start now and must not wait: with a free slot, the first of its
+    /// groups without a place.
     fn refusal(
         &self,
         state: &SchedulerState,
@@ -174,8 +174,8 @@ impl Scheduler {
         })
     }
 
-    /// A slot with a place in each group, or a place in the queue: no bound and no policy refuses it. For a plan and for another attempt,
-    /// which were accepted before.
+    /// Returns a slot with a place in each group, or a place in the queue: no bound and no policy refuses it. For a
+    /// plan and for another attempt, which were accepted before.
     pub(crate) fn claim(self: &Arc<Self>, priority: i32, groups: &[String]) -> Entry {
         let groups = self.limits.membership(groups);
         let mut state = self.lock();
@@ -212,20 +212,21 @@ impl Scheduler {
         Ticket { scheduler: Arc::clone(self), key, has_groups, obstacle, turn }
     }
 
-    /// The machine has no room for one more than run now: no more are started until some have succeeded.
+    /// Lowers the number of usable slots: the machine has no room for one more, and no more are started until
+    /// some have succeeded.
     pub(crate) fn shrink(&self, shortage: &ErrorInfo) {
         let mut state = self.lock();
         state.usable = state.in_use.saturating_sub(1).clamp(1, self.slots);
         state.shortage = Some(shortage.clone());
     }
 
-    /// What the machine is short of, while fewer slots may be used for that.
+    /// Returns the resource that the machine lacks, while fewer slots may be used for that reason.
     pub(crate) fn shortage(&self) -> Option<ErrorInfo> {
         let state = self.lock();
         state.shortage.clone().filter(|_| state.usable < self.slots)
     }
 
-    /// A process has been started: the machine may have room for one more.
+    /// Makes one more slot usable: a process has been started, so the machine may have room for one more.
     pub(crate) fn grow(self: &Arc<Self>) {
         {
             let mut state = self.lock();
@@ -261,7 +262,7 @@ impl Scheduler {
         (state.in_use, state.usable.saturating_sub(state.in_use), waiting)
     }
 
-    /// How many of those that wait need a place in a group, whether or not there is a slot.
+    /// Returns how many waiting executions need a place in a group, whether or not there is a slot.
     pub(crate) fn held_back(&self) -> usize {
         self.lock().held_back.len()
     }
@@ -273,7 +274,7 @@ impl Scheduler {
 }
 
 impl Ticket {
-    /// The first group that had no place for the execution when it came.
+    /// Returns the first group that had no place for the execution when it entered.
     pub(crate) fn obstacle(&self) -> Option<&str> {
         self.obstacle.as_deref()
     }
@@ -283,7 +284,7 @@ impl Ticket {
         poll_fn(|context| self.poll_turn(context)).await
     }
 
-    /// The slot, once there is one.
+    /// Returns the slot, once there is one.
     pub(crate) fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Permit> {
         match Pin::new(&mut self.turn).poll(context) {
             Poll::Ready(Ok(permit)) => Poll::Ready(permit),
@@ -322,7 +323,7 @@ impl Drop for Permit {
                 state.let_wait_for_slots(ready);
             }
             if state.in_use == 0 && state.waiting.is_empty() {
-                // What was short belongs to the past.
+                // The shortage is over.
                 state.usable = self.scheduler.slots;
             }
         }

@@ -32,7 +32,7 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
-    /// The status of an execution that was ended for this reason.
+    /// Returns the status of an execution that was ended for this reason.
     pub(crate) const fn status(self) -> ExecutionStatus {
         match self {
             Self::Timeout | Self::IdleTimeout | Self::QueueTimeout => ExecutionStatus::Timeout,
@@ -93,7 +93,7 @@ impl StopRequest {
         *self.reason.wait().await
     }
 
-    /// The latest time at which the tree is killed, by request of a caller.
+    /// Returns the latest time at which the tree is killed, by request of a caller.
     pub(crate) fn kill_at(&self) -> Option<Instant> {
         *self.lock()
     }
@@ -121,7 +121,7 @@ impl Pending {
         Self { accepted: Instant::now(), accepted_at: Utc::now() }
     }
 
-    /// Accepted earlier.
+    /// Returns the state of an execution that was accepted earlier.
     pub(crate) fn since(accepted: Instant) -> Self {
         Self { accepted, accepted_at: Utc::now() - accepted.elapsed() }
     }
@@ -130,7 +130,7 @@ impl Pending {
         self.accepted_at
     }
 
-    /// The child was spawned at `started`. It may have done some of its work by now.
+    /// Records that the child was spawned at `started`. It may have done some of its work by now.
     pub(crate) fn started(self, started: Instant) -> Running {
         Running { queued: started - self.accepted, started, started_at: Utc::now() - started.elapsed() }
     }
@@ -155,7 +155,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// When the child was spawned.
+    /// Returns when the child was spawned.
     pub(crate) fn since(&self) -> Instant {
         self.started
     }

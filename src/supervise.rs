@@ -1,4 +1,5 @@
-//! One execution from a free slot to its result: open the logs, spawn, supervise, end the tree, drain the pipes.
+//! Supervises one execution from a free slot to its result: open the logs, spawn, supervise, end the tree, drain the
+//! pipes.
 //!
 //! `start` spawns the command, `supervision` is the loop while it runs, `terminate` ends its tree, and `outcome` makes the result.
 
@@ -80,8 +81,8 @@ pub(crate) async fn run(
     }
 }
 
-/// The end of an execution whose command could not be started. Boxed, as is what else is rare: a future has room for the largest of those
-/// that it may await, and is copied with it.
+/// Returns the end of an execution whose command could not be started. It is boxed, as is everything else that is rare:
+/// a future has room for the largest of those that it may await, and is copied with it.
 pub(crate) fn never_spawned(
     job: &Job,
     pending: Pending,
@@ -91,7 +92,7 @@ pub(crate) fn never_spawned(
     Box::pin(Outcome::not_spawned(pending, output, error).finish(job))
 }
 
-/// The end of an execution that was stopped before it was spawned.
+/// Returns the end of an execution that was stopped before it was spawned.
 pub(crate) fn never_ran(
     job: &Job,
     pending: Pending,

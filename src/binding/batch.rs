@@ -159,9 +159,9 @@ impl Batch {
         self.bytes.is_empty() && self.numbers.len() < shared.len()
     }
 
-    /// Made on the JavaScript thread: the text alone, when there are no bytes and `shared` has room for the numbers, of which
-    /// it then holds the count, negative if this is the `last` for now, and the numbers themselves; otherwise
-    /// `{ text, numbers, bytes? }`.
+    /// Returns the value for JavaScript, on the JavaScript thread: the text alone, when there are no bytes and `shared`
+    /// has room for the numbers, of which it then holds the count, negative if this is the `last` for now, and the
+    /// numbers themselves; otherwise `{ text, numbers, bytes? }`.
     pub(super) fn give<'env>(&mut self, env: &'env Env, shared: &mut [f64], last: bool) -> napi::Result<Unknown<'env>> {
         let text =
             if self.ascii { env.create_string_latin1(self.text.as_bytes())? } else { env.create_string(&self.text)? };

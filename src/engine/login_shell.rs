@@ -63,10 +63,10 @@ impl LoginShell {
 }
 
 impl ExecutionEngine {
-    /// The environment of the user's login shell, which reads the user's start files: what a program gets that is started in a terminal. It
-    /// is an interactive login shell without a terminal; what the start files print is dropped, and background processes that they start
-    /// keep running. Values that are not UTF-8 are left out, and so are variables of the shell itself (`_`, `SHLVL`, `PWD`, `OLDPWD`). Dropping
-    /// the future ends the shell.
+    /// Returns the environment of the user's login shell, which reads the user's start files: the one that a program
+    /// gets in a terminal. It is an interactive login shell without a terminal; what the start files print is dropped,
+    /// and background processes that they start keep running. Values that are not UTF-8 are left out, and so are
+    /// variables of the shell itself (`_`, `SHLVL`, `PWD`, `OLDPWD`). Dropping the future ends the shell.
     ///
     /// # Errors
     /// `INVALID_REQUEST` (`shell`, `timeout_ms`) for a shell that is empty, a time below 1 ms or above 365 days, and on Windows;

@@ -27,7 +27,7 @@ use super::step_inputs;
 /// The longest name of a step, in characters.
 const LONGEST_NAME: usize = 200;
 
-/// Returns the sink for the events of a plan (`None`) or of one of its steps.
+/// The function that returns the sink for the events of a plan (`None`) or of one of its steps.
 pub(crate) type Sinks = Box<dyn Fn(Option<usize>) -> Arc<dyn EventSink> + Send + Sync>;
 
 /// The steps of one plan and their executions.

@@ -11,7 +11,7 @@ use super::EngineCore;
 use crate::platform::clock::{self, Instant};
 use crate::runtime;
 
-/// Removes old records with at most one task, which sleeps until the oldest record is too old. There is no task while
+/// The task that removes old records: at most one, which sleeps until the oldest record is too old. There is none while
 /// no record will become too old.
 #[derive(Debug)]
 pub(super) struct RetentionTask {

@@ -21,7 +21,7 @@ pub(super) struct Capture {
     clean: Clean,
 }
 
-/// What becomes of a stream's bytes once no secret is in them.
+/// The receivers of a stream's bytes after its secrets are masked.
 struct Clean {
     stream: Stream,
     /// `None` when no lines are made.
@@ -30,12 +30,13 @@ struct Clean {
     kept: Arc<Captures>,
     /// Whether the stream is longer than its cap.
     is_beyond_cap: bool,
-    /// Set once the stream is longer than its cap, if the rest goes into a file.
+    /// The file for the part of the stream beyond its cap; set once there is such a part and a file.
     spill: Option<Spill>,
     silence: Silence,
-    /// Set for a terminal.
+    /// The screen of a terminal; `None` for a pipe.
     screen: Option<Box<Screen>>,
-    /// Set for a terminal: a secret that was added, or that backspaces made, is not yet masked in an unfinished line.
+    /// The secrets, set for a terminal: a secret that was added, or that backspaces made, is not yet masked in an
+    /// unfinished line.
     secrets: Option<Arc<Vault>>,
 }
 
@@ -52,7 +53,7 @@ impl Capture {
         mask.feed(bytes, |bytes| clean.take(bytes, outlets, overflow));
     }
 
-    /// The stream has ended: what is unfinished is a line now.
+    /// Ends the stream: its unfinished text is a line now.
     pub(super) fn finish(&mut self, outlets: &mut Outlets, overflow: Option<&Arc<Overflow>>) {
         let Self { mask, clean } = self;
         mask.finish(|bytes| clean.take(bytes, outlets, overflow));
@@ -64,7 +65,7 @@ impl Capture {
         self.clean.screen.is_some()
     }
 
-    /// When [`Capture::tick`] has something to do next.
+    /// Returns the time of the next work for [`Capture::tick`].
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.clean.is_waiting().then(|| self.clean.silence.deadline())
     }
@@ -76,7 +77,7 @@ impl Capture {
         }
     }
 
-    /// The stream was not read from `since` to `now`: that it gave nothing was no silence of the command.
+    /// Records that the stream was not read from `since` to `now`: this time is no silence of the command.
     pub(super) fn was_held_up(&mut self, since: Instant, now: Instant) {
         self.clean.silence.skip(since, now);
     }
@@ -86,7 +87,7 @@ impl Capture {
         self.clean.is_beyond_cap
     }
 
-    /// The file of what is beyond the cap, once there is one.
+    /// Returns the file for the part of the stream beyond its cap, once there is one.
     pub(super) fn spill(&self) -> Option<&Spill> {
         self.clean.spill.as_ref()
     }
@@ -253,11 +254,11 @@ impl Screen {
     }
 }
 
-/// What comes next of a stream.
+/// The next part of a stream.
 #[derive(Clone, Copy)]
 enum StreamPart<'a> {
     Bytes(&'a [u8]),
-    /// Nothing has come for some time.
+    /// No bytes have come for some time.
     Silence,
     End,
 }
@@ -281,7 +282,7 @@ impl StreamPart<'_> {
     }
 }
 
-/// Where both streams meet again.
+/// The receivers that both streams share.
 pub(super) struct Outlets {
     pub(super) lines: LineWriter,
     pub(super) log: Option<Log>,
@@ -314,7 +315,7 @@ mod tests {
         fn event(&self, _event: ExecutionEvent) {}
     }
 
-    /// The batches of one read.
+    /// Returns the batches of one read.
     fn batches(read: &[u8]) -> Vec<(u64, Vec<Vec<u8>>)> {
         let policy = OutputPolicy::new(&ExecutionOptions::default(), &ExecutionConfig::default());
         let sink = Arc::new(Batches::default());

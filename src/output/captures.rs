@@ -1,4 +1,4 @@
-//! What is kept of both streams of one attempt, readable while the command runs.
+//! Keeps the output of both streams of one attempt, which is readable while the command runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use super::head_tail_buffer::{CapturedStream, HeadTailBuffer, Keep};
 use super::policy::OutputPolicy;
 use crate::types::{Encoding, ExecutionResult, Stream, TruncateKeep};
 
-/// How many bytes of a stream are searched for the patterns of a retry.
+/// The bytes of a stream that are searched for the patterns of a retry.
 const RECENT_BYTES: usize = 64 * 1024;
 
 /// The kept output of one attempt. The supervision fills it, and callers may copy it.
@@ -66,7 +66,7 @@ impl Captures {
         kept.unwrap_or_default()
     }
 
-    /// The last 64 KiB of a stream, if they are kept.
+    /// Returns the last 64 KiB of a stream, if they are kept.
     pub(crate) fn recent(&self, stream: Stream) -> Vec<u8> {
         let Some(recent) = &self.recent else { return Vec::new() };
         let recent = recent[stream as usize].lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -84,7 +84,7 @@ impl Captures {
         self.lock(stream).take().map(HeadTailBuffer::freeze).unwrap_or_default()
     }
 
-    /// The type in which JavaScript gets the output.
+    /// Returns the type in which JavaScript gets the output.
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -94,7 +94,7 @@ impl Captures {
         let _ = self.result.set(Arc::clone(result));
     }
 
-    /// What is kept of a stream so far. `None` once the result has it.
+    /// Returns the kept output of a stream so far. `None` once the result has it.
     pub(crate) fn so_far(&self, stream: Stream) -> Option<Vec<u8>> {
         let buffer = self.with(stream, |buffer| buffer.clone())?;
         Some(buffer.freeze().bytes)

@@ -1,6 +1,6 @@
 //! Removes control sequences from the output of a terminal, so that lines are text.
 
-/// What is left of a terminal's output.
+/// Removes control sequences from the output of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plain<'a> {
     Text(&'a [u8]),
@@ -8,18 +8,19 @@ pub(super) enum Plain<'a> {
     Backspace,
 }
 
-/// Where in a control sequence the stream is. The forms are those of ECMA-48 and xterm; a sequence may be cut at any byte.
+/// The position of the stream in a control sequence. The forms are those of ECMA-48 and xterm; a sequence may be cut at
+/// any byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum SequenceState {
     #[default]
     Text,
-    /// After ESC.
+    /// The state after ESC.
     Escape,
-    /// After ESC and an intermediate byte, as in the selection of a character set: one more byte.
+    /// The state after ESC and an intermediate byte, as in the selection of a character set: one more byte follows.
     Intermediate,
-    /// After ESC `[`, up to a final byte.
+    /// The state after ESC `[`, up to a final byte.
     Control,
-    /// In the text of ESC `]` (a title, a link), ESC `P`, `X`, `^` or `_`, up to BEL or ESC `\`.
+    /// The state in the text of ESC `]` (a title, a link), ESC `P`, `X`, `^` or `_`, up to BEL or ESC `\`.
     String,
 }
 
@@ -40,7 +41,7 @@ impl ControlSequences {
                     let is_end = |byte: &u8| matches!(*byte, 0x07 | ESCAPE) || CANCEL.contains(byte);
                     let end = bytes.iter().position(is_end);
                     if end.is_some() {
-                        // What ends it is taken there.
+                        // The end of the string is handled in that state.
                         self.0 = SequenceState::Text;
                     }
                     &bytes[end.unwrap_or(bytes.len())..]

@@ -1,11 +1,11 @@
-//! How much of a disk output may take: a quota for the files of one kind, and what is to stay free.
+//! Bounds the disk space of output: a quota for the files of one kind, and the space that must stay free.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::platform;
 
-/// What stays free on the disk is looked at once for so many bytes.
+/// The bytes after which the free space of the disk is checked again.
 const LOOK_EVERY: u64 = 1024 * 1024;
 
 /// Bytes in all files of one kind of an engine.
@@ -40,7 +40,7 @@ impl Quota {
     }
 }
 
-/// What one file leaves free on its disk.
+/// The free space that one file must leave on its disk.
 #[derive(Debug)]
 pub(super) struct FreeSpace {
     least: u64,

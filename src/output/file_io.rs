@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::platform;
 use crate::platform::clock::Instant;
 
-/// So long is waited for a descriptor or memory. Less than after what a disk counts as hanging.
+/// The longest wait for a descriptor or memory. It is less than the time after which a disk counts as hanging.
 const LONGEST: Duration = Duration::from_secs(4);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -27,7 +27,8 @@ pub(super) fn retry_while_exhausted<T>(mut attempt: impl FnMut() -> io::Result<T
     }
 }
 
-/// As `Write::write_all`, but returns with an error how much was written before it. Called on the thread of a disk.
+/// Does what `Write::write_all` does, but returns with an error how much was written before it. Called on the thread of
+/// a disk.
 pub(super) fn write_all(file: &mut File, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
     platform::block_file_size_signal();
     let mut written = 0;

@@ -1,4 +1,4 @@
-//! What must hold for any bytes in any pieces: the check that the fuzzer and a test run.
+//! Checks what must hold for any bytes in any pieces; the fuzzer and a test run it.
 
 use super::head_tail_buffer::{HeadTailBuffer, Keep};
 use super::lines::{Flags, Splitter};

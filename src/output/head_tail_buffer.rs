@@ -8,7 +8,7 @@ const LOOK_BEHIND: usize = 3;
 /// Bytes kept after the head, to see whether its last byte is inside a character.
 const LOOK_AHEAD: usize = 1;
 
-/// Which part of a stream that is longer than its cap is kept.
+/// The part of a stream longer than its cap that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keep {
     /// The first bytes.
@@ -39,12 +39,12 @@ pub(crate) struct HeadTailBuffer {
 /// A captured stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CapturedStream {
-    /// What was kept. If anything was omitted, a marker line is in its place; the line counts in none of the
-    /// numbers and not against the cap.
+    /// The kept bytes. If anything was omitted, a marker line is in its place; the line counts in none of the numbers
+    /// and not against the cap.
     pub(crate) bytes: Vec<u8>,
     /// Length of the stream, in bytes.
     pub(crate) written: u64,
-    /// How many bytes of the stream were not kept.
+    /// The number of bytes of the stream that were not kept.
     pub(crate) omitted: u64,
     /// Whether the stream was longer than the cap.
     pub(crate) truncated: bool,
@@ -238,7 +238,7 @@ mod tests {
         })
     }
 
-    /// Head, omitted and tail of `input`, from the whole of it.
+    /// Returns head, omitted and tail of `input`, computed from the whole of it.
     fn reference(cap: usize, keep: Keep, input: &[u8]) -> (&[u8], &[u8], &[u8]) {
         let (head, tail) = match keep {
             Keep::Head => (cap, 0),

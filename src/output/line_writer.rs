@@ -21,7 +21,7 @@ pub(super) struct LineWriter {
     is_streamed: bool,
     pub(super) backpressure: Option<Arc<Backpressure>>,
     sequence: Arc<AtomicU64>,
-    /// How many there were.
+    /// The number of lines.
     pub(super) lines: u64,
     text: Vec<u8>,
     marks: Vec<LineMark>,
@@ -48,7 +48,7 @@ impl LineWriter {
         }
     }
 
-    /// The number of the next event; the caller emits that event.
+    /// Takes the number of the next event; the caller emits that event.
     pub(super) fn take_sequence(&self) -> u64 {
         self.sequence.fetch_add(1, Relaxed)
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
-/// What is special about a piece of text handed out by [`Splitter`]. Default: nothing ([`Flags::NONE`]).
+/// The flags of a piece of text handed out by [`Splitter`]. Default: nothing ([`Flags::NONE`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Flags(u8);
 
@@ -28,7 +28,7 @@ impl Flags {
 /// The last byte seen, as far as it decides what a `\n` after it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
-    /// Not a `\r`: a `\n` ends a line.
+    /// The last byte is no `\r`: a `\n` ends a line.
     Other,
     /// A `\r` that has not ended its line yet: a `\n` makes it a `\r\n`.
     Return,
@@ -90,7 +90,7 @@ impl Splitter {
     pub(crate) fn count(&mut self, bytes: &[u8]) -> u64 {
         let mut count = 0;
         let ends = memchr(b'\n', bytes).zip(memrchr(b'\n', bytes));
-        // Between the first end and the last, lines that surely fit into a piece are counted by their ends alone.
+        // The lines between the first end and the last that surely fit into a piece are counted by their ends alone.
         let ends = ends.filter(|(first, last)| last - first <= self.max && memchr(b'\r', bytes).is_none());
         let (head, lines, tail) = ends.map_or((bytes, &[][..], &[][..]), |(first, last)| {
             (&bytes[..=first], &bytes[first + 1..=last], &bytes[last + 1..])
@@ -202,7 +202,8 @@ impl Splitter {
                 self.extend(&text[..=self.max - held]);
                 let cut = piece_end(&self.pending, self.max);
                 emit(&self.pending[..cut], Flags::CONTINUED);
-                // What was borrowed from `text` beyond the cut goes back, to be handed out without a copy.
+                // Bytes beyond the cut that were borrowed from `text` go back, so that they are passed on without a
+                // copy.
                 self.pending.truncate(held);
                 self.pending.drain(..cut.min(held));
                 cut
@@ -214,7 +215,7 @@ impl Splitter {
     }
 }
 
-/// Where to cut a piece of at most `max` bytes off `text`, which is longer.
+/// Returns where to cut a piece of at most `max` bytes off `text`, which is longer.
 fn piece_end(text: &[u8], max: usize) -> usize {
     char_across(text, max).map_or(max, |char| char.start)
 }
@@ -234,7 +235,7 @@ pub(super) fn char_across(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     (start + len > at).then_some(start..start + len)
 }
 
-/// How many bytes at the end of `bytes` are the beginning of a character whose rest is missing: 0 to 3.
+/// Returns how many bytes at the end of `bytes` are the beginning of a character whose rest is missing: 0 to 3.
 pub(super) fn incomplete_char_len(bytes: &[u8]) -> usize {
     let last = &bytes[bytes.len().saturating_sub(3)..];
     let start = last.iter().rposition(|&byte| !is_continuation(byte));

@@ -17,12 +17,12 @@ use crate::event::LineBatch;
 use crate::platform;
 use crate::types::{ErrorCode, ErrorInfo, ExecutionRequest, Stream};
 
-/// Where the logs of an execution are.
+/// The paths of the logs of an execution.
 #[derive(Debug, Clone)]
 pub(crate) struct LogPaths {
     /// A log in the engine's directory, created for this execution.
     in_dir: Option<PathBuf>,
-    /// That one goes with the record.
+    /// Whether the log in the engine's directory is removed with the record.
     goes: bool,
     /// A log at the path in the request, to which the engine appends.
     requested: Option<PathBuf>,
@@ -42,7 +42,7 @@ impl LogPaths {
         Self { in_dir, goes: !config.keep_logs, requested, is_made: false, main, bounds: Arc::clone(bounds) }
     }
 
-    /// The paths of the next attempt, which appends to the logs.
+    /// Returns the paths of the next attempt, which appends to the logs.
     pub(crate) fn next_attempt(&self) -> Self {
         Self { is_made: true, ..self.clone() }
     }
@@ -70,7 +70,7 @@ pub(crate) struct Log {
     records: Vec<u8>,
 }
 
-/// Why a log could not be opened.
+/// The reason why a log could not be opened.
 pub(crate) struct LogFailure {
     error: io::Error,
     path: PathBuf,
@@ -83,7 +83,7 @@ impl LogFailure {
         platform::is_exhaustion(&self.error)
     }
 
-    /// A disk that does not answer.
+    /// Returns the failure of a disk that does not answer.
     pub(crate) fn no_answer(paths: &LogPaths) -> Self {
         let path = paths.main().map(|log| log.path().to_owned()).unwrap_or_default();
         let error = io::Error::new(io::ErrorKind::TimedOut, "its disk does not answer");
@@ -93,7 +93,7 @@ impl LogFailure {
     pub(crate) fn into_info(self) -> ErrorInfo {
         let Self { error, path, advice } = self;
         let errno = platform::errno_name(&error).or((error.kind() == io::ErrorKind::TimedOut).then_some("ETIMEDOUT"));
-        // Where the machine has no room, nothing is wrong with the log itself.
+        // If the machine has no room, nothing is wrong with the log itself.
         let (code, why) = if platform::is_exhaustion(&error) {
             (ErrorCode::SpawnFailed, exhaustion_text(&error))
         } else if error.kind() == io::ErrorKind::AlreadyExists {
@@ -118,7 +118,8 @@ impl Log {
                 path.parent().map_or(Ok(()), platform::create_private_dir)?;
                 if paths.is_made { platform::append_private(path) } else { platform::create_private(path) }
             };
-            // From now on: a log that comes too late for its execution goes at once. What an attempt before has made is that one's.
+            // This holds from now on: a log that opens too late for its execution is removed at once. A log that an
+            // earlier attempt has made belongs to that attempt.
             let is_removed = paths.goes && !paths.is_made;
             let advice = "`log_dir` needs a directory that the host may write to";
             opened.push(take(open(path), path, is_removed, paths, advice)?);
@@ -194,7 +195,8 @@ impl Log {
         &self.spools
     }
 
-    /// What is to be kept as long as the record: then the logs count no more, and one may go.
+    /// Returns the parts that live as long as the record: when they are dropped, the logs are not counted any more, and
+    /// one of them may be removed.
     pub(super) fn files(&self) -> Vec<Keepsake> {
         self.files.iter().map(|file| Arc::clone(file) as Keepsake).collect()
     }
@@ -238,7 +240,7 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// An open file as a log.
+/// Returns an open file as a log.
 fn take(
     file: io::Result<File>,
     path: &Path,

@@ -18,7 +18,7 @@ use crate::runtime::{DiskKey, DiskQueue};
 
 const DELETED: &str = "the file was deleted while it was written";
 
-/// How large the logs of an engine may be.
+/// The bounds for the size of the logs of an engine.
 #[derive(Debug)]
 pub(crate) struct LogBounds {
     file_bytes: u64,
@@ -41,7 +41,7 @@ impl LogBounds {
 #[derive(Debug)]
 pub(crate) struct MainLog {
     path: PathBuf,
-    /// Set when it is opened; each attempt opens it. Held for a move.
+    /// The id of the file, set when it is opened; each attempt opens it. The lock is held for a move.
     id: Mutex<Option<FileId>>,
 }
 
@@ -109,7 +109,7 @@ impl LogFile {
         self.id
     }
 
-    /// What writes to it.
+    /// Returns a spool that writes to the log.
     pub(super) fn spool(self: &Arc<Self>, file: File, format: LogFormat) -> Spool {
         let store = LogStore {
             file,
@@ -141,7 +141,7 @@ impl Drop for LogFile {
     }
 }
 
-/// A time as the records of a log have it.
+/// Returns a time in the format of the records of a log.
 pub(super) fn record_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
@@ -160,9 +160,9 @@ struct LogStore {
     free: FreeSpace,
     /// The size of the file when it was last looked at.
     length: u64,
-    /// What this execution has written.
+    /// The bytes that this execution has written.
     written: u64,
-    /// Since the last bytes that got there, with why.
+    /// The bytes lost since the last ones that were written, with the reason.
     missing: Loss,
     /// The file ends with a part of a record.
     is_torn: bool,
@@ -197,7 +197,7 @@ impl LogStore {
         }
     }
 
-    /// How many of the next bytes may be written, reserved already, and what forbids the others.
+    /// Returns how many of the next bytes may be written, reserved already, and the reason that forbids the others.
     fn admit(&mut self, bytes: u64) -> (u64, Option<String>) {
         let bounds = &self.shared.bounds;
         let dir = self.shared.path.parent().unwrap_or(&self.shared.path);

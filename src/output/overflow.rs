@@ -20,7 +20,7 @@ use crate::platform::{self, FileId};
 use crate::runtime::{DiskKey, DiskQueue};
 use crate::types::Stream;
 
-/// Where an engine's overflow goes, and how much there is of it.
+/// The store of an engine's overflow, with its size.
 #[derive(Debug)]
 pub(crate) struct Overflow {
     base: PathBuf,
@@ -32,7 +32,7 @@ pub(crate) struct Overflow {
     quota: Quota,
     /// Counts files, so that no two have one name.
     files: AtomicU64,
-    /// Made for the first file. Held for file work, on the thread of the queue alone.
+    /// The folder, made for the first file. The lock is held for file work, on the thread of the queue alone.
     folder: Mutex<Option<Folder>>,
     /// Whatever touches `base`.
     queue: Arc<DiskQueue>,
@@ -62,7 +62,7 @@ impl Overflow {
         })
     }
 
-    /// A file for a stream, made when the first bytes come.
+    /// Returns a spill for a stream; its file is made when the first bytes come.
     pub(super) fn start(self: &Arc<Self>, id: Uuid, stream: Stream) -> Spill {
         let file = Arc::new(SpillFile {
             overflow: Arc::clone(self),
@@ -80,7 +80,7 @@ impl Overflow {
     /// Makes a file in this engine's folder, and the folder if it is the first.
     fn create(&self, id: Uuid, number: u64, stream: Stream) -> io::Result<(File, PathBuf)> {
         let mut folder = self.folder.lock().unwrap_or_else(PoisonError::into_inner);
-        // Something else may have tidied up.
+        // Another program may have removed the folder.
         let folder = match folder.take().filter(|folder| !folder.is_gone()) {
             Some(found) => folder.insert(found),
             None => folder.insert(self.make_folder()?),
@@ -106,7 +106,7 @@ impl Drop for Overflow {
     }
 }
 
-/// A stream on its way to its file.
+/// The part of a stream that is written to its file.
 pub(super) struct Spill {
     pub(super) spool: Spool,
     pub(super) file: Arc<SpillFile>,
@@ -116,9 +116,9 @@ pub(super) struct Spill {
 #[derive(Debug)]
 pub(crate) struct SpillFile {
     overflow: Arc<Overflow>,
-    /// Set once it is there.
+    /// The path and the id of the file, set once it exists.
     made: OnceLock<(PathBuf, FileId)>,
-    /// Something else has removed it, or has changed it.
+    /// Whether another program has removed or changed the file.
     is_lost: AtomicBool,
     bytes: AtomicU64,
 }
@@ -153,7 +153,7 @@ struct SpillStore {
 }
 
 impl SpillStore {
-    /// How many of the next bytes may be written, and what forbids the others.
+    /// Returns how many of the next bytes may be written, and the reason that forbids the others.
     fn admit(&mut self, bytes: u64) -> (u64, Option<String>) {
         let overflow = &self.file.overflow;
         let dir = self.file.path().and_then(Path::parent).unwrap_or(&overflow.base);
@@ -185,7 +185,7 @@ impl SpillStore {
         bound.map_or(Ok(()), |bound| Err((admitted, bound)))
     }
 
-    /// Everything is lost when something else has removed the file.
+    /// Checks the open file. Everything is lost when another program has removed it.
     fn look(&mut self) -> Loss {
         if self.open.as_ref().is_some_and(platform::is_deleted) {
             return self.lose_all("the overflow file was deleted while it was written");
@@ -193,7 +193,8 @@ impl SpillStore {
         Loss::default()
     }
 
-    /// Everything is lost, too, when the path that the result would name has not what was written.
+    /// Checks the file at the path that the result would name. Everything is lost, too, when that file is not the one
+    /// that was written.
     fn look_at_path(&mut self) -> Loss {
         let (Some(file), Some((path, id))) = (&self.open, self.file.made.get()) else { return Loss::default() };
         let is_elsewhere = match platform::file_id_at(path) {

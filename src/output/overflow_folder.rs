@@ -34,7 +34,8 @@ impl Folder {
         platform::create_private_dir(&path)?;
         let made =
             file_io::retry_while_exhausted(|| platform::create_private(&path.join(MARKER))).and_then(|mut marker| {
-                // Before there is text in it: a marker with text whose lock is free is that of a dead host.
+                // The lock is taken before the marker has text: a marker with text whose lock is free is that of a dead
+                // host.
                 platform::try_lock(&marker)?;
                 file_io::write_all(&mut marker, marker_text(id).as_bytes()).map_err(|(_, error)| error)?;
                 Ok(marker)
@@ -42,7 +43,7 @@ impl Folder {
         match made {
             Ok(marker) => Ok(Self { path, marker }),
             Err(error) => {
-                // Both are new.
+                // The marker and the folder are new.
                 let _ = fs::remove_file(path.join(MARKER));
                 let _ = fs::remove_dir(&path);
                 Err(error)
@@ -92,7 +93,7 @@ pub(super) fn remove_dead_folders(base: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The marker of a folder, if it is one.
+/// Opens the marker of a folder, if it is one.
 fn open_marker(folder: &Path, id: Uuid) -> Option<File> {
     let marker = platform::open_no_follow(&folder.join(MARKER)).ok()?;
     let expected = marker_text(id);
@@ -124,7 +125,7 @@ fn marker_text(id: Uuid) -> String {
     format!("escher-execution-engine overflow {id}\n")
 }
 
-/// The id in the name of a folder, if it is written as the engine writes it.
+/// Returns the id in the name of a folder, if it is written as the engine writes it.
 fn folder_id(name: &str) -> Option<Uuid> {
     same_id(name.strip_prefix(PREFIX)?)
 }

@@ -1,9 +1,9 @@
-//! What becomes of the output of one execution: its options have precedence over the configuration.
+//! The policy for the output of one execution: its options have precedence over the configuration.
 
 use crate::config::{ExecutionConfig, LogFormat};
 use crate::types::{Encoding, ExecutionOptions, LineMode, OversizedOutputStrategy, Stdin, TruncateKeep};
 
-/// How the output of one execution is split, kept and emitted.
+/// The settings by which the output of one execution is split, kept and emitted.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct OutputPolicy {

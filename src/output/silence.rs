@@ -1,4 +1,4 @@
-//! How long a stream has been silent by itself.
+//! Measures how long a stream has been silent by itself.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const LATE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Silence {
     since: Instant,
-    /// What counts of the time before `since`.
+    /// The counted part of the time before `since`.
     counted: Duration,
 }
 
@@ -23,7 +23,7 @@ impl Silence {
         Self { since, counted: Duration::ZERO }
     }
 
-    /// When [`Silence::is_long`] has to be called next.
+    /// Returns when [`Silence::is_long`] has to be called next.
     pub(super) fn deadline(&self) -> Instant {
         self.since + PARTIAL_AFTER.saturating_sub(self.counted)
     }
@@ -69,7 +69,7 @@ mod tests {
         let mut silence = Silence::new(start);
         silence.skip(at(150), at(1_150));
         assert_eq!(silence.deadline(), at(1_200));
-        // From before its beginning on.
+        // The stream is held up from before the beginning of the silence on.
         let mut silence = Silence::new(at(1_000));
         silence.skip(start, at(3_000));
         assert_eq!(silence.deadline(), at(3_200));

@@ -14,11 +14,12 @@ const MOST_WAITING: usize = 256 * 1024;
 /// A disk that has completed nothing for so long hangs: a child is read again then, and what the disk should have got is lost.
 const LONGEST_STALL: Duration = Duration::from_secs(5);
 
-/// Where bytes end up. Called on the thread that writes.
+/// The destination of the bytes. Its methods are called on the thread that writes.
 pub(super) trait Store: Send {
     /// Takes the next bytes, and returns how many of them are lost and why.
     fn write(&mut self, bytes: &[u8]) -> Loss;
-    /// Between the last bytes and the next ones, so many were given up: the disk did not take them in time.
+    /// Records that so many bytes between the last ones and the next ones were given up: the disk did not take them in
+    /// time.
     fn skip(&mut self, bytes: u64);
     /// Ends the file: no more bytes follow.
     fn finish(&mut self) -> Loss;
@@ -47,25 +48,25 @@ pub(super) struct Spool {
 
 struct SharedSpool {
     queue: Arc<DiskQueue>,
-    /// Held to move a buffer, never while something is written.
+    /// The state. The lock is held to move a buffer, never while something is written.
     state: Mutex<SpoolState>,
-    /// There is room again, or it is finished.
+    /// Notified when there is room again, or the file is finished.
     changed: Notify,
 }
 
 struct SpoolState {
     waiting: Vec<u8>,
-    /// With the writing thread, unless it is here.
+    /// The store, while the writing thread does not have it.
     store: Option<Box<dyn Store>>,
     /// The writing thread has it, or will.
     is_queued: bool,
     phase: SpoolPhase,
     loss: Loss,
-    /// What is being written now.
+    /// The bytes that are being written now.
     in_hand: usize,
     /// The disk hangs: what comes is given up until it has completed what it has in hand.
     is_stalled: bool,
-    /// What was given up since; the store does not know it yet.
+    /// The bytes that were given up since, and that are not reported to the store yet.
     skipped: u64,
 }
 
@@ -169,7 +170,7 @@ impl SpoolState {
         !self.is_stalled && self.waiting.len() + self.in_hand >= MOST_WAITING
     }
 
-    /// The disk hangs. What it has in hand may still get there.
+    /// Records that the disk hangs. The bytes that it has in hand may still be written.
     fn stall(&mut self) {
         // Otherwise no write may be running that would end the stall.
         if !self.is_full() {
@@ -217,7 +218,7 @@ impl SharedSpool {
         }
     }
 
-    /// The files take turns.
+    /// Writes later: the files take turns.
     fn write_later(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         self.queue.push(move || {
@@ -254,7 +255,7 @@ impl SharedSpool {
                 state.store = Some(store);
             }
             let is_more = !is_finished && (!state.waiting.is_empty() || state.phase == SpoolPhase::Closed);
-            // What is finished is never queued again.
+            // A finished file is never queued again.
             state.is_queued = is_more || is_finished;
             is_more
         };

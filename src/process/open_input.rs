@@ -92,7 +92,7 @@ impl OpenInput {
         self.changed.notify_one();
     }
 
-    /// The command has started: its side of the input. There is one at a time.
+    /// Returns the command's side of the input, when the command has started. There is one at a time.
     pub(super) fn reader(self: &Arc<Self>) -> OpenReader {
         let mut state = self.lock();
         if state.phase != InputPhase::Over {
@@ -106,7 +106,7 @@ impl OpenInput {
         *self.lock() = InputState::default();
     }
 
-    /// The execution is over: refuses every write.
+    /// Refuses every further write: the execution is over.
     pub(crate) fn close(&self) {
         *self.lock() = InputState { phase: InputPhase::Over, ..InputState::default() };
     }

@@ -36,7 +36,7 @@ impl TerminalControl {
         self.lock().size
     }
 
-    /// The terminal is open; it was opened with the size `of`.
+    /// Records that the terminal is open; it was opened with the size `of`.
     pub(super) fn opened(&self, terminal: &Arc<PipeWriter>, of: Option<TerminalSize>) {
         let mut state = self.lock();
         state.open = Arc::downgrade(terminal);

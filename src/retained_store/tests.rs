@@ -1,4 +1,4 @@
-//! How records leave.
+//! Tests how records leave.
 
 use super::*;
 
@@ -61,7 +61,7 @@ fn records_leave_in_slices() {
     }
     let mut slices = Vec::new();
     let count = store.cleanup(|leaving| {
-        // It is free: no other code holds it here.
+        // The lock is free: no other code holds it here.
         assert!(store.inner.try_lock().is_ok());
         slices.push(leaving.len());
     });

@@ -13,18 +13,19 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::build;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-/// For the code of Rust hosts, which may block: it must not hold up what ends trees on time.
+/// The runtime for the code of Rust hosts, which may block: it must not hold up the work that ends trees on time.
 static LISTENERS: OnceLock<Runtime> = OnceLock::new();
 
-/// Where there are two processors, a second thread would only be woken to find that there is nothing to do.
+/// The processors for each thread: with two processors, a second thread would only be woken to find that there is
+/// nothing to do.
 const PROCESSORS_FOR_EACH_THREAD: usize = 2;
 const MOST_THREADS: usize = 4;
 
 /// The pause between attempts to create a runtime on a machine without room for one.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
-/// While work begins, a thread of the runtime wakes at least so often. A timer wakes that thread to be set, unless the thread would
-/// wake before the timer is due; and most timers of commands are due later, and are cancelled before.
+/// The longest sleep of a thread of the runtime while work begins. A timer wakes that thread to be set, unless the
+/// thread would wake before the timer is due; and most timers of commands are due later, and are cancelled before.
 const BEAT: Duration = Duration::from_secs(10);
 
 /// Exists once [`super::prepare`] has succeeded.
@@ -46,7 +47,7 @@ fn try_listeners() -> io::Result<&'static Handle> {
 }
 
 fn get_or_try_build(slot: &'static OnceLock<Runtime>, configure: fn(&mut Builder)) -> io::Result<&'static Handle> {
-    /// Held while a runtime is built: two threads must not both do it.
+    /// The lock is held while a runtime is built: two threads must not both build it.
     static BUILDING: Mutex<()> = Mutex::new(());
     if let Some(runtime) = slot.get() {
         return Ok(runtime.handle());
@@ -91,11 +92,11 @@ fn spawn_boxed(future: Pin<Box<dyn Future<Output = ()> + Send>>) -> tokio::task:
     handle().spawn(future)
 }
 
-/// Work begins: the beat goes on, or begins too.
+/// Records that work begins, which starts or continues the beat.
 pub(super) fn beat() {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     static BEATS: AtomicBool = AtomicBool::new(false);
-    // Most of the time both say so already; a future that misses a change is woken once more, and nothing else.
+    // Most of the time both flags are set already; a future that misses a change is woken once more, and nothing else.
     if !BEGUN.load(Ordering::Relaxed) {
         BEGUN.store(true, Ordering::Relaxed);
     }
@@ -110,8 +111,8 @@ pub(super) fn beat() {
     });
 }
 
-/// A timer of this runtime, which may be awaited on any. Its clock may count a time in which the machine sleeps: deadlines are for
-/// `platform::clock`.
+/// Returns a timer of this runtime, which may be awaited on any. Its clock may count a time in which the machine
+/// sleeps: deadlines are for `platform::clock`.
 pub(crate) fn wake_after(duration: Duration) -> tokio::time::Sleep {
     let _context = handle().enter();
     tokio::time::sleep(duration)

@@ -12,19 +12,19 @@ use super::spawn_limiter::{SpawnLimiter, Task, ThreadLimits, Turn};
 const BLOCKING_THREADS: usize = 2;
 /// The most of them, while some take long.
 const MOST_BLOCKING_THREADS: usize = 16;
-/// What they do is short, except to free much memory.
+/// The time after which work counts as hanging. Such work is short, except for freeing much memory.
 const WORK_HANGS_AFTER: Duration = Duration::from_millis(200);
 /// Threads that spawn beyond the number of processors: one works while another waits for a disk.
 const BEYOND_PROCESSORS: usize = 1;
 const MOST_AT_ONCE: usize = 8;
 /// Threads that requests can block, those that hang included. The work of further requests waits, and can be cancelled.
 const MOST_SPAWN_THREADS: usize = 1_024;
-/// What has run for longer makes no progress: a program can be on a disk that does not answer.
+/// The time after which a spawn counts as hanging: its program can be on a disk that does not answer.
 const SPAWN_HANGS_AFTER: Duration = Duration::from_millis(20);
-/// How many threads attend to executions at a time. The others are free for calls that block.
+/// The most threads that attend to executions at a time. The others are free for calls that block.
 pub(super) const MOST_ATTENDANTS: usize = 8;
 
-/// The threads for what a request can block: what it does not name never runs on them.
+/// Returns the threads for calls that a request can block; no other call runs on them.
 pub(super) fn spawn_limiter() -> &'static SpawnLimiter {
     static LIMITER: OnceLock<SpawnLimiter> = OnceLock::new();
     LIMITER.get_or_init(|| {
@@ -39,7 +39,7 @@ pub(super) fn spawn_limiter() -> &'static SpawnLimiter {
     })
 }
 
-/// The threads for the engine's own blocking work.
+/// Returns the threads for the engine's own blocking work.
 pub(super) fn workers() -> &'static SpawnLimiter {
     static WORKERS: OnceLock<SpawnLimiter> = OnceLock::new();
     WORKERS.get_or_init(|| {
@@ -59,7 +59,7 @@ pub(crate) fn start_blocking(work: impl FnOnce() + Send + 'static) {
     workers().take(Arc::new(DetachedCall(Mutex::new(Some(work)))));
 }
 
-/// [`start_blocking`], and waits for it; `None` if it has panicked.
+/// Calls [`start_blocking`], and waits for the result; `None` if the call has panicked.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (give, given) = oneshot::channel();
     start_blocking(move || drop(give.send(work())));

@@ -17,7 +17,7 @@ pub(super) fn build(configure: impl FnOnce(&mut Builder)) -> io::Result<Runtime>
     let mut builder = Builder::new_multi_thread();
     builder.enable_all();
     configure(&mut builder);
-    // Where the system refuses a thread, tokio panics.
+    // If the system refuses a thread, tokio panics.
     quietly(|| builder.build())
         .unwrap_or_else(|| Err(io::Error::new(io::ErrorKind::WouldBlock, "no thread can be created")))
 }

@@ -20,7 +20,7 @@ const KEEP_IDLE: Duration = Duration::from_secs(1);
 const STACK_BYTES: usize = 512 * 1024;
 /// The most threads, those that hang included.
 const MOST_THREADS: usize = 256;
-/// Between two attempts to create a thread that the system has no room for.
+/// The pause between two attempts to create a thread that the system has no room for.
 const NEXT_ATTEMPT: Duration = Duration::from_millis(50);
 /// [`DiskQueue::finish_soon`] waits no longer than this for a disk that answers.
 const LONGEST_FINISH: Duration = Duration::from_millis(200);
@@ -35,7 +35,7 @@ thread_local! {
     static SERVED: Cell<*const DiskQueue> = const { Cell::new(std::ptr::null()) };
 }
 
-/// What one queue is for.
+/// The disk or folder that one queue serves.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DiskKey {
     /// The number of a device, known from an open file.
@@ -49,7 +49,7 @@ type DiskWork = Box<dyn FnOnce() + Send>;
 /// Work in order.
 #[derive(Debug)]
 pub(crate) struct DiskQueue {
-    /// Held for moves of pointers.
+    /// The state. The lock is held for moves of pointers.
     state: Mutex<DiskState>,
     has_work: Condvar,
 }
@@ -57,7 +57,7 @@ pub(crate) struct DiskQueue {
 struct DiskState {
     waiting: VecDeque<DiskWork>,
     is_busy: bool,
-    /// When something was last completed, or the first of what waits was added.
+    /// The time when something was last completed, or the first of the waiting work was added.
     progress_at: Instant,
     /// Whether there is a thread, or one is being started.
     has_thread: bool,
@@ -100,8 +100,8 @@ impl DiskQueue {
         }
     }
 
-    /// [`DiskQueue::push`], and waits a little for a disk that answers, unless this is a thread of the engine. So a host that
-    /// removes a record finds its files gone, and one whose disk hangs is not held up.
+    /// Calls [`DiskQueue::push`], and waits a little for a disk that answers, unless this is a thread of the engine. So
+    /// a host that removes a record finds its files gone, and one whose disk hangs is not held up.
     pub(crate) fn finish_soon(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) {
         if SERVED.get() == Arc::as_ptr(self) {
             work();
@@ -119,7 +119,7 @@ impl DiskQueue {
         let _ = done.recv(LONGEST_FINISH);
     }
 
-    /// How long nothing has been completed although there is work.
+    /// Returns how long nothing has been completed although there is work.
     pub(crate) fn stalled_for(&self) -> Duration {
         let state = self.lock();
         if state.is_busy || !state.waiting.is_empty() { state.progress_at.elapsed() } else { Duration::ZERO }
@@ -149,7 +149,7 @@ impl DiskQueue {
         THREADS.fetch_sub(1, Relaxed);
     }
 
-    /// The next work; `None` once there has been none for a while.
+    /// Returns the next work; `None` once there has been none for a while.
     fn next(&self) -> Option<DiskWork> {
         let mut state = self.lock();
         if state.is_busy {

@@ -17,7 +17,7 @@ use super::spawn_limiter::{Task, Turn};
 mod blocking_call;
 mod spawn_thread;
 
-/// What is not over after so long, from its beginning on, becomes a task.
+/// The time from its beginning after which an unfinished future becomes a task.
 const LONGEST_ATTENDED: Duration = Duration::from_millis(5);
 static ATTENDANTS: Semaphore = Semaphore::const_new(MOST_ATTENDANTS);
 
@@ -57,7 +57,7 @@ struct InlineStart<W> {
     attendants: &'static Semaphore,
 }
 
-/// Where the future is.
+/// The place of the future.
 enum FutureState {
     Here(Pin<Box<dyn Future<Output = ()> + Send>>),
     /// The future is being polled here.
@@ -142,7 +142,7 @@ impl<W: WaitSet> InlineStart<W> {
         matches!(*lock(&self.state), FutureState::Here(_))
     }
 
-    /// Something has happened, or the time is up: what waits here does so as a task from now on.
+    /// Makes a waiting future a task from now on: something has happened, or the time is up.
     fn become_task(&self) {
         if let FutureState::Here(future) = self.turn_into(FutureState::Gone) {
             spawn(future);
@@ -202,7 +202,7 @@ impl<W: WaitSet> Wake for InlineStart<W> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Held for moves of pointers.
+    // The lock is held for moves of pointers.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -234,8 +234,8 @@ mod tests {
         SpawnThread::with(Scripted(Some(Box::new(wait))))
     }
 
-    /// On threads of its own: the other tests may take all threads and attendants. On a busy machine whatever stands still for
-    /// longer than `hangs_after` is taken to hang.
+    /// Runs on threads of its own: the other tests may take all threads and attendants. On a busy machine every call
+    /// that stands still for longer than `hangs_after` counts as hanging.
     fn start_with(
         hangs_after: Duration,
         thread: SpawnThread<Scripted>,
@@ -306,7 +306,7 @@ mod tests {
         let (attends, attending) = mpsc::channel();
         let (release, go) = mpsc::channel::<()>();
         start(future, move || {
-            // Once: after this wait, the future is not here any more.
+            // This is reached once: after this wait, the future is not here any more.
             attends.send(thread::current().id()).unwrap();
             let _ = go.recv();
             true

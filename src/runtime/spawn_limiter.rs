@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use super::async_pools::{handle, spawn};
 
-/// Enough for everything that is polled there, in a build without optimizations too. Only what is used takes memory.
+/// The stack size, in bytes: enough for everything that is polled there, in a build without optimizations too. Only
+/// what is used takes memory.
 const STACK_BYTES: usize = 1024 * 1024;
-/// After so many periods without work nothing is watched any more. Fewer would arm the timer, which may wake a thread, for each
+/// The periods without work after which the watch stops. Fewer would arm the timer, which may wake a thread, for each
 /// of the commands of a host that runs some in a second.
 const QUIET_PERIODS: u32 = 50;
 /// Work that has waited for a thread for so many periods is reported as overdue: its owner can still be cancelled or time out.
@@ -31,31 +32,32 @@ pub(super) trait Task: Send + Sync {
     fn is_wanted(&self) -> bool;
 }
 
-/// How many threads there are.
+/// The limits for the number of threads.
 pub(super) struct ThreadLimits {
     pub(super) thread_name: &'static str,
-    /// How many threads work at once as long as they make progress.
+    /// The most threads that work at once as long as they make progress.
     pub(super) at_once: usize,
-    /// How many idle threads stay; further ones exit.
+    /// The most idle threads that stay; further ones exit.
     pub(super) most_idle: usize,
     /// The most threads, those that hang included.
     pub(super) most: usize,
-    /// What has run for longer hangs. It is looked at once in this time, so that up to twice as much can pass.
+    /// The time after which work counts as hanging. This is checked once in this time, so that up to twice as much can
+    /// pass.
     pub(super) hangs_after: Duration,
 }
 
 pub(super) struct SpawnLimiter {
     limits: ThreadLimits,
-    /// Held for moves of pointers.
+    /// The state. The lock is held for moves of pointers.
     state: Mutex<LimiterState>,
     notified: Condvar,
 }
 
 struct LimiterState {
     waiting: VecDeque<WaitingTask>,
-    /// What works and does not hang.
+    /// The tasks that work and do not hang.
     running: Vec<RunningTask>,
-    /// How many may be in `running`: the usual number, or more while all hang.
+    /// The most tasks in `running`: the usual number, or more while all hang.
     at_once: usize,
     /// The number of the next thread.
     next_id: u64,
@@ -165,7 +167,7 @@ impl SpawnLimiter {
             self.notified.notify_one();
         }
         for _ in 0..to_create {
-            // If the system has no resources for it, the watch tries again.
+            // If the system has no resources for a thread, the watch tries again.
             let _ = self.create_thread();
         }
     }
@@ -209,7 +211,7 @@ impl SpawnLimiter {
         }
     }
 
-    /// While there is work, finds what hangs and lets others begin in its place.
+    /// Finds hanging tasks while there is work, and lets others begin in their place.
     async fn watch(&'static self) {
         let mut quiet = 0;
         let mut seen = None;
@@ -239,7 +241,7 @@ impl SpawnLimiter {
 }
 
 impl LimiterState {
-    /// The next task that may run.
+    /// Returns the next task that may run.
     fn begin(&mut self) -> Option<(u64, Arc<dyn Task>)> {
         if self.running.len() >= self.at_once {
             return None;
@@ -277,7 +279,7 @@ impl LimiterState {
             }
         }
         if self.waiting.front().is_some_and(|waiting| waiting.is_reported) {
-            // While every thread hangs, what is given up must not pile up.
+            // While every thread hangs, abandoned tasks must not pile up.
             self.waiting.retain(|waiting| !waiting.is_reported || waiting.task.is_wanted());
         }
         overdue

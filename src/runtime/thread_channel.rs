@@ -6,7 +6,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A channel with one sender and one receiver, in which any number of messages may wait.
+/// Returns a channel with one sender and one receiver, in which any number of messages may wait.
 pub(crate) fn thread_channel<T>() -> (ThreadSender<T>, ThreadReceiver<T>) {
     let state = ChannelState { messages: VecDeque::new(), is_closed: false };
     let channel = Arc::new(Channel { state: Mutex::new(state), changed: Condvar::new() });
@@ -96,7 +96,7 @@ impl<T> ThreadReceiver<T> {
 impl<T> Drop for ThreadReceiver<T> {
     fn drop(&mut self) {
         self.0.close();
-        // What nothing will take is dropped now, and not with the sender.
+        // Messages that nothing will take are dropped now, and not with the sender.
         let unread = std::mem::take(&mut self.0.lock().messages);
         drop(unread);
     }

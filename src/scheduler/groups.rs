@@ -19,7 +19,7 @@ pub(super) type Membership = Arc<[(Box<str>, usize)]>;
 /// The limit of a group that no entry matches.
 const DEFAULT_LIMIT: usize = 1;
 
-/// How many members of a group may run at once, by its name.
+/// The most members of a group that may run at once, by its name.
 #[derive(Debug)]
 pub(super) struct GroupLimits {
     by_name: BTreeMap<String, usize>,
@@ -40,7 +40,7 @@ impl GroupLimits {
         self.by_name.get(name).copied().or_else(by_glob).unwrap_or(DEFAULT_LIMIT)
     }
 
-    /// The groups of these names; `None` without names.
+    /// Returns the groups of these names; `None` without names.
     pub(super) fn membership(&self, names: &[String]) -> Option<Membership> {
         if names.is_empty() {
             return None;
@@ -113,7 +113,7 @@ impl Group {
 }
 
 impl Groups {
-    /// The first group of an execution in which it would not be next.
+    /// Returns the first group of an execution in which it would not be next.
     pub(super) fn obstacle<'a>(&self, key: &Key, groups: &'a Membership) -> Option<&'a str> {
         let is_obstacle = |name: &str| self.by_name.get(name).is_some_and(|group| !group.would_be_next(key));
         groups.iter().map(|(name, _)| &**name).find(|name| is_obstacle(name))
@@ -158,7 +158,7 @@ impl Groups {
         })
     }
 
-    /// A member that may start does so. Returns its groups; `None` for an execution that has none.
+    /// Starts a member that may start. Returns its groups; `None` for an execution that has none.
     pub(super) fn start(&mut self, key: &Key) -> Option<Membership> {
         let WaitingMember { groups, .. } = self.waiting.remove(key)?;
         for (name, _) in groups.iter() {
@@ -170,7 +170,7 @@ impl Groups {
         Some(groups)
     }
 
-    /// A running member has ended. Returns those that may start for that.
+    /// Ends a running member. Returns the members that may start because of that.
     pub(super) fn end(&mut self, groups: &Membership) -> Vec<Key> {
         self.free(groups, |group| group.running -= 1)
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 const GROUPS: usize = 4;
-/// Of the groups, by the globs of the configuration.
+/// The limits of the groups, by the globs of the configuration.
 const LIMITS: [usize; GROUPS] = [1, 2, 3, 1];
 
 fn limits() -> BTreeMap<String, usize> {
@@ -18,7 +18,7 @@ fn limits() -> BTreeMap<String, usize> {
 
 fn names(groups: usize) -> Vec<String> {
     let letters = ["a", "b", "c", "d"];
-    // In any order, and one of them twice.
+    // The names are in any order, and one of them is there twice.
     let names = (0..GROUPS).rev().filter(|group| groups & (1 << group) > 0).map(|group| letters[group]);
     let first = names.clone().next();
     names.chain(first).map(str::to_owned).collect()
@@ -26,19 +26,19 @@ fn names(groups: usize) -> Vec<String> {
 
 #[derive(Debug, Clone, Copy)]
 enum Move {
-    /// One arrives, with the sum of 1 << group for its groups.
+    /// An execution arrives, with the sum of 1 << group for its groups.
     Enter {
         priority: i32,
         groups: usize,
     },
-    /// One that was accepted before returns to the head of its priority.
+    /// An execution that was accepted before returns to the head of its priority.
     EnterAgain {
         priority: i32,
         groups: usize,
     },
-    /// One that waits gives up.
+    /// A waiting execution gives up.
     GiveUp(prop::sample::Index),
-    /// One that runs ends.
+    /// A running execution ends.
     End(prop::sample::Index),
     Shrink,
     Grow,
@@ -83,8 +83,8 @@ impl Model {
         self.running.iter().filter(|it| it.groups & (1 << group) > 0).count()
     }
 
-    /// The rules as documented: it waits only if there is no slot, or if those that run and those ahead of it in the line of one of its
-    /// groups fill that group.
+    /// Implements the rules as documented: an execution waits only if there is no slot, or if those that run and those
+    /// ahead of it in the line of one of its groups fill that group.
     fn may_start(&self, key: Key, groups: usize) -> bool {
         let has_place = |group: usize| {
             let in_line = |it: &&Waiting| it.groups & (1 << group) > 0 && it.key < key;
@@ -93,7 +93,7 @@ impl Model {
         self.running.len() < self.usable && (0..GROUPS).filter(|group| groups & (1 << group) > 0).all(has_place)
     }
 
-    /// Which of those that wait start next, one after the other.
+    /// Returns the waiting executions that start next, one after the other.
     fn start_waiting(&mut self) -> BTreeSet<Key> {
         let mut started = BTreeSet::new();
         loop {
@@ -181,7 +181,7 @@ fn perform(slots: usize, moves: &[Move]) {
         model.usable = usable;
         assert_eq!(scheduler.held_back(), held_back);
     }
-    // Nothing is lost: all that waits runs in the end, and then every place is free.
+    // Nothing is lost: every waiting execution runs in the end, and then every place is free.
     while !model.running.is_empty() {
         model.running.pop();
         model.start_waiting();

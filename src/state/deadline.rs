@@ -1,4 +1,4 @@
-//! When one execution is out of time. Callers may move that moment.
+//! The deadline of one execution, which callers may move. Callers may move that moment.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::platform::clock::{self, Instant};
 /// The deadline of the attempt that runs, or of the next one.
 #[derive(Debug)]
 pub(crate) struct Deadline {
-    /// Held for a few comparisons.
+    /// The phase. The lock is held for a few comparisons.
     phase: Mutex<DeadlinePhase>,
     /// Wakes the one task that waits for the deadline when it was moved.
     moved: Notify,
@@ -38,7 +38,7 @@ impl Deadline {
         Self { phase: Mutex::new(DeadlinePhase::Ahead(None)), moved: Notify::new() }
     }
 
-    /// An attempt to spawn begins, with its timeout unless a caller has chosen a deadline.
+    /// Begins an attempt to spawn, with its timeout unless a caller has chosen a deadline.
     pub(crate) fn begin(&self, attempted: Instant, timeout: Duration) {
         let mut phase = self.lock();
         let chosen = match *phase {
@@ -51,7 +51,7 @@ impl Deadline {
         *phase = DeadlinePhase::Runs { attempted, at, chosen: chosen.is_some() };
     }
 
-    /// The deadline of the attempt that runs; `None` if it is over.
+    /// Returns the deadline of the attempt that runs; `None` if it is over.
     pub(crate) fn at(&self) -> Option<Instant> {
         match *self.lock() {
             DeadlinePhase::Runs { at, .. } => Some(at),
@@ -59,12 +59,12 @@ impl Deadline {
         }
     }
 
-    /// The command has exited, or is being ended: its time is over.
+    /// Ends the time of the command, which has exited or is being ended.
     pub(crate) fn close(&self) {
         *self.lock() = DeadlinePhase::Over;
     }
 
-    /// Another attempt follows.
+    /// Prepares for another attempt.
     pub(crate) fn reopen(&self) {
         *self.lock() = DeadlinePhase::Ahead(None);
     }

@@ -1,4 +1,4 @@
-//! What an execution is, settled when it was accepted, and the times that follow from it.
+//! The job of an execution, fixed when it is accepted, and the times that follow from it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::redact::Vault;
 use crate::state::{Deadline, StopRequest};
 use crate::types::{ExecutionOptions, ExecutionRequest};
 
-/// What an execution is, settled when it was accepted.
+/// The job of an execution, fixed when it is accepted.
 #[derive(Clone)]
 pub(crate) struct Job {
     pub(crate) request: Arc<ExecutionRequest>,
@@ -25,18 +25,18 @@ pub(crate) struct Job {
     /// Masked in whatever leaves the engine.
     pub(crate) secrets: Arc<Vault>,
     pub(crate) log: LogPaths,
-    /// What callers act on while it runs.
+    /// The controls of the execution while it runs.
     pub(crate) controls: Controls,
-    /// Set by every request to end the execution.
+    /// The stop request, set by every request to end the execution.
     pub(crate) stop: Arc<StopRequest>,
-    /// When the time of the command is over.
+    /// The time when the time of the command is over.
     pub(crate) deadline: Arc<Deadline>,
     /// The thread on which it begins.
     pub(crate) spawn_thread: SpawnThread,
 }
 
 impl Job {
-    /// The job of the next attempt.
+    /// Returns the job of the next attempt.
     pub(crate) fn next_attempt(&self) -> Self {
         Self { log: self.log.next_attempt(), ..self.clone() }
     }

@@ -32,7 +32,7 @@ pub(crate) struct Finished {
     pub(crate) files: Vec<Keepsake>,
 }
 
-/// How an execution ended.
+/// The way in which an execution ended.
 #[derive(Debug)]
 pub(super) enum Ending {
     /// The engine could not do its part.
@@ -149,7 +149,7 @@ fn cut_middle(text: &mut String, longest: usize) {
     text.shrink_to_fit();
 }
 
-/// A path without secrets. If one was masked, there is no such file: the path only informs.
+/// Returns a path without secrets. If one was masked, there is no such file: the path only informs.
 fn masked_path(secrets: &Vault, path: PathBuf) -> PathBuf {
     match secrets.mask(&path.to_string_lossy()) {
         masked if masked.contains(MASK) => PathBuf::from(&*masked),
@@ -166,7 +166,7 @@ fn beyond_cap(job: &Job, captured: &Captured) -> ErrorInfo {
     ErrorInfo { code: ErrorCode::OutputSizeExceeded, message, errno: None }
 }
 
-/// The error of an execution whose input failed. `reason` begins with the option.
+/// Returns the error of an execution whose input failed. `reason` begins with the option.
 pub(super) fn input_failed(reason: &str) -> ErrorInfo {
     let message = format!(
         "invalid request: {reason}, and the command was ended, since its input was incomplete: correct the source of the input"
@@ -174,7 +174,7 @@ pub(super) fn input_failed(reason: &str) -> ErrorInfo {
     ErrorInfo { code: ErrorCode::InvalidRequest, message, errno: None }
 }
 
-/// The end of an execution that a defect of the engine has ended: its output is lost.
+/// Returns the end of an execution that a defect of the engine has ended: its output is lost.
 pub(crate) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequence: u64) -> Finished {
     let message = format!(
         "the engine failed at this execution ({panic}) and has ended it; others are not affected: please report it"
@@ -185,7 +185,8 @@ pub(crate) fn broken(job: &Job, accepted_at: DateTime<Utc>, panic: &str, sequenc
     Finished { result, sequence, lines: 0, files: Vec::new(), backpressure: None }
 }
 
-/// The result of the last attempt, with the reason why there is no other: the execution was stopped before its next attempt.
+/// Returns the result of the last attempt, with the reason why there is no other: the execution was stopped before its
+/// next attempt.
 pub(crate) fn stopped_before_retry(last: ExecutionResult, why: Stop) -> ExecutionResult {
     ExecutionResult {
         status: why.status(),
@@ -197,7 +198,7 @@ pub(crate) fn stopped_before_retry(last: ExecutionResult, why: Stop) -> Executio
     }
 }
 
-/// A result with what is known before an end.
+/// Returns a result with the data that is known before an end.
 fn blank(job: &Job, started_at: DateTime<Utc>, status: ExecutionStatus, reason: Option<Reason>) -> ExecutionResult {
     let encoding = job.output_policy().encoding;
     ExecutionResult {

@@ -18,11 +18,12 @@ use crate::types::{StopOrder, StopSignal};
 /// A log that takes longer to open is on a disk that does not answer.
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
 
-/// How long a child that is being created when the execution is to end is waited for. Where processors are busy, it may have run for
-/// some time before the thread that has created it continues: such a child is ended as a tree, and its result has its start time and its process id.
+/// The longest wait for a child that is being created when the execution is to end. Where processors are busy, it may
+/// have run for some time before the thread that has created it continues: such a child is ended as a tree, and its
+/// result has its start time and its process id.
 const LONGEST_CREATION: Duration = Duration::from_millis(500);
 
-/// What an execution does next. It is decided once: by the thread that spawns, or by the end of the execution.
+/// The next action of an execution. It is decided once: by the thread that spawns, or by the end of the execution.
 #[derive(Debug, Clone, Copy)]
 enum SpawnDecision {
     CreateChild,
@@ -32,7 +33,7 @@ enum SpawnDecision {
 /// A child that runs, or nearly so.
 pub(super) struct Started {
     pub(super) process: Process,
-    /// When it was spawned.
+    /// The time when it was spawned.
     pub(super) at: Instant,
     /// `None` without a guardian.
     pub(super) guard: Option<Guard>,
@@ -78,7 +79,7 @@ async fn end_tree(mut started: Started) {
             break;
         }
     }
-    // Before the pid can be reused: the guardian must not kill another process.
+    // This comes before the pid can be reused: the guardian must not kill another process.
     drop(started.guard.take());
     leader.reap();
 }
@@ -174,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn a_child_that_comes_too_late_is_ended_with_its_daemons() {
         let shell = platform::default_shell();
-        // With a daemon, where the system is known to have the program for it.
+        // The system has a daemon, and is known to have the program for it.
         let (line, members) =
             if platform::HAS_LIMITS { ("setsid sleep 300 & sleep 300", 3) } else { (platform::LONG_COMMAND, 1) };
         let ShellArgs { args, verbatim, .. } = platform::shell_args(&shell, line, false);

@@ -21,16 +21,16 @@ mod reports;
 
 /// The longest drain after the exit of the command, however much a background process still writes.
 const LONGEST_DRAIN: Duration = Duration::from_secs(2);
-/// So many bytes are read after the exit of the command although the listener takes nothing: its last output must not be lost.
-/// A pipe holds no more.
+/// The bytes that are read after the exit of the command although the listener takes nothing: its last output must not
+/// be lost. A pipe holds no more.
 const EXEMPT_AFTER_EXIT: usize = 1024 * 1024;
-/// How many events are handled before the task yields to others.
+/// The number of events that are handled before the task yields to others.
 const EVENTS_BEFORE_YIELD: u32 = 32;
 
 /// Reports what an execution has to do without.
 pub(crate) type Degraded<'a> = dyn Fn(&mut Output, String) + Send + Sync + 'a;
 
-/// What happened; [`Supervision::decide`] decides what follows.
+/// The event that woke the loop; [`Supervision::decide`] decides what follows.
 enum Wakeup {
     Exited,
     Stop(Stop),
@@ -78,16 +78,16 @@ pub(super) struct Supervision {
     output: Box<Output>,
     phase: SupervisionPhase,
     exited: bool,
-    /// When the child started, or wrote last.
+    /// The time when the child started, or wrote last.
     last_output: Instant,
-    /// How many bytes may still be read after the exit although the listener takes nothing.
+    /// The bytes that may still be read after the exit although the listener takes nothing.
     exempt: usize,
-    /// Since when the output is not read, because the listener or the disk has no room.
+    /// The time since when the output is not read, because the listener or the disk has no room.
     held_up: Option<Instant>,
     leftovers: Leftovers,
     /// A pipe was still open when the command had exited and its drain was over.
     leaked: bool,
-    /// How long it had been silent when it was ended.
+    /// The silence of the command when it was ended.
     silent: Duration,
     /// Watches whether it waits for input, while that is open.
     watch: Option<InputWatch>,
@@ -190,7 +190,8 @@ impl Supervision {
             look = async { match &mut self.watch { Some(watch) => watch.looked().await, None => pending().await } },
                 if has_watch => Wakeup::Looked(look),
             message = guard_failure(&mut self.guard) => Wakeup::Degraded(message),
-            // Last: most waits are over before a timer is needed, and to set one may wake a thread.
+            // The timer is the last branch: most waits are over before a timer is needed, and to set one may wake a
+            // thread.
             () = timer.reaches(deadline) => Wakeup::Tick,
         }
     }
@@ -345,7 +346,7 @@ impl Supervision {
         }
     }
 
-    /// The deadline that has passed, if one has.
+    /// Returns the deadline that has passed, if one has.
     fn overdue(&self, now: Instant) -> Option<Stop> {
         if self.deadline.at().is_some_and(|at| now >= at) {
             return Some(Stop::Timeout);
@@ -388,12 +389,12 @@ impl Supervision {
     }
 
     fn idle_deadline(&self) -> Option<Instant> {
-        // While its output is not read, it cannot show activity.
+        // A command whose output is not read cannot show activity.
         let idle = self.times.idle.filter(|_| self.may_read())?;
         Some(self.last_output + idle)
     }
 
-    /// When the drain ends although a pipe is still open.
+    /// Returns when the drain ends although a pipe is still open.
     fn drain_deadline(&self, since: Instant) -> Instant {
         (self.last_output.max(since) + self.times.drain).min(since + LONGEST_DRAIN)
     }
@@ -440,7 +441,7 @@ impl Supervision {
                 self.output.finish(stream);
             }
         }
-        // Before the pid can be reused: the guardian must not kill another process.
+        // This comes before the pid can be reused: the guardian must not kill another process.
         drop(self.guard.take());
         let exit = self.process.leader.reap();
         let pid = Some(self.process.leader.id());

@@ -41,12 +41,12 @@ impl Cause {
     }
 }
 
-/// How a tree is stopped.
+/// The plan for stopping a tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StopPlan {
     pub(super) signal: StopSignal,
     pub(super) order: StopOrder,
-    /// Between the stop signal and SIGKILL.
+    /// The time between the stop signal and SIGKILL.
     pub(super) grace: Duration,
 }
 
@@ -70,17 +70,17 @@ pub(super) struct Termination {
     next_scan: Instant,
     pause: Duration,
     is_given_up: bool,
-    /// How long from now on the tree has until it is killed, if the supervisor has to announce it to the guardian.
+    /// The time from now until the tree is killed, if the supervisor has to announce it to the guardian.
     announced: Option<Duration>,
     processes: Vec<ProcessDiagnosis>,
-    /// How many there were beyond [`MOST_DESCRIBED`].
+    /// The number of processes beyond [`MOST_DESCRIBED`].
     more_processes: usize,
 }
 
 #[derive(Debug)]
 struct Scan {
     sight: oneshot::Receiver<Sight>,
-    /// When the process group is signalled without its result; `None` once that was done.
+    /// The time when the process group is signalled without the result of the scan; `None` once that was done.
     overdue_at: Option<Instant>,
 }
 
@@ -139,7 +139,7 @@ impl Termination {
         self.plan.grace = self.plan.grace.min(left);
     }
 
-    /// How long the tree has until it is killed, if that has changed since the last call.
+    /// Takes the time until the tree is killed, if that has changed since the last call.
     pub(super) fn take_announcement(&mut self) -> Option<Duration> {
         self.announced.take()
     }
@@ -152,7 +152,7 @@ impl Termination {
         sight
     }
 
-    /// When [`Termination::tick`] has something to do next.
+    /// Returns when [`Termination::tick`] has something to do next.
     pub(super) fn deadline(&self) -> Instant {
         let scan = match &self.scan {
             None => Some(self.next_scan),
@@ -166,7 +166,7 @@ impl Termination {
         scan.map_or(phase, |scan| scan.min(phase))
     }
 
-    /// The leader has exited: scans at once for the rest of the tree.
+    /// Records that the leader has exited: scans at once for the rest of the tree.
     pub(super) fn leader_exited(&mut self, now: Instant) {
         self.pause = FIRST_SCAN;
         self.next_scan = now;
@@ -275,7 +275,7 @@ impl Termination {
         self.scan = Some(Scan { sight, overdue_at: Some(now + LONGEST_SCAN) });
     }
 
-    /// What a scan does now with the members.
+    /// Returns what a scan does now with the members.
     fn act(&self, leader_exited: bool, now: Instant) -> Act {
         let signal = self.plan.signal;
         match self.phase {
@@ -297,12 +297,12 @@ impl Termination {
         if is_urgent { ScanPriority::Deadline } else { ScanPriority::Normal }
     }
 
-    /// The members that get the stop signal in the first half of the grace period.
+    /// Returns the members that get the stop signal in the first half of the grace period.
     fn first_targets(&self, leader_exited: bool) -> StopTargets {
         if self.plan.order == StopOrder::Leader && !leader_exited { StopTargets::Leader } else { StopTargets::Members }
     }
 
-    /// The members that get the stop signal now.
+    /// Returns the members that get the stop signal now.
     fn stop_targets(&self, others_at: Instant, leader_exited: bool, now: Instant) -> StopTargets {
         if now >= others_at { StopTargets::Everything } else { self.first_targets(leader_exited) }
     }
@@ -312,14 +312,15 @@ impl Termination {
             TerminationPhase::Describing { .. } => {}
             TerminationPhase::Stopping { others_at, .. } => {
                 let leader_only = self.stop_targets(others_at, leader_exited, now) == StopTargets::Leader;
-                // If it is refused, the scan is refused too, and reports it.
+                // If the stop is refused, the scan is refused too, and reports it.
                 let _ = self.leader.stop_unseen(self.plan.signal, leader_only);
             }
             TerminationPhase::Killing { .. } => self.leader.kill_group(),
         }
     }
 
-    /// The processes that were signalled, the description of the members, and how many members were not described.
+    /// Returns the processes that were signalled, the description of the members, and how many members were not
+    /// described.
     pub(super) fn into_report(self) -> (Killed, Vec<ProcessDiagnosis>, usize) {
         let (pids, mut mechanism) = self.leader.ended();
         if self.is_given_up {

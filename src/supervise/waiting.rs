@@ -24,7 +24,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 pub(super) struct InputWatch {
     after: Duration,
     state: WaitingState,
-    /// What the last look has found.
+    /// The result of the last look.
     before: Option<Look>,
     /// The bytes of input that the command had been given when it was reported.
     given: u64,
@@ -53,12 +53,12 @@ impl InputWatch {
         self.state = WaitingState::Rests { until: now + FIRST_LOOK.min(self.after / 4) };
     }
 
-    /// The command has written.
+    /// Records that the command has written.
     pub(super) fn has_written(&mut self, now: Instant) {
         self.restart(now);
     }
 
-    /// When [`InputWatch::tick`] has something to do.
+    /// Returns when [`InputWatch::tick`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.state {
             WaitingState::Rests { until } | WaitingState::Reported { until } => Some(until),
@@ -83,7 +83,7 @@ impl InputWatch {
         }
     }
 
-    /// The command was given input: it may wait again.
+    /// Records that the command was given input: it may wait again.
     pub(super) fn was_given(&mut self, given: u64, now: Instant) {
         if self.given != given {
             self.given = given;

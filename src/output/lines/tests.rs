@@ -208,7 +208,7 @@ fn is_char_so_far(bytes: &[u8]) -> bool {
     })
 }
 
-/// The same lines, slowly: byte by byte, the whole input at hand.
+/// Returns the same lines, computed slowly: byte by byte, with the whole input available.
 fn reference(max: usize, input: &[u8]) -> Vec<Piece> {
     let (mut pieces, mut text, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(&byte) = input.get(at) {
@@ -235,7 +235,7 @@ fn reference(max: usize, input: &[u8]) -> Vec<Piece> {
     pieces
 }
 
-/// The lines that the pieces make up.
+/// Returns the lines that the pieces make up.
 fn joined(pieces: &[Piece]) -> Vec<Vec<u8>> {
     let lines = pieces.split_inclusive(|(_, flags)| !flags.contains(PARTIAL) && !flags.contains(CONTINUED));
     lines.map(|line| line.iter().flat_map(|piece| piece.0.clone()).collect()).collect()
@@ -287,7 +287,7 @@ proptest! {
         max in 4..20_usize,
         lengths in vec(proptest::option::of(0..9_usize), 0..90),
     ) {
-        // Not the flags: a flush between `\r` and `\n` makes them a lone `\r`, as it should.
+        // The flags are not compared: a flush between `\r` and `\n` makes them a lone `\r`, as it should.
         let flushed = split(max, &chunks(&input, &lengths));
         prop_assert_eq!(joined(&flushed), joined(&split(max, &[Some(&input)])));
     }

@@ -41,7 +41,7 @@ pub(super) async fn call<T: Send + 'static, L>(
 }
 
 struct BlockingCall<F, T> {
-    /// Held for moves, never while the function runs.
+    /// The state. The lock is held for moves, never while the function runs.
     state: Mutex<CallState<F, T>>,
 }
 
@@ -121,7 +121,7 @@ impl<F: FnOnce() -> T + Send + 'static, T: Send + 'static> Abandon<F, T> {
         self.0.poll(context)
     }
 
-    /// `None`: it is overdue.
+    /// Polls the call. `None`: it is overdue.
     fn poll_until_overdue(&self, context: &Context<'_>) -> Poll<Option<thread::Result<T>>> {
         if let Poll::Ready(result) = self.poll(context) {
             return Poll::Ready(Some(result));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::blocking_call::{self, Call};
 use crate::runtime::blocking_pools::spawn_limiter;
 
-/// What a spawning thread waits for on behalf of a future.
+/// The set of things that a spawning thread waits for on behalf of a future.
 pub(crate) trait WaitSet: Default + Send + 'static {
     /// Blocks until one of its members is ready. Returns `false` if it has none, or none is ready in time.
     fn wait(&mut self, until: Instant) -> bool;
@@ -52,12 +52,12 @@ impl<W> fmt::Debug for SpawnThread<W> {
 }
 
 impl<W: WaitSet> SpawnThread<W> {
-    /// A handle for one future: that of [`spawn_blocking_first`](super::spawn_blocking_first).
+    /// Returns a handle for one future: that of [`spawn_blocking_first`](super::spawn_blocking_first).
     pub(crate) fn new() -> Self {
         Self::with(W::default())
     }
 
-    /// The handle of a future that is a task from its beginning on.
+    /// Returns the handle of a future that is a task from its beginning on.
     pub(crate) fn none() -> Self {
         Self(None)
     }
@@ -117,7 +117,7 @@ impl<W: WaitSet> SpawnThread<W> {
     /// Waits, on the spawning thread and between polls; as [`WaitSet::wait`].
     pub(crate) fn wait(&self, until: Instant) -> bool {
         let Some(mut waits) = self.lock().map(|mut state| std::mem::take(&mut state.waits)) else { return false };
-        // Not under the lock: the future may become a task meanwhile.
+        // The wait is not under the lock: the future may become a task meanwhile.
         let is_ready = waits.wait(until);
         if let Some(mut state) = self.lock() {
             state.waits = waits;
@@ -143,7 +143,7 @@ impl<W: WaitSet> SpawnThread<W> {
     }
 
     fn lock(&self) -> Option<MutexGuard<'_, SpawnThreadState<W>>> {
-        // Held for moves of pointers.
+        // The lock is held for moves of pointers.
         self.0.as_deref().map(|state| state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -45,7 +45,7 @@ fn work(body: impl FnOnce(&Turn) + Send + 'static) -> Arc<Work> {
     })
 }
 
-/// Work that reports that it has begun, and ends when the sender is dropped.
+/// Returns work that reports that it has begun, and ends when the sender is dropped.
 fn held(begun: &Sender<usize>, name: usize) -> (Arc<Work>, Sender<()>) {
     let (release, go): (Sender<()>, Receiver<()>) = mpsc::channel();
     let begun = begun.clone();
@@ -68,7 +68,7 @@ fn until(what: &str, condition: impl Fn() -> bool) {
 fn work_runs_in_its_order_and_no_more_of_it_at_once_than_is_usual() {
     static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
     static MOST_AT_ONCE: AtomicUsize = AtomicUsize::new(0);
-    // On a busy machine work that makes progress may stand still for as long as work that hangs.
+    // On a busy machine, work that makes progress may stand still for as long as work that hangs.
     let limiter = limiter(1, LOST);
     let (report, order) = mpsc::channel();
     for index in 0..200 {
@@ -103,7 +103,7 @@ fn two_hundred_that_hang_delay_others_for_less_than_half_a_second_and_their_thre
     assert_eq!(seen, (0..200).collect::<Vec<_>>());
     until("all are known to hang", || works.iter().all(|work| work.is_overdue.load(Ordering::SeqCst)));
 
-    // Those that hang do not count: the next one begins at once, without a period of hangs_after.
+    // Hanging tasks do not count: the next one begins at once, without a period of hangs_after.
     let (work, _release) = held(&begun, 200);
     limiter.take(work);
     assert_eq!(order.recv_timeout(LOST), Ok(200));
@@ -131,7 +131,7 @@ fn a_turn_that_is_given_up_is_free_while_its_thread_goes_on() {
     let (third, _let_third_go) = held(&begun, 2);
     limiter.take(third);
     drop(release);
-    // Both threads end their work, and whichever is the first has the turn.
+    // Both threads end their work, and the first of them has the turn.
     drop(let_second_go);
     assert_eq!(order.recv_timeout(LOST), Ok(2));
 }

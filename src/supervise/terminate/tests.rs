@@ -17,7 +17,7 @@ fn stopping(leader: &Arc<Leader>, order: StopOrder) -> Termination {
     Termination::begin(leader, Cause::Stop(Stop::Cancelled), plan(order), None)
 }
 
-/// The ending of a tree in this phase. Nothing was signalled, and no scan is under way.
+/// Returns the termination of a tree in this phase. Nothing was signalled, and no scan is under way.
 fn in_phase(leader: &Arc<Leader>, order: StopOrder, phase: TerminationPhase) -> Termination {
     let no_signal = StopPlan { grace: Duration::ZERO, ..plan(order) };
     let mut ending = Termination::begin(leader, Cause::Stop(Stop::Timeout), no_signal, None);
