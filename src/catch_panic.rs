@@ -28,7 +28,7 @@ impl<F: Future> Future for Contained<F> {
 
 /// Calls a function; its panic becomes an error.
 pub(crate) fn contain_call<T>(call: impl FnOnce() -> T) -> Result<T, String> {
-    // What a panic leaves half-done is dropped with the future, or is behind a lock that expects it.
+    // State that a panic leaves incomplete is dropped with the future, or is behind a lock that expects it.
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| message(&*panic))
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct SpawnFailure {
 }
 
 impl SpawnFailure {
-    /// The machine is short of something that `what` needs.
+    /// Returns the failure of a machine that lacks something that `what` needs.
     pub(crate) fn exhausted(what: &str, error: &io::Error) -> Self {
         Self::new(error, format!("{what}: {}", exhausted(error)))
     }
@@ -59,7 +59,7 @@ impl SpawnFailure {
     }
 }
 
-/// For errors that the engine finds before it makes a system call.
+/// Returns the name of an error that the engine finds before it makes a system call.
 fn kind_name(kind: io::ErrorKind) -> Option<&'static str> {
     match kind {
         io::ErrorKind::NotFound => Some("ENOENT"),
@@ -144,7 +144,7 @@ pub(crate) fn resolve(
     })
 }
 
-/// What the program of a command is, for messages.
+/// Returns the role of the program of a command, for messages.
 fn role(command: &Command) -> &'static str {
     match command {
         Command::Shell { .. } | Command::StrictShell { .. } => "shell",
@@ -153,7 +153,7 @@ fn role(command: &Command) -> &'static str {
     }
 }
 
-/// The command as a person would type it.
+/// Returns the command as a person would type it.
 pub(crate) fn display(command: &Command) -> String {
     match command {
         Command::Shell { command, .. } | Command::StrictShell { command, .. } => command.clone(),
@@ -179,7 +179,7 @@ fn words<'a>(first: impl IntoIterator<Item = &'a str>, rest: &'a [String]) -> St
     quoted.join(" ")
 }
 
-/// A word as a POSIX shell would need it.
+/// Returns a word as a POSIX shell needs it.
 fn quote(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,~".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -188,7 +188,7 @@ fn quote(word: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
 }
 
-/// Where names are looked up: as the child would.
+/// The places where names are looked up, as the child would do it.
 struct LookUp<'a> {
     directory: WorkingDirectory<'a>,
     path: Option<PathBuf>,
@@ -201,7 +201,7 @@ impl LookUp<'_> {
         self.directory.absolute(path)
     }
 
-    /// A program by path, or by name on the child's `PATH`. `what` is the role of the program in errors.
+    /// Finds a program by path, or by name on the child's `PATH`. `what` is the role of the program in errors.
     fn find(&self, name: &str, what: &str) -> Result<PathBuf, SpawnFailure> {
         let is_path = Path::new(name).components().count() > 1 || name.contains(std::path::is_separator);
         if is_path {

@@ -256,7 +256,7 @@ impl ExecutionConfig {
         self.host_env.as_ref().map_or(Ok(()), |variables| bounds::variables("host_env", variables))
     }
 
-    /// What happens to too much output, whichever of its two settings is set.
+    /// Returns the strategy for too much output, whichever of its two settings is set.
     fn strategy(&self) -> OversizedOutputStrategy {
         match self.oversized_output_strategy {
             OversizedOutputStrategy::TruncateWithWarning if !self.truncate_large_output => {
@@ -266,8 +266,8 @@ impl ExecutionConfig {
         }
     }
 
-    /// The same without contradictions: both fields for too much output agree, and a default timeout that was not chosen is not
-    /// above the longest one.
+    /// Returns the same configuration without contradictions: both fields for too much output agree, and a default
+    /// timeout that was not chosen is not above the longest one.
     #[must_use]
     pub(crate) fn normalized(self) -> Self {
         let strategy = self.strategy();
@@ -280,7 +280,7 @@ impl ExecutionConfig {
     }
 }
 
-/// Never inlined: there are many settings, of few types.
+/// The function is never inlined: there are many settings, of few types.
 #[inline(never)]
 fn set<T: DeserializeOwned>(field: &mut T, value: serde_json::Value) -> bool {
     serde_json::from_value(value).map(|value| *field = value).is_ok()

@@ -18,7 +18,7 @@ pub type Result<T, E = ExecutionError> = std::result::Result<T, E>;
 pub struct Invalid {
     /// The path of the field, such as `command.args[2]`.
     pub field: String,
-    /// What is wrong with it, and the remedy.
+    /// The problem and its remedy.
     pub problem: String,
 }
 
@@ -28,7 +28,7 @@ impl Invalid {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// The same, seen from one level up: `commands[3]` in front of `command.program`.
+    /// Returns the same error, seen from one level up: `commands[3]` in front of `command.program`.
     #[must_use]
     pub fn under(self, parent: &str) -> Self {
         let dot = if self.field.starts_with('[') { "" } else { "." };
@@ -39,7 +39,7 @@ impl Invalid {
 /// A longer name is not shown: a message must stay readable, and a part of a secret would not be masked.
 const LONGEST_NAME: usize = 128;
 
-/// A name that is no identifier, as a part of a path. It is the sender's, and may be of any length.
+/// Returns a name that is no identifier, as a part of a path. It is the sender's, and may be of any length.
 pub(crate) fn name_in_path(name: &str) -> String {
     if name.len() <= LONGEST_NAME {
         return format!("[{name:?}]");
@@ -153,7 +153,7 @@ fn failure_text(result: &ExecutionResult) -> &str {
     result.error.as_ref().map_or("the execution failed", |error| error.message.as_str())
 }
 
-/// What turned out to be invalid in a request that was accepted.
+/// Returns the field that turned out to be invalid in a request that was accepted.
 fn invalid_field(result: &ExecutionResult) -> &str {
     let message = failure_text(result).strip_prefix("invalid request: ");
     message.and_then(|rest| rest.split_once(": ")).map_or("options.stdin", |(field, _)| field)
@@ -218,7 +218,7 @@ impl ExecutionError {
         }
     }
 
-    /// What is known of the execution that failed.
+    /// Returns the result of the execution that failed, as far as it is known.
     #[must_use]
     pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
         match self {
@@ -246,8 +246,8 @@ impl ExecutionError {
     }
 }
 
-/// As `{ code, message, field, execution_id, errno }`, for a front end. What is not known is `null`. The result, which has
-/// output, is not part of it.
+/// Writes `{ code, message, field, execution_id, errno }`, for a front end. An unknown value is `null`. The result,
+/// which has output, is not part of it.
 impl Serialize for ExecutionError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_struct("ExecutionError", 5)?;

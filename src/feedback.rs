@@ -1,5 +1,5 @@
-//! How executions ended, for a host that collects it elsewhere: a type that cannot hold what they ran or wrote, the trait that receives
-//! it, and the bounded queue between the two.
+//! Reports how executions ended, to a host that collects it elsewhere: a type that cannot hold commands or output, the
+//! trait that receives it, and the bounded queue between the two.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -55,7 +55,7 @@ pub struct ExecutionFeedback {
 }
 
 impl ExecutionFeedback {
-    /// The status of a result; a label with one of these secrets is left out.
+    /// Returns the status of a result; a label with one of these secrets is left out.
     pub(crate) fn of(result: &ExecutionResult, secrets: &Vault) -> Self {
         Self {
             execution_id: result.id,
@@ -72,7 +72,7 @@ impl ExecutionFeedback {
     }
 }
 
-/// A label as a status has it. The mask of a secret is no part of a name.
+/// Returns a label as a status has it. The mask of a secret is no part of a name.
 pub(crate) fn label_of(label: &str, secrets: &Vault) -> Option<ShortName> {
     let [label] = secrets.mask_short([label.to_owned()], []);
     ShortName::new(&label)
@@ -99,7 +99,7 @@ enum QueuedFeedback {
 /// The sinks of an engine, each behind a queue of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Feedback {
-    /// Held for a look at the list; it is changed when a sink is added.
+    /// The queues of the sinks. The lock is held for a look at the list, which is changed when a sink is added.
     queues: RwLock<Vec<mpsc::Sender<QueuedFeedback>>>,
     dropped: AtomicU64,
 }
@@ -137,7 +137,7 @@ impl Feedback {
         }
     }
 
-    /// How many statuses were dropped because a sink was too slow.
+    /// Returns how many statuses were dropped because a sink was too slow.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -148,7 +148,7 @@ impl Feedback {
         let mut waits = Vec::with_capacity(queues.len());
         for queue in queues {
             let (done, wait) = oneshot::channel();
-            // All at once: one that hangs must not keep the others from being flushed.
+            // All sinks are flushed at once: one that hangs must not delay the others.
             runtime::spawn(async move {
                 let _ = queue.send(QueuedFeedback::Flush(done)).await;
             });
@@ -164,7 +164,7 @@ impl Feedback {
 mod tests {
     use super::ExecutionFeedback;
 
-    /// What is `Copy` owns no memory: it cannot hold a text of any length.
+    /// A `Copy` type owns no memory, so it cannot hold a text of any length.
     #[test]
     fn a_status_can_hold_no_text() {
         fn is_copy<T: Copy + 'static>() {}

@@ -33,7 +33,7 @@ pub(crate) struct Globs {
 }
 
 impl Globs {
-    /// What [`check`] refuses is left out.
+    /// Makes globs of patterns, without those that [`check`] refuses.
     pub(crate) fn new<'a>(patterns: impl IntoIterator<Item = &'a str>, ignore_case: bool) -> Self {
         Self { globs: patterns.into_iter().filter_map(|pattern| parse(pattern).ok()).flatten().collect(), ignore_case }
     }
@@ -106,9 +106,9 @@ fn is_match(glob: &[GlobToken], name: &str, ignore_case: bool) -> bool {
     }
 }
 
-/// The alternatives that a pattern stands for.
+/// Returns the alternatives that a pattern stands for.
 fn parse(pattern: &str) -> Result<Vec<Glob>, &'static str> {
-    // For each `{` that is open: what came before it, and its alternatives that are complete.
+    // For each open `{`, this holds the text before it, and its complete alternatives.
     let mut open: Vec<(Vec<Glob>, Vec<Glob>)> = Vec::new();
     if pattern.len() > LONGEST {
         return Err("it is longer than 4 096 bytes");
@@ -155,7 +155,8 @@ fn parse(pattern: &str) -> Result<Vec<Glob>, &'static str> {
     if open.is_empty() { Ok(now) } else { Err("`{` without `}`") }
 }
 
-/// What follows `[`, with the `]` that ends it. A `]` that comes first stands for itself, and so does a `-` at an end.
+/// Parses the text after `[` up to the `]` that ends it. A `]` at the beginning stands for itself, and so does a `-` at
+/// an end.
 fn class(chars: &mut Chars<'_>) -> Result<GlobToken, &'static str> {
     const UNCLOSED: &str = "`[` without `]`";
     let negated = chars.as_str().starts_with(['!', '^']);
@@ -177,7 +178,7 @@ fn class(chars: &mut Chars<'_>) -> Result<GlobToken, &'static str> {
     }
 }
 
-/// A character that becomes several is left as it is.
+/// Returns the upper case of a character; a character that would become several is returned as it is.
 fn upper(char: char) -> char {
     let mut upper = char.to_uppercase();
     if upper.len() == 1 { upper.next().unwrap_or(char) } else { char }

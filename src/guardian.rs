@@ -1,4 +1,4 @@
-//! What ends the trees when the host is gone.
+//! Ends the trees when the host has ended.
 //!
 //! One small process for each host, started with its first execution. Its standard input is a pipe of which only the host has the other
 //! end: the pipe ends when the host ends, however it ends. Then the guardian reads the table of what was running, sends the stop signal
@@ -30,20 +30,20 @@ const SHORT_LIFE: Duration = Duration::from_secs(10);
 const SHORT_RUNS: u32 = 3;
 /// The least time between two such reports.
 const REPORT_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// How often the guardian is looked at while something runs: a stopped one cannot do its work.
+/// The interval of checks of the guardian while an execution runs: a stopped guardian cannot do its work.
 const HEALTH_CHECK: Duration = Duration::from_secs(1);
 /// A guardian that has not answered in so many checks in a row does not run: it is frozen, or held by a debugger.
 const UNANSWERED: u32 = 3;
 const SILENT: &str = "did not answer for three seconds (it was frozen, or traced)";
 
-/// Made by the first execution that finds room for it. Held while it is made.
+/// The guardian, made by the first execution that finds room for it. The lock is held while it is made.
 static GUARDIAN: Mutex<Option<Arc<Guardian>>> = Mutex::new(None);
 
 #[derive(Debug)]
 struct Guardian {
     lifeline: Lifeline,
     table: Table,
-    /// Held for a few moves of numbers, or while a guardian is started.
+    /// The lock is held for a few moves of numbers, or while a guardian is started.
     state: Mutex<GuardianState>,
     /// Wakes the executions that are running when there is a notice for them.
     noticed: Notify,
@@ -56,17 +56,17 @@ struct GuardianState {
     /// Rows from here on were never used.
     untouched: usize,
     health: Health,
-    /// How many rows are in use.
+    /// The number of rows in use.
     guarded: usize,
     /// Whether a task looks at the guardian again and again.
     is_checked: bool,
-    /// What is wrong, or was, with its number from 1 on.
+    /// The current or last fault, with its number from 1 on.
     notice: (u64, Arc<str>),
-    /// How many guardians could not do their work and were replaced.
+    /// The number of guardians that could not do their work and were replaced.
     replacements: u64,
-    /// How many checks in a row have found that the guardian had not read the last beat.
+    /// The number of checks in a row that have found that the guardian had not read the last beat.
     unanswered: u32,
-    /// How many guardians in a row had a short life, and when that was last reported.
+    /// The number of short-lived guardians in a row, and the time when that was last reported.
     short_runs: u32,
     reported: Option<Instant>,
 }
@@ -110,8 +110,8 @@ impl Unguarded {
     }
 }
 
-/// Has an execution guarded, from before its process exists; `None` where that needs no guardian. Must be called within
-/// the runtime, where blocking is allowed.
+/// Registers an execution with the guardian, before its process exists; returns `None` where that needs no guardian.
+/// Must be called within the runtime, where blocking is allowed.
 pub(crate) fn watch(guarded: &Guarded<'_>) -> Result<Option<Guard>, Unguarded> {
     if platform::TREES_END_WITH_THE_HOST {
         return Ok(None);
@@ -144,12 +144,12 @@ pub(crate) fn outlives_the_host() -> bool {
 }
 
 impl Guard {
-    /// The execution has a process.
+    /// Records that the execution has a process.
     pub(crate) fn started(&self, leader: &Leader) {
         self.guardian.table.set_leader(self.row, leader);
     }
 
-    /// The host will kill the tree after `grace`: if it ends meanwhile, the guardian does so.
+    /// Records that the host will kill the tree after `grace`: if the host ends meanwhile, the guardian kills it.
     pub(crate) fn kills_after(&self, grace: Duration) {
         self.guardian.table.set_kill_time(self.row, grace);
     }
@@ -157,7 +157,7 @@ impl Guard {
     /// Waits for the next notice that something was wrong with the guardian. Cancel-safe.
     pub(crate) async fn notice(&mut self) -> Arc<str> {
         loop {
-            // Made before the look: a notice between the look and the await is not missed.
+            // The future is created before the check: a notice between the check and the await is not missed.
             let noticed = self.guardian.noticed.notified();
             let (number, text) = self.guardian.lock().notice.clone();
             if number > self.seen {
@@ -204,7 +204,8 @@ impl Guardian {
             Health::Failed { at, why } if at.elapsed() < RETRY_AFTER => return Err(why.clone()),
             Health::NotStarted | Health::Failed { .. } => {}
         }
-        // Under the lock: executions that come meanwhile wait for the one guardian instead of starting their own.
+        // This is under the lock: executions that come meanwhile wait for the one guardian instead of starting their
+        // own.
         self.start(&mut state)
     }
 
@@ -223,8 +224,8 @@ impl Guardian {
         Ok(())
     }
 
-    /// A guardian that cannot do its work is killed, another one takes its place, and the executions that run have a notice. The place
-    /// is free at once: a frozen process ends only when it is thawed.
+    /// Kills a guardian that cannot do its work, puts another one in its place, and notifies the executions that run.
+    /// The place is free at once: a frozen process ends only when it is thawed.
     fn replace(self: &Arc<Self>, state: &mut GuardianState, fault: &'static str) {
         if let Health::Alive { guardian, .. } = std::mem::take(&mut state.health) {
             guardian.kill_group();
@@ -267,7 +268,7 @@ impl Guardian {
         }
     }
 
-    /// A guardian that was killed is followed by another, which reads the same table.
+    /// Starts another guardian after one that was killed; it reads the same table.
     async fn replace_when_gone(self: Arc<Self>, leader: Arc<Leader>) {
         let started = Instant::now();
         leader.exited().await;

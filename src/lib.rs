@@ -113,12 +113,12 @@ mod wire;
 #[cfg(feature = "node")]
 mod binding;
 
-/// For `tests/generated`.
+/// The interface for `tests/generated`.
 #[cfg(any(feature = "node", feature = "schema"))]
 #[doc(hidden)]
 pub mod protocol;
 
-/// For the measurements in `benches/core/`.
+/// The interface for the measurements in `benches/core/`.
 #[cfg(any(test, feature = "bench"))]
 #[doc(hidden)]
 pub mod bench;
@@ -142,7 +142,8 @@ pub use types::{
     Unsuccessful, WaitsFor, When, output_of,
 };
 
-/// What most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own prelude.
+/// The names that most programs need: `use execution_engine::prelude::*`. It has no name of the standard library's own
+/// prelude.
 pub mod prelude {
     #[doc(no_inline)]
     pub use crate::{
@@ -151,7 +152,7 @@ pub mod prelude {
     };
 }
 
-/// For the fuzzer in `fuzz/`.
+/// The interface for the fuzzer in `fuzz/`.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub use output::fuzz_output;

@@ -37,17 +37,17 @@ impl Metrics {
         self.total.fetch_add(1, Relaxed);
     }
 
-    /// A spawn met a machine without room.
+    /// Counts a spawn for which the machine had no room.
     pub(crate) fn count_backoff(&self) {
         self.backoffs.fetch_add(1, Relaxed);
     }
 
-    /// A command runs, so long after it had its slot.
+    /// Counts a command that runs, with the time since it had its slot.
     pub(crate) fn spawned(&self, after: Duration) {
         self.spawn_latency.record(after);
     }
 
-    /// A search for records that are too old took place.
+    /// Counts a search for records that are too old.
     pub(crate) fn count_retention_look(&self) {
         self.looks.fetch_add(1, Relaxed);
     }

@@ -67,7 +67,7 @@ pub(crate) struct Launch {
     pub(crate) cwd: Option<PathBuf>,
     /// The state of the host when the command was accepted.
     pub(crate) host: Arc<HostState>,
-    /// How its processes are recognized.
+    /// The mark by which its processes are recognized.
     pub(crate) mark: Mark,
     /// Whether it gets its own control group, where the system has control groups.
     #[cfg_attr(windows, expect(dead_code, reason = "a job is one"))]
@@ -78,7 +78,7 @@ pub(crate) struct Launch {
     /// The content of its descriptor 3; `None` leaves that closed.
     #[cfg_attr(windows, expect(dead_code, reason = "a shell gets its line as arguments"))]
     pub(crate) descriptor: Option<Vec<u8>>,
-    /// What the system limits for its processes.
+    /// The limits of the system for its processes.
     pub(crate) limits: ResourceLimits,
     /// Standard error goes into standard output's pipe.
     pub(crate) merge_output: bool,
@@ -86,7 +86,7 @@ pub(crate) struct Launch {
 
 #[cfg(test)]
 impl Launch {
-    /// A program of a test, with nothing but its arguments.
+    /// Returns the launch of a program of a test, with nothing but its arguments.
     pub(crate) fn plain(program: PathBuf, args: Vec<OsString>) -> Self {
         Self {
             role: "program",
@@ -106,7 +106,7 @@ impl Launch {
         }
     }
 
-    /// A child that does nothing for a long time.
+    /// Returns a child that does nothing for a long time.
     pub(crate) fn sleeper() -> Arc<Leader> {
         Self::sleeper_with(|_| {})
     }
@@ -125,9 +125,9 @@ impl Launch {
 #[derive(Debug)]
 pub(crate) struct ShellArgs {
     pub(crate) args: Vec<OsString>,
-    /// As in [`Launch`].
+    /// The same setting as in [`Launch`].
     pub(crate) verbatim: bool,
-    /// As in [`Launch`].
+    /// The same descriptor as in [`Launch`].
     pub(crate) descriptor: Option<Vec<u8>>,
 }
 
@@ -179,7 +179,7 @@ pub(crate) struct ProcessInfo {
 pub(crate) enum DescriptorOwner {
     /// The process that opens the path: `/dev/stdin`, `/dev/fd/0`, `/proc/self/fd/0` and the like.
     Opener,
-    /// This process, by its id: `/proc/1234/fd/0`.
+    /// This process, named by its id: `/proc/1234/fd/0`.
     Host,
     Another,
 }
@@ -190,7 +190,7 @@ pub(crate) fn host_number() -> u32 {
     *NUMBER.get_or_init(|| uuid::Uuid::new_v4().as_fields().0.max(1))
 }
 
-/// How the processes of an execution are recognized.
+/// The mark by which the processes of an execution are recognized.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// `<id>.<nonce>`: a part of the value of `ESCHER_EXECUTION_ID` in the environment of every process that has not scrubbed it.
@@ -200,18 +200,18 @@ pub(crate) struct Mark {
     pub(crate) allow_detached: bool,
 }
 
-/// How the guardian recognizes an execution, and how it ends it.
+/// The data by which the guardian recognizes and ends an execution.
 #[derive(Debug)]
 #[cfg_attr(windows, expect(dead_code, reason = "a job needs no guardian"))]
 pub(crate) struct Guarded<'a> {
-    /// As in [`Mark`].
+    /// The same segment as in [`Mark`].
     pub(crate) segment: &'a [u8],
     pub(crate) stop_signal: StopSignal,
     pub(crate) leader_first: bool,
-    /// Between the stop signal and SIGKILL.
+    /// The time between the stop signal and SIGKILL.
     pub(crate) grace: Duration,
     pub(crate) allow_detached: bool,
-    /// Nothing that started before is a member, in the unit of [`start_clock`].
+    /// The earliest start of a member, in the unit of [`start_clock`].
     pub(crate) earliest_start: u64,
 }
 
@@ -239,12 +239,12 @@ pub(crate) enum InputId {
     Terminal(u64),
 }
 
-/// What the members of a tree are doing.
+/// The activity of the members of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Look {
     /// The processor time of each member, in units of the system.
     pub(crate) used: Vec<(i32, u64)>,
-    /// What one of them is blocked reading.
+    /// The input that one of them is blocked reading.
     pub(crate) waits_for: Option<WaitsFor>,
 }
 
@@ -274,7 +274,7 @@ pub(crate) enum StopTargets {
     /// All members at the first scan and those that appear later, except descendants of a living member that has already had the
     /// signal: those may do its clean-up.
     Members,
-    /// All.
+    /// All members.
     Everything,
 }
 
@@ -288,13 +288,13 @@ pub(crate) struct Sight {
     pub(crate) stop: StopSent,
     /// Whether the scan found members that earlier scans had not found, or missed some that the scan before had found.
     pub(crate) has_changed: bool,
-    /// Enough consecutive scans have found no member, and none that had vanished since the scan before.
+    /// Whether enough consecutive scans have found no member, and none that had vanished since the scan before.
     pub(crate) is_gone: bool,
-    /// Only members that are found without a scan were looked for: another scan has to follow soon.
+    /// Whether only members that are found without a scan were looked for: another scan has to follow soon.
     pub(crate) is_partial: bool,
 }
 
-/// How a process ended. Code and signal are both `None` when other code of the host has reaped it.
+/// The end of a process. Code and signal are both `None` when other code of the host has reaped it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Exit {
     pub(crate) code: Option<i32>,

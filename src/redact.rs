@@ -93,9 +93,9 @@ fn lines_of<'a, S: AsRef<[u8]> + ?Sized + 'a>(secrets: impl IntoIterator<Item = 
 
 #[cfg(test)]
 thread_local! {
-    /// How many bytes of whole texts this thread has looked through.
+    /// The bytes of whole texts that this thread has searched.
     pub(crate) static MASKED_HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-    /// How many secrets this thread has gone through for what a caller gave.
+    /// The number of secrets that this thread has gone through for values that a caller gave.
     pub(crate) static READ_HERE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Secrets {
 /// A secret, or a line of one.
 struct Pattern {
     bytes: Box<[u8]>,
-    /// After how many bytes it repeats itself, if it does so at least twice.
+    /// The number of bytes after which it repeats itself, if it does so at least twice.
     period: Option<u32>,
 }
 
@@ -120,7 +120,8 @@ impl std::fmt::Debug for Pattern {
 }
 
 impl Secrets {
-    /// `None` when there is nothing to mask. Secrets shorter than [`LEAST_BYTES`] are left out.
+    /// Makes the set of secrets; `None` when there is nothing to mask. Secrets shorter than [`LEAST_BYTES`] are left
+    /// out.
     pub(crate) fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Option<Arc<Self>> {
         let mut patterns: Vec<Box<[u8]>> = Vec::new();
         for secret in secrets.into_iter().filter(|secret| secret.len() >= LEAST_BYTES) {
@@ -143,7 +144,7 @@ impl Secrets {
         Some(Arc::new(Self { patterns: patterns.into_iter().map(pattern).collect(), index }))
     }
 
-    /// A whole text with its secrets masked.
+    /// Returns a whole text with its secrets masked.
     pub(crate) fn mask<'t>(self: &Arc<Self>, text: &'t str) -> Cow<'t, str> {
         match self.mask_bytes(text.as_bytes()) {
             None => Cow::Borrowed(text),
@@ -152,7 +153,8 @@ impl Secrets {
         }
     }
 
-    /// As [`Secrets::mask`], of a text that is only shown to people: one that takes too long to look through is a mask as a whole.
+    /// Does what [`Secrets::mask`] does, for a text that is only shown to people: one whose search takes too long is
+    /// masked as a whole.
     pub(crate) fn mask_shown<'t>(self: &Arc<Self>, text: &'t str) -> Cow<'t, str> {
         match Redactor::new(Arc::clone(self)).bounded().whole_or_beyond(text.as_bytes()) {
             Ok(None) => Cow::Borrowed(text),
@@ -161,7 +163,8 @@ impl Secrets {
         }
     }
 
-    /// The beginning of a text with its secrets masked, without an end that may be a part of one. As [`Secrets::mask_shown`], it is bounded.
+    /// Returns the beginning of a text with its secrets masked, without an end that may be a part of one. As
+    /// [`Secrets::mask_shown`], it is bounded.
     pub(crate) fn mask_beginning(self: &Arc<Self>, text: &str) -> String {
         let mut masked = Vec::new();
         let mut redactor = Redactor::new(Arc::clone(self)).bounded();
@@ -172,7 +175,7 @@ impl Secrets {
         String::from_utf8_lossy(&masked).trim_end_matches(char::REPLACEMENT_CHARACTER).to_owned()
     }
 
-    /// Whole output with its secrets masked; `None` when there are none in it.
+    /// Returns whole output with its secrets masked; `None` when there are none in it.
     pub(crate) fn mask_bytes(self: &Arc<Self>, bytes: &[u8]) -> Option<Vec<u8>> {
         #[cfg(test)]
         MASKED_HERE.set(MASKED_HERE.get() + bytes.len());
@@ -180,7 +183,7 @@ impl Secrets {
     }
 }
 
-/// What `echo` of a POSIX shell, such as dash, makes of a secret with backslashes.
+/// Returns the output of `echo` of a POSIX shell, such as dash, for a secret with backslashes.
 fn echoed(secret: &[u8]) -> Option<Vec<u8>> {
     if !(1..=MOST_BACKSLASHES).contains(&memchr::memchr_iter(b'\\', secret).count()) {
         return None;
@@ -214,7 +217,7 @@ fn echoed(secret: &[u8]) -> Option<Vec<u8>> {
     (echoed.len() >= LEAST_BYTES && echoed != secret).then_some(echoed)
 }
 
-/// A file that is read into a secret ends with a line end that the secret does not have.
+/// Returns the secret without line ends: a file that is read into a secret ends with one that the secret does not have.
 fn without_line_ends(secret: &[u8]) -> &[u8] {
     let is_other = |byte: &u8| !matches!(byte, b'\r' | b'\n');
     let first = secret.iter().position(is_other).unwrap_or(secret.len());
@@ -222,7 +225,7 @@ fn without_line_ends(secret: &[u8]) -> &[u8] {
     &secret[first..end]
 }
 
-/// After how many bytes a text of one line repeats itself, if it does so soon and at least twice.
+/// Returns the number of bytes after which a text of one line repeats itself, if it does so soon and at least twice.
 fn period_of(bytes: &[u8]) -> Option<u32> {
     let most = LONGEST_PERIOD.min(bytes.len() / 2);
     let period = (1..=most).find(|period| bytes[..bytes.len() - period] == bytes[*period..])?;

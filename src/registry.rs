@@ -45,7 +45,7 @@ pub(crate) struct Record {
     controls: Controls,
     /// The stop request, set by every request to end the execution.
     stop: Arc<StopRequest>,
-    /// The time when the execution is out of time.
+    /// The time at which the execution times out.
     deadline: Arc<Deadline>,
     /// The kept output of the last attempt, until there is a result. The lock is held for a move of a pointer.
     captures: Mutex<Option<Arc<Captures>>>,

@@ -99,7 +99,7 @@ struct Retention {
 #[derive(Debug)]
 pub(crate) struct RetainedStore<T> {
     retention: Retention,
-    /// The state. The lock is held for a look-up or a few moves of pointers, never across an await or a call to a
+    /// The lock is held for a look-up or a few moves of pointers, never across an await or a call to a
     /// listener.
     inner: Mutex<StoreState<T>>,
 }

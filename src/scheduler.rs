@@ -26,7 +26,7 @@ pub(crate) struct Scheduler {
     queue_bound: usize,
     policy: ConcurrencyPolicy,
     limits: GroupLimits,
-    /// The state. The lock is held for a few moves of pointers, never across an await.
+    /// The lock is held for a few moves of pointers, never across an await.
     state: Mutex<SchedulerState>,
 }
 
@@ -174,8 +174,7 @@ impl Scheduler {
         })
     }
 
-    /// Returns a slot with a place in each group, or a place in the queue: no bound and no policy refuses it. For a
-    /// plan and for another attempt, which were accepted before.
+    /// Returns a slot with a place in each group, or a place in the queue: no bound and no policy refuses it. It is for a plan and for another attempt, which were accepted before.
     pub(crate) fn claim(self: &Arc<Self>, priority: i32, groups: &[String]) -> Entry {
         let groups = self.limits.membership(groups);
         let mut state = self.lock();

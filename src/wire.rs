@@ -38,11 +38,11 @@ pub(crate) enum Value {
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
     Bytes(Vec<u8>),
-    /// What has no place in data, by its kind: `a function`, `a symbol`.
+    /// A value that has no place in data, by its kind: `a function`, `a symbol`.
     Other(&'static str),
 }
 
-/// How the names of fields are written.
+/// The spelling of the names of fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Case {
     /// The names of JavaScript: `workingDir`.
@@ -52,7 +52,7 @@ pub(crate) enum Case {
 }
 
 impl Case {
-    /// A name of ours, which is written in snake case, as the sender writes it.
+    /// Returns a name of the engine, which is written in snake case, as the sender writes it.
     pub(crate) fn name(self, snake: &str) -> String {
         match self {
             Self::Snake => snake.to_owned(),
@@ -81,7 +81,7 @@ impl Case {
     }
 }
 
-/// `working_dir` → `workingDir`.
+/// Returns `workingDir` for `working_dir`.
 pub(crate) fn camel(snake: &str) -> String {
     let mut name = String::with_capacity(snake.len());
     let mut words = snake.split('_');
@@ -109,12 +109,12 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// A text that is not shown.
+/// Describes a text that is not shown.
 pub(crate) fn of_length(text: &str) -> String {
     format!("a string of length {}", text.chars().count())
 }
 
-/// A number that is not shown.
+/// Describes a number that is not shown.
 fn kind_of(number: f64) -> &'static str {
     match number {
         _ if number.is_nan() => "a number (NaN)",
@@ -131,7 +131,8 @@ impl Value {
         matches!(self, Self::Undefined | Self::Null)
     }
 
-    /// What it is, for people: the type and the length. A value is not shown: it may be a secret in the wrong place.
+    /// Describes a value for people: the type and the length. A value is not shown: it may be a secret in the wrong
+    /// place.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Undefined => "undefined".to_owned(),
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!(request.metadata.extra["deep"], serde_json::json!([1, 2.5, {"a": null}]));
     }
 
-    /// What serde writes is what the wire form reads.
+    /// The data that serde writes is the data that the wire form reads.
     #[test]
     fn a_serialised_request_comes_back() {
         let sent = crate::types::ExecutionRequest {

@@ -143,7 +143,7 @@ impl Cross for Text {
     }
 }
 
-/// Has its message as JavaScript words it.
+/// Writes the message as JavaScript words it.
 impl Cross for ErrorInfo {
     fn json(&self) -> impl Serialize {
         Self { message: camel_text(&self.message), ..self.clone() }
@@ -162,7 +162,7 @@ impl Cross for Diagnosis {
     }
 }
 
-/// Has its date as text.
+/// Writes the date as text.
 impl Cross for FailedAttempt {
     fn json(&self) -> impl Serialize {
         let mut json = camel_json(self);
@@ -173,7 +173,7 @@ impl Cross for FailedAttempt {
     }
 }
 
-/// Has a JSON text, which is empty if there is no metadata.
+/// Writes JSON text, which is empty if there is no metadata.
 impl Cross for ExecutionMetadata {
     fn json(&self) -> impl Serialize {
         metadata(self)

@@ -155,7 +155,7 @@ fn command(command: &Command) -> Result<(), Invalid> {
     }
 }
 
-/// Something to run: not empty, no NUL.
+/// Checks a text to run: not empty, no NUL.
 fn text(field: &str, value: &str) -> Result<(), Invalid> {
     filled(field, value, "say what to run")
 }
@@ -168,7 +168,7 @@ fn filled(field: &str, value: &str, remedy: &str) -> Result<(), Invalid> {
     no_nul(field, value)
 }
 
-/// A name in the middle of a command line: one that starts with a dash would be read as an option.
+/// Checks a name in the middle of a command line: one that starts with a dash would be read as an option.
 fn word(field: &str, value: &str) -> Result<(), Invalid> {
     text(field, value)?;
     if value.starts_with('-') {

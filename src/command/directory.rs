@@ -1,4 +1,4 @@
-//! Where a command runs, and where its relative names start.
+//! Determines the directory in which a command runs, and in which its relative names start.
 
 use std::borrow::Cow;
 use std::io;
@@ -21,7 +21,7 @@ impl WorkingDirectory<'_> {
         self.own.map_or_else(|| self.host.directory().map(Cow::Owned), |own| Ok(Cow::Borrowed(own)))
     }
 
-    /// A path as the command would see it.
+    /// Returns a path as the command would see it.
     pub(super) fn absolute(&self, path: &Path) -> Result<PathBuf, SpawnFailure> {
         if platform::is_complete(path) {
             return Ok(path.to_owned());
@@ -37,7 +37,7 @@ impl WorkingDirectory<'_> {
         std::path::absolute(base.join(path)).map_err(|error| explain(&error))
     }
 
-    /// The variable `PWD` of the command; `None` when `inherited`, that of the host, is right.
+    /// Returns the variable `PWD` of the command; `None` when `inherited`, that of the host, is right.
     pub(super) fn pwd(&self, inherited: Option<&[u8]>) -> Option<PathBuf> {
         if let Some(own) = self.own {
             return Some(logical(own));
@@ -48,7 +48,8 @@ impl WorkingDirectory<'_> {
     }
 }
 
-/// The path of a directory without `.`, `..` and superfluous separators, its links kept: what `PWD` may hold.
+/// Returns the path of a directory without `.`, `..` and superfluous separators, its links kept: the value that `PWD`
+/// may hold.
 fn logical(path: &Path) -> PathBuf {
     if path.components().any(|part| part == Component::ParentDir) {
         // Only the system knows where `..` leads after a link.
@@ -57,7 +58,7 @@ fn logical(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// The working directory that a request names, absolute; or what is wrong with it.
+/// Returns the working directory that a request names, absolute; or what is wrong with it.
 pub(super) fn working_dir(dir: &Path, host: &HostState) -> Result<PathBuf, SpawnFailure> {
     let explain = |error: &io::Error, what: &str| {
         SpawnFailure::new(error, format!("working directory {} {what}: create it, or name another", dir.display()))

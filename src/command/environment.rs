@@ -20,7 +20,8 @@ const PWD: &str = "PWD";
 /// The value with which a child opts out of the tree.
 const DETACHED: &[u8] = b"detached";
 
-/// Which variables a child gets; made once for an engine, and once more for an execution with options of its own.
+/// The policy for the variables of a child; made once for an engine, and once more for an execution with options of its
+/// own.
 #[derive(Debug, Clone)]
 pub(crate) struct EnvPolicy {
     inherit: InheritEnv,
@@ -31,7 +32,7 @@ pub(crate) struct EnvPolicy {
 }
 
 impl EnvPolicy {
-    /// The engine's policy, narrowed or widened by the options of one execution. The lists add up.
+    /// Returns the engine's policy, narrowed or widened by the options of one execution. The lists add up.
     pub(crate) fn new(config: &ExecutionConfig, options: &ExecutionOptions) -> Self {
         Self {
             inherit: options.inherit_env.unwrap_or(config.inherit_env),
@@ -48,7 +49,7 @@ impl EnvPolicy {
             if name.is_empty() {
                 return Err(Invalid::new(field(), "the name is empty: give it one"));
             }
-            // What follows may be the value, in the wrong place.
+            // The text after the separator may be the value, in the wrong place.
             if let Some((name, _)) = name.split_once(['=', '\0']) {
                 let message = "the name holds `=` or NUL: give the name alone, and the value as its value";
                 return Err(Invalid::new(format!("env{}", name_in_path(name)), message));
@@ -80,12 +81,12 @@ impl EnvPolicy {
         Ok(())
     }
 
-    /// The values of the variables of a request whose names say that they are secret.
+    /// Returns the values of the variables of a request whose names say that they are secret.
     pub(crate) fn secrets_set_by<'a>(&self, request: &'a ExecutionRequest) -> impl Iterator<Item = &'a [u8]> {
         self.secret_ones(set_by(request).map(|(name, value)| (name.as_bytes(), value.as_bytes())))
     }
 
-    /// The values of those of these variables whose names say that they are secret.
+    /// Returns the values of those of these variables whose names say that they are secret.
     pub(crate) fn secret_ones<'a>(
         &self,
         variables: impl Iterator<Item = (&'a [u8], &'a [u8])>,
@@ -103,8 +104,8 @@ impl EnvPolicy {
         (base || self.allow.is_match(name)) && !self.deny.is_match(name)
     }
 
-    /// The child's environment as NUL-ended `NAME=value` entries. `added` replaces what is inherited (`None`: by nothing), and gives way to
-    /// what the request sets.
+    /// Builds the child's environment as NUL-ended `NAME=value` entries. `added` replaces what is inherited (`None`: by
+    /// nothing), and gives way to what the request sets.
     pub(super) fn build(
         &self,
         request: &ExecutionRequest,
@@ -159,12 +160,13 @@ impl EnvPolicy {
     }
 }
 
-/// The path of a variable of a request.
+/// Returns the path of a variable of a request.
 pub(crate) fn path_of(name: &str) -> String {
     if is_plain_name(name) { format!("env.{name}") } else { format!("env{}", name_in_path(name)) }
 }
 
-/// The part of the tag that is this execution's alone, also if another engine has one with the same id, or had one before.
+/// Returns the part of the tag that is this execution's alone, also if another engine has one with the same id, or had
+/// one before.
 pub(super) fn segment(id: Uuid) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{id}.{:08x}{:08x}", platform::host_number(), COUNT.fetch_add(1, Ordering::Relaxed))
@@ -179,7 +181,7 @@ fn name_set<'a>(patterns: impl IntoIterator<Item = &'a String>) -> Globs {
     Globs::new(patterns.into_iter().map(String::as_str), ENV_IGNORES_CASE)
 }
 
-/// The variables that a request sets.
+/// Returns the variables that a request sets.
 fn set_by(request: &ExecutionRequest) -> impl Iterator<Item = (&String, &String)> {
     request.env.iter().filter(|(_, value)| *value != UNSET)
 }
@@ -189,7 +191,7 @@ fn sets(request: &ExecutionRequest, name: &str) -> bool {
     request.env.contains_key(name) || (ENV_IGNORES_CASE && request.env.keys().any(|set| same_name(set, name)))
 }
 
-/// Another spelling of `name` that the request has too: which of the two should count?
+/// Returns another spelling of `name` that the request has too: it is not clear which of the two counts.
 fn same_variable<'a>(request: &'a ExecutionRequest, name: &str) -> Option<&'a String> {
     let differs = |other: &&String| *other != name && same_name(other, name);
     if ENV_IGNORES_CASE { request.env.keys().find(differs) } else { None }
@@ -202,7 +204,7 @@ fn push(env: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     env.push(0);
 }
 
-/// The value of a variable, its name in ASCII, in a built environment.
+/// Returns the value of a variable, its name in ASCII, in a built environment.
 pub(super) fn value<'a>(env: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     env.split(|byte| *byte == 0).find_map(|entry| {
         let (found, rest) = entry.split_at_checked(name.len())?;

@@ -107,12 +107,12 @@ fn is_out_of_reach(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// A program may be meant to be a script; a shell and an interpreter are not.
+/// Returns the hint that a program may be meant to be a script; a shell and an interpreter are not.
 fn or_as_script(what: &str) -> &'static str {
     if what == "program" { ", or run it as a script" } else { "" }
 }
 
-/// What is wrong with the interpreter of a script, or with the interpreter of that one.
+/// Returns what is wrong with the interpreter of a script, or with the interpreter of that one.
 fn broken_interpreter(program: &Path) -> Option<String> {
     let mut script = program.to_owned();
     for _ in 0..MOST_INTERPRETERS {
@@ -147,7 +147,7 @@ pub(super) fn missing_interpreter(interpreter: &str, script: &Path) -> String {
     format!("interpreter {interpreter:?} of script {} does not exist: {cause}", script.display())
 }
 
-/// What a machine is short of, and by which limit.
+/// Returns the resource that a machine lacks, and the limit that applies.
 pub(crate) fn exhaustion_text(error: &io::Error) -> String {
     match platform::errno_name(error) {
         Some("EMFILE" | "ENFILE") => format!("too many files are open ({error}): raise the limit (ulimit -n)"),
@@ -157,7 +157,7 @@ pub(crate) fn exhaustion_text(error: &io::Error) -> String {
     }
 }
 
-/// [`exhaustion_text`], with what else helps a command that is to be started.
+/// Returns [`exhaustion_text`], with other remedies for a command that is to be started.
 pub(super) fn exhausted(error: &io::Error) -> String {
     format!("{}, or lower `max_concurrent_executions`", exhaustion_text(error))
 }
@@ -166,7 +166,7 @@ fn argument_bytes(launch: &Launch) -> usize {
     launch.env.len() + launch.args.iter().map(|arg| arg.len() + 1).sum::<usize>()
 }
 
-/// What a file is, if it is neither a regular one nor a directory.
+/// Returns the type of a file that is neither a regular one nor a directory.
 fn special(path: &Path) -> Option<&'static str> {
     match platform::file_kind(&std::fs::metadata(path).ok()?) {
         FileKind::Special(what) => Some(what),

@@ -16,7 +16,7 @@ pub(crate) fn check_metadata(metadata: &ExecutionMetadata, config: &ExecutionCon
     if *metadata == ExecutionMetadata::default() {
         return Ok(());
     }
-    // First: what comes after it goes down to the bottom.
+    // This check comes first: the checks after it go down to the bottom.
     if metadata.extra.values().any(|value| is_deeper_than(value, DEEPEST)) {
         let problem = format!("it is nested more than {DEEPEST} levels deep: give flatter data");
         return Err(Invalid::new("metadata", problem));

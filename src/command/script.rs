@@ -1,4 +1,4 @@
-//! Which program reads a script.
+//! Finds the program that reads a script.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -15,7 +15,8 @@ pub(super) struct Shebang {
 }
 
 impl Shebang {
-    /// The line as a name to look up and what follows it: for systems that have no `/usr/bin`. `env` only looks up too.
+    /// Returns the line as a name to look up and the arguments after it: for systems that have no `/usr/bin`. `env`
+    /// only looks up too.
     pub(super) fn by_name(&self) -> (&str, Vec<OsString>) {
         let mut words = self.argument.as_deref().unwrap_or_default().split_ascii_whitespace().peekable();
         let mut name = self.interpreter.trim_end_matches('\r').rsplit(['/', '\\']).next().unwrap_or_default();
@@ -27,10 +28,10 @@ impl Shebang {
     }
 }
 
-/// What Linux reads of a `#!` line (`BINPRM_BUF_SIZE`).
+/// The bytes that Linux reads of a `#!` line (`BINPRM_BUF_SIZE`).
 const LONGEST_LINE: u64 = 256;
 
-/// The `#!` line of a file, if it has one.
+/// Returns the `#!` line of a file, if it has one.
 pub(super) fn shebang(script: &Path) -> io::Result<Option<Shebang>> {
     let mut head = Vec::new();
     platform::open_regular(script)?.take(LONGEST_LINE).read_to_end(&mut head)?;
@@ -65,7 +66,7 @@ const BY_EXTENSION: &[(&str, &[Interpreter])] = &[
     ("ps1", &[("pwsh", &["-NoProfile", "-File"]), ("powershell", &["-NoProfile", "-File"])]),
 ];
 
-/// The first installed program that reads files of this extension.
+/// Returns the first installed program that reads files of this extension.
 pub(super) fn interpreter_by_extension(
     script: &Path,
     find: impl Fn(&str) -> Result<PathBuf, SpawnFailure>,

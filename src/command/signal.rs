@@ -8,7 +8,7 @@ const MOST_SLIPS: usize = 2;
 /// A text longer than this is near to no name, and is not compared with them.
 const LONGEST_NAME: usize = 16;
 
-/// The number of a signal, by its name such as `SIGUSR1`.
+/// Returns the number of a signal, by its name such as `SIGUSR1`.
 pub(crate) fn signal(field: &str, name: &str) -> Result<i32, Invalid> {
     if let Some((_, number)) = SIGNALS.iter().find(|(known, _)| *known == name) {
         return Ok(*number);
@@ -20,8 +20,8 @@ pub(crate) fn signal(field: &str, name: &str) -> Result<i32, Invalid> {
     Err(Invalid::new(field, format!("it is not the name of a signal that can be sent here: {hint}")))
 }
 
-/// The signal that was probably meant. At least half of its letters after `SIG` are those of `name`, so that a very short text is near
-/// to none.
+/// Returns the signal that was probably meant. At least half of its letters after `SIG` are those of `name`, so that a
+/// very short text is near to none.
 fn nearest(name: &str) -> Option<&'static str> {
     if name.len() > LONGEST_NAME {
         return None;

@@ -5,7 +5,7 @@ use crate::error::{Invalid, name_in_path};
 use crate::output_patterns::OutputPatterns;
 use crate::types::{EnvSnapshot, MASK, ResourceLimits, Retry, RetryOn, TerminalSize};
 
-/// More attempts than that are a loop.
+/// The most attempts: more of them are a loop.
 const MOST_ATTEMPTS: u32 = 1_000;
 
 const MOST_GROUPS: usize = 64;

@@ -1,4 +1,4 @@
-//! What a setting may be: the bounds that every source of settings is checked against.
+//! Describes the settings: the bounds that every source of settings is checked against.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use super::{MOST_MS, bounds};
 use crate::error::Invalid;
 use crate::types::{Secret, TerminalMode};
 
-/// One setting of the table.
+/// A setting of the table.
 #[derive(Debug)]
 pub(crate) struct Field {
     /// The name in Rust and in files.
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    /// What it is for.
+    /// The purpose of the setting.
     #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only the schema has it"))]
     pub(crate) help: &'static str,
 }
@@ -39,7 +39,7 @@ pub(crate) enum Kind {
     Limits,
     /// Names of groups.
     Names,
-    /// When a command is run again.
+    /// The conditions under which a command is run again.
     Retry,
     /// Limits of the system.
     Resources,
@@ -103,14 +103,14 @@ impl Kind {
     }
 }
 
-/// A value as its type; another type is refused elsewhere.
+/// Returns a value as its type; another type is refused elsewhere.
 fn typed<'a, T: Deserialize<'a>>(value: &'a Json) -> Option<T> {
     T::deserialize(value).ok()
 }
 
 /// The largest limit of a group.
 const LARGEST_LIMIT: u64 = u32::MAX as u64;
-/// Each is compared with the name of a group when it gets its first member.
+/// The most limits: each is compared with the name of a group when it gets its first member.
 const MOST_LIMITS: usize = 1_000;
 
 fn check_limits(field: &str, value: &Json) -> Result<(), Invalid> {
@@ -134,12 +134,12 @@ fn check_limits(field: &str, value: &Json) -> Result<(), Invalid> {
 }
 
 impl Field {
-    /// The variable of the environment that sets it.
+    /// Returns the variable of the environment that sets it.
     pub(crate) fn variable(&self) -> String {
         format!("EXEC_{}", self.name.to_uppercase())
     }
 
-    /// A shorter name of that variable, which came first.
+    /// Returns a shorter, older name of that variable.
     pub(crate) fn other_variable(&self) -> Option<&'static str> {
         (self.name == "max_concurrent_executions").then_some("EXEC_MAX_CONCURRENT")
     }

@@ -46,7 +46,7 @@ impl ConfigLayer {
         self.given.is_empty()
     }
 
-    /// Both together: where they differ, `self` wins.
+    /// Combines both layers: where they differ, `self` has precedence.
     #[must_use]
     pub fn over(self, lower: Self) -> Self {
         let mut given = lower.given;
@@ -59,7 +59,7 @@ impl ConfigLayer {
         Self { given }
     }
 
-    /// The configuration that has these settings and for the rest the defaults.
+    /// Returns the configuration with these settings, and with the defaults for the others.
     ///
     /// # Errors
     /// `INVALID_CONFIG` with the field, when settings contradict each other.

@@ -15,13 +15,13 @@ use uuid::Uuid;
 use super::{ExecutionFeedback, FeedbackSink};
 use crate::error::{ExecutionError, Invalid, Result};
 
-/// No more of an answer is read, in bytes.
+/// The most bytes of an answer that are read.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// A longer time is none: the clock could not represent its end.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Where [`HttpFeedback`] sends to, and how. A time of more than 365 days counts as 365 days.
+/// The destination of [`HttpFeedback`], and the settings for sending. A time of more than 365 days counts as 365 days.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpFeedbackOptions {
@@ -33,7 +33,7 @@ pub struct HttpFeedbackOptions {
     pub max_batch: usize,
     /// The most statuses that wait. One more drops the oldest of them. Default: 10 000.
     pub max_queued: usize,
-    /// How long the first status of a batch waits for others. Default: 1 s.
+    /// The time that the first status of a batch waits for others. Default: 1 s.
     pub linger: Duration,
     /// The longest time that one request may take. Default: 10 s.
     pub timeout: Duration,
@@ -42,7 +42,7 @@ pub struct HttpFeedbackOptions {
     pub backoff: Duration,
     /// The longest pause. Default: 60 s.
     pub max_backoff: Duration,
-    /// How long statuses are still sent after the sink was dropped. Default: 5 s.
+    /// The time for which statuses are still sent after the sink was dropped. Default: 5 s.
     pub drain: Duration,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Debug for HttpFeedbackOptions {
     }
 }
 
-/// What [`HttpFeedback`] has done so far, in statuses.
+/// The counts of [`HttpFeedback`] so far, in statuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct HttpFeedbackTotals {
@@ -124,19 +124,19 @@ struct SharedQueue {
 #[derive(Default)]
 struct QueueState {
     queue: VecDeque<ExecutionFeedback>,
-    /// How many of the batch on its way.
+    /// The number of statuses in the batch that is being sent.
     in_flight: usize,
     /// Lost and not reported to the server yet.
     unreported: u64,
-    /// When the oldest of the queue came.
+    /// The time when the oldest status of the queue came.
     oldest: Option<Instant>,
     /// A flush was requested since the last attempt: the next one is made at once.
     hurry: bool,
-    /// How many have come in all.
+    /// The number of statuses that have come in all.
     taken: u64,
     /// Flushes: each waits until so many of these are done with.
     waiters: Vec<(u64, oneshot::Sender<()>)>,
-    /// Set when the sink is gone: until when to go on.
+    /// The time at which sending stops, set when the sink is dropped.
     until: Option<Instant>,
     totals: HttpFeedbackTotals,
 }
@@ -180,7 +180,7 @@ impl HttpFeedback {
         Ok(Self { shared })
     }
 
-    /// What was done so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn totals(&self) -> HttpFeedbackTotals {
         let state = self.shared.lock();
@@ -260,7 +260,7 @@ impl QueueState {
         self.until.is_some_and(|until| until <= Instant::now())
     }
 
-    /// The batch on its way is done with.
+    /// Records that the batch that was being sent is settled.
     fn settle(&mut self) {
         self.in_flight = 0;
         let done = self.taken - self.queue.len() as u64;
@@ -286,7 +286,7 @@ impl FeedbackSender {
         while let Some((batch, dropped)) = self.next_batch() {
             self.deliver(&batch, dropped);
         }
-        // What is left is lost, and a flush waits for nothing any more.
+        // The remaining statuses are lost, and a flush waits no longer.
         let mut state = self.shared.lock();
         let left = state.queue.len();
         state.queue.clear();
@@ -381,7 +381,7 @@ impl FeedbackSender {
         let request = request.config().timeout_global(Some(limit.max(Duration::from_millis(1)))).build();
         match request.send(body) {
             Ok(mut response) => {
-                // Read, so that the connection can be used again. The body of the response is ignored.
+                // The body is read and ignored, so that the connection can be used again.
                 let _ = response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec();
                 let code = response.status().as_u16();
                 match code {

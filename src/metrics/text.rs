@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Metrics;
 use super::times::DurationHistogram;
 
-/// What an engine holds at the moment.
+/// The current values of an engine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gauges {
     pub(crate) slots: usize,
@@ -40,7 +40,7 @@ const BOUNDS_US: [u64; 18] = [
     3_600_000_000,
 ];
 
-/// Text exposition format 0.0.4.
+/// Returns the metrics in the text exposition format 0.0.4.
 pub(crate) fn text(metrics: &Metrics, gauges: Gauges) -> String {
     let mut page = Page(String::new());
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);

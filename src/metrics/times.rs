@@ -1,4 +1,4 @@
-//! How long something takes, over and over.
+//! Measures the distribution of a repeated duration.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::types::Percentiles;
 /// Two digits: values are off by 1 % at most, and a histogram takes 15 KB at most.
 const DIGITS: u8 = 2;
 
-/// What is longer counts as so long, in microseconds: it bounds the memory.
+/// The longest time that is counted, in microseconds; longer ones count as this. It bounds the memory.
 const LARGEST: u64 = 2 * 365 * 24 * 3_600 * 1_000_000;
 
 #[derive(Debug)]
 pub(super) struct DurationHistogram {
-    /// Held while one number is counted or a few are read.
+    /// The histogram. The lock is held while one number is counted or a few are read.
     inner: Mutex<Recorded>,
 }
 
@@ -61,7 +61,8 @@ impl DurationHistogram {
         }
     }
 
-    /// How many took no longer than each of `bounds`, then how many there were, and their sum in seconds.
+    /// Returns how many values were no longer than each of `bounds`, the number of all values, and their sum in
+    /// seconds.
     pub(super) fn cumulative(&self, bounds: &[Duration]) -> (Vec<u64>, u64, f64) {
         let inner = self.lock();
         let micros = bounds.iter().map(|bound| u64::try_from(bound.as_micros()).unwrap_or(u64::MAX));

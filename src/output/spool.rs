@@ -48,7 +48,7 @@ pub(super) struct Spool {
 
 struct SharedSpool {
     queue: Arc<DiskQueue>,
-    /// The state. The lock is held to move a buffer, never while something is written.
+    /// The lock is held to move a buffer, never while something is written.
     state: Mutex<SpoolState>,
     /// Notified when there is room again, or the file is finished.
     changed: Notify,
@@ -74,7 +74,7 @@ struct SpoolState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SpoolPhase {
     Open,
-    /// Nothing more comes; what waits is still to be written.
+    /// No more bytes come; the waiting ones are still to be written.
     Closed,
     Finished,
 }

@@ -1,4 +1,4 @@
-//! Which step waits for which. Pure, and without recursion: a chain may be as long as a plan.
+//! The graph of the steps and their dependencies. Pure, and without recursion: a chain may be as long as a plan.
 
 use crate::error::Invalid;
 use crate::types::ExecutionStrategy;
@@ -11,12 +11,13 @@ const MOST_SHOWN: usize = 20;
 pub(crate) struct Graph {
     dependencies: Vec<Vec<usize>>,
     dependents: Vec<Vec<usize>>,
-    /// How many steps the longest chain has that begins with a step.
+    /// For each step the length of the longest chain that begins with it.
     chains: Vec<usize>,
 }
 
 impl Graph {
-    /// The graph of a strategy, with what each step depends on further; an error names the field as the wire form has it.
+    /// Builds the graph of a strategy with further dependencies of each step; an error names the field as the wire form
+    /// has it.
     pub(crate) fn new(strategy: &ExecutionStrategy, further: &[Vec<usize>]) -> Result<Self, Invalid> {
         let steps = further.len();
         let mut dependencies: Vec<Vec<usize>> = match strategy {
@@ -26,7 +27,7 @@ impl Graph {
             ExecutionStrategy::Parallel { .. } => vec![Vec::new(); steps],
             ExecutionStrategy::DependencyGraph { dependencies } => {
                 let mut lists = vec![Vec::new(); steps];
-                // In their order, so that the same plan has the same error.
+                // The dependencies are checked in order, so that the same plan has the same error.
                 let mut given: Vec<_> = dependencies.iter().collect();
                 given.sort_unstable();
                 for (index, list) in given {
@@ -72,23 +73,23 @@ impl Graph {
         self.dependencies.len()
     }
 
-    /// What a step waits for, in ascending order.
+    /// Returns the dependencies of a step, in ascending order.
     pub(crate) fn dependencies(&self, index: usize) -> &[usize] {
         &self.dependencies[index]
     }
 
-    /// What waits for a step, in ascending order.
+    /// Returns the dependents of a step, in ascending order.
     pub(crate) fn dependents(&self, index: usize) -> &[usize] {
         &self.dependents[index]
     }
 
-    /// How many steps the longest chain has that begins with this one.
+    /// Returns the length of the longest chain that begins with this step.
     pub(crate) fn chain(&self, index: usize) -> usize {
         self.chains[index]
     }
 }
 
-/// The dependencies of one step, each another step of the plan.
+/// Returns the dependencies of one step, each another step of the plan.
 fn checked(index: usize, given: &[usize], steps: usize) -> Result<&[usize], Invalid> {
     let field = format!("strategy.dependencies[{index}]");
     let last = steps.saturating_sub(1);
@@ -111,7 +112,7 @@ fn checked(index: usize, given: &[usize], steps: usize) -> Result<&[usize], Inva
     Ok(given)
 }
 
-/// The steps, each after its dependencies; else a cycle of them, its smallest index first.
+/// Returns the steps, each after its dependencies; else a cycle of them, its smallest index first.
 fn topological(dependencies: &[Vec<usize>], dependents: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     let mut open: Vec<usize> = dependencies.iter().map(Vec::len).collect();
     let mut order: Vec<usize> = (0..open.len()).filter(|index| open[*index] == 0).collect();
@@ -131,7 +132,7 @@ fn topological(dependencies: &[Vec<usize>], dependents: &[Vec<usize>]) -> Result
     Err(cycle(dependencies, &open))
 }
 
-/// A cycle among the steps that are still `open`, its smallest index first.
+/// Returns a cycle among the steps that are still `open`, its smallest index first.
 fn cycle(dependencies: &[Vec<usize>], open: &[usize]) -> Vec<usize> {
     // Whatever is open waits for something open, so that a walk along such dependencies comes back to where it was.
     let mut walk = Vec::new();
@@ -151,7 +152,7 @@ fn cycle(dependencies: &[Vec<usize>], open: &[usize]) -> Vec<usize> {
     cycle
 }
 
-/// `2 → 5 → 2`: each depends on the one that follows.
+/// Returns a cycle as `2 → 5 → 2`: each step depends on the one that follows.
 fn show(cycle: &[usize]) -> String {
     let mut words: Vec<String> = cycle.iter().take(MOST_SHOWN).map(usize::to_string).collect();
     if cycle.len() > MOST_SHOWN {
@@ -192,7 +193,7 @@ mod tests {
         }
     }
 
-    /// No recursion, and no more work than there are steps and dependencies.
+    /// The graph needs no recursion, and no more work than there are steps and dependencies.
     #[test]
     fn a_chain_and_a_cycle_of_a_hundred_thousand_steps() {
         const STEPS: usize = 100_000;

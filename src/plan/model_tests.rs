@@ -20,11 +20,12 @@ use super::graph::Graph;
 use super::plan_state::{Needs, PlanState, Rules, StepState};
 use super::run::{Claim, Host, Pace, PlanStop, Slot, StepEnd, run};
 
-/// What a step does once it has a slot.
+/// The behaviour of a step once it has a slot.
 #[derive(Debug, Clone, Copy)]
 struct Script {
     turns: u8,
-    /// So many attempts fail first, and a pause comes after each; one that fails for good has no other attempt.
+    /// The number of attempts that fail first, with a pause after each; a step that fails for good has no other
+    /// attempt.
     failures: u8,
     completes: bool,
     priority: i32,
@@ -33,7 +34,7 @@ struct Script {
     when: When,
 }
 
-/// How many groups there are, and how many steps of each may run at once.
+/// The number of groups, and the most steps of each that run at once.
 const GROUPS: usize = 3;
 const LIMITS: [usize; GROUPS] = [1, 2, 1];
 
@@ -50,13 +51,13 @@ struct Case {
     slots: usize,
     most_at_once: usize,
     continues: bool,
-    /// One step after the other, without the `dependencies`.
+    /// Whether the steps run one after the other, without the `dependencies`.
     is_serial: bool,
     /// The plan is cancelled after so many turns.
     cancelled_after: Option<u8>,
 }
 
-/// What was seen, in its order.
+/// The observed events, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Note {
     Began(usize),
@@ -129,7 +130,7 @@ impl Host for Stage {
     }
 }
 
-/// One step: attempts with pauses between them, in which it has no slot.
+/// Runs one step: attempts with pauses between them, in which it has no slot.
 async fn play(
     index: usize,
     script: Script,
@@ -200,7 +201,7 @@ fn cases() -> impl Strategy<Value = Case> {
             }
             let most_at_once = if is_serial { 1 } else { most_at_once };
             if is_serial {
-                // What a serial step depends on.
+                // These are the dependencies of a serial step.
                 dependencies = (1..scripts.len()).map(|index| (index, (0..index).collect())).collect();
             }
             Case { scripts, dependencies, slots, most_at_once, continues, is_serial, cancelled_after }
@@ -208,7 +209,7 @@ fn cases() -> impl Strategy<Value = Case> {
     )
 }
 
-/// What is left of a plan.
+/// The final state of a plan.
 struct Outcome {
     notes: Vec<Note>,
     stage: Stage,
@@ -268,7 +269,7 @@ fn perform(case: &Case) -> Outcome {
 fn expected(case: &Case, notes: &[Note]) -> Vec<Expected> {
     let completed = |index| notes.contains(&Note::Ended(index, true));
     let mut known: Vec<Option<Expected>> = vec![None; case.scripts.len()];
-    // Each pass adds at least one: there is no cycle.
+    // Each pass adds at least one step: there is no cycle.
     while known.iter().any(Option::is_none) {
         for index in 0..case.scripts.len() {
             let dependencies = case.dependencies.get(&index).map_or(&[][..], Vec::as_slice);
@@ -294,7 +295,7 @@ struct Expected {
     fails: bool,
 }
 
-/// What the model expects of each step: whether it may have begun, and with what end.
+/// Checks what the model expects of each step: whether it may have begun, and with what end.
 fn check(case: &Case, outcome: &Outcome) {
     let Outcome { notes, stage, plan, stopped } = outcome;
     let at = |wanted: Note| notes.iter().position(|note| *note == wanted);
@@ -347,7 +348,7 @@ fn check(case: &Case, outcome: &Outcome) {
         assert_eq!(notes[cancelled..].iter().find(is_late), None, "a step began after the plan was cancelled");
     }
     if stopped.is_none() {
-        // Nothing is skipped without a reason.
+        // No step is skipped without a reason.
         for (index, expected) in expected.iter().enumerate() {
             assert_eq!(plan.step(index) == StepState::Ended, expected.runs, "step {index}");
         }
@@ -371,7 +372,7 @@ fn waits_for(case: &Case, index: usize, other: usize) -> bool {
     false
 }
 
-/// The limits hold at every moment, and no step waits without a reason.
+/// Checks that the limits hold at every moment, and that no step waits without a reason.
 fn check_limits(case: &Case, outcome: &Outcome) {
     let mut open = 0;
     // The steps that hold a slot.
@@ -436,7 +437,7 @@ fn scarce_slots_go_to_the_longest_chain() {
     assert_eq!(perform(&case(1, scripts)).stage.choices, [0, 2, 1, 4, 3, 5]);
 }
 
-/// Long plans, wide plans: no recursion, and no more work than there are steps.
+/// Long plans and wide plans need no recursion, and no more work than there are steps.
 #[test]
 fn ten_thousand_steps_in_a_row_and_side_by_side() {
     const STEPS: usize = 10_000;

@@ -1,4 +1,5 @@
-//! Where a plan stands: which steps may begin, which run, and how the others ended. Pure: it uses no clock and no process.
+//! The state of a plan: which steps may begin, which run, and how the others ended. Pure: it uses no clock and no
+//! process.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -8,7 +9,7 @@ use crate::types::{SkipReason, SkippedStep, When};
 
 use super::graph::Graph;
 
-/// Where one step stands.
+/// The state of one step.
 ///
 /// | from | to | by |
 /// | --- | --- | --- |
@@ -34,13 +35,14 @@ pub(crate) enum StepState {
 pub(crate) struct Rules {
     /// The most steps that run at once.
     pub(crate) most_at_once: usize,
-    /// What becomes of the steps that wait for one that did not complete. `None`: they run all the same.
+    /// The reason for which the steps are skipped that wait for a step that did not complete. `None`: they run in any
+    /// case.
     pub(crate) on_failure: Option<SkipReason>,
-    /// Each step depends on all that are before the one that it waits for, too.
+    /// Whether each step depends on all steps before its dependency, too.
     pub(crate) is_serial: bool,
 }
 
-/// What a step needs to begin.
+/// The needs of a step that begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needs {
     pub(crate) priority: i32,
@@ -65,9 +67,10 @@ pub(crate) struct PlanState {
     rules: Rules,
     needs: Vec<Needs>,
     steps: Vec<StepState>,
-    /// For each step how many of its dependencies are not over. One that was skipped is over when all that it waited for is.
+    /// For each step the number of its dependencies that are not over. A skipped one is over when all its dependencies
+    /// are.
     open: Vec<usize>,
-    /// For each step the first one that it depends on and that did not complete.
+    /// For each step the first dependency that did not complete.
     failures: Vec<Option<usize>>,
     lanes: Vec<Lane>,
     ready: usize,
@@ -78,7 +81,7 @@ pub(crate) struct PlanState {
 }
 
 impl PlanState {
-    /// A plan none of whose steps has begun; `needs` has one entry for each.
+    /// Returns a plan none of whose steps has begun; `needs` has one entry for each.
     pub(crate) fn new(graph: Graph, rules: Rules, needs: Vec<Needs>, now: Instant) -> Self {
         let open: Vec<_> = (0..graph.len()).map(|index| graph.dependencies(index).len()).collect();
         let lanes = needs.iter().map(|needs| needs.lane + 1).max().unwrap_or_default();
@@ -112,12 +115,12 @@ impl PlanState {
         self.steps[index]
     }
 
-    /// The steps that run, in the order of their indexes.
+    /// Returns the steps that run, in the order of their indexes.
     pub(crate) fn running(&self) -> impl Iterator<Item = usize> {
         self.running.iter().copied()
     }
 
-    /// How many steps are over in any way, how many of those did not complete, and how many never began.
+    /// Returns how many steps are over in any way, how many of those did not complete, and how many never began.
     pub(crate) fn tally(&self) -> (usize, usize, usize) {
         (self.ended + self.skipped, self.failed, self.skipped)
     }
@@ -126,12 +129,13 @@ impl PlanState {
         self.ended + self.skipped == self.steps.len()
     }
 
-    /// How many more steps the plan may run at once.
+    /// Returns how many more steps the plan may run at once.
     fn room(&self) -> usize {
         self.rules.most_at_once - self.running.len()
     }
 
-    /// With less than a slot for each step that is ready, the most urgent one is next; else the one with the lowest index.
+    /// Whether there are fewer slots than ready steps: then the most urgent step is next, else the one with the lowest
+    /// index.
     fn is_scarce(&self, slots: usize) -> bool {
         self.ready > slots.min(self.room())
     }
@@ -141,8 +145,8 @@ impl PlanState {
         self.room() > 0 && !self.lanes[lane].by_index.is_empty()
     }
 
-    /// The lane of the step that is next when `slots` steps can begin now, and the highest priority in it. Lanes that wait already, with a
-    /// priority that is high enough, are left out.
+    /// Returns the lane of the step that is next when `slots` steps can begin now, and the highest priority in it.
+    /// Lanes that wait already, with a priority that is high enough, are left out.
     pub(crate) fn next_lane(&self, slots: usize, waits: impl Fn(usize, i32) -> bool) -> Option<(usize, i32)> {
         if self.room() == 0 {
             return None;
@@ -174,7 +178,7 @@ impl PlanState {
         Some((index, since))
     }
 
-    /// A step has ended; those that wait for it are ready, or skipped if they do not run after such an end.
+    /// Ends a step; those that wait for it are ready, or skipped if they do not run after such an end.
     pub(crate) fn ended(&mut self, index: usize, completed: bool, now: Instant) {
         self.running.remove(&index);
         self.steps[index] = StepState::Ended;
@@ -184,7 +188,7 @@ impl PlanState {
         self.over(index, now);
     }
 
-    /// A step that was to begin could not.
+    /// Skips a step that was to begin and could not.
     pub(crate) fn refused(&mut self, index: usize, reason: SkipReason, now: Instant) {
         self.running.remove(&index);
         self.skip(SkippedStep { index, reason, because: None });
@@ -192,7 +196,7 @@ impl PlanState {
         self.over(index, now);
     }
 
-    /// Nothing more begins, apart from steps that run in any case unless `all` are to stop.
+    /// Prevents further steps from beginning, apart from those that run in any case, unless `all` are to stop.
     pub(crate) fn stop(&mut self, reason: SkipReason, all: bool, now: Instant) {
         let mut skipped = Vec::new();
         for index in 0..self.steps.len() {
@@ -209,7 +213,7 @@ impl PlanState {
         }
     }
 
-    /// After which ends of its dependencies a step runs.
+    /// Returns the ends of its dependencies after which a step runs.
     pub(crate) fn when(&self, index: usize) -> When {
         self.needs[index].when
     }
@@ -234,7 +238,7 @@ impl PlanState {
         }
     }
 
-    /// A step is over, and so may be others for that.
+    /// Marks a step as over, and other steps that are over as a result.
     fn over(&mut self, index: usize, now: Instant) {
         let mut over = vec![index];
         while let Some(index) = over.pop() {
@@ -297,7 +301,7 @@ mod tests {
     use super::*;
     use crate::types::ExecutionStrategy;
 
-    /// Independent steps with these priorities, all in one lane.
+    /// Returns independent steps with these priorities, all in one lane.
     fn independent(priorities: &[i32], most_at_once: usize) -> PlanState {
         let strategy = ExecutionStrategy::DependencyGraph { dependencies: [].into() };
         let graph = Graph::new(&strategy, &vec![Vec::new(); priorities.len()]).unwrap();

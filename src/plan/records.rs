@@ -15,10 +15,11 @@ use super::run::PlanStop;
 #[derive(Debug)]
 pub(crate) struct PlanRecord {
     id: Uuid,
-    /// Set by every request to end the plan.
+    /// The stop request, set by every request to end the plan.
     stop: PlanStop,
     completion: Completion<PlanExecutionResult>,
-    /// Of the secrets of the engine that its result was masked with. Held while it is masked again.
+    /// The version of the engine's secrets that its result was masked with. The lock is held while the result is masked
+    /// again.
     pub(crate) masked_with: Mutex<u64>,
 }
 
@@ -41,7 +42,7 @@ impl PlanRecord {
         &self.stop
     }
 
-    /// The result of a plan that is over.
+    /// Returns the result of a plan that is over.
     pub(crate) fn result(&self) -> Option<Arc<PlanExecutionResult>> {
         self.completion.result()
     }

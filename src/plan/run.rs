@@ -14,16 +14,16 @@ use crate::types::{SkipReason, When};
 
 use super::plan_state::PlanState;
 
-/// What a plan needs of the engine.
+/// The parts of the engine that a plan needs.
 pub(crate) trait Host: Send {
     /// The right to run one step.
     type Permit: Send;
     /// A place in the queue for a permit; dropped, it is given up.
     type Ticket: Send;
 
-    /// The right to run a step of a lane, or a place in the queue.
+    /// Returns the right to run a step of a lane, or a place in the queue.
     fn claim(&self, lane: usize, priority: i32) -> Claim<Self::Permit, Self::Ticket>;
-    /// The permit of a ticket, once there is one.
+    /// Returns the permit of a ticket, once there is one.
     fn poll_turn(ticket: &mut Self::Ticket, context: &mut Context<'_>) -> Poll<Self::Permit>;
     /// Permits that are free now.
     fn free(&self) -> usize;
@@ -31,7 +31,7 @@ pub(crate) trait Host: Send {
     fn begin(&mut self, index: usize, slot: Slot<Self::Permit>, since: Instant) -> Result<(), SkipReason>;
     /// Asks a running step to end.
     fn stop(&self, index: usize, why: Stop);
-    /// The plan has made progress.
+    /// Reports the progress of the plan.
     fn report(&mut self, state: &PlanState);
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Claim<P, T> {
     Later(T),
 }
 
-/// What a step begins with.
+/// The slot with which a step begins.
 pub(crate) enum Slot<P> {
     Free(P),
     /// No slot was free in time: the step ends with `queue_timeout`.
@@ -58,9 +58,9 @@ pub(crate) struct StepEnd {
 /// The times of a plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// When the plan is ended.
+    /// The time when the plan is ended.
     pub(crate) deadline: Option<Instant>,
-    /// How long a step may wait for a slot.
+    /// The longest wait of a step for a slot.
     pub(crate) queue_timeout: Option<Duration>,
 }
 
@@ -79,7 +79,7 @@ impl PlanStop {
         }
     }
 
-    /// A request that was not there `before`.
+    /// Returns a request that did not exist `before`.
     fn get(&self, before: Option<Stop>) -> Option<Stop> {
         let shutdown = self.shutdown.get().map(|()| Stop::Shutdown);
         if before.is_none() { self.reason.get().copied() } else { shutdown.filter(|_| before != shutdown) }
@@ -98,7 +98,7 @@ impl PlanStop {
     }
 }
 
-/// What happened; [`Drive::decide`] decides what follows.
+/// The event that woke the loop; [`Drive::decide`] decides what follows.
 enum PlanWakeup<P> {
     Stop(Stop),
     Deadline,
@@ -124,8 +124,9 @@ struct Drive<'a, H: Host> {
     stop: &'a PlanStop,
     ends: UnboundedReceiver<StepEnd>,
     pace: Pace,
-    /// One place in the queue for each lane that waits, and not one for each step: a large plan must not fill the queue, and a step
-    /// that became ready meanwhile may be more urgent. Lanes wait for different groups, so that none delays another.
+    /// The places in the queue: one for each lane that waits, and not one for each step: a large plan must not fill the
+    /// queue, and a step that became ready meanwhile may be more urgent. Lanes wait for different groups, so that none
+    /// delays another.
     tickets: BTreeMap<usize, QueuedTicket<H::Ticket>>,
     stopped: Option<Stop>,
     /// The last request that was obeyed: a shutdown can follow another one.
@@ -210,7 +211,7 @@ impl<H: Host> Drive<'_, H> {
         }
     }
 
-    /// The lane that has waited longest, and since when.
+    /// Returns the lane that has waited longest, and since when.
     fn longest_wait(&self) -> Option<(usize, Instant)> {
         self.tickets.iter().map(|(lane, waiting)| (*lane, waiting.since)).min_by_key(|(_, since)| *since)
     }
@@ -225,7 +226,7 @@ impl<H: Host> Drive<'_, H> {
             }
             PlanWakeup::Turn(lane, permit) => {
                 self.tickets.remove(&lane);
-                // There was a queue, so that slots are scarce.
+                // The permit was queued for, so slots are scarce.
                 self.begin(lane, Slot::Free(permit), 1);
             }
             PlanWakeup::TooLate => {
@@ -275,7 +276,7 @@ mod tests {
         has_slots: bool,
         ends: UnboundedSender<StepEnd>,
         stop: Arc<PlanStop>,
-        /// What is requested with the first reports after all steps have begun.
+        /// The requests that arrive with the first reports after all steps have begun.
         requests: Vec<Stop>,
         begun: Vec<usize>,
         stopped: Mutex<Vec<(usize, Stop)>>,

@@ -89,8 +89,8 @@ pub(crate) async fn timeout<F: Future>(limit: Duration, future: F) -> Option<F::
     }
 }
 
-/// One timer for all deadlines of a task. It is reset only for an earlier deadline: a later one is noticed when the timer fires.
-/// Timers fire rarely, while every read moves a deadline.
+/// The timer for all deadlines of a task. It is reset only for an earlier deadline: a later one is noticed when the
+/// timer fires. Timers fire rarely, while every read moves a deadline.
 #[derive(Debug)]
 pub(crate) struct Timer {
     /// Created on first use.

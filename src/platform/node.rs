@@ -34,8 +34,8 @@ impl ExternalMemory {
     }
 }
 
-/// Called by the garbage collector on the thread of the object. The environment may be gone by then, so V8's count is adjusted
-/// later.
+/// The drop is called by the garbage collector on the thread of the object. The environment may be gone by then, so
+/// V8's count is adjusted later.
 impl Drop for ExternalMemory {
     fn drop(&mut self) {
         // A thread whose thread-locals are destroyed has no V8 any more.

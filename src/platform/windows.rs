@@ -69,7 +69,7 @@ pub(crate) const INTERPRETERS: &[(&str, &[Interpreter])] = &[
 const SIGKILL: i32 = 9;
 const SIGBREAK: i32 = 21;
 
-/// Always empty: on Windows the runtime waits for everything.
+/// A set that is always empty: on Windows the runtime waits for everything.
 #[derive(Default)]
 pub(crate) struct Waits;
 
@@ -92,7 +92,7 @@ pub(crate) const fn core_env_names() -> &'static [&'static str] {
         "TZ",
         "TMPDIR",
         "TERM",
-        // What Windows needs.
+        // These are the variables that Windows needs.
         "PATHEXT",
         "SystemRoot",
         "SystemDrive",
@@ -170,7 +170,7 @@ pub(crate) fn login_shell() -> Option<PathBuf> {
     None
 }
 
-/// The system does not show what a process waits for.
+/// Returns `None`: the system does not show what a process waits for.
 pub(crate) fn empty_pipe(_: &PipeWriter) -> Option<super::InputId> {
     None
 }
@@ -205,7 +205,7 @@ fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().collect()
 }
 
-/// The order of variables in an environment.
+/// Compares names by the order of variables in an environment.
 fn compare_names(one: &[u16], other: &[u16]) -> std::cmp::Ordering {
     let length = |name: &[u16]| i32::try_from(name.len()).unwrap_or(i32::MAX);
     // SAFETY: both have the given length.
@@ -294,7 +294,7 @@ pub(crate) fn signal_name(signal: i32) -> String {
 /// Every signal that can be sent to a command, by its name: Ctrl-Break, and the end of its job.
 pub(crate) const SIGNALS: &[(&str, i32)] = &[("SIGBREAK", SIGBREAK), ("SIGKILL", SIGKILL)];
 
-/// The tag of this process. Jobs need no tags, so it is empty.
+/// Returns the tag of this process. Jobs need no tags, so it is empty.
 pub(crate) fn own_tag() -> &'static [u8] {
     &[]
 }

@@ -4,10 +4,10 @@
 /// Characters that `cmd.exe` interprets when a batch file receives or uses them: also in `%~1`, which has lost its quotes, in a block
 /// that `)` ends.
 const SPECIAL_IN_ARGUMENT: &str = "\"%!^&|<>()";
-/// These are refused in the path of a batch file, which may contain `Program Files (x86)`.
+/// The characters that are refused in the path of a batch file, which may contain `Program Files (x86)`.
 const SPECIAL_IN_PATH: &str = "\"%!^&|<>";
 
-/// What separates the parts of a path.
+/// The separators of the parts of a path.
 const SEPARATORS: [char; 2] = ['\\', '/'];
 
 /// The default of `%PATHEXT%`.
@@ -15,7 +15,7 @@ const DEFAULT_PATH_EXT: &str = ".COM;.EXE;.BAT;.CMD";
 
 /// Names of devices, in every directory and with every extension.
 const DEVICES: &[&str] = &["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
-/// As [`DEVICES`], followed by a digit. The last three of these also count as digits.
+/// Names that are devices like [`DEVICES`] when a digit follows. The last three of these also count as digits.
 const PORTS: &[&str] = &["COM", "LPT"];
 const PORT_DIGITS: &str = "0123456789\u{b9}\u{b2}\u{b3}";
 

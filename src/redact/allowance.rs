@@ -1,6 +1,6 @@
-//! How much a thread masks in one call: the event loop of a host must not wait for megabytes.
+//! Bounds how much a thread masks in one call: the event loop of a host must not wait for megabytes.
 
-/// What is masked at most on the thread of a caller: in about a millisecond.
+/// The most bytes that are masked on the thread of a caller: about a millisecond.
 const BYTES_OF_CALLER: usize = 64 * 1024;
 /// The allowance of a listing, whose commands are masked once: those of some ten thousand executions.
 const BYTES_OF_LISTING: usize = 2 * 1024 * 1024;

@@ -1,19 +1,19 @@
 //! Reads Base64 and hexadecimal, whatever stands between the characters.
 
-/// What is next.
+/// The next symbol of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CodeChar {
     /// A character, and how many bytes of the stream stand for it.
     Char(u8, usize),
     /// The number of bytes that stand for nothing.
     Skip(usize),
-    /// What follows decides.
+    /// The bytes that follow decide.
     More,
     /// Another text.
     Other,
 }
 
-/// Base64 of either alphabet, in lines, in JSON or in a URL. `in_gap`: a line has just ended.
+/// Reads Base64 of either alphabet, in lines, in JSON or in a URL. `in_gap`: a line has just ended.
 pub(super) fn base64(rest: &[u8], in_gap: bool, is_end: bool) -> CodeChar {
     let incomplete = if is_end { CodeChar::Other } else { CodeChar::More };
     match rest[0] {
@@ -37,7 +37,7 @@ pub(super) fn base64(rest: &[u8], in_gap: bool, is_end: bool) -> CodeChar {
     }
 }
 
-/// Hexadecimal, in lines or with blanks, commas, colons, hyphens or `0x` between two bytes.
+/// Reads hexadecimal, in lines or with blanks, commas, colons, hyphens or `0x` between two bytes.
 pub(super) fn hex(rest: &[u8], in_gap: bool, between_bytes: bool, is_end: bool) -> CodeChar {
     match rest[0] {
         b'0' if in_gap && between_bytes => match rest.get(1) {
@@ -53,7 +53,7 @@ pub(super) fn hex(rest: &[u8], in_gap: bool, between_bytes: bool, is_end: bool) 
     }
 }
 
-/// The six bits of a character of Base64; `None` for its padding.
+/// Returns the six bits of a character of Base64; `None` for its padding.
 pub(super) fn value_of(char: u8) -> Option<u8> {
     Some(match char {
         b'A'..=b'Z' => char - b'A',

@@ -2,30 +2,30 @@
 
 use super::glance::is_special;
 
-/// How the text at some place is quoted, as far as it is known.
+/// The quoting of the text at some place, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Quoting {
     /// Nothing has been decoded yet: each escape opens another way to read on.
     Unknown,
     /// Backslash escapes of JSON, C, `$'…'` and many more. `\xE9` is a byte.
     Backslash,
-    /// As Python writes text: `\xE9` is a character.
+    /// Escapes of Python: `\xE9` is a character.
     CodePoints,
     /// `'…'` of a shell.
     Single,
-    /// The same within a word with backslashes: a line end, as Ruby quotes it.
+    /// `'…'` of a shell within a word with backslashes: a line end, as Ruby quotes it.
     Island,
     /// `$'…'` within a word with backslashes, as zsh quotes control characters.
     DollarIsland,
     /// `"…"` of a shell.
     Double,
-    /// Between two quoted parts of a word of a shell.
+    /// The place between two quoted parts of a word of a shell.
     Gap,
     /// `%2F`.
     Percent,
     /// `%2F`, and `+` for a space.
     Form,
-    /// As `escape()` of JavaScript writes text: `%E9` is a character, and so is `%u20AC`.
+    /// Escapes of `escape()` of JavaScript: `%E9` is a character, and so is `%u20AC`.
     Escape,
     /// `&amp;`, `&#38;`.
     Entity,
@@ -33,14 +33,14 @@ pub(super) enum Quoting {
     Doubled,
 }
 
-/// What can be read at a place.
+/// A token that can be read at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
     /// Bytes of the text, and how many bytes of the stream stand for them.
     Symbol(Symbol, usize),
-    /// Nothing of the text; only the quoting changes.
+    /// No byte of the text; only the quoting changes.
     Switch(usize),
-    /// What follows decides.
+    /// The bytes that follow decide.
     More,
 }
 
@@ -84,7 +84,7 @@ pub(super) fn decode(quoting: Quoting, rest: &[u8], is_end: bool, mut out: impl 
     }
 }
 
-/// What else than itself a byte can be where nothing is known of the quoting.
+/// Reads what a byte can be besides itself where nothing is known of the quoting.
 pub(super) fn escapes(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     use Quoting::{Backslash, Doubled, Entity, Form, Gap, Percent, Unknown};
     match rest[0] {
@@ -105,7 +105,7 @@ pub(super) fn escapes(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quo
     }
 }
 
-/// What a special byte is within a known quoting.
+/// Reads what a special byte is within a known quoting.
 fn quoted(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     use Quoting::{
         Backslash, CodePoints, DollarIsland, Double, Doubled, Entity, Escape, Form, Gap, Island, Percent, Single,
@@ -167,7 +167,7 @@ fn hand_out(token: Option<Token>, quoting: Quoting, out: &mut impl FnMut(Token, 
     }
 }
 
-/// Another quoted part may begin.
+/// Reads the beginning of another quoted part.
 fn dollar(outer: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     match rest.get(1) {
         Some(b'\'') => out(Token::Switch(2), Quoting::DollarIsland),
@@ -176,7 +176,7 @@ fn dollar(outer: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token,
     }
 }
 
-/// Between two quoted parts only another one may follow, or an escaped character.
+/// Reads the place between two quoted parts, where only another one may follow, or an escaped character.
 fn gap(rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     use Quoting::{Backslash, Double, Gap, Single};
     match (rest[0], rest.get(1)) {
@@ -197,7 +197,7 @@ fn doubled(quote: u8, rest: &[u8], is_end: bool) -> Option<Token> {
     }
 }
 
-/// `\r\n` where the secret has `\n`.
+/// Reads `\r\n` where the secret has `\n`.
 fn line_end(rest: &[u8], is_end: bool) -> Option<Token> {
     match rest.get(1) {
         Some(next) => (*next == b'\n').then_some(Token::Symbol(Symbol::byte(b'\n'), 2)),
@@ -205,7 +205,7 @@ fn line_end(rest: &[u8], is_end: bool) -> Option<Token> {
     }
 }
 
-/// `%2F`, which is a byte or, as [`Quoting::Escape`] has it, a character; `%u20AC`.
+/// Reads `%2F`, which is a byte or, as [`Quoting::Escape`] has it, a character; or `%u20AC`.
 fn percent(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(Token, Quoting)) {
     use Quoting::Escape;
     if matches!(rest.get(1), Some(b'u' | b'U')) {
@@ -246,7 +246,7 @@ impl Number {
     }
 }
 
-/// Exactly `count` digits at `from`.
+/// Reads exactly `count` digits at `from`.
 fn number(rest: &[u8], from: usize, count: usize, radix: u32, is_end: bool) -> Option<Number> {
     let mut value = 0_u32;
     for at in from..from + count {
@@ -295,7 +295,7 @@ fn backslash(quoting: Quoting, rest: &[u8], is_end: bool, out: &mut impl FnMut(T
     hand_out(token, quoting, out);
 }
 
-/// `\C-a`, `\M-a` and `\M-\C-a`, as zsh writes control characters, and in the C locale bytes that are not ASCII.
+/// Reads `\C-a`, `\M-a` and `\M-\C-a`, as zsh writes control characters, and in the C locale bytes that are not ASCII.
 fn modified(rest: &[u8], is_end: bool) -> Option<Token> {
     let more = (!is_end).then_some(Token::More);
     let (mut at, mut is_control, mut is_meta) = (0, false, false);
@@ -329,7 +329,7 @@ fn code_point(number: Number, len: usize) -> Option<Token> {
     }
 }
 
-/// `\u00e9` or `%u00e9`, or two of them for a character beyond 16 bits.
+/// Reads `\u00e9` or `%u00e9`, or two of them for a character beyond 16 bits.
 fn utf16(rest: &[u8], is_end: bool) -> Option<Token> {
     let Number::Value(first) = number(rest, 2, 4, 16, is_end)? else { return Some(Token::More) };
     if !(0xD800..0xDC00).contains(&first) {
@@ -349,12 +349,12 @@ fn utf16(rest: &[u8], is_end: bool) -> Option<Token> {
     code_point(Number::Value(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00)), 12)
 }
 
-/// `\u{e9}`.
+/// Reads `\u{e9}`.
 fn braced(rest: &[u8], is_end: bool) -> Option<Token> {
     digits(rest, 3, 6, 16, b'}', is_end)
 }
 
-/// Up to `most` digits and what ends them.
+/// Reads up to `most` digits and the character that ends them.
 fn digits(rest: &[u8], from: usize, most: usize, radix: u32, end: u8, is_end: bool) -> Option<Token> {
     let mut value = 0_u32;
     for at in from..=from + most {
@@ -367,7 +367,7 @@ fn digits(rest: &[u8], from: usize, most: usize, radix: u32, end: u8, is_end: bo
     None
 }
 
-/// One to three digits, as many as there are.
+/// Reads one to three digits, as many as there are.
 fn octal(rest: &[u8], is_end: bool) -> Option<Token> {
     let mut value = 0;
     for at in 1..4 {

@@ -7,7 +7,7 @@ use super::index::{Candidate, Notation, WINDOW, nibble, sextet, sextets};
 use super::scan::Reader;
 use super::trace::{Decoding, Goal, LONGEST_GAP, Tokens, Trace};
 
-/// How many traces are followed from one place, each to its end. More of them are read place by place.
+/// The number of traces that are followed from one place, each to its end. More of them are read place by place.
 const FREE_STEPS: u32 = 64;
 
 impl Reader<'_> {
@@ -55,7 +55,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What comes next decides.
+    /// Keeps a trace that the next bytes decide.
     pub(super) fn wait(&mut self, trace: Trace) {
         if !self.is_end {
             self.stream.traces.push(trace);
@@ -165,7 +165,7 @@ impl Reader<'_> {
         match byte {
             // Quotes stand for nothing else here.
             b'$' | b'\'' | b'"' => self.secrets.index.text.has_beginning(byte.into(), 1),
-            // As the first byte of `\r\n`.
+            // It counts as the first byte of `\r\n`.
             b'\r' => self.secrets.index.text.has_beginning(b'\n'.into(), 1),
             _ => true,
         }
@@ -211,7 +211,7 @@ impl Reader<'_> {
                     self.stack.push(Trace { way: Decoding::Base64(before), symbols: symbols.into(), ..found });
                 }
                 (Notation::Hex, Decoding::Hex | Decoding::Text(Quoting::Unknown)) => {
-                    // What is between two bytes is read again.
+                    // The gap between two bytes is read again.
                     let at = trace.start.filter(|_| symbols == 2).map_or(trace.at, |start| start + 2);
                     self.stack.push(Trace { way: Decoding::Hex, at, symbols: symbols.into(), ..found });
                 }
@@ -236,7 +236,8 @@ impl Reader<'_> {
             if is_over || trace.gap == LONGEST_GAP {
                 return;
             }
-            // In one step: nothing else can be read there, and a long gap behind each place would be a row for each of its bytes.
+            // This takes one step: nothing else can be read there, and a long gap behind each place would be a row for
+            // each of its bytes.
             trace.gap += 1;
             trace.at += len as u64;
             at += len;
@@ -291,7 +292,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A secret was read to its end.
+    /// Records a trace whose secret was read to its end.
     pub(super) fn complete(&mut self, mut trace: Trace, pattern: u32) {
         let Some(start) = trace.start else { return };
         self.stream.found(start, trace.at);
@@ -304,7 +305,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A trace became nothing.
+    /// Records that a trace became nothing.
     pub(super) fn ended(&mut self, trace: &Trace) {
         if trace.leads
             && trace.way == Decoding::Text(Quoting::Unknown)

@@ -1,11 +1,11 @@
-//! What must hold for any secret in any notation and any pieces: the check that the fuzzer and a test run.
+//! Checks what must hold for any secret in any notation and any pieces; the fuzzer and a test run it.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::{MASK, Redactor, Secrets};
 
-/// How many notations [`write`] knows.
+/// The number of notations that [`write`] knows.
 const NOTATIONS: u8 = 10;
 
 /// Reads the input as settings, the lengths of pieces, a secret, and text around it. Panics if the pieces make a difference, or if
@@ -62,7 +62,8 @@ pub(crate) fn mask<'s>(secrets: &Arc<Secrets>, pieces: impl IntoIterator<Item = 
     out
 }
 
-/// A secret in one of the notations. The bits of `variant` choose, in turn, between the spellings of a character.
+/// Writes a secret in one of the notations. The bits of `variant` choose, in turn, between the spellings of a
+/// character.
 fn write(notation: u8, variant: u8, secret: &str) -> String {
     let mut out = String::new();
     for (at, char) in secret.chars().enumerate() {

@@ -41,17 +41,17 @@ pub(super) fn may_begin(byte: u8, next: u8, is_symbol: impl Fn(u8) -> bool) -> b
     }
 }
 
-/// What a special byte can be, as far as a look at what follows it shows.
+/// The meaning of a special byte, as far as a look at the bytes after it shows.
 pub(super) enum Glance {
-    /// Nothing but itself.
+    /// The byte itself.
     Itself,
     /// The end of a line, which Base64 and hexadecimal may have within a secret.
     LineEnd,
     /// A text that begins with this byte.
     Byte(u8),
-    /// The same, or another text that begins with the second byte.
+    /// A text that begins with the first byte, or one that begins with the second.
     Either(u8, u8),
-    /// Nothing, within a secret that has begun.
+    /// A quote, which stands for nothing within a secret that has begun.
     Quote,
     /// The decoder has to look.
     Unclear,
@@ -91,7 +91,7 @@ pub(super) fn glance(rest: &[u8]) -> Glance {
     }
 }
 
-/// `\u00e9` or `%u00e9`.
+/// Reads `\u00e9` or `%u00e9`.
 fn four_digits(rest: &[u8]) -> Glance {
     let [_, _, a, b, c, d, ..] = *rest else { return Glance::Unclear };
     match (pair_of_digits(a, b), pair_of_digits(c, d)) {

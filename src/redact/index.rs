@@ -1,8 +1,8 @@
-//! Where a secret can begin: the first four symbols of each secret in each notation.
+//! Finds where a secret can begin: by the first four symbols of each secret in each notation.
 
 use super::glance;
 
-/// How many symbols decide whether a place is looked at closely.
+/// The number of symbols that decide whether a place is looked at closely.
 pub(super) const WINDOW: u32 = 4;
 
 /// A notation of a whole secret. Escapes, which differ from character to character, are [`Notation::Text`] too.
@@ -19,7 +19,7 @@ pub(super) enum Notation {
 pub(super) struct Candidate {
     pub(super) pattern: u32,
     pub(super) notation: Notation,
-    /// How many of its symbols the window holds.
+    /// The number of its symbols that the window holds.
     pub(super) symbols: u8,
 }
 
@@ -64,7 +64,7 @@ impl Windows {
         windows
     }
 
-    /// What is hashed for three bytes.
+    /// Returns the hash of three bytes.
     fn triple(bytes: u32) -> u32 {
         bytes ^ 0xA5A5_A5A5
     }
@@ -207,18 +207,19 @@ pub(super) fn window(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |window, byte| window << 8 | u32::from(*byte))
 }
 
-/// Four bits of a pattern.
+/// Returns four bits of a pattern.
 pub(super) fn nibble(pattern: &[u8], at: usize) -> u8 {
     let byte = pattern[at / 2];
     if at.is_multiple_of(2) { byte >> 4 } else { byte & 15 }
 }
 
-/// How many characters of Base64 hold bits of the pattern, without the one that it shares with the text in front.
+/// Returns how many characters of Base64 hold bits of the pattern, without the one that it shares with the text in
+/// front.
 pub(super) fn sextets(pattern: &[u8], before: u8) -> usize {
     (pattern.len() * 8 - skipped_bits(before)).div_ceil(6)
 }
 
-/// What a character of Base64 holds: its bits of the pattern, and how many these are, from the highest on.
+/// Returns the content of a character of Base64: its bits of the pattern, and how many these are, from the highest on.
 pub(super) fn sextet(pattern: &[u8], before: u8, at: usize) -> (u8, usize) {
     let bit = skipped_bits(before) + at * 6;
     let byte = |at: usize| u16::from(pattern.get(at).copied().unwrap_or(0));
@@ -227,7 +228,7 @@ pub(super) fn sextet(pattern: &[u8], before: u8, at: usize) -> (u8, usize) {
     (value, (pattern.len() * 8 - bit).min(6))
 }
 
-/// Those bits of the first byte that share a character with the text in front.
+/// Returns how many bits of the first byte share a character with the text in front.
 const fn skipped_bits(before: u8) -> usize {
     match before {
         0 => 0,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{LEAST_BYTES, Secrets};
 use crate::error::Invalid;
 
-/// So few secrets are made ready in a millisecond.
+/// The number of secrets that are made ready in a millisecond.
 const FEW: usize = 100;
 
 /// Masks these secrets in short texts, which may be many. To make 100 000 secrets ready would take most of a second: if there are
@@ -25,13 +25,13 @@ pub(crate) fn mask_texts(texts: &mut [&mut String], mut secrets: Vec<&[u8]>) {
     }
 }
 
-/// [`mask_texts`] with a known number of texts.
+/// Does what [`mask_texts`] does, for a known number of texts.
 fn mask_short<'s, const N: usize>(mut texts: [String; N], secrets: impl IntoIterator<Item = &'s [u8]>) -> [String; N] {
     mask_texts(&mut texts.each_mut(), secrets.into_iter().collect());
     texts
 }
 
-/// A refusal with these secrets masked: a name in it, such as that of an unknown field, may be one.
+/// Returns a refusal with these secrets masked: a name in it, such as that of an unknown field, may be one.
 pub(crate) fn mask_refusal<'s>(invalid: Invalid, secrets: impl IntoIterator<Item = &'s [u8]>) -> Invalid {
     let [field, problem] = mask_short([invalid.field, invalid.problem], secrets);
     Invalid { field, problem }
@@ -50,18 +50,19 @@ fn keep_those_in(texts: &[&[u8]], secrets: &mut Vec<&[u8]>) {
     }
 }
 
-/// The secret as a whole, and its lines that are secrets by themselves.
+/// Returns the secret as a whole, and its lines that are secrets by themselves.
 fn parts(secret: &[u8]) -> impl Iterator<Item = &[u8]> {
     let lines = secret.split(|byte| *byte == b'\n').filter(|line| line.len() >= LEAST_BYTES);
     std::iter::once(secret).chain(lines)
 }
 
-/// The words of a part that are worth a search.
+/// Returns the words of a part that are worth a search.
 fn words(part: &[u8]) -> impl Iterator<Item = &[u8]> {
     part.split(|byte| !byte.is_ascii_alphanumeric()).filter(|word| word.len() >= GRAM)
 }
 
-/// Which of these words are anywhere in the texts. It takes a time as the texts are long, however many words begin alike.
+/// Returns which of these words are anywhere in the texts. The time grows with the length of the texts, however many
+/// words begin alike.
 fn found_in<'w>(texts: &[&[u8]], mut words: Vec<&'w [u8]>) -> HashSet<&'w [u8]> {
     words.sort_unstable();
     let mut found = HashSet::new();
@@ -86,7 +87,7 @@ fn found_in<'w>(texts: &[&[u8]], mut words: Vec<&'w [u8]>) -> HashSet<&'w [u8]> 
 const GRAM: usize = 4;
 const GRAM_BITS: usize = 1 << 18;
 
-/// Which groups of four bytes are in some texts; of others it may say so too.
+/// The set of the groups of four bytes in some texts; it may contain others too.
 struct Grams(Vec<u64>);
 
 impl Grams {
@@ -146,7 +147,7 @@ mod tests {
         };
         assert_eq!(kept("unknown field \"hunter22\"", &many("hunter22")), 1);
         assert_eq!(kept("a secret that is not here", &many("hunter22")), 0, "not all words are in it");
-        // All groups of four digits are in the text, and few of the numbers.
+        // The text has all groups of four digits, and few of the numbers.
         let digits: String =
             (0..10_000).flat_map(|number| format!("{number:04}").into_bytes()).map(char::from).collect();
         let numbers: Vec<_> = (0..100_000).map(|number| format!("{:08}", number * 999)).collect();

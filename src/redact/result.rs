@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::Secrets;
 use crate::types::{ErrorInfo, ExecutionResult, Text};
 
-/// How many bytes of a result are looked through.
+/// Returns how many bytes of a result are searched.
 pub(crate) fn shown_bytes(result: &ExecutionResult) -> usize {
     let of_path = result.log_path.as_ref().map_or(0, |path| path.as_os_str().len());
     usize::try_from(result.kept_bytes()).unwrap_or(usize::MAX).saturating_add(of_path)
 }
 
 impl Secrets {
-    /// A result with these secrets masked; `None` when there are none in it.
+    /// Returns a result with these secrets masked; `None` when there are none in it.
     pub(crate) fn mask_result(self: &Arc<Self>, result: &ExecutionResult) -> Option<ExecutionResult> {
         let output = |text: &Text| self.mask_bytes(text.raw()).map(|bytes| Text::new(bytes, text.encoding()));
         let (stdout, stderr) = (output(&result.stdout), output(&result.stderr));

@@ -116,7 +116,7 @@ impl Reader<'_> {
 }
 
 impl RowKey {
-    /// The state a few bytes further.
+    /// Returns the state a few bytes further.
     fn behind(self, len: usize, quoting: Quoting) -> Self {
         Self { at: self.at + len as u64, way: Decoding::Text(quoting), ..self }
     }

@@ -17,11 +17,11 @@ pub(super) struct RowKey {
     pub(super) window: Window,
 }
 
-/// What else decides about a reading without a pattern; empty if there is one.
+/// The rest of the key of a reading without a pattern; empty if there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct Window {
     pub(super) symbols: u32,
-    /// Where it began, if it can become Base64 or hexadecimal: the byte in front of it counts then.
+    /// The start of the reading, if it can become Base64 or hexadecimal: the byte in front of it counts then.
     start: Option<u64>,
 }
 
@@ -37,7 +37,8 @@ pub(super) struct RowEntry {
 pub(super) struct TraceRow {
     /// The gaps of all parts grow together.
     clock: u32,
-    /// Each with the value of the clock at which its gap began, and its readings in the order of their symbols.
+    /// The parts, each with the value of the clock at which its gap began, and its readings in the order of their
+    /// symbols.
     parts: VecDeque<(u32, Vec<RowEntry>)>,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct TraceRows {
     rows: BTreeMap<RowKey, TraceRow>,
     /// Counts the steps of traces and readings; a test bounds them.
     pub(super) work: usize,
-    /// After so many steps nothing is followed any more.
+    /// The number of steps after which nothing is followed any more.
     pub(super) most_work: usize,
 }
 
@@ -93,7 +94,7 @@ impl TraceRow {
         self.parts.iter().flat_map(|(_, readings)| readings)
     }
 
-    /// Another byte stood for nothing.
+    /// Widens all gaps by a byte that stood for nothing.
     pub(super) fn widen(&mut self) {
         self.clock += 1;
         while self.parts.front().is_some_and(|(began, _)| self.clock - began > LONGEST_GAP.into()) {
@@ -200,7 +201,7 @@ impl TraceRows {
         }
     }
 
-    /// Where the first of all readings began.
+    /// Returns where the first of all readings began.
     pub(super) fn first_start(&self) -> Option<u64> {
         let starts = self.rows.values().flat_map(TraceRow::readings).map(|reading| reading.start);
         starts.min().filter(|start| *start != u64::MAX)

@@ -13,7 +13,7 @@ use super::trace::{Decoding, Goal, LeadingTrace, MOST_BEFORE, Tokens, Trace};
 pub(super) struct Reader<'a> {
     pub(super) secrets: &'a Secrets,
     pub(super) buffer: &'a [u8],
-    /// What is in front of it was looked at before.
+    /// The place from which on the buffer is read; the bytes in front of it were searched before.
     pub(super) from: usize,
     pub(super) base: u64,
     pub(super) is_end: bool,
@@ -96,7 +96,7 @@ impl Reader<'_> {
             };
             let trace = Trace {
                 start: Some(self.base + at as u64),
-                // What is between two bytes is read again.
+                // The gap between two bytes is read again.
                 at: self.base + at as u64 + u64::from(if symbols == 2 { 2 } else { WINDOW }),
                 way,
                 goal: Goal::Pattern(pattern),
@@ -231,8 +231,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A line ends: the first characters of a secret in Base64 or hexadecimal may be on it, and the others on the next. These
-    /// few have been handed out perhaps; what is behind them is masked.
+    /// Handles the end of a line: the first characters of a secret in Base64 or hexadecimal may be on it, and the
+    /// others on the next. These few have been handed out perhaps; what is behind them is masked.
     fn begin_after_line(&mut self, at: usize) {
         let mut bytes = 0;
         for back in 1..=MOST_BEFORE {
@@ -255,7 +255,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The byte so many places in front of `at`, also if it has been handed out; `None` if it is not known any more.
+    /// Returns the byte so many places in front of `at`, also if it has been handed out; `None` if it is not known any
+    /// more.
     fn byte_before(&self, at: usize, back: usize) -> Option<u8> {
         match at.checked_sub(back) {
             Some(at) => Some(self.buffer[at]),

@@ -17,9 +17,9 @@ pub(crate) struct Redactor {
     secrets: Arc<Secrets>,
     /// The end of the stream so far that has not been handed out.
     held: Vec<u8>,
-    /// How much of the stream has been handed out.
+    /// The number of bytes of the stream that have been handed out.
     base: u64,
-    /// Where the last mask that was handed out ends: a secret that begins before that adds to it.
+    /// The end of the last mask that was handed out: a secret that begins before that adds to it.
     masked: u64,
     /// Undecided.
     pub(super) traces: Vec<Trace>,
@@ -65,7 +65,7 @@ impl Redactor {
         self.held = held;
     }
 
-    /// The stream has ended: what was held back became nothing.
+    /// Ends the stream: the bytes that were held back became nothing.
     pub(crate) fn finish(&mut self, take: impl FnOnce(&[u8])) {
         let held = std::mem::take(&mut self.held);
         self.read(&held, held.len(), true);
@@ -114,7 +114,7 @@ impl Redactor {
         self.whole_or_beyond(bytes).unwrap_or_else(|Beyond| Some(MASK.into()))
     }
 
-    /// The same, unless it gives up.
+    /// Does the same, unless it gives up.
     pub(super) fn whole_or_beyond(mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Beyond> {
         self.read(bytes, 0, true);
         if self.is_beyond() {

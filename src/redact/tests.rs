@@ -58,7 +58,7 @@ fn a_secret_that_repeats_itself_is_masked_wherever_it_begins() {
     );
     check(&[&secret], &format!("x{secret}x"), "x***x");
     check(&[&secret], &format!("{}%79{}", "xy".repeat(300) + "x", "xy".repeat(400)), "***");
-    // Long, and at each of 200 000 places it may begin.
+    // The secret is long, and it may begin at each of 200 000 places.
     check(&["z".repeat(100_000)], &"z".repeat(200_000), "***");
 }
 
@@ -121,7 +121,7 @@ fn the_first_characters_of_base64_may_be_on_the_line_before() {
         let masked = secrets(&["hunter22"]).mask(&format!("{}\n{}", &hex[..at], &hex[at..])).into_owned();
         assert!(masked.ends_with(MASK) && masked.len() <= 7, "{masked}");
     }
-    // What may be on the line after holds nothing back.
+    // A secret that may be on the line after holds nothing back.
     let mut redactor = Redactor::new(secrets(&["hunter22"]));
     let mut out = Vec::new();
     redactor.feed(b"the a\n", |clean| out.extend_from_slice(clean));
@@ -288,7 +288,7 @@ fn too_many_secrets_are_refused() {
     assert!(error.to_string().len() < 200, "{error}");
 }
 
-/// Every byte that is part of a secret, byte by byte; each run of overlapping ones is one mask.
+/// Masks every byte that is part of a secret, byte by byte; each run of overlapping ones is one mask.
 fn reference(secrets: &[String], input: &[u8]) -> Vec<u8> {
     let mut spans: Vec<(usize, usize)> = Vec::new();
     for start in 0..input.len() {

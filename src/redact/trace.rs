@@ -9,7 +9,7 @@ pub(super) const LONGEST_GAP: u8 = 64;
 /// The most characters of Base64 on a line before the current one.
 pub(super) const MOST_BEFORE: usize = WINDOW as usize - 1;
 
-/// How a trace reads on.
+/// The way in which a trace reads on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Decoding {
     Text(Quoting),
@@ -22,14 +22,14 @@ pub(super) enum Decoding {
 pub(super) struct Trace {
     /// `None`: its first symbol is still to come; what is in front of it has been handed out.
     pub(super) start: Option<u64>,
-    /// What is read next.
+    /// The offset that is read next.
     pub(super) at: u64,
     pub(super) way: Decoding,
     /// The pattern that it can only be; before that, the first symbols.
     pub(super) goal: Goal,
-    /// How many symbols were read.
+    /// The number of symbols that were read.
     pub(super) symbols: u32,
-    /// How many bytes have stood for nothing since the last symbol.
+    /// The number of bytes that have stood for nothing since the last symbol.
     pub(super) gap: u8,
     /// Whether there is a [`LeadingTrace`] of this trace.
     pub(super) leads: bool,
@@ -46,7 +46,7 @@ pub(super) enum Goal {
 pub(super) struct LeadingTrace {
     pub(super) pattern: u32,
     pub(super) start: u64,
-    /// Where it ended; `u64::MAX` as long as it goes on.
+    /// The offset where it ended; `u64::MAX` as long as it goes on.
     pub(super) reach: u64,
 }
 
@@ -56,7 +56,7 @@ impl LeadingTrace {
     }
 }
 
-/// Everything that a place can mean.
+/// The set of all readings of a place.
 #[derive(Default)]
 pub(super) struct Tokens {
     tokens: [Option<(Token, Quoting)>; Self::MOST],
@@ -76,7 +76,7 @@ impl Tokens {
         self.count == 0
     }
 
-    /// The symbols, with how many bytes stand for each and how the text goes on.
+    /// Returns the symbols, with how many bytes stand for each and how the text goes on.
     pub(super) fn symbols(&self) -> impl Iterator<Item = (Symbol, usize, Quoting)> {
         self.all().filter_map(|(token, quoting)| match token {
             Token::Symbol(symbol, len) => Some((*symbol, *len, *quoting)),

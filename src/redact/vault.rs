@@ -9,27 +9,27 @@ use super::allowance::{Allowance, Beyond};
 use super::{Redactor, Secrets, check_size, lines_of, mask_texts};
 use crate::error::Invalid;
 
-/// How many sets of secrets of executions an engine keeps ready: most executions have the same variables.
+/// The number of sets of secrets of executions that an engine keeps ready: most executions have the same variables.
 const KEPT_SETS: usize = 4;
 
-/// Where the version of an engine begins in that of an execution.
+/// The bit where the version of an engine begins in that of an execution.
 const OWN_BITS: u32 = 32;
 
-/// What is to be masked for an engine, or for an execution on top of what its engine masks.
+/// The secrets of an engine, or those of an execution in addition to its engine's.
 #[derive(Default)]
 pub(crate) struct Vault {
     engine: Option<Arc<Vault>>,
     /// Counts what was added here; never reset.
     additions: AtomicU64,
-    /// Held while a set is made ready, which takes its time and happens on threads of the engine.
+    /// The lock is held while a set is made ready, which takes long and happens on threads of the engine.
     preparing: Mutex<()>,
-    /// Held for moves of pointers.
+    /// The lock is held for moves of pointers.
     inner: Mutex<VaultState>,
 }
 
 type Values = Arc<[Box<[u8]>]>;
 
-/// What was added in an interval of versions, made ready.
+/// The secrets that were added in an interval of versions, made ready.
 type Added = (usize, usize, Option<Arc<Secrets>>);
 
 #[derive(Default)]
@@ -38,13 +38,13 @@ struct VaultState {
     added: Vec<Box<[u8]>>,
     lines: usize,
     bytes: usize,
-    /// Made of the secrets of this version.
+    /// The set that was made of the secrets of this version.
     ready: Option<(u64, Option<Arc<Secrets>>)>,
-    /// For an engine: the secrets that its last executions were given, which many of them may share.
+    /// In the vault of an engine: the secrets that its last executions were given, which many of them may share.
     last_given: Vec<Weak<[Box<[u8]>]>>,
-    /// For an engine: the last sets that its executions had, with the version of the engine.
+    /// In the vault of an engine: the last sets that its executions had, with the version of the engine.
     sets: Vec<(Values, u64, Option<Arc<Secrets>>)>,
-    /// For an engine: what was searched for last in records that are masked again.
+    /// In the vault of an engine: the last secrets that were searched in records that are masked again.
     added_ready: Option<Added>,
 }
 
@@ -55,12 +55,13 @@ impl std::fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// The secrets of an engine, whose number and size were checked.
+    /// Returns the secrets of an engine, whose number and size were checked.
     pub(crate) fn of_engine<'a>(given: impl IntoIterator<Item = &'a [u8]>) -> Arc<Self> {
         Arc::new(Self::with(None, given.into_iter().map(Box::from).collect()))
     }
 
-    /// The secrets of an execution: those of its engine, and its own. Those of one before are used again if they are the same.
+    /// Returns the secrets of an execution: those of its engine, and its own. Those of one before are used again if
+    /// they are the same.
     pub(crate) fn of_execution(engine: &Arc<Self>, field: &str, own: &[&[u8]]) -> Result<Arc<Self>, Invalid> {
         #[cfg(test)]
         super::READ_HERE.set(super::READ_HERE.get() + own.len());
@@ -83,7 +84,7 @@ impl Vault {
         Ok(Arc::new(Self::with(Some(Arc::clone(engine)), values)))
     }
 
-    /// The secrets of another execution that was given the same ones.
+    /// Returns the secrets of another execution that was given the same ones.
     pub(crate) fn of_next_execution(&self) -> Arc<Self> {
         let VaultState { given, lines, bytes, .. } = &*self.lock();
         let inner = VaultState { given: Arc::clone(given), lines: *lines, bytes: *bytes, ..VaultState::default() };
@@ -110,7 +111,7 @@ impl Vault {
         inner.lines += lines_of([secret]);
         inner.bytes += secret.len();
         inner.added.push(secret.into());
-        // Under the lock: a reader of the new version finds the secret.
+        // The version changes under the lock: a reader of the new version finds the secret.
         self.additions.fetch_add(1, Release);
         Ok(())
     }
@@ -131,7 +132,7 @@ impl Vault {
         self.additions.load(Acquire) + (of_engine << OWN_BITS)
     }
 
-    /// What was added after a version. All else was masked before that.
+    /// Returns the secrets that were added after a version. All others were masked before that.
     pub(crate) fn added_since(&self, version: u64, allowance: &mut Allowance) -> Result<Option<Arc<Secrets>>, Beyond> {
         let [of_engine, own] = [version >> OWN_BITS, version & ((1 << OWN_BITS) - 1)]
             .map(|count| usize::try_from(count).expect("there are at most 100 000"));
@@ -144,7 +145,7 @@ impl Vault {
         Ok(Secrets::new(added.iter().map(|secret| &**secret)))
     }
 
-    /// The same in the vault of an engine, whose records were mostly masked at the same time.
+    /// Does the same in the vault of an engine, whose records were mostly masked at the same time.
     fn added_from(&self, from: usize, allowance: &mut Allowance) -> Result<Option<Arc<Secrets>>, Beyond> {
         let (to, added) = {
             let inner = self.lock();
@@ -159,7 +160,7 @@ impl Vault {
         Ok(secrets)
     }
 
-    /// [`Vault::current`], if it is ready or an allowance permits to make it ready.
+    /// Returns [`Vault::current`], if it is ready or an allowance permits to make it ready.
     pub(crate) fn current_within(&self, allowance: &mut Allowance) -> Result<Option<Arc<Secrets>>, Beyond> {
         if let Some((made_of, secrets)) = self.ready()
             && made_of == self.version()
@@ -172,12 +173,12 @@ impl Vault {
         let of_engine = self.engine.as_ref().map_or((0, 0), |engine| engine.size());
         let (lines, bytes) = self.size();
         allowance.prepare(lines + of_engine.0, bytes + of_engine.1)?;
-        // Not through `current`: another thread may hold its lock while it makes a large set ready.
+        // This does not call `current`: another thread may hold its lock while it makes a large set ready.
         let (own, of_engine) = (self.own(), self.engine.as_ref().map(|engine| engine.own()));
         Ok(Secrets::new(own.values().chain(of_engine.iter().flat_map(Own::values))))
     }
 
-    /// All that is to be masked now, made ready at the first call. `None`: nothing.
+    /// Returns the current secrets, made ready at the first call. `None`: there are none.
     pub(crate) fn current(&self) -> Option<Arc<Secrets>> {
         if let Some((made_of, secrets)) = self.ready()
             && made_of == self.version()
@@ -185,7 +186,7 @@ impl Vault {
             return secrets;
         }
         let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Read first: what is added meanwhile makes the set old, not wrong.
+        // The version is read first: a secret that is added meanwhile makes the set old, not wrong.
         let version = self.version();
         if let Some((made_of, secrets)) = self.ready()
             && made_of == version
@@ -202,18 +203,18 @@ impl Vault {
         secrets
     }
 
-    /// What was made ready last, and of which version.
+    /// Returns the set that was made ready last, with its version.
     fn ready(&self) -> Option<(u64, Option<Arc<Secrets>>)> {
         self.lock().ready.clone()
     }
 
-    /// What was given and added here.
+    /// Returns the secrets that were given and added here.
     fn own(&self) -> Own {
         let inner = self.lock();
         Own { given: Arc::clone(&inner.given), added: inner.added.clone() }
     }
 
-    /// The set of an execution of this engine.
+    /// Returns the set of an execution of this engine.
     fn with_own(&self, own: &Own) -> Option<Arc<Secrets>> {
         let _preparing = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.additions.load(Acquire);
@@ -232,7 +233,8 @@ impl Vault {
         secrets
     }
 
-    /// Short texts with what is secret now masked, and some more. It does not wait until all secrets are ready.
+    /// Returns short texts with the current secrets masked, and some more. It does not wait until all secrets are
+    /// ready.
     pub(crate) fn mask_short<'s, const N: usize>(
         &self,
         mut texts: [String; N],
@@ -252,7 +254,7 @@ impl Vault {
         mask_texts(texts, all);
     }
 
-    /// A text that people are shown with what is secret now masked; a mask as a whole if that takes too long.
+    /// Returns a text for people with the current secrets masked; a mask as a whole if that takes too long.
     pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.current() {
             Some(secrets) => Cow::Owned(secrets.mask_shown(text).into_owned()),
@@ -260,7 +262,7 @@ impl Vault {
         }
     }
 
-    /// A text of any length with what is secret now masked.
+    /// Returns a text of any length with the current secrets masked.
     pub(crate) fn mask_output<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.current() {
             Some(secrets) => Cow::Owned(secrets.mask(text).into_owned()),
@@ -279,7 +281,7 @@ fn copy_of_added(added: &[Box<[u8]>], from: usize, allowance: &mut Allowance) ->
     Ok(added.to_vec())
 }
 
-/// What was given to a vault and added to it, as it was at a time.
+/// The secrets that were given to a vault and added to it, as they were at a time.
 struct Own {
     given: Values,
     added: Vec<Box<[u8]>>,

@@ -49,7 +49,7 @@ type DiskWork = Box<dyn FnOnce() + Send>;
 /// Work in order.
 #[derive(Debug)]
 pub(crate) struct DiskQueue {
-    /// The state. The lock is held for moves of pointers.
+    /// The lock is held for moves of pointers.
     state: Mutex<DiskState>,
     has_work: Condvar,
 }

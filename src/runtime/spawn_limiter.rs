@@ -48,7 +48,7 @@ pub(super) struct ThreadLimits {
 
 pub(super) struct SpawnLimiter {
     limits: ThreadLimits,
-    /// The state. The lock is held for moves of pointers.
+    /// The lock is held for moves of pointers.
     state: Mutex<LimiterState>,
     notified: Condvar,
 }

@@ -1,4 +1,4 @@
-//! The deadline of one execution, which callers may move. Callers may move that moment.
+//! The deadline of one execution, which callers may move.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::platform::clock::{self, Instant};
 /// The deadline of the attempt that runs, or of the next one.
 #[derive(Debug)]
 pub(crate) struct Deadline {
-    /// The phase. The lock is held for a few comparisons.
+    /// The lock is held for a few comparisons.
     phase: Mutex<DeadlinePhase>,
     /// Wakes the one task that waits for the deadline when it was moved.
     moved: Notify,

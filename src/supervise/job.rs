@@ -29,7 +29,7 @@ pub(crate) struct Job {
     pub(crate) controls: Controls,
     /// The stop request, set by every request to end the execution.
     pub(crate) stop: Arc<StopRequest>,
-    /// The time when the time of the command is over.
+    /// The time at which the command times out.
     pub(crate) deadline: Arc<Deadline>,
     /// The thread on which it begins.
     pub(crate) spawn_thread: SpawnThread,

@@ -175,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn a_child_that_comes_too_late_is_ended_with_its_daemons() {
         let shell = platform::default_shell();
-        // The system has a daemon, and is known to have the program for it.
+        // Where the system is known to have the program for it, the command starts a daemon.
         let (line, members) =
             if platform::HAS_LIMITS { ("setsid sleep 300 & sleep 300", 3) } else { (platform::LONG_COMMAND, 1) };
         let ShellArgs { args, verbatim, .. } = platform::shell_args(&shell, line, false);

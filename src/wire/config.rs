@@ -16,7 +16,7 @@ pub(crate) fn config(value: &Value, case: Case) -> Result<ExecutionConfig, Inval
     config.map_err(|invalid| mask_refusal(invalid, secrets_in(value)))
 }
 
-/// The secrets of a configuration that may be wrong otherwise, those of its table `execution` included.
+/// Returns the secrets of a configuration that may be wrong otherwise, those of its table `execution` included.
 pub(super) fn secrets_in(value: &Value) -> Vec<&[u8]> {
     let tables = members(value, "execution").chain([value]);
     let items = tables.flat_map(|table| members(table, "secrets")).flat_map(|list| match list {
@@ -81,7 +81,7 @@ fn json(value: Option<impl Serialize>) -> Option<Json> {
     value.and_then(|value| serde_json::to_value(value).ok())
 }
 
-/// What is wrong inside a setting whose members are ours, as the sender writes them.
+/// Returns the error inside a setting whose members have names of the engine, as the sender writes them.
 fn named(invalid: Invalid, kind: Kind, case: Case) -> Invalid {
     match kind {
         Kind::Retry | Kind::Resources | Kind::Terminal => {
@@ -91,7 +91,7 @@ fn named(invalid: Invalid, kind: Kind, case: Case) -> Invalid {
     }
 }
 
-/// Whole numbers by names that are the sender's own.
+/// Reads whole numbers by names that are the sender's own.
 fn limits(fields: &Fields<'_>, name: &str) -> Result<Option<Json>, Invalid> {
     let entries = match fields.get(name) {
         None => return Ok(None),
@@ -109,7 +109,7 @@ fn limits(fields: &Fields<'_>, name: &str) -> Result<Option<Json>, Invalid> {
     Ok(Some(limits.into()))
 }
 
-/// `stream_to_file` → `StreamToFile`.
+/// Returns `StreamToFile` for `stream_to_file`.
 fn pascal(snake: &str) -> String {
     camel(&format!("_{snake}"))
 }

@@ -30,7 +30,7 @@ pub(crate) fn config_env(vars: &[(String, String)]) -> Result<ConfigLayer, Inval
     layer.map_err(|invalid| mask_refusal(invalid, secrets_in(&given)))
 }
 
-/// An object of strings as pairs; what is absent is left out.
+/// Returns an object of strings as pairs, without absent values.
 pub(crate) fn texts(value: &Value) -> Result<Vec<(String, String)>, Invalid> {
     let fields = Fields::open_any(value, "", "env", Case::Snake)?;
     let present = fields.entries().iter().filter(|(_, value)| !value.is_absent());
@@ -41,7 +41,7 @@ pub(crate) fn texts(value: &Value) -> Result<Vec<(String, String)>, Invalid> {
     present.map(text).collect()
 }
 
-/// The variable that sets a field, if one does. Two that differ are refused.
+/// Returns the variable that sets a field, if one does. Two that differ are refused.
 fn variable_of<'a>(field: &Field, vars: &'a [(String, String)]) -> Result<Option<(String, &'a str)>, Invalid> {
     let set = |name: &str| {
         let found = vars.iter().find(|(variable, text)| variable == name && !text.is_empty());
@@ -56,7 +56,7 @@ fn variable_of<'a>(field: &Field, vars: &'a [(String, String)]) -> Result<Option
     }
 }
 
-/// What a text means where such a value is wanted; what makes no sense stays text, and is refused as that.
+/// Decodes a text where such a value is wanted; a text without a meaning stays text, and is refused as that.
 fn decode(kind: Kind, text: &str) -> Value {
     let text = text.trim();
     match kind {
@@ -83,7 +83,8 @@ fn decode(kind: Kind, text: &str) -> Value {
     }
 }
 
-/// Other programs have variables of that prefix too; but one that is nearly ours was meant to be.
+/// Refuses misspelled names: other programs have variables of that prefix too, but one that is nearly a name of the
+/// engine was meant to be one.
 fn check_misspellings(vars: &[(String, String)]) -> Result<(), Invalid> {
     let others = FIELDS.iter().filter_map(|field| field.other_variable().map(str::to_owned));
     let known: Vec<String> = FIELDS.iter().map(Field::variable).chain(others).collect();

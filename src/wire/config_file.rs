@@ -28,7 +28,7 @@ struct FileSetting {
     value: Value,
 }
 
-/// Something wrong, and the line if it has one.
+/// A refusal, and the line if it has one.
 type Located = (Invalid, Option<usize>);
 
 /// Reads a `.toml` or `.json` file.
@@ -79,7 +79,8 @@ fn settings(entries: Vec<FileSetting>) -> Result<ConfigLayer, Located> {
     })
 }
 
-/// With a table of ours, the other tables are others' business; loose settings beside it are a mistake.
+/// Returns the refusal of a misplaced key. With a table of the engine, the other tables belong to others; loose
+/// settings beside it are a mistake.
 fn misplaced(key: &str, line: usize) -> Located {
     let known = FIELDS.iter().any(|field| field.name == key);
     let hint = if known { "move it into the table" } else { "leave it out" };
@@ -159,12 +160,12 @@ fn json_values(members: Vec<JsonMember<'_>>) -> Result<Vec<FileSetting>, Located
 }
 
 fn not_json(error: &serde_json::Error, line: Option<usize>) -> Located {
-    // What is of another type would be shown.
+    // A value of another type would be shown.
     let what = if error.is_data() { "it is of another type".to_owned() } else { error.to_string() };
     (Invalid::new("config", format!("it is not a JSON object ({what}): correct the file")), line)
 }
 
-/// The members of an object that is a part of `whole`, each with the line on which its value begins.
+/// Returns the members of an object that is a part of `whole`, each with the line on which its value begins.
 fn json_members<'a>(object: &'a str, whole: &str) -> Result<Vec<JsonMember<'a>>, Located> {
     struct Members;
     impl<'de> Visitor<'de> for Members {
@@ -184,7 +185,7 @@ fn json_members<'a>(object: &'a str, whole: &str) -> Result<Vec<JsonMember<'a>>,
     }
     let mut reader = serde_json::Deserializer::from_str(object);
     let members = reader.deserialize_map(Members).and_then(|members| reader.end().map(|()| members));
-    // At column 0, what is wrong is the end of the line before.
+    // At column 0, the error is the end of the line before.
     let line = |error: &serde_json::Error| error.line() - usize::from(error.column() == 0 && error.line() > 1);
     let members = members.map_err(|error| not_json(&error, Some(line(&error)).filter(|line| *line > 0)))?;
     // A raw value is a part of the text that it was read from.

@@ -54,17 +54,17 @@ impl<'a> Fields<'a> {
         self.entries
     }
 
-    /// The path of a key of this object, as the sender wrote it.
+    /// Returns the path of a key of this object, as the sender wrote it.
     pub(super) fn at(&self, key: &str) -> String {
         join(&self.path, key)
     }
 
-    /// The path of one of our names.
+    /// Returns the path of a name of the engine.
     pub(super) fn path(&self, name: &str) -> String {
         self.at(&self.case.name(name))
     }
 
-    /// The value under one of our names, unless it is absent.
+    /// Returns the value under a name of the engine, unless it is absent.
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
         let (_, value) = self.entries.iter().find(|(key, _)| self.case.is(name, key))?;
         (!value.is_absent()).then_some(value)
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A whole number from 0 to 2^53 − 1; finer bounds are the engine's to check.
+    /// Returns a whole number from 0 to 2^53 − 1; the engine checks finer bounds.
     pub(super) fn whole(&self, name: &str) -> Result<Option<u64>> {
         self.get(name).map(|value| whole_number(&self.path(name), value)).transpose()
     }
@@ -109,7 +109,7 @@ impl<'a> Fields<'a> {
             .transpose()
     }
 
-    /// A whole number that may be negative, within 32 bits.
+    /// Returns a whole number that may be negative, within 32 bits.
     pub(super) fn signed(&self, name: &str) -> Result<Option<i32>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         if let Value::Number(number) = value
@@ -161,7 +161,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The path of a key below another one.
+/// Returns the path of a key below another one.
 pub(super) fn join(path: &str, key: &str) -> String {
     match (path.is_empty(), is_plain_name(key)) {
         (true, true) => key.to_owned(),
@@ -170,7 +170,7 @@ pub(super) fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// A whole number from 0 to 2^53 − 1.
+/// Returns a whole number from 0 to 2^53 − 1.
 pub(super) fn whole_number(path: &str, value: &Value) -> Result<u64> {
     match value {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
@@ -182,14 +182,14 @@ pub(super) fn whole_number(path: &str, value: &Value) -> Result<u64> {
     }
 }
 
-/// A whole number within 32 bits.
+/// Returns a whole number within 32 bits.
 pub(super) fn whole_i32(number: f64) -> Option<i32> {
     let is_in_range = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number);
     #[expect(clippy::cast_possible_truncation, reason = "whole and in range")]
     (number.fract() == 0.0 && is_in_range).then_some(number as i32)
 }
 
-/// The word that was probably meant; the name of a signal may lack its `SIG`.
+/// Returns the word that was probably meant; the name of a signal may lack its `SIG`.
 fn nearest_word<'a>(text: &str, words: &'a [String]) -> Option<&'a String> {
     let short = |word: &str| word.to_uppercase().trim_start_matches("SIG").to_owned();
     let signals: Vec<String> = words.iter().filter(|word| word.starts_with("SIG")).map(|word| short(word)).collect();
@@ -199,7 +199,7 @@ fn nearest_word<'a>(text: &str, words: &'a [String]) -> Option<&'a String> {
     })
 }
 
-/// The known name that was probably meant.
+/// Returns the known name that was probably meant.
 pub(super) fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a String> {
     if !is_plain_name(key) {
         return None;

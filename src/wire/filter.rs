@@ -1,4 +1,4 @@
-//! Which rows a listing has, and which part of an output is read, from data.
+//! Reads from data which rows a listing has, and which part of an output is read.
 
 use super::fields::{Fields, whole_number};
 use super::{Case, Value};
@@ -55,7 +55,7 @@ pub(crate) fn time_left(value: &Value) -> Result<Duration, Invalid> {
     Err(Invalid::new("ms", problem))
 }
 
-/// A moment: milliseconds since 1970, or ISO 8601 text.
+/// Reads a moment: milliseconds since 1970, or ISO 8601 text.
 fn since(fields: &Fields<'_>) -> Result<Option<DateTime<Utc>>, Invalid> {
     let Some(value) = fields.get("since") else { return Ok(None) };
     let moment = match value {

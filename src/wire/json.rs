@@ -11,10 +11,11 @@ use crate::error::Invalid;
 
 /// Longer text is none of a request.
 const LONGEST: usize = 64 * 1024 * 1024;
-/// More values take more memory than a request is worth: each is many times as large as its text.
+/// The most values: more take more memory than a request is worth, since each is many times as large as its text.
 const MOST_VALUES: usize = 1_000_000;
 
-/// An object with other names and values. Its members are inserted one by one: each `collect` would bring a sort of its own.
+/// Returns an object with other names and values. Its members are inserted one by one: each `collect` would bring a
+/// sort of its own.
 pub(crate) fn map_members(json: Json, change: &dyn Fn(&str, Json) -> (String, Json)) -> Json {
     let Json::Object(members) = json else { return json };
     let mut changed = serde_json::Map::new();
@@ -127,7 +128,7 @@ impl<'de> Visitor<'de> for AnyValue<'_> {
 /// Fewer keys are compared with each other sooner than they are hashed.
 const FEW_KEYS: usize = 16;
 
-/// As everywhere in JSON, the last of several equal keys counts; it stays where the first was.
+/// Keeps the last of several equal keys, as everywhere in JSON, at the place of the first.
 fn last_of_each(entries: Vec<(String, Value)>) -> Vec<(String, Value)> {
     let is_new = |at: usize| entries[..at].iter().all(|(key, _)| *key != entries[at].0);
     if entries.len() <= FEW_KEYS && (1..entries.len()).all(is_new) {

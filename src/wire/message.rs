@@ -8,8 +8,8 @@ const OTHERS: &[&str] =
     &["tail_bytes", "grace_ms", "deadline_ms", "continue_on_error", "max_concurrency", "stop_on_error", "end_input"];
 
 impl Case {
-    /// A message of ours as the sender writes names. Our names stand between backticks; text of the sender's stays as it is, also where it
-    /// has backticks: it stands in quotes, or is a path.
+    /// Returns a message as the sender writes names. Our names stand between backticks; text of the sender's stays as
+    /// it is, also where it has backticks: it stands in quotes, or is a path.
     pub(crate) fn text(self, text: &str) -> String {
         if self == Self::Snake {
             return text.to_owned();
@@ -45,7 +45,7 @@ fn is_border(beside: Option<char>) -> bool {
     beside.is_none_or(|it| it.is_whitespace() || "(),.:;?!'".contains(it))
 }
 
-/// Where a message quotes text, with backslashes before quotes in it.
+/// The places where a message quotes text, with backslashes before quotes in it.
 struct Quotes(Vec<(usize, usize)>);
 
 impl Quotes {

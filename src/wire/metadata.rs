@@ -55,7 +55,7 @@ fn json(value: &Value, path: &str) -> Result<Json, Invalid> {
     })
 }
 
-/// Whole numbers stay whole.
+/// Returns a number; whole numbers stay whole.
 fn number(value: f64) -> Option<Number> {
     #[expect(clippy::cast_possible_truncation, reason = "whole and within 53 bits")]
     if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {

@@ -39,7 +39,7 @@ pub(super) const FIELDS: &[&str] = &[
     "limits",
 ];
 
-/// What JavaScript may give as input. Streams come another way.
+/// The types of input from JavaScript. Streams come another way.
 const STDIN: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a \
                      ReadableStream, a Blob, \"open\", or \"inherit\"";
 const INPUT: &str = "a string, bytes (Buffer, typed array, DataView, ArrayBuffer), an iterable or async iterable of these, a Readable, a ReadableStream, or a Blob";
@@ -66,7 +66,7 @@ pub(super) fn options_over(
     fields_over(base, &Fields::open(value, path, path, case, FIELDS)?)
 }
 
-/// The options among the fields of an object, on top of others.
+/// Reads the options among the fields of an object, on top of others.
 pub(super) fn fields_over(base: ExecutionOptions, fields: &Fields<'_>) -> Result<ExecutionOptions, Invalid> {
     let stdin = match fields.get("stdin") {
         None => match fields.get("input") {
@@ -133,7 +133,7 @@ pub(super) fn terminal(options: &Fields<'_>) -> Result<Option<TerminalMode>, Inv
     }
 }
 
-/// The size of a terminal; what is absent is as before.
+/// Reads the size of a terminal; an absent value stays as before.
 fn terminal_size(fields: &Fields<'_>, before: TerminalSize) -> Result<TerminalSize, Invalid> {
     let number = |name, before| {
         let Some(value) = fields.get(name) else { return Ok(before) };
@@ -156,7 +156,7 @@ pub(crate) fn size(value: &Value, case: Case) -> Result<TerminalSize, Invalid> {
     terminal_size(&fields, TerminalSize::default())
 }
 
-/// The limits of options or of a configuration.
+/// Reads the limits of options or of a configuration.
 pub(super) fn limits(options: &Fields<'_>) -> Result<Option<ResourceLimits>, Invalid> {
     let Some(value) = options.get("limits") else { return Ok(None) };
     let path = options.path("limits");
@@ -172,7 +172,7 @@ pub(super) fn limits(options: &Fields<'_>) -> Result<Option<ResourceLimits>, Inv
     }))
 }
 
-/// The variables to inherit from, of options or a configuration; those without a value are left out.
+/// Reads the variables to inherit, of options or a configuration; those without a value are left out.
 pub(super) fn host_env<'a>(options: &Fields<'a>) -> Result<Option<Vec<(&'a str, &'a str)>>, Invalid> {
     let Some(value) = options.get("host_env") else { return Ok(None) };
     let path = options.path("host_env");
@@ -180,7 +180,7 @@ pub(super) fn host_env<'a>(options: &Fields<'a>) -> Result<Option<Vec<(&'a str, 
     let mut present = Vec::new();
     for (name, value) in variables.entries() {
         if name.is_empty() || name.contains(['=', '\0']) {
-            // What follows may be the value, in the wrong place.
+            // The text after the separator may be the value, in the wrong place.
             let name = name.split(['=', '\0']).next().unwrap_or_default();
             let problem = "the name is empty, or holds `=` or NUL: give the name alone, and the value as its value";
             return Err(Invalid::new(variables.at(name), problem));
@@ -202,7 +202,7 @@ pub(super) fn host_env<'a>(options: &Fields<'a>) -> Result<Option<Vec<(&'a str, 
     Ok(Some(present))
 }
 
-/// When a command is run again, of options or a configuration.
+/// Reads the retry of options or a configuration.
 pub(super) fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
     let Some(value) = options.get("retry") else { return Ok(None) };
     let path = options.path("retry");
@@ -210,7 +210,7 @@ pub(super) fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
     let Some(attempts) = fields.whole("attempts")? else {
         return Err(Invalid::new(fields.path("attempts"), "it is missing: give how many runs there may be in all"));
     };
-    // What does not fit is above the bound too, and refused there.
+    // A number that does not fit is above the bound too, and refused there.
     let default = Retry::new(u32::try_from(attempts).unwrap_or(u32::MAX));
     Ok(Some(Retry {
         backoff_ms: fields.whole("backoff_ms")?.unwrap_or(default.backoff_ms),
@@ -228,7 +228,8 @@ pub(super) fn retry(options: &Fields<'_>) -> Result<Option<Retry>, Invalid> {
     }))
 }
 
-/// What the output of a failure must have: a text, an expression of JavaScript (its source and flags), or a list of these.
+/// Reads what the output of a failure must have: a text, an expression of JavaScript (its source and flags), or a list
+/// of these.
 fn on_output(retry: &Fields<'_>) -> Result<Vec<OutputPattern>, Invalid> {
     let path = retry.path("on_output");
     match retry.get("on_output") {

@@ -99,7 +99,7 @@ fn dependencies(value: &Value, case: Case) -> Result<HashMap<usize, Vec<usize>>,
     Ok(all)
 }
 
-/// The index that a key is, in its one form: `01` is another name.
+/// Returns the index that a key is, in its one form: `01` is another name.
 fn index_of(key: &str) -> Option<usize> {
     key.parse().ok().filter(|index: &usize| index.to_string() == key)
 }
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// What serde writes is what the wire form reads.
+    /// The data that serde writes is the data that the wire form reads.
     #[test]
     fn a_serialised_plan_comes_back() {
         let strategies = [

@@ -92,7 +92,8 @@ fn range_end(rest: &mut Peekable<Chars<'_>>) -> Result<Option<char>, &'static st
     Ok(last)
 }
 
-/// The ranges of characters beyond ASCII that differ in case alone from those of this range: `regex-lite` ignores the case of ASCII alone.
+/// Returns the ranges of characters beyond ASCII that differ in case alone from those of this range: `regex-lite`
+/// ignores the case of ASCII alone.
 fn other_cases(first: char, last: char) -> Vec<(char, char)> {
     /// The most characters of a range: an expression may have many ranges.
     const MOST: usize = 2_048;
@@ -115,7 +116,7 @@ fn other_cases(first: char, last: char) -> Vec<(char, char)> {
     ranges
 }
 
-/// One that becomes several, such as an eszett, has no other case.
+/// Returns the other case if it is one character; a character that becomes several, such as an eszett, has none.
 fn single(mut letters: impl ExactSizeIterator<Item = char>) -> Option<char> {
     if letters.len() == 1 { letters.next() } else { None }
 }
@@ -205,7 +206,7 @@ fn hex(rest: &mut Peekable<Chars<'_>>, digits: u32) -> Option<u32> {
     (0..digits).try_fold(0, |code, _| Some(code * 16 + rest.next()?.to_digit(16)?))
 }
 
-/// What follows `\u`: four digits, two such halves of a pair, or any number of digits in braces.
+/// Reads the text after `\u`: four digits, two such halves of a pair, or any number of digits in braces.
 fn code_point(rest: &mut Peekable<Chars<'_>>) -> Option<u32> {
     if rest.next_if_eq(&'{').is_some() {
         let digits: String = rest.by_ref().take_while(|next| *next != '}').collect();
@@ -277,7 +278,7 @@ mod tests {
             ("^[\\w-z]+$", "i", "A-", true),
             ("\\cJ", "", "\n", true),
             ("\\q", "", "q", true),
-            // Without the flag u it is a letter.
+            // Without the flag u, `\p` is a letter.
             ("^\\p{L}$", "", "p{L}", true),
             ("^[\\P]+$", "", "PP", true),
         ] {

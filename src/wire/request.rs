@@ -49,7 +49,7 @@ pub(crate) fn request_of_list(value: &Value, case: Case, at: &str) -> Result<Exe
     request(value, case).map(|parsed| parsed.request).map_err(|invalid| invalid.under(at))
 }
 
-/// An execution's id: a UUID in its usual form of 36 characters.
+/// Reads an execution's id: a UUID in its usual form of 36 characters.
 pub(crate) fn id(field: &str, text: &str) -> Result<Uuid, Invalid> {
     const USUAL_LENGTH: usize = 36;
     Uuid::try_parse(text).ok().filter(|_| text.len() == USUAL_LENGTH).ok_or_else(|| {
@@ -112,7 +112,7 @@ fn command(value: &Value, case: Case) -> Result<Command, Invalid> {
 /// Marks a variable that is the output of another step.
 const FROM: &str = "from";
 
-/// The output of another step of the same plan.
+/// Reads the output of another step of the same plan.
 fn output(value: &Value, path: &str, case: Case) -> Result<String, Invalid> {
     let fields = Fields::open(value, path, path, case, &[FROM])?;
     match fields.get(FROM) {

@@ -38,7 +38,7 @@ mod linux {
     /// The unit in which memory is mapped. The pages of the kernel are a multiple of it.
     const PAGE: usize = 4096;
     const WORD: usize = size_of::<usize>();
-    /// More than most programs need; with more, JavaScript reads the variables. The kernel copies at least this many parts at once.
+    /// The most pages that are read: more than most programs need. With more, JavaScript reads the variables.
     const MOST_PAGES: usize = 512;
     const ATTEMPTS: usize = 10;
 
@@ -74,7 +74,7 @@ mod linux {
         !status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "0"))
     }
 
-    /// Where the variables are, and their last values.
+    /// The location of the variables, and their last values.
     struct Layout {
         /// The address of the list, and the addresses in it. A zero ends the list.
         list: usize,

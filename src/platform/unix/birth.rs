@@ -1,4 +1,4 @@
-//! When a file was made, for systems where the standard library does not know it.
+//! Returns when a file was made, for systems where the standard library does not know it.
 
 use std::ffi::CStr;
 use std::os::fd::RawFd;

@@ -14,7 +14,7 @@ const LONGEST_READ: Duration = Duration::from_millis(500);
 /// The pauses between reads of a process that may be in an exec, in ms. Other trees wait meanwhile; on a busy machine it may wait in the
 /// exec for a processor.
 const LOOKS_AT_AN_EXEC: [u64; 6] = [1, 3, 6, 15, 40, 80];
-/// After this many reads, only processes that are seen in an exec are read again.
+/// The reads after which only processes that are seen in an exec are read again.
 const LOOKS_AT_ANY: usize = 3;
 /// The value with which a child opts out of its tree.
 const DETACHED: &[u8] = b"detached";
@@ -36,7 +36,7 @@ pub(super) struct Memory {
     bare: HashSet<Identity>,
     /// The sessions that members have opened, with the serial number of the tree.
     sessions: HashMap<Pid, u64>,
-    /// When the sessions were seen.
+    /// The time when the sessions were seen.
     sessions_seen: u64,
     reader: Bounded,
 }
@@ -204,7 +204,7 @@ impl Memory {
                 .and_then(|session| self.sessions.get(&session))
                 .and_then(|serial| by_serial.get(serial))
                 .copied();
-            // Where children may opt out, other processes in the session may have done so.
+            // If children may opt out, other processes in the session may have done so.
             let is_member = |index: &usize| {
                 let tree = trees[*index].tree();
                 proc.start >= tree.born && !tree.mark.allow_detached
@@ -226,7 +226,8 @@ impl Memory {
         for (proc, tag) in answers {
             match tag {
                 Some(tag) => _ = tags.insert(proc.pid, tag),
-                // Between its fork and its exec it has its parent's environment, so a young process is read again.
+                // Between its fork and its exec a process has its parent's environment, so a young process is read
+                // again.
                 None if now.saturating_sub(proc.start) > procs::SETTLED => _ = self.untagged.insert(proc.identity()),
                 None => self.is_unsure |= !procs::has_environment(proc.pid),
             }

@@ -29,7 +29,8 @@ pub(super) struct Chase<'a> {
 }
 
 impl<'a> Chase<'a> {
-    /// `scanned` is when the scan before this one began: that scan has found older processes.
+    /// Returns the pursuit of a batch. `scanned` is when the scan before this one began: that scan has found older
+    /// processes.
     pub(super) fn of(batch: impl Iterator<Item = &'a Request>, memory: &'a Memory, scanned: u64) -> Self {
         let is_chased = |request: &&Request| request.act == Act::Kill && request.leader.tree().findings().grows;
         let trees: HashMap<_, _> =

@@ -29,7 +29,8 @@ fn generations(living: &[Proc]) -> HashMap<Pid, usize> {
                 generation = known + 1;
                 break;
             }
-            // Known before its parent is visited: a table that changes while it is read may have a cycle.
+            // The process is known before its parent is visited: a table that changes while it is read may have a
+            // cycle.
             generations.insert(pid, 0);
             line.push(pid);
             next = *parent;

@@ -37,7 +37,7 @@ pub(super) struct Image<'a> {
     /// The directory of the control group in which the child starts.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has control groups"))]
     pub(super) cgroup: Option<RawFd>,
-    /// What the system limits for it.
+    /// The limits of the system for the child.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has them"))]
     pub(super) limits: &'a [Rlimit],
 }

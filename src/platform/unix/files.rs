@@ -52,8 +52,8 @@ pub(crate) fn file_id_at(path: &Path) -> io::Result<FileId> {
     Ok(id_of(&std::fs::symlink_metadata(path)?, made))
 }
 
-/// Many file systems use the number of a removed file for the next one: only the time when it was made distinguishes the two. With musl
-/// the standard library does not know that time.
+/// Returns the id of a file. Many file systems use the number of a removed file for the next one: only the time when it
+/// was made distinguishes the two.
 fn id_of(found: &Metadata, made: impl FnOnce() -> Option<SystemTime>) -> FileId {
     FileId { device: found.dev(), number: found.ino(), created: found.created().ok().or_else(made) }
 }

@@ -52,7 +52,7 @@ pub(super) struct Header {
     pub(super) base: [u8; BASE_BYTES],
 }
 
-/// One execution. Times are in the unit of the clock of process starts.
+/// The row of one execution. Times are in the unit of the clock of process starts.
 #[repr(C, align(64))]
 pub(super) struct Row {
     pub(super) state: AtomicU32,
@@ -64,12 +64,12 @@ pub(super) struct Row {
     pub(super) latest_start: AtomicU64,
     /// Members of the leader's process group that started until then have had the stop signal from the host, without a scan; 0: none has.
     pub(super) stop_sent_at: AtomicU64,
-    /// When the host will kill the tree, in ms on the monotonic clock; 0: the tree is not being ended.
+    /// The time when the host will kill the tree, in ms on the monotonic clock; 0: the tree is not being ended.
     pub(super) kill_at_ms: AtomicU64,
     pub(super) stop_signal: AtomicI32,
     pub(super) grace_ms: AtomicU32,
     pub(super) flags: AtomicU32,
-    /// Its control group: the name of a directory below the base; 0: none.
+    /// The name of its control group, a directory below the base; 0: none.
     pub(super) cgroup: AtomicU32,
     /// The segment in the tag of every member that has not cleared its environment, padded with NULs.
     pub(super) tag: [u8; TAG_BYTES],
@@ -77,5 +77,5 @@ pub(super) struct Row {
 
 /// The distance of the notes about stopped processes, which follow the rows, from the start.
 pub(super) const STOPPED_OFFSET: usize = size_of::<Header>() + MOST_ROWS * size_of::<Row>();
-/// All of the shared memory.
+/// The size of the shared memory.
 pub(super) const TABLE_BYTES: usize = STOPPED_OFFSET + STOPPED_PLACES * size_of::<AtomicU64>();

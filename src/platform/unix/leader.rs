@@ -42,7 +42,7 @@ pub(crate) struct Leader {
 enum ExitSource {
     /// Readable when the process has exited (Linux 5.3).
     Descriptor(Watched),
-    /// Set by a thread that waits.
+    /// The exit, set by a thread that waits.
     Thread(Arc<SetOnce<Waited>>),
 }
 
@@ -120,7 +120,7 @@ impl Leader {
         if procs::is_visible() {
             return procs::read(self.pid).is_none_or(|proc| proc.is_dead());
         }
-        // There is no way to observe the exit without reaping.
+        // The exit cannot be observed without reaping.
         living().remove(&self.pid);
         *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
         reaped.is_some()
@@ -139,7 +139,7 @@ impl Leader {
     /// Sends the stop signal to the process group, or to the leader alone, without a scan: where the scan does not come in time.
     /// Does nothing when the signal was sent before.
     pub(crate) fn stop_unseen(&self, signal: StopSignal, leader_only: bool) -> io::Result<()> {
-        // Held until the signals are sent: a scan that comes in the same moment must not send them again.
+        // The lock is held until the signals are sent: a scan that comes in the same moment must not send them again.
         let mut findings = self.tree.findings();
         if !findings.stopped.is_empty() || findings.stopped_unseen.is_some() {
             return Ok(());
@@ -187,7 +187,7 @@ impl Leader {
         if reaped.is_some() { Ok(()) } else { kill_group(self.pid, signal) }
     }
 
-    /// What keeps this process, which is a guardian, from its work, as far as that can be seen.
+    /// Returns what keeps this process, which is a guardian, from its work, as far as that can be seen.
     pub(crate) fn guardian_fault(&self) -> Option<&'static str> {
         // NOWAIT leaves the child as it is.
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -247,7 +247,7 @@ impl Leader {
     pub(crate) fn reap(&self) -> Option<Exit> {
         let mut reaped = self.lock();
         if reaped.is_none() {
-            // Before its id can become another leader's.
+            // This comes before its id can become another leader's.
             living().remove(&self.pid);
             *reaped = wait4(self.pid, WaitIdOptions::NOHANG);
             if reaped.is_some() {
@@ -275,7 +275,7 @@ impl Drop for Leader {
         }
         let _ = kill_group(self.pid, Signal::KILL);
         if wait4(self.pid, WaitIdOptions::NOHANG).is_none() {
-            // It has not exited yet: a thread waits, so that no zombie stays.
+            // The leader has not exited yet: a thread waits, so that no zombie stays.
             let pid = self.pid;
             let _ = std::thread::Builder::new()
                 .name("escher-reap".into())
@@ -320,7 +320,7 @@ fn wait4(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
     })
 }
 
-/// The most memory that a child had, in bytes, if it is more than the host has had.
+/// Returns the most memory that a child had, in bytes, if it is more than the host has had.
 ///
 /// The child shares the memory of the host until its exec, and the kernel counts that as its own.
 fn peak_memory(usage: &libc::rusage) -> Option<u64> {
@@ -367,7 +367,7 @@ fn reap_without_usage(pid: Pid, options: WaitIdOptions) -> Option<Exit> {
 
 fn duration(time: libc::timeval) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    // Below a million; its type differs between systems.
+    // The value is below a million; its type differs between systems.
     let micros = u32::try_from(time.tv_usec).unwrap_or(0);
     Duration::new(seconds, micros * 1_000)
 }
@@ -386,7 +386,7 @@ fn wait_on_a_thread(pid: Pid) -> Arc<SetOnce<Waited>> {
         };
         let _ = set.set(outcome);
     };
-    // Not on the runtime's pool: its threads would all wait, and none could spawn.
+    // The wait is not on the runtime's pool: its threads would all wait, and none could spawn.
     let started = std::thread::Builder::new().name("escher-wait".into()).stack_size(64 * 1024).spawn(wait);
     if started.is_err() {
         // The exit is polled, as on systems without this call.

@@ -161,7 +161,7 @@ impl Table {
         let row = self.row(row);
         let tree = leader.tree();
         if tree.group.is_some() {
-            // Not before: without groups, no directory is made for them.
+            // The base is not set earlier: without groups, no directory is made for them.
             self.base_is_set.call_once(|| self.set_base());
         }
         row.cgroup.store(tree.group.as_ref().map_or(0, |group| group.number().get()), Ordering::Relaxed);

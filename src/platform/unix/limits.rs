@@ -1,4 +1,4 @@
-//! What the system limits for the processes of a command.
+//! The limits of the system for the processes of a command.
 
 use std::io;
 
@@ -45,7 +45,7 @@ const PROCESSES: u32 = 6;
 const OPEN_FILES: u32 = 7;
 pub(super) const MEMORY: u32 = 9;
 
-/// The limits of a command in the form of the system.
+/// Returns the limits of a command in the form of the system.
 pub(super) fn rlimits(limits: &ResourceLimits) -> Vec<Rlimit> {
     let each = [
         ("open_files", OPEN_FILES, limits.open_files),

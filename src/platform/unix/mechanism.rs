@@ -49,7 +49,7 @@ impl Reach {
     }
 }
 
-/// Everything that was done to end one tree, and what failed.
+/// The actions that have ended one tree, and those that failed.
 #[derive(Debug, Default)]
 pub(super) struct Mechanism {
     stop: Reach,

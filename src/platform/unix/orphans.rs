@@ -73,8 +73,8 @@ fn reap(pid: Pid) {
     unsafe { libc::waitpid(pid.as_raw(), std::ptr::null_mut(), libc::WNOHANG) };
 }
 
-/// Has the members reaped that a tree has left when its leader was reaped, as far as its session, its process group or its control group
-/// shows them.
+/// Reaps the members that a tree has left when its leader was reaped, as far as its session, its process group or its
+/// control group shows them.
 pub(super) fn watch(tree: &Tree) {
     static IS_REAPER: OnceLock<bool> = OnceLock::new();
     if !*IS_REAPER.get_or_init(signal::is_reaper) {

@@ -20,7 +20,7 @@ pub(crate) type PipeWriter = tokio::net::unix::pipe::Sender;
 const WIDE_BYTES: usize = 256 * 1024;
 /// A pipe that held so many bytes for one read is enlarged: it was full.
 const USUAL_BYTES: usize = 64 * 1024;
-/// At most 64 such pipes at once: a user has 64 MiB for the pipes of all programs.
+/// The permits for wide pipes, at most 64 at once: a user has 64 MiB for the pipes of all programs.
 static WIDE: Semaphore = Semaphore::const_new(64);
 
 /// The read end of a child's output.
@@ -49,7 +49,7 @@ impl PipeReader {
         Ok((Self { fd: Watched::new(read, thread), width: Width::Usual }, write))
     }
 
-    /// Our end of a terminal, which does not block.
+    /// Returns the engine's end of a terminal, which does not block.
     pub(super) fn of_terminal(fd: OwnedFd, thread: &SpawnThread) -> Self {
         Self { fd: Watched::new(fd, thread), width: Width::Terminal(None) }
     }
@@ -61,7 +61,7 @@ impl PipeReader {
         }
     }
 
-    /// The command has exited: what it has left behind has the other end, or nothing has.
+    /// Records that the command has exited: the other end belongs to processes that it left behind, or is closed.
     pub(crate) fn command_exited(&mut self) {
         if let Width::Terminal(kept) = &mut self.width {
             *kept = None;

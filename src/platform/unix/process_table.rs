@@ -17,7 +17,7 @@ pub(super) struct ProcessTable {
     tags: HashMap<Pid, Vec<u8>>,
 }
 
-/// What a scan needs besides what it knows from the scans before.
+/// The data that a scan needs besides that of the scans before.
 #[derive(Debug)]
 pub(super) struct Interest<'a> {
     pub(super) memory: &'a Memory,
@@ -32,7 +32,7 @@ impl Interest<'_> {
         self.memory.is_in(proc, self.ending)
     }
 
-    /// Young processes only: the read for a process that hangs would hang this thread.
+    /// Tags are read of young processes only: the read for a process that hangs would hang this thread.
     fn needs_tag(&self, proc: &Proc) -> bool {
         let is_young = self.young.is_some_and(|young| proc.start >= young);
         is_young && !proc.is_dead() && self.memory.tree_of(proc).is_none()
@@ -77,7 +77,7 @@ impl ProcessTable {
         Some(found)
     }
 
-    /// The tags that the latest scan has read.
+    /// Returns the tags that the latest scan has read.
     pub(super) fn tags(&self) -> &HashMap<Pid, Vec<u8>> {
         &self.tags
     }
@@ -95,9 +95,9 @@ mod tests {
 
     use super::*;
 
-    /// Has started long ago on every machine.
+    /// The first process, which has started long ago on every machine.
     const FIRST: Pid = Pid::INIT;
-    /// No time at which anything was read.
+    /// A time at which nothing was read.
     const NEVER: u64 = u64::MAX;
 
     /// A table, and what is known when it is scanned.
@@ -174,7 +174,7 @@ mod tests {
         let found = scanned.scan();
         assert_eq!(scanned.table.tags().get(&pid), None, "nothing needs it");
         scanned.young = Some(procs::now().saturating_sub(procs::SETTLED));
-        // Until it has become its program it may have no environment.
+        // A child that has not become its program may have no environment.
         while scanned.table.tags().get(&pid).is_none() {
             scanned.scan();
         }

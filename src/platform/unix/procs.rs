@@ -32,9 +32,10 @@ pub(super) struct Proc {
     pub(super) parent: Option<Pid>,
     pub(super) group: Option<Pid>,
     pub(super) session: Option<Pid>,
-    /// As in `ps`: R, S, D, T, Z… If its first thread has ended before the others, the state of another one.
+    /// The state letter that `ps` shows: R, S, D, T, Z… If its first thread has ended before the others, the state of
+    /// another one.
     pub(super) state: u8,
-    /// When it started, in the unit of [`now`]. Together with the id it identifies the process.
+    /// The time when it started, in the unit of [`now`]. Together with the id it identifies the process.
     pub(super) start: u64,
 }
 

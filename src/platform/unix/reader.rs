@@ -1,4 +1,4 @@
-//! What a process is blocked reading.
+//! Finds out what a process is blocked reading.
 
 use super::procs::Proc;
 use crate::platform::InputId;
@@ -18,12 +18,12 @@ pub(super) fn look(_proc: &Proc, _input: InputId) -> Activity {
     Activity::default()
 }
 
-/// What a process is doing.
+/// The activity of a process.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Activity {
     /// The processor time, in units of the system.
     pub(super) used: u64,
-    /// What one of its threads is blocked reading.
+    /// The input that one of its threads is blocked reading.
     pub(super) waits_for: Option<WaitsFor>,
     /// Whether one of its threads has the processor, or waits for it: on a busy machine for longer than the threshold.
     pub(super) is_running: bool,
@@ -40,9 +40,9 @@ mod linux {
     use crate::platform::InputId;
     use crate::types::WaitsFor;
 
-    /// More threads of a process are not looked at.
+    /// The most threads of a process that are looked at.
     const MOST_THREADS: usize = 64;
-    /// More descriptors of one call are not looked at.
+    /// The most descriptors of one call that are looked at.
     const MOST_POLLED: u64 = 1024;
     /// The device number of `/dev/tty`, which is the controlling terminal of each process.
     const OWN_TERMINAL: u64 = libc::makedev(5, 0);
@@ -61,12 +61,12 @@ mod linux {
         activity
     }
 
-    /// The processor time of a process, in ticks.
+    /// Returns the processor time of a process, in ticks.
     fn used(pid: i32) -> u64 {
         stat(pid, 12).into_iter().take(2).sum()
     }
 
-    /// The device number of the controlling terminal of a process.
+    /// Returns the device number of the controlling terminal of a process.
     fn controlling_terminal(pid: i32) -> Option<u64> {
         stat(pid, 5).first().copied()
     }
@@ -76,7 +76,7 @@ mod linux {
         matches!(stat(pid, 3)[..], [group, _, terminal, foreground, ..] if terminal == device && foreground != group)
     }
 
-    /// The numbers of `/proc/PID/stat` after the name and `skipped` further fields.
+    /// Returns the numbers of `/proc/PID/stat` after the name and `skipped` further fields.
     fn stat(pid: i32, skipped: usize) -> Vec<u64> {
         let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
         // The name before it may hold anything.
@@ -85,7 +85,7 @@ mod linux {
         fields.split_ascii_whitespace().skip(skipped).map_while(|field| field.parse().ok()).collect()
     }
 
-    /// The descriptors that a call waits to read from. `call` is the number of a system call and its arguments.
+    /// Returns the descriptors that a call waits to read from. `call` is the number of a system call and its arguments.
     fn read_by(pid: i32, call: &str) -> Vec<u64> {
         let mut words = call.split_ascii_whitespace();
         // `running` and -1 are no call.
@@ -115,7 +115,7 @@ mod linux {
         Some(found)
     }
 
-    /// The descriptors of a `pollfd` array that are polled for input.
+    /// Returns the descriptors of a `pollfd` array that are polled for input.
     fn polled(pid: i32, at: u64, count: u64) -> Vec<u64> {
         let entries = memory(pid, at, count.min(MOST_POLLED) * 8).unwrap_or_default();
         let entry = |entry: &[u8]| {
@@ -126,7 +126,7 @@ mod linux {
         entries.chunks_exact(8).filter_map(entry).collect()
     }
 
-    /// The members of an `fd_set`.
+    /// Returns the members of an `fd_set`.
     fn selected(pid: i32, count: u64, at: u64) -> Vec<u64> {
         let count = count.min(MOST_POLLED);
         let bits = if at == 0 { None } else { memory(pid, at, count.div_ceil(64) * 8) }.unwrap_or_default();
@@ -137,7 +137,7 @@ mod linux {
         (0..count).filter(is_set).collect()
     }
 
-    /// The descriptors that an epoll instance watches for input.
+    /// Returns the descriptors that an epoll instance watches for input.
     fn watched(pid: i32, epoll: u64) -> Vec<u64> {
         let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{epoll}")).unwrap_or_default();
         let target = |line: &str| {
@@ -149,14 +149,15 @@ mod linux {
         info.lines().filter_map(target).collect()
     }
 
-    /// What a descriptor is, if it is the input.
+    /// Returns what a descriptor is, if it is the input.
     fn kind_of(pid: i32, fd: u64, input: InputId) -> Option<WaitsFor> {
         let path = format!("/proc/{pid}/fd/{fd}");
         let target = fs::read_link(&path).ok()?;
         match input {
             InputId::Pipe(inode) => (target.to_str()? == format!("pipe:[{inode}]")).then_some(WaitsFor::Stdin),
             InputId::Terminal(device) => {
-                // Only what has the name of a terminal, since others may hang. Another mount namespace may name it from its own root.
+                // Only a descriptor with the name of a terminal is checked, since others may hang. Another mount
+                // namespace may name it from its own root.
                 let name = target.file_name()?.to_str()?;
                 if name != "tty" && name.parse::<u32>().is_err() {
                     return None;
@@ -180,7 +181,7 @@ mod linux {
             let is_running = |child: &Child| look(child.id().cast_signed(), InputId::Pipe(0)).is_running;
             let mut works = start("sh", &["-c", "while :; do :; done"]);
             let mut sleeps = start("sleep", &["60"]);
-            // Until its program runs.
+            // The loop ends when its program runs.
             while is_running(&sleeps) {}
             assert!((0..100).all(|_| is_running(&works)));
             for child in [&mut works, &mut sleeps] {

@@ -94,7 +94,7 @@ impl Watched {
         got
     }
 
-    /// As [`Watched::read`], from a descriptor that may hold more although a read was short.
+    /// Does what [`Watched::read`] does, for a descriptor that may hold more although a read was short.
     pub(super) fn read_part(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(Registration::Registered(fd)) = self.watch.get() else { return self.read_unreported(buffer) };
         fd.try_io(Interest::READABLE, |_| self.read_unreported(buffer))
@@ -147,7 +147,8 @@ impl Descriptors {
 impl WaitSet for Descriptors {
     fn wait(&mut self, until: Instant) -> bool {
         let left = until.saturating_duration_since(Instant::now());
-        // Even if one is readable after that time: a child with constant output is handed to the runtime.
+        // The time counts even if a descriptor is readable after it: a child with constant output is handed to the
+        // runtime.
         if self.0.is_empty() || left.is_zero() || !poll(&mut self.0, left) {
             return false;
         }
@@ -313,7 +314,7 @@ mod tests {
         attend(&thread, Duration::ZERO, &mut || poll_once(&fd).is_pending());
         let mut buffer = [0; 2];
         for round in 0..100 {
-            // More than fits, exactly what fits, less than fits.
+            // The lengths are those of a read of more than fits, of exactly what fits, and of less than fits.
             for length in [3, 2, 1] {
                 write.write_all(&[round; 3][..length]).unwrap();
                 let mut got = 0;

@@ -141,7 +141,7 @@ fn is_refused_group(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| refusals.contains(&errno))
 }
 
-/// A program that helps the host.
+/// The description of a program that helps the host.
 pub(super) struct Helper<'a> {
     /// The name in process listings, and the only argument.
     pub(super) name: &'a CStr,

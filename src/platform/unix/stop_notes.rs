@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::guardian_table::{LEADER_STOPPED, Row, STOPPED_PLACES, place_of, stopped};
 use super::procs::{self, Proc};
 
-/// Held while a process gets its stop signals and the note is written.
+/// The lock is held while a process gets its stop signals and the note is written.
 static SENDING: Mutex<()> = Mutex::new(());
 
 /// Locks the sending of stop signals: an orderly exit of the host ends no thread between a signal and its note.
@@ -20,7 +20,7 @@ pub(crate) fn end_stop_signals() {
     std::mem::forget(sending());
 }
 
-/// Where the notes about one tree are written.
+/// The place of the notes about one tree.
 pub(super) struct StopNotes {
     pub(super) row: &'static Row,
     pub(super) stopped: &'static [AtomicU64; STOPPED_PLACES],

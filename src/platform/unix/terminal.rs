@@ -27,7 +27,7 @@ pub(crate) fn is_terminal_missing(error: &io::Error) -> bool {
     matches!(error.get_ref(), Some(inner) if inner.is::<NoTerminal>())
 }
 
-/// A new terminal: our two ends of it, and the child's.
+/// A new terminal: the engine's two ends of it, and the child's.
 pub(super) struct Terminal {
     pub(super) reader: PipeReader,
     pub(super) writer: PipeWriter,
@@ -109,7 +109,8 @@ const CLOEXEC: OpenptFlags = OpenptFlags::CLOEXEC;
 #[cfg(not(target_os = "linux"))]
 const CLOEXEC: OpenptFlags = OpenptFlags::empty();
 
-/// For systems without the flag: a child that another thread starts has only the descriptors that it is given.
+/// Sets the flag on systems whose open call lacks it: a child that another thread starts has only the descriptors that it is
+/// given.
 #[cfg(not(target_os = "linux"))]
 fn close_on_exec(fd: &OwnedFd) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?)

@@ -9,7 +9,8 @@ use super::leader::Leader;
 use crate::platform::{Act, ScanPriority, Sight};
 use crate::runtime::thread_channel::ThreadReceiver;
 
-/// After a scan the thread pauses for as long as the scan took, and no longer than this: scans take at most half of one processor.
+/// The longest pause after a scan. The thread pauses for as long as the scan took: scans take at most half of one
+/// processor.
 const LONGEST_REST: Duration = Duration::from_millis(20);
 /// The divisor of that pause before a scan for a deadline: then scans take at most four fifths of one processor.
 const PART_BEFORE_A_DEADLINE: u32 = 4;
@@ -85,7 +86,8 @@ impl<'a> Requests<'a> {
         self.deadlines > 0
     }
 
-    /// As [`Requests::has_deadline`], while nothing of the batch is served. The number of such interruptions is bounded.
+    /// Does what [`Requests::has_deadline`] does, while no request of the batch is served. The number of such
+    /// interruptions is bounded.
     pub(super) fn interrupts(&mut self) -> bool {
         self.may_wait() && self.has_deadline()
     }

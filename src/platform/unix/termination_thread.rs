@@ -48,12 +48,14 @@ const MOST_REPEATS: u32 = 4;
 const LONGEST_REPEAT: Duration = Duration::from_millis(10);
 /// A tree is gone after this many consecutive scans without a member.
 const QUIET_SCANS: u32 = 2;
-/// The same for a tree that has started new members while it was being ended: a scan may miss processes that are just created.
+/// The number of quiet scans for a tree that has started new members while it was being ended: a scan may miss
+/// processes that are just created.
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
 /// A tree that starts new members is stopped for at most this many scans before its known members are killed.
 const LONGEST_CHASE: u32 = 400;
 
-/// After this many scans of killing, members that signals do not reach are moved into a control group and killed with it.
+/// The scans of killing after which members that signals do not reach are moved into a control group and killed with
+/// it.
 const SCANS_BEFORE_MOVING: u32 = 8;
 
 /// Starts the thread in advance: the machine may be short of threads when a tree has to end.
@@ -83,7 +85,7 @@ impl Leader {
 
 fn queue() -> io::Result<&'static ThreadSender<Request>> {
     static QUEUE: OnceLock<ThreadSender<Request>> = OnceLock::new();
-    /// Held while the one thread is created.
+    /// The lock is held while the one thread is created.
     static CREATING: Mutex<()> = Mutex::new(());
     if let Some(queue) = QUEUE.get() {
         return Ok(queue);
@@ -108,7 +110,7 @@ fn run(arriving: &ThreadReceiver<Request>) {
     }
 }
 
-/// How members were looked for.
+/// The way in which members were looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coverage {
     /// Members were found by a scan of the process table.
@@ -122,7 +124,7 @@ struct Terminator {
     memory: Memory,
     table: ProcessTable,
     describer: Bounded,
-    /// When the latest scan began, in the unit of [`Proc::start`].
+    /// The time when the latest scan began, in the unit of [`Proc::start`].
     scanned: u64,
 }
 
@@ -239,7 +241,7 @@ impl Terminator {
         let living: Vec<Proc> = members.iter().filter(|proc| !proc.is_dead()).copied().collect();
         orphans::reap_members(members, tree.leader);
         if let Act::Look { input } = request.act {
-            // Not under the lock: the reads may hang.
+            // The lock is released: the reads may hang.
             drop(findings);
             let (looked, _) =
                 self.describer.map(&living, LONGEST_DESCRIPTION, move |proc| super::reader::look(proc, input));
@@ -252,7 +254,7 @@ impl Terminator {
         let mut sight = Sight { has_changed: findings.is_moving, is_gone: findings.is_gone(), ..Sight::default() };
         match request.act {
             Act::Describe { then } => {
-                // Not under the lock: it may take long.
+                // The lock is released: the call may take long.
                 drop(findings);
                 let since = Instant::now();
                 let (described, _) = self.describer.map(&living, LONGEST_DESCRIPTION, procs::describe);
@@ -278,7 +280,7 @@ impl Terminator {
     fn stop(&mut self, leader: &Leader, living: &[Proc], signal: StopSignal, to: StopTargets) {
         let tree = leader.tree();
         let chosen = tree.findings().stop_targets(tree.leader, living, to);
-        // Not under the lock: the reads may hang.
+        // The lock is released: the reads may hang.
         let inner = inner_segments(&mut self.describer, tree.leader, &tree.mark.segment, living, &chosen);
         let mut findings = tree.findings();
         let chosen = findings.leave_to_others(leader, chosen, &inner);
@@ -286,7 +288,8 @@ impl Terminator {
     }
 }
 
-/// When a process must have started to count as young, if one of these trees has no control group that would name its members.
+/// Returns the start from which a process counts as young, if one of these trees has no control group that would name
+/// its members.
 fn young<'r>(batch: impl IntoIterator<Item = &'r Request>) -> Option<u64> {
     let needs_tags = batch.into_iter().any(|request| request.leader.tree().group.is_none());
     needs_tags.then(|| procs::now().saturating_sub(procs::SETTLED))
@@ -301,7 +304,8 @@ impl Findings {
     fn count(&mut self, tree: &Tree, living: &[Proc], coverage: Coverage) -> bool {
         let alive: HashSet<Identity> = living.iter().map(Proc::identity).collect();
         let has_ended = self.alive.iter().any(|identity| !alive.contains(identity));
-        // It may have started another process meanwhile, which scans miss if that is as short-lived. A control group would show it.
+        // A member that has ended may have started another process meanwhile, which scans miss if it is as short-lived. A control
+        // group would show it.
         let may_have_moved = self.alive.iter().any(|identity| !alive.contains(identity) && identity.0 != tree.leader);
         self.grows |= may_have_moved && tree.group.is_none();
         let is_new = living.iter().any(|proc| !self.known.contains(&proc.identity()));
@@ -400,7 +404,7 @@ impl Findings {
     /// are killed by the first scan that finds no change, or when that takes too long.
     fn kill(&mut self, leader: &Leader, living: &[Proc], is_new: bool) {
         let tree = leader.tree();
-        // Even if the scan has found no member: short-lived ones may escape every scan.
+        // The group is killed even if the scan has found no member: short-lived ones may escape every scan.
         let group = tree.group.as_ref().filter(|group| !group.is_empty());
         let in_group: HashSet<Pid> = group.map(ControlGroup::members).into_iter().flatten().collect();
         let is_group_killed = group.is_some_and(ControlGroup::kill);
@@ -425,7 +429,7 @@ impl Findings {
         for proc in &others {
             if self.frozen.insert(proc.identity()) {
                 fresh = true;
-                // If this is refused, so is the kill, which reports it.
+                // If this signal is refused, so is the kill, which reports it.
                 let _ = leader.signal_member(proc, Signal::STOP);
             }
         }
@@ -450,7 +454,7 @@ impl Findings {
                 }
             }
         }
-        // Without a group of its own, the tree is not to have one, or cannot.
+        // A tree without a group of its own must not have one, or cannot.
         let may_move = tree.group.is_some() && self.kill_scans > SCANS_BEFORE_MOVING && !out_of_reach.is_empty();
         if may_move && cgroup::kill_apart(&out_of_reach) {
             self.mechanism.control_group_killed();

@@ -21,9 +21,9 @@ pub(super) struct Tree {
     pub(super) serial: u64,
     pub(super) leader: Pid,
     pub(super) mark: Mark,
-    /// No process that started before is a member; in the unit of [`Proc::start`](super::procs::Proc).
+    /// The earliest start of a member, in the unit of [`Proc::start`](super::procs::Proc).
     pub(super) born: u64,
-    /// Its control group, where the host may create control groups.
+    /// The control group of the tree, where the host may create control groups.
     pub(super) group: Option<ControlGroup>,
     /// Whether it has a terminal: then SIGHUP follows the stop signal.
     pub(super) has_terminal: bool,
@@ -46,7 +46,7 @@ pub(super) struct Findings {
     pub(super) is_moving: bool,
     /// Members that were sent the stop signal.
     pub(super) stopped: HashSet<Identity>,
-    /// When the first of them was sent it, in the unit of [`Proc::start`].
+    /// The time when the first of them was sent the signal, in the unit of [`Proc::start`].
     pub(super) stopping_since: Option<u64>,
     /// The executions whose members get the stop signal from this engine, by segment: this one, and those of inner engines.
     pub(super) claims: HashMap<Vec<u8>, StopClaim>,
@@ -86,7 +86,7 @@ impl StoppedUnseen {
     }
 }
 
-/// Which engine or guardian sends the stop signal to members that nested engines have in common.
+/// The engine or guardian that sends the stop signal to members that nested engines have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopSender {
     ThisEngine,
@@ -133,7 +133,7 @@ impl Tree {
         }
     }
 
-    /// The signals that request a member to end, in their order.
+    /// Returns the signals that request a member to end, in their order.
     pub(super) fn stop_signals(&self, signal: StopSignal) -> impl Iterator<Item = Signal> {
         // An interactive shell ignores SIGTERM, and expects SIGHUP when its terminal goes away.
         let hang_up = (self.has_terminal && signal != StopSignal::Hup).then_some(Signal::HUP);

@@ -33,7 +33,7 @@ impl CommandLine {
         let most = if is_batch || is_cmd(program) { MOST_UNITS_OF_CMD } else { MOST_UNITS };
         let line = match launch.args.split_first() {
             _ if is_batch => for_batch(&super::default_shell(), program, &launch.args)?,
-            // With the path of a file alone, `cmd.exe` would start an interactive session.
+            // If the arguments were only the path of a file, `cmd.exe` would start an interactive session.
             Some((file, args)) if !launch.verbatim && is_cmd(program) && super::is_batch(Path::new(file)) => {
                 for_batch(program, Path::new(file), args)?
             }
@@ -236,7 +236,7 @@ mod tests {
     fn a_command_line_above_the_system_limit_is_too_long() {
         let error = CommandLine::new(&launch(r"C:\x.exe", &["a".repeat(40_000).into()])).unwrap_err();
         assert_eq!(super::super::errno_name(&error), Some("E2BIG"));
-        // What other programs take is too long for `cmd.exe`, with a line or with a batch file.
+        // Arguments that other programs take are too long for `cmd.exe`, with a line or with a batch file.
         let long = launch(r"C:\x.exe", &["a".repeat(9_000).into()]);
         assert!(CommandLine::new(&long).is_ok());
         for program in [r"C:\x.bat", r"C:\Windows\System32\cmd.exe"] {

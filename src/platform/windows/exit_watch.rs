@@ -12,7 +12,7 @@ use windows_sys::Win32::System::Threading::{
     INFINITE, RegisterWaitForSingleObject, UnregisterWaitEx, WT_EXECUTEINWAITTHREAD, WT_EXECUTEONLYONCE,
 };
 
-/// Set by a thread of the system's thread pool when the process has exited.
+/// The exit, set by a thread of the system's thread pool when the process has exited.
 #[derive(Debug)]
 pub(super) struct ExitWatch {
     exited: Arc<SetOnce<()>>,
@@ -43,7 +43,7 @@ impl ExitWatch {
         if done == 0 { Err(io::Error::last_os_error()) } else { Ok(Self { exited, wait }) }
     }
 
-    /// Cancel-safe.
+    /// Waits for the exit. Cancel-safe.
     pub(super) async fn exited(&self) {
         self.exited.wait().await;
     }
@@ -64,6 +64,6 @@ impl Drop for ExitWatch {
 unsafe extern "system" fn mark_exited(cell: *mut c_void, _timed_out: bool) {
     // SAFETY: the cell that `new` has passed, which is valid as long as the wait.
     let cell = unsafe { &*cell.cast::<SetOnce<()>>() };
-    // Called once (`WT_EXECUTEONLYONCE`).
+    // The callback is called once (`WT_EXECUTEONLYONCE`).
     let _ = cell.set(());
 }

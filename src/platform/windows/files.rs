@@ -181,7 +181,8 @@ pub(crate) fn check_private_dir(path: &Path) -> io::Result<()> {
     Err(io::Error::other("it is not a directory"))
 }
 
-/// A folder name under the temp folder, which is in the user's profile. Services may share theirs, so the user is in the name.
+/// Returns a folder name under the temp folder, which is in the user's profile. Services may share theirs, so the user
+/// is in the name.
 pub(crate) fn private_temp_dir(name: &str) -> PathBuf {
     let user = std::env::var("USERNAME").unwrap_or_default();
     std::env::temp_dir().join(format!("{name}-{user}"))

@@ -54,7 +54,7 @@ impl JobObject {
 
     /// Lets the remaining processes outlive the job's handle.
     pub(super) fn release(&self) {
-        // It fails only for an invalid handle.
+        // The call fails only for an invalid handle.
         let _ = self.limit(0);
     }
 

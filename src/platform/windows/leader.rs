@@ -26,14 +26,14 @@ const QUIET_SCANS: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Leader {
     pid: u32,
-    // Before the handle that it waits on: fields are dropped in this order.
+    // The watch is before the handle that it waits on: fields are dropped in this order.
     watch: ExitWatch,
     process: OwnedHandle,
     job: JobObject,
     /// Whether it shares the host's console, through which Ctrl-Break can be sent.
     has_our_console: bool,
-    /// Held while the job is terminated and while it is released: after the release, the remaining processes are not ended any more.
-    /// The handle keeps the process id from being reused.
+    /// The exit of a reaped leader. The lock is held while the job is terminated and while it is released: after the
+    /// release, the remaining processes are not ended any more.
     reaped: Mutex<Option<Exit>>,
     findings: Mutex<Findings>,
 }
@@ -138,12 +138,12 @@ impl Leader {
     pub(crate) fn kill_group(&self) {
         let reaped = self.lock();
         if reaped.is_none() {
-            // It fails only for an invalid handle.
+            // The call fails only for an invalid handle.
             let _ = self.job.terminate(KILLED);
         }
     }
 
-    /// As [`Leader::kill_group`]: the job holds the whole tree.
+    /// Does what [`Leader::kill_group`] does: the job holds the whole tree.
     pub(crate) fn kill_now(&self) {
         self.kill_group();
     }

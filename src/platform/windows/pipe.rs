@@ -74,7 +74,7 @@ pub(super) fn input() -> io::Result<(PipeWriter, File)> {
     Ok((PipeWriter(server), child))
 }
 
-/// Neither end can be inherited yet.
+/// Returns a connected pipe. Neither end can be inherited yet.
 fn connected(direction: u32, child_access: u32) -> io::Result<(NamedPipeServer, File)> {
     let name = format!(r"\\.\pipe\escher-{}-{}", std::process::id(), Uuid::new_v4());
     let units: Vec<u16> = name.encode_utf16().chain([0]).collect();

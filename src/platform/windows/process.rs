@@ -15,7 +15,7 @@ use windows_sys::Win32::System::Threading::{
 
 use crate::platform::ProcessInfo;
 
-/// Processor time, in user mode and in the kernel.
+/// Returns the processor time, in user mode and in the kernel.
 pub(super) fn times(process: BorrowedHandle<'_>) -> (Duration, Duration) {
     let [mut created, mut exited, mut kernel, mut user] = [FILETIME::default(); 4];
     // SAFETY: an open handle; the four out-parameters are valid for the call.
@@ -34,7 +34,7 @@ pub(super) fn ticks(ticks: i64) -> Duration {
     Duration::from_nanos(u64::try_from(ticks).unwrap_or(0).saturating_mul(100))
 }
 
-/// The exit code of a process that has exited.
+/// Returns the exit code of a process that has exited.
 pub(super) fn exit_code(process: BorrowedHandle<'_>) -> Option<u32> {
     let mut code = 0;
     // SAFETY: an open handle; the out-parameter is valid for the call.
@@ -79,7 +79,7 @@ fn open(pid: u32) -> io::Result<OwnedHandle> {
     Ok(unsafe { OwnedHandle::from_raw_handle(handle) })
 }
 
-/// The path of the program that a process runs.
+/// Returns the path of the program that a process runs.
 fn image(process: &OwnedHandle) -> Option<String> {
     let mut path = [0_u16; 1_024];
     let mut length = 1_024;

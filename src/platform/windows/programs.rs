@@ -30,7 +30,7 @@ fn found_in(folder: &Path, name: &OsStr, path_ext: Option<&[u8]>) -> Option<Path
     let names = program_names(name.to_str()?, &extensions);
     let (last, others) = names.split_last()?;
     let there = others.iter().map(|name| folder.join(name)).find(|file| is_there(file));
-    // Without the extension of a program, its content decides.
+    // If the name has no extension of a program, its content decides.
     let is_named = others.is_empty();
     there.or_else(|| Some(folder.join(last)).filter(|file| is_there(file) && (is_named || is_binary(file))))
 }

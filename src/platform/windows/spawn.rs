@@ -1,4 +1,4 @@
-//! One `CreateProcessW` for each command.
+//! Spawns each command with one `CreateProcessW`.
 //!
 //! The standard library's spawn lets a child inherit everything that is inheritable at that moment, pipes of other threads
 //! included, and has no job: processes that a child starts before it is put into one would escape.
@@ -72,7 +72,7 @@ pub(crate) fn spawn(launch: &Launch, _: &SpawnThread) -> io::Result<Spawned> {
         stdout: child_stdout.as_raw_handle(),
         stderr: child_stderr.as_ref().unwrap_or(&child_stdout).as_raw_handle(),
     };
-    // Without a console of the host, a child would open its own window.
+    // If the host has no console, a child would open its own window.
     let has_console = has_console();
     let made = child.create(line, &env, cwd.as_deref(), &job, has_console)?;
     // From here on a suspended child exists: if anything fails, its job ends when the values below are dropped.
@@ -89,7 +89,7 @@ fn nul() -> io::Result<File> {
     OpenOptions::new().read(true).open("NUL")
 }
 
-/// The host's standard input, as a handle that can be made inheritable without the host's own becoming so.
+/// Returns the host's standard input, as a handle that can be made inheritable without the host's own becoming so.
 fn own_stdin() -> io::Result<OwnedHandle> {
     // SAFETY: the result is checked, and used only for the duplication.
     let handle = unsafe { GetStdHandle(STD_INPUT_HANDLE) };
@@ -133,11 +133,12 @@ impl Child {
         handles.dedup();
         let jobs = [job.handle()];
         let mut attributes = Attributes::new(2)?;
-        // In the job from the start: a host that ends at this moment leaves no process behind.
+        // The child is in the job from the start: a host that ends at this moment leaves no process behind.
         attributes.set(PROC_THREAD_ATTRIBUTE_JOB_LIST, &jobs)?;
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &handles)?;
         for handle in &handles {
-            // As late as possible: until they are closed, a spawn by other code of the host inherits them too.
+            // The handles become inheritable as late as possible: until they are closed, a spawn by other code of the
+            // host inherits them too.
             inheritable(*handle)?;
         }
         let mut startup = STARTUPINFOEXW::default();

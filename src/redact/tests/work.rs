@@ -1,8 +1,8 @@
-//! How much work the redactor does for a text: counted, not timed.
+//! Tests how much work the redactor does for a text: counted, not timed.
 
 use super::*;
 
-/// How many steps are taken for each byte of a text.
+/// Returns how many steps are taken for each byte of a text.
 pub(super) fn steps_for_each_byte(secrets: &Arc<Secrets>, text: &str, chunk: usize) -> usize {
     let mut redactor = Redactor::new(Arc::clone(secrets));
     for bytes in text.as_bytes().chunks(chunk) {
@@ -18,7 +18,7 @@ fn the_work_for_each_byte_is_bounded() {
     for part in ["'", "\"", "\\", "\"\"", "'\"", "\\'", "'$", "$'\\", "\\\"", "\r\n", "\n ", "%'", "&'"] {
         for (count, end) in [(60, ""), (60, "end"), (300, ""), (300, "end")] {
             let secret = part.repeat(count) + end;
-            // Made ready once, which takes longer than some of the texts.
+            // The secrets are made ready once, which takes longer than some of the texts.
             let secrets = secrets(&[&secret]);
             for run in [part, "'", "\"", "\\", "\\'", "'\"'\"'", "'\\''"] {
                 let text = run.repeat(1000 / run.len());

@@ -41,7 +41,7 @@ pub(super) async fn call<T: Send + 'static, L>(
 }
 
 struct BlockingCall<F, T> {
-    /// The state. The lock is held for moves, never while the function runs.
+    /// The lock is held for moves, never while the function runs.
     state: Mutex<CallState<F, T>>,
 }
 

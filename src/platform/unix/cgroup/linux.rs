@@ -15,8 +15,8 @@ use crate::platform::unix::signal;
 
 /// The most empty groups that are kept for the next executions, without their descriptors.
 const MOST_IDLE: usize = 32;
-/// How many more keep their descriptors, which takes a fiftieth of the time of a short command to open: as many as there are groups in use
-/// just then, with these bounds.
+/// The bounds for the number of unused groups that keep their descriptors, whose opening takes a fiftieth of the time
+/// of a short command: as many are kept as are in use just then.
 const OPEN: RangeInclusive<usize> = 1..=8;
 /// The most groups with processes of earlier executions that the end of an execution tries to remove.
 const REMOVED_AT_ONCE: usize = 2;
@@ -201,7 +201,7 @@ fn pool() -> MutexGuard<'static, DirectoryPool> {
 }
 
 fn collect(group: &Path, found: &mut Vec<Pid>) {
-    // Without a query for the size, which is always 0 here: many of these files are read in a row.
+    // The file is read without a query for the size, which is always 0 here: many of these files are read in a row.
     let mut procs = Vec::with_capacity(512);
     let file = File::open(group.join("cgroup.procs"));
     _ = file.and_then(|file| file.take(u64::MAX).read_to_end(&mut procs));
@@ -303,7 +303,7 @@ pub(in super::super) fn number_of(pid: Pid) -> Option<NonZeroU32> {
 pub(in super::super) fn kill_apart(pids: &[Pid]) -> bool {
     let Some(group) = take() else { return false };
     let file = group.directory.path.join("cgroup.procs");
-    // One number a write; one that is gone, or may not be moved, is left to the signals.
+    // Each write has one number; a process that has ended, or may not be moved, is left to the signals.
     let moved = pids.iter().filter(|pid| fs::write(&file, pid.to_string()).is_ok()).count();
     moved > 0 && group.kill()
 }

@@ -57,7 +57,7 @@ pub(in super::super) fn start(image: &Image<'_>) -> io::Result<Pid> {
     })
 }
 
-/// The error of a child that could not become its program.
+/// Returns the error of a child that could not become its program.
 fn refusal(code: c_int, asked: &[Rlimit]) -> io::Error {
     let (errno, index) = (code % LIMIT, code / LIMIT);
     let refused = match index {
@@ -129,7 +129,7 @@ extern "C" fn run(child: *mut c_void) -> c_int {
 /// and the thread-local `errno`, belong to a thread of the host.
 fn become_program(child: &Child<'_>) -> c_int {
     let Child { image, state, ignored, open, report } = child;
-    // Each of these system calls takes as long as one of the others, so those that change nothing are left out.
+    // Each of these system calls takes as long as any other, so those that change nothing are left out.
     for signal in (1..=SIGNALS).filter(|signal| ignored & 1 << (signal - 1) != 0) {
         // Zeroes: the default action, no flags, an empty mask, in the layout of every architecture; none is larger than this.
         let default = [0_u64; 4];

@@ -117,7 +117,7 @@ impl Attributes {
         // SAFETY: a set is plain bits, and both are initialised before the setters copy them. SIGKILL and SIGSTOP cannot be changed,
         // and some systems refuse a set that contains them.
         unsafe {
-            // All bits, also those that `sigfillset` leaves out.
+            // All bits are set, also those that `sigfillset` leaves out.
             all.as_mut_ptr().write_bytes(0xff, 1);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGKILL);
             libc::sigdelset(all.as_mut_ptr(), libc::SIGSTOP);

@@ -123,7 +123,7 @@ pub(crate) fn signal(proc: &Proc, signal: c_int) {
     }
 }
 
-/// A pipe of another process cannot be opened here.
+/// Returns `None`: a pipe of another process cannot be opened here.
 pub(crate) fn open_output(_: i32, _: u32, _: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
     None
 }

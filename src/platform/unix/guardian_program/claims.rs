@@ -5,8 +5,8 @@ use crate::names::{self, SEGMENT_BYTES};
 use crate::tree::Tree;
 use crate::{Proc, kernel, sys};
 
-/// Beyond this many claims, every engine signals the members. Each claim takes a descriptor, and a command chooses the tags of its
-/// processes, so the number is bounded.
+/// The most claims, beyond which every engine signals the members. Each claim takes a descriptor, and a command chooses
+/// the tags of its processes, so the number is bounded.
 const MOST_CLAIMS: usize = 256;
 /// The longest tag that is read.
 pub(crate) const CHAIN_BYTES: usize = 4096;
@@ -19,7 +19,7 @@ struct Claim {
     length: usize,
 }
 
-/// Which of them sends the stop signal.
+/// The engine or guardian that sends the stop signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopSender {
     ThisGuardian,

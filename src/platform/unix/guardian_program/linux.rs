@@ -130,7 +130,7 @@ pub(crate) fn tag(pid: i32, tag: &mut [u8]) -> Option<usize> {
     found
 }
 
-/// As [`tag`], for the directory of a process or of a thread.
+/// Does what [`tag`] does, for the directory of a process or of a thread.
 fn tag_in(directory: &mut Path, tag: &mut [u8]) -> Option<usize> {
     // SAFETY: the path ends with a NUL.
     let fd = unsafe { sys::open(directory.push(b"/environ").text().as_ptr().cast(), sys::O_RDONLY) };
@@ -138,7 +138,8 @@ fn tag_in(directory: &mut Path, tag: &mut [u8]) -> Option<usize> {
         return None;
     }
     let mut buffer = [0; 4096];
-    // How much of the name of the variable was matched; `None` in another entry. How much of its value was copied.
+    // The number of matched bytes of the name of the variable; `None` in another entry. The number of copied bytes of
+    // its value.
     let mut matched = Some(0);
     let mut taken = 0;
     let found = 'file: loop {
@@ -214,7 +215,7 @@ pub(crate) fn open_output(pid: i32, number: u32, is_held: &dyn Fn(&[u8]) -> bool
     opened
 }
 
-/// As [`open_output`], for the directory of a process or of a thread.
+/// Does what [`open_output`] does, for the directory of a process or of a thread.
 fn open_output_in(path: &mut Path, number: u32, is_held: &dyn Fn(&[u8]) -> bool) -> Option<(c_int, [u8; 32])> {
     path.push(b"/fd/").number(number);
     let mut name = [0; 32];

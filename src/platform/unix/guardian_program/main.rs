@@ -42,7 +42,7 @@ const HOST: c_int = 4;
 const LONGEST_CLOSING_MS: u64 = 100;
 /// The interval of the check whether the host runs, without a pidfd of it, in ms.
 const LOOK_AGAIN_MS: c_int = 1_000;
-/// After this time of killing, the remaining processes hang in the kernel, or belong to another user.
+/// The time of killing, in ms, after which the remaining processes hang in the kernel, or belong to another user.
 const LONGEST_KILLING_MS: u64 = 10_000;
 const FIRST_PAUSE_MS: u64 = 2;
 const LONGEST_PAUSE_MS: u64 = 40;
@@ -58,7 +58,7 @@ pub(crate) struct Proc {
     pub(crate) is_dead: bool,
     /// The place of its tree, counted from 1; 0: it belongs to none.
     pub(crate) owner: u32,
-    /// Its tag is the value with which a child opts out.
+    /// Whether its tag is the value with which a child opts out.
     pub(crate) is_detached: bool,
     /// The signals that are due have been sent to it by this scan.
     pub(crate) is_served: bool,
@@ -194,7 +194,7 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
         if !members.scan(trees, header, now) {
             return;
         }
-        // Of the others, no process has ended by signals, nor will.
+        // In the other trees no process was or will be signalled.
         let mut left = trees.iter().filter(|tree| !tree.is_gone && now < tree.kill_at + LONGEST_KILLING_MS).peekable();
         if left.peek().is_none() {
             return;

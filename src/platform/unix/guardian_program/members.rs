@@ -13,13 +13,14 @@ use crate::{Proc, group_path, kernel};
 
 mod signals;
 
-/// More processes than any machine has.
+/// The most processes: more than any machine has.
 const MOST_PROCESSES: usize = 1 << 17;
 const PLACES: usize = 2 * MOST_PROCESSES;
 /// A tree is gone after this many consecutive scans without a member; more for a tree that has started new members meanwhile.
 const QUIET_SCANS: u32 = 2;
 const QUIET_SCANS_OF_A_GROWING_TREE: u32 = 6;
-/// So many scans in which a process was ending do not count as quiet: a child that it has started may not have been in the list yet.
+/// The most scans in a row that do not count as quiet because a process was ending: a child that it has started may not
+/// have been in the list yet.
 const MOST_UNSURE_SCANS: u32 = 20;
 const SENT_BY_THE_HOST: u32 = 1;
 /// Reads of the tag of a process that may have opted out, a millisecond apart, until it has one.
@@ -37,7 +38,7 @@ const SETTLED: u64 = 1_000_000;
 struct Known {
     pid: i32,
     start: u64,
-    /// As [`Proc::owner`]; 0: it has no tag.
+    /// The same as [`Proc::owner`]; 0: it has no tag.
     owner: u32,
     seen_in: u32,
     /// The scan that sent it the stop signal; 0: it has not had the signal.

@@ -6,14 +6,14 @@ use crate::{Proc, sys};
 
 /// The most sessions that are remembered. Members in other sessions are found by their tag or parent only.
 const PLACES: usize = 1 << 16;
-/// At most this part of the table is used, so that a search ends.
+/// The most used places of the table, so that a search ends.
 const MOST_SESSIONS: usize = PLACES / 2;
 
 #[derive(Clone, Copy)]
 struct Session {
     /// 0: the place is free.
     number: i32,
-    /// As [`Proc::owner`].
+    /// The same as [`Proc::owner`].
     owner: u32,
     seen_in: u32,
 }
@@ -41,7 +41,7 @@ impl Sessions {
                 continue;
             }
             let tree = &trees[known.owner as usize - 1];
-            // Where children may opt out, other processes in the session may have done so.
+            // If children may opt out, other processes in the session may have done so.
             if proc.start >= tree.earliest_start && !tree.allows_detached() {
                 proc.owner = known.owner;
                 is_found = true;

@@ -121,7 +121,7 @@ pub(crate) fn read_file(path: &[u8], buffer: &mut [u8]) -> Option<usize> {
     }
 }
 
-/// Text in a fixed buffer, with a final NUL.
+/// A text in a fixed buffer, with a final NUL.
 pub(crate) struct Path {
     bytes: [u8; 4352],
     length: usize,
@@ -164,7 +164,7 @@ impl Path {
         self.bytes[length] = 0;
     }
 
-    /// With the final NUL.
+    /// Returns the text with the final NUL.
     pub(crate) fn text(&self) -> &[u8] {
         &self.bytes[..=self.length]
     }

@@ -169,7 +169,7 @@ pub(crate) unsafe fn mmap(
     unsafe { call(number::MMAP, arguments) as *mut c_void }
 }
 
-/// Of the handlers, only those that are no function can be given.
+/// Sets the handler of a signal; a handler that is a function cannot be given.
 pub(crate) unsafe fn signal(signal: c_int, handler: usize) -> c_int {
     // The handler, flags, a function to return with, and the set of signals that it blocks.
     let action = [handler, 0, 0, 0];

@@ -1,4 +1,4 @@
-//! One execution as the guardian ends it.
+//! Ends the tree of one execution.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
@@ -77,7 +77,7 @@ impl Tree {
         self.tag.split(|byte| *byte == 0).next().unwrap_or(b"")
     }
 
-    /// A member has ended. It may have started another one meanwhile: a control group would show that.
+    /// Records that a member has ended. It may have started another one meanwhile: a control group would show that.
     pub(crate) fn has_lost(&mut self, pid: i32) {
         self.is_moving = true;
         self.grows |= self.cgroup == 0 && pid != self.leader;

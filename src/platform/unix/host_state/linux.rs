@@ -35,7 +35,7 @@ pub(crate) struct HostState {
     affinity: Affinity,
     /// The signals that are ignored, by bit.
     ignored: Option<u64>,
-    /// When the latest capture has found this state, in ms of the uptime.
+    /// The time when the latest capture has found this state, in ms of the uptime.
     captured: AtomicU64,
 }
 
@@ -323,7 +323,7 @@ fn parse_mask(text: &[u8]) -> Option<Vec<usize>> {
     let groups = groups.collect::<Option<Vec<u32>>>()?;
     let word = |parts: &[u32]| {
         parts.iter().rev().fold(0_usize, |word, part| {
-            // Where a word is one group wide, the shift by a whole word leaves the group alone.
+            // If a word is one group wide, the shift by a whole word leaves the group alone.
             word.checked_shl(u32::BITS).unwrap_or(0) | usize::try_from(*part).unwrap_or_default()
         })
     };

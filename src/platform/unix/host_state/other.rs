@@ -16,7 +16,7 @@ impl HostState {
         Arc::new(Self { directory: std::env::current_dir().ok() })
     }
 
-    /// The path of the working directory.
+    /// Returns the path of the working directory.
     ///
     /// # Errors
     /// `NotFound` when the directory had been deleted.
@@ -29,7 +29,7 @@ impl HostState {
         self.directory.as_deref()
     }
 
-    /// [`HostState::directory`], for `PWD`.
+    /// Returns [`HostState::directory`], for `PWD`.
     pub(crate) fn name(&self) -> Option<&Path> {
         self.directory.as_deref()
     }

@@ -49,7 +49,7 @@ pub(in super::super) fn read(pid: Pid) -> Option<Proc> {
     })
 }
 
-/// `SIDL`, `SRUN`, `SSLEEP`, `SSTOP`, `SZOMB` as the letters of `ps`.
+/// Returns `SIDL`, `SRUN`, `SSLEEP`, `SSTOP`, `SZOMB` as the letters of `ps`.
 fn state(status: u32) -> u8 {
     match status {
         1 => b'I',
@@ -72,7 +72,7 @@ fn arguments(pid: Pid) -> Option<Vec<u8>> {
     (done == 0).then_some(buffer)
 }
 
-/// As [`tag`]. The system does not show whether a process is in an exec.
+/// Does what [`tag`] does. The system does not show whether a process is in an exec.
 pub(in super::super) fn settled_tag(pid: Pid) -> TagRead {
     tag(pid).map_or(TagRead::Absent, TagRead::Found)
 }
@@ -88,12 +88,12 @@ pub(in super::super) fn tag(pid: Pid) -> Option<Vec<u8>> {
 /// Whether the system refuses a signal to a group that has only zombies (`EPERM`), as it does for a group of another user.
 pub(in super::super) const REFUSES_DEAD_GROUPS: bool = true;
 
-/// As [`tag`], of this process.
+/// Does what [`tag`] does, for this process.
 pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
     tag(Pid::own())
 }
 
-/// Left to `getrusage`: a child does not share the memory of its host here.
+/// Returns `None`: `getrusage` has the value, since a child does not share the memory of its host here.
 pub(in super::super) fn own_peak_memory() -> Option<u64> {
     None
 }

@@ -58,8 +58,8 @@ fn living_threads(pid: Pid) -> impl Iterator<Item = (PathBuf, u8)> {
     })
 }
 
-/// `pid (name) state ppid pgrp session …` from the state on; the name may hold anything, so the last parenthesis
-/// ends it.
+/// Returns the fields of `pid (name) state ppid pgrp session …` from the state on; the name may hold anything, so the
+/// last parenthesis ends it.
 fn fields(stat: &[u8]) -> Option<SplitAsciiWhitespace<'_>> {
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     Some(std::str::from_utf8(stat.get(after_name..)?).ok()?.split_ascii_whitespace())
@@ -89,7 +89,7 @@ fn environ(pid: Pid) -> Option<Vec<u8>> {
     })
 }
 
-/// As [`tag`], of this process: also where the table of processes is that of another namespace.
+/// Does what [`tag`] does, for this process: also where the table of processes is that of another namespace.
 pub(in super::super) fn own_tag() -> Option<Vec<u8>> {
     tag_in(&std::fs::read("/proc/self/environ").ok()?)
 }
@@ -99,7 +99,7 @@ fn tag_in(environ: &[u8]) -> Option<Vec<u8>> {
     entries.find_map(|entry| entry.strip_prefix(b"ESCHER_EXECUTION_ID=")).map(<[u8]>::to_vec)
 }
 
-/// As [`tag`]. A process in an exec has neither arguments nor variables.
+/// Does what [`tag`] does. A process in an exec has neither arguments nor variables.
 pub(in super::super) fn settled_tag(pid: Pid) -> TagRead {
     let before = start_of_environment(pid);
     match tag(pid) {
@@ -110,7 +110,7 @@ pub(in super::super) fn settled_tag(pid: Pid) -> TagRead {
     }
 }
 
-/// The address of a process's variables, as it is written; "0" during an exec.
+/// Returns the address of a process's variables, as it is written; "0" during an exec.
 fn start_of_environment(pid: Pid) -> Option<String> {
     const INDEX: usize = 47;
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
@@ -143,7 +143,8 @@ fn is_listed() -> bool {
 /// Whether `status`, of this process, shows this id: then the table belongs to this process id namespace.
 fn is_own(status: &str, pid: u32) -> bool {
     let is_pid = |word: &str| word.parse() == Ok(pid);
-    // In the table of an outer namespace it has several ids, of which the first may be equal to ours by chance.
+    // In the table of an outer namespace this process has several ids, of which the first may be equal to ours by
+    // chance.
     let is_outer = field(status, "NSpid").is_some_and(|numbers| numbers.split_ascii_whitespace().count() > 1);
     field(status, "Pid").is_some_and(is_pid) && !is_outer
 }
@@ -282,7 +283,7 @@ mod tests {
         assert!(is_own(&status("12", "12"), 12));
         assert!(!is_own(&status("12", "12\t12"), 12));
         assert!(!is_own(&status("13", "13\t12"), 12));
-        // Before Linux 4.1.
+        // Linux before 4.1 shows no `NSpid`.
         assert!(is_own("Name:\tnode\nPid:\t12\nPPid:\t1\n", 12));
         assert!(!is_own("", 12));
     }

@@ -15,7 +15,7 @@ impl Terminator {
         for request in deadlines {
             match self.group_members(&request) {
                 Some(members) => {
-                    // By the next scan it may have left the group, and lost what else connects it to the tree.
+                    // By the next scan a member may have left the group, and lost its other connections to the tree.
                     for proc in &members {
                         self.memory.remember(proc, request.leader.tree().serial);
                     }

@@ -17,7 +17,7 @@ fn ask(give: &ThreadSender<Request>, leader: &Arc<Leader>, count: usize, priorit
     (0..count).map(|_| request()).collect()
 }
 
-/// The answer to a deadline by a new thread, and whether it has scanned the process table.
+/// Returns the answer to a deadline by a new thread, and whether it has scanned the process table.
 fn stopped_at_a_deadline(leader: &Arc<Leader>) -> (Sight, bool) {
     let (answer, mut sight) = oneshot::channel();
     let act = Act::Describe { then: Some((StopSignal::default(), StopTargets::Members)) };
@@ -28,7 +28,7 @@ fn stopped_at_a_deadline(leader: &Arc<Leader>) -> (Sight, bool) {
     (sight.try_recv().unwrap(), terminator.scanned > 0)
 }
 
-/// How many are answered, each of which counts once.
+/// Returns how many requests are answered, each of which counts once.
 fn answered(sights: &mut Sights) -> usize {
     let count = sights.len();
     sights.retain_mut(|sight| sight.try_recv().is_err());

@@ -56,7 +56,7 @@ fn stop_group(request: &Request, findings: &mut Findings, signal: StopSignal, to
     let leader_only = to == StopTargets::Leader;
     let is_due = match findings.stopped_unseen {
         None => true,
-        // With a control group each of the others gets it by itself.
+        // In a control group each of the others gets the signal by itself.
         Some(StoppedUnseen::Leader) => !leader_only && request.leader_exited && tree.group.is_none(),
         Some(StoppedUnseen::Group { .. }) => false,
     };

@@ -15,7 +15,7 @@ use crate::platform::unix::pipe::{duplicate_from, pipe};
 
 /// The value in the memory when the child has begun to run.
 const HAS_BEGUN: c_int = -1;
-/// Above the numbers that children are given.
+/// The lowest number, above those that children are given.
 const LEAST_FD: RawFd = 10;
 
 /// Whether a child has shared its memory with us: then all of them do.

@@ -1,4 +1,4 @@
-//! What is remembered of members that were found without a scan.
+//! Tests what is remembered of members that were found without a scan.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -130,7 +130,7 @@ async fn what_a_member_starts_before_its_own_stop_signal_is_no_clean_up() {
     let first = Proc { start: SINCE - 2, ..seen };
     let clean_up = process(1, &first, SINCE);
     let below_clean_up = process(2, &clean_up, SINCE + 1);
-    // It has left the control group, so that the signal of the deadline has not reached it.
+    // The process has left the control group, so that the signal of the deadline has not reached it.
     let outside = process(3, &first, SINCE - 1);
     let job = process(4, &outside, SINCE);
     let below_job = process(5, &job, SINCE + 1);
