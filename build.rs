@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PROGRAM: &str = "src/platform/unix/guardian_program";
-/// What the library and the guardian share.
+/// The files that the library and the guardian share.
 const SHARED: [&str; 2] = ["src/platform/unix/guardian_table.rs", "src/platform/unix/nested_names.rs"];
 /// Options for the compiler of the guardian, one a line. For its linker, where the target can do without a C library: there nothing
 /// has to be on the system that runs it.
@@ -75,7 +75,7 @@ fn compile(to: &Path) {
     );
 }
 
-/// The targets whose system calls `system_calls.rs` knows.
+/// Returns whether `system_calls.rs` knows the system calls of the target.
 fn can_do_without_libc() -> bool {
     let of_target = |variable| env::var(variable).unwrap_or_default();
     of_target("CARGO_CFG_TARGET_OS") == "linux"
@@ -83,7 +83,8 @@ fn can_do_without_libc() -> bool {
         && of_target("CARGO_CFG_TARGET_POINTER_WIDTH") == "64"
 }
 
-/// The flags of this build that say how things are linked for the target, and which paths are written into them.
+/// Returns the flags of this build that say how things are linked for the target, and which paths are written into
+/// them.
 fn passed_on() -> Vec<String> {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let mut passed = Vec::new();

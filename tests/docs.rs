@@ -11,7 +11,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The pages that the crate comes with.
+/// Returns the pages that the crate comes with.
 fn pages() -> Vec<String> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let files = fs::read_dir(docs).unwrap().map(|entry| PathBuf::from(entry.unwrap().file_name()));
@@ -59,7 +59,7 @@ fn camel(snake: &str) -> String {
     letters.collect()
 }
 
-/// The cells of all rows of all tables of a page, headings apart.
+/// Returns the cells of all rows of all tables of a page, headings apart.
 fn rows(page: &str, first_heading: &str) -> Vec<Vec<String>> {
     let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| ---");
     let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
@@ -67,7 +67,7 @@ fn rows(page: &str, first_heading: &str) -> Vec<Vec<String>> {
     rows.filter(|cells| cells[0] != first_heading).collect()
 }
 
-/// What a cell has between backquotes.
+/// Returns the texts of a cell between backquotes.
 fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
@@ -186,7 +186,7 @@ fn starts_with_word(text: &str) -> bool {
     text.starts_with(|letter: char| letter.is_alphanumeric() || letter == '_')
 }
 
-/// The sources that public types are in.
+/// Returns the sources that public types are in.
 fn public_sources() -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -221,7 +221,8 @@ fn is_public(root: &str, sources: &[String], name: &str) -> bool {
     is_exported && sources.iter().any(has_member)
 }
 
-/// A field, a function, a function of a trait, a variant, or a setting of the list of settings.
+/// Whether a line declares the member: a field, a function, a function of a trait, a variant, or a setting of the list
+/// of settings.
 fn is_member(line: &str, member: &str) -> bool {
     let variant = member.starts_with(char::is_uppercase);
     let heads: &[&str] =

@@ -28,7 +28,7 @@ const AREAS: &[&str] = &[
     "lib",
 ];
 
-/// What builds leave there.
+/// The folders that builds leave there.
 const BUILT: &[&str] = &["examples/tauri/target", "examples/tauri/gen"];
 
 /// The list of the words.
@@ -51,12 +51,12 @@ const WORDS: &[&str] = &[
     "hears",
     "heard",
     "hearing",
-    // Of processes: they run, end and are killed.
+    // These are wrong of processes, which run, end and are killed.
     "lives",
     "dies",
     "died",
     "dying",
-    // Of modules and folders.
+    // These are wrong of modules and folders.
     "rooms",
     "house",
 ];
@@ -91,7 +91,7 @@ fn words_are_found_in_names_and_in_text() {
     assert_eq!(written("a\n<!-- bench:start -->\nb\n<!-- bench:end -->\nc"), "a\n\n\n\nc");
 }
 
-/// The words of text and of names, in whichever case these are.
+/// Returns the words of text and of names, in whichever case these are.
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let parts = line.split(|char: char| !char.is_alphanumeric());
     let humps = parts.flat_map(|part| {
@@ -103,7 +103,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     humps.filter(|word| !word.is_empty())
 }
 
-/// A text with empty lines in the place of the generated ones.
+/// Returns a text with empty lines in the place of the generated ones.
 fn written(text: &str) -> String {
     let mut until = None;
     let lines = text.lines().map(|line| {

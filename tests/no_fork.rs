@@ -47,7 +47,7 @@ fn every_process_of_the_host_is_made_by_vfork() {
     assert_eq!(made.len(), requests(dir.path()).len() + guardian, "one process for each command: {made:#?}");
 }
 
-/// What the traced process does.
+/// Runs in the traced process.
 #[tokio::main(flavor = "current_thread")]
 async fn be_the_host(dir: &Path) {
     let engine = ExecutionEngine::new(ExecutionConfig::default()).unwrap();
@@ -57,7 +57,7 @@ async fn be_the_host(dir: &Path) {
     }
 }
 
-/// Each kind of command: as it is, with a `PATH` of its own, in another directory, and both.
+/// Returns each kind of command: as it is, with a `PATH` of its own, in another directory, and both.
 fn requests(dir: &Path) -> Vec<(String, ExecutionRequest)> {
     let aws = write(&dir.join("aws"), "#!/bin/sh\nexit 0\n");
     let script = write(&dir.join("script.sh"), "#!/bin/sh\nexit 0\n");
@@ -110,7 +110,7 @@ fn strace_works() -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// One call that made a thread or a process.
+/// A call that made a thread or a process.
 #[derive(Debug)]
 struct Birth {
     parent: u32,
@@ -130,8 +130,8 @@ impl Birth {
     }
 }
 
-/// Every call that made something. A line is `<tid> <call> = <result>`; a call that others run beside is in two lines:
-/// `<tid> <call> <unfinished ...>` and `<tid> <... name resumed>) = <result>`.
+/// Returns every call that made something. A line is `<tid> <call> = <result>`; a call that others run beside is in two
+/// lines: `<tid> <call> <unfinished ...>` and `<tid> <... name resumed>) = <result>`.
 fn births(trace: &str) -> Vec<Birth> {
     let mut unfinished: BTreeMap<u32, String> = BTreeMap::new();
     let mut births = Vec::new();
@@ -160,7 +160,7 @@ fn births(trace: &str) -> Vec<Birth> {
     births
 }
 
-/// The first process and all threads that it made, directly or through others.
+/// Returns the first process and all threads that it made, directly or through others.
 fn threads_of_the_host(trace: &str, births: &[Birth]) -> BTreeSet<u32> {
     let first = trace.split_once(' ').and_then(|(tid, _)| tid.parse().ok()).expect("a trace begins with the host");
     let mut host = BTreeSet::from([first]);

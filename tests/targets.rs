@@ -36,7 +36,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// What the compiler sets for a target: names, and `name="value"`. Its standard library is not needed for that.
+/// Returns what the compiler sets for a target: names, and `name="value"`. Its standard library is not needed for that.
 fn cfgs(target: &str) -> Vec<String> {
     let output = rustc().args(["--print", "cfg", "--target", target]).output().unwrap();
     assert!(output.status.success(), "{target}: {}", stderr(&output));

@@ -6,48 +6,49 @@ use std::path::{Path, PathBuf};
 
 use super::{Command, ExecutionRequest};
 
-/// A line for `/bin/sh`. Not for the default shell: what a test says about its child must not depend on bash.
+/// Returns a line for `/bin/sh`. The default shell is not used: what a test says about its child must not depend on
+/// bash.
 pub(crate) fn shell(line: impl Into<String>) -> ExecutionRequest {
     Command::Shell { command: line.into(), shell: "/bin/sh".into() }.into()
 }
 
-/// A program and its arguments, without a shell.
+/// Returns a program and its arguments, without a shell.
 pub(crate) fn exec<S: AsRef<str>>(program: impl AsRef<str>, args: &[S]) -> ExecutionRequest {
     let args = args.iter().map(|arg| arg.as_ref().to_owned()).collect();
     Command::Exec { program: program.as_ref().to_owned(), args }.into()
 }
 
-/// A program without arguments, named by its path.
+/// Returns a program without arguments, named by its path.
 pub(crate) fn program(path: &Path) -> ExecutionRequest {
     exec::<&str>(path.to_str().expect("test paths are UTF-8"), &[])
 }
 
-/// A script file, its interpreter looked up.
+/// Returns a script file, whose interpreter is looked up.
 pub(crate) fn script(path: impl Into<PathBuf>) -> ExecutionRequest {
     Command::Script { path: path.into(), interpreter: None, args: Vec::new() }.into()
 }
 
-/// `true`: the shortest life a child can have.
+/// Returns `true`, the child with the shortest run.
 pub(crate) fn brief() -> ExecutionRequest {
     exec::<&str>("true", &[])
 }
 
-/// A child that stays until it is ended.
+/// Returns a child that stays until it is ended.
 pub(crate) fn endless() -> ExecutionRequest {
     exec("/bin/sleep", &["1000"])
 }
 
-/// A child that says `ready` and stays until it is ended; `trap` comes first.
+/// Returns a child that prints `ready` and stays until it is ended; `trap` comes first.
 pub(crate) fn endless_after(trap: &str) -> ExecutionRequest {
     shell(format!("{trap}; echo ready; while :; do sleep 0.05; done"))
 }
 
-/// A child that leaves a file and is done: the file shows whether it ever ran.
+/// Returns a child that leaves a file and exits: the file shows whether it ever ran.
 pub(crate) fn leaves(marker: &Path) -> ExecutionRequest {
     exec("touch", &[marker.to_str().expect("test paths are UTF-8")])
 }
 
-/// A child that says `ready` and stays until the file is there. It notices an end of the test too.
+/// Returns a child that prints `ready` and stays until the file exists. It notices an end of the test too.
 pub(crate) fn waits_for(file: &Path) -> ExecutionRequest {
     shell(format!("echo ready; while [ ! -e '{0}' ] && [ -d '{1}' ]; do sleep 0.01; done", file.display(), dir(file)))
 }
@@ -56,7 +57,7 @@ fn dir(file: &Path) -> String {
     file.parent().expect("a file is in a directory").display().to_string()
 }
 
-/// A directory that goes with the test.
+/// Makes a directory that is removed with the test.
 pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }

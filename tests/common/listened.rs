@@ -24,7 +24,7 @@ impl Listened {
         Self { engine, recorder, finished: false }
     }
 
-    /// An engine with so many slots.
+    /// Returns an engine with so many slots.
     pub(crate) fn with_slots(slots: usize) -> Self {
         Self::with(ExecutionConfig { max_concurrent_executions: slots, ..ExecutionConfig::default() })
     }

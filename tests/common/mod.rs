@@ -1,4 +1,4 @@
-//! What the tests speak of: child programs, an engine that is listened to, outcomes, and processes.
+//! Helpers of the tests: child programs, an engine with a recorder of its events, outcomes, and processes.
 
 pub(crate) mod children;
 pub(crate) mod listened;

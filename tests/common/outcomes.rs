@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use super::{Arc, ErrorCode, ExecutionError, ExecutionResult, ExecutionStatus, Reason};
 
-/// It exited with 0 and it was not ended by the engine.
+/// Asserts that the command exited with 0 and was not ended by the engine.
 #[track_caller]
 pub(crate) fn assert_completed(result: &ExecutionResult) {
     assert_ended(result, ExecutionStatus::Completed, Reason::Exit);
@@ -13,7 +13,7 @@ pub(crate) fn assert_completed(result: &ExecutionResult) {
     assert_eq!(result.killed, None, "it was not ended by the engine: {result:#?}");
 }
 
-/// It exited with another code.
+/// Asserts that the command exited with another code.
 #[track_caller]
 pub(crate) fn assert_exited(result: &ExecutionResult, code: i32) {
     assert_ended(result, ExecutionStatus::Failed, Reason::Exit);
@@ -39,7 +39,7 @@ pub(crate) fn assert_ended(result: &ExecutionResult, status: ExecutionStatus, re
     assert_eq!(result.success, status == ExecutionStatus::Completed, "{result:#?}");
 }
 
-/// It never became a process.
+/// Asserts that the command never became a process.
 #[track_caller]
 pub(crate) fn assert_never_ran(result: &ExecutionResult) {
     assert_eq!((result.pid, result.exit_code, result.stdout_bytes), (None, None, 0), "{result:#?}");
@@ -62,7 +62,8 @@ pub(crate) fn assert_field_refused<T: Debug>(answer: Result<T, ExecutionError>, 
     assert!(error.to_string().contains(field), "the message does not name the field: {error}");
 }
 
-/// It could not be started: the operating system's name for it, and words that the message must have.
+/// Asserts that the command could not be started: with the operating system's name for the error, and words that the
+/// message must have.
 #[track_caller]
 pub(crate) fn assert_not_spawned(answer: Result<Arc<ExecutionResult>, ExecutionError>, errno: &str, words: &[&str]) {
     let error = assert_refused(answer, ErrorCode::SpawnFailed);

@@ -13,7 +13,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     exists && !matches!(state(pid), Some('Z' | 'X'))
 }
 
-/// The state letter of a process, where the system provides it.
+/// Returns the state letter of a process, where the system provides it.
 pub(crate) fn state(pid: u32) -> Option<char> {
     stat_after_name(pid)?.trim_start().chars().next()
 }
@@ -29,7 +29,7 @@ pub(crate) fn pids_in(text: &str) -> Vec<u32> {
     text.lines().filter_map(|line| line.strip_prefix("pid ")?.trim().parse().ok()).collect()
 }
 
-/// None of them runs, now.
+/// Asserts that none of them runs now.
 #[track_caller]
 pub(crate) fn assert_gone(pids: &[u32]) {
     assert!(!pids.is_empty(), "there is no process to look for");
@@ -71,14 +71,14 @@ fn children() -> Vec<u32> {
         .collect()
 }
 
-/// How many descriptors this process has open.
+/// Returns how many descriptors this process has open.
 #[cfg(target_os = "linux")]
 pub(crate) fn open_descriptors() -> usize {
     // The directory is open itself while it is read.
     std::fs::read_dir("/proc/self/fd").expect("/proc").count() - 1
 }
 
-/// How many threads this process has.
+/// Returns how many threads this process has.
 #[cfg(target_os = "linux")]
 pub(crate) fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("/proc").count()
@@ -93,7 +93,7 @@ pub(crate) fn alone<F: FnOnce()>(body: F) {
     alone_after(|_| (), body);
 }
 
-/// [`alone`], with something done to the command that starts that process.
+/// Does what [`alone`] does, with a change of the command that starts that process.
 pub(crate) fn alone_after<F: FnOnce()>(prepare: impl FnOnce(&mut process::Command), body: F) {
     if is_alone() {
         return body();
@@ -109,7 +109,7 @@ pub(crate) fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()
 }
 
-/// The name of the test whose body is `F`, as the test harness says it.
+/// Returns the name of the test whose body is `F`, as the test harness prints it.
 pub(crate) fn own_name<F>() -> String {
     let closure = type_name::<F>();
     let name = closure.split("::{{closure}}").next().unwrap_or(closure);

@@ -42,17 +42,17 @@ impl Recorder {
         self.lock().clone()
     }
 
-    /// The events of one execution, as they came.
+    /// Returns the events of one execution, as they came.
     pub(crate) fn of(&self, id: Uuid) -> Vec<ExecutionEvent> {
         self.lock().iter().filter(|event| event.execution_id() == id).cloned().collect()
     }
 
-    /// The line events of one stream, piece by piece.
+    /// Returns the line events of one stream, piece by piece.
     pub(crate) fn pieces(&self, id: Uuid, stream: Stream) -> Vec<Piece> {
         self.of(id).into_iter().filter_map(|event| piece_of(&event, stream)).collect()
     }
 
-    /// The lines of one stream, whole.
+    /// Returns the whole lines of one stream.
     pub(crate) fn lines(&self, id: Uuid, stream: Stream) -> Vec<String> {
         joined(&self.pieces(id, stream))
     }
@@ -80,7 +80,7 @@ impl Recorder {
         pid().expect("just seen")
     }
 
-    /// What holds for every execution with a terminal event.
+    /// Checks what holds for every execution with a terminal event.
     pub(crate) fn check(&self) {
         let mut by_execution: HashMap<Uuid, Vec<ExecutionEvent>> = HashMap::new();
         for event in self.all() {
@@ -93,7 +93,8 @@ impl Recorder {
     }
 }
 
-/// One terminal event, the last; numbers from 0 without a gap; `queued` before `started` before lines.
+/// Checks that there is one terminal event, the last; numbers from 0 without a gap; `queued` before `started` before
+/// lines.
 fn check_order(id: Uuid, events: &[ExecutionEvent]) {
     let sequences: Vec<u64> = events.iter().map(ExecutionEvent::sequence).collect();
     let expected: Vec<u64> = (0..events.len() as u64).collect();
@@ -119,7 +120,7 @@ fn check_order(id: Uuid, events: &[ExecutionEvent]) {
     }
 }
 
-/// The events of each attempt; that of the retry is the last of its attempt.
+/// Returns the events of each attempt; that of the retry is the last of its attempt.
 fn attempts(events: &[ExecutionEvent]) -> impl Iterator<Item = &[ExecutionEvent]> {
     events.split_inclusive(|event| matches!(event, ExecutionEvent::Retry { .. }))
 }
@@ -143,7 +144,7 @@ fn is_data(event: &ExecutionEvent) -> bool {
     matches!(event, ExecutionEvent::Data { .. })
 }
 
-/// The pieces make up the output of the result: each line once, none missing, none invented.
+/// Checks that the pieces make up the output of the result: each line once, none missing, none invented.
 fn check_lines(events: &[ExecutionEvent]) {
     let Some(result) = events.last().and_then(result_of) else { return };
     // The result is that of the last attempt; one that was given up in a pause is that of the one before it.
@@ -182,13 +183,13 @@ fn piece_of(event: &ExecutionEvent, of: Stream) -> Option<Piece> {
     }
 }
 
-/// A line is its pieces up to the first that is neither `partial` nor `continued`.
+/// Joins pieces: a line is its pieces up to the first that is neither `partial` nor `continued`.
 fn joined(pieces: &[Piece]) -> Vec<String> {
     let lines = pieces.split_inclusive(|piece| !piece.partial && !piece.continued);
     lines.map(|line| line.iter().map(|piece| piece.line.as_str()).collect()).collect()
 }
 
-/// The lines of a whole text: ended by `\n`, `\r\n` or a lone `\r`.
+/// Returns the lines of a whole text: ended by `\n`, `\r\n` or a lone `\r`.
 pub(crate) fn lines_of(text: &str) -> Vec<String> {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Duration;
 
-/// Far above what anything here takes on a busy machine: beyond it, it hangs.
+/// The time after which something hangs, far above what anything here takes on a busy machine.
 pub(crate) const HANG: Duration = Duration::from_secs(30);
 
 /// Polls until the condition holds.
@@ -51,7 +51,8 @@ pub(crate) async fn a_second_after<F: Future>(given: Duration, what: &str, futur
     output
 }
 
-/// It took what was given, and a second at most. A machine that was too busy for it shows that by being busy still.
+/// Asserts that something took the given time, and a second more at most. A machine that was too busy for it shows that
+/// by being busy still.
 pub(crate) fn assert_a_second_after(given: Duration, what: &str, took: Duration) {
     let limit = given + Duration::from_secs(1);
     if took > limit {
@@ -63,7 +64,7 @@ pub(crate) fn assert_a_second_after(given: Duration, what: &str, took: Duration)
     }
 }
 
-/// How long one look at all processes takes now: some 10 ms on an idle machine.
+/// Returns how long one look at all processes takes now: some 10 ms on an idle machine.
 fn one_look() -> Duration {
     let begun = Instant::now();
     let look = "for file in /proc/[0-9]*/stat; do read -r line <$file; done 2>/dev/null; grep -ls no-process-has-this /proc/[0-9]*/environ; :";

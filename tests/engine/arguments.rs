@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::common::*;
 
-/// The arguments as a child has seen them: `printf` gives each back, ended by a NUL.
+/// Returns the arguments as a child has seen them: `printf` gives each back, ended by a NUL.
 async fn seen_by_a_child(engine: &Listened, args: &[String]) -> Vec<String> {
     let mut all = vec!["%s\\0".to_owned()];
     all.extend_from_slice(args);
@@ -16,7 +16,7 @@ async fn seen_by_a_child(engine: &Listened, args: &[String]) -> Vec<String> {
     seen
 }
 
-/// What a shell would do something with, and what is easily lost.
+/// The arguments that a shell would change, and those that are easily lost.
 const TRICKY: &[&str] = &[
     "",
     " ",

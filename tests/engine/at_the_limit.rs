@@ -40,7 +40,7 @@ async fn a_full_queue_refuses() {
     let waiting = [engine.execute(brief()).await.unwrap(), engine.execute(brief()).await.unwrap()];
     let error = assert_refused(engine.execute(brief()).await, ErrorCode::QueueFull);
     assert!(error.to_string().contains("max_queued_executions"), "{error}");
-    // One that gives up makes room.
+    // An execution that gives up makes room.
     engine.cancel(waiting[0]).await.unwrap();
     let again = engine.execute(brief()).await.unwrap();
     assert_refused(engine.execute(brief()).await, ErrorCode::QueueFull);

@@ -2,7 +2,7 @@
 
 use crate::common::*;
 
-/// A directory with an `aws` that says what it was given.
+/// Makes a directory with an `aws` that prints what it was given.
 fn fake_aws() -> (tempfile::TempDir, String) {
     let dir = scratch();
     let body = "#!/bin/sh\nfor arg; do printf '%s|' \"$arg\"; done\nprintf '\\npager=[%s]\\n' \"${AWS_PAGER-unset}\"\n";

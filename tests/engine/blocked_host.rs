@@ -16,7 +16,7 @@ async fn a_blocked_host_delays_no_timeout() {
     engine.finish().await;
 }
 
-/// What was started on a runtime goes on after that runtime is gone.
+/// Executions that were started on a runtime go on after that runtime is gone.
 #[test]
 fn an_execution_outlives_the_runtime_it_was_asked_for_on() {
     let engine = Listened::new();

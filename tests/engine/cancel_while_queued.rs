@@ -1,10 +1,10 @@
-//! What ends while it waits for a slot never runs.
+//! An execution that ends while it waits for a slot never runs.
 
 use execution_engine::types::Stream;
 
 use crate::common::*;
 
-/// One slot, and a child in it that stays until the file `go` is there.
+/// Returns an engine with one slot, and a child in it that stays until the file `go` exists.
 async fn busy(config: ExecutionConfig, dir: &std::path::Path) -> (Listened, Uuid) {
     let engine = Listened::with(ExecutionConfig { max_concurrent_executions: 1, ..config });
     let blocker = engine.start(waits_for(&dir.join("go")), ExecutionOptions::default()).await;
@@ -72,7 +72,7 @@ async fn cancel_all_reaches_the_queue() {
     engine.finish().await;
 }
 
-/// Its slot falls free while it is cancelled: either it never ran, or its result reports what ran.
+/// The slot is freed while the execution is cancelled: either it never ran, or its result reports what ran.
 #[tokio::test]
 async fn a_cancel_that_races_the_slot_leaves_one_outcome() {
     let engine = Listened::with_slots(1);
@@ -110,7 +110,7 @@ async fn the_timeout_of_an_execution_starts_with_its_process() {
     let (engine, blocker) = busy(ExecutionConfig::default(), dir.path()).await;
     let request = ExecutionRequest { timeout_ms: Some(2_000), ..shell("echo in time") };
     let id = engine.execute(request).await.unwrap();
-    // Not a wait for luck: it has to wait longer than its timeout.
+    // This sleep waits for no event: it has to be longer than the timeout.
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     drain_queue(&engine, blocker, dir.path()).await;
     let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::common::*;
 
-/// Each with the name that the guide gives it.
+/// Returns the configurations, each with the name that the guide gives it.
 fn named() -> [(&'static str, ExecutionConfig); 5] {
     let production = ExecutionConfig {
         default_timeout_ms: 300_000,
@@ -81,7 +81,7 @@ fn named() -> [(&'static str, ExecutionConfig); 5] {
 async fn the_named_configurations_run() {
     for (name, config) in named() {
         config.validate().unwrap();
-        // Where this test runs, no user may write there.
+        // In the environment of this test, no user may write there.
         let engine = ExecutionEngine::new(ExecutionConfig { log_dir: None, ..config })
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_completed(&engine.run(brief()).await.unwrap());
@@ -143,7 +143,7 @@ fn explicit_before_environment_before_file_before_default() {
 
 #[test]
 fn the_environment_is_that_of_the_process() {
-    // Read only: other tests run beside this one.
+    // The test only reads: other tests run beside this one.
     assert!(ExecutionEngine::config_from_env().unwrap().is_empty());
     let bad = ExecutionEngine::config_from_vars([("EXEC_MAX_TIMEOUT_MS", "long")]);
     assert_field_refused(bad, ErrorCode::InvalidConfig, "EXEC_MAX_TIMEOUT_MS");

@@ -63,7 +63,7 @@ fn three_hundred_runs_leave_no_descriptor_and_no_thread() {
         block_on(async {
             let engine = Listened::new();
             let dir = scratch();
-            // What is made once and kept is made now: the runtime, /dev/null, threads that may block.
+            // The things that are made once and kept are made now: the runtime, /dev/null, threads that may block.
             for _ in 0..5 {
                 round(&engine, dir.path()).await;
             }

@@ -23,7 +23,7 @@ async fn a_line_reads_as_text_and_keeps_its_bytes() {
     engine.finish().await;
 }
 
-/// What is nearer to the command wins, in lines and in results.
+/// The setting that is nearer to the command has precedence, in lines and in results.
 #[tokio::test]
 async fn output_says_as_what_it_was_asked_for() {
     let (text, bytes) = (Encoding::Utf8, Encoding::Buffer);
@@ -38,7 +38,7 @@ async fn output_says_as_what_it_was_asked_for() {
             let pieces = engine.recorder.pieces(result.id, stream);
             assert!(!pieces.is_empty() && pieces.iter().all(|piece| piece.line.encoding() == expected));
         }
-        // Also of a command that was never there.
+        // This holds for a command that never existed, too.
         let error = engine.run_with(exec::<&str>("/no/such/program", &[]), options()).await.unwrap_err();
         assert_eq!(error.result().unwrap().stdout.encoding(), expected);
         engine.finish().await;

@@ -33,7 +33,7 @@ fn asking_for(variables: &[(&str, &str)]) -> ExecutionRequest {
     ExecutionRequest { env, ..exec("/usr/bin/env", &["-0"]) }
 }
 
-/// The variables a child has seen; the engine's own tag is checked and left out.
+/// Returns the variables a child has seen; the engine's own tag is checked and left out.
 async fn seen(
     engine: &ExecutionEngine,
     request: ExecutionRequest,
@@ -73,7 +73,7 @@ async fn policy_decides_what_is_inherited() {
     let engine = Listened::new();
     let all_but_aws = "EDITOR HOME LANG LC_ALL PATH TERM";
     let core_and_region = "AWS_REGION HOME LANG LC_ALL PATH TERM";
-    // What is inherited, what is allowed on top, what is denied; and what the child sees of it.
+    // Each case has what is inherited, what is allowed on top, and what is denied; and what the child sees of it.
     let cases = [
         (InheritEnv::All, "", "AWS_*", all_but_aws),
         (InheritEnv::All, "AWS_REGION", "AWS_*", all_but_aws),
@@ -166,7 +166,7 @@ async fn the_tag_of_a_tree_cannot_be_forged() {
     engine.finish().await;
 }
 
-/// In a process of its own: it changes its variables.
+/// The test runs in a process of its own, since it changes its variables.
 #[test]
 fn a_child_gets_the_variables_of_the_moment_of_the_call() {
     alone(|| {

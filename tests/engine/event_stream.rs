@@ -128,7 +128,7 @@ async fn a_dropped_run_that_waits_for_a_slot_never_starts() {
     engine.finish().await;
 }
 
-/// As of any future in Rust, nothing of it happens before it is polled.
+/// Like any future in Rust, it does nothing before it is polled.
 #[tokio::test]
 async fn a_run_that_is_never_polled_is_not_accepted() {
     let engine = Listened::new();

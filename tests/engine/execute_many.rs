@@ -36,7 +36,7 @@ async fn each_request_is_accepted_or_refused_by_itself_and_in_order() {
     engine.finish().await;
 }
 
-/// More than are started by one task.
+/// These are more than one task starts.
 #[tokio::test]
 async fn those_that_wait_run_in_their_order() {
     let dir = scratch();

@@ -169,7 +169,7 @@ async fn a_sink_that_hangs_delays_no_execution_and_a_shutdown_by_a_bound() {
     sink.0.close();
 }
 
-/// What sends anything to another machine has to be asked for.
+/// A sink that sends anything to another machine has to be asked for.
 #[test]
 fn feedback_by_http_is_off_by_default() {
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::common::*;
 
-/// What a server got, byte for byte, and what it answers.
+/// The bytes that a server got, and its answers.
 #[derive(Default)]
 struct Seen {
     requests: Mutex<Vec<Request>>,
@@ -40,7 +40,7 @@ impl Seen {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The ids of all requests that were answered with 200.
+    /// Returns the ids of all requests that were answered with 200.
     fn accepted(&self) -> Vec<String> {
         self.all().iter().filter(|request| request.answered == 200).flat_map(Request::ids).collect()
     }
@@ -59,7 +59,7 @@ fn serve(listener: TcpListener, answers: &[u16]) -> Arc<Seen> {
     seen
 }
 
-/// One connection, to its end.
+/// Handles one connection, to its end.
 fn converse(stream: TcpStream, seen: &Seen) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
@@ -81,7 +81,7 @@ fn converse(stream: TcpStream, seen: &Seen) {
         };
         seen.requests.lock().unwrap().push(Request { head, body, answered: answer });
         if answer == 0 {
-            // Until the other side gives up.
+            // This waits until the other side gives up.
             let _ = reader.read(&mut [0]);
             return;
         }
@@ -97,13 +97,14 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// An address where nothing listens, and where no other program or test will: on Linux each network of 127 has ports of its own.
+/// Returns an address where nothing listens, and where no other program or test will: on Linux each network of 127 has
+/// ports of its own.
 fn closed(host: u8) -> SocketAddr {
     let network = if cfg!(target_os = "linux") { format!("127.86.21.{host}:0") } else { "127.0.0.1:0".into() };
     TcpListener::bind(network).unwrap().local_addr().unwrap()
 }
 
-/// Short pauses: a test waits for what it sees, and not for them.
+/// Returns options with short pauses: a test waits for what it sees, and not for them.
 fn options(address: SocketAddr) -> HttpFeedbackOptions {
     let mut options = HttpFeedbackOptions::new(format!("http://{address}/executions"));
     options.linger = Duration::from_millis(20);

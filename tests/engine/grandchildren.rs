@@ -4,7 +4,7 @@ use execution_engine::types::Stream;
 
 use crate::common::*;
 
-/// A shell, three children and a grandchild, each of which prints its pid; `first` is done by all of them.
+/// Returns a shell, three children and a grandchild, each of which prints its pid; `first` is done by all of them.
 fn family(first: &str) -> ExecutionRequest {
     shell(format!(
         "{first}; echo pid $$; sleep 999 & echo pid $!; sleep 998 & echo pid $!; \
@@ -34,7 +34,7 @@ fn assert_all_five_gone(result: &ExecutionResult) {
 async fn no_grandchild_survives_a_cancel() {
     let engine = Listened::new();
     let id = start_tree(&engine, family(":"), 5, grace(600_000)).await;
-    // All of them go when they are asked.
+    // All of them exit on the stop signal.
     a_second_after(Duration::ZERO, "the cancel", engine.cancel(id)).await.unwrap();
     let result = engine.get_result(id).await.unwrap();
     assert_cancelled(&result);

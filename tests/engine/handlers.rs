@@ -107,7 +107,7 @@ async fn a_handler_that_hangs_delays_no_timeout_and_no_cancel() {
     hanging.release();
 }
 
-/// Last words of a command are read although its listener takes nothing.
+/// The last output of a command is read although its listener takes nothing.
 #[tokio::test]
 async fn a_handler_that_hangs_does_not_affect_the_result() {
     let hanging = Hanging::new();
@@ -144,7 +144,7 @@ async fn handlers_that_block_all_threads_delay_no_other_execution() {
     }
 }
 
-/// It has one of the listeners' threads; the others go on.
+/// The handler has one of the listeners' threads; the others go on.
 #[tokio::test]
 async fn a_handler_that_blocks_its_thread_stops_no_other_handler() {
     let engine = Listened::new();

@@ -45,7 +45,7 @@ async fn a_leftover_that_keeps_writing_is_not_read_for_ever() {
     assert_completed(&result);
     assert!(result.leaked);
     assert!(result.duration_ms >= 2_000.0, "{}", result.duration_ms);
-    // Its pipe is closed now, so its next write ends it; had that write been reported, the recorder would know.
+    // The pipe is closed now, so its next write ends it; if that write had been reported, the recorder would have it.
     let leftover = pids_in(&result.stdout)[0];
     wait_until("the writer has met its closed pipe", || !is_alive(leftover)).await;
     engine.finish().await;

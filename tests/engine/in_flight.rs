@@ -1,5 +1,5 @@
-//! What all executions have in flight is bounded together. Each test has a process of its own: the bound is that of
-//! the process, and would hold up the other tests.
+//! The bytes that all executions have in flight are bounded together. Each test has a process of its own: the bound is
+//! that of the process, and would hold up the other tests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,7 +33,7 @@ fn metered(slots: usize) -> (ExecutionEngine, Arc<Metered>) {
     let handler = Arc::new(Metered { permits: Semaphore::new(0), taken: AtomicUsize::new(0) });
     let config = ExecutionConfig {
         max_concurrent_executions: slots,
-        // What is kept is another matter, and would take room that is to be looked at.
+        // The kept output is another matter, and would take memory that is to be measured.
         max_output_size_bytes: 64 * 1024,
         ..ExecutionConfig::default()
     };
@@ -86,14 +86,14 @@ fn unread_floods_are_bounded_together() {
 fn every_execution_ends_with_all_its_lines() {
     alone(|| {
         block_on(async {
-            // Just below what each may have in flight by itself.
+            // The number of lines is just below what each may have in flight by itself.
             const LINES: usize = 1_690;
             let (engine, handler) = metered(96);
             let mut running = Vec::new();
             for _ in 0..96 {
                 running.push(engine.execute(shell(format!("exec seq -f %0600.0f 1 {LINES}"))).await.unwrap());
             }
-            // In small bites, so that the bound is met and left many times.
+            // Small steps are used, so that the bound is met and left many times.
             let feeding = Arc::clone(&handler);
             let feeder = tokio::spawn(async move {
                 while feeding.taken.load(Ordering::Relaxed) < 96 * LINES {

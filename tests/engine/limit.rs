@@ -9,7 +9,7 @@ fn noted(file: &Path) -> ExecutionRequest {
     shell(format!("echo + >> '{0}'; sleep 0.03; echo - >> '{0}'", file.display()))
 }
 
-/// The most that ran at once, by what they noted.
+/// Returns the most that ran at once, by what they noted.
 fn most_at_once(file: &Path) -> i32 {
     let notes = std::fs::read_to_string(file).unwrap();
     let running = notes.lines().scan(0, |running, note| {

@@ -1,4 +1,4 @@
-//! Where a line ends.
+//! The ends of lines.
 
 use execution_engine::types::{Stdin, Stream};
 

@@ -18,7 +18,7 @@ mod time_left;
 mod timeouts;
 mod zombies;
 
-// What a command says.
+// The output of a command.
 mod closed_output;
 mod encoding;
 mod event_stream;
@@ -37,7 +37,7 @@ mod output_cap;
 mod oversized_output;
 mod secrets;
 
-// How a command starts.
+// The start of a command.
 mod api;
 mod arguments;
 mod aws;

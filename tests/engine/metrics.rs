@@ -14,7 +14,7 @@ struct Sample {
     sum: Option<f64>,
 }
 
-/// Every sample by its family and labels.
+/// Returns every sample by its family and labels.
 fn parsed(page: &str) -> HashMap<String, Sample> {
     let exposition = parse_prometheus(page).unwrap_or_else(|error| panic!("{error}\n{page}"));
     let mut found = HashMap::new();

@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 
 use crate::common::*;
 
-/// More lines than may wait for a handler.
+/// A command with more lines than may wait for a handler.
 const FLOOD: &str = "seq 1 400000";
 
-/// How a handler executes the flood.
+/// The way in which a handler executes the flood.
 #[derive(Clone, Copy, Debug)]
 enum By {
     Run,

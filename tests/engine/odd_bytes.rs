@@ -4,7 +4,7 @@ use execution_engine::types::{Stdin, Stream};
 
 use crate::common::*;
 
-/// `cat`, fed with these bytes.
+/// Runs `cat`, fed with these bytes.
 async fn copied(engine: &Listened, bytes: Vec<u8>) -> Arc<ExecutionResult> {
     let options = ExecutionOptions { stdin: Stdin::Bytes(bytes), ..Default::default() };
     soon("cat", engine.run_with(exec::<&str>("cat", &[]), options)).await.unwrap()

@@ -12,7 +12,7 @@ fn with(config: ExecutionConfig) -> ExecutionEngine {
     ExecutionEngine::new(config).unwrap()
 }
 
-/// What a command writes in each way to run it.
+/// Returns what a command writes in each way to run it.
 async fn in_each_way(engine: &ExecutionEngine, line: &str, options: &ExecutionOptions) -> Vec<String> {
     let ran = engine.run_with(shell(line), options.clone()).await.unwrap();
     let ids = engine.execute_many_with([shell(line)], options.clone()).await;
@@ -97,7 +97,7 @@ async fn groups_hold_unless_the_options_have_their_own() {
     engine.finish().await;
 }
 
-/// What a configuration with all of them is as data.
+/// Returns a configuration with all of them as data.
 fn all() -> serde_json::Value {
     json!({
         "groups": ["a"],

@@ -11,7 +11,7 @@ fn capped(keep: TruncateKeep) -> Listened {
     Listened::with(ExecutionConfig { max_output_size_bytes: CAP, truncate_keep: keep, ..Default::default() })
 }
 
-/// The stream that comes back when these bytes were written to it.
+/// Returns the stream that comes back when these bytes were written to it.
 async fn written(engine: &Listened, bytes: &[u8]) -> Arc<ExecutionResult> {
     let options = ExecutionOptions { stdin: Stdin::Bytes(bytes.to_vec()), ..Default::default() };
     let result = soon("cat", engine.run_with(exec::<&str>("cat", &[]), options)).await.unwrap();
@@ -20,7 +20,7 @@ async fn written(engine: &Listened, bytes: &[u8]) -> Arc<ExecutionResult> {
     result
 }
 
-/// What stands before the marker, what it says, and what stands behind it.
+/// Returns the text before the marker, the numbers of the marker, and the text after it.
 fn parts(text: &Text) -> (&str, u64, u64, &str) {
     let (head, rest) = text.split_once("\n[... output truncated: ").expect("there is a marker");
     let (numbers, tail) = rest.split_once(" bytes omitted ...]\n").expect("the marker ends");

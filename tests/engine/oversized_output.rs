@@ -23,7 +23,7 @@ async fn fail_execution_ends_the_command_at_the_cap() {
         let engine = Listened::with(config);
         assert_completed(&engine.run(writing(CAP)).await.unwrap());
 
-        // It never ends by itself.
+        // The command never ends by itself.
         let error = soon("the cap", engine.run(shell("yes"))).await.expect_err("too much output");
         let ExecutionError::OutputSizeExceeded(result) = &error else { panic!("{error:?}") };
         assert_eq!(error.code(), ErrorCode::OutputSizeExceeded);

@@ -39,7 +39,7 @@ async fn a_path_in_the_request_is_the_one_that_counts() {
     let both = format!("{}:{}", first.display(), second.display());
     assert_eq!(says(&engine, with_path(exec::<&str>("tool", &[]), &both)).await, "first");
     assert_eq!(says(&engine, with_path(exec::<&str>("tool", &[]), second.to_str().unwrap())).await, "second");
-    // What is on the host's PATH only is not found then.
+    // A program that is on the host's PATH only is not found then.
     let elsewhere = with_path(exec("echo", &["hello"]), second.to_str().unwrap());
     assert_not_spawned(engine.run(elsewhere).await, "ENOENT", &["echo", second.to_str().unwrap()]);
     engine.finish().await;

@@ -89,7 +89,7 @@ async fn a_record_can_be_removed_by_hand() {
 /// Removed with much output, run again with none: what is kept is counted right, else an eviction goes wrong later.
 #[tokio::test]
 async fn an_id_is_free_again_when_its_record_has_left() {
-    // Not listened to: the recorder takes two executions of one id for one.
+    // This engine has no listener: the recorder takes two executions of one id for one.
     let engine = ExecutionEngine::new(ExecutionConfig { max_in_memory_executions: 1, ..Default::default() }).unwrap();
     let loud = shell("printf %01000d 1");
     let quiet = ExecutionRequest { id: loud.id, ..brief() };

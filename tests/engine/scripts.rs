@@ -15,7 +15,7 @@ async fn says(engine: &Listened, request: ExecutionRequest) -> String {
     result.stdout.trim_end().to_owned()
 }
 
-/// An interpreter that says what it was given.
+/// Makes an interpreter that prints what it was given.
 fn interpreter(dir: &std::path::Path, name: &str) -> String {
     let path = executable(&dir.join(name), format!("#!/bin/sh\necho {name} \"$@\"\n"));
     path.to_str().unwrap().to_owned()

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use crate::common::*;
 
-/// The wire form with `null` for one field.
+/// Returns the wire form with `null` for one field.
 fn with_null(whole: &Value, path: &str) -> Value {
     let mut whole = whole.clone();
     *whole.pointer_mut(path).unwrap_or_else(|| panic!("no {path}")) = Value::Null;
     whole
 }
 
-/// The wire form without that field.
+/// Returns the wire form without that field.
 fn without(whole: &Value, path: &str) -> Value {
     let mut whole = whole.clone();
     let (parent, name) = path.rsplit_once('/').unwrap();

@@ -76,7 +76,7 @@ async fn a_shutdown_ends_what_does_not_finish_in_time() {
     engine.finish().await;
 }
 
-/// Why a request that is invalid anyway is refused: nothing may start before the shutdown has begun.
+/// Returns why a request that is invalid anyway is refused: nothing may start before the shutdown has begun.
 async fn refusal(engine: &ExecutionEngine) -> ErrorCode {
     engine.execute(exec("", &[""; 0])).await.unwrap_err().code()
 }

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use crate::common::*;
 
-/// This thread blocks SIGTERM and SIGUSR1, and those that it starts; the process ignores SIGHUP and SIGPIPE.
+/// Makes this thread, and those that it starts, block SIGTERM and SIGUSR1; the process ignores SIGHUP and SIGPIPE.
 fn be_a_difficult_host() {
     let mut set = MaybeUninit::uninit();
     // SAFETY: the set is initialised by the first call and only read by the last.
@@ -24,7 +24,7 @@ fn ignore(signal: libc::c_int) {
     unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
-/// The masks of a process, as the kernel shows them.
+/// Returns the masks of a process, as the kernel shows them.
 fn masks(status: &str) -> Vec<(&str, u64)> {
     let lines = status.lines().filter_map(|line| line.split_once(":\t"));
     let masks = lines.filter(|(name, _)| matches!(*name, "SigBlk" | "SigIgn" | "SigCgt"));
@@ -44,7 +44,7 @@ fn nothing_is_blocked_or_ignored_in_a_child() {
                 let result = engine.run(request).await.unwrap();
                 assert_eq!(masks(&result.stdout), [("SigBlk", 0), ("SigIgn", 0), ("SigCgt", 0)]);
             }
-            // And not what the host begins to ignore while the command waits for its turn.
+            // The command does not ignore what the host begins to ignore while the command waits for its turn.
             ignore(libc::SIGUSR2);
             let config = ExecutionConfig { max_concurrent_executions: 1, ..Default::default() };
             let queue = ExecutionEngine::new(config).unwrap();
@@ -54,7 +54,7 @@ fn nothing_is_blocked_or_ignored_in_a_child() {
             queue.wait_for_completion(first).await.unwrap();
             let result = queue.wait_for_completion(second).await.unwrap();
             assert_eq!(masks(&result.stdout), [("SigBlk", 0), ("SigIgn", 0), ("SigCgt", 0)]);
-            // And so a child of a host that blocks SIGTERM receives it.
+            // As a result, a child of a host that blocks SIGTERM receives it.
             let options = ExecutionOptions { kill_grace_ms: Some(600_000), ..Default::default() };
             let id = engine.start(endless_after(":"), options).await;
             soon("the cancel", engine.cancel(id)).await.unwrap();

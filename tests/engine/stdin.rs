@@ -1,4 +1,4 @@
-//! What a child reads.
+//! The input that a child reads.
 
 use std::process;
 
@@ -64,7 +64,7 @@ async fn a_child_that_waits_with_its_input_unread_can_be_ended() {
     engine.finish().await;
 }
 
-/// A command and the writer of what it reads.
+/// Returns a command and the writer of its input.
 async fn fed(engine: &Listened, request: ExecutionRequest) -> (Uuid, StdinWriter) {
     let (writer, stdin) = StdinStream::channel();
     let options = ExecutionOptions { stdin, ..Default::default() };
@@ -127,7 +127,7 @@ async fn a_writer_goes_at_the_pace_of_the_child() {
     let taken = || written.load(std::sync::atomic::Ordering::Relaxed);
     wait_until("the pipe is filled", || taken() > 0).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    // What a pipe holds (64 KiB; 1 MiB at most), and one more that is on its way.
+    // This is what a pipe holds (64 KiB; 1 MiB at most), and one more chunk that is being written.
     assert!(taken() <= 17, "{} chunks were taken of a child that reads none", taken());
     std::fs::write(go, "").unwrap();
     soon("the rest", writing).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_writer_goes_at_the_pace_of_the_child() {
     engine.finish().await;
 }
 
-/// Also while nothing is written, and however it stops reading.
+/// This holds while nothing is written, too, and however the child stops reading.
 #[tokio::test]
 async fn a_writer_learns_that_its_child_does_not_read() {
     let engine = Listened::new();

@@ -1,4 +1,4 @@
-//! Where a command runs.
+//! The directory in which a command runs.
 
 use crate::common::*;
 

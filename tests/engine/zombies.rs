@@ -23,7 +23,7 @@ fn nothing_is_left_to_be_reaped() {
                 ];
                 engine.cancel(ids[7]).await.unwrap();
                 for id in ids {
-                    // Some of them could not start; that they ended is enough.
+                    // Some of them could not start; it is sufficient that they ended.
                     let _ = soon("the end", engine.wait_for_completion(id)).await;
                 }
                 assert_eq!(zombies(), [0_u32; 0], "in round {round}");

@@ -13,7 +13,7 @@ use super::schemas::{given, taken};
 use super::settings::words;
 use super::{camel, read};
 
-/// The text between the braces of an interface, or after the `=` of a type.
+/// Returns the text between the braces of an interface, or after the `=` of a type.
 fn declared(name: &str) -> String {
     let text = read("index.d.ts");
     let head = |keyword: &str, after: char| format!("\n{keyword} {name}{after}");
@@ -29,7 +29,7 @@ fn declared(name: &str) -> String {
     text[start..start + length].to_owned()
 }
 
-/// The members of an interface, with what is said of each.
+/// Returns the members of an interface, with the type of each.
 fn members(name: &str) -> Vec<(String, String)> {
     let body = declared(name);
     let lines = body.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
@@ -178,7 +178,7 @@ fn results_and_events_have_the_same_fields() {
         let mut wanted = properties(event);
         wanted.extend(shared.map(|name| properties(&definitions[name])).unwrap_or_default());
         if kind == "progress" {
-            // It is about a plan, whose id stands where an execution's stands in the others.
+            // The event is about a plan, whose id is in the place of an execution's in the others.
             wanted.insert("executionId".to_owned());
             let found: BTreeSet<_> = base.union(&names(&interface)).filter(|name| *name != "step").cloned().collect();
             assert_eq!(found, wanted, "{kind}");

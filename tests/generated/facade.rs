@@ -83,7 +83,7 @@ fn from_to(text: &str, head: &str, end: &str) -> std::ops::Range<usize> {
     start..start + length
 }
 
-/// In one line, or in one for each member, as the formatter writes it.
+/// Returns a union in one line, or in one for each member, as the formatter writes it.
 fn union(head: &str, members: &[String]) -> String {
     let line = format!("{head} {};\n", members.join(" | "));
     if line.chars().count() <= LINE_WIDTH + 1 {
@@ -117,7 +117,7 @@ fn interface(event: &DeclaredEvent) -> String {
     )
 }
 
-/// `queued` → `QueuedEvent`.
+/// Returns `QueuedEvent` for `queued`.
 pub(crate) fn interface_of(event: &str) -> String {
     format!("{}Event", camel(&format!("_{event}")))
 }
@@ -152,7 +152,7 @@ fn type_in_typescript(kind: &str) -> String {
     }
 }
 
-/// What Rust says, as JavaScript words it, in as many lines as it takes.
+/// Returns a comment of Rust in the words of JavaScript, in as many lines as it takes.
 fn comment(help: &str, indent: &str) -> String {
     let help = in_javascript(help);
     let line = format!("{indent}/** {help} */\n");
@@ -171,7 +171,7 @@ fn comment(help: &str, indent: &str) -> String {
     text + &format!("{row}\n{indent} */\n")
 }
 
-/// `max_output_size_bytes` → `maxOutputSizeBytes`, but for words that are the same in both languages.
+/// Returns `maxOutputSizeBytes` for `max_output_size_bytes`, except for words that are the same in both languages.
 pub(crate) fn in_javascript(help: &str) -> String {
     let same: BTreeSet<_> = words(&serde_json::to_value(given::<Reason>()).unwrap()).into_iter().collect();
     let parts = help.split('`').enumerate().map(|(at, part)| match at % 2 {

@@ -1,4 +1,4 @@
-//! What is written once in Rust is nowhere else written differently: the schemas, `lib/protocol.js`, `index.d.ts`, tables of the pages.
+//! Compares what is generated from Rust: the schemas, `lib/protocol.js`, `index.d.ts`, tables of the pages.
 //!
 //! `UPDATE_GENERATED=1 cargo test --features node,schema --test generated` writes them anew, apart from the parts of `index.d.ts` that are
 //! written by hand, and compared.
@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// As `biome.jsonc` says.
+/// The width of a line in `biome.jsonc`.
 const LINE_WIDTH: usize = 140;
 
 fn in_project(name: &str) -> PathBuf {
@@ -52,7 +52,7 @@ fn assert_part(name: &str, part: impl Fn(&str) -> std::ops::Range<usize>, wanted
     });
 }
 
-/// The table below a heading of a page.
+/// Returns the table below a heading of a page.
 fn table_below(heading: &str, text: &str) -> std::ops::Range<usize> {
     let heading = text.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
     let start = heading + text[heading..].find("\n|").unwrap() + 1;
@@ -60,7 +60,7 @@ fn table_below(heading: &str, text: &str) -> std::ops::Range<usize> {
     start..end
 }
 
-/// `working_dir` → `workingDir`.
+/// Returns `workingDir` for `working_dir`.
 fn camel(snake: &str) -> String {
     let mut words = snake.trim_start_matches("r#").split('_');
     let first = words.next().unwrap_or_default().to_owned();

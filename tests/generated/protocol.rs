@@ -137,7 +137,7 @@ fn event_case(event: &DeclaredEvent) -> String {
     text + "      return event;\n    }\n"
 }
 
-/// A line with an object, or its object in lines of its own if it is too long: as the formatter writes it.
+/// Returns a line with an object, or its object in lines of its own if it is too long: as the formatter writes it.
 fn broken_object(line: &str) -> String {
     if line.trim_end().chars().count() <= super::LINE_WIDTH {
         return line.to_owned();
@@ -147,7 +147,7 @@ fn broken_object(line: &str) -> String {
     format!("{start}{{\n        {},\n      }}{end}", members.replace(", ", ",\n        "))
 }
 
-/// The name of a field, and that of a variable with its value.
+/// Returns the name of a field, and that of a variable with its value.
 fn variable(field: &DeclaredField) -> (String, String) {
     let name = camel(field.name);
     // A keyword of JavaScript.
@@ -200,7 +200,7 @@ function readExitResult(id, status, next, take) {{
     )
 }
 
-/// A member of the object; `None` if the field is not there.
+/// Returns a member of the object; `None` if the field is not there.
 fn exit_member(field: &ResultField) -> Option<String> {
     let name = camel(field.field.name);
     Some(match (field.form, name.as_str()) {

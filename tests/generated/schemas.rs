@@ -13,7 +13,7 @@ pub(crate) fn taken<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
 }
 
-/// Of what we write: every field is there.
+/// Returns the schema of what the engine writes: every field is there.
 pub(crate) fn given<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
 }

@@ -16,7 +16,8 @@ const HEAD: &str = "| Field | Default | Range | Variable | What it does |\n| ---
 fn the_table_of_settings_is_that_of_the_type() {
     let schema = taken::<ExecutionConfig>();
     let words = Words::of(&schema);
-    // In the order of `index.d.ts`, in which people read them; that none is missing there is another test's.
+    // The settings are in the order of `index.d.ts`, in which people read them; another test checks that none is
+    // missing there.
     let place = |name: &str| names_in_order("ExecutionConfig").iter().position(|it| *it == camel(name));
     let mut settings: Vec<_> = properties(&schema).iter().collect();
     settings.sort_by_key(|(name, _)| place(name));
@@ -89,7 +90,7 @@ fn types(property: &Value) -> &'static [&'static str] {
     }
 }
 
-/// A number, and what it is in a larger unit of its field's.
+/// Returns a number, and the same in a larger unit of its field's.
 fn amount(name: &str, number: u64) -> String {
     const UNITS: &[(&str, &[(u64, &str)])] = &[
         ("_ms", &[(86_400_000 * 365, "365 days"), (3_600_000, "h"), (60_000, "min")]),
@@ -109,7 +110,7 @@ fn amount(name: &str, number: u64) -> String {
     format!("{}{also}", grouped(number))
 }
 
-/// `10 000`; four digits stand together.
+/// Returns `10 000`; four digits stand together.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     if digits.len() < 4 {
@@ -136,7 +137,7 @@ impl Words {
         Self { fields: properties(schema).keys().cloned().collect(), choices }
     }
 
-    /// The words of a field that has some.
+    /// Returns the words of a field that has some.
     fn choices(&self, property: &Value) -> Option<Vec<String>> {
         let name = property["$ref"].as_str()?.rsplit('/').next()?;
         Some(words(&self.choices[name]))
@@ -153,7 +154,7 @@ impl Words {
     }
 }
 
-/// The words of an enum, with a description each or without.
+/// Returns the words of an enum, with a description each or without.
 pub(crate) fn words(schema: &Value) -> Vec<String> {
     let plain = schema["enum"].as_array().into_iter().flatten();
     let described = schema["oneOf"].as_array().into_iter().flatten();

@@ -34,7 +34,7 @@ async fn in_a_graph_only_what_waits_for_the_failed_step_is_skipped() {
     let strategy = graph(&[(1, &[0]), (2, &[1]), (3, &[2, 4]), (5, &[4])]);
     let steps = [shell("exit 9"), brief(), brief(), brief(), brief(), brief()];
     let result = engine.run_plan(plan(strategy, steps)).await.unwrap();
-    // Each names the step that failed, not one that was skipped itself.
+    // Each reason names the step that failed, not one that was skipped itself.
     let expected = [1, 2, 3].map(|index| skipped(index, SkipReason::Dependency, Some(0)));
     assert_eq!(result.skipped, expected);
     assert_eq!((result.stats.completed, result.stats.failed, result.stats.skipped), (2, 1, 3));
@@ -54,7 +54,7 @@ async fn with_continue_on_error_nothing_is_skipped() {
     engine.finish().await;
 }
 
-/// What the engine could not start, and what ran out of time, did not complete either.
+/// Steps that the engine could not start, or that timed out, did not complete either.
 #[tokio::test]
 async fn a_step_may_fail_in_any_way() {
     let engine = Listened::new();

@@ -11,7 +11,7 @@ use crate::steps::*;
 #[derive(Debug, Clone)]
 struct Script {
     duration_ms: u32,
-    /// So many attempts fail.
+    /// The number of attempts that fail.
     failures: u32,
     attempts: u32,
 }
@@ -19,7 +19,7 @@ struct Script {
 #[derive(Debug, Clone)]
 struct Case {
     scripts: Vec<Script>,
-    /// Each depends on steps before it; the plan's order is another one.
+    /// The dependencies: each step depends on steps before it; the plan's order is another one.
     dependencies: HashMap<usize, Vec<usize>>,
     slots: usize,
     continues: bool,
@@ -52,8 +52,8 @@ fn cases() -> impl Strategy<Value = Case> {
         })
 }
 
-/// `+step` and `-step` around each attempt; short appends do not mix. While one is written, and until the exit after the
-/// last, no SIGTERM can make it two, or a `-` that has no `+`.
+/// Returns a request that writes `+step` and `-step` around each attempt; short appends do not mix. While one is
+/// written, and until the exit after the last, no SIGTERM can make it two, or a `-` that has no `+`.
 fn request(notes: &std::path::Path, index: usize, script: &Script) -> ExecutionRequest {
     let notes = notes.display();
     let seconds = f64::from(script.duration_ms) / 1_000.0;

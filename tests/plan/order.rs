@@ -1,4 +1,4 @@
-//! In which order steps begin, and how many run at once.
+//! The order in which steps begin, and the number that run at once.
 
 use crate::common::*;
 use crate::steps::*;
@@ -15,7 +15,7 @@ async fn serial_steps_run_one_after_the_other() {
     engine.finish().await;
 }
 
-/// Each waits for the other's file: they end only if both run.
+/// Each step waits for the other's file: they end only if both run.
 #[tokio::test]
 async fn parallel_steps_run_at_once() {
     let (engine, dir) = (Listened::new(), scratch());

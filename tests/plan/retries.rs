@@ -100,7 +100,7 @@ async fn what_could_not_be_started_is_an_error_after_its_last_attempt() {
     let options = retrying(Retry { backoff_ms: 50, max_backoff_ms: 50, ..Retry::new(1_000) });
     engine.execute_with(request, options).await.unwrap();
     wait_until("the first attempt has failed", || !engine.recorder.of(id).is_empty()).await;
-    // It is there, whole, at once.
+    // The program exists, complete, at once.
     std::fs::rename(executable(&dir.path().join("new"), "#!/bin/sh\necho here\n"), &path).unwrap();
     let result = soon("the end", engine.wait_for_completion(id)).await.unwrap();
     assert_completed(&result);

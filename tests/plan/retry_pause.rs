@@ -56,7 +56,7 @@ async fn others_run_during_the_pause() {
 async fn the_next_attempt_waits_for_a_slot_like_any_other() {
     let (engine, dir) = (Listened::with_slots(1), scratch());
     let counter = dir.path().join("runs");
-    // It fails only when another execution waits for its slot.
+    // The step fails only when another execution waits for its slot.
     let request = shell(format!(
         "echo . >> '{0}'; [ $(wc -l < '{0}') -gt 1 ] && exit 0; while [ ! -e '{1}' ]; do sleep 0.01; done; exit 1",
         counter.display(),

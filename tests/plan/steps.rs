@@ -39,7 +39,7 @@ pub(crate) fn flaky(counter: &Path, failures: u32, code: i32) -> ExecutionReques
     ))
 }
 
-/// So many attempts, with a pause that a test can bear.
+/// Returns a retry with so many attempts, with a short pause.
 pub(crate) fn attempts(attempts: u32) -> Retry {
     Retry { backoff_ms: 5, max_backoff_ms: 20, ..Retry::new(attempts) }
 }
@@ -61,7 +61,7 @@ pub(crate) fn waiter(
     tokio::spawn(async move { engine.wait_for_plan(id).await })
 }
 
-/// What a result reports of a step that never began.
+/// Returns what a result reports of a step that never began.
 pub(crate) fn skipped(index: usize, reason: SkipReason, because: Option<usize>) -> SkippedStep {
     serde_json::from_value(serde_json::json!({ "index": index, "reason": reason, "because": because })).unwrap()
 }

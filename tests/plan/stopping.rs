@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use crate::common::*;
 use crate::steps::*;
 
-/// A step with a grandchild, a step that waits for it, and one that is independent of both.
+/// Returns a step with a grandchild, a step that waits for it, and one that is independent of both.
 fn steps() -> [ExecutionRequest; 3] {
     [shell("sleep 1000 & echo ready; wait"), brief(), endless()]
 }

@@ -26,7 +26,7 @@ __attribute__((constructor)) static void attach(void) {
   void *memory = mmap(NULL, sizeof(struct control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   close(fd);
   if (memory != MAP_FAILED) control = memory;
-  // What the host starts must not share its fate.
+  // The programs that the host starts must not have failing writes.
   unsetenv("LD_PRELOAD");
 }
 

@@ -1,4 +1,4 @@
-//! Which file names what of which other file.
+//! Finds which file names what of which other file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -119,13 +119,13 @@ fn tree(
     found.push(Reference { line, path: start, module: module.to_vec(), alias });
 }
 
-/// The files, and what they name of each other.
+/// The files, and the names that they use of each other.
 pub(crate) struct Imports<'a> {
     files: &'a [SourceFile],
     /// The file of each module.
     modules: HashMap<Vec<String>, usize>,
     references: Vec<Vec<Reference>>,
-    /// For each module the names that it has from elsewhere.
+    /// The names that each module has from elsewhere.
     aliases: HashMap<(Vec<String>, String), Vec<Vec<String>>>,
     ignored: BTreeSet<(usize, usize)>,
 }
@@ -144,7 +144,7 @@ impl<'a> Imports<'a> {
         Self { files, modules, references, aliases, ignored: BTreeSet::new() }
     }
 
-    /// The files that define what a path names: a name that a module only passes on is defined elsewhere.
+    /// Returns the files that define what a path names: a name that a module only passes on is defined elsewhere.
     fn defined_in(&self, path: &[String], depth: usize) -> BTreeSet<usize> {
         let mut module = Vec::new();
         for (at, name) in path.iter().enumerate() {
@@ -171,8 +171,8 @@ impl<'a> Imports<'a> {
         self.edges()[from].contains_key(&to) && self.ignored.insert((from, to))
     }
 
-    /// For each file, the files that it imports, with a line of each. What a part has from a file around it is left out: such a file
-    /// declares the part and composes it with others, so it may define what they share.
+    /// Returns, for each file, the files that it imports, with a line of each. What a part has from a file around it is
+    /// left out: such a file declares the part and composes it with others, so it may define what they share.
     fn edges(&self) -> Vec<BTreeMap<usize, usize>> {
         let mut edges = vec![BTreeMap::new(); self.files.len()];
         for (from, references) in

@@ -18,7 +18,7 @@ use self::source::{SourceFile, code_files, each_list, group, ident, source_files
 mod imports;
 mod source;
 
-/// Has the table of modules, in their order.
+/// The page with the table of modules, in their order.
 const ARCHITECTURE: &str = "docs/architecture.md";
 
 const LONGEST_FILE: usize = 500;
@@ -30,7 +30,7 @@ const CLOSE_A_CIRCLE: &[(&str, &str, &str)] =
 /// `Result` of an error of the module, and the `SpawnThread` of `runtime` with what `platform` waits for.
 const ALIASES: &[&str] = &["Result", "SpawnThread"];
 
-/// What Node.js has only unsafe forms of.
+/// The file for the parts of Node.js that have only unsafe forms.
 const NODE_WITHOUT_SAFETY: &str = "platform/node.rs";
 
 /// Words that only one module may use.
@@ -40,7 +40,7 @@ const OWNED_WORDS: &[(&str, &str)] = &[
     ("rustix", "platform"),
     ("napi", "binding"),
     ("napi_derive", "binding"),
-    // Nothing else speaks to a network.
+    // No other module uses a network.
     ("ureq", "feedback"),
     ("TcpStream", "feedback"),
     ("TcpListener", "feedback"),
@@ -164,7 +164,7 @@ fn the_crate_is_an_rlib_alone() {
     assert_eq!(kinds("addon/Cargo.toml"), Some(vec!["cdylib"].into()));
 }
 
-/// The types that a file defines outside functions, `impl` blocks and modules.
+/// Returns the types that a file defines outside functions, `impl` blocks and modules.
 fn defined_types(tokens: &[TokenTree]) -> Vec<String> {
     let names = tokens.windows(2).filter_map(|pair| {
         let keyword = ident(pair.first())?.to_string();
@@ -185,7 +185,7 @@ fn are_for_different_systems(one: &Path, other: &Path) -> bool {
     in_platform && (families_differ || is_linux(one) != is_linux(other) && one.parent() == other.parent())
 }
 
-/// The first column of the table, from top to bottom.
+/// Returns the first column of the table, from top to bottom.
 fn modules() -> &'static [String] {
     static MODULES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(ARCHITECTURE)).unwrap();
@@ -197,7 +197,7 @@ fn modules() -> &'static [String] {
     &MODULES
 }
 
-/// The modules of the table that a file names, with the line.
+/// Returns the modules of the table that a file names, with the line.
 fn imported_modules(file: &SourceFile) -> Vec<(usize, String)> {
     let named = references(file, &|_, _| false).into_iter();
     named.filter_map(|reference| Some((reference.line, reference.path.into_iter().next()?))).collect()
@@ -276,7 +276,7 @@ fn circles_are_found_through_names_that_are_passed_on() {
     assert_eq!(circles(&parts), [""; 0]);
     let found = circles(&[parts[0], entry, parts[2], ("a/y.rs", "fn f() { crate::a::X }"), parts[4]]);
     assert_eq!(found, ["src/a/x.rs:1 imports src/a/y.rs, src/a/y.rs:1 imports src/a/x.rs"]);
-    // By another name, by way of three files, and inside a macro.
+    // The cycle goes by another name, by way of three files, and inside a macro.
     let three = [("a/y.rs", "\nuse super::w::Z;"), ("a/z.rs", "f! { { super::X } }")];
     let found = circles(&[parts[0], entry, parts[2], three[0], three[1]]);
     assert_eq!(

@@ -10,7 +10,7 @@ use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 pub(crate) const GUARDIAN_PROGRAM: &str = "platform/unix/guardian_program";
 
 pub(crate) struct SourceFile {
-    /// Below `src`.
+    /// The path below `src`.
     pub(crate) path: PathBuf,
     pub(crate) tokens: Vec<TokenTree>,
 }
@@ -26,14 +26,14 @@ impl SourceFile {
         format!("src/{}", self.path.display())
     }
 
-    /// The names of the modules around the code of this file; none for `lib.rs`.
+    /// Returns the names of the modules around the code of this file; none for `lib.rs`.
     pub(crate) fn module(&self) -> Vec<String> {
         let path = self.path.with_extension("");
         let names = path.iter().map(|name| name.to_str().expect("a name is plain text").to_owned());
         names.filter(|name| name != "lib").collect()
     }
 
-    /// The first of these names, which is the module in the table; `lib.rs` is in none.
+    /// Returns the first of these names, which is the module in the table; `lib.rs` is in none.
     pub(crate) fn top_module(&self) -> Option<String> {
         self.module().into_iter().next()
     }
@@ -49,7 +49,8 @@ impl SourceFile {
     }
 }
 
-/// The files with code below a directory of the project, by path, except those that a build or an installation has put there.
+/// Returns the files with code below a directory of the project, by path, except those that a build or an installation
+/// has put there.
 pub(crate) fn code_files(area: &str, extensions: &[&str]) -> Vec<(PathBuf, String)> {
     fn walk(dir: &Path, extensions: &[&str], files: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(dir).unwrap() {
@@ -70,7 +71,7 @@ pub(crate) fn code_files(area: &str, extensions: &[&str]) -> Vec<(PathBuf, Strin
     files
 }
 
-/// Every Rust file below `src`.
+/// Returns every Rust file below `src`.
 pub(crate) fn source_files() -> Vec<SourceFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = code_files("src", &["rs"]).into_iter();

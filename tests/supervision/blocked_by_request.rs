@@ -1,4 +1,5 @@
-//! What a request names never answers: that request alone waits, and no longer than it may.
+//! If the program, the file or the directory of a request never answers, that request alone waits, and no longer than
+//! it may.
 
 use std::path::Path;
 use std::time::Instant;
@@ -8,9 +9,10 @@ use crate::hanging_mount::{HangingMount, OWN_MOUNTS};
 use crate::hosts::{Injection, alone_under, with_words};
 
 const TIMEOUT_MS: u64 = 300;
-/// Far beyond the test.
+/// A timeout far beyond the test.
 const LONG_TIMEOUT_MS: u64 = 600_000;
-/// What 40 requests that hang may delay another command by, on an idle machine and in a build without optimizations.
+/// The longest delay of another command by 40 requests that hang, on an idle machine and in a build without
+/// optimizations.
 const LONGEST_DELAY: Duration = Duration::from_millis(500);
 
 /// Runs the body with a mount that hangs; reports a skipped test where that is not possible.
@@ -25,7 +27,7 @@ fn timed(request: ExecutionRequest, timeout_ms: u64) -> ExecutionRequest {
     ExecutionRequest { id: Uuid::new_v4(), timeout_ms: Some(timeout_ms), ..request }
 }
 
-/// Every way in which a request can name a path.
+/// Returns every way in which a request can name a path.
 fn every_kind(mount: &HangingMount) -> Vec<(&'static str, ExecutionRequest)> {
     let path = mount.path("file.sh");
     let interpreted =
@@ -49,7 +51,7 @@ fn spawn_threads() -> usize {
     names.filter(|name| name.trim_end() == "escher-spawn").count()
 }
 
-/// How many of them stay: as many as spawn at once, and eight.
+/// Returns how many of them stay: as many as spawn at once, and eight.
 fn kept_threads() -> usize {
     let processors = std::thread::available_parallelism().unwrap().get();
     (processors + 1).min(8) + 8
@@ -97,7 +99,7 @@ fn cancel_ends_an_execution_whose_spawn_hangs() {
                     let (what, request) = &kinds[round % kinds.len()];
                     let id = engine.execute(timed(request.clone(), LONG_TIMEOUT_MS)).await.unwrap();
                     if round % 2 == 0 {
-                        // It begins before this one, and so it hangs by now.
+                        // That one begins before this one, and so it hangs by now.
                         assert_completed(&soon("a later one", engine.run(brief())).await.unwrap());
                     }
                     a_second_after(Duration::ZERO, what, engine.cancel(id)).await.unwrap();
@@ -155,7 +157,7 @@ fn queued_execution_whose_spawn_hangs_ends_by_the_timeout() {
             block_on(async {
                 let engine = Listened::with_slots(1);
                 let first = engine.execute(timed(program(&mount.path("p")), TIMEOUT_MS)).await.unwrap();
-                // It waits for the slot, and is not begun on a thread that spawns.
+                // The request waits for the slot, and is not begun on a thread that spawns.
                 let queued = engine.execute(timed(program(&mount.path("p")), TIMEOUT_MS)).await.unwrap();
                 for id in [first, queued] {
                     let result = soon("its end", engine.wait_for_completion(id)).await.unwrap();
@@ -169,7 +171,7 @@ fn queued_execution_whose_spawn_hangs_ends_by_the_timeout() {
     });
 }
 
-/// A child that would leave a file, long after it has begun.
+/// Returns a child that would leave a file, long after it has begun.
 fn leaves_late(marker: &Path) -> ExecutionRequest {
     shell(format!("sleep 2; touch '{}'", marker.display()))
 }
@@ -182,7 +184,7 @@ fn child_that_comes_after_its_timeout_is_killed_at_birth() {
             assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
             let dir = scratch();
             let marker = dir.path().join("marker");
-            // For as long as the thread that spawns is concerned, a program on a slow disk.
+            // For the thread that spawns, this is a program on a slow disk.
             let Some(injection) = Injection::new("execve", "delay_enter=4000000") else {
                 eprintln!("SKIPPED: `strace` is missing, or may not trace here");
                 engine.finish().await;
@@ -206,7 +208,8 @@ fn child_that_comes_after_its_timeout_is_killed_at_birth() {
     });
 }
 
-/// As on a machine whose processors are busy: the child runs, and the thread that has created it does not.
+/// This is the case of a machine whose processors are busy: the child runs, and the thread that has created it does
+/// not.
 #[test]
 fn child_that_runs_before_its_spawn_returns_is_ended_as_a_tree() {
     alone(|| {

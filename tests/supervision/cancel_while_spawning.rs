@@ -16,7 +16,7 @@ const SLOW_BIRTH: &[&str] = &[
     "inject=clone3,clone,vfork:delay_enter=100000",
 ];
 
-/// As many as there are threads to spawn on.
+/// The number of executions at once: as many as there are threads to spawn on.
 const AT_ONCE: u64 = 16;
 
 #[test]

@@ -37,7 +37,7 @@ async fn under_a_jumping_clock() {
         queue_timeout_ms: Some(5_000),
         ..Default::default()
     });
-    // Far above what a busy machine adds, far below a day.
+    // The bound is far above what a busy machine adds, and far below a day.
     let late = 20_000.0;
     let mut ran = Vec::new();
     for _ in 0..10 {

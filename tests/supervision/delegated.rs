@@ -7,7 +7,8 @@ use crate::common::{Uuid, block_until};
 pub(crate) struct Delegated(PathBuf);
 
 impl Delegated {
-    /// A new group for a user. `None`: there is no version 2 here, it is not ours to write, or it has no `cgroup.kill`.
+    /// Makes a new group for a user. `None`: there is no version 2 here, this user may not write it, or it has no
+    /// `cgroup.kill`.
     pub(crate) fn to(uid: u32) -> Option<Self> {
         let group = mount()?.join(format!("escher-test-{}", Uuid::new_v4()));
         std::fs::create_dir(&group).ok()?;
@@ -25,14 +26,14 @@ impl Delegated {
         ["/bin/sh".into(), "-c".into(), line, "sh".into()]
     }
 
-    /// The groups in the one that this process is in.
+    /// Returns the groups in the one that this process is in.
     pub(crate) fn groups_in_ours() -> Vec<PathBuf> {
         let ours = std::fs::read_to_string("/proc/self/cgroup").unwrap();
         let ours = mount().unwrap().join(ours.lines().find_map(|line| line.strip_prefix("0::/")).unwrap());
         groups_below(&ours)
     }
 
-    /// The processes in these groups and in those below them.
+    /// Returns the processes in these groups and in those below them.
     pub(crate) fn living_below(groups: &[PathBuf]) -> Vec<String> {
         let mut living = Vec::new();
         for group in groups {
@@ -47,7 +48,7 @@ impl Delegated {
 impl Drop for Delegated {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // What a failed test has left must not outlive it.
+            // Processes that a failed test has left must not outlive it.
             let _ = std::fs::write(self.0.join("cgroup.kill"), "1");
         }
         block_until("the group is empty", || remove(&self.0));
@@ -67,7 +68,7 @@ fn remove(group: &Path) -> bool {
     std::fs::remove_dir(group).is_ok()
 }
 
-/// Where the control groups of version 2 are.
+/// Returns where the control groups of version 2 are.
 pub(crate) fn mount() -> Option<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;

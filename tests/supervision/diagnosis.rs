@@ -97,7 +97,7 @@ fn a_process_that_waits_for_the_hosts_input_is_reported_as_waiting() {
             let engine = Listened::new();
             let options =
                 ExecutionOptions { stdin: Stdin::Inherit, idle_timeout_ms: Some(2_000), ..Default::default() };
-            // It is silent from when it was seen to read, and not before: 0 or 63 is the number of `read`.
+            // The command is silent from when it was seen to read, and not before: 0 or 63 is the number of `read`.
             let line = r#"(until grep -Eq "^(0|63) 0x0 " /proc/$$/syscall; do echo; sleep 0.1; done) & exec cat -u"#;
             let result = soon("the end", engine.run_with(shell(line), options)).await.unwrap();
             assert_timed_out(&result, Reason::IdleTimeout);

@@ -3,7 +3,8 @@
 use crate::common::*;
 use crate::hosts::{printed_pids, session_of};
 
-/// The line has the pid of its one escaped process. It goes with a cancel, and the result says so.
+/// Checks a line that prints the pid of its one escaped process: a cancel ends that process, and the result says so. It
+/// goes with a cancel, and the result says so.
 async fn escapes_in_vain(line: &str, grace_ms: u64) {
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(grace_ms), ..Default::default() };

@@ -7,7 +7,7 @@ use crate::hosts::{Injection, Stranger, alone_under};
 
 const FEW_DESCRIPTORS: &[&str] = &["/bin/sh", "-c", "ulimit -n 60; exec \"$@\"", "sh"];
 
-/// Fifty at once where fewer have room.
+/// Checks that fifty at once complete where fewer have room.
 async fn all_complete() {
     let engine = Listened::with_slots(50);
     assert_completed(&soon("the first", engine.run(brief())).await.unwrap());
@@ -24,7 +24,7 @@ async fn all_complete() {
     let stats = engine.get_stats().await;
     println!("{} waits", stats.backoffs);
     assert!(stats.backoffs > 0, "there was room for all: this test is none");
-    // Each that starts makes one more slot usable.
+    // Each command that starts makes one more slot usable.
     for _ in 0..50 {
         assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
     }

@@ -22,7 +22,7 @@ async fn bomb_and_go_on(bomb: ExecutionRequest) {
     // SAFETY: no memory is involved.
     let ours = unsafe { libc::getuid() };
     wait_until("the bomb has gone off", || processes_of(ours).len() > 60).await;
-    // As many as may run, besides it: they have their turns although the machine is busy.
+    // As many commands as may run, besides it: they have their turns although the machine is busy.
     let mut others = Vec::new();
     for _ in 0..10 {
         others.push(engine.execute(brief()).await.unwrap());
@@ -38,7 +38,7 @@ async fn bomb_and_go_on(bomb: ExecutionRequest) {
     let killed = result.killed.as_ref().unwrap();
     println!("{} processes, {}, after {} ms", killed.pids.len(), killed.mechanism, result.duration_ms);
     assert!(!killed.mechanism.contains("unreaped"), "{}", killed.mechanism);
-    // Not by the pids that were reported: on a machine that a bomb has brought down they may be none.
+    // The reported pids are not used: on a machine that a bomb has brought down there may be none.
     assert_eq!(processes_of(ours), [std::process::id()], "the host is alone again, its guardian aside");
     assert_completed(&soon("the next", engine.run(brief())).await.unwrap());
     engine.finish().await;
@@ -51,7 +51,7 @@ fn limit_of_processes() -> u64 {
     limit.rlim_cur
 }
 
-/// The living processes of a user, guardians aside.
+/// Returns the living processes of a user, guardians aside.
 fn processes_of(uid: u32) -> Vec<u32> {
     use std::os::unix::fs::MetadataExt;
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();

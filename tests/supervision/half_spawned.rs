@@ -34,7 +34,7 @@ fn with_failures(failures: &[&str], times: u64) {
                 eprintln!("SKIPPED {what} of half_spawned: `strace` is missing, or may not trace here");
                 break;
             };
-            // Long enough to be watched, and with more output than a pipe holds.
+            // The command runs long enough to be watched, and has more output than a pipe holds.
             let line = format!("sleep {ours}; echo out; echo err >&2; seq 20000; exit 3");
             for _ in 0..times {
                 let result = soon("the end", engine.run(shell(&line))).await.unwrap();

@@ -19,7 +19,7 @@ pub(crate) struct HangingMount {
 }
 
 impl HangingMount {
-    /// To be called in a process with [`OWN_MOUNTS`]. An error: the system does not allow it.
+    /// Mounts the file system; to be called in a process with [`OWN_MOUNTS`]. An error: the system does not allow it.
     pub(crate) fn new() -> io::Result<Self> {
         let server = File::options().read(true).write(true).open("/dev/fuse")?;
         let dir = scratch();
@@ -40,7 +40,7 @@ impl HangingMount {
 impl Drop for HangingMount {
     fn drop(&mut self) {
         let target = CString::new(self.dir.path().as_os_str().as_bytes()).unwrap();
-        // So that the directory can be removed. The mount itself ends with its server, right after this.
+        // The unmount allows the directory to be removed. The mount itself ends with its server, right after this.
         // SAFETY: a valid string.
         unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
     }

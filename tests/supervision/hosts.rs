@@ -21,7 +21,7 @@ pub(crate) fn alone_under<F: FnOnce()>(wrapper: &[&str], body: F) {
     assert_passes(again, &test);
 }
 
-/// The name of the test whose body this is.
+/// Returns the name of the test whose body this is.
 pub(crate) fn own_name_of<F>(_of: &F) -> String {
     own_name::<F>()
 }
@@ -48,11 +48,11 @@ pub(crate) struct Stranger {
 }
 
 impl Stranger {
-    /// `salt` makes the users of two tests different; it may have so many processes and threads. `first` is done by a shell
-    /// before the program.
+    /// Returns a user: `salt` makes the users of two tests different; it may have so many processes and threads.
+    /// `first` is done by a shell before the program.
     pub(crate) fn new(salt: u32, most_processes: u32, first: &str) -> Self {
         let uid = 200_000 + process::id() % 100_000 + salt * 100_000;
-        // Not the shell's `ulimit -u`, which dash does not have.
+        // The shell's `ulimit -u` is not used, because dash does not have it.
         let limit = ["prlimit".to_owned(), format!("--nproc={most_processes}")];
         let ids = [format!("--reuid={uid}"), format!("--regid={uid}"), "--clear-groups".to_owned()];
         let shell = ["/bin/sh".to_owned(), "-c".to_owned(), format!("{first}; exec \"$@\""), "sh".to_owned()];
@@ -84,7 +84,7 @@ impl Drop for Stranger {
 const LONGEST_HOST: &str = "180";
 
 impl Stranger {
-    /// As [`words`](Self::words), with a bound on how long the host runs.
+    /// Does what [`words`](Self::words) does, with a bound on how long the host runs.
     pub(crate) fn bounded_words(&self) -> Vec<&str> {
         ["timeout", "--signal=KILL", LONGEST_HOST].into_iter().chain(self.words()).collect()
     }
@@ -172,13 +172,13 @@ pub(crate) async fn printed_pids(recorder: &Recorder, id: Uuid, count: usize) ->
     reported()
 }
 
-/// The session of a process.
+/// Returns the session of a process.
 pub(crate) fn session_of(pid: u32) -> i32 {
     // SAFETY: no memory is involved.
     unsafe { libc::getsid(i32::try_from(pid).expect("pids fit")) }
 }
 
-/// Living processes with these words in their command lines.
+/// Returns living processes with these words in their command lines.
 pub(crate) fn with_words(words: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -15,10 +15,10 @@ mod escaped;
 mod job_control;
 mod stopped_tree;
 
-// What a request can block.
+// Things that a request can block.
 mod blocked_by_request;
 
-// Which processes get the stop signal, and when.
+// The processes that get the stop signal, and when.
 mod allow_detached;
 mod grace_of_a_cancel;
 mod left_control_group;
@@ -28,7 +28,7 @@ mod stop_once;
 mod stop_order;
 mod without_control_groups;
 
-// How it ends.
+// The ways in which it ends.
 mod cancel_while_spawning;
 mod clock_jumps;
 mod foreign_reaper;
@@ -40,7 +40,7 @@ mod unkillable;
 mod without_close_range;
 mod without_pidfd;
 
-// What is reported about it.
+// The reports about it.
 mod diagnosis;
 mod replaced_overflow_folder;
 mod slow_disk;

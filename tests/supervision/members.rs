@@ -36,12 +36,12 @@ impl Members {
         write_file(&self.file(name), text, 0o644);
     }
 
-    /// A shell line that runs in the directory.
+    /// Returns a shell line that runs in the directory.
     pub(crate) fn shell(&self, line: &str) -> ExecutionRequest {
         ExecutionRequest { working_dir: Some(self.dir.path().to_owned()), ..shell(line) }
     }
 
-    /// The text of a file; empty if there is none.
+    /// Returns the text of a file; empty if there is none.
     pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.file(name)).unwrap_or_default()
     }
@@ -73,7 +73,7 @@ pub(crate) fn grace(ms: u64) -> ExecutionOptions {
     ExecutionOptions { kill_grace_ms: Some(ms), ..Default::default() }
 }
 
-/// What was done to end it.
+/// Returns what was done to end it.
 pub(crate) fn mechanism(result: &ExecutionResult) -> &str {
     &result.killed.as_ref().unwrap_or_else(|| panic!("nothing was ended: {result:#?}")).mechanism
 }

@@ -9,7 +9,7 @@ use crate::hosts::{Stranger, alone_under, own_name_of, printed_pids};
 
 const SETUID: &str = "ESCHER_TEST_SETUID";
 
-/// A directory in which every user finds a copy of `setpriv` that runs as root. `None`: it cannot be made.
+/// Makes a directory in which every user finds a copy of `setpriv` that runs as root. `None`: it cannot be made.
 fn become_root() -> Option<(tempfile::TempDir, PathBuf)> {
     use std::os::unix::fs::PermissionsExt;
     let dir = scratch();
@@ -20,7 +20,7 @@ fn become_root() -> Option<(tempfile::TempDir, PathBuf)> {
     Some((dir, copy))
 }
 
-/// The host is an ordinary user, and its command becomes root.
+/// Returns a host that is an ordinary user, and whose command becomes root.
 fn stranger(salt: u32, copy: &Path) -> Stranger {
     let first =
         format!("export {SETUID}='{}'; [ \"$(\"${SETUID}\" --reuid=0 id -ru)\" = 0 ] || exit 1", copy.display());
@@ -95,7 +95,7 @@ async fn killed_by_the_group(become_root: &str) {
 async fn moved_nowhere(become_root: &str) {
     let engine = Listened::with(ExecutionConfig { control_groups: false, ..ExecutionConfig::default() });
     let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
-    // It ends by itself, some time after it is given up.
+    // The command ends by itself, some time after it is given up.
     let line = format!("'{become_root}' --reuid=0 /bin/sh -c 'echo pid $$; exec sleep 8' & wait");
     let id = engine.execute_with(shell(line), options).await.unwrap();
     let root = printed_pids(&engine.recorder, id, 1).await[0];
@@ -111,7 +111,7 @@ async fn moved_nowhere(become_root: &str) {
 async fn give_up(become_root: &str) {
     let engine = Listened::new();
     let options = ExecutionOptions { kill_grace_ms: Some(100), ..Default::default() };
-    // It ends by itself: no process here may end it.
+    // The command ends by itself: no process here may end it.
     let line = format!("'{become_root}' --reuid=0 /bin/sh -c 'echo pid $$; exec sleep 20' & wait");
     let id = engine.execute_with(shell(line), options).await.unwrap();
     let root = printed_pids(&engine.recorder, id, 1).await[0];
@@ -123,8 +123,8 @@ async fn give_up(become_root: &str) {
     assert!(killed.pids.contains(&i32::try_from(root).unwrap()), "{killed:?}");
     assert!(killed.mechanism.contains(&format!("SIGKILL to {root} was refused")), "{}", killed.mechanism);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    // No spin: five seconds of looking every 50 ms at most cost little.
-    // SAFETY: zeroed is a valid rusage, and the call fills it.
+    // The engine does not spin: five seconds of looking every 50 ms at most cost little. SAFETY: zeroed is a valid
+    // rusage, and the call fills it.
     let used = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);

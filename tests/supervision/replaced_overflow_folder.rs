@@ -41,7 +41,7 @@ fn an_engine_that_goes_empties_its_folder_and_not_one_that_a_link_in_its_place_n
             std::os::unix::fs::symlink(&archive, own).unwrap();
         }
         drop(first);
-        // It is the engine's, wherever it is.
+        // The file is the engine's, wherever it is.
         block_until("the file is removed with its record", || !file.exists());
         if !is_link {
             block_until("the folder is removed with its engine", || !own.exists());

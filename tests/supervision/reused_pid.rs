@@ -20,7 +20,7 @@ const OWN_PIDS: &[&str] = &[
     "sh",
 ];
 
-/// A process that has this number, and leads a group and a session by it.
+/// Returns a process that has this number, and leads a group and a session by it.
 fn stand_in(pid: u32) -> Child {
     for _ in 0..1_000 {
         std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).unwrap();

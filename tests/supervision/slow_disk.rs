@@ -33,7 +33,7 @@ async fn writes_a_log(log_format: LogFormat) {
     let config = ExecutionConfig { log_dir: Some(dir.path().to_owned()), log_format, ..Default::default() };
     let engine = Listened::with(config);
     let begun = std::time::Instant::now();
-    // What the command itself writes is no file.
+    // Output that the command itself writes is no file.
     let result = within(Duration::from_secs(100), "the end", engine.run(shell(format!("seq {LINES}")))).await.unwrap();
     assert_completed(&result);
     assert!(begun.elapsed() > Duration::from_millis(500), "the disk is fast: this test is none");

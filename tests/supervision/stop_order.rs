@@ -13,7 +13,7 @@ trap 'if [ -e done ]; then echo after; else echo before; fi >> helper.stopped; e
 echo $$ > helper.pid
 while :; do [ -e ask ] && mv ask answer; sleep 0.02; done
 ";
-/// On SIGTERM it asks its helper, and exits when that has answered.
+/// A command that asks its helper on SIGTERM, and exits when that has answered.
 const ASKS_AT_THE_END: &str = "
 sh helper.sh &
 trap ': > ask; while [ ! -e answer ]; do sleep 0.02; done; : > done; exit 3' TERM

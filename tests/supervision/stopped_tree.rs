@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::hosts::printed_pids;
 
-/// A leader, a child, and a daemon in a session of its own, all stopped.
+/// Returns a leader, a child, and a daemon in a session of its own, all stopped.
 async fn stopped(engine: &Listened, first: &str, grace_ms: u64) -> (Uuid, Vec<u32>) {
     let options = ExecutionOptions { kill_grace_ms: Some(grace_ms), ..Default::default() };
     let line = format!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::common::*;
 use crate::hosts::printed_pids;
 
-/// What the engine allows itself beyond the grace: a second to look, five to kill, and two to drain.
+/// The time that the engine takes beyond the grace period: a second to look, five to kill, and two to drain.
 const HARD_LIMIT: Duration = Duration::from_secs(8);
 const GRACE_MS: u64 = 100;
 
@@ -51,7 +51,7 @@ async fn within_the_hard_limit<F: Future>(what: &str, future: F) -> F::Output {
     a_second_after(Duration::from_millis(GRACE_MS) + HARD_LIMIT, what, future).await
 }
 
-/// A leader and a child, frozen by the time they are to end.
+/// Checks a leader and a child that are frozen by the time they are to end.
 async fn settles(timeout_ms: Option<u64>) {
     let Some(ice) = Ice::new() else {
         eprintln!("SKIPPED uninterruptible children: no freezer of version 1 in which a group could be made");

@@ -6,7 +6,7 @@ use execution_engine::{
     Command, ConcurrencyPolicy, ErrorCode, ExecutionConfig, ExecutionEngine, ExecutionError, OversizedOutputStrategy,
 };
 
-/// The fields that 0.1 has.
+/// Returns a configuration with the fields that 0.1 has.
 fn literal() -> ExecutionConfig {
     ExecutionConfig {
         default_timeout_ms: 300_000,

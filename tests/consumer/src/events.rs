@@ -33,7 +33,7 @@ fn recorded() -> (ExecutionEngine, Arc<Recorder>) {
     (engine.with_event_handler(Arc::new(MultiEventHandler::new(handlers))), recorder)
 }
 
-/// A row for each event, from the fields that a pattern names.
+/// Returns a row for each event, from the fields that a pattern names.
 fn row(event: &ExecutionEvent) -> String {
     match event {
         ExecutionEvent::Started { execution_id, timestamp, .. } => {
@@ -67,7 +67,7 @@ fn row(event: &ExecutionEvent) -> String {
     }
 }
 
-/// Without what comes at any place among the lines.
+/// Returns the rows without those that come at any place among the lines.
 fn rows(recorder: &Recorder) -> Vec<String> {
     let is_in_order = |row: &String| !row.starts_with("degraded") && !row.starts_with("exited");
     recorder.take().iter().map(row).filter(is_in_order).collect()

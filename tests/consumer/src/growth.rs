@@ -1,4 +1,4 @@
-//! What a program writes so that a later version may add fields and kinds.
+//! The code of a program that allows a later version to add fields and kinds.
 
 use std::time::Duration;
 

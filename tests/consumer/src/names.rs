@@ -1,6 +1,6 @@
-//! Which names a glob import brings.
+//! The names that a glob import brings.
 
-/// With the prelude, names of the standard library mean what they mean elsewhere.
+/// With the prelude, names of the standard library have their usual meaning.
 mod with_prelude {
     use execution_engine::prelude::*;
 
@@ -17,7 +17,7 @@ mod with_prelude {
     }
 }
 
-/// What is imported by its name goes before what a glob brings.
+/// A name that is imported by itself has precedence over one that a glob brings.
 mod with_globs {
     use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What an engine remembers: status, result, logs, totals, and what leaves.
+//! The records of an engine: status, result, logs, totals, and their removal.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ async fn getters_come_with_a_future_and_without() {
     assert_eq!(engine.get_result(Uuid::new_v4()).await.unwrap_err().code(), ErrorCode::NotFound);
 }
 
-/// What was an `Option` in 0.1 is one again in a line.
+/// A value that was an `Option` in 0.1 is one again in a line.
 #[tokio::test]
 async fn a_result_that_is_not_there_yet_is_none_with_ok() {
     let engine = engine();

@@ -63,7 +63,7 @@ async fn output_above_the_cap_ends_a_command_where_the_strategy_says_so() {
     }
 }
 
-/// What was `output_file` in 0.1.
+/// This was `output_file` in 0.1.
 #[tokio::test]
 async fn output_above_the_cap_is_in_a_file_for_each_stream() {
     let engine = capped(OversizedOutputStrategy::StreamToFile);
@@ -97,7 +97,7 @@ async fn results_and_listings_come_back_from_json() {
     assert_eq!(serde_json::from_str::<execution_engine::ExecutionStats>(&stats).unwrap(), engine.stats());
 }
 
-/// What a command of a desktop application gives back.
+/// Tests what a command of a desktop application returns.
 #[tokio::test]
 async fn ids_and_errors_are_text_where_text_is_wanted() {
     async fn execute(engine: &ExecutionEngine, request: ExecutionRequest) -> Result<String, String> {
