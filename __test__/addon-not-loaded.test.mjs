@@ -16,7 +16,7 @@ const { flaw } = createRequire(import.meta.url)('../lib/addon-file.js');
 const onLinux = { skip: process.platform !== 'linux' && 'it reads ELF files' };
 const [major, minor] = process.versions.node.split('.').map(Number);
 
-/** The error of the package, whose message begins with a cause and ends with what this system needs. */
+/** Returns the error of the package, whose message begins with a cause and ends with what this system needs. */
 function failed(outcome, cause, remedy) {
   assert.equal(outcome.name, 'ExecutionError', JSON.stringify(outcome));
   assert.equal(outcome.code, 'ADDON_NOT_LOADED');
@@ -26,7 +26,7 @@ function failed(outcome, cause, remedy) {
   assert.ok(outcome.message.includes(`(this is ${process.platform} ${process.arch}`), outcome.message);
 }
 
-/** The same, for a process that has a target. */
+/** Does the same for a process that has a target. */
 function failedHere(outcome, cause, remedy) {
   failed(outcome, cause, remedy);
   assert.ok(outcome.message.endsWith(`; the addon for it is ${PLATFORM_PACKAGE}@${VERSION})`), outcome.message);
@@ -196,7 +196,7 @@ describe('a file', () => {
   test('that is a library, and no addon', onLinux, (t) => {
     const { addon, load } = install(t);
     const bytes = readFileSync(addon);
-    // Its dynamic section names no C library that exists.
+    // The dynamic section names no C library that exists.
     const names = ['libc.so.6', 'libc.so', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'].map((name) => Buffer.from(`\0${name}\0`));
     for (const name of names)
       for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1)) bytes.write('X', at + '\0lib'.length, 'latin1');
@@ -265,7 +265,7 @@ describe('a flag', () => {
 test('a Node.js that is too old', (t) => {
   const before = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.8' } });`;
   failedHere(install(t).load({ before }), /^Node\.js 18\.20\.8 is too old/, /20 or newer/);
-  // What Node.js 14 lacks beyond that.
+  // These are the functions that Node.js 14 lacks beyond that.
   failedHere(install(t).load({ before: `delete Object.hasOwn; ${before}` }), /^Node\.js 18\.20\.8 is too old/, /20 or newer/);
   assert.doesNotMatch(readFileSync(new URL('../dist/engine.js', import.meta.url), 'utf8'), /(\?\?|\|\||&&)= /, 'it cannot parse these');
 });
@@ -423,7 +423,7 @@ describe('NAPI_RS_NATIVE_LIBRARY_PATH', () => {
   });
 });
 
-/** The beginning of a 64-bit program that names a loader. */
+/** Returns the beginning of a 64-bit program that names a loader. */
 function elf(loader) {
   const bytes = Buffer.alloc(64 + 56 + loader.length + 1);
   bytes.writeUInt32BE(0x7f454c46, 0);
@@ -437,7 +437,7 @@ function elf(loader) {
   return bytes;
 }
 
-/** The beginning of a library of macOS with one segment that is 8 KiB long, and the rest of it. */
+/** Returns the beginning of a library of macOS with one segment that is 8 KiB long, and the rest of it. */
 function machO(arch) {
   const bytes = Buffer.alloc(8192);
   bytes.writeUInt32LE(0xfeedfacf, 0);
@@ -453,7 +453,7 @@ function machO(arch) {
   return bytes;
 }
 
-/** The beginning of a library of Windows with one section, and the rest of it. */
+/** Returns the beginning of a library of Windows with one section, and the rest of it. */
 function pe(arch) {
   const bytes = Buffer.alloc(8192);
   bytes.write('MZ', 0);

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { recordedEngine } from './helpers/engine.mjs';
 import { exec, folder } from './helpers/programs.mjs';
 
-/** Random numbers that are the same in every run. */
+/** Returns a source of random numbers that are the same in every run. */
 function randomizer(seed) {
   let state = seed;
   return (below) => {

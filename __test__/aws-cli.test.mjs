@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => server?.stop());
 
-/** A test with a server: skipped aloud where the tools are missing, failed there on CI. */
+/** Defines a test with a server: skipped with a message where the tools are missing, failed there on CI. */
 function awsTest(name, body) {
   test(name, async (t) => {
     if (!missing) return body(t);
@@ -28,7 +28,7 @@ function awsTest(name, body) {
   });
 }
 
-/** What one test needs; `run` takes the words after `aws`. */
+/** Sets up what one test needs; `run` takes the words after `aws`. */
 function setUp(t, config) {
   const dir = folder(t);
   const env = awsEnv(server.endpoint, dir, config);
@@ -60,7 +60,7 @@ awsTest('s3: a file goes there and comes back byte by byte', async (t) => {
 
   assert.ok(readFileSync(back).equals(bytes), 'what came back is what went there');
   assert.match(list.stdout, / round-trip\n/);
-  // Its progress overwrites itself with carriage returns; the last line stands.
+  // The progress overwrites itself with carriage returns; the last line remains.
   const said = events.of(up.id).filter((event) => event.type === 'stdout');
   assert.ok(
     said.some((event) => event.carriageReturn && event.line.startsWith('Completed ')),

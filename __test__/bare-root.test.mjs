@@ -17,10 +17,10 @@ const skip = !runsOnLinux('unshare', '-m', 'chroot', '/', 'true')
   ? 'no root can be made here: that takes unshare -m and chroot'
   : !runsOnLinux('ldd', process.execPath) && 'ldd does not say what Node.js needs';
 
-/** Where NixOS has everything: no dynamic loader and no library is where others look for it. */
+/** The folder that has everything, as on NixOS: no dynamic loader and no library is where others look for it. */
 const STORE = '/store/lib';
 
-/** A folder with Node.js under a path of its own, and its libraries. */
+/** Makes a folder with Node.js under a path of its own, and its libraries. */
 function bareRoot(t, { hasLoader }) {
   const root = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'engine-test-')));
   t.after(() => rmSync(root, { recursive: true, force: true }));
@@ -44,7 +44,7 @@ function bareRoot(t, { hasLoader }) {
   return root;
 }
 
-/** A program with another text of the same length in the place of the first. */
+/** Returns a program with another text of the same length in the place of the first. */
 function replaced(program, text, by) {
   const at = program.indexOf(text);
   assert.ok(at >= 0 && text.length === by.length);
@@ -66,7 +66,7 @@ test('nor where the dynamic loader and the libraries are in no standard director
 
 async function noMemberSurvives(t, how) {
   const [root, mark] = [bareRoot(t, how), newMark()];
-  // Each sleeps, with the mark in its words; the members have sessions of their own, and the first of them goes.
+  // Each process sleeps, with the mark in its words; the members have sessions of their own, and the first of them exits.
   const sleeper = `setTimeout(() => {}, 1_000_000) // : ${mark}`;
   const member = `const { spawn } = require('child_process'); spawn(process.execPath, ['-e', ${JSON.stringify(sleeper)}], { detached: true, stdio: 'ignore' }).unref() // : ${mark}`;
   const leader = `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(member)}], { detached: true, stdio: 'ignore' }); ${sleeper}`;

@@ -9,13 +9,13 @@ import { nodeProgram } from './helpers/programs.mjs';
 
 const GIB = 2 ** 30;
 const MIB = 2 ** 20;
-/** Besides what is captured, which has a cap of its own. */
+/** The most growth of memory, besides the captured output, which has a cap of its own. */
 const MOST_GROWTH = 32 * MIB;
 
 /** The young space of V8 has its greatest size from the start. It is no part of what output needs, and grows when the garbage collector chooses. */
 const FLAGS = ['--expose-gc', '--min-semi-space-size=16', '--max-semi-space-size=16'];
 
-/** A host that runs a command with a way to listen, and prints how far its memory grew. */
+/** Runs a host that runs a command with a way to listen, and prints how far its memory grew. */
 function growth(listen, command) {
   const source = `
     const { ExecutionEngine } = require(${JSON.stringify(path.resolve('index.js'))});
@@ -25,7 +25,7 @@ function growth(listen, command) {
     const request = (command) => ({ command: { type: 'shell', command }, timeoutMs: 3_600_000 });
     (async () => {
       const read = async (command) => { ${listen} };
-      // What any output needs is not what much output needs.
+      // The memory that any output needs is not counted.
       await read('head -c ${128 * MIB} /dev/zero');
       global.gc();
       const before = process.resourceUsage().maxRSS;

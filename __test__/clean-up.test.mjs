@@ -11,7 +11,7 @@ import { file, folder, shell, until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'there are no control groups elsewhere' };
 
-/** How a trap removes its lock. */
+/** The ways in which a trap removes its lock. */
 const CLEAN_UPS = {
   'a child': 'sleep 0.3 && rm "$LOCK"',
   'a subshell': '(sleep 0.3 && rm "$LOCK")',
@@ -48,7 +48,7 @@ describe('clean-up is left in peace', { concurrency: 4, ...linux }, () => {
   }
 });
 
-// It descends from no signalled member any more, so it looks like any other.
+// The clean-up descends from no signalled member any more, so it looks like any other process.
 test('clean-up that a member leaves behind when it exits gets the signal with the next scan', linux, async (t) => {
   const dir = folder(t);
   const engine = newEngine(t, { killGraceMs: 600_000, controlGroups: false });

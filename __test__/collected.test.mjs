@@ -66,7 +66,7 @@ test("an engine with work that was unref'd may be collected, and ends its trees 
     const alive = setInterval(() => {}, 1_000);
     const start = async () => {
       const engine = new ExecutionEngine().unref();
-      // Until it has started: this function waits for the engine, and nothing else holds either of them.
+      // The engine is held until it has started: this function waits for it, and nothing else holds either of them.
       globalThis.held = engine;
       const started = new Promise((resolve) => engine.once('started', resolve));
       await engine.execute(programs.forever);
@@ -94,7 +94,7 @@ test('hundreds of engines cost nothing for long', async () => {
       for (let index = 0; index < engines; index += 1) await new ExecutionEngine().run(programs.nothing);
       for (let turn = 0; turn < 10; turn += 1) { globalThis.gc(); await new Promise((resolve) => setTimeout(resolve, 5)); }
     };
-    // What as many engines leave for the collector at once is not what they cost for long.
+    // The memory that so many engines leave for the collector at once is not their lasting cost.
     await round(500);
     const [[fds, threads], rss] = [count(), process.memoryUsage.rss()];
     await round(500);

@@ -23,7 +23,7 @@ test('each setting has its variable', async (t) => {
   }
 });
 
-/** A text for a variable, and what it means. */
+/** Returns a text for a variable, and its meaning. */
 function sample({ type, minimum = 0, $ref, default: usual, 'x-variable': variable }) {
   const own = {
     EXEC_RETRY: ['{"attempts": 2}', { attempts: 2, backoffMs: 1_000, maxBackoffMs: 30_000, on: ['exit', 'signal', 'timeout', 'spawn'] }],

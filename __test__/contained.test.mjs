@@ -281,7 +281,7 @@ test('prototypes that were changed', async (t) => {
   const SETTER = '{ set() { throw new Error("theirs"); }, get() { return undefined; } }';
   const VALUE = '{ value: 7, writable: true, enumerable: true }';
   const table = [
-    // What descriptors, and what results, events and batches are made of.
+    // These are the parts of descriptors, and of results, events and batches.
     ...['get', 'set', 'value', 'writable', 'enumerable', 'once', 'cause'].map((name) => ['Object.prototype', name, VALUE]),
     ...[
       'text',

@@ -37,7 +37,7 @@ describe('a child that has opted out', { concurrency: 2, skip }, () => {
             await host.exited;
             const left = () => ALL.filter((name) => isAlive(pids[name]));
             await until(() => left().length === survivors.length, 'the others are gone', 5_000);
-            // It has ended what it ends when it is gone.
+            // The guardian has ended its processes when it is gone.
             if (ender) await until(() => !isAlive(ender), 'the guardian is gone', 5_000);
             assert.deepEqual(left(), survivors);
           });

@@ -12,7 +12,7 @@ import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
 const tools = { skip: (process.platform !== 'linux' || spawnSync('setsid', ['true']).status !== 0) && 'there is no setsid' };
 
-/** Has a child, and writes both ids. */
+/** A child that has a child of its own, and writes both ids. */
 const KEPT = `sleep 300 & echo $! > "$DIR/kept-child.pid"; echo $$ > "$DIR/kept.pid"; wait`;
 /** One child opts out; one has the word for it, and stays in the session of the command; one is in a session, and has not the word. */
 const LINE = `
@@ -117,7 +117,7 @@ const MANY = `for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 exec sleep 300`;
 
-/** The ids that a new list has, when it is complete. */
+/** Returns the ids of a new list when it is complete. */
 async function restless(members) {
   const pids = () => members.text('pids').trim().split('\n').map(Number);
   return until(() => pids().length === 20 && pids(), 'all have started');

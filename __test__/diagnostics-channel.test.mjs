@@ -8,7 +8,7 @@ import { newEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
 import { exec, shell } from './helpers/programs.mjs';
 
-/** The messages of the channels, in order, until the test ends. */
+/** Returns the messages of the channels, in order, until the test ends. */
 function reported(t, ...names) {
   const messages = [];
   for (const name of names.length > 0 ? names : ['start', 'end', 'error']) {

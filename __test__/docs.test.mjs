@@ -71,10 +71,10 @@ const COMMANDS = new Map([
   ['node scripts/addon.mjs execution-engine.*.node', 'the workflow of a release'],
   ['node examples/plan.mjs', '__test__/plan-example.test.mjs'],
 ]);
-/** Those that this file runs, as Node.js arguments. */
+/** The blocks that this file runs, as Node.js arguments. */
 const RUN_HERE = ['examples/node-caller.ts', 'scripts/test.mjs --list'];
 
-/** What a block may be; the others are for the reader's eyes, and a compiler or a test has them elsewhere. */
+/** The languages of blocks; other blocks are only read by people, and a compiler or a test has them elsewhere. */
 const LANGUAGES = ['js', 'mjs', 'cjs', 'ts', 'rust', 'sh', 'text', 'toml'];
 
 test('every block says its language', () => {
@@ -105,7 +105,7 @@ describe('examples', { concurrency: 2 }, () => {
 
   for (const args of RUN_HERE) {
     test(args, async () => {
-      // Not its standard error: some versions of Node.js warn there of what they do with TypeScript.
+      // The standard error is not compared: some versions of Node.js warn there of what they do with TypeScript.
       const { code, signal, stdout, stderr } = await workshop.runOwn(...args.split(' '));
       assert.deepEqual({ code, signal }, { code: 0, signal: null }, stdout + stderr);
     });
@@ -339,14 +339,14 @@ describe('numbers', () => {
   });
 });
 
-/** Why a block cannot run here: a program that it starts is not installed. Others that it may need have stand-ins. */
+/** Returns why a block cannot run here: a program that it starts is not installed. Others that it may need have stand-ins. */
 function missing({ code }) {
   const needs = (name) => code.includes(`program: '${name}'`) || (name === 'bash' && code.includes('strict: true'));
   const name = ['npm', 'python3', 'bash'].find((one) => needs(one) && spawnSync(one, ['--version']).status !== 0);
   return name === undefined ? false : `${name} is NOT INSTALLED: this example was not run`;
 }
 
-/** A cell without its code marks and without what stands in parentheses. */
+/** Returns a cell without its code marks and without the text in parentheses. */
 function bare(cell) {
   return cell
     .replace(/\(.*?\)/g, '')
@@ -354,7 +354,7 @@ function bare(cell) {
     .trim();
 }
 
-/** What a cell says: a number, a string, a list, `none`. */
+/** Returns the value of a cell: a number, a string, a list, `none`. */
 function value(cell) {
   const text = bare(cell);
   if (text === 'none') return null;

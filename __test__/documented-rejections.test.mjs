@@ -14,7 +14,7 @@ async function* failingInput() {
   throw new Error('the disk is gone');
 }
 
-/** Each code that rejects after a request was accepted, and how to get it; `INTERNAL` is a defect. */
+/** The codes that reject after a request was accepted, and how to get them; `INTERNAL` is a defect. */
 const rejections = [
   ['OUTPUT_SIZE_EXCEEDED', (engine) => engine.run(exec('yes'))],
   ['SPAWN_FAILED', (engine) => engine.run(exec('no-such-program'))],

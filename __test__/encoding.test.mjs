@@ -9,7 +9,7 @@ import { exec, file, folder, forever, hexWrites, shell } from './helpers/program
 
 const buffer = { encoding: 'buffer' };
 
-/** The lines of one stream of a stream(), each as hexadecimal with its flags. */
+/** Returns the lines of one stream of a stream(), each as hexadecimal with its flags. */
 async function piecesOf(stream, type = 'stdout') {
   const pieces = [];
   for await (const event of stream) {

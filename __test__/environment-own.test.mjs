@@ -22,7 +22,7 @@ async function variables(engine) {
   );
 }
 
-/** What JavaScript has, as a child has it. */
+/** Returns the variables of JavaScript in the form in which a child has them. */
 function expected() {
   return new Map(Object.entries(process.env));
 }

@@ -9,7 +9,7 @@ import { exec, file, folder, shell, untilFile } from './helpers/programs.mjs';
 
 const ENV = exec('/usr/bin/env');
 
-/** The variables that a child has, without the tag of the engine. */
+/** Returns the variables that a child has, without the tag of the engine. */
 async function variables(engine, request = {}, options) {
   const { stdout } = await engine.run({ ...ENV, ...request }, options);
   const pairs = stdout

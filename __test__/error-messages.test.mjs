@@ -101,7 +101,7 @@ test('an empty field says what to write, and no message has a value', async (t) 
   }
 });
 
-/** What a host says that starts in a mount namespace of its own, after `prepare` has changed it. */
+/** Returns the output of a host that starts in a mount namespace of its own, after `prepare` has changed it. */
 function hostAfter(prepare, source) {
   const code = `const { ExecutionEngine } = require(${JSON.stringify(entry)}); const engine = new ExecutionEngine();
     (async () => { ${source} })().catch((error) => console.log('UNEXPECTED ' + error.message)).finally(() => process.exit());`;

@@ -28,7 +28,7 @@ test('opentelemetry: each execution is a span', () => {
   ]);
 });
 
-/** What `examples/terminal.mjs` shows of a command, and its exit code. */
+/** Returns what `examples/terminal.mjs` shows of a command, and its exit code. */
 function inTerminal(input, ...command) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [example('terminal.mjs'), ...command], {
     encoding: 'utf8',
@@ -91,7 +91,7 @@ test('execution-manager: a day of playbooks, good and bad', () => {
     'carla tag: tag v1.2.0',
   ])
     has(line);
-  // What goes wrong costs one conversation.
+  // A failure costs one conversation.
   has('anna inventory done: greet completed (exit code 0), count completed (exit code 0), report completed (exit code 0)');
   has('carla release failed: lint failed (exit code 3), tag completed (exit code 0), wait timeout (timeout)');
   has('gina no-program failed: start failed (SPAWN_FAILED)');

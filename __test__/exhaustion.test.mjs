@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 const PACKAGE = new URL('../index.js', import.meta.url).href;
 const linux = process.platform === 'linux' ? {} : { skip: 'descriptors are counted in /proc' };
 
-/** What a host that a shell has limited says at its end, as JSON. */
+/** Returns what a host that a shell has limited prints at its end, as JSON. */
 function limited(limit, source) {
   const prelude = `
     import { closeSync, openSync, readdirSync } from 'node:fs';
@@ -65,7 +65,7 @@ describe('exhaustion', { concurrency: 2, ...linux }, () => {
       const dir = mkdtempSync('/tmp/escher-exhaustion-');
       const engine = new ExecutionEngine({ maxConcurrentExecutions: 50, logDir: dir + '/logs' });
       await engine.run(shell('true'));
-      // One is left for the first of the two logs of the first command.
+      // One descriptor is left for the first of the two logs of the first command.
       const taken = [];
       try { for (;;) taken.push(openSync('/dev/null', 'r')); } catch {}
       closeSync(taken.pop());

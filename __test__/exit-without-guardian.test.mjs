@@ -14,7 +14,7 @@ const WAYS = {
   'a natural end': 'for (const one of [engine, ...engines]) one.unref(); clearInterval(stays); process.stdin.destroy()',
   'an unhandled rejection': 'Promise.reject(new Error("on purpose"))',
 };
-/** What the kinds of trees do not do by themselves: they do not heed the stop signal. */
+/** Returns a line that ignores the stop signal, which the kinds of trees do not do by themselves. */
 const stubborn = (line) => `trap '' TERM HUP INT; ${line}`;
 
 /** A host without a guardian that runs lines, each in an engine of its own, and goes when it gets a word. */
@@ -52,7 +52,7 @@ describe('a host without a guardian', { concurrency: 2, ...linux }, () => {
     for (const controlGroups of [true, false]) {
       test(`nothing survives it that does not heed the stop signal: ${way}, controlGroups ${controlGroups}`, async (t) => {
         const mark = newMark();
-        // Each of its processes is there when its first line has come: what is started later would have no mark yet.
+        // Each of its processes exists when its first line has come: a process that is started later would have no mark yet.
         const lines = Object.values(KINDS).map((kind) => stubborn(kind(mark).replace(/^/, '(sleep 0.3; echo ready) & ')));
         const host = await hosted(t, lines, way, { controlGroups });
         await until(() => marked(mark).length >= 12, 'the trees have grown');

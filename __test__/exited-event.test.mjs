@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { newEngine, recordedEngine } from './helpers/engine.mjs';
 import { exec, forever, nothing, shell } from './helpers/programs.mjs';
 
-/** An engine whose every event is recorded, with a listener for `exited`. */
+/** Returns an engine whose every event is recorded, with a listener for `exited`. */
 function listeningEngine(t) {
   const recorded = recordedEngine(t);
   recorded.engine.on('exited', () => {});

@@ -7,7 +7,7 @@ import { file, folder } from './helpers/programs.mjs';
 
 const MIB = 2 ** 20;
 
-/** The largest resident memory of a host that runs `cat` of a file again and again, in MiB. */
+/** Returns the largest resident memory of a host that runs `cat` of a file again and again, in MiB. */
 async function peakOf(name, { rounds, run, setup = '', flags = [] }) {
   const { code, stdout, stderr } = await host(
     `

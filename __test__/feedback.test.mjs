@@ -11,7 +11,7 @@ import { exec, forever, nothing, shell } from './helpers/programs.mjs';
 const FIELDS = ['durationMs', 'executionId', 'exitCode', 'label', 'queuedMs', 'reason', 'signal', 'status', 'stderrBytes', 'stdoutBytes'];
 const MARKER = 'MarkerThatMustStay';
 
-/** An engine, and the statuses that it has reported. */
+/** Returns an engine, and the statuses that it has reported. */
 function reportingEngine(t, config) {
   const statuses = [];
   const engine = newEngine(t, { ...config, feedback: (status) => statuses.push(status) });

@@ -12,7 +12,7 @@ import { file, folder, forever, nothing, shell, until, untilFile } from './helpe
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 import { notObject, notTexts, notWhole } from './helpers/values.mjs';
 
-/** An engine in which one execution holds the group `g` until `free()`. */
+/** Returns an engine in which one execution holds the group `g` until `free()`. */
 async function heldGroup(t, config, groups = ['g']) {
   const dir = folder(t);
   const all = recordedEngine(t, config);
@@ -24,7 +24,7 @@ async function heldGroup(t, config, groups = ['g']) {
 test('at most so many of a group run at once, and the groups of a glob have a limit each', async (t) => {
   const dir = folder(t);
   const engine = newEngine(t, { groupLimits: { 'deploy:*': 2, 'deploy:p*': 3 } });
-  // Each writes how many of its group run beside it.
+  // Each command writes how many of its group run beside it.
   const counting = (group) =>
     shell(': > "$DIR/$G.$$"; ls "$DIR" | grep -c "^$G\\."; sleep 0.01; rm "$DIR/$G.$$"', { env: { DIR: dir, G: group } });
   const names = ['deploy:test', 'deploy:prod', 'single'];

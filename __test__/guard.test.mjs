@@ -83,7 +83,7 @@ test('of a trace, the host and its threads count, and a child until it is its pr
     '11 <... clone3 resumed>) = 12',
     '12 <... execve resumed>) = 0',
     '12 openat(AT_FDCWD, "/etc/ld.so.cache", O_RDONLY) = 3</etc/ld.so.cache>',
-    // What the program starts is none of the host.
+    // Calls of the programs that are started do not count for the host.
     '12 clone(child_stack=NULL, flags=SIGCHLD) = 13',
     '13 setsid() = 13',
     '12 +++ exited with 0 +++',

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { guarded, guardianOf, isAlive } from './helpers/guardians.mjs';
 import { until } from './helpers/programs.mjs';
 
-/** A control group of version 1 that freezes its members, or why there is none. */
+/** Returns a control group of version 1 that freezes its members, or why there is none. */
 function freezer() {
   try {
     const mount = readFileSync('/proc/self/mountinfo', 'utf8')

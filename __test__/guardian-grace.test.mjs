@@ -56,7 +56,7 @@ describe('after the host is gone', { concurrency: 2, ...linux }, () => {
 
   test('what a command of a pipeline writes while it cleans up reaches the next one, and its other output does not block it', async (t) => {
     const [mark, dir] = [newMark(), folder(t)];
-    // More than a pipe holds, to both. The second command begins to read when a guardian would have taken much of it.
+    // This is more than a pipe holds, to both. The second command begins to read when a guardian would have taken much of it.
     const writes = `trap 'head -c 300000 /dev/zero >&3; head -c 300000 /dev/zero; exit' TERM; echo ready >&3; while :; do sleep 0.02; : ${mark}; done`;
     const line = `exec 3>&1; (${writes}) | (trap '' TERM; sleep 0.5; cat > "${dir}/taken"; mv "${dir}/taken" "${dir}/copy") 3>&-`;
     const host = await guarded(t, runs(line), { config: { killGraceMs: 30_000 } });

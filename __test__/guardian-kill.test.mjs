@@ -34,7 +34,7 @@ describe('a killed host', { concurrency: 1, ...linux }, () => {
       const mark = newMark();
       const host = await guarded(t, `engine.once('started', () => say('first')); ${trees(mark, 12)}`);
       await host.next();
-      // From the first of them to all of them.
+      // The delay covers all cases from the first of them to all of them.
       await sleep((round * 7) % 50);
       host.kill('SIGKILL');
       await gone(mark);
@@ -62,7 +62,7 @@ describe('a killed host', { concurrency: 1, ...linux }, () => {
     await host.next();
     let guardian = await guardianOf(host.pid);
     for (let round = 0; round < Math.max(3, REPEATS); round++) {
-      // One that ends sooner than this is taken for one that does not work here, and waited for.
+      // A guardian that ends sooner than this is taken for one that does not work here, and waited for.
       await sleep(25);
       process.kill(guardian, 'SIGKILL');
       const startedAt = performance.now();

@@ -44,7 +44,7 @@ describe('guardian', linux, () => {
     assert.equal(await host.next(), 'started');
     const guardian = await guardianOf(host.pid);
     const limit = (processes) => spawnSync(user[0], [...user.slice(1), 'prlimit', `--pid=${host.pid}`, `--nproc=${processes}`]).status;
-    // As if other processes of the user had taken every place.
+    // The limit has the effect of other processes of the user that take every place.
     assert.equal(limit('1:80'), 0);
     process.kill(guardian, 'SIGKILL');
     assert.match(await host.next(), /^the guardian has ended \(signal 9\), and there is no other yet: the guardian cannot be started: /);

@@ -7,7 +7,7 @@ import { runsOnLinux } from './helpers/programs.mjs';
 
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 
-/** Neither from memory, since there is no /proc to start it by, nor from a file, since there is no folder for one. */
+/** The guardian starts neither from memory, since there is no /proc to start it by, nor from a file, since there is no folder for one. */
 const WITHOUT = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && export TMPDIR=/nowhere && exec "$@"', 'sh'];
 /** A file can be made, and no program can be started from there. */
 const NOT_EXECUTABLE = [

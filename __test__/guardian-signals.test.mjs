@@ -7,7 +7,7 @@ import { until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'processes are looked for in /proc' };
 
-/** What ends the host, and how it ends then. */
+/** The ways in which the host ends, and its exit status then. */
 const WAYS = {
   'the end of the program': { request: 'end', code: 0 },
   'process.exit': { request: 'exit', code: 3 },
@@ -35,7 +35,7 @@ const treesAnd = (mark, handlers = '') => `
   })[String(word).trim()]());
 `;
 
-/** A host that runs a tree of every kind. */
+/** Runs a host with a tree of every kind. */
 async function running(t, handlers) {
   const mark = newMark();
   const host = await guarded(t, treesAnd(mark, handlers), { flags: ['--no-warnings'] });

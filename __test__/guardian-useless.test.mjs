@@ -11,7 +11,7 @@ import { until } from './helpers/programs.mjs';
 
 const linux = process.platform === 'linux' ? {} : { skip: 'it is looked at by /proc' };
 
-/** A host with a command, whose guardian is `guardian`. */
+/** Runs a host with a command, whose guardian is `guardian`. */
 async function attacked(t) {
   const mark = newMark();
   const host = await guarded(
@@ -22,7 +22,7 @@ async function attacked(t) {
   return { mark, host, guardian: await guardianOf(host.pid) };
 }
 
-/** The event says why, and another guardian ends what runs. */
+/** Checks that the event says why, and that another guardian ends what runs. */
 async function isReplaced({ mark, host, guardian }, reported) {
   assert.match(await host.next(), reported);
   await guardianOf(host.pid, guardian);

@@ -50,7 +50,7 @@ open(my $mark, '>', "$ENV{DIR}/$name.part"); print $mark "$$\n"; close $mark; re
 sleep 1 while 1;
 `;
 
-/** A folder that every user may write; its daemons are ended with it. */
+/** Makes a folder that every user may write; its daemons are ended with it. */
 function openFolder(t) {
   const dir = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'engine-test-')));
   chmodSync(dir, 0o777);
@@ -68,7 +68,7 @@ function openFolder(t) {
 const pidOf = (dir, name) =>
   until(() => existsSync(path.join(dir, `${name}.pid`)) && Number(readFileSync(path.join(dir, `${name}.pid`), 'utf8')), `${name} is there`);
 
-/** Where the version 2 hierarchy of control groups is. */
+/** Returns the path of the version 2 hierarchy of control groups. */
 function hierarchy() {
   const mount = /^(?:\S+ ){4}(\S+) .* - cgroup2 /m.exec(readFileSync('/proc/self/mountinfo', 'utf8'));
   return mount?.[1];
@@ -147,7 +147,7 @@ const WAYS = ['cancel', 'kill -9 of the host'];
 const USERS = { root: [], unprivileged: asUnprivileged };
 const HIDES = ['overwrites', 'undumpable', 'overwrites undumpable'];
 
-/** Why a host of this user cannot be tried, or how it is started. */
+/** Returns why a host of this user cannot be tried, or how it is started. */
 function wrapperOf(t, user, controlGroups) {
   if (user === 'root') return { wrapper: [] };
   if (process.getuid?.() !== 0) return { missing: 'only root can start a host of another user' };

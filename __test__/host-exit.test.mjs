@@ -16,7 +16,7 @@ const WAYS = {
   SIGKILL: 'process.kill(process.pid, "SIGKILL"); await new Promise((resolve) => setTimeout(resolve, 5_000));',
   abort: 'process.abort();',
 };
-/** What else than code 0 a way ends with. */
+/** The exit codes and signals of the ways that do not end with code 0. */
 const ENDS = { 'an uncaught exception': 1, SIGTERM: 'SIGTERM', SIGINT: 'SIGINT', SIGKILL: 'SIGKILL', abort: 'SIGABRT' };
 
 describe('host exit', { concurrency: 4 }, () => {

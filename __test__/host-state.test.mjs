@@ -24,7 +24,7 @@ function restoring(t) {
   });
 }
 
-/** What a host of its own prints. */
+/** Returns what a host of its own prints. */
 function host(source, options = {}) {
   const code = `const { ExecutionEngine } = require(${JSON.stringify(entry)}); const fs = require('fs'); const os = require('os');
     const engine = new ExecutionEngine(); const exec = (program, ...args) => ({ command: { type: 'exec', program, args } });
@@ -143,7 +143,7 @@ test('a directory that the host may not search any more is stayed in', {
   const source = `process.initgroups?.(65534, 65534); process.setgid(65534); process.setuid(65534);
     console.log((await engine.run({ command: { type: 'exec', program: '/bin/pwd' } }).catch((error) => ({ stdout: error.message }))).stdout);`;
   const said = host(source, { cwd: closed });
-  // Where another user cannot read the addon's folder there is no host.
+  // If another user cannot read the addon's folder, there is no host.
   assert.match(said, /closed$/);
 });
 

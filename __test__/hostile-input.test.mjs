@@ -33,7 +33,7 @@ const nested = (depth, wrap) => {
   return value;
 };
 
-/** Each call is refused within a second, and the engine goes on. */
+/** Checks that each call is refused within a second, and that the engine goes on. */
 async function refused(t, cases, call) {
   const engine = newEngine(t);
   for (const [name, value, field] of cases) {

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 
 import { host } from './helpers/hosts.mjs';
 
-/** It left by itself, soon, and said this. */
+/** Checks that the host exited by itself, soon, and printed this. */
 function leftWith({ code, signal, stdout, stderr, ms }, text, limitMs = 10_000) {
   assert.deepEqual({ code, signal, stdout, stderr }, { code: 0, signal: null, stdout: text, stderr: '' });
   assert.ok(ms < limitMs, `it took ${ms} ms`);

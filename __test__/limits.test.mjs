@@ -11,7 +11,7 @@ import { exec, folder, nodeProgram, nothing, shell } from './helpers/programs.mj
 const MIB = 1024 * 1024;
 const onLinux = { skip: process.platform !== 'linux' && 'limits are of Linux' };
 
-/** The limits that a process has, by their names in the kernel: the soft and the hard one. */
+/** Returns the limits that a process has, by their names in the kernel: the soft and the hard one. */
 async function limitsOf(engine, options) {
   const { stdout } = await engine.run(exec('/bin/cat', '/proc/self/limits'), options);
   return Object.fromEntries(
@@ -73,7 +73,7 @@ test('children of the command have them too, and other executions do not', onLin
 test('a limit that the system refuses is an error, and nothing is started', onLinux, async (t) => {
   const engine = newEngine(t);
   const marker = path.join(folder(t), 'marker');
-  // More than the kernel allows any process (fs.nr_open).
+  // This is more than the kernel allows any process (fs.nr_open).
   const error = await failure(() => engine.run(shell(`touch '${marker}'`), { limits: { openFiles: 2 ** 52 } }), 'SPAWN_FAILED');
   assert.equal(error.errno, 'EPERM');
   assert.match(error.message, /the limit of open files was refused by the system/);

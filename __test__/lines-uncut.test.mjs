@@ -8,7 +8,7 @@ import { newEngine, recordedEngine, wholeLines } from './helpers/engine.mjs';
 import { startHost } from './helpers/hosts.mjs';
 import { exec, folder, nodeProgram, shell } from './helpers/programs.mjs';
 
-/** Much longer than the silence after which an unfinished line is shown. */
+/** The pause, in ms: much longer than the silence after which an unfinished line is shown. */
 const NAP_MS = 700;
 const LINES = 200_000;
 

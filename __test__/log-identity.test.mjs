@@ -11,7 +11,7 @@ import { file, folder, shell } from './helpers/programs.mjs';
 
 const posix = process.platform === 'win32' ? 'needs links and FIFOs' : false;
 
-/** What can be put in the place of a log. */
+/** The things that can be put in the place of a log. */
 const IN_PLACE = {
   'a symbolic link to a secret': (log, secret) => symlinkSync(secret, log),
   'a symbolic link to the log itself': (log) => {

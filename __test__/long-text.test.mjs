@@ -9,7 +9,7 @@ import { nodeProgram } from './helpers/programs.mjs';
 
 const engine = fileURLToPath(new URL('../index.js', import.meta.url));
 const KIB = 1024;
-/** Where texts begin to be shared. */
+/** The size from which on texts are shared. */
 const SHARED = 64 * KIB;
 
 const write = (unit, count) => nodeProgram(`process.stdout.write(${JSON.stringify(unit)}.repeat(${count}))`);

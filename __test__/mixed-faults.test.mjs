@@ -38,9 +38,9 @@ const boom = () => {
   throw new Error('a fault of the caller');
 };
 
-/** By name: how the command is run, and how it has to end. `end` is a result, or the error that was thrown. */
+/** The faults by name: how the command is run, and how it has to end. `end` is a result, or the error that was thrown. */
 const FAULTS = {
-  // What cannot be started.
+  // These cannot be started.
   'a program that is not there': [(engine) => engine.run(exec('/no/such/program')), refused('SPAWN_FAILED')],
   'a program that may not be executed': [(engine) => engine.run(exec(path.join(dir, 'not-executable'))), refused('SPAWN_FAILED')],
   'a directory that is not there': [(engine) => engine.run(shell('true', { workingDir: '/no/such/directory' })), refused('SPAWN_FAILED')],
@@ -48,7 +48,7 @@ const FAULTS = {
     (engine) => engine.run({ command: { type: 'script', path: fifo, interpreter: '/bin/sh' }, timeoutMs: 1_000 }),
     (end) => assert.ok(end.code === 'SPAWN_FAILED' || end.status === 'timeout', `${end.code ?? end.status}`),
   ],
-  // What is refused.
+  // These are refused.
   'an unknown field': [(engine) => engine.run({ ...shell('true'), timeout: 5 }), refused('INVALID_REQUEST', 'timeout')],
   'a request that throws when it is read': [
     (engine) =>
@@ -68,7 +68,7 @@ const FAULTS = {
     refused('INVALID_REQUEST'),
   ],
   'a secret that is too short': [(engine) => engine.run(shell('true'), { secrets: ['abc'] }), refused('INVALID_REQUEST')],
-  // What is ended.
+  // These are ended.
   'a timeout': [(engine) => engine.run({ ...forever, timeoutMs: 300 }), status('timeout', 'timeout')],
   'an idle timeout': [(engine) => engine.run(forever, { idleTimeoutMs: 300 }), status('timeout', 'idle_timeout')],
   'a cancel': [
@@ -89,7 +89,7 @@ const FAULTS = {
     (engine) => engine.run({ ...shell('kill -STOP $$'), timeoutMs: 400 }, { killGraceMs: 200 }),
     status('timeout', 'timeout'),
   ],
-  // What writes too much, or wrongly.
+  // These write too much, or wrongly.
   'a flood': [
     (engine) => engine.run({ ...exec('yes', 'x'.repeat(1000)), timeoutMs: 500 }, { killGraceMs: 200 }),
     status('timeout', 'timeout'),
@@ -114,7 +114,7 @@ const FAULTS = {
     },
     status('cancelled', 'cancelled'),
   ],
-  // What stays behind.
+  // These leave something behind.
   'a background process that holds the pipe': [
     (engine) => engine.run(shell('sleep 300 & echo parent'), { leftovers: 'kill' }),
     completes('parent\n'),
@@ -199,7 +199,7 @@ const FAULTS = {
   ],
 };
 
-/** What each plain command writes: lines and bytes of both streams that are known. */
+/** Returns what each plain command writes: lines and bytes of both streams that are known. */
 const plain = (index) => ({
   request: shell(`printf 'plain %s\\n' ${index}; seq ${index} ${index + 500}; echo "error ${index}" >&2; printf end`),
   stdout: `plain ${index}\n${Array.from({ length: 501 }, (_, line) => `${index + line}\n`).join('')}end`,

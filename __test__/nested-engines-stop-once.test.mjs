@@ -29,7 +29,7 @@ open(my $out, '>>', "$dir/ready"); syswrite($out, "$name $$\\n"); close $out;
 select(undef, undef, undef, 0.01) while time < $end;
 `;
 
-/** What the inner host does on the stop signal. */
+/** The actions of the inner host on the stop signal. */
 const INNER_HOSTS = {
   'has no handler': '',
   'shuts its engine down': `process.on('SIGTERM', () => engine.shutdown().then(() => process.exit()));`,

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { host } from './helpers/hosts.mjs';
 
-/** What jest looks at: resources that were made and not destroyed, apart from those that it leaves out. */
+/** The resources that jest looks at: those that were made and not destroyed, apart from those that it leaves out. */
 const LOOK = `
   import { createHook } from 'node:async_hooks';
   const IGNORED = ['PROMISE', 'TIMERWRAP', 'ELDHISTOGRAM', 'PerformanceObserver', 'RANDOMBYTESREQUEST', 'DNSCHANNEL', 'ZLIB', 'SIGNREQUEST', 'TLSWRAP', 'TCPWRAP', 'Immediate', 'Microtask', 'TickObject'];

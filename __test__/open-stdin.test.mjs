@@ -64,7 +64,7 @@ test('a write waits until the pipe has accepted it: the command sets the pace', 
   const write = engine.write(id, Buffer.alloc(1_000_000)).then(() => {
     accepted = true;
   });
-  // It fits into the pipe no more, so that it waits for the one before.
+  // The chunk does not fit into the pipe any more, so that it waits for the one before.
   const next = engine.write(id, 'x');
   await engine.run(nothing);
   assert.equal(accepted, false, 'a pipe does not hold a megabyte');

@@ -14,14 +14,14 @@ const PATH = process.env.PATH;
 const onLinux = { skip: process.platform !== 'linux' && 'limits are of Linux' };
 const onUnix = { skip: process.platform === 'win32' && 'commands have no terminals there' };
 
-/** The id of one execution that is accepted by a call for many. */
+/** Returns the id of one execution that is accepted by a call for many. */
 async function oneOfMany(engine, request, options) {
   const [{ status, value, reason }] = await engine.executeMany([request], options);
   assert.equal(status, 'fulfilled', reason?.message);
   return value;
 }
 
-/** What a command writes, in each way to run it. */
+/** Returns what a command writes, in each way to run it. */
 async function inEachWay(engine, request, options) {
   const id = await oneOfMany(engine, request, options);
   const { results } = await engine.runPlan(serial([request]), options);
@@ -39,7 +39,7 @@ async function inEachWay(engine, request, options) {
   return all.map(({ stdout }) => stdout.trim());
 }
 
-/** The same in each way. */
+/** Returns the same text for each way. */
 const each = (text) => Array(6).fill(text);
 
 test('limits', onLinux, async (t) => {

@@ -77,7 +77,7 @@ test('mergeOutput and leftovers have a default in the configuration', async (t) 
 
 test('the drain of one execution', async (t) => {
   const engine = newEngine(t, { drainTimeoutMs: 2_000 });
-  // It writes 0.7 s after the exit: a drain of 50 ms is over by then, and one of 2 s is not.
+  // The command writes 0.7 s after the exit: a drain of 50 ms is over by then, and one of 2 s is not.
   const late = shell('(sleep 0.7; echo late) & echo first');
   const [short, long] = await Promise.all([engine.run(late, { drainTimeoutMs: 50 }), engine.run(late)]);
   assert.deepEqual([short.stdout, short.leaked, long.stdout, long.leaked], ['first\n', true, 'first\nlate\n', false]);

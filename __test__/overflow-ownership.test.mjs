@@ -24,7 +24,7 @@ const OWN_FILE = `${ID}9-0.stdout`;
 const marker = (id) => `escher-execution-engine overflow ${id}\n`;
 const posix = process.platform === 'win32' ? 'needs links and FIFOs' : false;
 
-/** A folder as a dead host leaves it. */
+/** Makes a folder as a dead host leaves it. */
 function left(dir, id, { name = `host-${id}`, mode = 0o700, text = marker(id), lock = 'lock' } = {}) {
   const at = path.join(dir, name);
   mkdirSync(at, { mode });

@@ -8,13 +8,13 @@ import { newEngine } from './helpers/engine.mjs';
 import { flaky, graph, labelled, serial } from './helpers/plans.mjs';
 import { folder, nothing, shell, untilFile } from './helpers/programs.mjs';
 
-/** A diamond whose one side is slow and whose other side is retried, and a branch that fails. */
+/** Runs a diamond whose one side is slow and whose other side is retried, and a branch that fails. */
 async function performed(t) {
   const engine = newEngine(t, { maxConcurrentExecutions: 8 });
   const counter = path.join(folder(t), 'runs');
   const steps = [
     labelled('fetch', shell('sleep 0.1')),
-    // It ends well after the other side.
+    // This step ends well after the other side.
     labelled('slow <side> & "quotes"', untilFile(`${counter}.done`, 'sleep 0.5')),
     labelled('flaky', flaky(counter, 1, 1, 'touch "$COUNTER.done"')),
     labelled('join', shell('sleep 0.05')),
@@ -24,12 +24,12 @@ async function performed(t) {
   ];
   const plan = { ...graph({ 1: [0], 2: [0], 3: [1, 2], 5: [4] }, steps), description: 'deploy </svg> & more' };
   const result = await engine.runPlan(plan, { steps: { 2: { retry: { attempts: 2, backoffMs: 60, on: ['exit'] } } } });
-  // No request has half of a pair; what was stored and read again may.
+  // No request has half of a pair; a result that was stored and read again may have one.
   result.steps[5].name += '\ud800';
   return result;
 }
 
-/** The elements of a document; throws unless each is closed where it must be. */
+/** Returns the elements of a document; throws unless each is closed where it must be. */
 function elements(xml) {
   const open = [];
   const found = [];

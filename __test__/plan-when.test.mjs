@@ -56,7 +56,7 @@ for (const [name, end, status] of [
     const { engine, events } = recordedEngine(t);
     const abort = new AbortController();
     const dir = folder(t);
-    // It ends some time after its stop signal.
+    // The step ends some time after its stop signal.
     const slow = shell('trap "sleep 0.2; : > ended; exit 1" TERM; echo ready; while :; do sleep 0.01; done', { workingDir: dir });
     const cleanUp = shell('test -e ended && echo clean', { workingDir: dir });
     const options = { ...after({ 2: 'always', 3: 'failure', 4: 'success' }), signal: abort.signal };
@@ -134,6 +134,6 @@ test('bad values', async (t) => {
   for (const value of [...notText, '', 'Always', 'failed'])
     await refusal(() => engine.runPlan(serial([nothing]), after({ 0: value })), 'INVALID_REQUEST', 'options.steps[0].when', value);
   for (const when of [null, undefined]) assert.equal((await engine.runPlan(serial([nothing]), after({ 0: when }))).success, true);
-  // It is about a step, not about all.
+  // The refusal is about a step, not about all.
   await refusal(() => engine.runPlan(serial([nothing]), { when: 'always' }), 'INVALID_REQUEST', 'options.when', 'always');
 });

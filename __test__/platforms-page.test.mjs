@@ -70,7 +70,7 @@ test('a skipped test is named with its reason', () => {
   assert.deepEqual(skipsIn('  ﹣ runs under bash (0.2ms) # there is no bash\n✔ runs (1ms)\n'), ['runs under bash: there is no bash']);
 });
 
-/** A Node.js whose test files pass or fail as they are named: `once` fails once. */
+/** Makes a Node.js whose test files pass or fail as they are named: `once` fails once. */
 function pretended() {
   const runs = [];
   const node = (words) => {

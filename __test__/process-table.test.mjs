@@ -11,7 +11,7 @@ import { folder, runsOnLinux } from './helpers/programs.mjs';
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 const skip = !runsOnLinux('unshare', '-mpf', '--mount-proc', 'true') && 'no namespace can be made here';
 
-/** What a host says that runs `code`, in namespaces of its own. */
+/** Returns what a host prints that runs `code`, in namespaces of its own. */
 function host(words, code) {
   const source = `const { ExecutionEngine } = require(${JSON.stringify(PACKAGE)}); const { readdirSync, readFileSync } = require('node:fs'); (async () => { ${code} process.exit(); })();`;
   const { stdout, stderr } = spawnSync('unshare', [...words, process.execPath, '-e', source], { encoding: 'utf8', timeout: 30_000 });

@@ -51,7 +51,7 @@ int main(void) {
 }
 `;
 
-/** The program, and the command line that runs it. */
+/** Returns the program, and the command line that runs it. */
 function compiled(dir, microseconds) {
   const program = path.join(dir, 'chain');
   const { status, stderr } = spawnSync('cc', ['-O', `-DLIFETIME=${microseconds}`, '-o', program, file(dir, 'chain.c', C)], {
@@ -66,7 +66,7 @@ for (const controlGroups of [true, false]) {
     test(`${name}, controlGroups ${controlGroups}`, { skip }, async (t) => {
       const scripts = mkdtempSync(path.join(os.tmpdir(), 'engine-test-'));
       const stop = path.join(scripts, 'stop');
-      // What has survived ends by this, whatever happens.
+      // The survivors end by this, whatever happens.
       t.after(async () => {
         writeFileSync(stop, '');
         await sleep(100);

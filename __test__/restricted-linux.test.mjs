@@ -12,7 +12,7 @@ import { runsOnLinux, until } from './helpers/programs.mjs';
 const PACKAGE = new URL('../dist/engine.js', import.meta.url).pathname;
 const SOURCES = new URL('./helpers/restricted/', import.meta.url).pathname;
 const NUMBERS = { x64: { waitid: 247, wait4: 61, getdents64: 217 }, arm64: { waitid: 95, wait4: 260, getdents64: 61 } }[process.arch] ?? {};
-/** These have the same number on every machine. */
+/** The system calls that have the same number on every machine. */
 const CALLS = { ...NUMBERS, pidfd_send_signal: 424, pidfd_open: 434, close_range: 436 };
 const ERRORS = { EPERM: 1, EACCES: 13, ENOSYS: 38 };
 
@@ -50,7 +50,7 @@ const source = (code) => `
     ${code}
   })();`;
 
-/** What a host says that runs `code` under a program that becomes the one named after it. */
+/** Returns what a host prints that runs `code` under a program that becomes the one named after it. */
 function host(words, code) {
   const [program, ...args] = [...words, process.execPath, '-e', source(`${code} process.exit();`)];
   const { stdout, stderr, signal } = spawnSync(program, args, { encoding: 'utf8', timeout: 60_000 });
@@ -140,7 +140,7 @@ describe('a sandbox that denies system calls', { concurrency: 2, skip }, () => {
       );
       assert.deepEqual(marked(mark), [], mechanism);
       assert.equal(status, 'cancelled');
-      // What signals do not reach would be moved into a control group.
+      // Members that signals do not reach would be moved into a control group.
       assert.doesNotMatch(mechanism, /refused|cgroup/);
     });
 

@@ -8,7 +8,7 @@ import { failure } from './helpers/outcomes.mjs';
 import { allowed } from './helpers/pace.mjs';
 import { exec, folder, nothing, shell } from './helpers/programs.mjs';
 
-/** How many attempts a command makes that fails with some output. */
+/** Returns how many attempts a command makes that fails with some output. */
 async function attempts(engine, command, onOutput, more) {
   const { attempt } = await engine.run(shell(command), { retry: { attempts: 3, backoffMs: 0, onOutput, ...more } });
   return attempt;
@@ -94,7 +94,7 @@ test('a plan and its steps have it', async (t) => {
 test('a search that takes seconds delays no deadline of another engine, and a cancel does not wait for it', async (t) => {
   const { engine, events } = recordedEngine(t);
   const other = newEngine(t);
-  // Some thousand states for each of the last 64 KiB.
+  // The expression has some thousand states for each of the last 64 KiB.
   const slow = /(?:a?){1500}(?:a){1500}z/;
   const id = await engine.execute(shell("head -c 70000 /dev/zero | tr '\\0' a; exit 1"), {
     retry: { attempts: 2, backoffMs: 0, onOutput: Array(20).fill(slow) },

@@ -27,7 +27,7 @@ async function refused(work, where) {
 
 const plan = { description: 'two', commands: [nothing, nothing], strategy: { type: 'serial' } };
 
-/** Each gives a name to a call, at some depth. */
+/** The calls, each of which gives a name at some depth. */
 const CALLS = {
   request: (engine, name, options) => engine.run({ ...nothing, [name]: 1 }, options),
   command: (engine, name, options) => engine.run({ command: { ...nothing.command, [name]: 1 } }, options),

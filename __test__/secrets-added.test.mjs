@@ -103,7 +103,7 @@ const MUCH = 10 * 1024 * 1024;
 const much = (token = TOKEN) =>
   exec(process.execPath, '-e', `process.stdout.write(process.argv[1] + 'x'.repeat(${MUCH - 100}) + process.argv[1])`, token);
 
-/** What `getResult` gives once it gives something. */
+/** Returns what `getResult` gives once it gives something. */
 async function resultOf(engine, id) {
   for (;;) {
     try {
@@ -121,7 +121,7 @@ test('masked in much output that was kept, by a thread of the engine', async (t)
   const engine = newEngine(t, { maxOutputSizeBytes: 2 * MUCH });
   const { id } = await engine.run(much());
   engine.addSecret(TOKEN);
-  // Not on this thread: it is there later, and nothing shows the secret meanwhile.
+  // The result is not masked on this thread: it is there later, and nothing shows the secret meanwhile.
   await failure(async () => engine.getResult(id), 'NOT_COMPLETED');
   const results = [await engine.waitForCompletion(id), await resultOf(engine, id), engine.getResult(id)];
   for (const { stdout } of results) {

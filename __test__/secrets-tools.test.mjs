@@ -63,17 +63,17 @@ const ALPHABET = [
 ];
 const pick = (list) => list[randomInt(list.length)];
 
-/** A secret whose parts are long enough to be recognised in what is left of the output. */
+/** Returns a secret whose parts are long enough to be recognised in the rest of the output. */
 function randomSecret() {
   const inner = Array.from({ length: randomInt(6, 90) }, () => pick(ALPHABET)).join('');
   return `${pick('aQ$%"\'')}${inner}${pick('zZ9/"\'')}`;
 }
 
-/** Six letters or digits in a row that the secret has, in plain or any encoding that keeps letters. */
+/** Returns six letters or digits in a row that the secret has, in plain or any encoding that keeps letters. */
 function remains(output, secret) {
   const words = secret.match(/[a-zA-Z0-9]{6,}/g) ?? [];
   const bytes = Buffer.from(secret);
-  // Of each encoding a stretch from the middle: the borders are shared with other text.
+  // A stretch from the middle of each encoding is used: the borders are shared with other text.
   const middle = (text) => text.slice(8, -8);
   const codes = [0, 1, 2].map((before) =>
     middle(

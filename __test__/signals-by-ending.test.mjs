@@ -36,7 +36,7 @@ class Tree {
     return Promise.all(ALL.map((name) => this.members.pid(name)));
   }
 
-  /** The signals that each has recorded, in the order of their names: several at once come in no order. */
+  /** Returns the signals that each has recorded, in the order of their names: several at once come in no order. */
   recorded() {
     return ALL.map((name) => this.members.text(`${name}.signals`).split('\n').filter(Boolean).sort().join(' '));
   }
@@ -200,7 +200,7 @@ describe('in a host that keeps running', { concurrency: 4, skip }, () => {
   });
 });
 
-/** A host that runs a tree, with code that ends it when it is given a line. */
+/** Runs a host with a tree, and with code that ends the tree when it is given a line. */
 async function running(t, config, source, flags) {
   const tree = new Tree(t);
   const host = await guarded(t, `${source.replace('TREE', JSON.stringify(tree.request()))}`, {
@@ -236,7 +236,7 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
       await host.exited;
       const { at, took } = await gone;
       assert.deepEqual(tree.recorded(), each('CONT HUP'));
-      // Not since the signal was seen, which a busy machine shows late.
+      // The time does not count from when the signal was seen, which a busy machine shows late.
       assert.ok(at - endedAt >= GRACE_MS, `killed after ${at - endedAt} ms`);
       assert.ok(took < allowed(GRACE_MS + 1_000), `killed after ${took} ms`);
     });
@@ -310,7 +310,7 @@ describe('a host that goes', { concurrency: 4, skip }, () => {
       const endedAt = performance.now();
       end(host, 'line');
       await host.exited;
-      // What was killed at the last moment may still be going.
+      // Processes that were killed at the last moment may still be ending.
       await until(() => !pids.some(isAlive), 'the tree is gone', allowed(100));
       assert.deepEqual(tree.recorded(), each('CONT TERM'));
       assert.ok((await gone).at - endedAt > 200, 'there was a grace period');

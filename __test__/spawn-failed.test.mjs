@@ -87,7 +87,7 @@ test('a directory that the host may not enter is named, whether it is that of th
     })();`;
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', source], { encoding: 'utf8', cwd: '/' });
   const [directory, ofShell, onTheWay] = stdout.split('\n');
-  // Where another user cannot read the addon's folder there is no host.
+  // If another user cannot read the addon's folder, there is no host.
   assert.match(directory, /^EACCES working directory .* may not be entered/, stderr);
   assert.match(ofShell, /^EACCES working directory .* may not be entered/);
   assert.match(onTheWay, /^EACCES program .* cannot be reached: .* search/);

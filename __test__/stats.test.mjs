@@ -7,7 +7,7 @@ import { recordedEngine } from './helpers/engine.mjs';
 import { failure } from './helpers/outcomes.mjs';
 import { exec, file, folder, forever, shell, untilFile } from './helpers/programs.mjs';
 
-/** The totals without the times. */
+/** Returns the totals without the times. */
 function counts(engine) {
   const { spawnLatencyMs, queueTimeMs, durationMs, ...rest } = engine.getStats();
   assert.ok(spawnLatencyMs && queueTimeMs && durationMs);

@@ -153,7 +153,7 @@ test('a Readable between its end and its closing is empty', async (t) => {
   assert.equal((await run).status, 'completed');
 });
 
-/** A server of HTTP, and what it answers to a request that is written to without end. */
+/** Returns what an HTTP server answers to a request that is written to without end. */
 async function answer(t, respond) {
   const server = createServer(respond).listen(0, '127.0.0.1');
   await once(server, 'listening');

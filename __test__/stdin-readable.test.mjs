@@ -108,7 +108,7 @@ test('an error ends the command, whenever it comes', async (t) => {
     boom,
   );
 
-  // While no more is read.
+  // The stream fails while no more is read.
   const unread = new Readable({
     read() {
       this.push(Buffer.alloc(65_536));
@@ -119,13 +119,13 @@ test('an error ends the command, whenever it comes', async (t) => {
   unread.destroy(boom);
   assert.equal((await running).cause, boom);
 
-  // Before it was given.
+  // The stream failed before it was given.
   const early = new Readable({ read() {} });
   early.on('error', () => {});
   early.destroy(boom);
   assert.equal((await failed(early)).cause, boom);
 
-  // Without a reason: what was read is not the whole.
+  // The stream is closed without a reason: the read data is not the whole.
   const closed = new Readable({ read() {} });
   const second = failed(closed, shell('echo second; exec sleep 300'));
   await events.line('second');

@@ -10,7 +10,7 @@ import { exec, file, folder, forever, nothing, shell, until } from './helpers/pr
 
 const cat = exec('cat');
 
-/** An async iterable that records what was done with it. */
+/** Returns an async iterable that records how it was used. */
 function reported(chunks, { stuckAfter = Infinity, fails } = {}) {
   const seen = { iterators: 0, pulls: 0, returns: 0 };
   const source = {
@@ -106,7 +106,7 @@ test('a source is asked only as the child reads', async (t) => {
     before = source.seen.pulls;
     await sleep(100);
   } while (source.seen.pulls > before);
-  // What a pipe holds (64 KiB; 1 MiB at most), and one that is on its way.
+  // This is what a pipe holds (64 KiB; 1 MiB at most), and one chunk that is being written.
   assert.ok(before <= 18, `${before} chunks were asked for by a child that reads none`);
   file(path.dirname(go), 'go');
   assert.equal((await engine.waitForCompletion(id)).stdout, `ready\n${200 * 65_536}\n`);
@@ -135,7 +135,7 @@ test('a child that exits or closes its input ends the source, and is not harmed'
     const source = reported(repeat(1e6, 'x'.repeat(1_000)));
     const { status, error } = await engine.run(shell(line), { stdin: source });
     assert.deepEqual([status, error], ['completed', undefined], line);
-    // One that was never asked has nothing to be left.
+    // An iterator that was never asked for a chunk has nothing to be left.
     assert.equal(source.seen.returns, source.seen.iterators, line);
     assert.ok(source.seen.pulls < 1_200);
   }

@@ -14,7 +14,7 @@ const ESCAPED = /^SIGTERM to the group and to .*descendants? that escaped it, fo
 const jobControl = {
   skip: tools.skip || (hasBusybox && "busybox's shell has no job control without a terminal, and its timeout no group"),
 };
-/** Where a member is, and what the mechanism is then. */
+/** The places where a member is, and the mechanism for each. */
 const PLACES = {
   'below `timeout`, which makes a process group': ['timeout 600 $MEMBER a & wait', IN_SESSION],
   'a job of a shell with job control': ['set -m; $MEMBER a & wait', IN_SESSION],

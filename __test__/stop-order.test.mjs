@@ -14,7 +14,7 @@ trap 'if [ -e "$DIR/done" ]; then echo after; else echo before; fi >> "$DIR/help
 echo $$ > "$DIR/helper.pid"
 while :; do [ -e "$DIR/ask" ] && mv "$DIR/ask" "$DIR/answer"; sleep 0.02; done
 `;
-/** On the stop signal it asks its helper, and ends when that has answered. */
+/** A command that asks its helper on the stop signal, and ends when that has answered. */
 const ASKS_AT_THE_END = `
 sh "$DIR/helper.sh" &
 trap ': > "$DIR/ask"; while [ ! -e "$DIR/answer" ]; do sleep 0.02; done; echo answered; : > "$DIR/done"; exit 3' TERM

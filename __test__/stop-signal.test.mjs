@@ -9,7 +9,7 @@ import { file, folder, forever, shell } from './helpers/programs.mjs';
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
 const skip = process.platform === 'win32' && 'there is Ctrl-Break alone';
 
-/** Without core files, which SIGQUIT would make. No shell says that it is ready: bash ignores SIGQUIT, also just before an `exec`. */
+/** Runs without core files, which SIGQUIT would make. No shell says that it is ready: bash ignores SIGQUIT, also just before an `exec`. */
 const endless = (t) => shell('ulimit -c 0; exec tail -f "$READY"', { env: { READY: file(folder(t), 'ready', 'ready\n') } });
 
 for (const signal of SIGNALS) {

@@ -40,7 +40,7 @@ test('timeouts are on time while the lines are unread', async (t) => {
 test('a reader that takes every line at once leaves the event loop its turns', async (t) => {
   const engine = newEngine(t);
   const LINES = 500_000;
-  // What may be on the way is 1 MiB, of lines of 61 bytes; two such portions may come between two turns.
+  // The most lines between two turns: 1 MiB of lines of 61 bytes may be in transit, and two such portions may come.
   const MOST_IN_A_TURN = 45_000;
   let lines = 0;
   let before = 0;

@@ -17,7 +17,7 @@ async function breakAfter(stream, count) {
   return seen;
 }
 
-/** What every stream leaves: one end, and no process. */
+/** Checks what every stream leaves: one end, and no process. */
 async function settled(engine, events, stream, ends) {
   const result = await stream.result;
   assert.ok(ends.includes(result.reason), result.reason);

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 const read = (name) => readFileSync(new URL(`../examples/tauri/${name}`, import.meta.url), 'utf8');
 const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
-/** The commands of the back end, with the names of their arguments as the window writes them. */
+/** Returns the commands of the back end, with the names of their arguments as the window writes them. */
 function commands() {
   const declared = read('src/commands.rs').matchAll(/#\[tauri::command\]\npub async fn (\w+)\(([^)]*)\)/g);
   return new Map(

@@ -12,7 +12,7 @@ const TERMINAL = { terminal: true };
 /** Whether a program is on the PATH. */
 const has = (name) => (process.env.PATH ?? '').split(path.delimiter).some((folder) => existsSync(path.join(folder, name)));
 
-/** A test that needs a program. Without it the test is skipped; where `.ci/run` has installed it, it fails. */
+/** Defines a test that needs a program. Without it the test is skipped; where `.ci/run` has installed it, it fails. */
 function withProgram(name, title, body) {
   const isMissing = process.platform === 'win32' || !has(name);
   if (isMissing && process.env.CI && process.platform === 'linux' && !hasBusybox) {
@@ -23,7 +23,7 @@ function withProgram(name, title, body) {
   test(title, { skip: isMissing && `there is no ${name} here` }, body);
 }
 
-/** A command in a terminal: what it shows, and the keys that it gets. */
+/** Starts a command in a terminal: its output is shown, and it gets keys. */
 async function start(t, request, options) {
   const { engine, events } = recordedEngine(t, { killGraceMs: 500 });
   const id = await engine.execute({ timeoutMs: 60_000, ...request }, { ...TERMINAL, ...options });
@@ -33,7 +33,7 @@ async function start(t, request, options) {
       .filter(({ type }) => type === 'data')
       .map(({ data }) => data)
       .join('');
-  /** Waits until it has shown a text after what was seen before. */
+  /** Waits until the terminal has shown a text after what was seen before. */
   let seen = 0;
   const shows = async (what) => {
     const found = await until(

@@ -16,7 +16,7 @@ const linux = { skip: process.platform !== 'linux' && 'reads /proc' };
 const CODE = 'INVALID_REQUEST';
 const TERMINAL = { terminal: true };
 
-/** What a terminal has shown. */
+/** Returns what a terminal has shown. */
 const shown = (events, id) =>
   events
     .of(id)

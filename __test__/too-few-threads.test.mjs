@@ -119,7 +119,7 @@ describe('too few', { skip: !linux && 'prlimit is missing' }, () => {
       const own = (user += 1);
       return {
         words: ['prlimit', '--nproc=1000:1000', 'setpriv', ...as(own)],
-        // Only the same user may do it everywhere.
+        // Only the same user may raise the limit everywhere.
         raise: (pid, up) => prlimit(pid, up ? '--nproc=1000:1000' : `--nproc=${number}:1000`, 'setpriv', ...as(own)),
       };
     };
@@ -154,7 +154,7 @@ function isRemoved(dir) {
   }
 }
 
-/** Where control groups with a limit on processes can be made, if anywhere. */
+/** Returns where control groups with a limit on processes can be made, if anywhere. */
 function processGroups() {
   for (const dir of ['/sys/fs/cgroup/pids', '/sys/fs/cgroup']) {
     const trial = path.join(dir, `escher-test-${process.pid}`);
@@ -164,7 +164,7 @@ function processGroups() {
       rmdirSync(trial);
       if (has) return dir;
     } catch {
-      // Not here.
+      // They cannot be made here.
     }
   }
   return undefined;

@@ -8,7 +8,7 @@ import * as own from '../index.js';
 import { install } from './helpers/installations.mjs';
 import { exec } from './helpers/programs.mjs';
 
-/** The package as another installation has it. */
+/** Makes the package as another installation has it. */
 function anotherCopy(t) {
   return createRequire(path.join(install(t).app, 'main.cjs'))('@escher/execution-engine');
 }

@@ -13,7 +13,7 @@ const NAME = 'ENGINE_TEST_INHERITED';
 /** Prints the variable, with success if there is one. Not every system has `printenv`. */
 const print = `test -n "\${${NAME}+x}" && echo "$${NAME}"`;
 
-/** What a child has of the variable: its value, or `unset`. */
+/** Returns the variable as a child has it: its value, or `unset`. */
 async function seen(engine, env, options) {
   const { stdout } = await engine.run({ ...exec('env'), env }, options);
   return new RegExp(`^${NAME}=(.*)$`, 'm').exec(stdout)?.[1] ?? 'unset';

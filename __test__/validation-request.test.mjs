@@ -10,7 +10,7 @@ import { nameOf, notObject, notText, notTexts, notWhole } from './helpers/values
 const CODE = 'INVALID_REQUEST';
 const withCommand = (command) => ({ command });
 
-/** Each value at its place is refused by execute, run and stream alike, and nothing is accepted. */
+/** Checks that each value at its place is refused by execute, run and stream alike, and that nothing is accepted. */
 async function refused(t, field, values, request) {
   const engine = newEngine(t);
   for (const value of values) {

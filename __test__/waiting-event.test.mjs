@@ -12,7 +12,7 @@ const hasPython = has('python3');
 const withPython = { skip: onLinux.skip || (!hasPython && 'there is no python3') };
 const AFTER = { waitingAfterMs: 200 };
 
-/** Input that is open until it is ended. */
+/** Returns input that is open until it is ended. */
 function openInput() {
   const chunks = [];
   let wake = () => {};

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { newEngine } from './helpers/engine.mjs';
 import { folder, shell } from './helpers/programs.mjs';
 
-/** The lines of one stream, with their flags. */
+/** Returns the lines of one stream, with their flags. */
 async function linesOf(engine, command, options, type = 'stdout') {
   const lines = [];
   for await (const event of engine.stream(shell(command), options)) {

@@ -9,7 +9,7 @@ import { recordedEngine } from './helpers/engine.mjs';
 import { isAlive, shell, until } from './helpers/programs.mjs';
 import { REPEATS, repeatedly } from './helpers/repeats.mjs';
 
-/** What a worker says first, and its exit code. */
+/** Returns the first message of a worker, and its exit code. */
 const outcome = (worker) => Promise.all([once(worker, 'message'), once(worker, 'exit')]).then(([[message], [code]]) => ({ message, code }));
 const start = (name, workerData) => new Worker(new URL(`./helpers/${name}.mjs`, import.meta.url), { workerData });
 

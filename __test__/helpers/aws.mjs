@@ -7,7 +7,7 @@ import { file, until } from './programs.mjs';
 
 const START_LIMIT_MS = 60_000;
 
-/** What is not there or does not start, as a sentence; `undefined` when all is there. */
+/** Returns what is missing or does not start, as a sentence; `undefined` when everything is there. */
 export function missingTools() {
   const broken = [
     ['aws', '--version'],
@@ -18,7 +18,7 @@ export function missingTools() {
   return `${names} did not start: put a Python environment with \`pip install awscli 'moto[server]'\` first on the PATH`;
 }
 
-/** A moto server on a free port of loopback that answers. */
+/** Starts a moto server on a free port of loopback, and waits until it answers. */
 export async function startServer() {
   const child = spawn('moto_server', ['-H', '127.0.0.1', '-p', '0'], { stdio: ['ignore', 'pipe', 'pipe'] });
   const closed = new Promise((resolve) => child.on('close', resolve));
@@ -77,7 +77,7 @@ export function awsEnv(endpoint, dir, config = '') {
   };
 }
 
-/** No variable of the host's own AWS set-up; those that a Python may need to start. */
+/** The policy for variables: none of the host's own AWS set-up; those that a Python may need to start. */
 export const HOST_POLICY = { inheritEnv: 'core', envAllow: ['PYENV_*', 'LD_LIBRARY_PATH', 'DYLD_*'] };
 
 /** A request to the AWS command line: `service`, `command`, then its arguments. */
@@ -87,7 +87,7 @@ export const aws = (env, [service, command, ...args], more) => ({
   timeoutMs: 120_000,
 });
 
-/** What the same call says without the engine. */
+/** Returns what the same call prints without the engine. */
 export function withoutEngine(env, words) {
   const { status, stdout, stderr } = spawnSync('aws', words, { env: { ...coreOf(process.env), ...env, AWS_PAGER: '' }, timeout: 120_000 });
   return { exitCode: status, stdout: stdout.toString(), stderr: stderr.toString() };

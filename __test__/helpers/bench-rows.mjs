@@ -14,7 +14,7 @@ export const machine = {
   runtimes: { 'node-24': '24.1.2', bun: '1.2.3', deno: null },
 };
 
-/** What a run says of a row: each contender with its measurements, one a round, and with what it needs. */
+/** Returns the record of a row: each contender with its measurements, one a round, and with what it needs. */
 export function measured(contenders, { needs = {}, ...more } = {}) {
   const needed = Object.fromEntries(Object.keys(contenders).map((name) => [name, needs[name] ?? null]));
   const row = {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** The folder of this process in the version 2 hierarchy, if there is one. */
+/** Returns the folder of this process in the version 2 hierarchy, if there is one. */
 export function groupOfThisProcess() {
   if (process.platform !== 'linux') return undefined;
   const mount = /^(?:\S+ ){3}(\S+) (\S+) .* - cgroup2 /m.exec(readFileSync('/proc/self/mountinfo', 'utf8'));

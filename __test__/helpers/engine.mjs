@@ -6,14 +6,14 @@ import { ExecutionEngine } from '../../index.js';
 
 const FINAL = ['completed', 'failed', 'cancelled', 'timeout'];
 
-/** An engine without listeners; it is shut down at the end of the test. */
+/** Returns an engine without listeners; it is shut down at the end of the test. */
 export function newEngine(t, config) {
   const engine = new ExecutionEngine(config);
   t.after(() => end(engine));
   return engine;
 }
 
-/** An engine whose every event is recorded, and checked at the end of the test. */
+/** Returns an engine whose every event is recorded, and checked at the end of the test. */
 export function recordedEngine(t, config) {
   const engine = new ExecutionEngine(config);
   const events = new Recorder(engine);
@@ -51,22 +51,22 @@ class Recorder {
     }
   }
 
-  /** The events of one execution so far. */
+  /** Returns the events of one execution so far. */
   of(id) {
     return this.#byId.get(id) ?? [];
   }
 
-  /** Their types. */
+  /** Returns the types of the events of one execution so far. */
   types(id) {
     return this.of(id).map((event) => event.type);
   }
 
-  /** The lines of one stream, its pieces put together. */
+  /** Returns the lines of one stream, with their pieces put together. */
   lines(id, type = 'stdout') {
     return wholeLines(this.of(id).filter((event) => event.type === type));
   }
 
-  /** The first event, past or to come, that matches. */
+  /** Waits for the first event, past or to come, that matches. */
   first(matches) {
     for (const list of this.#byId.values()) {
       const found = list.find(matches);
@@ -75,12 +75,12 @@ class Recorder {
     return new Promise((resolve) => this.#waiting.add({ matches, resolve }));
   }
 
-  /** The first line, past or to come, with this text. */
+  /** Waits for the first line, past or to come, with this text. */
   line(text, id) {
     return this.first((event) => event.line === text && (id === undefined || event.executionId === id));
   }
 
-  /** Each execution has gapless events from 0 and exactly one terminal one, the last. */
+  /** Checks that each execution has gapless events from 0 and exactly one terminal event, which is the last. */
   async check() {
     await turn();
     for (const [id, events] of this.#byId) checkEvents(events, id);

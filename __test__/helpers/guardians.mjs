@@ -12,7 +12,7 @@ const HELPERS = new URL('./', import.meta.url).href;
 /** The grace period of a guarded host's trees, unless a test sets another one. */
 const GRACE_MS = 200;
 
-/** What runs the kinds: bash has job control without a terminal, which busybox's shell leaves off. */
+/** The shell that runs the kinds: bash has job control without a terminal, which busybox's shell leaves off. */
 export const SHELL = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh';
 
 /** Every kind of tree that tries to stay; each of its processes carries the mark in its command line. */
@@ -73,7 +73,7 @@ export const guardiansOf = (host) =>
     .filter(({ command, parent }) => parent === host && command.includes('escher-guardian'))
     .map(({ pid }) => pid);
 
-/** The one guardian of a host. */
+/** Returns the one guardian of a host. */
 export async function guardianOf(host, other) {
   const found = () => guardiansOf(host).find((pid) => pid !== other);
   return until(found, 'the host has a guardian');
@@ -106,7 +106,7 @@ const describe = (mark) => `${marked(mark).length} at first`;
 /** A field of `/proc/<pid>/status`. */
 export const statusOf = (pid, field) => new RegExp(`^${field}:\\t(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
 
-/** What is behind the descriptors of a process. */
+/** Returns what the descriptors of a process refer to. */
 export function descriptorsOf(pid) {
   return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
     try {
@@ -117,7 +117,7 @@ export function descriptorsOf(pid) {
   });
 }
 
-/** State, parent, group and session of a process. */
+/** Returns state, parent, group and session of a process. */
 export function statOf(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const [state, parent, group, session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

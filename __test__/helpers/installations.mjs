@@ -17,7 +17,8 @@ export const PLATFORM_PACKAGE = `@escher/execution-engine-${TARGET}`;
 export const { version: VERSION } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
 /**
- * An installation of the package, and of the packages of platforms that are named, in a folder of its own that goes with the test.
+ * Makes an installation of the package, and of the packages of platforms that are named, in a folder of its own that is removed with the
+ * test.
  *
  * @param {import('node:test').TestContext} t
  */
@@ -39,7 +40,7 @@ export function install(t, { targets = [TARGET], version = VERSION } = {}) {
     at,
     /** The addon of this system. */
     addon: at(`execution-engine-${TARGET}`, path.basename(ADDON)),
-    /** What a program there gets by `require`: the error as data, or `loaded`. */
+    /** Returns what a program there gets by `require`: the error as data, or `loaded`. */
     load: (options) => load(app, options),
   };
 }

@@ -15,7 +15,7 @@ const WRITER = `
   }
 `;
 
-/** A command that writes up to 100 000 lines of 1 KiB; how many it has written; and the same once it writes no more. */
+/** Returns a command that writes up to 100 000 lines of 1 KiB; how many it has written; and the same once it writes no more. */
 export function lineWriter(t) {
   const progress = path.join(folder(t), 'progress');
   const written = () => {

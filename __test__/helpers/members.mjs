@@ -16,13 +16,13 @@ while :; do sleep 0.02; done
 /** A folder in which members leave their marks. */
 export class Members {
   constructor(t) {
-    // Before the folder with their ids is removed.
+    // The survivors end before the folder with their ids is removed.
     t.after(() => this.#endSurvivors());
     this.dir = folder(t);
     file(this.dir, 'member.sh', MEMBER);
   }
 
-  /** A request for a shell line in which `$DIR` is the folder, and `$MEMBER` the command line of a member without its name. */
+  /** Returns a request for a shell line in which `$DIR` is the folder, and `$MEMBER` the command line of a member without its name. */
   shell(line, more) {
     return shell(line, { env: { DIR: this.dir, MEMBER: `sh ${this.path('member.sh')}` }, ...more });
   }
@@ -31,7 +31,7 @@ export class Members {
     return path.join(this.dir, name);
   }
 
-  /** The text of a file, or nothing. */
+  /** Returns the text of a file, or nothing. */
   text(name) {
     return existsSync(this.path(name)) ? readFileSync(this.path(name), 'utf8') : '';
   }

@@ -62,7 +62,7 @@ async function host(words) {
 
 const node = (source, dir, healthy) => [process.execPath, '-e', `${PRELUDE}(async () => {${source}\n})();`, dir, healthy];
 
-/** With a disk of so many bytes at `dir`. */
+/** Returns a program with a disk of so many bytes at `dir`. */
 export const withSmallDisk = (dir, size, source) =>
   host([
     'unshare',
@@ -76,7 +76,7 @@ export const withSmallDisk = (dir, size, source) =>
     ...node(source, dir, dir),
   ]);
 
-/** With a disk at `dir` that the program freezes by `freeze()`; `thaw()` ends that, and so does the end of the test. */
+/** Returns a program with a disk at `dir` that it freezes by `freeze()`; `thaw()` ends that, and so does the end of the test. */
 export function withFreezableDisk(dir, healthy, source) {
   const more = `const freeze = () => execFileSync('fsfreeze', ['-f', dir]); const thaw = () => execFileSync('fsfreeze', ['-u', dir]);`;
   // Threads that wait for a frozen disk cannot be killed: whatever happens, it is thawed.
@@ -84,6 +84,6 @@ export function withFreezableDisk(dir, healthy, source) {
   return host(['unshare', '-m', 'sh', '-c', script, 'sh', dir, ...node(more + source, dir, healthy)]);
 }
 
-/** With a disk at `dir` that never answers. */
+/** Returns a program with a disk at `dir` that never answers. */
 export const withDeadServer = (dir, healthy, source) =>
   host(['unshare', '-m', 'python3', '-c', DEAD_SERVER, dir, ...node(source, dir, healthy)]);

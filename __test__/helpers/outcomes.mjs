@@ -1,9 +1,9 @@
-// How calls end, by name.
+// Names the outcomes of calls.
 import assert from 'node:assert/strict';
 
 import { ExecutionError } from '../../index.js';
 
-/** The error that an action throws or rejects with: one of ours, with this code. */
+/** Returns the error that an action throws or rejects with: an error of the package, with this code. */
 export async function failure(action, code) {
   const error = await thrown(action);
   assert.ok(error instanceof ExecutionError, `an ExecutionError, not ${describe(error)}`);
@@ -11,7 +11,7 @@ export async function failure(action, code) {
   return error;
 }
 
-/** The error of an action that must throw before it returns. */
+/** Returns the error of an action that must throw before it returns. */
 export function failureNow(action, code) {
   let error;
   try {
@@ -43,7 +43,7 @@ function describe(value) {
   }
 }
 
-/** The error of a refused value: it names the field and what the value was, and says how to mend it. */
+/** Returns the error of a refused value: it names the field and the type of the value, and gives a remedy. */
 export async function refusal(action, code, field, value) {
   const error = await failure(action, code);
   assert.equal(error.field, field, error.message);
@@ -62,7 +62,7 @@ export async function refusal(action, code, field, value) {
   return error;
 }
 
-/** The words that may name what a value is. */
+/** Returns the words that may name the type of a value. */
 function wordsFor(value) {
   if (value === null || value === undefined) return ['null', 'undefined', 'missing'];
   if (Array.isArray(value)) return ['an array', 'an object'];

@@ -1,14 +1,14 @@
-// How busy the machine is, for bounds that hold on an idle one.
+// Measures how busy the machine is, for bounds that hold on an idle one.
 import { spawnSync } from 'node:child_process';
 
 const LOOK =
   'for file in /proc/[0-9]*/stat; do read -r line <"$file"; done 2>/dev/null; grep -ls no-process-has-this /proc/[0-9]*/environ; :';
 
-/** How much longer things take here than on a machine that is not emulated: the number in `ESCHER_TEST_SLOWNESS`. */
+/** The factor by which this machine is slower than one that is not emulated: the number in `ESCHER_TEST_SLOWNESS`. */
 export const SLOWNESS = Number(process.env.ESCHER_TEST_SLOWNESS ?? 1);
 if (!(SLOWNESS >= 1)) throw new Error(`ESCHER_TEST_SLOWNESS is no number from 1: ${process.env.ESCHER_TEST_SLOWNESS}`);
 
-/** How long one look at all processes takes now, as an engine or a guardian does it: some 10 ms on an idle machine. */
+/** Returns how long one look at all processes takes now, as an engine or a guardian does it: some 10 ms on an idle machine. */
 function lookMs() {
   const startedAt = performance.now();
   spawnSync('/bin/sh', ['-c', LOOK]);

@@ -17,7 +17,7 @@ export const flaky = (counter, failures, code = 1, after = ':') =>
     env: { COUNTER: counter, FAILURES: String(failures), CODE: String(code) },
   });
 
-/** How often a flaky command has run. */
+/** Returns how often a flaky command has run. */
 export const runs = (counter) => (existsSync(counter) ? readFileSync(counter, 'utf8').length / 2 : 0);
 
 /** The ways in which the steps of a plan ended. */

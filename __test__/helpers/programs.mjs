@@ -45,14 +45,14 @@ export const runsOnLinux = (program, ...args) => process.platform === 'linux' &&
 /** Blocks this thread. */
 export const blockThread = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
-/** An empty folder for one test. */
+/** Makes an empty folder for one test. */
 export function folder(t) {
   const dir = realpathSync(mkdtempSync(path.join(os.tmpdir(), 'engine-test-')));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
-/** A file in a folder. */
+/** Makes a file in a folder. */
 export function file(dir, name, text = '', mode = 0o644) {
   const full = path.join(dir, name);
   writeFileSync(full, text);
@@ -71,7 +71,7 @@ export async function until(condition, what, limitMs = 10_000) {
   }
 }
 
-/** Waits for a file with a whole line in it, and gives its text. */
+/** Waits for a file with a whole line in it, and returns its text. */
 export const untilWritten = (name) =>
   until(() => existsSync(name) && /\n$/.test(readFileSync(name, 'utf8')) && readFileSync(name, 'utf8'), `${name} is written`);
 

@@ -1,4 +1,4 @@
-// How often a race is run.
+// The number of times that a race is run.
 
 /** The number in `ESCHER_TEST_REPEATS`: 200 in CI's run, 1 000 in `npm run test:stress`. Otherwise few. */
 export const REPEATS = Number(process.env.ESCHER_TEST_REPEATS ?? 20);

@@ -10,26 +10,26 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 const TOOLS = path.join(root, '__test__', 'helpers', 'tools');
 const TSC = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
 
-/** How a block is written down; `.mts` and `.mjs` may await at the top. */
+/** The extensions of the files for blocks; `.mts` and `.mjs` may await at the top. */
 const EXTENSIONS = { js: '.mjs', mjs: '.mjs', cjs: '.cjs', ts: '.mts' };
 
-/** Every page: its path in the project and its text. */
+/** Returns every page: its path in the project and its text. */
 export function pages() {
   const docs = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'));
   const names = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...docs.sort().map((name) => `docs/${name}`)];
   return names.map((name) => ({ name, text: readFileSync(path.join(root, name), 'utf8') }));
 }
 
-/** The records of decisions, which pages link to. */
+/** Returns the records of decisions, which pages link to. */
 export function decisions() {
   const names = readdirSync(path.join(root, 'docs', 'decisions')).sort();
   return names.map((name) => ({ name: `docs/decisions/${name}`, text: readFileSync(path.join(root, 'docs', 'decisions', name), 'utf8') }));
 }
 
-/** One page. */
+/** Returns one page. */
 export const page = (name) => pages().find((one) => one.name === name);
 
-/** The fenced blocks of a page. A `text` block right after a block of code is what that prints: its `output`. */
+/** Returns the fenced blocks of a page. A `text` block right after a block of code is what that block prints: its `output`. */
 export function blocks({ name, text }) {
   const found = [];
   let open;
@@ -61,7 +61,7 @@ export class Workshop {
     const scope = path.join(this.#folder, 'node_modules', '@escher');
     mkdirSync(scope, { recursive: true });
     symlinkSync(root, path.join(scope, 'execution-engine'), 'dir');
-    // What the pages about moving from another package show as "before".
+    // The pages about moving from another package show the use of execa as "before".
     symlinkSync(path.join(root, 'node_modules', 'execa'), path.join(this.#folder, 'node_modules', 'execa'), 'dir');
   }
 
@@ -83,7 +83,7 @@ export class Workshop {
   async compile() {
     const options = {
       strict: true,
-      // What is caught in an example is an error, and JavaScript has no words for the types of parameters.
+      // A caught value in an example is an error, and JavaScript has no words for the types of parameters.
       useUnknownInCatchVariables: false,
       noImplicitAny: false,
       allowJs: true,
@@ -121,7 +121,7 @@ export class Workshop {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  /** The folder in which a block runs. */
+  /** Returns the folder in which a block runs. */
   folderOf({ at }) {
     return path.dirname(path.join(this.#folder, this.#files.get(at)));
   }
@@ -159,7 +159,7 @@ export const commands = ({ code }) =>
     .map((part) => part.replace(/#.*$/, '').trim())
     .filter(Boolean);
 
-/** The links of a page that lead to files of the project: what is written, the file, and the heading in it. */
+/** Returns the links of a page that lead to files of the project: the written text, the file, and the heading in it. */
 export function links({ name, text }) {
   const found = [...withoutBlocks(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
   return found
@@ -170,7 +170,7 @@ export function links({ name, text }) {
     });
 }
 
-/** The anchors of a page, as code hosts make them of headings. */
+/** Returns the anchors of a page, as code hosts make them of headings. */
 export function anchors({ text }) {
   const headings = withoutBlocks(text)
     .split('\n')
@@ -189,7 +189,7 @@ function withoutBlocks(text) {
   return text.replace(/^```[\s\S]*?^```$/gm, '');
 }
 
-/** The table below a heading: each row by the names of its columns. */
+/** Returns the table below a heading: each row by the names of its columns. */
 export function table({ name, text }, heading) {
   const lines = text.split('\n');
   const at = lines.indexOf(heading);
@@ -209,7 +209,7 @@ const cells = (line) =>
 
 const promised = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
 
-/** The names of an interface's fields, or of a class's public members. */
+/** Returns the names of an interface's fields, or of a class's public members. */
 export function members(name) {
   const body = new RegExp(`(?:interface|class) ${name}\\b[^{]*\\{\\n([\\s\\S]*?)\\n\\}`).exec(promised)?.[1];
   if (body === undefined) throw new Error(`index.d.ts has no ${name}`);
@@ -220,7 +220,7 @@ export function members(name) {
 /** The names of all interfaces and types. */
 export const typeNames = () => [...promised.matchAll(/^export (?:interface|type|class) (\w+)/gm)].map(([, name]) => name);
 
-/** The strings of a union type. */
+/** Returns the strings of a union type. */
 export function union(name) {
   const body = new RegExp(`type ${name} =([^;]*);`).exec(promised)?.[1] ?? '';
   return [...body.matchAll(/'([^']+)'/g)].map(([, word]) => word);

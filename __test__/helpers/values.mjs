@@ -1,6 +1,6 @@
 // Values that a caller may get wrong.
 
-/** What no field takes that wants a whole number, 0 or more. */
+/** The values that are refused by each field for a whole number, 0 or more. */
 export const notWhole = [
   -1,
   -0.5,
@@ -25,7 +25,7 @@ export const notWhole = [
   new Number(5),
 ];
 
-/** What no field takes that wants text. */
+/** The values that are refused by each field for text. */
 export const notText = [
   0,
   1,
@@ -43,7 +43,7 @@ export const notText = [
   Buffer.from('text'),
 ];
 
-/** What no field takes that wants a list of texts. */
+/** The values that are refused by each field for a list of texts. */
 export const notTexts = [
   'text',
   0,
@@ -59,13 +59,13 @@ export const notTexts = [
   Buffer.from('ab'),
 ];
 
-/** What no field takes that wants true or false. */
+/** The values that are refused by each field for true or false. */
 export const notFlag = [0, 1, 'true', '', 1n, [], {}, () => true, Symbol('true'), new Boolean(true)];
 
-/** What no field takes that wants an object of fields. */
+/** The values that are refused by each field for an object of fields. */
 export const notObject = ['text', '', 0, 1, true, 1n, [], [{}], () => {}, Symbol('object'), new Date(), Buffer.from('{}')];
 
-/** A name for a value in the title of an assertion. */
+/** Returns a name for a value in the title of an assertion. */
 export function nameOf(value) {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'function') return 'a function';

@@ -67,6 +67,6 @@ assertType<Equal<typeof config.hostEnv, Readonly<Record<string, string | null | 
 assertType<Equal<keyof ResolvedConfig, keyof ExecutionConfig>>();
 // @ts-expect-error it is read-only
 config.killGraceMs = 5;
-// What is in force is a configuration again.
+// The configuration in force can be given as a configuration again.
 export const again = new ExecutionEngine(config);
 export const changed = new ExecutionEngine({ ...config, killGraceMs: 1 });

@@ -9,7 +9,7 @@ declare const requests: readonly ExecutionRequest[];
 export async function ids(): Promise<string[]> {
   const outcomes = await engine.executeMany(requests, { priority: 1 });
   assertType<Equal<typeof outcomes, SubmissionOutcome[]>>();
-  // It has the form of what Promise.allSettled gives.
+  // The outcome has the form of what Promise.allSettled gives.
   const settled: PromiseSettledResult<string>[] = outcomes;
   const found: string[] = [];
   for (const outcome of outcomes) {

@@ -35,7 +35,7 @@ const PIECES = [
   '?',
 ];
 
-/** The same numbers in every run. */
+/** Returns random numbers that are the same in every run. */
 function numbers(seed) {
   let state = seed;
   return (below) => {
@@ -48,7 +48,7 @@ test('arguments arrive as they are', async (t) => {
   const engine = newEngine(t);
   const next = numbers(20261121);
   const word = () => Array.from({ length: next(6) }, () => PIECES[next(PIECES.length)]).join('');
-  // Many in one process: it is the process that costs.
+  // Many arguments are checked in one process, since the process is what costs time.
   for (let round = 0; round < 12; round++) {
     const args = ['--', ...Array.from({ length: 250 }, word)];
     const result = await engine.run(nodeRuns('process.stdout.write(JSON.stringify(process.argv.slice(1)))', ...args));
@@ -57,7 +57,7 @@ test('arguments arrive as they are', async (t) => {
   }
 });
 
-/** What `cmd.exe` is known to interpret somewhere, and what only looks like it. */
+/** The texts that `cmd.exe` is known to interpret somewhere, and some that only look like them. */
 const FOR_BATCH = [
   '(',
   ')',
@@ -110,7 +110,7 @@ test('an argument of a batch file is passed on as it is, or refused: it never be
   for (const word of words) {
     try {
       const { stdout } = await engine.run({ command: { type: 'exec', program: batch, args: [word] } }, { encoding: 'buffer' });
-      // Only what is in each code page is compared by its bytes.
+      // Only characters of every code page are compared by their bytes.
       if (/^[\x20-\x7e]*$/.test(word))
         assert.deepEqual(
           stdout

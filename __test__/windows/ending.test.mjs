@@ -74,7 +74,7 @@ test('silence ends a command that may not be silent', async (t) => {
   assert.equal(result.stdout, 'x\n');
 });
 
-/** A command that exits and leaves a process behind, whose process id it prints. `stdio` says whether it holds the pipes. */
+/** Returns a command that exits and leaves a process behind, whose process id it prints. `stdio` says whether it holds the pipes. */
 function leaves(stdio) {
   const start = `require('child_process').spawn(process.execPath, ['-e', '${STAY}'], { stdio: ${JSON.stringify(stdio)}, detached: true })`;
   return nodeRuns(`const left = ${start}; left.unref(); console.log(left.pid); process.exitCode = 3;`);

@@ -8,7 +8,7 @@ import { nodeRuns } from './helpers.mjs';
 
 const SHOW = 'process.stdout.write(JSON.stringify(process.env))';
 
-/** The variables of a child whose names begin so, whatever their case. */
+/** Returns the variables of a child whose names begin so, whatever their case. */
 async function seen(engine, prefix, request = {}, options = {}) {
   const result = await engine.run({ ...nodeRuns(SHOW), ...request }, options);
   assert.equal(result.status, 'completed', result.stderr);

@@ -1,41 +1,41 @@
-// What the tests of Windows share. Their child program is Node.js itself: it is the same on every machine.
+// Helpers that the tests of Windows share. Their child program is Node.js itself: it is the same on every machine.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A program without a shell: Node.js with some code. */
+/** Returns a program without a shell: Node.js with some code. */
 export function nodeRuns(code, ...args) {
   return { command: { type: 'exec', program: process.execPath, args: ['-e', code, ...args] } };
 }
 
-/** A line for `cmd.exe`. */
+/** Returns a line for `cmd.exe`. */
 export function shell(command) {
   return { command: { type: 'shell', command } };
 }
 
-/** A folder that goes with the test. */
+/** Makes a folder that is removed with the test. */
 export function scratch(t) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'escher test '));
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
   return folder;
 }
 
-/** A folder in which an engine keeps a file open, for longer than a test can wait: it goes if it can. */
+/** Makes a folder in which an engine keeps a file open, for longer than a test can wait: it is removed if possible. */
 export function heldScratch(t) {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'escher test '));
   t.after(() => {
     try {
       rmSync(folder, { recursive: true, force: true });
     } catch {
-      // Not every Windows removes the name of an open file.
+      // Some versions of Windows do not remove the name of an open file.
     }
   });
   return folder;
 }
 
-/** Why a test cannot be shown here, if it needs what Wine does not have; it is run on Windows itself. */
+/** Returns why a test cannot be shown here, if it needs what Wine does not have; it is run on Windows itself. */
 export function notInWine(what) {
   return { skip: process.env.UNDER_WINE === '1' && `NOT SHOWN HERE: ${what}` };
 }
@@ -67,8 +67,8 @@ export async function until(isSo, what, limitMs = 20_000) {
 }
 
 /**
- * A tree of three: each writes its process id to a file `<name>.pid` in the folder and stays until it is ended. The
- * grandchild is detached, in a process group of its own.
+ * Returns a tree of three: each writes its process id to a file `<name>.pid` in the folder and stays until it is ended. The grandchild is
+ * detached, in a process group of its own.
  */
 export function treeIn(folder) {
   const stay = 'setInterval(() => {}, 1000);';
@@ -80,7 +80,7 @@ export function treeIn(folder) {
   return start(child, { stdio: 'ignore' }) + savePid('leader') + stay;
 }
 
-/** The process ids of such a tree, once all of them are there. */
+/** Returns the process ids of such a tree, once all of them exist. */
 export async function pidsOfTree(folder) {
   const files = ['leader', 'child', 'grandchild'].map((name) => path.join(folder, `${name}.pid`));
   const read = () => files.map((name) => (existsSync(name) ? Number(readFileSync(name, 'utf8')) : 0));

@@ -42,7 +42,7 @@ for (const [how, code] of Object.entries(GOES)) {
   });
 }
 
-/** A host that runs a command until it is there, and exits. `log` is written by listeners of its exit. */
+/** Runs a host that runs a command until it is there, and exits. `log` is written by listeners of its exit. */
 async function exits(command, ready, log, way) {
   const host = spawn(
     process.execPath,
