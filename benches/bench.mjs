@@ -35,7 +35,7 @@ async function main() {
   if (options.profile) return profile(options);
 
   const rows = selectRows(known, options);
-  // Before the limit is built, whose build is load too.
+  // The machine is described before the limit is built, since that build is load too.
   const machine = describeMachine(rows.flatMap(({ contenders }) => peersOf(contenders)));
   const needsLimit = rows.some((row) => Object.values(row.contenders).some((need) => placeOf(need).isLimit));
   const limit = needsLimit ? findLimit(options.limit, say) : null;
@@ -47,7 +47,7 @@ async function main() {
     const summary = summarize(row, await run(row));
     report.rows.push(summary);
     if (!options.json) printRow(summary);
-    // After every row, so that an interrupted run leaves its results.
+    // Results are written after every row, so that an interrupted run leaves its results.
     mkdirSync(results, { recursive: true });
     writeFileSync(path.join(results, 'latest.json'), `${JSON.stringify(report, null, 2)}\n`);
   }

@@ -124,7 +124,7 @@ mod measure {
 
     pub(crate) fn spawn(options: &Options) -> io::Result<String> {
         let spawner = Spawner::new(&options.program, &options.args)?;
-        // As the other contenders do: the first commands fill the caches for the later ones.
+        // As for the other contenders, the first commands fill the caches for the later ones.
         run_all(&spawner, options.count.div_ceil(10), options)?;
         let before = cpu_micros();
         let start = Instant::now();
@@ -142,7 +142,7 @@ mod measure {
         ))
     }
 
-    /// How long each command took.
+    /// Returns how long each command took.
     fn run_all(spawner: &Spawner, count: usize, options: &Options) -> io::Result<Vec<Duration>> {
         let taken = AtomicUsize::new(0);
         let lane = |run: &dyn Fn() -> io::Result<()>| -> io::Result<Vec<Duration>> {
@@ -182,7 +182,8 @@ mod measure {
 
     fn run_one(spawner: &Spawner) -> io::Result<()> {
         let child = spawner.spawn()?;
-        // One after the other would be wrong for a program that fills the second pipe; this one writes nothing.
+        // To read one pipe after the other would be wrong for a program that fills the second one; this one writes
+        // nothing.
         let read = child.stdout.read_to_end()? + child.stderr.read_to_end()?;
         child.wait()?;
         if read == 0 { Ok(()) } else { Err(io::Error::other("the program must write nothing")) }
@@ -207,7 +208,7 @@ mod measure {
         Ok(format!(r#"{{"bytes":{bytes},"seconds":{seconds},"perSecond":{per_second},"cpuMicros":{cpu_micros}}}"#))
     }
 
-    /// The processor time of this process in µs, its children not included.
+    /// Returns the processor time of this process in µs, its children not included.
     fn cpu_micros() -> u64 {
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
         // SAFETY: the out-parameter is valid for the call, and zeroed is a valid rusage whether it fills it or not.
@@ -243,7 +244,7 @@ mod child {
     #[cfg(not(target_vendor = "apple"))]
     const OWN_SESSION: c_int = 0x80;
 
-    /// All that is the same for each command.
+    /// The data that is the same for each command.
     pub(crate) struct Spawner {
         path: CString,
         args: Vec<CString>,
@@ -352,7 +353,7 @@ mod child {
         /// Reads and discards; returns the number of bytes.
         pub(crate) fn read_to_end(&self) -> io::Result<u64> {
             thread_local! {
-                /// As large as a pipe, so that a full one is emptied by one call.
+                /// The buffer is as large as a pipe, so that a full one is emptied by one call.
                 static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; 64 * 1024]);
             }
             BUFFER.with_borrow_mut(|buffer| {

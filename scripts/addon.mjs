@@ -1,4 +1,4 @@
-// What an addon is like that may be released: its size, the paths that are in it, the C library that it needs.
+// Checks whether an addon may be released: its size, the paths that are in it, the C library that it needs.
 //
 //   node scripts/addon.mjs [--glibc 2.17] FILE...      prints what they need; fails when one may not be released
 import { readFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ export function inspect(file) {
   return { bytes: content.length, ...format(content), paths: buildPaths(content) };
 }
 
-/** Why an addon may not be released; nothing when it may. */
+/** Returns why an addon may not be released; nothing when it may. */
 export function problems({ bytes, glibc, paths }, oldest = OLDEST_GLIBC) {
   const found = [];
   if (bytes > LARGEST_BYTES) found.push(`it has ${bytes} bytes, and may have ${LARGEST_BYTES}`);
@@ -45,7 +45,7 @@ function format(content) {
   throw new Error('it is no addon for Linux, macOS or Windows');
 }
 
-/** The newest version of glibc whose symbols an ELF file needs; `undefined` if it needs none. */
+/** Returns the newest version of glibc whose symbols an ELF file needs; `undefined` if it needs none. */
 function glibcOf(elf) {
   const [table, size, count] = [Number(elf.readBigUInt64LE(40)), elf.readUInt16LE(58), elf.readUInt16LE(60)];
   const section = (index) => {
@@ -77,7 +77,7 @@ function glibcOf(elf) {
   return ofGlibc.sort(compare).at(-1);
 }
 
-/** By their numbers: 2.9 comes before 2.17. */
+/** Compares versions by their numbers: 2.9 comes before 2.17. */
 function compare(a, b) {
   const [left, right] = [a, b].map((version) => version.split('.').map(Number));
   for (let part = 0; part < 3; part++) if ((left[part] ?? 0) !== (right[part] ?? 0)) return (left[part] ?? 0) - (right[part] ?? 0);

@@ -1,4 +1,4 @@
-// Known vulnerabilities in what the lock files name: of crates by cargo-deny, of npm packages by `npm audit`.
+// Checks for known vulnerabilities in what the lock files name: of crates by cargo-deny, of npm packages by `npm audit`.
 //
 //   npm run test:advisories
 //
@@ -9,13 +9,13 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** What the tools print when they got no list. */
+/** The messages of the tools when they got no list. */
 const UNREACHABLE = /failed to fetch advisory database|failed to acquire|audit endpoint returned an error|EAI_AGAIN|ENOTFOUND/;
 
 /** @typedef {{ status: number | null, stdout: string, stderr: string, error?: Error }} Ran */
 
 /**
- * What a run of a tool means.
+ * Returns the meaning of a run of a tool.
  *
  * @param {Ran} ran
  * @param {{ isCI: boolean }} options
@@ -29,7 +29,7 @@ export function verdict({ status, stdout, stderr, error }, { isCI }) {
   return { result: 'FAILED', detail: reason ? `${reason}\n${said}` : said };
 }
 
-/** The checks: one for each lock file in the repository. */
+/** Returns the checks: one for each lock file in the repository. */
 export function checks(lockFiles) {
   return lockFiles.map((file) => {
     const folder = path.dirname(file);

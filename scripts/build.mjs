@@ -15,7 +15,7 @@ const glibcAt = given.indexOf('--glibc');
 const glibc = glibcAt < 0 ? undefined : given[glibcAt + 1];
 const passedOn = given.filter((word, index) => word !== '--force' && (glibcAt < 0 || (index !== glibcAt && index !== glibcAt + 1)));
 
-/** The newest change below a file or folder, in ms. */
+/** Returns the newest change below a file or folder, in ms. */
 function newest(entry) {
   const stat = statSync(entry);
   if (!stat.isDirectory()) return stat.mtimeMs;

@@ -9,10 +9,10 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 /** Relative to the project; its source map is beside it. It is as deep as `lib`, so that the addon has the same path from both. */
 export const BUNDLE = path.join('dist', 'engine.js');
 
-/** What an `import` by name can have: Node.js looks for it in the text, which it does not run for that. */
+/** The names that an `import` by name can have: Node.js looks for them in the text, which it does not run for that. */
 const NAMES = ['ExecutionEngine', 'ExecutionError', 'toSvg', 'toTrace', 'version'];
 
-/** The text of that file, and of its source map. */
+/** Returns the text of that file, and of its source map. */
 export function bundle() {
   const { outputFiles } = buildSync({
     absWorkingDir: root,
@@ -27,11 +27,11 @@ export function bundle() {
     target: 'node20',
     // Node.js 14 knows the rest, and can so say that it is too old.
     supported: { 'logical-assignment': false },
-    // It would name each closure anew whenever it is made, some of them for every command.
+    // The option would name each closure anew whenever it is made, some of them for every command.
     keepNames: false,
     // A debugger needs names and lines; without blanks it would be loaded no faster.
     minify: false,
-    // Read by debuggers, and by Node.js with --enable-source-maps.
+    // The map is read by debuggers, and by Node.js with --enable-source-maps.
     sourcemap: 'linked',
     banner: { js: '// Made of lib/ by scripts/bundle.mjs.' },
     footer: { js: `0 && (module.exports = { ${NAMES.join(', ')} });` },

@@ -24,10 +24,10 @@ const { values } = parseArgs({ options: { only: { type: 'string', default: '' },
 
 /** The results that are recorded, each with its rows. */
 const KINDS = ['install with', 'bundle with', 'test with', 'run by', 'checked by'];
-/** Of one program. A git dependency compiles the addon. */
+/** The time limit of one program, in ms. A git dependency compiles the addon. */
 const LIMIT_MS = 1_800_000;
 
-/** What is fetched. */
+/** The tools that are fetched. */
 const TOOLS = [
   'pnpm@10',
   'yarn@1',
@@ -96,7 +96,7 @@ async function main() {
   process.exitCode = failed.length > 0 ? 1 : 0;
 }
 
-/** The rows of each kind as one result. */
+/** Returns the rows of each kind as one result. */
 function outcomes() {
   const kinds = [...new Set(rows.map(({ kind }) => kind))];
   return kinds.map((kind) => {
@@ -163,7 +163,7 @@ async function managers(url) {
   const wanted = `${NAME}@${VERSION}`;
   await install('npm', 'npm', ['install', '--no-audit', '--no-fund', wanted]);
   await install('pnpm 10', bin('pnpm'), ['add', wanted, '--store-dir', path.join(place, 'pnpm-store')]);
-  // It does not distinguish C libraries.
+  // Yarn 1 does not distinguish C libraries.
   const sameProcessor = targets.filter(({ os, cpu }) => os === target.os && cpu === target.cpu).map(packageName);
   await install('yarn 1', process.execPath, [path.join(tools, 'node_modules', 'yarn', 'bin', 'yarn.js'), 'add', wanted], {}, sameProcessor);
   const berry = [path.join(tools, 'node_modules', '@yarnpkg', 'cli-dist', 'bin', 'yarn.js'), 'add', wanted];
@@ -181,7 +181,7 @@ async function managers(url) {
         `nodeLinker: pnp\nnpmRegistryServer: "${url}"\nunsafeHttpWhitelist: ["127.0.0.1"]\nenableTelemetry: false\nenableGlobalCache: false\n`,
       );
       await sh(process.execPath, berry, app);
-      // It unpacks the package that has the addon, since no library can be loaded from an archive.
+      // Yarn unpacks the package that has the addon, since no library can be loaded from an archive.
       await said(process.execPath, ['--require', './.pnp.cjs', 'main.cjs'], app);
     },
     { installed: false },
@@ -247,7 +247,7 @@ async function bundlers() {
   await row('bundle with', 'esbuild, everything in', async (app) => {
     const log = await sh(bin('esbuild'), ['main.cjs', '--bundle', '--platform=node', '--loader:.node=copy', '--outfile=out/main.cjs'], app);
     if (/warning/i.test(log)) throw new Error(log);
-    // By itself: without the package.
+    // The bundle runs by itself: without the package.
     rmSync(path.join(app, 'node_modules'), { recursive: true });
     await said(node, ['out/main.cjs'], app);
   });
@@ -272,7 +272,7 @@ async function bundlers() {
     );
     const log = await sh(bin('webpack'), ['--config', 'webpack.config.cjs'], app);
     const warnings = Number(/with (\d+) warnings?/.exec(log)?.[1] ?? 0);
-    // One for each package of another system, which are not installed.
+    // There is one warning for each package of another system, which are not installed.
     if (warnings > foreign) throw new Error(`${warnings} warnings\n${log}`);
     rmSync(path.join(app, 'node_modules'), { recursive: true });
     await said(node, ['out/main.cjs'], app);
@@ -374,7 +374,7 @@ async function runtimes() {
     copyFileSync(path.join(app, 'node_modules', platform, addon), path.join(single, addon));
     await said(program, [], single);
     rmSync(single, { recursive: true });
-    // Or with the package beside it.
+    // The single executable may also have the package beside it.
     const beside = path.join(app, 'app-sea');
     copyFileSync(node, beside);
     await sh(bin('postject'), [beside, 'NODE_SEA_BLOB', 'sea.blob', '--sentinel-fuse', FUSE], app);
@@ -389,12 +389,12 @@ async function packages() {
   await row('checked by', 'attw', (app) => sh(bin('attw'), [tarballs.at(-1).file], app), { installed: false });
 }
 
-/** The address of a module of the tools. @param {string} file */
+/** Returns the address of a module of the tools. @param {string} file */
 function url(file) {
   return pathToFileURL(path.join(tools, 'node_modules', file)).href;
 }
 
-/** The packages of other systems, which a registry has too: their addons are none. */
+/** Makes the packages of other systems, which a registry has too: their addons are none. */
 function otherSystems() {
   return targets
     .filter(({ name }) => name !== target.name)
@@ -413,7 +413,7 @@ function targetHere() {
   return found;
 }
 
-/** A registry with the packages of this project alone. */
+/** Starts a registry with the packages of this project alone. */
 async function startRegistry() {
   const child = spawn(
     process.execPath,

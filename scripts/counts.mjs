@@ -1,7 +1,7 @@
-// What test runners print about how many tests ran.
+// Reads from the output of test runners how many tests ran.
 
 /**
- * How many tests ran, by the summary of `cargo test` or of the `spec` reporter of Node.js.
+ * Returns how many tests ran, by the summary of `cargo test` or of the `spec` reporter of Node.js.
  *
  * @param {string} text
  */
@@ -12,13 +12,13 @@ export function countsIn(text) {
   return Object.fromEntries(Object.entries(counts).map(([outcome, count]) => [outcome, Number(count)]));
 }
 
-/** The tests that were skipped, with their reasons, as the `spec` reporter prints them. @param {string} text */
+/** Returns the tests that were skipped, with their reasons, as the `spec` reporter prints them. @param {string} text */
 export function skipsIn(text) {
   return [...new Set([...text.matchAll(/^\s*﹣ (.+?)(?: \([\d.]+ms\))? # (.+)$/gm)].map(([, name, why]) => `${name}: ${why}`))];
 }
 
 /**
- * How a process that `spawnSync` ran has ended, in words. Empty: with exit code 0.
+ * Returns how a process that `spawnSync` ran has ended, in words. Empty: with exit code 0.
  *
  * @param {Pick<import('node:child_process').SpawnSyncReturns<unknown>, 'status' | 'signal' | 'error'>} ended
  */

@@ -12,7 +12,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 /** Folders that are packed as they are, and single files. */
 const FOLDERS = ['src', 'docs'];
 const FILES = ['CHANGELOG.md', 'LICENSE', 'README.md', 'build.rs', 'examples/standalone.rs', 'tests/settings/service.toml'];
-/** What Cargo adds. */
+/** The files that Cargo adds. */
 const MADE = ['.cargo_vcs_info.json', 'Cargo.lock', 'Cargo.toml', 'Cargo.toml.orig'];
 
 const part = { package: checkPackage, semver: checkVersion }[process.argv[2]];
@@ -67,7 +67,7 @@ function checkVersion() {
   return run('cargo', ['semver-checks', '--baseline-rev', tag, '--only-explicit-features', '--features', 'schema,server-feedback']);
 }
 
-/** Loud, so that it is not taken for a check that passed. */
+/** Reports a skipped check with a clear message, so that it is not taken for a check that passed. */
 function skip(why, passes) {
   const line = '!'.repeat(100);
   console.log(`${line}\n!! ${passes ? 'SKIPPED' : 'MISSING'}: ${why}\n${line}`);

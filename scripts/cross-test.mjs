@@ -22,7 +22,7 @@ import { arm64System, muslSystem } from './roots.mjs';
 import { isPassed, runSuite } from './suite.mjs';
 import { inRoot } from './toolchains.mjs';
 
-/** One file; qemu takes ten times as long as the processor. */
+/** The time limits of one file, in ms; qemu takes ten times as long as the processor. */
 const FILE_LIMIT_MS = { musl: 300_000, arm64: 900_000 };
 
 const { values, positionals } = parseArgs({

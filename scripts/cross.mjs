@@ -19,7 +19,7 @@ const ADDONS = inRoot('target', 'cross-addons');
 const WINDOWS_GNU = { name: 'win32-x64-gnu', triple: 'x86_64-pc-windows-gnu', os: 'win32', cpu: 'x64' };
 export const CROSS_TARGETS = [...targets, WINDOWS_GNU];
 
-/** Where the addon of a target is built. @param {string} name */
+/** Returns where the addon of a target is built. @param {string} name */
 export const addonOf = (name) => path.join(ADDONS, `execution-engine.${name}.node`);
 
 /** @typedef {{ target: string, addon?: string, ended: string, missing?: string[] }} Built */
@@ -79,7 +79,7 @@ panic = "abort"
   );
   const options = (name) => readFileSync(path.join(sources, name), 'utf8').trim().split('\n');
   const flags = [...options('rustc.args'), `--remap-path-prefix=${root}=/source`];
-  // For Linux it has no C library, so that one serves for each processor.
+  // The guardian for Linux has no C library, so that one serves for each processor.
   if (os === 'linux') flags.push(...options('without-libc.args'), '-Clink-self-contained=no');
   const target = os === 'linux' ? triple.replace(/-gnu$/, '-musl') : triple;
   const built = path.join(folder, 'target', target, 'release', 'escher_guardian');

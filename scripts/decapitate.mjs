@@ -17,7 +17,7 @@ const { values } = parseArgs({
   },
 });
 
-/** What the trees have to clean up, which the guardian gives them when their host is gone. */
+/** The time of the trees for clean-up, in ms, which the guardian gives them when their host is gone. */
 const GRACE_MS = 200;
 /** The kinds of trees; every process carries the mark in its arguments. */
 const KINDS = [

@@ -19,7 +19,7 @@ const { values } = parseArgs({
 const CALLS = ['clone3,clone,vfork', 'pipe2', 'pidfd_open', 'epoll_ctl', 'openat', 'fcntl', 'wait4', 'write'];
 const ERRORS = ['EMFILE', 'ENOMEM', 'EAGAIN', 'ENOSPC', 'EIO'];
 const COMMANDS = 6;
-/** More than a pipe takes at once: half of the commands read so much from the engine. */
+/** The input of half of the commands: more than a pipe takes at once. */
 const INPUT = 'x'.repeat(200_000);
 
 if (values.host) await host();

@@ -32,7 +32,7 @@ export function fetchRuntime(name) {
   const flags = ['--no-audit', '--no-fund', '--no-save', '--ignore-scripts', '--prefer-offline', '--loglevel=error'];
   const { status } = spawnSync('npm', ['install', ...flags, `${alias}@npm:${spec}`], {
     cwd: place,
-    // What npm prints is no result of the caller.
+    // The output of npm is no result of the caller.
     stdio: ['ignore', 2, 2],
     timeout: FETCH_LIMIT_MS,
   });

@@ -19,12 +19,12 @@ if (spawnSync('c++', ['--version']).status !== 0) {
   process.exit(0);
 }
 
-// What libFuzzer needs to see where an input leads.
+// The flags that libFuzzer needs to see where an input leads.
 const coverage = ['level=4', 'inline-8bit-counters', 'pc-table', 'trace-compares'].map((name) => `-Cllvm-args=-sanitizer-coverage-${name}`);
 const flags = ['--cfg', 'fuzzing', '-Cpasses=sancov-module', ...coverage, '-Ccodegen-units=1'];
 const host = /host: (\S+)/.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout)[1];
 const target = path.join(root, 'target', 'fuzz');
-// With a target named, build scripts and macros are compiled without the flags.
+// If a target is named, build scripts and macros are compiled without the flags.
 const build = ['build', '--release', '--target', host, '--target-dir', target];
 const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f') };
 let { status } = spawnSync('cargo', build, { cwd: folder, stdio: 'inherit', env });
@@ -51,7 +51,7 @@ for (const name of targets) {
 }
 process.exitCode = status ?? 1;
 
-/** libFuzzer ends with hundreds of words that a dictionary could have; no flag turns them off, and they would hide what failed. */
+/** Removes the dictionary that libFuzzer prints at its end, hundreds of words that no flag turns off: they would hide what failed. */
 function withoutDictionary(text) {
   return text.replace(/^###### (?:End of r|R)ecommended dictionary\. ######\n|^"(?:[^"\\]|\\.)*" # Uses: \d+\n/gm, '');
 }

@@ -65,7 +65,7 @@ function main() {
   return 1;
 }
 
-/** All counts by name, and the names of those that need what is not here. */
+/** Returns all counts by name, and the names of those that need what is not here. */
 function measureAll() {
   const measured = {};
   const skipped = [];
@@ -87,7 +87,7 @@ function measureAll() {
   return { measured, skipped };
 }
 
-/** What decides which system calls there are, and which instructions. */
+/** Describes what decides which system calls there are, and which instructions. */
 function describeSystem() {
   const glibc = process.platform === 'linux' && process.report.getReport().header.glibcVersionRuntime;
   return `${process.platform} ${process.arch}${glibc ? ' glibc' : ''}`;

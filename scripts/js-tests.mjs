@@ -37,7 +37,7 @@ const DEMANDING = [
 ];
 
 /**
- * The paths of all files with tests, by name: patterns need Node.js 21.
+ * Returns the paths of all files with tests, by name: patterns need Node.js 21.
  *
  * @param {string} root The folder of the project.
  * @returns {{ demanding: string[], others: string[] }}

@@ -37,13 +37,13 @@ export const targets = main.napi.targets.map((/** @type {string} */ triple) => {
 export const packageName = ({ name }) => `${main.name}-${name}`;
 export const addonName = ({ name }) => `execution-engine.${name}.node`;
 
-/** What is in a platform's package beside its addon. */
+/** The files in a platform's package beside its addon. */
 export const FILES = ['package.json', 'README.md', 'LICENSE', 'THIRD-PARTY-NOTICES.md'];
 
 /** Fails where the addon is not beside `package.json`: npm packs without a word what lacks a file. It is not released. */
 const PREPACK = `node -e "require('node:fs').accessSync(require('./package.json').main)"`;
 
-/** The texts of a platform's package, by their names. @param {Target} target */
+/** Returns the texts of a platform's package, by their names. @param {Target} target */
 function texts(target) {
   const { name, os, cpu, libc, triple } = target;
   const system = `${NAMES[os]}${NAMES[libc] ?? ''}, ${cpu}`;
@@ -81,7 +81,7 @@ Do not install it by itself: \`npm install ${main.name}\` installs it on systems
   ]);
 }
 
-/** The licences of the crates that are linked into an addon; the texts that several of them share, once. @param {Target} target */
+/** Returns the licences of the crates that are linked into an addon; the texts that several of them share, once. @param {Target} target */
 function notices(target) {
   const byText = new Map();
   const crates = linkedCrates(target.triple);
@@ -98,7 +98,7 @@ function notices(target) {
 
 const fenced = (text) => `\`\`\`\`text\n${text}\n\`\`\`\``;
 
-/** What a target's addon is linked with: dependencies of the features that it has, procedural macros and build scripts apart. */
+/** Returns what a target's addon is linked with: dependencies of the features that it has, procedural macros and build scripts apart. */
 function linkedCrates(triple) {
   const args = ['metadata', '--format-version', '1', '--locked', '--features', 'node', '--filter-platform', triple];
   const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 });
@@ -120,7 +120,7 @@ function linkedCrates(triple) {
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.version < b.version ? -1 : 1));
 }
 
-/** The texts of the licences of a crate, one of those that it offers: MIT where it can be chosen. */
+/** Returns the texts of the licences of a crate, one of those that it offers: MIT where it can be chosen. */
 function licenceTexts(crate) {
   const folder = path.dirname(crate.manifest_path);
   const all = readdirSync(folder)
@@ -137,7 +137,7 @@ function licenceTexts(crate) {
   );
 }
 
-/** What differs from the files of the project. */
+/** Returns what differs from the files of the project. */
 export function stale() {
   const differing = [];
   for (const target of targets) {

@@ -28,7 +28,7 @@ export function results() {
   return JSON.parse(readFileSync(RESULTS, 'utf8'));
 }
 
-/** The text of the page. @param {Row[]} rows */
+/** Returns the text of the page. @param {Row[]} rows */
 export function page(rows) {
   const cells = rows.map(({ target, check, system = '', passed, failed, skipped, result, date, version }) => {
     const counts = passed === undefined ? '' : `${passed} passed, ${failed} failed, ${skipped} skipped`;
@@ -72,7 +72,7 @@ export function record(outcomes) {
 }
 
 /**
- * The rows with new ones. A new row takes the place of the one of the same check, and a run of all tests that of runs of some.
+ * Merges the rows with new ones. A new row takes the place of the one of the same check, and a run of all tests that of runs of some.
  *
  * @param {Row[]} rows
  * @param {Row[]} ran

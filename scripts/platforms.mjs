@@ -14,13 +14,13 @@ import { inRoot, libnode, npm, onPath, root, rustFor, rustNeeded } from './toolc
 const WINDOWS = 'x86_64-pc-windows-gnu';
 const LINTED = [WINDOWS, 'aarch64-apple-darwin'];
 const TESTS = '__test__/windows';
-/** Everything that is made or fetched here, and what Wine takes for a disk. */
+/** The folder for everything that is made or fetched here, and for what Wine takes for a disk. */
 const place = inRoot('target', 'windows');
 const nodeForWindows = path.join(place, 'node.exe');
 /** Wine 8 cannot run a newer one. */
 const NODE_FOR_WINDOWS = '22';
 const ONE_FILE_LIMIT_MS = 300_000;
-/** All unit tests of the crate, which are not optimized. */
+/** The time limit for all unit tests of the crate, which are not optimized, in ms. */
 const UNIT_TESTS_LIMIT_MS = 1_800_000;
 
 const parts = { lint, windows: process.platform === 'win32' ? onWindows : underWine };
@@ -131,7 +131,7 @@ function buildBoth(rust) {
   return { unitTests, library };
 }
 
-/** What cargo reports of a build. */
+/** Returns what cargo reports of a build. */
 function built(rust, command, ...rest) {
   const args = cargoArgs(rust, command, [...rest, '--message-format=json-render-diagnostics']);
   console.log(`$ cargo ${args.join(' ')}`);
@@ -157,7 +157,7 @@ function fetchNodeForWindows() {
   copyFileSync(program, nodeForWindows);
 }
 
-/** A disk for Wine, with one library that older versions lack: random numbers. */
+/** Makes a disk for Wine, with one library that older versions lack: random numbers. */
 function wineDisk(wine) {
   const env = {
     ...process.env,
@@ -191,7 +191,7 @@ function wineDisk(wine) {
   return env;
 }
 
-/** A path as Windows has it: Wine shows the whole file system as drive Z. */
+/** Returns a path as Windows has it: Wine shows the whole file system as drive Z. */
 function dos(file) {
   return `Z:${file.replaceAll('/', '\\')}`;
 }

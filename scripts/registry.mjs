@@ -12,7 +12,7 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 const fileOf = (name) => `${name.replace('@', '').replace('/', '-')}-${main.version}.tgz`;
 
-/** The registry's document of a package. */
+/** Returns the registry's document of a package. */
 function packument(name, host) {
   const target = targets.find((one) => packageName(one) === name);
   const folder = target ? path.join(root, 'npm', target.name) : path.join(staged, 'main');

@@ -36,9 +36,9 @@ const MAIN_FILES = [
 ];
 /** An example of the crate, with a build of its own: it stays with the sources. */
 const NOT_PACKED = path.join(root, 'examples', 'tauri');
-/** Only the folder of the sources has a use for these. */
+/** The fields that only the folder of the sources uses. */
 const OWN_FIELDS = ['scripts', 'devDependencies', 'napi'];
-/** What must not be in any package. */
+/** The files that must not be in any package. */
 const FOREIGN = [/(^|\/)node_modules\//, /\.rs$/, /(^|\/)\.(git|npmrc|env)/, /(^|\/)target\//];
 
 /**
@@ -88,7 +88,7 @@ function pagesIn(folder) {
     .map((name) => path.join(folder, name));
 }
 
-/** A page whose links to files that are not in the package lead to the repository. */
+/** Returns a page whose links to files that are not in the package lead to the repository. */
 function withLinks(text, page, folder) {
   const repository = main.homepage.replace(/#.*$/, '');
   return text.replace(/\]\(([^)\s#]+)(#[^)\s]*)?\)/g, (link, target, anchor = '') => {
@@ -114,7 +114,7 @@ export function pack(packages, to) {
   });
 }
 
-/** What is wrong with tarballs. */
+/** Returns what is wrong with tarballs. */
 export function defects(tarballs) {
   const found = [];
   for (const { name, target, files } of tarballs) {
@@ -188,7 +188,7 @@ export function smoke(tarballs) {
   }
 }
 
-/** A check that went well, for the page of the platforms. */
+/** Returns the outcome of a check that went well, for the page of the platforms. */
 function outcome(tarballs, here) {
   const addons = tarballs.filter(({ target }) => target).map(({ target }) => target.name);
   const system = `Node.js ${process.versions.node}; the packages of ${addons.join(', ')}`;
@@ -206,7 +206,7 @@ function check({ all, addons, record: toRecord }) {
   const found = defects(tarballs);
   const rows = tarballs.map(({ name, target, size, files }) => {
     const addon = target && inspect(path.join(place, 'staged', target.name, addonName(target)));
-    // One that is built here for oneself needs the C library of this system. What is released is linked against the oldest.
+    // An addon that is built here for oneself needs the C library of this system. A released one is linked against the oldest.
     for (const problem of addon ? problems(addon, all ? undefined : '999') : []) found.push(`${name}: ${problem}`);
     return { package: name, files: files.length, 'packed bytes': size, 'addon bytes': addon?.bytes ?? '', glibc: addon?.glibc ?? '' };
   });
@@ -232,7 +232,7 @@ function nameHere() {
 }
 
 /**
- * What differs from the version of `package.json`.
+ * Returns what differs from the version of `package.json`.
  *
  * @param {(name: string) => string} read Gives a file of the project.
  * @param {string} [tag] Of a release, which also needs an entry in the changelog.
@@ -286,7 +286,7 @@ function publish({ dryRun }) {
   }
 }
 
-/** An upload that broke off is gone on with. @param {string} file */
+/** Whether a package is published already: an upload that broke off is continued. @param {string} file */
 function isPublished(file) {
   const name = [main.name, ...targets.map(packageName)].find(
     (one) => file === `${one.replace('@', '').replace('/', '-')}-${main.version}.tgz`,

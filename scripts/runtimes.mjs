@@ -44,7 +44,7 @@ const RUNTIMES = [
   node(22),
   node(24),
   node(26, { isQuick: true }),
-  // It has no permission model.
+  // This runtime has no permission model.
   {
     name: 'Bun 1',
     alias: 'bun',
@@ -63,7 +63,7 @@ const RUNTIMES = [
     isQuick: true,
   },
 ];
-/** What they are fetched for. */
+/** The target for which they are fetched. */
 const TARGET = 'linux-x64-gnu';
 const OK = 'ok';
 const NONE = '';
@@ -107,14 +107,14 @@ function isWanted(name) {
   return values.only.length === 0 || values.only.some((word) => name.toLowerCase().includes(word.toLowerCase()));
 }
 
-/** The result of each check of the smoke part. */
+/** Returns the result of each check of the smoke part. */
 function smoke({ name, flags, denied }, program) {
   const whole = checks(name, program, [...flags, SMOKE, ...flags], { SMOKE_SECRET: 'of the parent' });
   const restricted = denied ? checks(name, program, [...denied, SMOKE], { SMOKE_DENIED: '1' }) : { permission: NONE };
   return { ...whole, ...restricted };
 }
 
-/** The smoke part as one result. @returns {import('./suite.mjs').Outcome} */
+/** Returns the smoke part as one result. @returns {import('./suite.mjs').Outcome} */
 function smokeOutcome({ name }, program, row) {
   const wrong = Object.keys(row).filter((check) => row[check] !== OK && row[check] !== NONE);
   return {
@@ -141,7 +141,7 @@ function checks(name, program, args, env) {
     found[check] = problem === undefined ? OK : 'FAILED';
     if (problem !== undefined) console.error(`${name}, ${check}: ${problem}`);
   }
-  // It ends with failure after each failed check; anything else is one more.
+  // The program ends with failure after each failed check; anything else is one more.
   if ((status !== 0 && !Object.values(found).includes('FAILED')) || Object.keys(found).length === 0) {
     console.error(`${name}: ended by ${error?.message ?? signal ?? `exit code ${status}`}\n${stdout}${stderr}`);
     found.end = 'FAILED';
@@ -149,7 +149,7 @@ function checks(name, program, args, env) {
   return found;
 }
 
-/** All tests of the project under a Node.js. @returns {import('./suite.mjs').Outcome} */
+/** Runs all tests of the project under a Node.js. @returns {import('./suite.mjs').Outcome} */
 function tests({ name, alias }, program) {
   const node = (args, { timeoutMs }) =>
     spawnSync(program, [`--test-timeout=${timeoutMs}`, ...args], {

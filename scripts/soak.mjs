@@ -12,7 +12,7 @@ const RUNS = Number(values.runs);
 const AT_ONCE = 16;
 const LOOKS = 20;
 const KEPT = 200;
-/** What a heap and an allocator may hold more at one moment than at another. */
+/** The most growth in MiB, by which a heap and an allocator may differ from one moment to another. */
 const MOST_GROWTH_MIB = 10;
 
 if (typeof globalThis.gc !== 'function') throw new Error('start it with node --expose-gc');

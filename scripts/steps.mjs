@@ -193,7 +193,7 @@ class Output {
     try {
       process.kill(this.#isGroup ? -pid : pid, signal);
     } catch {
-      // It has just ended.
+      // The step has just ended.
     }
   }
 
@@ -201,7 +201,7 @@ class Output {
     const bytes = Buffer.alloc(fstatSync(this.#fd).size - this.#shown);
     const length = readSync(this.#fd, bytes, 0, bytes.length, this.#shown);
     this.#shown += length;
-    // Without the buffering of a stream: what is printed stays in order when this process is ended.
+    // The text is written without the buffering of a stream: it stays in order when this process is ended.
     for (let at = 0; at < length; ) at += writeAll(bytes.subarray(at, length));
   }
 }
@@ -215,7 +215,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
-/** A pipe whose reader is slow refuses bytes for a while. */
+/** Writes as much as possible: a pipe whose reader is slow refuses bytes for a while. */
 function writeAll(bytes) {
   try {
     return writeSync(1, bytes);
@@ -251,7 +251,7 @@ function summarize(failed, repeat) {
   console.log(`\n━━ FAILED steps: ${failed.map(({ name }) => name).join(', ')}`);
 }
 
-/** The tests that failed, as the runners of Rust and Node.js print them. */
+/** Returns the tests that failed, as the runners of Rust and Node.js print them. */
 function failedTests(text) {
   const ofRust = [...text.matchAll(/^test (.+) \.\.\. FAILED$/gm)].map(([, name]) => name);
   const ofNode = [...text.matchAll(/^test at (\S+)\n✖ (.+?)(?: \([\d.]+ms\))?$/gm)].map(([, at, name]) => `${at}  ${name}`);

@@ -1,4 +1,4 @@
-// What a single run does not show: races and deaths, again and again. Each part prints its counts.
+// Finds what a single run does not show: races and deaths, again and again. Each part prints its counts.
 //
 //   node scripts/stress.mjs [--quick]        --quick: a fifth of it
 import { spawnSync } from 'node:child_process';
@@ -85,7 +85,7 @@ function jsRaces() {
   );
 }
 
-/** In a process namespace with a bound: no process of it outlives this. */
+/** The processes run in a process namespace with a bound: none of them outlives this. */
 function resisting() {
   const files = RESISTING.map((name) => path.join('__test__', `${name}.test.mjs`));
   const bounded = ['unshare', '-pf', '--mount-proc', '--kill-child'];
@@ -127,7 +127,7 @@ function trees(program, names) {
   return failures === 0;
 }
 
-/** The path of a test program, as cargo prints it. */
+/** Returns the path of a test program, as cargo prints it. */
 function build(program) {
   const args = ['test', '--release', '--locked', '--no-run', '--test', program, '--message-format=json-render-diagnostics'];
   const { status, stdout } = spawnSync('cargo', args, {

@@ -1,4 +1,5 @@
-// All JavaScript tests under a Node.js that another one starts, file by file: what hangs costs one file, and each has a log of its own.
+// Runs all JavaScript tests under a Node.js that another one starts, file by file: a test that hangs costs one file, and each has a log of
+// its own.
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -50,7 +51,7 @@ export function runSuite(name, node, { timeoutMs, only, files = testFiles(), aga
   return { check, passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), result: verdict(ran, repeated) };
 }
 
-/** What runs come to. @param {Map<string, Ran>} ran @param {string[]} repeated */
+/** Returns the verdict of the runs. @param {Map<string, Ran>} ran @param {string[]} repeated */
 function verdict(ran, repeated) {
   const name = (file) => file.replace('.test.mjs', '');
   const failed = [...ran].filter(([, { ended }]) => ended);
@@ -84,7 +85,7 @@ function runFile(name, node, file, timeoutMs) {
   return { ended, counts };
 }
 
-/** The files with tests, by their names. */
+/** Returns the files with tests, by their names. */
 function testFiles() {
   const files = readdirSync(inRoot('__test__')).filter((name) => name.endsWith('.test.mjs'));
   if (files.length === 0) throw new Error('there is no test in __test__');

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const manifest = ['--manifest-path', path.join('examples', 'tauri', 'Cargo.toml')];
 
-/** What Tauri links with on Linux, by the names of pkg-config, and their packages on Debian. */
+/** The libraries that Tauri links with on Linux, by the names of pkg-config, and their packages on Debian. */
 const LIBRARIES = { 'gtk+-3.0': 'libgtk-3-dev', 'webkit2gtk-4.1': 'libwebkit2gtk-4.1-dev' };
 
 process.exitCode = main();
@@ -33,7 +33,7 @@ function main() {
   return 0;
 }
 
-/** On other systems all that Tauri needs is part of the system. */
+/** Returns the missing packages; on other systems everything that Tauri needs is part of the system. */
 function missingPackages() {
   if (process.platform !== 'linux') return [];
   const has = (args) => spawnSync('pkg-config', args, { stdio: 'ignore' }).status === 0;

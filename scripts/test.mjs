@@ -33,7 +33,7 @@ const MOST_JS_TEST_FILES = 4;
 // Races are run so often, by one of the steps that run them; elsewhere just often enough to show that the tests work.
 const REPEATS = { ESCHER_TEST_REPEATS: process.env.ESCHER_TEST_REPEATS ?? (process.env.CI ? '200' : '20') };
 
-// Each folder of compiled files has one user at a time: cargo locks it. The same profile and features follow each other.
+// The lock of a folder of compiled files, which has one user at a time: cargo locks it. The same profile and features follow each other.
 const DEBUG = { lock: 'target/debug' };
 const RELEASE = { lock: 'target/release' };
 
@@ -128,18 +128,21 @@ const STEPS = [
 
 const quickAddon = inRoot('target', 'quick', 'execution-engine.node');
 const QUICK_ENV = { NAPI_RS_NATIVE_LIBRARY_PATH: quickAddon, ESCHER_TEST_REPEATS: '1' };
-/** What a change is checked with while it is made: steps of `npm test`, and a part of the tests, with an addon that is built in seconds. */
+/**
+ * The steps by which a change is checked while it is made: steps of `npm test`, and a part of the tests, with an addon that is built in
+ * seconds.
+ */
 const QUICK_STEPS = [
-  // First those that compile, one after the other, into one folder: together they take longest, and all others fit beside them.
+  // The steps that compile come first, one after the other, into one folder: together they take longest, and all others fit beside them.
   step('quick-addon', 'an addon that is not optimized', buildQuickAddon, DEBUG),
-  // One pass over the sources and their unit tests. The steps of `npm test` lint the library twice, and the other tests.
+  // This step is one pass over the sources and their unit tests. The steps of `npm test` lint the library twice, and the other tests.
   step(
     'clippy-quick',
     'clippy has no complaint about the sources and their unit tests',
     (it) => it.cargo('clippy', '--locked', '--lib', '--profile', 'test', '--features', 'node,schema', '--', '-D', 'warnings'),
     DEBUG,
   ),
-  // With the features of the quick addon, whose library it uses again.
+  // This step has the features of the quick addon, whose library it uses again.
   step(
     'unit-rust',
     'unit tests of Rust',
@@ -153,7 +156,7 @@ const QUICK_STEPS = [
 ];
 
 const options = readOptions();
-/** Of `cargo test`: with it, the other test programs run after one has failed. */
+/** With this option of `cargo test`, the other test programs run after one has failed. */
 const goOn = options?.keepGoing ? ['--no-fail-fast'] : [];
 
 process.exitCode = await main();
@@ -170,7 +173,7 @@ async function main() {
   return (await runSteps(steps, { keepGoing, isQuiet: quick, repeat: (name) => `npm test -- --only ${name}` })) ? 0 : 1;
 }
 
-/** Those of `npm run check` too. */
+/** Returns all steps, those of `npm run check` included. */
 function everyStep() {
   return [...new Set([...STEPS, ...QUICK_STEPS])];
 }
@@ -207,8 +210,8 @@ function tool(it, name, args) {
 }
 
 async function buildQuickAddon(it) {
-  // With what the unit tests link: built together, both use one library. Apart, their crates would have other features, and it would be
-  // compiled twice.
+  // This is built with what the unit tests link: built together, both use one library. Apart, their crates would have other features, and
+  // it would be compiled twice.
   const together = ['--package', 'escher-execution-engine', '--lib', '--test', 'structure', '--features', 'escher-execution-engine/node'];
   if (!(await it.cargo('build', '--locked', '--package', 'escher-execution-engine-addon', ...together))) return false;
   const library =
@@ -226,7 +229,7 @@ function quickJsTests() {
   return ['--test', '--test-reporter=spec', '--test-concurrency=2', ...files];
 }
 
-/** Whatever fails, all of them run. */
+/** Runs all JavaScript tests, even if some fail. */
 async function runJsTests(it) {
   const { demanding, others } = jsTestFiles(root);
   const processors = os.availableParallelism();
@@ -242,7 +245,7 @@ function jsTestFlags(atOnce) {
   return flags;
 }
 
-/** Asked of one system's addon only: those of others differ by their linkers. Its C library is that of this system. */
+/** Checks the addon of one system only: those of others differ by their linkers. Its C library is that of this system. */
 function addonIsSmall(it) {
   const file = inRoot('execution-engine.linux-x64-gnu.node');
   if (!existsSync(file)) {
@@ -257,7 +260,7 @@ function addonIsSmall(it) {
   return found.length === 0;
 }
 
-/** The build has just written it: what it wrote is what is committed (or staged). */
+/** Checks that what the build has just written is what is committed (or staged). */
 async function bindingIsCommitted(it) {
   const isTracked = spawnSync('git', ['ls-files', '--error-unmatch', GENERATED], { cwd: root, stdio: 'ignore' }).status === 0;
   if (!isTracked) {

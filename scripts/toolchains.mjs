@@ -10,7 +10,7 @@ export const inRoot = (...names) => path.join(root, ...names);
 const TOOLS = inRoot('target', 'tools');
 const FETCH_LIMIT_MS = 600_000;
 
-/** The files of that name that can be run, in the order of `PATH`. */
+/** Returns the files of that name that can be run, in the order of `PATH`. */
 export function onPath(name) {
   const isProgram = (file) => {
     try {
@@ -25,11 +25,11 @@ export function onPath(name) {
     .filter(isProgram);
 }
 
-/** What `rustFor` looks for, in the words of a message about what is missing. */
+/** Returns what `rustFor` looks for, in the words of a message about what is missing. */
 export const rustNeeded = (target, debian = 'cargo-web rustc-web rust-web-src') =>
   `a Rust compiler with the library of ${target}, or its source (Debian: ${debian})`;
 
-/** A compiler that can build for a target: with its library, or with the library's source. */
+/** Returns a compiler that can build for a target: with its library, or with the library's source. */
 export function rustFor(target, tool = 'cargo') {
   for (const rustc of [...onPath('rustc'), '/usr/bin/rustc']) {
     const folder = path.dirname(rustc);
@@ -50,7 +50,7 @@ export function rustFor(target, tool = 'cargo') {
   return undefined;
 }
 
-/** The folder with `cargo-zigbuild` and zig, which links for Linux and macOS. `undefined`: it cannot be had. */
+/** Returns the folder with `cargo-zigbuild` and zig, which links for Linux and macOS. `undefined`: it cannot be had. */
 export function zig() {
   const folder = path.join(TOOLS, 'zig');
   const programs = path.join(folder, 'bin');
@@ -62,7 +62,7 @@ export function zig() {
 }
 
 /**
- * The folder into which a Debian package is unpacked. `undefined`: it cannot be had.
+ * Returns the folder into which a Debian package is unpacked. `undefined`: it cannot be had.
  *
  * @param {string} name
  * @param {{ release?: string }} [options] `release`: of Debian, where this machine's own is too old.
@@ -89,7 +89,7 @@ function listsOf(release) {
   return Object.entries(places).flatMap(([name, value]) => ['-o', `Dir::${name}=${value}`]);
 }
 
-/** The folder of an npm package, whatever system it is for. `undefined`: it cannot be had. */
+/** Returns the folder of an npm package, whatever system it is for. `undefined`: it cannot be had. */
 export function npm(name, version) {
   const folder = unpacked(path.join('npm', `${name}-${version}`), (to) => {
     writeFileSync(path.join(to, 'package.json'), '{"private":true}');
@@ -99,7 +99,7 @@ export function npm(name, version) {
   return folder && path.join(folder, 'node_modules', name);
 }
 
-/** The folder of a wheel from PyPI that is for another system. `undefined`: it cannot be had. */
+/** Returns the folder of a wheel from PyPI that is for another system. `undefined`: it cannot be had. */
 export function wheel(name, version, platform) {
   return unpacked(path.join('wheels', `${name}-${version}-${platform}`), (folder) => {
     const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:', '--platform', platform];
@@ -111,7 +111,7 @@ export function wheel(name, version, platform) {
   });
 }
 
-/** A folder that `fill` fills once. What broke off half-way is not used. */
+/** Returns a folder that `fill` fills once. A folder whose filling broke off is not used. */
 function unpacked(name, fill) {
   const folder = path.join(TOOLS, name);
   if (existsSync(folder)) return folder;
@@ -128,7 +128,7 @@ function ran(program, args, options = {}) {
   return status === 0;
 }
 
-/** An addon links against the host that loads it; here against a list of what that has. */
+/** Makes an import library with the symbols of a host: an addon links against the host that loads it; here against this library. */
 export function libnode() {
   const folder = inRoot('target', 'windows', 'libnode');
   mkdirSync(folder, { recursive: true });

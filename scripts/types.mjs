@@ -16,7 +16,7 @@ const COMPILERS = ['5.0', '5.2', '5.4', '5.6', '5.8', '5.9', '6', '7'];
 const NODE_TYPES = ['20.11', '20', '22', '24', '25', '26'];
 /** Declarations of Node.js that a compiler refuses. */
 const NOT_FOR_IT = 'not for this compiler';
-/** What older compilers cannot parse. */
+/** The files that older compilers cannot parse. */
 const NEEDS = { 'using.ts': 5.2 };
 
 /**
@@ -49,7 +49,7 @@ export function compile(folder, compiler, modules) {
     lib: version < 5.2 ? ['es2022'] : ['es2022', 'esnext.disposable'],
     module: 'node16',
     moduleResolution: 'node16',
-    // None is named: the declarations themselves say that they need those of Node.js.
+    // No type is named: the declarations themselves say that they need those of Node.js.
     types: [],
   };
   writeFileSync(path.join(folder, 'package.json'), '{}');
@@ -69,7 +69,7 @@ function versionOf(folder) {
   return JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')).version;
 }
 
-/** A package in a folder of its own, fetched once. Gives the `node_modules`. */
+/** Fetches a package once into a folder of its own. Returns its `node_modules`. */
 function fetched(name, version) {
   const folder = path.join(place, `${path.basename(name)}-${version}`);
   const modules = path.join(folder, 'node_modules');

@@ -1,4 +1,4 @@
-// What a change did to the counts: a function of numbers alone.
+// Compares the counts before and after a change: a function of numbers alone.
 
 /**
  * A count may grow by a tenth: more has to be an intended change. Counts that depend on which thread is faster may vary more.
@@ -40,7 +40,7 @@ export function compare(counts, baseline, measured, skipped = []) {
 /** @param {number} was @param {number} is @param {number} tolerance @returns {Verdict} */
 function judge(was, is, tolerance) {
   const slack = Math.max(was * tolerance, LEAST);
-  // What comes out of divisions is not exact: a tenth is still a tenth.
+  // The results of divisions are not exact: a tenth is still a tenth.
   const beyond = Math.abs(is - was) > slack * (1 + 1e-9);
   if (!beyond) return 'same';
   return is > was ? 'grew' : 'shrank';
@@ -51,7 +51,7 @@ export function isFine(rows) {
   return rows.every(({ verdict }) => ['same', 'shrank', 'skipped'].includes(verdict));
 }
 
-/** Those that are to be reported, in a sentence each. @param {ReturnType<typeof compare>} rows */
+/** Returns the rows that are to be reported, in a sentence each. @param {ReturnType<typeof compare>} rows */
 export function remarks(rows) {
   return rows.flatMap(({ name, title, was, is, change, verdict }) => {
     const percent = change === undefined ? '' : ` (${change > 0 ? '+' : ''}${(change * 100).toFixed(1)} %)`;

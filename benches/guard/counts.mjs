@@ -1,4 +1,4 @@
-// What the guard counts, and how.
+// The counts of the guard, and how they are taken.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,7 +11,7 @@ const host = path.join(root, 'benches', 'guard', 'host.mjs');
 const programs = path.join(root, 'target', 'benches', 'release');
 
 const MIB = 1024 * 1024;
-/** What was done once more than needed shows in the difference of two amounts, and what a start costs does not. */
+/** The amounts: a repeated cost shows in the difference of two amounts, and the cost of a start does not. */
 const TREES = { few: 20, many: 200 };
 const RUNS = { few: 40, many: 120 };
 const STREAMED = { few: MIB, many: 17 * MIB };
@@ -29,7 +29,7 @@ export const BATCH_COUNTS = [
   { name: 'wakesPerRun', title: 'calls into JavaScript of a short command' },
 ];
 
-/** Each group of counts needs one tool, or none. */
+/** The groups of counts, each of which needs one tool, or none. */
 export const GROUPS = [
   {
     counts: [
@@ -44,18 +44,18 @@ export const GROUPS = [
     counts: [
       { name: 'callsPerRun', title: 'system calls of a short command in the host, without the next three' },
       { name: 'childCallsPerRun', title: 'system calls of a child before its program starts' },
-      // Which thread is faster decides how often one has to wait; a change that makes all of them wait twice is still seen.
+      // The faster thread decides how often one has to wait; a change that makes all of them wait twice is still seen.
       { name: 'waitsPerRun', title: 'waits and wake-ups of a short command', tolerance: 0.5 },
-      // There are next to none but the garbage collector's, which come as they like; a mapping for each command would be seen.
+      // There are almost none but the garbage collector's, which vary; a mapping for each command would be seen.
       { name: 'memoryCallsPerRun', title: 'system calls about memory of a short command', tolerance: 4 },
-      // Waits and memory vary here by more than they are, so they are left out.
+      // Waits and memory vary here by more than their size, so they are left out.
       { name: 'callsPer1000Lines', title: 'system calls of 1 000 lines for a JavaScript listener, without waits and memory' },
     ],
     measure: measureCalls,
   },
   {
     tool: { name: 'strace', works: () => works('strace', ['-f', '-qq', '-b', 'execve', '-o', '/dev/null', 'true']) },
-    // How many scans there are until a process is gone depends on timing; scans for each tree would be ten times as many.
+    // The number of scans until a process is gone depends on timing; scans for each tree would be ten times as many.
     counts: [{ name: 'procReadsPerTree', title: 'files of /proc that are opened to end one of many trees', tolerance: 1 }],
     measure: measureProcReads,
   },
@@ -90,7 +90,7 @@ export function build() {
 export function measureBatches(folder, ask) {
   const [few, many] = bothAmounts((key) => ask('lines', writeLines(folder, key)));
   for (const { wakes, batches } of [few, many]) {
-    // Not a count of its own: how often JavaScript is already awake depends on how fast it is.
+    // This is not a count of its own: how often JavaScript is already awake depends on how fast it is.
     if (wakes > batches) throw new Error(`JavaScript was called ${wakes} times for ${batches} batches`);
   }
   const runs = ask('runs', RUNS.few);
@@ -107,7 +107,7 @@ function measureCalls(folder) {
     run('strace', ['-f', '-y', '-qq', '-b', 'execve', '-e', 'signal=none', '-o', trace, process.execPath, host, ...given]);
     return countCalls(readFileSync(trace, 'utf8'));
   };
-  // Each twice, and the least of each kind: whatever else a host happens to do comes on top.
+  // Each amount is measured twice, and the least of each kind counts: other work of a host comes on top.
   const least = (...given) => {
     const [one, other] = [counted(...given), counted(...given)];
     return Object.fromEntries(Object.keys(one).map((kind) => [kind, Math.min(one[kind], other[kind])]));
@@ -172,7 +172,7 @@ function askHost(what, given) {
   return JSON.parse(run(process.execPath, [host, what, String(given)]));
 }
 
-/** A file with so many lines, and where it is. */
+/** Writes a file with so many lines, and returns its path. */
 function writeLines(folder, key) {
   const file = path.join(folder, `lines-${key}.txt`);
   if (!existsSync(file)) writeFileSync(file, linesText(STREAMED[key]));
@@ -189,7 +189,7 @@ function linesOf(key) {
   return linesText(STREAMED[key]).split('\n').length - 1;
 }
 
-/** What a program prints. It must succeed. */
+/** Returns what a program prints. It must succeed. */
 function run(program, args) {
   return execFileSync(program, args, { cwd: '/', env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 }

@@ -1,6 +1,6 @@
 // Reads what `strace -f -y` writes: which system calls a host makes itself, apart from the programs that it runs.
 
-/** Which thread waits for which, and how often, depends on timing: these are counted apart. */
+/** The calls by which threads wait for each other: their number depends on timing, so these are counted apart. */
 const WAITING = /^(futex|epoll_p?wait2?|poll|ppoll|sched_yield|restart_syscall|rt_sigreturn|clock_nanosleep|nanosleep)$/;
 const WAKING = /^(read|write)$/;
 /** Calls of the allocators and the garbage collector, whose number varies; `getpid` is called by V8, never by the engine. */
@@ -18,7 +18,7 @@ export function countCalls(trace) {
   const counts = { calls: 0, waits: 0, memory: 0, child: 0 };
   /** Whose program is another one by now. */
   const gone = new Set();
-  /** Of each thread, as what its last call was counted. @type {Map<string, keyof typeof counts>} */
+  /** For each thread, the count to which its last call was added. @type {Map<string, keyof typeof counts>} */
   const last = new Map();
   let host;
   for (const line of lines) {
@@ -26,7 +26,7 @@ export function countCalls(trace) {
     if (!pid || !name || (!resumed && !rest.startsWith('('))) continue;
     host ??= pid;
     const isChild = !isOfHost(pid, host, births);
-    // What the programs start is none of the host, not even before it has a program of its own.
+    // Calls of the programs that are started do not count for the host, not even before they have a program of their own.
     if (gone.has(pid) || (isChild && !isOfHost(births.get(pid)?.parent ?? '', host, births))) continue;
     if (!resumed) {
       const kind = isChild ? 'child' : kindOf(name, rest);
@@ -61,7 +61,7 @@ function kindOf(name, rest) {
 }
 
 /**
- * The parent of each process or thread. The line that reports a creation may come after the first lines of the new one.
+ * Returns the parent of each process or thread. The line that reports a creation may come after the first lines of the new one.
  *
  * @param {string[]} lines
  */

@@ -63,7 +63,7 @@ ${parts.join('\n')}
 `;
 }
 
-/** The bars of a row; 1 is its best. */
+/** Draws the bars of a row; 1 is its best. */
 function group({ title, unit, better, contenders }) {
   const values = Object.entries(contenders).map(([name, { median }]) => [name, median]);
   const best = Math[better === 'higher' ? 'max' : 'min'](...values.map(([, value]) => value));

@@ -7,13 +7,16 @@ const MISSED = {
   '=': ({ low, high }, bound) => bound < low || bound > high,
 };
 
-/** An upper bound for the value of a contender, or for its column `key`; `what` names the value in the goal's text. */
+/** Returns an upper bound for the value of a contender, or for its column `key`; `what` names the value in the goal's text. */
 export function most(bound, unit, { what = '', key, of = 'engine' } = {}) {
   const text = `${what} ≤ ${bound >= 1000 ? number(bound) : bound} ${unit}`.trim();
   return { of, key, bound, text };
 }
 
-/** The missed goals: `[{ row, text, measured }]`. Of a ratio's goal, the sign and number at the beginning count; `= 1` is missed where the interval excludes it. */
+/**
+ * Returns the missed goals: `[{ row, text, measured }]`. Of a ratio's goal, the sign and number at the beginning count; `= 1` is missed
+ * where the interval excludes it.
+ */
 export function missedGoals(rows) {
   return rows.flatMap((row) => {
     const ofRatios = row.ratios.flatMap((ratio) => {

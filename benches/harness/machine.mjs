@@ -1,4 +1,4 @@
-// Where and when a result was measured.
+// Describes where and when a result was measured.
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -23,13 +23,13 @@ export function describeMachine(peers = []) {
     node: process.version,
     peers: Object.fromEntries(peers.flatMap(({ package: name }) => (name ? [[name, versionOf(name)]] : []))),
     runtimes: Object.fromEntries(peers.map(({ runtime }) => [runtime, findRuntime(runtime).version ?? null])),
-    // Both change what a short command or a fork costs, and neither is recorded elsewhere.
+    // Both settings change the cost of a short command or a fork, and neither is recorded elsewhere.
     autogroup: read('/proc/sys/kernel/sched_autogroup_enabled'),
     hugePages: read('/sys/kernel/mm/transparent_hugepage/enabled')?.match(/\[(\w+)\]/)?.[1] ?? null,
   };
 }
 
-/** From its file: a package need not let others import its package.json. */
+/** Reads the version of a package from its file: a package need not let others import its package.json. */
 function versionOf(name) {
   const text = read(path.join(root, 'node_modules', name, 'package.json'));
   return text && JSON.parse(text).version;

@@ -14,7 +14,7 @@ const COLUMNS = [
   ['limit', ['limit']],
 ];
 
-/** Its lines: a row of the benchmark, and one of the row's columns where it is not the value that is shown. */
+/** The lines of the table: a row of the benchmark, and one of the row's columns where it is not the value that is shown. */
 const LINES = [
   ['short-commands', '`true`, 8 at a time, by a small host, commands/s'],
   ['short-commands', 'event-loop delay in the row above, p99, ms', 'loopP99Ms'],
@@ -66,7 +66,7 @@ export function performanceTables(rows) {
   return rows.map(section).join('\n');
 }
 
-/** Each missed goal, with the measured value. */
+/** Returns the table of missed goals, with the measured values. */
 export function missedTable(rows) {
   const lines = missedGoals(rows).map(({ row, text, measured, interval }) => [
     `\`${row}\``,
@@ -76,7 +76,7 @@ export function missedTable(rows) {
   return lines.length > 0 ? table(['row', 'goal', 'measured'], lines) : 'None is missed.';
 }
 
-/** Where the time is spent: one section for each profile. */
+/** Returns where the time is spent: one section for each profile. */
 export function profileTables(profiles) {
   const sections = profiles.map(({ title, columns, lines, machine }) => {
     const text = (line) => line.map(cell);
@@ -107,7 +107,7 @@ function section(row) {
   return `${parts.filter(Boolean).join('\n\n')}\n`;
 }
 
-/** The rounds, the date and the machine, and whether other work ran on it. */
+/** Returns the rounds, the date and the machine, and whether other work ran on it. */
 function shortMachine({ machine, rounds }) {
   const busy = machine.loadBefore > machine.cores / 2 ? ' (other work was running)' : '';
   return `${roundsText(rounds)} on ${day(machine)} with Node.js ${machine.node.replace(/^v/, '')} on ${machine.cores} cores${busy}`;
@@ -117,7 +117,7 @@ function longMachine({ machine, peers }) {
   return [machineText(machine), ...peers.map((peer) => peerText(machine, peer))].join(', ');
 }
 
-/** A package with its version, and with its runtime where that is another than that of the engine; or a runtime. */
+/** Returns a package with its version, and with its runtime where that is another than that of the engine; or a runtime. */
 function peerText({ peers, runtimes }, { package: name, runtime }) {
   const place = `${runtimeName(runtime)} ${runtimes[runtime]}`;
   if (!name) return place;

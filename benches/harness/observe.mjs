@@ -8,7 +8,7 @@ const CLEAR_REFS = '/proc/self/clear_refs';
 const MIB = 2 ** 20;
 
 /**
- * For a row's `columns`: the time from one turn of a 1 ms timer to the next (idle: about 1.1 ms). A long stall is one sample among many
+ * The time from one turn of a 1 ms timer to the next (idle: about 1.1 ms), for a row's `columns`. A long stall is one sample among many
  * short ones, so where the loop is blocked for long, the largest value is the one to look at.
  */
 export const loopColumns = [
@@ -17,12 +17,12 @@ export const loopColumns = [
   { key: 'loopMaxMs', title: 'loop max ms', digits: 1, worst: true },
 ];
 
-/** For a row's `columns`: the peak memory of this process, minus its memory before the work. */
+/** The peak memory of this process, minus its memory before the work, for a row's `columns`. */
 export const growthColumn = { key: 'growthMiB', title: 'peak RSS growth MiB', digits: 0, worst: true };
 
 /**
- * The largest resident memory of this process. `resourceUsage` of Linux also counts its parent's, whose memory it has between fork and
- * exec, so it is only for other systems.
+ * Returns the largest resident memory of this process. `resourceUsage` of Linux also counts its parent's, whose memory it has between fork
+ * and exec, so it is only for other systems.
  */
 export function peakRssMiB() {
   const line = existsSync(STATUS) && /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(STATUS, 'utf8'));
@@ -76,7 +76,10 @@ export async function measureThenObserve(work) {
   return { ...measured, columns };
 }
 
-/** Only the monitor of Node.js measures stalls. Those of the other runtimes leave the timer's millisecond out, or miss stalls. */
+/**
+ * Watches the event loop by the monitor of Node.js, which alone measures stalls. Other runtimes leave the timer's millisecond out, or miss
+ * stalls.
+ */
 function watchLoop() {
   return process.versions.bun || process.versions.deno ? watchByTimer() : watchByMonitor();
 }

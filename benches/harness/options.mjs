@@ -16,7 +16,7 @@ export const usage = `npm run bench -- [options]
   --limit PATH        a built benches/limit.rs to use, instead of building it
   --cpu-prof DIR      writes a V8 profile of every JavaScript measurement into DIR (which slows it)`;
 
-/** An error that is printed without a stack, since its message is sufficient. */
+/** Returns an error that is printed without a stack, since its message is sufficient. */
 export function expected(message) {
   return Object.assign(new Error(message), { expected: true });
 }

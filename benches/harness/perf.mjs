@@ -1,4 +1,4 @@
-// Which threads use processor time, and for what: runs `perf` and names its samples.
+// Measures which threads use processor time, and for what: runs `perf` and names its samples.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -8,7 +8,7 @@ import { HANGS_AFTER_MS } from './runner.mjs';
 
 const SAMPLES_PER_SECOND = 5000;
 
-/** `null`, or why there is no `perf` that works here. */
+/** Returns `null`, or why there is no `perf` that works here. */
 export function whyNoPerf() {
   const { status, error } = spawnSync('perf', ['record', '-q', '-e', 'cpu-clock', '-g', '-o', '/dev/null', '--', 'true'], {
     stdio: 'ignore',
@@ -99,7 +99,7 @@ const FILES = [
 /** Reads the features of the processor; in a virtual machine the hypervisor handles this instruction. */
 const CPUID = /cpu_features|cpuid|handle_amd|handle_intel|intel_check_word|get_common|update_active|cacheinfo/;
 
-/** The name of the work that a sample belongs to. */
+/** Returns the name of the work that a sample belongs to. */
 export function whatOf(frames) {
   const [inner] = frames;
   if (!inner) return 'unknown';
@@ -112,7 +112,7 @@ export function whatOf(frames) {
   return frames.some(({ name }) => /page_fault/.test(name)) ? 'page faults' : 'interrupts';
 }
 
-/** The system call that the kernel executes, by its stack; null if it executes none. */
+/** Returns the system call that the kernel executes, by its stack; null if it executes none. */
 function callOf(names) {
   const entry = names.findLastIndex((name) => /^(do_syscall_64|invoke_syscall|do_el0_svc)$/.test(name));
   if (entry < 0) return null;

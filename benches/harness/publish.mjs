@@ -46,7 +46,7 @@ function writePages() {
 
 export const readPage = (name) => readFileSync(inRoot(name), 'utf8');
 
-/** The text of every page that shows results, generated from the present page. */
+/** Returns the text of every page that shows results, generated from the present page. */
 export function pagesOf(rows, profiles, readNow) {
   const parts = { profile: profileTables(profiles), missed: missedTable(rows), bench: performanceTables(rows) };
   const performance = Object.entries(parts).reduce(
@@ -60,7 +60,10 @@ export function pagesOf(rows, profiles, readNow) {
   };
 }
 
-/** A row of the run replaces the published one, unless it has failures. Rows come in the order of `known`. */
+/**
+ * Merges the rows of a run into the published ones: a row of the run replaces the published one, unless it has failures. Rows come in the
+ * order of `known`.
+ */
 export function merge(published, { machine, rows }, known) {
   const all = new Map(published.map((row) => [row.name, row]));
   const refused = [];
@@ -79,7 +82,7 @@ function withoutMeasurements(row) {
   return { ...row, contenders: Object.fromEntries(contenders) };
 }
 
-/** More digits are noise, and would make larger diffs. */
+/** Rounds numbers: more digits are noise, and would make larger diffs. */
 function shorter(_key, value) {
   return typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 }

@@ -35,13 +35,13 @@ export function printRow(row) {
   if (row.goals.length > 0) console.log(`  goals: ${goalsText(row.goals)}`);
 }
 
-/** Three significant digits at least, and no more than are useful. */
+/** Returns a number with three significant digits at least, and no more than are useful. */
 export function number(value) {
   if (value >= 1000) return Math.round(value).toLocaleString('en').replaceAll(',', ' ');
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 3);
 }
 
-/** What a contender has in one of the row's columns. */
+/** Returns the text of one of the row's columns for a contender. */
 export function columnText({ key, digits }, columns) {
   if (!(key in columns)) return '–';
   return columns[key] >= 1000 ? number(columns[key]) : columns[key].toFixed(digits);
@@ -55,12 +55,12 @@ export function ratio(value) {
   return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2);
 }
 
-/** The two contenders of a ratio, and its column where it is not that of the values. */
+/** Returns the two contenders of a ratio, and its column where it is not that of the values. */
 export function ratioName({ columns }, { of, to, key }) {
   return `${of} / ${to}${key ? `, ${columns.find((column) => column.key === key).title}` : ''}`;
 }
 
-/** One round has none. */
+/** Returns the text of an interval; one round has none. */
 export const intervalText = ({ low, high }) => (low === undefined ? '–' : `${ratio(low)} – ${ratio(high)}`);
 
 /** @param alignment one letter a column: l or r. */

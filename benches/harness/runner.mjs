@@ -51,7 +51,7 @@ export function createRunner({ options, limit, say }) {
   };
 }
 
-/** Which contenders can run here. */
+/** Returns which contenders can run here. */
 async function sortOut(row, limit, say) {
   const present = [];
   const skipped = [];
@@ -68,8 +68,8 @@ async function sortOut(row, limit, say) {
 }
 
 /**
- * The order of contenders in a round, from 1: a rotation, forwards in odd rounds and backwards in even ones. What a measurement leaves
- * behind (clock speed, memory to be freed) does not always meet the same contender.
+ * Returns the order of contenders in a round, from 1: a rotation, forwards in odd rounds and backwards in even ones. The effects that a
+ * measurement leaves behind (clock speed, memory to be freed) do not always meet the same contender.
  */
 export function orderOf(names, round) {
   const first = ((round - 1) >> 1) % names.length;
@@ -89,7 +89,7 @@ async function whyNotThere(need, limit) {
   return null;
 }
 
-/** A machine that swaps measures its disk. */
+/** Returns why the machine is too small, else `null`: a machine that swaps measures its disk. */
 function tooSmallFor({ needsMiB = 0 }) {
   const freeMiB = Math.floor(os.freemem() / 1024 / 1024);
   return needsMiB > freeMiB ? `it needs ${needsMiB} MiB of memory, and ${freeMiB} MiB are free` : null;
@@ -130,7 +130,7 @@ function readResult(output) {
   return line.startsWith('{') ? JSON.parse(line) : {};
 }
 
-/** What measures now, to be ended with us. */
+/** The measurement that runs, to be ended with this process. */
 let running;
 
 /** Runs a program here, so that modules are found from the package; its standard error is ours. */

@@ -1,4 +1,4 @@
-// Where a contender runs: in this Node.js, or in another runtime.
+// Runs a contender in this Node.js, or in another runtime.
 import { spawnSync } from 'node:child_process';
 
 import { fetchRuntime } from '../../scripts/fetched-runtimes.mjs';
@@ -27,7 +27,7 @@ export function placeOf(need) {
   return { runtime, packages, isLimit: needs.includes('limit') };
 }
 
-/** The peers among contenders, as `{ package, runtime }` without repetition: what the versions of a result are. */
+/** Returns the peers among contenders, as `{ package, runtime }` without repetition: their versions belong to a result. */
 export function peersOf(contenders) {
   const peers = Object.values(contenders).flatMap((need) => {
     const { runtime, packages } = placeOf(need);
@@ -47,7 +47,7 @@ export function findRuntime(name) {
 /** The name of a runtime for people. */
 export const runtimeName = (name) => OTHERS[name] ?? 'Node.js';
 
-/** The command line that runs a script in it. */
+/** Returns the command line that runs a script in it. */
 export function inRuntime(name, ...script) {
   return [findRuntime(name).program, ...(FLAGS[name] ?? []), ...script];
 }

@@ -3,5 +3,5 @@
 /** The goal of their ratios: many cost little more than few, each. */
 export const SCALE_GOAL = '≤ 1.2';
 
-/** With `quick`, the number that shows whether it works. */
+/** Returns the count, or with `quick` a part of it that is sufficient to show whether a row works. */
 export const scaled = (count, quick) => (quick ? Math.ceil(count / 20) : count);

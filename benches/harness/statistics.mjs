@@ -2,7 +2,7 @@
 import { bootstrapInterval } from './bootstrap.mjs';
 import { peersOf } from './runtimes.mjs';
 
-/** The middle one; of an even number, the mean of the two in the middle. */
+/** Returns the middle value; of an even number, the mean of the two in the middle. */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;

@@ -1,4 +1,4 @@
-// One measurement: its job is the argument, its result goes to standard output as JSON, `{ value, columns }` or `{ error }`. The job
+// Makes one measurement: its job is the argument, its result goes to standard output as JSON, `{ value, columns }` or `{ error }`. The job
 // `{ load }` only loads a package.
 import { writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ import { ENGINE } from './runtimes.mjs';
 const { load, row: name, contender, data, limit, quick } = JSON.parse(process.argv[2]);
 if (load) {
   try {
-    // As the rows load it: a script of Deno that is in no project cannot import it by name.
+    // The package is loaded as the rows load it: a script of Deno that is in no project cannot import it by name.
     if (load === ENGINE) createRequire(import.meta.url)(load);
     else await import(load);
   } catch (error) {
@@ -30,7 +30,7 @@ try {
 }
 
 function fail(error) {
-  // Where a failure is a finding its message is enough.
+  // If a failure is a finding, its message is sufficient.
   if (!load && !row.mayFail?.includes(contender)) console.error(error);
   say({ error: error?.message ?? String(error) });
   // A child without a reader must not keep this process.

@@ -29,6 +29,6 @@ export default {
     const others = Object.entries(limits).map(([contender, times]) => [median(times), `**the ${contender}**`]);
     return [...engine, ...others].map(([ms, what]) => [ms.toFixed(3), what]);
   },
-  /** What one process of `inProcess` does. */
+  /** Measures in one process of `inProcess`. */
   measure: () => phases(COUNT),
 };

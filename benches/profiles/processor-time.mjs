@@ -4,7 +4,7 @@ import { sample, whatOf, whyNoPerf } from '../harness/perf.mjs';
 
 const COUNT = 3000;
 const PARALLEL = 8;
-/** What has less than this is not worth a line. */
+/** The least share that is worth a line. */
 const LEAST_SHARE = 0.004;
 
 export default {
@@ -30,7 +30,7 @@ export default {
 
 const percent = (part) => (100 * part).toFixed(1);
 
-/** The largest group first. */
+/** Returns the groups, the largest one first. */
 function groupBy(all, keyOf) {
   const groups = new Map();
   for (const one of all) {

@@ -16,7 +16,7 @@ export default {
     tinyexec: 'tinyexec',
     'nano-spawn': 'nano-spawn',
   },
-  // These produce a line as one string, and no string can be as long as this line.
+  // These contenders produce a line as one string, and no string can be as long as this line.
   mayFail: ['readline', 'execa', 'tinyexec', 'nano-spawn'],
   goals: [most(32, 'MiB')],
   columns: [...loopColumns, { key: 'seconds', title: 's', digits: 2 }],

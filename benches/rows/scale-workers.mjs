@@ -3,7 +3,7 @@ import { columns, contenders } from '../workloads/short-commands.mjs';
 import { commandsInThreads } from '../workloads/threads.mjs';
 
 const { engine } = contenders;
-/** One at a time in each thread, so few threads are enough for all processors. */
+/** The numbers of threads: each runs one command at a time, so few threads are enough for all processors. */
 const THREADS = { 'engine (64)': 64, 'engine (8)': 8, 'child_process (64)': 64, 'child_process (8)': 8 };
 /** A fork beside 64 threads takes tens of milliseconds. */
 const COUNTS = { engine: 3_200, child_process: 640 };

@@ -10,7 +10,9 @@ import { BYTES } from './lines.mjs';
 
 const MOST = 128 * 1024 * 1024;
 
-/** Each opens `{ read, close? }`; `read` resolves with the child's output as text, and rejects unless the child succeeded. */
+/**
+ * The contenders. Each opens `{ read, close? }`; `read` resolves with the child's output as text, and rejects unless the child succeeded.
+ */
 const open = {
   engine: () => openEngine({ maxOutputSizeBytes: MOST }),
 
@@ -32,7 +34,7 @@ const open = {
     return { read: async (file) => (await x('cat', [file], { throwOnError: true })).stdout };
   },
 
-  // It removes the last line end, and has no option against it.
+  // This package removes the last line end, and has no option against it.
   async 'nano-spawn'() {
     const { default: nanoSpawn } = await import('nano-spawn');
     return { read: async (file) => `${(await nanoSpawn('cat', [file])).stdout}\n` };
@@ -77,7 +79,7 @@ export async function capture(contender, { data: { file, warmUp }, limit }) {
     text = await read(file);
   });
   await close?.();
-  // After the measurement: this reads the file once more into memory.
+  // The comparison comes after the measurement: this reads the file once more into memory.
   const wanted = readFileSync(file, 'utf8');
   if (contender === 'engine (default cap)') checkEnds(text, wanted);
   else if (text !== wanted) throw new Error(`what came (${text.length} characters) is not what was printed`);

@@ -10,7 +10,7 @@ const WARM_UP_BYTES = 1024 ** 2;
 
 const scriptFor = (bytes) => `head -c ${bytes} /dev/zero | tr '\\0' x`;
 
-/** Each passes every line, or every piece of a line, to `take`. */
+/** The contenders. Each passes every line, or every piece of a line, to `take`. */
 const open = {
   engine() {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
@@ -64,7 +64,7 @@ function checkExit(code) {
   if (code !== 0) throw new Error(`the command ended with ${code}`);
 }
 
-/** By how many MiB the host grows; at least a hundredth, so that it can be compared. */
+/** Returns by how many MiB the host grows; at least a hundredth, so that it can be compared. */
 export async function growthOf(contender) {
   const { read, close } = await open[contender]();
   await pass(read, WARM_UP_BYTES);

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { measureThenObserve, repeat } from '../harness/observe.mjs';
 import { program } from './short-commands.mjs';
 
-/** Of a group, one command runs and the others wait. */
+/** The commands of a group, of which one runs and the others wait. */
 const GROUP_SIZE = 10;
 
 /** Microseconds for each of `count` commands, `waiting` of them submitted at once, with 8 slots; each is in one group, or in none. */

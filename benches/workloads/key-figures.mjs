@@ -4,7 +4,7 @@ import { perSecond } from './lines.mjs';
 import { iteration, listener } from './readers.mjs';
 import { SMALL_HOST_MIB, countFor, latency, throughput } from './short-commands.mjs';
 
-/** What reads lines where it is not called as what runs commands. */
+/** The names of readers of lines, where they differ from those of runners of commands. */
 const READERS = { child_process: 'readline', 'Bun.spawn': 'Bun.spawn + split', 'Deno.Command': 'Deno.Command + split' };
 
 /** Commands per second, and what else is known of a contender: a name of short-commands.mjs, with its runtime behind it. */

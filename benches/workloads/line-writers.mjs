@@ -13,7 +13,7 @@ const script = `i=0; while [ $i -lt ${LINES} ]; do i=$((i+1)); echo "${TEXT}"; d
 
 export const columns = [...loopColumns, { key: 'cpuMicros', title: 'CPU µs/line', digits: 1 }];
 
-/** Each returns `one`, which starts such a child, passes its lines to `take`, and resolves when the child has ended. */
+/** The contenders. Each returns `one`, which starts such a child, passes its lines to `take`, and resolves when the child has ended. */
 const open = {
   engine() {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');

@@ -8,10 +8,10 @@ import { growthColumn, loopColumns, observe } from '../harness/observe.mjs';
 
 export const LINES = 1_000_000;
 export const WARM_UP_LINES = 50_000;
-/** Without its end: 71 MB in all. */
+/** The length of a line without its end: 71 MB in all. */
 export const LINE_LENGTH = 70;
 export const BYTES = LINES * (LINE_LENGTH + 1);
-/** One pass takes a tenth of a second, which is too short to measure. */
+/** The number of passes: one takes a tenth of a second, which is too short to measure. */
 const PASSES = 3;
 
 /** Lines like those of a server's log, no two the same, all of one length so that the sum of lengths is known. */
@@ -30,7 +30,7 @@ function writeLines(file, count) {
   return file;
 }
 
-/** What rows of lines have in common: the files, given out by `cat`. A program that makes its lines could be what is measured. */
+/** The files that rows of lines have in common, given out by `cat`. A program that makes its lines could be what is measured. */
 export const files = {
   prepare() {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'bench-lines-'));
@@ -45,7 +45,7 @@ export const files = {
 
 const columns = [...loopColumns, { key: 'cpuMs', title: 'CPU ms/M lines', digits: 0 }, growthColumn];
 
-/** A row that reads a million lines; `readers` are some of those in readers.mjs. */
+/** Returns a row that reads a million lines; `readers` are some of those in readers.mjs. */
 export function linesRow({ readers, ...row }) {
   return {
     unit: 'lines/s',

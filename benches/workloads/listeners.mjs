@@ -6,7 +6,10 @@ import { observe } from '../harness/observe.mjs';
 import { LINES, WARM_UP_LINES } from './lines.mjs';
 import { startCat } from './readers.mjs';
 
-/** Each opens `{ read, close? }`: `read` passes each line to each of so many listeners, which call `take` with their number and the line. */
+/**
+ * The contenders. Each opens `{ read, close? }`: `read` passes each line to each of so many listeners, which call `take` with their number
+ * and the line.
+ */
 const open = {
   engine(count, take) {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');

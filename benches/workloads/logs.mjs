@@ -1,4 +1,4 @@
-// How soon what was read is in the log.
+// Measures how soon output that was read is in the log.
 import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';

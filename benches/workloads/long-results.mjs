@@ -9,7 +9,7 @@ import { openEngine } from './cat.mjs';
 
 const BYTES = 2 ** 20;
 
-/** Each opens `{ read, close? }`; `read` resolves with the child's output as text. */
+/** The contenders. Each opens `{ read, close? }`; `read` resolves with the child's output as text. */
 const open = {
   engine: () => openEngine({ maxInMemoryExecutions: 0 }),
 
@@ -44,7 +44,7 @@ export const outputFile = {
   cleanup: ({ folder }) => rmSync(folder, { recursive: true, force: true }),
 };
 
-/** The largest resident memory of the host, in MiB. */
+/** Returns the largest resident memory of the host, in MiB. */
 export async function peakOfResults(contender, { data: { file }, count }) {
   const { read, close } = await open[contender]();
   const { seconds, growthMiB } = await measure(async () => {

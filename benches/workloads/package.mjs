@@ -1,4 +1,4 @@
-// What having a package costs: the time to load it, and its size.
+// Measures the cost of a package: the time to load it, and its size.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,7 +16,7 @@ const folderOf = (contender) => (contender === 'execa' ? 'execa-10' : contender)
 /** A package with one empty function, without and with `exports`: the time of Node.js itself for the first package. */
 const EMPTY = { empty: { main: './index.js' }, 'empty-exports': { exports: { '.': './index.js' } } };
 
-/** As each is loaded by its users; the other packages are ES modules only. */
+/** The code that loads each package as its users do; the other packages are ES modules only. */
 const LOAD = {
   engine: `require('${ENGINE}').ExecutionEngine`,
   'empty package': `require('empty')`,
@@ -28,7 +28,7 @@ const LOAD = {
   zx: `(await import('zx')).$`,
 };
 
-/** The median time of loading in milliseconds, each in a process that has loaded nothing else. */
+/** Returns the median time of loading in milliseconds, each in a process that has loaded nothing else. */
 export function timeToLoad(contender, times) {
   const script = `
     (async () => {
@@ -67,7 +67,7 @@ function install(folder, contender) {
   if (existsSync(peer)) symlinkSync(peer, path.join(modules, folderOf(contender)), 'junction');
 }
 
-/** MB on the disk: of the addon, of the whole package as it is published, or of a package with all that it needs. */
+/** Returns the MB on the disk: of the addon, of the whole package as it is published, or of a package with all that it needs. */
 export function sizeOf(contender) {
   if (contender === 'engine (addon)') return { value: megabytes(addon()), columns: { packages: 0 } };
   if (contender === 'engine') {
@@ -79,7 +79,7 @@ export function sizeOf(contender) {
   return { value: megabytes(...folders), columns: { packages: folders.size - 1 } };
 }
 
-/** The file that Node.js really loads. */
+/** Returns the file that Node.js really loads. */
 function addon() {
   const require = createRequire(import.meta.url);
   require(ENGINE);
@@ -88,7 +88,7 @@ function addon() {
   return loaded[0];
 }
 
-/** The folder of a package and those of its dependencies, found as Node.js finds them. */
+/** Collects the folder of a package and those of its dependencies, found as Node.js finds them. */
 function collect(name, from, folders) {
   const folder = findPackage(name, from);
   if (folders.has(folder)) return;

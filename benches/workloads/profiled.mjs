@@ -7,7 +7,7 @@ import { program } from './short-commands.mjs';
 
 const [control, count, parallel] = process.argv.slice(2);
 const { one, close } = await open.engine(program, Number(parallel));
-// What V8 compiles is compiled, as in the row.
+// These runs let V8 compile its code, as in the row.
 await repeat(Number(count), Number(parallel), one);
 writeFileSync(control, 'enable\n');
 await repeat(Number(count), Number(parallel), one);

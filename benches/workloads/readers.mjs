@@ -1,5 +1,5 @@
-// How each contender reads what `cat file` prints. Each opens `{ read(file, take), close?, passes? }`: `read` passes every line to `take` and
-// resolves when the child has ended. The readers of `discarding` produce no lines: `read` resolves with the number of bytes.
+// The readers of the contenders for the output of `cat file`. Each opens `{ read(file, take), close?, passes? }`: `read` passes every line
+// to `take` and resolves when the child has ended. The readers of `discarding` produce no lines: `read` resolves with the number of bytes.
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -11,7 +11,7 @@ function newEngine() {
   return new ExecutionEngine();
 }
 
-/** A line may come in pieces, each an event: returns a function that receives events and passes whole lines on. */
+/** Joins the pieces of lines, each of which is an event: returns a function that receives events and passes whole lines on. */
 function joined(take) {
   let piece = '';
   return (event) => {
@@ -24,7 +24,7 @@ function joined(take) {
   };
 }
 
-/** cat by child_process, with an end to wait for. */
+/** Starts cat by child_process, with an end to wait for. */
 export function startCat(file) {
   const child = spawn('cat', [file], { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stderr.resume();
@@ -59,7 +59,7 @@ const packages = {
   async execa() {
     const { execa } = await import('execa-10');
     const read = async (file, take) => {
-      // As its documentation iterates over lines. Nothing is buffered on top, which only makes it faster.
+      // The documentation of the package iterates over lines like this. Nothing is buffered on top, which only makes it faster.
       for await (const line of execa('cat', [file], { buffer: false })) take(line);
     };
     return { read };
@@ -78,7 +78,7 @@ const packages = {
     const read = async (file, take) => {
       for await (const line of nanoSpawn('cat', [file])) take(line);
     };
-    // It takes seconds for a million lines.
+    // This reader takes seconds for a million lines.
     return { read, passes: 1 };
   },
 
@@ -113,7 +113,7 @@ export const listener = {
     return { read };
   },
 
-  // What a program can do that needs neither events nor limits nor an end on time.
+  // This is sufficient for a program that needs neither events nor limits nor an end on time.
   'data + split'() {
     const read = async (file, take) => {
       const child = startCat(file);
@@ -127,7 +127,7 @@ export const listener = {
 
   ...packages,
 
-  // Its other way to see lines, meant for changing them.
+  // This is the other way of the package to see lines, meant for changing them.
   async 'execa transform'() {
     const { execa } = await import('execa-10');
     const read = async (file, take) => {

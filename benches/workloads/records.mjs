@@ -1,4 +1,4 @@
-// What remembering costs: a run beside many records, and the day on which they all leave.
+// Measures the cost of records: a run beside many records, and the moment at which they all leave.
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
@@ -6,11 +6,11 @@ import { runInNewContext } from 'node:vm';
 
 import { observe, repeat } from '../harness/observe.mjs';
 
-/** An engine with so many ended executions without output; retention removes none of them, unless the settings say so. */
+/** Returns an engine with so many ended executions without output; retention removes none of them, unless the settings say so. */
 async function engineWith(records, settings = { enableAutoCleanup: false, executionRetentionSecs: 0 }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const engine = new ExecutionEngine({ maxConcurrentExecutions: 8, maxInMemoryExecutions: 10_000_000, ...settings });
-  // They never spawn: their signal has fired already.
+  // The executions never spawn: their signal has fired already.
   const signal = AbortSignal.abort();
   await repeat(records, 100, () => engine.run({ command: { type: 'exec', program: 'true' } }, { signal }));
   if (engine.listExecutions().length !== records) throw new Error('the records are not there');
@@ -48,8 +48,8 @@ export async function cleanupOf(records, total) {
 }
 
 /**
- * The longest call into an engine, in ms, while so many records leave by themselves; or, for comparison, for as long while
- * they stay.
+ * Returns the longest call into an engine, in ms, while so many records leave by themselves; or, for comparison, for as long while they
+ * stay.
  */
 export async function pauseOfCleanup(records, { leaving }) {
   const seconds = 20;
@@ -79,7 +79,7 @@ export async function pauseOfCleanup(records, { leaving }) {
  */
 export async function sizeOfRecord(contender) {
   const { first, more, options } = {
-    // They have the shape of all records without output, and cost no process.
+    // These records have the shape of all records without output, and cost no process.
     'never started': { first: 50_000, more: 100_000, options: { signal: AbortSignal.abort() } },
     'has run': { first: 10_000, more: 5000 },
   }[contender];
@@ -99,7 +99,7 @@ export async function sizeOfRecord(contender) {
   return { value: (after.rss - before.rss) / more - idleBytes, columns: { records, idleBytes } };
 }
 
-/** Without what JavaScript could forget: results without references are not records. */
+/** Returns the used memory without what JavaScript could free: results without references are not records. */
 function memory() {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');

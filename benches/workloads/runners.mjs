@@ -1,4 +1,4 @@
-// How each contender runs a program and has its exit code and its output.
+// Runs a program with each contender, and returns its exit code and its output.
 import { execFile, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { promisify } from 'node:util';
@@ -36,7 +36,7 @@ export const open = {
   execFile(program) {
     const run = promisify(execFile);
     return {
-      // It rejects for every exit code but 0.
+      // This contender rejects for every exit code but 0.
       one: async () => {
         const { stdout, stderr } = await run(program);
         check(0, stdout + stderr);
@@ -67,7 +67,7 @@ export const open = {
   async 'nano-spawn'(program) {
     const { default: nanoSpawn } = await import('nano-spawn');
     return {
-      // It rejects for every exit code but 0.
+      // This contender rejects for every exit code but 0.
       one: async () => {
         const { stdout, stderr } = await nanoSpawn(program);
         check(0, stdout + stderr);
@@ -75,7 +75,7 @@ export const open = {
     };
   },
 
-  /** It runs a shell for every command: that is what it is for. */
+  /** This contender runs a shell for every command, which is its purpose. */
   async zx(program) {
     const { $ } = await import('zx');
     return {

@@ -37,17 +37,17 @@ export const goals = [
 
 const isLimit = (contender) => contenders[contender] === 'limit';
 
-/** The engine to all others; some of these have goals. */
+/** Returns the ratios of the engine to all others; some of these have goals. */
 export function ratios(wanted) {
   const others = Object.keys(contenders).filter((name) => name !== 'engine');
   const limitsFirst = [...others.filter(isLimit), ...others.filter((name) => !isLimit(name))];
   return limitsFirst.map((to) => ({ of: 'engine', to, goal: wanted[to] }));
 }
 
-/** Enough of them to measure, and not minutes of them: the packages are several times slower than the rest. */
+/** Returns the number of commands: enough to measure, and not for minutes, since the packages are several times slower than the rest. */
 export const countFor = (contender) => (['execFile', 'execa', 'tinyexec', 'nano-spawn', 'zx'].includes(contender) ? 500 : 1500);
 
-/** With this on top, a host of Node.js is a small one: it has 75 to 90 MiB. An empty host is not realistic. */
+/** The memory to add, in MiB: with it, a host of Node.js is a small one, which has 75 to 90 MiB. An empty host is not realistic. */
 export const SMALL_HOST_MIB = 16;
 
 /** Commands per second, `parallel` at a time, by a host that holds `hostMiB` more than an empty one. */
@@ -66,12 +66,15 @@ export async function throughput(contender, { limit, count, parallel, hostMiB = 
   return { value: count / seen.seconds, columns: { ...seen.columns, cpuMicros: seen.cpuMicros / count } };
 }
 
-/** Used after the measurement, so that nothing of it was collected before. */
+/** Uses the memory after the measurement, so that no part of it was collected before. */
 function stillHeld(held, hostMiB) {
   if (held.length !== hostMiB) throw new Error('the host is not as large as it should be');
 }
 
-/** The limit; and once more, beside the event loop of this Node.js, which does nothing meanwhile: its delay is what the machine leaves to every program. */
+/**
+ * Measures the limit; and once more, beside the event loop of this Node.js, which does nothing meanwhile: its delay is what the machine
+ * leaves to every program.
+ */
 async function watchedLimit(contender, limit, count, parallel) {
   const ask = () => askToSpawn(contender, limit, count, parallel);
   const asked = await ask();
@@ -79,13 +82,13 @@ async function watchedLimit(contender, limit, count, parallel) {
   return { asked, loop };
 }
 
-/** What one of the two limits measures. */
+/** Measures one of the two limits. */
 export function askToSpawn(contender, limit, count, parallel) {
   const handedOver = contender === 'limit' ? [] : ['--handed-over'];
   return askLimit(limit, ['spawn', '--count', count, '--parallel', parallel, '--program', program, ...handedOver]);
 }
 
-/** The median of milliseconds from the call to the result, one command after the other. */
+/** Returns the median of milliseconds from the call to the result, one command after the other. */
 export async function latency(contender, { limit, count, hostMiB }) {
   if (isLimit(contender)) {
     const { asked, loop } = await watchedLimit(contender, limit, count, 1);
@@ -104,13 +107,13 @@ export async function latency(contender, { limit, count, hostMiB }) {
   const seen = await measureThenObserve(() => repeat(count, 1, timed));
   await close?.();
   stillHeld(held, hostMiB);
-  // Those of the run that was looked at come after them.
+  // The times of the run that is reported come after them.
   times.length = count;
   const p99Ms = times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)];
   return { value: median(times), columns: { ...seen.columns, p99Ms, cpuMicros: seen.cpuMicros / count } };
 }
 
-/** The time of calls of `run` in a row, with warm caches. The calls wait for a slot, so none of them starts a child. */
+/** Returns the time of calls of `run` in a row, with warm caches. The calls wait for a slot, so none of them starts a child. */
 async function callsInARow(engine, count) {
   const { maxConcurrentExecutions } = engine.config;
   const held = Array.from({ length: maxConcurrentExecutions }, () =>
@@ -128,7 +131,7 @@ async function callsInARow(engine, count) {
   return times;
 }
 
-/** Where the milliseconds of one command at a time are, by the engine's own times: the median of each part. */
+/** Returns where the milliseconds of one command at a time are, by the engine's own times: the median of each part. */
 export async function phases(count) {
   const { ExecutionEngine } = createRequire(import.meta.url)(contenders.engine);
   const engine = new ExecutionEngine();
@@ -151,7 +154,7 @@ export async function phases(count) {
 }
 
 /**
- * A row like short-commands with a large host. A fork copies its page tables, so those that fork get fewer commands; of the
+ * Returns a row like short-commands with a large host. A fork copies its page tables, so those that fork get fewer commands; of the
  * packages only execa is here, since all of them run theirs by `spawn` of child_process and share what it costs.
  */
 export function largeHostRow({ name, title, hostMiB, forked, goal }) {

@@ -9,7 +9,9 @@ const WARM_UP_LINES = 50_000;
 /** A terminal ends a line with two bytes. */
 const bytesOf = (lines) => lines * (LINE_LENGTH + 2);
 
-/** Each opens `{ read, close? }`; `read` passes each piece of the output to `take`, and resolves when the command has ended. */
+/**
+ * The contenders. Each opens `{ read, close? }`; `read` passes each piece of the output to `take`, and resolves when the command has ended.
+ */
 const open = {
   engine() {
     const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
@@ -34,7 +36,7 @@ const open = {
     return { read };
   },
 
-  // As node-pty does, without its copies: Python forks with a terminal, and passes on what it reads.
+  // Python does what node-pty does, without its copies: it forks with a terminal, and passes on what it reads.
   'python pty'() {
     const program = `import os, pty, sys
 status = pty.spawn(['cat', sys.argv[1]], lambda fd: os.read(fd, 65536))

@@ -7,7 +7,7 @@ import { observe, repeat } from '../harness/observe.mjs';
 import { open } from './runners.mjs';
 import { program } from './short-commands.mjs';
 
-/** Before it is measured, each thread has run so many. */
+/** The number of commands that each thread runs before it is measured. */
 const WARM_UP = 20;
 
 if (!isMainThread && workerData?.contender) await work();
@@ -34,7 +34,7 @@ export async function commandsInThreads(contender, { threads, count }) {
   return { value: (seen.seconds * 1e6) / ran, columns: { ...seen.columns, cpuMicros: seen.cpuMicros / ran, threadMiB } };
 }
 
-/** What a thread does: it says that it is ready, runs as many commands as it is given, says so, and ends at 0. */
+/** Runs in a thread: reports that it is ready, runs as many commands as it is given, reports so, and ends at 0. */
 async function work() {
   const { one, close } = await open[workerData.contender](program, 1);
   await repeat(WARM_UP, 1, one);

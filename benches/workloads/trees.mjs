@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { performance } from 'node:perf_hooks';
 
-/** Some pass while many trees end. */
+/** The timeouts, some of which pass while many trees end. */
 const TIMEOUTS_MS = [50, 100, 200, 300];
 /** Prints when it has had the stop signal, in seconds. */
 const notes = { command: { type: 'exec', program: 'bash', args: ['-c', "trap 'echo $EPOCHREALTIME; exit' TERM; sleep 300 & wait"] } };
@@ -39,7 +39,7 @@ export async function endTrees(count) {
   return { value, columns: { late, alone, over } };
 }
 
-/** By how many ms the latest of an engine's timeouts is late: until the command has its signal, and until its end is known. */
+/** Returns by how many ms the latest of an engine's timeouts is late: until the command has its signal, and until its end is known. */
 async function lateness(engine) {
   const each = TIMEOUTS_MS.map(async (timeoutMs) => {
     const { status, durationMs, startedAt, stdout } = await engine.run({ ...notes, timeoutMs });
@@ -50,7 +50,7 @@ async function lateness(engine) {
   return { signalled: Math.max(...all.map((it) => it.signalled)), over: Math.max(...all.map((it) => it.over)) };
 }
 
-/** The same by hand: a signal to each process group, without looking at what is left of it. */
+/** Does the same by hand: a signal to each process group, without looking at what is left of it. */
 export async function endGroups(count) {
   const children = Array.from({ length: count }, () => spawn('sh', ['-c', TREE], { stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
   await Promise.all(children.map((child) => once(child.stdout, 'data')));

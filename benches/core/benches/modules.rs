@@ -1,4 +1,4 @@
-//! How fast each module is by itself: `npm run bench:rust`.
+//! Measures how fast each module is by itself: `npm run bench:rust`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ fn redactor(criterion: &mut Criterion) {
     let pieces = reads(&stream);
     let mut group = criterion.benchmark_group("redactor");
     group.throughput(Throughput::Bytes(STREAM as u64));
-    // One that is not there, and one that is in nearly every line.
+    // One secret is not there, and one is in nearly every line.
     for (name, secret) in [("nothing found", "correct horse"), ("much found", "compiled ")] {
         let mask = Mask::new(&[secret]).expect("there is a secret");
         group.bench_function(name, |bencher| bencher.iter(|| mask.redact(black_box(&pieces))));

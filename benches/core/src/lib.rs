@@ -1,4 +1,4 @@
-//! What the benches and the guard's counters have in common: inputs that are the same every time.
+//! Inputs that the benches and the guard's counters share, and that are the same every time.
 
 use execution_engine::{Command, ExecutionRequest};
 

@@ -74,7 +74,7 @@ fn main() {
     println!("{{\"allocationsPerRun\":{:.1},\"allocationsPer1000Lines\":{:.1}}}", found.0, found.1);
 }
 
-/// A short command, after so many that tables have their size and records leave as others come.
+/// Counts a short command, after so many that tables have their size and records leave as others come.
 async fn per_run() -> f64 {
     let config = ExecutionConfig { max_in_memory_executions: 16, ..ExecutionConfig::default() };
     let engine = ExecutionEngine::new(config).expect("the configuration is fine");
@@ -93,7 +93,7 @@ async fn per_run() -> f64 {
     ratio(least, RUNS)
 }
 
-/// What more lines cost more.
+/// Counts the additional cost of more lines.
 async fn per_thousand_lines(folder: &std::path::Path) -> f64 {
     let listener = Arc::new(Listener(AtomicU64::new(0)));
     let engine = ExecutionEngine::new(ExecutionConfig::default()).expect("the configuration is fine");

@@ -13,7 +13,7 @@ fn main() {
     let mut given = args().skip(1);
     let module = given.next().expect("give a module");
     let amount: usize = given.next().and_then(|amount| amount.parse().ok()).expect("give an amount");
-    // As large for every amount: making it does not count either.
+    // The input is as large for every amount: making it does not count either.
     let stream = lines(MIB);
     let pieces = reads(&stream);
     let repeat = |work: &dyn Fn()| (0..amount).for_each(|_| work());
