@@ -174,7 +174,8 @@ impl Scheduler {
         })
     }
 
-    /// Returns a slot with a place in each group, or a place in the queue: no bound and no policy refuses it. It is for a plan and for another attempt, which were accepted before.
+    /// Returns a slot with a place in each group, or a place in the queue: no bound and no policy refuses it. It is for
+    /// a plan and for another attempt, which were accepted before.
     pub(crate) fn claim(self: &Arc<Self>, priority: i32, groups: &[String]) -> Entry {
         let groups = self.limits.membership(groups);
         let mut state = self.lock();

@@ -51,7 +51,8 @@ impl ExecutionEngine {
     }
 
     /// Returns the output of a command on a stream so far, or all of it when the execution has ended: what its result
-    /// has or would have if it ended now, with secrets masked. With `tail_bytes`, it is the last bytes of that. It is empty before the command is spawned. With retries it is the output of the last attempt. Cancel safe.
+    /// has or would have if it ended now, with secrets masked. With `tail_bytes`, it is the last bytes of that. It is
+    /// empty before the command is spawned. With retries it is the output of the last attempt. Cancel safe.
     ///
     /// # Errors
     /// `NOT_FOUND`.
