@@ -170,7 +170,7 @@ class Abort {
     else this.#stop = stop;
   }
 
-  /** Why it fired: the `reason` of the signal. */
+  /** The reason for which it fired: the `reason` of the signal. */
   get reason() {
     return this.fired && this.#signal ? contain(() => /** @type {AbortSignal} */ (this.#signal).reason) : undefined;
   }
@@ -190,7 +190,7 @@ class Abort {
 /** The number of executions whose abort reason is kept; their records are not kept forever either. */
 const MOST_REASONS = 1_000;
 
-/** Why executions were aborted, kept past their end. */
+/** The reasons for which executions were aborted, kept past their end. */
 class AbortReasons {
   /** @type {Map<string, { reason: unknown }>} */ #byId = new Map();
 

@@ -71,7 +71,7 @@ function otherVersion(attempt, found) {
   return [cause, attempt.isInstalled ? 'install both again, so that they have the same version' : 'build the addon again (npm run build)'];
 }
 
-/** Addons that the flags of this process do not allow. @param {Attempt} attempt @returns {Cause | undefined} */
+/** Describes an addon that the flags of this process do not allow. @param {Attempt} attempt @returns {Cause | undefined} */
 function forbidden({ error, file }) {
   /** @type {{ code?: string, name?: string, permission?: string, resource?: string }} */
   const { code, name, permission, resource } = error ?? {};

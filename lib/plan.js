@@ -111,7 +111,7 @@ class PlanOutcome {
   /** @type {NativePlanResult} */ #native;
   /** @type {PlanExecutionResult | undefined} */ #result;
 
-  /** Why steps were aborted. @type {InstanceType<typeof import('./abort-signal.js').AbortReasons> | undefined} */
+  /** The reasons for which steps were aborted. @type {InstanceType<typeof import('./abort-signal.js').AbortReasons> | undefined} */
   reasons;
 
   /** @param {NativePlanResult} result */

@@ -18,7 +18,7 @@ class Outcome {
   /** The cause of a failure, if it arose on this thread. @type {{ error: unknown } | undefined} */
   cause;
 
-  /** Why the abort signal that ended it fired. @type {{ reason: unknown } | undefined} */
+  /** The reason of the abort signal that ended it. @type {{ reason: unknown } | undefined} */
   aborted;
 
   /**

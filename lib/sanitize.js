@@ -37,7 +37,7 @@ const SUBJECTS = {
  * @typedef {(key: string, value: unknown, path: string) => unknown} Replacer
  */
 
-/** Deeper data is refused: it is an accident, or it holds itself. */
+/** The greatest depth of data: deeper data is an accident, or it contains itself. */
 const DEEPEST = 100;
 /** The most values that one call may have: an object that is in many places is copied into each of them. */
 const MOST_VALUES = 1_000_000;
@@ -46,7 +46,7 @@ const MOST_CHARACTERS = 64 * 1024 * 1024;
 const MOST_METADATA_VALUES = 100_000;
 /** Objects whose keys are indexes. */
 const INDEXED = ['options.steps', 'strategy.dependencies'];
-/** Longer lists are refused: no command line holds so many arguments. */
+/** The most elements of a list: no command line has so many arguments. */
 const LONGEST = 1_000_000;
 /** The most names of one object, except in metadata: no environment, and no plan, has so many. */
 const MOST_NAMES = 100_000;

@@ -104,7 +104,7 @@ function masksVariablesOf(options) {
   return given !== undefined && (given.value === true || given.get !== undefined);
 }
 
-/** Options, and those of the steps of a plan. @param {unknown} options @returns {unknown[]} */
+/** Returns options, and those of the steps of a plan. @param {unknown} options @returns {unknown[]} */
 function withSteps(options) {
   return [options, ...Object.values(member(options, 'steps') ?? {}).slice(0, MOST_STEPS)];
 }

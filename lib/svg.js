@@ -14,7 +14,7 @@ const ROW = 28;
 const BAR = 16;
 const FOOT = 48;
 const LONGEST_NAME = 32;
-/** Narrower bars could not be seen. */
+/** The least width of a bar: narrower bars could not be seen. */
 const LEAST_BAR = 2;
 
 const COLOURS = {
