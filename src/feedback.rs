@@ -25,7 +25,7 @@ mod short_name;
 /// Statuses that wait for a sink; each takes about 200 bytes.
 const LONGEST_QUEUE: usize = 10_000;
 
-/// How one execution ended: its status, and nothing of what it ran or wrote.
+/// The way in which one execution ended: its status, and no part of its command or output.
 ///
 /// The type is `Copy`: its fields are numbers, fixed words and two [`ShortName`]s, so there is no place for output, an environment, a
 /// command or the message of an error. It describes the last attempt of an execution.
@@ -36,7 +36,7 @@ pub struct ExecutionFeedback {
     pub execution_id: Uuid,
     /// `metadata.label` of the request, if it is a [`ShortName`] and has no secret in it.
     pub label: Option<ShortName>,
-    /// How it ended.
+    /// The status of the execution.
     pub status: ExecutionStatus,
     /// Why it ended; `None` when a defect of the engine ended it.
     pub reason: Option<Reason>,
@@ -48,9 +48,9 @@ pub struct ExecutionFeedback {
     pub duration_ms: f64,
     /// Milliseconds from acceptance to spawn.
     pub queued_ms: f64,
-    /// How many bytes it wrote to standard output.
+    /// The bytes that it wrote to standard output.
     pub stdout_bytes: u64,
-    /// How many bytes it wrote to standard error.
+    /// The bytes that it wrote to standard error.
     pub stderr_bytes: u64,
 }
 

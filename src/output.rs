@@ -119,7 +119,7 @@ impl Output {
         }
     }
 
-    /// Goes on with the bound of an attempt before.
+    /// Continues with the bound of an earlier attempt.
     pub(crate) fn with_backpressure(mut self, backpressure: Option<Arc<Backpressure>>) -> Self {
         self.outlets.lines.backpressure = backpressure;
         self

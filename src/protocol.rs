@@ -1,4 +1,4 @@
-//! What Rust and JavaScript have to agree on at the border between them, declared once.
+//! Declares once the protocol between Rust and JavaScript.
 //!
 //! `binding` uses the numbers. `tests/generated` writes `lib/protocol.js` of them, and of the fields of results and events.
 

@@ -38,8 +38,8 @@ mod tests;
 mod trace;
 mod vault;
 
-/// Shorter secrets are refused: masking them would take ordinary text away. Shorter lines of a secret are no secrets by
-/// themselves.
+/// The shortest secret, in bytes: masking shorter ones would take ordinary text away. Shorter lines of a secret are no
+/// secrets by themselves.
 pub(crate) const LEAST_BYTES: usize = 6;
 /// The most secrets of an execution, those of its engine included; a secret of several lines counts as many.
 pub(crate) const MOST_SECRETS: usize = 100_000;

@@ -108,7 +108,7 @@ pub(crate) struct RetainedStore<T> {
 struct StoreState<T> {
     /// Whether no more records are accepted. It is behind the lock, so that closing sees every accepted record.
     closed: bool,
-    /// Later records have greater numbers, whatever the wall clock does.
+    /// The number of the next record: later records have greater numbers, whatever the wall clock does.
     next_number: u64,
     /// Records by their numbers, so that a listing begins with the newest.
     records: BTreeMap<u64, Arc<T>>,

@@ -255,7 +255,7 @@ impl Scheduler {
         }
     }
 
-    /// Slots in use, slots that are free, and waiting executions.
+    /// Returns the slots in use, the free slots, and the waiting executions.
     pub(crate) fn load(&self) -> (usize, usize, usize) {
         let state = self.lock();
         let waiting = state.waiting.len() + state.held_back.len();

@@ -11,7 +11,7 @@ use crate::error::{ExecutionError, Invalid};
 use crate::types::{ErrorInfo, ExecutionMetadata, ExecutionSummary, PlanExecutionResult};
 use crate::wire::{self, Case, ParsedRequest, Value, camel, camel_settings, map_members};
 
-/// Deeper data is refused: it is an accident, or it holds itself.
+/// The greatest depth of data: deeper data is an accident, or it contains itself.
 const DEEPEST: usize = 100;
 
 /// Copies a value out of JavaScript.
@@ -100,7 +100,7 @@ pub(super) fn camel_json(data: &impl Serialize) -> Json {
     rename(serde_json::to_value(data).unwrap_or_default())
 }
 
-/// Settings with their keys, and the words of their choices, as JavaScript writes them.
+/// Returns settings with their keys, and the words of their choices, as JavaScript writes them.
 pub(super) fn settings(data: &impl Serialize) -> Json {
     camel_settings(serde_json::to_value(data).unwrap_or_default())
 }

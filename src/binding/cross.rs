@@ -13,7 +13,7 @@ use crate::types::{
     Diagnosis, Encoding, ErrorInfo, ExecutionMetadata, ExecutionStatus, FailedAttempt, Killed, Reason, Text,
 };
 
-/// Longer text crosses by itself: it needs no quotes.
+/// The longest text in a batch, in bytes: longer text crosses by itself, and needs no quotes.
 const LONGEST_WITHIN: usize = 1024;
 
 pub(super) trait Cross {

@@ -11,13 +11,13 @@ use crate::wire::{Case, Value, of_length};
 /// The error that a method throws.
 pub(super) type Thrown = napi::Error<String>;
 
-/// An error of the core, its fields named as JavaScript names them.
+/// Converts an error of the core, with the names of fields of JavaScript.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(super) fn raise(error: ExecutionError) -> Thrown {
     thrown(&error, camel_path, camel_text)
 }
 
-/// An error about data that came from outside: its fields are named as the sender named them.
+/// Converts an error about data that came from outside: its fields are named as the sender named them.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(super) fn raise_as_is(error: ExecutionError) -> Thrown {
     thrown(&error, str::to_owned, str::to_owned)
@@ -56,7 +56,7 @@ fn make(code: ErrorCode, message: &str, field: Option<&str>, id: Option<&str>, e
     Thrown::new(code.as_str().to_owned(), details.to_string())
 }
 
-/// An error of the JavaScript engine. An exception of the caller's own, from a getter for one, stays as it is.
+/// Converts an error of the JavaScript engine. An exception of the caller's own, from a getter for one, stays as it is.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 pub(super) fn of_napi(error: napi::Error) -> Thrown {
     Thrown::new(error.status.as_ref().to_owned(), error.reason.clone())

@@ -28,7 +28,7 @@ pub(super) struct Outbox {
 
 #[derive(Default)]
 struct OutboxState {
-    /// Absent when JavaScript is gone, or expects nothing more: nothing is kept for it.
+    /// The wake-up; `None` when JavaScript is gone, or expects no more events: then none are kept.
     wake: Option<Arc<Wake>>,
     ready: VecDeque<Batch>,
     under_way: Option<Batch>,

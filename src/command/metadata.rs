@@ -8,7 +8,7 @@ use crate::config::ExecutionConfig;
 use crate::error::Invalid;
 use crate::types::ExecutionMetadata;
 
-/// Deeper data is an accident.
+/// The greatest depth of data: deeper data is an accident.
 const DEEPEST: usize = 100;
 
 /// Checks the metadata of a request or of a plan.

@@ -52,7 +52,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Milliseconds, up to the longest time that a timer takes.
+    /// Returns the kind for milliseconds, up to the longest time that a timer takes.
     pub(crate) const fn ms(least: u64) -> Self {
         Self::Whole { least, most: MOST_MS }
     }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// Further reasons are reported each time: an engine that has so many has other problems.
+/// The most reasons that are stored; further ones are reported each time: an engine that has so many has other
+/// problems.
 const MOST_REASONS: usize = 1_000;
 
 #[derive(Debug, Default)]

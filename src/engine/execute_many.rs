@@ -30,7 +30,8 @@ impl ExecutionEngine {
     /// ```
     ///
     /// # Errors
-    /// Those of an entry are as of [`ExecutionEngine::execute`]; the path of a field of a request begins with `requests[index]`.
+    /// The errors of an entry are those of [`ExecutionEngine::execute`]; the path of a field of a request begins with
+    /// `requests[index]`.
     pub async fn execute_many(&self, requests: impl IntoIterator<Item = ExecutionRequest>) -> Vec<Result<Uuid>> {
         self.execute_many_with(requests, ExecutionOptions::default()).await
     }

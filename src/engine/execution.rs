@@ -24,7 +24,8 @@ use crate::types::{ErrorInfo, ExecutionResult};
 /// A listener that hangs holds up the waiters of its own execution for no longer than this.
 pub(super) const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
-/// Called when the end of an execution was emitted, before its slot is free; the argument is whether it completed.
+/// The function that is called when the end of an execution was emitted, before its slot is free; the argument is
+/// whether it completed.
 pub(super) type OnSettled = Box<dyn FnOnce(bool) + Send>;
 
 /// An accepted execution.

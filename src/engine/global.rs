@@ -33,7 +33,7 @@ impl ExecutionEngine {
         Self::try_global()
     }
 
-    /// The global engine.
+    /// Returns the global engine.
     ///
     /// # Panics
     /// Before [`ExecutionEngine::init_global`]; [`ExecutionEngine::try_global`] gives an error instead.

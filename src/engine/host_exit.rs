@@ -32,7 +32,7 @@ pub(super) fn watch(engine: &Arc<EngineCore>) {
     });
 }
 
-/// Every engine of this process.
+/// Returns every engine of this process.
 #[cfg(feature = "node")]
 pub(super) fn engines() -> Vec<Arc<EngineCore>> {
     let engines = ENGINES.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -34,7 +34,7 @@ pub struct LoginShell {
 }
 
 impl LoginShell {
-    /// The user's shell, with 10 s for its start files.
+    /// Returns the settings for the user's shell, with 10 s for its start files.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -57,7 +57,7 @@ impl ExecutionEngine {
         result.ok_or(ExecutionError::NotCompleted(id))
     }
 
-    /// The known executions, newest first.
+    /// Returns the known executions, newest first.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn list_executions(&self, filter: &ExecutionFilter) -> Vec<ExecutionSummary> {
         self.list(filter)
@@ -113,7 +113,7 @@ impl ExecutionEngine {
         self.cleanup().await
     }
 
-    /// Totals since the engine started.
+    /// Returns the totals since the engine started.
     #[expect(clippy::unused_async, reason = "the API is async throughout, so that a later wait breaks no caller")]
     pub async fn get_stats(&self) -> ExecutionStats {
         self.stats()
@@ -126,7 +126,7 @@ impl ExecutionEngine {
         ExecutionStats { waiting_for_groups, ..self.shared().metrics.snapshot() }
     }
 
-    /// A label as a status of feedback has it, if it may be there.
+    /// Returns a label as a status of feedback has it, if it may be there.
     #[cfg(feature = "node")]
     pub(crate) fn feedback_label(&self, id: Uuid, label: &str) -> Option<ShortName> {
         // The record may be gone; the secrets of the engine are known all the same.
@@ -140,7 +140,7 @@ impl ExecutionEngine {
         self.shared().feedback.dropped()
     }
 
-    /// Totals and what the engine holds now, as Prometheus reads it (text exposition format 0.0.4).
+    /// Returns totals and current values of the engine, as Prometheus reads them (text exposition format 0.0.4).
     #[must_use]
     pub fn metrics_text(&self) -> String {
         let busy = self.get_concurrency_metrics();
@@ -168,31 +168,31 @@ impl ExecutionEngine {
         }
     }
 
-    /// Executions that hold a slot.
+    /// Returns the number of executions that hold a slot.
     #[must_use]
     pub fn running_count(&self) -> usize {
         self.get_concurrency_metrics().currently_running
     }
 
-    /// Executions that have a record, ended ones included.
+    /// Returns the number of executions that have a record, ended ones included.
     #[must_use]
     pub fn total_count(&self) -> usize {
         self.shared().registry.len()
     }
 
-    /// Free slots.
+    /// Returns the number of free slots.
     #[must_use]
     pub fn available_permits(&self) -> usize {
         self.get_concurrency_metrics().available_slots
     }
 
-    /// The configuration, with every default filled in.
+    /// Returns the configuration, with every default filled in.
     #[must_use]
     pub fn config(&self) -> &ExecutionConfig {
         &self.shared().config
     }
 
-    /// The variables to inherit from: those of the configuration, or else these, which are the host's.
+    /// Returns the variables to inherit: those of the configuration, or else these, which are the host's.
     #[cfg(feature = "node")]
     pub(crate) fn host_env(&self, of_host: impl FnOnce() -> EnvSnapshot) -> EnvSnapshot {
         self.shared().host_env(of_host)

@@ -46,7 +46,7 @@ impl SecretsOfCall {
 }
 
 impl ExecutionEngine {
-    /// Texts of refusals with the secrets of the engine, and those of a call, masked.
+    /// Returns texts of refusals with the secrets of the engine, and those of a call, masked.
     #[cfg(feature = "node")]
     pub(crate) fn mask_texts(&self, mut texts: Vec<String>, call: &SecretsOfCall) -> Vec<String> {
         let shared = self.shared();
@@ -112,8 +112,8 @@ impl ExecutionEngine {
         shown.ok_or(ExecutionError::NotCompleted(record.id()))
     }
 
-    /// A result whose end is delivered only now: it may have been made before a secret was added. It is masked on this thread, which
-    /// has seldom to do anything: ends are delivered at once.
+    /// Returns a result whose end is delivered only now: it may have been made before a secret was added. It is masked
+    /// on this thread, which has seldom to do anything: ends are delivered at once.
     #[cfg(feature = "node")]
     pub(crate) fn delivered(&self, result: Arc<ExecutionResult>) -> Arc<ExecutionResult> {
         let shared = self.shared();

@@ -51,7 +51,7 @@ impl std::fmt::Debug for EventStream {
 }
 
 impl EventStream {
-    /// The id of the execution or plan.
+    /// Returns the id of the execution or plan.
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.id

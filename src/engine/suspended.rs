@@ -13,7 +13,7 @@ use crate::types::{
     ExecutionStrategy, PlanOptions, Reason, Retry,
 };
 
-/// Longer than any limit here.
+/// The time of the sleep: longer than any limit here.
 const NIGHT: Duration = Duration::from_millis(1_500);
 const LIMIT_MS: u64 = 500;
 
@@ -39,7 +39,7 @@ async fn night(engine: &ExecutionEngine, id: Uuid) {
     assert!(!engine.get_status(id).await.unwrap().is_terminal(), "it ended while the machine slept");
 }
 
-/// The duration excludes the time of the sleep; the times of day include it.
+/// Asserts that the duration excludes the time of the sleep, and that the times of day include it.
 #[track_caller]
 fn assert_slept(result: &ExecutionResult, reason: Reason) {
     assert_eq!(result.reason, Some(reason));

@@ -14,10 +14,10 @@ const MOST_OF_ONE: usize = 1024 * 1024;
 const RESUMED_AT: usize = MOST_OF_ONE / 2;
 /// The bytes in flight in the whole process above which a child that has any of them is not read.
 const MOST_OF_ALL: usize = 64 * 1024 * 1024;
-/// What an event costs besides its text, so that empty lines are bounded too.
+/// The cost of an event besides its text, in bytes, so that empty lines are bounded too.
 const LINE_OVERHEAD: usize = 16;
 
-/// What all engines of the process have in flight.
+/// The bytes that all engines of the process have in flight.
 static ALL: CreditPool = CreditPool::new(MOST_OF_ALL);
 
 /// The bytes in flight of many executions.
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     const KIB: usize = 1024;
-    /// Longer than any of this takes: beyond it, a wake-up was lost.
+    /// The longest time of a test here: beyond it, a wake-up was lost.
     const LOST: Duration = Duration::from_secs(30);
 
     fn pool(most: usize) -> &'static CreditPool {

@@ -83,7 +83,7 @@ pub struct MultiEventHandler {
 }
 
 impl MultiEventHandler {
-    /// A handler of these handlers.
+    /// Returns one handler that calls these handlers.
     #[must_use]
     pub fn new(handlers: Vec<Arc<dyn EventHandler>>) -> Self {
         Self { handlers }

@@ -23,8 +23,8 @@ tokio::task_local! {
 
 /// Hands the events of all executions of an engine to its handler. The queue is bounded by the executions' credits.
 ///
-/// What a handler executes gets a queue of its own: behind the event that is being handled, its events would wait for the handler, and
-/// the handler for it.
+/// An execution that a handler starts gets a queue of its own: behind the event that is being handled, its events would
+/// wait for the handler, and the handler for it.
 #[derive(Clone)]
 pub(crate) struct HandlerQueue {
     handler: Arc<dyn EventHandler>,

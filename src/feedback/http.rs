@@ -47,7 +47,7 @@ pub struct HttpFeedbackOptions {
 }
 
 impl HttpFeedbackOptions {
-    /// The defaults, for a URL.
+    /// Returns the defaults, for a URL.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -88,7 +88,7 @@ pub struct HttpFeedbackTotals {
     pub queued: u64,
     /// Dropped: more waited than `max_queued`, or the time to `drain` was over.
     pub dropped: u64,
-    /// Refused by the server with an answer that another attempt would not change, such as 400 or 401.
+    /// The statuses that the server refused with an answer that another attempt would not change, such as 400 or 401.
     pub refused: u64,
     /// Requests that failed and were tried again.
     pub retries: u64,
@@ -126,7 +126,7 @@ struct QueueState {
     queue: VecDeque<ExecutionFeedback>,
     /// The number of statuses in the batch that is being sent.
     in_flight: usize,
-    /// Lost and not reported to the server yet.
+    /// The statuses that are lost and not reported to the server yet.
     unreported: u64,
     /// The time when the oldest status of the queue came.
     oldest: Option<Instant>,

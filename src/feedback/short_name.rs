@@ -14,7 +14,7 @@ pub struct ShortName {
 }
 
 impl ShortName {
-    /// The text as such a name; `None` for any other text, which is never cut to fit.
+    /// Returns the text as such a name; `None` for any other text, which is never cut to fit.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let is_allowed = |letter: char| letter.is_alphanumeric() || " -_.,:/#@+()".contains(letter);
@@ -26,7 +26,7 @@ impl ShortName {
         Some(Self { length: u8::try_from(text.len()).ok()?, bytes })
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()

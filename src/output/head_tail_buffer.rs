@@ -51,7 +51,8 @@ pub(crate) struct CapturedStream {
 }
 
 impl HeadTailBuffer {
-    /// A capture at the start of a stream that keeps at most `cap` bytes of it; 0 keeps nothing. Allocates nothing.
+    /// Returns a capture at the start of a stream that keeps at most `cap` bytes of it; 0 keeps nothing. Allocates
+    /// nothing.
     #[must_use]
     pub(crate) const fn new(cap: usize, keep: Keep) -> Self {
         let (head, tail) = match keep {
@@ -92,7 +93,7 @@ impl HeadTailBuffer {
         self.written + count as u64 > self.cap as u64
     }
 
-    /// The stream from its first byte, as long as it is within the cap.
+    /// Returns the stream from its first byte, as long as it is within the cap.
     #[must_use]
     pub(crate) fn so_far(&self) -> &[u8] {
         &self.buffer

@@ -53,8 +53,9 @@ pub(crate) struct Splitter {
 }
 
 impl Splitter {
-    /// A splitter at the start of a stream. A piece has at most `max_line_bytes` bytes, the line's end not counted;
-    /// less than 4 counts as 4, the longest character. The splitter's memory is bounded by about the same number.
+    /// Returns a splitter at the start of a stream. A piece has at most `max_line_bytes` bytes, the line's end not
+    /// counted; less than 4 counts as 4, the longest character. The splitter's memory is bounded by about the same
+    /// number.
     #[must_use]
     pub(crate) fn new(max_line_bytes: usize) -> Self {
         // The upper bound keeps `max + 1` and the sum of two lengths from overflowing.
@@ -220,7 +221,7 @@ fn piece_end(text: &[u8], max: usize) -> usize {
     char_across(text, max).map_or(max, |char| char.start)
 }
 
-/// The character that a cut before `bytes[at]` would split, if there is one.
+/// Returns the character that a cut before `bytes[at]` would split, if there is one.
 ///
 /// A character that is well-formed as far as `bytes[at]` counts, also if it then breaks off: the range is what there
 /// is of it. Its start depends on no byte after `bytes[at]`.

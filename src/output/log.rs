@@ -210,7 +210,7 @@ impl Log {
         self.spools.clear();
     }
 
-    /// Goes on with the files of a log that was suspended.
+    /// Continues with the files of a log that was suspended.
     pub(super) fn resume(&mut self, suspended: Self) {
         self.files.splice(..0, suspended.files);
     }

@@ -179,7 +179,7 @@ struct Gap<'a> {
 }
 
 impl LogStore {
-    /// Stands where bytes are missing.
+    /// Returns the marker for the place where bytes are missing.
     fn mark(&self) -> Vec<u8> {
         let Loss { bytes, why } = &self.missing;
         if *bytes == 0 {

@@ -34,7 +34,7 @@ pub(crate) struct Overflow {
     files: AtomicU64,
     /// The folder, made for the first file. The lock is held for file work, on the thread of the queue alone.
     folder: Mutex<Option<Folder>>,
-    /// Whatever touches `base`.
+    /// The queue for all work on `base`.
     queue: Arc<DiskQueue>,
 }
 
@@ -140,7 +140,7 @@ impl Drop for SpillFile {
 }
 
 struct SpillStore {
-    /// Closed before the file may be removed: fields are dropped in this order.
+    /// The open file. It is closed before the file may be removed: fields are dropped in this order.
     open: Option<File>,
     file: Arc<SpillFile>,
     id: Uuid,

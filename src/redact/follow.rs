@@ -116,7 +116,7 @@ impl Reader<'_> {
         self.wait(trace);
     }
 
-    /// Goes on with what a text can mean at a place.
+    /// Continues with the possible meanings of a text at a place.
     pub(super) fn advance(&mut self, trace: Trace, tokens: &Tokens) {
         for &(token, quoting) in tokens.all() {
             let way = Decoding::Text(quoting);

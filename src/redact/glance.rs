@@ -103,7 +103,7 @@ fn four_digits(rest: &[u8]) -> Glance {
     }
 }
 
-/// The first byte of the symbol behind an escape of `byte`, if both are of one kind and it is easily read.
+/// Returns the first byte of the symbol behind an escape of `byte`, if both are of one kind and it is easily read.
 #[inline]
 pub(super) fn glance_behind(rest: &[u8], byte: u8) -> Option<u8> {
     let len = match (rest[0], rest[1]) {

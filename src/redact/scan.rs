@@ -84,7 +84,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A window was found.
+    /// Begins a trace where a window was found.
     #[cold]
     fn begin(&mut self, window: u32, at: usize) {
         self.steps = 0;
@@ -183,7 +183,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A byte may begin an escape: looks at the secrets of which it is one of the first symbols.
+    /// Begins traces at a byte that may begin an escape: looks at the secrets of which it is one of the first symbols.
     #[cold]
     fn begin_escaped(&mut self, at: usize) {
         self.steps = 0;

@@ -25,7 +25,7 @@ pub(crate) struct Redactor {
     pub(super) traces: Vec<Trace>,
     pub(super) rows: TraceRows,
     pub(super) leaders: Vec<LeadingTrace>,
-    /// Found and not handed out yet.
+    /// The spans that were found and not handed out yet.
     spans: Vec<(u64, u64)>,
     /// The last bytes of what was read before.
     pub(super) before: [u8; WINDOW as usize],

@@ -64,7 +64,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Itself, and three other meanings.
+    /// The most readings: the byte itself, and three other meanings.
     const MOST: usize = 4;
 
     pub(super) fn push(&mut self, token: Token, quoting: Quoting) {

@@ -1,4 +1,4 @@
-//! What kinds of command there are.
+//! The kinds of commands.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! How the processes of an execution are stopped.
+//! The options by which the processes of an execution are stopped.
 
 use super::words;
 

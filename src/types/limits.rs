@@ -1,4 +1,4 @@
-//! How much of the machine a command may take.
+//! The limits of the resources of a command.
 
 use serde::{Deserialize, Serialize};
 

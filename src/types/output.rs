@@ -1,4 +1,4 @@
-//! What is kept of output, and how it becomes lines.
+//! The options for the kept output, and for its lines.
 
 use super::words;
 

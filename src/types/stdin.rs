@@ -1,4 +1,4 @@
-//! What a child reads.
+//! The input that a child reads.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

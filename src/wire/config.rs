@@ -114,7 +114,7 @@ fn pascal(snake: &str) -> String {
     camel(&format!("_{snake}"))
 }
 
-/// Settings as JavaScript writes them.
+/// Returns settings as JavaScript writes them.
 pub(crate) fn camel_settings(settings: Json) -> Json {
     let kind_of = |name: &str| FIELDS.iter().find(|field| field.name == name).map(|field| field.kind);
     map_members(settings, &|name, value| {

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::Value;
 use crate::error::Invalid;
 
-/// Longer text is none of a request.
+/// The longest text of a request, in bytes.
 const LONGEST: usize = 64 * 1024 * 1024;
 /// The most values: more take more memory than a request is worth, since each is many times as large as its text.
 const MOST_VALUES: usize = 1_000_000;
@@ -125,7 +125,7 @@ impl<'de> Visitor<'de> for AnyValue<'_> {
     }
 }
 
-/// Fewer keys are compared with each other sooner than they are hashed.
+/// The number of keys that are compared with each other sooner than they are hashed.
 const FEW_KEYS: usize = 16;
 
 /// Keeps the last of several equal keys, as everywhere in JSON, at the place of the first.

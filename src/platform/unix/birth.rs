@@ -35,7 +35,7 @@ pub(super) fn of(directory: RawFd, path: &CStr) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since)
 }
 
-/// The standard library knows it on the other systems.
+/// Returns `None`: the standard library knows the time on the other systems.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn of(_: RawFd, _: &CStr) -> Option<SystemTime> {
     None

@@ -29,8 +29,8 @@ pub(super) struct Image<'a> {
     /// The state of the host that the child takes over, and whether it starts in the host's directory.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "`posix_spawn` sets no such state"))]
     pub(super) host: Option<(&'a HostState, bool)>,
-    /// Our descriptors that become 0, 1 and so on in the child. One that does not keep its number is above 2, and none is the
-    /// target of an earlier one.
+    /// The descriptors of the host that become 0, 1 and so on in the child. One that does not keep its number is above
+    /// 2, and none is the target of an earlier one.
     pub(super) fds: &'a [RawFd],
     /// The path of the terminal that its descriptors are, which becomes its controlling terminal.
     pub(super) terminal: Option<&'a CStr>,

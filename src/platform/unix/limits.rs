@@ -77,7 +77,7 @@ pub(super) fn are_below_own(pid: Pid) -> bool {
         .any(|resource| hard(pid.as_raw(), resource).zip(hard(0, resource)).is_some_and(|(its, own)| its < own))
 }
 
-/// Other systems do not let a process change the limits of another one.
+/// Returns `false`: other systems do not let a process change the limits of another one.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn are_below_own(_: Pid) -> bool {
     false

@@ -98,7 +98,7 @@ fn widen(pipe: &Watched) -> bool {
     rustix::pipe::fcntl_setpipe_size(pipe, WIDE_BYTES).is_ok()
 }
 
-/// Other systems decide by themselves.
+/// Returns `false`: other systems decide the size by themselves.
 #[cfg(not(target_os = "linux"))]
 fn widen(_: &Watched) -> bool {
     false

@@ -12,7 +12,7 @@ pub(super) fn look(proc: &Proc, input: InputId) -> Activity {
     Activity { waits_for: activity.waits_for.filter(|_| !proc.is_stopped()), ..activity }
 }
 
-/// The system does not show it.
+/// Returns no activity: the system does not show it.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn look(_proc: &Proc, _input: InputId) -> Activity {
     Activity::default()

@@ -20,7 +20,8 @@ use super::procs::{self, Proc};
 /// Reading the environment of a process that hangs in the kernel can hang too.
 const LONGEST_READ: Duration = Duration::from_millis(800);
 
-/// Each claim takes a descriptor of the host. A command chooses the tags of its processes, so the number of claims is bounded.
+/// The most claims. Each takes a descriptor of the host, and a command chooses the tags of its processes, so the number
+/// is bounded.
 const MOST_CLAIMS: usize = 256;
 static CLAIMS: AtomicUsize = AtomicUsize::new(0);
 

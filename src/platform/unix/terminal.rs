@@ -98,7 +98,7 @@ pub(crate) fn terminal_id(terminal: &PipeWriter) -> Option<InputId> {
     Some(InputId::Terminal(rustix::fs::makedev(CHILD_ENDS, number)))
 }
 
-/// The system does not show what a process waits for.
+/// Returns `None`: the system does not show what a process waits for.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn terminal_id(_: &PipeWriter) -> Option<InputId> {
     None

@@ -197,7 +197,7 @@ pub(crate) fn try_lock(file: &File) -> io::Result<()> {
     if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Bytes that this user may still write on the disk of a directory.
+/// Returns the bytes that this user may still write on the disk of a directory.
 pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     let path = wide_z(path.as_os_str())?;
     let mut available = 0;

@@ -160,7 +160,7 @@ impl Leader {
         Ok(true)
     }
 
-    /// Windows has no guardian.
+    /// Returns `None`: Windows has no guardian.
     #[expect(clippy::unused_self, reason = "elsewhere it looks at the process")]
     pub(crate) fn guardian_fault(&self) -> Option<&'static str> {
         None

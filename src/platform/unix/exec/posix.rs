@@ -99,7 +99,7 @@ struct Attributes(posix_spawnattr_t);
 
 #[cfg(target_vendor = "apple")]
 const OWN_SESSION: c_int = 0x0400;
-/// Only the descriptors of the file actions are open in the child.
+/// The flag by which only the descriptors of the file actions are open in the child.
 #[cfg(target_vendor = "apple")]
 const CLOSE_OTHERS: c_int = 0x4000;
 #[cfg(not(target_vendor = "apple"))]

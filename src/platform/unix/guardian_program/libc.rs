@@ -61,7 +61,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// Why the last call failed.
+/// Returns the error of the last call.
 #[cfg(target_os = "linux")]
 pub(crate) fn last_error() -> c_int {
     // SAFETY: the address is valid in every thread.

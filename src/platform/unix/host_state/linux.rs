@@ -21,7 +21,7 @@ use crate::platform::unix::uptime;
 
 /// The signals that the host ignores may change later than this: for a start that follows so soon after the capture, they have not.
 const FRESH_MS: u64 = 100;
-/// Larger than the status file of any process.
+/// The size of the buffer: larger than the status file of any process.
 const STATUS_BYTES: usize = 8 * 1024;
 
 static CACHE: Mutex<Cache> = Mutex::new(Cache { status: None, last: None });

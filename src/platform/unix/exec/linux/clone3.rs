@@ -117,7 +117,7 @@ unsafe fn clone3(
     result
 }
 
-/// Other architectures start children in the group of the host.
+/// Fails: other architectures start children in the group of the host.
 ///
 /// # Safety
 /// None is needed.
