@@ -84,7 +84,7 @@ function compare(a, b) {
   return 0;
 }
 
-/** Folders of people and of this machine. The paths of the standard library begin with `/rustc/`, which names none. */
+/** Returns the paths of folders of people and of this machine. The paths of the standard library begin with `/rustc/`, which names none. */
 function buildPaths(content) {
   const text = content.toString('latin1');
   const own = [root, os.homedir(), process.env.CARGO_HOME].filter((folder) => folder && folder.length > 1);

@@ -22,7 +22,7 @@ function newest(entry) {
   return Math.max(0, ...readdirSync(entry).map((name) => newest(path.join(entry, name))));
 }
 
-/** Flags that keep the folders of this machine out of the addon: messages of panics have the paths of sources. */
+/** Returns the flags that keep the folders of this machine out of the addon: messages of panics have the paths of sources. */
 function rustFlags() {
   const cargoHome = process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo');
   const sysroot = spawnSync(process.env.RUSTC ?? 'rustc', ['--print', 'sysroot'], { encoding: 'utf8', cwd: root }).stdout?.trim();

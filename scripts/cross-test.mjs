@@ -7,7 +7,7 @@
 //   npm run test:cross -- --built               with the addons that `npm run cross` has built, as they are
 //   npm run test:cross -- --record              writes what ran into docs/platforms.json, and docs/platforms.md anew
 //
-// What cannot run here is skipped, with the names of what is missing; where `CI` is set, that fails.
+// Tests that cannot run here are skipped, with the names of what is missing; where `CI` is set, that fails.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

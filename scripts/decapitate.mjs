@@ -73,7 +73,7 @@ async function main() {
   return survivors === 0 ? 0 : 1;
 }
 
-/** Processes with the mark in their arguments. */
+/** Returns the processes with the mark in their arguments. */
 function marked(mark) {
   return processes().filter(({ command }) => command.includes(mark) && !command.includes('--host'));
 }
@@ -98,7 +98,7 @@ async function beheadGuardian(host) {
   throw new Error('no guardian followed the one that was killed');
 }
 
-/** Guardians whose parent is the host. */
+/** Returns the guardians whose parent is the host. */
 function guardiansOf(host) {
   return processes()
     .filter(({ command, parent }) => parent === host && command.includes('escher-guardian'))

@@ -67,7 +67,7 @@ function descriptors() {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** Processes, zombies apart, with the tag of one of these executions. */
+/** Returns the processes, zombies apart, with the tag of one of these executions. */
 function tagged(ids) {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;

@@ -168,7 +168,7 @@ function systemName() {
   return glibc ? `glibc ${glibc}` : os.release();
 }
 
-/** Columns of equal width, a row for each runtime. */
+/** Prints columns of equal width, a row for each runtime. */
 function print(table) {
   const names = [...new Set(Object.values(table).flatMap((row) => Object.keys(row)))];
   const lines = [['', ...names], ...Object.entries(table).map(([runtime, row]) => [runtime, ...names.map((name) => row[name] || '-')])];

@@ -77,7 +77,7 @@ export function debian(name, { release } = {}) {
   });
 }
 
-/** Options that give apt the lists of another release of Debian, in a folder of their own. */
+/** Returns the options that give apt the lists of another release of Debian, in a folder of their own. */
 function listsOf(release) {
   const folder = path.join(TOOLS, 'apt', release);
   mkdirSync(path.join(folder, 'lists', 'partial'), { recursive: true });

@@ -12,7 +12,7 @@
  */
 
 const TOLERANCE = 0.1;
-/** Counts are printed, and kept, in hundredths: a difference below that is none. */
+/** The least difference: counts are printed, and stored, in hundredths. */
 const LEAST = 0.01;
 
 /**

@@ -179,7 +179,7 @@ function writeLines(folder, key) {
   return file;
 }
 
-/** Lines of 1 to 128 bytes, one length after the other. */
+/** Returns lines of 1 to 128 bytes, one length after the other. */
 function linesText(bytes) {
   const cycle = Array.from({ length: 128 }, (_, at) => `${'x'.repeat((at * 37) % 128)}\n`).join('');
   return cycle.repeat(Math.ceil(bytes / cycle.length)).slice(0, bytes);

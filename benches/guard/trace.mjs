@@ -16,7 +16,7 @@ export function countCalls(trace) {
   const lines = trace.split('\n');
   const births = readBirths(lines);
   const counts = { calls: 0, waits: 0, memory: 0, child: 0 };
-  /** Whose program is another one by now. */
+  /** The threads whose program is another one by now. */
   const gone = new Set();
   /** For each thread, the count to which its last call was added. @type {Map<string, keyof typeof counts>} */
   const last = new Map();

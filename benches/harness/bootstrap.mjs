@@ -15,7 +15,7 @@ export function bootstrapInterval(values, statistic, { level = 0.95, resamples =
   return { low: found[outside], high: found[resamples - 1 - outside] };
 }
 
-/** Numbers from 0 to less than 1, always the same for a seed (xorshift). */
+/** Returns numbers from 0 to less than 1, always the same for a seed (xorshift). */
 function seeded(seed) {
   let state = seed;
   return () => {

@@ -12,7 +12,7 @@ const HEAD = 64;
 const GROUP = 34;
 const BAR = 18;
 const GAP = 14;
-/** Narrower bars could not be seen. */
+/** The least width of a bar: narrower bars could not be seen. */
 const LEAST_BAR = 2;
 
 // The picture brings its own background: a page may be dark while the system is light, and the other way round.

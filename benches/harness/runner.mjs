@@ -124,7 +124,7 @@ async function measure(job, runtime, cpuProf) {
   return said;
 }
 
-/** The result is the last line: a contender may print, and one that was killed has printed no result. */
+/** Returns the result, which is the last line: a contender may print, and one that was killed has printed no result. */
 function readResult(output) {
   const line = output.trimEnd().split('\n').at(-1);
   return line.startsWith('{') ? JSON.parse(line) : {};

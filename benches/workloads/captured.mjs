@@ -66,7 +66,7 @@ const open = {
   },
 };
 
-/** Milliseconds from the call to the text. */
+/** Returns the milliseconds from the call to the text. */
 export async function capture(contender, { data: { file, warmUp }, limit }) {
   if (contender === 'limit') {
     const asked = await askLimit(limit, ['read', '--bytes', BYTES, '--program', '/bin/cat', '--arg', file]);

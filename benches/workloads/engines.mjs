@@ -9,7 +9,9 @@ import { program } from './short-commands.mjs';
 const PARALLEL = 8;
 const THREADS = '/proc/self/task';
 
-/** Microseconds for each of `count` engines, of which `atOnce` exist at a time: each starts, runs a command and is shut down. */
+/**
+ * Returns the microseconds for each of `count` engines, of which `atOnce` exist at a time: each starts, runs a command and is shut down.
+ */
 export async function lifeOfEngines({ atOnce, count }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const rounds = Math.ceil(count / atOnce);

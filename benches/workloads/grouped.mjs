@@ -7,7 +7,10 @@ import { program } from './short-commands.mjs';
 /** The commands of a group, of which one runs and the others wait. */
 const GROUP_SIZE = 10;
 
-/** Microseconds for each of `count` commands, `waiting` of them submitted at once, with 8 slots; each is in one group, or in none. */
+/**
+ * Returns the microseconds for each of `count` commands, `waiting` of them submitted at once, with 8 slots; each is in one group, or in
+ * none.
+ */
 export async function grouped({ waiting, count, hasGroups }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const engine = new ExecutionEngine({ maxConcurrentExecutions: 8 });

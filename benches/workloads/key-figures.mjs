@@ -7,7 +7,7 @@ import { SMALL_HOST_MIB, countFor, latency, throughput } from './short-commands.
 /** The names of readers of lines, where they differ from those of runners of commands. */
 const READERS = { child_process: 'readline', 'Bun.spawn': 'Bun.spawn + split', 'Deno.Command': 'Deno.Command + split' };
 
-/** Commands per second, and what else is known of a contender: a name of short-commands.mjs, with its runtime behind it. */
+/** Returns commands per second, and the other figures of a contender: a name of short-commands.mjs, with its runtime behind it. */
 export async function keyFigures(contender, { data, limit, quick }) {
   const [name] = contender.split(' (');
   const count = scaled(countFor(name), quick);

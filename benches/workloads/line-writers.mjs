@@ -67,7 +67,7 @@ const open = {
   },
 };
 
-/** Lines per second, of all children together. */
+/** Returns the lines per second of all children together. */
 export async function linesPerSecond(contender) {
   const { one, close } = await open[contender]();
   let lines = 0;

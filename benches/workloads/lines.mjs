@@ -14,7 +14,7 @@ export const BYTES = LINES * (LINE_LENGTH + 1);
 /** The number of passes: one takes a tenth of a second, which is too short to measure. */
 const PASSES = 3;
 
-/** Lines like those of a server's log, no two the same, all of one length so that the sum of lengths is known. */
+/** Writes lines like those of a server's log, no two the same, all of one length so that the sum of lengths is known. */
 function writeLines(file, count) {
   const fd = openSync(file, 'w');
   const batch = 10_000;
@@ -57,7 +57,7 @@ export function linesRow({ readers, ...row }) {
   };
 }
 
-/** Lines per second of a reader, and the columns of such a row. */
+/** Returns the lines per second of a reader, and the columns of such a row. */
 export async function perSecond(open, { file, warmUp }) {
   const { read, close, passes = PASSES } = await open();
   await pass(read, warmUp, WARM_UP_LINES);
@@ -76,7 +76,7 @@ async function ofLimit({ file }, limit) {
   return { value: LINES / seconds, columns: { cpuMs: cpuMicros / 1000 } };
 }
 
-/** Both are compared with what must come: a reader that loses lines is fast, too. */
+/** Reads once, and compares the lines and bytes with what must come: a reader that loses lines is fast, too. */
 async function pass(read, file, lines) {
   let count = 0;
   let length = 0;

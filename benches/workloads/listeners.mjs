@@ -33,7 +33,7 @@ const open = {
   },
 };
 
-/** Nanoseconds for each call of a listener. Of few lines there are so many passes that the calls are as many. */
+/** Returns the nanoseconds for each call of a listener. For few lines there are so many passes that the number of calls is the same. */
 export async function linesToListeners(contender, { data: { file, warmUp }, quick }) {
   const count = contender.endsWith('× 1') ? 1 : 8;
   const isLong = contender.includes('1 M') && !quick;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 
-/** Milliseconds from the line event to finding the line in the file: the longest of so many. */
+/** Returns the milliseconds from the line event to finding the line in the file: the longest of so many. */
 export async function delayOfLog(lines) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const logDir = mkdtempSync(path.join(tmpdir(), 'bench-logs-'));

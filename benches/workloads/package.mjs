@@ -109,7 +109,7 @@ function megabytes(...places) {
   return places.reduce((sum, place) => sum + bytesOf(place), 0) / 1e6;
 }
 
-/** Packages that a package brings along in a folder of its own are counted by themselves. */
+/** Returns the bytes of a folder. Packages that a package brings along in a folder of its own are counted by themselves. */
 function bytesOf(place) {
   const found = statSync(place);
   if (!found.isDirectory()) return found.size;

@@ -25,8 +25,8 @@ const plan = (shape, steps, first) => {
 };
 
 /**
- * Microseconds for each step of a plan whose first one fails: it is copied, checked, its graph is built, one process runs, and the
- * failure goes through all the others.
+ * Returns the microseconds for each step of a plan whose first one fails: it is copied, checked, its graph is built, one process runs, and
+ * the failure goes through all the others.
  */
 export async function graphCost(shape, steps) {
   const engine = engineOf(8);
@@ -45,7 +45,7 @@ export async function graphCost(shape, steps) {
   return { value: median(costs), columns: seen.columns };
 }
 
-/** Commands per second, 8 at a time, as the steps of one plan or each by itself. */
+/** Returns the commands per second, 8 at a time, as the steps of one plan or each by itself. */
 export async function stepCost(contender, steps) {
   const engine = engineOf(8);
   const work = {

@@ -39,7 +39,7 @@ function checkExit(code) {
   if (code !== 0) throw new Error(`cat ended with ${code}`);
 }
 
-/** Lines of text that comes in pieces: the floor for JavaScript. */
+/** Splits text that comes in pieces into lines: the floor for JavaScript. */
 function splitter(take) {
   let rest = '';
   return {

@@ -17,7 +17,7 @@ async function engineWith(records, settings = { enableAutoCleanup: false, execut
   return engine;
 }
 
-/** Microseconds for each command, 8 at a time, beside so many records. */
+/** Returns the microseconds for each command, 8 at a time, beside so many records. */
 export async function runsBeside(records, count) {
   const engine = await engineWith(records);
   const one = async () => {
@@ -30,7 +30,7 @@ export async function runsBeside(records, count) {
   return { value: (seen.seconds * 1e6) / count, columns: { ...seen.columns, cpuMicros: seen.cpuMicros / count } };
 }
 
-/** Nanoseconds for each record that `cleanup()` removes: `records` at a time, until `total` are removed. */
+/** Returns the nanoseconds for each record that `cleanup()` removes: `records` at a time, until `total` are removed. */
 export async function cleanupOf(records, total) {
   const calls = Math.ceil(total / records);
   let ms = 0;
@@ -74,7 +74,7 @@ export async function pauseOfCleanup(records, { leaving }) {
 }
 
 /**
- * Bytes that a record takes, from two measurements with so many records between them: what an engine costs by itself is in
+ * Returns the bytes that a record takes, from two measurements with so many records between them: what an engine costs by itself is in
  * both. Room that V8 has taken and does not use is left out: it is there for the next objects, and no record's.
  */
 export async function sizeOfRecord(contender) {

@@ -50,7 +50,7 @@ export const countFor = (contender) => (['execFile', 'execa', 'tinyexec', 'nano-
 /** The memory to add, in MiB: with it, a host of Node.js is a small one, which has 75 to 90 MiB. An empty host is not realistic. */
 export const SMALL_HOST_MIB = 16;
 
-/** Commands per second, `parallel` at a time, by a host that holds `hostMiB` more than an empty one. */
+/** Returns the commands per second, `parallel` at a time, by a host that holds `hostMiB` more than an empty one. */
 export async function throughput(contender, { limit, count, parallel, hostMiB = 0 }) {
   if (isLimit(contender)) {
     const { asked, loop } = await watchedLimit(contender, limit, count, parallel);
@@ -188,7 +188,7 @@ const native = (others) => Object.fromEntries(Object.entries(others).filter(([, 
 
 export const queueColumns = [...columns, growthColumn];
 
-/** Commands per second when all of them are given at once, and 8 run at a time. */
+/** Returns the commands per second when all of them are given at once, and 8 run at a time. */
 export async function queued(contender, { limit, count }) {
   if (contender === 'limit') return throughput('limit', { limit, count, parallel: 8 });
   const { one, close } = await open.engine(program, 8);

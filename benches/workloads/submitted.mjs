@@ -8,7 +8,7 @@ const submit = {
   execute: (engine, requests) => requests.map((request) => engine.execute(request)),
 };
 
-/** Milliseconds in which the calls block the event loop. None of the commands runs: another one has the only slot. */
+/** Returns the milliseconds in which the calls block the event loop. None of the commands runs: another one has the only slot. */
 export async function submitted(contender, { count }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const engine = new ExecutionEngine({ maxConcurrentExecutions: 1, maxQueuedExecutions: count });

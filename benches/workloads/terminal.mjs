@@ -56,7 +56,7 @@ function checkExit(code) {
   if (code !== 0) throw new Error(`the command ended with ${code}`);
 }
 
-/** Milliseconds from the call to the end of the output. */
+/** Returns the milliseconds from the call to the end of the output. */
 export async function throughTerminal(contender, { data: { file, warmUp } }) {
   const { read, close } = await open[contender]();
   await pass(read, warmUp, WARM_UP_LINES);

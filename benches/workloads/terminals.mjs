@@ -6,7 +6,7 @@ import { measure, repeat } from '../harness/observe.mjs';
 
 const asks = { command: { type: 'shell', command: 'read -r line; echo "<$line>"' } };
 
-/** Microseconds for each of `count` terminals, of which `atOnce` are open at a time. */
+/** Returns the microseconds for each of `count` terminals, of which `atOnce` are open at a time. */
 export async function manyTerminals({ atOnce, count }) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');
   const engine = new ExecutionEngine({ maxConcurrentExecutions: atOnce });

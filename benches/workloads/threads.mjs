@@ -12,7 +12,7 @@ const WARM_UP = 20;
 
 if (!isMainThread && workerData?.contender) await work();
 
-/** Microseconds for each of `count` commands, which `threads` threads run in equal parts, one at a time each. */
+/** Returns the microseconds for each of `count` commands, which `threads` threads run in equal parts, one at a time each. */
 export async function commandsInThreads(contender, { threads, count }) {
   const rssBefore = process.memoryUsage.rss();
   const workers = Array.from({ length: threads }, () => new Worker(fileURLToPath(import.meta.url), { workerData: { contender } }));

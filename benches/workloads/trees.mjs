@@ -14,8 +14,8 @@ const tree = { command: { type: 'shell', command: TREE } };
 const TREE_SIZE = 2;
 
 /**
- * Microseconds for each of so many trees, from the request until the last is gone. The rest is about timeouts of another engine, before it
- * (`alone`) and meanwhile (`late`, `over`).
+ * Returns the microseconds for each of so many trees, from the request until the last is gone. The rest is about timeouts of another
+ * engine, before it (`alone`) and meanwhile (`late`, `over`).
  */
 export async function endTrees(count) {
   const { ExecutionEngine } = createRequire(import.meta.url)('@escher/execution-engine');

@@ -8,7 +8,8 @@ const READ: usize = 64 * 1024;
 /// Bytes of one mebibyte.
 pub const MIB: usize = 1024 * 1024;
 
-/// Lines as programs write them: of many lengths, most of them short, some that end with `\r\n`, some of several bytes a character.
+/// Returns lines as programs write them: of many lengths, most of them short, some that end with `\r\n`, some of
+/// several bytes a character.
 #[must_use]
 pub fn lines(bytes: usize) -> Vec<u8> {
     const WORDS: [&str; 8] = ["info", "compiled", "src/main.rs", "ok", "warning:", "größe", "…", "GET /health 200"];
@@ -26,13 +27,13 @@ pub fn lines(bytes: usize) -> Vec<u8> {
     bytes
 }
 
-/// A stream as it is read from a pipe.
+/// Returns a stream in the parts in which it is read from a pipe.
 #[must_use]
 pub fn reads(stream: &[u8]) -> Vec<&[u8]> {
     stream.chunks(READ).collect()
 }
 
-/// A command that does nothing.
+/// Returns a command that does nothing.
 #[must_use]
 pub fn nothing() -> ExecutionRequest {
     ExecutionRequest::new(Command::Exec { program: "true".into(), args: Vec::new() })
