@@ -343,7 +343,7 @@ describe('chart', () => {
   test('is read on a light and on a dark page', () => assert.match(svg, /prefers-color-scheme: dark/));
 });
 
-/** Tags that are opened are closed, in order; attributes are quoted; no mark or entity stands where it may not. */
+/** Checks that opened tags are closed, in order; that attributes are quoted; and that no mark or entity is where it may not be. */
 function checkXml(text) {
   const open = [];
   const tag = /<(\/?)([a-zA-Z]+)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>/y;

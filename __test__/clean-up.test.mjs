@@ -1,4 +1,4 @@
-// What a process does when it has had the stop signal may take several processes: none of them gets the signal before half of the grace
+// The clean-up of a process that has had the stop signal may take several processes: none of them gets the signal before half of the grace
 // period has passed.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What the environment says: one variable for each setting, and only what is set.
+// The environment has one variable for each setting, and only set variables count.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -107,7 +107,7 @@ test('two executions: each has its own policy', tools, async (t) => {
   );
 });
 
-/** Becomes another program again and again: meanwhile a process has no environment. */
+/** A program that becomes another one again and again: meanwhile a process has no environment. */
 const RESTLESS = `[ $1 -gt 0 ] || exec sleep 300
 exec sh "$0" $(($1 - 1))`;
 

@@ -1,4 +1,4 @@
-// What listeners receive.
+// Listeners receive the events of executions.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,4 +1,4 @@
-// What scripts/guard.mjs makes of counts: it can fail, and it counts what it says.
+// scripts/guard.mjs compares counts: it can fail, and it counts what it says.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';

@@ -1,4 +1,4 @@
-// What others can do to the guardian: stop it, hold its pipe, write its table, take all processes of the user.
+// Other programs may stop the guardian, hold its pipe, write its table, or take all processes of the user.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, ftruncateSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs';

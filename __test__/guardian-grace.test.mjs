@@ -1,4 +1,4 @@
-// What a tree gets from the guardian when its host is gone: the stop signal, its grace period, and then SIGKILL.
+// When its host is gone, a tree gets from the guardian the stop signal, its grace period, and then SIGKILL.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';

@@ -85,7 +85,7 @@ function hasControlGroups() {
   }
 }
 
-/** Words that put a host of another user into a control group in which it may make others. */
+/** Returns words that put a host of another user into a control group in which it may make others. */
 function delegated(t, words) {
   const root = process.getuid() === 0 ? hierarchy() : undefined;
   if (!root) return undefined;
@@ -181,7 +181,7 @@ describe('a member that hides is ended', { concurrency: 2, skip }, () => {
             return undefined;
           });
 
-          // What such a process is otherwise, docs/supervision.md says: it is not found.
+          // In all other cases such a process is not found, as docs/supervision.md says.
           const isReadable = user === 'root' && hides === 'undumpable';
           if (controlGroups || isReadable) {
             test(`${hides}, its parent is gone, and so is its session's first process: ${where}`, async (t) => {

@@ -1,4 +1,4 @@
-// What was run, by status, label, source and time, the newest first.
+// A listing has executions by status, label, source and time, the newest first.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as elapse } from 'node:timers/promises';

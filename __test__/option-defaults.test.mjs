@@ -1,4 +1,4 @@
-// What an engine has for options that are absent: `limits`, `hostEnv`, `groups`, `retry` and `terminal`.
+// An engine may have defaults for absent options: `limits`, `hostEnv`, `groups`, `retry` and `terminal`.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';

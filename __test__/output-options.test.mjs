@@ -1,4 +1,4 @@
-// What becomes of output can be said for one execution: its options have precedence over the configuration.
+// The options of one execution for its output have precedence over the configuration.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

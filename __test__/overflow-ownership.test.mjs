@@ -1,4 +1,4 @@
-// What the engine removes from `overflowDir`: its own files, provably, and nothing else.
+// The engine removes from `overflowDir` its own files, provably, and no others.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
@@ -34,7 +34,7 @@ function left(dir, id, { name = `host-${id}`, mode = 0o700, text = marker(id), l
   return at;
 }
 
-/** Every path below a folder with what is there. */
+/** Returns every path below a folder with its content. */
 const listing = (dir) =>
   readdirSync(dir, { recursive: true })
     .sort()

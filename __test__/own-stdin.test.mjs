@@ -1,4 +1,4 @@
-// What a request names never reads the host's own standard input.
+// A path in a request never reads the host's own standard input.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';

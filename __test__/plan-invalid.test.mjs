@@ -1,4 +1,4 @@
-// What is wrong with a plan is named, with the step, before anything runs.
+// An invalid plan is refused with the step and the problem, before anything runs.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';

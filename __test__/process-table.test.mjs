@@ -1,4 +1,4 @@
-// What the engine does where the table of processes is not to be seen, and where its host has the process id 1.
+// The engine works where the table of processes cannot be seen, and where its host has the process id 1.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

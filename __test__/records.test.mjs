@@ -1,4 +1,4 @@
-// What the engine remembers of its executions.
+// The records that the engine has of its executions.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';

@@ -11,7 +11,7 @@ import { failure } from './helpers/outcomes.mjs';
 import { exec, folder, nothing, shell } from './helpers/programs.mjs';
 
 const SECRET = 'Tr0ub4dor-and-3-horses';
-/** Wherever a secret can be in a value. */
+/** The values, with a secret at each possible place. */
 const VALUES = [
   SECRET,
   `-${SECRET}`,
@@ -94,7 +94,7 @@ test('in no field of the configuration, the options and the request', async (t) 
         await showsNone(() => engine.run({ ...nothing, [field]: value }), `request.${field}`);
     }
     for (const type of ['exec', 'shell', 'script', 'aws_cli', value]) {
-      // What can be run is named when it does not exist.
+      // The value of a program, shell line or path is not tested here: it is named when it does not exist.
       for (const field of ['args', 'service', 'region', 'profile', 'unknown'])
         await showsNone(
           () => engine.run({ command: { type, program: 'true', command: 'true', path: '/dev/null', service: 's3', [field]: value } }),

@@ -1,4 +1,4 @@
-// What a release consists of: packages that hold what they need, that install in an empty folder, and that run.
+// A release consists of packages that hold what they need, that install in an empty folder, and that run.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// What the engine does where a sandbox denies system calls, hides processes, or has neither shared memory nor devices.
+// The engine works where a sandbox denies system calls, hides processes, or has neither shared memory nor devices.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

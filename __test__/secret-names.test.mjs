@@ -9,7 +9,7 @@ import { ExecutionEngine } from '../index.js';
 import { newEngine } from './helpers/engine.mjs';
 import { folder, nothing } from './helpers/programs.mjs';
 
-/** Plain, and with what a path shows as an escape. */
+/** The secrets: a plain one, and some with characters that a path shows as escapes. */
 const SECRETS = ['hunter22', 'hunter "22\n', 'hunter22.max_x'];
 
 async function refused(work, where) {

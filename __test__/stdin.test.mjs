@@ -1,4 +1,4 @@
-// What a child reads may come bit by bit: from an async iterable, as fast as the child reads.
+// The input of a child may come bit by bit: from an async iterable, as fast as the child reads.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';

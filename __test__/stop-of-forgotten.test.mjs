@@ -1,4 +1,4 @@
-// What is stopped may be over, and its record gone, before JavaScript knows of its end.
+// A stopped execution may be over, and its record gone, before JavaScript knows of its end.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

@@ -1,4 +1,4 @@
-// What a stream does when its execution cannot be.
+// A stream reports that its execution cannot be started.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// One target for each system that the engine runs on.
+/// The targets: one for each system that the engine runs on.
 const SUPPORTED: [&str; 4] =
     ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 

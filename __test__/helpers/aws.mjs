@@ -62,7 +62,7 @@ async function answers(endpoint) {
   }
 }
 
-/** Variables for requests to this server that nothing of the host's own AWS set-up changes; `HOST_POLICY` goes with them. */
+/** Returns the variables for requests to this server that nothing of the host's own AWS set-up changes; `HOST_POLICY` goes with them. */
 export function awsEnv(endpoint, dir, config = '') {
   return {
     AWS_ENDPOINT_URL: endpoint,

@@ -30,7 +30,7 @@ async function end(engine) {
   await engine.shutdown();
 }
 
-/** Every event of an engine, in the order in which a listener got them. */
+/** Records every event of an engine, in the order in which a listener got them. */
 class Recorder {
   #byId = new Map();
   #waiting = new Set();
@@ -87,7 +87,7 @@ class Recorder {
   }
 }
 
-/** Gapless from 0, exactly one terminal event, nothing after it. */
+/** Checks that the events are gapless from 0, with exactly one terminal event and nothing after it. */
 export function checkEvents(events, id = events[0]?.executionId) {
   const isFinal = (event) => FINAL.includes(event.type) || (event.type === 'progress' && event.status !== 'running');
   const ends = events.filter(isFinal).length;
@@ -100,7 +100,7 @@ export function checkEvents(events, id = events[0]?.executionId) {
   });
 }
 
-/** Lines from their pieces. */
+/** Returns the lines that the pieces make up. */
 export function wholeLines(events) {
   const lines = [];
   let open = '';

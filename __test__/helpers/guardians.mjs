@@ -15,7 +15,7 @@ const GRACE_MS = 200;
 /** The shell that runs the kinds: bash has job control without a terminal, which busybox's shell leaves off. */
 export const SHELL = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh';
 
-/** Every kind of tree that tries to stay; each of its processes carries the mark in its command line. */
+/** The kinds of trees that try to stay; each of their processes carries the mark in its command line. */
 export const KINDS = {
   'a grandchild': (mark) => `sleep 1000.${mark} & sleep 1000.${mark}`,
   'a session of its own': (mark) => `setsid sleep 1000.${mark} & sleep 1000.${mark}`,

@@ -6,7 +6,7 @@ const INDEX = JSON.stringify(path.resolve('index.js'));
 const has = (program, ...args) => spawnSync(program, args, { timeout: 30_000 }).status === 0;
 const linux = process.platform === 'linux' ? false : 'needs Linux';
 
-/** Why there can be no small disk; `false` when there can be one. */
+/** The reason why there can be no small disk; `false` when there can be one. */
 export const noSmallDisk = linux || (has('unshare', '-rm', 'true') ? false : 'SKIPPED: `unshare -rm` does not work here');
 
 /** A disk that can be frozen: a file system in a file. */

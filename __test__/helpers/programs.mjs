@@ -23,13 +23,13 @@ export const hexWrites = (...writes) =>
 /** Ends at once, with success. */
 export const nothing = exec('true');
 
-/** Says `ready`, then runs until it is ended. */
+/** A command that prints `ready`, then runs until it is ended. */
 export const forever = shell('echo ready; exec sleep 300');
 
-/** Says `ready`, ignores SIGTERM, and runs until it is killed. */
+/** A command that prints `ready`, ignores SIGTERM, and runs until it is killed. */
 export const stubborn = shell("trap '' TERM; echo ready; while :; do sleep 0.1; done");
 
-/** Says `ready`, then runs until the file is there. */
+/** Returns a command that prints `ready`, then runs until the file exists. */
 export const untilFile = (file, after = ':') =>
   shell('echo ready; while [ ! -e "$FILE" ]; do sleep 0.01; done; ' + after, { env: { FILE: file } });
 

@@ -1,4 +1,4 @@
-// What ends an execution, or sends it a signal.
+// The calls that end an execution, or send it a signal.
 import type { ExecutionEngine } from '../../index.js';
 
 import { assertType, type Equal } from './equal.js';

@@ -1,4 +1,4 @@
-// What a listener gets depends on the name it listens to.
+// The type of an event depends on the name that the listener listens to.
 import type {
   EndEvent,
   ErrorInfo,

@@ -1,4 +1,4 @@
-// What runs on Windows: programs, lines for shells, scripts; what they say and how they end.
+// On Windows, programs, lines for shells and scripts run; their output and their ends are reported.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { copyFileSync, mkdirSync } from 'node:fs';

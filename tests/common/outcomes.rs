@@ -27,7 +27,7 @@ pub(crate) fn assert_cancelled(result: &ExecutionResult) {
     assert_ended(result, ExecutionStatus::Cancelled, Reason::Cancelled);
 }
 
-/// A time was up.
+/// Asserts that a time was up.
 #[track_caller]
 pub(crate) fn assert_timed_out(result: &ExecutionResult, reason: Reason) {
     assert_ended(result, ExecutionStatus::Timeout, reason);
@@ -46,7 +46,7 @@ pub(crate) fn assert_never_ran(result: &ExecutionResult) {
     assert!(result.duration_ms == 0.0, "{result:#?}");
 }
 
-/// The call was refused with this code.
+/// Asserts that the call was refused with this code.
 #[track_caller]
 pub(crate) fn assert_refused<T: Debug>(answer: Result<T, ExecutionError>, code: ErrorCode) -> ExecutionError {
     let error = answer.expect_err("it should have been refused");
@@ -54,7 +54,7 @@ pub(crate) fn assert_refused<T: Debug>(answer: Result<T, ExecutionError>, code: 
     error
 }
 
-/// The call was refused because of this field, and the message says so.
+/// Asserts that the call was refused because of this field, and that the message says so.
 #[track_caller]
 pub(crate) fn assert_field_refused<T: Debug>(answer: Result<T, ExecutionError>, code: ErrorCode, field: &str) {
     let error = assert_refused(answer, code);

@@ -24,7 +24,7 @@ fn stat_after_name(pid: u32) -> Option<String> {
     stat.rsplit_once(')').map(|(_, rest)| rest.to_owned())
 }
 
-/// Processes that a child printed as `pid <number>` lines.
+/// Returns the processes that a child printed as `pid <number>` lines.
 pub(crate) fn pids_in(text: &str) -> Vec<u32> {
     text.lines().filter_map(|line| line.strip_prefix("pid ")?.trim().parse().ok()).collect()
 }
@@ -45,13 +45,13 @@ pub(crate) async fn end(pid: u32) {
     wait_until("the leftover is gone", || !is_alive(pid)).await;
 }
 
-/// Our children that have ended and were not reaped.
+/// Returns the children of this process that have ended and were not reaped.
 #[cfg(target_os = "linux")]
 pub(crate) fn zombies() -> Vec<u32> {
     children().into_iter().filter(|pid| state(*pid) == Some('Z')).collect()
 }
 
-/// Our children that run a program of this name.
+/// Returns the children of this process that run a program of this name.
 #[cfg(target_os = "linux")]
 pub(crate) fn children_named(program: &str) -> Vec<u32> {
     let runs =

@@ -1,4 +1,4 @@
-//! What happens to a request when all slots are taken.
+//! A request waits or is refused when all slots are taken.
 
 use std::path::Path;
 

@@ -4,7 +4,7 @@ use execution_engine::types::Stdin;
 
 use crate::common::*;
 
-/// Says which descriptors are open. `[ -e` opens none itself.
+/// A command that prints which descriptors are open. `[ -e` opens none itself.
 const LIST: &str = "n=0; while [ $n -lt 400 ]; do [ -e /dev/fd/$n ] && echo fd $n; n=$((n+1)); done";
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::common::*;
 
-/// Notes its start and its end in a file; short appends do not mix.
+/// Returns a command that notes its start and its end in a file; short appends do not mix.
 fn noted(file: &Path) -> ExecutionRequest {
     shell(format!("echo + >> '{0}'; sleep 0.03; echo - >> '{0}'", file.display()))
 }

@@ -1,4 +1,4 @@
-//! What an engine has for options that are absent: limits, variables, groups, retries and a terminal.
+//! The defaults of an engine for absent options: limits, variables, groups, retries and a terminal.
 
 use execution_engine::{
     EnvSnapshot, ExecutionPlan, ExecutionStrategy, OutputPattern, PlanOptions, ResourceLimits, Retry, RetryOn, Stdin,

@@ -1,4 +1,4 @@
-//! What one execution has in place of the configuration: limits, output, retries.
+//! The options of one execution in place of the configuration: limits, output, retries.
 
 use execution_engine::types::{LineMode, OutputPattern, ResourceLimits, Retry, Stream};
 

@@ -1,4 +1,4 @@
-//! What a result keeps of too much output.
+//! The part of too much output that a result keeps.
 
 use execution_engine::TruncateKeep;
 use execution_engine::types::{Stdin, Text};

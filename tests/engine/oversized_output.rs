@@ -1,4 +1,4 @@
-//! What each strategy does with output above `max_output_size_bytes`.
+//! The effect of each strategy on output above `max_output_size_bytes`.
 
 use execution_engine::OversizedOutputStrategy;
 

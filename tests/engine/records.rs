@@ -1,4 +1,4 @@
-//! Which executions an engine remembers, and for how long.
+//! The records of executions, and their retention.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What a result contains.
+//! The content of a result.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Which program reads a script: its interpreter, else its `#!` line, else the program for its extension.
+//! The program that reads a script: its interpreter, else its `#!` line, else the program for its extension.
 
 use std::path::PathBuf;
 

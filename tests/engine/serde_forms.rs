@@ -1,4 +1,4 @@
-//! What serde reads and writes, for programs that do it themselves.
+//! The forms that serde reads and writes, for programs that do it themselves.
 
 use execution_engine::ExecutionPlan;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Which shell reads a line.
+//! The shell that reads a line.
 
 use std::path::Path;
 

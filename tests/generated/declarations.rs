@@ -1,4 +1,4 @@
-//! What is written by hand in `index.d.ts` says what the types are.
+//! The parts of `index.d.ts` that are written by hand agree with the types.
 
 use std::collections::BTreeSet;
 

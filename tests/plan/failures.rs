@@ -1,4 +1,4 @@
-//! What follows a step that does not complete.
+//! The steps after one that does not complete.
 
 use crate::common::*;
 use crate::steps::*;

@@ -22,7 +22,7 @@ pub(crate) fn plan(strategy: ExecutionStrategy, commands: impl IntoIterator<Item
     ExecutionPlan::new("a test", strategy, commands)
 }
 
-/// Notes its name in a file when it begins and, after `then`, when it ends.
+/// Returns a command that notes its name in a file when it begins and, after `then`, when it ends.
 pub(crate) fn noted(notes: &Path, name: impl std::fmt::Display, then: &str) -> ExecutionRequest {
     shell(format!("echo +{name} >> '{0}'; {then}; echo -{name} >> '{0}'", notes.display()))
 }

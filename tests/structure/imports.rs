@@ -191,7 +191,7 @@ impl<'a> Imports<'a> {
         edges
     }
 
-    /// Circles of imports, each as its edges. Every circle has an edge in one of them.
+    /// Returns the circles of imports, each as its edges. Every circle has an edge in one of them.
     pub(crate) fn circles(&self) -> Vec<String> {
         let edges = self.edges();
         let mut search =

@@ -44,7 +44,7 @@ fn every_kind(mount: &HangingMount) -> Vec<(&'static str, ExecutionRequest)> {
     ]
 }
 
-/// Threads that requests can block.
+/// Returns the number of threads that requests can block.
 fn spawn_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").expect("/proc").flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());

@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::hosts::{alone_under, with_words};
 
-/// Every birth of a process or thread takes 100 ms more.
+/// The flags by which every creation of a process or thread takes 100 ms more.
 const SLOW_BIRTH: &[&str] = &[
     "strace",
     "-f",

@@ -7,7 +7,8 @@ use crate::hosts::{Stranger, alone_under};
 /// Forks until there is no room, again and again. It never ends by itself.
 const BOMB: &str = "while (1) { fork; select(undef, undef, undef, 0.001) }";
 
-/// Every child has a group and a session of its own, so that no signal reaches two of them, and none of them ever rests.
+/// A bomb whose every child has a group and a session of its own, so that no signal reaches two of them; none of them
+/// ever rests.
 const SCATTERING_BOMB: &str = "use POSIX; while (1) { POSIX::setsid() if !fork; }";
 
 const SLOTS: usize = 4;

@@ -1,4 +1,4 @@
-//! What a command leaves behind is ended or left alone, as the option says; the status is the command's own.
+//! Processes that a command leaves behind are ended or left alone, as the option says; the status is the command's own.
 
 use execution_engine::types::Leftovers;
 

@@ -1,4 +1,4 @@
-//! What the engine promises about the processes that it starts: `docs/supervision.md`, one behaviour a file.
+//! The guarantees of the engine about the processes that it starts: `docs/supervision.md`, one behaviour a file.
 //! `docs/faults.md` lists what is guaranteed. A test that cannot be run where it is says `SKIPPED` and why.
 #![cfg(target_os = "linux")]
 

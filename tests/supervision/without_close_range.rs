@@ -6,7 +6,7 @@ use crate::hosts::alone_under;
 const WITHOUT: &[&str] =
     &["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=close_range", "-e", "inject=close_range:error=ENOSYS"];
 
-/// Says which descriptors are open. `[ -e` opens none itself.
+/// A command that prints which descriptors are open. `[ -e` opens none itself.
 const LIST: &str = "n=0; while [ $n -lt 100 ]; do [ -e /dev/fd/$n ] && echo fd $n; n=$((n+1)); done";
 
 #[test]
