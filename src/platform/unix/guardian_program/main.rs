@@ -194,7 +194,7 @@ fn end_all(header: &Header, rows: &[Row], trees: &mut [Tree], members: &mut Memb
         if !members.scan(trees, header, now) {
             return;
         }
-        // In the other trees no process was or will be signalled.
+        // The other trees are gone, or signals do not end their processes, nor will they.
         let mut left = trees.iter().filter(|tree| !tree.is_gone && now < tree.kill_at + LONGEST_KILLING_MS).peekable();
         if left.peek().is_none() {
             return;
