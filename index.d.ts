@@ -1,210 +1,238 @@
 /**
- * Runs system commands: streams their lines, ends them on time with their whole process tree, bounds what their output
- * may cost, and reports exactly what happened. Output never leaves the machine.
+ * Runs system commands: streams their output lines, ends each command with its whole process tree at its timeout, bounds the memory and
+ * disk space that output takes, and returns a result with the exact outcome. Output never leaves the machine.
  *
  * @packageDocumentation
  */
 /// <reference types="node" />
 import { EventEmitter } from 'node:events';
 
-/** A line for a shell, with everything a shell line may do. It may have any length. */
+/** A command line for a shell, with the full syntax of that shell. The line may have any length. */
 export interface ShellCommand {
-  /** Marks this kind of command. */
+  /** The tag of this kind of command. */
   type: 'shell';
-  /** The line. */
+  /** The command line. */
   command: string;
-  /** A path, a file URL, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`; on Windows `cmd.exe`. */
+  /** The shell: a path, a file URL, or a name on the child's `PATH`. Default: `/bin/bash`, else `/bin/sh`; on Windows `cmd.exe`. */
   shell?: string | URL | null | undefined;
   /**
-   * Whether the line ends with the first command that fails, also within a pipeline, and at an unset variable: `errexit`, `nounset` and
-   * `pipefail` of bash. Any other `shell` is refused; without a bash it is `SPAWN_FAILED`. Default: false.
+   * Whether the line ends at the first command that fails, also within a pipeline, and at an unset variable: the options `errexit`,
+   * `nounset` and `pipefail` of bash. A `shell` other than bash is refused; if there is no bash, the error is `SPAWN_FAILED`. Default:
+   * false.
    */
   strict?: boolean | null | undefined;
 }
 
-/** A program and its arguments; no shell ever sees them. */
+/** A program and its arguments. No shell reads them. */
 export interface ExecCommand {
-  /** Marks this kind of command. */
+  /** The tag of this kind of command. */
   type: 'exec';
-  /** A path (relative ones start at `workingDir`), a file URL, or a name on the child's `PATH`. */
+  /** The program: a path (a relative one is resolved against `workingDir`), a file URL, or a name on the child's `PATH`. */
   program: string | URL;
-  /** Arguments after the program's own name. Default: none. */
+  /** The arguments after the program's own name. Default: none. */
   args?: readonly string[] | null | undefined;
 }
 
-/** A script file, given to its interpreter as a file. */
+/** A script file, which the engine passes to its interpreter as a file. */
 export interface ScriptCommand {
-  /** Marks this kind of command. */
+  /** The tag of this kind of command. */
   type: 'script';
-  /** The file, as a path or a file URL; a relative path starts at `workingDir`. */
+  /** The file, as a path or a file URL. A relative path is resolved against `workingDir`. */
   path: string | URL;
-  /** A path, a file URL, or a name. Default: the script's `#!` line, else its extension. */
+  /** The interpreter: a path, a file URL, or a name. Default: the one that the script's `#!` line names, else the one for its extension. */
   interpreter?: string | URL | null | undefined;
-  /** Arguments for the script. Default: none. */
+  /** The arguments of the script. Default: none. */
   args?: readonly string[] | null | undefined;
 }
 
-/** The AWS command line, its pager off and its output untouched. */
+/** A command of the AWS CLI, which runs without a pager and with unchanged output. */
 export interface AwsCliCommand {
-  /** Marks this kind of command. */
+  /** The tag of this kind of command. */
   type: 'aws_cli';
-  /** As in `aws <service>`: `s3`, `sts`, `ec2`. */
+  /** The service, as in `aws <service>`: `s3`, `sts`, `ec2`. */
   service: string;
-  /** As in `aws s3 <command>`: `ls`, `describe-instances`. */
+  /** The operation, as in `aws s3 <command>`: `ls`, `describe-instances`. */
   command: string;
-  /** Arguments after the command. Default: none. */
+  /** The arguments after the operation. Default: none. */
   args?: readonly string[] | null | undefined;
-  /** `--profile`. */
+  /** The value of `--profile`. Default: none. */
   profile?: string | null | undefined;
-  /** `--region`. */
+  /** The value of `--region`. Default: none. */
   region?: string | null | undefined;
 }
 
-/** What to run. */
+/** The command of a request. */
 export type Command = ShellCommand | ExecCommand | ScriptCommand | AwsCliCommand;
 
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /**
- * What the caller says about an execution: any JSON. The engine keeps all of it; listings show and filter by `label` and `source` and
- * show `conversationId`; the steps of a plan are named by their `label`.
+ * The caller's data about an execution: any JSON. The engine keeps all of it and returns it with the result. Listings show `label`,
+ * `source` and `conversationId` and filter by `label` and `source`; the `label` is the name of a step of a plan.
  */
 export interface ExecutionMetadata {
   /** The origin of the request: a playbook, a person, a schedule. */
   source?: string | undefined;
-  /** The conversation it belongs to. */
+  /** The conversation to which the request belongs. */
   conversationId?: string | undefined;
   /** A short name for people. */
   label?: string | undefined;
-  /** Free tags. */
+  /** Tags, which the engine does not interpret. */
   tags?: string[] | undefined;
-  /** Whatever else the caller wants to have with the execution. */
+  /** Any other data that the caller keeps with the execution. */
   [key: string]: Json | undefined;
 }
 
-/** What to run: data, validated strictly. `null` and `undefined` mean absent. */
+/** A request: the command to run and the data about it, validated strictly. `null` and `undefined` mean that a field is absent. */
 export interface ExecutionRequest {
-  /** A UUID. Default: a fresh one. */
+  /** The id, a UUID. Default: a new one. */
   id?: string | null | undefined;
-  /** What to run. */
+  /** The command to run. */
   command: Command;
-  /** Variables on top of what `inheritEnv` gives, inherited properties included. `null` and `undefined` remove one that would be inherited. */
+  /**
+   * Environment variables that are added to those that `inheritEnv` selects; inherited properties of the object count too. `null` and
+   * `undefined` remove a variable that would be inherited.
+   */
   env?: Readonly<Record<string, string | null | undefined>> | null | undefined;
-  /** Where to run. Default: the host's working directory at the call, at which a relative path starts too. */
+  /**
+   * The working directory of the command. A relative path is resolved against the host's working directory at the call, which is the
+   * default.
+   */
   workingDir?: string | URL | null | undefined;
-  /** Milliseconds from the attempt to spawn to the end, 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
+  /** The timeout from the attempt to spawn to the end, in ms: 1 to `maxTimeoutMs`. Default: `defaultTimeoutMs`. */
   timeoutMs?: number | null | undefined;
   /**
-   * An absolute path, or a file URL, for a log, besides the engine's own: made for this user only, or appended to if a plain file of this
-   * user's is there. Links, pipes and devices are refused with `LOG_FAILED`.
+   * The file of an additional log, besides the engine's own: an absolute path or a file URL. The engine creates the file for this user
+   * only, or appends to an existing regular file of this user. Links, pipes and devices are refused with `LOG_FAILED`. Default: none.
    */
   outputLogPath?: string | URL | null | undefined;
-  /** Carried to the result and to listings. */
+  /** The caller's data, which the result and listings have too. */
   metadata?: ExecutionMetadata | null | undefined;
 }
 
-/** How the environment of a login shell is read. */
+/** Options for reading the environment of a login shell. */
 export interface LoginShellOptions {
-  /** bash, zsh, fish, or another one that takes their options. Default: the user's, by `SHELL`, else by the system. */
+  /**
+   * The shell: bash, zsh, fish, or another one that accepts the same options. Default: the user's shell, by `SHELL`, else by the user
+   * database of the system.
+   */
   shell?: string | null | undefined;
-  /** Milliseconds that its start files may take, at least 1. Default: 10 000. */
+  /** The timeout for the shell's start files, in ms, at least 1. Default: 10 000. */
   timeoutMs?: number | null | undefined;
 }
 
-/** Which part of an output is read. */
+/** Options that select the part of an output to read. */
 export interface ReadOutputOptions {
-  /** Default: `stdout`. */
+  /** The stream to read. Default: `stdout`. */
   stream?: 'stdout' | 'stderr' | null | undefined;
-  /** Only so many bytes of its end. Default: all of it. */
+  /** The number of bytes to read from the end of the output. Default: all of it. */
   tailBytes?: number | null | undefined;
 }
 
-/** The signal that asks a process to end, before it is killed. On Windows each of them is Ctrl-Break. */
+/** The signal that requests a process to end, before it is killed. On Windows each value stands for Ctrl-Break. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGQUIT' | 'SIGUSR1' | 'SIGUSR2';
 
 /**
- * Which members of a tree get the stop signal first: all of them at once, or the command itself, and the others when it has exited
- * or half of the grace period has passed.
+ * The order in which the members of a process tree get the stop signal: all at once (`tree`), or the command itself first (`leader`). With
+ * `leader` the other members get it when the command has exited or half of the grace period has passed.
  */
 export type StopOrder = 'tree' | 'leader';
 
-/** Which of the host's variables a child starts with. */
+/** The set of the host's environment variables that a child inherits: all, those that a program needs to start (`core`), or none. */
 export type InheritEnv = 'all' | 'core' | 'none';
 
 /**
- * What happens to output above `maxOutputSizeBytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part
- * of it and all of it in a file that goes with the record.
+ * The action on output above `maxOutputSizeBytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it
+ * in memory and all of it in a file, which is removed with the record.
  */
 export type OversizedOutputStrategy = 'truncateWithWarning' | 'failExecution' | 'streamToFile';
 
 /**
- * When a line becomes an event: in pieces, so that an unfinished line is shown after 200 ms of silence; or whole, when it is complete.
- * Above `maxLineBytes` it comes in pieces all the same.
+ * The time at which a line becomes an event. With `pieces` an unfinished line is emitted after 200 ms without output; with `whole` a line
+ * is emitted when it is complete. A line above `maxLineBytes` comes in pieces in both modes.
  */
 export type LineMode = 'pieces' | 'whole';
 
-/** Which part of too much output is kept; `both` is half from either end. */
+/** The part of the output that is kept above the limit; `both` keeps half of the limit from each end. */
 export type TruncateKeep = 'head' | 'tail' | 'both';
 
-/** What becomes of background processes that outlive their command: they keep running, or are ended like a cancelled tree. */
+/**
+ * The treatment of background processes that outlive their command: they keep running (`leave`), or are ended like a cancelled tree
+ * (`kill`).
+ */
 export type Leftovers = 'leave' | 'kill';
 
-/** As what output comes: text in which bytes that are not UTF-8 are U+FFFD, or Buffers with the exact bytes. */
+/** The type of output: text, in which bytes that are not UTF-8 become U+FFFD, or Buffers with the exact bytes. */
 export type Encoding = 'utf8' | 'buffer';
 /**
- * What the system limits for each process of a command (Linux); elsewhere a limit is `INVALID_REQUEST`. One that the system refuses, since
- * it is above the hard limit of the host, is `SPAWN_FAILED`, and nothing is started.
+ * Resource limits that the system enforces for each process of a command (Linux). On other systems a limit is refused with
+ * `INVALID_REQUEST`. If the system refuses a limit, because it is above the hard limit of the host, the error is `SPAWN_FAILED` and nothing
+ * is started.
  */
 export interface ResourceLimits {
-  /** Open descriptors of one process, at least 1. One more fails with `EMFILE`. */
+  /** The most open file descriptors of one process, at least 1. Opening one more fails with `EMFILE`. */
   openFiles?: number | null | undefined;
-  /** Processes and threads of the user, in all, at least 1. One more fails with `EAGAIN`. It does not hold for root. */
+  /**
+   * The most processes and threads of the user, in total, at least 1. Creating one more fails with `EAGAIN`. The limit does not apply to
+   * root.
+   */
   processes?: number | null | undefined;
-  /** Bytes of the address space of one process, at least 1. Allocations beyond fail. */
+  /** The largest address space of one process, in bytes, at least 1. Allocations beyond it fail. */
   memoryBytes?: number | null | undefined;
-  /** Seconds of processor time of one process, at least 1. Then it gets SIGXCPU, and SIGKILL a second later. */
+  /**
+   * The most processor time of one process, in seconds, at least 1. At the limit the process gets SIGXCPU, and SIGKILL one second later.
+   */
   cpuSeconds?: number | null | undefined;
-  /** Bytes of a file that a process writes. A write beyond gives SIGXFSZ. */
+  /** The largest file that a process may write, in bytes. A write beyond it raises SIGXFSZ. */
   fileSizeBytes?: number | null | undefined;
 }
 
-/** When a failed command is run again. A cancel, an abort, a shutdown and the end of a plan always end it for good. */
+/**
+ * The conditions under which a failed command is run again. After a cancel, an abort, a shutdown or the end of a plan there is no further
+ * attempt.
+ */
 export interface RetryOptions {
-  /** Runs in all, the first one included: 1 to 1 000. */
+  /** The most runs, the first one included: 1 to 1 000. */
   attempts: number;
-  /** The longest pause after the first failure, in ms; it doubles each time, and a random half of it is taken off. Default: 1 000. */
+  /**
+   * The longest pause after the first failure, in ms. It doubles with each further failure, and each pause is shortened by a random amount
+   * of up to one half. Default: 1 000.
+   */
   backoffMs?: number | null | undefined;
   /** The longest pause, in ms. Default: 30 000. */
   maxBackoffMs?: number | null | undefined;
-  /** What is retried: kinds of failure, or single exit codes. Default: all four kinds. */
+  /** The failures that are retried: kinds of failure, or single exit codes. Default: all four kinds. */
   on?: readonly ('exit' | 'signal' | 'timeout' | 'spawn' | number)[] | null | undefined;
   /**
-   * Retries only a failure whose output, in the last 64 KiB of either stream, has one of these: texts as they are, and regular expressions
-   * with the flags i, m, s and u, without look-around, back-references and `\p{…}`. `{ regex }` is an expression in the syntax of the crate
-   * `regex-lite`, as files have it. Default: any failure.
+   * Patterns of the output: a failure is retried only if one of them matches in the last 64 KiB of either stream. A string is matched
+   * literally; a regular expression may have the flags i, m, s and u, but no look-around, back-references and `\p{…}`. `{ regex }` is an
+   * expression in the syntax of the crate `regex-lite`, as in files. Default: none, so that any failure is retried.
    */
   onOutput?: OutputPattern | readonly OutputPattern[] | null | undefined;
 }
 
-/** What output is searched for. */
+/** A pattern for output: literal text, or a regular expression. */
 export type OutputPattern = string | RegExp | { readonly regex: string };
 
-/** A part of what a child reads: text, or bytes of whatever kind. */
+/** A chunk of standard input: text, or bytes in any of these types. */
 export type InputChunk = string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
 
-/** Whether there is a terminal: `true` is 80 × 24; `columns` and `rows` are 1 to 65 535 each. */
+/**
+ * The terminal of a command: `false` for none, `true` for one of 80 × 24 characters, or its size; `columns` and `rows` are 1 to 65 535
+ * each. Defaults: 80 columns and 24 rows.
+ */
 export type TerminalMode = boolean | { readonly columns?: number | null | undefined; readonly rows?: number | null | undefined };
 
-/** How this host runs a request: policy, never taken off a wire. */
+/** The options with which this host runs a request. They are policy of the host and never part of a received request. */
 export interface ExecutionOptions {
-  /** Ends the execution when it fires (status `cancelled`, reason `aborted`). */
+  /** The abort signal: when it fires, the execution ends with the status `cancelled` and the reason `aborted`. Default: none. */
   signal?: AbortSignal | null | undefined;
   /**
-   * What the child reads: text, bytes, what an iterable or a stream gives as the child reads it, what {@link ExecutionEngine.write}
-   * gives (`'open'`), or the host's own standard input (`'inherit'`).
-   * A Readable that only the command reads is destroyed when the command wants no more; one that other code still uses, such as the
-   * request of an HTTP server, is only not read any more. Default: nothing, end of file at once.
+   * The standard input of the child: text, bytes, the chunks of an iterable or a stream, which are taken at the pace at which the child
+   * reads, the data of {@link ExecutionEngine.write} (`'open'`), or the host's own standard input (`'inherit'`). When the command reads no
+   * more, a Readable that only the command reads is destroyed; one that other code still uses, such as the request of an HTTP server, is no
+   * longer read but stays open. Default: empty, so that the child reads end of file at once.
    */
   stdin?:
     | InputChunk
@@ -217,252 +245,270 @@ export interface ExecutionOptions {
     | null
     | undefined;
   /**
-   * The same data as `stdin`, for text that is not known in advance: here `'open'` and `'inherit'` are text as any other. Both options
-   * together are refused.
+   * The standard input of the child, as `stdin`, for text that is not known in advance: here `'open'` and `'inherit'` are ordinary text. A
+   * call with both options is refused.
    */
   input?: InputChunk | Iterable<InputChunk> | AsyncIterable<InputChunk> | NodeJS.ReadableStream | Blob | null | undefined;
   /**
-   * Runs the command in a terminal of its own: its controlling terminal, and its only stream. `true` is 80 × 24; `columns` and `rows` are 1 to
-   * 65 535 each. Its input is open for {@link ExecutionEngine.write} unless `stdin` or `input` gives data. Not on Windows.
-   * `false`: none, whatever the engine has. Default: the engine's `terminal`, which is none.
+   * The terminal in which the command runs: it is the command's controlling terminal and its only stream. `true` is a terminal of 80 × 24
+   * characters; `columns` and `rows` are 1 to 65 535 each. Its input is open for {@link ExecutionEngine.write} unless `stdin` or `input`
+   * gives data. Not supported on Windows. `false` means no terminal, whatever the engine's setting is. Default: the engine's `terminal`,
+   * which is none.
    */
   terminal?: TerminalMode | null | undefined;
-  /** Ends the execution after so many milliseconds without output. Default: the engine's `idleTimeoutMs`. */
+  /** The longest time without output, in ms; then the execution is ended. Default: the engine's `idleTimeoutMs`. */
   idleTimeoutMs?: number | null | undefined;
-  /** Milliseconds between the stop signal and SIGKILL. Default: the engine's `killGraceMs`. */
+  /** The grace period between the stop signal and SIGKILL, in ms. Default: the engine's `killGraceMs`. */
   killGraceMs?: number | null | undefined;
-  /** The signal that asks the processes of the tree to end. Default: the engine's `stopSignal`. */
+  /** The signal that requests the processes of the tree to end. Default: the engine's `stopSignal`. */
   stopSignal?: StopSignal | null | undefined;
-  /** Which processes get that signal first. Default: the engine's `stopOrder`. */
+  /** The order in which the processes of the tree get that signal. Default: the engine's `stopOrder`. */
   stopOrder?: StopOrder | null | undefined;
   /**
-   * Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its tree is ended.
+   * Whether a descendant that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) keeps running when its tree is ended.
    * Default: the engine's `allowDetached`.
    */
   allowDetached?: boolean | null | undefined;
   /**
-   * Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: the engine's
+   * Whether standard error is written to the pipe of standard output, so that the order between them is exact. Default: the engine's
    * `mergeOutput`, which is false.
    */
   mergeOutput?: boolean | null | undefined;
   /** Whether output lines become events. Default: the engine's `streamOutput`. */
   streamOutput?: boolean | null | undefined;
   /**
-   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
-   * the engine's `lines`.
+   * The time at which a line becomes an event: an unfinished line after 200 ms without output (`pieces`), or each line only when it is
+   * complete (`whole`). Default: the engine's `lines`.
    */
   lines?: LineMode | null | undefined;
-  /** Bytes of output kept in memory for each stream. Default: the engine's `maxOutputSizeBytes`. */
+  /** The most output that is kept in memory for each stream, in bytes. Default: the engine's `maxOutputSizeBytes`. */
   maxOutputSizeBytes?: number | null | undefined;
-  /** What happens to more. Default: the engine's `oversizedOutputStrategy`. */
+  /** The action on output above `maxOutputSizeBytes`. Default: the engine's `oversizedOutputStrategy`. */
   oversizedOutputStrategy?: OversizedOutputStrategy | null | undefined;
-  /** Which part of too much output is kept. Default: the engine's `truncateKeep`. */
+  /** The part of the output that is kept above the limit. Default: the engine's `truncateKeep`. */
   truncateKeep?: TruncateKeep | null | undefined;
   /**
-   * How long an output pipe may be silent after the command has exited, in ms; at most 2 s in all. Default: the engine's
-   * `drainTimeoutMs`.
+   * The longest time without output on an output pipe after the command has exited, in ms; then the engine stops reading. The drain takes
+   * at most 2 s in total. Default: the engine's `drainTimeoutMs`.
    */
   drainTimeoutMs?: number | null | undefined;
-  /** Default: the engine's `inheritEnv`. */
+  /** The set of the host's variables that the child inherits. Default: the engine's `inheritEnv`. */
   inheritEnv?: InheritEnv | null | undefined;
-  /** Globs of names inherited on top of `inheritEnv`; added to the engine's. */
+  /** Globs of the names of variables that are inherited in addition to `inheritEnv`. They are added to the engine's `envAllow`. */
   envAllow?: readonly string[] | null | undefined;
-  /** Globs of names removed last, which a request may not set either; added to the engine's. */
+  /** Globs of the names of variables that are removed last, and that a request may not set. They are added to the engine's `envDeny`. */
   envDeny?: readonly string[] | null | undefined;
   /**
-   * Strings that are masked (`***`) in whatever leaves the engine, as they are and in Base64, URL and JSON form; besides the
-   * engine's own. At least 6 bytes each.
+   * Strings that are replaced by `***` in all data that leaves the engine, in their literal, Base64, URL and JSON form. They are added to
+   * the engine's `secrets`. Each has at least 6 bytes.
    */
   secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: the engine's `maskEnvSecrets`. */
   maskEnvSecrets?: boolean | null | undefined;
-  /** What becomes of background processes that outlive their command. Default: the engine's `leftovers`, which is `leave`. */
+  /** The treatment of background processes that outlive their command. Default: the engine's `leftovers`, which is `leave`. */
   leftovers?: Leftovers | null | undefined;
   /**
-   * What the system limits for the processes of the command (Linux), in the place of all limits that the engine has; `{}` for none. Default: the
+   * The resource limits of the processes of the command (Linux). They replace all limits of the engine; `{}` sets none. Default: the
    * engine's `limits`.
    */
   limits?: ResourceLimits | null | undefined;
-  /** Higher starts first among the queued. A whole number, default 0. */
+  /** The priority in the queue, a whole number: executions with a higher one start first. Default: 0. */
   priority?: number | null | undefined;
   /**
-   * Names of groups, 64 at most, of 1 to 256 bytes each. At most `groupLimits[name]` executions of a group run at once, 1 if it is not
-   * listed; the others wait, without a slot. They are in the place of those that the engine has; `[]` for none. Default: the engine's `groups`.
+   * The names of the groups of the execution, 64 at most, of 1 to 256 bytes each. At most `groupLimits[name]` executions of a group run at
+   * once, or 1 if the group is not listed; the others wait, without a slot. The names replace those of the engine; `[]` means no group.
+   * Default: the engine's `groups`.
    */
   groups?: readonly string[] | null | undefined;
-  /** Runs the command again when it fails; `{ attempts: 1 }` does not. Default: the engine's `retry`, which is none. */
+  /**
+   * The conditions under which the command is run again when it fails; `{ attempts: 1 }` allows no further attempt. Default: the engine's
+   * `retry`, which is none.
+   */
   retry?: RetryOptions | null | undefined;
-  /** Output as text, or as Buffers with the exact bytes. Default: the engine's `encoding`. */
+  /** The type of output: text, or Buffers with the exact bytes. Default: the engine's `encoding`. */
   encoding?: Encoding | null | undefined;
   /**
-   * The variables that the child inherits from, by the same rules. Default: the engine's `hostEnv`, which is `process.env` at the call;
-   * give `process.env` where the engine has others.
+   * The variables from which the child inherits, by the same rules. Default: the engine's `hostEnv`, which is `process.env` at the call. To
+   * inherit from `process.env` in an engine with another `hostEnv`, give `process.env` here.
    */
   hostEnv?: Readonly<Record<string, string | null | undefined>> | null | undefined;
 }
 
-/** In which order the commands of a plan run. */
+/** The order in which the commands of a plan run. */
 export type ExecutionStrategy = SerialStrategy | ParallelStrategy | DependencyGraphStrategy;
 
-/** One after the other. */
+/** The strategy that runs the commands one after the other. */
 export interface SerialStrategy {
-  /** Marks this strategy. */
+  /** The tag of this strategy. */
   type: 'serial';
-  /** Whether a step that does not complete is the last one. Default: true. */
+  /** Whether the plan stops after a step that does not complete. Default: true. */
   stopOnError?: boolean | null | undefined;
 }
 
-/** All at once. */
+/** The strategy that runs all commands at once. */
 export interface ParallelStrategy {
-  /** Marks this strategy. */
+  /** The tag of this strategy. */
   type: 'parallel';
-  /** At most so many of this plan at once. Default: as many as the engine has slots. */
+  /** The most commands of this plan that run at once. Default: the number of the engine's slots. */
   maxConcurrency?: number | null | undefined;
 }
 
-/** Each as soon as those that it depends on have completed. */
+/** The strategy that runs each command as soon as the commands on which it depends have completed. */
 export interface DependencyGraphStrategy {
-  /** Marks this strategy. */
+  /** The tag of this strategy. */
   type: 'dependency_graph';
-  /** For the index of a command the indexes of those that must complete before it. */
+  /** The dependencies: for the index of a command, the indexes of the commands that must complete before it. */
   dependencies: Readonly<Record<number, readonly number[]>>;
 }
 
 /** A request as a step of a plan. */
 export interface PlanStepRequest extends Omit<ExecutionRequest, 'env'> {
   /**
-   * As in other requests; `{ from: step }` is the trimmed standard output of another step, by its index or its id, on which this one depends
-   * then. Output that is no UTF-8, holds NUL, a masked secret or more than 128 KiB, or was truncated, fails this step (`INVALID_REQUEST`).
+   * Environment variables, as in other requests. `{ from: step }` is the trimmed standard output of another step, given by its index or its
+   * id; this step then depends on that one. The step fails (`INVALID_REQUEST`) if that output is not UTF-8, has a NUL character, a masked
+   * secret or more than 128 KiB, or was truncated.
    */
   env?: Readonly<Record<string, string | { readonly from: number | string } | null | undefined>> | null | undefined;
 }
 
-/** A small set of commands and the order between them. A step is a command by its index. */
+/** A small set of commands and the order between them. A step is one command of the plan, identified by its index. */
 export interface ExecutionPlan {
-  /** A UUID. Default: a fresh one. */
+  /** The id, a UUID. Default: a new one. */
   id?: string | null | undefined;
-  /** What it is for, in the words of people. */
+  /** The purpose of the plan, for people. */
   description: string;
-  /** In which order the commands run. */
+  /** The order in which the commands run. */
   strategy: ExecutionStrategy;
-  /** 1 to 100 000 commands. */
+  /** The commands, 1 to 100 000. */
   commands: readonly PlanStepRequest[];
-  /** Carried to the result. */
+  /** The caller's data, which the result has too. */
   metadata?: ExecutionMetadata | null | undefined;
 }
 
-/** How this host runs one step of a plan. */
+/** The options with which this host runs one step of a plan. */
 export interface PlanStepOptions extends ExecutionOptions {
   /**
-   * After which ends of its dependencies the step runs, which in a serial plan are all steps before it: when all completed; when at least one
-   * did not complete; or in any case, also after a cancel, an abort or the deadline of the plan, and not after `shutdown`. Default: `success`.
+   * The condition on the outcomes of the step's dependencies, which in a serial plan are all steps before it. With `success` the step runs
+   * when all completed; with `failure`, when at least one did not complete; with `always`, in any case, also after a cancel, an abort or
+   * the deadline of the plan, but not after `shutdown`. Default: `success`.
    */
   when?: 'success' | 'failure' | 'always' | null | undefined;
 }
 
-/** How this host runs a plan: options for all its steps, and what is the plan's own. Its `signal` ends the whole plan. */
+/** The options with which this host runs a plan: those of all its steps, and those of the plan itself. The `signal` ends the whole plan. */
 export interface PlanOptions extends ExecutionOptions {
-  /** A step that does not complete keeps no other from running. Default: false. */
+  /** Whether the other steps run although a step did not complete. Default: false. */
   continueOnError?: boolean | null | undefined;
-  /** Ends the plan after so many milliseconds (status `timeout`). Default: never. */
+  /** The longest time of the plan, in ms; then it is ended with the status `timeout`. Default: no deadline. */
   deadlineMs?: number | null | undefined;
-  /** Options of single steps, by index, on top of those for all. */
+  /** The options of single steps, by index. They override the options of all steps. */
   steps?: Readonly<Record<number, PlanStepOptions>> | null | undefined;
 }
 
 /** The configuration of an engine. */
 export interface ExecutionConfig {
-  /** Timeout of a request that names none, in ms. Default: 300 000, or `maxTimeoutMs` if that is less. */
+  /** The timeout of a request without one, in ms. Default: 300 000, or `maxTimeoutMs` if that is less. */
   defaultTimeoutMs?: number | null | undefined;
   /** The longest timeout that a request may have, in ms. Default: 3 600 000. */
   maxTimeoutMs?: number | null | undefined;
   /** Whether output lines become events. Default: true. */
   streamOutput?: boolean | null | undefined;
   /**
-   * Whether an unfinished line is shown after 200 ms of silence (`pieces`), or each line only when it is complete (`whole`). Default:
-   * `pieces`.
+   * The time at which a line becomes an event: an unfinished line after 200 ms without output (`pieces`), or each line only when it is
+   * complete (`whole`). Default: `pieces`.
    */
   lines?: LineMode | null | undefined;
-  /** Whether standard error goes into standard output's pipe, so that the order between them is exact. Default: false. */
+  /** Whether standard error is written to the pipe of standard output, so that the order between them is exact. Default: false. */
   mergeOutput?: boolean | null | undefined;
-  /** Output as text, or as Buffers with the exact bytes. Default: `utf8`. */
+  /** The type of output: text, or Buffers with the exact bytes. Default: `utf8`. */
   encoding?: Encoding | null | undefined;
-  /** How many commands run at once. Default: 100. */
+  /** The most commands that run at once. Default: 100. */
   maxConcurrentExecutions?: number | null | undefined;
-  /** When so many run: wait, or be refused with `CONCURRENCY_LIMIT_REACHED`. Default: `queue`. */
+  /**
+   * The action on a request when `maxConcurrentExecutions` commands run: let it wait, or refuse it with `CONCURRENCY_LIMIT_REACHED`.
+   * Default: `queue`.
+   */
   concurrencyPolicy?: 'queue' | 'reject' | null | undefined;
-  /** How many may wait; one more is refused with `QUEUE_FULL`. Default: 10 000. */
+  /** The most executions that may wait; a further one is refused with `QUEUE_FULL`. Default: 10 000. */
   maxQueuedExecutions?: number | null | undefined;
   /**
-   * How many executions of a group run at once, by globs of names of groups: each name that matches has this limit for itself. A name that
-   * is listed as it is comes first, then the longest glob. 1 for a group that none matches. Default: `{}`.
+   * The most executions of a group that run at once, by globs of group names: each name that matches a glob has this limit for itself. An
+   * entry with the exact name has precedence, then the longest glob. The limit is 1 for a group that no entry matches. Default: `{}`.
    */
   groupLimits?: Readonly<Record<string, number>> | null | undefined;
-  /** Names of groups of each execution whose options name none. Default: none. */
+  /** The names of the groups of each execution whose options have no `groups`. Default: none. */
   groups?: readonly string[] | null | undefined;
-  /** The longest wait for a slot and for groups, in ms. Default: no bound. */
+  /** The longest wait for a slot and for groups, in ms. Default: no limit. */
   queueTimeoutMs?: number | null | undefined;
-  /** Between the stop signal and SIGKILL, in ms. 0: SIGKILL at once. Default: 5 000. */
+  /** The grace period between the stop signal and SIGKILL, in ms. With 0, SIGKILL is sent at once. Default: 5 000. */
   killGraceMs?: number | null | undefined;
-  /** The signal that asks the processes of an execution to end. Default: `'SIGTERM'`. */
+  /** The signal that requests the processes of an execution to end. Default: `'SIGTERM'`. */
   stopSignal?: StopSignal | null | undefined;
-  /** Which processes get the stop signal first. Default: `'tree'`. */
+  /** The order in which the processes of an execution get the stop signal. Default: `'tree'`. */
   stopOrder?: StopOrder | null | undefined;
-  /** Between the stop signal and SIGKILL when the host exits or is killed, in ms. Default: the `killGraceMs` of each execution. */
+  /**
+   * The grace period between the stop signal and SIGKILL when the host exits or is killed, in ms. Default: the `killGraceMs` of each
+   * execution.
+   */
   hostExitGraceMs?: number | null | undefined;
   /**
-   * Whether a child that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) is left alone when its execution is
-   * ended. Default: false.
+   * Whether a descendant that opts out (`ESCHER_EXECUTION_ID=detached`, in a session of its own) keeps running when its execution is ended.
+   * Default: false.
    */
   allowDetached?: boolean | null | undefined;
-  /** Whether each execution gets a control group of its own where the host may make some (Linux, cgroup v2). Default: true. */
+  /** Whether each execution gets a control group of its own, if the host is permitted to create one (Linux, cgroup v2). Default: true. */
   controlGroups?: boolean | null | undefined;
-  /** Ends an execution after so many ms without output. Default: never. */
+  /** The longest time without output, in ms; then the execution is ended. Default: no limit. */
   idleTimeoutMs?: number | null | undefined;
-  /** When a failed command is run again. Default: never. */
+  /** The conditions under which a failed command is run again. Default: no further attempt. */
   retry?: RetryOptions | null | undefined;
-  /** What the system limits for the processes of each command (Linux). Default: what it limits for the host. */
+  /** The resource limits of the processes of each command (Linux). Default: the limits of the host. */
   limits?: ResourceLimits | null | undefined;
-  /** Whether each command runs in a terminal of its own. Default: false. */
+  /** The terminal of each command. Default: `false`, which is none. */
   terminal?: TerminalMode | null | undefined;
-  /** How long an output pipe may be silent after the command has exited, in ms. Default: 500; at most 2 s in all. */
+  /**
+   * The longest time without output on an output pipe after the command has exited, in ms; then the engine stops reading. The drain takes
+   * at most 2 s in total. Default: 500.
+   */
   drainTimeoutMs?: number | null | undefined;
-  /** What becomes of background processes that outlive their command. Default: `leave`. */
+  /** The treatment of background processes that outlive their command. Default: `leave`. */
   leftovers?: Leftovers | null | undefined;
-  /** The longest line in one piece, in bytes. Default: 65 536. */
+  /** The longest line that comes in one piece, in bytes. Default: 65 536. */
   maxLineBytes?: number | null | undefined;
-  /** How long a command must neither use the processor nor write, in ms, before the event `waiting`. Default: 1 000. */
+  /** The time in which a command must neither use the processor nor write before the event `waiting` is emitted, in ms. Default: 1 000. */
   waitingAfterMs?: number | null | undefined;
-  /** Bytes of output kept in memory for each stream. Default: 10 MiB. */
+  /** The most output that is kept in memory for each stream, in bytes. Default: 10 MiB. */
   maxOutputSizeBytes?: number | null | undefined;
   /**
-   * What happens to more: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it and all of it
-   * in a file that goes with the record. Default: `truncateWithWarning`.
+   * The action on output above `maxOutputSizeBytes`: keep a part of it; end the execution with `OUTPUT_SIZE_EXCEEDED`; or keep a part of it
+   * in memory and all of it in a file, which is removed with the record. Default: `truncateWithWarning`.
    */
   oversizedOutputStrategy?: OversizedOutputStrategy | null | undefined;
-  /** An older word for `oversizedOutputStrategy`: `false` is `failExecution`, unless a strategy is named. Default: true. */
+  /** The older form of `oversizedOutputStrategy`: `false` means `failExecution`, unless that setting is given too. Default: true. */
   truncateLargeOutput?: boolean | null | undefined;
-  /** Which part of too much output is kept. Default: `both` ends. */
+  /** The part of the output that is kept above the limit. Default: `both` ends. */
   truncateKeep?: TruncateKeep | null | undefined;
-  /** An absolute path: where `streamToFile` writes. Default: a folder of this user under the temp folder. */
+  /**
+   * The directory in which `streamToFile` writes, an absolute path. Default: a directory of this user in the directory for temporary files.
+   */
   overflowDir?: string | null | undefined;
-  /** The largest such file, in bytes. Default: 1 GiB. */
+  /** The largest overflow file, in bytes. Default: 1 GiB. */
   maxOverflowFileBytes?: number | null | undefined;
-  /** Bytes in all such files of this engine. Default: 4 GiB. */
+  /** The largest total size of all overflow files of this engine, in bytes. Default: 4 GiB. */
   maxOverflowTotalBytes?: number | null | undefined;
-  /** Such files and logs stop growing before the disk has less than so many bytes left. Default: 512 MiB. */
+  /** The free disk space that overflow files and logs leave, in bytes: they stop growing before the disk has less. Default: 512 MiB. */
   minFreeDiskBytes?: number | null | undefined;
-  /** An absolute path: where each execution gets a log, named by its id. Default: no logs. */
+  /** The directory of the logs, an absolute path: each execution gets a log there, named by its id. Default: no logs. */
   logDir?: string | null | undefined;
-  /** What is in logs: the raw bytes as they came, or a JSON object for each line. Default: `raw`. */
+  /** The format of logs: the raw bytes in the order in which they were read, or a JSON object for each line. Default: `raw`. */
   logFormat?: 'raw' | 'jsonl' | null | undefined;
-  /** Whether logs in `logDir` stay when their record leaves. A file at `outputLogPath` always does. Default: true. */
+  /** Whether a log in `logDir` stays when its record is removed. A file at `outputLogPath` always stays. Default: true. */
   keepLogs?: boolean | null | undefined;
-  /** The largest log, in bytes. What is more is counted as lost (`logLostBytes`). Default: 1 GiB. */
+  /** The largest log, in bytes. Output beyond it is counted as lost (`logLostBytes`). Default: 1 GiB. */
   maxLogFileBytes?: number | null | undefined;
-  /** Bytes in all logs of executions that have a record. Default: 16 GiB. */
+  /** The largest total size of the logs of all executions that have a record, in bytes. Default: 16 GiB. */
   maxLogTotalBytes?: number | null | undefined;
-  /** Strings that are masked (`***`) in whatever leaves the engine. At least 6 bytes each. Default: none. */
+  /** Strings that are replaced by `***` in all data that leaves the engine. Each has at least 6 bytes. Default: none. */
   secrets?: readonly string[] | null | undefined;
   /** Whether the values of variables named by `envSecretPatterns` are masked too. Default: false. */
   maskEnvSecrets?: boolean | null | undefined;
@@ -472,33 +518,39 @@ export interface ExecutionConfig {
    */
   envSecretPatterns?: readonly string[] | null | undefined;
   /**
-   * Whether a guardian process ends what runs when the host ends, however it ends. Default: true. Windows needs none, and
-   * ends what runs in any case.
+   * Whether a guardian process ends the running commands when the host ends, in whichever way. Default: true. Windows needs no guardian and
+   * ends the running commands in any case.
    */
   guardian?: boolean | null | undefined;
-  /** The variables that a child inherits from, by the same rules. Default: `process.env` at the call. */
+  /** The variables from which a child inherits, by the same rules. Default: `process.env` at the call. */
   hostEnv?: Readonly<Record<string, string | null | undefined>> | null | undefined;
-  /** Which of the host's variables a child starts with. Default: `all`. */
+  /** The set of the host's variables that a child inherits. Default: `all`. */
   inheritEnv?: InheritEnv | null | undefined;
-  /** Globs of names inherited on top. Default: none. */
+  /** Globs of the names of variables that are inherited in addition to `inheritEnv`. Default: none. */
   envAllow?: readonly string[] | null | undefined;
-  /** Globs of names no child gets. Default: none. */
+  /** Globs of the names of variables that no child gets, and that no request may set. Default: none. */
   envDeny?: readonly string[] | null | undefined;
-  /** The most records of ended executions. Default: 1 000. */
+  /** The most records of ended executions that are kept; the oldest are removed first. Default: 1 000. */
   maxInMemoryExecutions?: number | null | undefined;
-  /** How long these are kept, in seconds. Default: 3 600. */
+  /** The retention time of the records of ended executions, in seconds. Default: 3 600. */
   executionRetentionSecs?: number | null | undefined;
-  /** Bytes of output, metadata, errors and diagnoses in all of them. Default: 256 MiB. */
+  /**
+   * The largest total size of output, metadata, errors and diagnoses in all records, in bytes; the oldest records are removed first.
+   * Default: 256 MiB.
+   */
   maxRetainedOutputBytes?: number | null | undefined;
-  /** The longest metadata of a request or a plan, in bytes of JSON text. More is refused. Default: 65 536 (64 KiB). */
+  /** The largest metadata of a request or a plan, in bytes of JSON text. Larger metadata is refused. Default: 65 536 (64 KiB). */
   maxMetadataBytes?: number | null | undefined;
-  /** Whether the engine removes old records without a call. If not, only `cleanup()` removes them. Default: true. */
+  /** Whether the engine removes old records by itself. If not, only `cleanup()` removes them. Default: true. */
   enableAutoCleanup?: boolean | null | undefined;
-  /** The least time between two searches for records that are too old, in seconds. No search takes place while no record can be. Default: 60. */
+  /**
+   * The shortest time between two searches for records that are too old, in seconds. No search takes place while no record can be too old.
+   * Default: 60.
+   */
   cleanupIntervalSecs?: number | null | undefined;
 }
 
-/** Every field of a configuration with its value in force; what has no bound is `null`. */
+/** A configuration in which each field has its effective value; a field without a limit is `null`. */
 export type ResolvedConfig = {
   readonly [K in keyof ExecutionConfig]-?: K extends
     | 'queueTimeoutMs'
@@ -512,10 +564,10 @@ export type ResolvedConfig = {
     : NonNullable<ExecutionConfig[K]>;
 };
 
-/** Where an execution stands. The last four are final. */
+/** The status of an execution. The last four are final. */
 export type ExecutionStatus = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled' | 'timeout';
 
-/** Why an execution ended. */
+/** The reason why an execution ended. */
 export type Reason =
   | 'exit'
   | 'signal'
@@ -529,7 +581,7 @@ export type Reason =
   | 'host_exit'
   | 'spawn_failed';
 
-/** Stable names of errors. */
+/** The stable names of errors. */
 export type ErrorCode =
   | 'INVALID_CONFIG'
   | 'INVALID_REQUEST'
@@ -550,48 +602,48 @@ export type ErrorCode =
   | 'ADDON_NOT_LOADED'
   | 'PERMISSION_DENIED';
 
-/** What kept the engine from doing its part. */
+/** The error that kept the engine from running an execution as requested. */
 export interface ErrorInfo {
-  /** Which error it is: the name is stable. */
+  /** The stable name of the error. */
   code: ErrorCode;
-  /** What was asked, what happened, and what to do. */
+  /** The message, for people: the requested operation, the failure, and the remedy. */
   message: string;
-  /** The operating system's name for it, such as `ENOENT`. */
+  /** The operating system's name of the error, such as `ENOENT`. */
   errno?: string;
 }
 
-/** What an execution was doing when its time was up. */
+/** The state of an execution's processes when its timeout was reached. */
 export interface Diagnosis {
-  /** Milliseconds since its last output, or since its start. */
+  /** The time since the last output of the execution, or since its start, in ms. */
   silentMs: number;
-  /** How many processes there were beyond those that `processes` has. Absent when there were none. */
+  /** The number of processes beyond those in `processes`. Absent when there were none. */
   moreProcesses?: number;
-  /** Its processes, 256 at most, with what they were doing. */
+  /** The processes of the execution, 256 at most. */
   processes: {
-    /** Its process id. */
+    /** The process id. */
     pid: number;
-    /** The process id of its parent. */
+    /** The process id of the parent. */
     parent: number;
-    /** Its program and arguments, 1 024 characters at most; its name in brackets while it has none. */
+    /** The program and its arguments, 1 024 characters at most; the name of the process in brackets if it has none. */
     command: string;
-    /** As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped. */
+    /** The state of the process, as `ps` shows it: `R` runs, `S` and `D` wait, `T` is stopped. */
     state: string;
-    /** Milliseconds of processor time so far. */
+    /** The processor time that the process has used, in ms. */
     cpuMs: number;
-    /** What it is blocked reading, if it is one of these. */
+    /** The input that the process is blocked reading; absent when it reads none of these. */
     waitsFor?: 'stdin' | 'terminal';
   }[];
 }
 
-/** What the engine had to end. */
+/** The processes that the engine ended, and the means. */
 interface Killed {
-  /** The processes that were alive when it began. */
+  /** The ids of the processes that were running when the engine began to end them. */
   pids: number[];
-  /** What was done, in order, such as `SIGTERM to the group`. */
+  /** The steps that were taken, in order, such as `SIGTERM to the group`. */
   mechanism: string;
 }
 
-/** Exactly what happened. `Output` is `Buffer` with `encoding: 'buffer'`. */
+/** The result of an execution: its exact outcome. `Output` is `Buffer` with `encoding: 'buffer'`. */
 export interface ExecutionResult<Output extends string | Buffer = string> {
   /** The id of the execution. */
   id: string;
@@ -672,58 +724,58 @@ export interface ExecutionResult<Output extends string | Buffer = string> {
   metadata: ExecutionMetadata;
 }
 
-/** An attempt that failed and was followed by another one. */
+/** A failed attempt that was followed by another one. */
 export interface FailedAttempt {
-  /** Which one it was, from 1. */
+  /** The number of the attempt, from 1. */
   attempt: number;
-  /** How it ended. */
+  /** The final status. */
   status: 'failed' | 'timeout';
-  /** `null` when a signal ended it or it never ran. */
+  /** The exit code; `null` when a signal ended the command or it never ran. */
   exitCode: number | null;
-  /** The name of the signal that ended it, else `null`. */
+  /** The name of the signal that ended the command; else `null`. */
   signal: string | null;
-  /** Why it ended. */
+  /** The reason why the attempt ended. */
   reason: Reason;
-  /** Set when it could not be started. */
+  /** The error; absent unless the command could not be started. */
   error?: ErrorInfo;
-  /** When it was spawned, or accepted if it never was. */
+  /** The time of the spawn; the time of acceptance if the command was never spawned. */
   startedAt: Date;
-  /** Milliseconds that it waited for a slot. */
+  /** The time that the attempt waited for a slot, in ms. */
   queuedMs: number;
-  /** Milliseconds from spawn to the end. */
+  /** The time from spawn to the end, in ms. */
   durationMs: number;
-  /** Milliseconds of the pause after it. */
+  /** The pause after the attempt, in ms. */
   delayMs: number;
 }
 
-/** Why a step never began. */
+/** The reason why a step never began. */
 export type SkipReason = 'dependency' | 'stop_on_error' | 'no_failure' | 'cancelled' | 'aborted' | 'deadline' | 'shutdown' | 'duplicate_id';
 
 /** A step that never began. */
 export interface SkippedStep {
-  /** The step, by the index of its command. */
+  /** The index of the step, which is that of its command. */
   index: number;
-  /** Why it never began. */
+  /** The reason why the step never began. */
   reason: SkipReason;
-  /** The step that did not complete, for `dependency` and `stop_on_error`; else `null`. */
+  /** The index of the step that did not complete, for `dependency` and `stop_on_error`; else `null`. */
   because: number | null;
 }
 
-/** One step of a plan that is over. */
+/** A step of a plan that has ended. */
 export interface PlanStep {
-  /** The index of its command. */
+  /** The index of the step, which is that of its command. */
   index: number;
-  /** The id of its execution, which has a record unless the step was skipped. */
+  /** The id of the step's execution, which has a record unless the step was skipped. */
   id: string;
-  /** The label of its request, else the command as a person would type it, at most 200 characters. */
+  /** The name of the step: the label of its request, else the command as a person would type it, at most 200 characters. */
   name: string;
-  /** How it ended; `skipped` when it never began. */
+  /** The final status of the step; `skipped` when it never began. */
   status: ExecutionResult['status'] | 'skipped';
-  /** The steps that it waited for. */
+  /** The indexes of the steps for which it waited. */
   dependsOn: number[];
-  /** After which ends of these it was to run; absent when it is `success`. */
+  /** The condition on the outcomes of those steps; absent when it is `success`. */
   when?: 'failure' | 'always';
-  /** The variables that are outputs of other steps, by name; absent when there are none. */
+  /** The variables whose values are outputs of other steps, by name; absent when there are none. */
   inputs?: {
     /** The name of the variable. */
     name: string;
@@ -732,63 +784,69 @@ export interface PlanStep {
   }[];
 }
 
-/** How many steps of a plan ended in which way. */
+/** The numbers of steps of a plan by their final status. */
 export interface PlanStats {
-  /** All steps. */
+  /** The number of all steps. */
   total: number;
-  /** Steps with the status `completed`. */
+  /** The number of steps with the status `completed`. */
   completed: number;
-  /** Steps with the status `failed`. */
+  /** The number of steps with the status `failed`. */
   failed: number;
-  /** Steps with the status `cancelled`. */
+  /** The number of steps with the status `cancelled`. */
   cancelled: number;
-  /** Steps with the status `timeout`. */
+  /** The number of steps with the status `timeout`. */
   timeout: number;
-  /** Steps that never began. */
+  /** The number of steps that never began. */
   skipped: number;
-  /** Attempts beyond the first of each step. */
+  /** The number of attempts beyond the first one of each step. */
   retries: number;
 }
 
-/** What came of a plan. */
+/** The result of a plan. */
 export interface PlanExecutionResult<Output extends string | Buffer = string> {
   /** The id of the plan. */
   planId: string;
-  /** `completed` when every step completed, apart from those that were skipped since there was no failure; `cancelled` or `timeout` when the plan was ended; else `failed`. */
+  /**
+   * The final status: `completed` when every step completed, apart from steps that were skipped because there was no failure; `cancelled`
+   * or `timeout` when the plan was ended; else `failed`.
+   */
   status: ExecutionResult['status'];
   /** Whether the status is `completed`. */
   success: boolean;
-  /** As in the plan. */
+  /** The value in the plan. */
   description: string;
-  /** The results of the steps that began, in the order of their indexes. Made when first read. */
+  /** The results of the steps that began, in the order of their indexes. The array is created when it is first read. */
   readonly results: ExecutionResult<Output>[];
-  /** All steps, by index. */
+  /** The steps of the plan, in the order of their indexes. */
   steps: PlanStep[];
   /** The steps that never began, in the order of their indexes. */
   skipped: SkippedStep[];
-  /** How many steps ended in which way. */
+  /** The numbers of steps by their final status. */
   stats: PlanStats;
-  /** Milliseconds from acceptance to the end, on a monotonic clock. */
+  /** The time from acceptance to the end, in ms, on a monotonic clock. */
   totalDurationMs: number;
-  /** When it was accepted. */
+  /** The time of acceptance. */
   startedAt: Date;
-  /** When its last step was over. */
+  /** The time at which the last step ended. */
   completedAt: Date;
-  /** As in the plan. */
+  /** The value in the plan. */
   metadata: ExecutionMetadata;
 }
 
-/** What all events have. */
+/** The fields that all events have. */
 interface EventBase {
-  /** The execution that it is about. */
+  /** The id of the execution to which the event belongs. */
   executionId: string;
-  /** When it happened. */
+  /** The time of the event. */
   timestamp: Date;
-  /** Counts the events of this execution from 0; a listener to some sees gaps only where others are. */
+  /**
+   * The number of the event within its execution, from 0. A listener to some types of events sees a gap only where there was an event of
+   * another type.
+   */
   sequence: number;
-  /** The plan that the execution is a step of. */
+  /** The id of the plan of which the execution is a step; absent without a plan. */
   planId?: string;
-  /** Its index in that plan. */
+  /** The index of the step in that plan; absent without a plan. */
   step?: number;
 }
 
@@ -847,79 +905,84 @@ export interface DegradedEvent extends EventBase {
   message: string;
 }
 
-/** An attempt failed, and another one follows after a pause. */
+/** The event of an attempt that failed and is followed by another one after a pause. */
 export interface RetryEvent<Output extends string | Buffer = string> extends EventBase {
   /** The name of the event. */
   type: 'retry';
-  /** The attempt that failed, from 1. */
+  /** The number of the attempt that failed, from 1. */
   attempt: number;
-  /** The most attempts there will be. */
+  /** The most attempts of the execution. */
   attempts: number;
-  /** Milliseconds until the next one may begin. */
+  /** The time until the next attempt may begin, in ms. */
   delayMs: number;
-  /** What happened in this attempt. Made when first read. */
+  /** The result of the failed attempt. The object is created when it is first read. */
   readonly result: ExecutionResult<Output>;
 }
 
-/** Progress of a plan: emitted when a step begins and when a step ends. */
+/** The progress of a plan, emitted when a step begins and when a step ends. */
 export interface ProgressEvent<Output extends string | Buffer = string> extends EventBase {
   /** The name of the event. */
   type: 'progress';
-  /** The plan, as `executionId`: these events have a sequence of their own. */
+  /** The id of the plan, which is also the `executionId`: these events have a sequence of their own. */
   planId: string;
-  /** Steps that are over, the skipped ones included: at the end it is `total`. */
+  /** The number of steps that have ended, the skipped ones included: at the end it is `total`. */
   completed: number;
-  /** Steps that began and did not complete. */
+  /** The number of steps that began and did not complete. */
   failed: number;
-  /** Steps that never began, and will not begin. */
+  /** The number of steps that never began and will not begin. */
   skipped: number;
-  /** All steps of the plan. */
+  /** The number of all steps of the plan. */
   total: number;
-  /** The command of the step that began last among those that run. */
+  /** The command of the step that began last among the running ones; `null` when none runs. */
   currentCommand: string | null;
-  /** After which ends of its dependencies that step runs: `success`, `failure` or `always`. */
+  /** The condition on the outcomes of that step's dependencies: `success`, `failure` or `always`; `null` when none runs. */
   currentWhen: string | null;
-  /** How the plan ended, in its last event. */
+  /** The status of the plan: `running`, or in its last event the final status. */
   status: 'running' | ExecutionResult['status'];
-  /** What came of it, in its last event. Made when first read. */
+  /** The result of the plan, in its last event. The object is created when it is first read. */
   readonly result?: PlanExecutionResult<Output>;
 }
 
-/** A line without its end, or a piece of one: a line is its pieces up to the first without `partial` or `continued`. */
+/**
+ * An output line without its line ending, or a piece of one. A line consists of its pieces up to the first that has neither `partial` nor
+ * `continued`.
+ */
 export interface OutputEvent<T extends 'stdout' | 'stderr' = 'stdout' | 'stderr', Output extends string | Buffer = string>
   extends EventBase {
-  /** The stream that the line came from. */
+  /** The stream to which the line was written. */
   type: T;
-  /** The text, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
+  /** The text, in which bytes that are not UTF-8 become U+FFFD; with `encoding: 'buffer'` the bytes. */
   line: Output;
-  /** The line was not finished after 200 ms of silence: more of it may follow. */
+  /** The mark of a line that was unfinished after 200 ms without output: more of it may follow. */
   partial?: true;
-  /** The line is longer than `maxLineBytes`: more of it follows. */
+  /** The mark of a line that is longer than `maxLineBytes`: more of it follows. */
   continued?: true;
-  /** A lone carriage return ended it: a progress display overwrites it. */
+  /** The mark of a line that a single carriage return ended: a progress display overwrites such a line. */
   carriageReturn?: true;
 }
 
-/** What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`. */
+/**
+ * The output of a command to its terminal, with control sequences. Its lines, without control sequences, are events of the type `stdout`.
+ */
 export interface DataEvent<Output extends string | Buffer = string> extends EventBase {
   /** The name of the event. */
   type: 'data';
-  /** Whole characters, where bytes that are not UTF-8 are U+FFFD; with `encoding: 'buffer'` the bytes. */
+  /** The text in whole characters, in which bytes that are not UTF-8 become U+FFFD; with `encoding: 'buffer'` the bytes. */
   data: Output;
 }
 
-/** The end of an execution: exactly one of these, and nothing after it. */
+/** The terminal event of an execution. Each execution has exactly one, and no event follows it. */
 export interface EndEvent<T extends ExecutionResult['status'] = ExecutionResult['status'], Output extends string | Buffer = string>
   extends EventBase {
   /** The final status. */
   type: T;
-  /** Made when first read. */
+  /** The result. The object is created when it is first read. */
   readonly result: ExecutionResult<Output>;
-  /** Set when the engine could not do its part. */
+  /** The error that kept the engine from running the command as requested; else absent. */
   error?: ErrorInfo;
 }
 
-/** One thing that happened. */
+/** An event of an execution or of a plan. */
 export type ExecutionEvent<Output extends string | Buffer = string> =
   | QueuedEvent
   | StartedEvent
@@ -936,7 +999,7 @@ export type ExecutionEvent<Output extends string | Buffer = string> =
   | EndEvent<'cancelled', Output>
   | EndEvent<'timeout', Output>;
 
-/** The events of an engine and what their listeners get. */
+/** The events of an engine and the arguments of their listeners. */
 export interface ExecutionEvents<Output extends string | Buffer = string> {
   /** Accepted, and waiting for a slot or for a group. */
   queued: [QueuedEvent];
@@ -977,123 +1040,126 @@ export interface ExecutionEvents<Output extends string | Buffer = string> {
   event: [ExecutionEvent<Output>];
 }
 
-/** What became of one request of {@link ExecutionEngine.executeMany}, in the form of `Promise.allSettled`. */
+/** The outcome of one request of {@link ExecutionEngine.executeMany}, in the form of `Promise.allSettled`. */
 export type SubmissionOutcome =
   | {
-      /** It was accepted. */
+      /** The mark of an accepted request. */
       status: 'fulfilled';
       /** The id of the execution. */
       value: string;
     }
   | {
-      /** It was refused; nothing runs. */
+      /** The mark of a refused request: nothing runs. */
       status: 'rejected';
-      /** Why: as `execute` rejects. */
+      /** The error with which `execute` would reject. */
       reason: ExecutionError;
     };
 
-/** The events of one execution at the consumer's pace: a slow consumer slows the child, `break` ends it. */
+/** The events of one execution at the consumer's pace: a slow consumer slows the child, and `break` ends the execution. */
 export interface ExecutionStream<Output extends string | Buffer = string> extends AsyncIterable<ExecutionEvent<Output>> {
-  /** The id, once the request was accepted. */
+  /** The id of the execution; resolves when the request is accepted. */
   readonly id: Promise<string>;
-  /** As from `waitForCompletion`. Unread lines stop the child when the buffers are full, so read them to the end or `break`. */
+  /**
+   * The result, as `waitForCompletion` returns it. When the buffers are full, unread lines block the child: read the events to the end, or
+   * `break`.
+   */
   readonly result: Promise<ExecutionResult<Output>>;
-  /** Gives the events, once: a second iterator gets those that the first has not taken. */
+  /** Returns an iterator over the events. Each event is delivered once: a second iterator gets those that the first one has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent<Output>, undefined, undefined>;
   /**
-   * The same events in arrays, in their order: one for each turn of the event loop in which some came, with what had arrived by then; none is
-   * empty. While there is more, a turn brings about 64 KiB of output, so that other work of the loop is not delayed. A reader that comes late
-   * gets all that waits, in one array. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
-   * slows the child, and `break` ends the execution.
+   * Returns an iterator over the events in arrays, in their order: one array, never an empty one, for each turn of the event loop in which
+   * events arrived. While more output waits, a turn delivers about 64 KiB of it, so that other work of the event loop is not delayed. A
+   * late reader gets all waiting events in one array. Each array costs one promise, and the events in it none. The iteration ends after the
+   * terminal event; a slow consumer slows the child, and `break` ends the execution.
    *
-   * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
-   * `stream`), and takes nothing.
+   * The first read decides whether a stream is read by events or by arrays. A read in the other way rejects with {@link ExecutionError}
+   * `INVALID_REQUEST` (field `stream`), and takes no event.
    */
   batches(): AsyncIterableIterator<ExecutionEvent<Output>[]>;
-  /** Ends the execution, unless it is over, and resolves when its tree is gone: `await using stream = engine.stream(…)`. */
+  /** Ends the execution, unless it has ended, and resolves when its process tree is gone: `await using stream = engine.stream(…)`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** The events of a plan and of its steps at the consumer's pace: a slow consumer slows the children, `break` ends the plan. */
+/** The events of a plan and of its steps at the consumer's pace: a slow consumer slows the children, and `break` ends the plan. */
 export interface PlanStream extends AsyncIterable<ExecutionEvent> {
-  /** The id of the plan, once it was accepted. */
+  /** The id of the plan; resolves when the plan is accepted. */
   readonly id: Promise<string>;
-  /** As from `waitForPlan`. */
+  /** The result, as `waitForPlan` returns it. */
   readonly result: Promise<PlanExecutionResult>;
-  /** Gives the events, once: a second iterator gets those that the first has not taken. */
+  /** Returns an iterator over the events. Each event is delivered once: a second iterator gets those that the first one has not taken. */
   [Symbol.asyncIterator](): AsyncIterator<ExecutionEvent, undefined, undefined>;
   /**
-   * The same events in arrays, in their order: one for each turn of the event loop in which some came, with what had arrived by then; none is
-   * empty. While there is more, a turn brings about 64 KiB of output, so that other work of the loop is not delayed. A reader that comes late
-   * gets all that waits, in one array. It costs one promise for each array and none for each event. It ends after the terminal event, a slow consumer
-   * slows the children, and `break` ends the plan.
+   * Returns an iterator over the events in arrays, in their order: one array, never an empty one, for each turn of the event loop in which
+   * events arrived. While more output waits, a turn delivers about 64 KiB of it, so that other work of the event loop is not delayed. A
+   * late reader gets all waiting events in one array. Each array costs one promise, and the events in it none. The iteration ends after the
+   * terminal event; a slow consumer slows the children, and `break` ends the plan.
    *
-   * A stream is read in one way, from the first read on: a read in the other one rejects with {@link ExecutionError} `INVALID_REQUEST` (field
-   * `stream`), and takes nothing.
+   * The first read decides whether a stream is read by events or by arrays. A read in the other way rejects with {@link ExecutionError}
+   * `INVALID_REQUEST` (field `stream`), and takes no event.
    */
   batches(): AsyncIterableIterator<ExecutionEvent[]>;
-  /** Ends the plan, unless it is over, and resolves when its trees are gone. */
+  /** Ends the plan, unless it has ended, and resolves when its process trees are gone. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * How one execution ended: its status, and nothing of what it ran or wrote. There is no field for output, an environment, a command or
- * the message of an error. It describes the last attempt of an execution.
+ * The outcome of one execution without its content: there is no field for output, an environment, a command or the message of an error. It
+ * describes the last attempt of the execution.
  */
 export interface ExecutionFeedback {
   /** The id of the execution. */
   readonly executionId: string;
   /**
-   * `metadata.label`, if it is a name of 1 to 64 bytes (letters, digits, spaces, `- _ . , : / # @ + ( )`) without a secret in it; else
+   * The `metadata.label`, if it is a name of 1 to 64 bytes (letters, digits, spaces, `- _ . , : / # @ + ( )`) without a secret in it; else
    * `null`.
    */
   readonly label: string | null;
-  /** How it ended. */
+  /** The final status. */
   readonly status: 'completed' | 'failed' | 'cancelled' | 'timeout';
-  /** Why it ended; `null` when a defect of the engine ended it. */
+  /** The reason why the execution ended; `null` when a defect of the engine ended it. */
   readonly reason: Reason | null;
   /** The exit code; `null` when a signal ended the command or it never ran. */
   readonly exitCode: number | null;
-  /** The name of the signal that ended it. */
+  /** The name of the signal that ended the command; else `null`. */
   readonly signal: string | null;
-  /** Milliseconds from spawn to the end. */
+  /** The time from spawn to the end, in ms. */
   readonly durationMs: number;
-  /** Milliseconds from acceptance to spawn. */
+  /** The time from acceptance to spawn, in ms. */
   readonly queuedMs: number;
-  /** How many bytes it wrote to standard output. */
+  /** The number of bytes written to standard output. */
   readonly stdoutBytes: number;
-  /** How many bytes it wrote to standard error. */
+  /** The number of bytes written to standard error. */
   readonly stderrBytes: number;
 }
 
-/** What an engine is made with: its configuration, and a function of this program. */
+/** The argument with which an engine is created: its configuration, and a function of the caller. */
 export interface EngineConfig extends ExecutionConfig {
   /**
-   * Called with the status of each execution when it ends, before its terminal event: for a host that collects how its executions end,
-   * without what they ran or wrote. What it throws is an `uncaughtException`, and affects nothing else. Default: none.
+   * The function that is called with the outcome of each execution when it ends, before its terminal event: for a host that collects
+   * outcomes without commands and output. An exception in it becomes an `uncaughtException`, and affects nothing else. Default: none.
    */
   feedback?: ((status: ExecutionFeedback) => void) | null | undefined;
 }
 
-/** Which executions a listing has. */
+/** The conditions that the executions in a listing meet. */
 export interface ExecutionFilter {
-  /** Those with this status. */
+  /** The status of the executions. Default: any. */
   status?: ExecutionStatus | null | undefined;
   /** `metadata.label`. */
   label?: string | null | undefined;
   /** `metadata.source`. */
   source?: string | null | undefined;
-  /** Accepted at this moment or later: a Date, an ISO 8601 string, or milliseconds since 1970. */
+  /** The earliest time of acceptance: a Date, an ISO 8601 string, or milliseconds since 1970. Default: no limit. */
   since?: Date | string | number | null | undefined;
-  /** At most so many. */
+  /** The most executions; the newest are listed. Default: all. */
   limit?: number | null | undefined;
 }
 
-/** One row of a listing. */
+/** A row of a listing. */
 export interface ExecutionSummary {
   /** The id of the execution. */
   id: string;
-  /** Where it stands. */
+  /** The current status. */
   status: ExecutionStatus;
   /** The command as a person would type it, at most 200 characters. */
   command: string;
@@ -1103,21 +1169,21 @@ export interface ExecutionSummary {
   source?: string;
   /** `metadata.conversationId`. */
   conversationId?: string;
-  /** The process id, that of the last attempt; absent before it runs, and when it never ran. */
+  /** The process id of the last attempt; absent before the command runs, and when it never ran. */
   pid?: number;
-  /** When it was accepted. */
+  /** The time of acceptance. */
   createdAt: Date;
-  /** When it ended; absent before. */
+  /** The time of the end; absent before the end. */
   completedAt?: Date;
-  /** Absent before the end; `null` when a signal ended it or it never ran. */
+  /** The exit code; absent before the end, and `null` when a signal ended the command or it never ran. */
   exitCode?: number | null | undefined;
-  /** Milliseconds from spawn to the end; absent before. */
+  /** The time from spawn to the end, in ms; absent before the end. */
   durationMs?: number;
 }
 
-/** How long something took, over all executions that ran; each value is off by 1 % at most. */
+/** The distribution of a duration, in ms, over all executions that ran; each value has an error of 1 % at most. */
 export interface Percentiles {
-  /** How many were measured. With 0 the rest is 0 too. */
+  /** The number of measured values. If it is 0, all other fields are 0. */
   count: number;
   /** The mean of all values. */
   mean: number;
@@ -1133,338 +1199,355 @@ export interface Percentiles {
   max: number;
 }
 
-/** What the channels `escher:execution:start`, `:error` and `:end` of `node:diagnostics_channel` carry: one object for each execution. */
+/**
+ * The message of the channels `escher:execution:start`, `:error` and `:end` of `node:diagnostics_channel`: one object for each execution.
+ */
 export interface ExecutionTrace {
   /** The id of the execution. */
   readonly executionId: string;
-  /** As a person would type it, at most 200 characters. */
+  /** The command as a person would type it, at most 200 characters. */
   readonly command: string;
-  /** As in the request. */
+  /** The value in the request. */
   readonly metadata: ExecutionMetadata;
-  /** From the end on. */
+  /** The final status; absent before the end. */
   status?: ExecutionResult['status'];
-  /** From the end on; made when first read. */
+  /** The result; absent before the end. The object is created when it is first read. */
   readonly result?: ExecutionResult;
-  /** Set before `:error`, when the engine could not do its part. */
+  /** The error that kept the engine from running the command as requested, set before `:error`; else absent. */
   error?: ErrorInfo;
 }
 
-/** Totals since the engine started. */
+/** The totals since the engine started. */
 export interface ExecutionStats {
-  /** Accepted. */
+  /** The number of accepted executions. */
   total: number;
-  /** Ended with the status `completed`. */
+  /** The number of executions that ended with the status `completed`. */
   completed: number;
-  /** Ended with the status `failed`. */
+  /** The number of executions that ended with the status `failed`. */
   failed: number;
-  /** Ended with the status `cancelled`. */
+  /** The number of executions that ended with the status `cancelled`. */
   cancelled: number;
-  /** Ended with the status `timeout`. */
+  /** The number of executions that ended with the status `timeout`. */
   timeout: number;
-  /** Bytes read from the ended executions. */
+  /** The number of bytes read from the standard output of the ended executions. */
   stdoutBytes: number;
-  /** Bytes of standard error read from the ended executions. */
+  /** The number of bytes read from the standard error of the ended executions. */
   stderrBytes: number;
-  /** Lines (pieces) found in them. */
+  /** The number of lines, or pieces of lines, in that output. */
   lines: number;
-  /** Times that a spawn had to wait because the machine had no resources for another process. */
+  /** The number of times that a spawn had to wait because the machine had no resources for another process. */
   backoffs: number;
-  /** Executions that wait for a group now, whether or not there is a slot. */
+  /** The number of executions that wait for a group now, whether or not a slot is free. */
   waitingForGroups: number;
-  /** Executions whose result lacks output because of the cap. */
+  /** The number of executions whose result lacks output because of the output limit. */
   truncated: number;
-  /** Bytes that logs should have got and did not. */
+  /** The number of bytes that are missing in logs. */
   logLostBytes: number;
-  /** The same of overflow files. */
+  /** The number of bytes that are missing in overflow files. */
   overflowLostBytes: number;
-  /** Milliseconds from having a slot to being spawned. */
+  /** The time from the assignment of a slot to the spawn, in ms. */
   spawnLatencyMs: Percentiles;
-  /** Milliseconds from acceptance to spawn. */
+  /** The time from acceptance to spawn, in ms. */
   queueTimeMs: Percentiles;
-  /** Milliseconds from spawn to the end. */
+  /** The time from spawn to the end, in ms. */
   durationMs: Percentiles;
 }
 
-/** How busy an engine is now. */
+/** The load of an engine at the time of the call. */
 export interface ConcurrencyMetrics {
-  /** How many commands may run at once. */
+  /** The most commands that may run at once. */
   maxConcurrent: number;
-  /** How many run now. */
+  /** The number of executions that hold a slot. */
   currentlyRunning: number;
-  /** How many wait for a slot, or for a group. */
+  /** The number of executions that wait for a slot or for a group. */
   currentlyPending: number;
-  /** How many more may start now. */
+  /** The number of free slots. */
   availableSlots: number;
 }
 
 /**
  * Runs commands. Each engine has its own limit, queue and records.
  *
- * Running work keeps Node alive unless {@link ExecutionEngine.unref} was called.
+ * Running executions keep the Node.js process alive unless {@link ExecutionEngine.unref} was called.
  *
- * @typeParam Output What listeners, and calls that name no `encoding`, get: `Buffer` when `config.encoding` is `buffer`,
- * `string | Buffer` when executions that are listened to differ.
+ * @typeParam Output The type of output for listeners, and for calls without an `encoding`: `Buffer` when `config.encoding` is `buffer`,
+ * `string | Buffer` when the executions with listeners differ.
  */
 export class ExecutionEngine<Output extends string | Buffer = string>
   extends EventEmitter<ExecutionEvents<Output>>
   implements AsyncDisposable
 {
-  /** @throws {@link ExecutionError} `INVALID_CONFIG` with the field; `SPAWN_FAILED` with `errno` when the machine has no resources for its threads. */
+  /**
+   * Creates an engine and starts its threads. @throws {@link ExecutionError} `INVALID_CONFIG` with the field; `SPAWN_FAILED` with `errno`
+   * when the machine has no resources for the threads.
+   */
   constructor(config?: EngineConfig | null);
 
   /**
-   * Makes the global engine of this thread: it runs one command at a time, the others wait.
+   * Creates the global engine of this thread. It runs one command at a time; the others wait.
    *
    * @throws {@link ExecutionError} `ALREADY_INITIALIZED`; `INVALID_CONFIG`, also for a `maxConcurrentExecutions` other than 1.
    */
   static initGlobal(config?: EngineConfig | null): ExecutionEngine;
-  /** @throws {@link ExecutionError} `NOT_INITIALIZED` before `initGlobal`. */
+  /** Returns the global engine of this thread. @throws {@link ExecutionError} `NOT_INITIALIZED` before `initGlobal`. */
   static global(): ExecutionEngine;
   /**
-   * Reads `EXEC_*` variables, such as `EXEC_MAX_TIMEOUT_MS`. Gives only what they set.
+   * Reads settings from `EXEC_*` variables, such as `EXEC_MAX_TIMEOUT_MS`. Returns only the settings that are given there.
    *
-   * @param env Default: `process.env`.
+   * @param env The variables. Default: `process.env`.
    * @throws {@link ExecutionError} `INVALID_CONFIG` with the variable as `field`.
    */
   static configFromEnv(env?: Readonly<Record<string, string | undefined>>): ExecutionConfig;
   /**
-   * The environment of the user's login shell, which reads the user's start files: what a program gets that is started in a terminal, as
-   * desktop applications need it. It is an interactive login shell without a terminal. What the start files print is dropped, and so are the
-   * shell's own variables (`_`, `SHLVL`, `PWD`, `OLDPWD`).
+   * Returns the environment of the user's login shell, which reads the user's start files. It is the environment of a program that is
+   * started in a terminal; desktop applications have another one. The shell runs as an interactive login shell without a terminal. The
+   * output of the start files is dropped, and so are the shell's own variables (`_`, `SHLVL`, `PWD`, `OLDPWD`).
    *
-   * @throws {@link ExecutionError} `INVALID_REQUEST` for a bad option, and on Windows; `SPAWN_FAILED` for a shell that cannot be started,
-   * does not answer in time (`ETIMEDOUT`), or prints no environment.
+   * @throws {@link ExecutionError} `INVALID_REQUEST` for an invalid option, and on Windows; `SPAWN_FAILED` for a shell that cannot be
+   * started, does not answer in time (`ETIMEDOUT`), or prints no environment.
    */
   static loginShellEnv(options?: LoginShellOptions | null): Promise<Record<string, string>>;
   /**
-   * Reads settings from a `.toml` or `.json` file with snake_case keys, which may stand in a table `execution`. Gives only
-   * what it sets.
+   * Reads settings from a `.toml` or `.json` file with snake_case keys, which may be in a table `execution`. Returns only the settings that
+   * are given there.
    *
-   * @throws {@link ExecutionError} `INVALID_CONFIG` with the key as `field`; the message has the file and the line. `PERMISSION_DENIED`
-   * where the runtime hides the file from this process.
+   * @throws {@link ExecutionError} `INVALID_CONFIG` with the key as `field`; the message has the file and the line. `PERMISSION_DENIED` if
+   * the runtime does not permit this process to read the file.
    */
   static configFromFile(path: string | URL): ExecutionConfig;
   /**
    * Reads a request in wire form (snake_case, as a server or a playbook sends it) and validates it strictly.
    *
-   * @param wire JSON text, or the object that it gives.
+   * @param wire JSON text, or the parsed object.
    * @throws {@link ExecutionError} `INVALID_REQUEST` with the field.
    */
   static parseRequest(wire: string | object): ExecutionRequest;
 
   /**
-   * Accepts a request and runs it in the background.
+   * Accepts a request and runs its command in the background.
    *
-   * @returns the id.
-   * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`, `PERMISSION_DENIED`.
+   * @returns the id of the execution.
+   * @throws {@link ExecutionError} `INVALID_REQUEST`, `DUPLICATE_ID`, `CONCURRENCY_LIMIT_REACHED`, `QUEUE_FULL`, `ENGINE_SHUT_DOWN`,
+   * `PERMISSION_DENIED`.
    */
   execute(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<string>;
   /**
-   * Accepts many requests and runs them in the background. One call of the addon takes all of them, so that it holds up the event loop for
-   * a fraction of the time that a call of `execute` for each takes. Each request is accepted or refused by itself, in their order.
+   * Accepts many requests and runs their commands in the background. One call of the addon takes all of them, so that it blocks the event
+   * loop for a fraction of the time of separate calls of `execute`. Each request is accepted or refused separately, in their order.
    *
-   * @param requests An array. Together they have 1 000 000 values and 64 Mi characters at most.
-   * @param options Those of each execution. `stdin` and `input` are text or bytes, which each of them gets: a stream has one reader.
-   * @returns for each request, in their order, what `Promise.allSettled` gives for a call of `execute`: its id, or the error with which it was
-   * refused. The `field` of an error in a request begins with its index, such as `requests[3].command.program`.
-   * @throws {@link ExecutionError} `INVALID_REQUEST` for `requests` itself or an option, `PERMISSION_DENIED`; nothing was accepted then.
+   * @param requests The requests, an array. Together they have 1 000 000 values and 64 Mi characters at most.
+   * @param options The options of each execution. `stdin` and `input` are text or bytes, which each execution gets: a stream has only one
+   * reader.
+   * @returns the outcome of each request, in their order, as `Promise.allSettled` has it for a call of `execute`: its id, or the error with
+   * which it was refused. The `field` of an error in a request begins with its index, such as `requests[3].command.program`.
+   * @throws {@link ExecutionError} `INVALID_REQUEST` for `requests` itself or an option, `PERMISSION_DENIED`; then no request was accepted.
    */
   executeMany(requests: readonly ExecutionRequest[], options?: ExecutionOptions | null): Promise<SubmissionOutcome[]>;
   /**
-   * Waits for the end of an execution; any number of callers may, before or after it. A command that fails, times out
-   * or is cancelled resolves.
+   * Waits for the end of an execution and returns its result. Any number of callers may wait, before or after the end. The promise resolves
+   * also when the command failed, timed out or was cancelled.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; with `result` `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when the engine
-   * could not do its part, and `INVALID_REQUEST` (field `options.stdin` or `options.input`) when an iterable or a stream as input failed.
+   * @throws {@link ExecutionError} `NOT_FOUND`. With a `result`: `SPAWN_FAILED`, `OUTPUT_SIZE_EXCEEDED`, `LOG_FAILED` or `INTERNAL` when
+   * the engine could not run the command as requested, and `INVALID_REQUEST` (field `options.stdin` or `options.input`) when an iterable or
+   * a stream as input failed.
    */
   waitForCompletion<Found extends string | Buffer = Output>(id: string): Promise<ExecutionResult<Found>>;
-  /** `execute` and `waitForCompletion`, with output as Buffers. */
+  /** Runs a command and returns its result, as `execute` and then `waitForCompletion`, with output as Buffers. */
   run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): Promise<ExecutionResult<Buffer>>;
-  /** The same, with output as text. */
+  /** Runs a command and returns its result, as `execute` and then `waitForCompletion`, with output as text. */
   run(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): Promise<ExecutionResult<string>>;
-  /** The same, with output as the engine's `encoding` says. */
+  /** Runs a command and returns its result, as `execute` and then `waitForCompletion`, with output in the engine's `encoding`. */
   run(request: ExecutionRequest, options?: ExecutionOptions | null): Promise<ExecutionResult<Output>>;
-  /** `run` that blocks this thread, with output as Buffers. */
+  /** Runs a command and blocks this thread until it has ended, with output as Buffers. */
   runSync(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionResult<Buffer>;
-  /** The same, with output as text. */
+  /** Runs a command and blocks this thread until it has ended, with output as text. */
   runSync(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionResult<string>;
   /**
-   * Runs a command and blocks this thread until it has ended: no timer, no listener and no promise of this thread makes progress meanwhile.
-   * Timeouts hold. Its events are not emitted. It does not wait for a slot, since what has the slots may need this thread.
+   * Runs a command and blocks this thread until it has ended, with output in the engine's `encoding`. No timer, listener or promise of this
+   * thread makes progress meanwhile. Timeouts apply. No events are emitted. The call does not wait for a slot, since the executions that
+   * hold the slots may need this thread.
    *
-   * @throws {@link ExecutionError} What `run` rejects with; `CONCURRENCY_LIMIT_REACHED` when no slot is free; `INVALID_REQUEST` (field
-   * `options.stdin`) for a stream or an iterable.
+   * @throws {@link ExecutionError} The errors with which `run` rejects; `CONCURRENCY_LIMIT_REACHED` when no slot is free; `INVALID_REQUEST`
+   * (field `options.stdin`) for a stream or an iterable.
    */
   runSync(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionResult<Output>;
-  /** Runs a request and gives its events at the consumer's pace, with output as Buffers. */
+  /** Runs a command and returns its events as a stream at the consumer's pace, with output as Buffers. */
   stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'buffer' }): ExecutionStream<Buffer>;
-  /** The same, with output as text. */
+  /** Runs a command and returns its events as a stream at the consumer's pace, with output as text. */
   stream(request: ExecutionRequest, options: ExecutionOptions & { encoding: 'utf8' }): ExecutionStream<string>;
-  /** The same, with output as the engine's `encoding` says. */
+  /** Runs a command and returns its events as a stream at the consumer's pace, with output in the engine's `encoding`. */
   stream(request: ExecutionRequest, options?: ExecutionOptions | null): ExecutionStream<Output>;
   /**
-   * Ends an execution and resolves when its tree is gone; an ended one stays as it is. `graceMs` is the time from now until SIGKILL:
-   * it takes effect if that is sooner than what is left of the present grace period, however often `cancel` is called.
+   * Ends an execution and resolves when its process tree is gone. An ended execution does not change. `graceMs` is the time from now until
+   * SIGKILL, in ms: it takes effect if it ends before the current grace period, however often `cancel` is called.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   cancel(id: string, options?: { graceMs?: number | null | undefined } | null): Promise<void>;
   /**
-   * Writes to the standard input of a command that was started with `stdin: 'open'` or with a `terminal`. Resolves when the pipe has accepted all of it, so
-   * that awaiting it gives the pace of the command. Concurrent writes keep their order. Before the command has started, it waits.
-   * Do not change bytes before it has resolved.
+   * Writes to the standard input of a command that was started with `stdin: 'open'` or with a `terminal`. Resolves when the pipe has
+   * accepted all data, so that a caller that awaits it writes at the pace of the command. Concurrent writes keep their order. Before the
+   * command has started, the write waits. Do not change the bytes before the promise has resolved.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input is not open, was ended, or is not read any more:
-   * the command has closed it or has exited. That is no error of the execution. `INVALID_REQUEST` (`data`) for other data.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `id`) when the input is not open, was ended, or is no longer read,
+   * because the command has closed it or has exited. That is no error of the execution. `INVALID_REQUEST` (field `data`) for data of
+   * another type.
    */
   write(id: string, data: InputChunk): Promise<void>;
   /**
-   * Ends the standard input of a command that was started with `stdin: 'open'`, after the writes before. A terminal gets its end-of-file
-   * character. Does nothing if it has ended.
+   * Ends the standard input of a command that was started with `stdin: 'open'`, after the previous writes. A terminal gets its end-of-file
+   * character. Does nothing if the input has ended.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (`id`) when the input was never open.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `id`) when the input was never open.
    */
   endInput(id: string): Promise<void>;
   /**
-   * Changes the size of the terminal of a command, which gets SIGWINCH. Before it has started, it gets a terminal of that size. Does nothing
-   * after its end.
+   * Changes the size of the terminal of a command, which gets SIGWINCH. A command that has not started yet will start in a terminal of that
+   * size. Does nothing after the end of the command.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for another size than 1 to 65 535, and (`id`) if it has no terminal.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for a size that is not 1 to 65 535, and (field `id`) if the command has
+   * no terminal.
    */
   resize(id: string, size: { columns: number; rows: number }): Promise<void>;
   /**
-   * Moves the deadline of an execution to `ms` milliseconds from now: later or sooner than it was, but not beyond `maxTimeoutMs` from its
-   * start. Resolves with the new deadline. It holds for the attempt that runs, or, while the execution waits, for the next one.
+   * Moves the deadline of an execution to `ms` milliseconds from now: later or earlier than before, but not beyond `maxTimeoutMs` from its
+   * start. Resolves with the new deadline. It applies to the running attempt, or, while the execution waits, to the next one.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `ms`) for what is no time from 1 ms to 365 days, and (field `id`)
-   * when the command has exited or is being ended.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `ms`) for a value that is not a time from 1 ms to 365 days, and
+   * (field `id`) when the command has exited or is being ended.
    */
   extendTimeout(id: string, ms: number): Promise<Date>;
   /**
-   * Masks one more secret from now on: a token that a command printed, for example. It is at least 6 bytes long. With an
-   * `executionId` it is masked in that execution alone; without, in all of this engine, those that run included.
+   * Masks one more secret from now on, such as a token that a command printed. A secret has at least 6 bytes. With an `executionId` it is
+   * masked in that execution only; without one, in all executions of this engine, the running ones included.
    *
-   * Masked are: output that comes after the call, in events, logs and overflow files; the results of executions that have not ended,
-   * with what they printed before; errors, diagnoses and displayed commands; and what `getResult`, `readLogs` and `listExecutions`
-   * return from then on. Events that were emitted, results that were returned, and what is in files already stay as they are.
+   * The secret is masked in output that is read after the call, in events, logs and overflow files; in the results of executions that have
+   * not ended, the earlier output included; in errors, diagnoses and displayed commands; and in the values that `getResult`, `readLogs` and
+   * `listExecutions` return from then on. Events that were emitted, results that were returned, and data that is already in files do not
+   * change.
    *
-   * @throws {@link ExecutionError} `INVALID_REQUEST` (field `value`) when it is no string, is too short, or when there are more than
-   * 100 000 lines or 16 MiB of secrets; `NOT_FOUND`.
+   * @throws {@link ExecutionError} `INVALID_REQUEST` (field `value`) when the value is no string or is too short, or when the secrets have
+   * more than 100 000 lines or 16 MiB in total; `NOT_FOUND`.
    */
   addSecret(value: string, options?: { executionId?: string | null | undefined } | null): void;
   /**
-   * Sends a signal to the command itself, and ends nothing by that. Resolves with whether there was a process to send it to: an
-   * execution that waits, or whose command has exited, has none.
+   * Sends a signal to the command itself, without ending the execution. Resolves with whether there was a process to signal: an execution
+   * that waits, or whose command has exited, has none.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `signal`) for a name that is no signal here.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` (field `signal`) for a name that is no signal on this system.
    */
   signal(id: string, name: NodeJS.Signals): Promise<boolean>;
   /**
-   * Accepts a plan, after checking the whole of it, and runs it in the background.
+   * Validates a whole plan, accepts it, and runs it in the background.
    *
-   * @returns its id.
+   * @returns the id of the plan.
    * @throws {@link ExecutionError} `INVALID_PLAN` with the field, such as `commands[3].command.program`; `INVALID_REQUEST` for
    * an option; `DUPLICATE_ID`, `ENGINE_SHUT_DOWN`.
    */
   executePlan(plan: ExecutionPlan, options?: PlanOptions | null): Promise<string>;
   /**
-   * Waits for the end of a plan; any number of callers may, before or after it. However the plan ended, this resolves.
+   * Waits for the end of a plan and returns its result. Any number of callers may wait, before or after the end. The promise resolves
+   * whatever the status of the plan is.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   waitForPlan(id: string): Promise<PlanExecutionResult>;
-  /** `executePlan` and `waitForPlan`. */
+  /** Runs a plan and returns its result, as `executePlan` and then `waitForPlan`. */
   runPlan(plan: ExecutionPlan, options?: PlanOptions | null): Promise<PlanExecutionResult>;
-  /** Runs a plan and gives the events of the plan and of its steps at the consumer's pace. */
+  /** Runs a plan and returns the events of the plan and of its steps as a stream at the consumer's pace. */
   streamPlan(plan: ExecutionPlan, options?: PlanOptions | null): PlanStream;
   /**
-   * Ends a plan: what runs is ended with its tree, the rest is skipped. Resolves when all of it is over; a plan that is over
-   * stays as it is.
+   * Ends a plan: running steps are ended with their process trees, and the others are skipped. Resolves when all steps have ended. A plan
+   * that has ended does not change.
    *
    * @throws {@link ExecutionError} `NOT_FOUND`.
    */
   cancelPlan(id: string): Promise<void>;
 
   /**
-   * Ends everything that has not ended, plans too. Resolves with the number of those executions when their trees are gone. `graceMs`
-   * as for {@link ExecutionEngine.cancel}.
+   * Ends all executions and plans that have not ended. Resolves with the number of those executions when their process trees are gone.
+   * `graceMs` has the meaning that it has in {@link ExecutionEngine.cancel}.
    */
   cancelAll(options?: { graceMs?: number | null | undefined } | null): Promise<number>;
 
-  /** @throws {@link ExecutionError} `NOT_FOUND`. */
+  /** Returns the status of an execution. @throws {@link ExecutionError} `NOT_FOUND`. */
   getStatus(id: string): ExecutionStatus;
-  /** @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs, or while much output is masked after `addSecret`. */
+  /**
+   * Returns the result of an ended execution. @throws {@link ExecutionError} `NOT_FOUND`; `NOT_COMPLETED` while it runs, or while much
+   * output is masked after `addSecret`.
+   */
   getResult<Found extends string | Buffer = Output>(id: string): ExecutionResult<Found>;
-  /** Where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
+  /** Returns the path where the log of an execution is or will be; `null` when it has none. @throws {@link ExecutionError} `NOT_FOUND`. */
   getLogPath(id: string): string | null;
   /**
-   * The log of an execution as text, or its last `tailBytes` bytes; while it runs, what is there so far.
+   * Returns the log of an execution as text, or its last `tailBytes` bytes; while the execution runs, the log so far.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be read.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `LOG_NOT_FOUND` when there is no log, another file has taken its place, or it cannot be
+   * read.
    */
   readLogs(id: string, options?: { tailBytes?: number | null | undefined } | null): Promise<string>;
   /**
-   * What a command has written to a stream so far, or in all when it has ended: what its result has, or would have if it ended now. It
-   * is text, or a Buffer if the execution was started with `encoding: 'buffer'`. Empty before the command runs; with retries, that of the
-   * last attempt.
+   * Returns the output of a command to a stream so far, or all of it when the command has ended: the output that its result has, or would
+   * have if it ended now. It is text, or a Buffer if the execution was started with `encoding: 'buffer'`. It is empty before the command
+   * runs; with retries it is that of the last attempt.
    *
-   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for a bad option.
+   * @throws {@link ExecutionError} `NOT_FOUND`; `INVALID_REQUEST` for an invalid option.
    */
   readOutput<Found extends string | Buffer = Output>(id: string, options?: ReadOutputOptions | null): Promise<Found>;
-  /** The known executions, newest first. */
+  /** Returns a listing of the executions that have a record, newest first. */
   listExecutions(filter?: ExecutionFilter | null): ExecutionSummary[];
-  /** Forgets an ended execution. @throws {@link ExecutionError} `NOT_FOUND`, `NOT_COMPLETED` while it runs. */
+  /** Removes the record of an ended execution. @throws {@link ExecutionError} `NOT_FOUND`; `NOT_COMPLETED` while it runs. */
   removeExecution(id: string): void;
-  /** Forgets what retention allows, now. @returns how many executions that were. */
+  /** Removes at once the records whose retention has ended. @returns the number of removed executions. */
   cleanup(): number;
-  /** Totals since the engine started. */
+  /** Returns the totals since the engine started. */
   getStats(): ExecutionStats;
-  /** Totals and what the engine holds now, in the text format that Prometheus reads (0.0.4). */
+  /** Returns the totals and the current state of the engine in the text format of Prometheus (0.0.4). */
   metricsText(): string;
-  /** How busy the engine is now. */
+  /** Returns the current load of the engine. */
   getConcurrencyMetrics(): ConcurrencyMetrics;
-  /** The configuration in force, every default filled in. */
+  /** The effective configuration, with the default of each field that was not given. */
   readonly config: ResolvedConfig;
 
   /**
-   * Takes no more work (`ENGINE_SHUT_DOWN`), gives what runs `graceMs` (default 0) to finish by itself, ends the rest as
-   * a cancel does (reason `shutdown`), and resolves when all is over.
+   * Shuts the engine down: refuses further work (`ENGINE_SHUT_DOWN`), waits up to `graceMs` milliseconds (default 0) for running executions
+   * to finish, ends the others as a cancel does (reason `shutdown`), and resolves when all have ended.
    */
   shutdown(options?: { graceMs?: number | null | undefined } | null): Promise<void>;
-  /** Running work keeps Node alive (the default). */
+  /** Lets running executions keep the Node.js process alive, which is the default. */
   ref(): this;
-  /** Running work does not keep Node alive. */
+  /** Lets the Node.js process exit although executions run. */
   unref(): this;
-  /** `shutdown()`, for `await using`. */
+  /** Shuts the engine down, as `shutdown()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
- * A plan as a trace: JSON text for `chrome://tracing` or Perfetto, one row for each step, with its waiting, its attempts and the
- * pauses between them.
+ * Returns a trace of a plan: JSON text for `chrome://tracing` or Perfetto, with one row for each step, which shows its waits, its attempts
+ * and the pauses between them.
  */
 export function toTrace(result: PlanExecutionResult<string | Buffer>): string;
-/** A plan as a picture: SVG text with one bar for each step, and the critical path marked. */
+/** Returns a picture of a plan: SVG text with one bar for each step, and the critical path marked. */
 export function toSvg(result: PlanExecutionResult<string | Buffer>): string;
 
-/** The version of this package, which is that of its addon. */
+/** The version of this package, which is also that of its addon. */
 export const version: string;
 
 /**
- * Every error of this package. `code` is stable; the message is for people. `instanceof` also holds for the errors of another copy of
- * this package in the same process.
+ * The error of this package. `code` is stable; the message is for people. `instanceof` is also true for the errors of another copy of this
+ * package in the same process.
  */
 export class ExecutionError extends Error {
   /** The name of the class. */
   name: 'ExecutionError';
-  /** Which error it is: the name is stable. */
+  /** The stable name of the error. */
   readonly code: ErrorCode;
-  /** The execution it is about. */
+  /** The id of the execution that the error concerns; absent when it concerns none. */
   readonly executionId?: string;
   /** The path of the field that was refused, such as `command.args[2]`. */
   readonly field?: string;
-  /** The operating system's name for it, such as `ENOENT`. */
+  /** The operating system's name of the error, such as `ENOENT`. */
   readonly errno?: string;
-  /** What is known of the execution that failed. With `encoding: 'buffer'` its output is Buffers, here too. */
+  /** The result of the failed execution, as far as it is known. With `encoding: 'buffer'` its output is Buffers. */
   readonly result?: ExecutionResult;
 }
