@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     },
     /// One of these words, as files write them.
     Choice(&'static [&'static str]),
-    /// Globs of names.
+    /// A list of globs of names.
     Globs,
     /// Strings to mask.
     Secrets,

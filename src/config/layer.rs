@@ -1,4 +1,4 @@
-//! Settings that were given, and no others.
+//! A layer of settings: those that one source gives, and no others.
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::ExecutionConfig;
 use crate::error::{ExecutionError, Invalid, Result};
 
-/// The settings of one source, such as a file or the environment, without those that it leaves open.
+/// The settings that one source, such as a file or the environment, gives. Settings that it does not give are absent.
 ///
 /// ```
 /// # fn main() -> execution_engine::Result<()> {
@@ -40,13 +40,13 @@ impl ConfigLayer {
         Ok(layer)
     }
 
-    /// Whether nothing was given.
+    /// Returns whether the layer has no settings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.given.is_empty()
     }
 
-    /// Combines both layers: where they differ, `self` has precedence.
+    /// Combines both layers. If both have a setting, that of `self` has precedence.
     #[must_use]
     pub fn over(self, lower: Self) -> Self {
         let mut given = lower.given;
