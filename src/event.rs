@@ -1,4 +1,4 @@
-//! The events of an execution while it runs, and the [`EventHandler`] of an application.
+//! Defines the events of an execution, and the [`EventHandler`] of an application.
 
 // `sink` is the way from the core to listeners, and `backpressure` bounds what is on it.
 
@@ -30,22 +30,24 @@ mod handler_queue;
 mod line_batch;
 mod sink;
 
-/// Gives the types of events to a macro, with the word of each, what it is, and its fields. What is made of this list: the type, here; how
-/// events get to JavaScript, in `binding`; and what reads them there, with `index.d.ts` and tables of the pages, by `tests/generated`.
+/// Passes the types of events to a macro: the word of each, its documentation, and its fields. Three things are generated from this list:
+/// the Rust type, here; the transfer of events to JavaScript, in `binding`; and the code that reads them there, with parts of `index.d.ts`
+/// and tables of the pages, by `tests/generated`.
 ///
-/// It is a `line`, `data`, an `end`, `plain`, or `carrying` a result as its last field, besides fields as a `plain` one has. The number of an event
-/// type in a batch is its place in the list.
+/// The kind of an event is `line`, `data`, `end`, `plain`, or `carrying`: the last has the fields of a `plain` event and a result as its
+/// last field. The number of an event type in a batch is its place in the list.
 macro_rules! event_types {
     ($with:ident) => {
         $with! {
-            /// Accepted, and waiting for a slot or for a group.
+            /// The execution was accepted, and waits for a slot or for a group.
             Queued = "queued", plain of execution_id {
                 /// The command as a person would type it.
                 command: String,
-                /// The first of its groups, by name, that has no place for it. `None`: it waits for a slot only.
+                /// The name of the first of its groups, in alphabetical order, that has no free place. With `None` the execution waits for
+                /// a slot only.
                 group: Option<String>,
             }
-            /// Spawned.
+            /// The command was spawned.
             Started = "started", plain of execution_id {
                 /// The command as a person would type it.
                 command: String,
@@ -53,117 +55,124 @@ macro_rules! event_types {
                 pid: u32,
             }
             /// The command waits for input: its standard input is open and empty, it has neither written nor used the processor for
-            /// `waiting_after_ms`, and one of its processes is blocked in a call that reads it. Emitted once for each such wait, on Linux,
-            /// with a terminal, or a `stdin` that is a stream or open.
+            /// `waiting_after_ms`, and one of its processes is blocked in a call that reads the input. The event is emitted once for each
+            /// such wait, on Linux, for a command with a terminal, or with a `stdin` that is a stream or open.
             Waiting = "waiting", plain of execution_id {
-                /// What it waits for.
+                /// The input for which the command waits.
                 r#for: WaitsFor,
-                /// The unfinished line that it wrote last, such as a question; else empty.
+                /// The unfinished line that the command wrote last, such as a question; else empty.
                 prompt: Text,
             }
-            /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may run. In
-            /// JavaScript it is made only while the engine has a listener for `exited`; then `event` and streams get it too.
+            /// The command itself has exited. Its output may not have been read to the end, and processes that it left behind may still
+            /// run. In JavaScript the event is emitted only while the engine has a listener for `exited`; then listeners for `event` and
+            /// streams get it too.
             Exited = "exited", plain of execution_id {
                 /// The exit code; `None` when a signal ended the command.
                 exit_code: Option<i32>,
-                /// The name of the signal that ended it.
+                /// The name of the signal that ended the command; else `None`.
                 signal: Option<String>,
             }
-            /// The execution continues without something that the engine guarantees. What all executions lack is reported once by each engine.
+            /// The execution continues without a property that the engine guarantees. If all executions lack it, each engine emits the
+            /// event once.
             Degraded = "degraded", plain of execution_id {
-                /// What is missing, and why.
+                /// The missing property, and the cause.
                 message: String,
             }
-            /// An attempt failed, and another one follows after a pause.
+            /// An attempt failed, and another attempt follows after a pause.
             Retry = "retry", carrying of execution_id {
-                /// The attempt that failed, from 1.
+                /// The number of the attempt that failed, from 1.
                 attempt: u32,
-                /// The most attempts there will be.
+                /// The most attempts of the execution.
                 attempts: u32,
-                /// Milliseconds until the next one may begin.
+                /// The time until the next attempt may begin, in ms.
                 delay_ms: u64,
-                /// What happened in this attempt; shared, never copied.
+                /// The result of the failed attempt; it is shared, never copied.
                 result: Arc<ExecutionResult>,
             }
-            /// Progress of a plan: emitted when a step begins and when a step ends. The last one of a plan has its result.
+            /// A step of a plan began or ended. The last such event of a plan has its result.
             Progress = "progress", carrying of plan_id {
-                /// Steps that are over, the skipped ones included.
+                /// The number of steps that have ended, the skipped ones included.
                 completed: usize,
-                /// Steps that began and did not complete.
+                /// The number of steps that began and did not complete.
                 failed: usize,
-                /// Steps that never began, and will not begin.
+                /// The number of steps that never began and will not begin.
                 skipped: usize,
-                /// Steps in all.
+                /// The number of all steps.
                 total: usize,
-                /// The command of the step that began last among those that run.
+                /// The command of the step that began last among the running ones; `None` when none runs.
                 current_command: Option<String>,
-                /// After which ends of its dependencies that step runs: `success`, `failure` or `always`.
+                /// The condition on the outcomes of that step's dependencies: `success`, `failure` or `always`; `None` when none runs.
                 current_when: Option<String>,
-                /// `running`, or how the plan ended.
+                /// The status of the plan: `running`, or its final status.
                 status: ExecutionStatus,
-                /// The result of the plan, in the last event of the plan; shared, never copied.
+                /// The result of the plan, in its last event; it is shared, never copied.
                 result: Option<Arc<PlanExecutionResult>>,
             }
-            /// A line on standard output, or a piece of one: a line is its pieces up to the first that is neither `partial` nor `continued`.
+            /// The command wrote a line to standard output, or a piece of one. A line consists of its pieces up to the first that is
+            /// neither `partial` nor `continued`.
             Stdout = "stdout", line of execution_id {
-                /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                /// The line without its line ending. It dereferences to a `&str`, in which bytes that are not UTF-8 are U+FFFD;
+                /// [`Text::raw`] returns the bytes as they were written.
                 line: Text,
-                /// The line was not finished after 200 ms of silence: more of it may follow.
+                /// Whether the line was unfinished after 200 ms without output: more of it may follow.
                 partial: bool,
-                /// The line is longer than `max_line_bytes`: more of it follows.
+                /// Whether the line is longer than `max_line_bytes`: more of it follows.
                 continued: bool,
-                /// A lone carriage return ended it: a progress display overwrites it.
+                /// Whether a single carriage return ended the line: a progress display overwrites such a line.
                 carriage_return: bool,
             }
-            /// A line on standard error, or a piece of one, as on standard output.
+            /// The command wrote a line to standard error, or a piece of one, as with `stdout`.
             Stderr = "stderr", line of execution_id {
-                /// What was written, without its line end. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                /// The line without its line ending. It dereferences to a `&str`, in which bytes that are not UTF-8 are U+FFFD;
+                /// [`Text::raw`] returns the bytes as they were written.
                 line: Text,
-                /// The line was not finished after 200 ms of silence: more of it may follow.
+                /// Whether the line was unfinished after 200 ms without output: more of it may follow.
                 partial: bool,
-                /// The line is longer than `max_line_bytes`: more of it follows.
+                /// Whether the line is longer than `max_line_bytes`: more of it follows.
                 continued: bool,
-                /// A lone carriage return ended it: a progress display overwrites it.
+                /// Whether a single carriage return ended the line: a progress display overwrites such a line.
                 carriage_return: bool,
             }
-            /// What a command wrote to its terminal, with its control sequences. The lines of it, without these, are events `stdout`.
+            /// The command wrote to its terminal: the event has the output with control sequences. Its lines, without control sequences,
+            /// are events of the type `stdout`.
             Data = "data", data of execution_id {
-                /// What was written. It reads as a `&str`, where bytes that are not UTF-8 are U+FFFD; [`Text::raw`] has them as they were.
+                /// The output. It dereferences to a `&str`, in which bytes that are not UTF-8 are U+FFFD; [`Text::raw`] returns the bytes
+                /// as they were written.
                 data: Text,
             }
-            /// Exited with code 0.
+            /// The command exited with code 0.
             Completed = "completed", end of execution_id {
-                /// Set when the engine could not do its part.
+                /// The error that kept the engine from running the command as requested; else `None`.
                 error: Option<ErrorInfo>,
-                /// What happened; shared, never copied.
+                /// The result; it is shared, never copied.
                 result: Arc<ExecutionResult>,
             }
-            /// Exited otherwise, or the engine could not do its part.
+            /// The command ended in another way, or the engine could not run it as requested.
             Failed = "failed", end of execution_id {
-                /// Set when the engine could not do its part.
+                /// The error that kept the engine from running the command as requested; else `None`.
                 error: Option<ErrorInfo>,
-                /// What happened; shared, never copied.
+                /// The result; it is shared, never copied.
                 result: Arc<ExecutionResult>,
             }
-            /// Ended on request.
+            /// The execution was ended on request.
             Cancelled = "cancelled", end of execution_id {
-                /// Set when the engine could not do its part.
+                /// The error that kept the engine from running the command as requested; else `None`.
                 error: Option<ErrorInfo>,
-                /// What happened; shared, never copied.
+                /// The result; it is shared, never copied.
                 result: Arc<ExecutionResult>,
             }
-            /// Ended because a time was up.
+            /// The execution was ended because a timeout was reached.
             Timeout = "timeout", end of execution_id {
-                /// Set when the engine could not do its part.
+                /// The error that kept the engine from running the command as requested; else `None`.
                 error: Option<ErrorInfo>,
-                /// What happened; shared, never copied.
+                /// The result; it is shared, never copied.
                 result: Arc<ExecutionResult>,
             }
         }
     };
 }
 
-/// Does something with the fields of an event of some of these kinds, and nothing with the others.
+/// Expands to the block for an event of the wanted kinds, and to nothing for one of the other kinds.
 macro_rules! of_kind {
     (plain: plain $then:block) => {
         $then
@@ -183,9 +192,9 @@ macro_rules! declare {
             $($(#[doc = $field_help:literal])+ $field:ident: $type:ty,)+
         }
     )+) => {
-        /// One thing that happened. Each execution has exactly one of the last four kinds, and nothing after it.
+        /// An event of an execution or of a plan. Each execution has exactly one of the last four types, and no event follows it.
         ///
-        /// Fields may be added to a kind, and kinds to the list: end a pattern with `..`, and a `match` with `_`.
+        /// Later versions may add fields to a type, and types to the list: end a pattern with `..`, and a `match` with `_`.
         ///
         /// ```
         /// # use execution_engine::ExecutionEvent;
@@ -208,18 +217,19 @@ macro_rules! declare {
                 #[serde(rename = $word)]
                 #[non_exhaustive]
                 $name {
-                    /// Whose event it is.
+                    /// The id of the execution, or of the plan, to which the event belongs.
                     $id: Uuid,
-                    /// When it happened.
+                    /// The time of the event.
                     timestamp: DateTime<Utc>,
-                    /// Counts the events of this execution from 0, over all its attempts; those of a plan and of its steps count for themselves.
+                    /// The number of the event within its execution, from 0, over all attempts. A plan and each of its steps have separate
+                    /// numbers.
                     sequence: u64,
                     $($(#[doc = $field_help])+ $field: $type,)+
                 },
             )+
         }
 
-        /// The type of an event, in the order of the list.
+        /// The type of an event. The types are in the order of the list.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only the binding names all types"))]
         pub(crate) enum EventType {
@@ -285,7 +295,7 @@ impl EventType {
 }
 
 impl ExecutionEvent {
-    /// The terminal event of a result.
+    /// Returns the terminal event of a result.
     #[must_use]
     pub(crate) fn ended(result: Arc<ExecutionResult>, sequence: u64) -> Self {
         let (execution_id, timestamp, error) = (result.id, result.completed_at, result.error.clone());
@@ -311,14 +321,14 @@ impl ExecutionEvent {
         self.head().2
     }
 
-    /// When it happened.
+    /// The time of the event.
     #[must_use]
     pub fn timestamp(&self) -> DateTime<Utc> {
         self.head().1
     }
 
-    /// The line of `Stdout` and `Stderr` as text. The field `line` has its bytes too, and the fields beside it say whether more of it
-    /// follows.
+    /// Returns the line of `Stdout` and `Stderr` as text, and `None` for other events. The field `line` has its bytes too, and the fields
+    /// `partial` and `continued` state whether more of the line follows.
     #[must_use]
     pub fn line(&self) -> Option<&str> {
         match self {
@@ -327,7 +337,7 @@ impl ExecutionEvent {
         }
     }
 
-    /// What happened, of the four events that end an execution.
+    /// Returns the result of one of the four events that end an execution, and `None` for other events.
     #[must_use]
     pub fn result(&self) -> Option<&Arc<ExecutionResult>> {
         match self {
@@ -339,14 +349,14 @@ impl ExecutionEvent {
         }
     }
 
-    /// Whether it is the last event of its execution or plan.
+    /// Returns whether the event is the last one of its execution or plan.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.result().is_some() || matches!(self, Self::Progress { result: Some(_), .. })
     }
 
-    /// Returns the same event without the output in its results: for a front end that already has the lines. Their
-    /// counts, such as `stdout_bytes`, stay as they are. Nothing of the output is copied.
+    /// Returns the event without the output in its results, for a front end that already has the lines. The byte counts, such as
+    /// `stdout_bytes`, do not change. No output is copied.
     #[must_use]
     pub fn without_output(mut self) -> Self {
         match &mut self {

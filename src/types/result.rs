@@ -1,4 +1,4 @@
-//! The result of an execution.
+//! Defines the result of an execution.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,47 +9,47 @@ use uuid::Uuid;
 
 use super::{ErrorInfo, ExecutionMetadata, ExecutionStatus, FailedAttempt, Reason, Text};
 
-/// What was ended by the engine, and by which means.
+/// The processes that the engine ended, and the means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Killed {
-    /// The processes that were alive when ending them began.
+    /// The ids of the processes that were running when the engine began to end them.
     pub pids: Vec<i32>,
-    /// The farthest means that was needed, such as `SIGTERM to the group`.
+    /// The steps that were taken, in order, such as `SIGTERM to the group`.
     pub mechanism: String,
 }
 
-/// A process of an execution at the moment a time was up.
+/// The state of a process of an execution when its timeout was reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ProcessDiagnosis {
-    /// Its id.
+    /// The process id.
     pub pid: i32,
-    /// Its parent's id.
+    /// The process id of the parent.
     pub parent: i32,
-    /// Its program and arguments, 1 024 characters at most; its name in brackets while it has none.
+    /// The program and its arguments, 1 024 characters at most; the name of the process in brackets if it has none.
     pub command: String,
-    /// As in `ps`: `R` runs, `S` and `D` wait, `T` is stopped.
+    /// The state of the process, as `ps` shows it: `R` runs, `S` and `D` wait, `T` is stopped.
     pub state: String,
-    /// Milliseconds of processor time so far.
+    /// The processor time that the process has used, in ms.
     pub cpu_ms: f64,
-    /// `stdin` or `terminal`, when it is blocked reading that.
+    /// The input that the process is blocked reading: `stdin` or `terminal`; else `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
 }
 
-/// What an execution was doing when its time was up.
+/// The state of an execution's processes when its timeout was reached.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Diagnosis {
-    /// Milliseconds since its last output, or since its start.
+    /// The time since the last output of the execution, or since its start, in ms.
     pub silent_ms: f64,
-    /// Its processes, 256 at most.
+    /// The processes of the execution, 256 at most.
     pub processes: Vec<ProcessDiagnosis>,
-    /// How many processes there were beyond those.
+    /// The number of processes beyond those in `processes`.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_processes: usize,
 }
@@ -59,14 +59,14 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Gives the fields of a result to a macro. What is made of this list: the type, here; how results get to JavaScript, in
-/// `binding`; and what reads them there, with `index.d.ts` and `docs/types.md`, by `tests/generated`.
+/// Passes the fields of a result to a macro. Three things are generated from this list: the Rust type, here; the transfer of results to
+/// JavaScript, in `binding`; and the code that reads them there, with parts of `index.d.ts` and `docs/types.md`, by `tests/generated`.
 ///
-/// Each has a type, a value before anything is known, and two words for JavaScript:
+/// Each field has a type, a value before anything is known, and two words for JavaScript:
 ///
-/// - `always` there, `nullable`, or `optional`: without a key when there is none,
-/// - in the short form, which most results have, it is `known` already, a `number`, a `date`, a `text` or `json` of the batch; or it
-///   is `usual`: a result that has anything else there than what is usual gets to JavaScript as JSON text.
+/// - its presence: `always`, `nullable`, or `optional`, which means that the key is absent when there is no value,
+/// - its form in the short form of a result, which most results have: `known` already, or a `number`, a `date`, a `text` or `json` of the
+///   batch; or `usual`: a result with any other than the usual value is transferred to JavaScript as JSON text.
 macro_rules! result_fields {
     ($with:ident) => {
         $with! {
@@ -74,68 +74,68 @@ macro_rules! result_fields {
             id: Uuid = Uuid::nil(), always known;
             /// A final status: `completed`, `failed`, `cancelled` or `timeout`.
             status: ExecutionStatus = ExecutionStatus::Failed, always known;
-            /// Whether the status is `completed`: exit code 0, by itself.
+            /// Whether the status is `completed`: the command exited by itself with code 0.
             success: bool = false, always known;
             /// The exit code; `None` when a signal ended the command or it never ran.
             exit_code: Option<i32> = None, nullable number;
-            /// The name of the signal that ended it, such as `SIGKILL`; else `None`.
+            /// The name of the signal that ended the command, such as `SIGKILL`; else `None`.
             signal: Option<String> = None, nullable usual(None);
-            /// Exactly what it wrote to standard output, up to `max_output_size_bytes`.
+            /// The exact output to standard output, up to `max_output_size_bytes`.
             stdout: Text = Text::default(), always text;
-            /// Exactly what it wrote to standard error, up to `max_output_size_bytes`.
+            /// The exact output to standard error, up to `max_output_size_bytes`.
             stderr: Text = Text::default(), always text;
-            /// Milliseconds from spawn to the end, on a monotonic clock; 0 when it never ran.
+            /// The time from spawn to the end, in ms, on a monotonic clock; 0 when the command never ran.
             duration_ms: f64 = 0.0, always number;
-            /// Milliseconds from acceptance, or from the end of the pause before this attempt, to spawn.
+            /// The time from acceptance, or from the end of the pause before this attempt, to spawn, in ms.
             queued_ms: f64 = 0.0, always number;
-            /// When it was spawned, or accepted if it never was.
+            /// The time of the spawn; the time of acceptance if the command was never spawned.
             started_at: DateTime<Utc> = DateTime::UNIX_EPOCH, always date;
-            /// When it ended, by the clock of the system.
+            /// The time of the end, by the system clock.
             completed_at: DateTime<Utc> = DateTime::UNIX_EPOCH, always date;
-            /// The process id; `None` when it never ran.
+            /// The process id; `None` when the command never ran.
             pid: Option<u32> = None, nullable number;
-            /// Which attempt this was, from 1. All other fields describe this attempt.
+            /// The number of the attempt, from 1. All other fields describe this attempt.
             attempt: u32 = 1, always usual(1);
-            /// The attempts before it, oldest first, if there were any.
+            /// The earlier attempts, oldest first; absent when there were none.
             retries: Vec<FailedAttempt> = Vec::new(), optional usual(Vec::new());
-            /// Set when the engine could not do its part.
+            /// The error that kept the engine from running the command as requested; else absent.
             error: Option<ErrorInfo> = None, optional usual(None);
-            /// Why it ended; not set after `INTERNAL` and `LOG_FAILED`.
+            /// The reason why the execution ended; absent after `INTERNAL` and `LOG_FAILED`.
             reason: Option<Reason> = None, optional usual(Some(Reason::Exit));
-            /// Bytes written to standard output, kept or not.
+            /// The number of bytes written to standard output, kept or not.
             stdout_bytes: u64 = 0, always number;
-            /// Bytes written to standard error, kept or not.
+            /// The number of bytes written to standard error, kept or not.
             stderr_bytes: u64 = 0, always number;
-            /// Whether `stdout` lacks some of them.
+            /// Whether `stdout` lacks some of those bytes.
             stdout_truncated: bool = false, always usual(false);
-            /// Whether `stderr` lacks some of them.
+            /// Whether `stderr` lacks some of those bytes.
             stderr_truncated: bool = false, always usual(false);
-            /// All of standard output, when it was longer than its cap and the strategy is `stream_to_file`: from its first byte, to
-            /// its end or to the bound that it met. The file goes with the record.
+            /// The file with all of standard output, if it exceeded `max_output_size_bytes` and the strategy is `stream_to_file`: from its
+            /// first byte, to its end or to the limit that it reached. The file is removed with the record.
             stdout_overflow_file: Option<PathBuf> = None, optional usual(None);
-            /// The same of standard error.
+            /// The file with all of standard error, under the same conditions.
             stderr_overflow_file: Option<PathBuf> = None, optional usual(None);
-            /// Its log: at `output_log_path` if the request named one, else in `log_dir`. Secrets in it are masked: `get_log_path`
-            /// gives the path itself.
+            /// The path of the log: `output_log_path` if the request has one, else a file in `log_dir`. Secrets in the path are masked;
+            /// `get_log_path` returns it unmasked.
             log_path: Option<PathBuf> = None, optional usual(None);
-            /// Bytes that overflow files should have got and did not, because a bound or the disk forbade it.
+            /// The number of bytes that are missing in overflow files, because a limit or the disk did not permit to write them.
             overflow_lost_bytes: u64 = 0, always usual(0);
-            /// Bytes that a log should have got and did not.
+            /// The number of bytes that are missing in the log.
             log_lost_bytes: u64 = 0, always usual(0);
             /// Whether a background process still held an output pipe when the engine stopped reading.
             leaked: bool = false, always usual(false);
-            /// What the engine had to end.
+            /// The processes that the engine ended, and the means; absent when it ended none.
             killed: Option<Killed> = None, optional usual(None);
-            /// What it was doing when its time was up (`timeout`, `idle_timeout`).
+            /// The state of the processes when a timeout was reached (`timeout`, `idle_timeout`); else absent.
             diagnosis: Option<Diagnosis> = None, optional usual(None);
-            /// Milliseconds of processor time in user mode: the command and the children it waited for.
+            /// The processor time in user mode of the command and of the children for which it waited, in ms.
             cpu_user_ms: f64 = 0.0, always number;
-            /// Milliseconds of processor time that the system spent for them.
+            /// The processor time in kernel mode of those processes, in ms.
             cpu_system_ms: f64 = 0.0, always number;
-            /// The most memory that the largest process of the command had, in bytes, if it is known. Linux counts the memory of the host for
-            /// a moment as that of the command, so that it is not known of a command that needs less than the host.
+            /// The peak memory of the largest process of the command, in bytes; absent when it is not known. At the spawn Linux counts the
+            /// memory of the host as that of the command, so that the peak of a command that needs less memory than the host is not known.
             peak_memory_bytes: Option<u64> = None, optional usual(None);
-            /// As in the request.
+            /// The value in the request.
             metadata: ExecutionMetadata = ExecutionMetadata::default(), always json;
         }
     };
@@ -145,7 +145,8 @@ macro_rules! declare {
     ($(
         $(#[doc = $help:literal])+ $name:ident: $type:ty = $blank:expr, $presence:ident $form:ident $(($usual:expr))?;
     )+) => {
-        /// Exactly what happened. Times are in milliseconds on a monotonic clock, except for `started_at` and `completed_at`.
+        /// The result of an execution: its exact outcome. Times are in milliseconds on a monotonic clock, except for `started_at` and
+        /// `completed_at`.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[non_exhaustive]
@@ -167,16 +168,16 @@ pub(crate) use result_fields;
 result_fields!(declare);
 
 impl ExecutionResult {
-    /// The result if the command completed, for `?`.
+    /// Returns the result if the command completed, for use with `?`.
     ///
     /// # Errors
-    /// [`Unsuccessful`], which has the result too: the command failed, was cancelled, or its time was up.
+    /// [`Unsuccessful`], which has the result too, if the command failed, was cancelled, or reached a timeout.
     pub fn into_success(self: Arc<Self>) -> Result<Arc<Self>, Unsuccessful> {
         if self.success { Ok(self) } else { Err(Unsuccessful { result: self }) }
     }
 
-    /// The same without what the command wrote: `stdout` and `stderr` are empty, and the counts of their bytes stay. No output is
-    /// copied for it.
+    /// Returns the result without the output of the command: `stdout` and `stderr` are empty, and the byte counts do not change. No output
+    /// is copied.
     #[must_use]
     pub fn without_output(&self) -> Self {
         Self {
@@ -195,7 +196,7 @@ impl ExecutionResult {
         }
     }
 
-    /// The bytes that it takes in memory: output, metadata, errors, the diagnosis, and the same of earlier attempts.
+    /// Returns the number of bytes that the result takes in memory: output, metadata, errors, the diagnosis, and those of earlier attempts.
     pub(crate) fn kept_bytes(&self) -> u64 {
         let error = |error: &Option<ErrorInfo>| error.as_ref().map_or(0, |error| error.message.len());
         let attempts = self.retries.iter().map(|attempt| size_of::<FailedAttempt>() + error(&attempt.error));
@@ -208,19 +209,19 @@ impl ExecutionResult {
         (output + more + self.metadata.kept_bytes()) as u64
     }
 
-    /// A result in which nothing but this is known yet.
+    /// Returns a result with these values, in which nothing else is known yet.
     pub(crate) fn blank(id: Uuid, status: ExecutionStatus, started_at: DateTime<Utc>) -> Self {
         let success = status == ExecutionStatus::Completed;
         Self { id, status, success, started_at, completed_at: Utc::now(), ..Self::unknown() }
     }
 }
 
-/// A command that did not complete, as an error. Its text names the outcome, and no output.
+/// The error for a command that did not complete. Its message has the outcome, and no output.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{}", self.outcome())]
 #[non_exhaustive]
 pub struct Unsuccessful {
-    /// What happened.
+    /// The result of the execution.
     pub result: Arc<ExecutionResult>,
 }
 

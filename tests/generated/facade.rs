@@ -15,12 +15,12 @@ const FILE: &str = "index.d.ts";
 /// Errors that are of Node.js: the facade throws them by itself.
 pub(crate) const CODES_OF_THE_FACADE: [&str; 2] = ["ADDON_NOT_LOADED", "PERMISSION_DENIED"];
 
-/// A field of results that is a value of JavaScript: its name, its type, and what it is.
+/// A field of results that is a value of JavaScript: its name, its type, and its documentation.
 pub(crate) const ADDED_BY_THE_FACADE: (&str, &str, &str) = (
     "abortReason",
     "unknown",
-    "With the reason `aborted`, the `reason` of the abort signal, as it was given to `abort()`. Absent when the standard input broke off. \
-     `getResult` and a later wait know it for the last 1 000 aborted executions of an engine.",
+    "The `reason` of the abort signal, as it was given to `abort()`, if the reason is `aborted`; absent when the standard input failed. \
+     `getResult` and a later wait have it for the last 1 000 aborted executions of an engine.",
 );
 
 #[test]
@@ -73,7 +73,8 @@ fn the_declared_events_are_those_of_rust() {
         format!("{help}  {name}: [{kind}];\n")
     });
     let members: String = members.collect();
-    let wanted = format!("{head}{members}  /** All of them. */\n  event: [ExecutionEvent<Output>];\n}}\n");
+    let wanted =
+        format!("{head}{members}  /** Every event, whatever its type is. */\n  event: [ExecutionEvent<Output>];\n}}\n");
     assert_part(FILE, |text| from_to(text, head, "\n}\n"), &wanted);
 }
 

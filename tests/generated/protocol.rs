@@ -29,18 +29,23 @@ fn file() -> String {
     });
     let groups = groups.chain(protocol::group::ALL.iter().map(constant));
     let mut text = String::from(HEAD);
-    text += &list("EVENT_TYPES", "The types of events; the number of one in a batch is its place.", &types);
-    text += &list("STATUSES", "Where an execution stands; the number of a status in a batch is its place.", &statuses);
-    text += &constants("GROUP", "What a group of numbers in a batch is.", groups);
+    text +=
+        &list("EVENT_TYPES", "The types of events. The number of a type in a batch is its place in the list.", &types);
+    text += &list(
+        "STATUSES",
+        "The statuses of an execution. The number of a status in a batch is its place in the list.",
+        &statuses,
+    );
+    text += &constants("GROUP", "The kinds of groups of numbers in a batch.", groups);
     text += &constants(
         "LINE",
-        "What is said of a line, as a sum; its number in a batch is its length × `FLAGS` and that sum.",
+        "The flags of a line. The number of a line in a batch is its length × `FLAGS` plus the sum of its flags.",
         protocol::line::ALL.iter().map(constant),
     );
     text +=
-        &constants("SUBMIT", "How an execution is submitted, as a sum.", protocol::submit::ALL.iter().map(constant));
+        &constants("SUBMIT", "The flags of a submission, which are added.", protocol::submit::ALL.iter().map(constant));
     let absent = protocol::ABSENT;
-    writeln!(text, "/** What is not there, in the place of a length or a position. */\nconst ABSENT = {absent};\n")
+    writeln!(text, "/** The number that stands for an absent length or position. */\nconst ABSENT = {absent};\n")
         .unwrap();
     text += &read_event(&events);
     text += &read_exit_result(&protocol::result());
@@ -94,15 +99,15 @@ fn read_event(events: &[DeclaredEvent]) -> String {
     let cases = events.iter().filter(|event| matches!(event.kind, "plain" | "carrying"));
     format!(
         "/**
- * Reads the fields of an event, but for its result: its position is the number after them.
+ * Reads the fields of an event, except for its result. The number after them is the position of the result.
  *
  * @param {{number}} group
  * @param {{string}} executionId
  * @param {{Date}} timestamp
  * @param {{number}} sequence
- * @param {{() => number}} next Gives the next number.
- * @param {{(length: number) => string}} take Gives the next text.
- * @returns {{ExecutionEvent | undefined}} Nothing for a group that is something else.
+ * @param {{() => number}} next Returns the next number.
+ * @param {{(length: number) => string}} take Returns the next text.
+ * @returns {{ExecutionEvent | undefined}} The event; `undefined` for a group of another kind.
  */
 function readEvent(group, executionId, timestamp, sequence, next, take) {{
   switch (group) {{
@@ -180,12 +185,12 @@ fn read_exit_result(fields: &[ResultField]) -> String {
     let members = fields.iter().filter_map(|it| Some(format!("    {},\n", exit_member(it)?)));
     format!(
         "/**
- * The result of an execution that exited and has nothing else to report, made of the numbers and texts of its end in a batch.
+ * Returns the result of an execution that exited and has nothing else to report, from the numbers and texts of its end in a batch.
  *
  * @param {{string}} id
  * @param {{'completed' | 'failed'}} status
- * @param {{() => number}} next Gives the next number.
- * @param {{(length: number) => string}} take Gives the next text.
+ * @param {{() => number}} next Returns the next number.
+ * @param {{(length: number) => string}} take Returns the next text.
  * @returns {{ExecutionResult}}
  */
 function readExitResult(id, status, next, take) {{
@@ -224,7 +229,7 @@ fn make_dates(fields: &[ResultField]) -> String {
     let lines = dates.map(|name| format!("  result.{name} = new Date(result.{name});\n"));
     format!(
         "/**
- * Makes dates of the milliseconds in a result that came as JSON.
+ * Replaces the milliseconds in a result from JSON by dates.
  *
  * @param {{any}} result
  */
