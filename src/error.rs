@@ -11,7 +11,7 @@ use crate::types::{ErrorCode, ExecutionResult};
 /// The result of an engine call.
 pub type Result<T, E = ExecutionError> = std::result::Result<T, E>;
 
-/// A value that was refused: where it is and what would be right.
+/// A refused value: the path of its field, and the problem with its remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 #[non_exhaustive]
@@ -23,12 +23,12 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// Names a field and what is wrong with it.
+    /// Creates the description of a refused field and of its problem.
     pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// Returns the same error, seen from one level up: `commands[3]` in front of `command.program`.
+    /// Returns the error with a path that begins with `parent`: `commands[3].command.program` for `command.program`.
     #[must_use]
     pub fn under(self, parent: &str) -> Self {
         let dot = if self.field.starts_with('[') { "" } else { "." };
@@ -47,12 +47,12 @@ pub(crate) fn name_in_path(name: &str) -> String {
     format!("[a name of {} characters]", name.chars().count())
 }
 
-/// Whether a name is shown as it is.
+/// Returns whether a name is shown unchanged.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Every error of the public API. [`ExecutionError::code`] is stable; the text is for people.
+/// The error of the public API. [`ExecutionError::code`] is stable; the message is for people.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExecutionError {
@@ -65,16 +65,16 @@ pub enum ExecutionError {
     /// A plan was refused; nothing ran.
     #[error("invalid plan: {0}")]
     InvalidPlan(#[source] Invalid),
-    /// The id is in use; ids are free again when their record has left.
+    /// The id of an execution is in use. It is free again when the record of that execution is removed.
     #[error("execution {0} is known already: leave out the id, or give each execution its own")]
     DuplicateId(Uuid),
     /// The id of a plan is in use.
     #[error("plan {0} is known already: leave out the id, or give each plan its own")]
     DuplicatePlan(Uuid),
-    /// No such execution, or its record has left the engine.
+    /// There is no such execution, or its record was removed.
     #[error("no execution {0}: it was never accepted here, or retention has removed its record")]
     NotFound(Uuid),
-    /// No such plan, or its record has left the engine.
+    /// There is no such plan, or its record was removed.
     #[error("no plan {0}: it was never accepted here, or retention has removed its record")]
     PlanNotFound(Uuid),
     /// The execution has no result yet.
@@ -105,12 +105,12 @@ pub enum ExecutionError {
     #[error("{what}")]
     #[non_exhaustive]
     NotStarted {
-        /// What is missing, and what to do.
+        /// The missing resource, and the remedy.
         what: String,
-        /// The name of the system's error, such as `EAGAIN`.
+        /// The operating system's name of the error, such as `EAGAIN`; `None` if there is none.
         errno: Option<&'static str>,
     },
-    /// The output met its cap and the strategy was to fail.
+    /// The output reached its limit and the strategy was to fail.
     #[error("{}", failure_text(.0))]
     OutputSizeExceeded(Arc<ExecutionResult>),
     /// A log could not be opened; nothing ran.
@@ -120,13 +120,13 @@ pub enum ExecutionError {
     #[error("no log of execution {id}: {why}")]
     #[non_exhaustive]
     LogNotFound {
-        /// Whose log.
+        /// The id of the execution.
         id: Uuid,
-        /// What is missing.
+        /// The reason: no log, or none that can be read.
         why: String,
     },
-    /// Standard input broke off before its end, and the command was ended, so that it does not process incomplete input; or the output of a step cannot be
-    /// the variable of another one, which was not spawned.
+    /// Standard input broke off before its end, and the command was ended, so that it does not process incomplete input; or the output of a
+    /// step cannot be the variable of another one, which was not spawned.
     #[error("{}", failure_text(.0))]
     InputFailed(Arc<ExecutionResult>),
     /// The engine takes no more work.
@@ -142,9 +142,9 @@ pub enum ExecutionError {
     #[error("internal error: {message}")]
     #[non_exhaustive]
     Internal {
-        /// What is known of the defect.
+        /// The description of the defect.
         message: String,
-        /// What is known of the execution.
+        /// The result of the execution, as far as it is known.
         result: Option<Arc<ExecutionResult>>,
     },
 }
@@ -160,7 +160,7 @@ fn invalid_field(result: &ExecutionResult) -> &str {
 }
 
 impl ExecutionError {
-    /// The stable name.
+    /// Returns the stable name of the error.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
@@ -183,7 +183,7 @@ impl ExecutionError {
         }
     }
 
-    /// The field that was refused.
+    /// Returns the path of the field that was refused; `None` for an error that concerns no field.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
@@ -196,7 +196,7 @@ impl ExecutionError {
         }
     }
 
-    /// The name of the system's error, such as `EAGAIN`.
+    /// Returns the operating system's name of the error, such as `EAGAIN`; `None` if there is none.
     #[must_use]
     pub fn errno(&self) -> Option<&str> {
         match self {
@@ -205,7 +205,7 @@ impl ExecutionError {
         }
     }
 
-    /// The execution it is about.
+    /// Returns the id of the execution that the error concerns; `None` if it concerns none.
     #[must_use]
     pub fn execution_id(&self) -> Option<Uuid> {
         match self {
@@ -231,7 +231,7 @@ impl ExecutionError {
         }
     }
 
-    /// The error of waiting for `result`, if the engine could not do its part.
+    /// Returns the error with which a wait for `result` fails, if the engine could not run the command as requested; else `None`.
     #[must_use]
     pub fn of_result(result: &Arc<ExecutionResult>) -> Option<Self> {
         let error = result.error.as_ref()?;
@@ -246,8 +246,8 @@ impl ExecutionError {
     }
 }
 
-/// Writes `{ code, message, field, execution_id, errno }`, for a front end. An unknown value is `null`. The result,
-/// which has output, is not part of it.
+/// Serializes `{ code, message, field, execution_id, errno }`, for a front end. An unknown value is `null`. The result is left out, since
+/// it has output.
 impl Serialize for ExecutionError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut error = serializer.serialize_struct("ExecutionError", 5)?;

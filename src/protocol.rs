@@ -14,7 +14,7 @@ use crate::event::event_types;
 #[cfg(feature = "schema")]
 use crate::types::{ExecutionResult, ExecutionStatus, Reason, result_fields};
 
-/// A list of numbers with a name each, as constants and as a list.
+/// Generates constants for a list of named numbers, and a list of them.
 macro_rules! numbers {
     ($(#[$attribute:meta])* $module:ident: $type:ty { $($(#[doc = $help:literal])+ $name:ident = $number:expr;)+ }) => {
         $(#[$attribute])*
@@ -29,7 +29,7 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// What a group of numbers in a batch is, besides an event by the number of its type.
+    /// The kind of a group of numbers in a batch, for a group that is not an event. An event has the number of its type.
     group: u8 {
         /// Lines of standard output as bytes.
         STDOUT_BYTES = 32;
@@ -39,29 +39,29 @@ numbers! {
         COMPLETED_BY_EXIT = 34;
         /// The event `failed`, with the short form of its result.
         FAILED_BY_EXIT = 35;
-        /// The child can take more of its standard input, or takes none any more.
+        /// The demand for standard input: the child can take more of it, or takes no more.
         INPUT = 36;
-        /// What a terminal has shown, as bytes.
+        /// The output of a terminal, as bytes.
         DATA_BYTES = 37;
     }
 }
 
 numbers! {
-    /// The flags of a line. Its number in a batch is its length × `FLAGS` and the sum of these.
+    /// The flags of a line. The number of a line in a batch is its length × `FLAGS` plus the sum of its flags.
     line: u8 {
-        /// The line was not finished after a while of silence.
+        /// The line was unfinished after a time without output.
         PARTIAL = 1;
         /// The line is longer than a piece of a line may be.
         CONTINUED = 2;
-        /// A lone carriage return ended it.
+        /// A single carriage return ended the line.
         CARRIAGE_RETURN = 4;
-        /// How many sums of the others there are.
+        /// The number of possible sums of the other flags.
         FLAGS = 8;
     }
 }
 
 numbers! {
-    /// How an execution is submitted.
+    /// The flags of a submission.
     submit: u8 {
         /// JavaScript gets all events of the execution, and lines only as it releases them.
         PULLS = 1;
@@ -85,7 +85,7 @@ pub struct DeclaredField {
     pub name: &'static str,
     /// The type in Rust, without blanks.
     pub kind: String,
-    /// What it is.
+    /// The documentation.
     pub help: &'static str,
 }
 
@@ -97,9 +97,9 @@ pub struct ResultField {
     pub field: DeclaredField,
     /// `always`, `nullable` or `optional`.
     pub presence: &'static str,
-    /// What it is in the short form of a result.
+    /// The form of the field in the short form of a result.
     pub form: &'static str,
-    /// What it is there, if it is `usual`.
+    /// The value in the short form, if the form is `usual`.
     pub usual: Option<Json>,
 }
 
@@ -107,19 +107,19 @@ pub struct ResultField {
 #[cfg(feature = "schema")]
 #[derive(Debug, Clone)]
 pub struct DeclaredEvent {
-    /// On the wire.
+    /// The name on the wire.
     pub name: &'static str,
-    /// What happened.
+    /// The documentation.
     pub help: &'static str,
     /// `plain`, `carrying`, `line`, `data` or `end`.
     pub kind: &'static str,
-    /// What the id in it is called.
+    /// The name of the field with the id.
     pub id: &'static str,
-    /// The fields besides those that all have, in their order.
+    /// The fields, except for those that all events have, in their order.
     pub fields: Vec<DeclaredField>,
 }
 
-/// The fields of a result, in their order.
+/// Returns the fields of a result, in their order.
 #[cfg(feature = "schema")]
 #[must_use]
 pub fn result() -> Vec<ResultField> {
@@ -142,7 +142,7 @@ pub fn result() -> Vec<ResultField> {
     result_fields!(describe)
 }
 
-/// The types of events; the number of each is its place.
+/// Returns the types of events. The number of a type is its place in the list.
 #[cfg(feature = "schema")]
 #[must_use]
 pub fn events() -> Vec<DeclaredEvent> {
@@ -168,7 +168,7 @@ pub fn events() -> Vec<DeclaredEvent> {
     event_types!(describe)
 }
 
-/// A text of a plain event, such as a prompt, is a string there whatever the encoding.
+/// Returns the type of a field in JavaScript. A text of a plain event, such as a prompt, is a string there whatever the encoding is.
 #[cfg(feature = "schema")]
 fn in_javascript(event: &str, kind: &str) -> String {
     let kind = tight(kind);
